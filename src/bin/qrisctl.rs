@@ -1,0 +1,4 @@
+//! `qrisctl`: see `qris::ctl`.
+fn main() -> std::process::ExitCode {
+    qris::ctl::main(std::env::args_os())
+}

@@ -1,0 +1,4 @@
+//! `qrisd`: see `qris::device`.
+fn main() -> std::process::ExitCode {
+    qris::device::main(std::env::args_os())
+}

@@ -1,0 +1,1 @@
+//! What every program shares about the computer it runs on.

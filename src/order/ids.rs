@@ -1,0 +1,136 @@
+//! The names of things, checked when they are made: a value of one of these types is always well formed.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {rule}")]
+pub struct IdError {
+    what: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $lengths:expr, $extra:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Takes a text that keeps the rule.
+            ///
+            /// # Errors
+            /// The rule, when the text is too short, too long or has another character.
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                let ok = |b: u8| b.is_ascii_alphanumeric() || $extra.as_bytes().contains(&b);
+                if $lengths.contains(&text.len()) && text.bytes().all(ok) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(IdError { what: $what, rule: $rule })
+                }
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(&text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.into()
+            }
+        }
+    };
+}
+
+id!(
+    /// A machine: 1–64 of `A-Za-z0-9_-`; a level of an MQTT topic and the audience of its receipts.
+    DeviceId, "a device id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+);
+id!(
+    /// What a controller calls its request: 1–64 of `A-Za-z0-9_-`, new for ever (a UUID).
+    RequestId, "a request_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+);
+id!(
+    /// The backend's and Midtrans' name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
+    OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
+);
+id!(
+    /// What is sold: 1–32 of `A-Za-z0-9._-`. No `|`, which separates it in a charge's `custom_field3`.
+    ItemId, "an item", "1–32 of A-Za-z0-9._-", (1..=32), "._-"
+);
+id!(
+    /// Midtrans' name of a transaction, a UUID in every sample seen: 1–64 of `A-Za-z0-9_-`.
+    TransactionId, "a transaction_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+);
+id!(
+    /// The relay's promise that it could deliver: 128 random bits, base64url without padding.
+    Ticket, "a ticket", "22 of A-Za-z0-9_-", (22..=22), "_-"
+);
+id!(
+    /// The name of a signing key: 1–64 of `A-Za-z0-9_-`; ours are RFC 7638 thumbprints.
+    KeyId, "a kid", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
+);
+
+impl Ticket {
+    /// A ticket of 128 bits drawn by the caller, who owns the source of randomness.
+    #[must_use]
+    pub fn from_random(bits: [u8; 16]) -> Self {
+        use base64::Engine as _;
+        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_their_rules() {
+        assert!(RequestId::new("f3b0c1d2-0001").is_ok());
+        for bad in ["", "a b", "ä", "a/b", "a.b", &"x".repeat(65)] {
+            assert!(RequestId::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(OrderId::new("a.b~c-2").is_ok());
+        assert!(OrderId::new(&"x".repeat(51)).is_err());
+        assert!(ItemId::new("A1|B").is_err());
+        assert_eq!(Ticket::from_random([0xff; 16]).as_str().len(), 22);
+        assert!(Ticket::new("short").is_err());
+    }
+
+    #[test]
+    fn a_wrong_id_in_json_is_an_error_that_says_the_rule() {
+        let error = serde_json::from_str::<DeviceId>("\"vm 1\"").expect_err("a space");
+        assert!(error.to_string().contains("1–64 of A-Za-z0-9_-"), "{error}");
+    }
+}

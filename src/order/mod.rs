@@ -1,0 +1,5 @@
+//! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
+
+pub mod ids;
+pub mod money;
+pub mod time;

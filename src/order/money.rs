@@ -1,0 +1,123 @@
+//! Money: whole rupiah, nothing else.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// An amount of 1 to 1,000,000,000 whole rupiah. It prints as people write it: `Rp5.000`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Rupiah(u64);
+
+/// Why a number or text is not an amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Zero, or more than [`Rupiah::MAX`].
+    #[error("an amount must be 1 to {} rupiah", Rupiah::MAX)]
+    Range,
+    /// Not `digits` or `digits.00`.
+    #[error("an amount must be whole rupiah, as in \"10000.00\"")]
+    NotWhole,
+}
+
+impl Rupiah {
+    /// The greatest amount: a thousand million rupiah.
+    pub const MAX: u64 = 1_000_000_000;
+
+    /// Takes whole rupiah.
+    ///
+    /// # Errors
+    /// [`AmountError::Range`] for 0 and for more than [`Rupiah::MAX`].
+    pub const fn new(rupiah: u64) -> Result<Self, AmountError> {
+        if rupiah >= 1 && rupiah <= Self::MAX { Ok(Self(rupiah)) } else { Err(AmountError::Range) }
+    }
+
+    /// Reads Midtrans' `gross_amount`: `"10000.00"`, or without decimals as in tag 54 of some QRIS payloads.
+    ///
+    /// # Errors
+    /// `"10000.50"`, signs, blanks and exponents are [`AmountError::NotWhole`]; then the range.
+    pub fn from_gross_amount(text: &str) -> Result<Self, AmountError> {
+        let whole = match text.split_once('.') {
+            Some((whole, decimals)) if !decimals.is_empty() && decimals.bytes().all(|b| b == b'0') => whole,
+            Some(_) => return Err(AmountError::NotWhole),
+            None => text,
+        };
+        if whole.is_empty() || !whole.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AmountError::NotWhole);
+        }
+        Self::new(whole.parse().map_err(|_| AmountError::Range)?)
+    }
+
+    /// As Midtrans writes it: `"10000.00"`.
+    #[must_use]
+    pub fn to_gross_amount(self) -> String {
+        format!("{}.00", self.0)
+    }
+
+    /// Whole rupiah.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// What is left of it after `less`, if anything.
+    #[must_use]
+    pub const fn above(self, less: Self) -> Option<Self> {
+        match self.0.checked_sub(less.0) {
+            None | Some(0) => None,
+            Some(rest) => Some(Self(rest)),
+        }
+    }
+}
+
+impl fmt::Display for Rupiah {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        f.write_str("Rp")?;
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                f.write_str(".")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<u64> for Rupiah {
+    type Error = AmountError;
+    fn try_from(rupiah: u64) -> Result<Self, AmountError> {
+        Self::new(rupiah)
+    }
+}
+
+impl From<Rupiah> for u64 {
+    fn from(amount: Rupiah) -> u64 {
+        amount.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gross_amounts_are_whole_rupiah_or_refused() {
+        assert_eq!(Rupiah::from_gross_amount("10000.00"), Rupiah::new(10_000));
+        assert_eq!(Rupiah::from_gross_amount("10000"), Rupiah::new(10_000));
+        for bad in ["", "10000.50", "10000.", ".00", "-1.00", "+1.00", " 1", "1e3", "1,000.00"] {
+            assert_eq!(Rupiah::from_gross_amount(bad), Err(AmountError::NotWhole), "{bad:?}");
+        }
+        for bad in ["0.00", "1000000001.00", "99999999999999999999.00"] {
+            assert_eq!(Rupiah::from_gross_amount(bad), Err(AmountError::Range), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_print_as_people_write_them() {
+        let text = |n| Rupiah::new(n).map(|r| r.to_string()).expect("in range");
+        assert_eq!(text(500), "Rp500");
+        assert_eq!(text(5_000), "Rp5.000");
+        assert_eq!(text(1_234_567), "Rp1.234.567");
+        assert_eq!(Rupiah::new(5_000).expect("in range").to_gross_amount(), "5000.00");
+    }
+}

@@ -1,0 +1,235 @@
+//! The words for time. Read once an input by the shell, passed down; nothing in the core reads a clock.
+//!
+//! [`Boot`] is CLOCK_BOOTTIME: it means something within one boot only and is the only clock of deadlines on a
+//! machine. [`Wall`] is UTC: shown, logged and signed, never compared on a machine; the backend's deadlines are
+//! `Wall`. [`Span`] is a length.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Milliseconds since the machine booted, sleep included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Boot(pub i64);
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Wall(pub i64);
+
+/// A length of time in milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Span(pub i64);
+
+/// Both clocks, read together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// For every deadline on a machine.
+    pub boot: Boot,
+    /// For people and signatures.
+    pub wall: Wall,
+}
+
+/// One boot of one machine, as the kernel names it (`/proc/sys/kernel/random/boot_id`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootId(pub Box<str>);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// So many seconds.
+    #[must_use]
+    pub const fn secs(seconds: i64) -> Self {
+        Self(seconds * 1000)
+    }
+
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn millis(milliseconds: i64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// Whole seconds, rounded up: a countdown shows 1 until it is over.
+    #[must_use]
+    pub const fn as_secs_up(self) -> i64 {
+        (self.0 + 999).div_euclid(1000)
+    }
+
+    /// For the timers of the standard library; what is past is zero.
+    #[must_use]
+    pub fn to_duration(self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
+macro_rules! arithmetic {
+    ($point:ty) => {
+        impl std::ops::Add<Span> for $point {
+            type Output = Self;
+            fn add(self, span: Span) -> Self {
+                Self(self.0.saturating_add(span.0))
+            }
+        }
+        impl std::ops::Sub<Span> for $point {
+            type Output = Self;
+            fn sub(self, span: Span) -> Self {
+                Self(self.0.saturating_sub(span.0))
+            }
+        }
+        impl std::ops::Sub for $point {
+            type Output = Span;
+            fn sub(self, earlier: Self) -> Span {
+                Span(self.0.saturating_sub(earlier.0))
+            }
+        }
+    };
+}
+arithmetic!(Boot);
+arithmetic!(Wall);
+
+/// Midtrans' own zone and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, no summer time.
+pub const WIB: Span = Span::secs(7 * 3600);
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back: Howard Hinnant's algorithms
+/// (`days_from_civil`, `civil_from_days`).
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let of_era = z.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
+}
+
+/// A text is not a time in the wanted form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a time: {0:?}")]
+pub struct TimeError(String);
+
+impl Wall {
+    fn parts(self) -> (i64, i64, i64, i64, i64, i64) {
+        let seconds = self.0.div_euclid(1000);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
+        let of_day = seconds.rem_euclid(86_400);
+        (year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60)
+    }
+
+    /// RFC 3339 in UTC, to the second: `2026-11-20T08:00:00Z`.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let (y, mo, d, h, mi, s) = self.parts();
+        format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
+    }
+
+    /// RFC 3339 in Western Indonesia Time: `2026-11-20T15:00:00+07:00`.
+    #[must_use]
+    pub fn to_rfc3339_wib(self) -> String {
+        let (y, mo, d, h, mi, s) = (self + WIB).parts();
+        format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}+07:00")
+    }
+
+    /// As Midtrans writes times, in Western Indonesia Time and without a zone: `2026-11-20 15:00:00`.
+    #[must_use]
+    pub fn to_midtrans(self) -> String {
+        let (y, mo, d, h, mi, s) = (self + WIB).parts();
+        format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}")
+    }
+
+    /// Reads Midtrans' `yyyy-MM-dd HH:mm:ss`, which is Western Indonesia Time.
+    ///
+    /// # Errors
+    /// Any other form, and dates that no calendar has.
+    pub fn from_midtrans(text: &str) -> Result<Self, TimeError> {
+        Self::read(text, b' ').map(|wall| wall - WIB).ok_or_else(|| TimeError(text.into()))
+    }
+
+    /// Reads RFC 3339 to the second, with `Z` or a numeric zone.
+    ///
+    /// # Errors
+    /// Any other form, and dates that no calendar has.
+    pub fn from_rfc3339(text: &str) -> Result<Self, TimeError> {
+        let wrong = || TimeError(text.into());
+        let (local, zone) = text.split_at_checked(19).ok_or_else(wrong)?;
+        let local = Self::read(local, b'T').ok_or_else(wrong)?;
+        if zone == "Z" {
+            return Ok(local);
+        }
+        let b = zone.as_bytes();
+        if b.len() != 6 || b[3] != b':' || !(b[0] == b'+' || b[0] == b'-') {
+            return Err(wrong());
+        }
+        let minutes = digits(&b[1..3]).zip(digits(&b[4..6])).filter(|&(h, m)| h < 24 && m < 60).map(|(h, m)| h * 60 + m);
+        let offset = Span::secs(minutes.ok_or_else(wrong)? * 60);
+        Ok(if b[0] == b'+' { local - offset } else { local + offset })
+    }
+
+    fn read(text: &str, separator: u8) -> Option<Self> {
+        let b = text.as_bytes();
+        if b.len() != 19 || b[4] != b'-' || b[7] != b'-' || b[10] != separator || b[13] != b':' || b[16] != b':' {
+            return None;
+        }
+        let (y, mo, d) = (digits(&b[0..4])?, digits(&b[5..7])?, digits(&b[8..10])?);
+        let (h, mi, s) = (digits(&b[11..13])?, digits(&b[14..16])?, digits(&b[17..19])?);
+        let days = days_from_civil(y, mo, d);
+        let exists = (1..=12).contains(&mo) && civil_from_days(days) == (y, mo, d) && h < 24 && mi < 60 && s < 61;
+        exists.then(|| Self((days * 86_400 + h * 3600 + mi * 60 + s) * 1000))
+    }
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn midtrans_times_are_seven_hours_ahead() {
+        let wall = Wall::from_midtrans("2019-09-04 19:08:37").expect("a time");
+        assert_eq!(wall.to_rfc3339(), "2019-09-04T12:08:37Z");
+        assert_eq!(wall.to_rfc3339_wib(), "2019-09-04T19:08:37+07:00");
+        assert_eq!(wall.to_midtrans(), "2019-09-04 19:08:37");
+        assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339_wib()), Ok(wall));
+        assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()), Ok(wall));
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_reads_back() {
+        for day in -1..146_098 {
+            let wall = Wall(day * 86_400_000 + 86_399_000);
+            assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()), Ok(wall));
+        }
+    }
+
+    #[test]
+    fn what_no_calendar_has_is_refused() {
+        for bad in ["2023-02-29 00:00:00", "2024-13-01 00:00:00", "2024-00-01 00:00:00", "2024-01-01T00:00:00", "2024-1-01 00:00:00", ""] {
+            assert!(Wall::from_midtrans(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["2024-01-01T00:00:00", "2024-01-01T00:00:00+7:00", "2024-01-01T00:00:00é"] {
+            assert!(Wall::from_rfc3339(bad).is_err(), "{bad:?}");
+        }
+    }
+}

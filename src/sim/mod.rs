@@ -1,0 +1,1 @@
+//! Siblings of what cannot be had on a laptop: a simulated Midtrans and its customers.

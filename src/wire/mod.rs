@@ -1,0 +1,1 @@
+//! What crosses a wire, byte for byte: the contract between the programs.
