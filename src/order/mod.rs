@@ -2,4 +2,8 @@
 
 pub mod ids;
 pub mod money;
+pub mod outcome;
+pub mod reason;
+pub mod receipt;
+pub mod request;
 pub mod time;
