@@ -1,9 +1,11 @@
 //! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
 
 pub mod ids;
+pub mod machine;
 pub mod money;
 pub mod outcome;
 pub mod reason;
 pub mod receipt;
 pub mod request;
+pub mod state;
 pub mod time;
