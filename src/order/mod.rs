@@ -4,6 +4,7 @@ pub mod ids;
 pub mod machine;
 pub mod money;
 pub mod outcome;
+pub mod qris;
 pub mod reason;
 pub mod receipt;
 pub mod request;

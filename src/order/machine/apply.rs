@@ -76,7 +76,9 @@ fn tick(state: State, now: Boot, with: &Context) -> State {
 /// Since when nobody has vouched that this machine could deliver the order on its screen; `None`: its relay does.
 pub(super) fn relay_doubtful(state: &State, with: &Context) -> Option<Boot> {
     match state {
-        State::AwaitingPayment { checked, shown_at, .. } if with.relay_owner != Some(*checked) => Some(with.relay_changed_at.max(*shown_at)),
+        State::AwaitingPayment { checked, shown_at, .. } if with.relay_owner != Some(*checked) => {
+            Some(with.relay_changed_at.max(*shown_at))
+        }
         State::AwaitingPayment { .. }
         | State::Requested { .. }
         | State::Cancelling { .. }
