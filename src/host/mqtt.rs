@@ -7,8 +7,6 @@
 
 mod acks;
 mod link;
-#[cfg(test)]
-mod tests;
 
 use rustls::ClientConfig;
 use std::fmt;
@@ -42,7 +40,7 @@ pub const EVENTS_WAITING_MAX: usize = 128;
 
 /// Where the broker is and how we appear there.
 #[derive(Debug, Clone)]
-pub struct MqttSettings {
+pub struct LinkSettings {
     /// Name or address, without scheme.
     pub host: String,
     /// TCP port.
@@ -214,7 +212,7 @@ impl Mqtt {
     /// Starts to connect, in a task of the current tokio runtime, which must drive I/O and time. `capacity` events can
     /// wait in the returned channel.
     #[must_use]
-    pub fn start(settings: MqttSettings, capacity: usize) -> (Self, mpsc::Receiver<MqttEvent>) {
+    pub fn start(settings: LinkSettings, capacity: usize) -> (Self, mpsc::Receiver<MqttEvent>) {
         let (commands, commands_rx) = mpsc::unbounded_channel();
         let (events, events_rx) = mpsc::channel(capacity);
         tokio::spawn(link::run(settings, commands_rx, events));

@@ -6,7 +6,7 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, MAX_PACKET, MqttEvent, MqttSettings,
+    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, MAX_PACKET, MqttEvent, LinkSettings,
     Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT, Subscription,
 };
 use crate::host::backoff::Backoff;
@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 const REQUESTS_MAX: usize = 4 * RECEIVE_MAX as usize;
 
 /// Connects and reconnects until it is told to stop or nobody is left to serve.
-pub(super) async fn run(settings: MqttSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
+pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
     let mut shore = Shore { commands, events, waiting: VecDeque::new() };
     let mut subscribed = false;
@@ -440,7 +440,7 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-fn options(settings: &MqttSettings) -> MqttOptions {
+fn options(settings: &LinkSettings) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
