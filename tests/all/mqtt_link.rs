@@ -2,12 +2,13 @@
 
 use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::Mosquitto;
-use crate::rig::soon;
+use crate::rig::{PATIENCE, soon};
+use qris::host::config::MqttSettings;
+use qris::host::http;
 use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription, Will};
+use qris::host::secret::Secret;
 use qris::host::tls::{self, LastTrusted};
 use qris::order::time::Wall;
-use rustls::ClientConfig;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::Receiver;
@@ -75,14 +76,22 @@ impl Link {
 
 fn settings(port: u16, client_id: &str, filters: &[&str]) -> LinkSettings {
     let subscribe = |filter: &&str| Subscription { filter: (*filter).to_owned(), retained: Retained::Never, retain_as_published: true };
-    LinkSettings {
+    let mut settings = LinkSettings::new(broker(port), client_id, &LastTrusted::default()).expect("there are no certificates to read");
+    settings.subscriptions = filters.iter().map(subscribe).collect();
+    settings
+}
+
+/// Without TLS, user and password.
+fn broker(port: u16) -> MqttSettings {
+    MqttSettings {
         host: "127.0.0.1".to_owned(),
         port,
-        tls: None,
-        login: None,
-        client_id: client_id.to_owned(),
-        will: None,
-        subscriptions: filters.iter().map(subscribe).collect(),
+        tls: false,
+        username: None,
+        password: None,
+        ca_file: None,
+        cert_file: None,
+        key_file: None,
     }
 }
 
@@ -251,6 +260,27 @@ async fn what_the_broker_does_not_allow_is_rejected_by_name() {
 }
 
 #[tokio::test]
+async fn user_and_password_open_the_door_and_a_wrong_one_does_not() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let passwords = folder.path().join("passwords");
+    std::fs::write(&passwords, "").expect("the directory is writable");
+    let made = std::process::Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args(["machine", "right"]).status();
+    assert!(made.expect("mosquitto_passwd comes with mosquitto").success());
+    let mosquitto = Mosquitto::start(&format!("password_file {}", passwords.display()));
+    for (password, is_let_in) in [("right", true), ("wrong", false)] {
+        let broker = MqttSettings { username: Some("machine".to_owned()), password: Some(Secret::new(password)), ..broker(mosquitto.port) };
+        let settings = LinkSettings::new(broker, "machine", &LastTrusted::default()).expect("there are no certificates to read");
+        assert!(!format!("{settings:?}").contains(password), "no secret in Debug");
+        let mut link = Link::start(settings);
+        if is_let_in {
+            link.wait_up().await;
+        } else {
+            assert!(link.wait_down().await.0.contains("NotAuthorized"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_packet_the_broker_does_not_take_is_rejected_and_the_rest_goes_on() {
     let broker = Mosquitto::start("max_packet_size 2000");
     let mut machine = Link::up(broker.port, "machine", &[]).await;
@@ -267,7 +297,9 @@ async fn the_will_is_published_after_a_break_and_not_after_a_stop() {
     let mut observer = Link::up(broker.port, "observer", &["status"]).await;
     let with_will = || {
         let will = Will { topic: "status".to_owned(), payload: b"will".to_vec(), retain: true, delay_s: 0 };
-        LinkSettings { will: Some(will), ..settings(broker.port, "machine", &[]) }
+        let mut settings = settings(broker.port, "machine", &[]);
+        settings.will = Some(will);
+        settings
     };
     let mut machine = Link::start(with_will());
     machine.wait_up().await;
@@ -296,11 +328,20 @@ async fn a_stop_without_a_connection_ends_at_once() {
     while soon("the end", machine.events.recv()).await.is_some() {}
 }
 
-fn trusting(certificates: &Certificates, authority: &str, client: bool, trusted: &LastTrusted) -> Arc<ClientConfig> {
-    let (certificate, key) = (certificates.certificate("client"), certificates.key("client"));
-    let client = client.then_some((certificate.as_path(), key.as_path()));
-    tls::client_config(Some(&certificates.certificate(authority)), client, trusted).expect("the files are good")
+/// A connection that trusts this authority, with our certificate or without.
+fn over_tls(port: u16, certificates: &Certificates, authority: &str, client: bool, trusted: &LastTrusted) -> LinkSettings {
+    let broker = MqttSettings {
+        tls: true,
+        ca_file: Some(certificates.certificate(authority)),
+        cert_file: client.then(|| certificates.certificate("client")),
+        key_file: client.then(|| certificates.key("client")),
+        ..broker(port)
+    };
+    LinkSettings::new(broker, "machine", trusted).expect("the files are good")
 }
+
+/// The certificates are out of date by then.
+const YEAR_2100: Wall = Wall(4_102_444_800_000);
 
 #[tokio::test]
 async fn tls_trusts_the_private_authority_and_no_other() {
@@ -311,15 +352,10 @@ async fn tls_trusts_the_private_authority_and_no_other() {
         certificates.certificate("server").display(),
         certificates.key("server").display()
     ));
-    // Year 2100: the certificates are out of date by then.
-    let too_late = LastTrusted::new(Wall(4_102_444_800_000));
-    for (authority, trusted, expected) in [
-        ("ca", LastTrusted::default(), None),
-        ("other-ca", LastTrusted::default(), Some(false)),
-        ("ca", too_late, Some(true)),
-    ] {
-        let tls = Some(trusting(&certificates, authority, false, &trusted));
-        let mut link = Link::start(LinkSettings { tls, ..settings(broker.port, "machine", &["vend/#"]) });
+    for (authority, trusted, expected) in
+        [("ca", LastTrusted::default(), None), ("other-ca", LastTrusted::default(), Some(false)), ("ca", too_late, Some(true))]
+    {
+        let mut link = Link::start(over_tls(broker.port, &certificates, authority, false, &trusted));
         match expected {
             None => assert!(!link.wait_up().await),
             Some(date_refusal) => {
@@ -327,6 +363,27 @@ async fn tls_trusts_the_private_authority_and_no_other() {
                 assert_eq!(for_dates, date_refusal, "{authority}: {reason}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
+    tls::install_provider();
+    let certificates = Certificates::make();
+    // Any server that speaks TLS will do: what is asked is how the handshake ends.
+    let server = Mosquitto::start(&format!(
+        "certfile {}\nkeyfile {}",
+        certificates.certificate("server").display(),
+        certificates.key("server").display()
+    ));
+    let limits = http::Limits { total: PATIENCE, read: PATIENCE, idle_connections: 1 };
+    for (authority, trusted, for_dates) in
+        [("ca", LastTrusted::default(), false), ("other-ca", LastTrusted::default(), false), ("ca", LastTrusted::new(YEAR_2100), true)]
+    {
+        let config = tls::client_config(Some(&certificates.certificate(authority)), None, &trusted).expect("the files are good");
+        let client = http::client(Some(&config), limits).expect("a client");
+        let refused = client.get(format!("https://127.0.0.1:{}/", server.port)).send().await.expect_err("no HTTP is spoken there");
+        assert_eq!(tls::is_date_refusal(&refused), for_dates, "{authority}: {refused:?}");
     }
 }
 
@@ -341,8 +398,7 @@ async fn mutual_tls_lets_in_who_has_a_certificate() {
         certificates.key("server").display()
     ));
     for with_certificate in [true, false] {
-        let tls = Some(trusting(&certificates, "ca", with_certificate, &LastTrusted::default()));
-        let mut link = Link::start(LinkSettings { tls, ..settings(broker.port, "machine", &["vend/#"]) });
+        let mut link = Link::start(over_tls(broker.port, &certificates, "ca", with_certificate, &LastTrusted::default()));
         if with_certificate {
             link.wait_up().await;
             link.deliver(1, "elsewhere", "x").await;

@@ -6,10 +6,12 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, MAX_PACKET, MqttEvent, LinkSettings,
-    Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT, Subscription,
+    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, GOODBYE_WAIT, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, LinkSettings,
+    MAX_PACKET, MqttEvent, Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT,
+    Subscription,
 };
 use crate::host::backoff::Backoff;
+use crate::host::secret::Secret;
 use crate::host::tls;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Filter, LastWill, LastWillProperties, PubAck, PubAckReason, Publish, PublishProperties, RetainForwardRule, SubAck,
@@ -24,9 +26,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// Requests on their way to rumqttc's event loop: acknowledgements of all that may be unacknowledged, two publishes, a
-/// subscription, a goodbye. A broker that exceeds [`RECEIVE_MAX`] may fill it, which costs the connection.
-const REQUESTS_MAX: usize = 4 * RECEIVE_MAX as usize;
+/// Requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, two publishes, a subscription, a
+/// goodbye. More are never handed over.
+const REQUESTS_MAX: usize = RECEIVE_MAX as usize + 4;
 
 /// Connects and reconnects until it is told to stop or nobody is left to serve.
 pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
@@ -41,8 +43,8 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
         connection.abandon(&mut shore);
         subscribed = connection.subscribed;
         let (reason, date_refusal) = match end {
-            End::Stopped => return,
-            End::Lost { reason, date_refusal } => (reason, date_refusal),
+            End::Lost { reason, date_refusal } if !connection.is_stopping() => (reason, date_refusal),
+            End::Lost { .. } | End::Stopped => return,
         };
         shore.lost(MqttEvent::Down { reason, date_refusal });
         if connection.up_since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
@@ -147,6 +149,10 @@ struct Connection<'a> {
     /// When [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
     acks: AckQueue,
+    /// What may be acknowledged, in order.
+    to_acknowledge: VecDeque<u16>,
+    /// Handed to the event loop and not written yet.
+    acks_under_way: u16,
     /// Sent and not answered: one, and at the end a second, the last message.
     in_flight: VecDeque<InFlight>,
     publishes: VecDeque<(PublishId, Outbound)>,
@@ -184,6 +190,8 @@ impl<'a> Connection<'a> {
             session_present: false,
             up_since: None,
             acks: AckQueue::new(number),
+            to_acknowledge: VecDeque::new(),
+            acks_under_way: 0,
             in_flight: VecDeque::new(),
             publishes: VecDeque::new(),
             answer_due: None,
@@ -199,7 +207,7 @@ impl<'a> Connection<'a> {
             let polled = {
                 let mut poll = pin!(event_loop.poll());
                 loop {
-                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX;
+                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX || self.is_stopping();
                     tokio::select! {
                         polled = &mut poll, if reading => break polled,
                         call = shore.next() => {
@@ -234,7 +242,7 @@ impl<'a> Connection<'a> {
     fn obey(&mut self, command: Command, shore: &mut Shore) -> Result<(), End> {
         match command {
             Command::Publish(id, message) => {
-                let open = self.up_since.is_some() && matches!(self.stopping, Stopping::No);
+                let open = self.up_since.is_some() && !self.is_stopping();
                 if open && self.publishes.len() < PUBLISHES_WAITING_MAX {
                     self.publishes.push_back((id, message));
                     self.publish_next(shore)?;
@@ -243,13 +251,11 @@ impl<'a> Connection<'a> {
                 }
             }
             Command::Ack(ack) => {
-                for packet_id in self.acks.mark(ack) {
-                    // rumqttc wants the message back and looks at these two fields.
-                    let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
-                    self.client.try_ack(&message).map_err(|_| queue_full())?;
-                }
+                self.to_acknowledge.extend(self.acks.mark(ack));
+                self.acknowledge()?;
             }
             Command::DropConnection => return Err(End::lost("dropped: a message could not be stored")),
+            Command::Stop(_) if self.is_stopping() => {}
             Command::Stop(last) => {
                 if self.up_since.is_none() {
                     return Err(End::Stopped);
@@ -262,6 +268,20 @@ impl<'a> Connection<'a> {
                     self.say_goodbye();
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Hands acknowledgements to the event loop, never so many that a publish would find no room behind them. It may stand
+    /// still: while the caller takes nothing, nothing is read, and so nothing written.
+    fn acknowledge(&mut self) -> Result<(), End> {
+        while self.acks_under_way < RECEIVE_MAX
+            && let Some(packet_id) = self.to_acknowledge.pop_front()
+        {
+            // rumqttc wants the message back and looks at these two fields.
+            let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
+            self.client.try_ack(&message).map_err(|_| queue_full())?;
+            self.acks_under_way += 1;
         }
         Ok(())
     }
@@ -316,6 +336,9 @@ impl<'a> Connection<'a> {
     }
 
     fn deliver(&mut self, message: Publish, shore: &mut Shore) -> Result<(), End> {
+        if self.is_stopping() {
+            return Ok(());
+        }
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
         let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
             // The protocol forbids it, so nobody waits for it.
@@ -337,7 +360,7 @@ impl<'a> Connection<'a> {
 
     /// Hands the next publish to the event loop, if none is in flight.
     fn publish_next(&mut self, shore: &mut Shore) -> Result<(), End> {
-        if !self.in_flight.is_empty() || !matches!(self.stopping, Stopping::No) {
+        if !self.in_flight.is_empty() || self.is_stopping() {
             return Ok(());
         }
         while let Some((id, message)) = self.publishes.pop_front() {
@@ -366,7 +389,8 @@ impl<'a> Connection<'a> {
         self.publish_next(shore)
     }
 
-    /// What the event loop wrote: a publish has its packet id now, and after the goodbye there is nothing left to do.
+    /// What the event loop wrote: a publish has its packet id now, an acknowledgement makes room, and after the goodbye
+    /// there is nothing left to do.
     fn sent(&mut self, sent: &Outgoing) -> Result<(), End> {
         match sent {
             Outgoing::Publish(packet_id) => {
@@ -375,23 +399,22 @@ impl<'a> Connection<'a> {
                 }
                 Ok(())
             }
+            Outgoing::PubAck(_) => {
+                self.acks_under_way = self.acks_under_way.saturating_sub(1);
+                self.acknowledge()
+            }
             Outgoing::Disconnect => Err(End::Stopped),
             _ => Ok(()),
         }
     }
 
     fn say_goodbye(&mut self) {
-        self.stopping = Stopping::Goodbye { until: Instant::now() + STOP_WAIT };
-        if self.client.try_disconnect().is_err() {
-            // The queue is full: the time limit ends it without a goodbye.
-            self.stopping = Stopping::Goodbye { until: Instant::now() };
-        }
+        // If it cannot even be asked for, the time limit ends the connection without it.
+        drop(self.client.try_disconnect());
+        self.stopping = Stopping::Goodbye { until: Instant::now() + GOODBYE_WAIT };
     }
 
     fn failed(&mut self, error: &ConnectionError, shore: &mut Shore) -> End {
-        if !matches!(self.stopping, Stopping::No) {
-            return End::Stopped;
-        }
         // The broker said in CONNACK how much it takes, so the same message would break every connection.
         if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
             && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
@@ -407,6 +430,10 @@ impl<'a> Connection<'a> {
         for id in sent.chain(self.publishes.drain(..).map(|(id, _)| id)) {
             shore.tell(MqttEvent::Undelivered(id));
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        !matches!(self.stopping, Stopping::No)
     }
 
     fn overdue(&self) -> Option<Instant> {
@@ -430,7 +457,7 @@ fn send(client: &AsyncClient, message: Outbound) -> Result<(), End> {
 }
 
 fn queue_full() -> End {
-    End::lost("the broker sends more than it was allowed to, or takes nothing")
+    End::lost("the MQTT client takes no more requests")
 }
 
 async fn at(time: Option<Instant>) {
@@ -441,7 +468,7 @@ async fn at(time: Option<Instant>) {
 }
 
 fn options(settings: &LinkSettings) -> MqttOptions {
-    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
+    let mut options = MqttOptions::new(&settings.client_id, &settings.broker.host, settings.broker.port);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options
@@ -457,8 +484,8 @@ fn options(settings: &LinkSettings) -> MqttOptions {
     if let Some(config) = &settings.tls {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
     }
-    if let Some(login) = &settings.login {
-        options.set_credentials(&login.username, &login.password);
+    if let Some(username) = &settings.broker.username {
+        options.set_credentials(username, settings.broker.password.as_ref().map_or("", Secret::expose));
     }
     if let Some(will) = &settings.will {
         let properties = LastWillProperties {

@@ -18,8 +18,9 @@ impl Mosquitto {
     pub fn start(lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let mut broker = Self { port: free_port(), folder, process: None };
+        let anonymous = if lines.contains("password_file") { "" } else { "allow_anonymous true\n" };
         let config = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\nlog_dest none\n{lines}\n",
+            "listener {} 127.0.0.1\nuser root\npersistence true\npersistence_location {}/\nlog_dest none\n{anonymous}{lines}\n",
             broker.port,
             broker.folder().display()
         );
