@@ -21,6 +21,7 @@ pub mod tls;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Why a program ends, sorted by the exit status that says so.
@@ -59,8 +60,10 @@ pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Use(error)) => (error, 2),
         Err(Failure::Failed(error)) => (error, 1),
     };
+    let mut stderr = std::io::stderr().lock();
     for line in chain(program, error.as_ref()) {
-        eprintln!("{line}");
+        // Where nobody listens the exit status still tells; `eprintln!` would panic and change it.
+        let _ = writeln!(stderr, "{line}");
     }
     ExitCode::from(status)
 }
