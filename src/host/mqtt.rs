@@ -8,6 +8,7 @@
 
 mod acks;
 mod link;
+mod packets;
 
 use crate::host::config::MqttSettings;
 use crate::host::tls::{self, LastTrusted, TlsError};
@@ -186,7 +187,8 @@ pub enum MqttEvent {
         /// The reason code's name.
         reason: &'static str,
     },
-    /// Nobody knows whether the broker has it: publish it again after the next [`MqttEvent::Up`].
+    /// Nobody knows whether the broker has it: publish it again after the next [`MqttEvent::Up`] (or, if more than
+    /// [`PUBLISHES_WAITING_MAX`] were waiting, when another was answered).
     Undelivered(PublishId),
 }
 

@@ -6,20 +6,15 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, GOODBYE_WAIT, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, LinkSettings,
-    MAX_PACKET, MqttEvent, Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT,
-    Subscription,
+    ANSWER_WAIT, Command, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX, PublishId,
+    RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
 };
 use crate::host::backoff::Backoff;
-use crate::host::secret::Secret;
 use crate::host::tls;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, LastWillProperties, PubAck, PubAckReason, Publish, PublishProperties, RetainForwardRule, SubAck,
-    SubscribeReasonCode,
-};
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, Publish, SubAck};
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, StateError};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
@@ -36,7 +31,7 @@ pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceive
     let mut shore = Shore { commands, events, waiting: VecDeque::new() };
     let mut subscribed = false;
     for number in 1.. {
-        let (client, mut event_loop) = AsyncClient::new(options(&settings), REQUESTS_MAX);
+        let (client, mut event_loop) = AsyncClient::new(packets::options(&settings), REQUESTS_MAX);
         let mut connection = Connection::new(number, client, &settings.subscriptions, subscribed);
         let end = connection.drive(&mut event_loop, &mut shore).await;
         drop(event_loop);
@@ -307,7 +302,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.subscribed = false;
-        self.client.try_subscribe_many(self.subscriptions.iter().map(filter)).map_err(|_| queue_full())?;
+        self.client.try_subscribe_many(self.subscriptions.iter().map(packets::filter)).map_err(|_| queue_full())?;
         self.answer_due = Some(Instant::now() + ANSWER_WAIT);
         Ok(())
     }
@@ -320,7 +315,7 @@ impl<'a> Connection<'a> {
             .iter()
             .filter_map(|subscription| {
                 let reason = match codes.next() {
-                    Some(code) => subscription_refusal(code)?,
+                    Some(code) => packets::subscription_refusal(code)?,
                     None => "not answered",
                 };
                 Some((subscription.filter.clone(), reason))
@@ -381,7 +376,7 @@ impl<'a> Connection<'a> {
         };
         self.answer_due = None;
         let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
-        match (answered, publish_refusal(puback.reason)) {
+        match (answered, packets::publish_refusal(puback.reason)) {
             (Some(id), None) => shore.tell(MqttEvent::Delivered(id)),
             (Some(id), Some(reason)) => shore.tell(MqttEvent::Rejected { id, reason }),
             (None, _) => self.say_goodbye(),
@@ -444,13 +439,9 @@ impl<'a> Connection<'a> {
     }
 }
 
-fn send(client: &AsyncClient, message: Outbound) -> Result<(), End> {
-    let properties = PublishProperties {
-        message_expiry_interval: message.expiry_s,
-        response_topic: message.response_topic,
-        correlation_data: message.correlation_data.map(Into::into),
-        ..PublishProperties::default()
-    };
+/// Hands a message to the event loop.
+fn send(client: &AsyncClient, mut message: Outbound) -> Result<(), End> {
+    let properties = packets::properties(&mut message);
     client
         .try_publish_with_properties(message.topic, QoS::AtLeastOnce, message.retain, message.payload, properties)
         .map_err(|_| queue_full())
@@ -464,83 +455,5 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn options(settings: &LinkSettings) -> MqttOptions {
-    let mut options = MqttOptions::new(&settings.client_id, &settings.broker.host, settings.broker.port);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options
-        .set_keep_alive(KEEP_ALIVE)
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
-        .set_receive_maximum(Some(RECEIVE_MAX))
-        .set_max_packet_size(Some(MAX_PACKET))
-        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
-        .set_connection_timeout(CONNECT_TIMEOUT_S)
-        .set_manual_acks(true)
-        .set_network_options(network);
-    if let Some(config) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
-    }
-    if let Some(username) = &settings.broker.username {
-        options.set_credentials(username, settings.broker.password.as_ref().map_or("", Secret::expose));
-    }
-    if let Some(will) = &settings.will {
-        let properties = LastWillProperties {
-            delay_interval: Some(will.delay_s),
-            payload_format_indicator: None,
-            message_expiry_interval: None,
-            content_type: None,
-            response_topic: None,
-            correlation_data: None,
-            user_properties: Vec::new(),
-        };
-        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain, Some(properties)));
-    }
-    options
-}
-
-fn filter(subscription: &Subscription) -> Filter {
-    Filter {
-        path: subscription.filter.clone(),
-        qos: QoS::AtLeastOnce,
-        nolocal: false,
-        preserve_retain: subscription.retain_as_published,
-        retain_forward_rule: match subscription.retained {
-            Retained::Always => RetainForwardRule::OnEverySubscribe,
-            Retained::IfNew => RetainForwardRule::OnNewSubscribe,
-            Retained::Never => RetainForwardRule::Never,
-        },
-    }
-}
-
-fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
-    match code {
-        // "No matching subscribers" says that the broker took it and nobody listens.
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        PubAckReason::UnspecifiedError => Some("unspecified error"),
-        PubAckReason::ImplementationSpecificError => Some("implementation specific error"),
-        PubAckReason::NotAuthorized => Some("not authorized"),
-        PubAckReason::TopicNameInvalid => Some("topic name invalid"),
-        PubAckReason::PacketIdentifierInUse => Some("packet identifier in use"),
-        PubAckReason::QuotaExceeded => Some("quota exceeded"),
-        PubAckReason::PayloadFormatInvalid => Some("payload format invalid"),
-    }
-}
-
-fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
-    match code {
-        SubscribeReasonCode::Success(_) => None,
-        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some("unspecified error"),
-        SubscribeReasonCode::ImplementationSpecific => Some("implementation specific error"),
-        SubscribeReasonCode::NotAuthorized => Some("not authorized"),
-        SubscribeReasonCode::TopicFilterInvalid => Some("topic filter invalid"),
-        SubscribeReasonCode::PkidInUse => Some("packet identifier in use"),
-        SubscribeReasonCode::QuotaExceeded => Some("quota exceeded"),
-        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some("shared subscriptions not supported"),
-        SubscribeReasonCode::SubscriptionIdNotSupported => Some("subscription identifiers not supported"),
-        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("wildcard subscriptions not supported"),
     }
 }
