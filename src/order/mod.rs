@@ -2,4 +2,5 @@
 
 pub mod ids;
 pub mod money;
+pub mod qris;
 pub mod time;
