@@ -98,7 +98,9 @@ impl Fault {
             Self::Deny { .. } | Self::ImposeFee { .. } => Moment::Charge,
             Self::StaleStatus => Moment::Status,
             Self::BrokenImage { .. } => Moment::Image,
-            Self::Hang { .. } | Self::LoseAnswer | Self::ServerError { done: true, .. } | Self::Garble | Self::TooLarge => Moment::Departure,
+            Self::Hang { .. } | Self::LoseAnswer | Self::ServerError { done: true, .. } | Self::Garble | Self::TooLarge => {
+                Moment::Departure
+            }
             Self::DropNotification | Self::DelayNotification { .. } | Self::DuplicateNotification => Moment::Notification,
         }
     }

@@ -5,6 +5,6 @@
 
 pub mod faults;
 pub mod midtrans;
-//pub mod midtrans_http;
+pub mod midtrans_http;
 pub mod qris;
 pub mod rng;

@@ -115,8 +115,7 @@ pub fn png(text: &str, look: Look) -> Option<Vec<u8>> {
             return true;
         }
         let module = |at: usize| ((at - frame) / PIXELS_A_MODULE).checked_sub(QUIET_MODULES).filter(|m| *m < width);
-        look != Look::Blank
-            && module(x).zip(module(y)).is_some_and(|(column, row)| colors[row * width + column] == qrcode::Color::Dark)
+        look != Look::Blank && module(x).zip(module(y)).is_some_and(|(column, row)| colors[row * width + column] == qrcode::Color::Dark)
     };
     let pixels: Vec<u8> = (0..side * side).map(|i| if dark(i % side, i / side) { 0 } else { 255 }).collect();
     let mut file = Vec::new();

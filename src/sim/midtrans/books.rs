@@ -6,6 +6,9 @@ use crate::sim::faults::Fault;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// About a gigabyte of them.
+const TRANSACTIONS_MAX: usize = 1_000_000;
+
 /// Every transaction, and the names by which each is found.
 #[derive(Default)]
 pub(super) struct Books {
@@ -30,6 +33,10 @@ impl Books {
         }
         self.all.push(transaction);
         at
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= TRANSACTIONS_MAX
     }
 
     pub fn at(&self, at: usize) -> &Transaction {

@@ -227,7 +227,11 @@ mod tests {
             let Err(Refused::Invalid(wrong)) = result(&body) else { panic!("{at} {value} was taken") };
             assert!(wrong.iter().any(|text| text.contains(expected)), "{at} {value}: {wrong:?}");
         }
-        for expiry in [json!({ "expiry_duration": 19, "unit": "second" }), json!({ "expiry_duration": 8, "unit": "day" }), json!({ "expiry_duration": 1, "unit": "HOUR" })] {
+        for expiry in [
+            json!({ "expiry_duration": 19, "unit": "second" }),
+            json!({ "expiry_duration": 8, "unit": "day" }),
+            json!({ "expiry_duration": 1, "unit": "HOUR" }),
+        ] {
             let mut body = good();
             body["custom_expiry"] = expiry.clone();
             assert!(matches!(result(&body), Err(Refused::Invalid(_))), "{expiry}");

@@ -1,6 +1,6 @@
 //! What customers, time and the people at the controls do to transactions, and what Midtrans then tells the merchant.
 
-use super::{Book, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
+use super::{Book, IDEMPOTENCY_LIFE, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
 use crate::order::time::{Span, Wall};
 use crate::sim::faults::{Fault, Moment};
 use serde_json::json;
@@ -64,7 +64,8 @@ impl Midtrans {
         let mut body = transaction.signed(status.notification_code(), &self.options.merchant.id, &self.options.server_key);
         body["status_message"] = json!("midtrans payment notification");
         let order_id = transaction.charge.order_id.clone();
-        let notice = |url: &String| Notice { url: url.clone(), body: body.to_string().into_bytes(), order_id: order_id.clone(), retries: 0 };
+        let notice =
+            |url: &String| Notice { url: url.clone(), body: body.to_string().into_bytes(), order_id: order_id.clone(), retries: 0 };
         let (mut due, mut copies) = (now + self.options.notification_delay, 1);
         match self.faults.take(Moment::Notification, status.as_str(), &order_id) {
             Some(Fault::DropNotification) => copies = 0,
@@ -103,6 +104,8 @@ impl Midtrans {
             return;
         }
         self.next_batch = Some(now + self.options.batch_every);
+        let held = &self.held;
+        self.keys.retain(|_, kept| now - kept.at < IDEMPOTENCY_LIFE || kept.hold.is_some_and(|hold| is_held(held, hold, now)));
         for at in self.books.overdue(now) {
             self.books.set(at, Status::Expire);
             self.notify(at, now);

@@ -244,7 +244,8 @@ impl Midtrans {
         if request.authorization.as_deref() != Some(&self.authorization) {
             return (Reply::Answer(self.error(401, 401, "Unknown Merchant server_key/id")), None);
         }
-        let key = request.idempotency_key.as_deref().filter(|key| request.method == "POST" && key.chars().count() <= IDEMPOTENCY_KEY_CHARS_MAX);
+        let key =
+            request.idempotency_key.as_deref().filter(|key| request.method == "POST" && key.chars().count() <= IDEMPOTENCY_KEY_CHARS_MAX);
         if let Some(answer) = key.and_then(|key| self.remembered(key, now)) {
             return (Reply::Answer(answer), None);
         }
@@ -268,7 +269,9 @@ impl Midtrans {
         let reply = match (&departure, hold) {
             (_, Some(hold)) => Reply::Hold(hold, answer),
             (Some(Fault::LoseAnswer), _) => Reply::Cut,
-            (Some(Fault::ServerError { code, .. }), _) => Reply::Answer(self.error(*code, *code, "Sorry, we encountered internal server error.")),
+            (Some(Fault::ServerError { code, .. }), _) => {
+                Reply::Answer(self.error(*code, *code, "Sorry, we encountered internal server error."))
+            }
             (Some(Fault::Garble), _) => Reply::Answer(answer.garbled()),
             (Some(Fault::TooLarge), _) => Reply::Answer(Answer { body: vec![b' '; 1 << 20], ..answer }),
             _ => Reply::Answer(answer),
@@ -280,9 +283,12 @@ impl Midtrans {
     fn remembered(&mut self, key: &str, now: Wall) -> Option<Answer> {
         let (held, rng) = (&self.held, &mut self.rng);
         let runs = |kept: &Kept| kept.hold.is_some_and(|hold| is_held(held, hold, now));
-        self.keys.retain(|_, kept| now - kept.at < IDEMPOTENCY_LIFE || runs(kept));
-        let kept = self.keys.get(key)?;
-        if runs(kept) { Some(error(rng, 202, 202, "The first request with this Idempotency-Key is being processed")) } else { kept.answer.clone() }
+        let kept = self.keys.get(key).filter(|kept| now - kept.at < IDEMPOTENCY_LIFE || runs(kept))?;
+        if runs(kept) {
+            Some(error(rng, 202, 202, "The first request with this Idempotency-Key is being processed"))
+        } else {
+            kept.answer.clone()
+        }
     }
 
     fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
@@ -290,8 +296,12 @@ impl Midtrans {
             Ok(charge) => charge,
             Err(refused) => return (self.refused(refused), None),
         };
+        if self.books.is_full() {
+            return (self.error(503, 503, "The simulator's books are full: start it anew"), None);
+        }
         if self.books.of_order(order_id).is_some_and(|(_, old)| !old.status.frees_order_id()) {
-            let why = "The request could not be completed due to a conflict with the current state of the target resource, please try again";
+            let why =
+                "The request could not be completed due to a conflict with the current state of the target resource, please try again";
             return (self.error(200, 406, why), None);
         }
         let fault = self.faults.take(Moment::Charge, "charge", order_id);
@@ -382,9 +392,7 @@ impl Midtrans {
         };
         let answer = Answer { http: 200, content_type, body };
         match self.faults.take(Moment::Departure, "qr_image", order_id) {
-            Some(Fault::Hang { ms }) => {
-                (Reply::Hold(self.hold(ms.map(|ms| now + Span::millis(ms))), answer), Some(Fault::Hang { ms }))
-            }
+            Some(Fault::Hang { ms }) => (Reply::Hold(self.hold(ms.map(|ms| now + Span::millis(ms))), answer), Some(Fault::Hang { ms })),
             Some(other) => (Reply::Cut, Some(other)),
             None => (Reply::Answer(answer), fault),
         }

@@ -74,7 +74,9 @@ mod tests {
     #[test]
     fn retries_follow_the_documented_rules() {
         let spacing = [120, 600, 1_800, 5_400, 12_600].map(Span::secs);
-        for (http, expected) in [(Some(200), 0), (Some(301), 0), (Some(500), 1), (Some(404), 2), (Some(400), 2), (Some(503), 4), (Some(403), 5), (None, 5)] {
+        for (http, expected) in
+            [(Some(200), 0), (Some(301), 0), (Some(500), 1), (Some(404), 2), (Some(400), 2), (Some(503), 4), (Some(403), 5), (None, 5)]
+        {
             let (mut notices, mut rng, mut now, mut sent) = (Notices::default(), Rng::new(1), Wall(0), 0);
             notices.add(now, Notice { url: "u".into(), body: vec![], order_id: "o".into(), retries: 0 });
             while let Some(due) = notices.next_due() {

@@ -24,7 +24,8 @@ fn request(method: &str, path: &str, body: &[u8]) -> Request {
 }
 
 fn charge_of(order_id: &str, kind: &str) -> Request {
-    let body = json!({ "payment_type": kind, "transaction_details": { "order_id": order_id, "gross_amount": 5000 }, "custom_field1": "vm-001" });
+    let body =
+        json!({ "payment_type": kind, "transaction_details": { "order_id": order_id, "gross_amount": 5000 }, "custom_field1": "vm-001" });
     request("POST", "/v2/charge", body.to_string().as_bytes())
 }
 
@@ -49,13 +50,38 @@ fn told(sim: &mut Midtrans, now: Wall) -> Vec<Value> {
 #[test]
 fn the_life_of_a_transaction() {
     let scenarios: [&[(&str, &str)]; 7] = [
-        &[("charge", "201"), ("status", "201"), ("pay", "ok"), ("status", "200"), ("cancel", "412"), ("expire", "412"), ("charge", "406"), ("pay", "already_paid")],
-        &[("charge", "201"), ("cancel", "200"), ("status", "200"), ("cancel", "412"), ("pay", "cancelled"), ("charge", "201"), ("status", "201")],
+        &[
+            ("charge", "201"),
+            ("status", "201"),
+            ("pay", "ok"),
+            ("status", "200"),
+            ("cancel", "412"),
+            ("expire", "412"),
+            ("charge", "406"),
+            ("pay", "already_paid"),
+        ],
+        &[
+            ("charge", "201"),
+            ("cancel", "200"),
+            ("status", "200"),
+            ("cancel", "412"),
+            ("pay", "cancelled"),
+            ("charge", "201"),
+            ("status", "201"),
+        ],
         &[("charge", "201"), ("expire", "407"), ("status", "407"), ("pay", "expired"), ("expire", "412"), ("charge", "201")],
         &[("charge", "201"), ("charge", "406"), ("fail", "ok"), ("status", "201"), ("pay", "ok")],
         &[("status", "404"), ("cancel", "404"), ("expire", "404"), ("pay", "unknown")],
         &[("charge", "201"), ("wait 899", ""), ("status", "201"), ("pay", "ok")],
-        &[("charge", "201"), ("wait 900", ""), ("pay", "expired"), ("wait 60", ""), ("status", "407"), ("cancel", "412"), ("charge", "201")],
+        &[
+            ("charge", "201"),
+            ("wait 900", ""),
+            ("pay", "expired"),
+            ("wait 60", ""),
+            ("status", "407"),
+            ("cancel", "412"),
+            ("charge", "201"),
+        ],
     ];
     for steps in scenarios {
         let (mut sim, mut now) = (midtrans(), START);

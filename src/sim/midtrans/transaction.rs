@@ -165,7 +165,8 @@ impl Transaction {
         let id = &self.id;
         let kind = self.charge.kind;
         let mut answer = self.facts("201", merchant_id);
-        let action = |name: &str, method: &str, path: String| json!({ "name": name, "method": method, "url": format!("{public_url}{path}") });
+        let action =
+            |name: &str, method: &str, path: String| json!({ "name": name, "method": method, "url": format!("{public_url}{path}") });
         let mut actions = vec![
             action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", kind.as_str())),
             action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)),
