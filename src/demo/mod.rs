@@ -16,7 +16,7 @@ mod site;
 mod watch;
 
 use crate::host::{Failure, exit, parse, service};
-use site::{Options, Site, SiteError};
+use site::{Options, Site};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;

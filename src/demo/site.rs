@@ -5,9 +5,11 @@ use super::chronicle::{Fact, InVain, Who};
 use super::midtrans::{Midtrans, MidtransError};
 use super::panel::{HEIGHT, Panel, WIDTH};
 use super::process::{self, Process, ProcessError, Program};
-use super::watch::{self, View, Watched};
+use super::watch::{self, Watched};
+use crate::host::config::MqttSettings;
 use crate::host::http::{HttpError, Limits, client, read_limited};
-use crate::host::mqtt::{EVENTS_WAITING_MAX, Mqtt, MqttSettings, Outbound, PublishId, Retained, Subscription};
+use crate::host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt, Outbound, PublishId, Retained, Subscription};
+use crate::host::tls::{LastTrusted, TlsError};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
 use crate::order::money::Rupiah;
 use crate::wire::orders::{ANSWER_MAX, Order};
@@ -81,6 +83,9 @@ pub enum SiteError {
     /// Our own connection to the broker.
     #[error("no connection to the embedded broker within {} s", BROKER_WAIT.as_secs())]
     Broker,
+    /// Nor can its settings be used.
+    #[error("the connection to the embedded broker cannot be made")]
+    Link(#[source] TlsError),
     /// The backend could not be asked.
     #[error("the backend cannot be asked for order {order_id}")]
     Backend {
@@ -176,7 +181,7 @@ impl Site {
         let device = DeviceId::new(DEVICE).expect("a well-formed name");
         let panel = Panel::new(files.machine("screen.raw"));
         let midtrans = Midtrans::new(ports.url(ports.midtrans))?;
-        let (mqtt, events) = Mqtt::start(mqtt_settings(&device, ports.broker), EVENTS_WAITING_MAX);
+        let (mqtt, events) = Mqtt::start(link(&device, ports.broker)?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
         let mut is_up = up.subscribe();
         let watchers = vec![
@@ -219,12 +224,6 @@ impl Site {
     #[must_use]
     pub fn line_log(&self) -> PathBuf {
         self.directory.path.join("machine/relay.log")
-    }
-
-    /// How things are now.
-    #[must_use]
-    pub fn view(&self) -> View {
-        self.watched.view.borrow().clone()
     }
 
     /// A customer presses a product's button: the machine's controller publishes a real `vend/request`.
@@ -345,18 +344,22 @@ impl Drop for Site {
     }
 }
 
-fn mqtt_settings(device: &DeviceId, port: u16) -> MqttSettings {
+fn link(device: &DeviceId, port: u16) -> Result<LinkSettings, SiteError> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendEvent, Topic::PaymentUpdate, Topic::Status];
     let subscription = |topic: Topic| Subscription { filter: topic.of(device), retained: Retained::Always, retain_as_published: false };
-    MqttSettings {
+    let broker = MqttSettings {
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,
-        tls: None,
-        login: None,
-        client_id: "qris-demo".into(),
-        will: None,
-        subscriptions: topics.map(subscription).into(),
-    }
+        tls: false,
+        username: None,
+        password: None,
+        ca_file: None,
+        cert_file: None,
+        key_file: None,
+    };
+    let mut settings = LinkSettings::new(broker, "qris-demo", &LastTrusted::default()).map_err(SiteError::Link)?;
+    settings.subscriptions = topics.map(subscription).into();
+    Ok(settings)
 }
 
 /// Free loopback ports, one for each server.
