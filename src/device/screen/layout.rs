@@ -36,10 +36,12 @@ impl Layout {
                     page.message(Message::too_small(page.texts, item));
                 }
             }
-            Scene::Idle { trouble: None } => page.shelf(),
             other => {
                 self.code = None;
-                page.message(Message::of(other, page.texts));
+                match other {
+                    Scene::Idle { trouble: None } => page.shelf(),
+                    other => page.message(Message::of(other, page.texts)),
+                }
             }
         }
         page.banners();
@@ -386,9 +388,13 @@ impl<'a> Page<'a> {
                     let digits = self.fonts.width(style, "88:88");
                     let label_width = self.fonts.width(label_style, label);
                     let gap = self.px(12);
-                    let x = place.x + (place.w - digits - gap - label_width).max(0) / 2;
-                    self.text(Rect { x, w: label_width, ..place }, label, label_style, colours::MUTED, Align::Left);
-                    self.text(Rect { x: x + label_width + gap, w: digits, ..place }, &left, style, colour, Align::Left);
+                    // The digits explain themselves where there is no room to.
+                    let before = if label_width + gap + digits <= place.w { label_width + gap } else { 0 };
+                    let x = place.x + (place.w - digits - before).max(0) / 2;
+                    if before > 0 {
+                        self.text(Rect { x, w: label_width, ..place }, label, label_style, colours::MUTED, Align::Left);
+                    }
+                    self.text(Rect { x: x + before, w: digits, ..place }, &left, style, colour, Align::Left);
                 }
                 Block::Card { label, lines, style } => {
                     self.fill(place, colours::CARD, self.px(14));
@@ -404,7 +410,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// How to pay in three words, numbered where there is room for the numbers.
+    /// How to pay in three words, numbered where there is room for numbers, and left out where there is none for words.
     fn steps(&mut self, place: Rect, style: Style) {
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
         let number = |style: Style| Style { px: (style.px * 3 / 4).max(LETTER_PX_MIN), ..style };
@@ -418,7 +424,10 @@ impl<'a> Page<'a> {
         }
         let numbered = total(style, before(style)) <= place.w;
         let before = if numbered { before(style) } else { 0 };
-        let mut x = place.x + (place.w - total(style, before)).max(0) / 2;
+        if total(style, before) > place.w {
+            return;
+        }
+        let mut x = place.x + (place.w - total(style, before)) / 2;
         for ((word, width), n) in words.into_iter().zip(widths(style, before)).zip(["1", "2", "3"]) {
             if numbered {
                 let disc = disc(style);

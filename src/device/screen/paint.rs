@@ -312,3 +312,53 @@ fn distance(p: Point, a: Point, b: Point) -> f32 {
     let t = ((ap.0 * ab.0 + ap.1 * ab.1) / length).clamp(0.0, 1.0);
     (ap.0 - t * ab.0).hypot(ap.1 - t * ab.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANEL: Geometry = Geometry { width: 5, height: 3, format: PixelFormat::Xrgb8888 };
+
+    #[test]
+    fn a_page_is_turned_clockwise() {
+        let mark = |x, y, colour| Mark { area: Rect::new(x, y, 1, 1), kind: Kind::Fill { colour, radius: 0 } };
+        // Where the page's first corner comes to lie, and the corner to the right of it.
+        for (rotation, first, right) in [
+            (Rotation::None, (0, 0), (4, 0)),
+            (Rotation::Quarter, (4, 0), (4, 2)),
+            (Rotation::Half, (4, 2), (0, 2)),
+            (Rotation::ThreeQuarters, (0, 2), (0, 0)),
+        ] {
+            let (w, _) = rotation.page_size(PANEL);
+            let page = [mark(0, 0, 0x0a_0b0c), mark(w - 1, 0, 0x0d_0e0f)];
+            let out = draw(&page, &mut Fonts::new(), PANEL, rotation, Rect::new(0, 0, 5, 3));
+            let at = |(x, y): (usize, usize)| &out[(y * 5 + x) * 4..][..4];
+            assert_eq!((at(first), at(right)), (&[0x0c, 0x0b, 0x0a, 0][..], &[0x0f, 0x0e, 0x0d, 0][..]), "{rotation:?}");
+            assert_eq!(out.iter().filter(|byte| **byte != 0).count(), 6, "{rotation:?}: nothing else");
+            let part = Rect::new(1, 0, 3, 2);
+            assert_eq!(rotation.to_panel(rotation.to_page(part, PANEL), PANEL), part, "{rotation:?}");
+        }
+    }
+
+    #[test]
+    fn colours_keep_their_channels() {
+        for (colour, packed) in [(0xff_0000, 0xf800_u16), (0x00_ff00, 0x07e0), (0x00_00ff, 0x001f), (0xff_ffff, 0xffff), (0x07_0307, 0)] {
+            let mut out = [0; 2];
+            encode(PixelFormat::Rgb565, [colour].into_iter(), &mut out);
+            assert_eq!(out, packed.to_le_bytes(), "{colour:06x}");
+        }
+        assert_eq!(blended(0x00_ff10, 0xff_0010, 128), 0x80_7f10);
+    }
+
+    #[test]
+    fn rounded_corners_let_the_ground_through_and_the_middle_does_not() {
+        let page = [(0x11_1111, 0), (0xff_ffff, 6)]
+            .map(|(colour, radius)| Mark { area: Rect::new(0, 0, 20, 20), kind: Kind::Fill { colour, radius } });
+        let panel = Geometry { width: 20, height: 20, format: PixelFormat::Xrgb8888 };
+        let out = draw(&page, &mut Fonts::new(), panel, Rotation::None, Rect::new(0, 0, 20, 20));
+        let at = |x: usize, y: usize| out[(y * 20 + x) * 4];
+        for (x, y) in [(0, 0), (19, 0), (0, 19), (19, 19)] {
+            assert_eq!((at(x, y), at(10, y), at(x, 10), at(10, 10)), (0x11, 0xff, 0xff, 0xff));
+        }
+    }
+}

@@ -301,3 +301,39 @@ fn map(file: &File, length: usize) -> io::Result<MmapMut> {
     // because nothing is read back.
     unsafe { MmapOptions::new().len(length).map_mut(file) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(bits: u32, channels: [(u32, u32); 3]) -> Layout {
+        Layout { width: 4, height: 2, bits, channels, stride: 12, start: 24, memory: (64, 0) }
+    }
+
+    #[test]
+    fn only_known_pixel_formats_are_drawn_on() {
+        for (bits, channels, format) in [
+            (16, [(11, 5), (5, 6), (0, 5)], Some(PixelFormat::Rgb565)),
+            (32, [(16, 8), (8, 8), (0, 8)], Some(PixelFormat::Xrgb8888)),
+            (16, [(0, 5), (5, 6), (11, 5)], None),
+            (32, [(0, 8), (8, 8), (16, 8)], None),
+            (24, [(16, 8), (8, 8), (0, 8)], None),
+            (8, [(0, 8), (0, 8), (0, 8)], None),
+        ] {
+            assert_eq!(layout(bits, channels).format(), format, "{bits} {channels:?}");
+        }
+    }
+
+    #[test]
+    fn a_panel_is_written_with_its_drivers_stride_and_offset() {
+        let memory = MmapMut::map_anon(64).expect("memory");
+        let geometry = Geometry { width: 4, height: 2, format: PixelFormat::Rgb565 };
+        let layout = layout(16, [(11, 5), (5, 6), (0, 5)]);
+        let mut panel = Panel { path: PathBuf::new(), memory, layout, geometry };
+        panel.put(Rect::new(1, 0, 2, 2), &[1, 2, 3, 4, 5, 6, 7, 8]).expect("put");
+        let mut wanted = [0; 64];
+        wanted[24 + 2..24 + 6].copy_from_slice(&[1, 2, 3, 4]);
+        wanted[36 + 2..36 + 6].copy_from_slice(&[5, 6, 7, 8]);
+        assert_eq!(panel.memory[..], wanted);
+    }
+}

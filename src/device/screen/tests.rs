@@ -239,7 +239,7 @@ fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
 #[test]
 fn no_text_leaves_the_page_or_lies_over_another() {
     let fonts = Fonts::new();
-    for size in [(480, 800), (320, 480), (800, 480), (480, 320), (240, 240), (240, 320), (1920, 1080), (1080, 1920)] {
+    for size in [(480, 800), (320, 480), (800, 480), (480, 320), (320, 240), (240, 240), (1920, 1080)] {
         for language in [Language::Id, Language::En] {
             for (scene, sandbox) in scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]) {
                 let what = format!("{size:?} {language:?} {sandbox} {scene:?}");
