@@ -200,7 +200,7 @@ impl<'a> Page<'a> {
         }
         head.push(Block::Line { text: amount.to_string(), style: amount_style, colour: colours::INK });
         if let Some(fee) = fee {
-            head.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, column, 1));
+            head.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, column, 2));
         }
         let mut foot = Vec::new();
         if all {
