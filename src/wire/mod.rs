@@ -1,1 +1,9 @@
 //! What crosses a wire, byte for byte: the contract between the programs.
+
+pub mod dbus;
+pub mod orders;
+pub mod payment;
+pub mod status;
+pub mod strict;
+pub mod topics;
+pub mod vend;

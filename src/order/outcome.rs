@@ -1,0 +1,149 @@
+//! What became of a receipt at the relay, and of an order at the machine.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What the relay's ledger says of an order that it drove.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The line was driven and, where there is a sensor, the item was seen.
+    Dispensed,
+    /// The line was driven, or could not be, and the item did not come.
+    Failed,
+    /// Nobody knows: the power went in mid-pulse, or the end could not be written.
+    Uncertain,
+}
+
+/// What the machine reports to the backend of a paid order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// The item was handed out.
+    Dispensed,
+    /// The relay was driven and the item did not come: refund due.
+    Failed,
+    /// Nobody knows: for a person to settle.
+    Uncertain,
+    /// The relay was not driven and never will be for this order: refund due.
+    Undelivered,
+}
+
+impl Outcome {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispensed => "dispensed",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+        }
+    }
+
+    /// Reads the wire's word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Dispensed, Self::Failed, Self::Uncertain].into_iter().find(|o| o.as_str() == word)
+    }
+}
+
+impl Delivery {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispensed => "dispensed",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+            Self::Undelivered => "undelivered",
+        }
+    }
+}
+
+/// The answer of `Dispense` and `Query`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DispenseAnswer {
+    /// The ledger's outcome.
+    Ended(Outcome),
+    /// The line is still driven.
+    Dispensing,
+    /// The ledger knows nothing of this order (`Query` only).
+    Unknown,
+}
+
+/// The answer of `Close`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CloseAnswer {
+    /// Now or before: this ticket drives nothing any more.
+    Closed,
+    /// The line is still driven for it.
+    Dispensing,
+    /// It was driven: the outcome.
+    Ended(Outcome),
+}
+
+impl DispenseAnswer {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended(outcome) => outcome.as_str(),
+            Self::Dispensing => "dispensing",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads the wire's word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "dispensing" => Some(Self::Dispensing),
+            "unknown" => Some(Self::Unknown),
+            word => Outcome::from_word(word).map(Self::Ended),
+        }
+    }
+}
+
+impl CloseAnswer {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Dispensing => "dispensing",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+
+    /// Reads the wire's word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "closed" => Some(Self::Closed),
+            "dispensing" => Some(Self::Dispensing),
+            word => Outcome::from_word(word).map(Self::Ended),
+        }
+    }
+}
+
+impl From<Outcome> for Delivery {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Dispensed => Self::Dispensed,
+            Outcome::Failed => Self::Failed,
+            Outcome::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

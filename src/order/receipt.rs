@@ -1,0 +1,585 @@
+//! Receipts: the only thing that opens a relay.
+//!
+//! A receipt is a compact JWS (RFC 7515) with `alg` EdDSA over Ed25519 (RFC 8037), `typ` `qris-receipt+jwt` and a
+//! `kid`. Keys come as a JWK Set (RFC 7517) in which every key says its role. There is one algorithm and one form, so
+//! this is a page of code and not a JOSE library: nothing here looks up a key by URL, and nothing negotiates.
+
+use super::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use super::money::Rupiah;
+use super::time::Wall;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The longest receipt that is read, in bytes. Ours have about 700.
+pub const RECEIPT_MAX: usize = 4096;
+/// The most keys that a set may hold.
+pub const KEYS_MAX: usize = 32;
+
+const ALG: &str = "EdDSA";
+const TYP: &str = "qris-receipt+jwt";
+
+/// What a receipt says. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who signed: the issuer that the key belongs to.
+    pub iss: Box<str>,
+    /// The machine it is for.
+    pub aud: DeviceId,
+    /// The order.
+    pub sub: OrderId,
+    /// The machine's request.
+    pub jti: RequestId,
+    /// The relay's ticket, which makes the receipt good once.
+    pub ticket: Ticket,
+    /// What was sold.
+    pub item: ItemId,
+    /// The price, whole rupiah.
+    pub amount: Rupiah,
+    /// What the customer paid, whole rupiah; with an imposed fee more than the price.
+    pub gross_amount: Rupiah,
+    /// Always `IDR`.
+    pub cur: Box<str>,
+    /// As Midtrans reported it: `gopay`, `qris`, `cstore`.
+    pub payment_type: Box<str>,
+    /// Midtrans' transaction.
+    pub transaction_id: TransactionId,
+    /// When Midtrans settled it: RFC 3339 with +07:00.
+    pub settled_at: Box<str>,
+    /// When it was signed: seconds since 1970.
+    pub iat: i64,
+}
+
+/// A receipt that was verified or signed here. There is no other way to get one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Receipt {
+    claims: Claims,
+    jws: Box<str>,
+}
+
+/// Why a receipt is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// More than [`RECEIPT_MAX`] bytes.
+    #[error("the receipt is longer than {RECEIPT_MAX} bytes")]
+    TooLong,
+    /// Not three parts of base64url with JSON objects in the first two.
+    #[error("the receipt is not a compact JWS: {0}")]
+    NotJws(&'static str),
+    /// `alg`, `typ` or another header field is not what a receipt has.
+    #[error("the receipt's header is wrong: {0}")]
+    Header(&'static str),
+    /// No receipt key of that name.
+    #[error("the receipt's key {0} is not a receipt key of this machine")]
+    UnknownKey(KeyId),
+    /// The signature does not fit.
+    #[error("the receipt's signature is wrong")]
+    Signature,
+    /// A claim is missing or has another form.
+    #[error("the receipt's claims are wrong: {0}")]
+    Claims(String),
+    /// It is for another machine.
+    #[error("the receipt is for another machine, {0}")]
+    WrongDevice(DeviceId),
+}
+
+impl Receipt {
+    /// What it says.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The compact form, as it was signed.
+    #[must_use]
+    pub fn jws(&self) -> &str {
+        &self.jws
+    }
+
+    /// Takes a receipt back from a program's own database, where only verified ones are written: its key may have left
+    /// the key set since. The relay verifies again in any case.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn restore(jws: &str) -> Result<Self, ReceiptError> {
+        let parts = Parts::split(jws)?;
+        Ok(Self { claims: parts.claims()?, jws: jws.into() })
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receipt({})", self.claims.sub)
+    }
+}
+
+/// For the state of an order in its own database; see [`Receipt::restore`].
+impl Serialize for Receipt {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.jws)
+    }
+}
+
+impl<'de> Deserialize<'de> for Receipt {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let jws = String::deserialize(deserializer)?;
+        Self::restore(&jws).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    kid: KeyId,
+    typ: String,
+}
+
+/// A compact JWS taken apart; nothing of it is believed yet.
+struct Parts<'a> {
+    signed: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(jws: &'a str) -> Result<Self, ReceiptError> {
+        if jws.len() > RECEIPT_MAX {
+            return Err(ReceiptError::TooLong);
+        }
+        let (signed, signature) = jws.rsplit_once('.').ok_or(ReceiptError::NotJws("no dots"))?;
+        let (header, payload) = signed.split_once('.').ok_or(ReceiptError::NotJws("one dot"))?;
+        if payload.contains('.') {
+            return Err(ReceiptError::NotJws("more than two dots"));
+        }
+        Ok(Self { signed, header, payload, signature })
+    }
+
+    fn header(&self) -> Result<Header, ReceiptError> {
+        let bytes = BASE64URL.decode(self.header).map_err(|_| ReceiptError::NotJws("the header is not base64url"))?;
+        serde_json::from_slice(&bytes).map_err(|_| ReceiptError::Header("it must hold alg, kid and typ, and no more"))
+    }
+
+    fn claims(&self) -> Result<Claims, ReceiptError> {
+        let bytes = BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))?;
+        let claims: Claims = serde_json::from_slice(&bytes).map_err(|e| ReceiptError::Claims(e.to_string()))?;
+        if &*claims.cur != "IDR" {
+            return Err(ReceiptError::Claims("cur is not IDR".into()));
+        }
+        if Wall::from_rfc3339(&claims.settled_at).is_err() || !claims.settled_at.ends_with("+07:00") {
+            return Err(ReceiptError::Claims("settled_at is not RFC 3339 with +07:00".into()));
+        }
+        Ok(claims)
+    }
+}
+
+/// What a public key of the set is good for. A key is good for its role only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Signs receipts.
+    Receipt,
+    /// Signs commands and settings.
+    Operator,
+}
+
+/// The public keys of a machine, from `keys.json`.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    keys: Vec<PublicKey>,
+}
+
+#[derive(Clone, Debug)]
+struct PublicKey {
+    kid: KeyId,
+    role: Role,
+    /// The issuer whose receipts it signs; operator keys have none.
+    iss: Option<Box<str>>,
+    x: [u8; 32],
+}
+
+/// Why a key or a key set cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not a JWK (Set) of the form that is needed.
+    #[error("not a JWK Set as `qris-backend keys public` writes it: {0}")]
+    Form(String),
+    /// One key of the set is no good.
+    #[error("key {0}: {1}")]
+    Key(KeyId, &'static str),
+    /// The private key file is no good. It says nothing of what is in it.
+    #[error("not a private Ed25519 JWK (RFC 8037): {0}")]
+    Private(&'static str),
+}
+
+/// One key of a JWK Set as it is written.
+#[derive(Serialize, Deserialize)]
+struct Jwk {
+    kty: String,
+    crv: String,
+    kid: KeyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iss: Option<Box<str>>,
+    x: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+impl KeySet {
+    /// Reads a JWK Set: OKP/Ed25519 keys with `kid` and `role`, receipt keys with `iss`.
+    ///
+    /// # Errors
+    /// Anything else, private parts, two keys of one name, and points of small order, whose signatures anyone can make.
+    pub fn from_jwks(json: &str) -> Result<Self, KeyError> {
+        let set: JwkSet = serde_json::from_str(json).map_err(|e| KeyError::Form(e.to_string()))?;
+        if set.keys.len() > KEYS_MAX {
+            return Err(KeyError::Form(format!("more than {KEYS_MAX} keys")));
+        }
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for jwk in set.keys {
+            let wrong = |why| KeyError::Key(jwk.kid.clone(), why);
+            if jwk.d.is_some() {
+                return Err(wrong("it holds the private part `d`; replace this key everywhere, it is no secret any more"));
+            }
+            if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+                return Err(wrong("only kty OKP with crv Ed25519 is known"));
+            }
+            let role = jwk.role.ok_or_else(|| wrong("`role` must be receipt or operator"))?;
+            if role == Role::Receipt && jwk.iss.is_none() {
+                return Err(wrong("a receipt key needs `iss`"));
+            }
+            let x = bytes32(&jwk.x).ok_or_else(|| wrong("`x` must be 32 bytes in base64url"))?;
+            if has_small_order(&x) {
+                return Err(wrong("`x` is a point of small order"));
+            }
+            if keys.iter().any(|k| k.kid == jwk.kid) {
+                return Err(wrong("two keys have this kid"));
+            }
+            keys.push(PublicKey { kid: jwk.kid, role, iss: jwk.iss, x });
+        }
+        Ok(Self { keys })
+    }
+
+    /// The names of the receipt keys, in the order of the file.
+    #[must_use]
+    pub fn receipt_kids(&self) -> Vec<KeyId> {
+        self.keys.iter().filter(|k| k.role == Role::Receipt).map(|k| k.kid.clone()).collect()
+    }
+
+    /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
+    ///
+    /// # Errors
+    /// See [`ReceiptError`]; [`ReceiptError::WrongDevice`] only for a receipt that is good otherwise.
+    pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
+        let parts = Parts::split(jws)?;
+        let header = parts.header()?;
+        if header.alg != ALG {
+            return Err(ReceiptError::Header("alg must be EdDSA"));
+        }
+        if header.typ != TYP {
+            return Err(ReceiptError::Header("typ must be qris-receipt+jwt"));
+        }
+        let key = self
+            .keys
+            .iter()
+            .find(|k| k.kid == header.kid && k.role == Role::Receipt)
+            .ok_or_else(|| ReceiptError::UnknownKey(header.kid.clone()))?;
+        let signature = BASE64URL.decode(parts.signature).map_err(|_| ReceiptError::NotJws("the signature is not base64url"))?;
+        UnparsedPublicKey::new(&ED25519, &key.x).verify(parts.signed.as_bytes(), &signature).map_err(|_| ReceiptError::Signature)?;
+        let claims = parts.claims()?;
+        if key.iss.as_deref() != Some(&claims.iss) {
+            return Err(ReceiptError::Claims("iss is not the issuer of this key".into()));
+        }
+        if claims.aud != *me {
+            return Err(ReceiptError::WrongDevice(claims.aud));
+        }
+        Ok(Receipt { claims, jws: jws.into() })
+    }
+}
+
+/// An Ed25519 private key of the merchant. It prints as its `kid`.
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    seed: [u8; 32],
+    kid: KeyId,
+}
+
+impl SigningKey {
+    /// A key from 32 random bytes drawn by the caller; `kid` is its RFC 7638 thumbprint.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are an Ed25519 seed");
+        let kid = thumbprint(pair.public_key().as_ref());
+        Self { pair, seed, kid }
+    }
+
+    /// Reads a private JWK (RFC 8037) as `qris-backend keys new` writes it.
+    ///
+    /// # Errors
+    /// Another form, or an `x` that does not belong to `d`. The text never repeats the key.
+    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
+        let jwk: Jwk = serde_json::from_str(json).map_err(|_| KeyError::Private("not a JWK in JSON with kty, crv, kid, x and d"))?;
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+            return Err(KeyError::Private("only kty OKP with crv Ed25519 is known"));
+        }
+        let seed = jwk.d.as_deref().and_then(bytes32).ok_or(KeyError::Private("`d` must be 32 bytes in base64url"))?;
+        let x = bytes32(&jwk.x).ok_or(KeyError::Private("`x` must be 32 bytes in base64url"))?;
+        let mut key = Self::from_seed(seed);
+        if key.pair.public_key().as_ref() != x {
+            return Err(KeyError::Private("`x` does not belong to `d`"));
+        }
+        key.kid = jwk.kid;
+        Ok(key)
+    }
+
+    /// The private JWK. It is a secret: only for the key file.
+    #[must_use]
+    pub fn to_private_jwk(&self) -> String {
+        self.jwk(None, None, Some(BASE64URL.encode(self.seed)))
+    }
+
+    /// The public JWK for `keys.json`.
+    #[must_use]
+    pub fn to_public_jwk(&self, issuer: &str) -> String {
+        self.jwk(Some(Role::Receipt), Some(issuer.into()), None)
+    }
+
+    fn jwk(&self, role: Option<Role>, iss: Option<Box<str>>, d: Option<String>) -> String {
+        let x = BASE64URL.encode(self.pair.public_key().as_ref());
+        let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), kid: self.kid.clone(), role, iss, x, d };
+        serde_json::to_string(&jwk).expect("a JWK is plain text")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn kid(&self) -> &KeyId {
+        &self.kid
+    }
+
+    /// Signs a receipt.
+    #[must_use]
+    pub fn sign(&self, claims: Claims) -> Receipt {
+        let header = Header { alg: ALG.into(), kid: self.kid.clone(), typ: TYP.into() };
+        let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));
+        let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(&claims)));
+        let signature = self.pair.sign(signed.as_bytes());
+        let jws = format!("{signed}.{}", BASE64URL.encode(signature)).into();
+        Receipt { claims, jws }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+/// The JWK Set of `keys.json` from public JWKs.
+#[must_use]
+pub fn jwk_set(public_jwks: &[String]) -> String {
+    format!("{{\"keys\":[{}]}}\n", public_jwks.join(","))
+}
+
+/// RFC 7638: SHA-256 over the required members in lexical order, for OKP those of RFC 8037, appendix A.3.
+fn thumbprint(x: &[u8]) -> KeyId {
+    let members = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{}\"}}", BASE64URL.encode(x));
+    let digest = ring::digest::digest(&ring::digest::SHA256, members.as_bytes());
+    KeyId::new(&BASE64URL.encode(digest)).expect("43 characters of base64url")
+}
+
+fn bytes32(text: &str) -> Option<[u8; 32]> {
+    BASE64URL.decode(text).ok()?.try_into().ok()
+}
+
+/// The encodings of the points of small order, canonical or not; the highest bit (the sign of x) does not matter.
+/// ring accepts such keys, and then one signature fits many messages.
+fn has_small_order(x: &[u8; 32]) -> bool {
+    const fn last(first: u8, rest: u8, last: u8) -> [u8; 32] {
+        let mut point = [rest; 32];
+        point[0] = first;
+        point[31] = last;
+        point
+    }
+    const ORDER_8_A: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6,
+        0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ];
+    const ORDER_8_B: [u8; 32] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39,
+        0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ];
+    let points =
+        [last(0, 0, 0), last(1, 0, 0), ORDER_8_A, ORDER_8_B, last(0xec, 0xff, 0x7f), last(0xed, 0xff, 0x7f), last(0xee, 0xff, 0x7f)];
+    points.iter().any(|p| p[..31] == x[..31] && p[31] == x[31] & 0x7f)
+}
+
+/// A key and a receipt for tests of other modules.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    pub(crate) const ISSUER: &str = "pay.example";
+
+    pub(crate) fn key() -> SigningKey {
+        SigningKey::from_seed([7; 32])
+    }
+
+    pub(crate) fn keys() -> KeySet {
+        KeySet::from_jwks(&jwk_set(&[key().to_public_jwk(ISSUER)])).expect("our own keys")
+    }
+
+    pub(crate) fn claims() -> Claims {
+        Claims {
+            iss: ISSUER.into(),
+            aud: DeviceId::new("vm-001").expect("an id"),
+            sub: OrderId::new("o-1").expect("an id"),
+            jti: RequestId::new("r-1").expect("an id"),
+            ticket: Ticket::from_random([1; 16]),
+            item: ItemId::new("A1").expect("an id"),
+            amount: Rupiah::new(5000).expect("an amount"),
+            gross_amount: Rupiah::new(5000).expect("an amount"),
+            cur: "IDR".into(),
+            payment_type: "qris".into(),
+            transaction_id: TransactionId::new("t-1").expect("an id"),
+            settled_at: "2026-11-20T15:00:00+07:00".into(),
+            iat: 1_795_161_600,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{claims, key, keys};
+    use super::*;
+
+    fn me() -> DeviceId {
+        DeviceId::new("vm-001").expect("an id")
+    }
+
+    #[test]
+    fn rfc_8037_appendix_a() {
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","kid":"k","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let key = SigningKey::from_jwk(jwk).expect("the RFC's key");
+        assert_eq!(thumbprint(key.pair.public_key().as_ref()).as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let signature = key.pair.sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc");
+        assert_eq!(BASE64URL.encode(signature), "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+    }
+
+    #[test]
+    fn a_signed_receipt_is_believed_by_its_machine_only() {
+        let receipt = key().sign(claims());
+        assert_eq!(keys().verify(receipt.jws(), &me()), Ok(receipt.clone()));
+        let other = DeviceId::new("vm-002").expect("an id");
+        assert_eq!(keys().verify(receipt.jws(), &other), Err(ReceiptError::WrongDevice(me())));
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed() {
+        let jws = key().sign(claims()).jws().to_owned();
+        for i in 0..jws.len() {
+            let mut bytes = jws.clone().into_bytes();
+            bytes[i] = if bytes[i] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).expect("ASCII");
+            assert!(keys().verify(&changed, &me()).is_err(), "character {i}");
+        }
+        assert!(keys().verify(&jws[..jws.len() - 1], &me()).is_err());
+        assert!(keys().verify(&format!("{jws}="), &me()).is_err());
+    }
+
+    /// Signs any header and payload with our key: what a buggy or hostile signer could make.
+    fn signed(header: &str, payload: &str) -> String {
+        let signed = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
+        let signature = BASE64URL.encode(key().pair.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    }
+
+    #[test]
+    fn headers_must_match_exactly() {
+        let payload = serde_json::to_string(&claims()).expect("claims");
+        let kid = key().kid().clone();
+        let good = format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"qris-receipt+jwt"}}"#);
+        assert!(keys().verify(&signed(&good, &payload), &me()).is_ok());
+        for bad in [
+            format!(r#"{{"alg":"none","kid":"{kid}","typ":"qris-receipt+jwt"}}"#),
+            format!(r#"{{"alg":"eddsa","kid":"{kid}","typ":"qris-receipt+jwt"}}"#),
+            format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"qris-command+jwt"}}"#),
+            format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#),
+            r#"{"alg":"EdDSA","kid":"other","typ":"qris-receipt+jwt"}"#.to_owned(),
+            format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"qris-receipt+jwt","crit":["exp"]}}"#),
+            format!(r#"{{"alg":"EdDSA","alg":"EdDSA","kid":"{kid}","typ":"qris-receipt+jwt"}}"#),
+        ] {
+            assert!(keys().verify(&signed(&bad, &payload), &me()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn claims_must_be_whole() {
+        let kid = key().kid().clone();
+        let header = format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"qris-receipt+jwt"}}"#);
+        let whole = serde_json::to_value(claims()).expect("claims");
+        for (name, value) in [
+            ("cur", serde_json::json!("USD")),
+            ("amount", serde_json::json!(0)),
+            ("amount", serde_json::json!("5000")),
+            ("amount", serde_json::json!(5000.5)),
+            ("settled_at", serde_json::json!("2026-11-20 15:00:00")),
+            ("iss", serde_json::json!("other.example")),
+            ("ticket", serde_json::json!("short")),
+            ("sub", serde_json::Value::Null),
+        ] {
+            let mut changed = whole.clone();
+            changed[name] = value;
+            let verified = keys().verify(&signed(&header, &changed.to_string()), &me());
+            assert!(matches!(verified, Err(ReceiptError::Claims(_))), "{name}: {verified:?}");
+        }
+    }
+
+    #[test]
+    fn operator_keys_sign_no_receipts() {
+        let operator = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"");
+        let keys = KeySet::from_jwks(&jwk_set(&[operator])).expect("a set");
+        assert!(matches!(keys.verify(key().sign(claims()).jws(), &me()), Err(ReceiptError::UnknownKey(_))));
+        assert!(keys.receipt_kids().is_empty());
+    }
+
+    #[test]
+    fn bad_keys_are_refused() {
+        let public = key().to_public_jwk("pay.example");
+        let twice = jwk_set(&[public.clone(), public.clone()]);
+        let private = jwk_set(&[key().to_private_jwk()]);
+        let no_issuer = jwk_set(&[public.replace("\"iss\":\"pay.example\",", "")]);
+        for bad in [twice, private, no_issuer, "{}".into(), "[]".into(), String::new()] {
+            assert!(KeySet::from_jwks(&bad).is_err(), "{bad}");
+        }
+        for small in [[0u8; 32], {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one[31] = 0x80;
+            one
+        }] {
+            let x = BASE64URL.encode(small);
+            let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"k","role":"receipt","iss":"i","x":"{x}"}}"#);
+            assert!(matches!(KeySet::from_jwks(&jwk_set(&[jwk])), Err(KeyError::Key(..))));
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_private_key() {
+        let private = key().to_private_jwk();
+        let d = private.split("\"d\":\"").nth(1).and_then(|d| d.split('"').next()).expect("d").to_owned();
+        assert!(!format!("{:?}", key()).contains(&d));
+        let broken = private.replace("\"crv\":\"Ed25519\"", "\"crv\":\"X\"");
+        assert!(!SigningKey::from_jwk(&broken).expect_err("another curve").to_string().contains(&d));
+        assert_eq!(SigningKey::from_jwk(&private).expect("ours").kid(), key().kid());
+    }
+}

@@ -1,0 +1,212 @@
+//! Requests: what may be sold, for how much, and to whom it is refused.
+
+use super::ids::{ItemId, RequestId};
+use super::money::Rupiah;
+use super::reason::Reason;
+use super::time::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The longest description, in characters: what Midtrans shows of an item's name.
+pub const DESCRIPTION_MAX: usize = 50;
+/// The shortest and longest time that a QR may be on the screen, in seconds. Midtrans expires a charge after 15 minutes.
+pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 10..=840;
+
+/// How the customer pays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payment {
+    /// A dynamic QR that GoPay and every QRIS app pays.
+    #[default]
+    Gopay,
+    /// A payment code, paid over the counter of an Alfamart.
+    Alfamart,
+    /// A payment code, paid over the counter of an Indomaret.
+    Indomaret,
+}
+
+impl Payment {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gopay => "gopay",
+            Self::Alfamart => "alfamart",
+            Self::Indomaret => "indomaret",
+        }
+    }
+}
+
+/// What a controller asked for, as it asked: two requests are the same if these are equal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VendRequest {
+    /// New for ever.
+    pub request_id: RequestId,
+    /// What is to be sold.
+    pub item: ItemId,
+    /// Required where the price comes from the request; else it must equal the price.
+    pub amount: Option<Rupiah>,
+    /// At most [`DESCRIPTION_MAX`] characters.
+    pub description: Option<Box<str>>,
+    /// How it is paid.
+    pub payment: Payment,
+    /// Seconds that the QR is shown; the machine's own setting if absent.
+    pub timeout_s: Option<u16>,
+}
+
+/// The way a request came. The price of some items may come by one way and not by the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// From whoever may publish `vend/request`.
+    Mqtt,
+    /// From a controller on the same board.
+    DBus,
+    /// From a button of the machine.
+    Button,
+}
+
+/// What an item costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Price {
+    /// Always the same.
+    Fixed(Rupiah),
+    /// The controller reckons it, within bounds.
+    FromRequest {
+        /// The least that may be asked.
+        min: Rupiah,
+        /// The most that may be asked.
+        max: Rupiah,
+        /// Whether whoever may publish `vend/request` may set it.
+        mqtt: bool,
+    },
+}
+
+/// What may be sold.
+#[derive(Clone, Debug, Default)]
+pub struct PriceList(BTreeMap<ItemId, Price>);
+
+/// A request that the price list allows.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Offer {
+    /// The request as it came.
+    pub request: VendRequest,
+    /// The price.
+    pub amount: Rupiah,
+    /// How long the QR is shown.
+    pub timeout: Span,
+}
+
+/// Why a request is refused. Nothing was changed by it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{reason}{}: {detail}", .field.as_ref().map(|f| format!(" ({f})")).unwrap_or_default())]
+pub struct Refusal {
+    /// The word for it.
+    pub reason: Reason,
+    /// The field that is wrong, where one is.
+    pub field: Option<Box<str>>,
+    /// For people.
+    pub detail: Box<str>,
+}
+
+impl Refusal {
+    /// A refusal for which no field is to blame.
+    pub fn new(reason: Reason, detail: impl Into<Box<str>>) -> Self {
+        Self { reason, field: None, detail: detail.into() }
+    }
+
+    /// A refusal that names the wrong field.
+    pub fn field(reason: Reason, field: impl Into<Box<str>>, detail: impl Into<Box<str>>) -> Self {
+        Self { reason, field: Some(field.into()), detail: detail.into() }
+    }
+}
+
+impl PriceList {
+    /// The list of a machine. Later entries of an item replace earlier ones.
+    pub fn new(items: impl IntoIterator<Item = (ItemId, Price)>) -> Self {
+        Self(items.into_iter().collect())
+    }
+
+    /// What is sold, in order.
+    pub fn items(&self) -> impl Iterator<Item = (&ItemId, &Price)> {
+        self.0.iter()
+    }
+
+    /// Prices a request, or says why not.
+    ///
+    /// # Errors
+    /// `unknown_item`, `wrong_amount`, and `malformed` for a payment that this machine does not take.
+    pub fn price(&self, request: &VendRequest, way: Way, default_timeout: Span) -> Result<Offer, Refusal> {
+        let price = self
+            .0
+            .get(&request.item)
+            .ok_or_else(|| Refusal::field(Reason::UnknownItem, "item", format!("{} is not sold here", request.item)))?;
+        let wrong = |detail: String| Refusal::field(Reason::WrongAmount, "amount", detail);
+        let amount = match (*price, request.amount) {
+            (Price::Fixed(price), None) => price,
+            (Price::Fixed(price), Some(asked)) if asked == price => price,
+            (Price::Fixed(price), Some(asked)) => return Err(wrong(format!("{} costs {price}, not {asked}", request.item))),
+            (Price::FromRequest { mqtt: false, .. }, _) if way == Way::Mqtt => {
+                return Err(wrong(format!("the price of {} is not taken from MQTT", request.item)));
+            }
+            (Price::FromRequest { .. }, None) => return Err(wrong(format!("{} needs an amount", request.item))),
+            (Price::FromRequest { min, max, .. }, Some(asked)) if (min..=max).contains(&asked) => asked,
+            (Price::FromRequest { min, max, .. }, Some(asked)) => {
+                return Err(wrong(format!("{} costs {min} to {max}, not {asked}", request.item)));
+            }
+        };
+        match request.payment {
+            Payment::Gopay => {}
+            Payment::Alfamart | Payment::Indomaret => {
+                return Err(Refusal::field(Reason::Malformed, "payment", "this machine takes gopay only"));
+            }
+        }
+        let timeout = request.timeout_s.map_or(default_timeout, |s| Span::secs(s.into()));
+        Ok(Offer { request: request.clone(), amount, timeout })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rp(n: u64) -> Rupiah {
+        Rupiah::new(n).expect("an amount")
+    }
+
+    fn item(id: &str) -> ItemId {
+        ItemId::new(id).expect("an item")
+    }
+
+    #[test]
+    fn the_price_list_decides() {
+        let list = PriceList::new([
+            (item("A1"), Price::Fixed(rp(5000))),
+            (item("exit"), Price::FromRequest { min: rp(2000), max: rp(200_000), mqtt: false }),
+            (item("wash"), Price::FromRequest { min: rp(1000), max: rp(9000), mqtt: true }),
+        ]);
+        let cases = [
+            ("A1", None, Way::Mqtt, Ok(5000)),
+            ("A1", Some(5000), Way::Mqtt, Ok(5000)),
+            ("A1", Some(4999), Way::DBus, Err(Reason::WrongAmount)),
+            ("B9", None, Way::Mqtt, Err(Reason::UnknownItem)),
+            ("exit", Some(2000), Way::DBus, Ok(2000)),
+            ("exit", Some(2000), Way::Mqtt, Err(Reason::WrongAmount)),
+            ("exit", None, Way::DBus, Err(Reason::WrongAmount)),
+            ("exit", Some(1999), Way::DBus, Err(Reason::WrongAmount)),
+            ("exit", Some(200_001), Way::DBus, Err(Reason::WrongAmount)),
+            ("wash", Some(9000), Way::Mqtt, Ok(9000)),
+        ];
+        for (id, amount, way, want) in cases {
+            let request = VendRequest {
+                request_id: RequestId::new("r").expect("an id"),
+                item: item(id),
+                amount: amount.map(rp),
+                description: None,
+                payment: Payment::Gopay,
+                timeout_s: None,
+            };
+            let got = list.price(&request, way, Span::secs(120)).map(|o| o.amount.get()).map_err(|r| r.reason);
+            assert_eq!(got, want, "{id} {amount:?} {way:?}");
+        }
+    }
+}

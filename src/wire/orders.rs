@@ -1,0 +1,133 @@
+//! The backend's HTTP interface to machines: the order resource, what is posted to it, and problems (RFC 9457).
+
+use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::reason::Reason;
+use crate::order::request::Payment;
+use serde::{Deserialize, Serialize};
+
+pub use crate::order::state::{Refund, Status};
+
+/// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
+pub const ANSWER_MAX: usize = 256 * 1024;
+/// The longest that `GET …?wait=` waits, in seconds.
+pub const WAIT_MAX_S: u64 = 60;
+
+/// The body of `POST /v1/orders`; the `Idempotency-Key` header is the request_id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// The machine's request.
+    pub request_id: RequestId,
+    /// The relay's ticket; copied into the receipt, never interpreted.
+    pub ticket: Ticket,
+    /// The receipt keys that the relay lists.
+    pub kids: Vec<KeyId>,
+    /// What is sold.
+    pub item: ItemId,
+    /// At most 50 characters; what the customer sees in the app.
+    pub description: Option<Box<str>>,
+    /// The price, whole rupiah.
+    pub amount: Rupiah,
+    /// How it is paid.
+    pub payment: Payment,
+    /// Seconds that the QR is shown: 10–840.
+    pub timeout_s: u16,
+}
+
+/// What a machine told of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutcomeReport {
+    /// What became of it.
+    pub outcome: Delivery,
+    /// The machine's reason, as on `vend/event`.
+    pub reason: Option<Reason>,
+    /// For people; at most 200 characters are kept.
+    pub detail: Option<Box<str>>,
+}
+
+/// An order, as the backend tells it. All fields are always present, null where they do not apply.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Unique over all machines for ever.
+    pub order_id: OrderId,
+    /// Counts up with every change.
+    pub rev: u64,
+    /// The machine's request.
+    pub request_id: RequestId,
+    /// Whose order it is.
+    pub device: DeviceId,
+    /// The relay's ticket.
+    pub ticket: Ticket,
+    /// What is sold.
+    pub item: ItemId,
+    /// The price, whole rupiah.
+    pub amount: Rupiah,
+    /// What Midtrans asks of the customer, whole rupiah; null before the charge is answered.
+    pub gross_amount: Option<Rupiah>,
+    /// How it is paid.
+    pub payment: Payment,
+    /// What it is now.
+    pub status: Status,
+    /// The string in the QR.
+    pub qr_payload: Option<Box<str>>,
+    /// Opens GoPay on a phone.
+    pub deeplink_url: Option<Box<str>>,
+    /// The customer's page.
+    pub pay_url: Option<Box<str>>,
+    /// Over the counter.
+    pub payment_code: Option<Box<str>>,
+    /// Over the counter.
+    pub store: Option<Box<str>>,
+    /// Seconds until Midtrans or the backend ends it, whichever comes first.
+    pub expires_in_s: Option<u64>,
+    /// Seconds since Midtrans settled it.
+    pub settled_ago_s: Option<u64>,
+    /// The key that signs, or will sign, its receipt.
+    pub kid: Option<KeyId>,
+    /// A compact JWS, with `settlement`.
+    pub receipt: Option<Box<str>>,
+    /// What the machine told of it.
+    pub outcome: Option<OutcomeReport>,
+    /// What became of the money.
+    pub refund: Option<Refund>,
+    /// Not real money: a TEST banner is drawn across the screen.
+    pub sandbox: bool,
+}
+
+/// The answer to `GET /v1/orders?state=open`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OpenOrders {
+    /// This machine's orders that have not ended, settled ones without outcome included.
+    pub orders: Vec<Order>,
+}
+
+/// `application/problem+json` (RFC 9457) with `code`, one of the reasons, and the wrong fields where there are some.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// Always `about:blank`: `code` says what kind.
+    #[serde(rename = "type")]
+    pub kind: Box<str>,
+    /// The status in words.
+    pub title: Box<str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The word that a machine acts on; absent where none fits (401, 404).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Reason>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<str>>,
+    /// Each wrong field and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// One wrong field.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FieldError {
+    /// Its name.
+    pub field: Box<str>,
+    /// Why it is wrong.
+    pub detail: Box<str>,
+}

@@ -1,0 +1,121 @@
+//! `status`: a machine's retained state and its faults.
+
+use crate::order::reason::Reason;
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultCode {
+    /// The database cannot be written: nothing is sold.
+    Store,
+    /// The database was lost or damaged; it was set aside and a new one begun.
+    StoreReset,
+    /// The database is of a newer release: nothing is sold.
+    NewerDatabase,
+    /// The relay service is gone, refuses, or has a fault of its own.
+    Relay,
+    /// A line is blocked until a person clears it.
+    LineBlocked,
+    /// The panel is gone.
+    Screen,
+    /// The backend cannot be reached.
+    Backend,
+    /// TLS refuses the dates of certificates: the clock is wrong, or a certificate ran out.
+    Clock,
+    /// The settings are not in force as wanted.
+    Config,
+}
+
+impl FaultCode {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::StoreReset => "store_reset",
+            Self::NewerDatabase => "newer_database",
+            Self::Relay => "relay",
+            Self::LineBlocked => "line_blocked",
+            Self::Screen => "screen",
+            Self::Backend => "backend",
+            Self::Clock => "clock",
+            Self::Config => "config",
+        }
+    }
+
+    /// The word with which a request is refused because of it; `None` where it does not keep the machine from selling.
+    #[must_use]
+    pub const fn refuses(self) -> Option<Reason> {
+        match self {
+            Self::Store => Some(Reason::Store),
+            Self::NewerDatabase => Some(Reason::NewerDatabase),
+            Self::Screen => Some(Reason::Screen),
+            Self::StoreReset | Self::Relay | Self::LineBlocked | Self::Backend | Self::Clock | Self::Config => None,
+        }
+    }
+}
+
+/// One fault, as `status.faults` lists it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fault {
+    /// What kind.
+    pub code: FaultCode,
+    /// For people.
+    pub detail: Box<str>,
+    /// RFC 3339; null while the clock is not trusted.
+    pub since: Option<Box<str>>,
+}
+
+/// Whether a machine is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// It is.
+    Online,
+    /// It said good-bye, or the broker noticed that it went.
+    Offline,
+}
+
+/// `status`, retained. The last will is `{"state":"offline"}` alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Connected or not.
+    pub state: Presence,
+    /// The program's release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Box<str>>,
+    /// The kernel's name of this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<Box<str>>,
+    /// Names the life of the machine's database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Box<str>>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Box<str>>,
+    /// Whether an order holds the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<bool>,
+    /// What is wrong; empty when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Vec<Fault>>,
+}
+
+impl Status {
+    /// The last will, and what a clean stop publishes.
+    #[must_use]
+    pub fn offline() -> Self {
+        Self { state: Presence::Offline, version: None, boot_id: None, stream: None, at: None, busy: None, faults: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_will_is_as_short_as_the_contract_says() {
+        assert_eq!(serde_json::to_string(&Status::offline()).expect("plain"), r#"{"state":"offline"}"#);
+    }
+}

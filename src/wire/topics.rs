@@ -1,0 +1,71 @@
+//! MQTT topics: `qrisd/v1/{device}/…`, both ways.
+
+use crate::order::ids::DeviceId;
+
+/// A topic of one machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topic {
+    /// Controller → device: sell something.
+    VendRequest,
+    /// Controller → device: cancel a request.
+    VendCancel,
+    /// Controller → device: hand out what was paid over the counter.
+    VendCollect,
+    /// Device → all: one for every transition.
+    VendEvent,
+    /// Backend → device: news of a payment, with the receipt.
+    PaymentUpdate,
+    /// Device → all, retained: online, faults.
+    Status,
+}
+
+impl Topic {
+    const ALL: [Self; 6] = [Self::VendRequest, Self::VendCancel, Self::VendCollect, Self::VendEvent, Self::PaymentUpdate, Self::Status];
+
+    const fn tail(self) -> &'static str {
+        match self {
+            Self::VendRequest => "vend/request",
+            Self::VendCancel => "vend/cancel",
+            Self::VendCollect => "vend/collect",
+            Self::VendEvent => "vend/event",
+            Self::PaymentUpdate => "payment/update",
+            Self::Status => "status",
+        }
+    }
+
+    /// The topic's name for a machine.
+    #[must_use]
+    pub fn of(self, device: &DeviceId) -> String {
+        format!("qrisd/v1/{device}/{}", self.tail())
+    }
+
+    /// A filter for this topic of every machine.
+    #[must_use]
+    pub fn of_all(self) -> String {
+        format!("qrisd/v1/+/{}", self.tail())
+    }
+
+    /// Reads a topic name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<(DeviceId, Self)> {
+        let (device, tail) = name.strip_prefix("qrisd/v1/")?.split_once('/')?;
+        let topic = Self::ALL.into_iter().find(|t| t.tail() == tail)?;
+        Some((DeviceId::new(device).ok()?, topic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_read_back() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        for topic in Topic::ALL {
+            assert_eq!(Topic::parse(&topic.of(&device)), Some((device.clone(), topic)));
+        }
+        for bad in ["qrisd/v1/vm-001/vend", "qrisd/v2/vm-001/status", "qrisd/v1//status", "qrisd/v1/vm-001/vend/request/x", ""] {
+            assert_eq!(Topic::parse(bad), None, "{bad}");
+        }
+    }
+}

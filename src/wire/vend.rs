@@ -1,0 +1,143 @@
+//! `vend/request`, `vend/cancel` and `vend/event`.
+
+use super::strict::{Object, PAYLOAD_MAX};
+use crate::order::ids::{ItemId, OrderId, RequestId};
+use crate::order::money::Rupiah;
+use crate::order::reason::Reason;
+use crate::order::request::{DESCRIPTION_MAX, Refusal, TIMEOUT_S, VendRequest};
+use serde::{Deserialize, Serialize};
+
+pub use crate::order::state::EventState;
+
+/// A refusal, and whom it concerns as far as that could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Absent where no well-formed request_id could be read.
+    pub request_id: Option<RequestId>,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+fn with_id<T>(bytes: &[u8], read: impl FnOnce(RequestId, Object) -> Result<T, Refusal>) -> Result<T, Rejected> {
+    let anonymous = |refusal| Rejected { request_id: None, refusal };
+    let mut object = Object::read(bytes, PAYLOAD_MAX).map_err(anonymous)?;
+    let request_id: RequestId = object.required("request_id").map_err(anonymous)?;
+    read(request_id.clone(), object).map_err(|refusal| Rejected { request_id: Some(request_id), refusal })
+}
+
+/// Reads `vend/request`.
+///
+/// # Errors
+/// A refusal that names the field.
+pub fn read_request(bytes: &[u8]) -> Result<VendRequest, Rejected> {
+    with_id(bytes, |request_id, mut object| {
+        let request = VendRequest {
+            request_id,
+            item: object.required("item")?,
+            amount: object.optional("amount")?,
+            description: object.optional("description")?,
+            payment: object.optional("payment")?.unwrap_or_default(),
+            timeout_s: object.optional("timeout_s")?,
+        };
+        check_request(&request)?;
+        Ok(request)
+    })
+}
+
+/// The rules of a request that its types do not hold; the same for every way a request can come.
+///
+/// # Errors
+/// `malformed` with the field.
+pub fn check_request(request: &VendRequest) -> Result<(), Refusal> {
+    if request.description.as_ref().is_some_and(|d| d.chars().count() > DESCRIPTION_MAX || d.chars().any(char::is_control)) {
+        let why = format!("description must be at most {DESCRIPTION_MAX} printable characters");
+        return Err(Refusal::field(Reason::Malformed, "description", why));
+    }
+    if request.timeout_s.is_some_and(|s| !TIMEOUT_S.contains(&s)) {
+        let why = format!("timeout_s must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end());
+        return Err(Refusal::field(Reason::Malformed, "timeout_s", why));
+    }
+    Ok(())
+}
+
+/// Reads `vend/cancel`.
+///
+/// # Errors
+/// A refusal that names the field.
+pub fn read_cancel(bytes: &[u8]) -> Result<RequestId, Rejected> {
+    with_id(bytes, |request_id, _| Ok(request_id))
+}
+
+/// `vend/event`: news of one transition, or a refusal. Absent values are null.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VendEvent {
+    /// Names this event; the same when it is published again.
+    pub event_id: Box<str>,
+    /// Names the life of the machine's database.
+    pub stream: Box<str>,
+    /// Counts up within the stream; null for a refusal.
+    pub seq: Option<u64>,
+    /// The request, where it could be read.
+    pub request_id: Option<RequestId>,
+    /// The order, once there is one.
+    pub order_id: Option<OrderId>,
+    /// Where the order is now.
+    pub state: EventState,
+    /// Why, where there is a why.
+    pub reason: Option<Reason>,
+    /// What is sold.
+    pub item: Option<ItemId>,
+    /// The price, whole rupiah.
+    pub amount: Option<Rupiah>,
+    /// What the customer pays, whole rupiah, once it is known.
+    pub gross_amount: Option<Rupiah>,
+    /// Over the counter: what the customer tells the cashier.
+    pub payment_code: Option<Box<str>>,
+    /// Over the counter: `alfamart` or `indomaret`.
+    pub store: Option<Box<str>>,
+    /// Of a refusal: the field that is wrong.
+    pub field: Option<Box<str>>,
+    /// Of a refusal or an end: for people.
+    pub detail: Option<Box<str>>,
+    /// RFC 3339; absent while the clock is not trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_or_the_field_is_named() {
+        let good = br#"{"request_id":"r-1","item":"A1","amount":5000,"description":"Teh","payment":"gopay","timeout_s":60,"x":[1]}"#;
+        let request = read_request(good).expect("a request");
+        assert_eq!(request.amount.map(Rupiah::get), Some(5000));
+        let cases: [(&str, Option<&str>, Option<&str>); 14] = [
+            (r#"{"item":"A1"}"#, None, Some("request_id")),
+            (r#"{"request_id":"a b","item":"A1"}"#, None, Some("request_id")),
+            (r#"{"request_id":7,"item":"A1"}"#, None, Some("request_id")),
+            (r#"{"request_id":"r"}"#, Some("r"), Some("item")),
+            (r#"{"request_id":"r","item":"A|1"}"#, Some("r"), Some("item")),
+            (r#"{"request_id":"r","item":"A1","amount":5000.5}"#, Some("r"), Some("amount")),
+            (r#"{"request_id":"r","item":"A1","amount":"5000"}"#, Some("r"), Some("amount")),
+            (r#"{"request_id":"r","item":"A1","amount":0}"#, Some("r"), Some("amount")),
+            (r#"{"request_id":"r","item":"A1","amount":-1}"#, Some("r"), Some("amount")),
+            (r#"{"request_id":"r","item":"A1","payment":"cash"}"#, Some("r"), Some("payment")),
+            (r#"{"request_id":"r","item":"A1","timeout_s":9}"#, Some("r"), Some("timeout_s")),
+            (r#"{"request_id":"r","item":"A1","timeout_s":841}"#, Some("r"), Some("timeout_s")),
+            (
+                r#"{"request_id":"r","item":"A1","description":"123456789012345678901234567890123456789012345678901"}"#,
+                Some("r"),
+                Some("description"),
+            ),
+            (r#"{"request_id":"r","item":"A1","item":"A1"}"#, None, Some("item")),
+        ];
+        for (text, id, field) in cases {
+            let rejected = read_request(text.as_bytes()).expect_err("must be refused");
+            assert_eq!(rejected.request_id.as_ref().map(RequestId::as_str), id, "{text}");
+            assert_eq!(rejected.refusal.field.as_deref(), field, "{text}");
+            assert_eq!(rejected.refusal.reason, Reason::Malformed, "{text}");
+        }
+    }
+}
