@@ -2,7 +2,8 @@
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::line::{Command, Ending, Report};
-use crate::host::bus::{BusAddress, Served, serve};
+use crate::host::bus::{Served, serve};
+use crate::host::config::BusAddress;
 use crate::host::events;
 use crate::order::ids::{ItemId, OrderId};
 use crate::order::outcome::Outcome;

@@ -532,3 +532,6 @@ fn read_keys(path: &Path, checker: &mut Checker<'_>) -> Option<KeySet> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

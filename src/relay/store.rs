@@ -302,6 +302,19 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// Every commit fails as where nothing may be written, or none.
+    pub fn fail_commits(&self, fail: bool) {
+        self.connection.pragma_update(None, "query_only", fail).expect("a pragma");
+    }
+
+    /// Commits without waiting for the disk.
+    pub fn hurry(&self) {
+        self.connection.pragma_update(None, "synchronous", "OFF").expect("a pragma");
+    }
+}
+
 #[derive(Default)]
 struct Whole {
     tickets: i64,
@@ -577,7 +590,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("ledger.db");
         let mut store = open(&path).store;
-        store.connection.execute_batch("PRAGMA synchronous = OFF").expect("quick");
+        store.hurry();
         let (item, amount) = (claims().item, claims().amount);
         let name = |n: u32| {
             let mut bits = [0; 16];
