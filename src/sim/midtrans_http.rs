@@ -25,6 +25,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use door::{Door, Line};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -430,7 +431,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let listener = TcpListener::bind(arguments.listen)
             .await
             .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}", arguments.listen)))?;
-        let options = Options { batch_every: Span::secs(arguments.batch_s.into()), ..Options::new(&arguments.server_key, "") };
+        // New ids at every start: a merchant's books outlive a simulator and hold each transaction_id once.
+        let mut seed = [0; 8];
+        SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system has no random numbers"))?;
+        let (seed, batch_every) = (u64::from_le_bytes(seed), Span::secs(arguments.batch_s.into()));
+        let options = Options { seed, batch_every, ..Options::new(&arguments.server_key, "") };
         let simulator = Simulator::start(listener, options).map_err(Failure::failed)?;
         // Nobody needs to read it: a closed standard output ends nothing.
         let _ = writeln!(io::stdout(), "listening on {} (page: {}/sim)", simulator.url(), simulator.url());

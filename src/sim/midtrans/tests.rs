@@ -111,6 +111,7 @@ fn the_batch_comes_late() {
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(929)), "201");
     assert_eq!(sim.next_due(), Some(at(929 + 60)), "the batch that just ran came a second too soon");
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(988)), "201", "over, and still pending");
+    assert_eq!(sim.pay("o-1", Via::Gopay, false, at(988)), Err(PayError::Expired), "but no app pays it");
     let expired = told(&mut sim, at(989));
     assert_eq!((&expired[0]["transaction_status"], &expired[0]["status_code"]), (&json!("expire"), &json!("202")));
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(990)), "407");

@@ -240,14 +240,14 @@ async fn a_fee_and_a_stale_status_are_told_as_they_come() {
 }
 
 /// A merchant who answers each notification as told and hands it on.
-async fn merchant(answers: Vec<u16>) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Vec<u8>)>) {
+async fn merchant(answers: Vec<u16>) -> (String, mpsc::UnboundedReceiver<(String, HeaderMap, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/midtrans/notifications", listener.local_addr().expect("an address"));
     let (tell, told) = mpsc::unbounded_channel();
     let answers = Arc::new(Mutex::new(answers.into_iter()));
-    let app = axum::Router::new().fallback(move |headers: HeaderMap, body: axum::body::Bytes| {
+    let app = axum::Router::new().fallback(move |uri: axum::http::Uri, headers: HeaderMap, body: axum::body::Bytes| {
         let http = answers.lock().expect("no panic").next().unwrap_or(200);
-        tell.send((headers, body.to_vec())).expect("the test listens");
+        tell.send((uri.path().to_owned(), headers, body.to_vec())).expect("the test listens");
         async move { (StatusCode::from_u16(http).expect("a status"), [(header::LOCATION, "/elsewhere")]) }
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -261,23 +261,27 @@ async fn the_merchant_is_told_and_told_again() {
     let (url, mut told) = merchant(vec![503, 200, 307, 200, 302]).await;
     let client = client(&simulator.url(), KEY, ChargeAs::Gopay, &url);
     let mut next = async || {
-        let (headers, body) = told.recv().await.expect("told");
+        let (path, headers, body) = told.recv().await.expect("told");
         assert_eq!(headers.get("user-agent").and_then(|agent| agent.to_str().ok()), Some("Veritrans"));
         let notification = Notification::parse(&body).expect("a notification");
         assert!(notification.is_signed_with(client.server_key()));
         assert_eq!(notification.order_id, "o-1");
-        (notification.transaction_status, notification.status_code)
+        (path, notification.transaction_status, notification.status_code)
     };
-    let pending = (TransactionStatus::Pending, "201".to_owned());
-    let settled = (TransactionStatus::Settlement, "200".to_owned());
+    let at = "/midtrans/notifications".to_owned();
+    let pending = (at.clone(), TransactionStatus::Pending, "201".to_owned());
+    let settled = (at, TransactionStatus::Settlement, "200".to_owned());
+    let moved = ("/elsewhere".to_owned(), TransactionStatus::Settlement, "200".to_owned());
     charge(&client, "o-1").await.expect("charged");
     assert_eq!(next().await, pending);
     assert_eq!(next().await, pending);
     pay(&simulator, "o-1", Via::Gopay);
     assert_eq!(next().await, settled);
-    assert_eq!(next().await, settled, "where 307 sent it");
+    assert_eq!(next().await, moved, "where 307 sent it");
     simulator.with(|midtrans, now| midtrans.notify_again("o-1", now)).expect("known");
     assert_eq!(next().await, settled, "and 302 is followed nowhere");
+    simulator.with(|midtrans, now| midtrans.notify_again("o-1", now)).expect("known");
+    assert_eq!(next().await, settled, "nor sent again");
 }
 
 #[tokio::test]
