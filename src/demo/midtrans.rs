@@ -18,7 +18,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read: its books and its log of requests.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// Its log of requests is asked for so long after something happened elsewhere.
-const LOG_AFTER: Duration = Duration::from_millis(150);
+const LOG_AFTER: Duration = Duration::from_millis(30);
 
 /// The app with which a customer pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

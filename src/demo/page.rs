@@ -173,7 +173,11 @@ struct Plug {
 }
 
 async fn power(State(site): State<Arc<Site>>, Json(plug): Json<Plug>) -> Result<StatusCode, Refused> {
-    if plug.on { site.restore_power().await? } else { site.cut_power().await? }
+    if plug.on {
+        site.restore_power().await?
+    } else {
+        site.cut_power().await?
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

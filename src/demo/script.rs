@@ -179,6 +179,7 @@ impl Script<'_> {
 
     /// A request up to the moment when the phone has read its QR off the panel.
     async fn offer(&self, number: u32, product: &Product, timeout_s: Option<u16>) -> Result<Offer, ScriptError> {
+        self.sees("the QR of the sale before leaves the panel", |view| view.bill.is_none()).await?;
         let mark = self.site.watched.chronicle.mark();
         let request_id = self.site.request(product, timeout_s)?;
         self.say(&format!("{number}/5 {} for {} is requested", product.name, product.rupiah));

@@ -376,7 +376,8 @@ impl Ports {
     fn find() -> Result<Self, SiteError> {
         let held = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
         let all = (|| Ok((held()?, held()?, held()?)))();
-        let ((broker, _a), (midtrans, _b), (backend, _c)) = all.map_err(|source| SiteError::SetUp { what: "loopback ports".into(), source })?;
+        let ((broker, _a), (midtrans, _b), (backend, _c)) =
+            all.map_err(|source| SiteError::SetUp { what: "loopback ports".into(), source })?;
         Ok(Self { broker, midtrans, backend })
     }
 

@@ -119,7 +119,9 @@ fn take(watched: &Watched, message: &Inbound) {
     };
     let text = String::from_utf8_lossy(&message.payload);
     match topic {
-        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect => chronicle.note(Who::Broker, format!("{}: {text}", message.topic), Fact::Log),
+        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect => {
+            chronicle.note(Who::Broker, format!("{}: {text}", message.topic), Fact::Log)
+        }
         Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
             Ok(event) => {
                 watched.keep(&event);
