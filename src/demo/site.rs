@@ -155,7 +155,7 @@ impl Site {
     /// # Errors
     /// The first thing that does not work. What was started is ended, and the directory removed.
     pub async fn start(options: Options) -> Result<Self, SiteError> {
-        let directory = Directory::create(options.keep)?;
+        let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
         let ports = Ports::find()?;
         let watched = Arc::new(Watched::new());
         let files = Files { root: &directory.path, ports: &ports, options };
@@ -543,27 +543,52 @@ fn random_name() -> Result<String, SiteError> {
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The temporary directory, gone with this value.
+/// What the names of our temporary directories begin with.
+const PREFIX: &str = "qris-demo-";
+/// In a directory that is to go: locked as long as its demo lives.
+const LOCK: &str = "lock";
+
+/// The temporary directory, gone with this value. One that a killed demo left is removed by the next.
 #[derive(Debug)]
 struct Directory {
     path: PathBuf,
-    keep: bool,
+    /// There unless the directory is kept.
+    lock: Option<fs::File>,
 }
 
 impl Directory {
-    fn create(keep: bool) -> Result<Self, SiteError> {
+    fn create(parent: &Path, keep: bool) -> Result<Self, SiteError> {
+        sweep(parent);
         // Short: the path of a socket in it has at most 107 bytes.
-        let path = std::env::temp_dir().join(format!("qris-demo-{}", &random_name()?[..12]));
+        let path = parent.join(format!("{PREFIX}{}", &random_name()?[..12]));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
-        Ok(Self { path, keep })
+        let mut directory = Self { path, lock: None };
+        if !keep {
+            let path = directory.path.join(LOCK);
+            let lock = fs::File::create(&path).and_then(|file| file.try_lock().map(|()| file).map_err(io::Error::from));
+            directory.lock = Some(lock.map_err(|source| set_up(&path, source))?);
+        }
+        Ok(directory)
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if !self.keep {
+        if self.lock.is_some() {
             // What cannot be removed is left to whoever clears the temporary directory.
             let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Removes what killed demos left: directories whose lock nobody holds. A kept one has none.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        // A directory of somebody else, or one that is being made, is not ours to open or lock.
+        if ours && fs::File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(&path);
         }
     }
 }
@@ -587,11 +612,25 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_goes_with_its_value_unless_it_is_kept() {
-        let gone = Directory::create(false).expect("a directory").path.clone();
-        assert!(!gone.exists());
-        let kept = Directory::create(true).expect("a directory").path.clone();
-        assert!(kept.exists());
-        fs::remove_dir(kept).expect("it is empty");
+    fn the_directory_goes_with_its_value_or_with_the_next_demo_unless_it_is_kept() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let create = |keep| Directory::create(parent.path(), keep).expect("a directory");
+        let killed = create(false);
+        let left = killed.path.clone();
+        let living = create(false);
+        assert!(left.exists(), "its demo lives");
+        drop({
+            // As SIGKILL would: the lock goes, the directory stays.
+            let mut killed = killed;
+            killed.lock.take()
+        });
+        assert!(left.exists());
+        let kept = create(true).path.clone();
+        assert!(!left.exists(), "swept by the next");
+        drop(create(false));
+        let path = living.path.clone();
+        assert!(kept.exists() && path.exists());
+        drop(living);
+        assert!(!path.exists());
     }
 }
