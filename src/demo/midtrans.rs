@@ -179,11 +179,19 @@ struct Request {
 impl Request {
     fn told(&self) -> String {
         let answer = match (self.http, &self.status_code) {
-            (Some(_), Some(code)) => format!("answers {code}"),
-            (Some(http), None) => format!("answers HTTP {http}"),
+            (Some(_), Some(code)) => code.to_string(),
+            (Some(http), None) => format!("HTTP {http}"),
             (None, _) => "the connection was cut".into(),
         };
         let order = if self.order_id.is_empty() { String::new() } else { format!(" {}", self.order_id) };
-        format!("{}{order}: {answer}", self.call.replace('_', " "))
+        let deed = match &*self.call {
+            "charge" => "charges",
+            "status" => "tells the status of",
+            "cancel" => "cancels",
+            "expire" => "expires",
+            "qr_image" => "hands out the QR of",
+            other => other,
+        };
+        format!("{deed}{order}: {answer}")
     }
 }

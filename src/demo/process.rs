@@ -109,6 +109,7 @@ impl Process {
         let (who, book) = (program.who, Arc::clone(chronicle));
         std::thread::spawn(move || {
             follow(stderr, who, &book);
+            book.note(who, format!("{name} has ended"), Fact::Program { name, up: false });
             // Nobody waits any more when this fails.
             let _ = tell_end.send(true);
         });
