@@ -1,4 +1,5 @@
 //! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
+//! the journal, the service manager, its database.
 //! the journal, the service manager, its database; and how it reaches broker, bus and backend.
 
 pub mod backoff;
