@@ -153,8 +153,12 @@ fn take_status(watched: &Watched, status: Status) {
         (true, false) => format!("is online with faults: {words}"),
         (false, _) => "is offline".into(),
     };
-    watched.look(|view| (view.online, view.faults) = (online, faults));
-    watched.chronicle.note(Who::Machine, text, Fact::Status);
+    let before = watched.view.borrow().clone();
+    watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
+    // It is published with every order, too, for the sake of `busy`.
+    if (before.online, before.faults) != (online, faults) {
+        watched.chronicle.note(Who::Machine, text, Fact::Status);
+    }
 }
 
 /// An event in words.
