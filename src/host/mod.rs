@@ -1,14 +1,23 @@
 //! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
 //! the journal, the service manager, its database.
 
+pub mod backoff;
+#[cfg(feature = "_bus")]
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod events;
+#[cfg(feature = "_http")]
+pub mod http;
 pub mod journal;
+#[cfg(feature = "_mqtt")]
+pub mod mqtt;
 pub mod secret;
 pub mod service;
 #[cfg(feature = "_store")]
 pub mod sqlite;
+#[cfg(feature = "_tls")]
+pub mod tls;
 
 use std::error::Error;
 use std::ffi::OsString;
