@@ -198,7 +198,8 @@ macro_rules! events {
                     let line = format!($line);
                     // A field that the line leaves out is in the journal's fields.
                     $(drop($field);)*
-                    line
+                    // A reason that there is none of is left out.
+                    line.strip_suffix(" (-)").map(str::to_owned).unwrap_or(line)
                 })* }
             }
         }
@@ -366,6 +367,11 @@ events! {
     /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
     HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, "{line}: {why}";
 
+    /// The D-Bus service cannot be reached.
+    /// Nobody can ask this program for anything, and it is tried again by itself. What was being done is finished.
+    /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.
+    BusGone { why: Text } = "61ee45cea78e857f6035d0cfcb9a1ff5", Warning, "D-Bus cannot be reached: {why}";
+
     /// A charge was made at Midtrans.
     /// The customer can pay it until it is cancelled or expires.
     /// Nothing is to be done.
@@ -480,5 +486,16 @@ mod tests {
             detail: "no item".into(),
         };
         assert_eq!(refused.to_string(), "request - refused: malformed (no item)");
+        let moved = |reason: Option<Text>| Event::OrderMoved {
+            request: RequestId::new("r-1").expect("an id"),
+            order: None,
+            item: ItemId::new("A1").expect("an id"),
+            amount: Rupiah::new(5000).expect("in range"),
+            state: "cancelled".into(),
+            reason,
+        };
+        assert_eq!(moved(None).to_string(), "request r-1: cancelled");
+        assert_eq!(moved(Some("timeout".into())).to_string(), "request r-1: cancelled (timeout)");
+        assert_eq!(moved(None).fields().state.as_deref(), Some("cancelled"));
     }
 }

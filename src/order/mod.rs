@@ -2,10 +2,13 @@
 
 pub mod ids;
 pub mod merchant;
+pub mod ledger;
+pub mod machine;
 pub mod money;
 pub mod outcome;
 pub mod qris;
 pub mod reason;
 pub mod receipt;
 pub mod request;
+pub mod state;
 pub mod time;

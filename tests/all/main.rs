@@ -1,1 +1,5 @@
-fn main() {}
+//! The one integration test binary: one module a behaviour.
+
+mod bus_link;
+mod mqtt_link;
+mod rig;
