@@ -2,10 +2,10 @@
 
 use super::books;
 use super::shop::Shop;
-use crate::host::config::MqttSettings as Wanted;
+use crate::host::config::MqttSettings;
 use crate::host::events::{Event as Journal, emit};
-use crate::host::mqtt::{Login, Mqtt, MqttEvent, MqttSettings, Outbound, PublishId};
-use crate::host::tls::{self, LastTrusted, TlsError};
+use crate::host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
+use crate::host::tls::{LastTrusted, TlsError};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,28 +24,14 @@ const LOOK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The certificates cannot be used.
-pub fn settings(wanted: &Wanted) -> Result<MqttSettings, TlsError> {
-    let client = wanted.cert_file.as_deref().zip(wanted.key_file.as_deref());
-    let tls = if wanted.tls { Some(tls::client_config(wanted.ca_file.as_deref(), client, &LastTrusted::default())?) } else { None };
+pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut bits = [0; 6];
     SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
-    Ok(MqttSettings {
-        host: wanted.host.clone(),
-        port: wanted.port,
-        tls,
-        login: wanted.username.clone().map(|username| Login {
-            username,
-            password: wanted.password.as_ref().map(|password| password.expose().to_owned()).unwrap_or_default(),
-        }),
-        client_id: format!("qris-backend-{}", super::hex(&bits)),
-        will: None,
-        subscriptions: Vec::new(),
-    })
+    LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::hex(&bits)), &LastTrusted::default())
 }
 
 /// Publishes what is in the outbox, for ever.
-pub async fn publish(shop: Arc<Shop>, settings: MqttSettings) {
-    let broker = format!("{}:{}", settings.host, settings.port);
+pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings) {
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let mut link = Link { broker, up: false, told_down: false };
     loop {

@@ -124,7 +124,7 @@ impl Config {
         let mut checker = source.checker();
         let secret = checker.take(Secret::read(&self.server_key_file), "midtrans.server_key_file");
         checker.finish()?;
-        Ok(ServerKey::new(secret.expect("a missing secret was noted as a fault").expose()))
+        Ok(ServerKey::new(&secret.expect("a missing secret was noted as a fault")))
     }
 }
 

@@ -103,7 +103,8 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
-            Some(tokio::spawn(broker::publish(Arc::clone(&shop), settings)))
+            let name = format!("{}:{}", wanted.host, wanted.port);
+            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings)))
         }
         None => None,
     };

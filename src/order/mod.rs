@@ -1,9 +1,9 @@
 //! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
 
 pub mod ids;
-pub mod merchant;
 pub mod ledger;
 pub mod machine;
+pub mod merchant;
 pub mod money;
 pub mod outcome;
 pub mod qris;
