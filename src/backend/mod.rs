@@ -1,5 +1,7 @@
 //! `backend`
 
+pub mod midtrans;
+
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     let _ = arguments;

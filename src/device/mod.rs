@@ -1,5 +1,7 @@
 //! `device`
 
+pub mod screen;
+
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     let _ = arguments;

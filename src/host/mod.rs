@@ -1,1 +1,145 @@
-//! What every program shares about the computer it runs on.
+//! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
+//! the journal, the service manager, its database.
+
+pub mod backoff;
+#[cfg(feature = "_bus")]
+pub mod bus;
+pub mod clock;
+pub mod config;
+pub mod events;
+#[cfg(feature = "_http")]
+pub mod http;
+pub mod journal;
+#[cfg(feature = "_mqtt")]
+pub mod mqtt;
+pub mod secret;
+pub mod service;
+#[cfg(feature = "_store")]
+pub mod sqlite;
+#[cfg(feature = "_tls")]
+pub mod tls;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Why a program ends, sorted by the exit status that says so.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong use or configuration: exit status 2, and trying again changes nothing.
+    Use(Box<dyn Error + Send + Sync>),
+    /// Everything else: exit status 1.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// Wrong use or configuration, from an error or a plain text.
+    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Use(error.into())
+    }
+
+    /// Anything else, from an error or a plain text.
+    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<config::Faults> for Failure {
+    fn from(faults: config::Faults) -> Self {
+        Self::Use(Box::new(faults))
+    }
+}
+
+/// Turns the end of a program into its exit status (0, 1 or 2) after it told the reason on standard error: the error
+/// and each of its causes, one a line. Faults of a configuration stand alone, so that an editor can jump to them.
+#[must_use]
+pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
+    let (error, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Use(error)) => (error, 2),
+        Err(Failure::Failed(error)) => (error, 1),
+    };
+    for line in chain(program, error.as_ref()) {
+        eprintln!("{line}");
+    }
+    ExitCode::from(status)
+}
+
+/// Reads a program's arguments (the first is its name). `--help` and `--version` (the package's) are answered on
+/// standard output.
+///
+/// # Errors
+/// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
+pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
+    let mut command = A::command().version(env!("CARGO_PKG_VERSION"));
+    let read = command.try_get_matches_from_mut(arguments).and_then(|matches| A::from_arg_matches(&matches));
+    read.map_err(|error| {
+        let error = error.format(&mut command);
+        // Nobody is left to be told when standard output or error is closed.
+        let _ = error.print();
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
+/// The lines that tell an error. A cause that the line above already quotes is not told twice.
+fn chain(program: &str, error: &(dyn Error + 'static)) -> Vec<String> {
+    if let Some(faults) = error.downcast_ref::<config::Faults>() {
+        return faults.iter().map(ToString::to_string).collect();
+    }
+    let mut told = error.to_string();
+    let mut lines = vec![format!("{program}: {told}")];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            lines.push(format!("  because: {text}"));
+            told = text;
+        }
+        cause = error.source();
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the store")]
+    struct Outer(#[source] std::io::Error);
+
+    #[derive(clap::Parser, Debug)]
+    struct Arguments {
+        #[arg(long)]
+        config: String,
+    }
+
+    fn arguments(words: &[&str]) -> impl Iterator<Item = OsString> {
+        words.iter().map(OsString::from).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_one_a_line() {
+        let error = Outer(std::io::Error::other("disk on fire"));
+        assert_eq!(chain("qrisd", &error), ["qrisd: cannot open the store", "  because: disk on fire"]);
+    }
+
+    #[test]
+    fn faults_of_a_configuration_stand_alone() {
+        let source = config::Source::from_text("a.toml", "x = 1\n");
+        let mut checker = source.checker();
+        checker.fault(&(), "x", "must be 2 to 3");
+        let faults = checker.finish().expect_err("a fault");
+        assert_eq!(chain("qrisd", &faults), ["a.toml:1: x: must be 2 to 3"]);
+    }
+
+    #[test]
+    fn exit_statuses_are_the_contract() {
+        assert_eq!(exit("t", Ok(())), ExitCode::SUCCESS);
+        assert_eq!(exit("t", Err(Failure::failed("no"))), ExitCode::from(1));
+        assert_eq!(exit("t", Err(Failure::usage("no"))), ExitCode::from(2));
+        assert_eq!(parse::<Arguments>(arguments(&["t", "--config", "x"])).expect("good use").config, "x");
+        assert_eq!(parse::<Arguments>(arguments(&["t", "--nothing"])).expect_err("wrong use"), ExitCode::from(2));
+        assert_eq!(parse::<Arguments>(arguments(&["t", "--version"])).expect_err("answered"), ExitCode::SUCCESS);
+    }
+}

@@ -1,8 +1,10 @@
 //! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
 
 pub mod ids;
+pub mod merchant;
 pub mod money;
 pub mod outcome;
+pub mod qris;
 pub mod reason;
 pub mod receipt;
 pub mod request;

@@ -1,0 +1,102 @@
+//! How long to wait before the next attempt: the one backoff of everything that reconnects (broker, bus, backend).
+
+use std::time::Duration;
+
+/// The wait after the first failure, before jitter.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+/// No wait is longer.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// Waits that double from [`BACKOFF_FIRST`] to [`BACKOFF_MAX`], each shortened by up to a half.
+///
+/// The jitter comes from a seed (the device id) and not from a random source: a thousand machines that lost the same
+/// broker come back spread out, and one machine behaves the same in every test.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    failures: u32,
+    noise: u64,
+}
+
+impl Backoff {
+    /// A backoff that has seen no failure yet.
+    #[must_use]
+    pub fn new(seed: &str) -> Self {
+        // FNV-1a: spreads ids that differ in their last digit only.
+        let noise =
+            seed.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        Self { failures: 0, noise }
+    }
+
+    /// Counts a failure and says how long to wait before trying again: between half and the whole of the doubled wait.
+    pub fn next_wait(&mut self) -> Duration {
+        // 2^7 × 0.25 s is past the maximum already; the shift must not overflow on a machine that is offline for weeks.
+        let whole = BACKOFF_FIRST.saturating_mul(1 << self.failures.min(7)).min(BACKOFF_MAX);
+        self.failures = self.failures.saturating_add(1);
+        let whole_ms = u64::try_from(whole.as_millis()).expect("at most BACKOFF_MAX");
+        Duration::from_millis(whole_ms - self.draw() % (whole_ms / 2 + 1))
+    }
+
+    /// Forgets the failures: the next wait is a short one again. The jitter goes on where it was.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The next number of splitmix64.
+    fn draw(&mut self) -> u64 {
+        self.noise = self.noise.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.noise;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The wait before jitter, in milliseconds, of the first failures in a row.
+    const WHOLE_MS: [u64; 10] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000];
+
+    #[test]
+    fn waits_double_up_to_the_maximum_and_keep_at_least_half() {
+        for seed in ["", "kios-1", "kios-2"] {
+            let mut backoff = Backoff::new(seed);
+            for whole in WHOLE_MS {
+                let wait = backoff.next_wait();
+                let allowed = Duration::from_millis(whole / 2)..=Duration::from_millis(whole);
+                assert!(allowed.contains(&wait), "{seed:?}: {wait:?} is not within {allowed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn stays_at_the_maximum_for_ever() {
+        let mut backoff = Backoff::new("kios-1");
+        for _ in 0..100 {
+            backoff.next_wait();
+        }
+        backoff.failures = u32::MAX;
+        assert!(backoff.next_wait() >= BACKOFF_MAX / 2);
+    }
+
+    #[test]
+    fn two_machines_wait_differently_and_one_machine_always_the_same() {
+        let waits = |seed: &str| {
+            let mut backoff = Backoff::new(seed);
+            (0..8).map(|_| backoff.next_wait()).collect::<Vec<_>>()
+        };
+        assert_eq!(waits("kios-1"), waits("kios-1"));
+        assert_ne!(waits("kios-1"), waits("kios-2"));
+    }
+
+    #[test]
+    fn a_success_makes_the_next_wait_short() {
+        let mut backoff = Backoff::new("kios-1");
+        for _ in 0..6 {
+            backoff.next_wait();
+        }
+        backoff.reset();
+        assert!(backoff.next_wait() <= BACKOFF_FIRST);
+    }
+}

@@ -1,0 +1,474 @@
+//! D-Bus as we use it: on a message bus, or on a socket of its own without one (`peer:/path`), with the same interfaces.
+//!
+//! [`serve`] keeps objects reachable, [`Remote`] keeps a connection to somebody who does. zbus reconnects neither, so both
+//! build a new connection when the old one is lost. Proxies may name their destination on either kind: a peer without a
+//! bus name ignores it. Build them with [`CacheProperties::No`](zbus::proxy::CacheProperties::No): a cached property
+//! survives the service that said it.
+
+use crate::host::backoff::Backoff;
+use futures_util::StreamExt;
+use serde::Serialize;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use zbus::Address;
+use zbus::address::Transport;
+use zbus::address::transport::{Unix, UnixSocket};
+use zbus::connection::Builder;
+use zbus::fdo::{DBusProxy, Error as BusFault, NameOwnerChangedStream};
+use zbus::names::BusName;
+use zbus::zvariant::DynamicType;
+use zbus::{Connection, Guid};
+
+/// A call that is not answered for so long has an unknown outcome. Over the 20 s within which `Dispense` answers; calls
+/// that must not take long are limited by who makes them.
+pub const METHOD_TIMEOUT: Duration = Duration::from_secs(25);
+/// Connecting, authentication included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A signal to one connection may take this long; who reads slower misses it.
+pub const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections that a socket without a bus serves at a time.
+pub const PEERS_MAX: usize = 16;
+/// Attempts on a local socket are cheap, and a machine waits for its relay: the backoff ends here, below its own maximum.
+pub const RETRY_MAX: Duration = Duration::from_secs(2);
+/// The socket's mode. There is no bus and so no policy: who may open it may call everything.
+pub const SOCKET_MODE: u32 = 0o600;
+/// Events of a [`Remote`] that can wait.
+const REMOTE_EVENTS: usize = 16;
+
+/// Where the other side is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusAddress {
+    /// The system's bus.
+    System,
+    /// The session's bus.
+    Session,
+    /// A bus at this D-Bus address.
+    Address(String),
+    /// A socket without a bus.
+    Peer(PathBuf),
+}
+
+/// Why there is no connection, or nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The bus or peer cannot be reached, or refuses us.
+    #[error("D-Bus {address}: {why}")]
+    Connect {
+        /// The bus or socket.
+        address: String,
+        /// What zbus said.
+        why: zbus::Error,
+    },
+    /// Connecting took longer than [`CONNECT_TIMEOUT`].
+    #[error("D-Bus {address}: no answer in {} s", CONNECT_TIMEOUT.as_secs())]
+    TimedOut {
+        /// The bus or socket.
+        address: String,
+    },
+    /// Another process owns the name, or listens at the socket: is the program running already?
+    #[error("D-Bus {address}: {name} is taken, by another copy of this program?")]
+    Taken {
+        /// The bus or socket.
+        address: String,
+        /// The bus name, or the socket's path.
+        name: String,
+    },
+    /// The socket cannot be made or reached.
+    #[error("socket {path}: {why}", path = path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+}
+
+/// Connects once.
+///
+/// # Errors
+/// When nobody is there, or not in [`CONNECT_TIMEOUT`].
+pub async fn connect(address: &BusAddress) -> Result<Connection, BusError> {
+    build(client_builder(address), &text(address)).await
+}
+
+/// Objects that are kept reachable; dropping it ends that.
+#[derive(Debug)]
+pub struct Served {
+    connections: Connections,
+    first: Option<oneshot::Receiver<Result<(), BusError>>>,
+    task: JoinHandle<()>,
+    socket: Option<PathBuf>,
+}
+
+/// Serves objects at `address`, in a task of the current tokio runtime, until the answer is dropped. On a bus they are
+/// registered, then `name` is taken; without a bus every connection to the socket is served. What is lost is rebuilt.
+///
+/// `setup` registers the interfaces (`builder.serve_at(path, interface)`) and is called for every connection, so
+/// interfaces share what they stand for.
+#[must_use]
+pub fn serve<F>(address: &BusAddress, name: &'static str, setup: F) -> Served
+where
+    F: Fn(Builder<'static>) -> Builder<'static> + Send + Sync + 'static,
+{
+    let connections = Connections::default();
+    let (first, first_rx) = oneshot::channel();
+    let (task, socket) = match address {
+        BusAddress::Peer(path) => {
+            (tokio::spawn(serve_peers(path.clone(), Arc::new(setup), connections.clone(), first)), Some(path.clone()))
+        }
+        bus => (tokio::spawn(serve_bus(bus.clone(), name, setup, connections.clone(), first)), None),
+    };
+    Served { connections, first: Some(first_rx), task, socket }
+}
+
+impl Served {
+    /// How the first attempt ended. Whatever it says, the attempts go on: a program that must own its name ends itself.
+    /// A second call answers `Ok`.
+    ///
+    /// # Errors
+    /// When the name or the socket could not be had.
+    pub async fn ready(&mut self) -> Result<(), BusError> {
+        match self.first.take() {
+            // The task tells before it tries again, and never ends before it told.
+            Some(first) => first.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    /// The live connections: one on a bus, one for each peer without.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        self.connections.all()
+    }
+
+    /// Emits a signal to everybody. Signals are news: who is not there, or does not read, misses it.
+    pub async fn emit<B>(&self, path: &str, interface: &str, signal: &str, body: &B)
+    where
+        B: Serialize + DynamicType + Sync,
+    {
+        for connection in self.connections() {
+            // A lost connection is noticed where it is served.
+            drop(timeout(SIGNAL_TIMEOUT, connection.emit_signal(None::<&str>, path, interface, signal, body)).await);
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(path) = &self.socket {
+            // The next start removes it too; a socket that was not ours is not removed, since then there was no task.
+            if !self.connections.never_listened() {
+                drop(std::fs::remove_file(path));
+            }
+        }
+    }
+}
+
+/// What becomes of a [`Remote`].
+#[derive(Debug, Clone)]
+pub enum RemoteEvent {
+    /// It is there: make the proxies anew.
+    Up {
+        /// The connection to call it on.
+        connection: Connection,
+        /// Who it is: the unique bus name, or without a bus a name for this connection.
+        owner: String,
+    },
+    /// The name has another owner now, on the same connection: what the old one said is no longer known.
+    NewOwner {
+        /// The new owner's unique name.
+        owner: String,
+    },
+    /// It is not there. Told once for each reason in a row.
+    Down {
+        /// What happened, for people.
+        reason: String,
+    },
+}
+
+/// A service of somebody else, watched: on a bus it is up while its name has an owner, without a bus while the
+/// connection stands. Connects again by itself.
+#[derive(Debug)]
+pub struct Remote {
+    events: mpsc::Receiver<RemoteEvent>,
+    task: JoinHandle<()>,
+}
+
+impl Remote {
+    /// Watches `name` at `address`, in a task of the current tokio runtime, until it is dropped.
+    #[must_use]
+    pub fn watch(address: BusAddress, name: &'static str) -> Self {
+        let (events, events_rx) = mpsc::channel(REMOTE_EVENTS);
+        Self { events: events_rx, task: tokio::spawn(watch(address, name, Watcher { events, last_reason: None })) }
+    }
+
+    /// The next event. The first comes as soon as it is known whether the service is there.
+    pub async fn next(&mut self) -> RemoteEvent {
+        match self.events.recv().await {
+            Some(event) => event,
+            // The task ends with its runtime only; then nobody waits for an answer.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
+    let mut backoff = Backoff::new(&text(&address));
+    for number in 1_u64.. {
+        let reason = match connect(&address).await {
+            Err(why) => why.to_string(),
+            Ok(connection) if matches!(address, BusAddress::Peer(_)) => {
+                backoff.reset();
+                watcher.up(&connection, format!("peer-{number}")).await;
+                connection.closed().await;
+                "the connection was closed".to_owned()
+            }
+            Ok(connection) => match watch_owner(&connection, name, &mut watcher).await {
+                Ok(()) => {
+                    backoff.reset();
+                    "the connection to the bus was closed".to_owned()
+                }
+                Err(why) => why.to_string(),
+            },
+        };
+        watcher.down(reason).await;
+        sleep(backoff.next_wait().min(RETRY_MAX)).await;
+    }
+}
+
+/// Follows the owner of a name until the connection to the bus is lost.
+async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut Watcher) -> zbus::Result<()> {
+    let bus = DBusProxy::builder(connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
+    // First listen, then ask: no change falls between.
+    let mut changes: NameOwnerChangedStream = bus.receive_name_owner_changed_with_args(&[(0, name)]).await?;
+    let mut owner = match bus.get_name_owner(BusName::try_from(name)?).await {
+        Ok(owner) => Some(owner.to_string()),
+        Err(BusFault::NameHasNoOwner(_)) => None,
+        Err(fault) => return Err(fault.into()),
+    };
+    match &owner {
+        Some(owner) => watcher.up(connection, owner.clone()).await,
+        None => watcher.down(format!("nobody owns {name}")).await,
+    }
+    loop {
+        let change = tokio::select! {
+            change = changes.next() => change,
+            () = connection.closed() => None,
+        };
+        let Some(change) = change else { return Ok(()) };
+        let new_owner = change.args()?.new_owner().as_ref().map(ToString::to_string);
+        match (&owner, &new_owner) {
+            // Seen already by asking.
+            (old, new) if old == new => {}
+            (_, None) => watcher.down(format!("nobody owns {name}")).await,
+            (None, Some(new)) => watcher.up(connection, new.clone()).await,
+            (Some(_), Some(new)) => watcher.tell(RemoteEvent::NewOwner { owner: new.clone() }).await,
+        }
+        owner = new_owner;
+    }
+}
+
+/// Tells a [`Remote`] what changed.
+struct Watcher {
+    events: mpsc::Sender<RemoteEvent>,
+    /// Why it is down, as told.
+    last_reason: Option<String>,
+}
+
+impl Watcher {
+    async fn up(&mut self, connection: &Connection, owner: String) {
+        self.last_reason = None;
+        self.tell(RemoteEvent::Up { connection: connection.clone(), owner }).await;
+    }
+
+    async fn down(&mut self, reason: String) {
+        if self.last_reason.as_ref() != Some(&reason) {
+            self.last_reason = Some(reason.clone());
+            self.tell(RemoteEvent::Down { reason }).await;
+        }
+    }
+
+    async fn tell(&mut self, event: RemoteEvent) {
+        // The receiver goes when the `Remote` does, and this task with it.
+        drop(self.events.send(event).await);
+    }
+}
+
+type First = oneshot::Sender<Result<(), BusError>>;
+
+async fn serve_bus<F>(address: BusAddress, name: &'static str, setup: F, connections: Connections, first: First)
+where
+    F: Fn(Builder<'static>) -> Builder<'static>,
+{
+    let mut first = Some(first);
+    let mut tell = |outcome| {
+        if let Some(first) = first.take() {
+            drop(first.send(outcome));
+        }
+    };
+    let mut backoff = Backoff::new(&text(&address));
+    loop {
+        match build(setup(client_builder(&address)).name(name), &text(&address)).await {
+            Ok(connection) => {
+                backoff.reset();
+                connections.add(&connection);
+                tell(Ok(()));
+                connection.closed().await;
+                connections.remove_closed();
+            }
+            Err(BusError::Connect { address, why: zbus::Error::NameTaken }) => {
+                tell(Err(BusError::Taken { address, name: name.to_owned() }));
+            }
+            Err(error) => tell(Err(error)),
+        }
+        sleep(backoff.next_wait().min(RETRY_MAX)).await;
+    }
+}
+
+async fn serve_peers<F>(path: PathBuf, setup: Arc<F>, connections: Connections, first: First)
+where
+    F: Fn(Builder<'static>) -> Builder<'static> + Send + Sync + 'static,
+{
+    let mut backoff = Backoff::new(&path.to_string_lossy());
+    let mut first = Some(first);
+    let listener = loop {
+        let outcome = listen(&path).await;
+        let (told, listener) = match outcome {
+            Ok(listener) => (Ok(()), Some(listener)),
+            Err(error) => (Err(error), None),
+        };
+        if listener.is_some() {
+            connections.mark_listening();
+        }
+        if let Some(first) = first.take() {
+            drop(first.send(told));
+        }
+        match listener {
+            Some(listener) => break listener,
+            None => sleep(backoff.next_wait().min(RETRY_MAX)).await,
+        }
+    };
+    let guid = Guid::generate();
+    let mut peers = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if peers.len() < PEERS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    peers.spawn(serve_peer(stream, guid.clone(), Arc::clone(&setup), connections.clone()));
+                }
+                // Out of descriptors, most likely: that passes, but not at once.
+                Err(_) => sleep(backoff.next_wait().min(RETRY_MAX)).await,
+            },
+            Some(_) = peers.join_next() => {}
+        }
+    }
+}
+
+/// Serves one peer until it goes; one that cannot say who it is goes at once.
+async fn serve_peer<F>(stream: UnixStream, guid: Guid<'static>, setup: Arc<F>, connections: Connections)
+where
+    F: Fn(Builder<'static>) -> Builder<'static>,
+{
+    let Ok(stream) = stream.into_std() else { return };
+    let builder = setup(Builder::unix_stream(stream).server(guid).p2p());
+    if let Ok(connection) = build(builder, "peer").await {
+        connections.add(&connection);
+        connection.closed().await;
+        connections.remove_closed();
+    }
+}
+
+/// Listens at a path where an earlier process may have left its socket.
+async fn listen(path: &Path) -> Result<UnixListener, BusError> {
+    let failed = |why| BusError::Socket { path: path.to_path_buf(), why };
+    match UnixStream::connect(path).await {
+        Ok(_) => {
+            let path = path.display().to_string();
+            return Err(BusError::Taken { address: format!("peer:{path}"), name: path });
+        }
+        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
+        // Nothing there, or nothing that may be removed: `bind` says which.
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
+    Ok(listener)
+}
+
+fn client_builder(address: &BusAddress) -> Builder<'static> {
+    match address {
+        BusAddress::System => Builder::system(),
+        BusAddress::Session => Builder::session(),
+        BusAddress::Address(address) => Builder::address(address.as_str()),
+        BusAddress::Peer(path) => Builder::address(Address::from(Transport::Unix(Unix::new(UnixSocket::File(path.clone()))))).p2p(),
+    }
+}
+
+async fn build(builder: Builder<'static>, address: &str) -> Result<Connection, BusError> {
+    match timeout(CONNECT_TIMEOUT, builder.method_timeout(METHOD_TIMEOUT).build()).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(why)) => Err(BusError::Connect { address: address.to_owned(), why }),
+        Err(_) => Err(BusError::TimedOut { address: address.to_owned() }),
+    }
+}
+
+fn text(address: &BusAddress) -> String {
+    match address {
+        BusAddress::System => "system".to_owned(),
+        BusAddress::Session => "session".to_owned(),
+        BusAddress::Address(address) => address.clone(),
+        BusAddress::Peer(path) => format!("peer:{}", path.display()),
+    }
+}
+
+/// The connections that stand now.
+#[derive(Debug, Clone, Default)]
+struct Connections(Arc<Mutex<Live>>);
+
+#[derive(Debug, Default)]
+struct Live {
+    connections: Vec<Connection>,
+    /// The socket is ours.
+    listening: bool,
+}
+
+impl Connections {
+    fn add(&self, connection: &Connection) {
+        self.with(|live| live.connections.push(connection.clone()));
+    }
+
+    fn remove_closed(&self) {
+        self.with(|live| live.connections.retain(|connection| !connection.is_closed()));
+    }
+
+    fn all(&self) -> Vec<Connection> {
+        self.with(|live| live.connections.clone())
+    }
+
+    fn mark_listening(&self) {
+        self.with(|live| live.listening = true);
+    }
+
+    fn never_listened(&self) -> bool {
+        self.with(|live| !live.listening)
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
+        // Nothing that holds the lock can panic half-way, so what a poisoned one guards is whole.
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,57 @@
+//! The only place that reads clocks. Everything else is handed a [`Now`].
+
+use crate::order::time::{Boot, BootId, Now, Wall};
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Both clocks, read one right after the other. A wall clock before 1970 reads as a negative [`Wall`].
+#[must_use]
+pub fn now() -> Now {
+    let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    };
+    Now { boot: boot(), wall: Wall(wall) }
+}
+
+/// The name of this boot of this machine.
+///
+/// # Errors
+/// `/proc` is not mounted or not the kernel's.
+pub fn boot_id() -> io::Result<BootId> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    match text.trim_end() {
+        "" => Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's boot_id is empty")),
+        id => Ok(BootId(id.into())),
+    }
+}
+
+/// CLOCK_BOOTTIME. The standard library has no face for it: its `Instant` is CLOCK_MONOTONIC, which stands still while
+/// the machine sleeps, and `/proc/uptime` counts in hundredths of a second.
+#[allow(unsafe_code, reason = "clock_gettime has no safe face in the crates we use")]
+fn boot() -> Boot {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live, writable timespec, and the call keeps it no longer than it runs.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert!(status == 0, "every kernel since 2.6.39 has CLOCK_BOOTTIME");
+    #[allow(clippy::useless_conversion, reason = "32-bit targets have narrower fields")]
+    Boot(i64::from(time.tv_sec) * 1000 + i64::from(time.tv_nsec) / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_clock_is_the_kernels_uptime() {
+        let uptime = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").expect("proc");
+            text.split(' ').next().and_then(|s| s.parse().ok()).expect("seconds")
+        };
+        let (before, now, after) = (uptime(), now(), uptime());
+        let seconds = now.boot.0 as f64 / 1000.0;
+        assert!(before - 0.02 <= seconds && seconds <= after + 0.02, "{before} {seconds} {after}");
+        assert!(now.wall > Wall(1_700_000_000_000));
+        assert_eq!(boot_id().expect("a boot id").0.len(), 36);
+    }
+}

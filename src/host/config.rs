@@ -1,0 +1,329 @@
+//! Configuration files: TOML in, every fault out at once, each with file, line, key and why.
+//!
+//! A program reads in two steps. [`Source::parse`] gives what is written, as a type of its own whose fields are all
+//! optional and which refuses unknown keys (`#[serde(deny_unknown_fields)]`). Then a [`Checker`] turns that into checked
+//! settings; it collects faults and looks their lines up by their keys.
+
+mod address;
+
+pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
+
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The largest configuration file that is read: 1 MiB.
+const SIZE_MAX: u64 = 1024 * 1024;
+/// So many faults are told at most.
+const FAULTS_MAX: usize = 100;
+
+/// A configuration file in memory.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+/// One thing that is wrong with a configuration. It prints as `FILE:LINE: KEY: WHY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file it is in.
+    pub file: PathBuf,
+    /// Its line, from 1; the nearest there is where a key is missing; none where the file as a whole is at fault.
+    pub line: Option<usize>,
+    /// The key as a path: `item[0].price`, counted from 0.
+    pub key: Option<String>,
+    /// What it must be, or what it is and must not be.
+    pub why: String,
+}
+
+/// Everything that is wrong with a configuration: one fault or more, one a line, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Source {
+    /// Reads a file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// One fault that says why the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Faults> {
+        let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why }]);
+        let size = std::fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?.len();
+        if size > SIZE_MAX {
+            return Err(whole("is larger than 1 MiB".into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+        Ok(Self { path: path.into(), text })
+    }
+
+    /// A file that is already in memory; `path` is what faults call it.
+    pub fn from_text(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    /// What faults call the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads what is written. `W` should hold `Option`s and refuse unknown keys; what is missing or out of range is for
+    /// the [`Checker`], which tells it together with everything else.
+    ///
+    /// # Errors
+    /// Every syntax error, or every unknown key and value of a wrong kind.
+    pub fn parse<W: DeserializeOwned>(&self) -> Result<W, Faults> {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        if !errors.is_empty() {
+            let faults = errors.iter().take(FAULTS_MAX).map(|error| self.fault(error.span(), None, error.message().into()));
+            return Err(Faults::new(faults.collect()));
+        }
+        // Serde stops at the first fault. What was told is blanked, byte for byte so that the lines stay, and the rest
+        // is read again: the next fault, until there is none.
+        let mut text = self.text.clone();
+        let mut faults = Vec::new();
+        loop {
+            let error = match toml::from_str::<W>(&text) {
+                Ok(written) if faults.is_empty() => return Ok(written),
+                Ok(_) => return Err(Faults::new(faults)),
+                Err(error) => error,
+            };
+            let found = error.span().and_then(|span| find(table.get_ref(), span.start));
+            let again = found.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
+            let blanked = found.as_ref().filter(|_| again).map(|found| self.blank(&text, found));
+            faults.push(self.fault(error.span(), found.map(|found| found.key), error.message().into()));
+            match blanked {
+                Some(blanked) if DeTable::parse(&blanked).is_ok() && blanked != text => text = blanked,
+                _ => return Err(Faults::new(faults)),
+            }
+        }
+    }
+
+    /// Begins to check what was written here.
+    #[must_use]
+    pub fn checker(&self) -> Checker<'_> {
+        Checker { source: self, faults: Vec::new() }
+    }
+
+    fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String) -> Fault {
+        let line = span.map(|span| 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count());
+        Fault { file: self.path.clone(), line, key, why: why.replace('\n', " ") }
+    }
+
+    /// The text without one entry: `key = value`, or a `[table]` with all its lines.
+    fn blank(&self, text: &str, found: &Found) -> String {
+        let start = self.text[..found.span.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let span = if self.text[start..].trim_start().starts_with('[') {
+            start..self.text[found.span.start..].find("\n[").map_or(self.text.len(), |next| found.span.start + next + 1)
+        } else {
+            found.span.clone()
+        };
+        let blanks = text[span.clone()].chars().map(|c| if c == '\n' { "\n".into() } else { " ".repeat(c.len_utf8()) });
+        [&text[..span.start], blanks.collect::<String>().as_str(), &text[span.end..]].concat()
+    }
+}
+
+/// Collects what is wrong with values that could be read.
+#[derive(Debug)]
+pub struct Checker<'a> {
+    source: &'a Source,
+    faults: Vec<Fault>,
+}
+
+/// Where a value stands in its file: a [`Spanned`] value, a range of bytes, or `()`: looked up by its key.
+pub trait Spot {
+    /// The bytes of the file, if known.
+    fn span(&self) -> Option<Range<usize>>;
+}
+
+impl Spot for () {
+    fn span(&self) -> Option<Range<usize>> {
+        None
+    }
+}
+
+impl Spot for Range<usize> {
+    fn span(&self) -> Option<Range<usize>> {
+        Some(self.clone())
+    }
+}
+
+impl<T> Spot for Spanned<T> {
+    fn span(&self) -> Option<Range<usize>> {
+        Some(Spanned::span(self))
+    }
+}
+
+impl Checker<'_> {
+    /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0); with `()` as the
+    /// spot the line is looked up by it.
+    pub fn fault(&mut self, spot: &impl Spot, key: &str, why: impl fmt::Display) {
+        let span = spot.span().or_else(|| self.lookup(key));
+        self.faults.push(self.source.fault(span, Some(key.into()), why.to_string()));
+    }
+
+    /// Gives the value of a key that must be there, or notes that it is missing.
+    pub fn required<T>(&mut self, value: Option<T>, key: &str) -> Option<T> {
+        if value.is_none() {
+            self.fault(&(), key, "is missing");
+        }
+        value
+    }
+
+    /// Gives the value of a check, or notes its error together with the error's causes.
+    pub fn take<T, E: std::error::Error>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
+        result
+            .map_err(|error| {
+                let mut why = error.to_string();
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    why = format!("{why}: {error}");
+                    cause = error.source();
+                }
+                self.fault(&(), key, why);
+            })
+            .ok()
+    }
+
+    /// Gives an integer within its range, or notes the range. One that is not written is `default`.
+    pub fn integer(&mut self, value: Option<i64>, default: i64, range: RangeInclusive<i64>, key: &str) -> i64 {
+        match value {
+            Some(value) if !range.contains(&value) => {
+                self.fault(&(), key, format_args!("must be {} to {}, not {value}", range.start(), range.end()));
+                default
+            }
+            Some(value) => value,
+            None => default,
+        }
+    }
+
+    /// Are there faults so far?
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Ends the check.
+    ///
+    /// # Errors
+    /// All faults that were noted.
+    pub fn finish(self) -> Result<(), Faults> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Faults::new(self.faults)) }
+    }
+
+    /// The span of a key, or of the nearest table around it that is written.
+    fn lookup(&self, key: &str) -> Option<Range<usize>> {
+        let (table, _) = DeTable::parse_recoverable(&self.source.text);
+        let mut table = table.get_ref();
+        let mut nearest = None;
+        for step in key.split('.') {
+            let (name, index) = match step.split_once('[') {
+                Some((name, index)) => (name, index.trim_end_matches(']').parse::<usize>().ok()),
+                None => (step, None),
+            };
+            let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref().as_ref() == name) else { break };
+            nearest = Some(key.span());
+            let value = match (value.get_ref(), index) {
+                (DeValue::Array(array), Some(index)) => match array.get(index) {
+                    Some(element) => {
+                        nearest = Some(element.span());
+                        element.get_ref()
+                    }
+                    None => break,
+                },
+                (value, _) => value,
+            };
+            match value {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        nearest
+    }
+}
+
+impl Faults {
+    fn new(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by_key(|fault| fault.line);
+        Self(faults)
+    }
+
+    /// One fault that concerns a file as a whole.
+    pub fn of_file(file: &Path, why: impl fmt::Display) -> Self {
+        Self(vec![Fault { file: file.into(), line: None, key: None, why: why.to_string() }])
+    }
+
+    /// Adds the faults of another file.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The faults one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, " {key}:")?;
+        }
+        write!(f, " {}", self.why)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if i == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// An entry of a file: its path, and its bytes from the key to the end of the value.
+struct Found {
+    key: String,
+    span: Range<usize>,
+}
+
+/// The innermost entry that holds a byte of the file.
+fn find(table: &DeTable<'_>, byte: usize) -> Option<Found> {
+    table.iter().find_map(|(key, value)| {
+        let name = key.get_ref().to_string();
+        let inside = match value.get_ref() {
+            DeValue::Table(inner) => find(inner, byte).map(|found| found.under(&name)),
+            DeValue::Array(elements) => elements.iter().enumerate().find_map(|(i, element)| match element.get_ref() {
+                DeValue::Table(inner) => find(inner, byte).map(|found| found.under(&format!("{name}[{i}]"))),
+                _ => None,
+            }),
+            _ => None,
+        };
+        inside.or_else(|| {
+            let span = key.span().start..value.span().end.max(key.span().end);
+            let here = key.span().contains(&byte) || value.span().contains(&byte);
+            here.then_some(Found { key: name, span })
+        })
+    })
+}
+
+impl Found {
+    fn under(self, parent: &str) -> Self {
+        Self { key: format!("{parent}.{}", self.key), span: self.span }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! Where collaborators are: D-Bus, the MQTT broker, HTTP servers; and which of them may be spoken to without TLS.
+
+use super::Checker;
+use crate::host::secret::{Secret, SecretError};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Where a D-Bus interface is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum BusAddress {
+    /// The system bus: `system`.
+    System,
+    /// The bus of the login session: `session`.
+    Session,
+    /// A bus at a D-Bus address: `unix:path=/run/bus`.
+    Address(String),
+    /// A socket without a bus, one server and its clients: `peer:/path`.
+    Peer(PathBuf),
+}
+
+/// A text is not an address, or names one that would carry secrets in the clear.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Neither `system` nor `session` nor a D-Bus address nor `peer:/path`.
+    #[error("must be \"system\", \"session\", a D-Bus address or \"peer:/path\", not {0:?}")]
+    Bus(String),
+    /// Not `mqtt://host:port` or `mqtts://host:port`.
+    #[error("must be mqtts://HOST[:PORT] or mqtt://HOST[:PORT], not {0:?}")]
+    Mqtt(String),
+    /// Not `https://…` or `http://…`.
+    #[error("must be https://HOST[:PORT][/PATH] or http://HOST[:PORT][/PATH], not {0:?}")]
+    Http(String),
+    /// MQTT without TLS to another computer.
+    #[error(
+        "mqtt:// is for loopback only: use mqtts://, or set allow_plaintext = true and know that everybody on the way can read and change what is sent"
+    )]
+    PlainMqtt,
+    /// HTTP without TLS to another computer.
+    #[error("http:// is for loopback only: use https://")]
+    PlainHttp,
+}
+
+impl std::str::FromStr for BusAddress {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text {
+            "system" => Ok(Self::System),
+            "session" => Ok(Self::Session),
+            _ => match text.split_once(':') {
+                Some(("peer", path)) if path.starts_with('/') && path.len() > 1 => Ok(Self::Peer(path.into())),
+                Some((transport, rest)) if transport != "peer" && !transport.is_empty() && rest.contains('=') => {
+                    Ok(Self::Address(text.into()))
+                }
+                _ => Err(AddressError::Bus(text.into())),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for BusAddress {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<BusAddress> for String {
+    fn from(address: BusAddress) -> String {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for BusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::Session => f.write_str("session"),
+            Self::Address(address) => f.write_str(address),
+            Self::Peer(path) => write!(f, "peer:{}", path.display()),
+        }
+    }
+}
+
+/// `[mqtt]` as written, the same in every program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttSection {
+    /// `mqtts://host[:8883]`, or `mqtt://host[:1883]` for loopback or with `allow_plaintext`.
+    pub url: Option<String>,
+    /// The name at the broker.
+    pub username: Option<String>,
+    /// The password: a file or a credential.
+    pub password_file: Option<PathBuf>,
+    /// The private CA of the broker; without it the usual ones are trusted.
+    pub ca_file: Option<PathBuf>,
+    /// Mutual TLS: our certificate, with `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// Mutual TLS: its private key.
+    pub key_file: Option<PathBuf>,
+    /// Speak without TLS to another computer.
+    pub allow_plaintext: Option<bool>,
+}
+
+/// How to reach the broker, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttSettings {
+    /// A name or an IP address (without brackets).
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// With TLS (`mqtts://`).
+    pub tls: bool,
+    /// The name at the broker.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// A private CA in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate in PEM; there if and only if `key_file` is.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// What is wrong with an [`MqttSection`]; the key it concerns stands beside it.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// No `url`.
+    #[error("is missing")]
+    Missing,
+    /// The `url`.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The password.
+    #[error(transparent)]
+    Password(#[from] SecretError),
+    /// A password for nobody: MQTT 5 would allow it, brokers do not.
+    #[error("needs a username beside it")]
+    NoUsername,
+    /// A certificate without its key or the other way round.
+    #[error("cert_file and key_file belong together")]
+    HalfPair,
+    /// Files of TLS with `mqtt://`.
+    #[error("is of no use with mqtt://")]
+    NoTls,
+}
+
+impl MqttSection {
+    /// Checks the section of a configuration and reads its password. Faults go to `checker` under `section` (`mqtt`).
+    /// `None` is returned only after a fault was noted.
+    pub fn check(self, section: &str, checker: &mut Checker<'_>) -> Option<MqttSettings> {
+        match self.settle() {
+            Ok(settings) => Some(settings),
+            Err(errors) => {
+                for (key, error) in errors {
+                    checker.take::<(), _>(Err(error), &format!("{section}.{key}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Checks what came from elsewhere, such as the flags of a command, and reads the password.
+    ///
+    /// # Errors
+    /// Each fault with its key. There is at least one.
+    pub fn settle(self) -> Result<MqttSettings, Vec<(&'static str, MqttError)>> {
+        let mut errors = Vec::new();
+        let place = match self.url.as_deref().map(|url| mqtt_place(url, self.allow_plaintext == Some(true))) {
+            Some(Ok(place)) => Some(place),
+            Some(Err(error)) => {
+                errors.push(("url", error.into()));
+                None
+            }
+            None => {
+                errors.push(("url", MqttError::Missing));
+                None
+            }
+        };
+        let password = self.password_file.as_deref().and_then(|file| match Secret::read(file) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                errors.push(("password_file", error.into()));
+                None
+            }
+        });
+        if self.password_file.is_some() && self.username.is_none() {
+            errors.push(("password_file", MqttError::NoUsername));
+        }
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            errors.push((if self.cert_file.is_some() { "cert_file" } else { "key_file" }, MqttError::HalfPair));
+        }
+        if matches!(place, Some((_, _, false))) {
+            let files = [("ca_file", &self.ca_file), ("cert_file", &self.cert_file), ("key_file", &self.key_file)];
+            errors.extend(files.into_iter().filter(|(_, file)| file.is_some()).map(|(key, _)| (key, MqttError::NoTls)));
+        }
+        match place {
+            Some((host, port, tls)) if errors.is_empty() => {
+                let Self { username, ca_file, cert_file, key_file, .. } = self;
+                Ok(MqttSettings { host, port, tls, username, password, ca_file, cert_file, key_file })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+/// Checks the address of an HTTP server: `https://` anywhere, `http://` for loopback only, without user, query and
+/// fragment. It comes back without trailing slashes, so that a path can be put behind it.
+///
+/// # Errors
+/// [`AddressError::Http`] for another form, [`AddressError::PlainHttp`] for plaintext to another computer.
+pub fn http_url(text: &str) -> Result<String, AddressError> {
+    let wrong = || AddressError::Http(text.into());
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, _) = host_port(authority).ok_or_else(wrong)?;
+    if path.contains(['?', '#']) || path.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(wrong());
+    }
+    match scheme {
+        "https" => {}
+        "http" if is_loopback(host) => {}
+        "http" => return Err(AddressError::PlainHttp),
+        _ => return Err(wrong()),
+    }
+    Ok(text.trim_end_matches('/').into())
+}
+
+/// Host, port and TLS of the broker's address.
+fn mqtt_place(url: &str, allow_plaintext: bool) -> Result<(String, u16, bool), AddressError> {
+    let wrong = || AddressError::Mqtt(url.into());
+    let (scheme, authority) = url.split_once("://").ok_or_else(wrong)?;
+    let (host, port) = host_port(authority.strip_suffix('/').unwrap_or(authority)).ok_or_else(wrong)?;
+    match scheme {
+        "mqtts" => Ok((host.into(), port.unwrap_or(8883), true)),
+        "mqtt" if allow_plaintext || is_loopback(host) => Ok((host.into(), port.unwrap_or(1883), false)),
+        "mqtt" => Err(AddressError::PlainMqtt),
+        _ => Err(wrong()),
+    }
+}
+
+/// `host`, `host:port`, `[::1]` or `[::1]:port`; the host without brackets.
+fn host_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+        }
+        None => {
+            let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+            let letters = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+            (!host.is_empty() && host.chars().all(letters)).then_some((host, port))?
+        }
+    };
+    let port = match port {
+        None => None,
+        // `parse` would take "+1".
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok().filter(|&port| port != 0)?),
+        Some(_) => return None,
+    };
+    Some((host, port))
+}
+
+fn is_loopback(host: &str) -> bool {
+    // What a name such as "localhost.example" resolves to is not ours to say; "localhost" is loopback by RFC 6761.
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bus_addresses() {
+        let parse = |text: &str| text.parse::<BusAddress>();
+        assert_eq!(parse("system"), Ok(BusAddress::System));
+        assert_eq!(parse("session"), Ok(BusAddress::Session));
+        assert_eq!(parse("peer:/run/relay"), Ok(BusAddress::Peer("/run/relay".into())));
+        assert_eq!(parse("unix:path=/run/bus"), Ok(BusAddress::Address("unix:path=/run/bus".into())));
+        for bad in ["", "System", "peer:", "peer:/", "peer:relay", "/run/bus", "unix:", ":a=b"] {
+            assert_eq!(parse(bad), Err(AddressError::Bus(bad.into())));
+        }
+        for good in ["system", "session", "peer:/run/relay", "unix:path=/run/bus"] {
+            assert_eq!(parse(good).map(|address| address.to_string()), Ok(good.into()));
+        }
+    }
+
+    #[test]
+    fn plaintext_stays_on_this_computer() {
+        let place = |host: &str, port, tls| Ok((host.to_owned(), port, tls));
+        let table = [
+            ("mqtts://broker.example", place("broker.example", 8883, true)),
+            ("mqtts://broker.example:1/", place("broker.example", 1, true)),
+            ("mqtt://localhost", place("localhost", 1883, false)),
+            ("mqtt://127.3.2.1:9", place("127.3.2.1", 9, false)),
+            ("mqtt://[::1]:9", place("::1", 9, false)),
+            ("mqtt://broker.example", Err(AddressError::PlainMqtt)),
+            ("mqtt://localhost.example", Err(AddressError::PlainMqtt)),
+            ("mqtt://[::2]", Err(AddressError::PlainMqtt)),
+        ];
+        for (url, wanted) in table {
+            assert_eq!(mqtt_place(url, false), wanted, "{url}");
+        }
+        assert_eq!(mqtt_place("mqtt://broker.example", true), place("broker.example", 1883, false));
+        for bad in [
+            "",
+            "broker",
+            "http://a",
+            "mqtt://",
+            "mqtt://a b",
+            "mqtt://user@a",
+            "mqtts://a:0",
+            "mqtts://a:+1",
+            "mqtts://a:99999",
+            "mqtts://a/b",
+            "mqtts://[a]",
+        ] {
+            assert_eq!(mqtt_place(bad, true), Err(AddressError::Mqtt(bad.into())));
+        }
+    }
+
+    #[test]
+    fn http_addresses() {
+        assert_eq!(http_url("https://pay.example/"), Ok("https://pay.example".into()));
+        assert_eq!(http_url("https://pay.example:8443/a/"), Ok("https://pay.example:8443/a".into()));
+        assert_eq!(http_url("http://127.0.0.1:80"), Ok("http://127.0.0.1:80".into()));
+        assert_eq!(http_url("http://pay.example"), Err(AddressError::PlainHttp));
+        for bad in
+            ["", "pay.example", "ftp://a", "https://", "https://u:p@a", "https://a?b", "https://a/b?c", "https://a/b c", "https://a:b"]
+        {
+            assert_eq!(http_url(bad), Err(AddressError::Http(bad.into())));
+        }
+    }
+
+    #[test]
+    fn a_section_tells_all_its_faults() {
+        let section = MqttSection {
+            url: Some("mqtt://localhost".into()),
+            password_file: Some("/nowhere/password".into()),
+            cert_file: Some("/c".into()),
+            ..MqttSection::default()
+        };
+        let keys: Vec<_> = section.settle().expect_err("faults").into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["password_file", "password_file", "cert_file", "cert_file"]);
+        assert!(matches!(MqttSection::default().settle().expect_err("no url")[..], [("url", MqttError::Missing)]));
+    }
+
+    #[test]
+    fn a_section_becomes_settings() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("password");
+        std::fs::write(&file, "hunter2\n").expect("written");
+        let section = MqttSection {
+            url: Some("mqtts://broker.example".into()),
+            username: Some("vm-001".into()),
+            password_file: Some(file),
+            ..MqttSection::default()
+        };
+        let settings = section.settle().expect("settings");
+        assert_eq!(settings.password, Some(Secret::new("hunter2")));
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

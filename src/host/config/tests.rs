@@ -1,0 +1,101 @@
+use super::*;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, PartialEq, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    device: Device,
+    orders: Orders,
+    item: Vec<Item>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Device {
+    id: Option<String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Orders {
+    timeout_s: Option<i64>,
+    names: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Item {
+    id: Option<Spanned<String>>,
+    price: Option<i64>,
+}
+
+fn told(text: &str) -> Vec<(Option<usize>, Option<String>)> {
+    let faults = Source::from_text("a.toml", text).parse::<Written>().expect_err("faults");
+    faults.iter().map(|fault| (fault.line, fault.key.clone())).collect()
+}
+
+fn at(line: usize, key: &str) -> (Option<usize>, Option<String>) {
+    (Some(line), Some(key.into()))
+}
+
+#[test]
+fn a_good_file_is_read() {
+    let text = "[device]\nid = \"vm-1\"\n[[item]]\nprice = 5000\n";
+    let written: Written = Source::from_text("a.toml", text).parse().expect("good");
+    assert_eq!(written.device.id.as_deref(), Some("vm-1"));
+    assert_eq!(written.item[0].price, Some(5000));
+}
+
+#[test]
+fn every_misspelt_key_and_wrong_kind_is_told() {
+    let text = "[device]\nidd = \"vm-1\"\n\n[orders]\ntimeout_s = \"2\"\nnames = [\n  1,\n]\nx = 1\n\n[[item]]\nid = \"A\"\n[[item]]\nprice = 1.5\n\n[nothing]\na = 1\n";
+    assert_eq!(
+        told(text),
+        [
+            at(2, "device.idd"),
+            at(5, "orders.timeout_s"),
+            at(7, "orders.names"),
+            at(9, "orders.x"),
+            at(14, "item[1].price"),
+            at(16, "nothing")
+        ]
+    );
+}
+
+#[test]
+fn syntax_errors_have_a_line() {
+    assert_eq!(told("[device]\nid = \n")[0].0, Some(2));
+    assert_eq!(told("[device]\nid = \"a\"\nid = \"b\"\n")[0].0, Some(3));
+}
+
+#[test]
+fn the_checker_finds_lines_by_keys_and_spans() {
+    let text = "[orders]\ntimeout_s = 2000\n\n[[item]]\nid = \"A\"\n[[item]]\nid = \"ä ö\"\n";
+    let source = Source::from_text("a.toml", text);
+    let written: Written = source.parse().expect("readable");
+    let mut checker = source.checker();
+    let id = written.item[1].id.as_ref().expect("an id");
+    checker.fault(id, "item[1].id", "has a blank");
+    checker.required(written.item[0].price, "item[0].price");
+    checker.required(written.device.id, "device.id");
+    assert_eq!(checker.integer(written.orders.timeout_s, 120, 10..=840, "orders.timeout_s"), 120);
+    assert_eq!(checker.integer(None, 7, 1..=9, "orders.x"), 7);
+    assert!(!checker.is_clean());
+    let faults = checker.finish().expect_err("faults");
+    assert_eq!(
+        faults.to_string(),
+        "a.toml: device.id: is missing\n\
+         a.toml:2: orders.timeout_s: must be 10 to 840, not 2000\n\
+         a.toml:4: item[0].price: is missing\n\
+         a.toml:7: item[1].id: has a blank"
+    );
+}
+
+#[test]
+fn a_missing_file_is_one_fault() {
+    let faults = Source::read(Path::new("/nowhere/qrisd.toml")).expect_err("no file");
+    assert!(faults.to_string().starts_with("/nowhere/qrisd.toml: cannot be read: "), "{faults}");
+    let both = faults.and(Faults::of_file(Path::new("/b"), "is empty"));
+    assert_eq!(both.iter().count(), 2);
+    assert!(both.to_string().ends_with("\n/b: is empty"));
+}

@@ -1,0 +1,484 @@
+//! The journal: every kind of event that an operator would look for, in one table.
+//!
+//! A kind has a fixed MESSAGE_ID, a priority, fields, a line for people, and an entry of the catalog that
+//! `journalctl -x` shows: its doc comment, of which the first line is the subject and the rest says what happened and
+//! what to do. A MESSAGE_ID is never changed or used for another kind: people search for it.
+
+use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId};
+use crate::order::money::Rupiah;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A text in an event: fixed, or made for it. Never a secret, never anything about a customer.
+pub type Text = Cow<'static, str>;
+
+/// How bad it is, with the number that journald gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// 3: a person must do something.
+    Err = 3,
+    /// 4: something does not work, or somebody tried what they may not.
+    Warning = 4,
+    /// 5: normal, and worth knowing.
+    Notice = 5,
+    /// 6: normal.
+    Info = 6,
+}
+
+/// What is the same for all events of one kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Its place in [`TABLE`].
+    pub index: usize,
+    /// The name of the variant of [`Event`].
+    pub name: &'static str,
+    /// 128 bits as 32 lower-case hexadecimal digits.
+    pub message_id: &'static str,
+    /// Its priority.
+    pub priority: Priority,
+    /// One sentence: the catalog's subject.
+    pub subject: &'static str,
+    /// What happened and what to do: the catalog's text, as doc comment lines.
+    explanation: &'static str,
+}
+
+/// The journal fields of one event beside its message; those that do not apply are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// `REQUEST_ID`
+    pub request_id: Option<String>,
+    /// `ORDER_ID`
+    pub order_id: Option<String>,
+    /// `DEVICE_ID`
+    pub device_id: Option<String>,
+    /// `STATE`
+    pub state: Option<String>,
+    /// `ITEM`
+    pub item: Option<String>,
+    /// `AMOUNT`: whole rupiah, digits only.
+    pub amount: Option<String>,
+}
+
+/// Writes an event to the journal, or to standard error where there is none.
+pub fn emit(event: &Event) {
+    super::journal::write(event);
+}
+
+impl Kind {
+    /// The catalog's text, a line of it a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.explanation.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())
+    }
+}
+
+impl Fields {
+    fn put(&mut self, name: &str, value: Option<String>) {
+        match name {
+            "request" => self.request_id = value,
+            "order" => self.order_id = value,
+            "device" => self.device_id = value,
+            "state" => self.state = value,
+            "item" => self.item = value,
+            "amount" => self.amount = value,
+            // The others are told by the line only.
+            _ => {}
+        }
+    }
+}
+
+/// What may stand in an event.
+trait Value {
+    /// As a journal field; `None` where it does not apply.
+    fn field(&self) -> Option<String>;
+    /// As people read it.
+    fn told(&self) -> String {
+        self.field().unwrap_or_else(|| "-".into())
+    }
+}
+
+macro_rules! values {
+    ($($type:ty),*) => { $(
+        impl Value for $type {
+            fn field(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        }
+    )* };
+}
+values!(RequestId, OrderId, DeviceId, ItemId, Text, i64);
+
+impl Value for Rupiah {
+    fn field(&self) -> Option<String> {
+        Some(self.get().to_string())
+    }
+    fn told(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn field(&self) -> Option<String> {
+        self.as_ref().and_then(Value::field)
+    }
+    fn told(&self) -> String {
+        self.as_ref().map_or_else(|| "-".into(), Value::told)
+    }
+}
+
+macro_rules! events {
+    ($(
+        #[doc = $subject:literal]
+        $(#[doc = $explanation:literal])+
+        $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? } = $id:literal, $priority:ident, $line:literal;
+    )*) => {
+        /// Something that happened. Every field is an id, an amount or a text; `request`, `order`, `device`, `state`,
+        /// `item` and `amount` become journal fields.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Event {
+            $(
+                #[doc = $subject]
+                #[doc = ""]
+                $(#[doc = $explanation])+
+                #[allow(missing_docs, reason = "the fields are told in the text of the kind")]
+                $name { $($(#[$field_meta])* $field: $type),* },
+            )*
+        }
+
+        /// All kinds, in the order of [`Event`].
+        pub const TABLE: &[Kind] = &[$(Kind {
+            index: Index::$name as usize,
+            name: stringify!($name),
+            message_id: $id,
+            priority: Priority::$priority,
+            subject: $subject.trim_ascii(),
+            explanation: concat!($($explanation, "\n"),+),
+        }),*];
+
+        enum Index { $($name),* }
+
+        impl Event {
+            /// What is the same for all events of its kind.
+            #[must_use]
+            pub fn kind(&self) -> &'static Kind {
+                &TABLE[match self { $(Self::$name { .. } => Index::$name as usize),* }]
+            }
+
+            /// The fixed name of its kind in the journal.
+            #[must_use]
+            pub fn message_id(&self) -> &'static str {
+                self.kind().message_id
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub fn priority(&self) -> Priority {
+                self.kind().priority
+            }
+
+            /// Its journal fields.
+            #[must_use]
+            pub fn fields(&self) -> Fields {
+                #[allow(unused_mut, reason = "some kinds have no fields")]
+                let mut fields = Fields::default();
+                match self { $(Self::$name { $($field),* } => { $(fields.put(stringify!($field), $field.field());)* })* }
+                fields
+            }
+
+            /// The line for people.
+            fn line(&self) -> String {
+                match self { $(Self::$name { $($field),* } => {
+                    $(let $field = $field.told();)*
+                    let line = format!($line);
+                    // A field that the line leaves out is in the journal's fields.
+                    $(drop($field);)*
+                    line
+                })* }
+            }
+        }
+    };
+}
+
+events! {
+    /// A program is ready.
+    /// It read its configuration, opened its database and does its work from now on.
+    /// Nothing is to be done.
+    Ready { program: Text, version: Text } = "94b7b2644040473cbaee51f6f7380a15", Info, "{program} {version} is ready";
+
+    /// A program stops because it was told to.
+    /// Everything it knows is stored; it goes on from there when it is started again.
+    /// Nothing is to be done.
+    Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
+
+    /// The configuration is wrong.
+    /// The line names file, line, key and what the value must be.
+    /// Correct it, look at it with --check, then restart the program.
+    ConfigurationFault { detail: Text } = "675854c49d314037a86c0c137909a0e4", Err, "configuration: {detail}";
+
+    /// A damaged database was set aside and a new one begun.
+    /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
+    /// Keep it for whoever looks into it, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
+    StoreSetAside { path: Text, aside: Text } = "7580d47aa9364a1fa9e29bd8d0a9a3d9", Err, "the database {path} was damaged: set aside as {aside}, a new one begun";
+
+    /// The database cannot be written.
+    /// Nothing new is sold until it can. What was stored stays good.
+    /// Make room on the disk, or look whether it became read-only.
+    StoreFailing { path: Text, why: Text } = "87f60d6a47784c4aa985cd97ed85d0d6", Err, "the database {path} cannot be written: {why}";
+
+    /// The database can be written again.
+    /// What waited for it goes on by itself.
+    /// Nothing is to be done.
+    StoreBack { path: Text } = "f20ccec802334e92970d091223119f63", Notice, "the database {path} can be written again";
+
+    /// The database was written by a newer release.
+    /// It is left untouched and nothing is sold.
+    /// Install the newer release again.
+    StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, "the database {path} has version {found}, this program knows {known}: nothing is sold";
+
+    /// The clock is wrong, so that TLS refuses a certificate for its dates.
+    /// Payments do not depend on the clock, connections do.
+    /// Look at the time service (timedatectl) and at the battery of the clock.
+    ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, "the clock is wrong: {why}";
+
+    /// The MQTT broker is connected.
+    /// Requests come in and events go out again; what waited is sent now.
+    /// Nothing is to be done.
+    BrokerConnected { broker: Text } = "e565d22a21924fefa87d4021c6106a1b", Notice, "connected to the broker {broker}";
+
+    /// The MQTT broker cannot be reached.
+    /// It is tried again by itself, and nothing is lost meanwhile.
+    /// If it lasts: look at the network, the broker, the password and the certificates.
+    BrokerLost { broker: Text, why: Text } = "1b2e3b938fda4fc795de6b9115e095ff", Warning, "lost the broker {broker}: {why}";
+
+    /// A request was refused before anybody could pay.
+    /// The reason is one of the reasons of vend/event; nothing was charged.
+    /// If it was meant to be sold: correct what the reason names.
+    OrderRefused { request: Option<RequestId>, item: Option<ItemId>, state: Text, reason: Text, detail: Text } = "940ec4f06dab4ba0af3a7fc3a4730926", Notice, "request {request} refused: {reason} ({detail})";
+
+    /// An order went into another state.
+    /// It was committed before anybody saw it.
+    /// Nothing is to be done.
+    OrderMoved { request: RequestId, order: Option<OrderId>, item: ItemId, amount: Rupiah, state: Text, reason: Option<Text> } = "05763477533a4fd6b2063162ab1d2c81", Info, "request {request}: {state} ({reason})";
+
+    /// An order was paid.
+    /// Midtrans said so, and the receipt for it was verified.
+    /// Nothing is to be done.
+    OrderSettled { request: RequestId, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah } = "694b88110f9748d686a2805848727749", Info, "order {order}: paid {amount} for {item}";
+
+    /// A receipt was refused.
+    /// It was forged, altered, for another machine, signed with a key that is not known here, or its ticket is not open here. Nothing was driven.
+    /// If it is genuine: compare keys.json with the keys of the backend. If not: somebody publishes on the broker who should not.
+    ReceiptRefused { request: Option<RequestId>, order: Option<OrderId>, why: Text } = "b7905688f3634548949d05c012a47280", Warning, "receipt for order {order} refused: {why}";
+
+    /// A paid order was not delivered.
+    /// The customer was told so on the screen, and the money must go back.
+    /// Refund the order at the backend, or hand the goods over and record that there.
+    RefundDue { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, why: Text } = "ff05b4bb66264f489b54dfcba1992692", Err, "order {order}: refund {amount} for {item} ({why})";
+
+    /// Nobody knows whether a paid order was delivered.
+    /// The power went, or the hardware failed, while the line was driven. It is never driven again for this order.
+    /// Look at the machine or ask the customer, then settle it at the backend: refund, or delivered.
+    OutcomeUncertain { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, detail: Text } = "269c0524140947ffb1cb4bc8750f032e", Err, "order {order}: nobody knows whether {item} came out ({detail})";
+
+    /// Two different outcomes were told for one order.
+    /// The first stands and no refund runs by itself.
+    /// Look at the machine's journal for this order and decide at the backend.
+    OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
+
+    /// Too many events wait for the broker.
+    /// Nothing new is sold, so that no event is lost.
+    /// Bring the broker back; the events leave by themselves.
+    OutboxFull { kept: i64 } = "50ee371611b84c2196a228f262c835c0", Err, "{kept} events wait for the broker: nothing new is sold";
+
+    /// The relay service does not answer.
+    /// Nothing is sold; an order on the screen is cancelled, a paid one waits for the relay.
+    /// Look at qris-relayd: systemctl status qris-relayd.
+    RelayGone { why: Text } = "242dfe1e1cde4d6bbdf28c3069a698ef", Err, "the relay service does not answer: {why}";
+
+    /// The relay service answers again.
+    /// What waited for it goes on by itself.
+    /// Nothing is to be done.
+    RelayBack {} = "1a8296b7b28c4e22b08ab61b31b8db55", Notice, "the relay service answers again";
+
+    /// The screen cannot be drawn.
+    /// Nothing is sold on a machine that needs its screen; an order on it is cancelled.
+    /// Look at the panel, its cable and the device named in [screen].
+    ScreenGone { why: Text } = "59cd31b0e07445afb3e20f9dafbe70d0", Err, "the screen cannot be drawn: {why}";
+
+    /// The screen can be drawn again.
+    /// The machine sells again.
+    /// Nothing is to be done.
+    ScreenBack {} = "10799cb329f34d879e6b8f7f5ab436d3", Notice, "the screen can be drawn again";
+
+    /// The backend cannot be reached.
+    /// New requests fail within 15 s; paid orders are delivered as soon as their receipts come.
+    /// If it lasts: look at the network, the backend's address, the token and the certificates.
+    BackendUnreachable { why: Text } = "6186c77466564625b54558c15215fde4", Warning, "the backend cannot be reached: {why}";
+
+    /// The backend can be reached again.
+    /// What waited for it goes on by itself.
+    /// Nothing is to be done.
+    BackendBack {} = "841c68b7862943728d2fd1430f8591da", Notice, "the backend can be reached again";
+
+    /// The relay service would not promise to deliver an item.
+    /// So nobody was invited to pay for it.
+    /// If it should be sold: correct what the line names.
+    TicketRefused { item: Option<ItemId>, amount: Option<Rupiah>, why: Text } = "ae65d688364e499ea6a72514dd105dae", Notice, "no ticket for {item}: {why}";
+
+    /// A line is about to be driven.
+    /// The ledger has it, so that it happens once at most.
+    /// Nothing is to be done.
+    PulseBegins { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text } = "e43b045619c64616876a051bfd69ce29", Info, "order {order}: driving {line} for {item}";
+
+    /// A line was driven and is inactive again.
+    /// The ledger has the outcome.
+    /// Nothing is to be done.
+    PulseEnds { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text, state: Text, detail: Text } = "fbf7374eddff4e74a91db2b53535191b", Info, "order {order}: {line} was driven, {state} ({detail})";
+
+    /// A line was driven and nothing came out.
+    /// The sensor saw nothing in time, or the hardware refused. The line takes no more orders.
+    /// Look for an empty or jammed spiral, then clear the line.
+    DeliveryFailed { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text, detail: Text } = "d6e5f7c361454da1b91fc28f2794fe24", Err, "order {order}: {line} did not deliver {item}: {detail}";
+
+    /// The ledger was damaged or lost and a new one begun.
+    /// All older receipts are void by their tickets, so nothing is driven twice; orders that were paid meanwhile end as refund due.
+    /// Keep the old file, and look at the disk.
+    LedgerReset { path: Text, aside: Text } = "e0c88fbafb504176adf2d65abd4b4394", Err, "the ledger {path} was damaged: set aside as {aside}; all older receipts are void";
+
+    /// A line is blocked.
+    /// Its items are refused before anybody can pay for them.
+    /// Look for an empty or jammed spiral, then clear the line: qrisctl relay clear ITEM, or the button inside the door.
+    LineBlocked { item: Option<ItemId>, order: Option<OrderId>, line: Text, why: Text } = "7464ca72746448e1b9abd99a3eb78b61", Err, "{line} is blocked: {why}";
+
+    /// A blocked line was cleared.
+    /// Its items are sold again.
+    /// Nothing is to be done.
+    LineCleared { item: Option<ItemId>, line: Text, by: Text } = "33c95b570f9c409f9e542131fb990cd2", Notice, "{line} was cleared by {by}";
+
+    /// The hardware of a line does not work.
+    /// Its items are refused before anybody can pay for them.
+    /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
+    HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, "{line}: {why}";
+
+    /// A charge was made at Midtrans.
+    /// The customer can pay it until it is cancelled or expires.
+    /// Nothing is to be done.
+    ChargeMade { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "278ab9923a2a4ae385fe990ea7108bec", Info, "order {order}: {device} asks {amount} for {item}";
+
+    /// Midtrans refused a charge.
+    /// The order failed before anybody could pay.
+    /// Correct what Midtrans names: mostly the Server Key, the payment type or the account.
+    ChargeRefused { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "ae7d2488212c4a3893522dd82473cc52", Warning, "order {order}: no charge of {amount} for {item}: {why}";
+
+    /// A charge was cancelled at Midtrans.
+    /// Nobody can pay it any more.
+    /// Nothing is to be done.
+    OrderCancelled { request: RequestId, order: OrderId, device: DeviceId, why: Text } = "01359863f2284884a15fa46a8fba00ba", Info, "order {order}: cancelled ({why})";
+
+    /// A receipt was signed.
+    /// Midtrans itself said that this order is settled, and everything matched its charge.
+    /// Nothing is to be done.
+    ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, "order {order}: receipt signed, {amount} for {item} at {device}";
+
+    /// A settlement does not match its charge.
+    /// No receipt was signed, and the order is kept for a person.
+    /// Compare the order with the transaction in Midtrans' dashboard; refund it there or settle it at the backend.
+    SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
+
+    /// A notification was refused.
+    /// It was malformed, its signature was wrong, or it names an order that is not ours. Nothing was changed.
+    /// If it came from Midtrans: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
+    NotificationRefused { order: Option<OrderId>, why: Text } = "3546239b82944a91ba26b672b88035a5", Warning, "notification for order {order} refused: {why}";
+
+    /// Midtrans cannot be asked.
+    /// New requests are refused for now; what is open is asked again by itself.
+    /// If it lasts: look at the network, the Server Key and Midtrans' status page.
+    MidtransUnreachable { why: Text } = "c1eaf5aeec4c4abda2976e052f9272e4", Warning, "Midtrans cannot be asked: {why}";
+
+    /// Midtrans can be asked again.
+    /// What waited for it goes on by itself.
+    /// Nothing is to be done.
+    MidtransBack {} = "c63ca7464ec5473abd3002e6f610e892", Notice, "Midtrans can be asked again";
+
+    /// A device was not let in.
+    /// Its token is missing, unknown or revoked.
+    /// If it is one of yours: give it a new token (qris-backend device add).
+    TokenRefused { device: Option<DeviceId>, why: Text } = "17a4fbddbc074546b1a1dcab1bc98e63", Warning, "a device was not let in: {why}";
+
+    /// A device was given a token.
+    /// The token was shown once and is stored hashed.
+    /// Nothing is to be done, if it was you.
+    DeviceAdded { device: DeviceId } = "af2171f489d44452abe454eeaa0a08ff", Notice, "device {device} was added";
+
+    /// A device's tokens were revoked.
+    /// It is not let in any more.
+    /// Nothing is to be done, if it was you.
+    DeviceRevoked { device: DeviceId } = "d1470941dba646afb710a4b1ea4c2489", Notice, "device {device} was revoked";
+
+    /// The signing key of receipts is in use.
+    /// Machines take receipts of the keys in their keys.json only.
+    /// After a rotation: see that every machine knows the key (qris-backend keys public).
+    KeyInUse { kid: Text } = "e40dbdba5f334888be122639be611b82", Notice, "receipts are signed with the key {kid}";
+
+    /// Events of one kind came too fast to be written.
+    /// At most 50 at once and 10 a second of each kind are written; this line says how many were not.
+    /// Look at the lines of that kind before this one.
+    LinesSuppressed { count: i64, kind: Text } = "a62d93805b6f483d826da6e0dfe00d9e", Warning, "{count} more events of the kind {kind} were not written";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn message_ids_are_unique_and_well_formed() {
+        let ids: BTreeSet<_> = TABLE.iter().map(|kind| kind.message_id).collect();
+        assert_eq!(ids.len(), TABLE.len(), "a MESSAGE_ID is used twice");
+        for kind in TABLE {
+            let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            assert!(kind.message_id.len() == 32 && kind.message_id.bytes().all(hex), "{}", kind.name);
+            assert!(kind.message_id.bytes().collect::<BTreeSet<_>>().len() > 4, "{} is not random", kind.name);
+        }
+    }
+
+    #[test]
+    fn every_kind_has_an_entry_for_the_catalog() {
+        for (index, kind) in TABLE.iter().enumerate() {
+            assert_eq!(kind.index, index);
+            assert!(kind.subject.ends_with('.') && !kind.subject.starts_with(' '), "{}: {:?}", kind.name, kind.subject);
+            assert!(kind.text().len() > 20 && !kind.text().contains("\n "), "{}: {:?}", kind.name, kind.text());
+        }
+    }
+
+    #[test]
+    fn an_event_tells_its_line_and_fields() {
+        let event = Event::RefundDue {
+            request: Some(RequestId::new("r-1").expect("an id")),
+            order: OrderId::new("o-1").expect("an id"),
+            device: None,
+            item: ItemId::new("A1").expect("an id"),
+            amount: Rupiah::new(5000).expect("in range"),
+            why: "late".into(),
+        };
+        assert_eq!(event.to_string(), "order o-1: refund Rp5.000 for A1 (late)");
+        assert_eq!(event.priority(), Priority::Err);
+        let some = |text: &str| Some(text.to_owned());
+        let wanted = Fields { request_id: some("r-1"), order_id: some("o-1"), item: some("A1"), amount: some("5000"), ..Fields::default() };
+        assert_eq!(event.fields(), wanted);
+        let refused = Event::OrderRefused {
+            request: None,
+            item: None,
+            state: "refused".into(),
+            reason: "malformed".into(),
+            detail: "no item".into(),
+        };
+        assert_eq!(refused.to_string(), "request - refused: malformed (no item)");
+    }
+}

@@ -1,0 +1,93 @@
+//! The HTTP client as every program uses it: every wait and every body has a limit, nothing is followed or repeated.
+
+use reqwest::{Client, Response, redirect, retry};
+use rustls::{ClientConfig, RootCertStore};
+use std::time::Duration;
+
+/// How long a connection, TLS included, may take to come about.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What we say we are.
+pub const USER_AGENT: &str = concat!("qrisd/", env!("CARGO_PKG_VERSION"));
+
+/// What an HTTP call ran into before there was an answer to judge.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The client could not be made: a fault of the build.
+    #[error("HTTP client: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The connection broke, or a time limit passed, while the body was read.
+    #[error("reading the answer: {0}")]
+    Body(#[source] reqwest::Error),
+    /// The body is longer than this caller accepts.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+/// The limits of one client.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From the call to the last byte of the answer; a request may set its own.
+    pub total: Duration,
+    /// The longest silence while an answer is awaited or read. With long polling it must exceed the poll's `wait`.
+    pub read: Duration,
+    /// Idle connections kept for each host.
+    pub idle_connections: usize,
+}
+
+/// A client under `limits`. Without `tls` it reaches `http://` addresses only (no authority is trusted).
+///
+/// No redirect, no proxy from the environment, no automatic retry: a charge that was repeated behind our back would be a
+/// second charge.
+///
+/// # Errors
+/// When the client cannot be built.
+pub fn client(tls: Option<&ClientConfig>, limits: Limits) -> Result<Client, HttpError> {
+    let tls = match tls {
+        Some(config) => config.clone(),
+        None => trusting_nobody(),
+    };
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(limits.total)
+        .read_timeout(limits.read)
+        .pool_max_idle_per_host(limits.idle_connections)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .user_agent(USER_AGENT)
+        .build()
+        .map_err(HttpError::Client)
+}
+
+/// Reads an answer's body up to `limit` bytes.
+///
+/// # Errors
+/// When the body is longer, or breaks off.
+pub async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, HttpError> {
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, |announced| announced > limit) {
+        return Err(HttpError::TooLarge { limit });
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(HttpError::Body)? {
+        if body.len() + chunk.len() > limit {
+            return Err(HttpError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// reqwest would read the system's certificates if it were given no configuration at all.
+fn trusting_nobody() -> ClientConfig {
+    ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("ring offers both protocol versions")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}

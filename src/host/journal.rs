@@ -1,0 +1,271 @@
+//! The sinks of the journal: journald where standard error is its stream, readable lines on standard error elsewhere.
+//!
+//! Events go through `tracing`, where libraries put their own records too; those are dropped unless `QRIS_LOG=debug`,
+//! and then have priority 7 whatever their authors thought of them.
+
+use super::clock;
+use super::events::{Event, Fields, Kind, Priority, TABLE};
+use crate::order::ids::DeviceId;
+use crate::order::time::{Boot, Wall};
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tracing::field::{Field, Visit};
+use tracing::{Level, Subscriber};
+use tracing_journald::{Priority as Mapped, PriorityMappings};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The target of our own records.
+const TARGET: &str = "qris";
+
+/// Begins to write the journal of `program` (its SYSLOG_IDENTIFIER). To be called once, first thing; a second call
+/// changes nothing. Events before it are lost.
+///
+/// With `QRIS_LOG=debug` in the environment libraries' own records are written too.
+pub fn start(program: &'static str) {
+    let debug = std::env::var_os("QRIS_LOG").is_some_and(|value| value == "debug");
+    let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == TARGET);
+    let theirs =
+        tracing_subscriber::filter::filter_fn(move |metadata| debug && metadata.target() != TARGET && *metadata.level() <= Level::DEBUG);
+    let registry = tracing_subscriber::registry();
+    let result = match (is_journal_stream(), journald(program, our_priorities()), journald(program, their_priorities())) {
+        (true, Ok(events), Ok(records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
+        // The journal's socket is missing, as in a container: its stream is still there.
+        _ => {
+            let lines = || Lines { colours: std::io::stderr().is_terminal() };
+            registry.with(lines().with_filter(ours)).with(lines().with_filter(theirs)).try_init()
+        }
+    };
+    // Only a second call fails, and then the first one stands.
+    let _ = result;
+}
+
+/// Says which machine this program belongs to. Every event that names no other gets its `DEVICE_ID` from then on.
+pub fn belongs_to(device: &DeviceId) {
+    // Only a second call fails: a program belongs to one machine.
+    let _ = DEVICE.set(device.to_string());
+}
+
+static DEVICE: OnceLock<String> = OnceLock::new();
+
+/// Writes an event, unless too many of its kind came.
+pub(super) fn write(event: &Event) {
+    let kind = event.kind();
+    // A panic while the lock is held cannot leave a bucket half changed: it holds two numbers and a time.
+    let verdict = LIMITS.lock().unwrap_or_else(PoisonError::into_inner)[kind.index].take(clock::now().boot);
+    match verdict {
+        Verdict::Write { suppressed: 0 } => send(kind, event),
+        Verdict::Write { suppressed } => {
+            let told = Event::LinesSuppressed { count: suppressed, kind: kind.name.into() };
+            send(told.kind(), &told);
+            send(kind, event);
+        }
+        Verdict::Suppress => {}
+    }
+}
+
+fn send(kind: &Kind, event: &Event) {
+    let Fields { request_id, order_id, device_id, state, item, amount } = event.fields();
+    let device_id = device_id.as_ref().or_else(|| DEVICE.get());
+    macro_rules! record {
+        ($level:ident) => {
+            tracing::event!(
+                target: "qris",
+                Level::$level,
+                MESSAGE_ID = kind.message_id,
+                REQUEST_ID = request_id.as_deref(),
+                ORDER_ID = order_id.as_deref(),
+                DEVICE_ID = device_id.map(String::as_str),
+                STATE = state.as_deref(),
+                ITEM = item.as_deref(),
+                AMOUNT = amount.as_deref(),
+                "{event}"
+            )
+        };
+    }
+    match kind.priority {
+        Priority::Err => record!(ERROR),
+        Priority::Warning => record!(WARN),
+        Priority::Notice => record!(INFO),
+        Priority::Info => record!(DEBUG),
+    }
+}
+
+/// `tracing` has no level between INFO and WARN, journald has: ours are shifted by one, so that all four fit.
+fn our_priorities() -> PriorityMappings {
+    PriorityMappings {
+        error: Mapped::Error,
+        warn: Mapped::Warning,
+        info: Mapped::Notice,
+        debug: Mapped::Informational,
+        trace: Mapped::Debug,
+    }
+}
+
+fn their_priorities() -> PriorityMappings {
+    PriorityMappings { error: Mapped::Debug, warn: Mapped::Debug, info: Mapped::Debug, debug: Mapped::Debug, trace: Mapped::Debug }
+}
+
+fn journald(program: &str, priorities: PriorityMappings) -> std::io::Result<tracing_journald::Layer> {
+    let layer = tracing_journald::layer()?;
+    Ok(layer.with_field_prefix(None).with_syslog_identifier(program.into()).with_priority_mappings(priorities))
+}
+
+/// Is standard error the stream that the service manager made for the journal? (`JOURNAL_STREAM` is inherited by
+/// children whose standard error is something else, hence the comparison.)
+fn is_journal_stream() -> bool {
+    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| is_stream(&stream, stderr.dev(), stderr.ino()))
+}
+
+fn is_stream(journal_stream: &str, device: u64, inode: u64) -> bool {
+    let parts = journal_stream.split_once(':').map(|(device, inode)| (device.parse(), inode.parse()));
+    parts == Some((Ok(device), Ok(inode)))
+}
+
+/// So many events of one kind at once …
+const BURST: i64 = 50;
+/// … and one more in so many milliseconds: ten a second.
+const REFILL_MS: i64 = 100;
+
+static LIMITS: Mutex<[Bucket; TABLE.len()]> = Mutex::new([const { Bucket::new() }; TABLE.len()]);
+
+/// A token bucket for one kind of event.
+struct Bucket {
+    /// Milliseconds' worth of lines: a line costs [`REFILL_MS`].
+    credit_ms: i64,
+    at: Boot,
+    suppressed: i64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// To be written, after so many that were not.
+    Write {
+        suppressed: i64,
+    },
+    Suppress,
+}
+
+impl Bucket {
+    const fn new() -> Self {
+        Self { credit_ms: BURST * REFILL_MS, at: Boot(0), suppressed: 0 }
+    }
+
+    fn take(&mut self, now: Boot) -> Verdict {
+        let earned = (now - self.at).0.clamp(0, BURST * REFILL_MS);
+        self.credit_ms = (self.credit_ms + earned).min(BURST * REFILL_MS);
+        self.at = now;
+        if self.credit_ms < REFILL_MS {
+            self.suppressed += 1;
+            return Verdict::Suppress;
+        }
+        self.credit_ms -= REFILL_MS;
+        Verdict::Write { suppressed: std::mem::take(&mut self.suppressed) }
+    }
+}
+
+/// Readable lines on standard error: `HH:MM:SS level message  key=value…`, in UTC.
+struct Lines {
+    colours: bool,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let mut parts = Parts::default();
+        event.record(&mut parts);
+        let line = parts.line(clock::now().wall, word(event.metadata()), self.colours);
+        // Standard error that nobody reads is no reason to stop.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+/// The word for a priority, and its colour on a terminal.
+fn word(metadata: &tracing::Metadata<'_>) -> (&'static str, &'static str) {
+    if metadata.target() != TARGET {
+        return ("debug", "2");
+    }
+    match *metadata.level() {
+        Level::ERROR => ("error", "31"),
+        Level::WARN => ("warning", "33"),
+        Level::INFO => ("notice", "1"),
+        Level::DEBUG | Level::TRACE => ("info", "0"),
+    }
+}
+
+/// What a line is made of.
+#[derive(Default)]
+struct Parts {
+    message: String,
+    pairs: String,
+}
+
+impl Visit for Parts {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            "MESSAGE_ID" => {}
+            "DEVICE_ID" if DEVICE.get().is_some_and(|device| device == value) => {}
+            name => self.pairs.push_str(&format!(" {}={value}", name.to_ascii_lowercase())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl Parts {
+    fn line(&self, at: Wall, (word, colour): (&str, &str), colours: bool) -> String {
+        let time = at.to_rfc3339();
+        let time = &time[11..19];
+        // One event is one line, and nothing that came from outside may steer a terminal.
+        let clean = |text: &str| text.replace(char::is_control, " ");
+        let (message, pairs) = (clean(&self.message), clean(&self.pairs));
+        let gap = if pairs.is_empty() { "" } else { " " };
+        if colours {
+            format!("\x1b[2m{time}\x1b[0m \x1b[{colour}m{word:7}\x1b[0m {message}\x1b[2m{gap}{pairs}\x1b[0m\n")
+        } else {
+            format!("{time} {word:7} {message}{gap}{pairs}\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_floods_is_held_back_and_counted() {
+        let mut bucket = Bucket::new();
+        for _ in 0..BURST {
+            assert_eq!(bucket.take(Boot(1000)), Verdict::Write { suppressed: 0 });
+        }
+        for _ in 0..7 {
+            assert_eq!(bucket.take(Boot(1000)), Verdict::Suppress);
+        }
+        assert_eq!(bucket.take(Boot(1099)), Verdict::Suppress);
+        assert_eq!(bucket.take(Boot(1100)), Verdict::Write { suppressed: 8 });
+        assert_eq!(bucket.take(Boot(1100)), Verdict::Suppress);
+        assert_eq!(bucket.take(Boot(1300)), Verdict::Write { suppressed: 1 });
+    }
+
+    #[test]
+    fn the_journals_stream_is_known_by_device_and_inode() {
+        assert!(is_stream("8:1234", 8, 1234));
+        for other in ["8:1235", "9:1234", "8", "", "8:", "a:b"] {
+            assert!(!is_stream(other, 8, 1234), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        let parts = Parts { message: "order o-1:\nrefund \x1b[31m".into(), pairs: " order_id=o-1".into() };
+        let at = Wall::from_rfc3339("2026-11-20T08:30:05Z").expect("a time");
+        assert_eq!(parts.line(at, ("error", "31"), false), "08:30:05 error   order o-1: refund  [31m  order_id=o-1\n");
+        assert!(parts.line(at, ("error", "31"), true).starts_with("\x1b[2m08:30:05\x1b[0m \x1b[31merror"));
+    }
+}

@@ -1,0 +1,519 @@
+//! The task behind [`super::Mqtt`]: one rumqttc client a connection, thrown away with it.
+//!
+//! A client that outlives its connection sends old acknowledgements on the next one, resends publishes under packet ids
+//! that may collide (and then waits for ever), and forgets others. A fresh one has none of that to remember: the broker
+//! keeps what it has not been acknowledged, and the caller keeps what it has not been told was delivered.
+
+use super::acks::AckQueue;
+use super::{
+    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, MAX_PACKET, MqttEvent, MqttSettings,
+    Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT, Subscription,
+};
+use crate::host::backoff::Backoff;
+use crate::host::tls;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, Filter, LastWill, LastWillProperties, PubAck, PubAckReason, Publish, PublishProperties, RetainForwardRule, SubAck,
+    SubscribeReasonCode,
+};
+use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, StateError};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// Requests on their way to rumqttc's event loop: acknowledgements of all that may be unacknowledged, two publishes, a
+/// subscription, a goodbye. A broker that exceeds [`RECEIVE_MAX`] may fill it, which costs the connection.
+const REQUESTS_MAX: usize = 4 * RECEIVE_MAX as usize;
+
+/// Connects and reconnects until it is told to stop or nobody is left to serve.
+pub(super) async fn run(settings: MqttSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
+    let mut backoff = Backoff::new(&settings.client_id);
+    let mut shore = Shore { commands, events, waiting: VecDeque::new() };
+    let mut subscribed = false;
+    for number in 1.. {
+        let (client, mut event_loop) = AsyncClient::new(options(&settings), REQUESTS_MAX);
+        let mut connection = Connection::new(number, client, &settings.subscriptions, subscribed);
+        let end = connection.drive(&mut event_loop, &mut shore).await;
+        drop(event_loop);
+        connection.abandon(&mut shore);
+        subscribed = connection.subscribed;
+        let (reason, date_refusal) = match end {
+            End::Stopped => return,
+            End::Lost { reason, date_refusal } => (reason, date_refusal),
+        };
+        shore.lost(MqttEvent::Down { reason, date_refusal });
+        if connection.up_since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
+            backoff.reset();
+        }
+        if shore.rest(backoff.next_wait()).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Lost { reason: String, date_refusal: bool },
+    Stopped,
+}
+
+impl End {
+    fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { reason: reason.into(), date_refusal: false }
+    }
+}
+
+/// The caller's side: what it asks, and the events it has not taken yet.
+struct Shore {
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::Sender<MqttEvent>,
+    waiting: VecDeque<MqttEvent>,
+}
+
+/// What the caller's side has for the task.
+enum Call {
+    Command(Command),
+    /// An event was handed over.
+    Taken,
+    /// The last handle or the receiver of events is gone.
+    Gone,
+}
+
+impl Shore {
+    /// The next thing from the caller's side. Cancelling it loses nothing.
+    async fn next(&mut self) -> Call {
+        tokio::select! {
+            command = self.commands.recv() => command.map_or(Call::Gone, Call::Command),
+            permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
+                (Ok(permit), Some(event)) => {
+                    permit.send(event);
+                    Call::Taken
+                }
+                (Ok(_), None) => Call::Taken,
+                (Err(_), _) => Call::Gone,
+            },
+            () = self.events.closed() => Call::Gone,
+        }
+    }
+
+    fn tell(&mut self, event: MqttEvent) {
+        // The usual case, without a detour through `next`. Order: never past what waits already.
+        if self.waiting.is_empty() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => self.waiting.push_back(event),
+            }
+        } else {
+            self.waiting.push_back(event);
+        }
+    }
+
+    /// The connection is gone, and with it the sense of what it brought and was not taken: the broker sends the messages
+    /// again, and of what is up and down only the last counts. Answers to publishes stay.
+    fn lost(&mut self, down: MqttEvent) {
+        self.waiting.retain(|event| match event {
+            MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => true,
+            MqttEvent::Up { .. } | MqttEvent::Down { .. } | MqttEvent::Message(_) => false,
+        });
+        self.tell(down);
+    }
+
+    /// Waits before the next attempt, answering what is asked meanwhile. `Break`: stop.
+    async fn rest(&mut self, wait: Duration) -> std::ops::ControlFlow<()> {
+        let mut over = pin!(tokio::time::sleep(wait));
+        loop {
+            tokio::select! {
+                () = &mut over => return std::ops::ControlFlow::Continue(()),
+                call = self.next() => match call {
+                    Call::Command(Command::Publish(id, _)) => self.tell(MqttEvent::Undelivered(id)),
+                    Call::Command(Command::Ack(_) | Command::DropConnection) | Call::Taken => {}
+                    Call::Command(Command::Stop(_)) | Call::Gone => return std::ops::ControlFlow::Break(()),
+                },
+            }
+        }
+    }
+}
+
+/// One connection, from the attempt to its end.
+struct Connection<'a> {
+    client: AsyncClient,
+    subscriptions: &'a [Subscription],
+    /// This process has subscribed in the session that the broker may have kept, and nothing was refused.
+    subscribed: bool,
+    session_present: bool,
+    /// When [`MqttEvent::Up`] was told.
+    up_since: Option<Instant>,
+    acks: AckQueue,
+    /// Sent and not answered: one, and at the end a second, the last message.
+    in_flight: VecDeque<InFlight>,
+    publishes: VecDeque<(PublishId, Outbound)>,
+    /// When an answer to a subscription or publish is overdue.
+    answer_due: Option<Instant>,
+    stopping: Stopping,
+}
+
+struct InFlight {
+    /// `None`: the last message of a stop.
+    id: Option<PublishId>,
+    /// Known once it was written.
+    packet_id: Option<u16>,
+}
+
+/// How far a stop has got.
+enum Stopping {
+    No,
+    /// The last message is on its way; goodbye at this time even without its acknowledgement.
+    LastMessage {
+        until: Instant,
+    },
+    /// The goodbye is on its way, until this time.
+    Goodbye {
+        until: Instant,
+    },
+}
+
+impl<'a> Connection<'a> {
+    fn new(number: u64, client: AsyncClient, subscriptions: &'a [Subscription], subscribed: bool) -> Self {
+        Self {
+            client,
+            subscriptions,
+            subscribed,
+            session_present: false,
+            up_since: None,
+            acks: AckQueue::new(number),
+            in_flight: VecDeque::new(),
+            publishes: VecDeque::new(),
+            answer_due: None,
+            stopping: Stopping::No,
+        }
+    }
+
+    /// Connects and serves until the connection ends.
+    async fn drive(&mut self, event_loop: &mut EventLoop, shore: &mut Shore) -> End {
+        loop {
+            // A poll that is dropped in the middle starts the connection attempt anew, so it is kept across whatever else
+            // happens. While the caller takes nothing, nothing more is read.
+            let polled = {
+                let mut poll = pin!(event_loop.poll());
+                loop {
+                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX;
+                    tokio::select! {
+                        polled = &mut poll, if reading => break polled,
+                        call = shore.next() => {
+                            let ended = match call {
+                                Call::Taken => None,
+                                Call::Gone => Some(End::Stopped),
+                                Call::Command(command) => self.obey(command, shore).err(),
+                            };
+                            if let Some(end) = ended {
+                                return end;
+                            }
+                        }
+                        () = at(self.overdue()) => match self.stopping {
+                            Stopping::No => return End::lost("the broker does not answer a publish or subscription"),
+                            Stopping::LastMessage { .. } => self.say_goodbye(),
+                            Stopping::Goodbye { .. } => return End::Stopped,
+                        },
+                    }
+                }
+            };
+            let ended = match polled {
+                Ok(Event::Incoming(packet)) => self.receive(packet, shore).err(),
+                Ok(Event::Outgoing(sent)) => self.sent(&sent).err(),
+                Err(error) => Some(self.failed(&error, shore)),
+            };
+            if let Some(end) = ended {
+                return end;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, shore: &mut Shore) -> Result<(), End> {
+        match command {
+            Command::Publish(id, message) => {
+                let open = self.up_since.is_some() && matches!(self.stopping, Stopping::No);
+                if open && self.publishes.len() < PUBLISHES_WAITING_MAX {
+                    self.publishes.push_back((id, message));
+                    self.publish_next(shore)?;
+                } else {
+                    shore.tell(MqttEvent::Undelivered(id));
+                }
+            }
+            Command::Ack(ack) => {
+                for packet_id in self.acks.mark(ack) {
+                    // rumqttc wants the message back and looks at these two fields.
+                    let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
+                    self.client.try_ack(&message).map_err(|_| queue_full())?;
+                }
+            }
+            Command::DropConnection => return Err(End::lost("dropped: a message could not be stored")),
+            Command::Stop(last) => {
+                if self.up_since.is_none() {
+                    return Err(End::Stopped);
+                }
+                let sent = last.is_some_and(|message| send(&self.client, message).is_ok());
+                if sent {
+                    self.in_flight.push_back(InFlight { id: None, packet_id: None });
+                    self.stopping = Stopping::LastMessage { until: Instant::now() + STOP_WAIT };
+                } else {
+                    self.say_goodbye();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, packet: Incoming, shore: &mut Shore) -> Result<(), End> {
+        match packet {
+            Incoming::ConnAck(connack) => self.connected(&connack, shore),
+            Incoming::SubAck(suback) => {
+                self.subscription_answered(&suback, shore);
+                Ok(())
+            }
+            Incoming::Publish(message) => self.deliver(message, shore),
+            Incoming::PubAck(puback) => self.publish_answered(&puback, shore),
+            // Nothing else asks anything of us; rumqttc answers pings and turns a DISCONNECT into an error.
+            _ => Ok(()),
+        }
+    }
+
+    fn connected(&mut self, connack: &ConnAck, shore: &mut Shore) -> Result<(), End> {
+        self.session_present = connack.session_present;
+        if self.subscriptions.is_empty() || (connack.session_present && self.subscribed) {
+            self.go_up(Vec::new(), shore);
+            return Ok(());
+        }
+        self.subscribed = false;
+        self.client.try_subscribe_many(self.subscriptions.iter().map(filter)).map_err(|_| queue_full())?;
+        self.answer_due = Some(Instant::now() + ANSWER_WAIT);
+        Ok(())
+    }
+
+    fn subscription_answered(&mut self, suback: &SubAck, shore: &mut Shore) {
+        self.answer_due = None;
+        let mut codes = suback.return_codes.iter();
+        let refused: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter_map(|subscription| {
+                let reason = match codes.next() {
+                    Some(code) => subscription_refusal(code)?,
+                    None => "not answered",
+                };
+                Some((subscription.filter.clone(), reason))
+            })
+            .collect();
+        self.subscribed = refused.is_empty();
+        self.go_up(refused, shore);
+    }
+
+    fn go_up(&mut self, refused: Vec<(String, &'static str)>, shore: &mut Shore) {
+        self.up_since = Some(Instant::now());
+        shore.tell(MqttEvent::Up { session_present: self.session_present, refused });
+    }
+
+    fn deliver(&mut self, message: Publish, shore: &mut Shore) -> Result<(), End> {
+        let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
+        let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
+            // The protocol forbids it, so nobody waits for it.
+            return self.obey(Command::Ack(ack), shore);
+        };
+        let properties = message.properties.unwrap_or_default();
+        shore.tell(MqttEvent::Message(Inbound {
+            topic,
+            payload: message.payload.to_vec(),
+            retain: message.retain,
+            dup: message.dup,
+            qos: message.qos as u8,
+            response_topic: properties.response_topic,
+            correlation_data: properties.correlation_data.map(|data| data.to_vec()),
+            ack,
+        }));
+        Ok(())
+    }
+
+    /// Hands the next publish to the event loop, if none is in flight.
+    fn publish_next(&mut self, shore: &mut Shore) -> Result<(), End> {
+        if !self.in_flight.is_empty() || !matches!(self.stopping, Stopping::No) {
+            return Ok(());
+        }
+        while let Some((id, message)) = self.publishes.pop_front() {
+            if !rumqttc::v5::mqttbytes::valid_topic(&message.topic) || message.topic.is_empty() {
+                shore.tell(MqttEvent::Rejected { id, reason: "topic name invalid" });
+                continue;
+            }
+            self.in_flight.push_back(InFlight { id: Some(id), packet_id: None });
+            self.answer_due = Some(Instant::now() + ANSWER_WAIT);
+            return send(&self.client, message);
+        }
+        Ok(())
+    }
+
+    fn publish_answered(&mut self, puback: &PubAck, shore: &mut Shore) -> Result<(), End> {
+        let Some(position) = self.in_flight.iter().position(|sent| sent.packet_id == Some(puback.pkid)) else {
+            return Err(End::lost("the broker acknowledged a publish that was not sent"));
+        };
+        self.answer_due = None;
+        let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
+        match (answered, publish_refusal(puback.reason)) {
+            (Some(id), None) => shore.tell(MqttEvent::Delivered(id)),
+            (Some(id), Some(reason)) => shore.tell(MqttEvent::Rejected { id, reason }),
+            (None, _) => self.say_goodbye(),
+        }
+        self.publish_next(shore)
+    }
+
+    /// What the event loop wrote: a publish has its packet id now, and after the goodbye there is nothing left to do.
+    fn sent(&mut self, sent: &Outgoing) -> Result<(), End> {
+        match sent {
+            Outgoing::Publish(packet_id) => {
+                if let Some(publish) = self.in_flight.iter_mut().find(|publish| publish.packet_id.is_none()) {
+                    publish.packet_id = Some(*packet_id);
+                }
+                Ok(())
+            }
+            Outgoing::Disconnect => Err(End::Stopped),
+            _ => Ok(()),
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        self.stopping = Stopping::Goodbye { until: Instant::now() + STOP_WAIT };
+        if self.client.try_disconnect().is_err() {
+            // The queue is full: the time limit ends it without a goodbye.
+            self.stopping = Stopping::Goodbye { until: Instant::now() };
+        }
+    }
+
+    fn failed(&mut self, error: &ConnectionError, shore: &mut Shore) -> End {
+        if !matches!(self.stopping, Stopping::No) {
+            return End::Stopped;
+        }
+        // The broker said in CONNACK how much it takes, so the same message would break every connection.
+        if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
+            && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
+        {
+            shore.tell(MqttEvent::Rejected { id, reason: "packet too large" });
+        }
+        End::Lost { reason: error.to_string(), date_refusal: tls::is_date_refusal(error) }
+    }
+
+    /// Answers the publishes that the connection took with it.
+    fn abandon(&mut self, shore: &mut Shore) {
+        let sent = self.in_flight.drain(..).filter_map(|sent| sent.id);
+        for id in sent.chain(self.publishes.drain(..).map(|(id, _)| id)) {
+            shore.tell(MqttEvent::Undelivered(id));
+        }
+    }
+
+    fn overdue(&self) -> Option<Instant> {
+        match self.stopping {
+            Stopping::No => self.answer_due,
+            Stopping::LastMessage { until } | Stopping::Goodbye { until } => Some(until),
+        }
+    }
+}
+
+fn send(client: &AsyncClient, message: Outbound) -> Result<(), End> {
+    let properties = PublishProperties {
+        message_expiry_interval: message.expiry_s,
+        response_topic: message.response_topic,
+        correlation_data: message.correlation_data.map(Into::into),
+        ..PublishProperties::default()
+    };
+    client
+        .try_publish_with_properties(message.topic, QoS::AtLeastOnce, message.retain, message.payload, properties)
+        .map_err(|_| queue_full())
+}
+
+fn queue_full() -> End {
+    End::lost("the broker sends more than it was allowed to, or takes nothing")
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn options(settings: &MqttSettings) -> MqttOptions {
+    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
+        .set_receive_maximum(Some(RECEIVE_MAX))
+        .set_max_packet_size(Some(MAX_PACKET))
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
+        .set_connection_timeout(CONNECT_TIMEOUT_S)
+        .set_manual_acks(true)
+        .set_network_options(network);
+    if let Some(config) = &settings.tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
+    }
+    if let Some(login) = &settings.login {
+        options.set_credentials(&login.username, &login.password);
+    }
+    if let Some(will) = &settings.will {
+        let properties = LastWillProperties {
+            delay_interval: Some(will.delay_s),
+            payload_format_indicator: None,
+            message_expiry_interval: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain, Some(properties)));
+    }
+    options
+}
+
+fn filter(subscription: &Subscription) -> Filter {
+    Filter {
+        path: subscription.filter.clone(),
+        qos: QoS::AtLeastOnce,
+        nolocal: false,
+        preserve_retain: subscription.retain_as_published,
+        retain_forward_rule: match subscription.retained {
+            Retained::Always => RetainForwardRule::OnEverySubscribe,
+            Retained::IfNew => RetainForwardRule::OnNewSubscribe,
+            Retained::Never => RetainForwardRule::Never,
+        },
+    }
+}
+
+fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
+    match code {
+        // "No matching subscribers" says that the broker took it and nobody listens.
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        PubAckReason::UnspecifiedError => Some("unspecified error"),
+        PubAckReason::ImplementationSpecificError => Some("implementation specific error"),
+        PubAckReason::NotAuthorized => Some("not authorized"),
+        PubAckReason::TopicNameInvalid => Some("topic name invalid"),
+        PubAckReason::PacketIdentifierInUse => Some("packet identifier in use"),
+        PubAckReason::QuotaExceeded => Some("quota exceeded"),
+        PubAckReason::PayloadFormatInvalid => Some("payload format invalid"),
+    }
+}
+
+fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
+    match code {
+        SubscribeReasonCode::Success(_) => None,
+        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some("unspecified error"),
+        SubscribeReasonCode::ImplementationSpecific => Some("implementation specific error"),
+        SubscribeReasonCode::NotAuthorized => Some("not authorized"),
+        SubscribeReasonCode::TopicFilterInvalid => Some("topic filter invalid"),
+        SubscribeReasonCode::PkidInUse => Some("packet identifier in use"),
+        SubscribeReasonCode::QuotaExceeded => Some("quota exceeded"),
+        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some("shared subscriptions not supported"),
+        SubscribeReasonCode::SubscriptionIdNotSupported => Some("subscription identifiers not supported"),
+        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("wildcard subscriptions not supported"),
+    }
+}

@@ -1,0 +1,135 @@
+//! Secrets: read from a file or a systemd credential, never printed.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A password, token or key. It has no `Display`, and its `Debug` is `…`; [`Secret::expose`] is the only way to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+/// The largest secret that is read: 64 KiB, far more than any key or token has.
+const SIZE_MAX: u64 = 64 * 1024;
+
+/// Why a secret could not be read. It names the file and never what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be opened or read.
+    #[error("cannot read the secret in {}", path.display())]
+    Read {
+        /// The file that was tried.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Nothing is in it but, perhaps, a newline.
+    #[error("the secret in {} is empty", .0.display())]
+    Empty(PathBuf),
+    /// More than 64 KiB.
+    #[error("the secret in {} is larger than 64 KiB", .0.display())]
+    TooLarge(PathBuf),
+    /// Not text.
+    #[error("the secret in {} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+}
+
+impl Secret {
+    /// Takes a secret that is already in memory.
+    #[must_use]
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Reads the value of a `…_file` setting: a path, or, when systemd handed credentials over
+    /// (`CREDENTIALS_DIRECTORY`), the plain name of one of them. One trailing newline is not part of the secret.
+    ///
+    /// # Errors
+    /// [`SecretError`], naming the file.
+    pub fn read(file: &Path) -> Result<Self, SecretError> {
+        Self::read_at(located(file, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)))
+    }
+
+    /// The secret itself. Every use of it is worth a second look.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn read_at(path: PathBuf) -> Result<Self, SecretError> {
+        let mut bytes = Vec::new();
+        match std::fs::File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(source) => return Err(SecretError::Read { path, source }),
+        }
+        if bytes.len() as u64 > SIZE_MAX {
+            return Err(SecretError::TooLarge(path));
+        }
+        let Ok(text) = std::str::from_utf8(&bytes) else { return Err(SecretError::NotText(path)) };
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() { Err(SecretError::Empty(path)) } else { Ok(Self(text.into())) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Where a `…_file` setting points: a plain name is a credential where there are credentials.
+fn located(file: &Path, credentials: Option<PathBuf>) -> PathBuf {
+    let plain = file.components().count() == 1 && file.file_name().is_some();
+    match credentials {
+        Some(directory) if plain => directory.join(file),
+        _ => file.to_path_buf(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<Secret, SecretError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("secret");
+        std::fs::write(&path, content).expect("written");
+        Secret::read(&path)
+    }
+
+    #[test]
+    fn one_trailing_newline_is_not_part_of_it() {
+        for (content, secret) in
+            [("hunter2", "hunter2"), ("hunter2\n", "hunter2"), ("hunter2\r\n", "hunter2"), ("a\n\n", "a\n"), (" a ", " a ")]
+        {
+            assert_eq!(read(content.as_bytes()).expect("a secret").expose(), secret);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_quoting_it() {
+        assert!(matches!(read(b""), Err(SecretError::Empty(_))));
+        assert!(matches!(read(b"\n"), Err(SecretError::Empty(_))));
+        assert!(matches!(read(&vec![b'x'; 64 * 1024]), Ok(_)));
+        assert!(matches!(read(&vec![b'x'; 64 * 1024 + 1]), Err(SecretError::TooLarge(_))));
+        let error = read(b"hunter2\xff").expect_err("not text");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        let error = Secret::read(Path::new("/nowhere/at-all")).expect_err("no file");
+        assert!(error.to_string().contains("/nowhere/at-all"));
+    }
+
+    #[test]
+    fn it_does_not_print() {
+        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(…)");
+    }
+
+    #[test]
+    fn a_plain_name_is_a_credential_where_there_are_credentials() {
+        let directory = || Some(PathBuf::from("/run/credentials/qrisd"));
+        assert_eq!(located(Path::new("token"), directory()), Path::new("/run/credentials/qrisd/token"));
+        assert_eq!(located(Path::new("token"), None), Path::new("token"));
+        assert_eq!(located(Path::new("./a/token"), directory()), Path::new("./a/token"));
+        assert_eq!(located(Path::new("/etc/token"), directory()), Path::new("/etc/token"));
+        assert_eq!(located(Path::new(".."), directory()), Path::new(".."));
+    }
+}

@@ -1,0 +1,76 @@
+//! The service manager: readiness, status, watchdog, and the signals that end a program. Without `NOTIFY_SOCKET` the
+//! notices are no-ops, so that a program runs the same on a terminal.
+
+use sd_notify::NotifyState;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The program does its work from now on (READY=1).
+pub fn ready() {
+    notify(NotifyState::Ready);
+}
+
+/// One line for `systemctl status` (STATUS=). Line breaks become blanks: the protocol is one assignment a line.
+pub fn status(text: &str) {
+    notify(NotifyState::Status(&text.replace(['\n', '\r'], " ")));
+}
+
+/// How often the service manager wants to be fed, or `None` where it does not watch. Feed at half of it.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// The main loop still makes progress (WATCHDOG=1). To be called from what must make progress, never from a timer
+/// beside it.
+pub fn watchdog() {
+    notify(NotifyState::Watchdog);
+}
+
+/// The program ends because it was told to (STOPPING=1).
+pub fn stopping() {
+    notify(NotifyState::Stopping);
+}
+
+/// Resolves to the signal's name on the first SIGTERM or SIGINT after this call, not only after the first poll: create
+/// it before saying [`ready`]. Needs a tokio runtime with I/O.
+///
+/// Should the system refuse to hand a signal over, that signal keeps its default action, which ends the program: every
+/// program here may be killed at any moment.
+pub fn terminated() -> impl Future<Output = &'static str> + Send + 'static {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    async move {
+        tokio::select! {
+            () = next(&mut terminate) => "SIGTERM",
+            () = next(&mut interrupt) => "SIGINT",
+        }
+    }
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+fn notify(state: NotifyState<'_>) {
+    // A service manager that cannot be told is no reason to stop selling.
+    let _ = sd_notify::notify(&[state]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_listens_and_nothing_happens() {
+        ready();
+        status("two\nlines");
+        watchdog();
+        stopping();
+    }
+}

@@ -1,0 +1,237 @@
+//! One TLS stack for broker and backend: rustls with ring, and a certificate time that survives a clock reset to 1970.
+
+use crate::order::time::Wall;
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Where the system's certificate authorities stand, unless `SSL_CERT_FILE` names another bundle.
+pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The day this version was released, 2026-11-20: no certificate is judged by an earlier time.
+pub const RELEASED: Wall = Wall(1_795_132_800_000);
+
+/// Why no TLS configuration could be made of what the settings name.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key file could not be read or holds no PEM.
+    #[error("{path}: {why}", path = path.display())]
+    File {
+        /// The file that the settings, or the system, name.
+        path: PathBuf,
+        /// What the reader said.
+        why: rustls::pki_types::pem::Error,
+    },
+    /// A file was read and holds not one certificate that can be used.
+    #[error("{path}: no usable certificate in it", path = path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// rustls refuses the certificate, the key, or the two together.
+    #[error("client certificate {path}: {why}", path = path.display())]
+    Client {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What rustls said.
+        why: rustls::Error,
+    },
+    /// The roots cannot be used to verify a server.
+    #[error("certificate authorities of {path}: {why}", path = path.display())]
+    Roots {
+        /// The bundle's file.
+        path: PathBuf,
+        /// What rustls said.
+        why: rustls::client::VerifierBuilderError,
+    },
+    /// The cryptography has no protocol version in common with this build: a fault of the build.
+    #[error("TLS: {0}")]
+    Provider(rustls::Error),
+}
+
+/// The last time that was trusted and stored. Clones share it: the owner raises it, certificate checks read it.
+#[derive(Debug, Clone, Default)]
+pub struct LastTrusted(Arc<AtomicI64>);
+
+impl LastTrusted {
+    /// Starts from what the database holds; `Wall(0)` if nothing.
+    #[must_use]
+    pub fn new(stored: Wall) -> Self {
+        Self(Arc::new(AtomicI64::new(stored.0)))
+    }
+
+    /// Notes a later trusted time; an earlier one changes nothing.
+    pub fn raise(&self, trusted: Wall) {
+        self.0.fetch_max(trusted.0, Ordering::Relaxed);
+    }
+
+    /// The time to judge a certificate by when the clock says `clock`: never before the release or the last trusted one.
+    #[must_use]
+    pub fn certificate_time(&self, clock: Wall) -> Wall {
+        Wall(clock.0.max(RELEASED.0).max(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// Makes ring the process's cryptography. Call it once at start, before any connection; again is harmless.
+pub fn install_provider() {
+    // An error says that a provider is installed already, which is what is wanted.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// A client's configuration: whom to trust, and who we are.
+///
+/// With `ca_file` that authority alone is trusted, else the system's ([`SYSTEM_ROOTS`]). `client` is our certificate
+/// chain and its key (PEM), for mutual TLS.
+///
+/// # Errors
+/// When a file cannot be read, or holds nothing that can be used.
+pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, trusted: &LastTrusted) -> Result<Arc<ClientConfig>, TlsError> {
+    let bundle = match ca_file {
+        Some(path) => path.to_path_buf(),
+        None => system_roots(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&bundle)?), Arc::clone(&provider))
+        .build()
+        .map_err(|why| TlsError::Roots { path: bundle, why })?;
+    let time = Arc::new(CertificateTime { trusted: trusted.clone() });
+    let builder = ClientConfig::builder_with_details(provider, time)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Provider)?
+        .with_webpki_verifier(verifier);
+    let config = match client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?.collect::<Result<Vec<_>, _>>().map_err(|why| file_error(certificate, why))?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|why| file_error(key, why))?;
+            builder.with_client_auth_cert(chain, key).map_err(|why| TlsError::Client { path: certificate.to_path_buf(), why })?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+/// Whether a connection failed because a certificate is not valid yet or no longer: the machine's clock may be wrong
+/// (fault `clock`). Looks through the whole chain of causes.
+#[must_use]
+pub fn is_date_refusal(error: &(dyn Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(refused)) = error.downcast_ref::<rustls::Error>() {
+        return matches!(
+            refused,
+            CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }
+        );
+    }
+    // `source()` of an I/O error skips the error it wraps, and TLS errors travel wrapped in one.
+    if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return is_date_refusal(inner);
+    }
+    error.source().is_some_and(is_date_refusal)
+}
+
+/// Reads the clock for certificate checks; rustls asks it at every handshake.
+#[derive(Debug)]
+struct CertificateTime {
+    trusted: LastTrusted,
+}
+
+impl TimeProvider for CertificateTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        // A clock beyond the range of milliseconds is no clock; the stored time then decides.
+        let clock = i64::try_from(UnixTime::now().as_secs()).ok().and_then(|seconds| seconds.checked_mul(1_000));
+        let time = self.trusted.certificate_time(Wall(clock.unwrap_or(0)));
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(time.0).unwrap_or(0))))
+    }
+}
+
+fn system_roots() -> PathBuf {
+    std::env::var_os("SSL_CERT_FILE").map_or_else(|| PathBuf::from(SYSTEM_ROOTS), PathBuf::from)
+}
+
+/// The authorities of a bundle. One that webpki cannot use is passed over: a system's bundle may hold odd ones.
+fn roots(bundle: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(bundle)? {
+        roots.add_parsable_certificates([certificate.map_err(|why| file_error(bundle, why))?]);
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoCertificate { path: bundle.to_path_buf() });
+    }
+    Ok(roots)
+}
+
+type PemCertificates = Box<dyn Iterator<Item = Result<CertificateDer<'static>, rustls::pki_types::pem::Error>>>;
+
+fn certificates(path: &Path) -> Result<PemCertificates, TlsError> {
+    Ok(Box::new(CertificateDer::pem_file_iter(path).map_err(|why| file_error(path, why))?))
+}
+
+fn file_error(path: &Path, why: rustls::pki_types::pem::Error) -> TlsError {
+    TlsError::File { path: path.to_path_buf(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_time_is_the_latest_of_clock_release_and_stored() {
+        let later = Wall(RELEASED.0 + 1);
+        let latest = Wall(RELEASED.0 + 2);
+        for (clock, stored, expected) in [
+            (Wall(0), Wall(0), RELEASED),
+            (later, Wall(0), later),
+            (Wall(0), later, later),
+            (later, latest, latest),
+            (latest, later, latest),
+        ] {
+            assert_eq!(LastTrusted::new(stored).certificate_time(clock), expected, "clock {clock:?}, stored {stored:?}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_time_never_goes_back() {
+        let trusted = LastTrusted::new(Wall(RELEASED.0 + 5));
+        trusted.clone().raise(Wall(RELEASED.0 + 9));
+        trusted.raise(Wall(3));
+        assert_eq!(trusted.certificate_time(Wall(0)), Wall(RELEASED.0 + 9));
+    }
+
+    #[test]
+    fn a_refusal_for_dates_is_found_inside_other_errors() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        let wrapped = |refused| Outer(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(refused)));
+        for (refused, is_date) in [
+            (CertificateError::Expired, true),
+            (CertificateError::NotValidYet, true),
+            (CertificateError::UnknownIssuer, false),
+            (CertificateError::NotValidForName, false),
+        ] {
+            assert_eq!(is_date_refusal(&wrapped(refused.clone())), is_date, "{refused:?}");
+        }
+        assert!(!is_date_refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+    }
+
+    #[test]
+    fn a_missing_or_empty_bundle_is_named() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let missing = folder.path().join("none.pem");
+        let refused = client_config(Some(&missing), None, &LastTrusted::default()).expect_err("there is no such file");
+        assert!(refused.to_string().contains("none.pem"), "{refused}");
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "nothing\n").expect("the directory is writable");
+        let refused = client_config(Some(&empty), None, &LastTrusted::default()).expect_err("there is no certificate in it");
+        assert!(matches!(refused, TlsError::NoCertificate { .. }), "{refused}");
+    }
+}

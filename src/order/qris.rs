@@ -1,0 +1,225 @@
+//! QRIS payloads: EMVCo's merchant-presented TLV, checked before one is put where people pay.
+//!
+//! A payload is a row of fields, each two digits of tag, two digits of length and so many characters. What the customer's
+//! phone will ask for stands in it, so what does not match the order to the rupiah is never shown.
+
+use super::money::{AmountError, Rupiah};
+
+/// The longest payload that is looked at, in characters. EMVCo's own limit for a merchant-presented code.
+pub const LENGTH_MAX: usize = 512;
+
+/// Why a payload may not be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QrisError {
+    /// Longer than [`LENGTH_MAX`].
+    #[error("the QRIS payload has {0} characters, more than {LENGTH_MAX}")]
+    TooLong(usize),
+    /// A character that is not printable ASCII: phones do not agree on what it means.
+    #[error("the QRIS payload has a character at byte {0} that is not printable ASCII")]
+    NotAscii(usize),
+    /// The fields do not end exactly where the payload ends.
+    #[error("the QRIS payload is malformed at byte {0}: a field needs two digits of tag, two of length and that many characters")]
+    Malformed(usize),
+    /// The same tag twice: phones may read either.
+    #[error("the QRIS payload has tag {0:02} twice")]
+    Doubled(u8),
+    /// It does not begin with the format indicator `000201`.
+    #[error("the QRIS payload does not begin with tag 00, value 01")]
+    NotFirst,
+    /// Its last field is not the check value, four upper-case hexadecimal digits.
+    #[error("the QRIS payload does not end with tag 63 and four upper-case hexadecimal digits")]
+    NotLast,
+    /// The check value is not that of the text before it.
+    #[error("the QRIS payload's check value is {found}, but its text has {expected:04X}")]
+    Crc {
+        /// As it stands in tag 63.
+        found: Box<str>,
+        /// What [`crc`] says.
+        expected: u16,
+    },
+    /// A field without which it cannot be paid on a machine, or with another value than it must have.
+    #[error("the QRIS payload's tag {tag:02} must be {wanted:?}")]
+    Field {
+        /// The tag.
+        tag: u8,
+        /// The only value it may have.
+        wanted: &'static str,
+    },
+    /// No tag 54, so the customer would be asked to type an amount.
+    #[error("the QRIS payload has no amount (tag 54)")]
+    NoAmount,
+    /// Tag 54 is not whole rupiah.
+    #[error("the QRIS payload's amount (tag 54): {0}")]
+    Amount(#[from] AmountError),
+    /// Tag 54 is not what the charge asks for.
+    #[error("the QRIS payload asks for {found}, the charge for {wanted}")]
+    OtherAmount {
+        /// In tag 54.
+        found: Rupiah,
+        /// The charge's `gross_amount`.
+        wanted: Rupiah,
+    },
+}
+
+/// Whether this payload may be shown for a charge of `gross_amount`: well formed to its exact end, tag 00 first, tag 63
+/// last and right, dynamic (01 = `12`), in rupiah (53 = `360`), in Indonesia (58 = `ID`), and tag 54 equal in number
+/// to the amount (`5000` and `5000.00` are the same).
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
+    if payload.len() > LENGTH_MAX {
+        return Err(QrisError::TooLong(payload.chars().count()));
+    }
+    if let Some(at) = payload.bytes().position(|b| !(b' '..=b'~').contains(&b)) {
+        return Err(QrisError::NotAscii(at));
+    }
+    let fields = parse(payload)?;
+    let value = |tag: u8| fields.iter().find(|field| field.0 == tag).map(|field| field.1);
+    if fields.first() != Some(&(0, "01")) {
+        return Err(QrisError::NotFirst);
+    }
+    let Some(&(63, found)) = fields.last().filter(|(_, crc)| crc.len() == 4 && crc.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F')))
+    else {
+        return Err(QrisError::NotLast);
+    };
+    let expected = crc(&payload[..payload.len() - 4]);
+    if found != format!("{expected:04X}") {
+        return Err(QrisError::Crc { found: found.into(), expected });
+    }
+    for (tag, wanted) in [(1, "12"), (53, "360"), (58, "ID")] {
+        if value(tag) != Some(wanted) {
+            return Err(QrisError::Field { tag, wanted });
+        }
+    }
+    let found = Rupiah::from_gross_amount(value(54).ok_or(QrisError::NoAmount)?)?;
+    if found == gross_amount { Ok(()) } else { Err(QrisError::OtherAmount { found, wanted: gross_amount }) }
+}
+
+/// CRC-16/CCITT-FALSE (polynomial 0x1021, start 0xFFFF, nothing reflected or inverted) of this text. Of a QRIS payload
+/// it covers everything up to and including `6304`; the four upper-case hexadecimal digits follow.
+#[must_use]
+pub fn crc(text: &str) -> u16 {
+    text.bytes().fold(0xffff, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+    })
+}
+
+/// The fields in their order. The text is ASCII, so that any byte is a place to cut.
+fn parse(payload: &str) -> Result<Vec<(u8, &str)>, QrisError> {
+    let mut fields: Vec<(u8, &str)> = Vec::with_capacity(16);
+    let mut at = 0;
+    while at < payload.len() {
+        let number = |from: usize| -> Option<u8> {
+            let digits = payload.get(from..from + 2).filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+            digits.parse().ok()
+        };
+        let field = || {
+            let (tag, length) = (number(at)?, usize::from(number(at + 2)?));
+            // EMVCo has no empty field.
+            let value = payload.get(at + 4..at + 4 + length).filter(|value| !value.is_empty())?;
+            Some((tag, value))
+        };
+        let (tag, value) = field().ok_or(QrisError::Malformed(at))?;
+        if fields.iter().any(|field| field.0 == tag) {
+            return Err(QrisError::Doubled(tag));
+        }
+        fields.push((tag, value));
+        at += 4 + value.len();
+    }
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three payloads that Midtrans really made, with their amounts.
+    const REAL: [(&str, u64); 3] = [
+        (
+            "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR6105755535409100000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304C385",
+            100_000,
+        ),
+        (
+            "00020101021226620014COM.GO-JEK.WWW011993600914349052630340210G4905263030303UKE51440014ID.CO.QRIS.WWW0215AID0607336128660303UKE5204341453033605802ID5904Test6007BANDUNG6105402845409789000.0062475036c032f87c-f773-4619-aefa-675e1f06f9210703A016304A623",
+            789_000,
+        ),
+        (
+            "00020101021226620014COM.GO-JEK.WWW011993600914302889878270210G0288987820303UMI51440014ID.CO.QRIS.WWW0215AID7111686201870303UMI5204352953033605802ID5911Citra Media6006MALANG61056512654101000000.006247503652ffe6e8-ff5f-4df4-b6f2-5a6f36f926f60703A0163047EE4",
+            1_000_000,
+        ),
+    ];
+
+    fn rupiah(n: u64) -> Rupiah {
+        Rupiah::new(n).expect("in range")
+    }
+
+    /// The payload with its last four characters made right again, so that a mutation reaches the rule behind the CRC.
+    fn sealed(body: &str) -> String {
+        let text = &body[..body.len() - 4];
+        format!("{text}{:04X}", crc(text))
+    }
+
+    #[test]
+    fn the_published_check_value_of_the_polynomial() {
+        assert_eq!(crc("123456789"), 0x29b1);
+    }
+
+    #[test]
+    fn what_midtrans_really_made_is_shown_for_its_amount_only() {
+        for (payload, amount) in REAL {
+            assert_eq!(check(payload, rupiah(amount)), Ok(()));
+            let other = QrisError::OtherAmount { found: rupiah(amount), wanted: rupiah(amount + 1) };
+            assert_eq!(check(payload, rupiah(amount + 1)), Err(other));
+        }
+    }
+
+    #[test]
+    fn any_one_changed_missing_or_added_character_is_refused() {
+        for (payload, amount) in REAL {
+            for at in 0..payload.len() {
+                for with in ["0", "7", "Z", ""] {
+                    let (before, after) = (&payload[..at], &payload[at + 1..]);
+                    let changed = format!("{before}{with}{after}");
+                    assert!(changed == payload || check(&changed, rupiah(amount)).is_err(), "{changed}");
+                }
+                assert!(check(&payload[..at], rupiah(amount)).is_err(), "cut at {at}");
+            }
+            assert!(check(&format!("{payload}0"), rupiah(amount)).is_err());
+            assert!(check(&format!("{payload}{payload}"), rupiah(amount)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_right_check_value_does_not_excuse_the_other_rules() {
+        use QrisError::{Amount, Doubled, Field, Malformed, NoAmount, NotAscii, NotFirst, NotLast, OtherAmount, TooLong};
+        let (payload, amount) = (REAL[0].0, rupiah(REAL[0].1));
+        let with = |from: &str, to: &str| sealed(&payload.replacen(from, to, 1));
+        let table = [
+            ("static", with("010212", "010211"), Field { tag: 1, wanted: "12" }),
+            ("not dynamic or static", with("010212", ""), Field { tag: 1, wanted: "12" }),
+            ("dollars", with("5303360", "5303840"), Field { tag: 53, wanted: "360" }),
+            ("Singapore", with("5802ID", "5802SG"), Field { tag: 58, wanted: "ID" }),
+            ("another format", with("000201", "000202"), NotFirst),
+            ("another first", with("000201010212", "010212000201"), NotFirst),
+            ("no amount", with("5409100000.00", ""), NoAmount),
+            ("one rupiah more", with("5409100000.00", "5409100001.00"), OtherAmount { found: rupiah(100_001), wanted: amount }),
+            ("half a rupiah", with("5409100000.00", "5409100000.50"), Amount(AmountError::NotWhole)),
+            ("a sign", with("5409100000.00", "5407+100000"), Amount(AmountError::NotWhole)),
+            ("nothing to pay", with("5409100000.00", "54010"), Amount(AmountError::Range)),
+            ("two amounts", with("5409100000.00", "5409100000.00540510000"), Doubled(54)),
+            ("an empty field", with("5910PAPI LIVE2", "5900"), Malformed(147)),
+            ("a length too great", with("5910", "5999"), Malformed(250)),
+            ("an umlaut", with("PAPI LIVE2", "PAPI LIVÉ"), NotAscii(159)),
+            ("a line break", with("PAPI LIVE2", "PAPI\nLIVE2"), NotAscii(155)),
+            ("something after the check value", format!("{payload}8001A"), NotLast),
+            ("a check value in small letters", payload.replace("6304C385", "6304c385"), NotLast),
+            ("too long", "x".repeat(513), TooLong(513)),
+            ("empty", String::new(), NotFirst),
+        ];
+        for (what, payload, error) in table {
+            assert_eq!(check(&payload, amount), Err(error), "{what}: {payload}");
+        }
+        assert_eq!(check(&with("5409100000.00", "5406100000"), amount), Ok(()), "other issuers write no decimals");
+    }
+}
