@@ -1,0 +1,114 @@
+//! The test rig: starts real things on free ports and private sockets, stops them by their process, and waits for what
+//! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
+
+pub mod bus;
+pub mod heard;
+pub mod http;
+pub mod link;
+pub mod midtrans;
+pub mod mosquitto;
+pub mod process;
+pub mod relay_log;
+pub mod screen;
+pub mod shop;
+pub mod tap;
+pub mod tls;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks until there is something. For what announces itself in no way but by being there, such as a file's content.
+pub fn wait_until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {patience:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A TCP port on loopback that nobody listens at. Below the range from which the kernel gives ports to connections, so
+/// that none of them takes it before the program that is told to listen there.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 14_000;
+    const COUNT: u16 = 18_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..COUNT {
+        // Runs that go on at the same time begin at different places.
+        let start = (std::process::id() % u32::from(COUNT)) as u16;
+        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between {FIRST} and {}", FIRST + COUNT);
+}
+
+/// The path of a tool, or the end of the run: a test that is skipped proves nothing.
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin", "/sbin"]);
+    let found = places.map(|place| PathBuf::from(place).join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("this test needs `{name}`, which is not installed: `tests/run` installs what the tests need"))
+}
+
+/// A command with nothing of our environment but the way to tools.
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end; one that does not end is killed and fails the test.
+pub fn output(command: &mut Command) -> Output {
+    let name = format!("{command:?}");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|why| panic!("{name}: {why}"));
+    let stdout = child.stdout.take().map(process::read_whole).expect("piped");
+    let stderr = child.stderr.take().map(process::read_whole).expect("piped");
+    let end = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
+        if Instant::now() > end {
+            drop(child.kill());
+            drop(child.wait());
+            panic!("{name} did not end in {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let whole = |reader: std::thread::JoinHandle<Vec<u8>>| reader.join().expect("a reader does not panic");
+    Output { status, stdout: whole(stdout), stderr: whole(stderr) }
+}
+
+/// Runs a command that must succeed; what it wrote to standard output.
+pub fn succeed(command: &mut Command) -> String {
+    let name = format!("{command:?}");
+    let output = output(command);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{stderr}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The name of the user that runs the tests.
+pub fn user() -> String {
+    succeed(command(tool("id")).arg("-un")).trim().to_owned()
+}
+
+/// A file of the source tree.
+pub fn source(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A text file of the source tree.
+pub fn source_text(path: &str) -> String {
+    std::fs::read_to_string(source(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
+}

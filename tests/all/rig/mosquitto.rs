@@ -1,0 +1,89 @@
+//! A real Mosquitto with the shipped access list.
+
+use super::process::Process;
+use super::tls::Tls;
+use super::{command, free_port, source_text, succeed, tool, user};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
+pub const USERS: [&str; 6] = ["vm-001", "vm-002", "vm-001-controller", "backend", "fleet", TAP];
+/// The user that may read and write everything.
+pub const TAP: &str = "tap";
+
+/// A user's password.
+pub fn password(user: &str) -> String {
+    format!("password-of-{user}")
+}
+
+/// A broker on loopback: plain, and with TLS where there is material for it.
+pub struct Mosquitto {
+    pub port: u16,
+    pub tls_port: u16,
+    config: PathBuf,
+    process: Option<Process>,
+}
+
+impl Mosquitto {
+    /// Starts a broker. With `tls` it has a second listener, which wants a client's certificate. With `persistence` it
+    /// keeps sessions and retained messages over [`Mosquitto::restart`].
+    pub fn start(directory: &Path, tls: Option<&Tls>, persistence: bool) -> Self {
+        let directory = directory.join("mosquitto");
+        std::fs::create_dir(&directory).expect("a new directory");
+        let passwords = directory.join("passwd");
+        for (i, user) in USERS.iter().enumerate() {
+            let mut add = command(tool("mosquitto_passwd"));
+            if i == 0 {
+                add.arg("-c");
+            }
+            succeed(add.arg("-b").arg(&passwords).args([user, password(user).as_str()]));
+        }
+        let acl = directory.join("acl");
+        std::fs::write(&acl, format!("{}\nuser {TAP}\ntopic readwrite #\n", source_text("config/mosquitto.acl"))).expect("written");
+        let (port, tls_port) = (free_port(), free_port());
+        let mut text = format!(
+            "user {}\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type all\nmax_packet_size 65536\n\
+             persistence {persistence}\npersistence_location {}/\nlistener {port} 127.0.0.1\n",
+            user(),
+            passwords.display(),
+            acl.display(),
+            directory.display(),
+        );
+        if let Some(tls) = tls {
+            let (ca, certificate, key) = (tls.ca.display(), tls.server.certificate.display(), tls.server.key.display());
+            let _ = write!(
+                text,
+                "listener {tls_port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
+            );
+        }
+        let config = directory.join("mosquitto.conf");
+        std::fs::write(&config, text).expect("written");
+        let mut broker = Self { port, tls_port, config, process: None };
+        broker.resume();
+        broker
+    }
+
+    /// Stops the broker: its clients lose their connections.
+    pub fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.terminate();
+        }
+    }
+
+    /// Starts the broker again after [`Mosquitto::stop`], at the same ports.
+    pub fn resume(&mut self) {
+        let process = Process::start("mosquitto", command(tool("mosquitto")).arg("-c").arg(&self.config));
+        process.wait_line(" running");
+        self.process = Some(process);
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.resume();
+    }
+
+    /// What the broker logged.
+    pub fn log(&self) -> &super::heard::Heard<String> {
+        &self.process.as_ref().expect("the broker runs").lines
+    }
+}
