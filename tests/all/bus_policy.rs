@@ -73,11 +73,14 @@ fn own(bus: &DbusDaemon, names: &[&'static str]) -> tokio::sync::oneshot::Sender
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let connection = zbus::connection::Builder::address(address.as_str()).build().await.expect("the bus is there");
-            // An object server, so that calls are answered.
-            let _ = connection.object_server();
+            // A connection each: rules for one name count for whatever else its owner owns.
+            let mut connections = Vec::new();
             for name in names {
+                let connection = zbus::connection::Builder::address(address.as_str()).build().await.expect("the bus is there");
+                // An object server, so that calls are answered.
+                let _ = connection.object_server();
                 connection.request_name(name).await.expect("the rules allow it");
+                connections.push(connection);
             }
             up.send(()).expect("the test waits");
             drop(stopped.await);
