@@ -6,6 +6,7 @@
 //! survives the service that said it.
 
 use crate::host::backoff::Backoff;
+use crate::host::config::BusAddress;
 use futures_util::StreamExt;
 use serde::Serialize;
 use std::io;
@@ -21,7 +22,7 @@ use zbus::Address;
 use zbus::address::Transport;
 use zbus::address::transport::{Unix, UnixSocket};
 use zbus::connection::Builder;
-use zbus::fdo::{DBusProxy, Error as BusFault, NameOwnerChangedStream};
+use zbus::fdo::{DBusProxy, Error as BusFault, NameOwnerChangedStream, RequestNameFlags};
 use zbus::names::BusName;
 use zbus::zvariant::DynamicType;
 use zbus::{Connection, Guid};
@@ -41,19 +42,6 @@ pub const RETRY_MAX: Duration = Duration::from_secs(2);
 pub const SOCKET_MODE: u32 = 0o600;
 /// Events of a [`Remote`] that can wait.
 const REMOTE_EVENTS: usize = 16;
-
-/// Where the other side is to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BusAddress {
-    /// The system's bus.
-    System,
-    /// The session's bus.
-    Session,
-    /// A bus at this D-Bus address.
-    Address(String),
-    /// A socket without a bus.
-    Peer(PathBuf),
-}
 
 /// Why there is no connection, or nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +83,7 @@ pub enum BusError {
 /// # Errors
 /// When nobody is there, or not in [`CONNECT_TIMEOUT`].
 pub async fn connect(address: &BusAddress) -> Result<Connection, BusError> {
-    build(client_builder(address), &text(address)).await
+    build(client_builder(address), &address.to_string()).await
 }
 
 /// Objects that are kept reachable; dropping it ends that.
@@ -164,8 +152,8 @@ impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
         if let Some(path) = &self.socket {
-            // The next start removes it too; a socket that was not ours is not removed, since then there was no task.
-            if !self.connections.never_listened() {
+            // A socket that was another's must stay. What is left lying is removed by the next start.
+            if self.connections.is_listening() {
                 drop(std::fs::remove_file(path));
             }
         }
@@ -227,7 +215,7 @@ impl Drop for Remote {
 }
 
 async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
-    let mut backoff = Backoff::new(&text(&address));
+    let mut backoff = Backoff::new(&address.to_string());
     for number in 1_u64.. {
         let reason = match connect(&address).await {
             Err(why) => why.to_string(),
@@ -308,34 +296,47 @@ impl Watcher {
     }
 }
 
+/// Takes the outcome of the first attempt.
 type First = oneshot::Sender<Result<(), BusError>>;
+
+fn tell(first: &mut Option<First>, outcome: Result<(), BusError>) {
+    if let Some(first) = first.take() {
+        // Nobody may be interested.
+        drop(first.send(outcome));
+    }
+}
 
 async fn serve_bus<F>(address: BusAddress, name: &'static str, setup: F, connections: Connections, first: First)
 where
     F: Fn(Builder<'static>) -> Builder<'static>,
 {
     let mut first = Some(first);
-    let mut tell = |outcome| {
-        if let Some(first) = first.take() {
-            drop(first.send(outcome));
-        }
-    };
-    let mut backoff = Backoff::new(&text(&address));
+    let mut backoff = Backoff::new(&address.to_string());
     loop {
-        match build(setup(client_builder(&address)).name(name), &text(&address)).await {
+        match join_bus(&address, name, &setup).await {
             Ok(connection) => {
                 backoff.reset();
                 connections.add(&connection);
-                tell(Ok(()));
+                tell(&mut first, Ok(()));
                 connection.closed().await;
                 connections.remove_closed();
             }
-            Err(BusError::Connect { address, why: zbus::Error::NameTaken }) => {
-                tell(Err(BusError::Taken { address, name: name.to_owned() }));
-            }
-            Err(error) => tell(Err(error)),
+            Err(error) => tell(&mut first, Err(error)),
         }
         sleep(backoff.next_wait().min(RETRY_MAX)).await;
+    }
+}
+
+/// Connects, registers, then takes the name, or fails: who waits in the bus's queue for it would look ready and be deaf.
+async fn join_bus<F>(address: &BusAddress, name: &'static str, setup: &F) -> Result<Connection, BusError>
+where
+    F: Fn(Builder<'static>) -> Builder<'static>,
+{
+    let connection = build(setup(client_builder(address)), &address.to_string()).await?;
+    match connection.request_name_with_flags(name, RequestNameFlags::DO_NOT_QUEUE).await {
+        Ok(_) => Ok(connection),
+        Err(zbus::Error::NameTaken) => Err(BusError::Taken { address: address.to_string(), name: name.to_owned() }),
+        Err(why) => Err(BusError::Connect { address: address.to_string(), why }),
     }
 }
 
@@ -343,24 +344,18 @@ async fn serve_peers<F>(path: PathBuf, setup: Arc<F>, connections: Connections, 
 where
     F: Fn(Builder<'static>) -> Builder<'static> + Send + Sync + 'static,
 {
-    let mut backoff = Backoff::new(&path.to_string_lossy());
     let mut first = Some(first);
+    let mut backoff = Backoff::new(&path.to_string_lossy());
     let listener = loop {
-        let outcome = listen(&path).await;
-        let (told, listener) = match outcome {
-            Ok(listener) => (Ok(()), Some(listener)),
-            Err(error) => (Err(error), None),
-        };
-        if listener.is_some() {
-            connections.mark_listening();
+        match listen(&path).await {
+            Ok(listener) => {
+                connections.mark_listening();
+                tell(&mut first, Ok(()));
+                break listener;
+            }
+            Err(error) => tell(&mut first, Err(error)),
         }
-        if let Some(first) = first.take() {
-            drop(first.send(told));
-        }
-        match listener {
-            Some(listener) => break listener,
-            None => sleep(backoff.next_wait().min(RETRY_MAX)).await,
-        }
+        sleep(backoff.next_wait().min(RETRY_MAX)).await;
     };
     let guid = Guid::generate();
     let mut peers = JoinSet::new();
@@ -426,15 +421,6 @@ async fn build(builder: Builder<'static>, address: &str) -> Result<Connection, B
     }
 }
 
-fn text(address: &BusAddress) -> String {
-    match address {
-        BusAddress::System => "system".to_owned(),
-        BusAddress::Session => "session".to_owned(),
-        BusAddress::Address(address) => address.clone(),
-        BusAddress::Peer(path) => format!("peer:{}", path.display()),
-    }
-}
-
 /// The connections that stand now.
 #[derive(Debug, Clone, Default)]
 struct Connections(Arc<Mutex<Live>>);
@@ -463,10 +449,11 @@ impl Connections {
         self.with(|live| live.listening = true);
     }
 
-    fn never_listened(&self) -> bool {
-        self.with(|live| !live.listening)
+    fn is_listening(&self) -> bool {
+        self.with(|live| live.listening)
     }
 
+    /// Runs `change` on what is live.
     fn with<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
         // Nothing that holds the lock can panic half-way, so what a poisoned one guards is whole.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -198,7 +198,8 @@ macro_rules! events {
                     let line = format!($line);
                     // A field that the line leaves out is in the journal's fields.
                     $(drop($field);)*
-                    line
+                    // A reason that there is none of is left out.
+                    line.strip_suffix(" (-)").map(str::to_owned).unwrap_or(line)
                 })* }
             }
         }
@@ -480,5 +481,16 @@ mod tests {
             detail: "no item".into(),
         };
         assert_eq!(refused.to_string(), "request - refused: malformed (no item)");
+        let moved = |reason: Option<Text>| Event::OrderMoved {
+            request: RequestId::new("r-1").expect("an id"),
+            order: None,
+            item: ItemId::new("A1").expect("an id"),
+            amount: Rupiah::new(5000).expect("in range"),
+            state: "cancelled".into(),
+            reason,
+        };
+        assert_eq!(moved(None).to_string(), "request r-1: cancelled");
+        assert_eq!(moved(Some("timeout".into())).to_string(), "request r-1: cancelled (timeout)");
+        assert_eq!(moved(None).fields().state.as_deref(), Some("cancelled"));
     }
 }

@@ -91,3 +91,65 @@ fn trusting_nobody() -> ClientConfig {
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const LIMITS: Limits = Limits { total: Duration::from_secs(5), read: Duration::from_secs(5), idle_connections: 1 };
+
+    /// A server that gives every connection the same answer. Returns its address.
+    async fn answering(answer: &'static str) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4_096];
+                drop(stream.read(&mut request).await);
+                drop(stream.write_all(answer.as_bytes()).await);
+            }
+        });
+        format!("http://{address}/")
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let announced = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n0123456789";
+        let unannounced = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n0123456789";
+        let broken_off = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n01234";
+        let client = client(None, LIMITS).expect("a client");
+        for (answer, limit, expected) in [
+            (announced, 10, "0123456789"),
+            (announced, 9, "the answer is longer than 9 bytes"),
+            (unannounced, 10, "0123456789"),
+            (unannounced, 9, "the answer is longer than 9 bytes"),
+            (broken_off, 10, "reading the answer"),
+        ] {
+            let response = client.get(answering(answer).await).send().await.expect("an answer");
+            let outcome = match read_limited(response, limit).await {
+                Ok(body) => String::from_utf8(body).expect("text"),
+                Err(error) => error.to_string(),
+            };
+            assert!(outcome.starts_with(expected), "{answer:?} up to {limit}: {outcome}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_an_order() {
+        let address =
+            answering("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        let response = client(None, LIMITS).expect("a client").get(address).send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), 302);
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_given_up() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has free ports");
+        let address = format!("http://{}/", listener.local_addr().expect("it is bound"));
+        let limits = Limits { total: Duration::from_millis(50), ..LIMITS };
+        let refused = client(None, limits).expect("a client").get(address).send().await.expect_err("it says nothing");
+        assert!(refused.is_timeout(), "{refused}");
+    }
+}

@@ -6,7 +6,7 @@
 use super::clock;
 use super::events::{Event, Fields, Kind, Priority, TABLE};
 use crate::order::ids::DeviceId;
-use crate::order::time::{Boot, Wall};
+use crate::order::time::{Boot, Span, Wall};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -31,10 +31,15 @@ pub fn start(program: &'static str) {
     let theirs =
         tracing_subscriber::filter::filter_fn(move |metadata| debug && metadata.target() != TARGET && *metadata.level() <= Level::DEBUG);
     let registry = tracing_subscriber::registry();
-    let result = match (is_journal_stream(), journald(program, our_priorities()), journald(program, their_priorities())) {
-        (true, Ok(events), Ok(records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
-        // The journal's socket is missing, as in a container: its stream is still there.
-        _ => {
+    // The journal's socket may be missing where its stream is there, as in a container: then the stream gets lines.
+    let journals = if is_journal_stream() {
+        journald(program, our_priorities()).and_then(|ours| Ok((ours, journald(program, their_priorities())?))).ok()
+    } else {
+        None
+    };
+    let result = match journals {
+        Some((events, records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
+        None => {
             let lines = || Lines { colours: std::io::stderr().is_terminal() };
             registry.with(lines().with_filter(ours)).with(lines().with_filter(theirs)).try_init()
         }
@@ -51,19 +56,23 @@ pub fn belongs_to(device: &DeviceId) {
 
 static DEVICE: OnceLock<String> = OnceLock::new();
 
-/// Writes an event, unless too many of its kind came.
+/// Writes an event, unless too many of its kind came, and says how many were not written lately.
 pub(super) fn write(event: &Event) {
     let kind = event.kind();
-    // A panic while the lock is held cannot leave a bucket half changed: it holds two numbers and a time.
-    let verdict = LIMITS.lock().unwrap_or_else(PoisonError::into_inner)[kind.index].take(clock::now().boot);
-    match verdict {
-        Verdict::Write { suppressed: 0 } => send(kind, event),
-        Verdict::Write { suppressed } => {
-            let told = Event::LinesSuppressed { count: suppressed, kind: kind.name.into() };
-            send(told.kind(), &told);
-            send(kind, event);
-        }
-        Verdict::Suppress => {}
+    let now = clock::now().boot;
+    let (admitted, reports) = {
+        // A panic while the lock is held cannot leave a bucket half changed in a way that matters.
+        let mut buckets = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = buckets[kind.index].take(now);
+        let reports: Vec<_> = buckets.iter_mut().zip(TABLE).filter_map(|(bucket, kind)| Some((kind, bucket.report(now)?))).collect();
+        (admitted, reports)
+    };
+    if admitted {
+        send(kind, event);
+    }
+    for (kind, count) in reports {
+        let told = Event::LinesSuppressed { count, kind: kind.name.into() };
+        send(told.kind(), &told);
     }
 }
 
@@ -133,38 +142,44 @@ const REFILL_MS: i64 = 100;
 
 static LIMITS: Mutex<[Bucket; TABLE.len()]> = Mutex::new([const { Bucket::new() }; TABLE.len()]);
 
+/// How many were not written is told at once and then every ten seconds.
+const REPORT_EVERY: Span = Span::secs(10);
+
 /// A token bucket for one kind of event.
 struct Bucket {
     /// Milliseconds' worth of lines: a line costs [`REFILL_MS`].
     credit_ms: i64,
     at: Boot,
     suppressed: i64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// To be written, after so many that were not.
-    Write {
-        suppressed: i64,
-    },
-    Suppress,
+    reported_at: Option<Boot>,
 }
 
 impl Bucket {
     const fn new() -> Self {
-        Self { credit_ms: BURST * REFILL_MS, at: Boot(0), suppressed: 0 }
+        Self { credit_ms: BURST * REFILL_MS, at: Boot(0), suppressed: 0, reported_at: None }
     }
 
-    fn take(&mut self, now: Boot) -> Verdict {
+    /// May one more be written?
+    fn take(&mut self, now: Boot) -> bool {
         let earned = (now - self.at).0.clamp(0, BURST * REFILL_MS);
         self.credit_ms = (self.credit_ms + earned).min(BURST * REFILL_MS);
         self.at = now;
-        if self.credit_ms < REFILL_MS {
+        let admitted = self.credit_ms >= REFILL_MS;
+        if admitted {
+            self.credit_ms -= REFILL_MS;
+        } else {
             self.suppressed += 1;
-            return Verdict::Suppress;
         }
-        self.credit_ms -= REFILL_MS;
-        Verdict::Write { suppressed: std::mem::take(&mut self.suppressed) }
+        admitted
+    }
+
+    /// How many were not written since this was last told, if it is to be told now.
+    fn report(&mut self, now: Boot) -> Option<i64> {
+        if self.suppressed == 0 || self.reported_at.is_some_and(|at| now - at < REPORT_EVERY) {
+            return None;
+        }
+        self.reported_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
@@ -242,15 +257,21 @@ mod tests {
     fn a_kind_that_floods_is_held_back_and_counted() {
         let mut bucket = Bucket::new();
         for _ in 0..BURST {
-            assert_eq!(bucket.take(Boot(1000)), Verdict::Write { suppressed: 0 });
+            assert!(bucket.take(Boot(1000)));
+            assert_eq!(bucket.report(Boot(1000)), None);
         }
+        assert!(!bucket.take(Boot(1000)));
+        assert_eq!(bucket.report(Boot(1000)), Some(1), "a flood is told when it begins");
         for _ in 0..7 {
-            assert_eq!(bucket.take(Boot(1000)), Verdict::Suppress);
+            assert!(!bucket.take(Boot(1099)));
+            assert_eq!(bucket.report(Boot(1099)), None);
         }
-        assert_eq!(bucket.take(Boot(1099)), Verdict::Suppress);
-        assert_eq!(bucket.take(Boot(1100)), Verdict::Write { suppressed: 8 });
-        assert_eq!(bucket.take(Boot(1100)), Verdict::Suppress);
-        assert_eq!(bucket.take(Boot(1300)), Verdict::Write { suppressed: 1 });
+        assert!(bucket.take(Boot(1100)), "ten a second");
+        assert!(!bucket.take(Boot(1100)));
+        assert_eq!(bucket.report(Boot(10_999)), None);
+        assert_eq!(bucket.report(Boot(11_000)), Some(8), "and then every ten seconds");
+        assert_eq!(bucket.report(Boot(90_000)), None);
+        assert!((0..BURST).all(|_| bucket.take(Boot(90_000))) && !bucket.take(Boot(90_000)), "the burst is not larger after a rest");
     }
 
     #[test]

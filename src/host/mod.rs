@@ -1,5 +1,6 @@
 //! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
 //! the journal, the service manager, its database.
+//! the journal, the service manager, its database; and how it reaches broker, bus and backend.
 
 pub mod backoff;
 #[cfg(feature = "_bus")]
@@ -21,6 +22,7 @@ pub mod tls;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Why a program ends, sorted by the exit status that says so.
@@ -59,8 +61,10 @@ pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Use(error)) => (error, 2),
         Err(Failure::Failed(error)) => (error, 1),
     };
+    let mut stderr = std::io::stderr().lock();
     for line in chain(program, error.as_ref()) {
-        eprintln!("{line}");
+        // Where nobody listens the exit status still tells; `eprintln!` would panic and change it.
+        let _ = writeln!(stderr, "{line}");
     }
     ExitCode::from(status)
 }

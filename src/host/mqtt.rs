@@ -2,16 +2,17 @@
 //! publish at a time.
 //!
 //! [`Mqtt`] is the handle; what happens comes as [`MqttEvent`]s on a bounded channel. While the caller does not take them,
-//! they wait here, and a flood waits at the broker, which holds back all but [`RECEIVE_MAX`] unacknowledged messages.
+//! up to [`EVENTS_WAITING_MAX`] wait here, and a flood waits at the broker: it was asked to hold back all but
+//! [`RECEIVE_MAX`] unacknowledged messages (not every Mosquitto does), and what it sends all the same is not read.
 //! Payloads are not judged here: the caller refuses what is over its own limit, which [`MAX_PACKET`] leaves room for.
 
 mod acks;
 mod link;
-#[cfg(test)]
-mod tests;
+mod packets;
 
+use crate::host::config::MqttSettings;
+use crate::host::tls::{self, LastTrusted, TlsError};
 use rustls::ClientConfig;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,6 +36,8 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// The last message of a clean stop waits this long for its acknowledgement.
 pub const STOP_WAIT: Duration = Duration::from_millis(500);
+/// The goodbye after it may take this long to be written.
+pub const GOODBYE_WAIT: Duration = Duration::from_millis(200);
 /// Publishes that may wait behind the one in flight; what is over is answered [`MqttEvent::Undelivered`] at once.
 pub const PUBLISHES_WAITING_MAX: usize = 64;
 /// Events that wait for the caller before no more is read from the broker.
@@ -42,35 +45,32 @@ pub const EVENTS_WAITING_MAX: usize = 128;
 
 /// Where the broker is and how we appear there.
 #[derive(Debug, Clone)]
-pub struct MqttSettings {
-    /// Name or address, without scheme.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// `None`: plain TCP.
-    pub tls: Option<Arc<ClientConfig>>,
-    /// User name and password, if the broker asks for them.
-    pub login: Option<Login>,
+pub struct LinkSettings {
+    broker: MqttSettings,
+    /// There if and only if the broker is spoken to with TLS.
+    tls: Option<Arc<ClientConfig>>,
     /// Also the key of our session at the broker, and the seed of the backoff.
-    pub client_id: String,
+    client_id: String,
     /// What the broker says for us when we are gone.
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A user name and its password. `Debug` does not show the password.
-#[derive(Clone)]
-pub struct Login {
-    /// The user name.
-    pub username: String,
-    /// The password.
-    pub password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).field("password", &"…").finish()
+impl LinkSettings {
+    /// A connection to `broker` without will and subscriptions. Its certificates are read here, and its dates will be
+    /// checked against `trusted`.
+    ///
+    /// # Errors
+    /// When a certificate or key cannot be used.
+    pub fn new(broker: MqttSettings, client_id: impl Into<String>, trusted: &LastTrusted) -> Result<Self, TlsError> {
+        let tls = if broker.tls {
+            let client = broker.cert_file.as_deref().zip(broker.key_file.as_deref());
+            Some(tls::client_config(broker.ca_file.as_deref(), client, trusted)?)
+        } else {
+            None
+        };
+        Ok(Self { broker, tls, client_id: client_id.into(), will: None, subscriptions: Vec::new() })
     }
 }
 
@@ -187,7 +187,8 @@ pub enum MqttEvent {
         /// The reason code's name.
         reason: &'static str,
     },
-    /// Nobody knows whether the broker has it: publish it again after the next [`MqttEvent::Up`].
+    /// Nobody knows whether the broker has it: publish it again after the next [`MqttEvent::Up`] (or, if more than
+    /// [`PUBLISHES_WAITING_MAX`] were waiting, when another was answered).
     Undelivered(PublishId),
 }
 
@@ -214,7 +215,7 @@ impl Mqtt {
     /// Starts to connect, in a task of the current tokio runtime, which must drive I/O and time. `capacity` events can
     /// wait in the returned channel.
     #[must_use]
-    pub fn start(settings: MqttSettings, capacity: usize) -> (Self, mpsc::Receiver<MqttEvent>) {
+    pub fn start(settings: LinkSettings, capacity: usize) -> (Self, mpsc::Receiver<MqttEvent>) {
         let (commands, commands_rx) = mpsc::unbounded_channel();
         let (events, events_rx) = mpsc::channel(capacity);
         tokio::spawn(link::run(settings, commands_rx, events));
@@ -240,7 +241,7 @@ impl Mqtt {
     }
 
     /// Publishes `last`, waits up to [`STOP_WAIT`] for its acknowledgement, disconnects (the will is not published) and
-    /// ends. The channel of events closes when that is done.
+    /// ends. The channel of events closes when that is done; messages that come meanwhile stay at the broker.
     pub fn stop(&self, last: Option<Outbound>) {
         self.send(Command::Stop(last));
     }

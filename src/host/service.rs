@@ -18,7 +18,7 @@ pub fn status(text: &str) {
 /// How often the service manager wants to be fed, or `None` where it does not watch. Feed at half of it.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled()
+    sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }
 
 /// The main loop still makes progress (WATCHDOG=1). To be called from what must make progress, never from a timer
@@ -65,12 +65,45 @@ fn notify(state: NotifyState<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixDatagram;
+    use std::process::{Command, Stdio};
+
+    /// Runs in a process of its own, since the environment and signals belong to a whole process.
+    #[test]
+    #[ignore = "started by the test below"]
+    fn program() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let terminated = terminated();
+            status(&format!("two\nlines {:?}", watchdog_interval()));
+            watchdog();
+            ready();
+            status(terminated.await);
+            stopping();
+        });
+    }
 
     #[test]
-    fn nothing_listens_and_nothing_happens() {
-        ready();
-        status("two\nlines");
-        watchdog();
-        stopping();
+    fn the_service_manager_is_told_and_obeyed() {
+        for (signal, name) in [("-TERM", "SIGTERM"), ("-INT", "SIGINT")] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("notify");
+            let socket = UnixDatagram::bind(&path).expect("a socket");
+            socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit");
+            let told = || {
+                let mut buffer = [0; 256];
+                let length = socket.recv(&mut buffer).expect("a notice");
+                String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
+            };
+            let mut command = Command::new(std::env::current_exe().expect("this test"));
+            command.args(["--exact", "host::service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
+            command.env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID").stdout(Stdio::null());
+            let mut program = command.spawn().expect("started");
+            assert_eq!([told(), told(), told()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
+            let kill = Command::new("kill").args([signal, &program.id().to_string()]).status().expect("kill");
+            assert!(kill.success());
+            assert_eq!([told(), told()], [format!("STATUS={name}"), "STOPPING=1".into()]);
+            assert!(program.wait().expect("ended").success());
+        }
     }
 }

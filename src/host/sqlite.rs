@@ -72,6 +72,12 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// The disk has no room for it, or for the file through which its users share it.
+    #[error("the database {} has no room: make some on its disk", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
     /// A damaged database could not be renamed, and it is not ours to delete.
     #[error("the damaged database {} cannot be set aside", path.display())]
     SetAside {
@@ -80,7 +86,7 @@ pub enum OpenError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Anything else, such as a full disk or a lock that somebody holds.
+    /// Anything else, such as a lock that somebody holds.
     #[error("the database {} cannot be opened", path.display())]
     Sqlite {
         /// The database.
@@ -154,10 +160,14 @@ pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// A write-ahead log with nothing under it: the main file was lost or emptied. SQLite would delete the log.
+/// What is left where a database was lost: less than the smallest page (512 bytes) can be, or a log without it. SQLite
+/// takes both for an empty database; it would overwrite the one and delete the other.
 fn is_lost(path: &Path) -> bool {
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(path) == 0 && size(&with_suffix(path, "-wal")) > 0
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
+    match size(path) {
+        0 => size(&with_suffix(path, "-wal")) > 0,
+        bytes => bytes < 512,
+    }
 }
 
 /// Opens without any setting aside. Tells whether the database is new.
@@ -175,13 +185,13 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     // Should it turn out to be damaged or not ours, then closing must leave its log where it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(BUSY)?;
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
-    // The first read; a file that is no database or shorter than it says fails here.
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     // SQLite opens what it may not write for reading, without a word.
     if connection.is_readonly("main")? {
         return Ok(Err(OpenError::ReadOnly { path: path.into() }));
     }
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    // The first read; a file that is no database or shorter than it says fails here.
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let (application_id, found) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     let known = schema.version;
     // A power cut before the first commit leaves an empty database, which nobody has written yet.
@@ -232,9 +242,18 @@ const LOG_BYTES_MAX: u32 = 4 * 1024 * 1024;
 const STATEMENTS_MAX: usize = 64;
 
 fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
+    let is_file = !path.is_dir();
     let path = path.to_path_buf();
-    match source.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenError::ReadOnly { path },
+    let Some(code) = source.sqlite_error_code() else { return OpenError::Sqlite { path, source } };
+    match code {
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => OpenError::ReadOnly { path },
+        // SQLite says so of a file that it may not make.
+        ErrorCode::CannotOpen if is_file => OpenError::ReadOnly { path },
+        ErrorCode::DiskFull => OpenError::Full { path },
+        // What a full disk looks like before the first page is written.
+        ErrorCode::SystemIoFailure if source.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            OpenError::Full { path }
+        }
         _ => OpenError::Sqlite { path, source },
     }
 }
@@ -336,9 +355,11 @@ mod tests {
     #[test]
     fn damage_is_set_aside_and_a_new_one_begun() {
         type Harm = fn(&Path);
-        let table: [(&str, Harm); 5] = [
+        let table: [(&str, Harm); 7] = [
             ("garbage", |path| std::fs::write(path, b"this is not a database, whatever its name says ".repeat(50)).expect("written")),
-            ("a few bytes", |path| std::fs::write(path, b"x").expect("written")),
+            ("one byte", |path| std::fs::write(path, b"x").expect("written")),
+            ("a few bytes", |path| std::fs::write(path, b"x".repeat(400)).expect("written")),
+            ("a header and nothing else", |path| std::fs::write(path, &std::fs::read(path).expect("read")[..600]).expect("written")),
             ("truncated", |path| {
                 let file = std::fs::File::options().write(true).open(path).expect("opened");
                 file.set_len(file.metadata().expect("metadata").len() / 2).expect("cut");
@@ -410,13 +431,26 @@ mod tests {
         assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
         assert_eq!(rig.names(), ["a.db"]);
         // A file system that nobody may write to.
-        assert!(matches!(open(Path::new("/proc/self/qris.db"), &SCHEMA), Err(OpenError::Sqlite { .. } | OpenError::ReadOnly { .. })));
-        for (code, is_read_only) in
-            [(rusqlite::ffi::SQLITE_READONLY, true), (rusqlite::ffi::SQLITE_PERM, true), (rusqlite::ffi::SQLITE_FULL, false)]
-        {
-            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-            assert!(!is_damage(&source));
-            assert_eq!(matches!(explain(&missing, source), OpenError::ReadOnly { .. }), is_read_only);
+        assert!(matches!(open(Path::new("/proc/self/qris.db"), &SCHEMA), Err(OpenError::ReadOnly { .. })));
+    }
+
+    #[test]
+    fn the_systems_reasons_are_told_apart_and_none_is_damage() {
+        let told = |code| explain(Path::new("/x/a.db"), rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
+        use rusqlite::ffi;
+        let table = [
+            (ffi::SQLITE_READONLY, "cannot be written"),
+            (ffi::SQLITE_READONLY_DIRECTORY, "cannot be written"),
+            (ffi::SQLITE_PERM, "cannot be written"),
+            (ffi::SQLITE_CANTOPEN, "cannot be written"),
+            (ffi::SQLITE_FULL, "has no room"),
+            (ffi::SQLITE_IOERR_SHMSIZE, "has no room"),
+            (ffi::SQLITE_IOERR, "cannot be opened"),
+            (ffi::SQLITE_BUSY, "cannot be opened"),
+        ];
+        for (code, text) in table {
+            assert!(told(code).contains(text), "{code}: {}", told(code));
+            assert!(!is_damage(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)), "{code}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! One TLS stack for broker and backend: rustls with ring, and a certificate time that survives a clock reset to 1970.
 
+use crate::host::clock;
 use crate::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
@@ -146,9 +147,7 @@ struct CertificateTime {
 
 impl TimeProvider for CertificateTime {
     fn current_time(&self) -> Option<UnixTime> {
-        // A clock beyond the range of milliseconds is no clock; the stored time then decides.
-        let clock = i64::try_from(UnixTime::now().as_secs()).ok().and_then(|seconds| seconds.checked_mul(1_000));
-        let time = self.trusted.certificate_time(Wall(clock.unwrap_or(0)));
+        let time = self.trusted.certificate_time(clock::now().wall);
         Some(UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(time.0).unwrap_or(0))))
     }
 }

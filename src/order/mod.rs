@@ -1,6 +1,7 @@
 //! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
 
 pub mod ids;
+pub mod machine;
 pub mod merchant;
 pub mod money;
 pub mod outcome;
@@ -8,4 +9,5 @@ pub mod qris;
 pub mod reason;
 pub mod receipt;
 pub mod request;
+pub mod state;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Names, outcomes and errors of the D-Bus interfaces `io.qrisd.Relay1` and `io.qrisd.Device1`.
 
-use crate::order::outcome::Outcome;
+pub use crate::order::outcome::{CloseAnswer, DispenseAnswer};
 use crate::order::reason::Reason;
 use std::fmt;
 
@@ -76,71 +76,5 @@ impl RelayError {
 impl fmt::Display for RelayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// The answer of `Dispense` and `Query`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DispenseAnswer {
-    /// The ledger's outcome.
-    Ended(Outcome),
-    /// The line is still driven.
-    Dispensing,
-    /// The ledger knows nothing of this order (`Query` only).
-    Unknown,
-}
-
-/// The answer of `Close`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CloseAnswer {
-    /// Now or before: this ticket drives nothing any more.
-    Closed,
-    /// The line is still driven for it.
-    Dispensing,
-    /// It was driven: the outcome.
-    Ended(Outcome),
-}
-
-impl DispenseAnswer {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ended(outcome) => outcome.as_str(),
-            Self::Dispensing => "dispensing",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Reads the wire's word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "dispensing" => Some(Self::Dispensing),
-            "unknown" => Some(Self::Unknown),
-            word => Outcome::from_word(word).map(Self::Ended),
-        }
-    }
-}
-
-impl CloseAnswer {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Dispensing => "dispensing",
-            Self::Ended(outcome) => outcome.as_str(),
-        }
-    }
-
-    /// Reads the wire's word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "closed" => Some(Self::Closed),
-            "dispensing" => Some(Self::Dispensing),
-            word => Outcome::from_word(word).map(Self::Ended),
-        }
     }
 }

@@ -7,6 +7,8 @@ use crate::order::reason::Reason;
 use crate::order::request::Payment;
 use serde::{Deserialize, Serialize};
 
+pub use crate::order::state::{Refund, Status};
+
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// The longest that `GET …?wait=` waits, in seconds.
@@ -31,56 +33,6 @@ pub struct NewOrder {
     pub payment: Payment,
     /// Seconds that the QR is shown: 10–840.
     pub timeout_s: u16,
-}
-
-/// What an order is at the backend.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Not paid, or not known to be.
-    Pending,
-    /// Paid; there is a receipt.
-    Settlement,
-    /// Midtrans expired the charge.
-    Expire,
-    /// The charge was cancelled.
-    Cancel,
-    /// Midtrans denied it.
-    Deny,
-    /// It could not be charged, or its settlement does not match.
-    Failure,
-    /// The money went back.
-    Refund,
-}
-
-impl Status {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Settlement => "settlement",
-            Self::Expire => "expire",
-            Self::Cancel => "cancel",
-            Self::Deny => "deny",
-            Self::Failure => "failure",
-            Self::Refund => "refund",
-        }
-    }
-}
-
-/// What became of the money of an order that was not delivered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refund {
-    /// To be paid back.
-    Due,
-    /// Paid back through Midtrans.
-    Done,
-    /// Settled by hand.
-    ByHand,
-    /// An attendant handed the goods over.
-    Given,
 }
 
 /// What a machine told of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.

@@ -7,6 +7,8 @@ use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Refusal, TIMEOUT_S, VendRequest};
 use serde::{Deserialize, Serialize};
 
+pub use crate::order::state::EventState;
+
 /// A refusal, and whom it concerns as far as that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
@@ -64,79 +66,6 @@ pub fn check_request(request: &VendRequest) -> Result<(), Refusal> {
 /// A refusal that names the field.
 pub fn read_cancel(bytes: &[u8]) -> Result<RequestId, Rejected> {
     with_id(bytes, |request_id, _| Ok(request_id))
-}
-
-/// The states of an order as they stand on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventState {
-    /// Committed; the backend is asked for a charge.
-    Requested,
-    /// The QR is, or is about to be, on the screen.
-    AwaitingPayment,
-    /// Paid over the counter; waits for the customer.
-    AwaitingCollection,
-    /// The QR is gone; the charge is being cancelled.
-    Cancelling,
-    /// A receipt is committed.
-    Paid,
-    /// The relay is being asked.
-    Dispensing,
-    /// The item was handed out.
-    Dispensed,
-    /// Nothing was begun.
-    Refused,
-    /// Ended unpaid: cancelled.
-    Cancelled,
-    /// Ended unpaid: Midtrans expired it.
-    Expired,
-    /// Ended unpaid: Midtrans denied it.
-    Denied,
-    /// Ended unpaid: it could not be offered.
-    Failed,
-    /// Paid, and not delivered or not known to be.
-    RefundDue,
-    /// The money went back.
-    Refunded,
-}
-
-impl EventState {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::AwaitingPayment => "awaiting_payment",
-            Self::AwaitingCollection => "awaiting_collection",
-            Self::Cancelling => "cancelling",
-            Self::Paid => "paid",
-            Self::Dispensing => "dispensing",
-            Self::Dispensed => "dispensed",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::RefundDue => "refund_due",
-            Self::Refunded => "refunded",
-        }
-    }
-
-    /// Whether the order's story is over, as a controller sees it.
-    #[must_use]
-    pub const fn is_end(self) -> bool {
-        match self {
-            Self::Requested | Self::AwaitingPayment | Self::AwaitingCollection | Self::Cancelling | Self::Paid | Self::Dispensing => false,
-            Self::Dispensed
-            | Self::Refused
-            | Self::Cancelled
-            | Self::Expired
-            | Self::Denied
-            | Self::Failed
-            | Self::RefundDue
-            | Self::Refunded => true,
-        }
-    }
 }
 
 /// `vend/event`: news of one transition, or a refusal. Absent values are null.

@@ -1,9 +1,9 @@
 //! The shipped broker configuration: Mosquitto takes it, and its access list lets everybody say and hear their own only.
 
+use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::{Mosquitto, TAP, password};
 use crate::rig::process::Process;
 use crate::rig::tap::Tap;
-use crate::rig::tls::Tls;
 use crate::rig::{command, free_port, output, source_text, succeed, tool, user};
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 
@@ -30,8 +30,7 @@ fn everybody_says_and_hears_their_own_only() {
     let broker = Mosquitto::start(directory.path(), None, false);
     // User, then what of vm-001, of vm-002 and of the machine that would be named like the user: heard, and said.
     let machine_hears = ["vend/request", "vend/cancel", "vend/collect", "payment/update", "cmd/reboot/request", "config/desired"];
-    let machine_says =
-        ["vend/event", "status", "telemetry", "config/reported", "cmd/reboot/response", "cmd/reboot/response/x"];
+    let machine_says = ["vend/event", "status", "telemetry", "config/reported", "cmd/reboot/response", "cmd/reboot/response/x"];
     let vends = ["vend/request", "vend/cancel", "vend/collect"];
     let fleet_says = ["vend/request", "vend/cancel", "vend/collect", "cmd/reboot/request", "config/desired"];
     struct Row<'a> {
@@ -108,15 +107,15 @@ fn nobody_gets_in_without_the_right_password() {
 #[test]
 fn the_shipped_broker_configuration_works_over_tls() {
     let directory = tempfile::tempdir().expect("a directory");
-    let tls = Tls::make(directory.path());
+    let tls = Certificates::make();
     let at = |name: &str| directory.path().join(name);
     let text = source_text("config/mosquitto.conf");
     let replaced = [
         ("/etc/mosquitto/qrisd.passwd", at("passwd").display().to_string()),
         ("/etc/mosquitto/qrisd.acl", at("acl").display().to_string()),
-        ("/etc/mosquitto/certs/ca.pem", tls.ca.display().to_string()),
-        ("/etc/mosquitto/certs/broker.pem", tls.server.certificate.display().to_string()),
-        ("/etc/mosquitto/certs/broker.key", tls.server.key.display().to_string()),
+        ("/etc/mosquitto/certs/ca.pem", tls.certificate("ca").display().to_string()),
+        ("/etc/mosquitto/certs/broker.pem", tls.certificate("server").display().to_string()),
+        ("/etc/mosquitto/certs/broker.key", tls.key("server").display().to_string()),
         ("/var/lib/mosquitto/", format!("{}/", directory.path().display())),
     ];
     let port = free_port();
@@ -136,7 +135,7 @@ fn the_shipped_broker_configuration_works_over_tls() {
         publish.args(["-V", "5", "-h", "127.0.0.1", "-p", &port.to_string(), "-u", "vm-001", "-P", &password("vm-001")]);
         output(publish.args(["-q", "1", "-t", "qrisd/v1/vm-001/status", "-m", "{}", "--cafile"]).arg(ca))
     };
-    let taken = publish(&tls.ca);
+    let taken = publish(&tls.certificate("ca"));
     assert!(taken.status.success(), "{}\n{}", String::from_utf8_lossy(&taken.stderr), broker.text());
-    assert!(!publish(&tls.other_ca).status.success(), "a broker of another CA must not be believed");
+    assert!(!publish(&tls.certificate("other-ca")).status.success(), "a broker of another CA must not be believed");
 }

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
-mod bus_policy;
 mod broker_acl;
+mod bus_link;
+mod bus_policy;
+mod mqtt_link;
 mod shape;

@@ -342,7 +342,10 @@ pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, Mid
         let text = |name: &str| fields.get(name).and_then(as_text).map(|text| cut(&text)).unwrap_or_default();
         match TransactionStatus::read(&text("transaction_status")) {
             TransactionStatus::Deny | TransactionStatus::Failure => {
-                return Err(MidtransError::Denied { channel_response_code: text("channel_response_code"), message: text("status_message") });
+                return Err(MidtransError::Denied {
+                    channel_response_code: text("channel_response_code"),
+                    message: text("status_message"),
+                });
             }
             _ => {}
         }

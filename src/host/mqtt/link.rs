@@ -6,43 +6,40 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, CONNECT_TIMEOUT_S, Command, EVENTS_WAITING_MAX, IN_FLIGHT_MAX, Inbound, KEEP_ALIVE, MAX_PACKET, MqttEvent, MqttSettings,
-    Outbound, PUBLISHES_WAITING_MAX, PublishId, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, STABLE_AFTER, STOP_WAIT, Subscription,
+    ANSWER_WAIT, Command, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX, PublishId,
+    RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
 };
 use crate::host::backoff::Backoff;
 use crate::host::tls;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, LastWillProperties, PubAck, PubAckReason, Publish, PublishProperties, RetainForwardRule, SubAck,
-    SubscribeReasonCode,
-};
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, Publish, SubAck};
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, StateError};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// Requests on their way to rumqttc's event loop: acknowledgements of all that may be unacknowledged, two publishes, a
-/// subscription, a goodbye. A broker that exceeds [`RECEIVE_MAX`] may fill it, which costs the connection.
-const REQUESTS_MAX: usize = 4 * RECEIVE_MAX as usize;
+/// Requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, two publishes, a subscription, a
+/// goodbye. More are never handed over.
+const REQUESTS_MAX: usize = RECEIVE_MAX as usize + 4;
 
 /// Connects and reconnects until it is told to stop or nobody is left to serve.
-pub(super) async fn run(settings: MqttSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
+pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
     let mut shore = Shore { commands, events, waiting: VecDeque::new() };
     let mut subscribed = false;
     for number in 1.. {
-        let (client, mut event_loop) = AsyncClient::new(options(&settings), REQUESTS_MAX);
+        let (client, mut event_loop) = AsyncClient::new(packets::options(&settings), REQUESTS_MAX);
         let mut connection = Connection::new(number, client, &settings.subscriptions, subscribed);
         let end = connection.drive(&mut event_loop, &mut shore).await;
         drop(event_loop);
         connection.abandon(&mut shore);
         subscribed = connection.subscribed;
         let (reason, date_refusal) = match end {
-            End::Stopped => return,
-            End::Lost { reason, date_refusal } => (reason, date_refusal),
+            End::Lost { reason, date_refusal } if !connection.is_stopping() => (reason, date_refusal),
+            End::Lost { .. } | End::Stopped => return,
         };
         shore.lost(MqttEvent::Down { reason, date_refusal });
         if connection.up_since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
@@ -147,6 +144,10 @@ struct Connection<'a> {
     /// When [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
     acks: AckQueue,
+    /// What may be acknowledged, in order.
+    to_acknowledge: VecDeque<u16>,
+    /// Handed to the event loop and not written yet.
+    acks_under_way: u16,
     /// Sent and not answered: one, and at the end a second, the last message.
     in_flight: VecDeque<InFlight>,
     publishes: VecDeque<(PublishId, Outbound)>,
@@ -184,6 +185,8 @@ impl<'a> Connection<'a> {
             session_present: false,
             up_since: None,
             acks: AckQueue::new(number),
+            to_acknowledge: VecDeque::new(),
+            acks_under_way: 0,
             in_flight: VecDeque::new(),
             publishes: VecDeque::new(),
             answer_due: None,
@@ -199,7 +202,7 @@ impl<'a> Connection<'a> {
             let polled = {
                 let mut poll = pin!(event_loop.poll());
                 loop {
-                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX;
+                    let reading = shore.waiting.len() < EVENTS_WAITING_MAX || self.is_stopping();
                     tokio::select! {
                         polled = &mut poll, if reading => break polled,
                         call = shore.next() => {
@@ -234,7 +237,7 @@ impl<'a> Connection<'a> {
     fn obey(&mut self, command: Command, shore: &mut Shore) -> Result<(), End> {
         match command {
             Command::Publish(id, message) => {
-                let open = self.up_since.is_some() && matches!(self.stopping, Stopping::No);
+                let open = self.up_since.is_some() && !self.is_stopping();
                 if open && self.publishes.len() < PUBLISHES_WAITING_MAX {
                     self.publishes.push_back((id, message));
                     self.publish_next(shore)?;
@@ -243,13 +246,11 @@ impl<'a> Connection<'a> {
                 }
             }
             Command::Ack(ack) => {
-                for packet_id in self.acks.mark(ack) {
-                    // rumqttc wants the message back and looks at these two fields.
-                    let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
-                    self.client.try_ack(&message).map_err(|_| queue_full())?;
-                }
+                self.to_acknowledge.extend(self.acks.mark(ack));
+                self.acknowledge()?;
             }
             Command::DropConnection => return Err(End::lost("dropped: a message could not be stored")),
+            Command::Stop(_) if self.is_stopping() => {}
             Command::Stop(last) => {
                 if self.up_since.is_none() {
                     return Err(End::Stopped);
@@ -262,6 +263,20 @@ impl<'a> Connection<'a> {
                     self.say_goodbye();
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Hands acknowledgements to the event loop, never so many that a publish would find no room behind them. It may stand
+    /// still: while the caller takes nothing, nothing is read, and so nothing written.
+    fn acknowledge(&mut self) -> Result<(), End> {
+        while self.acks_under_way < RECEIVE_MAX
+            && let Some(packet_id) = self.to_acknowledge.pop_front()
+        {
+            // rumqttc wants the message back and looks at these two fields.
+            let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
+            self.client.try_ack(&message).map_err(|_| queue_full())?;
+            self.acks_under_way += 1;
         }
         Ok(())
     }
@@ -287,7 +302,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.subscribed = false;
-        self.client.try_subscribe_many(self.subscriptions.iter().map(filter)).map_err(|_| queue_full())?;
+        self.client.try_subscribe_many(self.subscriptions.iter().map(packets::filter)).map_err(|_| queue_full())?;
         self.answer_due = Some(Instant::now() + ANSWER_WAIT);
         Ok(())
     }
@@ -300,7 +315,7 @@ impl<'a> Connection<'a> {
             .iter()
             .filter_map(|subscription| {
                 let reason = match codes.next() {
-                    Some(code) => subscription_refusal(code)?,
+                    Some(code) => packets::subscription_refusal(code)?,
                     None => "not answered",
                 };
                 Some((subscription.filter.clone(), reason))
@@ -316,6 +331,9 @@ impl<'a> Connection<'a> {
     }
 
     fn deliver(&mut self, message: Publish, shore: &mut Shore) -> Result<(), End> {
+        if self.is_stopping() {
+            return Ok(());
+        }
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
         let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
             // The protocol forbids it, so nobody waits for it.
@@ -337,7 +355,7 @@ impl<'a> Connection<'a> {
 
     /// Hands the next publish to the event loop, if none is in flight.
     fn publish_next(&mut self, shore: &mut Shore) -> Result<(), End> {
-        if !self.in_flight.is_empty() || !matches!(self.stopping, Stopping::No) {
+        if !self.in_flight.is_empty() || self.is_stopping() {
             return Ok(());
         }
         while let Some((id, message)) = self.publishes.pop_front() {
@@ -358,7 +376,7 @@ impl<'a> Connection<'a> {
         };
         self.answer_due = None;
         let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
-        match (answered, publish_refusal(puback.reason)) {
+        match (answered, packets::publish_refusal(puback.reason)) {
             (Some(id), None) => shore.tell(MqttEvent::Delivered(id)),
             (Some(id), Some(reason)) => shore.tell(MqttEvent::Rejected { id, reason }),
             (None, _) => self.say_goodbye(),
@@ -366,7 +384,8 @@ impl<'a> Connection<'a> {
         self.publish_next(shore)
     }
 
-    /// What the event loop wrote: a publish has its packet id now, and after the goodbye there is nothing left to do.
+    /// What the event loop wrote: a publish has its packet id now, an acknowledgement makes room, and after the goodbye
+    /// there is nothing left to do.
     fn sent(&mut self, sent: &Outgoing) -> Result<(), End> {
         match sent {
             Outgoing::Publish(packet_id) => {
@@ -375,23 +394,22 @@ impl<'a> Connection<'a> {
                 }
                 Ok(())
             }
+            Outgoing::PubAck(_) => {
+                self.acks_under_way = self.acks_under_way.saturating_sub(1);
+                self.acknowledge()
+            }
             Outgoing::Disconnect => Err(End::Stopped),
             _ => Ok(()),
         }
     }
 
     fn say_goodbye(&mut self) {
-        self.stopping = Stopping::Goodbye { until: Instant::now() + STOP_WAIT };
-        if self.client.try_disconnect().is_err() {
-            // The queue is full: the time limit ends it without a goodbye.
-            self.stopping = Stopping::Goodbye { until: Instant::now() };
-        }
+        // If it cannot even be asked for, the time limit ends the connection without it.
+        drop(self.client.try_disconnect());
+        self.stopping = Stopping::Goodbye { until: Instant::now() + GOODBYE_WAIT };
     }
 
     fn failed(&mut self, error: &ConnectionError, shore: &mut Shore) -> End {
-        if !matches!(self.stopping, Stopping::No) {
-            return End::Stopped;
-        }
         // The broker said in CONNACK how much it takes, so the same message would break every connection.
         if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
             && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
@@ -409,6 +427,10 @@ impl<'a> Connection<'a> {
         }
     }
 
+    fn is_stopping(&self) -> bool {
+        !matches!(self.stopping, Stopping::No)
+    }
+
     fn overdue(&self) -> Option<Instant> {
         match self.stopping {
             Stopping::No => self.answer_due,
@@ -417,103 +439,21 @@ impl<'a> Connection<'a> {
     }
 }
 
-fn send(client: &AsyncClient, message: Outbound) -> Result<(), End> {
-    let properties = PublishProperties {
-        message_expiry_interval: message.expiry_s,
-        response_topic: message.response_topic,
-        correlation_data: message.correlation_data.map(Into::into),
-        ..PublishProperties::default()
-    };
+/// Hands a message to the event loop.
+fn send(client: &AsyncClient, mut message: Outbound) -> Result<(), End> {
+    let properties = packets::properties(&mut message);
     client
         .try_publish_with_properties(message.topic, QoS::AtLeastOnce, message.retain, message.payload, properties)
         .map_err(|_| queue_full())
 }
 
 fn queue_full() -> End {
-    End::lost("the broker sends more than it was allowed to, or takes nothing")
+    End::lost("the MQTT client takes no more requests")
 }
 
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn options(settings: &MqttSettings) -> MqttOptions {
-    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options
-        .set_keep_alive(KEEP_ALIVE)
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
-        .set_receive_maximum(Some(RECEIVE_MAX))
-        .set_max_packet_size(Some(MAX_PACKET))
-        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
-        .set_connection_timeout(CONNECT_TIMEOUT_S)
-        .set_manual_acks(true)
-        .set_network_options(network);
-    if let Some(config) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
-    }
-    if let Some(login) = &settings.login {
-        options.set_credentials(&login.username, &login.password);
-    }
-    if let Some(will) = &settings.will {
-        let properties = LastWillProperties {
-            delay_interval: Some(will.delay_s),
-            payload_format_indicator: None,
-            message_expiry_interval: None,
-            content_type: None,
-            response_topic: None,
-            correlation_data: None,
-            user_properties: Vec::new(),
-        };
-        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain, Some(properties)));
-    }
-    options
-}
-
-fn filter(subscription: &Subscription) -> Filter {
-    Filter {
-        path: subscription.filter.clone(),
-        qos: QoS::AtLeastOnce,
-        nolocal: false,
-        preserve_retain: subscription.retain_as_published,
-        retain_forward_rule: match subscription.retained {
-            Retained::Always => RetainForwardRule::OnEverySubscribe,
-            Retained::IfNew => RetainForwardRule::OnNewSubscribe,
-            Retained::Never => RetainForwardRule::Never,
-        },
-    }
-}
-
-fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
-    match code {
-        // "No matching subscribers" says that the broker took it and nobody listens.
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        PubAckReason::UnspecifiedError => Some("unspecified error"),
-        PubAckReason::ImplementationSpecificError => Some("implementation specific error"),
-        PubAckReason::NotAuthorized => Some("not authorized"),
-        PubAckReason::TopicNameInvalid => Some("topic name invalid"),
-        PubAckReason::PacketIdentifierInUse => Some("packet identifier in use"),
-        PubAckReason::QuotaExceeded => Some("quota exceeded"),
-        PubAckReason::PayloadFormatInvalid => Some("payload format invalid"),
-    }
-}
-
-fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
-    match code {
-        SubscribeReasonCode::Success(_) => None,
-        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some("unspecified error"),
-        SubscribeReasonCode::ImplementationSpecific => Some("implementation specific error"),
-        SubscribeReasonCode::NotAuthorized => Some("not authorized"),
-        SubscribeReasonCode::TopicFilterInvalid => Some("topic filter invalid"),
-        SubscribeReasonCode::PkidInUse => Some("packet identifier in use"),
-        SubscribeReasonCode::QuotaExceeded => Some("quota exceeded"),
-        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some("shared subscriptions not supported"),
-        SubscribeReasonCode::SubscriptionIdNotSupported => Some("subscription identifiers not supported"),
-        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("wildcard subscriptions not supported"),
     }
 }

@@ -30,8 +30,7 @@ impl Answer {
 
 impl Http {
     pub fn new() -> Self {
-        let limits =
-            qris::host::http::Limits { total: Duration::from_secs(90), read: Duration::from_secs(90), idle_connections: 1 };
+        let limits = qris::host::http::Limits { total: Duration::from_secs(90), read: Duration::from_secs(90), idle_connections: 1 };
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             client: qris::host::http::client(None, limits).expect("a client"),

@@ -2,7 +2,7 @@
 
 use super::http::{Answer, Http};
 use super::process::Process;
-use super::{PATIENCE, command, free_port, wait_until};
+use super::{command, free_port, wait_for};
 use serde_json::{Value, json};
 use std::net::TcpStream;
 
@@ -39,7 +39,7 @@ impl Midtrans {
         let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
         start.args(["midtrans", "--listen", &format!("127.0.0.1:{port}"), "--server-key", SERVER_KEY]);
         let process = Process::start("midtrans", &mut start);
-        wait_until("the simulated Midtrans", PATIENCE, || {
+        wait_for("the simulated Midtrans", || {
             assert!(process.try_status().is_none(), "the simulated Midtrans ended:\n{}", process.text());
             TcpStream::connect(("127.0.0.1", port)).ok()
         });

@@ -1,7 +1,9 @@
 //! The test rig: starts real things on free ports and private sockets, stops them by their process, and waits for what
 //! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
 
+pub mod bare_broker;
 pub mod bus;
+pub mod certificates;
 pub mod heard;
 pub mod http;
 pub mod link;
@@ -12,11 +14,10 @@ pub mod relay_log;
 pub mod screen;
 pub mod shop;
 pub mod tap;
-pub mod tls;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,14 +25,32 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks until there is something. For what announces itself in no way but by being there, such as a file's content.
-pub fn wait_until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + patience;
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited {patience:?} in vain for: {what}");
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A future's outcome, or the test's end.
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for: {what}"),
+    }
+}
+
+/// A process that ends with the test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 

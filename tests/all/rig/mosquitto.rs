@@ -1,7 +1,7 @@
 //! A real Mosquitto with the shipped access list.
 
+use super::certificates::Certificates;
 use super::process::Process;
-use super::tls::Tls;
 use super::{command, free_port, source_text, succeed, tool, user};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts a broker. With `tls` it has a second listener, which wants a client's certificate. With `persistence` it
     /// keeps sessions and retained messages over [`Mosquitto::restart`].
-    pub fn start(directory: &Path, tls: Option<&Tls>, persistence: bool) -> Self {
+    pub fn start(directory: &Path, tls: Option<&Certificates>, persistence: bool) -> Self {
         let directory = directory.join("mosquitto");
         std::fs::create_dir(&directory).expect("a new directory");
         let passwords = directory.join("passwd");
@@ -50,7 +50,8 @@ impl Mosquitto {
             directory.display(),
         );
         if let Some(tls) = tls {
-            let (ca, certificate, key) = (tls.ca.display(), tls.server.certificate.display(), tls.server.key.display());
+            let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("server"), tls.key("server"));
+            let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
             let _ = write!(
                 text,
                 "listener {tls_port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"

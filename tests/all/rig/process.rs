@@ -1,7 +1,7 @@
 //! A process of the test: its lines, its word that it is ready, its end.
 
 use super::heard::Heard;
-use super::{PATIENCE, command, output, tool, wait_until};
+use super::{PATIENCE, command, output, tool, wait_for};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait(&self) -> ExitStatus {
-        wait_until(&format!("the end of {}", self.name), PATIENCE, || self.try_status())
+        wait_for(&format!("the end of {}", self.name), || self.try_status())
     }
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`, `INT`).

@@ -1,6 +1,6 @@
 //! The edges that a `sim:` line wrote: one line each, `milliseconds name 1|0`.
 
-use super::{PATIENCE, wait_until};
+use super::wait_for;
 use std::path::PathBuf;
 
 /// One edge of a line.
@@ -40,7 +40,7 @@ impl RelayLog {
     }
 
     pub fn wait_pulses(&self, count: usize) {
-        wait_until(&format!("{count} pulses of the relay"), PATIENCE, || (self.pulses() >= count).then_some(()));
+        wait_for(&format!("{count} pulses of the relay"), || (self.pulses() >= count).then_some(()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a phone's camera sees: the QR in the pixels of the virtual framebuffer.
 
-use super::{PATIENCE, wait_until};
+use super::wait_for;
 use std::cell::RefCell;
 use std::path::PathBuf;
 
@@ -30,12 +30,12 @@ impl Screen {
     }
 
     pub fn wait_payload(&self) -> String {
-        wait_until("a QR on the screen", PATIENCE, || self.payload())
+        wait_for("a QR on the screen", || self.payload())
     }
 
     /// Waits until there is no QR on the screen.
     pub fn wait_no_payload(&self) {
-        wait_until("a screen without a QR", PATIENCE, || self.payload().is_none().then_some(()));
+        wait_for("a screen without a QR", || self.payload().is_none().then_some(()));
     }
 
     fn decode(&self, pixels: &[u8]) -> Option<String> {

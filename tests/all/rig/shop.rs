@@ -1,6 +1,7 @@
 //! A whole shop: broker, bus, Midtrans, backend and one machine, as processes, with configuration files of the design.
 
 use super::bus::{DbusDaemon, Names};
+use super::certificates::Certificates;
 use super::http::{Answer, Http};
 use super::link::Link;
 use super::midtrans::{Midtrans, SERVER_KEY, Via};
@@ -9,8 +10,7 @@ use super::process::Process;
 use super::relay_log::RelayLog;
 use super::screen::Screen;
 use super::tap::Tap;
-use super::tls::Tls;
-use super::{PATIENCE, command, free_port, output, succeed, tool, user, wait_until};
+use super::{command, free_port, output, succeed, tool, user, wait_for};
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ pub struct Shop {
     pub screen: Screen,
     pub relay: RelayLog,
     pub http: Http,
-    pub tls: Option<Tls>,
+    pub tls: Option<Certificates>,
     /// Where the backend listens, without TLS.
     pub backend_url: String,
     /// The machine's token at the backend.
@@ -96,7 +96,7 @@ impl Shop {
         // Short: a socket's path has at most 107 bytes.
         let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
         let root = directory.path().to_path_buf();
-        let tls = options.tls.then(|| Tls::make(&root));
+        let tls = options.tls.then(Certificates::make);
         let broker = Mosquitto::start(&root, tls.as_ref(), options.broker_persistence);
         let bus = DbusDaemon::start(&root, &Names::all(&user()));
         let midtrans = Midtrans::start();
@@ -202,7 +202,7 @@ impl Shop {
 
     /// Waits until the backend's order satisfies `look`.
     pub fn wait_order<T>(&self, order_id: &str, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
-        wait_until(&format!("{order_id} at the backend: {what}"), PATIENCE, || look(&self.order_at_backend(order_id)))
+        wait_for(&format!("{order_id} at the backend: {what}"), || look(&self.order_at_backend(order_id)))
     }
 
     // --- the programs
@@ -247,7 +247,7 @@ impl Shop {
 
     /// Waits until the last status that was published says that the machine is online.
     pub fn wait_online(&self) {
-        wait_until("the machine to be online", PATIENCE, || {
+        wait_for("the machine to be online", || {
             let status = self.last_status()?;
             (status["state"] == "online").then_some(())
         });
@@ -256,7 +256,7 @@ impl Shop {
     /// Waits until the machine's status lists a fault, or no longer does.
     pub fn wait_fault(&self, code: &str, there: bool) {
         let what = format!("fault {code} to {}", if there { "come" } else { "go" });
-        wait_until(&what, PATIENCE, || {
+        wait_for(&what, || {
             let status = self.last_status()?;
             let faults = status["faults"].as_array()?;
             (faults.iter().any(|fault| fault["code"] == code) == there).then_some(())
@@ -338,20 +338,21 @@ impl Shop {
                 format!(
                     "url = \"mqtts://127.0.0.1:{}\"\nca_file = \"{}\"\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
                     self.broker_link.port,
-                    tls.ca.display(),
-                    tls.client.certificate.display(),
-                    tls.client.key.display()
+                    tls.certificate("ca").display(),
+                    tls.certificate("client").display(),
+                    tls.key("client").display()
                 ),
-                format!("url = \"https://127.0.0.1:{}\"\nca_file = \"{}\"\n", self.backend_link.port, tls.ca.display()),
+                format!("url = \"https://127.0.0.1:{}\"\nca_file = \"{}\"\n", self.backend_link.port, tls.certificate("ca").display()),
             ),
             None => (
                 format!("url = \"mqtt://127.0.0.1:{}\"\n", self.broker_link.port),
                 format!("url = \"http://127.0.0.1:{}\"\n", self.backend_link.port),
             ),
         };
-        let screen = self.options.screen.clone().unwrap_or_else(|| {
-            format!("virtual = {{ path = \"{root}/screen.raw\", width = 480, height = 800, format = \"rgb565\" }}\n")
-        });
+        let screen =
+            self.options.screen.clone().unwrap_or_else(|| {
+                format!("virtual = {{ path = \"{root}/screen.raw\", width = 480, height = 800, format = \"rgb565\" }}\n")
+            });
         format!(
             r#"[device]
 id = "{DEVICE}"
@@ -477,13 +478,13 @@ pub fn new_request_id() -> String {
 }
 
 /// A web server's part: HTTPS in front of the backend.
-fn https_front(port: u16, backend_port: u16, tls: &Tls) -> Process {
+fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
     let listen = format!(
         "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",
-        tls.server.certificate.display(),
-        tls.server.key.display()
+        tls.certificate("server").display(),
+        tls.key("server").display()
     );
     let process = Process::start("socat", command(tool("socat")).args([listen, format!("TCP:127.0.0.1:{backend_port}")]));
-    wait_until("socat to listen", PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    wait_for("socat to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     process
 }

@@ -86,7 +86,9 @@ fn without_a_code_the_http_status_is_all_there_is() {
 
 #[test]
 fn found_transactions_are_told_whatever_became_of_them() {
-    for (code, word) in [("201", "pending"), ("200", "settlement"), ("200", "cancel"), ("407", "expire"), ("202", "deny"), ("200", "brand_new")] {
+    for (code, word) in
+        [("201", "pending"), ("200", "settlement"), ("200", "cancel"), ("407", "expire"), ("202", "deny"), ("200", "brand_new")]
+    {
         let found = read(&with(json!({ "status_code": code, "transaction_status": word }))).expect(word);
         assert_eq!(found.transaction_status.as_str(), word);
         assert_eq!(found.is_settled(), word == "settlement");
@@ -97,7 +99,8 @@ fn found_transactions_are_told_whatever_became_of_them() {
     assert_eq!((odd.gross_amount, odd.gross_amount_text.as_str()), (None, "5000.50"));
     let expire_time = with(json!({ "expiry_time": null, "expire_time": "2024-01-13 18:06:40" }));
     assert!(read(&expire_time).expect("either spelling").expiry_time.is_some());
-    let bare = json!({ "status_code": "200", "order_id": "o", "transaction_id": "t", "gross_amount": "1.00", "transaction_status": "settlement" });
+    let bare =
+        json!({ "status_code": "200", "order_id": "o", "transaction_id": "t", "gross_amount": "1.00", "transaction_status": "settlement" });
     assert!(read(&bare).expect("no more is needed").is_settled());
 }
 
@@ -113,7 +116,8 @@ fn only_accepted_settlements_are_money() {
         ("refund", json!("accept"), false),
         ("Settlement", json!("accept"), false),
     ] {
-        let found = read(&with(json!({ "status_code": "200", "transaction_status": status, "fraud_status": fraud }))).expect("a transaction");
+        let found =
+            read(&with(json!({ "status_code": "200", "transaction_status": status, "fraud_status": fraud }))).expect("a transaction");
         assert_eq!(found.is_settled(), settled, "{status} {fraud}");
     }
 }

@@ -1,0 +1,104 @@
+//! Our settings and messages in rumqttc's words, and the broker's reason codes in ours.
+
+use super::{
+    CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, Subscription,
+};
+use crate::host::secret::Secret;
+use rumqttc::v5::MqttOptions;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    Filter, LastWill, LastWillProperties, PubAckReason, PublishProperties, RetainForwardRule, SubscribeReasonCode,
+};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
+
+/// How every connection to this broker is opened.
+pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
+    let mut options = MqttOptions::new(&settings.client_id, &settings.broker.host, settings.broker.port);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
+        .set_receive_maximum(Some(RECEIVE_MAX))
+        .set_max_packet_size(Some(MAX_PACKET))
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
+        .set_connection_timeout(CONNECT_TIMEOUT_S)
+        .set_manual_acks(true)
+        .set_network_options(network);
+    if let Some(config) = &settings.tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
+    }
+    if let Some(username) = &settings.broker.username {
+        options.set_credentials(username, settings.broker.password.as_ref().map_or("", Secret::expose));
+    }
+    if let Some(will) = &settings.will {
+        let properties = LastWillProperties {
+            delay_interval: Some(will.delay_s),
+            payload_format_indicator: None,
+            message_expiry_interval: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain, Some(properties)));
+    }
+    options
+}
+
+/// The properties of a message, which then is left with topic and payload.
+pub(super) fn properties(message: &mut Outbound) -> PublishProperties {
+    PublishProperties {
+        message_expiry_interval: message.expiry_s,
+        response_topic: message.response_topic.take(),
+        correlation_data: message.correlation_data.take().map(Into::into),
+        ..PublishProperties::default()
+    }
+}
+
+/// A subscription as rumqttc wants it.
+pub(super) fn filter(subscription: &Subscription) -> Filter {
+    Filter {
+        path: subscription.filter.clone(),
+        qos: QoS::AtLeastOnce,
+        nolocal: false,
+        preserve_retain: subscription.retain_as_published,
+        retain_forward_rule: match subscription.retained {
+            Retained::Always => RetainForwardRule::OnEverySubscribe,
+            Retained::IfNew => RetainForwardRule::OnNewSubscribe,
+            Retained::Never => RetainForwardRule::Never,
+        },
+    }
+}
+
+/// The name of a PUBACK reason code that is a refusal.
+pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
+    match code {
+        // "No matching subscribers" says that the broker took it and nobody listens.
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        PubAckReason::UnspecifiedError => Some("unspecified error"),
+        PubAckReason::ImplementationSpecificError => Some("implementation specific error"),
+        PubAckReason::NotAuthorized => Some("not authorized"),
+        PubAckReason::TopicNameInvalid => Some("topic name invalid"),
+        PubAckReason::PacketIdentifierInUse => Some("packet identifier in use"),
+        PubAckReason::QuotaExceeded => Some("quota exceeded"),
+        PubAckReason::PayloadFormatInvalid => Some("payload format invalid"),
+    }
+}
+
+/// The name of a SUBACK reason code that is a refusal.
+pub(super) fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
+    match code {
+        SubscribeReasonCode::Success(_) => None,
+        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some("unspecified error"),
+        SubscribeReasonCode::ImplementationSpecific => Some("implementation specific error"),
+        SubscribeReasonCode::NotAuthorized => Some("not authorized"),
+        SubscribeReasonCode::TopicFilterInvalid => Some("topic filter invalid"),
+        SubscribeReasonCode::PkidInUse => Some("packet identifier in use"),
+        SubscribeReasonCode::QuotaExceeded => Some("quota exceeded"),
+        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some("shared subscriptions not supported"),
+        SubscribeReasonCode::SubscriptionIdNotSupported => Some("subscription identifiers not supported"),
+        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("wildcard subscriptions not supported"),
+    }
+}

@@ -1,0 +1,441 @@
+//! What an event makes of an order: one function an event, each a table over all states.
+
+use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, RelayRefusal, Report, Seen, State, Undelivered};
+use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer, Outcome};
+use crate::order::qris;
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::request::Refusal;
+use crate::order::state::{EventState, Status};
+use crate::order::time::{Boot, Span};
+
+/// A QR that Midtrans ends this much sooner than the machine's own deadline is worth a commit.
+const DEADLINE_SLACK: Span = Span::secs(2);
+
+/// The order after an event. Unchanged if the event brings nothing new.
+#[must_use]
+pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order {
+    match event {
+        Event::Tick => order.state = tick(order.state, now, with),
+        Event::Seen(seen) => return see(order, seen, now, with),
+        Event::CreateRefused(refusal) => order.state = create_refused(order.state, &refusal),
+        Event::Absent => order.state = absent(order.state, now, with),
+        Event::Settled(receipt) => return settle(order, receipt, now, with),
+        Event::CheckPassed(owner) => order.state = check_passed(order.state, owner),
+        Event::CheckFailed(reason) => order.state = withdraw(order.state, Ending::Cancelled(reason), now, with),
+        Event::RelayAnswered(answer) => order.state = relay_answered(order.state, answer, order.earlier_boot),
+        Event::RelayRefused(refusal) => order.state = relay_refused(order.state, refusal),
+        Event::RelayUnanswered => order.state = relay_unanswered(order.state),
+        Event::TicketClosed(answer) => order.state = ticket_closed(order.state, answer),
+        Event::TicketUnknown => order.state = ticket_unknown(order.state),
+        Event::Told => order.state = told(order.state),
+        Event::CancelAsked => order.state = cancel_asked(order.state, now, with),
+    }
+    order
+}
+
+/// The transitions between two versions of an order, as they are announced: each state that was reached, in order, also
+/// where one commit passes several.
+#[must_use]
+pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<Reason>)> {
+    let name = after.name();
+    if before.is_some_and(|b| b.name() == name) {
+        return Vec::new();
+    }
+    let unpaid = before.is_some_and(|b| b.receipt().is_none());
+    if unpaid && name.0 == EventState::Dispensing { vec![(EventState::Paid, None), name] } else { vec![name] }
+}
+
+fn tick(state: State, now: Boot, with: &Context) -> State {
+    match state {
+        State::Requested { give_up_at, .. } if now >= give_up_at => ended(End::Failed, Some(Reason::Backend), None, LeftCharge::Unknown),
+        State::AwaitingPayment { until, .. } if now >= until => withdraw(state, Ending::Cancelled(Reason::Timeout), now, with),
+        State::AwaitingPayment { .. } if relay_doubtful(&state, with).is_some_and(|since| now >= since + GONE_WAIT) => {
+            withdraw(state, Ending::Cancelled(Reason::Relay), now, with)
+        }
+        State::AwaitingPayment { .. } if with.screen_gone_since.is_some_and(|since| now >= since + GONE_WAIT) => {
+            withdraw(state, Ending::Cancelled(Reason::Screen), now, with)
+        }
+        State::Cancelling { why, free_at: Some(at), late_until } if now >= at => State::Cancelling { why, free_at: None, late_until },
+        State::Paid { receipt, deliver_by } if now >= deliver_by => refund_due(Some(receipt), Undelivered::Late, false),
+        State::Dispensing { receipt, deliver_by, sent, overdue: false, .. } if now >= deliver_by => {
+            State::Dispensing { receipt, deliver_by, ask: Ask::Close, sent, overdue: true }
+        }
+        State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. } => state,
+    }
+}
+
+/// Since when nobody has vouched that this machine could deliver the order on its screen; `None`: its relay does.
+pub(super) fn relay_doubtful(state: &State, with: &Context) -> Option<Boot> {
+    match state {
+        State::AwaitingPayment { checked, shown_at, .. } if with.relay_owner != Some(*checked) => {
+            Some(with.relay_changed_at.max(*shown_at))
+        }
+        State::AwaitingPayment { .. }
+        | State::Requested { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. } => None,
+    }
+}
+
+/// Takes an unpaid order off the screen and has its charge cancelled.
+fn withdraw(state: State, why: Ending, now: Boot, with: &Context) -> State {
+    let cancelling = |left_at: Boot| State::Cancelling {
+        why,
+        free_at: Some(now + with.rules.cancel_wait),
+        late_until: Some(left_at + with.rules.late_grace),
+    };
+    match state {
+        State::Requested { .. } => cancelling(now),
+        State::AwaitingPayment { until, .. } => cancelling(now.min(until)),
+        state @ (State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn cancel_asked(state: State, now: Boot, with: &Context) -> State {
+    withdraw(state, Ending::Cancelled(Reason::Customer), now, with)
+}
+
+fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
+    if order.receipt().is_none() {
+        let charge = Charge { order_id: seen.order_id.clone(), gross_amount: seen.gross_amount, sandbox: seen.sandbox };
+        if order.charge.as_ref() != Some(&charge) {
+            order.charge = Some(charge);
+        }
+    }
+    // A settlement without a match is money without a receipt; the backend says so by a failure with a refund.
+    let mismatch = seen.status == Status::Failure && seen.refund;
+    if mismatch && order.receipt().is_none() && !matches!(order.state, State::RefundDue { .. } | State::Refunded { .. }) {
+        order.state = refund_due(None, Undelivered::Mismatch, false);
+        return order;
+    }
+    order.state = match order.state {
+        State::Requested { checked, .. } => match ended_at_midtrans(&seen, None, None) {
+            Some(end) => end,
+            None if seen.status == Status::Settlement => return order,
+            None => offer_qr(&order, &seen, checked, now, with),
+        },
+        State::AwaitingPayment { payload, shown_at, until, checked } => {
+            let late_until = Some(now.min(until) + with.rules.late_grace);
+            match ended_at_midtrans(&seen, late_until, Some(Reason::Timeout)) {
+                Some(end) => end,
+                None => {
+                    let sooner = seen.expires_in.map(|left| now + left).filter(|end| *end + DEADLINE_SLACK < until);
+                    State::AwaitingPayment { payload, shown_at, until: sooner.unwrap_or(until), checked }
+                }
+            }
+        }
+        State::Cancelling { why, free_at, late_until } => match seen.status {
+            Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
+            Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement => {
+                ended_at_midtrans(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
+            }
+        },
+        State::Ended { how, why, late_until, left, ticket_closed } => {
+            let left = match seen.status {
+                Status::Pending => LeftCharge::ToCancel(seen.order_id),
+                // The receipt of a settlement comes by itself; there is nothing to cancel any more.
+                Status::Settlement => left,
+                Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => LeftCharge::Nothing,
+            };
+            State::Ended { how, why, late_until, left, ticket_closed }
+        }
+        State::Paid { receipt, .. } => match delivery_allowed(&seen, now, with) {
+            Some(deliver_by) => dispensing(receipt, deliver_by),
+            None => refund_due(Some(receipt), Undelivered::Late, false),
+        },
+        State::Dispensing { receipt, ask: Ask::Confirm, sent, overdue, .. } => match delivery_allowed(&seen, now, with) {
+            Some(deliver_by) => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
+            None => refund_due(Some(receipt), Undelivered::Late, sent),
+        },
+        State::RefundDue { receipt, report: Report::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
+        state @ (State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
+    };
+    order
+}
+
+/// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
+fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
+    let (how, why, left) = match seen.status {
+        Status::Pending | Status::Settlement => return None,
+        Status::Expire => (End::Expired, None, LeftCharge::Nothing),
+        Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
+        Status::Deny => (End::Denied, Some(Reason::Midtrans), LeftCharge::ToCancel(seen.order_id.clone())),
+        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Midtrans), LeftCharge::Nothing),
+    };
+    Some(ended(how, why, late_until, left))
+}
+
+/// Puts a charge on the screen if what Midtrans made of it can be shown to people.
+fn offer_qr(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
+    let showable = || {
+        let gross = seen.gross_amount.filter(|g| *g >= order.offer.amount).ok_or(Ending::Failed(Reason::GrossAmount))?;
+        let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Midtrans))?;
+        qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Midtrans))?;
+        let known = seen.kid.as_ref().is_some_and(|kid| with.relay_kids.contains(kid));
+        if known { Ok(payload) } else { Err(Ending::Cancelled(Reason::UnknownKey)) }
+    };
+    match showable() {
+        Ok(payload) => {
+            let time = seen.expires_in.map_or(order.offer.timeout, |left| left.min(order.offer.timeout));
+            State::AwaitingPayment { payload, shown_at: now, until: now + time, checked }
+        }
+        Err(why) => withdraw(order.state.clone(), why, now, with),
+    }
+}
+
+/// Whether the backend, asked in this boot, allows to deliver an order of an earlier one, and until when.
+fn delivery_allowed(seen: &Seen, now: Boot, with: &Context) -> Option<Boot> {
+    let allowed = seen.status == Status::Settlement && !seen.has_outcome && !seen.refund;
+    let left = seen.settled_ago.map(|ago| Span(with.rules.deliver_within.0 - ago.0))?;
+    (allowed && left >= Span::ZERO).then(|| now + left)
+}
+
+fn create_refused(state: State, refusal: &Refusal) -> State {
+    match state {
+        State::Requested { .. } => ended(End::Failed, Some(refusal.reason), None, LeftCharge::Nothing),
+        // It was to be cancelled before it was made.
+        State::Cancelling { why, .. } => ended(why.end(), Some(why.reason()), None, LeftCharge::Nothing),
+        state @ (State::AwaitingPayment { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn absent(state: State, now: Boot, with: &Context) -> State {
+    match state {
+        State::AwaitingPayment { .. } => withdraw(state, Ending::Cancelled(Reason::Backend), now, with),
+        State::Cancelling { why, late_until, .. } => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
+        State::Ended { how, why, late_until, ticket_closed, .. } => {
+            State::Ended { how, why, late_until, left: LeftCharge::Nothing, ticket_closed }
+        }
+        State::Paid { receipt, .. } => refund_due(Some(receipt), Undelivered::Late, false),
+        State::Dispensing { receipt, ask: Ask::Confirm, sent, .. } => refund_due(Some(receipt), Undelivered::Late, sent),
+        state @ (State::Requested { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
+    let claims = receipt.claims();
+    let in_time = match &order.state {
+        State::Requested { .. } => true,
+        State::AwaitingPayment { until, .. } => now <= *until + with.rules.late_grace && with.alone,
+        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.is_some_and(|t| now <= t) && with.alone,
+        // A mismatch that the backend settled after all is a person's affair already; any other receipt is known.
+        State::Paid { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => {
+            return order;
+        }
+    };
+    let sandbox = order.charge.as_ref().is_some_and(|c| c.sandbox);
+    order.charge = Some(Charge { order_id: claims.sub.clone(), gross_amount: Some(claims.gross_amount), sandbox });
+    order.state = match (in_time, order.earlier_boot) {
+        (false, _) => refund_due(Some(receipt), Undelivered::Late, false),
+        (true, true) => State::Paid { receipt, deliver_by: now + with.rules.deliver_within },
+        (true, false) => dispensing(receipt, now + with.rules.deliver_within),
+    };
+    order
+}
+
+fn check_passed(state: State, owner: u64) -> State {
+    match state {
+        State::AwaitingPayment { payload, shown_at, until, .. } => State::AwaitingPayment { payload, shown_at, until, checked: owner },
+        state @ (State::Requested { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn relay_answered(state: State, answer: DispenseAnswer, earlier_boot: bool) -> State {
+    match state {
+        State::Dispensing { receipt, deliver_by, ask, sent, overdue } => match answer {
+            DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
+            DispenseAnswer::Dispensing => State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue },
+            DispenseAnswer::Unknown if ask != Ask::Query => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
+            DispenseAnswer::Unknown => {
+                let ask = if earlier_boot { Ask::Confirm } else { Ask::Dispense };
+                State::Dispensing { receipt, deliver_by, ask, sent, overdue }
+            }
+        },
+        // Told by the relay's signal: the outcome of an order that was given up is its only way to `dispensed`.
+        State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { sent }, why } => match answer {
+            DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Dispensing | DispenseAnswer::Unknown => {
+                State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { sent } }
+            }
+        },
+        state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn relay_refused(state: State, refusal: RelayRefusal) -> State {
+    match state {
+        State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue } => match refusal {
+            RelayRefusal::Busy => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
+            // The ledger that gave the ticket is gone, and an earlier call may have driven the line.
+            RelayRefusal::UnknownTicket if sent => uncertain(Some(receipt)),
+            RelayRefusal::UnknownTicket | RelayRefusal::Other => refund_due(Some(receipt), Undelivered::RelayRefused, sent),
+        },
+        state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn relay_unanswered(state: State) -> State {
+    match state {
+        State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, overdue, .. } => {
+            State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue }
+        }
+        state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn ticket_closed(state: State, answer: CloseAnswer) -> State {
+    match (state, answer) {
+        (state, CloseAnswer::Dispensing) => state,
+        (State::Ended { how, why, late_until, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
+            State::Ended { how, why, late_until, left, ticket_closed: true }
+        }
+        (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Closed) => {
+            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
+        }
+        (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Closed) => {
+            State::RefundDue { receipt, why, report: Report::Tell(Delivery::Undelivered) }
+        }
+        (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Ended(outcome)) => delivered(receipt, outcome),
+        (State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(outcome)) => {
+            delivered(receipt, outcome)
+        }
+        // A recorded outcome for money without a receipt: nobody can say which payment opened the relay.
+        (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_)) => uncertain(None),
+        (
+            state @ (State::Requested { .. }
+            | State::AwaitingPayment { .. }
+            | State::Cancelling { .. }
+            | State::Paid { .. }
+            | State::Dispensing { .. }
+            | State::Dispensed { .. }
+            | State::RefundDue { .. }
+            | State::Refunded { .. }),
+            CloseAnswer::Closed | CloseAnswer::Ended(_),
+        ) => state,
+    }
+}
+
+fn ticket_unknown(state: State) -> State {
+    match state {
+        State::Ended { how, why, late_until, left, .. } => State::Ended { how, why, late_until, left, ticket_closed: true },
+        State::Dispensing { receipt, ask: Ask::Close, sent: true, .. } => uncertain(Some(receipt)),
+        State::Dispensing { receipt, ask: Ask::Close, sent: false, .. } => {
+            State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
+        }
+        State::RefundDue { receipt, report: Report::CloseFirst { sent: true }, .. } => uncertain(receipt),
+        State::RefundDue { receipt, why, report: Report::CloseFirst { sent: false } } => {
+            State::RefundDue { receipt, why, report: Report::Tell(Delivery::Undelivered) }
+        }
+        state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn told(state: State) -> State {
+    match state {
+        State::Dispensed { receipt, .. } => State::Dispensed { receipt, told: true },
+        State::RefundDue { receipt, why, report: Report::Tell(delivery) } => {
+            State::RefundDue { receipt, why, report: Report::Told(delivery) }
+        }
+        state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn ended(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
+    State::Ended { how, why, late_until, left, ticket_closed: false }
+}
+
+fn dispensing(receipt: Receipt, deliver_by: Boot) -> State {
+    State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent: false, overdue: false }
+}
+
+fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
+    State::RefundDue { receipt, why, report: Report::CloseFirst { sent } }
+}
+
+fn uncertain(receipt: Option<Receipt>) -> State {
+    State::RefundDue { receipt, why: Undelivered::Uncertain, report: Report::Tell(Delivery::Uncertain) }
+}
+
+/// The ledger's word is final.
+fn delivered(receipt: Receipt, outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Dispensed => State::Dispensed { receipt, told: false },
+        Outcome::Failed => State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: Report::Tell(Delivery::Failed) },
+        Outcome::Uncertain => uncertain(Some(receipt)),
+    }
+}

@@ -1,0 +1,144 @@
+//! What must be done about an order now, from its state alone: at most one call to the relay and one to the backend.
+
+use super::apply::relay_doubtful;
+use super::{Ask, Context, GONE_WAIT, LeftCharge, Order, POLL_AFTER, Report, State};
+use crate::order::ids::{OrderId, Ticket};
+use crate::order::outcome::Delivery;
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::time::Boot;
+
+/// What is asked of others now. A call that runs already is not begun again; one that is no longer here is stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Duty {
+    /// Of the relay.
+    pub relay: Option<RelayCall>,
+    /// Of the backend.
+    pub backend: Option<BackendCall>,
+}
+
+/// A call to the relay service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RelayCall {
+    /// Could it be delivered?
+    Check(Ticket),
+    /// Deliver it.
+    Dispense(Receipt),
+    /// What became of it?
+    Query(OrderId),
+    /// Never deliver for this ticket, or tell what became of it.
+    Close(Ticket),
+}
+
+/// A call to the merchant backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BackendCall {
+    /// `POST /v1/orders`; the same for ever, so it may be asked again.
+    Create,
+    /// `GET /v1/orders?state=open`: is there one of this request?
+    Find,
+    /// `GET /v1/orders/{order_id}?wait=`: tell when it changes.
+    Watch(OrderId),
+    /// `GET /v1/orders/{order_id}`: what is it now?
+    Confirm(OrderId),
+    /// `POST /v1/orders/{order_id}/cancel`.
+    Cancel(OrderId),
+    /// `POST /v1/orders/{order_id}/outcome`.
+    Tell(OrderId, Delivery, Option<Reason>),
+}
+
+/// What must be done now.
+#[must_use]
+pub fn duty(order: &Order, now: Boot, with: &Context) -> Duty {
+    Duty { relay: relay_duty(order, now, with), backend: backend_duty(order, now, with) }
+}
+
+fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
+    match &order.state {
+        State::AwaitingPayment { .. } => {
+            (with.relay_owner.is_some() && relay_doubtful(&order.state, with).is_some()).then(|| RelayCall::Check(order.ticket.clone()))
+        }
+        State::Ended { ticket_closed: false, late_until, .. } if late_until.is_none_or(|t| now > t) => {
+            Some(RelayCall::Close(order.ticket.clone()))
+        }
+        State::Dispensing { receipt, ask, .. } => match ask {
+            Ask::Dispense => Some(RelayCall::Dispense(receipt.clone())),
+            Ask::Query => Some(RelayCall::Query(receipt.claims().sub.clone())),
+            Ask::Confirm => None,
+            Ask::Close => Some(RelayCall::Close(order.ticket.clone())),
+        },
+        State::RefundDue { report: Report::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
+        State::Requested { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. } => None,
+    }
+}
+
+fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall> {
+    let id = order.order_id();
+    match &order.state {
+        State::Requested { .. } => Some(BackendCall::Create),
+        State::AwaitingPayment { shown_at, .. } if !with.push || now >= *shown_at + POLL_AFTER => id.cloned().map(BackendCall::Watch),
+        State::Cancelling { free_at, .. } => Some(match (id, free_at) {
+            (Some(id), _) => BackendCall::Cancel(id.clone()),
+            // The first POST may still be on its way: the same one again has its answer, and then it can be cancelled.
+            (None, Some(_)) => BackendCall::Create,
+            (None, None) => BackendCall::Find,
+        }),
+        State::Ended { left, .. } => match left {
+            LeftCharge::Nothing => None,
+            LeftCharge::Unknown => Some(BackendCall::Find),
+            LeftCharge::ToCancel(id) => Some(BackendCall::Cancel(id.clone())),
+        },
+        State::Paid { receipt, .. } | State::Dispensing { receipt, ask: Ask::Confirm, .. } => {
+            Some(BackendCall::Confirm(receipt.claims().sub.clone()))
+        }
+        State::Dispensed { told: false, receipt } => Some(BackendCall::Tell(receipt.claims().sub.clone(), Delivery::Dispensed, None)),
+        State::RefundDue { why, report: Report::Tell(delivery), .. } => {
+            id.cloned().map(|id| BackendCall::Tell(id, *delivery, Some(why.reason())))
+        }
+        State::AwaitingPayment { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. } => None,
+    }
+}
+
+/// Whether the order must be kept in mind: something is still to be done or awaited.
+#[must_use]
+pub fn unfinished(order: &Order) -> bool {
+    match &order.state {
+        State::Requested { .. } | State::AwaitingPayment { .. } | State::Cancelling { .. } => true,
+        State::Paid { .. } | State::Dispensing { .. } => true,
+        State::Ended { left, ticket_closed, .. } => *left != LeftCharge::Nothing || !ticket_closed,
+        State::Dispensed { told, .. } => !told,
+        State::RefundDue { report, .. } => match report {
+            Report::CloseFirst { .. } | Report::Tell(_) => true,
+            Report::Told(_) => false,
+        },
+        State::Refunded { .. } => false,
+    }
+}
+
+/// When time alone changes the order or its duty; `None`: never.
+#[must_use]
+pub fn next_deadline(order: &Order, now: Boot, with: &Context) -> Option<Boot> {
+    match &order.state {
+        State::Requested { give_up_at, .. } => Some(*give_up_at),
+        State::AwaitingPayment { shown_at, until, .. } => {
+            let poll = Some(*shown_at + POLL_AFTER).filter(|at| with.push && *at > now);
+            let relay = relay_doubtful(&order.state, with).map(|since| since + GONE_WAIT);
+            let screen = with.screen_gone_since.map(|since| since + GONE_WAIT);
+            [Some(*until), poll, relay, screen].into_iter().flatten().min()
+        }
+        State::Cancelling { free_at, .. } => *free_at,
+        State::Ended { late_until, ticket_closed: false, .. } => late_until.map(|t| Boot(t.0 + 1)).filter(|t| *t > now),
+        State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, overdue: false, .. } => Some(*deliver_by),
+        State::Ended { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => None,
+    }
+}

@@ -1,0 +1,488 @@
+//! An order as the machine sees it.
+//!
+//! **The rule for driving it.** 1. Read an input and the clock. 2. [`apply`] it, then [`Event::Tick`] until nothing
+//! changes. 3. Commit. 4. Only then announce what [`passed`] tells and perform what [`duty`] asks for, unless it runs
+//! already; stop what is no longer asked for. 5. Sleep until [`next_deadline`] at the latest.
+//!
+//! What to do next is computed from the stored order, never from the message that came: after a crash the same calls
+//! give the same answers. Facts (Midtrans settled, the relay finished) are never refused; one that is known already
+//! changes nothing.
+
+mod apply;
+mod duty;
+#[cfg(test)]
+mod tests;
+
+pub use apply::{apply, passed};
+pub use duty::{BackendCall, Duty, RelayCall, duty, next_deadline, unfinished};
+
+use super::ids::{KeyId, OrderId, Ticket};
+use super::money::Rupiah;
+use super::outcome::{CloseAnswer, Delivery, DispenseAnswer};
+use super::reason::Reason;
+use super::receipt::Receipt;
+use super::request::{Offer, Refusal};
+use super::state::{EventState, Status};
+use super::time::{Boot, Span};
+use serde::{Deserialize, Serialize};
+
+/// How long a machine waits for the backend's answer to a request: the customer stands there.
+pub const REQUEST_WAIT: Span = Span::secs(15);
+/// How long relay or screen may be gone while a QR is up.
+pub const GONE_WAIT: Span = Span::secs(5);
+/// With news coming by MQTT, the backend is asked by HTTP from this long after the QR.
+pub const POLL_AFTER: Span = Span::secs(10);
+
+/// One request and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// What was asked, and the price.
+    pub offer: Offer,
+    /// The relay's promise that it could deliver.
+    pub ticket: Ticket,
+    /// What the backend answered, once it did.
+    pub charge: Option<Charge>,
+    /// Stored in an earlier boot: nobody knows how long the power was off, so only the backend can say that it may
+    /// still be delivered.
+    pub earlier_boot: bool,
+    /// Where it is.
+    pub state: State,
+}
+
+/// A charge at Midtrans, as far as the machine must know it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// Its name at the backend and at Midtrans.
+    pub order_id: OrderId,
+    /// What the customer pays.
+    pub gross_amount: Option<Rupiah>,
+    /// Not real money.
+    pub sandbox: bool,
+}
+
+/// Where an order is. Deadlines are of the boot in which they were stored; see [`Order::restarted`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The backend is asked for a charge.
+    Requested {
+        /// Then it has failed.
+        give_up_at: Boot,
+        /// The owner of the relay's name that gave the ticket; 0: none in this run of the program.
+        #[serde(skip)]
+        checked: u64,
+    },
+    /// The QR is on the screen, or will be as soon as the relay said (again) that it can deliver.
+    AwaitingPayment {
+        /// The string in the QR, checked.
+        payload: Box<str>,
+        /// Since when it can be scanned.
+        shown_at: Boot,
+        /// The QR leaves the screen then at the latest, also while this program is down.
+        until: Boot,
+        /// The owner of the relay's name that said it can deliver; 0: none in this run of the program.
+        #[serde(skip)]
+        checked: u64,
+    },
+    /// The QR is gone and the backend is asked to cancel the charge.
+    Cancelling {
+        /// How it ends if the cancel is answered with yes.
+        why: Ending,
+        /// The machine is held until then for the answer; `None`: it is free.
+        free_at: Option<Boot>,
+        /// Until then a settlement still delivers; `None`: the grace is over.
+        late_until: Option<Boot>,
+    },
+    /// It ended and nothing was paid, as far as is known.
+    Ended {
+        /// In which way.
+        how: End,
+        /// Why.
+        why: Option<Reason>,
+        /// Until then a settlement still delivers; `None`: the grace is over, or nobody saw a QR.
+        late_until: Option<Boot>,
+        /// What is left of it at Midtrans.
+        left: LeftCharge,
+        /// Whether the relay's ticket is void.
+        ticket_closed: bool,
+    },
+    /// A receipt is stored; the backend must say that the order may still be delivered.
+    Paid {
+        /// The proof.
+        receipt: Receipt,
+        /// The machine is held until then.
+        deliver_by: Boot,
+    },
+    /// A receipt is stored and the relay decides.
+    Dispensing {
+        /// The proof.
+        receipt: Receipt,
+        /// Until then it may be delivered.
+        deliver_by: Boot,
+        /// What is asked next.
+        ask: Ask,
+        /// Whether an earlier `Dispense` may have reached the relay without an answer.
+        sent: bool,
+        /// Later than `deliver_by`: it does not hold the machine and only `Close` ends it.
+        overdue: bool,
+    },
+    /// Handed out.
+    Dispensed {
+        /// The proof.
+        receipt: Receipt,
+        /// Whether the backend knows.
+        told: bool,
+    },
+    /// Paid, and not delivered or not known to be.
+    RefundDue {
+        /// The proof; a mismatch has none.
+        receipt: Option<Receipt>,
+        /// Why.
+        why: Undelivered,
+        /// What the backend is told, and whether it was.
+        report: Report,
+    },
+    /// The money went back.
+    Refunded {
+        /// The proof.
+        receipt: Option<Receipt>,
+    },
+}
+
+/// The ends of an order that was not paid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By the customer, the controller, a timeout or a fault.
+    Cancelled,
+    /// By Midtrans.
+    Expired,
+    /// By Midtrans.
+    Denied,
+    /// It could not be offered.
+    Failed,
+}
+
+/// Why a charge is being cancelled, and so how it ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// `cancelled`, with this reason.
+    Cancelled(Reason),
+    /// `failed`, with this reason: the charge could not be shown.
+    Failed(Reason),
+}
+
+/// What an order that ended unpaid leaves at Midtrans.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftCharge {
+    /// Nothing.
+    Nothing,
+    /// The request was never answered: look for it by its request_id.
+    Unknown,
+    /// This one must be cancelled.
+    ToCancel(OrderId),
+}
+
+/// What a dispensing order asks next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// The relay: dispense.
+    Dispense,
+    /// The relay: what became of it?
+    Query,
+    /// The backend: may it still be delivered?
+    Confirm,
+    /// The relay: never dispense for this ticket, or tell what became of it.
+    Close,
+}
+
+/// Why a paid order was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undelivered {
+    /// The relay was driven and the item did not come.
+    Failed,
+    /// Nobody knows whether the item came.
+    Uncertain,
+    /// Paid, or to be delivered, when the customer was gone.
+    Late,
+    /// The relay would not take the receipt.
+    RelayRefused,
+    /// The settlement does not match the charge.
+    Mismatch,
+}
+
+/// What the backend is told of a paid order that was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// Nothing before the relay closed the ticket: refund and delivery exclude each other.
+    CloseFirst {
+        /// Whether a `Dispense` may have reached the relay.
+        sent: bool,
+    },
+    /// This.
+    Tell(Delivery),
+    /// This, and it knows.
+    Told(Delivery),
+}
+
+/// What the backend says of an order, as an answer to any call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Its name.
+    pub order_id: OrderId,
+    /// What it is.
+    pub status: Status,
+    /// What Midtrans asks of the customer.
+    pub gross_amount: Option<Rupiah>,
+    /// The string in the QR.
+    pub payload: Option<Box<str>>,
+    /// Until Midtrans or the backend ends it.
+    pub expires_in: Option<Span>,
+    /// Since Midtrans settled it.
+    pub settled_ago: Option<Span>,
+    /// The key that will sign its receipt.
+    pub kid: Option<KeyId>,
+    /// Whether the machine told an outcome before.
+    pub has_outcome: bool,
+    /// Whether a refund is due, done or settled otherwise.
+    pub refund: bool,
+    /// Not real money.
+    pub sandbox: bool,
+}
+
+/// What can happen to an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Time went by, or the surroundings changed.
+    Tick,
+    /// The backend told what the order is.
+    Seen(Seen),
+    /// The backend refused to make the order; nothing was charged.
+    CreateRefused(Refusal),
+    /// The backend has no such order.
+    Absent,
+    /// A receipt for this order, verified.
+    Settled(Receipt),
+    /// The relay can deliver; with the number of its owner.
+    CheckPassed(u64),
+    /// The relay cannot deliver.
+    CheckFailed(Reason),
+    /// The relay answered `Dispense` or `Query`, or told it by its signal.
+    RelayAnswered(DispenseAnswer),
+    /// The relay refused the receipt: nothing was recorded or driven by this call.
+    RelayRefused(RelayRefusal),
+    /// `Dispense` was sent and not answered.
+    RelayUnanswered,
+    /// The relay answered `Close`.
+    TicketClosed(CloseAnswer),
+    /// The relay's ledger does not know the ticket.
+    TicketUnknown,
+    /// The backend took the report, or has another.
+    Told,
+    /// A person or controller wants it cancelled.
+    CancelAsked,
+}
+
+/// The errors of `Dispense` that lead to different ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RelayRefusal {
+    /// The line is being driven: ask again.
+    Busy,
+    /// This ledger holds no such ticket.
+    UnknownTicket,
+    /// Any other.
+    Other,
+}
+
+/// The machine's settings that decide about orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// How long a cancel holds the machine.
+    pub cancel_wait: Span,
+    /// How long after the QR left the screen a settlement still delivers.
+    pub late_grace: Span,
+    /// How long after its receipt an order may be delivered.
+    pub deliver_within: Span,
+}
+
+/// What surrounds an order when something happens to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The settings.
+    pub rules: &'a Rules,
+    /// No other order holds the machine.
+    pub alone: bool,
+    /// The number of the relay's present owner; numbers grow and begin with 1. `None`: it is gone.
+    pub relay_owner: Option<u64>,
+    /// When the relay went, or got this owner.
+    pub relay_changed_at: Boot,
+    /// The receipt keys that the relay lists.
+    pub relay_kids: &'a [KeyId],
+    /// Since when a screen that is required is gone.
+    pub screen_gone_since: Option<Boot>,
+    /// Whether news can come by MQTT.
+    pub push: bool,
+}
+
+impl Order {
+    /// A new order, for which the relay's owner of that number gave a ticket.
+    #[must_use]
+    pub fn new(offer: Offer, ticket: Ticket, owner: u64, now: Boot) -> Self {
+        let state = State::Requested { give_up_at: now + REQUEST_WAIT, checked: owner };
+        Self { offer, ticket, charge: None, earlier_boot: false, state }
+    }
+
+    /// An order that the backend has open and this database does not: it was lost, or is older than the order. A pending
+    /// one is cancelled; a settled one is treated as of an earlier boot, with `Dispense` taken as sent.
+    #[must_use]
+    pub fn adopted(offer: Offer, ticket: Ticket, seen: &Seen, receipt: Option<Receipt>, now: Boot, with: &Context) -> Self {
+        let charge = Charge { order_id: seen.order_id.clone(), gross_amount: seen.gross_amount, sandbox: seen.sandbox };
+        let state = match receipt {
+            Some(receipt) if with.alone => {
+                let deliver_by = now + with.rules.deliver_within;
+                State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false }
+            }
+            Some(receipt) => State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::CloseFirst { sent: true } },
+            None => State::Ended {
+                how: End::Cancelled,
+                why: Some(Reason::Store),
+                late_until: None,
+                left: LeftCharge::ToCancel(seen.order_id.clone()),
+                ticket_closed: false,
+            },
+        };
+        Self { offer, ticket, charge: Some(charge), earlier_boot: true, state }
+    }
+
+    /// The order after this program started again. In the same boot the deadlines hold; in another one nobody knows how
+    /// long the power was off.
+    #[must_use]
+    pub fn restarted(mut self, same_boot: bool, now: Boot, rules: &Rules) -> Self {
+        self.earlier_boot |= !same_boot;
+        if let State::Dispensing { ask, sent, .. } = &mut self.state {
+            // What was under way when the program went is unknown; only the ledger can tell.
+            *sent = true;
+            if *ask != Ask::Close {
+                *ask = Ask::Query;
+            }
+        }
+        if same_boot {
+            return self;
+        }
+        self.state = match self.state {
+            // Whoever asked has gone, and nobody saw a QR.
+            State::Requested { .. } => State::Ended {
+                how: End::Failed,
+                why: Some(Reason::Backend),
+                late_until: None,
+                left: LeftCharge::Unknown,
+                ticket_closed: false,
+            },
+            State::AwaitingPayment { payload, checked, .. } => {
+                State::AwaitingPayment { payload, shown_at: now, until: now + self.offer.timeout, checked }
+            }
+            State::Cancelling { why, .. } => State::Cancelling { why, free_at: None, late_until: None },
+            State::Ended { how, why, left, ticket_closed, .. } => State::Ended { how, why, late_until: None, left, ticket_closed },
+            State::Paid { receipt, .. } => State::Paid { receipt, deliver_by: now + rules.deliver_within },
+            State::Dispensing { receipt, ask, sent, overdue, .. } => {
+                State::Dispensing { receipt, deliver_by: now + rules.deliver_within, ask, sent, overdue }
+            }
+            state @ (State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
+        };
+        self
+    }
+
+    /// Whether it keeps every other customer waiting.
+    #[must_use]
+    pub fn holds_machine(&self) -> bool {
+        match &self.state {
+            State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => true,
+            State::Cancelling { free_at, .. } => free_at.is_some(),
+            State::Dispensing { overdue, .. } => !overdue,
+            State::Ended { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => false,
+        }
+    }
+
+    /// The order's name, once it has one.
+    #[must_use]
+    pub fn order_id(&self) -> Option<&OrderId> {
+        self.charge.as_ref().map(|c| &c.order_id)
+    }
+
+    /// The stored proof of payment.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match &self.state {
+            State::Requested { .. } | State::AwaitingPayment { .. } | State::Cancelling { .. } | State::Ended { .. } => None,
+            State::Paid { receipt, .. } | State::Dispensing { receipt, .. } | State::Dispensed { receipt, .. } => Some(receipt),
+            State::RefundDue { receipt, .. } | State::Refunded { receipt } => receipt.as_ref(),
+        }
+    }
+
+    /// Whether a verified receipt is for this order: same request, ticket, item and price.
+    #[must_use]
+    pub fn fits(&self, receipt: &Receipt) -> bool {
+        let claims = receipt.claims();
+        let known = self.receipt().is_none_or(|r| r.claims().sub == claims.sub);
+        known
+            && claims.jti == self.offer.request.request_id
+            && claims.ticket == self.ticket
+            && claims.item == self.offer.request.item
+            && claims.amount == self.offer.amount
+    }
+
+    /// Its state and reason, as they stand on `vend/event`.
+    #[must_use]
+    pub fn name(&self) -> (EventState, Option<Reason>) {
+        match &self.state {
+            State::Requested { .. } => (EventState::Requested, None),
+            State::AwaitingPayment { .. } => (EventState::AwaitingPayment, None),
+            State::Cancelling { why, .. } => (EventState::Cancelling, Some(why.reason())),
+            State::Ended { how: End::Cancelled, why, .. } => (EventState::Cancelled, *why),
+            State::Ended { how: End::Expired, why, .. } => (EventState::Expired, *why),
+            State::Ended { how: End::Denied, why, .. } => (EventState::Denied, *why),
+            State::Ended { how: End::Failed, why, .. } => (EventState::Failed, *why),
+            State::Paid { .. } => (EventState::Paid, None),
+            State::Dispensing { .. } => (EventState::Dispensing, None),
+            State::Dispensed { .. } => (EventState::Dispensed, None),
+            State::RefundDue { why, .. } => (EventState::RefundDue, Some(why.reason())),
+            State::Refunded { .. } => (EventState::Refunded, None),
+        }
+    }
+}
+
+impl Ending {
+    /// The word for it.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Cancelled(reason) | Self::Failed(reason) => reason,
+        }
+    }
+
+    const fn end(self) -> End {
+        match self {
+            Self::Cancelled(_) => End::Cancelled,
+            Self::Failed(_) => End::Failed,
+        }
+    }
+}
+
+impl Undelivered {
+    /// The word for it.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Failed => Reason::Failed,
+            Self::Uncertain => Reason::Uncertain,
+            Self::Late => Reason::Late,
+            Self::RelayRefused => Reason::RelayRefused,
+            Self::Mismatch => Reason::Mismatch,
+        }
+    }
+}

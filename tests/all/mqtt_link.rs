@@ -1,0 +1,530 @@
+//! The connection to the broker, against BareBroker and, where the bytes matter, against a broker of a few lines.
+
+use crate::rig::bare_broker::BareBroker;
+use crate::rig::certificates::Certificates;
+use crate::rig::{PATIENCE, soon};
+use qris::host::config::MqttSettings;
+use qris::host::http;
+use qris::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription, Will};
+use qris::host::secret::Secret;
+use qris::host::tls::{self, LastTrusted};
+use qris::order::time::Wall;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::Receiver;
+
+/// A connection and what it reported.
+struct Link {
+    mqtt: Mqtt,
+    events: Receiver<MqttEvent>,
+}
+
+impl Link {
+    fn start(settings: LinkSettings) -> Self {
+        let (mqtt, events) = Mqtt::start(settings, 4);
+        Self { mqtt, events }
+    }
+
+    /// One that is up, subscribed to `filters`.
+    async fn up(port: u16, client_id: &str, filters: &[&str]) -> Self {
+        let mut link = Self::start(settings(port, client_id, filters));
+        link.wait_up().await;
+        link
+    }
+
+    async fn next(&mut self) -> MqttEvent {
+        soon("an event of the connection", self.events.recv()).await.expect("the connection lives")
+    }
+
+    /// Whether the broker kept the session. Failed attempts on the way are passed over.
+    async fn wait_up(&mut self) -> bool {
+        loop {
+            match self.next().await {
+                MqttEvent::Up { session_present, refused } => {
+                    assert!(refused.is_empty(), "{refused:?}");
+                    return session_present;
+                }
+                MqttEvent::Down { .. } => {}
+                other => panic!("not up but {other:?}"),
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Inbound {
+        match self.next().await {
+            MqttEvent::Message(message) => message,
+            other => panic!("not a message but {other:?}"),
+        }
+    }
+
+    async fn wait_down(&mut self) -> (String, bool) {
+        match self.next().await {
+            MqttEvent::Down { reason, date_refusal } => (reason, date_refusal),
+            other => panic!("not down but {other:?}"),
+        }
+    }
+
+    /// Publishes and waits for the broker's word.
+    async fn deliver(&mut self, id: u64, topic: &str, payload: &str) {
+        self.mqtt.publish(PublishId(id), outbound(topic, payload));
+        match self.next().await {
+            MqttEvent::Delivered(PublishId(delivered)) => assert_eq!(delivered, id),
+            other => panic!("not delivered but {other:?}"),
+        }
+    }
+}
+
+fn settings(port: u16, client_id: &str, filters: &[&str]) -> LinkSettings {
+    let subscribe = |filter: &&str| Subscription { filter: (*filter).to_owned(), retained: Retained::Never, retain_as_published: true };
+    let mut settings = LinkSettings::new(broker(port), client_id, &LastTrusted::default()).expect("there are no certificates to read");
+    settings.subscriptions = filters.iter().map(subscribe).collect();
+    settings
+}
+
+/// Without TLS, user and password.
+fn broker(port: u16) -> MqttSettings {
+    MqttSettings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: false,
+        username: None,
+        password: None,
+        ca_file: None,
+        cert_file: None,
+        key_file: None,
+    }
+}
+
+fn outbound(topic: &str, payload: &str) -> Outbound {
+    Outbound { topic: topic.to_owned(), payload: payload.into(), ..Outbound::default() }
+}
+
+fn text(message: &Inbound) -> &str {
+    std::str::from_utf8(&message.payload).expect("the tests send text")
+}
+
+#[tokio::test]
+async fn a_publish_is_answered_whether_or_not_somebody_listens() {
+    let broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    controller.deliver(1, "nobody/listens", "x").await;
+    let request = Outbound {
+        response_topic: Some("answer/here".to_owned()),
+        correlation_data: Some(vec![0, 255, 7]),
+        expiry_s: Some(60),
+        retain: true,
+        ..outbound("vend/request", "{}")
+    };
+    controller.mqtt.publish(PublishId(2), request);
+    assert!(matches!(controller.next().await, MqttEvent::Delivered(PublishId(2))));
+    let message = machine.message().await;
+    assert_eq!((message.topic.as_str(), text(&message), message.qos, message.dup), ("vend/request", "{}", 1, false));
+    assert!(message.retain, "a live message keeps its retain flag");
+    assert_eq!(message.response_topic.as_deref(), Some("answer/here"));
+    assert_eq!(message.correlation_data.as_deref(), Some(&[0, 255, 7][..]));
+}
+
+#[tokio::test]
+async fn publishes_leave_one_by_one_and_in_order() {
+    let broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    for number in 0..40 {
+        controller.mqtt.publish(PublishId(number), outbound("vend/request", &number.to_string()));
+    }
+    for number in 0..40 {
+        assert!(matches!(controller.next().await, MqttEvent::Delivered(PublishId(delivered)) if delivered == number));
+        let message = machine.message().await;
+        assert_eq!(text(&message), number.to_string());
+        machine.mqtt.ack(message.ack);
+    }
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_broker_an_unacknowledged_message_comes_again() {
+    let mut broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    controller.deliver(1, "vend/request", "first").await;
+    controller.deliver(2, "vend/request", "second").await;
+    let first = machine.message().await;
+    let second = machine.message().await;
+    machine.mqtt.ack(first.ack);
+    // The broker has the acknowledgement once it has what was sent after it.
+    machine.deliver(9, "elsewhere", "x").await;
+
+    broker.stop();
+    machine.wait_down().await;
+    machine.mqtt.publish(PublishId(10), outbound("elsewhere", "while down"));
+    assert!(matches!(machine.next().await, MqttEvent::Undelivered(PublishId(10)) | MqttEvent::Down { .. }));
+    // Marked while there is no connection: it must not go out on the next.
+    machine.mqtt.ack(second.ack);
+    broker.start_again();
+
+    let mut again = None;
+    let mut session = None;
+    while again.is_none() || session.is_none() {
+        match machine.next().await {
+            MqttEvent::Up { session_present, .. } => session = Some(session_present),
+            MqttEvent::Message(message) => again = Some(message),
+            _ => {}
+        }
+    }
+    assert_eq!(session, Some(true));
+    let again = again.expect("the loop waited for it");
+    assert_eq!((text(&again), again.dup), ("second", true));
+    assert_ne!(again.ack, second.ack);
+    machine.mqtt.ack(again.ack);
+    controller.wait_down().await;
+    controller.wait_up().await;
+    controller.deliver(3, "vend/request", "third").await;
+    assert_eq!(text(&machine.message().await), "third");
+}
+
+#[tokio::test]
+async fn a_broker_that_lost_the_session_is_subscribed_to_again() {
+    let mut broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#", "payment/update"]).await;
+    broker.stop();
+    broker.forget();
+    broker.start_again();
+    machine.wait_down().await;
+    assert!(!machine.wait_up().await, "the broker kept nothing");
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    controller.deliver(1, "payment/update", "receipt").await;
+    assert_eq!(text(&machine.message().await), "receipt");
+}
+
+#[tokio::test]
+async fn a_dropped_connection_brings_the_message_again() {
+    let broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["payment/update"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    controller.deliver(1, "payment/update", "receipt").await;
+    let message = machine.message().await;
+    machine.mqtt.drop_connection();
+    machine.wait_down().await;
+    assert!(machine.wait_up().await);
+    let again = machine.message().await;
+    assert_eq!(again.payload, message.payload);
+    assert_ne!(again.ack, message.ack);
+}
+
+#[tokio::test]
+async fn a_flood_waits_at_the_broker_until_it_is_taken() {
+    const MESSAGES: u64 = 400;
+    let broker = BareBroker::start("max_queued_messages 1000");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    for number in 0..MESSAGES {
+        controller.deliver(number, "vend/request", &number.to_string()).await;
+    }
+    for number in 0..MESSAGES {
+        let message = machine.message().await;
+        assert_eq!(text(&message), number.to_string());
+        machine.mqtt.ack(message.ack);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_over_8_kib_is_seen_and_one_over_the_packet_limit_does_no_harm() {
+    let broker = BareBroker::start("");
+    let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    let large = "x".repeat(20_000);
+    controller.deliver(1, "vend/request", &large).await;
+    let message = machine.message().await;
+    assert_eq!(message.payload.len(), large.len());
+    machine.mqtt.ack(message.ack);
+    controller.deliver(2, "vend/request", &"x".repeat(100_000)).await;
+    controller.deliver(3, "vend/request", "small").await;
+    assert_eq!(text(&machine.message().await), "small");
+}
+
+#[tokio::test]
+async fn what_the_broker_does_not_allow_is_rejected_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let acl = folder.path().join("acl");
+    std::fs::write(&acl, "topic readwrite allowed/#\n").expect("the directory is writable");
+    let broker = BareBroker::start(&format!("acl_file {}", acl.display()));
+    let mut machine = Link::up(broker.port, "machine", &[]).await;
+    machine.mqtt.publish(PublishId(1), outbound("forbidden/topic", "x"));
+    match machine.next().await {
+        MqttEvent::Rejected { id: PublishId(1), reason } => assert_eq!(reason, "not authorized"),
+        other => panic!("{other:?}"),
+    }
+    machine.mqtt.publish(PublishId(2), outbound("wild/#", "x"));
+    assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(2), .. }));
+    machine.deliver(3, "allowed/topic", "x").await;
+}
+
+#[tokio::test]
+async fn user_and_password_open_the_door_and_a_wrong_one_does_not() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let passwords = folder.path().join("passwords");
+    std::fs::write(&passwords, "").expect("the directory is writable");
+    let made = std::process::Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args(["machine", "right"]).status();
+    assert!(made.expect("mosquitto_passwd comes with mosquitto").success());
+    let mosquitto = BareBroker::start(&format!("password_file {}", passwords.display()));
+    for (password, is_let_in) in [("right", true), ("wrong", false)] {
+        let broker = MqttSettings { username: Some("machine".to_owned()), password: Some(Secret::new(password)), ..broker(mosquitto.port) };
+        let settings = LinkSettings::new(broker, "machine", &LastTrusted::default()).expect("there are no certificates to read");
+        assert!(!format!("{settings:?}").contains(password), "no secret in Debug");
+        let mut link = Link::start(settings);
+        if is_let_in {
+            link.wait_up().await;
+        } else {
+            assert!(link.wait_down().await.0.contains("NotAuthorized"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_packet_the_broker_does_not_take_is_rejected_and_the_rest_goes_on() {
+    let broker = BareBroker::start("max_packet_size 2000");
+    let mut machine = Link::up(broker.port, "machine", &[]).await;
+    machine.mqtt.publish(PublishId(1), outbound("topic", &"x".repeat(3_000)));
+    assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(1), reason: "packet too large" }));
+    machine.wait_down().await;
+    machine.wait_up().await;
+    machine.deliver(2, "topic", "small").await;
+}
+
+#[tokio::test]
+async fn the_will_is_published_after_a_break_and_not_after_a_stop() {
+    let broker = BareBroker::start("");
+    let mut observer = Link::up(broker.port, "observer", &["status"]).await;
+    let with_will = || {
+        let will = Will { topic: "status".to_owned(), payload: b"will".to_vec(), retain: true, delay_s: 0 };
+        let mut settings = settings(broker.port, "machine", &[]);
+        settings.will = Some(will);
+        settings
+    };
+    let mut machine = Link::start(with_will());
+    machine.wait_up().await;
+    drop(machine);
+    let message = observer.message().await;
+    assert_eq!((text(&message), message.retain), ("will", true));
+    observer.mqtt.ack(message.ack);
+
+    let mut machine = Link::start(with_will());
+    machine.wait_up().await;
+    machine.mqtt.stop(Some(Outbound { retain: true, ..outbound("status", "offline") }));
+    assert!(soon("the end", machine.events.recv()).await.is_none(), "the end is told by closing the channel");
+    let message = observer.message().await;
+    assert_eq!((text(&message), message.retain), ("offline", true));
+    observer.mqtt.ack(message.ack);
+    let mut controller = Link::up(broker.port, "controller", &[]).await;
+    controller.deliver(1, "status", "marker").await;
+    assert_eq!(text(&observer.message().await), "marker", "no will in between");
+}
+
+#[tokio::test]
+async fn a_stop_without_a_connection_ends_at_once() {
+    let mut machine = Link::start(settings(crate::rig::free_port(), "machine", &[]));
+    machine.wait_down().await;
+    machine.mqtt.stop(Some(outbound("status", "offline")));
+    while soon("the end", machine.events.recv()).await.is_some() {}
+}
+
+/// A connection that trusts this authority, with our certificate or without.
+fn over_tls(port: u16, certificates: &Certificates, authority: &str, client: bool, trusted: &LastTrusted) -> LinkSettings {
+    let broker = MqttSettings {
+        tls: true,
+        ca_file: Some(certificates.certificate(authority)),
+        cert_file: client.then(|| certificates.certificate("client")),
+        key_file: client.then(|| certificates.key("client")),
+        ..broker(port)
+    };
+    LinkSettings::new(broker, "machine", trusted).expect("the files are good")
+}
+
+/// The certificates are out of date by then.
+const YEAR_2100: Wall = Wall(4_102_444_800_000);
+
+#[tokio::test]
+async fn tls_trusts_the_private_authority_and_no_other() {
+    tls::install_provider();
+    let certificates = Certificates::make();
+    let broker = BareBroker::start(&format!(
+        "certfile {}\nkeyfile {}",
+        certificates.certificate("server").display(),
+        certificates.key("server").display()
+    ));
+    for (authority, trusted, expected) in [
+        ("ca", LastTrusted::default(), None),
+        ("other-ca", LastTrusted::default(), Some(false)),
+        ("ca", LastTrusted::new(YEAR_2100), Some(true)),
+    ] {
+        let mut link = Link::start(over_tls(broker.port, &certificates, authority, false, &trusted));
+        match expected {
+            None => assert!(!link.wait_up().await),
+            Some(date_refusal) => {
+                let (reason, for_dates) = link.wait_down().await;
+                assert_eq!(for_dates, date_refusal, "{authority}: {reason}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
+    tls::install_provider();
+    let certificates = Certificates::make();
+    // Any server that speaks TLS will do: what is asked is how the handshake ends.
+    let server = BareBroker::start(&format!(
+        "certfile {}\nkeyfile {}",
+        certificates.certificate("server").display(),
+        certificates.key("server").display()
+    ));
+    let limits = http::Limits { total: PATIENCE, read: PATIENCE, idle_connections: 1 };
+    for (authority, trusted, for_dates) in
+        [("ca", LastTrusted::default(), false), ("other-ca", LastTrusted::default(), false), ("ca", LastTrusted::new(YEAR_2100), true)]
+    {
+        let config = tls::client_config(Some(&certificates.certificate(authority)), None, &trusted).expect("the files are good");
+        let client = http::client(Some(&config), limits).expect("a client");
+        let refused = client.get(format!("https://127.0.0.1:{}/", server.port)).send().await.expect_err("no HTTP is spoken there");
+        assert_eq!(tls::is_date_refusal(&refused), for_dates, "{authority}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn mutual_tls_lets_in_who_has_a_certificate() {
+    tls::install_provider();
+    let certificates = Certificates::make();
+    let broker = BareBroker::start(&format!(
+        "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true",
+        certificates.certificate("ca").display(),
+        certificates.certificate("server").display(),
+        certificates.key("server").display()
+    ));
+    for with_certificate in [true, false] {
+        let mut link = Link::start(over_tls(broker.port, &certificates, "ca", with_certificate, &LastTrusted::default()));
+        if with_certificate {
+            link.wait_up().await;
+            link.deliver(1, "elsewhere", "x").await;
+        } else {
+            let (reason, for_dates) = link.wait_down().await;
+            assert!(!for_dates, "{reason}");
+        }
+    }
+}
+
+/// A broker of a few lines, for what BareBroker does not show.
+struct Script(TcpStream);
+
+impl Script {
+    /// Takes a connection and answers CONNECT (no session) and SUBSCRIBE with `code`.
+    async fn accept(listener: &TcpListener, code: u8) -> Self {
+        let (stream, _) = soon("a connection", listener.accept()).await.expect("a connection");
+        let mut script = Self(stream);
+        assert_eq!(script.packet().await.0 >> 4, 1, "CONNECT");
+        script.send(&[0x20, 3, 0, 0, 0]).await;
+        let (kind, body) = script.packet().await;
+        assert_eq!(kind >> 4, 8, "SUBSCRIBE");
+        script.send(&[0x90, 4, body[0], body[1], 0, code]).await;
+        script
+    }
+
+    /// The first byte and the rest of the next packet.
+    async fn packet(&mut self) -> (u8, Vec<u8>) {
+        soon("a packet", async {
+            let kind = self.0.read_u8().await.expect("a packet");
+            let mut length = 0_usize;
+            for shift in (0..28).step_by(7) {
+                let byte = self.0.read_u8().await.expect("a length");
+                length |= usize::from(byte & 0x7f) << shift;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            self.0.read_exact(&mut body).await.expect("a body");
+            (kind, body)
+        })
+        .await
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("the client listens");
+    }
+
+    /// A QoS 1 publish to `t` with this packet id.
+    async fn publish(&mut self, packet_id: u8) {
+        self.send(&[0x32, 7, 0, 1, b't', 0, packet_id, 0, b'x']).await;
+    }
+
+    /// The packet id of the next packet, which must be a PUBACK.
+    async fn puback(&mut self) -> u8 {
+        let (kind, body) = self.packet().await;
+        assert_eq!(kind >> 4, 4, "PUBACK");
+        body[1]
+    }
+}
+
+async fn script_listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has free ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    (listener, port)
+}
+
+#[tokio::test]
+async fn acknowledgements_leave_in_order_and_stale_ones_never() {
+    let (listener, port) = script_listener().await;
+    let mut machine = Link::start(settings(port, "machine", &["t"]));
+    let mut broker = Script::accept(&listener, 1).await;
+    machine.wait_up().await;
+    for packet_id in [5, 3, 9] {
+        broker.publish(packet_id).await;
+    }
+    let (first, second, third) = (machine.message().await, machine.message().await, machine.message().await);
+    machine.mqtt.ack(third.ack);
+    machine.mqtt.ack(first.ack);
+    assert_eq!(broker.puback().await, 5, "the third waits for the second");
+    drop(broker);
+
+    machine.wait_down().await;
+    let mut broker = Script::accept(&listener, 1).await;
+    machine.wait_up().await;
+    broker.publish(3).await;
+    let again = machine.message().await;
+    machine.mqtt.ack(second.ack);
+    machine.mqtt.publish(PublishId(1), outbound("elsewhere", "x"));
+    assert_eq!(broker.packet().await.0 >> 4, 3, "PUBLISH, and no PUBACK before it");
+    machine.mqtt.ack(again.ack);
+    assert_eq!(broker.puback().await, 3);
+    // The connection takes the publish with it, and says so.
+    drop(broker);
+    assert!(matches!(machine.next().await, MqttEvent::Undelivered(PublishId(1))));
+    machine.wait_down().await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_told_and_asked_for_again() {
+    let (listener, port) = script_listener().await;
+    let mut machine = Link::start(settings(port, "machine", &["t"]));
+    let broker = Script::accept(&listener, 0x87).await;
+    match machine.next().await {
+        MqttEvent::Up { refused, .. } => assert_eq!(refused, [("t".to_owned(), "not authorized")]),
+        other => panic!("{other:?}"),
+    }
+    drop(broker);
+    machine.wait_down().await;
+    let _broker = Script::accept(&listener, 1).await;
+    machine.wait_up().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_broker_that_says_nothing() {
+    let (listener, port) = script_listener().await;
+    let mut machine = Link::start(settings(port, "machine", &["t"]));
+    let mut broker = Script::accept(&listener, 1).await;
+    machine.wait_up().await;
+    let since = std::time::Instant::now();
+    machine.mqtt.stop(Some(outbound("status", "offline")));
+    assert_eq!(broker.packet().await.0 >> 4, 3, "the last message");
+    assert_eq!(broker.packet().await.0 >> 4, 14, "DISCONNECT without its PUBACK");
+    assert!(soon("the end", machine.events.recv()).await.is_none());
+    assert!(since.elapsed() >= qris::host::mqtt::STOP_WAIT);
+}
