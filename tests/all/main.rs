@@ -8,4 +8,5 @@ mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod mqtt_link;
+mod qrisctl;
 mod shape;

@@ -5,6 +5,7 @@ use super::process::Process;
 use super::{command, free_port, source_text, succeed, tool, user};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
 pub const USERS: [&str; 6] = ["vm-001", "vm-002", "vm-001-controller", "backend", "fleet", TAP];
@@ -76,6 +77,15 @@ impl Mosquitto {
         let process = Process::start("mosquitto", command(tool("mosquitto")).arg("-c").arg(&self.config));
         process.wait_line(" running");
         self.process = Some(process);
+    }
+
+    /// `qrisctl` as a user of this broker, whose password goes to a file in `directory`; its arguments follow.
+    pub fn qrisctl(&self, user: &str, directory: &Path) -> Command {
+        let secret = directory.join(format!("{user}-password"));
+        std::fs::write(&secret, format!("{}\n", password(user))).expect("written");
+        let mut start = command(env!("CARGO_BIN_EXE_qrisctl"));
+        start.args(["--broker", &format!("mqtt://127.0.0.1:{}", self.port), "--username", user, "--password-file"]).arg(secret);
+        start
     }
 
     pub fn restart(&mut self) {

@@ -19,6 +19,7 @@ pub struct Process {
     /// What it told the service manager: `READY=1`, `STATUS=…`, `WATCHDOG=1`, one assignment each.
     pub notices: Heard<String>,
     notify: Option<PathBuf>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Process {
@@ -61,16 +62,17 @@ impl Process {
         let lines = Heard::default();
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
-        for output in outputs {
+        let readers = outputs.into_iter().map(|output| {
             let sink = lines.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(output).split(b'\n') {
                     let Ok(line) = line else { return };
                     sink.push(String::from_utf8_lossy(&line).into_owned());
                 }
-            });
-        }
-        Self { name: name.into(), child: Mutex::new(child), lines, notices, notify }
+            })
+        });
+        let readers = Mutex::new(readers.collect());
+        Self { name: name.into(), child: Mutex::new(child), lines, notices, notify, readers }
     }
 
     pub fn wait_ready(&self) {
@@ -117,6 +119,15 @@ impl Process {
     /// Waits for its end.
     pub fn wait(&self) -> ExitStatus {
         wait_for(&format!("the end of {}", self.name), || self.try_status())
+    }
+
+    /// Waits for its end; how it did, and everything it wrote until then.
+    pub fn finish(&self) -> (ExitStatus, String) {
+        let status = self.wait();
+        for reader in self.readers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            drop(reader.join());
+        }
+        (status, self.text())
     }
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`, `INT`).

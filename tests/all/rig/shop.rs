@@ -275,16 +275,13 @@ impl Shop {
         start
     }
 
-    /// `qrisctl` as an operator of the fleet; its arguments follow.
+    /// Runs `qrisctl` as an operator of the fleet.
     pub fn qrisctl(&self, arguments: &[&str]) -> Output {
-        output(self.qrisctl_command(TAP).args(arguments))
+        output(self.qrisctl_command("fleet").args(arguments))
     }
 
     pub fn qrisctl_command(&self, user: &str) -> Command {
-        let secret = self.secret(&format!("{user}-password"), &password(user));
-        let mut start = command(env!("CARGO_BIN_EXE_qrisctl"));
-        start.args(["--broker", &format!("mqtt://127.0.0.1:{}", self.broker.port), "--username", user, "--password-file"]).arg(secret);
-        start
+        self.broker.qrisctl(user, self.path())
     }
 
     /// A program's configuration file.
