@@ -1,6 +1,8 @@
 //! `device`
 
+pub mod machine;
 pub mod screen;
+pub mod store;
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {

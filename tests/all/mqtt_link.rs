@@ -489,6 +489,7 @@ async fn acknowledgements_leave_in_order_and_stale_ones_never() {
     machine.wait_up().await;
     broker.publish(3).await;
     let again = machine.message().await;
+    machine.mqtt.ack(first.ack);
     machine.mqtt.ack(second.ack);
     machine.mqtt.publish(PublishId(1), outbound("elsewhere", "x"));
     assert_eq!(broker.packet().await.0 >> 4, 3, "PUBLISH, and no PUBACK before it");

@@ -15,7 +15,7 @@ pub use signature::{Notification, NotificationError, ServerKey};
 
 use base64::Engine as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use std::time::Duration;
 
 /// The largest answer that is read; real ones are under 2 KiB.
@@ -45,6 +45,7 @@ pub struct Midtrans {
     server_key: ServerKey,
     notification_url: HeaderValue,
     charge_as: ChargeAs,
+    timeout: Duration,
 }
 
 /// A setting that no request can carry.
@@ -68,7 +69,14 @@ impl Midtrans {
             server_key: settings.server_key,
             notification_url: HeaderValue::from_str(&settings.notification_url).map_err(|_| SettingsError("notification_url"))?,
             charge_as: settings.charge_as,
+            timeout: CALL_TIMEOUT,
         })
+    }
+
+    /// The same with another time limit of a call than 10 s, from connecting to the last byte.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, whatever
@@ -78,12 +86,11 @@ impl Midtrans {
     /// See [`MidtransError`]; with `effect_unknown` there may be a charge that can be paid.
     pub async fn charge(&self, request: &ChargeRequest, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self
-            .http
-            .post(format!("{}/v2/charge", self.base_url))
+            .call(Method::POST, "charge")
             .header("X-Override-Notification", self.notification_url.clone())
             .header("Idempotency-Key", idempotency_key)
             .json(&request.body(self.charge_as));
-        let (http, body) = self.answer(call).await?;
+        let (http, body) = answer(call).await?;
         let charge = answer::classify_charge(http, &body)?;
         about(charge, request.order_id.as_str())
     }
@@ -93,7 +100,7 @@ impl Midtrans {
     /// # Errors
     /// [`MidtransError::NotFound`] only on Midtrans' own word.
     pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
-        let (http, body) = self.answer(self.http.get(self.path(id, "status"))).await?;
+        let (http, body) = answer(self.call(Method::GET, &format!("{id}/status"))).await?;
         about(answer::classify(http, &body)?, id)
     }
 
@@ -102,8 +109,8 @@ impl Midtrans {
     /// # Errors
     /// [`MidtransError::CannotModify`] where it is not pending any more, paid perhaps: ask [`Midtrans::status`].
     pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
-        let call = self.http.post(self.path(id, "cancel")).header("Idempotency-Key", idempotency_key);
-        let (http, body) = self.answer(call).await?;
+        let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
+        let (http, body) = answer(call).await?;
         about(answer::classify(http, &body)?, id)
     }
 
@@ -117,7 +124,7 @@ impl Midtrans {
         }
         let url = charge.action("generate-qr-code").ok_or(QrImageError::None)?;
         // The image needs no authentication, and its host is not always the API's: the key stays here.
-        let response = self.http.get(url).timeout(CALL_TIMEOUT).send().await.map_err(not_sent)?;
+        let response = self.http.get(url).timeout(self.timeout).send().await.map_err(not_sent)?;
         let http = response.status().as_u16();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
         let is_png = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("image/png"));
@@ -142,19 +149,24 @@ impl Midtrans {
         &self.server_key
     }
 
-    /// The ids' own rules leave no character in that a path would need escaped.
-    fn path(&self, id: &str, call: &str) -> String {
-        format!("{}/v2/{id}/{call}", self.base_url)
+    /// What every call has. The ids' own rules leave no character in that a path would need escaped.
+    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}/v2/{path}", self.base_url))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, self.authorization.clone())
+            .timeout(self.timeout)
     }
+}
 
-    async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
-        let call = call.header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json");
-        let response = call.header(AUTHORIZATION, self.authorization.clone()).timeout(CALL_TIMEOUT).send().await.map_err(not_sent)?;
-        let http = response.status().as_u16();
-        let body = read(response, ANSWER_BYTES_MAX).await?;
-        let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
-        Ok((http, body))
-    }
+/// HTTP status and body of an answer that came whole.
+async fn answer(call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
+    let response = call.send().await.map_err(not_sent)?;
+    let http = response.status().as_u16();
+    let body = read(response, ANSWER_BYTES_MAX).await?;
+    let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
+    Ok((http, body))
 }
 
 /// An answer about another transaction than the one asked for answers nothing.
@@ -196,4 +208,84 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::secret::Secret;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A client of a server that sends this once, and the head of the request that it was sent for.
+    async fn against(sent: &'static [u8]) -> (Midtrans, tokio::task::JoinHandle<String>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let settings = Settings {
+            base_url: format!("http://{}/", listener.local_addr().expect("an address")),
+            server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
+            notification_url: "https://pay.example/midtrans/notifications".into(),
+            charge_as: ChargeAs::Gopay,
+        };
+        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.expect("a request");
+            stream.write_all(sent).await.expect("written");
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        (Midtrans::new(settings, http).expect("settings"), asked)
+    }
+
+    #[tokio::test]
+    async fn a_charge_carries_each_header_once() {
+        let (midtrans, asked) = against(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let request = request::tests::request("o-1", 5_000);
+        let answer = midtrans.charge(&request, &idempotency_key(&request.order_id, "charge")).await;
+        assert!(matches!(answer, Err(MidtransError::NoAnswer(_))), "{answer:?}");
+        let asked = asked.await.expect("asked");
+        let head = asked.split("\r\n\r\n").next().expect("a head").to_lowercase();
+        assert!(head.starts_with("post /v2/charge http/1.1\r\n"), "{head}");
+        for header in [
+            "accept: application/json",
+            "content-type: application/json",
+            "authorization: basic u0ittwlklxnlcnzlci10zxn0og==",
+            "x-override-notification: https://pay.example/midtrans/notifications",
+            &format!("idempotency-key: {}", idempotency_key(&request.order_id, "charge")),
+        ] {
+            assert_eq!(head.lines().filter(|line| *line == header).count(), 1, "{header} in {head}");
+            let name = header.split(':').next().expect("a name");
+            assert_eq!(head.lines().filter(|line| line.starts_with(&format!("{name}:"))).count(), 1, "{name} in {head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_is_none() {
+        let about_another =
+            br#"{"status_code":"200","order_id":"o-2","transaction_id":"t","gross_amount":"1.00","transaction_status":"settlement"}"#;
+        let whole: &'static [u8] = Box::leak(
+            [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", about_another.len()).as_bytes(), about_another].concat().into(),
+        );
+        for sent in [
+            b"".as_slice(),
+            b"HTTP/1.1 200",
+            b"SMTP ready\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status_code\":",
+            b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            whole,
+        ] {
+            let (midtrans, _asked) = against(sent).await;
+            let error = midtrans.status("o-1").await.expect_err("no answer");
+            assert!(matches!(error, MidtransError::NoAnswer(_)) && error.effect_unknown(), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_is_in_no_debug_print_and_no_error() {
+        let (midtrans, _asked) = against(b"").await;
+        let error = midtrans.status("o-1").await.expect_err("cut");
+        let printed = format!("{midtrans:?} {error:?} {error}");
+        assert!(!printed.contains("SB-Mid") && !printed.contains("U0ItTWlk"), "{printed}");
+    }
 }

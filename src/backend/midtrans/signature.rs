@@ -5,25 +5,25 @@
 //! and a refund of one order carry the same one. So a verified notification is a reason to ask get-status, no more.
 
 use super::answer::{FraudStatus, TransactionStatus};
+use crate::host::secret::Secret;
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// A merchant's Server Key: the password of the API and the secret of every notification. It prints as `…`.
-#[derive(Clone)]
-pub struct ServerKey(Box<str>);
+#[derive(Debug, Clone)]
+pub struct ServerKey(Secret);
 
 impl ServerKey {
     /// Takes the key as the dashboard shows it; blanks around it, which copying leaves behind, are not part of it.
     #[must_use]
-    pub fn new(key: &str) -> Self {
-        Self(key.trim().into())
+    pub fn new(key: &Secret) -> Self {
+        Self(Secret::new(key.expose().trim()))
     }
 
     /// The signature that a message of these parts must carry.
     #[must_use]
     pub fn sign(&self, order_id: &str, status_code: &str, gross_amount: &str) -> String {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA512);
-        for part in [order_id, status_code, gross_amount, &*self.0] {
+        for part in [order_id, status_code, gross_amount, self.0.expose()] {
             digest.update(part.as_bytes());
         }
         super::hex(digest.finish().as_ref())
@@ -31,13 +31,7 @@ impl ServerKey {
 
     /// The user name of HTTP Basic authentication (the password is empty). Nothing else may look at the key.
     pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ServerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
+        self.0.expose()
     }
 }
 
@@ -114,10 +108,14 @@ mod tests {
 
     #[test]
     fn the_official_fixtures_recompute() {
-        let key = ServerKey::new("SB-Mid-server-test");
+        let key = key("SB-Mid-server-test");
         assert!(key.sign("ORDER-sandbox-0003", "202", "50000.00").starts_with("a51d1bd2aa8b1dca"));
         assert!(key.sign("ORDER-partial-refund-0001", "200", "150000.00").starts_with("d115a0f55a40f2c6"));
         assert_eq!(key.sign("a", "b", "c").len(), 128);
+    }
+
+    fn key(text: &str) -> ServerKey {
+        ServerKey::new(&Secret::new(text))
     }
 
     fn settlement(key: &ServerKey) -> Value {
@@ -129,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_signature_covers_order_code_and_amount() {
-        let key = ServerKey::new("SB-Mid-server-test\n");
+        let key = key("SB-Mid-server-test\n");
         let signed = |body: &Value| Notification::parse(body.to_string().as_bytes()).expect("complete").is_signed_with(&key);
         let good = settlement(&key);
         assert!(signed(&good));
@@ -141,12 +139,14 @@ mod tests {
         let mut upper = good.clone();
         upper["signature_key"] = json!(good["signature_key"].as_str().expect("text").to_uppercase());
         assert!(!signed(&upper), "only lower-case hex is a signature");
-        assert!(!Notification::parse(good.to_string().as_bytes()).expect("complete").is_signed_with(&ServerKey::new("other")));
+        assert!(
+            !Notification::parse(good.to_string().as_bytes()).expect("complete").is_signed_with(&ServerKey::new(&Secret::new("other")))
+        );
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let good = settlement(&ServerKey::new("k"));
+        let good = settlement(&key("k"));
         for field in ["order_id", "status_code", "gross_amount", "signature_key", "transaction_status", "transaction_id"] {
             for value in [None, Some(Value::Null), Some(json!(200)), Some(json!({}))] {
                 let mut bad = good.clone();
@@ -164,6 +164,6 @@ mod tests {
 
     #[test]
     fn the_key_does_not_print() {
-        assert_eq!(format!("{:?}", ServerKey::new("SB-Mid-server-test")), "…");
+        assert_eq!(format!("{:?}", key("SB-Mid-server-test")), "ServerKey(…)");
     }
 }

@@ -1,11 +1,31 @@
 //! The panel that people pay at: one thread that draws the latest [`Picture`] and ticks its countdown.
 
+mod fonts;
+mod layout;
+mod message;
+mod paint;
 pub mod picture;
+mod qr;
+mod surface;
+#[cfg(all(test, feature = "backend"))]
+mod tests;
+mod text;
 
 use crate::order::money::Rupiah;
 use crate::order::time::Boot;
-use picture::Picture;
+use fonts::Fonts;
+use layout::Layout;
+use paint::{Kind, Mark, Rect};
+use picture::{Picture, Scene};
 use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use surface::{Surface, SurfaceError};
+
+/// How often a surface that is gone is looked for, and for how long a stop waits for a stuck panel.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often a surface on which nothing happens is looked at.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// How the screen is made up; it does not change while the program runs.
 #[derive(Clone, Debug)]
@@ -99,7 +119,10 @@ pub enum ScreenState {
 }
 
 /// The running screen. Dropping it takes everything off the panel and ends the thread within a second.
-pub struct Screen {}
+pub struct Screen {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
 
 impl Screen {
     /// Starts the thread, which draws `first` at once over whatever an earlier run left on the panel.
@@ -116,13 +139,179 @@ impl Screen {
         clock: impl Fn() -> Boot + Send + 'static,
         report: impl Fn(ScreenState) + Send + 'static,
     ) -> Self {
-        let _ = (settings, first, clock, report);
-        unimplemented!()
+        let shared = Arc::new(Shared { slot: Mutex::new(Slot { latest: first, stop: false, stopped: false }), changed: Condvar::new() });
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || {
+            // Made here: the fonts' rasters and the QR code never leave this thread.
+            let hand = Hand { settings, clock, surface: None, fonts: Fonts::new(), layout: Layout::default(), drawn: Vec::new() };
+            let worker = Worker { shared: for_thread, report, reported: None };
+            worker.run(hand);
+        });
+        Self { shared, thread: Some(thread.expect("the system gives a program one thread at its start")) }
     }
 
-    /// Shows this from now on. Only the latest picture counts: one that was not drawn yet is skipped.
+    /// Shows this from now on. Only the latest picture counts: one that was not drawn yet is skipped. Never blocks on
+    /// the panel.
     pub fn show(&self, picture: Picture) {
-        let _ = picture;
-        unimplemented!()
+        let mut slot = self.shared.lock();
+        if slot.latest != picture {
+            slot.latest = picture;
+            self.shared.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let mut slot = self.shared.lock();
+        slot.stop = true;
+        self.shared.changed.notify_all();
+        let waited = self.shared.changed.wait_timeout_while(slot, RETRY, |slot| !slot.stopped);
+        let stopped = waited.unwrap_or_else(PoisonError::into_inner).0.stopped;
+        // A driver that holds the thread must not hold the program.
+        if let Some(thread) = self.thread.take().filter(|_| stopped) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Between whoever shows and the thread: a slot rather than a queue, because only the latest picture is true.
+struct Shared {
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+struct Slot {
+    latest: Picture,
+    stop: bool,
+    stopped: bool,
+}
+
+impl Shared {
+    /// A slot is whole at any moment, so a panic elsewhere does not make it unusable.
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread: waits, draws, reports.
+struct Worker<R: Fn(ScreenState)> {
+    shared: Arc<Shared>,
+    report: R,
+    reported: Option<ScreenState>,
+}
+
+impl<R: Fn(ScreenState)> Worker<R> {
+    fn run<C: Fn() -> Boot>(mut self, mut hand: Hand<C>) {
+        let mut picture = self.shared.lock().latest.clone();
+        loop {
+            let drawn = hand.draw(&picture);
+            let pause = match &drawn {
+                Ok(()) => hand.next_change(&picture).map_or(CHECK, |tick| tick.min(CHECK)),
+                Err(_) => RETRY,
+            };
+            self.report(drawn.map_or_else(|error| ScreenState::Gone(error.to_string().into()), |()| ScreenState::Working));
+            let slot = self.shared.lock();
+            let waited = self.shared.changed.wait_timeout_while(slot, pause, |slot| !slot.stop && slot.latest == picture);
+            let slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if slot.stop {
+                break;
+            }
+            picture.clone_from(&slot.latest);
+        }
+        hand.blank();
+    }
+
+    fn report(&mut self, state: ScreenState) {
+        if self.reported.as_ref() != Some(&state) {
+            (self.report)(state.clone());
+            self.reported = Some(state);
+        }
+    }
+}
+
+impl<R: Fn(ScreenState)> Drop for Worker<R> {
+    /// Also when a panic ends the thread: then there is no screen, and whoever sells must know.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
+        }
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// What draws: the surface and what stands on it now.
+struct Hand<C: Fn() -> Boot> {
+    settings: Settings,
+    clock: C,
+    surface: Option<Box<dyn Surface>>,
+    fonts: Fonts,
+    layout: Layout,
+    drawn: Vec<Mark>,
+}
+
+impl<C: Fn() -> Boot> Hand<C> {
+    /// Brings the panel to this picture, opening it if need be. After an error it is opened afresh and drawn whole.
+    fn draw(&mut self, picture: &Picture) -> Result<(), SurfaceError> {
+        let result = self.try_draw(picture);
+        if result.is_err() {
+            self.surface = None;
+            self.drawn.clear();
+        }
+        result
+    }
+
+    fn try_draw(&mut self, picture: &Picture) -> Result<(), SurfaceError> {
+        if let Some(surface) = &self.surface {
+            surface.check()?;
+        }
+        let surface = match &mut self.surface {
+            Some(surface) => surface,
+            none => none.insert(surface::open(&self.settings.surface)?),
+        };
+        let (geometry, rotation) = (surface.geometry(), self.settings.rotate);
+        let page = self.layout.page(picture, &self.settings, &self.fonts, rotation.page_size(geometry), (self.clock)());
+        let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
+        let parts = match paint::changes(&self.drawn, &page) {
+            // A QR code comes and goes with its whole page, so that no part of another one is ever beside it.
+            Some(parts) if !qr_changes(&self.drawn, &page) => parts.into_iter().map(|part| rotation.to_panel(part, geometry)).collect(),
+            _ => vec![whole],
+        };
+        for part in parts.into_iter().filter_map(|part| part.common(whole)) {
+            let pixels = paint::draw(&page, &mut self.fonts, geometry, rotation, part);
+            surface.put(part, &pixels)?;
+        }
+        self.drawn = page;
+        Ok(())
+    }
+
+    /// How long this picture stays as it is; `None` for ever.
+    fn next_change(&self, picture: &Picture) -> Option<Duration> {
+        let Scene::Pay { until, .. } = &picture.scene else { return None };
+        let left = (*until - (self.clock)()).0;
+        // A countdown rounds up: it changes whenever the whole seconds that are left do.
+        (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
+    }
+
+    /// Leaves the panel black, as without power, also one that could not be drawn on a moment ago.
+    fn blank(&mut self) {
+        let surface = self.surface.take().map_or_else(|| surface::open(&self.settings.surface), Ok);
+        if let Ok(mut surface) = surface {
+            let geometry = surface.geometry();
+            let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
+            let black = vec![0; (whole.w * whole.h) as usize * geometry.format.bytes()];
+            // There is nothing left to do about a panel that cannot be cleared: it is gone.
+            let _ = surface.put(whole, &black);
+        }
+    }
+}
+
+fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
+    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
+    match (code(old), code(new)) {
+        (None, None) => false,
+        (Some(a), Some(b)) => old[a] != new[b],
+        _ => true,
     }
 }

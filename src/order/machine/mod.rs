@@ -397,6 +397,16 @@ impl Order {
         self
     }
 
+    /// What is written of it: without what is known in this run of the program only.
+    #[must_use]
+    pub fn as_stored(&self) -> Self {
+        let mut order = self.clone();
+        if let State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } = &mut order.state {
+            *checked = 0;
+        }
+        order
+    }
+
     /// Whether it keeps every other customer waiting.
     #[must_use]
     pub fn holds_machine(&self) -> bool {

@@ -1,0 +1,564 @@
+//! The heart of `qrisd`: everything it decides.
+//!
+//! [`Machine::handle`] takes one [`Input`], commits what it changes, and answers with [`Effect`]s: an effect cannot
+//! precede its commit. It is synchronous and owns its database, nothing else: sockets, screen and clock are its
+//! caller's, which carries effects out and brings answers back as inputs.
+
+mod calls;
+mod faults;
+mod messages;
+mod outbox;
+mod reconcile;
+mod requests;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
+pub use requests::{Asked, Reply, ReplyTo};
+pub use show::View;
+
+use super::screen::ScreenState;
+use super::screen::picture::Picture;
+use super::store::{Draft, Store, StoreError, Stored};
+use crate::host::events::{Event as Journal, Text};
+use crate::host::mqtt::{Ack, PublishId};
+use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use crate::order::machine::{self as core, Context, Event, Order, Rules};
+use crate::order::money::Rupiah;
+use crate::order::outcome::DispenseAnswer;
+use crate::order::reason::Reason;
+use crate::order::receipt::KeySet;
+use crate::order::request::{PriceList, Refusal};
+use crate::order::time::{Boot, BootId, Now, Span, Wall};
+use crate::wire::dbus::RelayError;
+use crate::wire::status::{Fault, FaultCode};
+use crate::wire::topics::Topic;
+use crate::wire::vend::{EventState, VendEvent};
+use calls::{Live, Slot};
+use faults::Links;
+use outbox::Outbox;
+use reconcile::Reconciliation;
+use requests::{Candidate, Limits};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How long after a failed commit the next is tried.
+const STORE_RETRY: Span = Span::secs(2);
+/// An order's transitions within one input; more would be a loop in the rules.
+const TRANSITIONS_MAX: usize = 8;
+
+/// What a machine is set to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name on the broker and in receipts.
+    pub device: DeviceId,
+    /// What it sells.
+    pub prices: PriceList,
+    /// The items' names as shown and as charged.
+    pub names: BTreeMap<ItemId, Box<str>>,
+    /// How long a QR is shown if the request does not say.
+    pub timeout: Span,
+    /// Requests a minute; 0: no limit.
+    pub orders_per_minute: usize,
+    /// What decides about orders.
+    pub rules: Rules,
+    /// The keys whose receipts are believed.
+    pub keys: KeySet,
+    /// Whether nothing is sold without a working screen.
+    pub screen_required: bool,
+    /// Where the database is.
+    pub store: PathBuf,
+    /// The kernel's name of this boot.
+    pub boot_id: BootId,
+    /// A wall clock before this is wrong: the program did not exist yet.
+    pub released: Wall,
+}
+
+/// What can happen to a machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A message of the broker.
+    Message {
+        /// Which kind.
+        topic: Topic,
+        /// As it came.
+        payload: Vec<u8>,
+        /// It is, or comes from, a retained message.
+        retained: bool,
+        /// To be acknowledged once it is stored or refused.
+        ack: Ack,
+    },
+    /// A controller on the same board asks.
+    Asked(Asked, ReplyTo),
+    /// A button of the machine.
+    Pressed(ItemId),
+    /// The relay's answer to `Prepare`.
+    Prepared(CallId, Result<Ticket, PrepareError>),
+    /// The relay's answer to another call.
+    Relay(CallId, RequestId, RelayAnswer),
+    /// The relay's signal.
+    Finished(OrderId, DispenseAnswer),
+    /// The relay has this owner now, and this is what it says of itself.
+    RelayUp(RelayFacts),
+    /// What the relay says of itself, read again.
+    RelayTold(RelayFacts),
+    /// The relay is gone.
+    RelayDown(Box<str>),
+    /// The backend's answer to a call of this order.
+    Backend(CallId, RequestId, BackendAnswer),
+    /// The backend's answer to `?state=open`.
+    Open(CallId, BackendAnswer),
+    /// The broker is there.
+    BrokerUp {
+        /// Filters that it refused.
+        refused: Vec<String>,
+    },
+    /// The broker is gone.
+    BrokerDown {
+        /// Why.
+        reason: Box<str>,
+        /// Its certificate's dates were refused.
+        date_refusal: bool,
+    },
+    /// The broker has a message.
+    Delivered(PublishId),
+    /// The broker does not have a message; `Some`: it refuses it.
+    Undelivered(PublishId, Option<Box<str>>),
+    /// The screen.
+    Screen(ScreenState),
+    /// A deadline passed.
+    Woken,
+}
+
+/// Why there is no ticket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PrepareError {
+    /// The relay says no.
+    Refused(RelayError, Box<str>),
+    /// The relay says nothing.
+    NoAnswer(Box<str>),
+}
+
+/// What the relay service says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RelayFacts {
+    /// The receipt keys it believes.
+    pub kids: Vec<KeyId>,
+    /// Its open tickets.
+    pub tickets: Vec<Ticket>,
+    /// Its faults: `ledger_reset`, `ledger`, `gpio`.
+    pub faults: Vec<Box<str>>,
+    /// The lines that are blocked.
+    pub blocked: Vec<Box<str>>,
+}
+
+/// What must be done outside, in this order. Everything it rests on is committed.
+#[derive(Debug)]
+pub enum Effect {
+    /// Acknowledge a message.
+    Ack(Ack),
+    /// Break the connection to the broker off: it sends again what was not acknowledged.
+    DropBroker,
+    /// Publish at QoS 1.
+    Publish {
+        /// Its number.
+        id: PublishId,
+        /// Its topic.
+        topic: Topic,
+        /// Its payload.
+        payload: Vec<u8>,
+        /// Whether the broker retains it.
+        retain: bool,
+    },
+    /// Call `Prepare`.
+    Prepare(CallId, ItemId, Rupiah),
+    /// Call the relay for an order.
+    Relay(CallId, RequestId, core::RelayCall),
+    /// Close a ticket that no order carries.
+    CloseTicket(Ticket),
+    /// Read what the relay says of itself.
+    ReadRelay,
+    /// Call the backend for an order.
+    Backend(CallId, RequestId, HttpCall),
+    /// Ask the backend for all open orders.
+    AskOpen(CallId),
+    /// The answer of this call is not wanted any more.
+    Abandon(CallId),
+    /// Show this.
+    Show(Picture),
+    /// The properties of `io.qrisd.Device1`.
+    View(View),
+    /// The signal of `io.qrisd.Device1`.
+    OrderChanged(VendEvent),
+    /// Answer a controller on the same board.
+    Reply(ReplyTo, Reply),
+    /// Write this to the journal.
+    Journal(Journal),
+}
+
+/// The machine. See the module's text.
+#[derive(Debug)]
+pub struct Machine {
+    settings: Settings,
+    store: Option<Store>,
+    store_retry_at: Option<Boot>,
+    live: BTreeMap<RequestId, Live>,
+    candidate: Option<Candidate>,
+    limits: Limits,
+    links: Links,
+    faults: BTreeMap<FaultCode, Fault>,
+    outbox: Outbox,
+    reconciliation: Reconciliation,
+    stage: show::Stage,
+    last_call: u64,
+    /// Collected while an input is handled.
+    effects: Vec<Effect>,
+}
+
+impl Machine {
+    /// Opens the database and takes up what is stored. The first effects put the right picture on the screen; a database
+    /// that cannot be used is a fault, and nothing is sold.
+    #[must_use]
+    pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
+        let mut machine = Self {
+            store: None,
+            store_retry_at: Some(now.boot),
+            live: BTreeMap::new(),
+            candidate: None,
+            limits: Limits::default(),
+            links: Links::new(now.boot),
+            faults: BTreeMap::new(),
+            outbox: Outbox::default(),
+            reconciliation: Reconciliation::default(),
+            stage: show::Stage::default(),
+            last_call: 0,
+            effects: Vec::new(),
+            settings,
+        };
+        machine.open_store(now);
+        let effects = machine.finish(now);
+        (machine, effects)
+    }
+
+    /// Takes one input: commits what it changes, answers what must be done.
+    pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        match input {
+            Input::Message { topic, payload, retained, ack } => self.message(topic, &payload, retained, ack, now),
+            Input::Asked(asked, reply) => self.asked(asked, reply, now),
+            Input::Pressed(item) => self.pressed(item, now),
+            Input::Prepared(id, answer) => self.prepared(id, answer, now),
+            Input::Relay(id, request, answer) => self.relay_answered(id, &request, answer, now),
+            Input::Finished(order, answer) => self.relay_finished(&order, answer, now),
+            Input::RelayUp(facts) => self.relay_up(facts, now),
+            Input::RelayTold(facts) => self.relay_told(facts, now),
+            Input::RelayDown(why) => self.relay_down(&why, now),
+            Input::Backend(id, request, answer) => self.backend_answered(id, &request, answer, now),
+            Input::Open(id, answer) => self.open_answered(id, answer, now),
+            Input::BrokerUp { refused } => self.broker_up(&refused, now),
+            Input::BrokerDown { reason, date_refusal } => self.broker_down(&reason, date_refusal, now),
+            Input::Delivered(id) => self.delivered(id, now),
+            Input::Undelivered(id, refused) => self.undelivered(id, refused, now),
+            Input::Screen(state) => self.screen_state(&state, now),
+            Input::Woken => {}
+        }
+        self.finish(now)
+    }
+
+    /// When [`Input::Woken`] is due at the latest.
+    #[must_use]
+    pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
+        let orders = self.live.iter().filter_map(|(id, live)| {
+            let context = self.context(id);
+            let order = core::next_deadline(&live.stored.order, now, &context);
+            [order, self.next_call(live, now, &context)].into_iter().flatten().min()
+        });
+        let orders = if self.store_retry_at.is_some() { None } else { orders.min() };
+        [orders, self.store_retry_at, self.outbox.next_deadline(), self.reconciliation.next_deadline(), self.stage.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What to publish as the last message of a clean stop.
+    #[must_use]
+    pub fn farewell(&self) -> Vec<u8> {
+        serde_json::to_vec(&crate::wire::status::Status::offline()).expect("a status is plain data")
+    }
+
+    /// The database's last trusted time, for judging certificates.
+    #[must_use]
+    pub fn last_trusted(&self) -> Wall {
+        self.store.as_ref().and_then(|store| store.last_trusted().ok()).unwrap_or_default()
+    }
+
+    /// Time, calls, events, picture and status: whatever the input was, all follow from what is stored now.
+    fn finish(&mut self, now: Now) -> Vec<Effect> {
+        if self.store_retry_at.is_some_and(|at| now.boot >= at) {
+            self.retry_store(now);
+        }
+        self.pump(now);
+        self.pump_reconciliation(now);
+        self.pump_outbox(now);
+        self.pump_stage(now);
+        self.pump_status(now);
+        std::mem::take(&mut self.effects)
+    }
+
+    fn open_store(&mut self, now: Now) {
+        match Store::open(&self.settings.store, &self.settings.boot_id) {
+            Ok(opened) => {
+                self.store_retry_at = None;
+                if let Some(aside) = &opened.set_aside {
+                    let path = self.settings.store.display().to_string().into();
+                    let aside = aside.display().to_string();
+                    self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
+                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
+                }
+                self.reconciliation.ask_open();
+                self.store = Some(opened.store);
+                self.fault(FaultCode::Store, None, now);
+                self.fault(FaultCode::NewerDatabase, None, now);
+                self.take_up(now);
+            }
+            Err(error) => self.store_failed(&error, now),
+        }
+    }
+
+    /// Takes the stored orders into memory, as after a restart.
+    fn take_up(&mut self, now: Now) {
+        let stored = match self.store.as_ref().map(Store::live).transpose() {
+            Ok(stored) => stored.unwrap_or_default(),
+            Err(error) => return self.store_failed(&error, now),
+        };
+        for stored in stored {
+            let id = stored.order.offer.request.request_id.clone();
+            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
+            self.live.insert(id.clone(), Live::new(stored));
+            // A failure leaves the order as it is stored, and is tried again with the store.
+            drop(self.replace(&id, order, Vec::new(), None, now));
+        }
+    }
+
+    fn retry_store(&mut self, now: Now) {
+        if self.store.is_none() {
+            self.open_store(now);
+        } else {
+            // The next commit tells whether it works again.
+            self.store_retry_at = None;
+        }
+    }
+
+    fn store_failed(&mut self, error: &StoreError, now: Now) {
+        let path = self.settings.store.display().to_string().into();
+        self.store_retry_at = Some(now.boot + STORE_RETRY);
+        if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
+            let (found, known) = (i64::from(*found), i64::from(*known));
+            if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
+                self.effects.push(Effect::Journal(Journal::StoreNewer { path, found, known }));
+            }
+        } else if self.fault(FaultCode::Store, Some(&error.to_string()), now) {
+            self.effects.push(Effect::Journal(Journal::StoreFailing { path, why: error.to_string().into() }));
+        }
+    }
+
+    fn store_works(&mut self, now: Now) {
+        self.store_retry_at = None;
+        if self.fault(FaultCode::Store, None, now) {
+            let path = self.settings.store.display().to_string().into();
+            self.effects.push(Effect::Journal(Journal::StoreBack { path }));
+        }
+    }
+
+    fn context(&self, of: &RequestId) -> Context<'_> {
+        let others = self.live.iter().any(|(id, live)| id != of && live.stored.order.holds_machine());
+        let candidate = self.candidate.as_ref().is_some_and(|c| c.request_id() != of);
+        Context {
+            rules: &self.settings.rules,
+            alone: !others && !candidate,
+            relay_owner: self.links.relay_owner(),
+            relay_changed_at: self.links.relay_changed_at,
+            relay_kids: &self.links.relay.kids,
+            screen_gone_since: self.links.screen_gone_since.filter(|_| self.settings.screen_required),
+            push: self.links.broker,
+        }
+    }
+
+    /// The order of a request, from memory or, if it is finished, from the database.
+    fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
+        match (self.live.get(id), &self.store) {
+            (Some(live), _) => Ok(Some(live.stored.clone())),
+            (None, Some(store)) => store.by_request(id),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Applies events to an order and commits what comes of it. Memory changes only after the commit.
+    fn happen(&mut self, id: &RequestId, events: Vec<Event>, now: Now) -> Result<(), StoreError> {
+        let Some(stored) = self.find(id)? else { return Ok(()) };
+        let mut order = stored.order.clone();
+        let mut steps = Vec::new();
+        let mut note = None;
+        let context = self.context(id);
+        let mut step = |order: &mut Order, event: Event| {
+            let next = core::apply(order.clone(), event, now.boot, &context);
+            steps.extend(core::passed(Some(order), &next).into_iter().map(|name| (name, next.clone())));
+            let changed = next != *order;
+            *order = next;
+            changed
+        };
+        for event in events {
+            if let Event::CreateRefused(refusal) = &event {
+                note = Some(refusal.clone());
+            }
+            step(&mut order, event);
+        }
+        for _ in 0..TRANSITIONS_MAX {
+            if !step(&mut order, Event::Tick) {
+                break;
+            }
+        }
+        if !self.live.contains_key(id) {
+            if order.as_stored() == stored.order.as_stored() {
+                return Ok(());
+            }
+            self.live.insert(id.clone(), Live::new(stored));
+        }
+        self.replace(id, order, steps, note, now)
+    }
+
+    /// Commits an order in place of the one that is live, with the events of its steps.
+    fn replace(
+        &mut self,
+        id: &RequestId,
+        order: Order,
+        steps: Vec<((EventState, Option<Reason>), Order)>,
+        note: Option<Refusal>,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let Some(live) = self.live.get_mut(id) else { return Ok(()) };
+        if order.as_stored() == live.stored.order.as_stored() && steps.is_empty() && live.stored.same_boot {
+            live.stored.order = order;
+            return Ok(());
+        }
+        let before = live.stored.rev;
+        let drafts = steps.into_iter().map(|(name, order)| self.draft(name, order, note.clone(), now)).collect();
+        let (events, stored) = self.commit(&order, Some(before), drafts, now)?;
+        let finished = !core::unfinished(&order);
+        if let Some(live) = self.live.get_mut(id) {
+            live.stored = stored;
+        }
+        self.announce(&order, events, now);
+        if finished && let Some(gone) = self.live.remove(id) {
+            self.abandon(gone);
+        }
+        Ok(())
+    }
+
+    /// Commits the first version of an order.
+    fn begin(&mut self, order: Order, now: Now) -> Result<(), StoreError> {
+        let id = order.offer.request.request_id.clone();
+        let drafts = vec![self.draft(order.name(), order.clone(), None, now)];
+        let (events, stored) = self.commit(&order, None, drafts, now)?;
+        self.live.insert(id, Live::new(stored));
+        self.announce(&order, events, now);
+        Ok(())
+    }
+
+    fn commit(&mut self, order: &Order, before: Option<i64>, drafts: Vec<Draft>, now: Now) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        let sent = self.outbox.take_sent();
+        let result = match &mut self.store {
+            Some(store) => store.commit(order, before, drafts, &sent),
+            None => Err(StoreError::Damaged("the database is not open".into())),
+        };
+        match result {
+            Ok(done) => {
+                self.store_works(now);
+                Ok(done)
+            }
+            Err(error) => {
+                self.outbox.put_back(sent, now.boot);
+                self.store_failed(&error, now);
+                Err(error)
+            }
+        }
+    }
+
+    /// One event, complete but for its number and name.
+    fn draft(&self, (state, reason): (EventState, Option<Reason>), order: Order, note: Option<Refusal>, now: Now) -> Draft {
+        let stream: Box<str> = self.stream().into();
+        let at = self.trusted(now.wall).map(|wall| wall.to_rfc3339().into());
+        Box::new(move |seq, name| VendEvent {
+            event_id: name.into(),
+            stream,
+            seq: Some(seq),
+            request_id: Some(order.offer.request.request_id.clone()),
+            order_id: order.order_id().cloned(),
+            state,
+            reason,
+            item: Some(order.offer.request.item.clone()),
+            amount: Some(order.offer.amount),
+            gross_amount: order.charge.as_ref().and_then(|c| c.gross_amount),
+            payment_code: None,
+            store: None,
+            field: note.as_ref().and_then(|n| n.field.clone()),
+            detail: note.map(|n| n.detail),
+            at,
+        })
+    }
+
+    /// Tells everybody but the broker, whose copies are in the outbox.
+    fn announce(&mut self, order: &Order, events: Vec<VendEvent>, now: Now) {
+        let request = &order.offer.request;
+        for event in events {
+            self.effects.push(Effect::Journal(Journal::OrderMoved {
+                request: request.request_id.clone(),
+                order: event.order_id.clone(),
+                item: request.item.clone(),
+                amount: order.offer.amount,
+                state: event.state.as_str().into(),
+                reason: event.reason.map(|r| r.as_str().into()),
+            }));
+            if event.state == EventState::RefundDue
+                && let Some(order_id) = event.order_id.clone()
+            {
+                let why = event.reason.map_or("", Reason::as_str).into();
+                let (item, amount) = (request.item.clone(), order.offer.amount);
+                let id = Some(request.request_id.clone());
+                self.effects.push(Effect::Journal(if event.reason == Some(Reason::Uncertain) {
+                    Journal::OutcomeUncertain { request: id, order: order_id, device: None, item, amount, detail: why }
+                } else {
+                    Journal::RefundDue { request: id, order: order_id, device: None, item, amount, why }
+                }));
+            }
+            self.effects.push(Effect::OrderChanged(event));
+        }
+        self.stage.ended(order, now.boot);
+    }
+
+    fn stream(&self) -> &str {
+        self.store.as_ref().map_or("", Store::stream)
+    }
+
+    fn trusted(&self, wall: Wall) -> Option<Wall> {
+        (wall >= self.settings.released).then_some(wall)
+    }
+
+    fn next_call_id(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+
+    fn name_of(&self, item: &ItemId) -> Box<str> {
+        self.settings.names.get(item).cloned().unwrap_or_else(|| item.as_str().into())
+    }
+}
+
+/// A text of the journal.
+fn text(text: &str) -> Text {
+    text.to_owned().into()
+}
+
+fn new_slot<C>() -> Slot<C> {
+    Slot { running: None, failures: 0, retry_at: Boot(i64::MIN) }
+}

@@ -1,0 +1,64 @@
+-- The machine's orders, and the events that the broker has not acknowledged yet.
+
+CREATE TABLE orders (
+    request_id TEXT PRIMARY KEY,
+    order_id   TEXT UNIQUE,
+    ticket     TEXT NOT NULL UNIQUE,
+    state      TEXT NOT NULL CHECK (state IN ('requested', 'awaiting_payment', 'awaiting_collection', 'cancelling', 'cancelled',
+                   'expired', 'denied', 'failed', 'paid', 'dispensing', 'dispensed', 'refund_due', 'refunded')),
+    reason     TEXT,
+    body       TEXT NOT NULL,             -- the order, without its receipt
+    receipt    TEXT,
+    holds      INTEGER NOT NULL CHECK (holds IN (0, 1)),  -- keeps every other customer waiting
+    live       INTEGER NOT NULL CHECK (live IN (0, 1)),   -- something is still to be done or awaited
+    boot_id    TEXT NOT NULL,             -- of the deadlines in the body
+    last_event TEXT NOT NULL,             -- as it was published
+    rev        INTEGER NOT NULL CHECK (rev > 0),
+    sum        INTEGER NOT NULL           -- of the columns above, made before writing and checked after reading
+) STRICT;
+
+CREATE UNIQUE INDEX one_customer_at_a_time ON orders ((1)) WHERE holds = 1;
+CREATE INDEX live_orders ON orders (live) WHERE live = 1;
+
+CREATE TRIGGER paid_states_need_a_receipt_new BEFORE INSERT ON orders
+WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
+BEGIN SELECT raise(ABORT, 'a paid state needs a receipt'); END;
+
+CREATE TRIGGER paid_states_need_a_receipt BEFORE UPDATE ON orders
+WHEN new.receipt IS NULL AND (new.state IN ('paid', 'dispensing', 'dispensed') OR new.state = 'refund_due' AND new.reason NOT IN ('mismatch', 'uncertain'))
+BEGIN SELECT raise(ABORT, 'a paid state needs a receipt'); END;
+
+CREATE TRIGGER a_receipt_stays BEFORE UPDATE ON orders
+WHEN old.receipt IS NOT NULL AND new.receipt IS NOT old.receipt
+BEGIN SELECT raise(ABORT, 'a receipt is never changed'); END;
+
+CREATE TRIGGER a_paid_order_keeps_its_name BEFORE UPDATE ON orders
+WHEN old.receipt IS NOT NULL AND new.order_id IS NOT old.order_id
+BEGIN SELECT raise(ABORT, 'the order_id of a paid order is never changed'); END;
+
+CREATE TRIGGER dispensed_is_final BEFORE UPDATE ON orders
+WHEN old.state = 'dispensed' AND new.state <> 'dispensed'
+BEGIN SELECT raise(ABORT, 'a dispensed order has no other state'); END;
+
+CREATE TRIGGER dispensing_ends_one_way_or_the_other BEFORE UPDATE ON orders
+WHEN old.state = 'dispensing' AND new.state NOT IN ('dispensing', 'dispensed', 'refund_due')
+BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due'); END;
+
+CREATE TRIGGER revisions_count_by_one BEFORE UPDATE ON orders
+WHEN new.rev <> old.rev + 1
+BEGIN SELECT raise(ABORT, 'the revision must count by one'); END;
+
+CREATE TRIGGER live_orders_stay BEFORE DELETE ON orders
+WHEN old.live = 1
+BEGIN SELECT raise(ABORT, 'an unfinished order is never deleted'); END;
+
+-- Its seq is the seq of the event, so it must never be used twice.
+CREATE TABLE outbox (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    payload TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE facts (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,364 @@
+//! Pixels: what a page is made of, drawn into any part of it.
+//!
+//! A page is a list of [`Mark`]s. Each knows its own area, so two pages can be compared without a pixel, and any
+//! rectangle can be drawn alone: a countdown costs its few rows, and a frame is drawn in bands that stay in the cache
+//! instead of a canvas of the panel's size that would lie in memory all day.
+
+use super::fonts::{Fonts, Style};
+use super::qr::{Code, QUIET_ZONE};
+use super::surface::Geometry;
+use super::{PixelFormat, Rotation};
+use std::rc::Rc;
+
+/// Rows drawn at a time: with a panel 480 pixels wide, 60 KiB.
+const BAND: i32 = 32;
+
+/// A rectangle in pixels; not empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rect {
+    pub(super) x: i32,
+    pub(super) y: i32,
+    pub(super) w: i32,
+    pub(super) h: i32,
+}
+
+impl Rect {
+    pub(super) const fn new(x: i32, y: i32, w: i32, h: i32) -> Self {
+        Self { x, y, w, h }
+    }
+
+    /// The part that both have.
+    pub(super) fn common(self, other: Self) -> Option<Self> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let (w, h) = ((self.x + self.w).min(other.x + other.w) - x, (self.y + self.h).min(other.y + other.h) - y);
+        (w > 0 && h > 0).then_some(Self { x, y, w, h })
+    }
+
+    /// The smallest that holds both.
+    fn around(self, other: Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let (w, h) = ((self.x + self.w).max(other.x + other.w) - x, (self.y + self.h).max(other.y + other.h) - y);
+        Self { x, y, w, h }
+    }
+
+    fn pixels(self) -> usize {
+        (self.w * self.h) as usize
+    }
+}
+
+/// `0x00RRGGBB`.
+pub(super) type Colour = u32;
+
+/// One thing on a page.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Mark {
+    /// Nothing of it lies outside.
+    pub(super) area: Rect,
+    pub(super) kind: Kind,
+}
+
+/// What a mark is.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Kind {
+    /// One colour, with corners rounded by so many pixels.
+    Fill { colour: Colour, radius: i32 },
+    /// One line of text; `x` is where it begins, which its area need not.
+    Text { text: Box<str>, style: Style, colour: Colour, x: i32 },
+    /// A disc with a sign in white.
+    Sign { sign: Sign, disc: Colour, stroke: Colour },
+    /// A QR code with its quiet zone, black on white.
+    Qr(Rc<Code>),
+}
+
+/// The signs, understood without words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sign {
+    Check,
+    Cross,
+    Exclamation,
+    Clock,
+}
+
+/// The parts in which two pages of the same size differ, or `None` if that is nearly everything.
+pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
+    let differ = |(old, new): (&Mark, &Mark)| (old != new).then(|| old.area.around(new.area));
+    (old.len() == new.len()).then(|| old.iter().zip(new).filter_map(differ).collect())
+}
+
+/// Draws the part of a page that lies in `area` of the panel, in the panel's format, rows without padding.
+pub(super) fn draw(page: &[Mark], fonts: &mut Fonts, geometry: Geometry, rotation: Rotation, area: Rect) -> Vec<u8> {
+    let bytes = geometry.format.bytes();
+    let mut out = vec![0; area.pixels() * bytes];
+    let mut canvas = Canvas { area, pixels: Vec::new() };
+    for (band, out) in out.chunks_mut((area.w * BAND) as usize * bytes).enumerate() {
+        let y = area.y + BAND * band as i32;
+        let on_panel = Rect { y, h: BAND.min(area.y + area.h - y), ..area };
+        canvas.clear(rotation.to_page(on_panel, geometry));
+        for mark in page {
+            canvas.add(mark, fonts);
+        }
+        canvas.copy_turned(rotation, geometry.format, on_panel, out);
+    }
+    out
+}
+
+impl Rotation {
+    /// Width and height of a page on this panel.
+    pub(super) fn page_size(self, panel: Geometry) -> (i32, i32) {
+        match self {
+            Self::None | Self::Half => (panel.width as i32, panel.height as i32),
+            Self::Quarter | Self::ThreeQuarters => (panel.height as i32, panel.width as i32),
+        }
+    }
+
+    /// Where on the page a part of the panel lies.
+    fn to_page(self, r: Rect, panel: Geometry) -> Rect {
+        let (w, h) = (panel.width as i32, panel.height as i32);
+        match self {
+            Self::None => r,
+            Self::Quarter => Rect::new(r.y, w - r.x - r.w, r.h, r.w),
+            Self::Half => Rect::new(w - r.x - r.w, h - r.y - r.h, r.w, r.h),
+            Self::ThreeQuarters => Rect::new(h - r.y - r.h, r.x, r.h, r.w),
+        }
+    }
+
+    /// Where on the panel a part of the page lies.
+    pub(super) fn to_panel(self, r: Rect, panel: Geometry) -> Rect {
+        let (w, h) = (panel.width as i32, panel.height as i32);
+        match self {
+            Self::None => r,
+            Self::Quarter => Rect::new(w - r.y - r.h, r.x, r.h, r.w),
+            Self::Half => Rect::new(w - r.x - r.w, h - r.y - r.h, r.w, r.h),
+            Self::ThreeQuarters => Rect::new(r.y, h - r.x - r.w, r.h, r.w),
+        }
+    }
+}
+
+/// A part of a page, as pixels.
+struct Canvas {
+    area: Rect,
+    pixels: Vec<Colour>,
+}
+
+impl Canvas {
+    fn clear(&mut self, area: Rect) {
+        self.area = area;
+        self.pixels.clear();
+        self.pixels.resize(area.pixels(), 0);
+    }
+
+    fn add(&mut self, mark: &Mark, fonts: &mut Fonts) {
+        let Some(part) = mark.area.common(self.area) else { return };
+        match &mark.kind {
+            Kind::Fill { colour, radius } => self.fill(mark.area, part, *colour, *radius),
+            Kind::Text { text, style, colour, x } => self.text(mark.area, part, fonts, *style, text, *x, *colour),
+            Kind::Sign { sign, disc, stroke } => self.sign(mark.area, part, *sign, *disc, *stroke),
+            Kind::Qr(code) => self.qr(mark.area, part, code),
+        }
+    }
+
+    /// The pixels of `x..x + w` in row `y`, which lie within.
+    fn row(&mut self, x: i32, y: i32, w: i32) -> &mut [Colour] {
+        let start = ((y - self.area.y) * self.area.w + (x - self.area.x)) as usize;
+        &mut self.pixels[start..start + w as usize]
+    }
+
+    fn fill(&mut self, area: Rect, part: Rect, colour: Colour, radius: i32) {
+        for y in part.y..part.y + part.h {
+            // How far into a rounded corner this row lies, and with it how many pixels of each end are not plain.
+            let depth = (radius - (y - area.y)).max(radius - (area.y + area.h - 1 - y)).max(0);
+            let inset = if depth > 0 { radius } else { 0 };
+            if let Some(plain) = Rect::new(area.x + inset, y, area.w - 2 * inset, 1).common(part) {
+                self.row(plain.x, y, plain.w).fill(colour);
+            }
+            for i in 0..inset {
+                let (across, down) = ((radius - i) as f32 - 0.5, depth as f32 - 0.5);
+                let coverage = ((radius as f32 - across.hypot(down) + 0.5).clamp(0.0, 1.0) * 255.0) as u32;
+                for x in [area.x + i, area.x + area.w - 1 - i] {
+                    if (part.x..part.x + part.w).contains(&x) {
+                        let pixel = &mut self.row(x, y, 1)[0];
+                        *pixel = blended(*pixel, colour, coverage);
+                    }
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one kind of mark, taken apart")]
+    fn text(&mut self, area: Rect, part: Rect, fonts: &mut Fonts, style: Style, text: &str, x: i32, colour: Colour) {
+        let baseline = area.y + style.baseline();
+        fonts.letters(style, text, |pen, raster| {
+            let Some(height) = raster.coverage.len().checked_div(raster.width) else { return };
+            let letter = Rect::new(x + pen + raster.left, baseline + raster.top, raster.width as i32, height as i32);
+            let Some(seen) = letter.common(part) else { return };
+            for y in seen.y..seen.y + seen.h {
+                let from = (y - letter.y) as usize * raster.width + (seen.x - letter.x) as usize;
+                let coverage = &raster.coverage[from..from + seen.w as usize];
+                for (pixel, &coverage) in self.row(seen.x, y, seen.w).iter_mut().zip(coverage) {
+                    *pixel = blended(*pixel, colour, u32::from(coverage));
+                }
+            }
+        });
+    }
+
+    fn sign(&mut self, area: Rect, part: Rect, sign: Sign, disc: Colour, stroke: Colour) {
+        let size = area.w.min(area.h) as f32;
+        for y in part.y..part.y + part.h {
+            for (i, pixel) in self.row(part.x, y, part.w).iter_mut().enumerate() {
+                let at = ((part.x + i as i32 - area.x) as f32 + 0.5, (y - area.y) as f32 + 0.5);
+                let at = (at.0 / size, at.1 / size);
+                // One pixel of softness at each edge.
+                let coverage = |distance: f32| ((0.5 - distance * size).clamp(0.0, 1.0) * 255.0) as u32;
+                *pixel = blended(*pixel, disc, coverage((at.0 - 0.5).hypot(at.1 - 0.5) - 0.49));
+                let thickness = 0.045;
+                let strokes = sign.strokes().iter().map(|&(a, b)| distance(at, a, b)).fold(f32::MAX, f32::min);
+                *pixel = blended(*pixel, stroke, coverage(strokes - thickness));
+            }
+        }
+    }
+
+    fn qr(&mut self, area: Rect, part: Rect, code: &Code) {
+        const WHITE: Colour = 0xff_ffff;
+        const BLACK: Colour = 0;
+        for y in part.y..part.y + part.h {
+            self.row(part.x, y, part.w).fill(WHITE);
+        }
+        let module = code.module_px() as i32;
+        let quiet = QUIET_ZONE as i32 * module;
+        for (row, dark) in code.rows().enumerate() {
+            let Some(band) = Rect::new(area.x, area.y + quiet + row as i32 * module, area.w, module).common(part) else { continue };
+            for y in band.y..band.y + band.h {
+                for (column, _) in dark.iter().enumerate().filter(|(_, dark)| **dark) {
+                    let square = Rect::new(area.x + quiet + column as i32 * module, y, module, 1);
+                    if let Some(seen) = square.common(band) {
+                        self.row(seen.x, y, seen.w).fill(BLACK);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies all pixels into `out`, turned and in the panel's format.
+    fn copy_turned(&self, rotation: Rotation, format: PixelFormat, on_panel: Rect, out: &mut [u8]) {
+        let (w, h) = (self.area.w as isize, self.area.h as isize);
+        // Of the panel's first pixel here, of one step right and of one step down: where in `self.pixels`.
+        let (first, right, down) = match rotation {
+            Rotation::None => (0, 1, w),
+            Rotation::Quarter => ((h - 1) * w, -w, 1),
+            Rotation::Half => (h * w - 1, -1, -w),
+            Rotation::ThreeQuarters => (w - 1, w, -1),
+        };
+        for (y, out) in out.chunks_exact_mut(on_panel.w as usize * format.bytes()).enumerate() {
+            let start = first + y as isize * down;
+            if right == 1 {
+                let row = &self.pixels[start as usize..start as usize + on_panel.w as usize];
+                encode(format, row.iter().copied(), out);
+            } else {
+                encode(format, (0..on_panel.w as isize).map(|x| self.pixels[(start + x * right) as usize]), out);
+            }
+        }
+    }
+}
+
+fn encode(format: PixelFormat, row: impl Iterator<Item = Colour>, out: &mut [u8]) {
+    match format {
+        PixelFormat::Rgb565 => {
+            for (out, c) in out.chunks_exact_mut(2).zip(row) {
+                let packed = ((c >> 8) & 0xf800) | ((c >> 5) & 0x07e0) | ((c >> 3) & 0x001f);
+                out.copy_from_slice(&(packed as u16).to_le_bytes());
+            }
+        }
+        PixelFormat::Xrgb8888 => {
+            for (out, c) in out.chunks_exact_mut(4).zip(row) {
+                out.copy_from_slice(&c.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// `coverage` of 255 is all `above`.
+fn blended(below: Colour, above: Colour, coverage: u32) -> Colour {
+    match coverage {
+        0 => below,
+        255 => above,
+        _ => {
+            let mix = |shift: u32| {
+                let (below, above) = (below >> shift & 0xff, above >> shift & 0xff);
+                ((below * (255 - coverage) + above * coverage + 127) / 255) << shift
+            };
+            mix(16) | mix(8) | mix(0)
+        }
+    }
+}
+
+type Point = (f32, f32);
+
+impl Sign {
+    /// Line segments in a square of side 1.
+    fn strokes(self) -> &'static [(Point, Point)] {
+        match self {
+            Self::Check => &[((0.29, 0.52), (0.44, 0.67)), ((0.44, 0.67), (0.72, 0.36))],
+            Self::Cross => &[((0.34, 0.34), (0.66, 0.66)), ((0.66, 0.34), (0.34, 0.66))],
+            Self::Exclamation => &[((0.5, 0.27), (0.5, 0.55)), ((0.5, 0.715), (0.5, 0.72))],
+            Self::Clock => &[((0.5, 0.25), (0.5, 0.52)), ((0.5, 0.52), (0.66, 0.61))],
+        }
+    }
+}
+
+/// From a point to a line segment.
+fn distance(p: Point, a: Point, b: Point) -> f32 {
+    let (ab, ap) = ((b.0 - a.0, b.1 - a.1), (p.0 - a.0, p.1 - a.1));
+    let length = ab.0 * ab.0 + ab.1 * ab.1;
+    let t = ((ap.0 * ab.0 + ap.1 * ab.1) / length).clamp(0.0, 1.0);
+    (ap.0 - t * ab.0).hypot(ap.1 - t * ab.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PANEL: Geometry = Geometry { width: 5, height: 3, format: PixelFormat::Xrgb8888 };
+
+    #[test]
+    fn a_page_is_turned_clockwise() {
+        let mark = |x, y, colour| Mark { area: Rect::new(x, y, 1, 1), kind: Kind::Fill { colour, radius: 0 } };
+        // Where the page's first corner comes to lie, and the corner to the right of it.
+        for (rotation, first, right) in [
+            (Rotation::None, (0, 0), (4, 0)),
+            (Rotation::Quarter, (4, 0), (4, 2)),
+            (Rotation::Half, (4, 2), (0, 2)),
+            (Rotation::ThreeQuarters, (0, 2), (0, 0)),
+        ] {
+            let (w, _) = rotation.page_size(PANEL);
+            let page = [mark(0, 0, 0x0a_0b0c), mark(w - 1, 0, 0x0d_0e0f)];
+            let out = draw(&page, &mut Fonts::new(), PANEL, rotation, Rect::new(0, 0, 5, 3));
+            let at = |(x, y): (usize, usize)| &out[(y * 5 + x) * 4..][..4];
+            assert_eq!((at(first), at(right)), (&[0x0c, 0x0b, 0x0a, 0][..], &[0x0f, 0x0e, 0x0d, 0][..]), "{rotation:?}");
+            assert_eq!(out.iter().filter(|byte| **byte != 0).count(), 6, "{rotation:?}: nothing else");
+            let part = Rect::new(1, 0, 3, 2);
+            assert_eq!(rotation.to_panel(rotation.to_page(part, PANEL), PANEL), part, "{rotation:?}");
+        }
+    }
+
+    #[test]
+    fn colours_keep_their_channels() {
+        for (colour, packed) in [(0xff_0000, 0xf800_u16), (0x00_ff00, 0x07e0), (0x00_00ff, 0x001f), (0xff_ffff, 0xffff), (0x07_0307, 0)] {
+            let mut out = [0; 2];
+            encode(PixelFormat::Rgb565, [colour].into_iter(), &mut out);
+            assert_eq!(out, packed.to_le_bytes(), "{colour:06x}");
+        }
+        assert_eq!(blended(0x00_ff10, 0xff_0010, 128), 0x80_7f10);
+    }
+
+    #[test]
+    fn rounded_corners_let_the_ground_through_and_the_middle_does_not() {
+        let page = [(0x11_1111, 0), (0xff_ffff, 6)]
+            .map(|(colour, radius)| Mark { area: Rect::new(0, 0, 20, 20), kind: Kind::Fill { colour, radius } });
+        let panel = Geometry { width: 20, height: 20, format: PixelFormat::Xrgb8888 };
+        let out = draw(&page, &mut Fonts::new(), panel, Rotation::None, Rect::new(0, 0, 20, 20));
+        let at = |x: usize, y: usize| out[(y * 20 + x) * 4];
+        for (x, y) in [(0, 0), (19, 0), (0, 19), (19, 19)] {
+            assert_eq!((at(x, y), at(10, y), at(x, 10), at(10, 10)), (0x11, 0xff, 0xff, 0xff));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The screen as a customer's phone sees it: the surface's own bytes, read back.
+
+use super::picture::{Picture, Scene};
+use super::*;
+use crate::order::ids::OrderId;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+/// Of the length that Midtrans' own have.
+const PAYLOAD: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR6105755535409100000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304C385";
+const LONG: &str = "Kopi susu gula aren dingin ukuran besar sekali dengan topping boba dan es krim vanila";
+const ROTATIONS: [Rotation; 4] = [Rotation::None, Rotation::Quarter, Rotation::Half, Rotation::ThreeQuarters];
+
+fn rupiah(n: u64) -> Rupiah {
+    Rupiah::new(n).expect("in range")
+}
+
+fn order() -> OrderId {
+    OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id")
+}
+
+fn plain(scene: Scene) -> Picture {
+    Picture { scene, sandbox: false }
+}
+
+fn idle() -> Picture {
+    plain(Scene::Idle { trouble: None })
+}
+
+fn pay(until: i64) -> Picture {
+    let (payload, item) = (PAYLOAD.into(), "Teh botol 350 ml".into());
+    plain(Scene::Pay { payload, item, amount: rupiah(5_100), fee: Some(rupiah(100)), until: Boot(until) })
+}
+
+fn scenes() -> Vec<Scene> {
+    let item: Box<str> = LONG.into();
+    vec![
+        Scene::Starting,
+        Scene::Idle { trouble: None },
+        Scene::Idle { trouble: Some("line_blocked".into()) },
+        Scene::Preparing { item: item.clone(), amount: rupiah(1_000_000_000) },
+        pay(119_000).scene,
+        Scene::Pay {
+            payload: PAYLOAD.into(),
+            item: item.clone(),
+            amount: rupiah(1_000_000_000),
+            fee: Some(rupiah(999_999)),
+            until: Boot(839_000),
+        },
+        pay(-1).scene,
+        Scene::Cancelling { item: item.clone() },
+        Scene::DoNotPay { order: Some(order()) },
+        Scene::DoNotPay { order: None },
+        Scene::Dispensing { item: item.clone() },
+        Scene::Take { item },
+        Scene::Cancelled { timed_out: true },
+        Scene::Cancelled { timed_out: false },
+        Scene::Expired,
+        Scene::Denied,
+        Scene::Failed { reason: "backend".into() },
+        Scene::RefundDue { order: order(), amount: rupiah(5_000) },
+        Scene::Refunded { order: order(), amount: rupiah(5_000) },
+    ]
+}
+
+fn settings(path: &Path, (width, height): (u32, u32), format: PixelFormat, rotate: Rotation) -> Settings {
+    Settings {
+        surface: SurfaceSettings::Virtual { path: path.into(), width, height, format },
+        rotate,
+        language: Language::Id,
+        name: "Mesin Lantai 2".into(),
+        contact: "0812-3456-7890 (WhatsApp)".into(),
+        items: [
+            ("Teh botol 350 ml", Some(5_000)),
+            ("Air mineral 600 ml", Some(4_000)),
+            ("Kopi susu gula aren", Some(12_500)),
+            (LONG, Some(8_000)),
+            ("Laundry 8 kg", None),
+        ]
+        .map(|(name, price)| (name.into(), price.map(rupiah)))
+        .into(),
+    }
+}
+
+/// A screen whose clock is set by hand and whose reports are waited for.
+struct Rig {
+    screen: Option<Screen>,
+    reports: Receiver<ScreenState>,
+    clock: Arc<AtomicI64>,
+    settings: Settings,
+}
+
+impl Rig {
+    fn start(settings: Settings, first: Picture) -> Self {
+        let (sender, reports) = channel();
+        let clock = Arc::new(AtomicI64::new(0));
+        let read = Arc::clone(&clock);
+        let report = move |state| drop(sender.send(state));
+        let screen = Screen::start(settings.clone(), first, move || Boot(read.load(Ordering::SeqCst)), report);
+        Self { screen: Some(screen), reports, clock, settings }
+    }
+
+    fn report(&self) -> ScreenState {
+        self.reports.recv_timeout(Duration::from_secs(20)).expect("a report")
+    }
+
+    fn show(&self, picture: Picture) {
+        self.screen.as_ref().expect("running").show(picture);
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let SurfaceSettings::Virtual { path, .. } = &self.settings.surface else { panic!("virtual") };
+        std::fs::read(path).expect("the surface")
+    }
+
+    /// Reads the surface until it is as wanted.
+    fn until(&self, wanted: impl Fn(&[String]) -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !wanted(&decode(&self.settings.surface, &self.bytes())) {
+            assert!(Instant::now() < end, "the screen never showed it");
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn grey(surface: &SurfaceSettings, bytes: &[u8]) -> (usize, usize, Vec<u8>) {
+    let SurfaceSettings::Virtual { width, height, format, .. } = surface else { panic!("virtual") };
+    assert_eq!(bytes.len(), *width as usize * *height as usize * format.bytes());
+    let grey = match format {
+        PixelFormat::Rgb565 => bytes.chunks_exact(2).map(|b| ((u16::from_le_bytes([b[0], b[1]]) >> 5 & 0x3f) * 255 / 63) as u8).collect(),
+        PixelFormat::Xrgb8888 => bytes.chunks_exact(4).map(|b| b[1]).collect(),
+    };
+    (*width as usize, *height as usize, grey)
+}
+
+fn decode(surface: &SurfaceSettings, bytes: &[u8]) -> Vec<String> {
+    let (width, height, grey) = grey(surface, bytes);
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
+    image.detect_grids().iter().filter_map(|grid| grid.decode().ok().map(|(_, text)| text)).collect()
+}
+
+#[test]
+fn a_phone_reads_the_payload_from_every_panel_and_nothing_when_nobody_is_to_pay() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for size in [(480, 800), (320, 480), (240, 240)] {
+        for format in [PixelFormat::Rgb565, PixelFormat::Xrgb8888] {
+            for rotate in ROTATIONS {
+                let rig = Rig::start(settings(&directory.path().join("screen"), size, format, rotate), pay(60_000));
+                assert_eq!(rig.report(), ScreenState::Working);
+                let what = format!("{size:?} {format:?} {rotate:?}");
+                assert_eq!(decode(&rig.settings.surface, &rig.bytes()), [PAYLOAD], "{what}");
+                rig.show(idle());
+                rig.until(<[String]>::is_empty);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_qr_leaves_the_panel_at_its_deadline_and_at_the_end_by_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let mut rig = Rig::start(settings.clone(), pay(1_000));
+    assert_eq!(rig.report(), ScreenState::Working);
+    assert_eq!(decode(&settings.surface, &rig.bytes()), [PAYLOAD]);
+    rig.clock.store(1_000, Ordering::SeqCst);
+    rig.until(<[String]>::is_empty);
+
+    rig.show(pay(60_000));
+    rig.until(|found| found == [PAYLOAD]);
+    let began = Instant::now();
+    rig.screen = None;
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(rig.bytes().iter().all(|byte| *byte == 0), "black, as without power");
+}
+
+#[test]
+fn what_an_earlier_run_left_is_overwritten_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let mut rig = Rig::start(settings.clone(), pay(60_000));
+    rig.report();
+    let left = rig.bytes();
+    rig.screen = None;
+    let SurfaceSettings::Virtual { path, .. } = &settings.surface else { panic!("virtual") };
+    std::fs::write(path, left).expect("written");
+    let rig = Rig::start(settings.clone(), plain(Scene::Starting));
+    assert_eq!(rig.report(), ScreenState::Working);
+    assert_eq!(decode(&settings.surface, &rig.bytes()), [""; 0]);
+}
+
+#[test]
+fn a_screen_that_cannot_be_opened_says_so_and_comes_by_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inner = directory.path().join("later");
+    let settings = settings(&inner.join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let rig = Rig::start(settings, idle());
+    let ScreenState::Gone(reason) = rig.report() else { panic!("there is no directory") };
+    assert!(reason.contains("later/screen") && reason.contains("No such file"), "{reason}");
+    rig.show(pay(60_000));
+    std::fs::create_dir(&inner).expect("created");
+    assert_eq!(rig.report(), ScreenState::Working);
+    assert_eq!(decode(&rig.settings.surface, &rig.bytes()), [PAYLOAD], "the latest picture, not the first");
+
+    // It vanishes while a QR is up: the next tick finds out.
+    std::fs::remove_dir_all(&inner).expect("removed");
+    assert!(matches!(rig.report(), ScreenState::Gone(_)));
+}
+
+#[test]
+fn what_is_no_screen_is_refused_with_the_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let virt = |path: &Path, size| settings(path, size, PixelFormat::Rgb565, Rotation::None);
+    let device = |path: &Path| Settings { surface: SurfaceSettings::Device(path.into()), ..virt(path, (0, 0)) };
+    for (settings, wanted) in [
+        (virt(&file, (200, 800)), "200×800"),
+        (virt(&file, (480, 100_000)), "480×100000"),
+        (virt(directory.path(), (480, 800)), "directory"),
+        (virt(Path::new("/dev/null"), (480, 800)), "not a regular file"),
+        (device(&directory.path().join("fb9")), "No such file"),
+        (device(&file), "layout"),
+    ] {
+        let ScreenState::Gone(reason) = Rig::start(settings, idle()).report() else { panic!("{wanted}") };
+        assert!(reason.contains(wanted), "{reason}");
+    }
+    assert_eq!(std::fs::read(&file).expect("read"), b"", "what is refused is not touched");
+}
+
+/// The page as marks, without a surface.
+fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
+    let settings = Settings { language, ..settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None) };
+    Layout::default().page(picture, &settings, &Fonts::new(), size, Boot(0))
+}
+
+#[test]
+fn no_text_leaves_the_page_or_lies_over_another() {
+    let fonts = Fonts::new();
+    for size in [(480, 800), (320, 480), (800, 480), (480, 320), (320, 240), (240, 240), (1920, 1080)] {
+        for language in [Language::Id, Language::En] {
+            for (scene, sandbox) in scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]) {
+                let what = format!("{size:?} {language:?} {sandbox} {scene:?}");
+                let marks = page(&Picture { scene, sandbox }, size, language);
+                let whole = Rect::new(0, 0, size.0, size.1);
+                assert!(marks.iter().all(|mark| mark.area.common(whole) == Some(mark.area)), "{what}: {marks:#?}");
+                let solid = |mark: &&Mark| !matches!(mark.kind, Kind::Fill { .. });
+                let solids: Vec<_> = marks.iter().filter(solid).collect();
+                for (i, a) in solids.iter().enumerate() {
+                    if let Kind::Text { text, style, .. } = &a.kind {
+                        assert!(fonts.width(*style, text) <= a.area.w, "{what}: {text}");
+                    }
+                    for b in &solids[..i] {
+                        assert_eq!(a.area.common(b.area), None, "{what}: {a:?} over {b:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_quiet_zone_is_white_and_the_modules_are_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (size, wanted_px) in [((480, 800), 6), ((320, 480), 4), ((240, 320), 3), ((240, 240), 3)] {
+        let settings = settings(&directory.path().join("screen"), size, PixelFormat::Xrgb8888, Rotation::None);
+        let mark = page(&pay(60_000), (size.0 as i32, size.1 as i32), Language::Id).into_iter().find_map(|mark| match mark.kind {
+            Kind::Qr(code) => Some((mark.area, code)),
+            _ => None,
+        });
+        let (area, code) = mark.expect("a QR code");
+        assert!(code.module_px() >= wanted_px, "{size:?}: {}", code.module_px());
+        let rig = Rig::start(settings, pay(60_000));
+        rig.report();
+        let (width, _, grey) = grey(&rig.settings.surface, &rig.bytes());
+        let module = code.module_px() as i32;
+        let at = |x: i32, y: i32| grey[(area.y + y) as usize * width + (area.x + x) as usize];
+        for y in 0..area.h {
+            for x in 0..area.w {
+                let quiet = [x, y].iter().any(|i| *i < 4 * module || *i >= area.w - 4 * module);
+                assert!(!quiet || at(x, y) == 255, "quiet zone at {x},{y}");
+                assert_eq!(at(x, y), at(x / module * module, y / module * module), "module at {x},{y}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tick_redraws_the_countdown_and_nothing_else() {
+    let fonts = Fonts::new();
+    let mut layout = Layout::default();
+    let settings = settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let mut at = |now| layout.page(&pay(60_000), &settings, &fonts, (480, 800), Boot(now));
+    let (first, same, next) = (at(0), at(500), at(1_000));
+    assert_eq!(paint::changes(&first, &same), Some(vec![]), "0:60 for a whole second");
+    let changed = paint::changes(&first, &next).expect("the same marks");
+    assert!(changed.len() == 1 && changed[0].h < 50 && changed[0].w < 140, "{changed:?}");
+}
+
+#[test]
+fn parts_of_the_panel_come_out_like_the_whole() {
+    let (mut fonts, settings) = (Fonts::new(), settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None));
+    let geometry = surface::Geometry { width: 480, height: 800, format: PixelFormat::Rgb565 };
+    for rotation in ROTATIONS {
+        let marks = Layout::default().page(&pay(60_000), &settings, &fonts, rotation.page_size(geometry), Boot(0));
+        let whole = paint::draw(&marks, &mut fonts, geometry, rotation, Rect::new(0, 0, 480, 800));
+        for mark in &marks {
+            let part = rotation.to_panel(mark.area, geometry);
+            let drawn = paint::draw(&marks, &mut fonts, geometry, rotation, part);
+            for (y, row) in (part.y..).zip(drawn.chunks_exact(part.w as usize * 2)) {
+                let from = (y as usize * 480 + part.x as usize) * 2;
+                assert_eq!(row, &whole[from..from + row.len()], "{rotation:?} {mark:?}");
+            }
+        }
+    }
+}

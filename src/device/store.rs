@@ -1,0 +1,407 @@
+//! The machine's database: orders across power cuts, and events until the broker has them.
+
+use crate::host::sqlite::{self, OpenError, Schema};
+use crate::order::ids::{OrderId, RequestId, Ticket};
+use crate::order::machine::{Order, unfinished};
+use crate::order::time::{BootId, Wall};
+use crate::wire::vend::VendEvent;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use std::path::{Path, PathBuf};
+
+/// The last so many requests are known, so that none is sold twice.
+pub const KNOWN_REQUESTS: i64 = 10_000;
+/// So many events wait for the broker at most; then nothing new is sold.
+pub const OUTBOX_MAX: i64 = 10_000;
+
+const SCHEMA: Schema = Schema { application_id: 0x5152_6431, version: 1, sql: include_str!("schema.sql") };
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    stream: Box<str>,
+    boot_id: BootId,
+    waiting: i64,
+    /// The number of the last event.
+    seq: u64,
+}
+
+/// What came of opening it.
+#[derive(Debug)]
+pub struct Opened {
+    /// Ready for use.
+    pub store: Store,
+    /// Where a damaged one was put; orders are missing then.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// An order as it is stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The order.
+    pub order: Order,
+    /// Counts its versions.
+    pub rev: i64,
+    /// Whether its deadlines are of the present boot.
+    pub same_boot: bool,
+    /// The last event that was published of it.
+    pub last_event: Box<str>,
+}
+
+/// Why the database does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// SQLite says no.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row is not what was written.
+    #[error("the order {0} in the database is damaged")]
+    Damaged(Box<str>),
+    /// The kernel gives no random numbers.
+    #[error("no random numbers")]
+    Random,
+}
+
+/// One event to be stored with its order: the number and the name are the store's to give.
+pub type Draft = Box<dyn FnOnce(u64, &str) -> VendEvent>;
+
+impl Store {
+    /// Opens the database. A damaged one is set aside and a new one begun.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its directory; nothing was changed then.
+    pub fn open(path: &Path, boot_id: &BootId) -> Result<Opened, StoreError> {
+        let opened = sqlite::open(path, &SCHEMA)?;
+        let aside = opened.set_aside;
+        let store = match Self::begin(opened.connection, boot_id).and_then(|store| store.live().map(|_| store)) {
+            Ok(store) => store,
+            Err(StoreError::Damaged(_)) => {
+                let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
+                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, boot_id)?;
+                return Ok(Opened { store, set_aside: Some(aside) });
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(Opened { store, set_aside: aside })
+    }
+
+    fn begin(connection: Connection, boot_id: &BootId) -> Result<Self, StoreError> {
+        let stream: Option<String> =
+            connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
+        let stream = match stream {
+            Some(stream) => stream,
+            None => {
+                let mut bits = [0; 8];
+                SystemRandom::new().fill(&mut bits).map_err(|_| StoreError::Random)?;
+                let stream: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+                connection.execute("INSERT INTO facts (key, value) VALUES ('stream', ?1)", [&stream])?;
+                stream
+            }
+        };
+        let waiting = connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?;
+        let seq: Option<i64> =
+            connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0)).optional()?;
+        let seq = u64::try_from(seq.unwrap_or(0)).unwrap_or(0);
+        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq })
+    }
+
+    /// Names the life of this database.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// Whether another order's events still find room.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting < OUTBOX_MAX
+    }
+
+    /// All orders of which something is still to be done or awaited, oldest first.
+    ///
+    /// # Errors
+    /// When a row is damaged, or the file cannot be read.
+    pub fn live(&self) -> Result<Vec<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
+        let rows = select.query_map([], Self::columns)?;
+        rows.map(|row| self.restore(row?)).collect()
+    }
+
+    /// The order of a request, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
+        self.one("request_id = ?1", request_id.as_str())
+    }
+
+    /// The order of that name, finished or not.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
+        self.one("order_id = ?1", order_id.as_str())
+    }
+
+    /// Whether an order carries this ticket.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
+        Ok(select.exists([ticket.as_str()])?)
+    }
+
+    fn one(&self, which: &str, value: &str) -> Result<Option<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE {which}"))?;
+        let row = select.query_row([value], Self::columns).optional()?;
+        row.map(|row| self.restore(row)).transpose()
+    }
+
+    /// Writes a new version of an order and its events, all or nothing; and forgets the events `sent`, which the broker
+    /// has. Answers the events as they were stored.
+    ///
+    /// # Errors
+    /// Nothing was changed then.
+    pub fn commit(
+        &mut self,
+        order: &Order,
+        before: Option<i64>,
+        drafts: Vec<Draft>,
+        sent: &[u64],
+    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut seq = self.seq;
+        let mut events = Vec::new();
+        let mut last_event: Box<str> = match before {
+            None => "".into(),
+            Some(_) => {
+                let mut select = transaction.prepare_cached("SELECT last_event FROM orders WHERE request_id = ?1")?;
+                select.query_row([order.offer.request.request_id.as_str()], |row| row.get::<_, String>(0))?.into()
+            }
+        };
+        for draft in drafts {
+            seq += 1;
+            let event = draft(seq, &format!("{}.{seq}", self.stream));
+            last_event = serde_json::to_string(&event).expect("an event is plain data").into();
+            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
+            events.push(event);
+        }
+        let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
+        row.write(&transaction, before.is_none())?;
+        let forgotten = forget(&transaction, sent)?;
+        transaction.commit()?;
+        self.seq = seq;
+        self.waiting += i64_of(events.len() as u64) - forgotten;
+        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
+        Ok((events, stored))
+    }
+
+    /// Forgets events that the broker has.
+    ///
+    /// # Errors
+    /// They are published again after the next start then; their `event_id` makes that harmless.
+    pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let forgotten = forget(&transaction, sent)?;
+        transaction.commit()?;
+        self.waiting -= forgotten;
+        Ok(())
+    }
+
+    /// The oldest event after `seq` that the broker does not have.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT seq, payload FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
+    }
+
+    /// The last time that was trusted, for judging the dates of certificates.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_trusted(&self) -> Result<Wall, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = 'trusted_ms'")?;
+        let text: Option<String> = select.query_row([], |row| row.get(0)).optional()?;
+        Ok(Wall(text.and_then(|t| t.parse().ok()).unwrap_or(0)))
+    }
+
+    /// Stores a time that was trusted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES ('trusted_ms', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.prepare_cached(sql)?.execute([now.0.to_string()])?;
+        Ok(())
+    }
+
+    fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+        Ok(Columns {
+            request_id: row.get(0)?,
+            order_id: row.get(1)?,
+            ticket: row.get(2)?,
+            state: row.get(3)?,
+            reason: row.get(4)?,
+            body: row.get(5)?,
+            receipt: row.get(6)?,
+            holds: row.get(7)?,
+            live: row.get(8)?,
+            boot_id: row.get(9)?,
+            last_event: row.get(10)?,
+            rev: row.get(11)?,
+            sum: row.get(12)?,
+        })
+    }
+
+    fn restore(&self, row: Columns) -> Result<Stored, StoreError> {
+        let damaged = || StoreError::Damaged(row.request_id.as_str().into());
+        if row.sum != row.checksum() {
+            return Err(damaged());
+        }
+        let order = row.order().ok_or_else(damaged)?;
+        let same_boot = *row.boot_id == *self.boot_id.0;
+        Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
+    }
+}
+
+const SELECT: &str =
+    "SELECT request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum FROM orders";
+
+/// A row of `orders`.
+struct Columns {
+    request_id: String,
+    order_id: Option<String>,
+    ticket: String,
+    state: String,
+    reason: Option<String>,
+    body: String,
+    receipt: Option<String>,
+    holds: bool,
+    live: bool,
+    boot_id: String,
+    last_event: String,
+    rev: i64,
+    sum: i64,
+}
+
+impl Columns {
+    fn of(order: &Order, rev: i64, boot_id: &BootId, last_event: &str) -> Self {
+        let (state, reason) = order.name();
+        let mut body = serde_json::to_value(order).expect("an order is plain data");
+        if let Some(receipt) = receipt_in(&mut body) {
+            // The receipt has a column of its own, which the schema keeps from ever changing.
+            *receipt = serde_json::Value::Null;
+        }
+        let mut row = Self {
+            request_id: order.offer.request.request_id.to_string(),
+            order_id: order.order_id().map(ToString::to_string),
+            ticket: order.ticket.to_string(),
+            state: state.as_str().into(),
+            reason: reason.map(|r| r.as_str().into()),
+            body: body.to_string(),
+            receipt: order.receipt().map(|r| r.jws().into()),
+            holds: order.holds_machine(),
+            live: unfinished(order),
+            boot_id: boot_id.0.to_string(),
+            last_event: last_event.into(),
+            rev,
+            sum: 0,
+        };
+        row.sum = row.checksum();
+        row
+    }
+
+    fn order(&self) -> Option<Order> {
+        let mut body: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        if let (Some(place), Some(receipt)) = (receipt_in(&mut body), &self.receipt) {
+            *place = receipt.as_str().into();
+        }
+        serde_json::from_value(body).ok()
+    }
+
+    fn write(&self, transaction: &Transaction<'_>, new: bool) -> rusqlite::Result<()> {
+        let sql = if new {
+            "INSERT INTO orders (request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+        } else {
+            "UPDATE orders SET order_id = ?2, ticket = ?3, state = ?4, reason = ?5, body = ?6, receipt = ?7, holds = ?8, live = ?9,
+             boot_id = ?10, last_event = ?11, rev = ?12, sum = ?13 WHERE request_id = ?1"
+        };
+        let changed = transaction.prepare_cached(sql)?.execute(params![
+            self.request_id,
+            self.order_id,
+            self.ticket,
+            self.state,
+            self.reason,
+            self.body,
+            self.receipt,
+            self.holds,
+            self.live,
+            self.boot_id,
+            self.last_event,
+            self.rev,
+            self.sum,
+        ])?;
+        if changed != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(changed));
+        }
+        if new {
+            // One in, one out: the oldest finished order beyond the limit goes.
+            let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT 2)
+                       AND (SELECT count(*) FROM orders) > ?1";
+            transaction.prepare_cached(sql)?.execute([KNOWN_REQUESTS])?;
+        }
+        Ok(())
+    }
+
+    /// SHA-256 over all columns, cut to 64 bits: SQLite does not notice a bit that flips within a value.
+    fn checksum(&self) -> i64 {
+        let numbers = format!("{}{}{}", u8::from(self.holds), u8::from(self.live), self.rev);
+        let parts = [
+            self.request_id.as_str(),
+            self.order_id.as_deref().unwrap_or("\u{1}"),
+            &self.ticket,
+            &self.state,
+            self.reason.as_deref().unwrap_or("\u{1}"),
+            &self.body,
+            self.receipt.as_deref().unwrap_or("\u{1}"),
+            &self.boot_id,
+            &self.last_event,
+            &numbers,
+        ];
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in parts {
+            digest.update(part.as_bytes());
+            digest.update(&[0]);
+        }
+        let digest = digest.finish();
+        let first = digest.as_ref().first_chunk::<8>().expect("a digest of 32 bytes");
+        i64::from_be_bytes(*first)
+    }
+}
+
+/// Where an order's body holds the receipt: `state.{name}.receipt`.
+fn receipt_in(body: &mut serde_json::Value) -> Option<&mut serde_json::Value> {
+    body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
+}
+
+fn forget(transaction: &Transaction<'_>, sent: &[u64]) -> rusqlite::Result<i64> {
+    let mut forgotten = 0;
+    for seq in sent {
+        let changed = transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(*seq)])?;
+        forgotten += i64_of(changed as u64);
+    }
+    Ok(forgotten)
+}
+
+fn i64_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
