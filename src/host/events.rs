@@ -367,6 +367,11 @@ events! {
     /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
     HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, "{line}: {why}";
 
+    /// The D-Bus service cannot be reached.
+    /// Nobody can ask this program for anything, and it is tried again by itself. What was being done is finished.
+    /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.
+    BusGone { why: Text } = "61ee45cea78e857f6035d0cfcb9a1ff5", Warning, "D-Bus cannot be reached: {why}";
+
     /// A charge was made at Midtrans.
     /// The customer can pay it until it is cancelled or expires.
     /// Nothing is to be done.

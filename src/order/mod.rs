@@ -1,6 +1,7 @@
 //! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
 
 pub mod ids;
+pub mod ledger;
 pub mod machine;
 pub mod merchant;
 pub mod money;

@@ -1,7 +1,241 @@
-//! `relay`
+//! `qris-relayd`: the only program that drives the relay. It believes nobody but the receipt keys, remembers what it drove,
+//! and has no network.
+//!
+//! Who looks for the promise reads `order::ledger` (what a receipt opens), then [`dispenser`] (what is committed when),
+//! then [`line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
+
+pub mod bus;
+pub mod config;
+pub mod dispenser;
+pub mod line;
+pub mod store;
+
+use crate::host::config::{BusAddress, Faults};
+use crate::host::events::{Event, emit};
+use crate::host::{self, Failure, journal, service};
+use bus::{SIGNALS_MAX, Service, Signal};
+use clap::Parser;
+use config::Config;
+use dispenser::Dispenser;
+use line::{Hardware, Report};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+const PROGRAM: &str = "qris-relayd";
+/// What the ledger did not take is tried again so often.
+const TICK: Duration = Duration::from_secs(1);
+/// At a stop a pulse may go on for so long: the program must end within 2 s.
+const FINISH_WITHIN: Duration = Duration::from_millis(1500);
+/// Then a line has so long to say that it is inactive.
+const STOP_WITHIN: Duration = Duration::from_millis(200);
+/// The last answers leave within this.
+const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
+/// Whether the bus is there is looked at so often.
+const BUS_LOOK: Duration = Duration::from_secs(5);
+
+/// Drives the relay of a machine, once for each receipt.
+#[derive(Parser, Debug)]
+#[command(name = PROGRAM)]
+struct Arguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/qrisd/relay.toml")]
+    config: PathBuf,
+    /// Say what is wrong with the configuration, then end
+    #[arg(long)]
+    check: bool,
+    /// Set all lines inactive, then end
+    #[arg(long, conflicts_with = "check")]
+    safe: bool,
+}
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    std::process::ExitCode::FAILURE
+    let arguments: Arguments = match host::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let result = if arguments.check {
+        check(&arguments.config).map_err(Failure::from)
+    } else if arguments.safe {
+        make_safe(&arguments.config)
+    } else {
+        run(&arguments.config)
+    };
+    host::exit(PROGRAM, result)
+}
+
+/// `--check`: everything that is wrong with the configuration, and with what it must agree with.
+fn check(path: &Path) -> Result<(), Faults> {
+    let config = Config::load(path)?;
+    config.check_against_qrisd(path)?;
+    println!("{}: good", path.display());
+    Ok(())
+}
+
+/// `--safe`: all lines inactive. One that refuses keeps none of the others from it.
+fn make_safe(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    let errors: Vec<_> = config.lines.iter().filter_map(|line| line::make_safe(line).err().map(|why| format!("{}: {why}", line.name))).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Failure::failed(errors.join("; "))) }
+}
+
+/// The service. In this order: lines inactive, what was interrupted written as uncertain, bus name taken.
+fn run(path: &Path) -> Result<(), Failure> {
+    journal::start(PROGRAM);
+    let config = Config::load(path)?;
+    journal::belongs_to(&config.device);
+    let hardware: Vec<_> = config.lines.iter().map(Hardware::open).collect();
+    let mut dispenser = Dispenser::new(&config);
+    for (index, hardware) in hardware.iter().enumerate() {
+        dispenser.hardware(index, hardware.as_ref().map(|_| ()).map_err(ToString::to_string));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(work(config, hardware, dispenser))
+}
+
+async fn work(config: Config, hardware: Vec<Result<Hardware, line::LineError>>, dispenser: Dispenser) -> Result<(), Failure> {
+    let mut terminated = pin!(service::terminated());
+    // Bounded by what there is: each line has one end at a time, and buttons are pressed by people.
+    let (reports, mut reports_rx) = mpsc::unbounded_channel();
+    let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
+    let service = Arc::new(start_parts(&config, hardware, dispenser, &reports, signals)?);
+    // What the start found is told before anybody can ask.
+    service.with(|_| ());
+    let bus_trouble = BusTrouble::default();
+    let bus = tokio::spawn(serve_bus(config.bus, Arc::clone(&service), signals_rx, bus_trouble.clone()));
+    let watchdog = service::watchdog_interval();
+    let mut ticks = interval(watchdog.map_or(TICK, |interval| TICK.min(interval / 2)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut status = String::new();
+    let why = loop {
+        tokio::select! {
+            why = &mut terminated => break why,
+            Some(report) = reports_rx.recv() => service.report(report),
+            _ = ticks.tick() => {
+                // Fed from here, through the dispenser: if either is stuck, nobody feeds.
+                service.with(Dispenser::tick);
+                if watchdog.is_some() {
+                    service::watchdog();
+                }
+                tell_status(&mut status, &service, &bus_trouble);
+            }
+        }
+    };
+    service::stopping();
+    emit(&Event::Stopping { program: PROGRAM.into(), why: why.into() });
+    finish(&service, &mut reports_rx).await;
+    bus.abort();
+    Ok(())
+}
+
+/// Threads for lines and buttons, joined with the dispenser.
+fn start_parts(
+    config: &Config,
+    hardware: Vec<Result<Hardware, line::LineError>>,
+    dispenser: Dispenser,
+    reports: &mpsc::UnboundedSender<Report>,
+    signals: mpsc::Sender<Signal>,
+) -> Result<Service, Failure> {
+    let mut lines = Vec::new();
+    for (index, (settings, hardware)) in config.lines.iter().zip(hardware).enumerate() {
+        lines.push(line::start(index, settings.clone(), hardware, reports.clone()).map_err(Failure::failed)?);
+        if let Some(pin) = &settings.clear_button {
+            let trouble = button_trouble(format!("the clear button of {}", settings.name));
+            line::watch_button(pin.clone(), reports.clone(), move || Report::ClearPressed(index), trouble).map_err(Failure::failed)?;
+        }
+    }
+    for (index, button) in config.buttons.iter().enumerate() {
+        let trouble = button_trouble(format!("the button for {}", button.item));
+        line::watch_button(button.pin.clone(), reports.clone(), move || Report::Pressed(index), trouble).map_err(Failure::failed)?;
+    }
+    Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
+}
+
+fn button_trouble(name: String) -> impl Fn(&line::LineError) + Send + 'static {
+    move |why| emit(&Event::HardwareFault { line: name.clone().into(), why: why.to_string().into() })
+}
+
+/// Why the interface cannot be reached, if it cannot.
+type BusTrouble = Arc<Mutex<Option<String>>>;
+
+/// Serves the interface and sends signals. The program is ready once the first attempt ended, also without success: it is
+/// safe, and the attempts go on.
+async fn serve_bus(address: BusAddress, service: Arc<Service>, mut signals: mpsc::Receiver<Signal>, trouble: BusTrouble) {
+    let note = |why: Option<String>| *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    let mut served = bus::start(&address, &service);
+    match served.ready().await {
+        Ok(()) => note(None),
+        Err(why) => {
+            emit(&Event::BusGone { why: why.to_string().into() });
+            note(Some(why.to_string()));
+        }
+    }
+    tell_status(&mut String::new(), &service, &trouble);
+    service::ready();
+    emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
+    let mut looks = interval(BUS_LOOK);
+    let mut was_there = !served.connections().is_empty();
+    loop {
+        tokio::select! {
+            Some(signal) = signals.recv() => bus::emit(&served, signal).await,
+            _ = looks.tick() => {
+                let is_there = !served.connections().is_empty();
+                match (was_there, is_there) {
+                    (false, true) => note(None),
+                    // Without a bus, connections are callers, and it is right that there may be none.
+                    (true, false) if !matches!(address, BusAddress::Peer(_)) => {
+                        emit(&Event::BusGone { why: "the connection was lost".into() });
+                        note(Some("the connection to the bus was lost".into()));
+                    }
+                    (true, false) | (false, false) | (true, true) => {}
+                }
+                was_there = is_there;
+            }
+        }
+    }
+}
+
+/// Tells the service manager how things are, when that changed.
+fn tell_status(told: &mut String, service: &Service, trouble: &BusTrouble) {
+    let (lines, faults) = service.with(|dispenser| (dispenser.lines(), dispenser.faults()));
+    let ready = lines.iter().filter(|(_, _, state)| state != "blocked").count();
+    let mut status = format!("{ready} of {} lines can be driven", lines.len());
+    if !faults.is_empty() {
+        status = format!("{status}; faults: {}", faults.join(" "));
+    }
+    if let Some(why) = trouble.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        status = format!("{status}; no bus: {why}");
+    }
+    if *told != status {
+        service::status(&status);
+        *told = status;
+    }
+}
+
+/// Ends what runs: a pulse that is soon over is waited for, any other is cut short and uncertain. Nothing is lost.
+async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>) {
+    service.with(Dispenser::stop);
+    if !service.with(|dispenser| dispenser.is_driving()) {
+        return;
+    }
+    if timeout(FINISH_WITHIN, until_idle(service, reports)).await.is_err() {
+        service.stop_lines();
+        // A line that does not answer was asked for something that blocks; the end of the program ends it.
+        drop(timeout(STOP_WITHIN, until_idle(service, reports)).await);
+        service.with(Dispenser::give_up);
+    }
+    sleep(ANSWERS_LEAVE).await;
+}
+
+async fn until_idle(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>) {
+    while service.with(|dispenser| dispenser.is_driving()) {
+        match reports.recv().await {
+            Some(report) => service.report(report),
+            None => return,
+        }
+    }
 }

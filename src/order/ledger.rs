@@ -1,0 +1,301 @@
+//! The relay's ledger: what it promised (tickets), what it drove (entries), and what follows from both for a receipt.
+//!
+//! A ticket is good for one receipt, and an order for one entry. So a receipt is good once, on one machine, for one
+//! ledger, and needs no clock; a ledger that was lost makes all older receipts void.
+
+use super::ids::{ItemId, OrderId};
+use super::money::Rupiah;
+use super::outcome::Outcome;
+use super::receipt::Receipt;
+use super::time::Span;
+
+/// The longest that a line is driven and its sensor waited for, together.
+pub const DRIVE_MAX: Span = Span::secs(120);
+/// The most tickets that may be open; no ticket is closed for another.
+pub const OPEN_TICKETS_MAX: usize = 1000;
+
+/// What the ledger holds of a ticket. From `Open` it goes to one of the others, and never back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TicketEntry {
+    /// Promised, and nothing has come for it yet.
+    Open {
+        /// What was promised.
+        item: ItemId,
+        /// Its price.
+        amount: Rupiah,
+    },
+    /// A receipt came for it, and this order was driven.
+    Used(OrderId),
+    /// It drives nothing any more.
+    Closed,
+}
+
+/// What the ledger holds of an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// Its line is driven, or was when the power went.
+    Driving,
+    /// It ended.
+    Ended(Outcome),
+}
+
+/// How a line is driven for an amount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drive {
+    /// One pulse, whatever the amount.
+    Single {
+        /// How long the line is active.
+        on: Span,
+    },
+    /// One pulse for so many rupiah, as coin acceptors give them.
+    PerPulse {
+        /// What one pulse stands for.
+        rupiah: Rupiah,
+        /// How long the line is active for each.
+        on: Span,
+        /// How long it is inactive after each.
+        off: Span,
+    },
+}
+
+/// The pulses for one order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pulses {
+    /// How many.
+    pub count: u32,
+    /// How long the line is active for each.
+    pub on: Span,
+    /// How long it is inactive after each.
+    pub off: Span,
+}
+
+/// What a line is asked to do and what it can do now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LineState {
+    /// No ticket and no receipt for less.
+    pub min_amount: Rupiah,
+    /// How it is driven.
+    pub drive: Drive,
+    /// How long its sensor is waited for after the pulses; zero without one.
+    pub sensor: Span,
+    /// What it is doing.
+    pub condition: Condition,
+}
+
+/// What a line is doing. The worse one counts where several are true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// It can be driven.
+    Ready,
+    /// It is driven, or the end of its last pulse is not written yet.
+    Busy,
+    /// A person must look at it.
+    Blocked,
+    /// Its hardware does not work.
+    Broken,
+}
+
+/// Why the relay does not promise or drive. Nothing was recorded and nothing driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    /// No line has the item.
+    #[error("no line has this item")]
+    UnknownItem,
+    /// Not open here, or open for another item or amount.
+    #[error("its ticket is not open in this ledger for this item and amount")]
+    UnknownTicket,
+    /// Less than the line's least amount.
+    #[error("the line takes no less than {0}")]
+    TooLittle(Rupiah),
+    /// The line has pulses of so many rupiah each, and this is no multiple.
+    #[error("the amount is not a multiple of {0}")]
+    NotMultiple(Rupiah),
+    /// So many pulses would take longer than [`DRIVE_MAX`].
+    #[error("so many pulses take longer than {} s", DRIVE_MAX.as_secs_up())]
+    TooLong,
+    /// The line is driven.
+    #[error("the line is being driven")]
+    Busy,
+    /// A person must clear the line.
+    #[error("the line is blocked until a person clears it")]
+    Blocked,
+    /// The line's hardware does not work.
+    #[error("the line's hardware does not work")]
+    Hardware,
+}
+
+/// What follows for a receipt that is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// Write "driving" with the ticket used, then drive.
+    Drive(Pulses),
+    /// It is driven right now.
+    Driving,
+    /// It was driven, once and for all.
+    Recorded(Outcome),
+}
+
+/// May a ticket be given for `amount` of something that `line` has? These are all the conditions of the line that
+/// [`admit`] has too, so that nobody is invited to pay for what would be refused.
+///
+/// # Errors
+/// Why not.
+pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<Pulses, Refused> {
+    let line = line.ok_or(Refused::UnknownItem)?;
+    let pulses = line.pulses(amount)?;
+    match line.condition {
+        Condition::Ready => Ok(pulses),
+        Condition::Busy => Err(Refused::Busy),
+        Condition::Blocked => Err(Refused::Blocked),
+        Condition::Broken => Err(Refused::Hardware),
+    }
+}
+
+/// What follows for a receipt, given what the ledger holds of its ticket and of its order, and the line of its item. A
+/// recorded outcome comes before everything else, then the ticket, then the line.
+///
+/// # Errors
+/// Why it drives nothing.
+pub fn admit(
+    ticket: Option<&TicketEntry>,
+    found: Option<Entry>,
+    receipt: &Receipt,
+    line: Option<&LineState>,
+) -> Result<Admission, Refused> {
+    match found {
+        Some(Entry::Ended(outcome)) => return Ok(Admission::Recorded(outcome)),
+        Some(Entry::Driving) => return Ok(Admission::Driving),
+        None => {}
+    }
+    let claims = receipt.claims();
+    match ticket {
+        Some(TicketEntry::Open { item, amount }) if *item == claims.item && *amount == claims.amount => {}
+        Some(TicketEntry::Open { .. } | TicketEntry::Used(_) | TicketEntry::Closed) | None => return Err(Refused::UnknownTicket),
+    }
+    prepare(line, claims.amount).map(Admission::Drive)
+}
+
+/// What an entry is worth to a program that has just started: it drives nothing yet, so what the ledger says is being
+/// driven was interrupted.
+#[must_use]
+pub const fn after_restart(entry: Entry) -> Entry {
+    match entry {
+        Entry::Driving => Entry::Ended(Outcome::Uncertain),
+        Entry::Ended(outcome) => Entry::Ended(outcome),
+    }
+}
+
+impl LineState {
+    /// The pulses for an amount.
+    fn pulses(&self, amount: Rupiah) -> Result<Pulses, Refused> {
+        if amount < self.min_amount {
+            return Err(Refused::TooLittle(self.min_amount));
+        }
+        let pulses = match self.drive {
+            Drive::Single { on } => Pulses { count: 1, on, off: Span::ZERO },
+            Drive::PerPulse { rupiah, on, off } => {
+                if !amount.get().is_multiple_of(rupiah.get()) {
+                    return Err(Refused::NotMultiple(rupiah));
+                }
+                let count = u32::try_from(amount.get() / rupiah.get()).map_err(|_| Refused::TooLong)?;
+                Pulses { count, on, off }
+            }
+        };
+        if pulses.length().0.saturating_add(self.sensor.0) > DRIVE_MAX.0 { Err(Refused::TooLong) } else { Ok(pulses) }
+    }
+}
+
+impl Pulses {
+    /// From the first edge until the next order may begin.
+    #[must_use]
+    pub const fn length(&self) -> Span {
+        Span(self.on.0.saturating_add(self.off.0).saturating_mul(self.count as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::receipt::testing::{claims, key};
+    use super::*;
+
+    fn rp(n: u64) -> Rupiah {
+        Rupiah::new(n).expect("an amount")
+    }
+
+    fn line(condition: Condition) -> LineState {
+        LineState { min_amount: rp(5000), drive: Drive::Single { on: Span::millis(500) }, sensor: Span::ZERO, condition }
+    }
+
+    const ONE: Pulses = Pulses { count: 1, on: Span::millis(500), off: Span::ZERO };
+
+    #[test]
+    fn what_a_receipt_opens() {
+        let receipt = key().sign(claims());
+        let item = |id: &str| ItemId::new(id).expect("an item");
+        let open = |id: &str, n: u64| Some(TicketEntry::Open { item: item(id), amount: rp(n) });
+        let good = || open("A1", 5000);
+        let used = || Some(TicketEntry::Used(OrderId::new("o-9").expect("an id")));
+        let (ready, busy, blocked) = (Some(Condition::Ready), Some(Condition::Busy), Some(Condition::Blocked));
+        let ended = |outcome| Some(Entry::Ended(outcome));
+        // ticket, entry of the order, line, what follows
+        let table = [
+            (good(), None, ready, Ok(Admission::Drive(ONE))),
+            (good(), None, busy, Err(Refused::Busy)),
+            (good(), None, blocked, Err(Refused::Blocked)),
+            (good(), None, Some(Condition::Broken), Err(Refused::Hardware)),
+            (good(), None, None, Err(Refused::UnknownItem)),
+            (None, None, ready, Err(Refused::UnknownTicket)),
+            // The ticket comes before the line.
+            (None, None, blocked, Err(Refused::UnknownTicket)),
+            (open("A2", 5000), None, ready, Err(Refused::UnknownTicket)),
+            (open("A1", 6000), None, ready, Err(Refused::UnknownTicket)),
+            (used(), None, ready, Err(Refused::UnknownTicket)),
+            (Some(TicketEntry::Closed), None, ready, Err(Refused::UnknownTicket)),
+            // The recorded outcome comes before both.
+            (used(), Some(Entry::Driving), busy, Ok(Admission::Driving)),
+            (used(), ended(Outcome::Dispensed), ready, Ok(Admission::Recorded(Outcome::Dispensed))),
+            (used(), ended(Outcome::Failed), blocked, Ok(Admission::Recorded(Outcome::Failed))),
+            (None, ended(Outcome::Uncertain), None, Ok(Admission::Recorded(Outcome::Uncertain))),
+            // Another ticket does not make a second pulse.
+            (good(), ended(Outcome::Dispensed), ready, Ok(Admission::Recorded(Outcome::Dispensed))),
+        ];
+        for (i, (ticket, found, condition, want)) in table.into_iter().enumerate() {
+            let line = condition.map(line);
+            assert_eq!(admit(ticket.as_ref(), found, &receipt, line.as_ref()), want, "row {i}");
+        }
+    }
+
+    #[test]
+    fn amounts_become_pulses() {
+        let coins = |sensor| LineState {
+            drive: Drive::PerPulse { rupiah: rp(1000), on: Span::millis(50), off: Span::millis(150) },
+            sensor,
+            ..line(Condition::Ready)
+        };
+        let pulses = |count| Ok(Pulses { count, on: Span::millis(50), off: Span::millis(150) });
+        let table = [
+            (line(Condition::Ready), 5000, Ok(ONE)),
+            (line(Condition::Ready), 7777, Ok(ONE)),
+            (line(Condition::Ready), 4999, Err(Refused::TooLittle(rp(5000)))),
+            (line(Condition::Busy), 4999, Err(Refused::TooLittle(rp(5000)))),
+            (coins(Span::ZERO), 5000, pulses(5)),
+            (coins(Span::ZERO), 5500, Err(Refused::NotMultiple(rp(1000)))),
+            (coins(Span::ZERO), 600_000, pulses(600)),
+            (coins(Span::ZERO), 601_000, Err(Refused::TooLong)),
+            (coins(Span::secs(60)), 300_000, pulses(300)),
+            (coins(Span::secs(60)), 301_000, Err(Refused::TooLong)),
+        ];
+        for (line, amount, want) in table {
+            assert_eq!(prepare(Some(&line), rp(amount)), want, "{amount}");
+        }
+        assert_eq!(prepare(None, rp(5000)), Err(Refused::UnknownItem));
+    }
+
+    #[test]
+    fn a_restart_makes_driving_uncertain_and_changes_nothing_else() {
+        assert_eq!(after_restart(Entry::Driving), Entry::Ended(Outcome::Uncertain));
+        for outcome in [Outcome::Dispensed, Outcome::Failed, Outcome::Uncertain] {
+            assert_eq!(after_restart(Entry::Ended(outcome)), Entry::Ended(outcome));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The interface `io.qrisd.Relay1`: what stands between D-Bus and the [`Dispenser`].
+
+use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
+use super::line::{Command, Ending, Report};
+use crate::host::bus::{Served, serve};
+use crate::host::config::BusAddress;
+use crate::host::events;
+use crate::order::ids::{ItemId, OrderId};
+use crate::order::outcome::Outcome;
+use crate::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// `Dispense` answers within 20 s; a second is left for the way.
+const ANSWER_WITHIN: Duration = Duration::from_secs(19);
+/// Signals that can wait to be sent. They are news: what does not fit is missed.
+pub const SIGNALS_MAX: usize = 64;
+
+/// What is told to everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// `Finished(order_id, outcome, detail)`
+    Finished(OrderId, &'static str, String),
+    /// `Pressed(item)`
+    Pressed(ItemId),
+}
+
+/// The dispenser, shared by all connections, with the hands that carry out its effects. Everything runs on one thread:
+/// the lock is never waited for, and never held across an `await`.
+#[derive(Debug)]
+pub struct Service {
+    heart: Mutex<Heart>,
+    lines: Vec<Sender<Command>>,
+    buttons: Vec<ItemId>,
+    signals: mpsc::Sender<Signal>,
+    random: SystemRandom,
+}
+
+#[derive(Debug)]
+struct Heart {
+    dispenser: Dispenser,
+    /// Who waits for the end of an order; one for each line that is driven.
+    waiting: Vec<(OrderId, oneshot::Sender<(DispenseAnswer, String)>)>,
+}
+
+impl Service {
+    /// Joins the parts. `lines` are in the order of the configuration, `buttons` the items that they ask for.
+    #[must_use]
+    pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
+        let heart = Mutex::new(Heart { dispenser, waiting: Vec::new() });
+        Self { heart, lines, buttons, signals, random: SystemRandom::new() }
+    }
+
+    /// Asks the dispenser, and carries out what follows before anybody hears of the answer.
+    pub fn with<T>(&self, ask: impl FnOnce(&mut Dispenser) -> T) -> T {
+        self.with_heart(|heart| ask(&mut heart.dispenser))
+    }
+
+    fn with_heart<T>(&self, ask: impl FnOnce(&mut Heart) -> T) -> T {
+        // A call that panicked has committed or not; what it left in memory is read again from the ledger at the next
+        // start, and until then errs on the side of not driving.
+        let mut heart = self.heart.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = ask(&mut heart);
+        loop {
+            let effects = heart.dispenser.take_effects();
+            if effects.is_empty() {
+                return answer;
+            }
+            for effect in effects {
+                self.carry_out(effect, &mut heart);
+            }
+        }
+    }
+
+    fn carry_out(&self, effect: Effect, heart: &mut Heart) {
+        match effect {
+            Effect::Drive(line, pulses) => {
+                // A thread ends with its sender, or by a fault of this program; then nothing is driven by it any more.
+                if self.lines[line].send(Command::Drive(pulses)).is_err() {
+                    let ending = Ending { outcome: Outcome::Failed, detail: "nothing was driven: the line's thread is gone".into() };
+                    heart.dispenser.ended(line, ending);
+                    heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
+                }
+            }
+            Effect::Finished { order, outcome, detail } => {
+                let (done, waiting) = std::mem::take(&mut heart.waiting).into_iter().partition(|(waits, _)| *waits == order);
+                heart.waiting = waiting;
+                let done: Vec<(OrderId, oneshot::Sender<_>)> = done;
+                for (_, answer) in done {
+                    // Who called may be gone.
+                    drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
+                }
+                drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
+            }
+            Effect::Journal(event) => events::emit(&event),
+        }
+    }
+
+    /// Takes what a thread tells.
+    pub fn report(&self, report: Report) {
+        match report {
+            Report::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
+            Report::Ended(line, ending) => self.with(|dispenser| dispenser.ended(line, ending)),
+            Report::ClearPressed(line) => self.with(|dispenser| dispenser.clear_pressed(line)),
+            Report::Pressed(button) => drop(self.signals.try_send(Signal::Pressed(self.buttons[button].clone()))),
+        }
+    }
+
+    /// Sets every line inactive, whatever it is doing.
+    pub fn stop_lines(&self) {
+        for line in &self.lines {
+            drop(line.send(Command::Stop));
+        }
+    }
+
+    async fn dispense(&self, receipt: &str) -> Result<(DispenseAnswer, String), Refusal> {
+        let begun = self.with_heart(|heart| -> Result<_, Refusal> {
+            Ok(match heart.dispenser.dispense(receipt)? {
+                Dispensed::Known(answer, detail) => Err((answer, detail)),
+                Dispensed::Begun(order) => {
+                    let (answer, answer_rx) = oneshot::channel();
+                    heart.waiting.push((order, answer));
+                    Ok(answer_rx)
+                }
+            })
+        })?;
+        match begun {
+            Err(known) => Ok(known),
+            Ok(answer) => match timeout(ANSWER_WITHIN, answer).await {
+                Ok(Ok(ended)) => Ok(ended),
+                Ok(Err(_)) | Err(_) => Ok((DispenseAnswer::Dispensing, String::new())),
+            },
+        }
+    }
+}
+
+/// Serves the interface until the answer is dropped. Whoever takes the name was safe before: the lines are inactive and
+/// the ledger is open, or known not to be.
+#[must_use]
+pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
+    let service = Arc::clone(service);
+    serve(address, RELAY_NAME, move |builder| {
+        builder.serve_at(RELAY_PATH, Relay1(Arc::clone(&service)))
+    })
+}
+
+/// Sends a signal.
+pub async fn emit(served: &Served, signal: Signal) {
+    match signal {
+        Signal::Finished(order, outcome, detail) => {
+            served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome, detail.as_str())).await;
+        }
+        Signal::Pressed(item) => served.emit(RELAY_PATH, RELAY_NAME, "Pressed", &(item.as_str(),)).await,
+    }
+}
+
+struct Relay1(Arc<Service>);
+
+#[zbus::interface(name = "io.qrisd.Relay1")]
+impl Relay1 {
+    async fn prepare(&self, device: &str, item: &str, amount: i64) -> Result<String, Fault> {
+        let mut bits = [0; 16];
+        self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
+        Ok(self.0.with(|dispenser| dispenser.prepare(device, item, amount, bits))?.to_string())
+    }
+
+    async fn check(&self, ticket: &str) -> (bool, String) {
+        match self.0.with(|dispenser| dispenser.check(ticket)) {
+            Ok(()) => (true, String::new()),
+            Err(refusal) => (false, refusal.error.reason().to_string()),
+        }
+    }
+
+    async fn dispense(&self, receipt: &str) -> Result<(String, String), Fault> {
+        let (answer, detail) = self.0.dispense(receipt).await?;
+        Ok((answer.as_str().into(), detail))
+    }
+
+    async fn query(&self, order_id: &str) -> Result<(String, String), Fault> {
+        let (answer, detail) = self.0.with(|dispenser| dispenser.query(order_id))?;
+        Ok((answer.as_str().into(), detail))
+    }
+
+    async fn close(&self, ticket: &str) -> Result<String, Fault> {
+        Ok(self.0.with(|dispenser| dispenser.close(ticket))?.as_str().into())
+    }
+
+    async fn clear(&self, item: &str) -> Result<(), Fault> {
+        Ok(self.0.with(|dispenser| dispenser.clear(item))?)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn device(&self) -> String {
+        self.0.with(|dispenser| dispenser.device().to_string())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn lines(&self) -> Vec<(String, Vec<String>, String)> {
+        self.0.with(|dispenser| dispenser.lines())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn keys(&self) -> Vec<String> {
+        self.0.with(|dispenser| dispenser.keys().iter().map(ToString::to_string).collect())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn tickets(&self) -> Vec<String> {
+        self.0.with(|dispenser| dispenser.tickets().iter().map(ToString::to_string).collect())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn faults(&self) -> Vec<String> {
+        self.0.with(|dispenser| dispenser.faults().into_iter().map(str::to_owned).collect())
+    }
+
+    /// Declared for introspection; it is sent to every connection by [`emit`].
+    #[zbus(signal)]
+    async fn finished(emitter: &zbus::object_server::SignalEmitter<'_>, order_id: &str, outcome: &str, detail: &str) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
+}
+
+/// The errors by their D-Bus names, with a text for people.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "io.qrisd.Relay1.Error")]
+enum Fault {
+    InvalidReceipt(String),
+    WrongDevice(String),
+    UnknownItem(String),
+    UnknownTicket(String),
+    Amount(String),
+    Busy(String),
+    Blocked(String),
+    Hardware(String),
+    Ledger(String),
+}
+
+impl From<Refusal> for Fault {
+    fn from(Refusal { error, detail }: Refusal) -> Self {
+        match error {
+            RelayError::InvalidReceipt => Self::InvalidReceipt(detail),
+            RelayError::WrongDevice => Self::WrongDevice(detail),
+            RelayError::UnknownItem => Self::UnknownItem(detail),
+            RelayError::UnknownTicket => Self::UnknownTicket(detail),
+            RelayError::Amount => Self::Amount(detail),
+            RelayError::Busy => Self::Busy(detail),
+            RelayError::Blocked => Self::Blocked(detail),
+            RelayError::Hardware => Self::Hardware(detail),
+            RelayError::Ledger => Self::Ledger(detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

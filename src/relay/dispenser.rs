@@ -1,0 +1,650 @@
+//! Everything the relay service decides. It owns the ledger and nothing else: no bus, no thread, no clock.
+//!
+//! An effect cannot precede its commit: a method commits, and only then queues what must be done about it. The shell
+//! calls a method, takes the [effects](Dispenser::take_effects) and carries them out.
+
+use super::config::{Config, Items, Line as LineSettings, line_of};
+use super::line::Ending;
+use super::store::{Pulse, Store, StoreError};
+use crate::host::events::Event;
+use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use crate::order::ledger::{Admission, Condition, Entry, LineState, OPEN_TICKETS_MAX, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Outcome;
+use crate::order::receipt::{KeySet, Receipt, ReceiptError};
+use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// The fault of a ledger that was set aside in this process' life.
+pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
+/// The fault of a ledger that cannot be read or written.
+pub const FAULT_LEDGER: &str = "ledger";
+/// The fault of hardware that does not work.
+pub const FAULT_GPIO: &str = "gpio";
+
+/// The heart of the relay service.
+#[derive(Debug)]
+pub struct Dispenser {
+    me: DeviceId,
+    keys: KeySet,
+    path: PathBuf,
+    lines: Vec<Line>,
+    ledger: Ledger,
+    /// A ledger was set aside since the start.
+    was_reset: bool,
+    /// The program ends: what runs is finished, nothing new begins.
+    is_stopping: bool,
+    effects: Vec<Effect>,
+}
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Drive a line; its end comes back by [`Dispenser::ended`].
+    Drive(usize, Pulses),
+    /// Tell everybody, and who waits, how an order ended.
+    Finished {
+        /// The order.
+        order: OrderId,
+        /// How it ended.
+        outcome: Outcome,
+        /// More, for people.
+        detail: String,
+    },
+    /// Write the journal.
+    Journal(Event),
+}
+
+/// The answer to [`Dispenser::dispense`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dispensed {
+    /// It is driven from now on; [`Effect::Finished`] tells the end.
+    Begun(OrderId),
+    /// It was or is driven already.
+    Known(DispenseAnswer, String),
+}
+
+/// A D-Bus error: nothing was recorded and nothing driven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its name.
+    pub error: RelayError,
+    /// More, for people.
+    pub detail: String,
+}
+
+#[derive(Debug)]
+struct Line {
+    settings: LineSettings,
+    blocked: Option<String>,
+    broken: Option<String>,
+    job: Job,
+}
+
+/// What a line is doing for an order.
+#[derive(Debug)]
+enum Job {
+    Idle,
+    /// The ledger says "driving", and its thread drives.
+    Driving(Pulse),
+    /// It was driven, was answered as uncertain, and that is not written yet.
+    Unwritten(Pulse),
+}
+
+#[derive(Debug)]
+enum Ledger {
+    /// It can be read; `failing` is why it could not be written the last time.
+    Open { store: Store, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
+    /// It cannot be opened.
+    Shut { why: String },
+}
+
+impl Dispenser {
+    /// Opens the ledger. What was being driven is uncertain from now on, and written so, before this returns; a ledger
+    /// that cannot be opened or written is tried again at each [`Dispenser::tick`], and nothing is promised meanwhile.
+    pub fn new(config: &Config) -> Self {
+        let line = |settings: &LineSettings| Line { settings: settings.clone(), blocked: None, broken: None, job: Job::Idle };
+        let mut dispenser = Self {
+            me: config.device.clone(),
+            keys: config.keys.clone(),
+            path: config.ledger.clone(),
+            lines: config.lines.iter().map(line).collect(),
+            ledger: Ledger::Shut { why: "not opened yet".into() },
+            was_reset: false,
+            is_stopping: false,
+            effects: Vec::new(),
+        };
+        if let Err(error) = dispenser.open() {
+            dispenser.note_shut(&error);
+        }
+        dispenser
+    }
+
+    /// What is to be done since the last call, in this order.
+    #[must_use]
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// `Prepare`: promises to deliver. `bits` are random and new.
+    pub fn prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16]) -> Result<Ticket, Refusal> {
+        let result = self.try_prepare(device, item, amount, bits);
+        if let Err(refusal) = &result {
+            self.journal(Event::TicketRefused {
+                item: ItemId::new(item).ok(),
+                amount: u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok()),
+                why: refusal.detail.clone().into(),
+            });
+        }
+        result
+    }
+
+    fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16]) -> Result<Ticket, Refusal> {
+        if device != self.me.as_str() {
+            return Err(RelayError::WrongDevice.because(format!("this is {}", self.me)));
+        }
+        let item = ItemId::new(item).map_err(|why| RelayError::UnknownItem.because(why.to_string()))?;
+        let amount = u64::try_from(amount).unwrap_or(0);
+        let amount = Rupiah::new(amount).map_err(|why| RelayError::Amount.because(why.to_string()))?;
+        let line = self.line_state(&item).map(|(_, state)| state);
+        prepare(line.as_ref(), amount)?;
+        self.refuse_while_stopping()?;
+        let ticket = Ticket::from_random(bits);
+        let Ledger::Open { store, open, .. } = &mut self.ledger else { return Err(self.shut()) };
+        if open.len() >= OPEN_TICKETS_MAX {
+            return Err(RelayError::Ledger.because(format!("{OPEN_TICKETS_MAX} tickets are open: close those of no order")));
+        }
+        let written = store.add_ticket(&ticket, &item, amount);
+        self.written(written)?;
+        if let Ledger::Open { open, .. } = &mut self.ledger {
+            open.insert(ticket.clone());
+        }
+        Ok(ticket)
+    }
+
+    /// `Check`: would a receipt for this ticket be driven now? If not, the reason.
+    pub fn check(&mut self, ticket: &str) -> Result<(), Refusal> {
+        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let Ledger::Open { store, failing, is_damaged, .. } = &self.ledger else { return Err(self.shut()) };
+        let found = store.ticket(&ticket);
+        if let Some(why) = failing.as_ref().filter(|_| !is_damaged) {
+            return Err(RelayError::Ledger.because(why.clone()));
+        }
+        match self.read(found)? {
+            Some(TicketEntry::Open { item, amount }) => {
+                let line = self.line_state(&item).map(|(_, state)| state);
+                prepare(line.as_ref(), amount)?;
+                self.refuse_while_stopping()
+            }
+            Some(TicketEntry::Used(_) | TicketEntry::Closed) | None => Err(Refused::UnknownTicket.into()),
+        }
+    }
+
+    /// `Dispense`: believes a receipt and drives its line, once. When this returns [`Dispensed::Begun`], the ledger has
+    /// it.
+    pub fn dispense(&mut self, jws: &str) -> Result<Dispensed, Refusal> {
+        let receipt = self.keys.verify(jws, &self.me).map_err(|why| {
+            let error = match &why {
+                ReceiptError::WrongDevice(_) => RelayError::WrongDevice,
+                ReceiptError::TooLong
+                | ReceiptError::NotJws(_)
+                | ReceiptError::Header(_)
+                | ReceiptError::UnknownKey(_)
+                | ReceiptError::Signature
+                | ReceiptError::Claims(_) => RelayError::InvalidReceipt,
+            };
+            self.journal(Event::ReceiptRefused { request: None, order: None, why: why.to_string().into() });
+            error.because(why.to_string())
+        })?;
+        let result = self.drive(&receipt);
+        if let Err(refusal) = &result {
+            let (request, order) = (Some(receipt.claims().jti.clone()), Some(receipt.claims().sub.clone()));
+            self.journal(Event::ReceiptRefused { request, order, why: refusal.detail.clone().into() });
+        }
+        result
+    }
+
+    fn drive(&mut self, receipt: &Receipt) -> Result<Dispensed, Refusal> {
+        let claims = receipt.claims();
+        let found = self.found(&claims.sub)?;
+        let entry = found.as_ref().map(|pulse| pulse.entry);
+        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
+        let (ticket, is_second) = (store.ticket(&claims.ticket), store.is_second(receipt));
+        let (ticket, is_second) = (self.read(ticket)?, self.read(is_second)?);
+        let line = self.line_state(&claims.item);
+        let pulses = match admit(ticket.as_ref(), entry, receipt, line.as_ref().map(|(_, state)| state))? {
+            Admission::Recorded(outcome) => {
+                let detail = found.map(|pulse| pulse.detail).unwrap_or_default();
+                return Ok(Dispensed::Known(DispenseAnswer::Ended(outcome), detail));
+            }
+            Admission::Driving => return Ok(Dispensed::Known(DispenseAnswer::Dispensing, String::new())),
+            Admission::Drive(pulses) => pulses,
+        };
+        if is_second {
+            return Err(RelayError::InvalidReceipt.because("its request or transaction was driven for another order".into()));
+        }
+        self.refuse_while_stopping()?;
+        let (index, _) = line.expect("the core admits to a line that is there");
+        let name = self.lines[index].settings.name.clone();
+        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
+        let written = store.begin(receipt, &name);
+        self.written(written)?;
+        if let Ledger::Open { open, .. } = &mut self.ledger {
+            open.remove(&claims.ticket);
+        }
+        self.effects.push(Effect::Drive(index, pulses));
+        let pulse = Pulse {
+            order: claims.sub.clone(),
+            request: claims.jti.clone(),
+            item: claims.item.clone(),
+            amount: claims.amount,
+            line: name,
+            entry: Entry::Driving,
+            detail: String::new(),
+        };
+        let (request, order, item, amount) = pulse.ids();
+        self.journal(Event::PulseBegins { request, order, item, amount, line: pulse.line.clone().into() });
+        self.lines[index].job = Job::Driving(pulse);
+        Ok(Dispensed::Begun(claims.sub.clone()))
+    }
+
+    /// `Query`: what is known of an order.
+    pub fn query(&mut self, order: &str) -> Result<(DispenseAnswer, String), Refusal> {
+        let Ok(order) = OrderId::new(order) else { return Ok((DispenseAnswer::Unknown, String::new())) };
+        Ok(match self.found(&order)? {
+            None => (DispenseAnswer::Unknown, String::new()),
+            Some(Pulse { entry: Entry::Driving, .. }) => (DispenseAnswer::Dispensing, String::new()),
+            Some(Pulse { entry: Entry::Ended(outcome), detail, .. }) => (DispenseAnswer::Ended(outcome), detail),
+        })
+    }
+
+    /// `Close`: from now on this ticket drives nothing, or the answer says what it drove.
+    pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
+        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
+        let found = store.ticket(&ticket);
+        match self.read(found)? {
+            None => Err(Refused::UnknownTicket.into()),
+            Some(TicketEntry::Closed) => Ok(CloseAnswer::Closed),
+            Some(TicketEntry::Used(order)) => match self.found(&order)?.map(|pulse| pulse.entry) {
+                Some(Entry::Driving) => Ok(CloseAnswer::Dispensing),
+                Some(Entry::Ended(outcome)) => Ok(CloseAnswer::Ended(outcome)),
+                // So old that its entry was dropped.
+                None => Err(Refused::UnknownTicket.into()),
+            },
+            Some(TicketEntry::Open { .. }) => {
+                let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
+                let written = store.close(&ticket);
+                self.written(written)?;
+                if let Ledger::Open { open, .. } = &mut self.ledger {
+                    open.remove(&ticket);
+                }
+                Ok(CloseAnswer::Closed)
+            }
+        }
+    }
+
+    /// `Clear`: a person has looked at the line of this item.
+    pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
+        let item = ItemId::new(item).map_err(|why| RelayError::UnknownItem.because(why.to_string()))?;
+        let (index, _) = self.line_state(&item).ok_or(Refused::UnknownItem)?;
+        self.clear_line(index, Some(item), "Clear")
+    }
+
+    /// The button inside the door was pressed.
+    pub fn clear_pressed(&mut self, line: usize) {
+        // There is nobody to answer; a ledger that cannot be written is told as a fault.
+        drop(self.clear_line(line, None, "its button"));
+    }
+
+    fn clear_line(&mut self, index: usize, item: Option<ItemId>, by: &'static str) -> Result<(), Refusal> {
+        if self.lines[index].blocked.is_none() {
+            return Ok(());
+        }
+        let name = self.lines[index].settings.name.clone();
+        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
+        let written = store.clear(&name);
+        self.written(written)?;
+        self.lines[index].blocked = None;
+        self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });
+        Ok(())
+    }
+
+    /// A line was driven to its end, or as far as it went. What the ledger cannot take now is uncertain, and written
+    /// later.
+    pub fn ended(&mut self, index: usize, ending: Ending) {
+        let job = std::mem::replace(&mut self.lines[index].job, Job::Idle);
+        let pulse = match job {
+            Job::Driving(pulse) => pulse,
+            // Given up at a stop, and answered; the line's own word comes too late.
+            other @ (Job::Idle | Job::Unwritten(_)) => {
+                self.lines[index].job = other;
+                return;
+            }
+        };
+        let why_blocked = self.why_blocked(index, &ending);
+        match self.write_end(&pulse, &ending, why_blocked.as_deref()) {
+            Ok(()) => {
+                self.tell_end(pulse, ending);
+                self.block(index, why_blocked);
+            }
+            Err(_) => {
+                let detail = format!("{}; the ledger could not take it", ending.detail);
+                let ending = Ending { outcome: Outcome::Uncertain, detail };
+                self.block(index, why_blocked.or_else(|| self.why_blocked(index, &ending)));
+                let entry = Entry::Ended(ending.outcome);
+                self.lines[index].job = Job::Unwritten(Pulse { entry, detail: ending.detail.clone(), ..pulse.clone() });
+                self.tell_end(pulse, ending);
+            }
+        }
+    }
+
+    /// The program must end and a line is still driven: nobody will know how that ended.
+    pub fn give_up(&mut self) {
+        for index in 0..self.lines.len() {
+            if matches!(self.lines[index].job, Job::Driving(_)) {
+                let detail = "the program was stopped while the line was driven".into();
+                self.ended(index, Ending { outcome: Outcome::Uncertain, detail });
+            }
+        }
+    }
+
+    /// From now on nothing new begins: `Busy`, which is asked again.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Is a line driven?
+    #[must_use]
+    pub fn is_driving(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line.job, Job::Driving(_)))
+    }
+
+    /// The hardware of a line works, or not and why.
+    pub fn hardware(&mut self, index: usize, state: Result<(), String>) {
+        let line = &mut self.lines[index];
+        let why = state.err();
+        if let Some(why) = why.as_ref().filter(|why| line.broken.as_ref() != Some(why)) {
+            let name = line.settings.name.clone().into();
+            let event = Event::HardwareFault { line: name, why: why.clone().into() };
+            line.broken = Some(why.clone());
+            self.journal(event);
+        } else {
+            line.broken = why;
+        }
+    }
+
+    /// Tries again what the ledger did not take. To be called every second or so.
+    pub fn tick(&mut self) {
+        match &mut self.ledger {
+            Ledger::Shut { .. } => self.reopen(),
+            // What is being driven keeps a damaged ledger: its end might still be taken.
+            Ledger::Open { is_damaged: true, .. } => {
+                if !self.is_driving() {
+                    self.ledger = Ledger::Shut { why: "it is damaged".into() };
+                    self.reopen();
+                }
+            }
+            Ledger::Open { store, failing: Some(_), .. } => {
+                let written = store.probe();
+                // What it says is noted; nobody asked.
+                drop(self.written(written));
+            }
+            Ledger::Open { failing: None, .. } => {}
+        }
+        self.write_late();
+    }
+
+    /// Writes the ends that the ledger did not take.
+    fn write_late(&mut self) {
+        for index in 0..self.lines.len() {
+            let Job::Unwritten(pulse) = &self.lines[index].job else { continue };
+            let pulse = pulse.clone();
+            let ending = Ending { outcome: Outcome::Uncertain, detail: pulse.detail.clone() };
+            let why_blocked = self.lines[index].blocked.clone();
+            if self.write_end(&pulse, &ending, why_blocked.as_deref()).is_ok() {
+                self.lines[index].job = Job::Idle;
+            }
+        }
+    }
+
+    /// `Lines`: names, items and what they are doing.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(String, Vec<String>, String)> {
+        let of = |line: &Line| {
+            let items = match &line.settings.items {
+                Items::Any => vec!["*".to_owned()],
+                Items::These(items) => items.iter().map(ToString::to_string).collect(),
+            };
+            let state = match line.condition() {
+                Condition::Ready => "ready",
+                Condition::Busy => "busy",
+                Condition::Blocked | Condition::Broken => "blocked",
+            };
+            (line.settings.name.clone(), items, state.to_owned())
+        };
+        self.lines.iter().map(of).collect()
+    }
+
+    /// `Device`.
+    #[must_use]
+    pub fn device(&self) -> &DeviceId {
+        &self.me
+    }
+
+    /// `Keys`: the receipt keys by name.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyId> {
+        self.keys.receipt_kids()
+    }
+
+    /// `Tickets`: the open ones.
+    #[must_use]
+    pub fn tickets(&self) -> Vec<Ticket> {
+        match &self.ledger {
+            Ledger::Open { open, .. } => open.iter().cloned().collect(),
+            Ledger::Shut { .. } => Vec::new(),
+        }
+    }
+
+    /// `Faults`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<&'static str> {
+        let is_failing = match &self.ledger {
+            Ledger::Open { failing, .. } => failing.is_some(),
+            Ledger::Shut { .. } => true,
+        };
+        let is_broken = self.lines.iter().any(|line| line.broken.is_some());
+        let all = [(self.was_reset, FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
+        all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
+    }
+
+    /// What is known of an order. Memory comes first: it knows what the ledger did not take.
+    fn found(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
+        let job = |line: &Line| match &line.job {
+            Job::Driving(pulse) | Job::Unwritten(pulse) if pulse.order == *order => Some(pulse.clone()),
+            Job::Driving(_) | Job::Unwritten(_) | Job::Idle => None,
+        };
+        if let Some(pulse) = self.lines.iter().find_map(job) {
+            return Ok(Some(pulse));
+        }
+        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
+        let found = store.pulse(order);
+        let found = self.read(found)?;
+        // No line drives it: should the ledger say so all the same, nobody knows how it ended.
+        Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
+    }
+
+    fn line_state(&self, item: &ItemId) -> Option<(usize, LineState)> {
+        let index = line_of(self.lines.iter().map(|line| &line.settings), item)?;
+        let line = &self.lines[index];
+        Some((index, line.settings.state(line.condition())))
+    }
+
+    fn refuse_while_stopping(&self) -> Result<(), Refusal> {
+        if self.is_stopping { Err(RelayError::Busy.because("the service is being stopped".into())) } else { Ok(()) }
+    }
+
+    fn why_blocked(&self, index: usize, ending: &Ending) -> Option<String> {
+        let blocks = match ending.outcome {
+            Outcome::Dispensed => false,
+            Outcome::Failed => true,
+            Outcome::Uncertain => self.lines[index].settings.block_on_uncertain,
+        };
+        blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))
+    }
+
+    fn block(&mut self, index: usize, why: Option<String>) {
+        let Some(why) = why else { return };
+        let line = self.lines[index].settings.name.clone();
+        self.journal(Event::LineBlocked { item: None, order: None, line: line.into(), why: why.clone().into() });
+        self.lines[index].blocked = Some(why);
+    }
+
+    fn write_end(&mut self, pulse: &Pulse, ending: &Ending, why_blocked: Option<&str>) -> Result<(), Refusal> {
+        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
+        let written = store.end(&pulse.order, ending.outcome, &ending.detail, why_blocked);
+        self.written(written)
+    }
+
+    fn tell_end(&mut self, pulse: Pulse, ending: Ending) {
+        let (request, order, item, amount) = pulse.ids();
+        let Ending { outcome, detail } = ending;
+        self.effects.push(Effect::Finished { order: order.clone(), outcome, detail: detail.clone() });
+        let line = pulse.line.into();
+        let detail = detail.into();
+        self.journal(match outcome {
+            Outcome::Dispensed => {
+                Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail }
+            }
+            Outcome::Failed => Event::DeliveryFailed { request, order, item, amount, line, detail },
+            Outcome::Uncertain => {
+                Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }
+            }
+        });
+    }
+
+    /// Opens the ledger and takes over what it says.
+    fn open(&mut self) -> Result<(), StoreError> {
+        let blocks = |name: &str| self.lines.iter().any(|line| line.settings.name == name && line.settings.block_on_uncertain);
+        let found = Store::open(&self.path, blocks)?;
+        if let Some(aside) = &found.set_aside {
+            self.was_reset = true;
+            self.journal(Event::LedgerReset { path: self.path.display().to_string().into(), aside: aside.display().to_string().into() });
+        }
+        for line in &mut self.lines {
+            // The file knows its own ends now, or lost them.
+            line.job = Job::Idle;
+            line.blocked = found.blocked.iter().find(|block| block.line == line.settings.name).map(|block| block.why.clone());
+        }
+        for pulse in found.interrupted {
+            let (request, order, item, amount) = pulse.ids();
+            let (device, detail) = (Some(self.me.clone()), pulse.detail.into());
+            self.journal(Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail });
+        }
+        self.ledger = Ledger::Open { store: found.store, open: found.open.into_iter().collect(), failing: None, is_damaged: false };
+        Ok(())
+    }
+
+    /// Opens a ledger that was shut while the program runs.
+    fn reopen(&mut self) {
+        match self.open() {
+            Ok(()) => self.journal(Event::StoreBack { path: self.path.display().to_string().into() }),
+            Err(error) => self.note_shut(&error),
+        }
+    }
+
+    fn note_shut(&mut self, error: &StoreError) {
+        let why = error.to_string();
+        let is_news = !matches!(&self.ledger, Ledger::Shut { why: told } if *told == why);
+        if is_news {
+            self.journal(Event::StoreFailing { path: self.path.display().to_string().into(), why: why.clone().into() });
+        }
+        self.ledger = Ledger::Shut { why };
+    }
+
+    fn shut(&self) -> Refusal {
+        let why = match &self.ledger {
+            Ledger::Shut { why } => why.clone(),
+            Ledger::Open { failing, .. } => failing.clone().unwrap_or_default(),
+        };
+        RelayError::Ledger.because(why)
+    }
+
+    /// Notes how a commit went.
+    fn written(&mut self, result: Result<(), StoreError>) -> Result<(), Refusal> {
+        match result {
+            Ok(()) => {
+                if let Ledger::Open { failing, is_damaged: false, .. } = &mut self.ledger
+                    && failing.take().is_some()
+                {
+                    self.journal(Event::StoreBack { path: self.path.display().to_string().into() });
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Notes how a reading went.
+    fn read<T>(&mut self, result: Result<T, StoreError>) -> Result<T, Refusal> {
+        result.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&mut self, error: &StoreError) -> Refusal {
+        let why = error.to_string();
+        if let Ledger::Open { failing, is_damaged, .. } = &mut self.ledger {
+            *is_damaged |= error.is_damage();
+            if failing.replace(why.clone()).is_none() {
+                self.journal(Event::StoreFailing { path: self.path.display().to_string().into(), why: why.clone().into() });
+            }
+        }
+        RelayError::Ledger.because(why)
+    }
+
+    fn journal(&mut self, event: Event) {
+        self.effects.push(Effect::Journal(event));
+    }
+}
+
+impl Line {
+    fn condition(&self) -> Condition {
+        match (&self.job, &self.blocked, &self.broken) {
+            (Job::Driving(_) | Job::Unwritten(_), _, _) => Condition::Busy,
+            (Job::Idle, _, Some(_)) => Condition::Broken,
+            (Job::Idle, Some(_), None) => Condition::Blocked,
+            (Job::Idle, None, None) => Condition::Ready,
+        }
+    }
+}
+
+impl Pulse {
+    fn ids(&self) -> (RequestId, OrderId, ItemId, Rupiah) {
+        (self.request.clone(), self.order.clone(), self.item.clone(), self.amount)
+    }
+}
+
+impl RelayError {
+    /// With more for people.
+    fn because(self, detail: String) -> Refusal {
+        Refusal { error: self, detail }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let error = match refused {
+            Refused::UnknownItem => RelayError::UnknownItem,
+            Refused::UnknownTicket => RelayError::UnknownTicket,
+            Refused::TooLittle(_) | Refused::NotMultiple(_) | Refused::TooLong => RelayError::Amount,
+            Refused::Busy => RelayError::Busy,
+            Refused::Blocked => RelayError::Blocked,
+            Refused::Hardware => RelayError::Hardware,
+        };
+        error.because(refused.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

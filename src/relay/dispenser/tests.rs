@@ -1,0 +1,460 @@
+//! The promises of the ledger, on real SQLite files.
+
+use super::*;
+use crate::host::config::Source;
+use crate::order::ids::TransactionId;
+use crate::order::receipt::testing::{ISSUER, claims, key};
+use crate::order::receipt::{Claims, SigningKey, jwk_set};
+use rusqlite::Connection;
+
+struct Rig {
+    directory: tempfile::TempDir,
+    config: Config,
+    dispenser: Dispenser,
+    drawn: u8,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keys = directory.path().join("keys.json");
+        std::fs::write(&keys, jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
+        let text = format!(
+            r#"
+            device.id = "vm-001"
+            dbus.bus = "session"
+            receipts.keys_file = "{keys}"
+            ledger.path = "{ledger}"
+            line = [
+                {{ name = "tray 1", items = ["A1", "A2"], min_amount = 5000, chip = "sim:/tmp/x", pulse_ms = 500 }},
+                {{ name = "gate", items = ["exit"], min_amount = 2000, chip = "sim:/tmp/x", pulse_ms = 500, block_on_uncertain = true }},
+                {{ name = "coins", items = ["*"], chip = "sim:/tmp/x", rupiah_per_pulse = 1000, on_ms = 50, off_ms = 50 }},
+            ]"#,
+            keys = keys.display(),
+            ledger = directory.path().join("ledger.db").display(),
+        );
+        let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
+        let dispenser = Dispenser::new(&config);
+        Self { directory, config, dispenser, drawn: 0 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("ledger.db")
+    }
+
+    /// A kill and a start.
+    fn restart(&mut self) {
+        let away = Config { ledger: "/nowhere/at/all.db".into(), ..clone(&self.config) };
+        self.dispenser = Dispenser::new(&away);
+        self.dispenser = Dispenser::new(&self.config);
+    }
+
+    fn prepare(&mut self, item: &str, amount: i64) -> Ticket {
+        self.try_prepare(item, amount).expect("a ticket")
+    }
+
+    fn try_prepare(&mut self, item: &str, amount: i64) -> Result<Ticket, RelayError> {
+        self.drawn += 1;
+        self.dispenser.prepare("vm-001", item, amount, [self.drawn; 16]).map_err(|refusal| refusal.error)
+    }
+
+    fn dispense(&mut self, jws: &str) -> Result<Dispensed, RelayError> {
+        self.dispenser.dispense(jws).map_err(|refusal| refusal.error)
+    }
+
+    /// Sells one of A1 until its line is driven.
+    fn begin(&mut self, n: u8) -> (Ticket, String) {
+        let ticket = self.prepare("A1", 5000);
+        let jws = receipt(n, &ticket);
+        assert_eq!(self.dispense(&jws), Ok(Dispensed::Begun(order(n))));
+        (ticket, jws)
+    }
+
+    fn end(&mut self, line: usize, outcome: Outcome) {
+        self.dispenser.ended(line, Ending { outcome, detail: "told".into() });
+    }
+
+    fn drives(&mut self) -> Vec<usize> {
+        let effects = self.dispenser.take_effects();
+        effects.iter().filter_map(|effect| if let Effect::Drive(line, _) = effect { Some(*line) } else { None }).collect()
+    }
+
+    fn state(&self, line: usize) -> String {
+        self.dispenser.lines()[line].2.clone()
+    }
+
+    fn query(&mut self, n: u8) -> DispenseAnswer {
+        self.dispenser.query(order(n).as_str()).expect("readable").0
+    }
+
+    fn close(&mut self, ticket: &Ticket) -> Result<CloseAnswer, RelayError> {
+        self.dispenser.close(ticket.as_str()).map_err(|refusal| refusal.error)
+    }
+
+    /// Makes every commit fail, as a full disk does, or lets them pass again.
+    fn fail_commits(&self, fail: bool) {
+        let Ledger::Open { store, .. } = &self.dispenser.ledger else { panic!("shut") };
+        store.fail_commits(fail);
+    }
+}
+
+fn clone(config: &Config) -> Config {
+    Config {
+        device: config.device.clone(),
+        bus: config.bus.clone(),
+        keys: config.keys.clone(),
+        ledger: config.ledger.clone(),
+        lines: config.lines.clone(),
+        buttons: config.buttons.clone(),
+    }
+}
+
+fn order(n: u8) -> OrderId {
+    OrderId::new(&format!("o-{n}")).expect("an id")
+}
+
+fn claims_of(n: u8, ticket: &Ticket) -> Claims {
+    Claims {
+        sub: order(n),
+        jti: RequestId::new(&format!("r-{n}")).expect("an id"),
+        transaction_id: TransactionId::new(&format!("t-{n}")).expect("an id"),
+        ticket: ticket.clone(),
+        ..claims()
+    }
+}
+
+fn receipt(n: u8, ticket: &Ticket) -> String {
+    key().sign(claims_of(n, ticket)).jws().to_owned()
+}
+
+fn known(answer: DispenseAnswer) -> Result<Dispensed, RelayError> {
+    let detail = match answer {
+        DispenseAnswer::Ended(_) => "told".to_owned(),
+        DispenseAnswer::Dispensing | DispenseAnswer::Unknown => String::new(),
+    };
+    Ok(Dispensed::Known(answer, detail))
+}
+
+const DISPENSED: DispenseAnswer = DispenseAnswer::Ended(Outcome::Dispensed);
+
+#[test]
+fn one_order_one_pulse() {
+    let mut rig = Rig::new();
+    let (ticket, jws) = rig.begin(1);
+    assert_eq!(rig.drives(), [0]);
+    assert_eq!(rig.state(0), "busy");
+    // Again meanwhile, and again later: nothing more is driven.
+    assert_eq!(rig.dispense(&jws), known(DispenseAnswer::Dispensing));
+    assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
+    assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Dispensing));
+    rig.end(0, Outcome::Dispensed);
+    let finished = Effect::Finished { order: order(1), outcome: Outcome::Dispensed, detail: "told".into() };
+    assert!(rig.dispenser.take_effects().contains(&finished));
+    for round in 0..2 {
+        assert_eq!(rig.dispense(&jws), known(DISPENSED), "round {round}");
+        assert_eq!(rig.query(1), DISPENSED);
+        assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Dispensed)));
+        assert_eq!(rig.drives(), [0; 0]);
+        assert_eq!(rig.state(0), "ready");
+        rig.restart();
+    }
+    // A late word of the line changes nothing.
+    rig.end(0, Outcome::Failed);
+    assert_eq!(rig.query(1), DISPENSED);
+}
+
+#[test]
+fn the_ledger_says_driving_before_the_line_is_driven() {
+    let mut rig = Rig::new();
+    let (ticket, _) = rig.begin(1);
+    // The effect is not carried out yet; another connection sees only what is committed.
+    let seen = Connection::open(rig.path()).expect("opens");
+    let row = |sql: &str| seen.query_row(sql, [], |row| row.get::<_, Option<String>>(0)).expect("a row");
+    assert_eq!(row("SELECT outcome FROM pulses WHERE order_id = 'o-1'"), None);
+    assert_eq!(row(&format!("SELECT state FROM tickets WHERE ticket = '{ticket}'")).as_deref(), Some("used"));
+}
+
+#[test]
+fn what_is_no_good_is_refused_and_changes_nothing() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    let changed = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = claims_of(1, &ticket);
+        change(&mut claims);
+        key().sign(claims).jws().to_owned()
+    };
+    let item = |id: &str| ItemId::new(id).expect("an item");
+    let table = [
+        (changed(&|c| c.aud = DeviceId::new("vm-002").expect("an id")), RelayError::WrongDevice),
+        (SigningKey::from_seed([8; 32]).sign(claims_of(1, &ticket)).jws().to_owned(), RelayError::InvalidReceipt),
+        (changed(&|_| ()).replace('.', ".A"), RelayError::InvalidReceipt),
+        (String::new(), RelayError::InvalidReceipt),
+        (changed(&|c| c.ticket = Ticket::from_random([99; 16])), RelayError::UnknownTicket),
+        (changed(&|c| c.item = item("A2")), RelayError::UnknownTicket),
+        (changed(&|c| c.amount = Rupiah::new(5001).expect("an amount")), RelayError::UnknownTicket),
+        // The ticket comes before the line: also of an item that no line names.
+        (changed(&|c| c.item = item("exit")), RelayError::UnknownTicket),
+    ];
+    for (i, (jws, want)) in table.into_iter().enumerate() {
+        assert_eq!(rig.dispense(&jws), Err(want), "row {i}");
+        assert_eq!(rig.query(1), DispenseAnswer::Unknown);
+        assert_eq!(rig.dispenser.tickets(), [ticket.clone()]);
+    }
+    assert_eq!(rig.drives(), [0; 0]);
+    assert!(rig.dispense(&changed(&|_| ())).is_ok(), "the good one still is");
+}
+
+#[test]
+fn a_request_or_transaction_is_driven_for_one_order() {
+    for same_request in [true, false] {
+        let mut rig = Rig::new();
+        rig.begin(1);
+        rig.end(0, Outcome::Dispensed);
+        let ticket = rig.prepare("A1", 5000);
+        let (first, mut second) = (claims_of(1, &ticket), claims_of(2, &ticket));
+        if same_request {
+            second.jti = first.jti;
+        } else {
+            second.transaction_id = first.transaction_id;
+        }
+        rig.drives();
+        assert_eq!(rig.dispense(key().sign(second).jws()), Err(RelayError::InvalidReceipt));
+        assert_eq!(rig.drives(), [0; 0]);
+        assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
+    }
+}
+
+#[test]
+fn what_prepare_refuses() {
+    let mut rig = Rig::new();
+    let table = [
+        ("vm-002", "A1", 5000, RelayError::WrongDevice),
+        ("vm 1", "A1", 5000, RelayError::WrongDevice),
+        ("vm-001", "a|b", 5000, RelayError::UnknownItem),
+        ("vm-001", "A1", 4999, RelayError::Amount),
+        ("vm-001", "A1", 0, RelayError::Amount),
+        ("vm-001", "A1", -5000, RelayError::Amount),
+        ("vm-001", "A1", i64::MAX, RelayError::Amount),
+        ("vm-001", "other", 1500, RelayError::Amount),
+        ("vm-001", "other", 1_300_000, RelayError::Amount),
+    ];
+    for (device, item, amount, want) in table {
+        let got = rig.dispenser.prepare(device, item, amount, [1; 16]).map_err(|refusal| refusal.error);
+        assert_eq!(got, Err(want), "{device} {item} {amount}");
+    }
+    assert_eq!(rig.dispenser.tickets(), []);
+    rig.dispenser.hardware(0, Err("unplugged".into()));
+    assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Hardware));
+    assert_eq!(rig.dispenser.faults(), [FAULT_GPIO]);
+    rig.dispenser.hardware(0, Ok(()));
+    rig.begin(1);
+    assert_eq!(rig.try_prepare("A2", 5000), Err(RelayError::Busy));
+    rig.prepare("other", 3000);
+}
+
+#[test]
+fn what_a_cut_interrupted_is_uncertain_for_ever() {
+    let mut rig = Rig::new();
+    let (ticket, jws) = rig.begin(1);
+    rig.restart();
+    assert_eq!(rig.drives(), [0; 0]);
+    let uncertain = DispenseAnswer::Ended(Outcome::Uncertain);
+    assert_eq!(rig.query(1), uncertain);
+    assert!(matches!(rig.dispense(&jws), Ok(Dispensed::Known(answer, _)) if answer == uncertain));
+    assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
+    assert_eq!(rig.drives(), [0; 0]);
+    assert_eq!(rig.state(0), "ready", "this line is not blocked by it");
+}
+
+#[test]
+fn closing_a_ticket() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    assert_eq!(rig.dispenser.check(ticket.as_str()), Ok(()));
+    for _ in 0..2 {
+        assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
+        assert_eq!(rig.dispenser.tickets(), []);
+        rig.restart();
+    }
+    assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
+    assert_eq!(rig.dispenser.check(ticket.as_str()).map_err(|r| r.error), Err(RelayError::UnknownTicket));
+    assert_eq!(rig.close(&Ticket::from_random([77; 16])), Err(RelayError::UnknownTicket));
+    assert_eq!(rig.dispenser.close("short").map_err(|r| r.error), Err(RelayError::UnknownTicket));
+}
+
+#[test]
+fn failed_blocks_and_a_person_clears() {
+    let mut rig = Rig::new();
+    let waiting = rig.prepare("A2", 5000);
+    rig.begin(1);
+    rig.end(0, Outcome::Failed);
+    for _ in 0..2 {
+        assert_eq!(rig.state(0), "blocked");
+        assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Blocked));
+        assert_eq!(rig.dispenser.check(waiting.as_str()).map_err(|r| r.error), Err(RelayError::Blocked));
+        let mut claims = claims_of(2, &waiting);
+        claims.item = ItemId::new("A2").expect("an item");
+        assert_eq!(rig.dispense(key().sign(claims).jws()), Err(RelayError::Blocked));
+        rig.restart();
+    }
+    assert_eq!(rig.dispenser.clear("a b").map_err(|r| r.error), Err(RelayError::UnknownItem));
+    assert_eq!(rig.dispenser.clear("A2"), Ok(()));
+    for _ in 0..2 {
+        assert_eq!(rig.state(0), "ready");
+        assert_eq!(rig.dispenser.check(waiting.as_str()), Ok(()));
+        rig.restart();
+    }
+    rig.begin(3);
+    rig.end(0, Outcome::Failed);
+    rig.dispenser.clear_pressed(0);
+    assert_eq!(rig.state(0), "ready");
+}
+
+#[test]
+fn uncertain_blocks_where_it_should() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("exit", 5000);
+    let mut claims = claims_of(1, &ticket);
+    claims.item = ItemId::new("exit").expect("an item");
+    assert!(rig.dispense(key().sign(claims).jws()).is_ok());
+    rig.restart();
+    assert_eq!([rig.state(0), rig.state(1)], ["ready", "blocked"]);
+}
+
+#[test]
+fn a_thousand_tickets_and_no_more() {
+    let mut rig = Rig::new();
+    let Ledger::Open { store, .. } = &rig.dispenser.ledger else { panic!("shut") };
+    store.hurry();
+    let ticket = |n: usize| {
+        let mut bits = [0xee; 16];
+        bits[..8].copy_from_slice(&n.to_le_bytes());
+        bits
+    };
+    for n in 0..OPEN_TICKETS_MAX {
+        rig.dispenser.prepare("vm-001", "A1", 5000, ticket(n)).expect("a ticket");
+    }
+    let full = rig.dispenser.prepare("vm-001", "A1", 5000, [1; 16]);
+    assert_eq!(full.map_err(|r| r.error), Err(RelayError::Ledger));
+    assert_eq!(rig.dispenser.tickets().len(), OPEN_TICKETS_MAX);
+    assert_eq!(rig.dispenser.faults(), [""; 0], "full is no fault of the disk");
+    assert_eq!(rig.close(&Ticket::from_random(ticket(5))), Ok(CloseAnswer::Closed));
+    rig.prepare("A1", 5000);
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_promises_and_drives_nothing() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    rig.fail_commits(true);
+    assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    assert_eq!(rig.dispenser.check(ticket.as_str()).map_err(|r| r.error), Err(RelayError::Ledger));
+    assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
+    assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
+    assert_eq!(rig.drives(), [0; 0]);
+    rig.dispenser.tick();
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    rig.fail_commits(false);
+    rig.dispenser.tick();
+    assert_eq!(rig.dispenser.faults(), [""; 0]);
+    assert_eq!(rig.query(1), DispenseAnswer::Unknown, "an error means that nothing was recorded");
+    assert!(rig.dispense(&receipt(1, &ticket)).is_ok());
+}
+
+#[test]
+fn an_end_that_cannot_be_written_is_uncertain_and_written_later() {
+    let mut rig = Rig::new();
+    let (ticket, jws) = rig.begin(1);
+    rig.fail_commits(true);
+    rig.end(0, Outcome::Dispensed);
+    let uncertain = DispenseAnswer::Ended(Outcome::Uncertain);
+    let told = |effect: &Effect| matches!(effect, Effect::Finished { outcome: Outcome::Uncertain, .. });
+    assert_eq!(rig.dispenser.take_effects().iter().filter(|effect| told(effect)).count(), 1);
+    for _ in 0..2 {
+        rig.dispenser.tick();
+        assert_eq!(rig.query(1), uncertain);
+        assert!(matches!(rig.dispense(&jws), Ok(Dispensed::Known(answer, _)) if answer == uncertain));
+        assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
+        assert_eq!(rig.state(0), "busy", "the line takes no order meanwhile");
+    }
+    rig.fail_commits(false);
+    rig.dispenser.tick();
+    assert_eq!(rig.state(0), "ready");
+    assert_eq!(rig.query(1), uncertain, "what was answered stands");
+    rig.restart();
+    assert_eq!(rig.query(1), uncertain);
+    assert_eq!(rig.dispenser.take_effects().iter().filter(|effect| told(effect)).count(), 0);
+}
+
+#[test]
+fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    let path = rig.path();
+    drop(Connection::open(&path).expect("opens").execute("UPDATE tickets SET sum = 'x'", []));
+    // While it runs: noticed when the row is read, set aside at the next tick.
+    assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
+    rig.dispenser.tick();
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
+    rig.begin(2);
+    rig.end(0, Outcome::Dispensed);
+    // At a start.
+    drop(std::mem::replace(&mut rig.dispenser.ledger, Ledger::Shut { why: "killed".into() }));
+    std::fs::write(&path, b"no database at all").expect("written");
+    rig.restart();
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.query(2), DispenseAnswer::Unknown);
+    rig.begin(3);
+}
+
+#[test]
+fn damage_in_mid_pulse_waits_for_its_end() {
+    let mut rig = Rig::new();
+    rig.begin(1);
+    let path = rig.path();
+    let damage = "DROP TRIGGER pulses_end_once; UPDATE pulses SET sum = 'x'";
+    drop(Connection::open(path).expect("opens").execute_batch(damage));
+    rig.dispenser.tick();
+    assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
+    rig.end(0, Outcome::Dispensed);
+    assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
+    rig.dispenser.tick();
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
+    assert_eq!(rig.state(0), "ready");
+}
+
+#[test]
+fn without_a_ledger_nobody_is_told_that_an_order_is_unknown() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    let home = rig.directory.path().join("home");
+    let away = Config { ledger: home.join("ledger.db"), ..clone(&rig.config) };
+    rig.dispenser = Dispenser::new(&away);
+    assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER]);
+    assert_eq!(rig.dispenser.query("o-1").map_err(|r| r.error), Err(RelayError::Ledger));
+    assert_eq!(rig.close(&ticket), Err(RelayError::Ledger));
+    assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
+    assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
+    std::fs::create_dir(&home).expect("made");
+    rig.dispenser.tick();
+    assert_eq!(rig.dispenser.faults(), [""; 0]);
+    rig.prepare("A1", 5000);
+}
+
+#[test]
+fn a_stop_begins_nothing_and_ends_what_runs() {
+    let mut rig = Rig::new();
+    let waiting = rig.prepare("other", 3000);
+    rig.begin(1);
+    rig.dispenser.stop();
+    assert_eq!(rig.try_prepare("other", 3000), Err(RelayError::Busy));
+    let mut claims = claims_of(2, &waiting);
+    (claims.item, claims.amount) = (ItemId::new("other").expect("an item"), Rupiah::new(3000).expect("an amount"));
+    assert_eq!(rig.dispense(key().sign(claims).jws()), Err(RelayError::Busy));
+    assert!(rig.dispenser.is_driving());
+    rig.dispenser.give_up();
+    assert!(!rig.dispenser.is_driving());
+    assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
+}

@@ -1,0 +1,621 @@
+//! The ledger's file. Every method that writes is one commit; what it read is checked row by row.
+
+use crate::host::sqlite::{self, OpenError, Schema};
+use crate::order::ids::{ItemId, OrderId, RequestId, Ticket};
+use crate::order::ledger::{Entry, TicketEntry};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Outcome;
+use crate::order::receipt::Receipt;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::path::{Path, PathBuf};
+
+/// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
+pub const PULSES_KEPT: i64 = 10_000;
+/// So many tickets are looked back on; open ones and those of kept pulses stay whatever their age.
+const TICKETS_KEPT: i64 = 20_000;
+/// Old rows are dropped once in so many tickets.
+const PRUNE_EVERY: i64 = 64;
+
+const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, version: 1, sql: include_str!("schema.sql") };
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    /// The last number given to a ticket and to a pulse.
+    tickets: i64,
+    pulses: i64,
+}
+
+/// What was found when a ledger was opened.
+#[derive(Debug)]
+pub struct Found {
+    /// The ledger; nothing in it is being driven.
+    pub store: Store,
+    /// Where a damaged one was put.
+    pub set_aside: Option<PathBuf>,
+    /// What was being driven when the program last ended: uncertain from now on, and written so.
+    pub interrupted: Vec<Pulse>,
+    /// The open tickets.
+    pub open: Vec<Ticket>,
+    /// The blocked lines.
+    pub blocked: Vec<Block>,
+}
+
+/// One entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pulse {
+    /// The order.
+    pub order: OrderId,
+    /// Its request.
+    pub request: RequestId,
+    /// What it bought.
+    pub item: ItemId,
+    /// Its price.
+    pub amount: Rupiah,
+    /// The line by its name.
+    pub line: String,
+    /// Driving, or how it ended.
+    pub entry: Entry,
+    /// More about the outcome, for people.
+    pub detail: String,
+}
+
+/// A line that takes no order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// The line by its name.
+    pub line: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// SQLite's reason.
+    #[error("the ledger cannot be read or written: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row is not as it was written.
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
+}
+
+impl StoreError {
+    /// Is the file itself no good, so that it must be set aside?
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open(_) => false,
+            Self::Sqlite(error) => sqlite::is_damage(error),
+            Self::Damaged(_) => true,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the ledger, or begins one. It is read whole; a damaged one is set aside. What was being driven is written
+    /// as uncertain in one commit, together with the block of each line for which `blocks` says so.
+    pub fn open(path: &Path, blocks: impl Fn(&str) -> bool) -> Result<Found, StoreError> {
+        let opened = sqlite::open(path, &SCHEMA)?;
+        match Self::load(opened.connection, &blocks) {
+            Ok(found) => Ok(Found { set_aside: opened.set_aside, ..found }),
+            Err((connection, error)) if error.is_damage() => {
+                drop(connection);
+                let set_aside = |source| StoreError::Open(OpenError::SetAside { path: path.into(), source });
+                let aside = sqlite::set_aside(path).map_err(set_aside)?;
+                let found = Self::load(sqlite::open(path, &SCHEMA)?.connection, &blocks).map_err(|(_, error)| error)?;
+                Ok(Found { set_aside: Some(aside), ..found })
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    fn load(mut connection: Connection, blocks: &dyn Fn(&str) -> bool) -> Result<Found, (Connection, StoreError)> {
+        match Self::read_whole(&mut connection, blocks) {
+            Ok(whole) => Ok(Found {
+                store: Self { connection, tickets: whole.tickets, pulses: whole.pulses },
+                set_aside: None,
+                interrupted: whole.interrupted,
+                open: whole.open,
+                blocked: whole.blocked,
+            }),
+            Err(error) => Err((connection, error)),
+        }
+    }
+
+    fn read_whole(connection: &mut Connection, blocks: &dyn Fn(&str) -> bool) -> Result<Whole, StoreError> {
+        if let Some(damage) = sqlite::check(connection)? {
+            return Err(StoreError::Damaged(damage));
+        }
+        let mut whole = Whole::default();
+        {
+            let mut statement = connection.prepare("SELECT seq, ticket, item, amount, state, order_id, sum FROM tickets ORDER BY seq")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let row = TicketRow::read(row)?;
+                whole.tickets = row.seq;
+                if let TicketEntry::Open { .. } = row.entry()? {
+                    whole.open.push(row.ticket()?);
+                }
+            }
+        }
+        let mut driving = Vec::new();
+        {
+            let mut statement = connection.prepare(&format!("SELECT {PULSE_COLUMNS} FROM pulses ORDER BY seq"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let row = PulseRow::read(row)?;
+                whole.pulses = row.seq;
+                if row.outcome.is_none() {
+                    driving.push(row);
+                }
+            }
+        }
+        let transaction = connection.transaction()?;
+        for row in driving {
+            let detail = "the program ended while the line was driven";
+            row.end(&transaction, Outcome::Uncertain, detail)?;
+            if blocks(&row.line) {
+                block(&transaction, &row.line, "nobody knows whether its last order came out", &row.order_id)?;
+            }
+            let pulse = row.pulse()?;
+            whole.interrupted.push(Pulse { entry: Entry::Ended(Outcome::Uncertain), detail: detail.into(), ..pulse });
+        }
+        transaction.commit()?;
+        let mut statement = connection.prepare("SELECT line, why, order_id, sum FROM blocked")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (line, why, order, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
+            whole.blocked.push(Block { line, why });
+        }
+        Ok(whole)
+    }
+
+    /// What is held of a ticket.
+    pub fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
+        self.ticket_row(ticket)?.map(|row| row.entry()).transpose()
+    }
+
+    fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
+        let sql = "SELECT seq, ticket, item, amount, state, order_id, sum FROM tickets WHERE ticket = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([ticket.as_str()])?;
+        rows.next()?.map(TicketRow::read).transpose()
+    }
+
+    /// What is held of an order.
+    pub fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
+        self.pulse_row(order)?.map(|row| row.pulse()).transpose()
+    }
+
+    fn pulse_row(&self, order: &OrderId) -> Result<Option<PulseRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE order_id = ?1"))?;
+        let mut rows = statement.query([order.as_str()])?;
+        rows.next()?.map(PulseRow::read).transpose()
+    }
+
+    /// Was the request or the transaction of this receipt driven for another order? One request gets one receipt.
+    pub fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        let claims = receipt.claims();
+        let sql = "SELECT 1 FROM pulses WHERE (request_id = ?1 OR transaction_id = ?2) AND order_id <> ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let other = [claims.jti.as_str(), claims.transaction_id.as_str(), claims.sub.as_str()];
+        Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
+    }
+
+    /// Writes a new open ticket, and forgets old rows now and then.
+    pub fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
+        let seq = self.tickets + 1;
+        let row = TicketRow {
+            seq,
+            ticket: ticket.to_string(),
+            item: item.to_string(),
+            amount: whole(amount),
+            state: "open".into(),
+            order_id: None,
+        };
+        let transaction = self.connection.transaction()?;
+        transaction
+            .prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?
+            .execute(params![seq, row.ticket, row.item, row.amount, row.state, row.sum()])?;
+        if seq % PRUNE_EVERY == 0 {
+            transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
+            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)";
+            transaction.execute(old, [seq - TICKETS_KEPT])?;
+        }
+        transaction.commit()?;
+        self.tickets = seq;
+        Ok(())
+    }
+
+    /// Closes an open ticket.
+    pub fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
+        let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
+        let transaction = self.connection.transaction()?;
+        row.leave_open(&transaction, "closed", None)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes that the line is driven for this receipt, with its ticket used: after this commit, and only then, it may
+    /// be.
+    pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError> {
+        let claims = receipt.claims();
+        let Some(ticket) = self.ticket_row(&claims.ticket)? else {
+            return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket)));
+        };
+        let row = PulseRow {
+            seq: self.pulses + 1,
+            order_id: claims.sub.to_string(),
+            ticket: claims.ticket.to_string(),
+            request_id: claims.jti.to_string(),
+            transaction_id: claims.transaction_id.to_string(),
+            line: line.into(),
+            item: claims.item.to_string(),
+            amount: whole(claims.amount),
+            outcome: None,
+            detail: String::new(),
+        };
+        let transaction = self.connection.transaction()?;
+        ticket.leave_open(&transaction, "used", Some(&row.order_id))?;
+        transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
+            row.seq,
+            row.order_id,
+            row.ticket,
+            row.request_id,
+            row.transaction_id,
+            row.line,
+            row.item,
+            row.amount,
+            row.detail,
+            row.sum()
+        ])?;
+        transaction.commit()?;
+        self.pulses = row.seq;
+        Ok(())
+    }
+
+    /// Writes how an order ended, and in the same commit that its line is blocked, if it is.
+    pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
+        let Some(row) = self.pulse_row(order)? else { return Err(StoreError::Damaged(format!("order {order} is gone"))) };
+        let transaction = self.connection.transaction()?;
+        row.end(&transaction, outcome, detail)?;
+        if let Some(why) = why_blocked {
+            block(&transaction, &row.line, why, &row.order_id)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Unblocks a line.
+    pub fn clear(&mut self, line: &str) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM blocked WHERE line = ?1", [line])?;
+        Ok(())
+    }
+
+    /// Can the ledger be written?
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Every commit fails as where nothing may be written, or none.
+    pub fn fail_commits(&self, fail: bool) {
+        self.connection.pragma_update(None, "query_only", fail).expect("a pragma");
+    }
+
+    /// Commits without waiting for the disk.
+    pub fn hurry(&self) {
+        self.connection.pragma_update(None, "synchronous", "OFF").expect("a pragma");
+    }
+}
+
+#[derive(Default)]
+struct Whole {
+    tickets: i64,
+    pulses: i64,
+    open: Vec<Ticket>,
+    interrupted: Vec<Pulse>,
+    blocked: Vec<Block>,
+}
+
+struct TicketRow {
+    seq: i64,
+    ticket: String,
+    item: String,
+    amount: i64,
+    state: String,
+    order_id: Option<String>,
+}
+
+impl TicketRow {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let ticket = Self {
+            seq: row.get(0)?,
+            ticket: row.get(1)?,
+            item: row.get(2)?,
+            amount: row.get(3)?,
+            state: row.get(4)?,
+            order_id: row.get(5)?,
+        };
+        let sum: String = row.get(6)?;
+        if sum == ticket.sum() { Ok(ticket) } else { Err(StoreError::Damaged(format!("the checksum of ticket {} is wrong", ticket.ticket))) }
+    }
+
+    fn sum(&self) -> String {
+        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let order = self.order_id.as_deref().unwrap_or("");
+        sum(&["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order])
+    }
+
+    fn entry(&self) -> Result<TicketEntry, StoreError> {
+        match (self.state.as_str(), &self.order_id) {
+            ("open", None) => Ok(TicketEntry::Open { item: id(&self.item)?, amount: rupiah(self.amount)? }),
+            ("used", Some(order)) => Ok(TicketEntry::Used(id(order)?)),
+            ("closed", None) => Ok(TicketEntry::Closed),
+            (state, _) => Err(StoreError::Damaged(format!("ticket {} has the state {state}", self.ticket))),
+        }
+    }
+
+    fn ticket(&self) -> Result<Ticket, StoreError> {
+        id(&self.ticket)
+    }
+
+    fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>) -> Result<(), StoreError> {
+        let row = Self { state: state.into(), order_id: order.map(str::to_owned), ..self };
+        connection
+            .prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4 WHERE seq = ?1")?
+            .execute(params![row.seq, row.state, row.order_id, row.sum()])?;
+        Ok(())
+    }
+}
+
+const PULSE_COLUMNS: &str = "seq, order_id, ticket, request_id, transaction_id, line, item, amount, outcome, detail, sum";
+
+struct PulseRow {
+    seq: i64,
+    order_id: String,
+    ticket: String,
+    request_id: String,
+    transaction_id: String,
+    line: String,
+    item: String,
+    amount: i64,
+    outcome: Option<String>,
+    detail: String,
+}
+
+impl PulseRow {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let pulse = Self {
+            seq: row.get(0)?,
+            order_id: row.get(1)?,
+            ticket: row.get(2)?,
+            request_id: row.get(3)?,
+            transaction_id: row.get(4)?,
+            line: row.get(5)?,
+            item: row.get(6)?,
+            amount: row.get(7)?,
+            outcome: row.get(8)?,
+            detail: row.get(9)?,
+        };
+        let sum: String = row.get(10)?;
+        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of order {} is wrong", pulse.order_id))) }
+    }
+
+    fn sum(&self) -> String {
+        self.sum_with(self.outcome.as_deref().unwrap_or(""), &self.detail)
+    }
+
+    fn sum_with(&self, outcome: &str, detail: &str) -> String {
+        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let ids = [&*self.order_id, &self.ticket, &self.request_id, &self.transaction_id];
+        sum(&["pulse", &seq, ids[0], ids[1], ids[2], ids[3], &self.line, &self.item, &amount, outcome, detail])
+    }
+
+    fn pulse(&self) -> Result<Pulse, StoreError> {
+        let entry = match self.outcome.as_deref() {
+            None => Entry::Driving,
+            Some(word) => Entry::Ended(
+                Outcome::from_word(word)
+                    .ok_or_else(|| StoreError::Damaged(format!("order {} has the outcome {word}", self.order_id)))?,
+            ),
+        };
+        Ok(Pulse {
+            order: id(&self.order_id)?,
+            request: id(&self.request_id)?,
+            item: id(&self.item)?,
+            amount: rupiah(self.amount)?,
+            line: self.line.clone(),
+            entry,
+            detail: self.detail.clone(),
+        })
+    }
+
+    fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
+        connection
+            .prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?
+            .execute(params![self.seq, outcome.as_str(), detail, self.sum_with(outcome.as_str(), detail)])?;
+        Ok(())
+    }
+}
+
+fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?
+        .execute([line, why, order, &sum(&["blocked", line, why, order])])?;
+    Ok(())
+}
+
+/// 64 bits of SHA-256 over the columns, each with its length: SQLite's own checks do not see a flipped bit in a value.
+fn sum(columns: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for column in columns {
+        context.update(&(column.len() as u64).to_le_bytes());
+        context.update(column.as_bytes());
+    }
+    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn same(written: &str, columns: &[&str], table: &str, key: &str) -> Result<(), StoreError> {
+    if sum(columns) == written { Ok(()) } else { Err(StoreError::Damaged(format!("the checksum of {table} {key} is wrong"))) }
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error| StoreError::Damaged(format!("{text:?}: {error}")))
+}
+
+fn rupiah(amount: i64) -> Result<Rupiah, StoreError> {
+    let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+    amount.ok_or_else(|| StoreError::Damaged("an amount is out of range".into()))
+}
+
+fn whole(amount: Rupiah) -> i64 {
+    i64::try_from(amount.get()).expect("an amount is at most 1,000,000,000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::receipt::testing::{claims, key};
+
+    fn open(path: &Path) -> Found {
+        Store::open(path, |line| line == "careful").expect("opens")
+    }
+
+    fn ticket(n: u8) -> Ticket {
+        Ticket::from_random([n; 16])
+    }
+
+    fn receipt(n: u8) -> Receipt {
+        let mut claims = claims();
+        claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
+        claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
+        claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+        claims.ticket = ticket(n);
+        key().sign(claims)
+    }
+
+    fn promise(store: &mut Store, n: u8) {
+        let claims = claims();
+        store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
+    }
+
+    #[test]
+    fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() {
+        for (line, blocked) in [("careful", 1), ("other", 0)] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("ledger.db");
+            let mut store = open(&path).store;
+            promise(&mut store, 1);
+            store.begin(&receipt(1), line).expect("begun");
+            drop(store);
+            for round in 0..2 {
+                let found = open(&path);
+                assert_eq!(found.interrupted.len(), if round == 0 { 1 } else { 0 }, "told once");
+                assert_eq!(found.blocked.len(), blocked, "{line}");
+                let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable").expect("kept");
+                assert_eq!(pulse.entry, Entry::Ended(Outcome::Uncertain));
+                assert_eq!(found.store.ticket(&ticket(1)).expect("readable"), Some(TicketEntry::Used(receipt(1).claims().sub.clone())));
+            }
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_must_never_happen() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = open(&directory.path().join("ledger.db")).store;
+        for n in 1..=4 {
+            promise(&mut store, n);
+        }
+        store.begin(&receipt(1), "a").expect("begun");
+        store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
+        store.begin(&receipt(2), "a").expect("begun");
+        store.close(&ticket(3)).expect("closed");
+        // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
+        assert!(store.begin(&receipt(1), "b").is_err());
+        assert!(store.begin(&receipt(4), "a").is_err());
+        assert!(store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).is_err());
+        assert!(store.begin(&receipt(3), "b").is_err());
+        assert_eq!(store.ticket(&ticket(4)).expect("readable").map(|t| matches!(t, TicketEntry::Open { .. })), Some(true), "rolled back");
+        for sql in [
+            "UPDATE tickets SET state = 'open', order_id = NULL WHERE state = 'used'",
+            "UPDATE tickets SET state = 'open' WHERE state = 'closed'",
+            "UPDATE tickets SET amount = 1 WHERE state = 'open'",
+            "DELETE FROM tickets WHERE state = 'open'",
+            "INSERT OR REPLACE INTO tickets SELECT seq, ticket, item, 1, 'open', NULL, sum FROM tickets WHERE state = 'open'",
+            "UPDATE pulses SET outcome = NULL WHERE order_id = 'o-1'",
+            "UPDATE pulses SET outcome = 'dispensed' WHERE order_id = 'o-1'",
+            "UPDATE pulses SET line = 'b' WHERE order_id = 'o-2'",
+            "DELETE FROM pulses WHERE outcome IS NULL",
+            "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
+            "INSERT INTO tickets SELECT 9, 'x', item, amount, 'used', 'o-9', sum FROM tickets LIMIT 1",
+        ] {
+            assert!(store.connection.execute(sql, []).is_err(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_sets_the_ledger_aside() {
+        for sql in [
+            "UPDATE tickets SET sum = 'x' WHERE state = 'open'",
+            "DROP TRIGGER tickets_go_forward; UPDATE tickets SET amount = amount + 1",
+            "DROP TRIGGER pulses_end_once; UPDATE pulses SET detail = 'y'",
+            "UPDATE blocked SET why = 'z'",
+        ] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("ledger.db");
+            let mut store = open(&path).store;
+            promise(&mut store, 1);
+            promise(&mut store, 2);
+            store.begin(&receipt(1), "a").expect("begun");
+            store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
+            assert_eq!(open(&path).set_aside, None, "good until now");
+            store.connection.execute_batch(sql).expect(sql);
+            drop(store);
+            let found = open(&path);
+            assert!(found.set_aside.is_some_and(|aside| aside.exists()), "{sql}");
+            assert_eq!((found.open.len(), found.blocked.len()), (0, 0));
+            assert_eq!(found.store.ticket(&ticket(2)).expect("readable"), None, "older tickets are void");
+        }
+    }
+
+    #[test]
+    fn old_rows_are_forgotten_and_open_tickets_are_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        let mut store = open(&path).store;
+        store.hurry();
+        let (item, amount) = (claims().item, claims().amount);
+        let name = |n: u32| {
+            let mut bits = [0; 16];
+            bits[..4].copy_from_slice(&n.to_le_bytes());
+            Ticket::from_random(bits)
+        };
+        let all = u32::try_from(PULSES_KEPT).expect("small") + 200;
+        store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
+        for n in 0..all {
+            store.add_ticket(&name(n), &item, amount).expect("written");
+            let mut claims = claims();
+            claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
+            claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
+            claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+            claims.ticket = name(n);
+            let receipt = key().sign(claims);
+            store.begin(&receipt, "a").expect("begun");
+            store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
+        }
+        let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
+        assert!((PULSES_KEPT..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "{kept}");
+        assert!(store.pulse(&OrderId::new("o-0").expect("an id")).expect("readable").is_none());
+        drop(store);
+        let found = open(&path);
+        assert_eq!(found.open, [Ticket::from_random([9; 16])]);
+        assert_eq!(found.set_aside, None);
+    }
+}
