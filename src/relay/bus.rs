@@ -143,9 +143,7 @@ impl Service {
 #[must_use]
 pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
     let service = Arc::clone(service);
-    serve(address, RELAY_NAME, move |builder| {
-        builder.serve_at(RELAY_PATH, Relay1(Arc::clone(&service)))
-    })
+    serve(address, RELAY_NAME, move |builder| builder.serve_at(RELAY_PATH, Relay1(Arc::clone(&service))))
 }
 
 /// Sends a signal.

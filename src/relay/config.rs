@@ -154,7 +154,11 @@ impl Config {
                 (None, _) => checker.fault(&(), &format!("item[{i}].id"), format_args!("{} has no line for {id}", relay_toml.display())),
                 (Some(line), Some(price)) => {
                     if let Err(why) = prepare(Some(&line), price) {
-                        checker.fault(&(), &format!("item[{i}].price"), format_args!("the line in {} refuses it: {why}", relay_toml.display()));
+                        checker.fault(
+                            &(),
+                            &format!("item[{i}].price"),
+                            format_args!("the line in {} refuses it: {why}", relay_toml.display()),
+                        );
                     }
                 }
                 (Some(_), None) => {}

@@ -8,7 +8,9 @@ use super::line::Ending;
 use super::store::{Pulse, Store, StoreError};
 use crate::host::events::Event;
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::ledger::{Admission, Condition, Entry, LineState, OPEN_TICKETS_MAX, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
+use crate::order::ledger::{
+    Admission, Condition, Entry, LineState, OPEN_TICKETS_MAX, Pulses, Refused, TicketEntry, admit, after_restart, prepare,
+};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::{KeySet, Receipt, ReceiptError};
@@ -515,9 +517,7 @@ impl Dispenser {
         let line = pulse.line.into();
         let detail = detail.into();
         self.journal(match outcome {
-            Outcome::Dispensed => {
-                Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail }
-            }
+            Outcome::Dispensed => Event::PulseEnds { request, order, item, amount, line, state: outcome.as_str().into(), detail },
             Outcome::Failed => Event::DeliveryFailed { request, order, item, amount, line, detail },
             Outcome::Uncertain => {
                 Event::OutcomeUncertain { request: Some(request), order, device: Some(self.me.clone()), item, amount, detail }

@@ -79,7 +79,8 @@ fn check(path: &Path) -> Result<(), Faults> {
 /// `--safe`: all lines inactive. One that refuses keeps none of the others from it.
 fn make_safe(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
-    let errors: Vec<_> = config.lines.iter().filter_map(|line| line::make_safe(line).err().map(|why| format!("{}: {why}", line.name))).collect();
+    let errors: Vec<_> =
+        config.lines.iter().filter_map(|line| line::make_safe(line).err().map(|why| format!("{}: {why}", line.name))).collect();
     if errors.is_empty() { Ok(()) } else { Err(Failure::failed(errors.join("; "))) }
 }
 

@@ -219,9 +219,14 @@ impl Store {
             order_id: None,
         };
         let transaction = self.connection.transaction()?;
-        transaction
-            .prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?
-            .execute(params![seq, row.ticket, row.item, row.amount, row.state, row.sum()])?;
+        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?.execute(params![
+            seq,
+            row.ticket,
+            row.item,
+            row.amount,
+            row.state,
+            row.sum()
+        ])?;
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
             let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)";
@@ -344,7 +349,11 @@ impl TicketRow {
             order_id: row.get(5)?,
         };
         let sum: String = row.get(6)?;
-        if sum == ticket.sum() { Ok(ticket) } else { Err(StoreError::Damaged(format!("the checksum of ticket {} is wrong", ticket.ticket))) }
+        if sum == ticket.sum() {
+            Ok(ticket)
+        } else {
+            Err(StoreError::Damaged(format!("the checksum of ticket {} is wrong", ticket.ticket)))
+        }
     }
 
     fn sum(&self) -> String {
@@ -368,9 +377,12 @@ impl TicketRow {
 
     fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>) -> Result<(), StoreError> {
         let row = Self { state: state.into(), order_id: order.map(str::to_owned), ..self };
-        connection
-            .prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4 WHERE seq = ?1")?
-            .execute(params![row.seq, row.state, row.order_id, row.sum()])?;
+        connection.prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
+            row.seq,
+            row.state,
+            row.order_id,
+            row.sum()
+        ])?;
         Ok(())
     }
 }
@@ -422,8 +434,7 @@ impl PulseRow {
         let entry = match self.outcome.as_deref() {
             None => Entry::Driving,
             Some(word) => Entry::Ended(
-                Outcome::from_word(word)
-                    .ok_or_else(|| StoreError::Damaged(format!("order {} has the outcome {word}", self.order_id)))?,
+                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("order {} has the outcome {word}", self.order_id)))?,
             ),
         };
         Ok(Pulse {
@@ -438,17 +449,23 @@ impl PulseRow {
     }
 
     fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
-        connection
-            .prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?
-            .execute(params![self.seq, outcome.as_str(), detail, self.sum_with(outcome.as_str(), detail)])?;
+        connection.prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
+            self.seq,
+            outcome.as_str(),
+            detail,
+            self.sum_with(outcome.as_str(), detail)
+        ])?;
         Ok(())
     }
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?
-        .execute([line, why, order, &sum(&["blocked", line, why, order])])?;
+    connection.prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?.execute([
+        line,
+        why,
+        order,
+        &sum(&["blocked", line, why, order]),
+    ])?;
     Ok(())
 }
 

@@ -9,4 +9,5 @@ mod bus_link;
 mod bus_policy;
 mod mqtt_link;
 mod qrisctl;
+mod relay_service;
 mod shape;

@@ -3,6 +3,7 @@
 
 pub mod bare_broker;
 pub mod bus;
+pub mod caller;
 pub mod certificates;
 pub mod heard;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod midtrans;
 pub mod mosquitto;
 pub mod process;
 pub mod relay_log;
+pub mod relayd;
 pub mod screen;
 pub mod shop;
 pub mod tap;
