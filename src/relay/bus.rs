@@ -38,6 +38,8 @@ pub struct Service {
     buttons: Vec<ItemId>,
     signals: mpsc::Sender<Signal>,
     random: SystemRandom,
+    /// How long `Dispense` waits for the end.
+    answer_within: Duration,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Service {
     #[must_use]
     pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
         let heart = Mutex::new(Heart { dispenser, waiting: Vec::new() });
-        Self { heart, lines, buttons, signals, random: SystemRandom::new() }
+        Self { heart, lines, buttons, signals, random: SystemRandom::new(), answer_within: ANSWER_WITHIN }
     }
 
     /// Asks the dispenser, and carries out what follows before anybody hears of the answer.
@@ -130,7 +132,7 @@ impl Service {
         })?;
         match begun {
             Err(known) => Ok(known),
-            Ok(answer) => match timeout(ANSWER_WITHIN, answer).await {
+            Ok(answer) => match timeout(self.answer_within, answer).await {
                 Ok(Ok(ended)) => Ok(ended),
                 Ok(Err(_)) | Err(_) => Ok((DispenseAnswer::Dispensing, String::new())),
             },

@@ -676,10 +676,7 @@ mod tests {
             let mut line = Fragile { sets: Vec::new(), fails_at, panics };
             let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let panics = line.panics;
-                let pulse = Pulse::begin(&mut line).map(|pulse| {
-                    assert!(!panics, "in mid-pulse");
-                    pulse
-                });
+                let pulse = Pulse::begin(&mut line).inspect(|_| assert!(!panics, "in mid-pulse"));
                 pulse.and_then(Pulse::end)
             }));
             assert_eq!(driven.is_err(), panics);

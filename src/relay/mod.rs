@@ -29,9 +29,9 @@ const PROGRAM: &str = "qris-relayd";
 /// What the ledger did not take is tried again so often.
 const TICK: Duration = Duration::from_secs(1);
 /// At a stop a pulse may go on for so long: the program must end within 2 s.
-const FINISH_WITHIN: Duration = Duration::from_millis(1500);
+const FINISH_WITHIN: Duration = Duration::from_millis(1400);
 /// Then a line has so long to say that it is inactive.
-const STOP_WITHIN: Duration = Duration::from_millis(200);
+const STOP_WITHIN: Duration = Duration::from_millis(150);
 /// The last answers leave within this.
 const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 /// Whether the bus is there is looked at so often.

@@ -99,31 +99,21 @@ impl Store {
     /// Opens the ledger, or begins one. It is read whole; a damaged one is set aside. What was being driven is written
     /// as uncertain in one commit, together with the block of each line for which `blocks` says so.
     pub fn open(path: &Path, blocks: impl Fn(&str) -> bool) -> Result<Found, StoreError> {
-        let opened = sqlite::open(path, &SCHEMA)?;
-        match Self::load(opened.connection, &blocks) {
-            Ok(found) => Ok(Found { set_aside: opened.set_aside, ..found }),
-            Err((connection, error)) if error.is_damage() => {
-                drop(connection);
+        let mut opened = sqlite::open(path, &SCHEMA)?;
+        let whole = match Self::read_whole(&mut opened.connection, &blocks) {
+            Err(error) if error.is_damage() => {
+                drop(opened);
                 let set_aside = |source| StoreError::Open(OpenError::SetAside { path: path.into(), source });
                 let aside = sqlite::set_aside(path).map_err(set_aside)?;
-                let found = Self::load(sqlite::open(path, &SCHEMA)?.connection, &blocks).map_err(|(_, error)| error)?;
-                Ok(Found { set_aside: Some(aside), ..found })
+                opened = sqlite::open(path, &SCHEMA)?;
+                opened.set_aside = Some(aside);
+                Self::read_whole(&mut opened.connection, &blocks)?
             }
-            Err((_, error)) => Err(error),
-        }
-    }
-
-    fn load(mut connection: Connection, blocks: &dyn Fn(&str) -> bool) -> Result<Found, (Connection, StoreError)> {
-        match Self::read_whole(&mut connection, blocks) {
-            Ok(whole) => Ok(Found {
-                store: Self { connection, tickets: whole.tickets, pulses: whole.pulses },
-                set_aside: None,
-                interrupted: whole.interrupted,
-                open: whole.open,
-                blocked: whole.blocked,
-            }),
-            Err(error) => Err((connection, error)),
-        }
+            whole => whole?,
+        };
+        let Whole { tickets, pulses, open, interrupted, blocked } = whole;
+        let store = Self { connection: opened.connection, tickets, pulses };
+        Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
     fn read_whole(connection: &mut Connection, blocks: &dyn Fn(&str) -> bool) -> Result<Whole, StoreError> {

@@ -272,8 +272,8 @@ impl Machine {
         let event = match (&answer, &call) {
             (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(self.links.owner)),
             (RelayAnswer::Checked { deliverable: false, reason }, _) => {
-                let why = RelayError::from_name(&format!("io.qrisd.Relay1.Error.{reason}")).map_or(Reason::Relay, RelayError::reason);
-                Some(Event::CheckFailed(if why == Reason::LineBlocked { why } else { Reason::Relay }))
+                let blocked = **reason == *Reason::LineBlocked.as_str();
+                Some(Event::CheckFailed(if blocked { Reason::LineBlocked } else { Reason::Relay }))
             }
             (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
             (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),

@@ -16,7 +16,7 @@ mod tests;
 
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use requests::{Asked, Reply, ReplyTo};
-pub use show::View;
+pub use show::{Shown, View};
 
 use super::screen::ScreenState;
 use super::screen::picture::Picture;

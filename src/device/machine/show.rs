@@ -70,7 +70,7 @@ impl Stage {
         let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
         let until = same.map_or(now + span, |(_, until)| *until);
         // What was only tidied up later is no news for whoever stands there now.
-        if self.end.is_some() && same.is_none() && !self.end.as_ref().is_some_and(|(known, _)| known.ticket == order.ticket) {
+        if self.end.as_ref().is_some_and(|(known, _)| known.ticket != order.ticket) {
             return;
         }
         self.end = Some((order.clone(), until));

@@ -1,1 +1,234 @@
-//! The interface as a caller sees it, over a socket without a bus.
+//! The interface as a caller sees it, over a socket without a bus, with real lines.
+
+use super::*;
+use crate::host::bus::connect;
+use crate::host::config::Source;
+use crate::order::ids::{RequestId, Ticket, TransactionId};
+use crate::order::receipt::jwk_set;
+use crate::order::receipt::testing::{ISSUER, claims, key};
+use crate::relay::config::Config;
+use crate::relay::line::{Hardware, start as start_line};
+use futures_util::StreamExt as _;
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader};
+use zbus::Connection;
+use zbus::proxy::{CacheProperties, Proxy};
+
+struct Rig {
+    directory: tempfile::TempDir,
+    service: Arc<Service>,
+    connection: Connection,
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+impl Rig {
+    async fn new(change: impl FnOnce(&mut Service)) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(at("keys.json"), jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
+        assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().expect("coreutils").success());
+        let text = format!(
+            r#"
+            device.id = "vm-001"
+            dbus.bus = "peer:{}"
+            receipts.keys_file = "{}"
+            ledger.path = "{}"
+            line = [
+                {{ name = "tray 1", items = ["A1"], min_amount = 5000, chip = "sim:{}", pulse_ms = 10 }},
+                {{ name = "stuck", items = ["F1"], chip = "sim:{}", pulse_ms = 10 }},
+            ]"#,
+            at("socket"),
+            at("keys.json"),
+            at("ledger.db"),
+            at("log"),
+            at("fifo"),
+        );
+        let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
+        let (reports, mut reports_rx) = mpsc::unbounded_channel();
+        let (signals, mut signals_rx) = mpsc::channel(SIGNALS_MAX);
+        let started =
+            config.lines.iter().enumerate().map(|(index, line)| start_line(index, line.clone(), Hardware::open(line), reports.clone()));
+        let lines = started.map(|line| line.expect("a thread")).collect();
+        let mut service = Service::new(Dispenser::new(&config), lines, Vec::new(), signals);
+        change(&mut service);
+        let service = Arc::new(service);
+        let mut served = start(&config.bus, &service);
+        served.ready().await.expect("listens");
+        let connection = connect(&config.bus).await.expect("connects");
+        let mut tasks = tokio::task::JoinSet::new();
+        let hands = Arc::clone(&service);
+        tasks.spawn(async move {
+            while let Some(report) = reports_rx.recv().await {
+                hands.report(report);
+            }
+        });
+        tasks.spawn(async move {
+            while let Some(signal) = signals_rx.recv().await {
+                emit(&served, signal).await;
+            }
+        });
+        Self { directory, service, connection, _tasks: tasks }
+    }
+
+    async fn proxy(&self) -> Proxy<'static> {
+        let builder = zbus::proxy::Builder::<Proxy<'_>>::new(&self.connection).destination(RELAY_NAME).path(RELAY_PATH);
+        builder.interface(RELAY_NAME).cache_properties(CacheProperties::No).build().await.expect("a proxy")
+    }
+
+    async fn prepare(&self, item: &str) -> Ticket {
+        let ticket: String = self.proxy().await.call("Prepare", &("vm-001", item, 5000_i64)).await.expect("a ticket");
+        Ticket::new(&ticket).expect("a ticket")
+    }
+
+    async fn dispense(&self, jws: &str) -> (String, String) {
+        self.proxy().await.call("Dispense", &(jws,)).await.expect("an outcome")
+    }
+
+    async fn query(&self, order: &str) -> String {
+        let (outcome, _): (String, String) = self.proxy().await.call("Query", &(order,)).await.expect("an outcome");
+        outcome
+    }
+
+    /// Reads the two edges of a pulse, which lets the line go on.
+    fn release(&self) -> std::thread::JoinHandle<Vec<String>> {
+        let fifo = OpenOptions::new().read(true).write(true).open(self.directory.path().join("fifo")).expect("a FIFO");
+        std::thread::spawn(move || BufReader::new(fifo).lines().take(2).map(|line| line.expect("text")).collect())
+    }
+}
+
+fn receipt(n: u8, item: &str, ticket: &Ticket) -> String {
+    let mut claims = claims();
+    claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
+    claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
+    claims.transaction_id = TransactionId::new(&format!("t-{n}")).expect("an id");
+    claims.item = ItemId::new(item).expect("an item");
+    claims.ticket = ticket.clone();
+    key().sign(claims).jws().to_owned()
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
+
+async fn error_name<B: serde::Serialize + zbus::zvariant::DynamicType>(proxy: &Proxy<'_>, method: &str, body: &B) -> String {
+    match proxy.call_method(method, body).await.expect_err("refused") {
+        zbus::Error::MethodError(name, Some(detail), _) => {
+            assert!(!detail.is_empty(), "people are told more");
+            name.to_string()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn every_error_has_its_name() {
+    use zbus::DBusError as _;
+    for &error in RelayError::ALL {
+        assert_eq!(Fault::from(Refusal { error, detail: String::new() }).name().as_str(), error.name());
+    }
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let proxy = rig.proxy().await;
+        let ticket = rig.prepare("A1").await;
+        let other = Ticket::from_random([9; 16]);
+        let mut foreign = claims();
+        foreign.aud = "vm-002".parse().expect("an id");
+        let foreign = key().sign(foreign).jws().to_owned();
+        let prepare = |device, item, amount: i64| (device, item, amount);
+        for (body, want) in [
+            (prepare("vm-002", "A1", 5000), RelayError::WrongDevice),
+            (prepare("vm-001", "B9", 5000), RelayError::UnknownItem),
+            (prepare("vm-001", "A1", 4999), RelayError::Amount),
+        ] {
+            assert_eq!(error_name(&proxy, "Prepare", &body).await, want.name(), "{body:?}");
+        }
+        for (jws, want) in [
+            ("no receipt".to_owned(), RelayError::InvalidReceipt),
+            (foreign, RelayError::WrongDevice),
+            (receipt(1, "A1", &other), RelayError::UnknownTicket),
+            (receipt(1, "F1", &ticket), RelayError::UnknownTicket),
+        ] {
+            assert_eq!(error_name(&proxy, "Dispense", &(jws.as_str(),)).await, want.name(), "{jws}");
+        }
+        assert_eq!(error_name(&proxy, "Close", &(other.as_str(),)).await, RelayError::UnknownTicket.name());
+        assert_eq!(error_name(&proxy, "Clear", &("B9",)).await, RelayError::UnknownItem.name());
+        let check: (bool, String) = proxy.call("Check", &(other.as_str(),)).await.expect("an answer");
+        assert_eq!(check, (false, "relay".to_owned()));
+    });
+}
+
+#[test]
+fn a_sale_over_the_interface() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let proxy = rig.proxy().await;
+        let mut finished = proxy.receive_signal("Finished").await.expect("subscribed");
+        let ticket = rig.prepare("A1").await;
+        assert_eq!(proxy.get_property::<Vec<String>>("Tickets").await.expect("a property"), [ticket.as_str()]);
+        let check: (bool, String) = proxy.call("Check", &(ticket.as_str(),)).await.expect("an answer");
+        assert_eq!(check, (true, String::new()));
+        let jws = receipt(1, "A1", &ticket);
+        assert_eq!(rig.query("o-1").await, "unknown");
+        for _ in 0..2 {
+            assert_eq!(rig.dispense(&jws).await, ("dispensed".to_owned(), "driven".to_owned()));
+        }
+        let signal = finished.next().await.expect("a signal");
+        let told: (String, String, String) = signal.body().deserialize().expect("three texts");
+        assert_eq!(told, ("o-1".into(), "dispensed".into(), "driven".into()));
+        let log = std::fs::read_to_string(rig.directory.path().join("log")).expect("edges");
+        assert_eq!(log.lines().map(|line| line.split_once(' ').expect("a time").1).collect::<Vec<_>>(), ["tray 1 1", "tray 1 0"]);
+        assert_eq!(proxy.get_property::<String>("Device").await.expect("a property"), "vm-001");
+        assert_eq!(proxy.get_property::<Vec<String>>("Keys").await.expect("a property"), [key().kid().as_str()]);
+        assert_eq!(proxy.get_property::<Vec<String>>("Faults").await.expect("a property"), [""; 0]);
+        let lines: Vec<(String, Vec<String>, String)> = proxy.get_property("Lines").await.expect("a property");
+        assert_eq!(lines[0], ("tray 1".into(), vec!["A1".into()], "ready".into()));
+        let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
+        assert_eq!(closed, "dispensed");
+    });
+}
+
+#[test]
+fn while_a_line_is_driven_every_other_call_is_answered() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let proxy = rig.proxy().await;
+        let ticket = rig.prepare("F1").await;
+        let spare = rig.prepare("F1").await;
+        let jws = receipt(1, "F1", &ticket);
+        let (driven, ()) = tokio::join!(rig.dispense(&jws), async {
+            // Asked until the call above has arrived.
+            while rig.query("o-1").await == "unknown" {}
+            assert_eq!(rig.query("o-1").await, "dispensing");
+            assert_eq!(rig.dispense(&jws).await.0, "dispensing");
+            let closed: String = proxy.call("Close", &(ticket.as_str(),)).await.expect("an answer");
+            assert_eq!(closed, "dispensing");
+            assert_eq!(error_name(&proxy, "Prepare", &("vm-001", "F1", 5000_i64)).await, RelayError::Busy.name());
+            assert_eq!(error_name(&proxy, "Dispense", &(receipt(2, "F1", &spare).as_str(),)).await, RelayError::Busy.name());
+            let check: (bool, String) = proxy.call("Check", &(spare.as_str(),)).await.expect("an answer");
+            assert_eq!(check, (false, "busy".to_owned()));
+            let lines: Vec<(String, Vec<String>, String)> = proxy.get_property("Lines").await.expect("a property");
+            assert_eq!(lines[1].2, "busy");
+            // Another line sells meanwhile.
+            let other = rig.prepare("A1").await;
+            assert_eq!(rig.dispense(&receipt(3, "A1", &other)).await.0, "dispensed");
+            rig.release();
+        });
+        assert_eq!(driven.0, "dispensed");
+        assert_eq!(rig.query("o-1").await, "dispensed");
+    });
+}
+
+#[test]
+fn dispense_does_not_wait_for_ever() {
+    run(async {
+        let rig = Rig::new(|service| service.answer_within = Duration::from_millis(20)).await;
+        let mut finished = rig.proxy().await.receive_signal("Finished").await.expect("subscribed");
+        let ticket = rig.prepare("F1").await;
+        assert_eq!(rig.dispense(&receipt(1, "F1", &ticket)).await, ("dispensing".to_owned(), String::new()));
+        let edges = rig.release();
+        finished.next().await.expect("told by the signal");
+        assert_eq!(rig.query("o-1").await, "dispensed");
+        assert_eq!(edges.join().expect("read").len(), 2);
+        assert!(!rig.service.with(|dispenser| dispenser.is_driving()));
+    });
+}

@@ -1,1 +1,130 @@
-//! What is wrong with a `relay.toml` is told with line and key.
+//! What is wrong with a `relay.toml` is told with file, line and key.
+
+use super::*;
+use crate::order::receipt::jwk_set;
+use crate::order::receipt::testing::{ISSUER, key};
+
+struct Rig(tempfile::TempDir);
+
+impl Rig {
+    fn new() -> Self {
+        let rig = Self(tempfile::tempdir().expect("a directory"));
+        std::fs::write(rig.at("keys.json"), jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
+        rig
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn head(&self) -> String {
+        format!("[device]\nid = \"vm-001\"\n[receipts]\nkeys_file = \"{}\"\n", self.at("keys.json").display())
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Faults> {
+        Config::from_source(&Source::from_text("relay.toml", text))
+    }
+
+    fn faults(&self, text: &str) -> Vec<String> {
+        self.load(text).expect_err("faults").iter().map(ToString::to_string).collect()
+    }
+}
+
+/// The example of the contract, line 5 first.
+const LINE: &str = r#"[[line]]
+name = "tray 1"
+items = ["A1", "A2"]
+min_amount = 5000
+chip = "/dev/gpiochip0"
+offset = 17
+active_low = false
+pulse_ms = 500
+block_on_uncertain = false
+clear_button = { chip = "/dev/gpiochip0", offset = 22 }
+sensor = { chip = "/dev/gpiochip0", offset = 27, within_ms = 5000 }
+"#;
+
+#[test]
+fn the_example_is_good() {
+    let rig = Rig::new();
+    let button = "[[button]]\nitem = \"A1\"\nchip = \"sim:/tmp/b\"\ndebounce_ms = 20\n";
+    let config = rig.load(&format!("{}{LINE}{button}", rig.head())).expect("good");
+    assert_eq!(config.bus, BusAddress::System);
+    assert_eq!(config.ledger, Path::new("/var/lib/qris-relay/ledger.db"));
+    let line = &config.lines[0];
+    assert_eq!(line.drive, Drive::Single { on: Span::millis(500) });
+    assert_eq!(line.pin.chip, Chip::Gpio { path: "/dev/gpiochip0".into(), offset: 17 });
+    assert_eq!(line.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
+    assert!(line.clear_button.is_some());
+    assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
+}
+
+#[test]
+fn faults_name_line_and_key() {
+    let rig = Rig::new();
+    let table = [
+        ("pulse_ms = 500", "pulse_ms = 0", "relay.toml:12: line[0].pulse_ms: must be 1 to 120000, not 0"),
+        ("pulse_ms = 500", "", "line[0].pulse_ms: is missing; or rupiah_per_pulse with on_ms and off_ms"),
+        ("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 50", "line[0].off_ms: is missing"),
+        ("pulse_ms = 500", "pulse_ms = 500\non_ms = 5", "relay.toml:13: line[0].on_ms: belongs to rupiah_per_pulse"),
+        ("pulse_ms = 500", "pulse_ms = 500\nrupiah_per_pulse = 5", "line[0].pulse_ms: cannot stand beside rupiah_per_pulse"),
+        ("pulse_ms = 500", "pulse_ms = 115001", "line[0].sensor: pulse and sensor together take at most 120 s"),
+        ("min_amount = 5000", "min_amount = 0", "relay.toml:8: line[0].min_amount: an amount must be 1 to"),
+        ("offset = 17", "offset = -1", "relay.toml:10: line[0].offset: must be 0 to 1023"),
+        ("offset = 17", "", "line[0].offset: is missing"),
+        ("offset = 17", "offset = 27", "/dev/gpiochip0 line 27 is used by"),
+        ("\"/dev/gpiochip0\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
+        ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: an item must be"),
+        ("\"A2\"", "\"*\"", "\"*\" stands alone"),
+        ("\"A2\"", "\"A1\"", "line[0] has \"A1\" already"),
+        ("name = \"tray 1\"", "name = \"\"", "line[0].name: must be 1 to 64 bytes"),
+        ("active_low", "active_hi", "relay.toml:11: line[0].active_hi: unknown field"),
+        ("within_ms = 5000", "within = 5000", "line[0].sensor.within: unknown field"),
+    ];
+    for (good, bad, want) in table {
+        let faults = rig.faults(&format!("{}{}", rig.head(), LINE.replacen(good, bad, 1)));
+        assert!(faults.iter().any(|fault| fault.contains(want)), "{bad}: {faults:#?}");
+    }
+    assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: a relay service needs a [[line]] at least"]);
+    let twice = rig.faults(&format!("{}{LINE}{}", rig.head(), LINE.replace("offset = ", "offset = 1")));
+    assert_eq!(twice.len(), 3, "{twice:#?}");
+}
+
+#[test]
+fn keys_must_be_there() {
+    let rig = Rig::new();
+    let text = format!("{}{LINE}", rig.head());
+    for (keys, want) in [("{}", "not a JWK Set"), ("{\"keys\":[]}", "holds no receipt key")] {
+        std::fs::write(rig.at("keys.json"), keys).expect("written");
+        let faults = rig.faults(&text);
+        assert!(faults.len() == 1 && faults[0].starts_with("relay.toml:4: receipts.keys_file: ") && faults[0].contains(want), "{faults:?}");
+    }
+    std::fs::remove_file(rig.at("keys.json")).expect("removed");
+    assert!(rig.faults(&text)[0].contains("cannot be read"));
+}
+
+#[test]
+fn what_qrisd_sells_must_have_its_line() {
+    let rig = Rig::new();
+    let config = rig.load(&format!("{}{LINE}", rig.head())).expect("good");
+    let relay_toml = rig.at("relay.toml");
+    assert_eq!(config.check_against_qrisd(&relay_toml), Ok(()), "there is no qrisd.toml");
+    let item = |id: &str, price: &str| format!("[[item]]\nid = \"{id}\"\nprice = {price}\n");
+    let table = [
+        (item("A1", "5000"), None),
+        (item("A1", "{ from_request = { min = 2000, max = 9000 } }"), None),
+        (item("A1", "4000"), Some("qrisd.toml:6: item[0].price: the line in")),
+        (item("B1", "5000"), Some("qrisd.toml:5: item[0].id: ")),
+    ];
+    for (items, want) in table {
+        std::fs::write(rig.at("qrisd.toml"), format!("[device]\nid = \"vm-001\"\nname = \"x\"\n{items}")).expect("written");
+        match (config.check_against_qrisd(&relay_toml), want) {
+            (Ok(()), None) => {}
+            (Err(faults), Some(want)) => assert!(faults.to_string().contains(want), "{faults}"),
+            (got, want) => panic!("{items}: {got:?}, not {want:?}"),
+        }
+    }
+    std::fs::write(rig.at("qrisd.toml"), "[device]\nid = \"vm-002\"\n").expect("written");
+    let faults = config.check_against_qrisd(&relay_toml).expect_err("another device").to_string();
+    assert!(faults.contains("qrisd.toml:2: device.id: is \"vm-002\""), "{faults}");
+}

@@ -198,7 +198,7 @@ fn what_is_no_good_is_refused_and_changes_nothing() {
     for (i, (jws, want)) in table.into_iter().enumerate() {
         assert_eq!(rig.dispense(&jws), Err(want), "row {i}");
         assert_eq!(rig.query(1), DispenseAnswer::Unknown);
-        assert_eq!(rig.dispenser.tickets(), [ticket.clone()]);
+        assert_eq!(rig.dispenser.tickets(), std::slice::from_ref(&ticket));
     }
     assert_eq!(rig.drives(), [0; 0]);
     assert!(rig.dispense(&changed(&|_| ())).is_ok(), "the good one still is");
