@@ -1,9 +1,318 @@
-//! `device`
+//! `qrisd`: sells on one machine.
+//!
+//! Three threads. The **owner** takes one input after the other to the [`machine`], which commits and answers with
+//! effects; plain blocking code, so a slow disk delays nobody but those who must wait for it. The **main** thread runs
+//! the sockets: broker, backend, D-Bus. The **screen**'s thread draws. Who looks for the promise reads
+//! `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
+pub mod backend;
+pub mod config;
+pub mod controller;
+pub mod inbox;
+pub mod machine;
+pub mod ports;
+pub mod relay;
 pub mod screen;
+pub mod store;
+
+use crate::host::bus::{Remote, RemoteEvent};
+use crate::host::config::BusAddress;
+use crate::host::events::{Event, emit};
+use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
+use crate::host::tls::{LastTrusted, install_provider};
+use crate::host::{self, Failure, clock, journal, service};
+use crate::order::ids::{DeviceId, ItemId};
+use crate::order::time::Boot;
+use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
+use crate::wire::status::Status;
+use crate::wire::topics::Topic;
+use clap::Parser;
+use config::Config;
+use futures_util::StreamExt as _;
+use inbox::{Inbox, Letter};
+use machine::{Effect, Input, Machine};
+use ports::{Ports, RelaySlot};
+use relay::Relay;
+use screen::Screen;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const PROGRAM: &str = "qrisd";
+/// Who vanished is said to be offline after this.
+const WILL_DELAY_S: u32 = 30;
+/// The owner looks around at least this often.
+const IDLE: Duration = Duration::from_secs(60);
+/// A stop is over by then, whatever hangs.
+const STOP_WITHIN: Duration = Duration::from_millis(1500);
+/// A relay service that is there and does not answer is asked again after this.
+const RELAY_RETRY: Duration = Duration::from_secs(1);
+/// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
+const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
+
+/// Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one.
+#[derive(Parser, Debug)]
+#[command(name = PROGRAM)]
+struct Arguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/qrisd/qrisd.toml")]
+    config: PathBuf,
+    /// Say what is wrong with the configuration, then end
+    #[arg(long)]
+    check: bool,
+}
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    std::process::ExitCode::FAILURE
+    let arguments: Arguments = match host::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let result = if arguments.check { check(&arguments.config) } else { run(&arguments.config) };
+    host::exit(PROGRAM, result)
+}
+
+/// `--check`: everything that is wrong with the configuration, and with what it must agree with.
+fn check(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    config.check_against_relay(path)?;
+    install_provider();
+    link(&config, &LastTrusted::default()).map_err(Failure::usage)?;
+    backend::Backend::new(&config.backend, &LastTrusted::default()).map_err(Failure::usage)?;
+    println!("{}: good", path.display());
+    Ok(())
+}
+
+fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    journal::start(PROGRAM);
+    journal::belongs_to(&config.machine.device);
+    // What is stored comes first, and the picture that follows from it: before TLS, sockets and network.
+    let (machine, effects) = Machine::load(config.machine.clone(), clock::now());
+    let (inbox, letters) = Inbox::new();
+    let first = effects.iter().find_map(|effect| match effect {
+        Effect::Show(picture) => Some(picture.clone()),
+        _ => None,
+    });
+    let first = first.unwrap_or(screen::picture::Picture { scene: screen::picture::Scene::Starting, sandbox: false });
+    let report = inbox.clone();
+    let screen = Screen::start(config.screen.clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
+    install_provider();
+    let trusted = LastTrusted::new(machine.last_trusted());
+    let link = link(&config, &trusted).map_err(Failure::usage)?;
+    let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(serve(config, machine, effects, screen, link, backend, inbox, letters))
+}
+
+/// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
+fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, host::tls::TlsError> {
+    let device = &config.machine.device;
+    let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
+    let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
+    link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
+    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::PaymentUpdate]
+        .into_iter()
+        .map(|topic| Subscription { filter: topic.of(device), retained: Retained::Never, retain_as_published: true })
+        .collect();
+    Ok(link)
+}
+
+#[allow(clippy::too_many_arguments, reason = "everything that was made on the way here, each used once")]
+async fn serve(
+    config: Config,
+    machine: Machine,
+    effects: Vec<Effect>,
+    screen: Screen,
+    link: LinkSettings,
+    backend: backend::Backend,
+    inbox: Inbox,
+    letters: Receiver<Letter>,
+) -> Result<(), Failure> {
+    let terminated = service::terminated();
+    let (mqtt, events) = Mqtt::start(link, EVENTS_WAITING_MAX);
+    let (gone, gone_rx) = tokio::sync::oneshot::channel();
+    tokio::spawn(listen(events, config.machine.device.clone(), inbox.clone(), gone));
+    let relay = Arc::new(RelaySlot::default());
+    tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone()));
+    let desk = Arc::default();
+    let served = config.controller.as_ref().map(|address| Arc::new(controller::start(address, &desk, &inbox)));
+    let ports = Ports {
+        device: config.machine.device.clone(),
+        screen,
+        mqtt: mqtt.clone(),
+        backend,
+        relay,
+        desk,
+        served,
+        inbox: inbox.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        calls: Default::default(),
+    };
+    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, ports, effects, &letters));
+    let owner = owner.map_err(Failure::failed)?;
+    let why = terminated.await;
+    service::stopping();
+    emit(&Event::Stopping { program: PROGRAM.into(), why: why.into() });
+    inbox.post(Letter::Stop(why));
+    let ended = async {
+        // The owner's last word to the broker is its good-bye; the link tells when it is said.
+        drop(gone_rx.await);
+        drop(tokio::task::spawn_blocking(move || owner.join()).await);
+    };
+    drop(tokio::time::timeout(STOP_WITHIN, ended).await);
+    Ok(())
+}
+
+/// The owner's loop: one input, its commit, its effects.
+fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &Receiver<Letter>) {
+    ports.perform(effects);
+    let feed = service::watchdog_interval().map(|interval| interval / 2);
+    let mut next_ping = feed.map(|_| Instant::now());
+    let mut ready = false;
+    loop {
+        let now = clock::now();
+        let deadline = machine.next_deadline(now.boot).map_or(IDLE, |at| until(at, now.boot));
+        let ping = next_ping.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        let letter = match letters.recv_timeout(deadline.min(ping).min(IDLE)) {
+            Ok(letter) => letter,
+            Err(RecvTimeoutError::Timeout) => Letter::Input(Input::Woken, None),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        match letter {
+            Letter::Input(input, _room) => {
+                // The screen's first word says that the machine's face is there, or why not.
+                let first_word = !ready && matches!(input, Input::Screen(_));
+                let effects = machine.handle(input, clock::now());
+                ports.perform(effects);
+                if first_word {
+                    ready = true;
+                    service::ready();
+                    emit(&Event::Ready { program: PROGRAM.into(), version: env!("CARGO_PKG_VERSION").into() });
+                }
+            }
+            Letter::Pong => service::watchdog(),
+            Letter::Stop(_) => {
+                let topic = Topic::Status.of(&ports.device);
+                ports.mqtt.stop(Some(Outbound { topic, payload: machine.farewell(), retain: true, ..Outbound::default() }));
+                return;
+            }
+        }
+        if let (Some(feed), Some(at)) = (feed, next_ping)
+            && Instant::now() >= at
+        {
+            // Fed only by what went through the runtime and back: both loops make progress then.
+            next_ping = Some(Instant::now() + feed);
+            let inbox = ports.inbox.clone();
+            ports.runtime.spawn(async move { inbox.post(Letter::Pong) });
+        }
+    }
+}
+
+fn until(deadline: Boot, now: Boot) -> Duration {
+    // A millisecond more, so that the deadline has passed when the clock is read again.
+    (deadline - now).to_duration() + Duration::from_millis(u64::from(deadline > now))
+}
+
+/// Takes the broker's events to the machine, until the link has ended.
+async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: Inbox, gone: tokio::sync::oneshot::Sender<()>) {
+    while let Some(event) = events.recv().await {
+        match event {
+            MqttEvent::Up { refused, .. } => {
+                inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
+            }
+            MqttEvent::Down { reason, date_refusal } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
+            MqttEvent::Message(Inbound { topic, payload, retain, ack, .. }) => {
+                // What is for nobody here is taken for a kind that is acknowledged and left.
+                let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
+                inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
+            }
+            MqttEvent::Delivered(id) => inbox.send(Input::Delivered(id)),
+            MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
+            MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
+        }
+    }
+    // Nobody waits any more if the stop took too long.
+    let _ = gone.send(());
+}
+
+/// Keeps the connection to the relay service, and takes its signals to the machine.
+async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
+    let mut remote = Remote::watch(address, RELAY_NAME);
+    let mut relay: Option<Relay> = None;
+    let mut signals: Option<zbus::MessageStream> = None;
+    let mut up = false;
+    loop {
+        let pause = if up || relay.is_none() { RELAY_READ_EVERY } else { RELAY_RETRY };
+        tokio::select! {
+            event = remote.next() => match event {
+                RemoteEvent::Up { connection, .. } => {
+                    signals = watch_signals(&connection).await;
+                    relay = Some(Relay(connection));
+                    slot.set(relay.clone());
+                    up = tell(relay.as_ref(), &inbox, false).await;
+                }
+                RemoteEvent::NewOwner { .. } => up = tell(relay.as_ref(), &inbox, false).await,
+                RemoteEvent::Down { reason } => {
+                    (relay, signals, up) = (None, None, false);
+                    slot.set(None);
+                    inbox.send(Input::RelayDown(reason.into()));
+                }
+            },
+            message = next_signal(&mut signals) => match message {
+                Some(Ok(message)) => signal(&message, &inbox).await,
+                Some(Err(_)) => {}
+                None => signals = None,
+            },
+            () = tokio::time::sleep(pause) => up = tell(relay.as_ref(), &inbox, up).await,
+        }
+    }
+}
+
+async fn watch_signals(connection: &zbus::Connection) -> Option<zbus::MessageStream> {
+    let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).interface(RELAY_NAME).path(RELAY_PATH).build().ok()?;
+    zbus::MessageStream::for_match_rule(rule, connection, None).await.ok()
+}
+
+async fn next_signal(signals: &mut Option<zbus::MessageStream>) -> Option<zbus::Result<zbus::Message>> {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what the relay says of itself and tells it: as news of a new owner, unless this one is `up` already.
+async fn tell(relay: Option<&Relay>, inbox: &Inbox, up: bool) -> bool {
+    let Some(relay) = relay else { return false };
+    match relay.facts().await {
+        Ok(facts) => {
+            inbox.send(if up { Input::RelayTold(facts) } else { Input::RelayUp(facts) });
+            true
+        }
+        Err(why) => {
+            inbox.send(Input::RelayDown(why));
+            false
+        }
+    }
+}
+
+async fn signal(message: &zbus::Message, inbox: &Inbox) {
+    let header = message.header();
+    match header.member().map(|member| member.as_str()) {
+        Some("Finished") => {
+            let told = message.body().deserialize::<(String, String, String)>().ok();
+            if let Some((order, answer)) = told.and_then(|(order, outcome, _)| relay::finished(&order, &outcome)) {
+                inbox.send(Input::Finished(order, answer));
+            }
+        }
+        Some("Pressed") => {
+            let item = message.body().deserialize::<String>().ok().and_then(|item| ItemId::new(&item).ok());
+            if let Some(item) = item {
+                inbox.send_foreign(Input::Pressed(item)).await;
+            }
+        }
+        _ => {}
+    }
 }

@@ -167,7 +167,13 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was changed then.
-    pub fn commit(&mut self, order: &Order, before: Option<i64>, drafts: Vec<Draft>, sent: &[u64]) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+    pub fn commit(
+        &mut self,
+        order: &Order,
+        before: Option<i64>,
+        drafts: Vec<Draft>,
+        sent: &[u64],
+    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
         let transaction = self.connection.transaction()?;
         let mut seq = self.seq;
         let mut events = Vec::new();

@@ -68,6 +68,16 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use std::process::{Command, Stdio};
 
+    /// Ends with the test, also when the test fails.
+    struct Program(std::process::Child);
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
     /// Runs in a process of its own, since the environment and signals belong to a whole process.
     #[test]
     #[ignore = "started by the test below"]
@@ -98,12 +108,12 @@ mod tests {
             let mut command = Command::new(std::env::current_exe().expect("this test"));
             command.args(["--exact", "host::service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID").stdout(Stdio::null());
-            let mut program = command.spawn().expect("started");
+            let mut program = Program(command.spawn().expect("started"));
             assert_eq!([told(), told(), told()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
-            let kill = Command::new("kill").args([signal, &program.id().to_string()]).status().expect("kill");
+            let kill = Command::new("kill").args([signal, &program.0.id().to_string()]).status().expect("kill");
             assert!(kill.success());
             assert_eq!([told(), told()], [format!("STATUS={name}"), "STOPPING=1".into()]);
-            assert!(program.wait().expect("ended").success());
+            assert!(program.0.wait().expect("ended").success());
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod ledger;
 pub mod machine;
+pub mod merchant;
 pub mod money;
 pub mod outcome;
 pub mod qris;

@@ -16,12 +16,12 @@ mod tests;
 
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use requests::{Asked, Reply, ReplyTo};
-pub use show::View;
+pub use show::{Shown, View};
 
 use super::screen::ScreenState;
 use super::screen::picture::Picture;
 use super::store::{Draft, Store, StoreError, Stored};
-use crate::host::events::Event as Journal;
+use crate::host::events::{Event as Journal, Text};
 use crate::host::mqtt::{Ack, PublishId};
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use crate::order::machine::{self as core, Context, Event, Order, Rules};
@@ -311,9 +311,9 @@ impl Machine {
                 self.store_retry_at = None;
                 if let Some(aside) = &opened.set_aside {
                     let path = self.settings.store.display().to_string().into();
-                    let aside: Box<str> = aside.display().to_string().into();
+                    let aside = aside.display().to_string();
                     self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
-                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside }));
+                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
                 }
                 self.reconciliation.ask_open();
                 self.store = Some(opened.store);
@@ -350,7 +350,7 @@ impl Machine {
     }
 
     fn store_failed(&mut self, error: &StoreError, now: Now) {
-        let path: Box<str> = self.settings.store.display().to_string().into();
+        let path = self.settings.store.display().to_string().into();
         self.store_retry_at = Some(now.boot + STORE_RETRY);
         if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
             let (found, known) = (i64::from(*found), i64::from(*known));
@@ -445,10 +445,15 @@ impl Machine {
         let drafts = steps.into_iter().map(|(name, order)| self.draft(name, order, note.clone(), now)).collect();
         let (events, stored) = self.commit(&order, Some(before), drafts, now)?;
         let finished = !core::unfinished(&order);
+        let mut held = false;
         if let Some(live) = self.live.get_mut(id) {
+            held = live.stored.order.holds_machine();
             live.stored = stored;
         }
-        self.announce(&order, events, now);
+        if held || !events.is_empty() {
+            self.stage.moved(&order, now.boot);
+        }
+        self.announce(&order, events);
         if finished && let Some(gone) = self.live.remove(id) {
             self.abandon(gone);
         }
@@ -461,7 +466,8 @@ impl Machine {
         let drafts = vec![self.draft(order.name(), order.clone(), None, now)];
         let (events, stored) = self.commit(&order, None, drafts, now)?;
         self.live.insert(id, Live::new(stored));
-        self.announce(&order, events, now);
+        self.stage.moved(&order, now.boot);
+        self.announce(&order, events);
         Ok(())
     }
 
@@ -508,7 +514,7 @@ impl Machine {
     }
 
     /// Tells everybody but the broker, whose copies are in the outbox.
-    fn announce(&mut self, order: &Order, events: Vec<VendEvent>, now: Now) {
+    fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
         let request = &order.offer.request;
         for event in events {
             self.effects.push(Effect::Journal(Journal::OrderMoved {
@@ -522,7 +528,7 @@ impl Machine {
             if event.state == EventState::RefundDue
                 && let Some(order_id) = event.order_id.clone()
             {
-                let why: Box<str> = event.reason.map_or("", Reason::as_str).into();
+                let why = event.reason.map_or("", Reason::as_str).into();
                 let (item, amount) = (request.item.clone(), order.offer.amount);
                 let id = Some(request.request_id.clone());
                 self.effects.push(Effect::Journal(if event.reason == Some(Reason::Uncertain) {
@@ -533,7 +539,6 @@ impl Machine {
             }
             self.effects.push(Effect::OrderChanged(event));
         }
-        self.stage.ended(order, now.boot);
     }
 
     fn stream(&self) -> &str {
@@ -552,6 +557,11 @@ impl Machine {
     fn name_of(&self, item: &ItemId) -> Box<str> {
         self.settings.names.get(item).cloned().unwrap_or_else(|| item.as_str().into())
     }
+}
+
+/// A text of the journal.
+fn text(text: &str) -> Text {
+    text.to_owned().into()
 }
 
 fn new_slot<C>() -> Slot<C> {

@@ -77,6 +77,7 @@ fn the_checker_finds_lines_by_keys_and_spans() {
     let id = written.item[1].id.as_ref().expect("an id");
     checker.fault(id, "item[1].id", "has a blank");
     checker.required(written.item[0].price, "item[0].price");
+    checker.required(written.item[1].price, "item[1].price");
     checker.required(written.device.id, "device.id");
     assert_eq!(checker.integer(written.orders.timeout_s, 120, 10..=840, "orders.timeout_s"), 120);
     assert_eq!(checker.integer(None, 7, 1..=9, "orders.x"), 7);
@@ -87,6 +88,7 @@ fn the_checker_finds_lines_by_keys_and_spans() {
         "a.toml: device.id: is missing\n\
          a.toml:2: orders.timeout_s: must be 10 to 840, not 2000\n\
          a.toml:4: item[0].price: is missing\n\
+         a.toml:6: item[1].price: is missing\n\
          a.toml:7: item[1].id: has a blank"
     );
 }

@@ -1,0 +1,362 @@
+//! Every answer of Midtrans, classified. The body's `status_code`, a string, decides: an unknown order is HTTP 200 with
+//! body `"404"`, a charge that worked HTTP 200 with body `"201"`. Whatever cannot be understood is [`MidtransError::NoAnswer`]:
+//! the effect is unknown, and unknown is never taken for failed.
+
+use crate::order::ids::{OrderId, TransactionId};
+use crate::order::money::Rupiah;
+use crate::order::time::Wall;
+use serde_json::{Map, Value};
+
+/// Texts of Midtrans that end in an error or a log are cut here.
+const MESSAGE_CHARS_MAX: usize = 200;
+/// More actions, or validation messages, than this are not kept.
+const LIST_MAX: usize = 16;
+
+/// Why Midtrans did not do what was asked, or why nobody knows whether it did.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MidtransError {
+    /// Body 404: Midtrans has no such transaction.
+    #[error("Midtrans knows no such transaction")]
+    NotFound,
+    /// Body 406: this order_id is pending or paid already. A charge repeated after its key was forgotten gets this.
+    #[error("Midtrans has a transaction with this order_id already: ask get-status, or charge under a new order_id")]
+    Conflict,
+    /// Body 412: the transaction is not in a state that allows it; a cancel that lost the race gets this.
+    #[error("Midtrans cannot change this transaction any more: ask get-status")]
+    CannotModify,
+    /// The payment provider did not make the charge.
+    #[error("the payment provider denied the charge ({channel_response_code}: {message})")]
+    Denied {
+        /// `900` is the provider's passing trouble; empty where the answer has none.
+        channel_response_code: String,
+        /// Midtrans' words.
+        message: String,
+    },
+    /// Any other 4xx: the same request gets the same answer.
+    #[error("Midtrans refused the request ({code}: {message}{})", list(.validation))]
+    Refused {
+        /// The body's `status_code`.
+        code: u16,
+        /// Midtrans' words.
+        message: String,
+        /// Its `validation_messages`.
+        validation: Vec<String>,
+    },
+    /// 401: the Server Key is wrong, or of the other environment (sandbox, production).
+    #[error("Midtrans does not accept the Server Key: is it of the environment of base_url?")]
+    Unauthorized,
+    /// 402: the merchant may not use this `payment_type` by this API.
+    #[error("this way of payment is not activated for the merchant at Midtrans ({message})")]
+    NotActivated {
+        /// Midtrans' words.
+        message: String,
+    },
+    /// 429.
+    #[error("Midtrans limits the rate of requests: ask again later")]
+    RateLimited,
+    /// HTTP 202: the first call with this Idempotency-Key still runs.
+    #[error("Midtrans still works on the first call of this kind: ask again with the same key")]
+    Running,
+    /// A 5xx that Midtrans itself wrote. Whether the call had an effect is not said.
+    #[error("Midtrans or the payment provider is in trouble ({code}: {message}): ask again later")]
+    Unavailable {
+        /// The body's `status_code`, or the HTTP status.
+        code: u16,
+        /// Midtrans' words.
+        message: String,
+    },
+    /// No connection was made, so nothing was sent.
+    #[error("Midtrans cannot be reached: {0}")]
+    Unreachable(String),
+    /// Sent, and nothing came back that says what became of it: a timeout, a cut, an answer that is none.
+    #[error("no answer from Midtrans that could be understood: {0}")]
+    NoAnswer(String),
+    /// The charge was made and its QR cannot be had from its image.
+    #[error("the QR of the charge cannot be read: {0}")]
+    Qr(#[from] super::qr_image::QrImageError),
+}
+
+fn list(messages: &[String]) -> String {
+    messages.iter().map(|message| format!("; {message}")).collect()
+}
+
+impl MidtransError {
+    /// Whether the same call can end otherwise if it is made again later, with the same Idempotency-Key.
+    #[must_use]
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::RateLimited | Self::Running | Self::Unavailable { .. } | Self::Unreachable(_) | Self::NoAnswer(_) => true,
+            Self::Denied { channel_response_code, .. } => channel_response_code == "900",
+            Self::NotFound
+            | Self::Conflict
+            | Self::CannotModify
+            | Self::Refused { .. }
+            | Self::Unauthorized
+            | Self::NotActivated { .. }
+            | Self::Qr(_) => false,
+        }
+    }
+
+    /// Whether the call may have had its effect although it was not answered with it: a charge that ends so must be
+    /// repeated with its key, or cancelled, before there is another.
+    #[must_use]
+    pub fn effect_unknown(&self) -> bool {
+        match self {
+            Self::Running | Self::Unavailable { .. } | Self::NoAnswer(_) => true,
+            Self::NotFound
+            | Self::Conflict
+            | Self::CannotModify
+            | Self::Denied { .. }
+            | Self::Refused { .. }
+            | Self::Unauthorized
+            | Self::NotActivated { .. }
+            | Self::RateLimited
+            | Self::Unreachable(_)
+            | Self::Qr(_) => false,
+        }
+    }
+}
+
+/// A transaction as an answer of Midtrans tells it. What an answer may leave out is an `Option`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Ours.
+    pub order_id: OrderId,
+    /// Midtrans'.
+    pub transaction_id: TransactionId,
+    /// What the customer pays, byte for byte: `"10000.00"`. Above what was charged where the merchant imposes a fee.
+    pub gross_amount_text: String,
+    /// The same as a number; `None` where it is not whole rupiah in range.
+    pub gross_amount: Option<Rupiah>,
+    /// `IDR` in every sample.
+    pub currency: Option<String>,
+    /// `gopay`, `qris`, …: a charge sent as `gopay` may come back as `qris`, so nothing hangs on it.
+    pub payment_type: Option<String>,
+    /// What became of it.
+    pub transaction_status: TransactionStatus,
+    /// Absent in some answers; where present, only `accept` is money.
+    pub fraud_status: Option<FraudStatus>,
+    /// When it was charged.
+    pub transaction_time: Option<Wall>,
+    /// When it was paid.
+    pub settlement_time: Option<Wall>,
+    /// When Midtrans' batch may expire it; spelt `expiry_time` or `expire_time`.
+    pub expiry_time: Option<Wall>,
+    /// `custom_field1..3`, each where the answer has it.
+    pub custom_fields: [Option<String>; 3],
+    /// Whose account it is.
+    pub merchant_id: Option<String>,
+    /// Of a charge: what can be done with it, found by name.
+    pub actions: Vec<Action>,
+    /// Of a `qris` charge: the payload itself.
+    pub qr_string: Option<String>,
+    /// What was given back in sum; `None` where nothing was.
+    pub refund_amount: Option<Rupiah>,
+}
+
+/// One entry of `actions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// `generate-qr-code`, `deeplink-redirect`, …
+    pub name: String,
+    /// Where.
+    pub url: String,
+}
+
+impl Transaction {
+    /// The address of an action, by its name and never by its place: new ones appear between the old.
+    #[must_use]
+    pub fn action(&self, name: &str) -> Option<&str> {
+        self.actions.iter().find(|action| action.name == name).map(|action| action.url.as_str())
+    }
+
+    /// The GoPay link for a phone, where the charge has one.
+    #[must_use]
+    pub fn deeplink_url(&self) -> Option<&str> {
+        self.action("deeplink-redirect")
+    }
+
+    /// Whether the money is the merchant's: `settlement`, and no other word about fraud than `accept`. A `capture` is a
+    /// card's and not money yet.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.transaction_status == TransactionStatus::Settlement && matches!(self.fraud_status, None | Some(FraudStatus::Accept))
+    }
+
+    fn read(fields: &Map<String, Value>) -> Result<Self, String> {
+        let text = |name: &str| fields.get(name).and_then(as_text);
+        let required = |name: &str| text(name).ok_or_else(|| format!("an answer without {name}"));
+        let time = |name: &str| text(name).and_then(|time| Wall::from_midtrans(&time).ok());
+        let gross_amount_text = required("gross_amount")?;
+        Ok(Self {
+            order_id: OrderId::new(&required("order_id")?).map_err(|error| error.to_string())?,
+            transaction_id: TransactionId::new(&required("transaction_id")?).map_err(|error| error.to_string())?,
+            gross_amount: Rupiah::from_gross_amount(&gross_amount_text).ok(),
+            gross_amount_text,
+            currency: text("currency"),
+            payment_type: text("payment_type"),
+            transaction_status: TransactionStatus::read(&required("transaction_status")?),
+            fraud_status: text("fraud_status").as_deref().map(FraudStatus::read),
+            transaction_time: time("transaction_time"),
+            settlement_time: time("settlement_time"),
+            expiry_time: time("expiry_time").or_else(|| time("expire_time")),
+            custom_fields: [text("custom_field1"), text("custom_field2"), text("custom_field3")],
+            merchant_id: text("merchant_id"),
+            actions: actions(fields.get("actions")),
+            qr_string: text("qr_string").filter(|payload| !payload.is_empty()),
+            refund_amount: text("refund_amount").and_then(|amount| Rupiah::from_gross_amount(&amount).ok()),
+        })
+    }
+}
+
+fn actions(value: Option<&Value>) -> Vec<Action> {
+    let entry = |action: &Value| Some(Action { name: as_text(action.get("name")?)?, url: as_text(action.get("url")?)? });
+    value.and_then(Value::as_array).map(|list| list.iter().filter_map(entry).take(LIST_MAX).collect()).unwrap_or_default()
+}
+
+/// Strings, and numbers where somebody forgot the quotes.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$word_doc])* $variant,)+
+            /// A word that the documents do not have.
+            Unknown(String),
+        }
+
+        impl $name {
+            /// Takes Midtrans' word for it.
+            #[must_use]
+            pub fn read(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)+
+                    other => Self::Unknown(cut(other)),
+                }
+            }
+
+            /// Midtrans' word for it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Unknown(word) => word,
+                }
+            }
+        }
+    };
+}
+
+words!(
+    /// What became of a transaction.
+    TransactionStatus {
+        /// It can be paid.
+        Pending = "pending",
+        /// Paid.
+        Settlement = "settlement",
+        /// A card's promise of money.
+        Capture = "capture",
+        /// Nobody paid in time.
+        Expire = "expire",
+        /// The merchant ended it before it was paid.
+        Cancel = "cancel",
+        /// The provider refused it; over the counter also after a settlement.
+        Deny = "deny",
+        /// It broke on the way.
+        Failure = "failure",
+        /// Given back.
+        Refund = "refund",
+        /// Given back in part.
+        PartialRefund = "partial_refund",
+        /// Taken back by the customer's bank.
+        Chargeback = "chargeback",
+        /// Taken back in part.
+        PartialChargeback = "partial_chargeback",
+        /// Reserved on a card.
+        Authorize = "authorize",
+    }
+);
+words!(
+    /// Midtrans' fraud detection.
+    FraudStatus {
+        /// Nothing against it.
+        Accept = "accept",
+        /// Against it.
+        Deny = "deny",
+        /// A person must look at it.
+        Challenge = "challenge",
+    }
+);
+
+fn cut(text: &str) -> String {
+    text.chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
+/// What came back for a call about a transaction: HTTP status and body.
+pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
+    let unreadable = |why: &str| match http {
+        401 => MidtransError::Unauthorized,
+        429 => MidtransError::RateLimited,
+        202 => MidtransError::Running,
+        500..=599 => MidtransError::Unavailable { code: http, message: why.into() },
+        _ => MidtransError::NoAnswer(format!("HTTP {http}, {why}")),
+    };
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Err(unreadable("and the body is no JSON object"));
+    };
+    let status = fields.get("transaction_status").and_then(Value::as_str).map(TransactionStatus::read);
+    if http == 202 && status.is_none() {
+        return Err(MidtransError::Running);
+    }
+    let Some(code) = fields.get("status_code").and_then(as_text).and_then(|code| code.parse::<u16>().ok()) else {
+        return Err(unreadable("and the body has no status_code"));
+    };
+    let message = || fields.get("status_message").and_then(as_text).map(|message| cut(&message)).unwrap_or_default();
+    match code {
+        // 407 tells of an expired transaction; with nothing in it, it is an error like its neighbours.
+        200..=299 | 407 if status.is_some() || code != 407 => Transaction::read(&fields).map_err(MidtransError::NoAnswer),
+        401 => Err(MidtransError::Unauthorized),
+        402 => Err(MidtransError::NotActivated { message: message() }),
+        404 => Err(MidtransError::NotFound),
+        406 => Err(MidtransError::Conflict),
+        412 => Err(MidtransError::CannotModify),
+        429 => Err(MidtransError::RateLimited),
+        400..=499 => Err(MidtransError::Refused { code, message: message(), validation: validation(&fields) }),
+        500..=599 => Err(MidtransError::Unavailable { code, message: message() }),
+        _ => Err(MidtransError::NoAnswer(format!("status_code {code} means nothing"))),
+    }
+}
+
+/// The answer to a charge: made, or denied by the provider in an answer that otherwise looks like success.
+pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
+    // A denial may lack what a transaction must have, so it is looked for first.
+    if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
+        let text = |name: &str| fields.get(name).and_then(as_text).map(|text| cut(&text)).unwrap_or_default();
+        match TransactionStatus::read(&text("transaction_status")) {
+            TransactionStatus::Deny | TransactionStatus::Failure => {
+                return Err(MidtransError::Denied {
+                    channel_response_code: text("channel_response_code"),
+                    message: text("status_message"),
+                });
+            }
+            _ => {}
+        }
+    }
+    classify(http, body)
+}
+
+fn validation(fields: &Map<String, Value>) -> Vec<String> {
+    let texts = |list: &Vec<Value>| list.iter().filter_map(as_text).take(LIST_MAX).map(|text| cut(&text)).collect();
+    fields.get("validation_messages").and_then(Value::as_array).map(texts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

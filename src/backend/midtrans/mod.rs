@@ -1,0 +1,291 @@
+//! Midtrans' Core API as the backend uses it: charge, status, cancel, and the payload of a charge's QR.
+//!
+//! Each call is made once: nothing in here repeats, waits or remembers. [`MidtransError`] says whether it may be made
+//! again and whether it may have had its effect; who owns the order decides.
+
+mod answer;
+mod qr_image;
+mod request;
+mod signature;
+
+pub use answer::{Action, FraudStatus, MidtransError, Transaction, TransactionStatus};
+pub use qr_image::QrImageError;
+pub use request::{ChargeAs, ChargeRequest, CustomFields, idempotency_key};
+pub use signature::{Notification, NotificationError, ServerKey};
+
+use base64::Engine as _;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use std::time::Duration;
+
+/// The largest answer that is read; real ones are under 2 KiB.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long one call may take, from connecting to the last byte. A device waits 15 s for its QR.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which Midtrans, as which merchant.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `https://api.sandbox.midtrans.com` or `https://api.midtrans.com`; a slash at the end does not matter.
+    pub base_url: String,
+    /// The merchant's.
+    pub server_key: ServerKey,
+    /// Where this backend takes notifications; goes out as `X-Override-Notification` with every charge.
+    pub notification_url: String,
+    /// The `payment_type` of a QR.
+    pub charge_as: ChargeAs,
+}
+
+/// The client. It is cheap to clone and to share.
+#[derive(Debug, Clone)]
+pub struct Midtrans {
+    http: Client,
+    base_url: String,
+    authorization: HeaderValue,
+    server_key: ServerKey,
+    notification_url: HeaderValue,
+    charge_as: ChargeAs,
+    timeout: Duration,
+}
+
+/// A setting that no request can carry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("midtrans.{0} has characters that no HTTP header can carry")]
+pub struct SettingsError(&'static str);
+
+impl Midtrans {
+    /// A client over the given connections, which must follow no redirect and repeat nothing by themselves.
+    ///
+    /// # Errors
+    /// A notification address that is no header value.
+    pub fn new(settings: Settings, http: Client) -> Result<Self, SettingsError> {
+        let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", settings.server_key.expose()));
+        let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| SettingsError("server_key"))?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            http,
+            base_url: settings.base_url.trim_end_matches('/').to_owned(),
+            authorization,
+            server_key: settings.server_key,
+            notification_url: HeaderValue::from_str(&settings.notification_url).map_err(|_| SettingsError("notification_url"))?,
+            charge_as: settings.charge_as,
+            timeout: CALL_TIMEOUT,
+        })
+    }
+
+    /// The same with another time limit of a call than 10 s, from connecting to the last byte.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, whatever
+    /// became of the first answer ([`idempotency_key`] makes one from the order).
+    ///
+    /// # Errors
+    /// See [`MidtransError`]; with `effect_unknown` there may be a charge that can be paid.
+    pub async fn charge(&self, request: &ChargeRequest, idempotency_key: &str) -> Result<Transaction, MidtransError> {
+        let call = self
+            .call(Method::POST, "charge")
+            .header("X-Override-Notification", self.notification_url.clone())
+            .header("Idempotency-Key", idempotency_key)
+            .json(&request.body(self.charge_as));
+        let (http, body) = answer(call).await?;
+        let charge = answer::classify_charge(http, &body)?;
+        about(charge, request.order_id.as_str())
+    }
+
+    /// What Midtrans says of a transaction, by its order_id or transaction_id. No more often than every 10 s an order.
+    ///
+    /// # Errors
+    /// [`MidtransError::NotFound`] only on Midtrans' own word.
+    pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
+        let (http, body) = answer(self.call(Method::GET, &format!("{id}/status"))).await?;
+        about(answer::classify(http, &body)?, id)
+    }
+
+    /// Ends a transaction that nobody paid, by its order_id or transaction_id.
+    ///
+    /// # Errors
+    /// [`MidtransError::CannotModify`] where it is not pending any more, paid perhaps: ask [`Midtrans::status`].
+    pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
+        let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
+        let (http, body) = answer(call).await?;
+        about(answer::classify(http, &body)?, id)
+    }
+
+    /// The text in a charge's QR: its `qr_string`, else read from the image of its action `generate-qr-code`.
+    ///
+    /// # Errors
+    /// [`MidtransError::Qr`] where there is no code that can be read: it will not change. Others may pass.
+    pub async fn qr_payload(&self, charge: &Transaction) -> Result<String, MidtransError> {
+        if let Some(payload) = &charge.qr_string {
+            return Ok(payload.clone());
+        }
+        let url = charge.action("generate-qr-code").ok_or(QrImageError::None)?;
+        // The image needs no authentication, and its host is not always the API's: the key stays here.
+        let response = self.http.get(url).timeout(self.timeout).send().await.map_err(not_sent)?;
+        let http = response.status().as_u16();
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        let is_png = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("image/png"));
+        if !is_png || http != 200 {
+            // Failure is JSON with a status_code, under HTTP 200 or not.
+            let body = read(response, ANSWER_BYTES_MAX).await?.unwrap_or_default();
+            return Err(match answer::classify(http, &body) {
+                Err(MidtransError::NoAnswer(_)) if http == 200 => QrImageError::ContentType(content_type).into(),
+                Err(error) => error,
+                Ok(_) => QrImageError::ContentType(content_type).into(),
+            });
+        }
+        let image = read(response, qr_image::IMAGE_BYTES_MAX).await?.ok_or(QrImageError::TooLarge)?;
+        // Milliseconds of work, which must not hold up other orders; a reader that panics on a picture has not read it.
+        let payload = tokio::task::spawn_blocking(move || qr_image::payload(&image)).await.unwrap_or(Err(QrImageError::NoQr))?;
+        Ok(payload)
+    }
+
+    /// The key that notifications are signed with.
+    #[must_use]
+    pub fn server_key(&self) -> &ServerKey {
+        &self.server_key
+    }
+
+    /// What every call has. The ids' own rules leave no character in that a path would need escaped.
+    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}/v2/{path}", self.base_url))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, self.authorization.clone())
+            .timeout(self.timeout)
+    }
+}
+
+/// HTTP status and body of an answer that came whole.
+async fn answer(call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
+    let response = call.send().await.map_err(not_sent)?;
+    let http = response.status().as_u16();
+    let body = read(response, ANSWER_BYTES_MAX).await?;
+    let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
+    Ok((http, body))
+}
+
+/// An answer about another transaction than the one asked for answers nothing.
+fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransError> {
+    if transaction.order_id.as_str() == id || transaction.transaction_id.as_str() == id {
+        Ok(transaction)
+    } else {
+        Err(MidtransError::NoAnswer(format!("asked about {id}, answered about {}", transaction.order_id)))
+    }
+}
+
+/// `None` if there is more than `max` bytes of it.
+async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, MidtransError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes(&error)))? {
+        if body.len() + chunk.len() > max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn not_sent(error: reqwest::Error) -> MidtransError {
+    let why = causes(&error);
+    if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
+}
+
+/// An error with its causes in one line; reqwest tells the reason only in the last.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::secret::Secret;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A client of a server that sends this once, and the head of the request that it was sent for.
+    async fn against(sent: &'static [u8]) -> (Midtrans, tokio::task::JoinHandle<String>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let settings = Settings {
+            base_url: format!("http://{}/", listener.local_addr().expect("an address")),
+            server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
+            notification_url: "https://pay.example/midtrans/notifications".into(),
+            charge_as: ChargeAs::Gopay,
+        };
+        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.expect("a request");
+            stream.write_all(sent).await.expect("written");
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        (Midtrans::new(settings, http).expect("settings"), asked)
+    }
+
+    #[tokio::test]
+    async fn a_charge_carries_each_header_once() {
+        let (midtrans, asked) = against(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let request = request::tests::request("o-1", 5_000);
+        let answer = midtrans.charge(&request, &idempotency_key(&request.order_id, "charge")).await;
+        assert!(matches!(answer, Err(MidtransError::NoAnswer(_))), "{answer:?}");
+        let asked = asked.await.expect("asked");
+        let head = asked.split("\r\n\r\n").next().expect("a head").to_lowercase();
+        assert!(head.starts_with("post /v2/charge http/1.1\r\n"), "{head}");
+        for header in [
+            "accept: application/json",
+            "content-type: application/json",
+            "authorization: basic u0ittwlklxnlcnzlci10zxn0og==",
+            "x-override-notification: https://pay.example/midtrans/notifications",
+            &format!("idempotency-key: {}", idempotency_key(&request.order_id, "charge")),
+        ] {
+            assert_eq!(head.lines().filter(|line| *line == header).count(), 1, "{header} in {head}");
+            let name = header.split(':').next().expect("a name");
+            assert_eq!(head.lines().filter(|line| line.starts_with(&format!("{name}:"))).count(), 1, "{name} in {head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_is_none() {
+        let about_another =
+            br#"{"status_code":"200","order_id":"o-2","transaction_id":"t","gross_amount":"1.00","transaction_status":"settlement"}"#;
+        let whole: &'static [u8] = Box::leak(
+            [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", about_another.len()).as_bytes(), about_another].concat().into(),
+        );
+        for sent in [
+            b"".as_slice(),
+            b"HTTP/1.1 200",
+            b"SMTP ready\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"status_code\":",
+            b"HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            whole,
+        ] {
+            let (midtrans, _asked) = against(sent).await;
+            let error = midtrans.status("o-1").await.expect_err("no answer");
+            assert!(matches!(error, MidtransError::NoAnswer(_)) && error.effect_unknown(), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_is_in_no_debug_print_and_no_error() {
+        let (midtrans, _asked) = against(b"").await;
+        let error = midtrans.status("o-1").await.expect_err("cut");
+        let printed = format!("{midtrans:?} {error:?} {error}");
+        assert!(!printed.contains("SB-Mid") && !printed.contains("U0ItTWlk"), "{printed}");
+    }
+}

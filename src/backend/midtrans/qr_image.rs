@@ -1,0 +1,196 @@
+//! A PNG from the network → the text in its QR. The image is taken as hostile: bytes, dimensions and memory are limited
+//! before anything is unpacked.
+
+use png::{ColorType, Decoder, Limits, Transformations};
+use std::io::Cursor;
+
+/// The largest file that is taken; a QR image is a few KiB.
+pub(super) const IMAGE_BYTES_MAX: usize = 1 << 20;
+/// The largest width and height, in pixels.
+const SIDE_MAX: u32 = 2048;
+/// What the decoder may allocate beside the picture; a PNG may say 20 bytes and mean gigabytes.
+const DECODER_BYTES_MAX: usize = 24 << 20;
+/// A byte-mode QR of the largest version holds 2953 bytes; a QRIS payload is under 512.
+const PAYLOAD_BYTES_MAX: usize = 512;
+
+/// Why no payload can be had from an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QrImageError {
+    /// The charge's answer has neither `qr_string` nor an action `generate-qr-code`.
+    #[error("the charge has no qr_string and no generate-qr-code action")]
+    None,
+    /// Not `image/png`.
+    #[error("the image is {0:?}, not image/png")]
+    ContentType(String),
+    /// More than 1 MiB.
+    #[error("the image has more than {IMAGE_BYTES_MAX} bytes")]
+    TooLarge,
+    /// More than 2048 pixels wide or high.
+    #[error("the image is {width}×{height} pixels, more than {SIDE_MAX} a side")]
+    Dimensions {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// The PNG is damaged or not one.
+    #[error("the image is no readable PNG: {0}")]
+    Png(String),
+    /// A picture without a QR that can be read.
+    #[error("no QR can be read in the image")]
+    NoQr,
+    /// More than one, and they differ.
+    #[error("the image has several different QRs")]
+    Several,
+    /// No text of 1–512 characters of ASCII.
+    #[error("the QR in the image is no QRIS text")]
+    NotText,
+}
+
+/// The one text in the QR codes of a PNG.
+pub(super) fn payload(image: &[u8]) -> Result<String, QrImageError> {
+    let (width, height, grey) = grey_pixels(image)?;
+    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
+    let mut found: Vec<String> = prepared.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();
+    found.dedup();
+    let payload = match found.len() {
+        0 => return Err(QrImageError::NoQr),
+        1 => found.remove(0),
+        _ => return Err(QrImageError::Several),
+    };
+    let is_text = (1..=PAYLOAD_BYTES_MAX).contains(&payload.len()) && payload.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if is_text { Ok(payload) } else { Err(QrImageError::NotText) }
+}
+
+/// Width, height and one byte a pixel; what is transparent is white, as paper is.
+fn grey_pixels(image: &[u8]) -> Result<(usize, usize, Vec<u8>), QrImageError> {
+    let bad = |error: png::DecodingError| QrImageError::Png(error.to_string());
+    if image.len() > IMAGE_BYTES_MAX {
+        return Err(QrImageError::TooLarge);
+    }
+    let mut decoder = Decoder::new_with_limits(Cursor::new(image), Limits { bytes: DECODER_BYTES_MAX });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let header = decoder.read_header_info().map_err(bad)?;
+    let (width, height) = (header.width, header.height);
+    if width > SIDE_MAX || height > SIDE_MAX {
+        return Err(QrImageError::Dimensions { width, height });
+    }
+    let mut reader = decoder.read_info().map_err(bad)?;
+    let size = reader.output_buffer_size().ok_or(QrImageError::TooLarge)?;
+    let mut pixels = vec![0; size];
+    let frame = reader.next_frame(&mut pixels).map_err(bad)?;
+    pixels.truncate(frame.buffer_size());
+    let on_white = |grey: u8, alpha: u8| {
+        let (grey, alpha) = (u32::from(grey), u32::from(alpha));
+        u8::try_from((grey * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX)
+    };
+    let luma = |p: &[u8]| u8::try_from((u32::from(p[0]) * 299 + u32::from(p[1]) * 587 + u32::from(p[2]) * 114) / 1000).unwrap_or(u8::MAX);
+    let grey: Vec<u8> = match frame.color_type {
+        ColorType::Grayscale => pixels,
+        ColorType::GrayscaleAlpha => pixels.chunks_exact(2).map(|p| on_white(p[0], p[1])).collect(),
+        ColorType::Rgb => pixels.chunks_exact(3).map(luma).collect(),
+        ColorType::Rgba => pixels.chunks_exact(4).map(|p| on_white(luma(p), p[3])).collect(),
+        ColorType::Indexed => return Err(QrImageError::Png("a palette was not expanded".into())),
+    };
+    let (width, height) = (width as usize, height as usize);
+    if grey.len() == width * height { Ok((width, height, grey)) } else { Err(QrImageError::Png("pixels are missing".into())) }
+}
+
+// The QR codes to read are drawn by the screen's crate.
+#[cfg(all(test, feature = "device"))]
+mod tests {
+    use super::*;
+    use png::{BitDepth, Encoder};
+
+    const PAYLOAD: &str = "00020101021226620014COM.GO-JEK.WWW011993600914302889878270210G0288987820303UMI51440014ID.CO.QRIS.WWW0215AID7111686201870303UMI5204352953033605802ID5911Citra Media6006MALANG61056512654101000000.006247503652ffe6e8-ff5f-4df4-b6f2-5a6f36f926f60703A0163047EE4";
+
+    /// Dark modules as `true`, with a quiet zone of four.
+    fn modules(text: &str) -> (usize, Vec<bool>) {
+        let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::L).expect("a QR");
+        let (width, colors) = (code.width(), code.to_colors());
+        let side = width + 8;
+        let dark = |i: usize| {
+            let (x, y) = ((i % side).wrapping_sub(4), (i / side).wrapping_sub(4));
+            x < width && y < width && colors[y * width + x] == qrcode::Color::Dark
+        };
+        (side, (0..side * side).map(dark).collect())
+    }
+
+    fn png(width: u32, height: u32, color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, width, height);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        if color == ColorType::Indexed {
+            encoder.set_palette(vec![255, 255, 255, 0, 0, 0]);
+        }
+        encoder.write_header().expect("a header").write_image_data(data).expect("pixels");
+        file
+    }
+
+    /// `scale` pixels a module, each pixel as the given bytes for light and dark.
+    fn picture(text: &str, scale: usize, color: ColorType, light: &[u8], dark: &[u8]) -> Vec<u8> {
+        let (side, modules) = modules(text);
+        let pixels = side * scale;
+        let pixel = |i: usize| if modules[(i / pixels / scale) * side + (i % pixels) / scale] { dark } else { light };
+        let data: Vec<u8> = (0..pixels * pixels).flat_map(pixel).copied().collect();
+        let width = u32::try_from(pixels).expect("small");
+        png(width, width, color, BitDepth::Eight, &data)
+    }
+
+    #[test]
+    fn every_kind_of_png_is_read() {
+        for scale in [2, 4, 7] {
+            for (color, light, dark) in [
+                (ColorType::Grayscale, &[255][..], &[0][..]),
+                (ColorType::GrayscaleAlpha, &[0, 0], &[0, 255]),
+                (ColorType::Rgb, &[255, 250, 240], &[0, 60, 20]),
+                (ColorType::Rgba, &[0, 0, 0, 0], &[0, 0, 0, 255]),
+                (ColorType::Indexed, &[0], &[1]),
+            ] {
+                assert_eq!(payload(&picture(PAYLOAD, scale, color, light, dark)).as_deref(), Ok(PAYLOAD), "{color:?} at {scale}");
+            }
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_before_they_open() {
+        let wide = png(2049, 1, ColorType::Grayscale, BitDepth::Eight, &[0; 2049]);
+        assert_eq!(payload(&wide), Err(QrImageError::Dimensions { width: 2049, height: 1 }));
+        let mut bomb = png(1, 1, ColorType::Grayscale, BitDepth::Eight, &[0]);
+        bomb[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+        assert!(payload(&bomb).is_err(), "a header that lies, with a wrong checksum");
+        assert_eq!(payload(&vec![0; IMAGE_BYTES_MAX + 1]), Err(QrImageError::TooLarge));
+        // The largest picture that is taken, all white: it fits the memory that is allowed.
+        let white = vec![255; 2048 * 2048 * 4];
+        assert_eq!(payload(&png(2048, 2048, ColorType::Rgba, BitDepth::Eight, &white)), Err(QrImageError::NoQr));
+    }
+
+    #[test]
+    fn what_is_no_qris_text_is_refused() {
+        assert!(matches!(payload(b"{\"status_code\":\"503\"}"), Err(QrImageError::Png(_))));
+        let good = picture(PAYLOAD, 4, ColorType::Grayscale, &[255], &[0]);
+        for cut in (0..good.len()).step_by(97) {
+            assert!(payload(&good[..cut]).is_err(), "cut at {cut}");
+        }
+        assert_eq!(payload(&picture("line\nline", 4, ColorType::Grayscale, &[255], &[0])), Err(QrImageError::NotText));
+        assert_eq!(payload(&picture(&"7".repeat(600), 4, ColorType::Grayscale, &[255], &[0])), Err(QrImageError::NotText));
+    }
+
+    #[test]
+    fn two_different_codes_are_ambiguous() {
+        let ((side, one), (other_side, two)) = (modules(PAYLOAD), modules(&PAYLOAD.replace("Citra", "Other")));
+        assert_eq!(side, other_side);
+        let scale = 4;
+        let (width, height) = (side * 2 * scale, side * scale);
+        let dark = |i: usize| {
+            let (x, y) = ((i % width) / scale, (i / width) / scale);
+            if x < side { one[y * side + x] } else { two[y * side + x - side] }
+        };
+        let data: Vec<u8> = (0..width * height).map(|i| if dark(i) { 0 } else { 255 }).collect();
+        let (width, height) = (u32::try_from(width).expect("small"), u32::try_from(height).expect("small"));
+        assert_eq!(payload(&png(width, height, ColorType::Grayscale, BitDepth::Eight, &data)), Err(QrImageError::Several));
+    }
+}

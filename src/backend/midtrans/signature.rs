@@ -1,0 +1,169 @@
+//! The Server Key, and what it proves: a notification whose signature verifies was made by someone who holds it.
+//!
+//! The signature is the lower-case hex of SHA-512 over order_id, status_code, gross_amount and the Server Key, strings
+//! exactly as they stand in the same message. It covers neither `transaction_status` nor `transaction_id`: a settlement
+//! and a refund of one order carry the same one. So a verified notification is a reason to ask get-status, no more.
+
+use super::answer::{FraudStatus, TransactionStatus};
+use crate::host::secret::Secret;
+use serde_json::{Map, Value};
+
+/// A merchant's Server Key: the password of the API and the secret of every notification. It prints as `…`.
+#[derive(Debug, Clone)]
+pub struct ServerKey(Secret);
+
+impl ServerKey {
+    /// Takes the key as the dashboard shows it; blanks around it, which copying leaves behind, are not part of it.
+    #[must_use]
+    pub fn new(key: &Secret) -> Self {
+        Self(Secret::new(key.expose().trim()))
+    }
+
+    /// The signature that a message of these parts must carry.
+    #[must_use]
+    pub fn sign(&self, order_id: &str, status_code: &str, gross_amount: &str) -> String {
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA512);
+        for part in [order_id, status_code, gross_amount, self.0.expose()] {
+            digest.update(part.as_bytes());
+        }
+        super::hex(digest.finish().as_ref())
+    }
+
+    /// The user name of HTTP Basic authentication (the password is empty). Nothing else may look at the key.
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+/// What a notification says, before anybody believed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// As in the message: it may be no order of ours.
+    pub order_id: String,
+    /// The code of this event, in the notification's own view: `"202"` for an expiry that get-status calls `"407"`.
+    pub status_code: String,
+    /// Byte for byte as signed: `"10000.00"`.
+    pub gross_amount: String,
+    /// Not covered by the signature.
+    pub transaction_status: TransactionStatus,
+    /// Not covered by the signature.
+    pub transaction_id: String,
+    /// Absent from some over-the-counter settlements.
+    pub fraud_status: Option<FraudStatus>,
+    signature_key: String,
+}
+
+/// Why a body is no notification at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotificationError {
+    /// Not JSON, or JSON but not an object.
+    #[error("a notification must be a JSON object")]
+    NotAnObject,
+    /// One of the six fields that every notification has.
+    #[error("a notification must have {0}, a string")]
+    Field(&'static str),
+}
+
+impl Notification {
+    /// Reads the body of a notification. Unknown fields are left alone: Midtrans adds some at any time.
+    ///
+    /// # Errors
+    /// Anything but an object, and each required field that is missing or not a string.
+    pub fn parse(body: &[u8]) -> Result<Self, NotificationError> {
+        let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotificationError::NotAnObject)?;
+        let required = |name: &'static str| match fields.get(name) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            _ => Err(NotificationError::Field(name)),
+        };
+        Ok(Self {
+            order_id: required("order_id")?,
+            status_code: required("status_code")?,
+            gross_amount: required("gross_amount")?,
+            signature_key: required("signature_key")?,
+            transaction_status: TransactionStatus::read(&required("transaction_status")?),
+            transaction_id: required("transaction_id")?,
+            fraud_status: fields.get("fraud_status").and_then(Value::as_str).map(FraudStatus::read),
+        })
+    }
+
+    /// Whether whoever wrote this knows the Server Key. Compared in constant time, in lower case only.
+    #[must_use]
+    pub fn is_signed_with(&self, key: &ServerKey) -> bool {
+        let expected = key.sign(&self.order_id, &self.status_code, &self.gross_amount);
+        same_in_constant_time(expected.as_bytes(), self.signature_key.as_bytes())
+    }
+}
+
+/// Compares every byte whatever the first ones say, so that time tells a forger nothing. `black_box` keeps the
+/// compiler from leaving the loop early.
+fn same_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    let difference = a.iter().zip(b).fold(0_u8, |sum, (x, y)| std::hint::black_box(sum | (x ^ y)));
+    a.len() == b.len() && std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_official_fixtures_recompute() {
+        let key = key("SB-Mid-server-test");
+        assert!(key.sign("ORDER-sandbox-0003", "202", "50000.00").starts_with("a51d1bd2aa8b1dca"));
+        assert!(key.sign("ORDER-partial-refund-0001", "200", "150000.00").starts_with("d115a0f55a40f2c6"));
+        assert_eq!(key.sign("a", "b", "c").len(), 128);
+    }
+
+    fn key(text: &str) -> ServerKey {
+        ServerKey::new(&Secret::new(text))
+    }
+
+    fn settlement(key: &ServerKey) -> Value {
+        json!({
+            "order_id": "o-1", "status_code": "200", "gross_amount": "5000.00", "transaction_status": "settlement",
+            "transaction_id": "t-1", "fraud_status": "accept", "signature_key": key.sign("o-1", "200", "5000.00"), "new_field": [1],
+        })
+    }
+
+    #[test]
+    fn a_signature_covers_order_code_and_amount() {
+        let key = key("SB-Mid-server-test\n");
+        let signed = |body: &Value| Notification::parse(body.to_string().as_bytes()).expect("complete").is_signed_with(&key);
+        let good = settlement(&key);
+        assert!(signed(&good));
+        for (field, value) in [("order_id", "o-2"), ("status_code", "201"), ("gross_amount", "5000"), ("signature_key", "")] {
+            let mut bad = good.clone();
+            bad[field] = json!(value);
+            assert!(!signed(&bad), "{field}");
+        }
+        let mut upper = good.clone();
+        upper["signature_key"] = json!(good["signature_key"].as_str().expect("text").to_uppercase());
+        assert!(!signed(&upper), "only lower-case hex is a signature");
+        assert!(
+            !Notification::parse(good.to_string().as_bytes()).expect("complete").is_signed_with(&ServerKey::new(&Secret::new("other")))
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let good = settlement(&key("k"));
+        for field in ["order_id", "status_code", "gross_amount", "signature_key", "transaction_status", "transaction_id"] {
+            for value in [None, Some(Value::Null), Some(json!(200)), Some(json!({}))] {
+                let mut bad = good.clone();
+                match value {
+                    None => drop(bad.as_object_mut().expect("object").remove(field)),
+                    Some(value) => bad[field] = value,
+                }
+                assert_eq!(Notification::parse(bad.to_string().as_bytes()), Err(NotificationError::Field(field)));
+            }
+        }
+        for bad in ["", "null", "[]", "\"text\"", "{", "{}x", "\u{feff}{}"] {
+            assert_eq!(Notification::parse(bad.as_bytes()), Err(NotificationError::NotAnObject), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_does_not_print() {
+        assert_eq!(format!("{:?}", key("SB-Mid-server-test")), "ServerKey(…)");
+    }
+}

@@ -1,0 +1,170 @@
+//! The client of the merchant backend: one HTTP call in, one [`BackendAnswer`] out.
+
+use super::config::Backend as Settings;
+use super::machine::{BackendAnswer, HttpCall};
+use crate::host::http::{HttpError, Limits, client, read_limited};
+use crate::host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
+use crate::order::ids::OrderId;
+use crate::order::reason::Reason;
+use crate::order::request::Refusal;
+use crate::order::time::Span;
+use crate::wire::orders::{ANSWER_MAX, OpenOrders, Order, Problem};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use std::time::Duration;
+
+/// A call without `wait` is answered within this: the backend itself gives up on Midtrans after 10 s.
+const ANSWER_WAIT: Duration = Duration::from_secs(12);
+/// How long the backend holds a long poll, in seconds.
+const POLL_S: u64 = 25;
+/// What a long poll may take beyond that.
+const POLL_SLACK: Duration = Duration::from_secs(10);
+/// Without `Retry-After`, and at most.
+const RETRY_AFTER_S: (i64, i64) = (1, 60);
+
+/// The connection to the backend.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    client: Client,
+    url: String,
+    authorization: reqwest::header::HeaderValue,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A fault of the build.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A token is printable ASCII.
+    #[error("the backend's token holds characters that no header can carry")]
+    Token,
+}
+
+impl Backend {
+    /// Makes the client. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// When a certificate or the token cannot be used.
+    pub fn new(settings: &Settings, trusted: &LastTrusted) -> Result<Self, BackendError> {
+        let tls =
+            if settings.url.starts_with("https://") { Some(client_config(settings.ca_file.as_deref(), None, trusted)?) } else { None };
+        let limits =
+            Limits { total: Duration::from_secs(POLL_S) + POLL_SLACK, read: Duration::from_secs(POLL_S) + POLL_SLACK, idle_connections: 2 };
+        let client = client(tls.as_deref(), limits)?;
+        let text = format!("Bearer {}", settings.token.expose());
+        let mut authorization = reqwest::header::HeaderValue::from_str(&text).map_err(|_| BackendError::Token)?;
+        authorization.set_sensitive(true);
+        Ok(Self { client, url: settings.url.clone(), authorization })
+    }
+
+    /// Makes one call for an order.
+    pub async fn call(&self, call: HttpCall) -> BackendAnswer {
+        match call {
+            HttpCall::Create(order) => {
+                let key = order.request_id.as_str().to_owned();
+                let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", key).json(&*order);
+                self.order(request.timeout(ANSWER_WAIT), false).await
+            }
+            HttpCall::Watch(id, since) => {
+                let url = format!("{}?wait={POLL_S}&since={since}", self.order_url(&id));
+                self.order(self.client.get(url), false).await
+            }
+            HttpCall::Get(id) => {
+                let url = format!("{}?wait=0", self.order_url(&id));
+                self.order(self.client.get(url).timeout(ANSWER_WAIT), false).await
+            }
+            HttpCall::Cancel(id) => {
+                let request = self.client.post(format!("{}/cancel", self.order_url(&id)));
+                self.order(request.timeout(ANSWER_WAIT), false).await
+            }
+            HttpCall::Tell(id, report) => {
+                let request = self.client.post(format!("{}/outcome", self.order_url(&id))).json(&report);
+                self.order(request.timeout(ANSWER_WAIT), true).await
+            }
+        }
+    }
+
+    /// Asks for all open orders.
+    pub async fn open(&self) -> BackendAnswer {
+        let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
+        match self.send(request).await {
+            Ok((status, _, body)) if status.is_success() => match serde_json::from_slice::<OpenOrders>(&body) {
+                Ok(open) => BackendAnswer::Open(open.orders),
+                Err(error) => garbled(&error),
+            },
+            Ok((status, headers, body)) => refused(status, &headers, &body, false),
+            Err(answer) => answer,
+        }
+    }
+
+    fn order_url(&self, id: &OrderId) -> String {
+        // An order_id is made of characters that a path takes as they are.
+        format!("{}/v1/orders/{id}", self.url)
+    }
+
+    async fn order(&self, request: RequestBuilder, telling: bool) -> BackendAnswer {
+        match self.send(request).await {
+            Ok((status, _, body)) if status.is_success() => match serde_json::from_slice::<Order>(&body) {
+                Ok(order) => BackendAnswer::Order(Box::new(order)),
+                Err(error) => garbled(&error),
+            },
+            Ok((status, headers, body)) => refused(status, &headers, &body, telling),
+            Err(answer) => answer,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>), BackendAnswer> {
+        let request = request.header(reqwest::header::AUTHORIZATION, self.authorization.clone());
+        let response = request.send().await.map_err(|error| no_answer(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(&error))?;
+        Ok((status, headers, body))
+    }
+}
+
+/// The error with its causes, without the address: the journal shows it, and an address may carry what is private.
+fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
+    let date_refusal = is_date_refusal(error);
+    let mut causes = Vec::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    let why = causes.last().cloned().unwrap_or_default();
+    BackendAnswer::NoAnswer { why: why.into(), date_refusal }
+}
+
+fn garbled(error: &serde_json::Error) -> BackendAnswer {
+    BackendAnswer::NoAnswer { why: format!("its answer cannot be read: {error}").into(), date_refusal: false }
+}
+
+/// What an answer other than 2xx means. A problem's `code` decides, else the status.
+fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) -> BackendAnswer {
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let code = problem.as_ref().and_then(|p| p.code);
+    let error = problem.as_ref().and_then(|p| p.errors.first());
+    let field = error.map(|e| e.field.clone());
+    let detail = problem.as_ref().and_then(|p| error.map(|e| e.detail.clone()).or_else(|| p.detail.clone()));
+    let detail = detail.unwrap_or_else(|| format!("the backend answered {}", status.as_u16()).into());
+    let reason = |default: Reason| code.unwrap_or(default);
+    let refusal = |default: Reason| Refusal { reason: reason(default), field: field.clone(), detail: detail.clone() };
+    match status.as_u16() {
+        404 => BackendAnswer::Absent,
+        409 if telling => BackendAnswer::OtherOutcome,
+        409 => BackendAnswer::Refused(refusal(Reason::ReusedId)),
+        413 | 422 | 400 => BackendAnswer::Refused(refusal(Reason::Malformed)),
+        429 => BackendAnswer::Refused(refusal(Reason::RateLimited)),
+        503 => {
+            let after = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
+            let after = after.unwrap_or(RETRY_AFTER_S.0).clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
+            BackendAnswer::Later(refusal(Reason::Backend), Span::secs(after))
+        }
+        401 => BackendAnswer::NoAnswer { why: "it does not know this machine's token (401)".into(), date_refusal: false },
+        other => BackendAnswer::NoAnswer { why: format!("it answered {other}: {detail}").into(), date_refusal: false },
+    }
+}

@@ -1,0 +1,434 @@
+//! `qrisd.toml`: written, then checked. Every fault is told, with file, line and key.
+
+use super::machine;
+use super::screen::{self, Language, PixelFormat, Rotation, SurfaceSettings};
+use crate::host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use crate::host::secret::Secret;
+use crate::host::{clock, tls};
+use crate::order::ids::{DeviceId, ItemId};
+use crate::order::machine::Rules;
+use crate::order::money::Rupiah;
+use crate::order::receipt::KeySet;
+use crate::order::request::{DESCRIPTION_MAX, Price, PriceList, TIMEOUT_S};
+use crate::order::time::{BootId, Span};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The largest `keys.json` that is read, in bytes.
+const KEYS_BYTES_MAX: u64 = 64 * 1024;
+/// The most items of one machine.
+const ITEMS_MAX: usize = 1000;
+
+/// What `qrisd` is told.
+#[derive(Debug)]
+pub struct Config {
+    /// Everything that decides.
+    pub machine: machine::Settings,
+    /// The broker.
+    pub mqtt: MqttSettings,
+    /// The backend.
+    pub backend: Backend,
+    /// The panel.
+    pub screen: screen::Settings,
+    /// Where the relay service is.
+    pub relay: BusAddress,
+    /// Where controllers on the same board find this program; `None`: nowhere.
+    pub controller: Option<BusAddress>,
+}
+
+/// How to reach the backend.
+#[derive(Debug)]
+pub struct Backend {
+    /// Without a slash at the end.
+    pub url: String,
+    /// This machine's token.
+    pub token: Secret,
+    /// A private CA in PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads and checks `qrisd.toml`, the keys and the secrets that it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn load(path: &Path) -> Result<Self, Faults> {
+        Self::from_source(&Source::read(path)?)
+    }
+
+    /// Checks a configuration that is in memory; keys and secrets are read from their files.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn from_source(source: &Source) -> Result<Self, Faults> {
+        let written: Written = source.parse()?;
+        let mut checker = source.checker();
+        let config = written.check(&mut checker);
+        checker.finish()?;
+        Ok(config.expect("a configuration without faults is whole"))
+    }
+
+    /// Compares with the `relay.toml` that lies beside this `qrisd.toml`, if one does: both must name the same machine,
+    /// and every item sold must have a line.
+    ///
+    /// # Errors
+    /// Everything that does not fit.
+    pub fn check_against_relay(&self, qrisd_toml: &Path) -> Result<(), Faults> {
+        let path = qrisd_toml.with_file_name("relay.toml");
+        if !path.exists() {
+            return Ok(());
+        }
+        let source = Source::read(&path)?;
+        let relay: LooseRelay = source.parse()?;
+        let mut checker = source.checker();
+        let device = self.machine.device.as_str();
+        if let Some(id) = relay.device.id.filter(|id| id != device) {
+            checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {device:?}", qrisd_toml.display()));
+        }
+        let items: BTreeSet<String> = relay.line.into_iter().flat_map(|line| line.items).collect();
+        if !items.contains("*") {
+            for (item, _) in self.machine.prices.items().filter(|(item, _)| !items.contains(item.as_str())) {
+                checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells", qrisd_toml.display()));
+            }
+        }
+        checker.finish()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    device: WrittenDevice,
+    #[serde(default)]
+    mqtt: MqttSection,
+    #[serde(default)]
+    backend: WrittenBackend,
+    #[serde(default)]
+    receipts: WrittenReceipts,
+    #[serde(default)]
+    orders: WrittenOrders,
+    #[serde(default)]
+    store: WrittenStore,
+    #[serde(default)]
+    screen: WrittenScreen,
+    #[serde(default)]
+    relay: WrittenBus,
+    #[serde(default)]
+    controller: WrittenBus,
+    #[serde(default)]
+    item: Vec<WrittenItem>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenDevice {
+    id: Option<String>,
+    name: Option<String>,
+    language: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenBackend {
+    url: Option<String>,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenReceipts {
+    keys_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenOrders {
+    timeout_s: Option<i64>,
+    orders_per_minute: Option<i64>,
+    cancel_wait_s: Option<i64>,
+    late_settlement_grace_s: Option<i64>,
+    deliver_within_s: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenStore {
+    path: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenScreen {
+    device: Option<PathBuf>,
+    #[serde(rename = "virtual")]
+    file: Option<WrittenVirtual>,
+    rotate: Option<i64>,
+    contact: Option<String>,
+    required: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenVirtual {
+    path: Option<PathBuf>,
+    width: Option<i64>,
+    height: Option<i64>,
+    format: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenBus {
+    bus: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenItem {
+    id: Option<String>,
+    name: Option<WrittenName>,
+    price: Option<WrittenPrice>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenName {
+    One(String),
+    Each { id: Option<String>, en: Option<String> },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenPrice {
+    Fixed(i64),
+    Bounds { from_request: WrittenBounds },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenBounds {
+    min: i64,
+    max: i64,
+    #[serde(default)]
+    mqtt: bool,
+}
+
+/// What is of interest in `relay.toml`; the rest is for `qris-relayd --check`.
+#[derive(Deserialize)]
+struct LooseRelay {
+    #[serde(default)]
+    device: LooseDevice,
+    #[serde(default)]
+    line: Vec<LooseLine>,
+}
+
+#[derive(Deserialize, Default)]
+struct LooseDevice {
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LooseLine {
+    #[serde(default)]
+    items: Vec<String>,
+}
+
+impl Written {
+    fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
+        let id = checker.required(self.device.id, "device.id");
+        let device = id.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
+        let language = match self.device.language.as_deref() {
+            None | Some("id") => Language::Id,
+            Some("en") => Language::En,
+            Some(other) => {
+                checker.fault(&(), "device.language", format_args!("must be \"id\" or \"en\", not {other:?}"));
+                Language::Id
+            }
+        };
+        let mqtt = self.mqtt.check("mqtt", checker);
+        let backend = self.backend.check(checker);
+        let keys = check_keys(self.receipts.keys_file, checker);
+        let store = self.store.path.unwrap_or_else(|| "/var/lib/qrisd/qrisd.db".into());
+        let screen_required = self.screen.required.unwrap_or(true);
+        let (surface, rotate, contact) = self.screen.check(checker);
+        let relay = check_bus(self.relay.bus.as_deref().unwrap_or("system"), "relay.bus", checker);
+        let controller = match (self.controller.bus, &relay) {
+            (Some(bus), _) => check_bus(&bus, "controller.bus", checker),
+            // A socket without a bus has one server: the relay service.
+            (None, Some(BusAddress::Peer(_)) | None) => None,
+            (None, Some(bus)) => Some(bus.clone()),
+        };
+        let orders = self.orders;
+        let seconds = |checker: &mut Checker<'_>, value, default, range, key: &str| Span::secs(checker.integer(value, default, range, key));
+        let timeout_range = i64::from(*TIMEOUT_S.start())..=i64::from(*TIMEOUT_S.end());
+        let timeout = seconds(checker, orders.timeout_s, 120, timeout_range, "orders.timeout_s");
+        let rules = Rules {
+            cancel_wait: seconds(checker, orders.cancel_wait_s, 15, 1..=120, "orders.cancel_wait_s"),
+            late_grace: seconds(checker, orders.late_settlement_grace_s, 120, 0..=3600, "orders.late_settlement_grace_s"),
+            deliver_within: seconds(checker, orders.deliver_within_s, 600, 10..=86_400, "orders.deliver_within_s"),
+        };
+        let orders_per_minute = checker.integer(orders.orders_per_minute, 10, 0..=600, "orders.orders_per_minute");
+        let (prices, names, shown) = check_items(self.item, language, checker);
+        let boot_id = match clock::boot_id() {
+            Ok(boot_id) => boot_id,
+            Err(error) => {
+                checker.fault(&(), "device", format_args!("the kernel does not name its boot: {error}"));
+                BootId("".into())
+            }
+        };
+        let device = device?;
+        let name = self.device.name.unwrap_or_else(|| device.to_string());
+        let machine = machine::Settings {
+            device,
+            prices,
+            names,
+            timeout,
+            orders_per_minute: usize::try_from(orders_per_minute).unwrap_or(0),
+            rules,
+            keys: keys?,
+            screen_required,
+            store,
+            boot_id,
+            released: tls::RELEASED,
+        };
+        let screen = screen::Settings { surface: surface?, rotate, language, name, contact, items: shown };
+        Some(Config { machine, mqtt: mqtt?, backend: backend?, screen, relay: relay?, controller })
+    }
+}
+
+impl WrittenBackend {
+    fn check(self, checker: &mut Checker<'_>) -> Option<Backend> {
+        let url = checker.required(self.url, "backend.url").and_then(|url| checker.take(http_url(&url), "backend.url"));
+        let token = checker.required(self.token_file, "backend.token_file");
+        let token = token.and_then(|file| checker.take(Secret::read(&file), "backend.token_file"));
+        if let (Some(url), Some(_)) = (&url, &self.ca_file)
+            && url.starts_with("http://")
+        {
+            checker.fault(&(), "backend.ca_file", "is of no use with http://");
+        }
+        Some(Backend { url: url?, token: token?, ca_file: self.ca_file })
+    }
+}
+
+impl WrittenScreen {
+    fn check(self, checker: &mut Checker<'_>) -> (Option<SurfaceSettings>, Rotation, String) {
+        let surface = match (self.device, self.file) {
+            (Some(_), Some(_)) => {
+                checker.fault(&(), "screen.virtual", "stands beside device: one of the two");
+                None
+            }
+            (device, None) => Some(SurfaceSettings::Device(device.unwrap_or_else(|| "/dev/fb0".into()))),
+            (None, Some(file)) => file.check(checker),
+        };
+        let degrees = self.rotate.unwrap_or(0);
+        let rotate = u32::try_from(degrees).ok().and_then(Rotation::from_degrees).unwrap_or_else(|| {
+            checker.fault(&(), "screen.rotate", format_args!("must be 0, 90, 180 or 270, not {degrees}"));
+            Rotation::None
+        });
+        (surface, rotate, self.contact.unwrap_or_default())
+    }
+}
+
+impl WrittenVirtual {
+    fn check(self, checker: &mut Checker<'_>) -> Option<SurfaceSettings> {
+        let path = checker.required(self.path, "screen.virtual.path");
+        let side = |checker: &mut Checker<'_>, value: Option<i64>, default, key: &str| {
+            u32::try_from(checker.integer(value, default, 240..=4096, key)).unwrap_or(240)
+        };
+        let width = side(checker, self.width, 480, "screen.virtual.width");
+        let height = side(checker, self.height, 800, "screen.virtual.height");
+        let format = match self.format.as_deref() {
+            None | Some("rgb565") => PixelFormat::Rgb565,
+            Some("xrgb8888") => PixelFormat::Xrgb8888,
+            Some(other) => {
+                checker.fault(&(), "screen.virtual.format", format_args!("must be \"rgb565\" or \"xrgb8888\", not {other:?}"));
+                PixelFormat::Rgb565
+            }
+        };
+        Some(SurfaceSettings::Virtual { path: path?, width, height, format })
+    }
+}
+
+fn check_bus(text: &str, key: &str, checker: &mut Checker<'_>) -> Option<BusAddress> {
+    checker.take(text.parse::<BusAddress>(), key)
+}
+
+fn check_keys(file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<KeySet> {
+    let key = "receipts.keys_file";
+    let file = checker.required(file, key)?;
+    let size = checker.take(std::fs::metadata(&file), key)?.len();
+    if size > KEYS_BYTES_MAX {
+        checker.fault(&(), key, format_args!("{} is larger than {KEYS_BYTES_MAX} bytes", file.display()));
+        return None;
+    }
+    let json = checker.take(std::fs::read_to_string(&file), key)?;
+    let keys = checker.take(KeySet::from_jwks(&json), key)?;
+    if keys.receipt_kids().is_empty() {
+        checker.fault(&(), key, format_args!("{} holds no receipt key: nothing could ever be delivered", file.display()));
+    }
+    Some(keys)
+}
+
+type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<(String, Option<Rupiah>)>);
+
+fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
+    if items.is_empty() {
+        checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
+    }
+    if items.len() > ITEMS_MAX {
+        checker.fault(&(), "item", format_args!("there are more than {ITEMS_MAX}"));
+    }
+    let (mut prices, mut names, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (i, item) in items.into_iter().enumerate() {
+        let key = |name: &str| format!("item[{i}].{name}");
+        let id = checker.required(item.id, &key("id"));
+        let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
+        let price = checker.required(item.price, &key("price")).and_then(|price| price.check(&key("price"), checker));
+        let name = match item.name {
+            Some(WrittenName::One(name)) => Some(name),
+            Some(WrittenName::Each { id, en }) => match language {
+                Language::Id => id.or(en),
+                Language::En => en.or(id),
+            },
+            None => None,
+        };
+        if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach Midtrans"));
+        }
+        let (Some(id), Some(price)) = (id, price) else { continue };
+        let name = name.unwrap_or_else(|| id.to_string());
+        let fixed = match price {
+            Price::Fixed(amount) => Some(amount),
+            Price::FromRequest { .. } => None,
+        };
+        shown.push((name.clone(), fixed));
+        names.insert(id.clone(), name.into());
+        if prices.insert(id.clone(), price).is_some() {
+            checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
+        }
+    }
+    (PriceList::new(prices), names, shown)
+}
+
+impl WrittenPrice {
+    fn check(self, key: &str, checker: &mut Checker<'_>) -> Option<Price> {
+        let rupiah = |n: i64, key: &str, checker: &mut Checker<'_>| {
+            checker.take(u64::try_from(n).map_err(|_| crate::order::money::AmountError::Range).and_then(Rupiah::new), key)
+        };
+        match self {
+            Self::Fixed(amount) => rupiah(amount, key, checker).map(Price::Fixed),
+            Self::Bounds { from_request: WrittenBounds { min, max, mqtt } } => {
+                let min = rupiah(min, &format!("{key}.from_request.min"), checker);
+                let max = rupiah(max, &format!("{key}.from_request.max"), checker);
+                let (min, max) = (min?, max?);
+                if min > max {
+                    checker.fault(&(), &format!("{key}.from_request.min"), format_args!("is {min}, more than max, {max}"));
+                }
+                Some(Price::FromRequest { min, max, mqtt })
+            }
+        }
+    }
+}

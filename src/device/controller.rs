@@ -1,0 +1,189 @@
+//! The interface `io.qrisd.Device1`, for a controller on the same board.
+
+use super::inbox::Inbox;
+use super::machine::{Asked, Input, Reply, ReplyTo, Shown, View};
+use crate::host::bus::{Served, serve};
+use crate::host::clock;
+use crate::host::config::BusAddress;
+use crate::order::ids::{ItemId, RequestId};
+use crate::order::money::Rupiah;
+use crate::order::reason::Reason;
+use crate::order::request::{Payment, Refusal, VendRequest};
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use crate::wire::vend::{EventState, VendEvent};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+use zbus::OwnedVariant;
+
+/// What both sides of the interface share: who waits for an answer, and what the properties say.
+#[derive(Debug, Default)]
+pub struct Desk {
+    waiting: Mutex<HashMap<ReplyTo, oneshot::Sender<Reply>>>,
+    view: Mutex<View>,
+    last: AtomicU64,
+}
+
+impl Desk {
+    /// Answers whoever asked.
+    pub fn reply(&self, to: ReplyTo, reply: Reply) {
+        if let Some(waiting) = lock(&self.waiting).remove(&to) {
+            // Who asked may be gone.
+            let _ = waiting.send(reply);
+        }
+    }
+
+    /// What the properties say from now on.
+    pub fn show(&self, view: View) {
+        *lock(&self.view) = view;
+    }
+
+    fn shown(&self) -> Option<Shown> {
+        lock(&self.view).order.clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds these locks can panic half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves the interface until the answer is dropped.
+#[must_use]
+pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox) -> Served {
+    let (desk, inbox) = (Arc::clone(desk), inbox.clone());
+    serve(address, DEVICE_NAME, move |builder| builder.serve_at(DEVICE_PATH, Device1 { desk: Arc::clone(&desk), inbox: inbox.clone() }))
+}
+
+/// Sends the signal `OrderChanged`.
+pub async fn changed(served: &Served, event: &VendEvent) {
+    let request = event.request_id.as_ref().map_or("", RequestId::as_str);
+    let order = event.order_id.as_ref().map_or("", |id| id.as_str());
+    let reason = event.reason.map_or("", Reason::as_str);
+    served.emit(DEVICE_PATH, DEVICE_NAME, "OrderChanged", &(request, order, event.state.as_str(), reason)).await;
+}
+
+struct Device1 {
+    desk: Arc<Desk>,
+    inbox: Inbox,
+}
+
+impl Device1 {
+    async fn ask(&self, asked: Asked) -> zbus::fdo::Result<Reply> {
+        let to = ReplyTo(self.desk.last.fetch_add(1, Ordering::Relaxed));
+        let (answer, answer_rx) = oneshot::channel();
+        lock(&self.desk.waiting).insert(to, answer);
+        self.inbox.send_foreign(Input::Asked(asked, to)).await;
+        answer_rx.await.map_err(|_| zbus::fdo::Error::Failed("qrisd is stopping".into()))
+    }
+}
+
+#[zbus::interface(name = "io.qrisd.Device1")]
+impl Device1 {
+    async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
+        let asked = match request(request_id, item, options) {
+            Ok(request) => Asked::Vend(request),
+            Err(refusal) => Asked::Malformed(RequestId::new(request_id).ok(), refusal),
+        };
+        let reply = self.ask(asked).await?;
+        Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
+    }
+
+    async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
+        // What is no request_id was never one of ours.
+        let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
+        let reply = self.ask(Asked::Cancel(request_id)).await?;
+        Ok(reply.state.map_or("", EventState::as_str).into())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn state(&self) -> String {
+        self.desk.shown().map_or("", |order| order.state.as_str()).into()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn request_id(&self) -> String {
+        self.desk.shown().map(|order| order.request_id.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn order_id(&self) -> String {
+        self.desk.shown().and_then(|order| order.order_id).map(|id| id.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn item(&self) -> String {
+        self.desk.shown().map(|order| order.item.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn amount(&self) -> i64 {
+        self.desk.shown().map_or(0, |order| rupiah(order.amount))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn gross_amount(&self) -> i64 {
+        self.desk.shown().and_then(|order| order.gross_amount).map_or(0, rupiah)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn remaining_s(&self) -> u32 {
+        let until = self.desk.shown().and_then(|order| order.until);
+        until.map_or(0, |until| u32::try_from((until - clock::now().boot).as_secs_up()).unwrap_or(0))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn faults(&self) -> Vec<String> {
+        lock(&self.desk.view).faults.iter().map(|code| code.as_str().into()).collect()
+    }
+
+    /// Declared for introspection; it is sent to every connection by [`changed`].
+    #[zbus(signal)]
+    async fn order_changed(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        request_id: &str,
+        order_id: &str,
+        state: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+}
+
+fn rupiah(amount: Rupiah) -> i64 {
+    i64::try_from(amount.get()).unwrap_or(i64::MAX)
+}
+
+/// Reads the arguments of `Vend`; an option that is not known is ignored, as on MQTT.
+fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<VendRequest, Refusal> {
+    let wrong = |field: &'static str| move |why: String| Refusal::field(Reason::Malformed, field, format!("{field}: {why}"));
+    let request_id = RequestId::new(request_id).map_err(|e| wrong("request_id")(e.to_string()))?;
+    let item = ItemId::new(item).map_err(|e| wrong("item")(e.to_string()))?;
+    let amount = match options.remove("amount") {
+        None => None,
+        Some(value) => {
+            let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be x, whole rupiah".into()))?;
+            let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+            Some(amount.ok_or_else(|| wrong("amount")(crate::order::money::AmountError::Range.to_string()))?)
+        }
+    };
+    let description = options.remove("description").map(String::try_from).transpose();
+    let description = description.map_err(|_| wrong("description")("must be s".into()))?.map(Into::into);
+    let payment = options.remove("payment").map(String::try_from).transpose();
+    let payment: Option<Payment> = word("payment", payment.map_err(|_| wrong("payment")("must be s".into()))?)?;
+    let timeout_s = match options.remove("timeout_s") {
+        None => None,
+        Some(value) => {
+            let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be u, seconds".into()))?;
+            // What does not fit is out of range, and told with the range.
+            Some(u16::try_from(seconds).unwrap_or(u16::MAX))
+        }
+    };
+    Ok(VendRequest { request_id, item, amount, description, payment: payment.unwrap_or_default(), timeout_s })
+}
+
+fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Result<Option<T>, Refusal> {
+    let read =
+        |text: String| serde_json::from_value(text.into()).map_err(|e| Refusal::field(Reason::Malformed, field, format!("{field}: {e}")));
+    text.map(read).transpose()
+}

@@ -1,0 +1,112 @@
+//! Events on their way to the broker: one at a time, in order, until it has them.
+
+use super::{Effect, Machine};
+use crate::host::mqtt::PublishId;
+use crate::order::time::{Boot, Now, Span};
+use crate::wire::status::FaultCode;
+use crate::wire::topics::Topic;
+
+/// Marks the numbers of messages that are not in the outbox: status, refusals, repetitions.
+pub(super) const NEWS: u64 = 1 << 63;
+/// What the broker has is forgotten with the next commit, or alone after this: so a delivery costs no write of its own.
+const FORGET_AFTER: Span = Span::secs(5);
+/// So many are forgotten at once.
+const FORGET_BATCH: usize = 64;
+/// An event that the broker refuses is published again after this.
+const REFUSED_RETRY: Span = Span::secs(30);
+
+/// The state of the outbox's way to the broker; the events themselves are in the database.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    in_flight: Option<u64>,
+    /// Everything up to this one has been delivered in this connection or before.
+    delivered: u64,
+    sent: Vec<u64>,
+    forget_at: Option<Boot>,
+    retry_at: Option<Boot>,
+}
+
+impl Outbox {
+    /// A new connection: whatever was in flight is unknown.
+    pub(super) fn connected(&mut self) {
+        self.in_flight = None;
+        self.retry_at = None;
+    }
+
+    pub(super) fn take_sent(&mut self) -> Vec<u64> {
+        self.forget_at = None;
+        std::mem::take(&mut self.sent)
+    }
+
+    pub(super) fn put_back(&mut self, sent: Vec<u64>, now: Boot) {
+        if !sent.is_empty() {
+            self.sent.extend(sent);
+            self.forget_at = Some(now + FORGET_AFTER);
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Boot> {
+        [self.forget_at, self.retry_at].into_iter().flatten().min()
+    }
+}
+
+impl Machine {
+    pub(super) fn delivered(&mut self, id: PublishId, now: Now) {
+        if self.outbox.in_flight != Some(id.0) {
+            return;
+        }
+        self.outbox.in_flight = None;
+        self.outbox.delivered = id.0;
+        self.outbox.sent.push(id.0);
+        if self.outbox.sent.len() >= FORGET_BATCH {
+            self.outbox.forget_at = Some(now.boot);
+        } else {
+            self.outbox.forget_at.get_or_insert(now.boot + FORGET_AFTER);
+        }
+    }
+
+    pub(super) fn undelivered(&mut self, id: PublishId, refused: Option<Box<str>>, now: Now) {
+        if id.0 & NEWS != 0 {
+            // What is not in the outbox is told again by the next status, or not at all.
+            if refused.is_none() {
+                self.status_lost();
+            }
+            return;
+        }
+        if self.outbox.in_flight == Some(id.0) {
+            self.outbox.in_flight = None;
+        }
+        if let Some(why) = refused {
+            self.outbox.retry_at = Some(now.boot + REFUSED_RETRY);
+            self.fault(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
+        }
+    }
+
+    pub(super) fn pump_outbox(&mut self, now: Now) {
+        if self.outbox.forget_at.is_some_and(|at| now.boot >= at) && self.store_retry_at.is_none() {
+            let sent = self.outbox.take_sent();
+            if let Some(store) = &mut self.store
+                && let Err(error) = store.forget(&sent)
+            {
+                self.outbox.put_back(sent, now.boot);
+                self.store_failed(&error, now);
+            }
+        }
+        if self.outbox.retry_at.is_some_and(|at| now.boot >= at) {
+            self.outbox.retry_at = None;
+        }
+        if !self.links.broker || self.outbox.in_flight.is_some() || self.outbox.retry_at.is_some() {
+            return;
+        }
+        let next = self.store.as_ref().map(|store| store.next_event(self.outbox.delivered)).transpose();
+        match next {
+            Ok(Some(Some((seq, payload)))) => {
+                self.outbox.in_flight = Some(seq);
+                let payload = payload.into_bytes();
+                self.effects.push(Effect::Publish { id: PublishId(seq), topic: Topic::VendEvent, payload, retain: false });
+            }
+            Ok(Some(None) | None) => {}
+            Err(error) => self.store_failed(&error, now),
+        }
+    }
+}

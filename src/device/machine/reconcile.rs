@@ -1,0 +1,194 @@
+//! What the backend has open and the relay has promised, compared with what is stored: at start, at every connect, and
+//! whenever somebody says that there is more.
+
+use super::calls::{BackendAnswer, CallId, Live, Slot, seen_of};
+use super::{Effect, Machine, new_slot};
+use crate::order::ids::{RequestId, Ticket};
+use crate::order::machine::{Event, Order};
+use crate::order::request::{Offer, VendRequest};
+use crate::order::time::{Boot, Now, Span};
+use crate::wire::orders::{Order as Resource, Status};
+
+/// Hints of strangers lead to one question in this time.
+const HINT_EVERY: Span = Span::secs(300);
+/// Tickets are compared when this many may be open; the relay holds 1,000.
+const TICKETS_MANY: usize = 900;
+
+/// The one question for all open orders.
+#[derive(Debug)]
+pub(super) struct Reconciliation {
+    wanted: bool,
+    slot: Slot<()>,
+    hint_after: Boot,
+    /// Tickets that the relay had open before the question was asked.
+    suspects: Vec<Ticket>,
+    /// Those that were known when the question under way was asked.
+    asked_about: Vec<Ticket>,
+    /// How many may be open: those listed last, and one for each `Prepare` since.
+    open_tickets: usize,
+    reading: bool,
+}
+
+impl Default for Reconciliation {
+    fn default() -> Self {
+        Self {
+            wanted: false,
+            slot: new_slot(),
+            hint_after: Boot(i64::MIN),
+            suspects: Vec::new(),
+            asked_about: Vec::new(),
+            open_tickets: 0,
+            reading: false,
+        }
+    }
+}
+
+impl Reconciliation {
+    pub(super) fn ask_open(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Somebody who may be anybody says that there is an order we do not hold.
+    pub(super) fn hint_open(&mut self, now: Boot) {
+        if now >= self.hint_after {
+            self.hint_after = now + HINT_EVERY;
+            self.wanted = true;
+        }
+    }
+
+    /// The relay has these tickets open; those that nobody carries are to be closed.
+    pub(super) fn suspect(&mut self, tickets: Vec<Ticket>) {
+        self.reading = false;
+        self.open_tickets = tickets.len();
+        if !tickets.is_empty() {
+            self.wanted = true;
+        }
+        self.suspects = tickets;
+    }
+
+    pub(super) fn prepared(&mut self) {
+        self.open_tickets += 1;
+    }
+
+    pub(super) fn wants_tickets(&self) -> bool {
+        self.reading
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Boot> {
+        (self.wanted && self.slot.running.is_none()).then_some(self.slot.retry_at)
+    }
+}
+
+impl Machine {
+    pub(super) fn pump_reconciliation(&mut self, now: Now) {
+        if self.store.is_none() || self.store_retry_at.is_some() {
+            return;
+        }
+        if self.reconciliation.open_tickets >= TICKETS_MANY && !self.reconciliation.reading {
+            self.reconciliation.reading = true;
+            self.effects.push(Effect::ReadRelay);
+        }
+        if self.somebody_looks(now.boot) {
+            self.reconciliation.wanted = true;
+        }
+        let slot = &self.reconciliation.slot;
+        if self.reconciliation.wanted && slot.running.is_none() && now.boot >= slot.retry_at {
+            let call = self.next_call_id();
+            self.reconciliation.wanted = false;
+            self.reconciliation.slot.running = Some((call, ()));
+            self.reconciliation.asked_about = std::mem::take(&mut self.reconciliation.suspects);
+            self.effects.push(Effect::AskOpen(call));
+        }
+    }
+
+    pub(super) fn open_answered(&mut self, id: CallId, answer: BackendAnswer, now: Now) {
+        if !self.reconciliation.slot.is_running(id) {
+            return;
+        }
+        self.note_backend(&answer, now);
+        let BackendAnswer::Open(open) = answer else {
+            let asked_about = std::mem::take(&mut self.reconciliation.asked_about);
+            self.reconciliation.suspects.extend(asked_about);
+            self.reconciliation.wanted = true;
+            self.reconciliation.slot.again(Span::ZERO, now.boot);
+            return;
+        };
+        let lookers = self.lookers(now.boot);
+        for resource in &open {
+            if self.take_in(resource, now).is_err() {
+                self.reconciliation.wanted = true;
+                break;
+            }
+        }
+        for request in lookers.iter().filter(|request| !open.iter().any(|resource| resource.request_id == **request)) {
+            if self.happen(request, vec![Event::Absent], now).is_err() {
+                self.reconciliation.wanted = true;
+            }
+        }
+        if self.reconciliation.wanted {
+            self.reconciliation.slot.again(Span::ZERO, now.boot);
+        } else {
+            self.reconciliation.slot.done();
+        }
+        self.close_orphans(&open, now);
+    }
+
+    /// One of the backend's open orders: news of one that is held, or one that this database does not hold.
+    fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), crate::device::store::StoreError> {
+        let request = resource.request_id.clone();
+        if self.find(&request)?.is_some() {
+            let events = self.seen(&request, resource.clone());
+            return self.happen(&request, events, now);
+        }
+        if self.candidate.as_ref().is_some_and(|candidate| *candidate.request_id() == request) {
+            return Ok(());
+        }
+        self.adopt(resource, &request, now)
+    }
+
+    fn adopt(&mut self, resource: &Resource, request: &RequestId, now: Now) -> Result<(), crate::device::store::StoreError> {
+        let receipt = match (resource.status, resource.receipt.as_deref()) {
+            (Status::Settlement, Some(jws)) => self.settings.keys.verify(jws, &self.settings.device).ok(),
+            _ => None,
+        };
+        if resource.status == Status::Settlement && receipt.is_none() {
+            // Paid, as the backend says, without a proof that this machine could act on: it stays the backend's.
+            return Ok(());
+        }
+        let asked = VendRequest {
+            request_id: request.clone(),
+            item: resource.item.clone(),
+            amount: Some(resource.amount),
+            description: None,
+            payment: resource.payment,
+            timeout_s: None,
+        };
+        let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
+        let seen = seen_of(resource.clone());
+        let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
+        if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {
+            return Ok(());
+        }
+        self.begin(order, now)
+    }
+
+    /// Closes the tickets that nobody carries. Those given since the question was asked are not among them.
+    fn close_orphans(&mut self, open: &[Resource], now: Now) {
+        let tickets = std::mem::take(&mut self.reconciliation.asked_about);
+        if self.candidate.is_some() {
+            // A `Prepare` under way: its ticket may be one of these.
+            self.reconciliation.suspects.extend(tickets);
+            self.reconciliation.wanted |= !self.reconciliation.suspects.is_empty();
+            self.reconciliation.slot.again(Span::secs(5), now.boot);
+            return;
+        }
+        for ticket in tickets {
+            let carried = open.iter().any(|resource| resource.ticket == ticket)
+                || self.store.as_ref().is_none_or(|store| store.has_ticket(&ticket).unwrap_or(true));
+            if !carried {
+                self.effects.push(Effect::CloseTicket(ticket));
+            }
+        }
+        self.reconciliation.open_tickets = self.live.values().map(|live: &Live| usize::from(live.stored.order.receipt().is_none())).sum();
+    }
+}

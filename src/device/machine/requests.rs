@@ -1,0 +1,355 @@
+//! Requests to sell and to cancel: who may hold the machine next, and who is refused, and why.
+
+use super::{Effect, Machine, PrepareError, text};
+use crate::device::machine::calls::CallId;
+use crate::device::store::StoreError;
+use crate::host::events::Event as Journal;
+use crate::host::mqtt::Ack;
+use crate::order::ids::{ItemId, RequestId, Ticket};
+use crate::order::machine::{Event, Order};
+use crate::order::reason::Reason;
+use crate::order::request::{Offer, Payment, Refusal, VendRequest, Way};
+use crate::order::time::{Boot, Now, Span};
+use crate::wire::topics::Topic;
+use crate::wire::vend::{EventState, VendEvent, check_request};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use std::collections::VecDeque;
+
+/// Refusals whose request_id could not be read: so many a second together.
+const ANONYMOUS_REFUSALS: usize = 5;
+/// Refusals with a request_id: so many a second together, and one a second for each id.
+const NAMED_REFUSALS: usize = 20;
+const SECOND: Span = Span::secs(1);
+const MINUTE: Span = Span::secs(60);
+
+/// Where a controller's question came from; its answer goes back there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ReplyTo(pub u64);
+
+/// What a controller on the same board asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// Sell.
+    Vend(VendRequest),
+    /// Cancel.
+    Cancel(RequestId),
+    /// The arguments were no good; answered like any refusal.
+    Malformed(Option<RequestId>, Refusal),
+}
+
+/// What it is answered: the order's state, and the reason of a refusal or end. `None`: no such request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// Where the order is.
+    pub state: Option<EventState>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// Who waits for what becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum From {
+    Broker(Ack),
+    Bus(ReplyTo),
+    Button,
+}
+
+/// A request that waits for the relay's ticket. It is not stored yet and holds the machine.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    call: CallId,
+    offer: Offer,
+    from: Vec<From>,
+    cancelled: Vec<From>,
+}
+
+impl Candidate {
+    pub(super) fn request_id(&self) -> &RequestId {
+        &self.offer.request.request_id
+    }
+
+    pub(super) fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// It is to be cancelled as soon as it is an order.
+    pub(super) fn cancel(&mut self, from: From) {
+        self.cancelled.push(from);
+    }
+}
+
+/// Counts what happened lately.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    orders: VecDeque<Boot>,
+    anonymous: VecDeque<Boot>,
+    named: VecDeque<(Boot, RequestId)>,
+    refusals: u64,
+}
+
+impl Limits {
+    fn may_order(&mut self, limit: usize, now: Boot) -> bool {
+        while self.orders.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.orders.pop_front();
+        }
+        if limit > 0 && self.orders.len() >= limit {
+            return false;
+        }
+        self.orders.push_back(now);
+        while self.orders.len() > limit.max(1) {
+            self.orders.pop_front();
+        }
+        true
+    }
+
+    fn may_refuse(&mut self, request: Option<&RequestId>, now: Boot) -> bool {
+        while self.anonymous.front().is_some_and(|at| *at + SECOND <= now) {
+            self.anonymous.pop_front();
+        }
+        while self.named.front().is_some_and(|(at, _)| *at + SECOND <= now) {
+            self.named.pop_front();
+        }
+        match request {
+            None if self.anonymous.len() >= ANONYMOUS_REFUSALS => false,
+            None => {
+                self.anonymous.push_back(now);
+                true
+            }
+            Some(id) if self.named.len() >= NAMED_REFUSALS || self.named.iter().any(|(_, known)| known == id) => false,
+            Some(id) => {
+                self.named.push_back((now, id.clone()));
+                true
+            }
+        }
+    }
+}
+
+impl Machine {
+    pub(super) fn asked(&mut self, asked: Asked, to: ReplyTo, now: Now) {
+        match asked {
+            Asked::Vend(request) => match check_request(&request) {
+                Ok(()) => self.vend(request, From::Bus(to), now),
+                Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, From::Bus(to), now),
+            },
+            Asked::Malformed(request_id, refusal) => self.turn_down(request_id, None, &refusal, From::Bus(to), now),
+            Asked::Cancel(request_id) => {
+                if let Some(candidate) = &mut self.candidate
+                    && *candidate.request_id() == request_id
+                {
+                    candidate.cancel(From::Bus(to));
+                    return;
+                }
+                let reply = match self.cancel(&request_id, now) {
+                    Ok(Some(_)) => self.last_state(&request_id),
+                    Ok(None) => Reply { state: None, reason: None },
+                    Err(_) => Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) },
+                };
+                self.effects.push(Effect::Reply(to, reply));
+            }
+        }
+    }
+
+    /// A button of a machine without a controller: nobody gave the request a name.
+    pub(super) fn pressed(&mut self, item: ItemId, now: Now) {
+        let mut bits = [0; 16];
+        if SystemRandom::new().fill(&mut bits).is_err() {
+            return;
+        }
+        let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+        let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
+        let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
+        let way = From::Button;
+        self.vend(request, way, now);
+    }
+
+    /// A request to sell: repeated, refused, or a candidate for which the relay is asked.
+    pub(super) fn vend(&mut self, request: VendRequest, from: From, now: Now) {
+        let id = request.request_id.clone();
+        if let Some(candidate) = &mut self.candidate
+            && *candidate.request_id() == id
+        {
+            if candidate.offer.request == request {
+                candidate.from.push(from);
+            } else {
+                self.turn_down(Some(id), Some(request.item), &reused(), from, now);
+            }
+            return;
+        }
+        match self.find(&id) {
+            Ok(Some(stored)) if stored.order.offer.request == request => {
+                self.repeat_last_event(&id);
+                let reply = self.last_state(&id);
+                self.settle(from, reply);
+                return;
+            }
+            Ok(Some(_)) => return self.turn_down(Some(id), Some(request.item), &reused(), from, now),
+            Ok(None) => {}
+            Err(error) => {
+                self.store_failed(&error, now);
+                return self.turn_down(Some(id), Some(request.item), &Refusal::new(Reason::Store, error.to_string()), from, now);
+            }
+        }
+        match self.admit(&request, from, now) {
+            Ok(offer) => {
+                let call = self.next_call_id();
+                self.effects.push(Effect::Prepare(call, offer.request.item.clone(), offer.amount));
+                self.candidate = Some(Candidate { call, offer, from: vec![from], cancelled: Vec::new() });
+            }
+            Err(refusal) => self.turn_down(Some(id), Some(request.item), &refusal, from, now),
+        }
+    }
+
+    /// Everything that can be said against a request before the relay is asked.
+    fn admit(&mut self, request: &VendRequest, from: From, now: Now) -> Result<Offer, Refusal> {
+        let way = match from {
+            From::Broker(_) => Way::Mqtt,
+            From::Bus(_) => Way::DBus,
+            From::Button => Way::Button,
+        };
+        let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        if self.candidate.is_some() || self.live.values().any(|live| live.stored.order.holds_machine()) {
+            return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
+        }
+        if !self.limits.may_order(self.settings.orders_per_minute, now.boot) {
+            let why = format!("more than {} requests within a minute", self.settings.orders_per_minute);
+            return Err(Refusal::new(Reason::RateLimited, why));
+        }
+        Ok(offer)
+    }
+
+    pub(super) fn prepared(&mut self, call: CallId, answer: Result<Ticket, PrepareError>, now: Now) {
+        let Some(candidate) = self.candidate.take_if(|candidate| candidate.call == call) else {
+            if let Ok(ticket) = answer {
+                self.effects.push(Effect::CloseTicket(ticket));
+            }
+            return;
+        };
+        self.reconciliation.prepared();
+        let id = candidate.request_id().clone();
+        let item = candidate.offer.request.item.clone();
+        let refusal = match answer {
+            Ok(ticket) => {
+                self.links.relay_refused = false;
+                self.relay_faults(now);
+                let order = Order::new(candidate.offer, ticket.clone(), self.links.owner, now.boot);
+                match self.begin(order, now) {
+                    Ok(()) => {
+                        for from in candidate.from {
+                            self.settle(from, Reply { state: Some(EventState::Requested), reason: None });
+                        }
+                        for from in candidate.cancelled {
+                            // If that cannot be stored the customer presses again; the request itself is stored.
+                            drop(self.cancel(&id, now));
+                            let reply = self.last_state(&id);
+                            self.settle(from, reply);
+                        }
+                        return;
+                    }
+                    Err(error) => {
+                        self.effects.push(Effect::CloseTicket(ticket));
+                        Refusal::new(Reason::Store, error.to_string())
+                    }
+                }
+            }
+            Err(PrepareError::Refused(error, detail)) => {
+                self.effects.push(Effect::ReadRelay);
+                Refusal::new(error.reason(), detail)
+            }
+            Err(PrepareError::NoAnswer(why)) => Refusal::new(Reason::Relay, why),
+        };
+        let (first, others) = (candidate.from.first().copied(), candidate.from.into_iter().skip(1));
+        self.turn_down(Some(id), Some(item), &refusal, first.unwrap_or(From::Button), now);
+        for from in others.chain(candidate.cancelled) {
+            self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+        }
+    }
+
+    /// Cancels an order; `Some(false)` if that changed nothing, `None` if there is none.
+    pub(super) fn cancel(&mut self, id: &RequestId, now: Now) -> Result<Option<bool>, StoreError> {
+        let Some(before) = self.find(id)? else { return Ok(None) };
+        self.happen(id, vec![Event::CancelAsked], now)?;
+        let after = self.find(id)?;
+        Ok(Some(after.is_some_and(|after| after.rev != before.rev)))
+    }
+
+    fn last_state(&self, id: &RequestId) -> Reply {
+        match self.find(id) {
+            Ok(Some(stored)) => {
+                let (state, reason) = stored.order.name();
+                Reply { state: Some(state), reason }
+            }
+            Ok(None) | Err(_) => Reply { state: None, reason: None },
+        }
+    }
+
+    /// The same news again: same `event_id`, same `seq`.
+    pub(super) fn repeat_last_event(&mut self, id: &RequestId) {
+        if let Ok(Some(stored)) = self.find(id)
+            && self.links.broker
+            && !stored.last_event.is_empty()
+        {
+            let payload = stored.last_event.as_bytes().to_vec();
+            let id = self.news_id();
+            self.effects.push(Effect::Publish { id, topic: Topic::VendEvent, payload, retain: false });
+        }
+    }
+
+    fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: From, now: Now) {
+        self.refuse(request, item, refusal, now);
+        self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+    }
+
+    fn settle(&mut self, from: From, reply: Reply) {
+        match from {
+            From::Broker(ack) => self.effects.push(Effect::Ack(ack)),
+            From::Bus(to) => self.effects.push(Effect::Reply(to, reply)),
+            From::Button => {}
+        }
+    }
+
+    /// Tells that something was refused. Never stored, and limited: anybody can make a machine refuse.
+    pub(super) fn refuse(&mut self, request_id: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, now: Now) {
+        if !self.limits.may_refuse(request_id.as_ref(), now.boot) {
+            return;
+        }
+        self.effects.push(Effect::Journal(Journal::OrderRefused {
+            request: request_id.clone(),
+            item: item.clone(),
+            state: EventState::Refused.as_str().into(),
+            reason: refusal.reason.as_str().into(),
+            detail: text(&refusal.detail),
+        }));
+        self.limits.refusals += 1;
+        let boot: String = self.settings.boot_id.0.chars().take(8).collect();
+        let event = VendEvent {
+            event_id: format!("{}.{boot}.{}.{}", self.stream(), now.boot.0, self.limits.refusals).into(),
+            stream: self.stream().into(),
+            seq: None,
+            request_id,
+            order_id: None,
+            state: EventState::Refused,
+            reason: Some(refusal.reason),
+            item,
+            amount: None,
+            gross_amount: None,
+            payment_code: None,
+            store: None,
+            field: refusal.field.clone(),
+            detail: Some(refusal.detail.clone()),
+            at: self.trusted(now.wall).map(|wall| wall.to_rfc3339().into()),
+        };
+        if self.links.broker {
+            let payload = serde_json::to_vec(&event).expect("an event is plain data");
+            let id = self.news_id();
+            self.effects.push(Effect::Publish { id, topic: Topic::VendEvent, payload, retain: false });
+        }
+        self.effects.push(Effect::OrderChanged(event));
+    }
+}
+
+fn reused() -> Refusal {
+    Refusal::field(Reason::ReusedId, "request_id", "this request_id was used with another body")
+}

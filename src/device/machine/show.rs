@@ -1,0 +1,171 @@
+//! What the customer sees, and what a controller on the board reads: both follow from the orders.
+
+use super::{Effect, Machine};
+use crate::device::screen::picture::{Picture, Scene};
+use crate::order::ids::{ItemId, OrderId, RequestId};
+use crate::order::machine::{End, Order, State};
+use crate::order::money::Rupiah;
+use crate::order::reason::Reason;
+use crate::order::time::{Boot, Now, Span};
+use crate::wire::status::FaultCode;
+use crate::wire::vend::EventState;
+
+/// How long the end of a sale stays.
+const END_FOR: Span = Span::secs(10);
+/// How long a customer whose money is in question can read whom to call.
+const MONEY_FOR: Span = Span::secs(120);
+
+/// The properties of `io.qrisd.Device1`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct View {
+    /// Of the order that holds the machine; `None`: idle.
+    pub order: Option<Shown>,
+    /// The codes of the faults.
+    pub faults: Vec<FaultCode>,
+}
+
+/// The order that holds the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Where it is.
+    pub state: EventState,
+    /// The controller's name for it.
+    pub request_id: RequestId,
+    /// The backend's name for it.
+    pub order_id: Option<OrderId>,
+    /// What is sold.
+    pub item: ItemId,
+    /// The price.
+    pub amount: Rupiah,
+    /// What the customer pays.
+    pub gross_amount: Option<Rupiah>,
+    /// When the QR leaves the screen.
+    pub until: Option<Boot>,
+}
+
+/// The screen's memory: how the last sale ended, for a while.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    end: Option<(Order, Boot)>,
+    sandbox: bool,
+    shown: Option<Picture>,
+    told: Option<View>,
+}
+
+impl Stage {
+    /// An order went into another state: how a sale ended is remembered for a while.
+    pub(super) fn moved(&mut self, order: &Order, now: Boot) {
+        if let Some(charge) = &order.charge {
+            self.sandbox = charge.sandbox;
+        }
+        let span = match &order.state {
+            _ if order.holds_machine() => {
+                self.end = None;
+                return;
+            }
+            State::RefundDue { .. } | State::Refunded { .. } | State::Cancelling { .. } | State::Dispensing { .. } => MONEY_FOR,
+            State::Ended { .. } | State::Dispensed { .. } => END_FOR,
+            State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => return,
+        };
+        let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
+        let until = same.map_or(now + span, |(_, until)| *until);
+        // What was only tidied up later is no news for whoever stands there now.
+        if self.end.as_ref().is_some_and(|(known, _)| known.ticket != order.ticket) {
+            return;
+        }
+        self.end = Some((order.clone(), until));
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Boot> {
+        self.end.as_ref().map(|(_, until)| *until)
+    }
+}
+
+impl Machine {
+    /// Shows and tells what changed.
+    pub(super) fn pump_stage(&mut self, now: Now) {
+        if self.stage.end.as_ref().is_some_and(|(_, until)| now.boot >= *until) {
+            self.stage.end = None;
+        }
+        let picture = Picture { scene: self.scene(), sandbox: self.stage.sandbox };
+        if self.stage.shown.as_ref() != Some(&picture) {
+            self.stage.shown = Some(picture.clone());
+            self.effects.push(Effect::Show(picture));
+        }
+        let view = View { order: self.holder().map(shown), faults: self.faults.keys().copied().collect() };
+        if self.stage.told.as_ref() != Some(&view) {
+            self.stage.told = Some(view.clone());
+            self.effects.push(Effect::View(view));
+        }
+    }
+
+    fn holder(&self) -> Option<&Order> {
+        self.live.values().map(|live| &live.stored.order).find(|order| order.holds_machine())
+    }
+
+    fn scene(&self) -> Scene {
+        if let Some(order) = self.holder() {
+            return self.scene_of(order);
+        }
+        if let Some(candidate) = &self.candidate {
+            let offer = candidate.offer();
+            return Scene::Preparing { item: self.name_of(&offer.request.item), amount: offer.amount };
+        }
+        match &self.stage.end {
+            Some((order, _)) => self.scene_of(order),
+            None => Scene::Idle { trouble: self.trouble().map(|refusal| refusal.reason.as_str().into()) },
+        }
+    }
+
+    fn scene_of(&self, order: &Order) -> Scene {
+        let item = self.name_of(&order.offer.request.item);
+        let amount = order.offer.amount;
+        let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
+        match &order.state {
+            // Not shown before the relay said, in this run of the program, that it can deliver.
+            State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { item, amount },
+            State::AwaitingPayment { payload, until, .. } => {
+                Scene::Pay { payload: payload.clone(), item, amount: paid, fee: paid.above(amount), until: *until }
+            }
+            State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { item },
+            State::Cancelling { free_at: None, .. } => Scene::DoNotPay { order: order.order_id().cloned() },
+            State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
+            State::Ended { how: End::Expired, .. } => Scene::Expired,
+            State::Ended { how: End::Denied, .. } => Scene::Denied,
+            State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.map_or("", Reason::as_str).into() },
+            State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { item },
+            State::Dispensed { .. } => Scene::Take { item },
+            State::RefundDue { .. } => match order.order_id() {
+                Some(id) => Scene::RefundDue { order: id.clone(), amount: paid },
+                None => Scene::DoNotPay { order: None },
+            },
+            State::Refunded { .. } => match order.order_id() {
+                Some(id) => Scene::Refunded { order: id.clone(), amount: paid },
+                None => Scene::Idle { trouble: None },
+            },
+        }
+    }
+}
+
+fn shown(order: &Order) -> Shown {
+    let until = match &order.state {
+        State::AwaitingPayment { until, .. } => Some(*until),
+        State::Requested { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. } => None,
+    };
+    Shown {
+        state: order.name().0,
+        request_id: order.offer.request.request_id.clone(),
+        order_id: order.order_id().cloned(),
+        item: order.offer.request.item.clone(),
+        amount: order.offer.amount,
+        gross_amount: order.charge.as_ref().and_then(|charge| charge.gross_amount),
+        until,
+    }
+}

@@ -1,0 +1,127 @@
+//! The client of the relay service, `io.qrisd.Relay1`.
+
+use super::machine::{PrepareError, RelayAnswer, RelayFacts};
+use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
+use crate::order::machine::RelayCall;
+use crate::order::money::Rupiah;
+use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
+use zbus::zvariant::{DynamicType, Type};
+use zbus::{Connection, OwnedVariant};
+
+/// `Prepare`, `Check` and `Close` get this long; so do `Query` and the properties, which are as quick.
+const QUICK: Duration = Duration::from_secs(2);
+/// `Dispense` answers within 20 s.
+const SLOW: Duration = Duration::from_secs(22);
+
+/// What came of a call.
+enum Failure {
+    Refused(RelayError, Box<str>),
+    NoAnswer(Box<str>),
+}
+
+/// A connection on which the relay service answers.
+#[derive(Clone, Debug)]
+pub struct Relay(pub Connection);
+
+impl Relay {
+    /// `Prepare(device, item, amount) → ticket`.
+    ///
+    /// # Errors
+    /// The relay's refusal, or that there was no answer in time.
+    pub async fn prepare(&self, device: &DeviceId, item: &ItemId, amount: Rupiah) -> Result<Ticket, PrepareError> {
+        let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
+        let ticket: String =
+            self.call("Prepare", &(device.as_str(), item.as_str(), amount), QUICK).await.map_err(|failure| match failure {
+                Failure::Refused(error, detail) => PrepareError::Refused(error, detail),
+                Failure::NoAnswer(why) => PrepareError::NoAnswer(why),
+            })?;
+        Ticket::new(&ticket).map_err(|error| PrepareError::NoAnswer(error.to_string().into()))
+    }
+
+    /// A call for an order.
+    pub async fn ask(&self, call: RelayCall) -> RelayAnswer {
+        match call {
+            RelayCall::Check(ticket) => {
+                let answer = self.call("Check", &(ticket.as_str(),), QUICK).await;
+                answered(answer, |(deliverable, reason): (bool, String)| Some(RelayAnswer::Checked { deliverable, reason: reason.into() }))
+            }
+            RelayCall::Dispense(receipt) => {
+                let answer = self.call("Dispense", &(receipt.jws(),), SLOW).await;
+                answered(answer, |(word, _): (String, String)| DispenseAnswer::from_word(&word).map(RelayAnswer::Dispense))
+            }
+            RelayCall::Query(order) => {
+                let answer = self.call("Query", &(order.as_str(),), QUICK).await;
+                answered(answer, |(word, _): (String, String)| DispenseAnswer::from_word(&word).map(RelayAnswer::Dispense))
+            }
+            RelayCall::Close(ticket) => self.close(&ticket).await,
+        }
+    }
+
+    /// `Close(ticket) → outcome`.
+    pub async fn close(&self, ticket: &Ticket) -> RelayAnswer {
+        let answer = self.call("Close", &(ticket.as_str(),), QUICK).await;
+        answered(answer, |word: String| CloseAnswer::from_word(&word).map(RelayAnswer::Close))
+    }
+
+    /// What the relay says of itself.
+    ///
+    /// # Errors
+    /// That it does not answer, or what no relay service of ours would say.
+    pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
+        let keys: Vec<String> = self.property("Keys").await?;
+        let tickets: Vec<String> = self.property("Tickets").await?;
+        let faults: Vec<String> = self.property("Faults").await?;
+        let lines: Vec<(String, Vec<String>, String)> = self.property("Lines").await?;
+        Ok(RelayFacts {
+            kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
+            tickets: tickets.iter().filter_map(|ticket| Ticket::new(ticket).ok()).collect(),
+            faults: faults.into_iter().map(Into::into).collect(),
+            blocked: lines.into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, _, _)| name.into()).collect(),
+        })
+    }
+
+    async fn property<T>(&self, name: &str) -> Result<T, Box<str>>
+    where
+        T: TryFrom<OwnedVariant> + 'static,
+    {
+        let which = (RELAY_NAME, name);
+        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some("org.freedesktop.DBus.Properties"), "Get", &which);
+        let reply = timeout(QUICK, call).await.map_err(|_| "no answer in 2 s")?.map_err(|e| e.to_string())?;
+        let value: OwnedVariant = reply.body().deserialize().map_err(|e| e.to_string())?;
+        T::try_from(value).map_err(|_| format!("the property {name} has another type").into())
+    }
+
+    async fn call<B, A>(&self, method: &str, body: &B, within: Duration) -> Result<A, Failure>
+    where
+        B: Serialize + DynamicType + Sync,
+        A: DeserializeOwned + Type,
+    {
+        let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some(RELAY_NAME), method, body);
+        match timeout(within, call).await {
+            Err(_) => Err(Failure::NoAnswer(format!("{method}: no answer in {} s", within.as_secs()).into())),
+            Ok(Ok(reply)) => reply.body().deserialize().map_err(|error| Failure::NoAnswer(format!("{method}: {error}").into())),
+            Ok(Err(zbus::Error::MethodError(name, detail, _))) => match RelayError::from_name(name.as_str()) {
+                Some(error) => Err(Failure::Refused(error, detail.unwrap_or_default().into())),
+                None => Err(Failure::NoAnswer(format!("{method}: {name}").into())),
+            },
+            Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
+        }
+    }
+}
+
+/// The order whose outcome a `Finished` signal tells.
+pub fn finished(order_id: &str, outcome: &str) -> Option<(OrderId, DispenseAnswer)> {
+    Some((OrderId::new(order_id).ok()?, DispenseAnswer::from_word(outcome)?))
+}
+
+fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayAnswer>) -> RelayAnswer {
+    match answer {
+        Ok(answer) => read(answer).unwrap_or_else(|| RelayAnswer::NoAnswer("an answer that the contract does not have".into())),
+        Err(Failure::Refused(error, detail)) => RelayAnswer::Refused(error, detail),
+        Err(Failure::NoAnswer(why)) => RelayAnswer::NoAnswer(why),
+    }
+}

@@ -1,0 +1,206 @@
+//! What can be made to go wrong, how often and where. A new fault is a variant here and one arm where its moment is.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum Fault {
+    /// The connection is closed before anything is done.
+    Refuse,
+    /// Done, and the answer is held until it is released, or for so many milliseconds. Meanwhile the same
+    /// Idempotency-Key is answered HTTP 202.
+    Hang {
+        /// Without it: until `POST /sim/release`.
+        #[serde(default)]
+        ms: Option<i64>,
+    },
+    /// Done, and the connection is cut in place of the answer.
+    LoseAnswer,
+    /// Answered with this 5xx.
+    ServerError {
+        /// 500–599, HTTP status and body code alike.
+        code: u16,
+        /// Whether it was done all the same.
+        #[serde(default)]
+        done: bool,
+    },
+    /// Done, and the answer is no JSON.
+    Garble,
+    /// Done, and the answer is a megabyte.
+    TooLarge,
+    /// 429, as the gateway before Midtrans words it: without a `status_code`.
+    RateLimit,
+    /// A charge is denied by the provider.
+    Deny {
+        /// `channel_response_code`: 900 is passing trouble.
+        #[serde(default = "passing_trouble")]
+        code: u16,
+    },
+    /// A charge is raised by a fee that the customer pays.
+    ImposeFee {
+        /// Whole rupiah.
+        rupiah: u64,
+    },
+    /// get-status tells what was true at the charge.
+    StaleStatus,
+    /// The QR image is broken.
+    BrokenImage {
+        /// In which way.
+        how: BrokenImage,
+    },
+    /// A notification is never sent.
+    DropNotification,
+    /// A notification is sent later.
+    DelayNotification {
+        /// By so many milliseconds.
+        ms: i64,
+    },
+    /// A notification is sent twice.
+    DuplicateNotification,
+}
+
+/// Ways of a QR image to be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokenImage {
+    /// 503 as JSON: accounts without a production set-up get it.
+    Unavailable,
+    /// A web page.
+    Html,
+    /// Half of the file.
+    Cut,
+    /// White.
+    Blank,
+    /// Two megabytes.
+    TooLarge,
+}
+
+const fn passing_trouble() -> u16 {
+    900
+}
+
+/// When in the life of a request or notification a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    Arrival,
+    Charge,
+    Status,
+    Image,
+    Departure,
+    Notification,
+}
+
+impl Fault {
+    const fn moment(&self) -> Moment {
+        match self {
+            Self::Refuse | Self::RateLimit | Self::ServerError { done: false, .. } => Moment::Arrival,
+            Self::Deny { .. } | Self::ImposeFee { .. } => Moment::Charge,
+            Self::StaleStatus => Moment::Status,
+            Self::BrokenImage { .. } => Moment::Image,
+            Self::Hang { .. } | Self::LoseAnswer | Self::ServerError { done: true, .. } | Self::Garble | Self::TooLarge => {
+                Moment::Departure
+            }
+            Self::DropNotification | Self::DelayNotification { .. } | Self::DuplicateNotification => Moment::Notification,
+        }
+    }
+}
+
+/// A fault, and to what it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What.
+    #[serde(flatten)]
+    pub fault: Fault,
+    /// Only to this: `charge`, `status`, `cancel`, `expire`, `qr_image`, or the status that a notification tells.
+    #[serde(default)]
+    pub on: Option<String>,
+    /// Only to this order.
+    #[serde(default)]
+    pub order_id: Option<String>,
+    /// So many times; without it until the faults are cleared.
+    #[serde(default)]
+    pub count: Option<u32>,
+}
+
+impl From<Fault> for Plan {
+    fn from(fault: Fault) -> Self {
+        Self { fault, on: None, order_id: None, count: None }
+    }
+}
+
+/// More plans than this are not kept.
+const PLANS_MAX: usize = 1_000;
+
+/// What is planned, in the order of planning.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Vec<Plan>);
+
+impl Faults {
+    /// Adds one; beyond a thousand the oldest goes.
+    pub fn add(&mut self, plan: Plan) {
+        if self.0.len() >= PLANS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(plan);
+    }
+
+    /// All is well again.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What is still planned.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.0
+    }
+
+    /// The first plan for this moment, counted down.
+    pub(super) fn take(&mut self, moment: Moment, on: &str, order_id: &str) -> Option<Fault> {
+        let is_meant = |plan: &Plan| {
+            plan.fault.moment() == moment
+                && plan.on.as_deref().is_none_or(|wanted| wanted == on)
+                && plan.order_id.as_deref().is_none_or(|wanted| wanted == order_id)
+                && plan.count != Some(0)
+        };
+        let at = self.0.iter().position(is_meant)?;
+        let fault = self.0[at].fault.clone();
+        if let Some(count) = &mut self.0[at].count {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(at);
+            }
+        }
+        Some(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_read_and_counted_down() {
+        let mut faults = Faults::default();
+        for text in [
+            r#"{"fault":"deny","count":2}"#,
+            r#"{"fault":"hang","on":"charge","ms":50,"count":1}"#,
+            r#"{"fault":"broken_image","how":"cut","order_id":"o-1"}"#,
+        ] {
+            faults.add(serde_json::from_str(text).expect(text));
+        }
+        assert_eq!(faults.take(Moment::Charge, "charge", "o-1"), Some(Fault::Deny { code: 900 }));
+        assert_eq!(faults.take(Moment::Charge, "charge", "o-2"), Some(Fault::Deny { code: 900 }));
+        assert_eq!(faults.take(Moment::Charge, "charge", "o-3"), None);
+        assert_eq!(faults.take(Moment::Departure, "status", "o-1"), None, "only on charges");
+        assert_eq!(faults.take(Moment::Departure, "charge", "o-1"), Some(Fault::Hang { ms: Some(50) }));
+        assert_eq!(faults.take(Moment::Image, "qr_image", "o-2"), None, "only this order");
+        for _ in 0..3 {
+            assert!(faults.take(Moment::Image, "qr_image", "o-1").is_some(), "without a count it stays");
+        }
+        assert_eq!(faults.plans().len(), 1);
+        faults.clear();
+        assert!(faults.plans().is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! Notifications on their way, and Midtrans' rules for sending one again.
+
+use crate::order::time::{Span, Wall};
+use crate::sim::rng::Rng;
+use std::collections::BTreeMap;
+
+/// One notification for one address, with the body of the moment it tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Where it goes.
+    pub url: String,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// The order it tells of.
+    pub order_id: String,
+    /// How often it was sent before.
+    pub retries: usize,
+}
+
+/// The queue, by the time they are due.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Notices {
+    queue: BTreeMap<(Wall, u64), Notice>,
+    number: u64,
+}
+
+/// More than this wait for nobody: the oldest go.
+const WAITING_MAX: usize = 100_000;
+
+impl Notices {
+    pub fn add(&mut self, due: Wall, notice: Notice) {
+        if self.queue.len() >= WAITING_MAX {
+            self.queue.pop_first();
+        }
+        self.number += 1;
+        self.queue.insert((due, self.number), notice);
+    }
+
+    pub fn next_due(&self) -> Option<Wall> {
+        self.queue.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    pub fn take_due(&mut self, now: Wall) -> Vec<Notice> {
+        let later = self.queue.split_off(&(now, u64::MAX));
+        std::mem::replace(&mut self.queue, later).into_values().collect()
+    }
+
+    /// What an answer (`None`: none came in time) means for a notice: perhaps once more, later.
+    pub fn answered(&mut self, mut notice: Notice, http: Option<u16>, spacing: &[Span], rng: &mut Rng, now: Wall) {
+        let Some(wait) = spacing.get(notice.retries).filter(|_| notice.retries < retries_max(http)) else { return };
+        // Each with a random shift; the first of two minutes was seen after 33 s.
+        let least = wait.0 / 4;
+        let shifted = least + i64::try_from(rng.below(u64::try_from(wait.0 - least).unwrap_or(0) + 1)).unwrap_or(0);
+        notice.retries += 1;
+        self.add(now + Span(shifted), notice);
+    }
+}
+
+/// How often a notification is sent again that was answered so. 307 and 308 were followed before it comes to this.
+const fn retries_max(http: Option<u16>) -> usize {
+    match http {
+        Some(200..=299 | 301 | 302 | 303) => 0,
+        Some(500) => 1,
+        Some(400 | 404) => 2,
+        Some(503) => 4,
+        Some(_) | None => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_follow_the_documented_rules() {
+        let spacing = [120, 600, 1_800, 5_400, 12_600].map(Span::secs);
+        for (http, expected) in
+            [(Some(200), 0), (Some(301), 0), (Some(500), 1), (Some(404), 2), (Some(400), 2), (Some(503), 4), (Some(403), 5), (None, 5)]
+        {
+            let (mut notices, mut rng, mut now, mut sent) = (Notices::default(), Rng::new(1), Wall(0), 0);
+            notices.add(now, Notice { url: "u".into(), body: vec![], order_id: "o".into(), retries: 0 });
+            while let Some(due) = notices.next_due() {
+                assert!(notices.take_due(due - Span(1)).is_empty());
+                if sent > 0 {
+                    let wait = due - now;
+                    assert!(wait.0 >= spacing[sent - 1].0 / 4 && wait <= spacing[sent - 1], "{wait:?}");
+                }
+                now = due;
+                let notice = notices.take_due(now).pop().expect("due");
+                sent += 1;
+                notices.answered(notice, http, &spacing, &mut rng, now);
+            }
+            assert_eq!(sent, expected + 1, "{http:?}");
+        }
+    }
+}
