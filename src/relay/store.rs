@@ -8,7 +8,7 @@ use crate::order::outcome::Outcome;
 use crate::order::receipt::Receipt;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
@@ -468,10 +468,17 @@ fn lock(ledger: &Path) -> Result<File, StoreError> {
     path.push(".lock");
     let path = PathBuf::from(path);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
-    match file.and_then(|file| file.try_lock().map_err(std::io::Error::from).map(|()| file)) {
+    match file.and_then(|file| claim(&file).map(|()| file)) {
         Ok(file) => Ok(file),
         Err(why) => Err(StoreError::Lock { path, why }),
     }
+}
+
+fn claim(file: &File) -> std::io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process has the ledger"),
+        TryLockError::Error(error) => error,
+    })
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
