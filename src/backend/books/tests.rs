@@ -245,6 +245,18 @@ async fn a_claim_is_one_programs_until_its_lease_is_over() {
 }
 
 #[tokio::test]
+async fn a_cancel_ends_the_attempt_that_took_over_too() {
+    let rig = Rig::new();
+    rig.create("r1", 1, "d", T0).await.expect("created");
+    let done = rig.answered("o-r1", Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }), T0).await;
+    assert_eq!(done.next, Some(id("o-r1-2")));
+    let device = DeviceId::new("vm-001").expect("an id");
+    let done = rig.run(move |tx, desk| cancel_asked(tx, desk, &device, &id("o-r1"), T0)).await.expect("granted");
+    assert_eq!(done.next, Some(id("o-r1-2")));
+    assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling { why: merchant::Ending::Asked, .. }));
+}
+
+#[tokio::test]
 async fn after_a_restart_what_was_never_handed_out_is_cancelled_at_once() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");

@@ -88,6 +88,9 @@ fn status(said: Said) -> Event {
     Event::Status(report(said))
 }
 
+/// What happens, what happens in it, and what the order then is.
+type Life = (&'static str, Vec<(i64, Event)>, &'static str);
+
 #[test]
 fn transitions() {
     use Event::{
@@ -97,7 +100,7 @@ fn transitions() {
     let charged = || (100, Charged(charge(5000)));
     let unsure = || (100, NotCharged(NoCharge::Unsure("cut".into())));
     let denied = |again| NotCharged(NoCharge::NotMade { again, why: "900".into() });
-    let table: Vec<(&str, Vec<(i64, Event)>, &str)> = vec![
+    let table: Vec<Life> = vec![
         ("charged", vec![charged()], "pending"),
         ("with a fee that is allowed", vec![(0, Charged(charge(5100)))], "pending"),
         ("with too high a fee", vec![(0, Charged(charge(5101)))], "cancelling"),
