@@ -1,9 +1,168 @@
-//! `backend`
+//! `qris-backend`: the merchant's side of a sale. It holds the Server Key, asks Midtrans for charges, believes nothing but
+//! Midtrans' own answers, and signs the receipts that open relays.
+//!
+//! [`books`] decides and writes, one transaction at a time; [`work`] asks Midtrans; `http` and [`broker`] carry news in
+//! and out. Refunds, over-the-counter payments, reports and alerts are not here yet.
 
+pub mod books;
+pub mod broker;
+mod cli;
+pub mod config;
+pub mod devices;
+mod http;
+pub mod keys;
 pub mod midtrans;
+pub mod shop;
+pub mod store;
+pub mod view;
+pub mod waiters;
+pub mod work;
+
+use crate::host::events::{Event as Journal, emit};
+use crate::host::http::{Limits, client};
+use crate::host::tls::{self, LastTrusted};
+use crate::host::{self, Failure, clock, journal, service};
+use books::Desk;
+use cli::{Arguments, Command};
+use config::Config;
+use keys::Ring;
+use midtrans::{Midtrans, Settings};
+use shop::Shop;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::Store;
+use tokio::sync::watch;
+
+const NAME: &str = "qris-backend";
+/// Idle connections to Midtrans that are kept.
+const MIDTRANS_CONNECTIONS: usize = 32;
+/// One call to Midtrans.
+const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Threads of the server: it waits more than it works.
+const THREADS: usize = 2;
 
 /// Runs the program: arguments, configuration, work, exit status.
-pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    std::process::ExitCode::FAILURE
+pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let arguments: Arguments = match host::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    journal::start(NAME);
+    host::exit(NAME, run(arguments))
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let (config, source) = Config::read(&arguments.config)?;
+    if arguments.check {
+        config.server_key(&source)?;
+        Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
+        return Ok(());
+    }
+    let Some(command) = arguments.command else {
+        return Err(Failure::usage("what to do is missing: serve, keys, device or orders (--help tells more)"));
+    };
+    let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;
+    let result = match command {
+        Command::Serve => {
+            let server_key = config.server_key(&source)?;
+            let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
+            runtime.block_on(serve(config, server_key, ring))
+        }
+        command => runtime.block_on(cli::run(&config, command)),
+    };
+    // A call to Midtrans that hangs must not keep the program: the books know that it was made.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
+    let mut checker = source.checker();
+    checker.fault(&(), "receipts.signing_key_file", error);
+    checker.finish().map_or_else(Failure::from, |()| Failure::failed(error.to_string()))
+}
+
+async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> Result<(), Failure> {
+    let terminated = service::terminated();
+    tls::install_provider();
+    let opened = Store::open(&config.store).map_err(Failure::failed)?;
+    if let Some(aside) = &opened.set_aside {
+        let path = config.store.display().to_string().into();
+        emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
+    }
+    let shop = Arc::new(open_shop(&config, server_key, ring, opened.store)?);
+    let listener = tokio::net::TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
+    shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
+
+    let (stop, stopping) = watch::channel(false);
+    let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
+    let publisher = match &config.mqtt {
+        Some(wanted) => {
+            let settings = broker::settings(wanted).map_err(Failure::failed)?;
+            let name = format!("{}:{}", wanted.host, wanted.port);
+            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings)))
+        }
+        None => None,
+    };
+    let mut server = tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
+    service::ready();
+    emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
+    let why = tokio::select! {
+        why = terminated => why,
+        _ = &mut server => return Err(Failure::failed("the server ended by itself")),
+    };
+    service::stopping();
+    emit(&Journal::Stopping { program: NAME.into(), why: why.into() });
+    shop.stopping.store(true, Ordering::Relaxed);
+    // Both kinds of errors say that the server has ended already.
+    let _ = stop.send(true);
+    shop.waiters.wake_all();
+    let _ = server.await;
+    sweep.abort();
+    if let Some(publisher) = publisher {
+        publisher.abort();
+    }
+    Ok(())
+}
+
+fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
+    let tls = if config.base_url.starts_with("https://") {
+        let trusted = LastTrusted::default();
+        Some(tls::client_config(config.midtrans_ca_file.as_deref(), None, &trusted).map_err(Failure::failed)?)
+    } else {
+        None
+    };
+    let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: MIDTRANS_CONNECTIONS };
+    let http = client(tls.as_deref(), limits).map_err(Failure::failed)?;
+    let settings = Settings {
+        base_url: config.base_url.clone(),
+        server_key,
+        notification_url: config.notification_url.clone(),
+        charge_as: config.charge_as,
+    };
+    let midtrans = Midtrans::new(settings, http).map_err(Failure::usage)?;
+    let keys = ring.into_keys();
+    emit(&Journal::KeyInUse { kid: keys[0].kid().to_string().into() });
+    let desk = Desk {
+        rules: crate::order::merchant::Rules { issuer: config.issuer.clone(), keys, max_imposed_fee: config.max_imposed_fee },
+        push: config.mqtt.is_some(),
+        orders_per_minute: config.orders_per_minute,
+    };
+    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
+    Ok(Shop::new(store, desk, midtrans, place))
+}
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares every byte whatever the first ones say. `black_box` keeps the compiler from leaving the loop early.
+fn same_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    let difference = a.iter().zip(b).fold(0_u8, |sum, (x, y)| std::hint::black_box(sum | (x ^ y)));
+    a.len() == b.len() && std::hint::black_box(difference) == 0
 }

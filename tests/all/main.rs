@@ -9,6 +9,7 @@ mod bus_link;
 mod bus_policy;
 mod cancel;
 mod config_check;
+mod demo;
 mod late_settlement;
 mod long_poll;
 mod mqtt_link;

@@ -1,0 +1,436 @@
+//! What the backend knows, and every change of it. Each function is one transaction: it loads, lets the core decide,
+//! writes the order with its version, its history, its receipt and its news together, and says what is to be done next.
+//! Nothing in here waits, asks or reads a clock.
+
+use super::store::{Row, StoreError, Tx, Value};
+use super::view;
+use crate::order::ids::{DeviceId, OrderId, RequestId};
+use crate::order::merchant::{self, Call, Context, Duty, Event, Order, Refused, Report, Rules, Said, Sale, State, Told};
+use crate::order::time::{Span, Wall};
+use crate::wire::orders::Status;
+use crate::wire::payment::PaymentUpdate;
+use crate::wire::topics::Topic;
+
+mod ledger;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+pub use ledger::{Filter, Line, Message, history, latest, list, load, open_orders, prune_outbox, published, take_outbox};
+pub use rebuild::{Forgotten, rebuild};
+
+/// Whoever claims an order has so long to ask Midtrans for it; then another does.
+pub const LEASE: Span = Span::secs(15);
+/// Orders that are due and taken up at once.
+const DUE_MAX: i64 = 64;
+/// `orders_per_minute` counts so far back.
+const MINUTE: Span = Span::secs(60);
+
+/// Why the books refuse.
+#[derive(Debug, thiserror::Error)]
+pub enum BooksError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No order of that name, or none of this machine.
+    #[error("no such order")]
+    Unknown,
+    /// The request_id was used with another body.
+    #[error("this request_id was used with another body")]
+    ReusedId,
+    /// The ticket belongs to another request.
+    #[error("this ticket belongs to another request")]
+    ReusedTicket,
+    /// More than `orders_per_minute`.
+    #[error("more than {0} orders a minute")]
+    RateLimited(u32),
+    /// The core's reason.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// What the merchant decided, as far as the books need it.
+#[derive(Debug)]
+pub struct Desk {
+    /// For the core.
+    pub rules: Rules,
+    /// News go to the broker.
+    pub push: bool,
+    /// Orders of one machine in a minute; 0: no limit.
+    pub orders_per_minute: u32,
+}
+
+/// An order as it stands in the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The order.
+    pub order: Order,
+    /// Counts what its machine can see.
+    pub rev: u64,
+    version: i64,
+    digest: Option<String>,
+    claimed_until: Option<Wall>,
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The order now.
+    pub now: Stored,
+    /// Whether its machine can see a difference.
+    pub news: bool,
+    /// What Midtrans must be asked for it: claimed for the caller, who must.
+    pub call: Option<Call>,
+    /// The attempt that replaces it, if it was replaced.
+    pub next: Option<OrderId>,
+    /// What it was before, for the journal.
+    pub was: &'static str,
+}
+
+/// What became of a POST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The newest attempt at the request.
+    pub done: Done,
+    /// The request was not known.
+    pub is_new: bool,
+}
+
+/// Takes an order, or finds it. `digest` is of the POST's body, `fresh` an order_id that was drawn for it.
+///
+/// # Errors
+/// [`BooksError::ReusedId`], [`BooksError::ReusedTicket`], [`BooksError::RateLimited`].
+pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &OrderId, now: Wall) -> Result<Created, BooksError> {
+    if let Some(stored) = ledger::latest(tx, &sale.device, &sale.request_id)? {
+        let same = match &stored.digest {
+            Some(known) => known == digest,
+            // Rebuilt from Midtrans, which knows these only.
+            None => {
+                (&stored.order.sale.ticket, &stored.order.sale.item, stored.order.sale.amount) == (&sale.ticket, &sale.item, sale.amount)
+            }
+        };
+        if !same {
+            return Err(BooksError::ReusedId);
+        }
+        let done = if merchant::may_try_again(&stored.order) {
+            let id = replace(tx, &stored, now, now + merchant::ANSWER_WITHIN)?.ok_or(BooksError::Unknown)?;
+            take_up(tx, desk, &id, now)?
+        } else {
+            write(tx, desk, stored, Event::Awaited, now, Claim::Take)?
+        };
+        return Ok(Created { done, is_new: false });
+    }
+    let others = "SELECT 1 FROM orders WHERE device = $1 AND ticket = $2 LIMIT 1";
+    if !tx.rows(others, &[sale.device.as_str().into(), sale.ticket.as_str().into()])?.is_empty() {
+        return Err(BooksError::ReusedTicket);
+    }
+    if desk.orders_per_minute > 0 {
+        let recent = "SELECT count(*) FROM orders WHERE device = $1 AND created_ms > $2 AND attempt = 1";
+        let count = first_int(&tx.rows(recent, &[sale.device.as_str().into(), (now - MINUTE).0.into()])?)?;
+        if count >= desk.orders_per_minute.into() {
+            return Err(BooksError::RateLimited(desk.orders_per_minute));
+        }
+    }
+    let order = merchant::begin(fresh.clone(), sale, now);
+    ledger::insert(tx, &order, Some(digest), "ordered", now)?;
+    let done = take_up(tx, desk, fresh, now)?;
+    Ok(Created { done, is_new: true })
+}
+
+/// What became of a notification whose signature verifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// It says nothing new.
+    Known,
+    /// It was written, and get-status decides; claimed for the caller unless somebody asks already.
+    News(Box<Done>),
+    /// No order of that name.
+    Forgotten,
+}
+
+/// Takes a verified notification.
+///
+/// # Errors
+/// The database's.
+pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+    let Some(stored) = ledger::load(tx, id)? else { return Ok(Noted::Forgotten) };
+    let before = stored.order.clone();
+    let done = write(tx, desk, stored, Event::Notified(said), now, Claim::Take)?;
+    Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
+}
+
+/// Takes Midtrans' answer to a call that was claimed. The claim goes on where another call follows at once.
+///
+/// # Errors
+/// The database's.
+pub fn answered(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, event: Event, now: Wall) -> Result<Done, BooksError> {
+    let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    stored.claimed_until = None;
+    let mut done = write(tx, desk, stored, event, now, Claim::Renew)?;
+    let Order { attempt, answer_by, sale, .. } = &done.now.order;
+    if merchant::wants_another(&done.now.order, now) && newest(tx, &sale.device, &sale.request_id)?.order.attempt == *attempt {
+        done.next = replace(tx, &done.now, now, *answer_by)?;
+    }
+    Ok(done)
+}
+
+/// Claims what is to be asked for an order, if something is and nobody else asks.
+///
+/// # Errors
+/// The database's.
+pub fn claim(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    take_up(tx, desk, id, now)
+}
+
+/// The machine wants the order ended.
+///
+/// # Errors
+/// [`BooksError::Unknown`].
+pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    let stored = of_device(tx, device, id)?;
+    write(tx, desk, stored, Event::CancelAsked, now, Claim::Take)
+}
+
+/// The machine told what became of the order. The first outcome stays; another is kept in the history and listed.
+///
+/// # Errors
+/// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.
+pub fn delivered(
+    tx: &mut dyn Tx,
+    desk: &Desk,
+    device: &DeviceId,
+    id: &OrderId,
+    told: Told,
+    now: Wall,
+) -> Result<Result<Done, Done>, BooksError> {
+    let stored = of_device(tx, device, id)?;
+    match write(tx, desk, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
+        Ok(done) => Ok(Ok(done)),
+        Err(BooksError::Refused(Refused::OutcomeStands)) => {
+            let was = state_word(&stored.order.state);
+            let mut order = stored.order.clone();
+            order.conflict = true;
+            let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            ledger::note(tx, id, &format!("another outcome was told: {}{reason}", told.outcome), now)?;
+            let claim = stored.claimed_until;
+            let now_stored = ledger::save(tx, stored, order, claim)?;
+            Ok(Err(Done { now: now_stored, news: false, call: None, next: None, was }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Orders that are due and that nobody works on.
+///
+/// # Errors
+/// The database's.
+pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
+    let due =
+        "SELECT order_id FROM orders WHERE due_ms <= $1 AND (claimed_until_ms IS NULL OR claimed_until_ms <= $1) ORDER BY due_ms LIMIT $2";
+    tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+}
+
+/// The program was started: what a call was made for is not being asked any more, and nobody waits for a charge.
+/// Gives the orders of which the charge is given up.
+///
+/// # Errors
+/// The database's.
+pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, BooksError> {
+    let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
+    let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
+    for id in &ids {
+        let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+        stored.claimed_until = None;
+        write(tx, desk, stored, Event::Restarted, now, Claim::Keep)?;
+    }
+    tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
+    Ok(ids.len())
+}
+
+/// What becomes of the claim on an order that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It stays as it is.
+    Keep,
+    /// The caller takes it, if nobody has it and something is to be asked.
+    Take,
+    /// The caller had it: it ends, unless something is to be asked at once.
+    Renew,
+}
+
+fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    if stored.claimed_until.is_some_and(|until| until <= now) {
+        // Whoever had it never came back with an answer.
+        stored.claimed_until = None;
+        return write(tx, desk, stored, Event::Abandoned, now, Claim::Renew);
+    }
+    let order = stored.order.clone();
+    settle(tx, desk, stored, order, None, now, Claim::Take)
+}
+
+/// Applies an event and everything that follows from it, and writes what changed.
+fn write(tx: &mut dyn Tx, desk: &Desk, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
+    let what = describe(&event);
+    let order = apply(tx, desk, stored.order.clone(), event, now)?;
+    settle(tx, desk, stored, order, Some(what), now, claim)
+}
+
+fn settle(
+    tx: &mut dyn Tx,
+    desk: &Desk,
+    stored: Stored,
+    mut order: Order,
+    mut what: Option<String>,
+    now: Wall,
+    claim: Claim,
+) -> Result<Done, BooksError> {
+    let free = stored.claimed_until.is_none_or(|until| until <= now);
+    let call = loop {
+        match merchant::duty(&order, now) {
+            Duty::Apply(event) => {
+                let also = describe(&event);
+                what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
+                order = apply(tx, desk, order, event, now)?;
+            }
+            Duty::Call(call) => break Some(call),
+            Duty::Rest => break None,
+        }
+    };
+    let (claimed_until, call) = match claim {
+        Claim::Keep => (stored.claimed_until, None),
+        Claim::Take if !free => (stored.claimed_until, None),
+        Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
+    };
+    let was = state_word(&stored.order.state);
+    let before = view::visible(&stored.order);
+    let news = before != view::visible(&order);
+    let told = matters(&stored.order, &order);
+    let id = order.id.clone();
+    if let Some(receipt) = order.receipt()
+        && stored.order.receipt().is_none()
+    {
+        ledger::keep_receipt(tx, receipt)?;
+    }
+    let mut after = ledger::save(tx, stored, order, claimed_until)?;
+    if let (true, Some(what)) = (told, what) {
+        ledger::note(tx, &id, &format!("{what}: {}", state_word(&after.order.state)), now)?;
+    }
+    after.claimed_until = claimed_until;
+    let done = Done { now: after, news, call, next: None, was };
+    if desk.push && before.0 != view::status(&done.now.order) {
+        announce(tx, &done.now, now)?;
+    }
+    Ok(done)
+}
+
+fn apply(tx: &mut dyn Tx, desk: &Desk, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
+    let paid_already = match &event {
+        Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,
+        _ => false,
+    };
+    Ok(merchant::apply(order, event, now, &Context { rules: &desk.rules, paid_already })?)
+}
+
+/// Puts a new attempt into the books, and gives its name.
+fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<OrderId>, BooksError> {
+    let Sale { device, request_id, .. } = &old.order.sale;
+    let first = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt LIMIT 1";
+    let rows = tx.rows(first, &[device.as_str().into(), request_id.as_str().into()])?;
+    let first = ledger::order_id(rows.first().ok_or(BooksError::Unknown)?.text(0)?)?;
+    let Some(next) = merchant::next_attempt(&old.order, &first, now, answer_by) else { return Ok(None) };
+    ledger::insert(tx, &next, old.digest.as_deref(), "charged once more", now)?;
+    Ok(Some(next.id))
+}
+
+fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored, BooksError> {
+    ledger::load(tx, id)?.filter(|stored| stored.order.sale.device == *device).ok_or(BooksError::Unknown)
+}
+
+/// News for the machine. What it asked for itself it is told in the answer.
+fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
+    let order = &stored.order;
+    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Asked), .. });
+    let status = view::status(order);
+    if asked || status == Status::Pending {
+        return Ok(());
+    }
+    let receipt = match &order.state {
+        State::Settled { receipt, .. } => Some(receipt.jws().into()),
+        State::Charging { .. }
+        | State::Pending { .. }
+        | State::Cancelling { .. }
+        | State::Closed { .. }
+        | State::Withheld { .. }
+        | State::Refunded { .. } => None,
+    };
+    let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
+    let payload = serde_json::to_string(&update).expect("plain data");
+    ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
+}
+
+/// Whether a person who reads the history would want to know; that Midtrans is asked again is not worth a line.
+fn matters(before: &Order, after: &Order) -> bool {
+    state_word(&before.state) != state_word(&after.state)
+        || before.delivery != after.delivery
+        || before.mismatched_at != after.mismatched_at
+        || before.ask.hot_from != after.ask.hot_from
+}
+
+/// The state's name in the books and in the history.
+#[must_use]
+pub fn state_word(state: &State) -> &'static str {
+    match state {
+        State::Charging { .. } => "charging",
+        State::Pending { .. } => "pending",
+        State::Cancelling { .. } => "cancelling",
+        State::Closed { .. } => "closed",
+        State::Settled { .. } => "settled",
+        State::Withheld { .. } => "withheld",
+        State::Refunded { .. } => "refunded",
+    }
+}
+
+fn describe(event: &Event) -> String {
+    let said = |report: &Report| format!("{:?}", report.said).to_lowercase();
+    match event {
+        Event::Charged(charge) => format!("charged {} as {}", charge.gross_amount, charge.transaction_id),
+        Event::ChargedUnreadable(_, why) => format!("charged, but its QR cannot be had ({why})"),
+        Event::NotCharged(why) => format!("not charged ({why:?})"),
+        Event::Status(report) => format!("get-status says {}", said(report)),
+        Event::StatusUnknown => "get-status knows no such transaction".into(),
+        Event::StatusUnanswered => "get-status was not answered".into(),
+        Event::CancelDone(report) => format!("cancel answered {}", said(report)),
+        Event::CancelRefused => "Midtrans cannot cancel it any more".into(),
+        Event::CancelUnknown => "Midtrans has nothing to cancel".into(),
+        Event::CancelUnanswered => "cancel was not answered".into(),
+        Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
+        Event::Abandoned => "whoever asked Midtrans is gone".into(),
+        Event::Restarted => "the backend was restarted".into(),
+        Event::TimedOut => "nobody ended it in time".into(),
+        Event::GaveUp => "nobody waits for the charge any more".into(),
+        Event::Awaited => "the machine asked again".into(),
+        Event::CancelAsked => "the machine wants it ended".into(),
+        Event::Delivered(told) => match told.reason {
+            Some(reason) => format!("the machine told {} ({reason})", told.outcome),
+            None => format!("the machine told {}", told.outcome),
+        },
+    }
+}
+
+fn first_int(rows: &[Row]) -> Result<i64, StoreError> {
+    rows.first().map_or(Ok(0), |row| row.int(0))
+}
+
+/// The newest attempt at a request, for whoever waits for it.
+///
+/// # Errors
+/// [`BooksError::Unknown`].
+pub fn newest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Stored, BooksError> {
+    ledger::latest(tx, device, request)?.ok_or(BooksError::Unknown)
+}
+
+/// A value that a query may leave out.
+fn text(value: Option<&str>) -> Value {
+    value.into()
+}

@@ -1,0 +1,294 @@
+//! The rows: reading, checking, writing them.
+
+use super::{BooksError, Stored, first_int, state_word, text};
+use crate::backend::store::{Row, StoreError, Tx, Value};
+use crate::backend::view;
+use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
+use crate::order::merchant::{self, Order, State};
+use crate::order::receipt::Receipt;
+use crate::order::time::{Span, Wall};
+
+/// Orders that are answered to `?state=open`, or listed, at most.
+const LIST_MAX: i64 = 1000;
+/// A machine has at most so many open orders in an answer.
+const OPEN_MAX: i64 = 100;
+/// Messages that are handed to the broker together.
+const OUTBOX_TAKE: i64 = 64;
+/// News older than this are not sent: machines that were away ask by themselves.
+const NEWS_KEPT: Span = Span::secs(3600);
+
+/// Gives an order.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn load(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE order_id = $1";
+    tx.rows(sql, &[id.as_str().into()])?.first().map(read).transpose()
+}
+
+/// Gives the newest attempt at a request.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Option<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+        WHERE device = $1 AND request_id = $2 ORDER BY attempt DESC LIMIT 1";
+    tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
+}
+
+/// A machine's orders that have not ended, and settled ones without outcome. Of several attempts at one request the
+/// newest, unless an older one was paid.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders AS o
+        WHERE device = $1 AND is_open = 1 AND (state = 'settled' OR NOT EXISTS (
+            SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
+        ORDER BY created_ms LIMIT $2";
+    tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?.iter().map(read).collect()
+}
+
+/// Which orders are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// All.
+    All,
+    /// Whose customer is owed the money.
+    RefundDue,
+    /// At which a person must look.
+    Attention,
+}
+
+/// Lists orders, the newest first.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn list(tx: &mut dyn Tx, filter: Filter) -> Result<Vec<Stored>, BooksError> {
+    let sql = match filter {
+        Filter::All => "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders ORDER BY created_ms DESC LIMIT $1",
+        Filter::RefundDue => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE refund_due = 1 ORDER BY created_ms DESC LIMIT $1"
+        }
+        Filter::Attention => {
+            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE attention = 1 ORDER BY created_ms DESC LIMIT $1"
+        }
+    };
+    tx.rows(sql, &[LIST_MAX.into()])?.iter().map(read).collect()
+}
+
+/// One line of an order's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub event: String,
+}
+
+/// What happened to an order, in order.
+///
+/// # Errors
+/// The database's.
+pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Line>, BooksError> {
+    let sql = "SELECT at_ms, event FROM history WHERE order_id = $1 ORDER BY seq LIMIT $2";
+    let rows = tx.rows(sql, &[id.as_str().into(), LIST_MAX.into()])?;
+    rows.iter().map(|row| Ok(Line { at: Wall(row.int(0)?), event: row.text(1)?.into() })).collect()
+}
+
+/// News for a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the outbox.
+    pub seq: i64,
+    /// Where it goes.
+    pub topic: String,
+    /// What it says.
+    pub payload: String,
+}
+
+/// The oldest news that the broker has not acknowledged.
+///
+/// # Errors
+/// The database's.
+pub fn take_outbox(tx: &mut dyn Tx, after: i64) -> Result<Vec<Message>, BooksError> {
+    let sql = "SELECT seq, topic, payload FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows = tx.rows(sql, &[after.into(), OUTBOX_TAKE.into()])?;
+    rows.iter().map(|row| Ok(Message { seq: row.int(0)?, topic: row.text(1)?.into(), payload: row.text(2)?.into() })).collect()
+}
+
+/// The broker has these.
+///
+/// # Errors
+/// The database's.
+pub fn published(tx: &mut dyn Tx, seqs: &[i64]) -> Result<(), BooksError> {
+    for seq in seqs {
+        tx.rows("DELETE FROM outbox WHERE seq = $1", &[(*seq).into()])?;
+    }
+    Ok(())
+}
+
+/// Drops news that are too old to be any.
+///
+/// # Errors
+/// The database's.
+pub fn prune_outbox(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM outbox WHERE created_ms < $1", &[(now - NEWS_KEPT).0.into()])?;
+    Ok(())
+}
+
+pub(super) fn post(tx: &mut dyn Tx, topic: &str, payload: &str, now: Wall) -> Result<(), BooksError> {
+    tx.rows("INSERT INTO outbox (topic, payload, created_ms) VALUES ($1, $2, $3)", &[topic.into(), payload.into(), now.0.into()])?;
+    Ok(())
+}
+
+pub(super) fn note(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Result<(), BooksError> {
+    tx.rows("INSERT INTO history (order_id, at_ms, event) VALUES ($1, $2, $3)", &[id.as_str().into(), now.0.into(), event.into()])?;
+    Ok(())
+}
+
+pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), BooksError> {
+    let claims = receipt.claims();
+    let sql = "INSERT INTO receipts (order_id, device, request_id, transaction_id, jws) VALUES ($1, $2, $3, $4, $5)";
+    let values = [
+        claims.sub.as_str().into(),
+        claims.aud.as_str().into(),
+        claims.jti.as_str().into(),
+        claims.transaction_id.as_str().into(),
+        receipt.jws().into(),
+    ];
+    tx.rows(sql, &values)?;
+    Ok(())
+}
+
+/// Whether another order of the same request, or another order with this transaction, has a receipt.
+pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
+    let sql = "SELECT count(*) FROM receipts WHERE order_id <> $1 AND (device = $2 AND request_id = $3 OR transaction_id = $4)";
+    let values =
+        [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into(), transaction.as_str().into()];
+    Ok(first_int(&tx.rows(sql, &values)?)? > 0)
+}
+
+pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {
+    let stored = Stored { order: order.clone(), rev: 1, version: 1, digest: digest.map(Into::into), claimed_until: None };
+    let body = body(order);
+    let sale = &order.sale;
+    let sql = "INSERT INTO orders (order_id, device, request_id, attempt, digest, ticket, item, amount, payment, state, body, rev, version,
+            due_ms, created_ms, is_open, refund_due, attention, sum)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    let values = [
+        order.id.as_str().into(),
+        sale.device.as_str().into(),
+        sale.request_id.as_str().into(),
+        i64::from(order.attempt).into(),
+        text(digest),
+        sale.ticket.as_str().into(),
+        sale.item.as_str().into(),
+        number(sale.amount.get()).into(),
+        sale.payment.as_str().into(),
+        state_word(&order.state).into(),
+        body.as_str().into(),
+        number(stored.rev).into(),
+        stored.version.into(),
+        merchant::next_deadline(order).map(|at| at.0).into(),
+        order.created_at.0.into(),
+        order.is_open().into(),
+        order.is_refund_due().into(),
+        order.needs_attention().into(),
+        sum(&stored, &body).into(),
+    ];
+    tx.rows(sql, &values)?;
+    note(tx, &order.id, &format!("{event}: {}", state_word(&order.state)), now)?;
+    Ok(stored)
+}
+
+/// Writes what an order became. What did not change is not written.
+pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
+    if old.order == order {
+        // The claim is no part of the order; whether it changed is not known here when the caller took it out.
+        let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT $1";
+        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), order.id.as_str().into()])?;
+        return Ok(Stored { claimed_until, ..old });
+    }
+    let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
+    let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
+    let order = &new.order;
+    let body = body(order);
+    let settled_ms = match &order.state {
+        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at.0),
+        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
+    };
+    let sql = "UPDATE orders SET state = $1, body = $2, rev = $3, version = $4, due_ms = $5, claimed_until_ms = $6,
+            settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12
+        WHERE order_id = $13 AND version = $14 RETURNING 1";
+    let values = [
+        state_word(&order.state).into(),
+        body.as_str().into(),
+        number(rev).into(),
+        new.version.into(),
+        merchant::next_deadline(order).map(|at| at.0).into(),
+        claimed_until.map(|at| at.0).into(),
+        settled_ms.into(),
+        text(order.delivery.as_ref().map(|told| told.outcome.as_str())),
+        order.is_open().into(),
+        order.is_refund_due().into(),
+        order.needs_attention().into(),
+        sum(&new, &body).into(),
+        order.id.as_str().into(),
+        old.version.into(),
+    ];
+    if tx.rows(sql, &values)?.is_empty() {
+        let what = order.id.to_string();
+        return Err(StoreError::Damaged { what, why: "it was written by somebody else meanwhile".into() }.into());
+    }
+    Ok(new)
+}
+
+pub(super) fn order_id(id: &str) -> Result<OrderId, BooksError> {
+    OrderId::new(id).map_err(|error| StoreError::Damaged { what: id.into(), why: error.to_string() }.into())
+}
+
+fn read(row: &Row) -> Result<Stored, BooksError> {
+    let id = row.text(0)?;
+    let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
+    let body = row.text(1)?;
+    let order: Order = serde_json::from_str(body).map_err(|error| damaged(error.to_string()))?;
+    let stored = Stored {
+        order,
+        rev: u64::try_from(row.int(2)?).map_err(|error| damaged(error.to_string()))?,
+        version: row.int(3)?,
+        digest: row.maybe_text(4)?.map(Into::into),
+        claimed_until: row.maybe_int(5)?.map(Wall),
+    };
+    if sum(&stored, body) != row.text(6)? || stored.order.id.as_str() != id {
+        return Err(damaged("its checksum does not fit".into()).into());
+    }
+    Ok(stored)
+}
+
+fn body(order: &Order) -> String {
+    serde_json::to_string(order).expect("an order is plain data")
+}
+
+/// A checksum of what decides, made before it is written and checked when it is read: SQLite does not see a bit that
+/// flipped inside a value.
+fn sum(stored: &Stored, body: &str) -> String {
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [stored.order.id.as_str(), stored.digest.as_deref().unwrap_or("-"), body] {
+        digest.update(part.as_bytes());
+        digest.update(b"\n");
+    }
+    digest.update(&stored.rev.to_be_bytes());
+    digest.update(&stored.version.to_be_bytes());
+    crate::backend::hex(&digest.finish().as_ref()[..8])
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).expect("amounts and counts are far below 2^63")
+}
+
+impl From<Wall> for Value {
+    fn from(at: Wall) -> Self {
+        Self::Int(at.0)
+    }
+}

@@ -1,0 +1,76 @@
+//! Orders that Midtrans knows and the books do not: the database was restored from an older backup. What a charge carried
+//! in its custom fields is enough to go on.
+
+use super::{BooksError, Claim, Desk, Done, ledger, write};
+use crate::backend::midtrans::CustomFields;
+use crate::backend::store::Tx;
+use crate::order::ids::DeviceId;
+use crate::order::merchant::{self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, Charge, Event, MIDTRANS_EXPIRY, Order, Report, Sale, State};
+use crate::order::request::{Payment, TIMEOUT_S};
+use crate::order::time::{Span, Wall};
+
+/// What became of a forgotten order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forgotten {
+    /// It is in the books again.
+    Rebuilt(Box<Done>),
+    /// It is not ours: no custom fields of ours, no such machine, or another machine than the one that asks.
+    NotOurs,
+}
+
+/// Takes an order back from what get-status says of it, and lets that decide what it is.
+///
+/// # Errors
+/// The database's.
+pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&DeviceId>, now: Wall) -> Result<Forgotten, BooksError> {
+    if let Some(stored) = ledger::load(tx, &report.order_id)? {
+        // Somebody else was quicker.
+        let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
+        let done = if ours { Some(write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
+        return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
+    }
+    let [Some(first), Some(second), Some(third)] = &report.custom_fields else { return Ok(Forgotten::NotOurs) };
+    let Some(fields) = CustomFields::from_texts(first, second, third) else { return Ok(Forgotten::NotOurs) };
+    let Some(gross_amount) = report.gross_amount else { return Ok(Forgotten::NotOurs) };
+    let known = "SELECT 1 FROM devices WHERE id = $1";
+    if asked_by.is_some_and(|device| *device != fields.device) || tx.rows(known, &[fields.device.as_str().into()])?.is_empty() {
+        return Ok(Forgotten::NotOurs);
+    }
+    let timeout = Span::secs((*TIMEOUT_S.end()).into());
+    let attempt = ledger::latest(tx, &fields.device, &fields.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
+    let kid = desk.rules.keys.first().expect("the configuration has at least one key").kid().clone();
+    let charge = Charge {
+        transaction_id: report.transaction_id.clone(),
+        gross_amount,
+        qr_payload: None,
+        qr_url: None,
+        deeplink_url: None,
+        charged_at: now,
+        expires_at: now + MIDTRANS_EXPIRY,
+    };
+    let order = Order {
+        id: report.order_id.clone(),
+        attempt,
+        sale: Sale {
+            device: fields.device,
+            request_id: fields.request_id,
+            ticket: fields.ticket,
+            item: fields.item,
+            description: None,
+            amount: fields.amount,
+            payment: Payment::Gopay,
+            timeout,
+            kid,
+        },
+        created_at: now,
+        answer_by: now - ANSWER_WITHIN,
+        state: State::Pending { charge, cancel_at: now + timeout + CANCEL_AFTER_TIMEOUT },
+        ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
+        mismatched_at: None,
+        delivery: None,
+        conflict: false,
+    };
+    let stored = ledger::insert(tx, &order, None, "rebuilt from Midtrans", now)?;
+    let done = write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Take)?;
+    Ok(Forgotten::Rebuilt(Box::new(done)))
+}

@@ -1,0 +1,255 @@
+//! `backend.toml`: as it is written, and as it is used.
+
+use super::midtrans::{ChargeAs, ServerKey};
+use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use crate::host::secret::Secret;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The longest issuer: it stands in every receipt.
+const ISSUER_MAX: usize = 100;
+/// The host behind which the money is real.
+const PRODUCTION_HOST: &str = "api.midtrans.com";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    http: Http,
+    midtrans: Midtrans,
+    store: Store,
+    mqtt: Option<MqttSection>,
+    receipts: Receipts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    listen: Option<String>,
+    public_url: Option<String>,
+    orders_per_minute: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Midtrans {
+    base_url: Option<String>,
+    server_key_file: Option<PathBuf>,
+    charge_as: Option<String>,
+    max_imposed_fee: Option<i64>,
+    notification_url: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Store {
+    url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Receipts {
+    issuer: Option<String>,
+    signing_key_file: Option<PathBuf>,
+}
+
+/// The configuration, checked. Secrets are read by [`Config::server_key`] and `keys::Ring`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the program listens.
+    pub listen: SocketAddr,
+    /// Where it is seen from outside, without a slash at the end.
+    pub public_url: String,
+    /// Orders of one machine in a minute; 0: no limit.
+    pub orders_per_minute: u32,
+    /// Midtrans' address.
+    pub base_url: String,
+    /// Where the Server Key is.
+    pub server_key_file: PathBuf,
+    /// How a QR is charged.
+    pub charge_as: ChargeAs,
+    /// What Midtrans may ask above the price, in rupiah.
+    pub max_imposed_fee: u64,
+    /// Where Midtrans sends notifications.
+    pub notification_url: String,
+    /// A private CA in front of Midtrans: of a simulator or a proxy.
+    pub midtrans_ca_file: Option<PathBuf>,
+    /// The SQLite database.
+    pub store: PathBuf,
+    /// The broker, if there is one.
+    pub mqtt: Option<MqttSettings>,
+    /// `iss` of receipts.
+    pub issuer: Box<str>,
+    /// Where the signing keys are.
+    pub signing_key_file: PathBuf,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<(Self, Source), Faults> {
+        let source = Source::read(path)?;
+        let config = Self::from_source(&source)?;
+        Ok((config, source))
+    }
+
+    /// Checks a configuration that was read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_source(source: &Source) -> Result<Self, Faults> {
+        let written: Written = source.parse()?;
+        let mut checker = source.checker();
+        let checked = check(written, &mut checker);
+        checker.finish()?;
+        Ok(checked.expect("what is missing was noted as a fault"))
+    }
+
+    /// Whether the money is not real.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
+        let host = rest.split(['/', ':']).next().unwrap_or("");
+        !host.eq_ignore_ascii_case(PRODUCTION_HOST)
+    }
+
+    /// Reads the Server Key.
+    ///
+    /// # Errors
+    /// One fault that says why it cannot be read.
+    pub fn server_key(&self, source: &Source) -> Result<ServerKey, Faults> {
+        let mut checker = source.checker();
+        let secret = checker.take(Secret::read(&self.server_key_file), "midtrans.server_key_file");
+        checker.finish()?;
+        Ok(ServerKey::new(&secret.expect("a missing secret was noted as a fault")))
+    }
+}
+
+fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
+    let Written { http, midtrans, store, mqtt, receipts } = written;
+    let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
+        Ok(listen) => Some(listen),
+        Err(_) => {
+            checker.fault(&(), "http.listen", format_args!("must be ADDRESS:PORT, as in \"0.0.0.0:8080\", not {text:?}"));
+            None
+        }
+    });
+    let public_url = checker.required(http.public_url, "http.public_url");
+    let public_url = public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
+    let orders_per_minute = checker.integer(http.orders_per_minute, 10, 0..=10_000, "http.orders_per_minute");
+    let base_url = checker.required(midtrans.base_url, "midtrans.base_url");
+    let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
+    let server_key_file = checker.required(midtrans.server_key_file, "midtrans.server_key_file");
+    let charge_as = match midtrans.charge_as.as_deref() {
+        None | Some("gopay") => ChargeAs::Gopay,
+        Some("qris") => ChargeAs::Qris,
+        Some(other) => {
+            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
+            ChargeAs::Gopay
+        }
+    };
+    let max_imposed_fee = checker.integer(midtrans.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
+    let notification_url = match midtrans.notification_url {
+        Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
+        None => public_url.as_ref().map(|url| format!("{url}/midtrans/notifications")),
+    };
+    let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
+        Some(path) if path.starts_with('/') && path.len() > 1 => Some(PathBuf::from(path)),
+        Some(_) | None => {
+            let why = if url.starts_with("postgres") {
+                "this build keeps its books in SQLite only: sqlite:///PATH".into()
+            } else {
+                format!("must be sqlite:///PATH with an absolute path, not {url:?}")
+            };
+            checker.fault(&(), "store.url", why);
+            None
+        }
+    });
+    // A section that is there and wrong is a fault; one that is not there says that nothing is pushed.
+    let mqtt = mqtt.map(|section| section.check("mqtt", checker));
+    let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
+        let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
+        if !plain {
+            checker.fault(&(), "receipts.issuer", format_args!("must be 1 to {ISSUER_MAX} bytes of plain text"));
+        }
+        plain.then_some(issuer)
+    });
+    let signing_key_file = checker.required(receipts.signing_key_file, "receipts.signing_key_file");
+    Some(Config {
+        listen: listen?,
+        public_url: public_url?,
+        orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
+        base_url: base_url?,
+        server_key_file: server_key_file?,
+        charge_as,
+        max_imposed_fee: u64::try_from(max_imposed_fee).expect("checked"),
+        notification_url: notification_url?,
+        midtrans_ca_file: midtrans.ca_file,
+        store: store?,
+        mqtt: match mqtt {
+            Some(settings) => Some(settings?),
+            None => None,
+        },
+        issuer: issuer?.into(),
+        signing_key_file: signing_key_file?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[http]
+listen = "127.0.0.1:8080"
+public_url = "https://pay.example/"
+[midtrans]
+base_url = "https://api.sandbox.midtrans.com"
+server_key_file = "/etc/key"
+[store]
+url = "sqlite:///var/lib/qris-backend/orders.db"
+[receipts]
+issuer = "pay.example"
+signing_key_file = "/etc/signing"
+"#;
+
+    fn faults(text: &str) -> String {
+        Config::from_source(&Source::from_text("backend.toml", text)).expect_err("a fault").to_string()
+    }
+
+    #[test]
+    fn defaults_are_the_contract() {
+        let config = Config::from_source(&Source::from_text("backend.toml", GOOD)).expect("good");
+        assert_eq!(config.notification_url, "https://pay.example/midtrans/notifications");
+        assert_eq!((config.orders_per_minute, config.max_imposed_fee, config.charge_as), (10, 0, ChargeAs::Gopay));
+        assert!(config.is_sandbox() && config.mqtt.is_none());
+        let real = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com");
+        assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
+        let near = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com.example");
+        assert!(Config::from_source(&Source::from_text("b", near)).expect("good").is_sandbox());
+    }
+
+    #[test]
+    fn each_wrong_key_is_named_with_its_line() {
+        let table = [
+            ("listen = \"127.0.0.1:8080\"", "listen = \"here\"", "backend.toml:3: http.listen:"),
+            ("public_url = \"https://pay.example/\"", "", "http.public_url: is missing"),
+            ("https://pay.example/", "http://pay.example", "http.public_url: http:// is for loopback only"),
+            ("server_key_file", "charge_as = \"card\"\nserver_key_file", "backend.toml:7: midtrans.charge_as:"),
+            ("server_key_file", "colour = 1\nserver_key_file", "backend.toml:7: midtrans.colour: unknown"),
+            ("server_key_file", "max_imposed_fee = -1\nserver_key_file", "midtrans.max_imposed_fee: must be 0 to"),
+            ("sqlite:///var", "postgres://var", "store.url: this build"),
+            ("sqlite:///var", "sqlite://var", "store.url: must be sqlite:///PATH"),
+            ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
+            ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
+            ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
+        ];
+        for (good, bad, wanted) in table {
+            let told = faults(&GOOD.replace(good, bad));
+            assert!(told.contains(wanted), "{told:?} lacks {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! For operators: is it alive, can it work, what did it do.
+
+use super::Refusal;
+use crate::backend::shop::Shop;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// `GET /healthz`: the program answers.
+pub async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the books can be read.
+pub async fn ready(State(shop): State<Arc<Shop>>) -> Result<&'static str, Refusal> {
+    match shop.read(|tx| Ok(tx.rows("SELECT 1", &[])?)).await {
+        Ok(_) => Ok("ready\n"),
+        Err(_) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE).detail("the books cannot be read")),
+    }
+}
+
+/// `GET /metrics`: counters since the start, in Prometheus' text format.
+pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
+    let counts = &shop.counts;
+    let table = [
+        ("orders_total", "Requests of machines that were new.", &counts.orders),
+        ("charges_total", "Charges that can be paid.", &counts.charges),
+        ("receipts_total", "Receipts that were signed.", &counts.receipts),
+        ("withheld_total", "Settlements without a receipt: refund due.", &counts.withheld),
+        ("refunds_due_total", "Outcomes that make a refund due.", &counts.refunds_due),
+        ("notifications_total", "Notifications of Midtrans that were taken.", &counts.notifications),
+        ("notifications_refused_total", "Notifications that were refused.", &counts.notifications_refused),
+        ("midtrans_calls_total", "Calls to Midtrans.", &counts.midtrans_calls),
+        ("midtrans_errors_total", "Calls that Midtrans did not answer.", &counts.midtrans_errors),
+        ("published_total", "News that the broker has.", &counts.published),
+    ];
+    let mut text = String::new();
+    for (name, help, counter) in table {
+        let value = counter.load(Ordering::Relaxed);
+        write!(text, "# HELP qris_backend_{name} {help}\n# TYPE qris_backend_{name} counter\nqris_backend_{name} {value}\n")
+            .expect("a string takes all");
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}

@@ -1,0 +1,411 @@
+//! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
+
+use super::{BODY_BYTES_MAX, Refusal, body, device};
+use crate::backend::books::{self, BooksError, Forgotten, Stored};
+use crate::backend::shop::Shop;
+use crate::backend::{view, work};
+use crate::host::clock;
+use crate::host::events::{Event as Journal, emit};
+use crate::order::ids::{DeviceId, OrderId, RequestId};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Sale, State, Told, next_deadline};
+use crate::order::outcome::Delivery;
+use crate::order::reason::Reason;
+use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
+use crate::order::time::Span;
+use crate::wire::orders::{FieldError, NewOrder, OpenOrders, Order, Status, WAIT_MAX_S};
+use crate::wire::strict::Object;
+use axum::Json;
+use axum::extract::{Path, Query, Request, State as Shared};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A forgotten order is looked up at Midtrans within this.
+const LOOK_UP: Duration = Duration::from_secs(10);
+/// Detail of an outcome that is kept, in characters.
+const DETAIL_CHARS_MAX: usize = 200;
+/// Keys that a machine lists at most.
+const KIDS_MAX: usize = 32;
+/// Pixels a module, and quiet modules around them, of a QR image.
+const QR_SCALE: u32 = 8;
+const QR_QUIET: u32 = 4;
+
+/// `POST /v1/orders`
+pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request: Request) -> Result<Response, Refusal> {
+    let device = device(&shop, &headers).await?;
+    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let new = read_new_order(&bytes, &headers)?;
+    let kid = shop
+        .desk
+        .rules
+        .choose(&new.kids)
+        .cloned()
+        .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
+    let digest = crate::backend::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
+    let sale = Sale {
+        device,
+        request_id: new.request_id,
+        ticket: new.ticket,
+        item: new.item,
+        description: new.description,
+        amount: new.amount,
+        payment: new.payment,
+        timeout: Span::secs(new.timeout_s.into()),
+        kid,
+    };
+    let (device, request_id) = (sale.device.clone(), sale.request_id.clone());
+    let taken = {
+        let shop = Arc::clone(&shop);
+        tokio::spawn(async move {
+            let fresh = shop.draw_order_id();
+            let created = shop.write(move |tx, desk| books::create(tx, desk, sale, &digest, &fresh, clock::now().wall)).await?;
+            if created.is_new {
+                shop.counts.orders.fetch_add(1, Ordering::Relaxed);
+            }
+            let is_new = created.is_new;
+            tokio::spawn(work::carry_on(shop, created.done));
+            Ok::<_, BooksError>(is_new)
+        })
+        .await
+    };
+    let is_new = taken.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+
+    let waiter = shop.waiters.register(&device, &request_id);
+    let answer = waiter.until(ANSWER_WITHIN.to_duration(), || charged(&shop, &device, &request_id)).await?;
+    match answer {
+        Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(*order)).into_response()),
+        Some(Charged::Refused(refusal)) => Err(refusal),
+        None => Err(Refusal::midtrans("Midtrans has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
+    }
+}
+
+/// What a POST is answered with.
+enum Charged {
+    Order(Box<Order>),
+    Refused(Refusal),
+}
+
+/// What became of the newest attempt at a request; nothing while it is being charged.
+async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
+    let key = (device.clone(), request.clone());
+    let stored = shop.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
+    let order = &stored.order;
+    let refused = match &order.state {
+        State::Charging { .. } => return Ok(None),
+        State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
+            // Another attempt follows, or the time runs out.
+            Ending::GaveUp | Ending::NotMade { again: true, .. } if clock::now().wall < order.answer_by => return Ok(None),
+            Ending::GaveUp | Ending::Leftover => Some(Refusal::midtrans("the charge could not be made")),
+            Ending::NotMade { again, why } => Some(Refusal::midtrans(why.to_string()).retry_after(if *again { 2 } else { 10 })),
+            Ending::GrossAmount => {
+                let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
+                let detail = format!("Midtrans asks {asked} for a price of {}", order.sale.amount.get());
+                Some(Refusal::field(Reason::GrossAmount, "amount", detail))
+            }
+            // It would be the same again: no retry.
+            Ending::Unreadable(why) => {
+                Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Midtrans).detail(format!("the QR cannot be shown: {why}")))
+            }
+            Ending::Asked | Ending::Timeout => None,
+        },
+        State::Pending { .. }
+        | State::Closed { why: None, .. }
+        | State::Settled { .. }
+        | State::Withheld { .. }
+        | State::Refunded { .. } => None,
+    };
+    Ok(Some(match refused {
+        Some(refusal) => Charged::Refused(refusal),
+        None => Charged::Order(Box::new(view::resource(order, stored.rev, clock::now().wall, &shop.place))),
+    }))
+}
+
+/// Every wrong field is named.
+fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal> {
+    let unprocessable = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
+    let mut object = Object::read(bytes, BODY_BYTES_MAX).map_err(|refusal| {
+        let field = refusal.field.map(|field| FieldError { field, detail: refusal.detail.clone() });
+        unprocessable().detail(refusal.detail.to_string()).errors(field.into_iter().collect())
+    })?;
+    let mut errors = Vec::new();
+    let request_id: Option<RequestId> = field(&mut object, "request_id", true, &mut errors);
+    let ticket = field(&mut object, "ticket", true, &mut errors);
+    let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
+    let item = field(&mut object, "item", true, &mut errors);
+    let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
+    let amount = field(&mut object, "amount", true, &mut errors);
+    let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
+    let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
+    let mut wrong = |field: &str, detail: String| errors.push(FieldError { field: field.into(), detail: detail.into() });
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    if let Some(id) = &request_id
+        && key != Some(id.as_str())
+    {
+        wrong("Idempotency-Key", "the header must be the request_id".into());
+    }
+    if kids.as_ref().is_some_and(|kids| kids.len() > KIDS_MAX) {
+        wrong("kids", format!("at most {KIDS_MAX} keys"));
+    }
+    if description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
+        wrong("description", format!("at most {DESCRIPTION_MAX} characters"));
+    }
+    match payment {
+        Some(Payment::Gopay) | None => {}
+        Some(Payment::Alfamart | Payment::Indomaret) => wrong("payment", "this backend takes gopay only".into()),
+    }
+    if timeout_s.is_some_and(|seconds| !TIMEOUT_S.contains(&seconds)) {
+        wrong("timeout_s", format!("must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end()));
+    }
+    match (request_id, ticket, kids, item, amount, payment, timeout_s) {
+        (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
+            Ok(NewOrder { request_id, ticket, kids, item, description, amount, payment, timeout_s })
+        }
+        _ => Err(unprocessable().errors(errors)),
+    }
+}
+
+/// Takes a field out of a body, or notes what is wrong with it.
+fn field<T: DeserializeOwned>(object: &mut Object, name: &str, required: bool, errors: &mut Vec<FieldError>) -> Option<T> {
+    let value = if required { object.required(name).map(Some) } else { object.optional(name) };
+    value.unwrap_or_else(|refusal| {
+        errors.push(FieldError { field: name.into(), detail: refusal.detail });
+        None
+    })
+}
+
+/// `?wait=…&since=…` and `?state=…`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    wait: Option<u64>,
+    since: Option<u64>,
+    state: Option<String>,
+}
+
+/// `GET /v1/orders?state=open`
+pub async fn open(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Result<Json<OpenOrders>, Refusal> {
+    let device = device(&shop, &headers).await?;
+    if wanted.state.as_deref() != Some("open") {
+        return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
+    }
+    let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
+    let now = clock::now().wall;
+    Ok(Json(OpenOrders { orders: orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect() }))
+}
+
+/// `GET /v1/orders/{order_id}`
+pub async fn show(
+    Shared(shop): Shared<Arc<Shop>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Order>, Refusal> {
+    let device = device(&shop, &headers).await?;
+    let stored = find(&shop, &device, &id).await?;
+    let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
+    let since = wanted.since.unwrap_or(stored.rev);
+    let resource = |stored: &Stored| Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place));
+    if wait == 0 || stored.rev > since {
+        return Ok(resource(&stored));
+    }
+    let Some(_poll) = shop.waiters.long_poll(&device) else {
+        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS)
+            .code(Reason::RateLimited)
+            .detail("two long polls are open already")
+            .retry_after(5));
+    };
+    let id = stored.order.id.clone();
+    let waiter = shop.waiters.register(&device, &stored.order.sale.request_id);
+    let changed = waiter.until(Duration::from_secs(wait), || {
+        let id = id.clone();
+        let shop = &shop;
+        async move {
+            let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            // The program ends: the machine asks again.
+            let stop = shop.stopping.load(Ordering::Relaxed);
+            Ok::<_, Refusal>((stored.rev > since || stop).then_some(stored))
+        }
+    });
+    Ok(resource(&changed.await?.unwrap_or(stored)))
+}
+
+/// `GET /v1/orders/{order_id}/qr.png`
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let device = device(&shop, &headers).await?;
+    let stored = find(&shop, &device, &id).await?;
+    let payload = stored.order.charge().and_then(|charge| charge.qr_payload.clone());
+    let Some(payload) = payload else { return Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order has no QR")) };
+    match draw(&payload) {
+        Some(png) => Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=900")], png).into_response()),
+        None => Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order's QR cannot be drawn")),
+    }
+}
+
+/// The payload as a picture: whole pixels, with its quiet zone.
+fn draw(payload: &str) -> Option<Vec<u8>> {
+    let code = qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M).ok()?;
+    let modules = u32::try_from(code.width()).ok()?;
+    let colours = code.to_colors();
+    let side = (modules + 2 * QR_QUIET) * QR_SCALE;
+    let dark = |at: u32| at.checked_div(QR_SCALE).and_then(|at| at.checked_sub(QR_QUIET)).filter(|at| *at < modules);
+    let pixel = |x: u32, y: u32| match (dark(x), dark(y)) {
+        (Some(x), Some(y)) if colours[(y * modules + x) as usize] == qrcode::Color::Dark => 0_u8,
+        _ => 255,
+    };
+    let pixels: Vec<u8> = (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect();
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().ok()?.write_image_data(&pixels).ok()?;
+    Some(png)
+}
+
+/// `POST /v1/orders/{order_id}/cancel`
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Order>, Refusal> {
+    let device = device(&shop, &headers).await?;
+    let stored = find(&shop, &device, &id).await?;
+    let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
+    let asked = {
+        let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
+        tokio::spawn(async move {
+            let done = shop.write(move |tx, desk| books::cancel_asked(tx, desk, &device, &id, clock::now().wall)).await?;
+            tokio::spawn(work::carry_on(shop, done));
+            Ok::<_, BooksError>(())
+        })
+        .await
+    };
+    asked.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+    let waiter = shop.waiters.register(&device, &request);
+    let ended = waiter.until(ANSWER_WITHIN.to_duration(), || {
+        let id = id.clone();
+        let shop = &shop;
+        async move {
+            let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
+            Ok::<_, Refusal>((view::status(&stored.order) != Status::Pending).then_some(stored))
+        }
+    });
+    match ended.await? {
+        Some(stored) => Ok(Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place))),
+        None => Err(Refusal::midtrans("Midtrans has not ended it yet; we go on trying")),
+    }
+}
+
+/// `POST /v1/orders/{order_id}/outcome`
+pub async fn outcome(
+    Shared(shop): Shared<Arc<Shop>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Order>, Refusal> {
+    let device = device(&shop, &headers).await?;
+    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
+    let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
+    let mut errors = Vec::new();
+    let outcome: Option<Delivery> = field(&mut object, "outcome", true, &mut errors);
+    let reason = field(&mut object, "reason", false, &mut errors);
+    let detail: Option<Box<str>> = field(&mut object, "detail", false, &mut errors);
+    let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
+    let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
+    let told = Told { outcome, reason, detail };
+    let stored = find(&shop, &device, &id).await?;
+    let was = stored.order.delivery.clone();
+    let id = stored.order.id.clone();
+    let written = {
+        let (shop, told) = (Arc::clone(&shop), told.clone());
+        tokio::spawn(async move {
+            let result = shop.write(move |tx, desk| books::delivered(tx, desk, &device, &id, told, clock::now().wall)).await?;
+            if let Ok(done) = &result {
+                work::announce(&shop, done);
+            }
+            Ok::<_, BooksError>(result)
+        })
+        .await
+    };
+    let result = written.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+    match result {
+        Ok(done) => {
+            if was.is_none() {
+                tell(&shop, &done.now, &told);
+            }
+            Ok(Json(view::resource(&done.now.order, done.now.rev, clock::now().wall, &shop.place)))
+        }
+        Err(done) => {
+            let order = &done.now.order;
+            let kept = order.delivery.as_ref().map_or("", |told| told.outcome.as_str());
+            let (device, told) = (Some(order.sale.device.clone()), told.outcome.as_str().into());
+            emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.into() });
+            Err(Refusal::new(StatusCode::CONFLICT).detail(format!("{kept} was told before, and stays")))
+        }
+    }
+}
+
+/// Tells the journal of an outcome at which a person must look.
+fn tell(shop: &Shop, stored: &Stored, told: &Told) {
+    let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
+    let (request, order, device) = (Some(request_id), stored.order.id.clone(), Some(device));
+    match told.outcome {
+        Delivery::Dispensed => {}
+        Delivery::Failed | Delivery::Undelivered => {
+            shop.counts.refunds_due.fetch_add(1, Ordering::Relaxed);
+            let why = told.reason.map_or(told.outcome.as_str(), Reason::as_str).into();
+            emit(&Journal::RefundDue { request, order, device, item, amount, why });
+        }
+        Delivery::Uncertain => {
+            let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
+            emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
+        }
+    }
+}
+
+/// A machine's order. One that the books have forgotten is looked up at Midtrans.
+async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, Refusal> {
+    let Ok(id) = OrderId::new(id) else { return Err(Refusal::no_such_order()) };
+    let wanted = id.clone();
+    if let Some(stored) = shop.read(move |tx| books::load(tx, &wanted)).await? {
+        return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order()) };
+    }
+    match look_up(shop, &id, Some(device)).await? {
+        Some(stored) => Ok(stored),
+        None => Err(Refusal::no_such_order()),
+    }
+}
+
+/// Asks Midtrans for an order that the books do not have. Nothing: there is none, or it is not ours.
+pub async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: Option<&DeviceId>) -> Result<Option<Stored>, Refusal> {
+    if !shop.may_look_up(id, device) {
+        return Err(Refusal::midtrans("orders are looked up at Midtrans once a minute").retry_after(60));
+    }
+    let (shop, id, device) = (Arc::clone(shop), id.clone(), device.cloned());
+    let asked = tokio::time::timeout(
+        LOOK_UP,
+        tokio::spawn(async move {
+            let report = match work::get_status(&shop, &id).await {
+                Event::Status(report) if report.order_id == id => report,
+                Event::StatusUnknown => return Ok(None),
+                _ => return Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+            };
+            let now = clock::now().wall;
+            match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, device.as_ref(), now)).await? {
+                Forgotten::NotOurs => Ok(None),
+                Forgotten::Rebuilt(done) => {
+                    let stored = done.now.clone();
+                    if next_deadline(&stored.order).is_some() {
+                        shop.due.notify_one();
+                    }
+                    tokio::spawn(work::carry_on(shop, *done));
+                    Ok(Some(stored))
+                }
+            }
+        }),
+    );
+    match asked.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+    }
+}

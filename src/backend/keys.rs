@@ -1,0 +1,217 @@
+//! The file of signing keys. With one key it is that key's private JWK (RFC 8037); after `keys new --rotate` it is a JWK
+//! Set whose member `use` names the key that signs, oldest first:
+//!
+//! ```json
+//! { "use": "KID", "keys": [ { "kty": "OKP", "crv": "Ed25519", "kid": "KID", "x": "…", "d": "…" }, … ] }
+//! ```
+//!
+//! It has mode 0600, and is replaced as a whole. Keys are never taken out by the program: a receipt of an old order may
+//! still be wanted. Remove one by hand when no machine lists it any more.
+
+use crate::order::ids::KeyId;
+use crate::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The private keys, oldest first.
+#[derive(Debug)]
+pub struct Ring {
+    keys: Vec<SigningKey>,
+    in_use: usize,
+}
+
+/// Why the key file cannot be used. It never repeats what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum RingError {
+    /// There is none.
+    #[error("{} does not exist: `qris-backend keys new` makes it", .0.display())]
+    Missing(PathBuf),
+    /// There is one already.
+    #[error("{} exists and is kept: `keys new --rotate` adds a key to it", .0.display())]
+    Exists(PathBuf),
+    /// The system's reason.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key in it is none.
+    #[error("{}: {source}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// It is no JWK and no set of them.
+    #[error("{}: neither a private JWK nor a set of them with `use`", .0.display())]
+    Form(PathBuf),
+    /// No key of this name.
+    #[error("there is no key {kid} in {}", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        kid: KeyId,
+    },
+    /// More keys than machines take.
+    #[error("{} holds {KEYS_MAX} keys already: remove those that no machine lists any more", .0.display())]
+    Full(PathBuf),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Set {
+    #[serde(rename = "use")]
+    in_use: KeyId,
+    keys: Vec<Box<RawValue>>,
+}
+
+impl Ring {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`RingError`].
+    pub fn read(path: &Path) -> Result<Self, RingError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RingError::Missing(path.into())),
+            Err(source) => return Err(RingError::Io { path: path.into(), source }),
+        };
+        let key = |jwk: &str| SigningKey::from_jwk(jwk).map_err(|source| RingError::Key { path: path.into(), source });
+        // A key has no member `keys`, and a set no `d`.
+        let Ok(set) = serde_json::from_str::<Set>(&text) else { return Ok(Self { keys: vec![key(&text)?], in_use: 0 }) };
+        let keys = set.keys.iter().map(|jwk| key(jwk.get())).collect::<Result<Vec<_>, _>>()?;
+        let in_use = keys.iter().position(|key| *key.kid() == set.in_use).ok_or_else(|| RingError::Form(path.into()))?;
+        Ok(Self { keys, in_use })
+    }
+
+    /// Makes a key and writes it; with `rotate` beside those that are there, of which one stays in use.
+    ///
+    /// # Errors
+    /// [`RingError`]; without `rotate` an old file is kept.
+    pub fn make(path: &Path, rotate: bool) -> Result<KeyId, RingError> {
+        let mut seed = [0; 32];
+        SystemRandom::new().fill(&mut seed).expect("the kernel has randomness");
+        let new = SigningKey::from_seed(seed);
+        let kid = new.kid().clone();
+        match (Self::read(path), rotate) {
+            (Err(RingError::Missing(_)), _) => Self { keys: vec![new], in_use: 0 }.write(path)?,
+            (Ok(_), false) => return Err(RingError::Exists(path.into())),
+            (Ok(mut ring), true) => {
+                if ring.keys.len() >= KEYS_MAX {
+                    return Err(RingError::Full(path.into()));
+                }
+                ring.keys.push(new);
+                ring.write(path)?;
+            }
+            (Err(error), _) => return Err(error),
+        }
+        Ok(kid)
+    }
+
+    /// Signs with another key from now on.
+    ///
+    /// # Errors
+    /// [`RingError::Unknown`], or the file cannot be written.
+    pub fn choose(path: &Path, kid: &KeyId) -> Result<(), RingError> {
+        let mut ring = Self::read(path)?;
+        let unknown = || RingError::Unknown { path: path.into(), kid: kid.clone() };
+        ring.in_use = ring.keys.iter().position(|key| key.kid() == kid).ok_or_else(unknown)?;
+        ring.write(path)
+    }
+
+    /// The JWK Set for the `keys.json` of machines, without a private part.
+    #[must_use]
+    pub fn public(&self, issuer: &str) -> String {
+        jwk_set(&self.keys.iter().map(|key| key.to_public_jwk(issuer)).collect::<Vec<_>>())
+    }
+
+    /// The keys, the one in use first, then the newest first.
+    #[must_use]
+    pub fn into_keys(self) -> Vec<SigningKey> {
+        let Self { mut keys, in_use } = self;
+        let first = keys.remove(in_use);
+        std::iter::once(first).chain(keys.into_iter().rev()).collect()
+    }
+
+    fn write(&self, path: &Path) -> Result<(), RingError> {
+        let failed = |source| RingError::Io { path: path.into(), source };
+        let text = match self.keys.as_slice() {
+            [only] => only.to_private_jwk(),
+            keys => {
+                let raw = |key: &SigningKey| RawValue::from_string(key.to_private_jwk()).expect("a JWK is JSON");
+                let set = Set { in_use: keys[self.in_use].kid().clone(), keys: keys.iter().map(raw).collect() };
+                serde_json::to_string(&set).expect("plain data")
+            }
+        };
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let temporary = PathBuf::from(name);
+        let written = || -> io::Result<()> {
+            // What a crash left behind is no key that anybody used.
+            match fs::remove_file(&temporary) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)?;
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(directory)?.sync_all()
+        };
+        written().map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_key_is_made_once_and_rotated_beside_the_old() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("signing.jwk");
+        assert!(matches!(Ring::read(&path), Err(RingError::Missing(_))));
+        let first = Ring::make(&path, false).expect("made");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert!(SigningKey::from_jwk(&fs::read_to_string(&path).expect("text")).is_ok(), "one key is a plain JWK");
+        let before = fs::read(&path).expect("read");
+        assert!(matches!(Ring::make(&path, false), Err(RingError::Exists(_))));
+        assert_eq!(fs::read(&path).expect("read"), before);
+
+        let second = Ring::make(&path, true).expect("rotated");
+        let third = Ring::make(&path, true).expect("rotated");
+        let kids =
+            |path: &Path| -> Vec<KeyId> { Ring::read(path).expect("read").into_keys().iter().map(|key| key.kid().clone()).collect() };
+        assert_eq!(kids(&path), [first.clone(), third.clone(), second.clone()], "rotation only adds");
+        Ring::choose(&path, &second).expect("known");
+        assert_eq!(kids(&path), [second, third, first]);
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        let other = KeyId::new("other").expect("an id");
+        assert!(matches!(Ring::choose(&path, &other), Err(RingError::Unknown { .. })));
+        let public = Ring::read(&path).expect("read").public("pay.example");
+        assert!(!public.contains("\"d\"") && crate::order::receipt::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3);
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("signing.jwk");
+        for bad in ["", "{}", "{\"use\":\"x\",\"keys\":[]}"] {
+            fs::write(&path, bad).expect("written");
+            assert!(Ring::read(&path).is_err(), "{bad}");
+            assert!(Ring::make(&path, true).is_err(), "{bad}");
+            assert_eq!(fs::read_to_string(&path).expect("read"), bad);
+        }
+    }
+}

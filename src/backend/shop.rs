@@ -1,0 +1,200 @@
+//! What every part of the running backend shares.
+
+use super::books::{BooksError, Desk};
+use super::midtrans::Midtrans;
+use super::store::{Store, Tx};
+use super::view::Place;
+use super::waiters::Waiters;
+use crate::host::clock;
+use crate::host::events::{Event as Journal, emit};
+use crate::order::ids::{DeviceId, OrderId};
+use crate::order::time::{Span, Wall};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, Semaphore};
+
+/// Calls to Midtrans that are under way at once.
+const CALLS_MAX: usize = 128;
+
+/// The running backend.
+#[derive(Debug)]
+pub struct Shop {
+    /// The books' database.
+    pub store: Store,
+    /// What the merchant decided.
+    pub desk: Arc<Desk>,
+    /// Where money is asked for.
+    pub midtrans: Midtrans,
+    /// Where we are.
+    pub place: Place,
+    /// Who waits for news.
+    pub waiters: Waiters,
+    /// Something is due now.
+    pub due: Notify,
+    /// The outbox has something.
+    pub outbox: Notify,
+    /// For operators.
+    pub counts: Counts,
+    /// The program ends.
+    pub stopping: AtomicBool,
+    /// Bounds the calls to Midtrans.
+    pub calls: Semaphore,
+    lookups: Mutex<Lookups>,
+    midtrans_gone: AtomicBool,
+    store_failing: AtomicBool,
+    random: SystemRandom,
+}
+
+/// What happened since the start.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the metrics")]
+pub struct Counts {
+    pub orders: AtomicU64,
+    pub charges: AtomicU64,
+    pub receipts: AtomicU64,
+    pub withheld: AtomicU64,
+    pub refunds_due: AtomicU64,
+    pub notifications: AtomicU64,
+    pub notifications_refused: AtomicU64,
+    pub midtrans_calls: AtomicU64,
+    pub midtrans_errors: AtomicU64,
+    pub published: AtomicU64,
+}
+
+impl Shop {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place) -> Self {
+        Self {
+            store,
+            desk: Arc::new(desk),
+            midtrans,
+            place,
+            waiters: Waiters::default(),
+            due: Notify::new(),
+            outbox: Notify::new(),
+            counts: Counts::default(),
+            stopping: AtomicBool::new(false),
+            calls: Semaphore::new(CALLS_MAX),
+            lookups: Mutex::default(),
+            midtrans_gone: AtomicBool::new(false),
+            store_failing: AtomicBool::new(false),
+            random: SystemRandom::new(),
+        }
+    }
+
+    /// Writes in the books.
+    ///
+    /// # Errors
+    /// The job's, or the database's, which the journal is told of.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let desk = Arc::clone(&self.desk);
+        let result = self.store.run(move |tx| job(tx, &desk)).await;
+        self.note_store(&result);
+        result
+    }
+
+    /// Reads in the books.
+    ///
+    /// # Errors
+    /// The job's, or the database's, which the journal is told of.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let result = self.store.read(job).await;
+        self.note_store(&result);
+        result
+    }
+
+    /// An order_id that nobody can guess and that no two machines will ever share: 100 random bits.
+    #[must_use]
+    pub fn draw_order_id(&self) -> OrderId {
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let mut bytes = [0; 20];
+        self.random.fill(&mut bytes).expect("the kernel has randomness");
+        let text: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+        OrderId::new(&text).expect("letters and digits")
+    }
+
+    /// Whether a forgotten order may be looked up at Midtrans now; counts the look-up.
+    pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
+        let now = clock::now().wall;
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner).take(id, device, now)
+    }
+
+    /// Midtrans answered, or did not; the journal is told when that changes.
+    pub fn note_midtrans(&self, trouble: Option<String>) {
+        self.counts.midtrans_calls.fetch_add(1, Ordering::Relaxed);
+        if trouble.is_some() {
+            self.counts.midtrans_errors.fetch_add(1, Ordering::Relaxed);
+        }
+        match (self.midtrans_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
+            (false, Some(why)) => emit(&Journal::MidtransUnreachable { why: why.into() }),
+            (true, None) => emit(&Journal::MidtransBack {}),
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    fn note_store<T>(&self, result: &Result<T, BooksError>) {
+        let path = || "of orders".into();
+        match result {
+            Err(BooksError::Store(error)) => {
+                if !self.store_failing.swap(true, Ordering::Relaxed) {
+                    emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
+                }
+            }
+            Ok(_) => {
+                if self.store_failing.swap(false, Ordering::Relaxed) {
+                    emit(&Journal::StoreBack { path: path() });
+                }
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Look-ups of forgotten orders in the last minute: one an id, six a machine, sixty in all.
+#[derive(Debug, Default)]
+struct Lookups(HashMap<OrderId, (Wall, Option<DeviceId>)>);
+
+impl Lookups {
+    fn take(&mut self, id: &OrderId, device: Option<&DeviceId>, now: Wall) -> bool {
+        self.0.retain(|_, (at, _)| now < *at + Span::secs(60) && *at <= now);
+        let of_device = self.0.values().filter(|(_, who)| who.is_some() && who.as_ref() == device).count();
+        if self.0.contains_key(id) || self.0.len() >= 60 || of_device >= 6 {
+            return false;
+        }
+        self.0.insert(id.clone(), (now, device.cloned()));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_are_limited_by_id_machine_and_in_all() {
+        let mut lookups = Lookups::default();
+        let id = |n: i32| OrderId::new(&format!("o{n}")).expect("an id");
+        let device = |n: i32| DeviceId::new(&format!("d{n}")).expect("an id");
+        assert!(lookups.take(&id(0), None, Wall(0)));
+        assert!(!lookups.take(&id(0), None, Wall(59_999)));
+        assert!(lookups.take(&id(0), None, Wall(60_000)));
+        for n in 1..=6 {
+            assert!(lookups.take(&id(n), Some(&device(1)), Wall(60_000)));
+        }
+        assert!(!lookups.take(&id(7), Some(&device(1)), Wall(60_000)));
+        for n in 8..=60 {
+            assert!(lookups.take(&id(n), None, Wall(60_000)), "{n}");
+        }
+        assert!(!lookups.take(&id(61), Some(&device(2)), Wall(60_000)));
+        assert!(lookups.take(&id(61), Some(&device(2)), Wall(120_000)));
+    }
+}

@@ -1,0 +1,347 @@
+//! The connections to the database, each with a thread of its own: one that writes, one that reads.
+//!
+//! The writer takes up to [`GROUP_MAX`] jobs that wait, runs each in a savepoint, commits once and then answers all: with
+//! one fsync for many, five thousand notifications a second become sixteen thousand. Jobs speak to a [`Tx`], which knows
+//! numbered parameters (`$1`, written in order) and rows of three kinds of value, so that what is written for SQLite can
+//! run on PostgreSQL too.
+//!
+//! One `serve` owns a database; short commands (`device add`) may write beside it.
+
+use crate::host::sqlite::{self, Schema};
+use rusqlite::Connection;
+use rusqlite::types::{Null, ToSqlOutput, ValueRef};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use tokio::sync::oneshot;
+
+/// Jobs that are committed together at most.
+const GROUP_MAX: usize = 64;
+/// Jobs that may wait for a thread; what is over is refused.
+const WAITING_MAX: usize = 4096;
+
+/// The backend's database.
+const SCHEMA: Schema = Schema { application_id: 0x7172_6201, version: 1, sql: include_str!("schema.sqlite.sql") };
+
+/// Why the books could not be read or written. Nothing of the job was done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] sqlite::OpenError),
+    /// A thread could not be started.
+    #[error("no thread for the database: {0}")]
+    Thread(#[source] std::io::Error),
+    /// SQLite's reason.
+    #[error("the database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The commit failed, and with it every job of its group.
+    #[error("the database could not commit: {0}")]
+    Commit(String),
+    /// [`WAITING_MAX`] jobs wait already.
+    #[error("too much waits for the database")]
+    Overloaded,
+    /// A row is not as it was written.
+    #[error("the row of {what} is damaged: {why}")]
+    Damaged {
+        /// Whose row.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The thread of the connection is gone, or the job panicked.
+    #[error("the database's thread failed")]
+    Gone,
+}
+
+/// A value in a row or a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// NULL
+    Null,
+    /// INTEGER
+    Int(i64),
+    /// TEXT
+    Text(String),
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row(Vec<Value>);
+
+/// One transaction.
+pub trait Tx {
+    /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, first used in this order.
+    ///
+    /// # Errors
+    /// The database's reason.
+    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError>;
+}
+
+/// The handle of the database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: SyncSender<Box<dyn Job>>,
+    reader: SyncSender<Box<dyn Job>>,
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// Where a damaged database was put, if there was one.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl Store {
+    /// Opens the database, or makes it, and starts its two threads. They end when the last handle is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], [`StoreError::Thread`].
+    pub fn open(path: &Path) -> Result<Opened, StoreError> {
+        let writing = sqlite::open(path, &SCHEMA)?;
+        let reading = sqlite::open(path, &SCHEMA)?;
+        let writer = start("store-writer", writing.connection, GROUP_MAX)?;
+        let reader = start("store-reader", reading.connection, 1)?;
+        Ok(Opened { store: Self { writer, reader }, set_aside: writing.set_aside })
+    }
+
+    /// Runs a job in a transaction and answers when it is committed. What the job answers with an error is not written.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub async fn run<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        hand(&self.writer, job).await
+    }
+
+    /// Runs a job that only reads, beside whoever writes.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub async fn read<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        hand(&self.reader, job).await
+    }
+}
+
+async fn hand<T, E>(thread: &SyncSender<Box<dyn Job>>, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    match thread.try_send(Box::new(Work { job: Some(job), result: None, reply })) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded.into()),
+        Err(TrySendError::Disconnected(_)) => return Err(StoreError::Gone.into()),
+    }
+    answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
+}
+
+/// A job without its types.
+trait Job: Send {
+    /// Whether what it did may be committed.
+    fn run(&mut self, tx: &mut dyn Tx) -> bool;
+    /// Answers whoever waits.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Work<T, E, F> {
+    job: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Work<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send,
+{
+    fn run(&mut self, tx: &mut dyn Tx) -> bool {
+        let job = self.job.take().expect("a job is run once");
+        // A job that panics has changed nothing: its savepoint is rolled back.
+        let result = catch_unwind(AssertUnwindSafe(|| job(tx))).unwrap_or_else(|_| Err(StoreError::Gone.into()));
+        let good = result.is_ok();
+        self.result = Some(result);
+        good
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        let answer = match (result, committed) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(_)) | None, Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(StoreError::Gone.into()),
+        };
+        // Whoever asked may have gone; what is committed stays.
+        let _ = reply.send(answer);
+    }
+}
+
+fn start(name: &str, connection: Connection, group: usize) -> Result<SyncSender<Box<dyn Job>>, StoreError> {
+    let (sender, receiver) = sync_channel(WAITING_MAX);
+    let run = move || serve(connection, &receiver, group);
+    thread::Builder::new().name(name.into()).stack_size(512 << 10).spawn(run).map_err(StoreError::Thread)?;
+    Ok(sender)
+}
+
+fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>, group: usize) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < group
+            && let Ok(next) = jobs.try_recv()
+        {
+            batch.push(next);
+        }
+        let result = together(&mut connection, &mut batch, group > 1);
+        let why = result.err().map(|error| error.to_string());
+        for job in batch {
+            job.answer(why.clone().map_or(Ok(()), |why| Err(StoreError::Commit(why))));
+        }
+    }
+}
+
+/// Runs jobs in one transaction. An error undoes all of them.
+fn together(connection: &mut Connection, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
+    // IMMEDIATE: a second writer is waited for now and not found out about in the middle.
+    let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+    connection.execute_batch(begin)?;
+    let done = jobs(connection, batch).and_then(|()| connection.execute_batch("COMMIT"));
+    if done.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    done
+}
+
+fn jobs(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
+    for job in batch {
+        connection.execute_batch("SAVEPOINT job")?;
+        let good = job.run(&mut SqliteTx { connection });
+        // A full disk rolls everything back by itself; then there is no savepoint, and this says so.
+        connection.execute_batch(if good { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" })?;
+    }
+    Ok(())
+}
+
+struct SqliteTx<'a> {
+    connection: &'a mut Connection,
+}
+
+impl Tx for SqliteTx<'_> {
+    fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next()? {
+            let value = |index| match row.get_ref(index)? {
+                ValueRef::Null => Ok(Value::Null),
+                ValueRef::Integer(number) => Ok(Value::Int(number)),
+                ValueRef::Text(text) => match std::str::from_utf8(text) {
+                    Ok(text) => Ok(Value::Text(text.into())),
+                    Err(_) => Err(StoreError::Damaged { what: sql.into(), why: "a text is not UTF-8".into() }),
+                },
+                ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Damaged { what: sql.into(), why: "a strange value".into() }),
+            };
+            answer.push(Row((0..columns).map(value).collect::<Result<_, StoreError>>()?));
+        }
+        Ok(answer)
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Null => Ok(ToSqlOutput::from(Null)),
+            Self::Int(number) => Ok(ToSqlOutput::from(*number)),
+            Self::Text(text) => Ok(ToSqlOutput::from(text.as_str())),
+        }
+    }
+}
+
+impl Row {
+    /// A number.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
+        self.maybe_int(column)?.ok_or_else(|| wrong(column))
+    }
+
+    /// A number or NULL.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn maybe_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Int(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            Some(Value::Text(_)) | None => Err(wrong(column)),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
+        self.maybe_text(column)?.ok_or_else(|| wrong(column))
+    }
+
+    /// A text or NULL.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            Some(Value::Int(_)) | None => Err(wrong(column)),
+        }
+    }
+}
+
+fn wrong(column: usize) -> StoreError {
+    StoreError::Damaged { what: format!("column {column}"), why: "another kind of value than was written".into() }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(yes: bool) -> Self {
+        Self::Int(yes.into())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}

@@ -1,0 +1,101 @@
+//! An order as it is told: to its machine over HTTP and MQTT.
+
+use crate::order::merchant::{Closing, Order, State};
+use crate::order::outcome::Delivery;
+use crate::order::time::Wall;
+use crate::wire::orders::{self, OutcomeReport, Refund, Status};
+
+/// Where this backend is seen from, and with which money it deals.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Without a slash at its end.
+    pub public_url: Box<str>,
+    /// Not real money.
+    pub sandbox: bool,
+}
+
+/// The contract's word for it. `settlement` only where there is a receipt.
+#[must_use]
+pub fn status(order: &Order) -> Status {
+    match &order.state {
+        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => Status::Pending,
+        State::Closed { how, .. } => match how {
+            Closing::Expire => Status::Expire,
+            Closing::Cancel => Status::Cancel,
+            Closing::Deny => Status::Deny,
+            Closing::Failure => Status::Failure,
+        },
+        State::Settled { .. } => Status::Settlement,
+        State::Withheld { .. } => Status::Failure,
+        State::Refunded { .. } => Status::Refund,
+    }
+}
+
+/// What became of the money.
+#[must_use]
+pub fn refund(order: &Order) -> Option<Refund> {
+    match &order.state {
+        State::Refunded { .. } => Some(Refund::Done),
+        State::Charging { .. }
+        | State::Pending { .. }
+        | State::Cancelling { .. }
+        | State::Closed { .. }
+        | State::Settled { .. }
+        | State::Withheld { .. } => order.is_refund_due().then_some(Refund::Due),
+    }
+}
+
+/// What a machine can see of an order changes only when one of these does; `rev` counts that.
+#[must_use]
+pub fn visible(order: &Order) -> (Status, Option<Refund>, bool, bool, Option<Delivery>) {
+    let delivery = order.delivery.as_ref().map(|told| told.outcome);
+    (status(order), refund(order), order.charge().is_some(), matches!(order.state, State::Pending { .. }), delivery)
+}
+
+/// The order resource.
+#[must_use]
+pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Order {
+    let sale = &order.sale;
+    let charge = order.charge();
+    let settled_at = match &order.state {
+        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at),
+        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
+    };
+    let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
+    orders::Order {
+        order_id: order.id.clone(),
+        rev,
+        request_id: sale.request_id.clone(),
+        device: sale.device.clone(),
+        ticket: sale.ticket.clone(),
+        item: sale.item.clone(),
+        amount: sale.amount,
+        gross_amount: charge.map(|charge| charge.gross_amount),
+        payment: sale.payment,
+        status: status(order),
+        qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
+        deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
+        pay_url: Some(format!("{}/pay/{}", place.public_url, order.id).into()),
+        payment_code: None,
+        store: None,
+        expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
+        settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
+        kid: Some(sale.kid.clone()),
+        receipt: match &order.state {
+            State::Settled { receipt, .. } => Some(receipt.jws().into()),
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => None,
+        },
+        outcome: order.delivery.as_ref().map(|told| OutcomeReport {
+            outcome: told.outcome,
+            reason: told.reason,
+            detail: told.detail.clone(),
+        }),
+        refund: refund(order),
+        sandbox: place.sandbox,
+    }
+}

@@ -1,0 +1,127 @@
+//! Who waits for which request. Whoever waits registers first, then reads, then waits: nothing is missed in between.
+
+use crate::order::ids::{DeviceId, RequestId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Long polls that one machine may have open.
+pub const LONG_POLLS_MAX: u32 = 2;
+
+type Key = (DeviceId, RequestId);
+
+/// Everybody who waits.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    requests: Mutex<HashMap<Key, (Arc<Notify>, usize)>>,
+    polls: Mutex<HashMap<DeviceId, u32>>,
+}
+
+/// One who waits for news of a request, under whatever order_id it is charged.
+#[derive(Debug)]
+pub struct Waiter<'a> {
+    waiters: &'a Waiters,
+    key: Key,
+    notify: Arc<Notify>,
+}
+
+/// One of a machine's long polls.
+#[derive(Debug)]
+pub struct LongPoll<'a> {
+    waiters: &'a Waiters,
+    device: DeviceId,
+}
+
+impl Waiters {
+    /// Begins to listen.
+    #[must_use]
+    pub fn register(&self, device: &DeviceId, request: &RequestId) -> Waiter<'_> {
+        let key = (device.clone(), request.clone());
+        let mut requests = lock(&self.requests);
+        let (notify, count) = requests.entry(key.clone()).or_default();
+        *count += 1;
+        Waiter { waiters: self, notify: Arc::clone(notify), key }
+    }
+
+    /// Something changed.
+    pub fn wake(&self, device: &DeviceId, request: &RequestId) {
+        if let Some((notify, _)) = lock(&self.requests).get(&(device.clone(), request.clone())) {
+            notify.notify_waiters();
+        }
+    }
+
+    /// The program ends: nobody waits any longer.
+    pub fn wake_all(&self) {
+        for (notify, _) in lock(&self.requests).values() {
+            notify.notify_waiters();
+        }
+    }
+
+    /// Counts a long poll, unless the machine has [`LONG_POLLS_MAX`].
+    #[must_use]
+    pub fn long_poll(&self, device: &DeviceId) -> Option<LongPoll<'_>> {
+        let mut polls = lock(&self.polls);
+        let count = polls.entry(device.clone()).or_default();
+        if *count >= LONG_POLLS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(LongPoll { waiters: self, device: device.clone() })
+    }
+}
+
+impl Waiter<'_> {
+    /// Runs `read` until it gives something or the time is over; then what `last` makes of the last reading. Between two
+    /// readings it waits for news.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub async fn until<T, E, F>(&self, wait: Duration, mut read: impl FnMut() -> F) -> Result<Option<T>, E>
+    where
+        F: Future<Output = Result<Option<T>, E>>,
+    {
+        let end = tokio::time::Instant::now() + wait;
+        loop {
+            let news = self.notify.notified();
+            tokio::pin!(news);
+            // From here on news are kept, also those that come while we read.
+            news.as_mut().enable();
+            if let Some(found) = read().await? {
+                return Ok(Some(found));
+            }
+            if tokio::time::timeout_at(end, news).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut requests = lock(&self.waiters.requests);
+        if let Some((_, count)) = requests.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                requests.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Drop for LongPoll<'_> {
+    fn drop(&mut self) {
+        let mut polls = lock(&self.waiters.polls);
+        if let Some(count) = polls.get_mut(&self.device) {
+            *count -= 1;
+            if *count == 0 {
+                polls.remove(&self.device);
+            }
+        }
+    }
+}
+
+/// A panic while the lock is held leaves counts that are at worst too high.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

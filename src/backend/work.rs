@@ -1,0 +1,322 @@
+//! Asking Midtrans on an order's behalf. [`advance`] is the only way to it: it claims, asks, writes the answer into the
+//! books, and goes on while something follows at once. HTTP handlers call it, and so does the [`sweep`]: whoever dies in
+//! between is replaced.
+
+use super::books::{self, Done};
+use super::midtrans::{ChargeRequest, CustomFields, FraudStatus, MidtransError, Transaction, TransactionStatus, idempotency_key};
+use super::shop::Shop;
+use crate::host::events::{Event as Journal, emit};
+use crate::host::{clock, service};
+use crate::order::ids::OrderId;
+use crate::order::merchant::{self, Call, Charge, Ending, Event, MIDTRANS_EXPIRY, NoCharge, Order, Report, Said, Sale, State, Withheld};
+use crate::order::qris;
+use crate::order::time::Span;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+/// One call for a charge; then the same is asked again while the machine waits its ten seconds.
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The image of a QR, all tries together.
+const QR_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries at the image.
+const QR_PAUSE: Duration = Duration::from_millis(300);
+/// What is due within this is waited for, not left to the sweep.
+const SOON: Span = Span::secs(4);
+/// The sweep looks so often for what is due.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Every so many sweeps old news are dropped.
+const PRUNE_EVERY: u32 = 600;
+
+/// Does what an order needs now, if nobody else does.
+pub async fn advance(shop: Arc<Shop>, id: OrderId) {
+    let now = clock::now().wall;
+    let wanted = id.clone();
+    // The journal was told of an error; the sweep comes again.
+    if let Ok(done) = shop.write(move |tx, desk| books::claim(tx, desk, &wanted, now)).await {
+        carry_on(shop, done).await;
+    }
+}
+
+/// Goes on with what a transaction claimed for the caller.
+pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
+    loop {
+        announce(&shop, &done);
+        let id = done.now.order.id.clone();
+        let Some(call) = done.call else { return };
+        let event = ask(&shop, &done.now.order, call).await;
+        let answered = {
+            let id = id.clone();
+            shop.write(move |tx, desk| books::answered(tx, desk, &id, event, clock::now().wall)).await
+        };
+        let Ok(answered) = answered else { return };
+        done = answered;
+        if done.call.is_none()
+            && let Some(due) = merchant::next_deadline(&done.now.order)
+            && due - clock::now().wall < SOON
+        {
+            announce(&shop, &done);
+            sleep((due - clock::now().wall).to_duration()).await;
+            let Ok(claimed) = shop.write(move |tx, desk| books::claim(tx, desk, &id, clock::now().wall)).await else { return };
+            done = claimed;
+        }
+    }
+}
+
+/// Takes up whatever is due, for ever. It feeds the watchdog: a backend that cannot read its books is not well.
+pub async fn sweep(shop: Arc<Shop>) {
+    let mut tick = interval(SWEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for round in 0_u32.. {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = shop.due.notified() => {}
+        }
+        if round % PRUNE_EVERY == PRUNE_EVERY - 1 {
+            // The next round tries again.
+            let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
+        }
+        if let Ok(ids) = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await {
+            service::watchdog();
+            for id in ids {
+                tokio::spawn(advance(Arc::clone(&shop), id));
+            }
+        }
+    }
+}
+
+/// Tells everybody whom a committed change concerns.
+pub fn announce(shop: &Arc<Shop>, done: &Done) {
+    let sale = &done.now.order.sale;
+    if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != done.was {
+        shop.waiters.wake(&sale.device, &sale.request_id);
+    }
+    if done.news && shop.desk.push {
+        shop.outbox.notify_one();
+    }
+    if let Some(next) = &done.next {
+        shop.due.notify_one();
+        tokio::spawn(advance_later(Arc::clone(shop), next.clone()));
+    }
+    journal(shop, done);
+}
+
+/// A new attempt waits a moment before it asks.
+async fn advance_later(shop: Arc<Shop>, id: OrderId) {
+    let wanted = id.clone();
+    let Ok(Some(stored)) = shop.read(move |tx| books::load(tx, &wanted)).await else { return };
+    if let Some(due) = merchant::next_deadline(&stored.order) {
+        sleep((due - clock::now().wall).to_duration()).await;
+    }
+    advance(shop, id).await;
+}
+
+async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
+    let permit = shop.calls.acquire().await;
+    let event = match call {
+        Call::Charge => charge(shop, order).await,
+        Call::GetStatus => get_status(shop, &order.id).await,
+        Call::Cancel => cancel(shop, &order.id).await,
+    };
+    drop(permit);
+    event
+}
+
+async fn charge(shop: &Shop, order: &Order) -> Event {
+    let Sale { device, request_id, item, amount, ticket, description, .. } = order.sale.clone();
+    let request = ChargeRequest {
+        order_id: order.id.clone(),
+        description: description.map(String::from).unwrap_or_default(),
+        fields: CustomFields { device, request_id, item, amount, ticket },
+    };
+    let key = idempotency_key(&order.id, "charge");
+    let answer = match timeout(CHARGE_TIMEOUT, shop.midtrans.charge(&request, &key)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(MidtransError::NoAnswer(format!("nothing in {} s", CHARGE_TIMEOUT.as_secs()))),
+    };
+    note(shop, &answer);
+    let transaction = match answer {
+        Ok(transaction) => transaction,
+        Err(error) => return Event::NotCharged(no_charge(&error)),
+    };
+    let now = clock::now().wall;
+    let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
+    let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
+        // It exists, and nothing of the kind was asked for: it is ended like one whose answer was lost.
+        return Event::NotCharged(NoCharge::Exists);
+    };
+    let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
+        // By the difference: Midtrans' clock need not be ours.
+        (Some(from), Some(to)) if to > from => to - from,
+        _ => MIDTRANS_EXPIRY,
+    };
+    let mut charge = Charge {
+        transaction_id: transaction.transaction_id.clone(),
+        gross_amount,
+        qr_payload: None,
+        qr_url: transaction.action("generate-qr-code").map(Into::into),
+        deeplink_url: transaction.deeplink_url().map(Into::into),
+        charged_at: now,
+        expires_at: now + lifetime,
+    };
+    let payload = timeout(QR_TIMEOUT, qr_payload(shop, &transaction)).await;
+    let payload = match payload {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(error)) => return Event::ChargedUnreadable(charge, error.to_string().into()),
+        Err(_) => return Event::ChargedUnreadable(charge, "its image did not come in time".into()),
+    };
+    if let Err(error) = qris::check(&payload, gross_amount) {
+        return Event::ChargedUnreadable(charge, error.to_string().into());
+    }
+    charge.qr_payload = Some(payload.into());
+    Event::Charged(charge)
+}
+
+async fn qr_payload(shop: &Shop, transaction: &Transaction) -> Result<String, MidtransError> {
+    loop {
+        match shop.midtrans.qr_payload(transaction).await {
+            Err(error) if error.may_retry() => sleep(QR_PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// What Midtrans says of an order now.
+pub async fn get_status(shop: &Shop, id: &OrderId) -> Event {
+    let answer = shop.midtrans.status(id.as_str()).await;
+    note(shop, &answer);
+    match answer {
+        Ok(transaction) => Event::Status(report(transaction)),
+        Err(MidtransError::NotFound) => Event::StatusUnknown,
+        Err(_) => Event::StatusUnanswered,
+    }
+}
+
+async fn cancel(shop: &Shop, id: &OrderId) -> Event {
+    let answer = shop.midtrans.cancel(id.as_str(), &idempotency_key(id, "cancel")).await;
+    note(shop, &answer);
+    match answer {
+        Ok(transaction) => Event::CancelDone(report(transaction)),
+        Err(MidtransError::CannotModify) => Event::CancelRefused,
+        Err(MidtransError::NotFound) => Event::CancelUnknown,
+        Err(_) => Event::CancelUnanswered,
+    }
+}
+
+/// Whether Midtrans can be asked at all; that it says no is an answer.
+fn note<T>(shop: &Shop, answer: &Result<T, MidtransError>) {
+    let trouble = match answer {
+        Err(error @ (MidtransError::Unauthorized | MidtransError::Unreachable(_) | MidtransError::NoAnswer(_))) => Some(error.to_string()),
+        Err(error @ MidtransError::Unavailable { .. }) => Some(error.to_string()),
+        Ok(_) | Err(_) => None,
+    };
+    shop.note_midtrans(trouble);
+}
+
+fn no_charge(error: &MidtransError) -> NoCharge {
+    let why: Box<str> = error.to_string().into();
+    match error {
+        MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => NoCharge::Unsure(why),
+        MidtransError::Conflict => NoCharge::Exists,
+        MidtransError::Denied { .. } => NoCharge::NotMade { again: error.may_retry(), why },
+        MidtransError::NotFound
+        | MidtransError::CannotModify
+        | MidtransError::Refused { .. }
+        | MidtransError::Unauthorized
+        | MidtransError::NotActivated { .. }
+        | MidtransError::Qr(_) => NoCharge::NotMade { again: false, why },
+    }
+}
+
+/// A transaction in the core's words.
+fn report(transaction: Transaction) -> Report {
+    let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+    Report {
+        order_id: transaction.order_id,
+        transaction_id: transaction.transaction_id,
+        gross_amount: transaction.gross_amount,
+        currency: transaction.currency.map(Into::into),
+        payment_type: transaction.payment_type.map(Into::into),
+        said,
+        settled_at: transaction.settlement_time,
+        custom_fields: transaction.custom_fields.map(|field| field.map(Into::into)),
+    }
+}
+
+/// Midtrans' words in the core's.
+#[must_use]
+pub fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
+    match status {
+        TransactionStatus::Pending => Said::Pending,
+        TransactionStatus::Settlement => match fraud {
+            None | Some(FraudStatus::Accept) => Said::Settled,
+            Some(FraudStatus::Deny | FraudStatus::Challenge | FraudStatus::Unknown(_)) => Said::Suspect,
+        },
+        TransactionStatus::Expire => Said::Expired,
+        TransactionStatus::Cancel => Said::Cancelled,
+        TransactionStatus::Deny => Said::Denied,
+        TransactionStatus::Failure => Said::Failed,
+        TransactionStatus::Refund => Said::Refunded,
+        TransactionStatus::PartialRefund | TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => Said::Reversed,
+        TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => Said::Other,
+    }
+}
+
+/// Tells the journal what an order became.
+fn journal(shop: &Shop, done: &Done) {
+    let order = &done.now.order;
+    if books::state_word(&order.state) == done.was {
+        return;
+    }
+    let Sale { device, request_id, item, amount, .. } = order.sale.clone();
+    let (id, request) = (order.id.clone(), request_id.clone());
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+    match &order.state {
+        State::Charging { .. } => {}
+        State::Pending { .. } => {
+            count(&shop.counts.charges);
+            emit(&Journal::ChargeMade { request, order: id, device, item, amount });
+        }
+        State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
+            let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
+            let why = format!("Midtrans asks {asked} for {amount}").into();
+            emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
+        }
+        State::Cancelling { why: Ending::Unreadable(why), .. } | State::Closed { why: Some(Ending::NotMade { why, .. }), .. } => {
+            emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
+        }
+        State::Cancelling { .. } => {}
+        State::Closed { how, why, .. } => {
+            let why = match why {
+                Some(why) => format!("{how:?}, {why:?}").to_lowercase(),
+                None => format!("{how:?}").to_lowercase(),
+            };
+            emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
+        }
+        State::Settled { .. } => {
+            count(&shop.counts.receipts);
+            emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
+        }
+        State::Withheld { by, why, .. } => {
+            count(&shop.counts.withheld);
+            let device = Some(device);
+            match why {
+                Withheld::Mismatch => emit(&Journal::SettlementMismatch {
+                    request: Some(request),
+                    order: id,
+                    device,
+                    amount: by.gross_amount,
+                    why: "it is not what was charged".into(),
+                }),
+                Withheld::PaidTwice => {
+                    emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: "paid_twice".into() });
+                }
+            }
+        }
+        State::Refunded { .. } => {
+            emit(&Journal::OrderMoved { request: request_id, order: Some(id), item, amount, state: "refunded".into(), reason: None })
+        }
+    }
+}
