@@ -193,6 +193,14 @@ fn a_charge_that_cannot_be_shown_is_cancelled_and_fails() {
 }
 
 #[test]
+fn an_order_that_is_seen_while_it_is_being_charged_waits_for_its_charge() {
+    let mut walk = Walk::new();
+    assert!(walk.on(Event::Seen(Seen { gross_amount: None, payload: None, ..seen(Status::Pending) })).is_empty());
+    assert_eq!(walk.backend(), Some(BackendCall::Create));
+    assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
+}
+
+#[test]
 fn a_request_without_an_answer_fails_after_15_s_and_its_charge_is_looked_for() {
     let mut walk = Walk::new();
     assert!(walk.after(14).is_empty());
