@@ -47,6 +47,8 @@ use std::path::PathBuf;
 const STORE_RETRY: Span = Span::secs(2);
 /// An order's transitions within one input; more would be a loop in the rules.
 const TRANSITIONS_MAX: usize = 8;
+/// So many orders of which something is still to be done or awaited; then nothing new is sold.
+const UNFINISHED_MAX: usize = 1000;
 
 /// What a machine is set to.
 #[derive(Clone, Debug)]
@@ -203,7 +205,11 @@ pub struct Machine {
     settings: Settings,
     store: Option<Store>,
     store_retry_at: Option<Boot>,
+    /// What is stored is damaged: it must be looked through, and set aside if need be.
+    store_damaged: bool,
     live: BTreeMap<RequestId, Live>,
+    /// The order that keeps every other customer waiting; the schema holds that there is one at most.
+    holder: Option<RequestId>,
     candidate: Option<Candidate>,
     limits: Limits,
     links: Links,
@@ -224,7 +230,9 @@ impl Machine {
         let mut machine = Self {
             store: None,
             store_retry_at: Some(now.boot),
+            store_damaged: false,
             live: BTreeMap::new(),
+            holder: None,
             candidate: None,
             limits: Limits::default(),
             links: Links::new(now.boot),
@@ -268,16 +276,20 @@ impl Machine {
     /// When [`Input::Woken`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
+        // While nothing can be stored, all that would be stored waits for that.
+        let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
+        let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
+        [stored, candidate, self.outbox.next_deadline(), self.stage.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn next_stored(&self, now: Boot) -> Option<Boot> {
+        let room = self.has_room_for_calls();
         let orders = self.live.iter().filter_map(|(id, live)| {
             let context = self.context(id);
             let order = core::next_deadline(&live.stored.order, now, &context);
-            [order, self.next_call(live, now, &context)].into_iter().flatten().min()
+            [order, self.next_call(live, room, now, &context)].into_iter().flatten().min()
         });
-        let orders = if self.store_retry_at.is_some() { None } else { orders.min() };
-        [orders, self.store_retry_at, self.outbox.next_deadline(), self.reconciliation.next_deadline(), self.stage.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [orders.min(), self.outbox.next_forgetting(), self.reconciliation.next_deadline()].into_iter().flatten().min()
     }
 
     /// What to publish as the last message of a clean stop.
@@ -297,6 +309,7 @@ impl Machine {
         if self.store_retry_at.is_some_and(|at| now.boot >= at) {
             self.retry_store(now);
         }
+        self.pump_candidate(now);
         self.pump(now);
         self.pump_reconciliation(now);
         self.pump_outbox(now);
@@ -306,9 +319,11 @@ impl Machine {
     }
 
     fn open_store(&mut self, now: Now) {
-        match Store::open(&self.settings.store, &self.settings.boot_id) {
+        match Store::open(&self.settings.store, &self.settings.boot_id, self.store_damaged) {
             Ok(opened) => {
                 self.store_retry_at = None;
+                self.store_damaged = false;
+                self.outbox = Outbox::default();
                 if let Some(aside) = &opened.set_aside {
                     let path = self.settings.store.display().to_string().into();
                     let aside = aside.display().to_string();
@@ -317,40 +332,57 @@ impl Machine {
                 }
                 self.reconciliation.ask_open();
                 self.store = Some(opened.store);
-                self.fault(FaultCode::Store, None, now);
                 self.fault(FaultCode::NewerDatabase, None, now);
-                self.take_up(now);
+                match self.take_up(now) {
+                    Ok(()) => self.store_works(now),
+                    Err(error) => {
+                        // Half taken up is not taken up: what is stored is of another boot, perhaps.
+                        self.leave_store();
+                        self.store_failed(&error, now);
+                    }
+                }
             }
             Err(error) => self.store_failed(&error, now),
         }
     }
 
-    /// Takes the stored orders into memory, as after a restart.
-    fn take_up(&mut self, now: Now) {
-        let stored = match self.store.as_ref().map(Store::live).transpose() {
-            Ok(stored) => stored.unwrap_or_default(),
-            Err(error) => return self.store_failed(&error, now),
-        };
-        for stored in stored {
-            let id = stored.order.offer.request.request_id.clone();
-            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
-            self.live.insert(id.clone(), Live::new(stored));
-            // A failure leaves the order as it is stored, and is tried again with the store.
-            drop(self.replace(&id, order, Vec::new(), None, now));
+    /// Forgets what is in memory of the database; it is opened anew.
+    fn leave_store(&mut self) {
+        self.store = None;
+        self.holder = None;
+        for live in std::mem::take(&mut self.live).into_values() {
+            self.abandon(live);
         }
     }
 
+    /// Takes the stored orders into memory, as after a restart.
+    fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
+        let stored = self.store.as_ref().map(Store::live).transpose()?.unwrap_or_default();
+        for stored in stored {
+            let id = stored.order.offer.request.request_id.clone();
+            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
+            let steps = core::passed(Some(&stored.order), &order).into_iter().map(|name| (name, order.clone())).collect();
+            self.note_holder(&id, Some(&stored.order));
+            self.live.insert(id.clone(), Live::new(stored));
+            self.replace(&id, order, steps, None, now)?;
+        }
+        Ok(())
+    }
+
     fn retry_store(&mut self, now: Now) {
-        if self.store.is_none() {
-            self.open_store(now);
-        } else {
-            // The next commit tells whether it works again.
-            self.store_retry_at = None;
+        if self.store_damaged {
+            self.leave_store();
+        }
+        match self.store.as_mut().map(Store::probe) {
+            None => self.open_store(now),
+            Some(Ok(())) => self.store_works(now),
+            Some(Err(error)) => self.store_failed(&error, now),
         }
     }
 
     fn store_failed(&mut self, error: &StoreError, now: Now) {
         let path = self.settings.store.display().to_string().into();
+        self.store_damaged |= error.is_damage();
         self.store_retry_at = Some(now.boot + STORE_RETRY);
         if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
             let (found, known) = (i64::from(*found), i64::from(*known));
@@ -371,11 +403,10 @@ impl Machine {
     }
 
     fn context(&self, of: &RequestId) -> Context<'_> {
-        let others = self.live.iter().any(|(id, live)| id != of && live.stored.order.holds_machine());
-        let candidate = self.candidate.as_ref().is_some_and(|c| c.request_id() != of);
         Context {
             rules: &self.settings.rules,
-            alone: !others && !candidate,
+            // A request that waits for its ticket holds nothing yet: who has paid goes first.
+            alone: self.holder.as_ref().is_none_or(|holder| holder == of),
             relay_owner: self.links.relay_owner(),
             relay_changed_at: self.links.relay_changed_at,
             relay_kids: &self.links.relay.kids,
@@ -390,6 +421,14 @@ impl Machine {
             (Some(live), _) => Ok(Some(live.stored.clone())),
             (None, Some(store)) => store.by_request(id),
             (None, None) => Ok(None),
+        }
+    }
+
+    fn note_holder(&mut self, id: &RequestId, order: Option<&Order>) {
+        if order.is_some_and(Order::holds_machine) {
+            self.holder = Some(id.clone());
+        } else if self.holder.as_ref() == Some(id) {
+            self.holder = None;
         }
     }
 
@@ -418,13 +457,18 @@ impl Machine {
                 break;
             }
         }
-        if !self.live.contains_key(id) {
+        let finished = !self.live.contains_key(id);
+        if finished {
             if order.as_stored() == stored.order.as_stored() {
                 return Ok(());
             }
             self.live.insert(id.clone(), Live::new(stored));
         }
-        self.replace(id, order, steps, note, now)
+        let result = self.replace(id, order, steps, note, now);
+        if finished && result.is_err() {
+            self.live.remove(id);
+        }
+        result
     }
 
     /// Commits an order in place of the one that is live, with the events of its steps.
@@ -450,6 +494,7 @@ impl Machine {
             held = live.stored.order.holds_machine();
             live.stored = stored;
         }
+        self.note_holder(id, Some(&order));
         if held || !events.is_empty() {
             self.stage.moved(&order, now.boot);
         }
@@ -465,6 +510,7 @@ impl Machine {
         let id = order.offer.request.request_id.clone();
         let drafts = vec![self.draft(order.name(), order.clone(), None, now)];
         let (events, stored) = self.commit(&order, None, drafts, now)?;
+        self.note_holder(&id, Some(&order));
         self.live.insert(id, Live::new(stored));
         self.stage.moved(&order, now.boot);
         self.announce(&order, events);
@@ -475,7 +521,7 @@ impl Machine {
         let sent = self.outbox.take_sent();
         let result = match &mut self.store {
             Some(store) => store.commit(order, before, drafts, &sent),
-            None => Err(StoreError::Damaged("the database is not open".into())),
+            None => Err(StoreError::Shut),
         };
         match result {
             Ok(done) => {
