@@ -444,3 +444,6 @@ fn forget(transaction: &Transaction<'_>, sent: &[u64]) -> rusqlite::Result<i64> 
 fn i64_of(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,7 +157,7 @@ impl<C> Slot<C> {
     }
 
     /// The call ended and is repeated after this time, without being a failure.
-    fn pause(&mut self, pause: Span, now: Boot) {
+    pub(super) fn pause(&mut self, pause: Span, now: Boot) {
         self.running = None;
         self.failures = 0;
         self.retry_at = now + pause;
@@ -353,7 +353,9 @@ impl Machine {
             return;
         }
         let Some((_, call)) = live.backend.running.take() else { return };
-        live.hint_after = now.boot + HINT_EVERY;
+        if matches!(call, HttpCall::Get(_)) {
+            live.hint_after = now.boot + HINT_EVERY;
+        }
         let before = (live.stored.rev, live.rev);
         self.note_backend(&answer, now);
         let events = match answer {

@@ -83,6 +83,11 @@ impl Reconciliation {
         self.suspects = tickets;
     }
 
+    #[cfg(test)]
+    pub(super) fn running(&self) -> Option<CallId> {
+        self.slot.running.map(|(call, ())| call)
+    }
+
     pub(super) fn prepared(&mut self) {
         self.open_tickets += 1;
     }
@@ -223,7 +228,7 @@ impl Machine {
             // A `Prepare` under way: its ticket may be one of these.
             self.reconciliation.suspects.extend(tickets);
             self.reconciliation.wanted |= !self.reconciliation.suspects.is_empty();
-            self.reconciliation.slot.again(CLOSE_AGAIN, now.boot);
+            self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
             return;
         }
         let carried = |ticket: &Ticket| {
@@ -236,7 +241,7 @@ impl Machine {
         if !rest.is_empty() {
             self.reconciliation.suspects.extend(rest);
             self.reconciliation.wanted = true;
-            self.reconciliation.slot.again(CLOSE_AGAIN, now.boot);
+            self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
         }
         self.reconciliation.open_tickets = self.live.values().map(|live: &Live| usize::from(live.stored.order.receipt().is_none())).sum();
     }

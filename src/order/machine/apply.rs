@@ -165,7 +165,9 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             let left = match seen.status {
                 Status::Pending => LeftCharge::ToCancel(seen.order_id),
                 // The receipt of a settlement comes with it or by itself; there is nothing to cancel any more.
-                Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => LeftCharge::Nothing,
+                Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
+                    LeftCharge::Nothing
+                }
             };
             State::Ended { how, why, late_until, left, ticket_closed }
         }
