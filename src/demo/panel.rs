@@ -29,12 +29,6 @@ impl Panel {
         Self(file.into())
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// What it shows now; dark where there is no file yet.
     ///
     /// # Errors
@@ -133,7 +127,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let panel = Panel::new(directory.path().join("screen.raw"));
         assert_eq!(panel.frame().expect("dark"), Frame::dark());
-        std::fs::write(panel.path(), vec![255; BYTES]).expect("white");
+        std::fs::write(&panel.0, vec![255; BYTES]).expect("white");
         assert_ne!(panel.frame().expect("white"), Frame::dark());
         panel.go_dark().expect("dark");
         assert_eq!(panel.frame().expect("dark"), Frame::dark());
