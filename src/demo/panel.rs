@@ -1,7 +1,7 @@
 //! The machine's panel as the demo sees it: the file that stands for `/dev/fb0`, pixel for pixel.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The panel's width, in pixels.
 pub const WIDTH: usize = 480;
