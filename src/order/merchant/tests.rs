@@ -1,6 +1,9 @@
 use super::*;
-use crate::order::receipt::KeySet;
-use crate::order::receipt::jwk_set;
+use crate::order::ids::{DeviceId, ItemId, RequestId, Ticket, TransactionId};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::receipt::{KeySet, jwk_set};
+use crate::order::request::Payment;
 
 const T0: Wall = Wall(1_795_132_800_000);
 
@@ -325,6 +328,10 @@ fn another_attempt_follows_only_one_that_is_dead() {
     ] {
         assert!(!may_try_again(&other), "{:?}", other.state);
     }
+    let restarted = live(&[(0, Event::Restarted), (1, Event::CancelUnknown)]);
+    assert!(!wants_another(&restarted, T0) && may_try_again(&restarted), "only if the machine asks again");
+    let awaited = live(&[(0, Event::Restarted), (0, Event::Awaited), (1, Event::CancelUnknown)]);
+    assert!(wants_another(&awaited, T0));
     let ninth = Order { attempt: ATTEMPTS_MAX, ..denied };
     assert!(!may_try_again(&ninth));
 }
