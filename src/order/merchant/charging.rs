@@ -77,14 +77,17 @@ impl Order {
                 self.close(None, how, Some(why));
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
-            State::Cancelling { charge: Some(_), .. } if !asked => self.cancel_again(now, true),
+            // It answered before: look once more, or cancel once more.
+            State::Cancelling { charge: Some(_), .. } => {
+                self.cancel_again(now, !asked);
+                self.asked(now, true);
+            }
             State::Charging { .. }
             | State::Pending { .. }
-            | State::Cancelling { charge: Some(_), .. }
             | State::Closed { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
-            | State::Refunded { .. } => self.asked(now, asked),
+            | State::Refunded { .. } => self.asked(now, true),
         }
     }
 
