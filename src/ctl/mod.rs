@@ -1,7 +1,98 @@
-//! `ctl`
+//! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `watch`,
+//! `status`. Over D-Bus, on the machine itself: `order`, `relay`.
+//!
+//! Exit status: 0 done (`vend --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
+//! wrong use or configuration.
+
+mod broker;
+mod machine;
+mod order;
+mod print;
+mod relay;
+mod status;
+mod vend;
+mod watch;
+
+use crate::host::{self, Failure};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    std::process::ExitCode::FAILURE
+    let arguments: Arguments = match host::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    host::exit("qrisctl", run(arguments))
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { connection, command } = arguments;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        match command {
+            Command::Vend(vend) => vend.run(connection).await,
+            Command::Cancel(cancel) => cancel.run(connection).await,
+            Command::Watch(watch) => watch.run(connection).await,
+            Command::Status(status) => status.run(connection).await,
+            Command::Order(order) => order.run().await,
+            Command::Relay(relay) => relay.run().await,
+        }
+    })
+}
+
+/// Sell at, cancel at, watch and examine machines that take QRIS.
+#[derive(Parser, Debug)]
+#[command(
+    name = "qrisctl",
+    after_help = "Exit status: 0 done (vend --wait: dispensed; cancel --wait: cancelled), 1 failed, refused or ended otherwise, 2 wrong use or configuration."
+)]
+struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the broker is and as whom to go there. Flags win over the file.
+#[derive(clap::Args, Debug, Default)]
+#[command(next_help_heading = "Broker")]
+struct Connection {
+    /// A file with a section [mqtt] as in qrisd.toml; or name it in QRISCTL_CONFIG
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
+    #[arg(long, global = true, value_name = "URL")]
+    broker: Option<String>,
+    /// The name at the broker
+    #[arg(long, global = true, value_name = "NAME")]
+    username: Option<String>,
+    /// A file that holds the password
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The broker's private CA
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Mutual TLS: our certificate
+    #[arg(long, global = true, value_name = "FILE")]
+    cert_file: Option<PathBuf>,
+    /// Mutual TLS: its key
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Ask a machine to sell something
+    Vend(vend::Vend),
+    /// Cancel a request
+    Cancel(vend::Cancel),
+    /// Show events and status of machines as they come
+    Watch(watch::Watch),
+    /// Show the last status of machines
+    Status(status::Status),
+    /// On the machine: show the order that holds it
+    Order(order::Order),
+    /// On the machine: look at the relay service, or clear a blocked line
+    Relay(relay::Relay),
 }

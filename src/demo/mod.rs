@@ -1,7 +1,121 @@
-//! `demo`
+//! The whole product on a laptop: a machine, a relay, a merchant's backend, a broker and a Midtrans, each a process of
+//! its own, and a page to play with them. `--script` sells without a hand and checks the books.
+//!
+//! The demo starts itself under other names, so that what runs is the code that the installed programs run.
 
-/// Runs the program: arguments, configuration, work, exit status.
-pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let _ = arguments;
-    std::process::ExitCode::FAILURE
+mod books;
+mod broker;
+mod chronicle;
+mod midtrans;
+mod page;
+mod panel;
+mod phone;
+mod process;
+mod script;
+mod site;
+mod watch;
+
+use crate::host::{Failure, exit, parse, service};
+use site::{Options, Site};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A demo of qrisd on this computer: a vending machine, its relay, the backend, a broker and a simulated Midtrans.
+/// No account, no server, no configuration, no root.
+#[derive(clap::Parser, Debug)]
+#[command(name = "qris-demo")]
+struct Arguments {
+    /// Sell five products without a hand, check the books, and end.
+    #[arg(long)]
+    script: bool,
+    /// Where the page is served; port 0 takes a free one. Whoever reaches it can press the buttons.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", conflicts_with = "script")]
+    listen: SocketAddr,
+    /// Leave the temporary directory when all has ended.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What the machine of the page waits for a cancel and for a late settlement: the contract's own defaults.
+const PAGE: Options = Options { keep: false, grace_s: 120, cancel_wait_s: 15 };
+
+/// So many of the last entries are told when the script fails.
+const TOLD_AFTER_FAILURE: usize = 60;
+
+/// Runs the program: arguments, configuration, work, exit status. With the name of another program as its first
+/// argument it is that program.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    let name = arguments.get(1).and_then(|name| name.to_str()).and_then(program);
+    if let Some(main) = name {
+        arguments.remove(0);
+        return main(arguments);
+    }
+    match parse::<Arguments>(arguments.into_iter()) {
+        Ok(arguments) => exit("qris-demo", run(&arguments)),
+        Err(status) => status,
+    }
+}
+
+/// The programs that the demo starts, by the names of their binaries.
+fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
+    match name {
+        "qrisd" => Some(|arguments| crate::device::main(arguments.into_iter())),
+        "qris-relayd" => Some(|arguments| crate::relay::main(arguments.into_iter())),
+        "qris-backend" => Some(|arguments| crate::backend::main(arguments.into_iter())),
+        "qrisctl" => Some(|arguments| crate::ctl::main(arguments.into_iter())),
+        "midtrans" => Some(|arguments| crate::sim::midtrans_http::main(arguments.into_iter())),
+        "broker" => Some(|arguments| broker::main(arguments.into_iter())),
+        _ => None,
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    // One thread: children are killed when the thread that started them ends, and that must be the program's end.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        let terminated = service::terminated();
+        tokio::pin!(terminated);
+        let options = if arguments.script { script::options(arguments.keep) } else { Options { keep: arguments.keep, ..PAGE } };
+        let site = tokio::select! {
+            site = Site::start(options) => site.map_err(Failure::failed)?,
+            _ = &mut terminated => return Ok(()),
+        };
+        if arguments.keep {
+            println!("everything is in {}", site.directory().display());
+        }
+        let site = Arc::new(site);
+        let result = tokio::select! {
+            result = work(&site, arguments) => result,
+            signal = &mut terminated => interrupted(arguments.script, signal),
+        };
+        site.stop().await;
+        result
+    })
+}
+
+async fn work(site: &Arc<Site>, arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.script {
+        let result = script::run(site).await;
+        if result.is_err() {
+            tell_last(site);
+        }
+        return result.map_err(Failure::failed);
+    }
+    page::serve(Arc::clone(site), arguments.listen).await.map_err(Failure::failed)
+}
+
+/// What led to a script's failure, for whoever has to find out why.
+fn tell_last(site: &Site) {
+    let entries = site.watched.chronicle.since(0);
+    for entry in &entries[entries.len().saturating_sub(TOLD_AFTER_FAILURE)..] {
+        eprintln!("{:>7} ms  {:?}: {}", entry.at_ms, entry.who, entry.text);
+    }
+}
+
+/// A page is ended by whoever looks at it; a script that was ended has not done its work.
+fn interrupted(script: bool, signal: &'static str) -> Result<(), Failure> {
+    if script { Err(Failure::failed(format!("ended by {signal} before the script was over"))) } else { Ok(()) }
 }

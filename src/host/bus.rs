@@ -36,8 +36,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections that a socket without a bus serves at a time.
 pub const PEERS_MAX: usize = 16;
-/// Attempts on a local socket are cheap, and a machine waits for its relay: the backoff ends here, below its own maximum.
-pub const RETRY_MAX: Duration = Duration::from_secs(2);
 /// The socket's mode. There is no bus and so no policy: who may open it may call everything.
 pub const SOCKET_MODE: u32 = 0o600;
 /// Events of a [`Remote`] that can wait.
@@ -215,7 +213,7 @@ impl Drop for Remote {
 }
 
 async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
-    let mut backoff = Backoff::new(&address.to_string());
+    let mut backoff = Backoff::local(&address.to_string());
     for number in 1_u64.. {
         let reason = match connect(&address).await {
             Err(why) => why.to_string(),
@@ -234,7 +232,7 @@ async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
             },
         };
         watcher.down(reason).await;
-        sleep(backoff.next_wait().min(RETRY_MAX)).await;
+        sleep(backoff.next_wait()).await;
     }
 }
 
@@ -311,7 +309,7 @@ where
     F: Fn(Builder<'static>) -> Builder<'static>,
 {
     let mut first = Some(first);
-    let mut backoff = Backoff::new(&address.to_string());
+    let mut backoff = Backoff::local(&address.to_string());
     loop {
         match join_bus(&address, name, &setup).await {
             Ok(connection) => {
@@ -323,7 +321,7 @@ where
             }
             Err(error) => tell(&mut first, Err(error)),
         }
-        sleep(backoff.next_wait().min(RETRY_MAX)).await;
+        sleep(backoff.next_wait()).await;
     }
 }
 
@@ -345,7 +343,7 @@ where
     F: Fn(Builder<'static>) -> Builder<'static> + Send + Sync + 'static,
 {
     let mut first = Some(first);
-    let mut backoff = Backoff::new(&path.to_string_lossy());
+    let mut backoff = Backoff::local(&path.to_string_lossy());
     let listener = loop {
         match listen(&path).await {
             Ok(listener) => {
@@ -355,7 +353,7 @@ where
             }
             Err(error) => tell(&mut first, Err(error)),
         }
-        sleep(backoff.next_wait().min(RETRY_MAX)).await;
+        sleep(backoff.next_wait()).await;
     };
     let guid = Guid::generate();
     let mut peers = JoinSet::new();
@@ -366,7 +364,7 @@ where
                     peers.spawn(serve_peer(stream, guid.clone(), Arc::clone(&setup), connections.clone()));
                 }
                 // Out of descriptors, most likely: that passes, but not at once.
-                Err(_) => sleep(backoff.next_wait().min(RETRY_MAX)).await,
+                Err(_) => sleep(backoff.next_wait()).await,
             },
             Some(_) = peers.join_next() => {}
         }

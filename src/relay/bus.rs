@@ -162,12 +162,14 @@ struct Relay1(Arc<Service>);
 
 #[zbus::interface(name = "io.qrisd.Relay1")]
 impl Relay1 {
+    #[zbus(out_args("ticket"))]
     async fn prepare(&self, device: &str, item: &str, amount: i64) -> Result<String, Fault> {
         let mut bits = [0; 16];
         self.0.random.fill(&mut bits).map_err(|_| Fault::Ledger("the system has no random numbers".into()))?;
         Ok(self.0.with(|dispenser| dispenser.prepare(device, item, amount, bits))?.to_string())
     }
 
+    #[zbus(out_args("deliverable", "reason"))]
     async fn check(&self, ticket: &str) -> (bool, String) {
         match self.0.with(|dispenser| dispenser.check(ticket)) {
             Ok(()) => (true, String::new()),
@@ -175,16 +177,19 @@ impl Relay1 {
         }
     }
 
+    #[zbus(out_args("outcome", "detail"))]
     async fn dispense(&self, receipt: &str) -> Result<(String, String), Fault> {
         let (answer, detail) = self.0.dispense(receipt).await?;
         Ok((answer.as_str().into(), detail))
     }
 
+    #[zbus(out_args("outcome", "detail"))]
     async fn query(&self, order_id: &str) -> Result<(String, String), Fault> {
         let (answer, detail) = self.0.with(|dispenser| dispenser.query(order_id))?;
         Ok((answer.as_str().into(), detail))
     }
 
+    #[zbus(out_args("outcome"))]
     async fn close(&self, ticket: &str) -> Result<String, Fault> {
         Ok(self.0.with(|dispenser| dispenser.close(ticket))?.as_str().into())
     }

@@ -4,19 +4,16 @@
 //! calls a method, takes the [effects](Dispenser::take_effects) and carries them out.
 
 use super::config::{Config, Items, Line as LineSettings, line_of};
+use super::ledger::{Ledger, Opened};
 use super::line::Ending;
-use super::store::{Pulse, Store, StoreError};
+use super::store::Pulse;
 use crate::host::events::Event;
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::ledger::{
-    Admission, Condition, Entry, LineState, OPEN_TICKETS_MAX, Pulses, Refused, TicketEntry, admit, after_restart, prepare,
-};
+use crate::order::ledger::{Admission, Condition, Entry, LineState, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::{KeySet, Receipt, ReceiptError};
 use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// The fault of a ledger that was set aside in this process' life.
 pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
@@ -30,11 +27,8 @@ pub const FAULT_GPIO: &str = "gpio";
 pub struct Dispenser {
     me: DeviceId,
     keys: KeySet,
-    path: PathBuf,
     lines: Vec<Line>,
     ledger: Ledger,
-    /// A ledger was set aside since the start.
-    was_reset: bool,
     /// The program ends: what runs is finished, nothing new begins.
     is_stopping: bool,
     effects: Vec<Effect>,
@@ -94,14 +88,6 @@ enum Job {
     Unwritten(Pulse),
 }
 
-#[derive(Debug)]
-enum Ledger {
-    /// It can be read; `failing` is why it could not be written the last time.
-    Open { store: Store, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
-    /// It cannot be opened.
-    Shut { why: String },
-}
-
 impl Dispenser {
     /// Opens the ledger. What was being driven is uncertain from now on, and written so, before this returns; a ledger
     /// that cannot be opened or written is tried again at each [`Dispenser::tick`], and nothing is promised meanwhile.
@@ -110,22 +96,19 @@ impl Dispenser {
         let mut dispenser = Self {
             me: config.device.clone(),
             keys: config.keys.clone(),
-            path: config.ledger.clone(),
             lines: config.lines.iter().map(line).collect(),
-            ledger: Ledger::Shut { why: "not opened yet".into() },
-            was_reset: false,
+            ledger: Ledger::new(&config.ledger),
             is_stopping: false,
             effects: Vec::new(),
         };
-        if let Err(error) = dispenser.open() {
-            dispenser.note_shut(&error);
-        }
+        dispenser.open();
         dispenser
     }
 
     /// What is to be done since the last call, in this order.
     #[must_use]
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.effects.extend(self.ledger.take_events().into_iter().map(Effect::Journal));
         std::mem::take(&mut self.effects)
     }
 
@@ -153,27 +136,15 @@ impl Dispenser {
         prepare(line.as_ref(), amount)?;
         self.refuse_while_stopping()?;
         let ticket = Ticket::from_random(bits);
-        let Ledger::Open { store, open, .. } = &mut self.ledger else { return Err(self.shut()) };
-        if open.len() >= OPEN_TICKETS_MAX {
-            return Err(RelayError::Ledger.because(format!("{OPEN_TICKETS_MAX} tickets are open: close those of no order")));
-        }
-        let written = store.add_ticket(&ticket, &item, amount);
-        self.written(written)?;
-        if let Ledger::Open { open, .. } = &mut self.ledger {
-            open.insert(ticket.clone());
-        }
+        self.ledger.add_ticket(ticket.clone(), &item, amount)?;
         Ok(ticket)
     }
 
     /// `Check`: would a receipt for this ticket be driven now? If not, the reason.
     pub fn check(&mut self, ticket: &str) -> Result<(), Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
-        let Ledger::Open { store, failing, is_damaged, .. } = &self.ledger else { return Err(self.shut()) };
-        let found = store.ticket(&ticket);
-        if let Some(why) = failing.as_ref().filter(|_| !is_damaged) {
-            return Err(RelayError::Ledger.because(why.clone()));
-        }
-        match self.read(found)? {
+        self.ledger.usable()?;
+        match self.ledger.ticket(&ticket)? {
             Some(TicketEntry::Open { item, amount }) => {
                 let line = self.line_state(&item).map(|(_, state)| state);
                 prepare(line.as_ref(), amount)?;
@@ -211,9 +182,8 @@ impl Dispenser {
         let claims = receipt.claims();
         let found = self.found(&claims.sub)?;
         let entry = found.as_ref().map(|pulse| pulse.entry);
-        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
-        let (ticket, is_second) = (store.ticket(&claims.ticket), store.is_second(receipt));
-        let (ticket, is_second) = (self.read(ticket)?, self.read(is_second)?);
+        let ticket = self.ledger.ticket(&claims.ticket)?;
+        let is_second = self.ledger.is_second(receipt)?;
         let line = self.line_state(&claims.item);
         let pulses = match admit(ticket.as_ref(), entry, receipt, line.as_ref().map(|(_, state)| state))? {
             Admission::Recorded(outcome) => {
@@ -229,12 +199,7 @@ impl Dispenser {
         self.refuse_while_stopping()?;
         let (index, _) = line.expect("the core admits to a line that is there");
         let name = self.lines[index].settings.name.clone();
-        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
-        let written = store.begin(receipt, &name);
-        self.written(written)?;
-        if let Ledger::Open { open, .. } = &mut self.ledger {
-            open.remove(&claims.ticket);
-        }
+        self.ledger.begin(receipt, &name)?;
         self.effects.push(Effect::Drive(index, pulses));
         let pulse = Pulse {
             order: claims.sub.clone(),
@@ -264,9 +229,7 @@ impl Dispenser {
     /// `Close`: from now on this ticket drives nothing, or the answer says what it drove.
     pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
-        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
-        let found = store.ticket(&ticket);
-        match self.read(found)? {
+        match self.ledger.ticket(&ticket)? {
             None => Err(Refused::UnknownTicket.into()),
             Some(TicketEntry::Closed) => Ok(CloseAnswer::Closed),
             Some(TicketEntry::Used(order)) => match self.found(&order)?.map(|pulse| pulse.entry) {
@@ -276,12 +239,7 @@ impl Dispenser {
                 None => Err(Refused::UnknownTicket.into()),
             },
             Some(TicketEntry::Open { .. }) => {
-                let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
-                let written = store.close(&ticket);
-                self.written(written)?;
-                if let Ledger::Open { open, .. } = &mut self.ledger {
-                    open.remove(&ticket);
-                }
+                self.ledger.close(&ticket)?;
                 Ok(CloseAnswer::Closed)
             }
         }
@@ -305,9 +263,7 @@ impl Dispenser {
             return Ok(());
         }
         let name = self.lines[index].settings.name.clone();
-        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
-        let written = store.clear(&name);
-        self.written(written)?;
+        self.ledger.clear(&name)?;
         self.lines[index].blocked = None;
         self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });
         Ok(())
@@ -326,7 +282,7 @@ impl Dispenser {
             }
         };
         let why_blocked = self.why_blocked(index, &ending);
-        match self.write_end(&pulse, &ending, why_blocked.as_deref()) {
+        match self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()) {
             Ok(()) => {
                 self.tell_end(pulse, ending);
                 self.block(index, why_blocked);
@@ -379,22 +335,10 @@ impl Dispenser {
 
     /// Tries again what the ledger did not take. To be called every second or so.
     pub fn tick(&mut self) {
-        match &mut self.ledger {
-            Ledger::Shut { .. } => self.reopen(),
-            // What is being driven keeps a damaged ledger: its end might still be taken.
-            Ledger::Open { is_damaged: true, .. } => {
-                if !self.is_driving() {
-                    self.ledger = Ledger::Shut { why: "it is damaged".into() };
-                    self.reopen();
-                }
-            }
-            Ledger::Open { store, failing: Some(_), .. } => {
-                let written = store.probe();
-                // What it says is noted; nobody asked.
-                drop(self.written(written));
-            }
-            Ledger::Open { failing: None, .. } => {}
+        if self.ledger.needs_opening(self.is_driving()) {
+            self.open();
         }
+        self.ledger.probe();
         self.write_late();
     }
 
@@ -405,7 +349,7 @@ impl Dispenser {
             let pulse = pulse.clone();
             let ending = Ending { outcome: Outcome::Uncertain, detail: pulse.detail.clone() };
             let why_blocked = self.lines[index].blocked.clone();
-            if self.write_end(&pulse, &ending, why_blocked.as_deref()).is_ok() {
+            if self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()).is_ok() {
                 self.lines[index].job = Job::Idle;
             }
         }
@@ -444,21 +388,15 @@ impl Dispenser {
     /// `Tickets`: the open ones.
     #[must_use]
     pub fn tickets(&self) -> Vec<Ticket> {
-        match &self.ledger {
-            Ledger::Open { open, .. } => open.iter().cloned().collect(),
-            Ledger::Shut { .. } => Vec::new(),
-        }
+        self.ledger.tickets()
     }
 
     /// `Faults`.
     #[must_use]
     pub fn faults(&self) -> Vec<&'static str> {
-        let is_failing = match &self.ledger {
-            Ledger::Open { failing, .. } => failing.is_some(),
-            Ledger::Shut { .. } => true,
-        };
+        let is_failing = self.ledger.usable().is_err();
         let is_broken = self.lines.iter().any(|line| line.broken.is_some());
-        let all = [(self.was_reset, FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
+        let all = [(self.ledger.was_reset(), FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
 
@@ -471,9 +409,7 @@ impl Dispenser {
         if let Some(pulse) = self.lines.iter().find_map(job) {
             return Ok(Some(pulse));
         }
-        let Ledger::Open { store, .. } = &self.ledger else { return Err(self.shut()) };
-        let found = store.pulse(order);
-        let found = self.read(found)?;
+        let found = self.ledger.pulse(order)?;
         // No line drives it: should the ledger say so all the same, nobody knows how it ended.
         Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
     }
@@ -504,12 +440,6 @@ impl Dispenser {
         self.lines[index].blocked = Some(why);
     }
 
-    fn write_end(&mut self, pulse: &Pulse, ending: &Ending, why_blocked: Option<&str>) -> Result<(), Refusal> {
-        let Ledger::Open { store, .. } = &mut self.ledger else { return Err(self.shut()) };
-        let written = store.end(&pulse.order, ending.outcome, &ending.detail, why_blocked);
-        self.written(written)
-    }
-
     fn tell_end(&mut self, pulse: Pulse, ending: Ending) {
         let (request, order, item, amount) = pulse.ids();
         let Ending { outcome, detail } = ending;
@@ -526,81 +456,19 @@ impl Dispenser {
     }
 
     /// Opens the ledger and takes over what it says.
-    fn open(&mut self) -> Result<(), StoreError> {
+    fn open(&mut self) {
         let blocks = |name: &str| self.lines.iter().any(|line| line.settings.name == name && line.settings.block_on_uncertain);
-        let found = Store::open(&self.path, blocks)?;
-        if let Some(aside) = &found.set_aside {
-            self.was_reset = true;
-            self.journal(Event::LedgerReset { path: self.path.display().to_string().into(), aside: aside.display().to_string().into() });
-        }
+        let Some(Opened { interrupted, blocked }) = self.ledger.open(blocks) else { return };
         for line in &mut self.lines {
             // The file knows its own ends now, or lost them.
             line.job = Job::Idle;
-            line.blocked = found.blocked.iter().find(|block| block.line == line.settings.name).map(|block| block.why.clone());
+            line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| block.why.clone());
         }
-        for pulse in found.interrupted {
+        for pulse in interrupted {
             let (request, order, item, amount) = pulse.ids();
             let (device, detail) = (Some(self.me.clone()), pulse.detail.into());
             self.journal(Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail });
         }
-        self.ledger = Ledger::Open { store: found.store, open: found.open.into_iter().collect(), failing: None, is_damaged: false };
-        Ok(())
-    }
-
-    /// Opens a ledger that was shut while the program runs.
-    fn reopen(&mut self) {
-        match self.open() {
-            Ok(()) => self.journal(Event::StoreBack { path: self.path.display().to_string().into() }),
-            Err(error) => self.note_shut(&error),
-        }
-    }
-
-    fn note_shut(&mut self, error: &StoreError) {
-        let why = error.to_string();
-        let is_news = !matches!(&self.ledger, Ledger::Shut { why: told } if *told == why);
-        if is_news {
-            self.journal(Event::StoreFailing { path: self.path.display().to_string().into(), why: why.clone().into() });
-        }
-        self.ledger = Ledger::Shut { why };
-    }
-
-    fn shut(&self) -> Refusal {
-        let why = match &self.ledger {
-            Ledger::Shut { why } => why.clone(),
-            Ledger::Open { failing, .. } => failing.clone().unwrap_or_default(),
-        };
-        RelayError::Ledger.because(why)
-    }
-
-    /// Notes how a commit went.
-    fn written(&mut self, result: Result<(), StoreError>) -> Result<(), Refusal> {
-        match result {
-            Ok(()) => {
-                if let Ledger::Open { failing, is_damaged: false, .. } = &mut self.ledger
-                    && failing.take().is_some()
-                {
-                    self.journal(Event::StoreBack { path: self.path.display().to_string().into() });
-                }
-                Ok(())
-            }
-            Err(error) => Err(self.failed(&error)),
-        }
-    }
-
-    /// Notes how a reading went.
-    fn read<T>(&mut self, result: Result<T, StoreError>) -> Result<T, Refusal> {
-        result.map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&mut self, error: &StoreError) -> Refusal {
-        let why = error.to_string();
-        if let Ledger::Open { failing, is_damaged, .. } = &mut self.ledger {
-            *is_damaged |= error.is_damage();
-            if failing.replace(why.clone()).is_none() {
-                self.journal(Event::StoreFailing { path: self.path.display().to_string().into(), why: why.clone().into() });
-            }
-        }
-        RelayError::Ledger.because(why)
     }
 
     fn journal(&mut self, event: Event) {

@@ -7,6 +7,7 @@
 pub mod bus;
 pub mod config;
 pub mod dispenser;
+pub mod ledger;
 pub mod line;
 pub mod store;
 

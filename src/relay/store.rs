@@ -7,6 +7,8 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::Receipt;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
@@ -22,6 +24,8 @@ const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, version: 1, sql: in
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// Held for as long as this lives; nothing is read from it.
+    _lock: File,
     /// The last number given to a ticket and to a pulse.
     tickets: i64,
     pulses: i64,
@@ -73,6 +77,14 @@ pub struct Block {
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Another process has it, or its directory cannot be written.
+    #[error("the ledger's lock {} cannot be had: {why}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -88,7 +100,7 @@ impl StoreError {
     /// Is the file itself no good, so that it must be set aside?
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Open(_) => false,
+            Self::Open(_) | Self::Lock { .. } => false,
             Self::Sqlite(error) => sqlite::is_damage(error),
             Self::Damaged(_) => true,
         }
@@ -99,6 +111,7 @@ impl Store {
     /// Opens the ledger, or begins one. It is read whole; a damaged one is set aside. What was being driven is written
     /// as uncertain in one commit, together with the block of each line for which `blocks` says so.
     pub fn open(path: &Path, blocks: impl Fn(&str) -> bool) -> Result<Found, StoreError> {
+        let lock = lock(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
         let whole = match Self::read_whole(&mut opened.connection, &blocks) {
             Err(error) if error.is_damage() => {
@@ -112,7 +125,7 @@ impl Store {
             whole => whole?,
         };
         let Whole { tickets, pulses, open, interrupted, blocked } = whole;
-        let store = Self { connection: opened.connection, tickets, pulses };
+        let store = Self { connection: opened.connection, _lock: lock, tickets, pulses };
         Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
@@ -449,6 +462,25 @@ impl PulseRow {
     }
 }
 
+/// A ledger has one owner: a second would take for interrupted what the first is driving.
+fn lock(ledger: &Path) -> Result<File, StoreError> {
+    let mut path = OsString::from(ledger);
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    match file.and_then(|file| claim(&file).map(|()| file)) {
+        Ok(file) => Ok(file),
+        Err(why) => Err(StoreError::Lock { path, why }),
+    }
+}
+
+fn claim(file: &File) -> std::io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process has the ledger"),
+        TryLockError::Error(error) => error,
+    })
+}
+
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
     connection.prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?.execute([
         line,
@@ -487,142 +519,4 @@ fn whole(amount: Rupiah) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::order::receipt::testing::{claims, key};
-
-    fn open(path: &Path) -> Found {
-        Store::open(path, |line| line == "careful").expect("opens")
-    }
-
-    fn ticket(n: u8) -> Ticket {
-        Ticket::from_random([n; 16])
-    }
-
-    fn receipt(n: u8) -> Receipt {
-        let mut claims = claims();
-        claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
-        claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-        claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
-        claims.ticket = ticket(n);
-        key().sign(claims)
-    }
-
-    fn promise(store: &mut Store, n: u8) {
-        let claims = claims();
-        store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
-    }
-
-    #[test]
-    fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() {
-        for (line, blocked) in [("careful", 1), ("other", 0)] {
-            let directory = tempfile::tempdir().expect("a directory");
-            let path = directory.path().join("ledger.db");
-            let mut store = open(&path).store;
-            promise(&mut store, 1);
-            store.begin(&receipt(1), line).expect("begun");
-            drop(store);
-            for round in 0..2 {
-                let found = open(&path);
-                assert_eq!(found.interrupted.len(), if round == 0 { 1 } else { 0 }, "told once");
-                assert_eq!(found.blocked.len(), blocked, "{line}");
-                let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable").expect("kept");
-                assert_eq!(pulse.entry, Entry::Ended(Outcome::Uncertain));
-                assert_eq!(found.store.ticket(&ticket(1)).expect("readable"), Some(TicketEntry::Used(receipt(1).claims().sub.clone())));
-            }
-        }
-    }
-
-    #[test]
-    fn the_schema_refuses_what_must_never_happen() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut store = open(&directory.path().join("ledger.db")).store;
-        for n in 1..=4 {
-            promise(&mut store, n);
-        }
-        store.begin(&receipt(1), "a").expect("begun");
-        store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
-        store.begin(&receipt(2), "a").expect("begun");
-        store.close(&ticket(3)).expect("closed");
-        // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
-        assert!(store.begin(&receipt(1), "b").is_err());
-        assert!(store.begin(&receipt(4), "a").is_err());
-        assert!(store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).is_err());
-        assert!(store.begin(&receipt(3), "b").is_err());
-        assert_eq!(store.ticket(&ticket(4)).expect("readable").map(|t| matches!(t, TicketEntry::Open { .. })), Some(true), "rolled back");
-        for sql in [
-            "UPDATE tickets SET state = 'open', order_id = NULL WHERE state = 'used'",
-            "UPDATE tickets SET state = 'open' WHERE state = 'closed'",
-            "UPDATE tickets SET amount = 1 WHERE state = 'open'",
-            "DELETE FROM tickets WHERE state = 'open'",
-            "INSERT OR REPLACE INTO tickets SELECT seq, ticket, item, 1, 'open', NULL, sum FROM tickets WHERE state = 'open'",
-            "UPDATE pulses SET outcome = NULL WHERE order_id = 'o-1'",
-            "UPDATE pulses SET outcome = 'dispensed' WHERE order_id = 'o-1'",
-            "UPDATE pulses SET line = 'b' WHERE order_id = 'o-2'",
-            "DELETE FROM pulses WHERE outcome IS NULL",
-            "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
-            "INSERT INTO tickets SELECT 9, 'x', item, amount, 'used', 'o-9', sum FROM tickets LIMIT 1",
-        ] {
-            assert!(store.connection.execute(sql, []).is_err(), "{sql}");
-        }
-    }
-
-    #[test]
-    fn a_flipped_bit_sets_the_ledger_aside() {
-        for sql in [
-            "UPDATE tickets SET sum = 'x' WHERE state = 'open'",
-            "DROP TRIGGER tickets_go_forward; UPDATE tickets SET amount = amount + 1",
-            "DROP TRIGGER pulses_end_once; UPDATE pulses SET detail = 'y'",
-            "UPDATE blocked SET why = 'z'",
-        ] {
-            let directory = tempfile::tempdir().expect("a directory");
-            let path = directory.path().join("ledger.db");
-            let mut store = open(&path).store;
-            promise(&mut store, 1);
-            promise(&mut store, 2);
-            store.begin(&receipt(1), "a").expect("begun");
-            store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
-            assert_eq!(open(&path).set_aside, None, "good until now");
-            store.connection.execute_batch(sql).expect(sql);
-            drop(store);
-            let found = open(&path);
-            assert!(found.set_aside.is_some_and(|aside| aside.exists()), "{sql}");
-            assert_eq!((found.open.len(), found.blocked.len()), (0, 0));
-            assert_eq!(found.store.ticket(&ticket(2)).expect("readable"), None, "older tickets are void");
-        }
-    }
-
-    #[test]
-    fn old_rows_are_forgotten_and_open_tickets_are_not() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("ledger.db");
-        let mut store = open(&path).store;
-        store.hurry();
-        let (item, amount) = (claims().item, claims().amount);
-        let name = |n: u32| {
-            let mut bits = [0; 16];
-            bits[..4].copy_from_slice(&n.to_le_bytes());
-            Ticket::from_random(bits)
-        };
-        let all = u32::try_from(PULSES_KEPT).expect("small") + 200;
-        store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
-        for n in 0..all {
-            store.add_ticket(&name(n), &item, amount).expect("written");
-            let mut claims = claims();
-            claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
-            claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-            claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
-            claims.ticket = name(n);
-            let receipt = key().sign(claims);
-            store.begin(&receipt, "a").expect("begun");
-            store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
-        }
-        let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
-        assert!((PULSES_KEPT..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "{kept}");
-        assert!(store.pulse(&OrderId::new("o-0").expect("an id")).expect("readable").is_none());
-        drop(store);
-        let found = open(&path);
-        assert_eq!(found.open, [Ticket::from_random([9; 16])]);
-        assert_eq!(found.set_aside, None);
-    }
-}
+mod tests;

@@ -439,6 +439,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let simulator = Simulator::start(listener, options).map_err(Failure::failed)?;
         // Nobody needs to read it: a closed standard output ends nothing.
         let _ = writeln!(io::stdout(), "listening on {} (page: {}/sim)", simulator.url(), simulator.url());
+        service::ready();
         stopped.await;
         Ok(())
     })

@@ -1,7 +1,7 @@
-//! The connection to the broker, against Mosquitto and, where the bytes matter, against a broker of a few lines.
+//! The connection to the broker, against BareBroker and, where the bytes matter, against a broker of a few lines.
 
+use crate::rig::bare_broker::BareBroker;
 use crate::rig::certificates::Certificates;
-use crate::rig::mosquitto::Mosquitto;
 use crate::rig::{PATIENCE, soon};
 use qris::host::config::MqttSettings;
 use qris::host::http;
@@ -105,7 +105,7 @@ fn text(message: &Inbound) -> &str {
 
 #[tokio::test]
 async fn a_publish_is_answered_whether_or_not_somebody_listens() {
-    let broker = Mosquitto::start("");
+    let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     controller.deliver(1, "nobody/listens", "x").await;
@@ -127,7 +127,7 @@ async fn a_publish_is_answered_whether_or_not_somebody_listens() {
 
 #[tokio::test]
 async fn publishes_leave_one_by_one_and_in_order() {
-    let broker = Mosquitto::start("");
+    let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     for number in 0..40 {
@@ -143,7 +143,7 @@ async fn publishes_leave_one_by_one_and_in_order() {
 
 #[tokio::test]
 async fn after_a_restart_of_the_broker_an_unacknowledged_message_comes_again() {
-    let mut broker = Mosquitto::start("");
+    let mut broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     controller.deliver(1, "vend/request", "first").await;
@@ -184,7 +184,7 @@ async fn after_a_restart_of_the_broker_an_unacknowledged_message_comes_again() {
 
 #[tokio::test]
 async fn a_broker_that_lost_the_session_is_subscribed_to_again() {
-    let mut broker = Mosquitto::start("");
+    let mut broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#", "payment/update"]).await;
     broker.stop();
     broker.forget();
@@ -198,7 +198,7 @@ async fn a_broker_that_lost_the_session_is_subscribed_to_again() {
 
 #[tokio::test]
 async fn a_dropped_connection_brings_the_message_again() {
-    let broker = Mosquitto::start("");
+    let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["payment/update"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     controller.deliver(1, "payment/update", "receipt").await;
@@ -214,7 +214,7 @@ async fn a_dropped_connection_brings_the_message_again() {
 #[tokio::test]
 async fn a_flood_waits_at_the_broker_until_it_is_taken() {
     const MESSAGES: u64 = 400;
-    let broker = Mosquitto::start("max_queued_messages 1000");
+    let broker = BareBroker::start("max_queued_messages 1000");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     for number in 0..MESSAGES {
@@ -229,7 +229,7 @@ async fn a_flood_waits_at_the_broker_until_it_is_taken() {
 
 #[tokio::test]
 async fn a_payload_over_8_kib_is_seen_and_one_over_the_packet_limit_does_no_harm() {
-    let broker = Mosquitto::start("");
+    let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
     let large = "x".repeat(20_000);
@@ -247,7 +247,7 @@ async fn what_the_broker_does_not_allow_is_rejected_by_name() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let acl = folder.path().join("acl");
     std::fs::write(&acl, "topic readwrite allowed/#\n").expect("the directory is writable");
-    let broker = Mosquitto::start(&format!("acl_file {}", acl.display()));
+    let broker = BareBroker::start(&format!("acl_file {}", acl.display()));
     let mut machine = Link::up(broker.port, "machine", &[]).await;
     machine.mqtt.publish(PublishId(1), outbound("forbidden/topic", "x"));
     match machine.next().await {
@@ -266,7 +266,7 @@ async fn user_and_password_open_the_door_and_a_wrong_one_does_not() {
     std::fs::write(&passwords, "").expect("the directory is writable");
     let made = std::process::Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args(["machine", "right"]).status();
     assert!(made.expect("mosquitto_passwd comes with mosquitto").success());
-    let mosquitto = Mosquitto::start(&format!("password_file {}", passwords.display()));
+    let mosquitto = BareBroker::start(&format!("password_file {}", passwords.display()));
     for (password, is_let_in) in [("right", true), ("wrong", false)] {
         let broker = MqttSettings { username: Some("machine".to_owned()), password: Some(Secret::new(password)), ..broker(mosquitto.port) };
         let settings = LinkSettings::new(broker, "machine", &LastTrusted::default()).expect("there are no certificates to read");
@@ -282,7 +282,7 @@ async fn user_and_password_open_the_door_and_a_wrong_one_does_not() {
 
 #[tokio::test]
 async fn a_packet_the_broker_does_not_take_is_rejected_and_the_rest_goes_on() {
-    let broker = Mosquitto::start("max_packet_size 2000");
+    let broker = BareBroker::start("max_packet_size 2000");
     let mut machine = Link::up(broker.port, "machine", &[]).await;
     machine.mqtt.publish(PublishId(1), outbound("topic", &"x".repeat(3_000)));
     assert!(matches!(machine.next().await, MqttEvent::Rejected { id: PublishId(1), reason: "packet too large" }));
@@ -293,7 +293,7 @@ async fn a_packet_the_broker_does_not_take_is_rejected_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn the_will_is_published_after_a_break_and_not_after_a_stop() {
-    let broker = Mosquitto::start("");
+    let broker = BareBroker::start("");
     let mut observer = Link::up(broker.port, "observer", &["status"]).await;
     let with_will = || {
         let will = Will { topic: "status".to_owned(), payload: b"will".to_vec(), retain: true, delay_s: 0 };
@@ -347,7 +347,7 @@ const YEAR_2100: Wall = Wall(4_102_444_800_000);
 async fn tls_trusts_the_private_authority_and_no_other() {
     tls::install_provider();
     let certificates = Certificates::make();
-    let broker = Mosquitto::start(&format!(
+    let broker = BareBroker::start(&format!(
         "certfile {}\nkeyfile {}",
         certificates.certificate("server").display(),
         certificates.key("server").display()
@@ -373,7 +373,7 @@ async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
     tls::install_provider();
     let certificates = Certificates::make();
     // Any server that speaks TLS will do: what is asked is how the handshake ends.
-    let server = Mosquitto::start(&format!(
+    let server = BareBroker::start(&format!(
         "certfile {}\nkeyfile {}",
         certificates.certificate("server").display(),
         certificates.key("server").display()
@@ -393,7 +393,7 @@ async fn an_https_call_tells_a_refusal_for_dates_from_all_others() {
 async fn mutual_tls_lets_in_who_has_a_certificate() {
     tls::install_provider();
     let certificates = Certificates::make();
-    let broker = Mosquitto::start(&format!(
+    let broker = BareBroker::start(&format!(
         "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true",
         certificates.certificate("ca").display(),
         certificates.certificate("server").display(),
@@ -411,7 +411,7 @@ async fn mutual_tls_lets_in_who_has_a_certificate() {
     }
 }
 
-/// A broker of a few lines, for what Mosquitto does not show.
+/// A broker of a few lines, for what BareBroker does not show.
 struct Script(TcpStream);
 
 impl Script {

@@ -445,10 +445,15 @@ impl Machine {
         let drafts = steps.into_iter().map(|(name, order)| self.draft(name, order, note.clone(), now)).collect();
         let (events, stored) = self.commit(&order, Some(before), drafts, now)?;
         let finished = !core::unfinished(&order);
+        let mut held = false;
         if let Some(live) = self.live.get_mut(id) {
+            held = live.stored.order.holds_machine();
             live.stored = stored;
         }
-        self.announce(&order, events, now);
+        if held || !events.is_empty() {
+            self.stage.moved(&order, now.boot);
+        }
+        self.announce(&order, events);
         if finished && let Some(gone) = self.live.remove(id) {
             self.abandon(gone);
         }
@@ -461,7 +466,8 @@ impl Machine {
         let drafts = vec![self.draft(order.name(), order.clone(), None, now)];
         let (events, stored) = self.commit(&order, None, drafts, now)?;
         self.live.insert(id, Live::new(stored));
-        self.announce(&order, events, now);
+        self.stage.moved(&order, now.boot);
+        self.announce(&order, events);
         Ok(())
     }
 
@@ -508,7 +514,7 @@ impl Machine {
     }
 
     /// Tells everybody but the broker, whose copies are in the outbox.
-    fn announce(&mut self, order: &Order, events: Vec<VendEvent>, now: Now) {
+    fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
         let request = &order.offer.request;
         for event in events {
             self.effects.push(Effect::Journal(Journal::OrderMoved {
@@ -533,7 +539,6 @@ impl Machine {
             }
             self.effects.push(Effect::OrderChanged(event));
         }
-        self.stage.ended(order, now.boot);
     }
 
     fn stream(&self) -> &str {

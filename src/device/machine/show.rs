@@ -53,8 +53,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Remembers an order that no longer holds the machine.
-    pub(super) fn ended(&mut self, order: &Order, now: Boot) {
+    /// An order went into another state: how a sale ended is remembered for a while.
+    pub(super) fn moved(&mut self, order: &Order, now: Boot) {
         if let Some(charge) = &order.charge {
             self.sandbox = charge.sandbox;
         }

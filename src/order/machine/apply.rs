@@ -12,6 +12,9 @@ use crate::order::time::{Boot, Span};
 /// A QR that Midtrans ends this much sooner than the machine's own deadline is worth a commit.
 const DEADLINE_SLACK: Span = Span::secs(2);
 
+/// What may be delivered up to now gets this much time to be asked for.
+const CALL_TIME: Span = Span::secs(5);
+
 /// The order after an event. Unchanged if the event brings nothing new.
 #[must_use]
 pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order {
@@ -132,6 +135,8 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::Requested { checked, .. } => match ended_at_midtrans(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
+            // The backend is still charging: an answer to another question (which orders are open) came before its own.
+            None if seen.gross_amount.is_none() && seen.payload.is_none() => return order,
             None => offer_qr(&order, &seen, checked, now, with),
         },
         State::AwaitingPayment { payload, shown_at, until, checked } => {
@@ -207,7 +212,7 @@ fn offer_qr(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context)
 fn delivery_allowed(seen: &Seen, now: Boot, with: &Context) -> Option<Boot> {
     let allowed = seen.status == Status::Settlement && !seen.has_outcome && !seen.refund;
     let left = seen.settled_ago.map(|ago| Span(with.rules.deliver_within.0 - ago.0))?;
-    (allowed && left >= Span::ZERO).then(|| now + left)
+    (allowed && left >= Span::ZERO).then(|| now + left.max(CALL_TIME))
 }
 
 fn create_refused(state: State, refusal: &Refusal) -> State {

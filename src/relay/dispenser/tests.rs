@@ -3,9 +3,11 @@
 use super::*;
 use crate::host::config::Source;
 use crate::order::ids::TransactionId;
+use crate::order::ledger::OPEN_TICKETS_MAX;
 use crate::order::receipt::testing::{ISSUER, claims, key};
 use crate::order::receipt::{Claims, SigningKey, jwk_set};
 use rusqlite::Connection;
+use std::path::PathBuf;
 
 struct Rig {
     directory: tempfile::TempDir,
@@ -93,8 +95,7 @@ impl Rig {
 
     /// Makes every commit fail, as a full disk does, or lets them pass again.
     fn fail_commits(&self, fail: bool) {
-        let Ledger::Open { store, .. } = &self.dispenser.ledger else { panic!("shut") };
-        store.fail_commits(fail);
+        self.dispenser.ledger.store().fail_commits(fail);
     }
 }
 
@@ -143,6 +144,7 @@ fn one_order_one_pulse() {
     let (ticket, jws) = rig.begin(1);
     assert_eq!(rig.drives(), [0]);
     assert_eq!(rig.state(0), "busy");
+    assert_eq!(rig.dispenser.tickets(), []);
     // Again meanwhile, and again later: nothing more is driven.
     assert_eq!(rig.dispense(&jws), known(DispenseAnswer::Dispensing));
     assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
@@ -324,8 +326,7 @@ fn uncertain_blocks_where_it_should() {
 #[test]
 fn a_thousand_tickets_and_no_more() {
     let mut rig = Rig::new();
-    let Ledger::Open { store, .. } = &rig.dispenser.ledger else { panic!("shut") };
-    store.hurry();
+    rig.dispenser.ledger.store().hurry();
     let ticket = |n: usize| {
         let mut bits = [0xee; 16];
         bits[..8].copy_from_slice(&n.to_le_bytes());
@@ -395,13 +396,14 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     drop(Connection::open(&path).expect("opens").execute("UPDATE tickets SET sum = 'x'", []));
     // While it runs: noticed when the row is read, set aside at the next tick.
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
+    assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "nothing is promised that would be lost with it");
     rig.dispenser.tick();
     assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
     rig.begin(2);
     rig.end(0, Outcome::Dispensed);
     // At a start.
-    drop(std::mem::replace(&mut rig.dispenser.ledger, Ledger::Shut { why: "killed".into() }));
+    rig.dispenser.ledger = Ledger::new(&path);
     std::fs::write(&path, b"no database at all").expect("written");
     rig.restart();
     assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);

@@ -1,4 +1,5 @@
-//! A private CA, a certificate for the loopback server and one for a client, made by the openssl command.
+//! A private CA, a certificate for the loopback server and one for a client, made by the openssl command; and another
+//! CA, which nobody trusts, with a client's certificate of its own (`stranger`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +14,9 @@ impl Certificates {
         let made = Self { folder: tempfile::tempdir().expect("a temporary directory") };
         made.authority("ca");
         made.authority("other-ca");
-        made.issue("server", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n");
-        made.issue("client", "extendedKeyUsage=clientAuth\n");
+        made.issue("ca", "server", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n");
+        made.issue("ca", "client", "extendedKeyUsage=clientAuth\n");
+        made.issue("other-ca", "stranger", "extendedKeyUsage=clientAuth\n");
         made
     }
 
@@ -33,7 +35,7 @@ impl Certificates {
         openssl(&["req", "-x509", "-days", "3650", "-subj", &subject, "-key", text(&key), "-out", text(&certificate)]);
     }
 
-    fn issue(&self, name: &str, extensions: &str) {
+    fn issue(&self, authority: &str, name: &str, extensions: &str) {
         self.key_pair(name);
         let file = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         let (request, extension_file) = (file("csr"), file("ext"));
@@ -48,9 +50,9 @@ impl Certificates {
             "-in",
             text(&request),
             "-CA",
-            text(&self.certificate("ca")),
+            text(&self.certificate(authority)),
             "-CAkey",
-            text(&self.key("ca")),
+            text(&self.key(authority)),
             "-CAcreateserial",
             "-extfile",
             text(&extension_file),

@@ -1,13 +1,50 @@
-//! What the tests start, and how they wait: for what they see, never for a time.
+//! The test rig: starts real things on free ports and private sockets, stops them by their process, and waits for what
+//! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
 
+pub mod bare_broker;
+pub mod bus;
+pub mod caller;
 pub mod certificates;
+pub mod heard;
+pub mod http;
+pub mod link;
+pub mod midtrans;
 pub mod mosquitto;
+pub mod process;
+pub mod relay_log;
+pub mod relayd;
+pub mod screen;
+pub mod shop;
+pub mod tap;
 
-use std::process::Child;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// Nothing on a loopback takes so long: what is not there by then will not come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks until there is something. For what announces itself in no way but by being there, such as a file's content.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A future's outcome, or the test's end.
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for: {what}"),
+    }
+}
 
 /// A process that ends with the test.
 pub struct Running(pub Child);
@@ -19,28 +56,80 @@ impl Drop for Running {
     }
 }
 
-/// Asks again until there is an answer.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A loopback port that is free now.
+/// A TCP port on loopback that nobody listens at. Below the range from which the kernel gives ports to connections, so
+/// that none of them takes it before the program that is told to listen there.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
-    listener.local_addr().expect("it is bound").port()
+    const FIRST: u16 = 14_000;
+    const COUNT: u16 = 18_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..COUNT {
+        // Runs that go on at the same time begin at different places.
+        let start = (std::process::id() % u32::from(COUNT)) as u16;
+        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between {FIRST} and {}", FIRST + COUNT);
 }
 
-/// A future's outcome, or the test's end.
-pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+/// The path of a tool, or the end of the run: a test that is skipped proves nothing.
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin", "/sbin"]);
+    let found = places.map(|place| PathBuf::from(place).join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("this test needs `{name}`, which is not installed: `tests/run` installs what the tests need"))
+}
+
+/// A command with nothing of our environment but the way to tools.
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end; one that does not end is killed and fails the test.
+pub fn output(command: &mut Command) -> Output {
+    let name = format!("{command:?}");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|why| panic!("{name}: {why}"));
+    let stdout = child.stdout.take().map(process::read_whole).expect("piped");
+    let stderr = child.stderr.take().map(process::read_whole).expect("piped");
+    let end = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
+        if Instant::now() > end {
+            drop(child.kill());
+            drop(child.wait());
+            panic!("{name} did not end in {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let whole = |reader: std::thread::JoinHandle<Vec<u8>>| reader.join().expect("a reader does not panic");
+    Output { status, stdout: whole(stdout), stderr: whole(stderr) }
+}
+
+/// Runs a command that must succeed; what it wrote to standard output.
+pub fn succeed(command: &mut Command) -> String {
+    let name = format!("{command:?}");
+    let output = output(command);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{stderr}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The name of the user that runs the tests.
+pub fn user() -> String {
+    succeed(command(tool("id")).arg("-un")).trim().to_owned()
+}
+
+/// A file of the source tree.
+pub fn source(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A text file of the source tree.
+pub fn source_text(path: &str) -> String {
+    std::fs::read_to_string(source(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
 }

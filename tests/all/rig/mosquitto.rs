@@ -1,67 +1,100 @@
-//! A real Mosquitto on a loopback port.
+//! A real Mosquitto with the shipped access list.
 
-use super::{Running, free_port, wait_for};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
+use super::certificates::Certificates;
+use super::process::Process;
+use super::{command, free_port, source_text, succeed, tool, user};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+/// The users of the shop's broker. `tap` may do everything: it stands for somebody who took the broker over.
+pub const USERS: [&str; 6] = ["vm-001", "vm-002", "vm-001-controller", "backend", "fleet", TAP];
+/// The user that may read and write everything.
+pub const TAP: &str = "tap";
+
+/// A user's password.
+pub fn password(user: &str) -> String {
+    format!("password-of-{user}")
+}
+
+/// A broker on loopback: plain, and with TLS where there is material for it.
 pub struct Mosquitto {
     pub port: u16,
-    folder: TempDir,
-    process: Option<Running>,
+    pub tls_port: u16,
+    config: PathBuf,
+    process: Option<Process>,
 }
 
 impl Mosquitto {
-    /// Starts one with further configuration lines. It keeps sessions across [`Mosquitto::stop`] and
-    /// [`Mosquitto::start_again`].
-    pub fn start(lines: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let mut broker = Self { port: free_port(), folder, process: None };
-        let anonymous = if lines.contains("password_file") { "" } else { "allow_anonymous true\n" };
-        let config = format!(
-            "listener {} 127.0.0.1\nuser root\npersistence true\npersistence_location {}/\nlog_dest none\n{anonymous}{lines}\n",
-            broker.port,
-            broker.folder().display()
+    /// Starts a broker. With `tls` it has a second listener, which wants a client's certificate. With `persistence` it
+    /// keeps sessions and retained messages over [`Mosquitto::restart`].
+    pub fn start(directory: &Path, tls: Option<&Certificates>, persistence: bool) -> Self {
+        let directory = directory.join("mosquitto");
+        std::fs::create_dir(&directory).expect("a new directory");
+        let passwords = directory.join("passwd");
+        for (i, user) in USERS.iter().enumerate() {
+            let mut add = command(tool("mosquitto_passwd"));
+            if i == 0 {
+                add.arg("-c");
+            }
+            succeed(add.arg("-b").arg(&passwords).args([user, password(user).as_str()]));
+        }
+        let acl = directory.join("acl");
+        std::fs::write(&acl, format!("{}\nuser {TAP}\ntopic readwrite #\n", source_text("config/mosquitto.acl"))).expect("written");
+        let (port, tls_port) = (free_port(), free_port());
+        let mut text = format!(
+            "user {}\nallow_anonymous false\npassword_file {}\nacl_file {}\nlog_dest stderr\nlog_type all\nmax_packet_size 65536\n\
+             persistence {persistence}\npersistence_location {}/\nlistener {port} 127.0.0.1\n",
+            user(),
+            passwords.display(),
+            acl.display(),
+            directory.display(),
         );
-        std::fs::write(broker.folder().join("mosquitto.conf"), config).expect("the directory is writable");
-        broker.start_again();
+        if let Some(tls) = tls {
+            let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("server"), tls.key("server"));
+            let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
+            let _ = write!(
+                text,
+                "listener {tls_port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
+            );
+        }
+        let config = directory.join("mosquitto.conf");
+        std::fs::write(&config, text).expect("written");
+        let mut broker = Self { port, tls_port, config, process: None };
+        broker.resume();
         broker
     }
 
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Ends it the way a service manager does, so that it stores what it holds.
+    /// Stops the broker: its clients lose their connections.
     pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let ended = Command::new("kill").arg(process.0.id().to_string()).status().expect("kill is installed");
-            assert!(ended.success());
-            process.0.wait().expect("it is our child");
+        if let Some(process) = self.process.take() {
+            process.terminate();
         }
     }
 
-    /// Forgets all sessions and retained messages. To be called while it is stopped.
-    pub fn forget(&self) {
-        std::fs::remove_file(self.folder().join("mosquitto.db")).expect("it stored its sessions");
+    /// Starts the broker again after [`Mosquitto::stop`], at the same ports.
+    pub fn resume(&mut self) {
+        let process = Process::start("mosquitto", command(tool("mosquitto")).arg("-c").arg(&self.config));
+        process.wait_line(" running");
+        self.process = Some(process);
     }
 
-    pub fn start_again(&mut self) {
-        let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
-        let process = Command::new(program)
-            .arg("-c")
-            .arg(self.folder().join("mosquitto.conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mosquitto is installed");
-        let mut process = Running(process);
-        let port = self.port;
-        wait_for("mosquitto's port", || {
-            assert!(process.0.try_wait().expect("it is our child").is_none(), "mosquitto ended at once: is its configuration right?");
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        self.process = Some(process);
+    /// `qrisctl` as a user of this broker, whose password goes to a file in `directory`; its arguments follow.
+    pub fn qrisctl(&self, user: &str, directory: &Path) -> Command {
+        let secret = directory.join(format!("{user}-password"));
+        std::fs::write(&secret, format!("{}\n", password(user))).expect("written");
+        let mut start = command(env!("CARGO_BIN_EXE_qrisctl"));
+        start.args(["--broker", &format!("mqtt://127.0.0.1:{}", self.port), "--username", user, "--password-file"]).arg(secret);
+        start
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.resume();
+    }
+
+    /// What the broker logged.
+    pub fn log(&self) -> &super::heard::Heard<String> {
+        &self.process.as_ref().expect("the broker runs").lines
     }
 }

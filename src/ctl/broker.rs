@@ -1,0 +1,236 @@
+//! The connection to the broker, as a command needs it: it comes about now or the command fails.
+
+use super::Connection;
+use crate::host::Failure;
+use crate::host::config::{MqttSection, Source};
+use crate::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
+use crate::host::tls::{LastTrusted, install_provider};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Nobody waits longer for the broker.
+const CONNECT_WAIT: Duration = Duration::from_secs(15);
+/// The environment's name of a configuration file.
+const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
+/// Events that may wait for the terminal.
+const EVENTS_MAX: usize = 64;
+
+/// Why a command came to nothing at the broker.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BrokerError {
+    /// Neither a flag nor a file says where it is.
+    #[error("no broker: give --broker URL, or --config FILE with a section [mqtt]")]
+    Missing,
+    /// A flag, or what a flag and the file make together, is wrong.
+    #[error("{}: {why}", flag(.key))]
+    Setting {
+        /// The key of [mqtt].
+        key: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// No connection.
+    #[error("the broker: {0}")]
+    Down(String),
+    /// No connection in time.
+    #[error("the broker did not answer in {} s", CONNECT_WAIT.as_secs())]
+    Silent,
+    /// A subscription was refused.
+    #[error("the broker does not let us hear {filter} ({reason})")]
+    Deaf {
+        /// The topic filter.
+        filter: String,
+        /// The broker's reason.
+        reason: &'static str,
+    },
+    /// A publish was refused.
+    #[error("the broker does not let us say {topic} ({reason})")]
+    Dumb {
+        /// The topic.
+        topic: String,
+        /// The broker's reason.
+        reason: &'static str,
+    },
+    /// The connection was lost with a publish on the way.
+    #[error("nobody knows whether the broker has what we said in {0}: the connection was lost")]
+    Unknown(String),
+}
+
+/// `qrisctl`'s file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    mqtt: Option<MqttSection>,
+}
+
+/// A connection that came about.
+pub(super) struct Broker {
+    mqtt: Mqtt,
+    events: mpsc::Receiver<MqttEvent>,
+    published: u64,
+    /// Came while something else was awaited.
+    early: std::collections::VecDeque<Inbound>,
+}
+
+/// What happens at the broker.
+pub(super) enum News {
+    /// A message; it is acknowledged.
+    Message(Inbound),
+    /// The connection is lost and will be rebuilt.
+    Lost(String),
+    /// The connection is back.
+    Back,
+}
+
+impl Broker {
+    /// Connects and subscribes.
+    pub(super) async fn connect(connection: Connection, filters: Vec<String>, retained: Retained) -> Result<Self, Failure> {
+        install_provider();
+        let settings = settings(connection)?;
+        let client_id = format!("qrisctl-{}", random_hex()?);
+        let mut settings = LinkSettings::new(settings, client_id, &LastTrusted::default()).map_err(Failure::usage)?;
+        settings.subscriptions = filters.into_iter().map(|filter| Subscription { filter, retained, retain_as_published: true }).collect();
+        let (mqtt, events) = Mqtt::start(settings, EVENTS_MAX);
+        let mut broker = Self { mqtt, events, published: 0, early: std::collections::VecDeque::new() };
+        tokio::time::timeout(CONNECT_WAIT, broker.up())
+            .await
+            .map_err(|_| Failure::failed(BrokerError::Silent))?
+            .map_err(Failure::failed)?;
+        Ok(broker)
+    }
+
+    /// Publishes, and waits until the broker has it.
+    pub(super) async fn publish(&mut self, message: Outbound) -> Result<(), BrokerError> {
+        let topic = message.topic.clone();
+        self.published += 1;
+        let this = PublishId(self.published);
+        self.mqtt.publish(this, message);
+        loop {
+            match self.events.recv().await {
+                Some(MqttEvent::Delivered(id)) if id == this => return Ok(()),
+                Some(MqttEvent::Rejected { id, reason }) if id == this => return Err(BrokerError::Dumb { topic, reason }),
+                Some(MqttEvent::Undelivered(id)) if id == this => return Err(BrokerError::Unknown(topic)),
+                Some(MqttEvent::Message(message)) => {
+                    self.mqtt.ack(message.ack);
+                    self.early.push_back(message);
+                }
+                Some(
+                    MqttEvent::Delivered(_)
+                    | MqttEvent::Rejected { .. }
+                    | MqttEvent::Undelivered(_)
+                    | MqttEvent::Up { .. }
+                    | MqttEvent::Down { .. },
+                ) => {}
+                None => return Err(BrokerError::Unknown(topic)),
+            }
+        }
+    }
+
+    /// Everything that the broker had to send before now. After the answer to a publish nothing older can come but what
+    /// the broker holds back until we acknowledge what came: so publishes go on until one brings nothing with it.
+    pub(super) async fn drain(&mut self) -> Result<Vec<Inbound>, BrokerError> {
+        let mut messages = Vec::new();
+        loop {
+            let marker = Outbound { topic: "qrisctl/marker".into(), expiry_s: Some(1), ..Outbound::default() };
+            match self.publish(marker).await {
+                // That the broker does not like the marker is as good an answer.
+                Ok(()) | Err(BrokerError::Dumb { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if self.early.is_empty() {
+                return Ok(messages);
+            }
+            messages.extend(self.early.drain(..));
+        }
+    }
+
+    /// The next message, or change of the connection.
+    pub(super) async fn next(&mut self) -> News {
+        if let Some(message) = self.early.pop_front() {
+            return News::Message(message);
+        }
+        loop {
+            match self.events.recv().await {
+                Some(MqttEvent::Message(message)) => {
+                    self.mqtt.ack(message.ack);
+                    return News::Message(message);
+                }
+                Some(MqttEvent::Down { reason, .. }) => return News::Lost(reason),
+                Some(MqttEvent::Up { .. }) => return News::Back,
+                Some(MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
+                // The task ends only when it is told to.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub(super) async fn leave(mut self) {
+        self.mqtt.stop(None);
+        while self.events.recv().await.is_some() {}
+    }
+
+    async fn up(&mut self) -> Result<(), BrokerError> {
+        loop {
+            match self.events.recv().await {
+                Some(MqttEvent::Up { refused, .. }) => match refused.into_iter().next() {
+                    Some((filter, reason)) => return Err(BrokerError::Deaf { filter, reason }),
+                    None => return Ok(()),
+                },
+                Some(MqttEvent::Down { reason, .. }) => return Err(BrokerError::Down(reason)),
+                Some(MqttEvent::Message(message)) => {
+                    self.mqtt.ack(message.ack);
+                    self.early.push_back(message);
+                }
+                Some(MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
+                None => return Err(BrokerError::Silent),
+            }
+        }
+    }
+}
+
+/// 128 random bits: a name that nobody else has.
+pub(super) fn random_hex() -> Result<String, Failure> {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).map_err(|_| Failure::failed("the system has no random bits"))?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The flags over the file, checked.
+fn settings(connection: Connection) -> Result<crate::host::config::MqttSettings, Failure> {
+    let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
+    let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).map(Into::into));
+    let written = match config {
+        Some(path) => Source::read(&path)?.parse::<Written>()?.mqtt.unwrap_or_default(),
+        None => MqttSection::default(),
+    };
+    let section = MqttSection {
+        url: broker.or(written.url),
+        username: username.or(written.username),
+        password_file: password_file.or(written.password_file),
+        ca_file: ca_file.or(written.ca_file),
+        cert_file: cert_file.or(written.cert_file),
+        key_file: key_file.or(written.key_file),
+        allow_plaintext: written.allow_plaintext,
+    };
+    if section.url.is_none() {
+        return Err(Failure::usage(BrokerError::Missing));
+    }
+    section.settle().map_err(|faults| match faults.into_iter().next() {
+        Some((key, error)) => {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Failure::usage(BrokerError::Setting { key, why: format!("{error}{cause}") })
+        }
+        None => Failure::usage(BrokerError::Missing),
+    })
+}
+
+/// The flag that stands for a key of [mqtt].
+fn flag(key: &str) -> String {
+    match key {
+        "url" => "--broker".into(),
+        key => format!("--{}", key.replace('_', "-")),
+    }
+}

@@ -1,0 +1,101 @@
+//! The D-Bus services of the machine we are on.
+
+use crate::host::config::BusAddress;
+use crate::host::{Failure, bus};
+use std::collections::HashMap;
+use zbus::Connection;
+use zbus::{OwnedVariant, Variant};
+
+/// Which bus the service is on.
+#[derive(clap::Args, Debug)]
+pub(super) struct Bus {
+    /// system, session, a D-Bus address, or peer:/path
+    #[arg(long, value_name = "BUS", default_value = "system", value_parser = parse_bus)]
+    bus: BusAddress,
+}
+
+fn parse_bus(text: &str) -> Result<BusAddress, <BusAddress as std::str::FromStr>::Err> {
+    text.parse()
+}
+
+/// Why a service could not be asked, or what it said.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServiceError {
+    /// It answered with an error.
+    #[error("{name}: {detail}")]
+    Refused {
+        /// The error's D-Bus name.
+        name: String,
+        /// For people.
+        detail: String,
+    },
+    /// No answer.
+    #[error("{service} cannot be asked: {why}")]
+    Unreachable {
+        /// The bus name.
+        service: &'static str,
+        /// What zbus said.
+        why: zbus::Error,
+    },
+    /// A property is missing or of another type.
+    #[error("{service} does not tell {property} as it should: is it of another release?")]
+    Property {
+        /// The bus name.
+        service: &'static str,
+        /// The property.
+        property: &'static str,
+    },
+}
+
+/// A service: its bus name is also its interface.
+pub(super) struct Service {
+    connection: Connection,
+    name: &'static str,
+    path: &'static str,
+}
+
+impl Service {
+    pub(super) async fn connect(bus: &Bus, name: &'static str, path: &'static str) -> Result<Self, Failure> {
+        let connection = bus::connect(&bus.bus).await.map_err(Failure::failed)?;
+        Ok(Self { connection, name, path })
+    }
+
+    /// Calls a method that answers nothing.
+    pub(super) async fn call(&self, method: &str, argument: &str) -> Result<(), ServiceError> {
+        let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), method, &(argument,)).await;
+        answer.map(drop).map_err(|why| self.error(why))
+    }
+
+    /// All properties.
+    pub(super) async fn properties(&self) -> Result<Properties, ServiceError> {
+        let interface = Some("org.freedesktop.DBus.Properties");
+        let answer = self.connection.call_method(Some(self.name), self.path, interface, "GetAll", &(self.name,)).await;
+        let message = answer.map_err(|why| self.error(why))?;
+        let values = message.body().deserialize().map_err(|why| self.error(why))?;
+        Ok(Properties { service: self.name, values })
+    }
+
+    fn error(&self, why: zbus::Error) -> ServiceError {
+        match why {
+            zbus::Error::MethodError(name, detail, _) => {
+                ServiceError::Refused { name: name.to_string(), detail: detail.unwrap_or_else(|| "no detail".into()) }
+            }
+            why => ServiceError::Unreachable { service: self.name, why },
+        }
+    }
+}
+
+/// What a service told of itself.
+pub(super) struct Properties {
+    service: &'static str,
+    values: HashMap<String, OwnedVariant>,
+}
+
+impl Properties {
+    /// Takes one property out.
+    pub(super) fn take<T: TryFrom<Variant<'static>>>(&mut self, property: &'static str) -> Result<T, ServiceError> {
+        let wrong = || ServiceError::Property { service: self.service, property };
+        let value = self.values.remove(property).ok_or_else(wrong)?;
+        T::try_from(Variant::from(value)).map_err(|_| wrong())
+    }
+}

@@ -1,0 +1,80 @@
+//! `order`: the order that holds this machine, as `qrisd` tells it over D-Bus.
+
+use super::machine::{Bus, Properties, Service, ServiceError};
+use super::print;
+use crate::host::Failure;
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use serde_json::{Value, json};
+
+/// Shows the order that holds this machine.
+#[derive(clap::Args, Debug)]
+pub(super) struct Order {
+    #[command(flatten)]
+    bus: Bus,
+    /// JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Order {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
+        let mut properties = service.properties().await.map_err(Failure::failed)?;
+        let order = read(&mut properties).map_err(Failure::failed)?;
+        print::line(&if self.json { order.to_string() } else { words(&order) })
+    }
+}
+
+/// The properties of `io.qrisd.Device1`, by their names on `vend/event`.
+fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
+    Ok(json!({
+        "state": properties.take::<String>("State")?,
+        "request_id": properties.take::<String>("RequestId")?,
+        "order_id": properties.take::<String>("OrderId")?,
+        "item": properties.take::<String>("Item")?,
+        "amount": properties.take::<i64>("Amount")?,
+        "gross_amount": properties.take::<i64>("GrossAmount")?,
+        "remaining_s": properties.take::<u32>("RemainingS")?,
+        "faults": properties.take::<Vec<String>>("Faults")?,
+    }))
+}
+
+fn words(order: &Value) -> String {
+    let text = |name: &str| order[name].as_str().unwrap_or_default();
+    let mut words = vec![if text("state").is_empty() { "idle" } else { text("state") }.to_owned()];
+    for (label, name) in [("request", "request_id"), ("order", "order_id"), ("item", "item")] {
+        if !text(name).is_empty() {
+            words.push(format!("{label} {}", text(name)));
+        }
+    }
+    for (label, name, unit) in [("amount Rp", "amount", ""), ("pays Rp", "gross_amount", ""), ("", "remaining_s", " s left")] {
+        if order[name].as_u64().is_some_and(|number| number > 0) {
+            words.push(format!("{label}{}{unit}", order[name]));
+        }
+    }
+    let faults: Vec<_> = order["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !faults.is_empty() {
+        words.push(format!("faults: {}", faults.join(", ")));
+    }
+    print::plain(&words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_told_in_words() {
+        let mut order = json!({
+            "state": "", "request_id": "", "order_id": "", "item": "", "amount": 0, "gross_amount": 0, "remaining_s": 0,
+            "faults": ["screen"]
+        });
+        assert_eq!(words(&order), "idle faults: screen");
+        order["state"] = "awaiting_payment".into();
+        order["request_id"] = "r-1".into();
+        order["amount"] = 5000.into();
+        order["remaining_s"] = 61.into();
+        order["faults"] = json!([]);
+        assert_eq!(words(&order), "awaiting_payment request r-1 amount Rp5000 61 s left");
+    }
+}

@@ -1,0 +1,92 @@
+//! `relay lines` and `relay clear`: the relay service of this machine.
+
+use super::machine::{Bus, Properties, Service, ServiceError};
+use super::print;
+use crate::host::Failure;
+use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+/// Looks at the relay service, or clears a blocked line.
+#[derive(clap::Args, Debug)]
+pub(super) struct Relay {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Show lines, keys, open tickets and faults
+    Lines {
+        #[command(flatten)]
+        bus: Bus,
+        /// JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Clear the blocked line of an item, after it was seen to (root only)
+    Clear {
+        #[command(flatten)]
+        bus: Bus,
+        /// The item
+        item: String,
+    },
+}
+
+impl Relay {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Lines { bus, json } => {
+                let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
+                let mut properties = service.properties().await.map_err(Failure::failed)?;
+                let relay = read(&mut properties).map_err(Failure::failed)?;
+                print::line(&if json { relay.to_string() } else { words(&relay) })
+            }
+            Command::Clear { bus, item } => {
+                let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
+                service.call("Clear", &item).await.map_err(Failure::failed)
+            }
+        }
+    }
+}
+
+fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
+    let lines: Vec<(String, Vec<String>, String)> = properties.take("Lines")?;
+    let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
+    Ok(json!({
+        "device": properties.take::<String>("Device")?,
+        "lines": lines,
+        "keys": properties.take::<Vec<String>>("Keys")?,
+        "tickets": properties.take::<Vec<String>>("Tickets")?.len(),
+        "faults": properties.take::<Vec<String>>("Faults")?,
+    }))
+}
+
+fn words(relay: &Value) -> String {
+    let list = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    let text = |value: &Value| print::plain(value.as_str().unwrap_or_default());
+    let mut told = vec![format!("machine {}", text(&relay["device"]))];
+    for line in relay["lines"].as_array().into_iter().flatten() {
+        told.push(format!("line {:?}: {} (items {})", text(&line["name"]), text(&line["state"]), print::plain(&list(&line["items"]))));
+    }
+    told.push(format!("keys: {}", print::plain(&list(&relay["keys"]))));
+    told.push(format!("open tickets: {}", relay["tickets"]));
+    if relay["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {
+        told.push(format!("faults: {}", print::plain(&list(&relay["faults"]))));
+    }
+    told.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_relay_is_told_in_lines() {
+        let relay = json!({
+            "device": "vm-001", "lines": [{"name": "tray 1", "items": ["A1", "A2"], "state": "blocked"}], "keys": ["k1"],
+            "tickets": 2, "faults": ["gpio"]
+        });
+        assert_eq!(words(&relay), "machine vm-001\nline \"tray 1\": blocked (items A1, A2)\nkeys: k1\nopen tickets: 2\nfaults: gpio");
+    }
+}

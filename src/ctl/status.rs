@@ -1,0 +1,54 @@
+//! `status`: the last status of one machine or of all, as the broker retains it.
+
+use super::Connection;
+use super::broker::Broker;
+use super::print;
+use crate::host::Failure;
+use crate::host::mqtt::Retained;
+use crate::order::ids::DeviceId;
+use crate::wire::status::Status as Retain;
+use crate::wire::topics::Topic;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Shows the last status of machines.
+#[derive(clap::Args, Debug)]
+pub(super) struct Status {
+    /// One machine; every machine without it
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: Option<DeviceId>,
+    /// JSON, one object a line: device, status
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+        let filter = self.device.as_ref().map_or_else(|| Topic::Status.of_all(), |device| Topic::Status.of(device));
+        let mut broker = Broker::connect(connection, vec![filter], Retained::Always).await?;
+        let messages = broker.drain().await.map_err(Failure::failed)?;
+        broker.leave().await;
+        // A machine that changed meanwhile is there twice: the last counts.
+        let machines: BTreeMap<DeviceId, Vec<u8>> =
+            messages.into_iter().filter_map(|message| Some((Topic::parse(&message.topic)?.0, message.payload))).collect();
+        if let (Some(device), true) = (&self.device, machines.is_empty()) {
+            return Err(Failure::failed(format!("{device} never told its status to this broker, or we may not hear it")));
+        }
+        for (device, payload) in machines {
+            print::line(&if self.json { json_line(&device, &payload) } else { words(&device, &payload) })?;
+        }
+        Ok(())
+    }
+}
+
+fn words(device: &DeviceId, payload: &[u8]) -> String {
+    match serde_json::from_slice::<Retain>(payload) {
+        Ok(status) => print::status(device.as_str(), &status),
+        Err(_) => print::plain(&format!("{device} {}", String::from_utf8_lossy(payload))),
+    }
+}
+
+fn json_line(device: &DeviceId, payload: &[u8]) -> String {
+    let status: Value = serde_json::from_slice(payload).unwrap_or_else(|_| String::from_utf8_lossy(payload).into());
+    json!({ "device": device, "status": status }).to_string()
+}

@@ -1,0 +1,171 @@
+//! `vend` and `cancel`: what a controller does, from a terminal.
+
+use super::Connection;
+use super::broker::{Broker, News, random_hex};
+use super::print;
+use crate::host::Failure;
+use crate::host::mqtt::{Outbound, Retained};
+use crate::order::ids::{DeviceId, RequestId};
+use crate::wire::topics::Topic;
+use crate::wire::vend::{EventState, VendEvent, read_request};
+use serde_json::{Map, Value};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The broker forgets a request that no machine took so soon: a machine that comes back later sells nothing to nobody.
+const EXPIRY_S: u32 = 30;
+/// A machine that is online has told something by then.
+const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 5);
+/// A QR is up for 14 minutes at most, and a late answer is over soon after.
+const END_WAIT: Duration = Duration::from_secs(1800);
+
+/// Asks a machine to sell something.
+#[derive(clap::Args, Debug)]
+pub(super) struct Vend {
+    /// The machine
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: DeviceId,
+    /// What to sell
+    #[arg(long, value_name = "ID")]
+    item: String,
+    /// Whole rupiah; needed where the item has no price of its own
+    #[arg(long, value_name = "RUPIAH")]
+    amount: Option<u64>,
+    /// What the customer sees in the app, at most 50 characters
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// How long the QR is shown, 10 to 840 seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout_s: Option<u16>,
+    /// A name for this request, new for ever; a random one without it
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    #[command(flatten)]
+    following: Following,
+}
+
+/// Cancels a request.
+#[derive(clap::Args, Debug)]
+pub(super) struct Cancel {
+    /// The machine
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: DeviceId,
+    /// The request
+    #[arg(value_parser = RequestId::new)]
+    request_id: RequestId,
+    #[command(flatten)]
+    following: Following,
+}
+
+#[derive(clap::Args, Debug)]
+struct Following {
+    /// Show what becomes of it, to its end; exit status 0 only if it ended as wanted
+    #[arg(long)]
+    wait: bool,
+    /// Events as JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why `--wait` ends with status 1.
+#[derive(Debug, thiserror::Error)]
+enum EndError {
+    /// Not what was wanted.
+    #[error("{request_id} ended {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
+    Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
+    /// The machine says nothing.
+    #[error("{0} did not answer in {s} s: is it online?", s = ANSWER_WAIT.as_secs())]
+    NoAnswer(DeviceId),
+    /// It began and does not end.
+    #[error("{0} did not end in {s} s", s = END_WAIT.as_secs())]
+    NoEnd(RequestId),
+}
+
+impl Vend {
+    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+        let Self { device, item, amount, description, timeout_s, request_id, following } = self;
+        let request_id = match request_id {
+            Some(id) => id,
+            None => random_hex()?,
+        };
+        let mut body = Map::new();
+        body.insert("request_id".into(), request_id.clone().into());
+        body.insert("item".into(), item.into());
+        let options =
+            [("amount", amount.map(Value::from)), ("description", description.map(Value::from)), ("timeout_s", timeout_s.map(Value::from))];
+        body.extend(options.into_iter().filter_map(|(key, value)| value.map(|value| (key.to_owned(), value))));
+        let payload = Value::Object(body).to_string().into_bytes();
+        // The machine would refuse it: say so here, as wrong use.
+        let request = read_request(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
+        if !following.wait {
+            print::line(&request_id)?;
+        }
+        following.publish(connection, device, Topic::VendRequest, payload, request.request_id, EventState::Dispensed).await
+    }
+}
+
+impl Cancel {
+    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+        let Self { device, request_id, following } = self;
+        let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
+        following.publish(connection, device, Topic::VendCancel, payload, request_id, EventState::Cancelled).await
+    }
+}
+
+impl Following {
+    async fn publish(
+        &self,
+        connection: Connection,
+        device: DeviceId,
+        topic: Topic,
+        payload: Vec<u8>,
+        request_id: RequestId,
+        wanted: EventState,
+    ) -> Result<(), Failure> {
+        let filters = if self.wait { vec![Topic::VendEvent.of(&device)] } else { Vec::new() };
+        let mut broker = Broker::connect(connection, filters, Retained::Never).await?;
+        let message = Outbound { topic: topic.of(&device), payload, expiry_s: Some(EXPIRY_S), ..Outbound::default() };
+        broker.publish(message).await.map_err(Failure::failed)?;
+        let result = if self.wait { self.follow(&mut broker, &device, &request_id, wanted).await } else { Ok(()) };
+        broker.leave().await;
+        result
+    }
+
+    /// Shows the request's events until it has ended.
+    async fn follow(&self, broker: &mut Broker, device: &DeviceId, request_id: &RequestId, wanted: EventState) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut answered = false;
+        loop {
+            let end = start + if answered { END_WAIT } else { ANSWER_WAIT };
+            let news = timeout_at(end, broker.next()).await.map_err(|_| {
+                Failure::failed(if answered { EndError::NoEnd(request_id.clone()) } else { EndError::NoAnswer(device.clone()) })
+            })?;
+            let message = match news {
+                News::Message(message) => message,
+                News::Lost(reason) => {
+                    print::remark(&format!("connection lost: {reason}"));
+                    continue;
+                }
+                News::Back => continue,
+            };
+            // Of another request, or of a release that says more than we know.
+            let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
+            if event.request_id.as_ref() != Some(request_id) {
+                continue;
+            }
+            answered = true;
+            print::line(&if self.json { json_line(&event)? } else { print::event(device.as_str(), &event) })?;
+            if event.state == wanted {
+                return Ok(());
+            }
+            if event.state.is_end() {
+                let reason = event.reason.map(|reason| reason.to_string());
+                return Err(Failure::failed(EndError::Otherwise { request_id: request_id.clone(), state: event.state, reason }));
+            }
+        }
+    }
+}
+
+fn json_line(event: &VendEvent) -> Result<String, Failure> {
+    serde_json::to_string(event).map_err(Failure::failed)
+}

@@ -1,0 +1,210 @@
+//! The books of a whole demo: what Midtrans took, what the machine says, what the backend knows and how often the relay
+//! was driven must agree.
+
+use super::site::{Site, SiteError};
+use super::watch;
+use crate::order::ids::OrderId;
+use crate::order::outcome::Delivery;
+use crate::order::reason::Reason;
+use crate::wire::orders::{Order, Refund};
+use crate::wire::vend::{EventState, VendEvent};
+use serde::Serialize;
+
+/// How often the backend is asked again, with a long poll each, until it was told what became of a paid order.
+const POLLS_MAX: u32 = 4;
+
+/// One order, as each side tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sale {
+    /// Which.
+    pub order_id: OrderId,
+    /// Whether Midtrans took a customer's money.
+    pub paid: bool,
+    /// Whole rupiah, fees included.
+    pub rupiah: u64,
+    /// The machine's last event of it.
+    pub machine: Option<(EventState, Option<Reason>)>,
+    /// What the backend was told of it.
+    pub outcome: Option<Delivery>,
+    /// What the backend holds of its money.
+    pub refund: Option<Refund>,
+}
+
+/// The sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// Orders that Midtrans was asked to charge.
+    pub orders: u64,
+    /// Of them, not ended yet on the machine.
+    pub under_way: u64,
+    /// Paid at Midtrans.
+    pub paid: u64,
+    /// What was paid, whole rupiah.
+    pub rupiah: u64,
+    /// Handed out.
+    pub dispensed: u64,
+    /// Paid, and not handed out or not known to be.
+    pub refund_due: u64,
+    /// Of the refunds due: nobody knows.
+    pub uncertain: u64,
+    /// Of the refunds due: the relay was driven, or could not be, and the item did not come.
+    pub failed: u64,
+    /// Rising edges of the relay lines.
+    pub pulses: u64,
+}
+
+/// What the two sides of the books say, and where they differ.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Audit {
+    /// The sums.
+    pub totals: Totals,
+    /// Everything that is wrong, in words; empty when the books balance.
+    pub wrong: Vec<String>,
+}
+
+/// Asks every side. With `wait`, the backend gets the time to be told of what has just ended.
+///
+/// # Errors
+/// When a side cannot be asked.
+pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
+    let events = site.watched.last_events();
+    let mut sales = Vec::new();
+    for transaction in site.midtrans.transactions().await? {
+        let paid = transaction.is_paid();
+        let order = reported(site, &transaction.order_id, paid && wait).await?;
+        sales.push(Sale {
+            machine: events.get(&transaction.order_id).map(|VendEvent { state, reason, .. }| (*state, *reason)),
+            paid,
+            rupiah: transaction.gross_amount,
+            outcome: order.outcome.map(|report| report.outcome),
+            refund: order.refund,
+            order_id: transaction.order_id,
+        });
+    }
+    let (pulses, driven) = watch::count_pulses(&site.line_log());
+    Ok(balance(&sales, pulses, driven))
+}
+
+async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<Order, SiteError> {
+    let mut order = site.order(order_id, None).await?;
+    for _ in 0..POLLS_MAX {
+        if !wait || order.outcome.is_some() {
+            break;
+        }
+        order = site.order(order_id, Some(order.rev)).await?;
+    }
+    Ok(order)
+}
+
+/// The books' own rule: paid = dispensed + refund due, and a pulse for each that was dispensed. While an order is under
+/// way they cannot be closed, and only what no order may be is found wrong.
+#[must_use]
+pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
+    let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, wrong: Vec::new() };
+    for sale in sales {
+        audit.enter(sale);
+    }
+    let Totals { under_way, paid, dispensed, refund_due, uncertain, failed, .. } = audit.totals;
+    if under_way > 0 {
+        return audit;
+    }
+    if paid != dispensed + refund_due {
+        audit.wrong.push(format!("{paid} paid, but {dispensed} dispensed and {refund_due} refund due"));
+    }
+    // The relay's own word for a pulse without an item, and for one of which it does not know, may stand for none at all.
+    if pulses < dispensed || pulses > dispensed + failed + uncertain {
+        audit.wrong.push(format!("{pulses} pulses, but {dispensed} dispensed, {failed} failed and {uncertain} uncertain"));
+    }
+    if driven {
+        audit.wrong.push("a line is still driven".into());
+    }
+    audit
+}
+
+impl Audit {
+    fn enter(&mut self, sale: &Sale) {
+        let Sale { order_id, paid, rupiah, machine, outcome, refund } = sale;
+        let totals = &mut self.totals;
+        totals.orders += 1;
+        totals.paid += u64::from(*paid);
+        totals.rupiah += if *paid { *rupiah } else { 0 };
+        let Some((state, reason)) = *machine else {
+            totals.under_way += 1;
+            return;
+        };
+        match state {
+            EventState::Dispensed => totals.dispensed += 1,
+            EventState::RefundDue => {
+                totals.refund_due += 1;
+                totals.uncertain += u64::from(reason == Some(Reason::Uncertain));
+                totals.failed += u64::from(reason == Some(Reason::Failed));
+            }
+            _ if state.is_end() => {}
+            _ => {
+                totals.under_way += 1;
+                return;
+            }
+        }
+        let ended_paid = matches!(state, EventState::Dispensed | EventState::RefundDue | EventState::Refunded);
+        if *paid != ended_paid {
+            let money = if *paid { "paid" } else { "not paid" };
+            self.wrong.push(format!("{order_id}: {money} at Midtrans, {} on the machine", state.as_str()));
+        }
+        let agrees = match (state, outcome) {
+            (EventState::Dispensed, Some(Delivery::Dispensed)) => true,
+            (EventState::RefundDue, Some(Delivery::Uncertain)) => true,
+            (EventState::RefundDue, Some(Delivery::Failed | Delivery::Undelivered)) => refund.is_some(),
+            (EventState::Dispensed | EventState::RefundDue, _) => false,
+            (_, outcome) => outcome.is_none(),
+        };
+        if !agrees {
+            let told = outcome.map_or("nothing", Delivery::as_str);
+            self.wrong.push(format!("{order_id}: {} on the machine, the backend was told {told}", state.as_str()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale(paid: bool, state: EventState, reason: Option<Reason>, outcome: Option<Delivery>) -> Sale {
+        let refund = matches!(outcome, Some(Delivery::Failed | Delivery::Undelivered)).then_some(Refund::Due);
+        Sale { order_id: OrderId::new("o-1").expect("an id"), paid, rupiah: 5_000, machine: Some((state, reason)), outcome, refund }
+    }
+
+    #[test]
+    fn books_balance_or_say_what_is_wrong() {
+        use EventState::{AwaitingPayment, Cancelled, Dispensed, RefundDue};
+        let good = sale(true, Dispensed, None, Some(Delivery::Dispensed));
+        let late = sale(true, RefundDue, Some(Reason::Late), Some(Delivery::Undelivered));
+        let jammed = sale(true, RefundDue, Some(Reason::Failed), Some(Delivery::Failed));
+        let unknown = sale(true, RefundDue, Some(Reason::Uncertain), Some(Delivery::Uncertain));
+        let left = sale(false, Cancelled, Some(Reason::Timeout), None);
+        let unheard = Sale { machine: None, ..left.clone() };
+        let no_refund = Sale { refund: None, ..late.clone() };
+        let cases: [(&str, Vec<Sale>, u64, bool, usize); 15] = [
+            ("nothing", vec![], 0, false, 0),
+            ("one of each", vec![good.clone(), late.clone(), jammed.clone(), unknown.clone(), left.clone()], 2, false, 0),
+            ("uncertain after the pulse", vec![unknown.clone()], 1, false, 0),
+            ("uncertain before the pulse", vec![unknown], 0, false, 0),
+            ("failed after the pulse", vec![jammed], 1, false, 0),
+            ("a pulse too many", vec![good.clone(), late.clone()], 2, false, 1),
+            ("a pulse too few", vec![good.clone(), good.clone()], 1, false, 1),
+            ("a pulse for nobody", vec![left], 1, false, 1),
+            ("a line left on", vec![good.clone()], 1, true, 1),
+            ("paid and cancelled", vec![sale(true, Cancelled, None, None)], 0, false, 2),
+            ("dispensed and not paid", vec![sale(false, Dispensed, None, Some(Delivery::Dispensed))], 1, false, 2),
+            ("still on the screen", vec![sale(false, AwaitingPayment, None, None), good.clone()], 0, false, 0),
+            ("the backend was not told", vec![Sale { outcome: None, ..good.clone() }], 1, false, 1),
+            ("no refund is due at the backend", vec![no_refund], 0, false, 1),
+            ("the machine has not told of it", vec![unheard], 0, false, 0),
+        ];
+        for (name, sales, pulses, driven, faults) in cases {
+            let audit = balance(&sales, pulses, driven);
+            assert_eq!(audit.wrong.len(), faults, "{name}: {:?}", audit.wrong);
+        }
+        let totals = balance(&[good, late], 1, false).totals;
+        assert_eq!(totals, Totals { orders: 2, paid: 2, rupiah: 10_000, dispensed: 1, refund_due: 1, pulses: 1, ..Totals::default() });
+    }
+}

@@ -1,0 +1,229 @@
+//! What happened, across all programs, in the order in which the demo learned of it; and how to wait for something.
+
+use crate::host::clock;
+use crate::order::time::Boot;
+use crate::wire::payment::PaymentUpdate;
+use crate::wire::vend::VendEvent;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// So many entries are kept; the oldest go.
+const ENTRIES_MAX: usize = 2_000;
+
+/// In whose words an entry is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// At the machine, with a phone.
+    Customer,
+    /// `qrisd`.
+    Machine,
+    /// `qris-relayd` and its line.
+    Relay,
+    /// `qris-backend`.
+    Backend,
+    /// The simulated Midtrans.
+    Midtrans,
+    /// The embedded broker.
+    Broker,
+    /// The one who pulls the plug.
+    Demo,
+}
+
+/// What an entry is about, beyond its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// A line of a program's standard error.
+    Log,
+    /// Something was done on purpose: a button, a payment, a plug.
+    Deed,
+    /// `vend/event`.
+    Vend {
+        /// As it was published.
+        event: Box<VendEvent>,
+    },
+    /// `payment/update`.
+    Update {
+        /// As it was published.
+        update: Box<PaymentUpdate>,
+    },
+    /// `status`.
+    Status,
+    /// The relay line changed.
+    Edge {
+        /// Which line.
+        line: String,
+        /// Driven or not.
+        on: bool,
+    },
+    /// A program became ready or ended.
+    Program {
+        /// Which.
+        name: &'static str,
+        /// Whether it runs.
+        up: bool,
+    },
+    /// A request that the simulated Midtrans answered, or a notification that it sent.
+    Midtrans,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Counts up from 0.
+    pub n: u64,
+    /// Milliseconds since the demo started.
+    pub at_ms: i64,
+    /// Who tells it.
+    pub who: Who,
+    /// For people.
+    pub text: String,
+    /// For programs.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What was waited for did not happen.
+#[derive(Debug, thiserror::Error)]
+#[error("waited {within_s} s in vain for {what}; the last that happened: {last}")]
+pub struct InVain {
+    what: String,
+    within_s: u64,
+    last: String,
+}
+
+/// The list itself. Any thread may add to it.
+#[derive(Debug)]
+pub struct Chronicle {
+    began: Boot,
+    list: Mutex<List>,
+    next: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    next: u64,
+    entries: VecDeque<Arc<Entry>>,
+}
+
+impl Chronicle {
+    /// An empty one; time counts from here.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { began: clock::now().boot, list: Mutex::default(), next: watch::Sender::new(0) }
+    }
+
+    /// Adds an entry.
+    pub fn note(&self, who: Who, text: impl Into<String>, fact: Fact) {
+        let mut list = self.list();
+        let entry = Entry { n: list.next, at_ms: clock::now().boot.0 - self.began.0, who, text: text.into(), fact };
+        list.next += 1;
+        list.entries.push_back(Arc::new(entry));
+        if list.entries.len() > ENTRIES_MAX {
+            list.entries.pop_front();
+        }
+        self.next.send_replace(list.next);
+    }
+
+    /// The number that the next entry gets: what happens from now on has it or a higher one.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.list().next
+    }
+
+    /// The entries from number `from` on that are still kept.
+    #[must_use]
+    pub fn since(&self, from: u64) -> Vec<Arc<Entry>> {
+        self.list().entries.iter().filter(|entry| entry.n >= from).cloned().collect()
+    }
+
+    /// Wakes whoever waits for entries: its value is [`Chronicle::mark`].
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.next.subscribe()
+    }
+
+    /// The first thing that `pick` takes, of what happened from `from` on.
+    ///
+    /// # Errors
+    /// When it does not happen `within` that time.
+    pub async fn wait<T>(&self, from: u64, what: &str, within: Duration, mut pick: impl FnMut(&Entry) -> Option<T>) -> Result<T, InVain> {
+        let mut changes = self.subscribe();
+        let mut from = from;
+        let find = async {
+            loop {
+                changes.mark_unchanged();
+                for entry in self.since(from) {
+                    if let Some(found) = pick(&entry) {
+                        return found;
+                    }
+                    from = entry.n + 1;
+                }
+                changes.changed().await.expect("we hold its sender");
+            }
+        };
+        tokio::time::timeout(within, find).await.map_err(|_| self.in_vain(what, within))
+    }
+
+    /// The error for something that did not happen.
+    #[must_use]
+    pub fn in_vain(&self, what: &str, within: Duration) -> InVain {
+        let last = self.list().entries.back().map_or_else(|| "nothing".into(), |entry| entry.text.clone());
+        InVain { what: what.into(), within_s: within.as_secs(), last }
+    }
+
+    /// The last line that a program wrote.
+    #[must_use]
+    pub fn last_words(&self, who: Who) -> String {
+        let list = self.list();
+        let line = list.entries.iter().rev().find(|entry| entry.who == who && entry.fact == Fact::Log);
+        line.map_or_else(|| "none".into(), |entry| entry.text.clone())
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        // A panic under the lock leaves at worst a list without its last entry.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Chronicle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_happened_before_and_after_the_wait_is_found_and_nothing_else() {
+        let book = Chronicle::new();
+        book.note(Who::Demo, "old", Fact::Deed);
+        let mark = book.mark();
+        book.note(Who::Demo, "new", Fact::Deed);
+        let text = |wanted: &'static str| move |entry: &Entry| (entry.text == wanted).then_some(entry.n);
+        let second = Duration::from_secs(1);
+        assert_eq!(book.wait(mark, "new", second, text("new")).await.expect("it is there"), 1);
+        book.wait(mark, "old", Duration::from_millis(10), text("old")).await.expect_err("it was before");
+        let (later, ()) = tokio::join!(book.wait(mark, "later", second, text("later")), async {
+            book.note(Who::Demo, "later", Fact::Deed);
+        });
+        assert_eq!(later.expect("it came"), 2);
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let book = Chronicle::new();
+        for n in 0..=ENTRIES_MAX {
+            book.note(Who::Demo, n.to_string(), Fact::Deed);
+        }
+        assert_eq!(book.since(0).len(), ENTRIES_MAX);
+        assert_eq!(book.since(0)[0].n, 1);
+        assert_eq!(book.mark(), ENTRIES_MAX as u64 + 1);
+    }
+}

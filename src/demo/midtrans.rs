@@ -1,0 +1,197 @@
+//! The controls of the simulated Midtrans: what customers do with what their phone read, what is made to go wrong, and
+//! its books.
+
+use super::chronicle::{Fact, Who};
+use super::phone::Bill;
+use super::watch::Watched;
+use crate::host::http::{HttpError, Limits, client, read_limited};
+use crate::order::ids::OrderId;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Its answers are there at once: it is on this computer.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// The largest answer that is read: its books and its log of requests.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// Its log of requests is asked for so long after something happened elsewhere.
+const LOG_AFTER: Duration = Duration::from_millis(30);
+
+/// The app with which a customer pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// GoPay itself.
+    Gopay,
+    /// Any other app that reads QRIS.
+    Qris,
+}
+
+/// Midtrans' own record of one order.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Transaction {
+    /// The merchant's name of it.
+    pub order_id: OrderId,
+    /// `pending`, `settlement`, `expire`, `cancel`, `deny`.
+    pub status: Box<str>,
+    /// What the customer pays, whole rupiah.
+    pub gross_amount: u64,
+}
+
+impl Transaction {
+    /// Whether a customer's money was taken.
+    #[must_use]
+    pub fn is_paid(&self) -> bool {
+        &*self.status == "settlement"
+    }
+}
+
+/// Why the simulated Midtrans did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MidtransError {
+    /// The app says no, and no money moves.
+    #[error("the payment was refused: {0}")]
+    Refused(String),
+    /// It cannot be asked.
+    #[error("the simulated Midtrans cannot be asked")]
+    Unreachable(#[source] reqwest::Error),
+    /// The client cannot be made, or the answer is too long or breaks off.
+    #[error("the simulated Midtrans cannot be asked")]
+    Http(#[from] HttpError),
+    /// It is not the one that is expected.
+    #[error("the simulated Midtrans answered {status}: {text}")]
+    Answer {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The beginning of the answer.
+        text: String,
+    },
+}
+
+/// The way to its controls.
+#[derive(Debug, Clone)]
+pub struct Midtrans {
+    http: Client,
+    base: Url,
+}
+
+impl Midtrans {
+    /// The one at `base`.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(base: Url) -> Result<Self, MidtransError> {
+        let limits = Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 1 };
+        Ok(Self { http: client(None, limits)?, base })
+    }
+
+    /// A customer pays what the phone has read.
+    ///
+    /// # Errors
+    /// [`MidtransError::Refused`] when the app says no.
+    pub async fn pay(&self, bill: &Bill, via: Via) -> Result<(), MidtransError> {
+        self.ask::<Value>(self.http.post(self.url(&["sim", "pay"])).json(&json!({"qr": bill.payload, "via": via}))).await.map(drop)
+    }
+
+    /// A payment that fails in the app: wrong PIN, or no balance.
+    ///
+    /// # Errors
+    /// [`MidtransError::Refused`] when the app does not even try.
+    pub async fn fail(&self, bill: &Bill) -> Result<(), MidtransError> {
+        self.ask::<Value>(self.http.post(self.url(&["sim", "fail", &bill.payload]))).await.map(drop)
+    }
+
+    /// From now on Midtrans does not take cancels: the connection is refused.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn refuse_cancels(&self) -> Result<(), MidtransError> {
+        self.ask::<Value>(self.http.post(self.url(&["sim", "faults"])).json(&json!({"fault": "refuse", "on": "cancel"}))).await.map(drop)
+    }
+
+    /// All is well with it again.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn heal(&self) -> Result<(), MidtransError> {
+        self.ask::<Value>(self.http.delete(self.url(&["sim", "faults"]))).await.map(drop)
+    }
+
+    /// Its books: every transaction.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn transactions(&self) -> Result<Vec<Transaction>, MidtransError> {
+        self.ask(self.http.get(self.url(&["sim", "transactions"]))).await
+    }
+
+    /// Carries its log of requests into the chronicle, for ever. It is asked after something happened elsewhere, so
+    /// that an idle demo does nothing.
+    pub async fn follow(self, watched: Arc<Watched>) {
+        let mut changes = watched.chronicle.subscribe();
+        let mut told = 0;
+        while changes.changed().await.is_ok() {
+            tokio::time::sleep(LOG_AFTER).await;
+            // It is asked again with the next change.
+            let Ok(log) = self.ask::<Vec<Request>>(self.http.get(self.url(&["sim", "requests"]))).await else { continue };
+            for request in log.iter().skip(told) {
+                watched.chronicle.note(Who::Midtrans, request.told(), Fact::Midtrans);
+            }
+            told = log.len();
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MidtransError> {
+        let response = request.send().await.map_err(MidtransError::Unreachable)?;
+        let status = response.status();
+        let body = read_limited(response, ANSWER_MAX).await?;
+        match serde_json::from_slice(&body) {
+            Ok(answer) if status.is_success() => Ok(answer),
+            _ => {
+                let refused = serde_json::from_slice::<Value>(&body).ok().and_then(|value| Some(value.get("error")?.as_str()?.to_owned()));
+                match refused {
+                    Some(reason) => Err(MidtransError::Refused(reason)),
+                    None => Err(MidtransError::Answer { status, text: String::from_utf8_lossy(&body).chars().take(200).collect() }),
+                }
+            }
+        }
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("an http address has a path").clear().extend(segments);
+        url
+    }
+}
+
+/// One line of its log of requests.
+#[derive(Debug, Deserialize)]
+struct Request {
+    call: Box<str>,
+    order_id: Box<str>,
+    http: Option<u16>,
+    status_code: Option<Box<str>>,
+}
+
+impl Request {
+    fn told(&self) -> String {
+        let answer = match (self.http, &self.status_code) {
+            (Some(_), Some(code)) => code.to_string(),
+            (Some(http), None) => format!("HTTP {http}"),
+            (None, _) => "the connection was cut".into(),
+        };
+        let order = if self.order_id.is_empty() { String::new() } else { format!(" {}", self.order_id) };
+        let deed = match &*self.call {
+            "charge" => "charges",
+            "status" => "tells the status of",
+            "cancel" => "cancels",
+            "expire" => "expires",
+            "qr_image" => "hands out the QR of",
+            other => other,
+        };
+        format!("{deed}{order}: {answer}")
+    }
+}

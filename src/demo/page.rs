@@ -1,0 +1,236 @@
+//! The page: one file without anything from elsewhere, live over server-sent events.
+
+use super::books::{Audit, audit};
+use super::chronicle::{Entry, Fact, Who};
+use super::midtrans::{MidtransError, Via};
+use super::phone::Bill;
+use super::site::{PRODUCTS, Product, Site, SiteError};
+use super::watch::View;
+use crate::order::ids::RequestId;
+use axum::Router;
+use axum::extract::{Json, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::stream::{Stream, unfold};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Serves the page for ever, after telling its address on standard output.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(site: Arc<Site>, listen: SocketAddr) -> Result<(), PageError> {
+    let failed = |source| PageError { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    println!("open http://{}/ in a browser; Ctrl-C ends it all", listener.local_addr().map_err(failed)?);
+    axum::serve(listener, router(site)).await.map_err(failed)
+}
+
+/// The page cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve the page on {listen}")]
+pub struct PageError {
+    listen: SocketAddr,
+    source: io::Error,
+}
+
+fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(|| async { Html(include_str!("page.html")) }))
+        .route("/products", get(|| async { Json(PRODUCTS) }))
+        .route("/events", get(events))
+        .route("/screen.png", get(screen))
+        .route("/books", get(books))
+        .route("/vend", post(vend))
+        .route("/cancel", post(cancel))
+        .route("/pay", post(pay))
+        .route("/fail", post(fail))
+        .route("/leave", post(leave))
+        .route("/power", post(power))
+        .with_state(site)
+}
+
+/// Why a button did nothing, for the page to show.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+impl From<SiteError> for Refused {
+    fn from(error: SiteError) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<MidtransError> for Refused {
+    fn from(error: MidtransError) -> Self {
+        let status = if matches!(error, MidtransError::Refused(_)) { StatusCode::CONFLICT } else { StatusCode::BAD_GATEWAY };
+        Self(status, error.to_string())
+    }
+}
+
+async fn screen(State(site): State<Arc<Site>>) -> Result<Response, Refused> {
+    let unreadable = |error: &dyn std::error::Error| Refused(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the panel: {error}"));
+    let frame = site.panel.frame().map_err(|error| unreadable(&error))?;
+    let png = frame.png().map_err(|error| unreadable(&error))?;
+    Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")], png).into_response())
+}
+
+async fn books(State(site): State<Arc<Site>>) -> Result<Json<Audit>, Refused> {
+    Ok(Json(audit(&site, false).await?))
+}
+
+#[derive(Deserialize)]
+struct Pressed {
+    item: Box<str>,
+}
+
+#[derive(Serialize)]
+struct Requested {
+    request_id: RequestId,
+}
+
+async fn vend(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<Json<Requested>, Refused> {
+    let product = PRODUCTS.iter().find(|product: &&Product| product.id == &*pressed.item);
+    let product = product.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no such product".into()))?;
+    Ok(Json(Requested { request_id: site.request(product, None)? }))
+}
+
+#[derive(Deserialize)]
+struct Cancelled {
+    request_id: RequestId,
+}
+
+async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> StatusCode {
+    site.cancel(&cancelled.request_id);
+    StatusCode::NO_CONTENT
+}
+
+/// What the phone has read, maybe a while ago: the page keeps it as a photo.
+#[derive(Deserialize)]
+struct Photo {
+    payload: String,
+    merchant: String,
+    amount: crate::order::money::Rupiah,
+}
+
+impl From<Photo> for Bill {
+    fn from(photo: Photo) -> Self {
+        Self { payload: photo.payload, merchant: photo.merchant, amount: photo.amount }
+    }
+}
+
+#[derive(Deserialize)]
+struct Payment {
+    bill: Photo,
+    via: Via,
+}
+
+async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Result<StatusCode, Refused> {
+    let bill = Bill::from(payment.bill);
+    let app = match payment.via {
+        Via::Gopay => "GoPay",
+        Via::Qris => "another QRIS app",
+    };
+    let result = site.midtrans.pay(&bill, payment.via).await;
+    let text = match &result {
+        Ok(()) => format!("pays {} with {app}", bill.amount),
+        Err(error) => format!("wants to pay {} with {app}: {error}", bill.amount),
+    };
+    site.watched.chronicle.note(Who::Customer, text, Fact::Deed);
+    Ok(result.map(|()| StatusCode::NO_CONTENT)?)
+}
+
+async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
+    let result = site.midtrans.fail(&photo.into()).await;
+    let text = match &result {
+        Ok(()) => "types a wrong PIN: nothing is paid".into(),
+        Err(error) => format!("types a wrong PIN, and not even that: {error}"),
+    };
+    site.watched.chronicle.note(Who::Customer, text, Fact::Deed);
+    Ok(result.map(|()| StatusCode::NO_CONTENT)?)
+}
+
+async fn leave(State(site): State<Arc<Site>>) -> StatusCode {
+    site.watched.chronicle.note(Who::Customer, "walks away", Fact::Deed);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Plug {
+    on: bool,
+}
+
+async fn power(State(site): State<Arc<Site>>, Json(plug): Json<Plug>) -> Result<StatusCode, Refused> {
+    if plug.on {
+        site.restore_power().await?
+    } else {
+        site.cut_power().await?
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `view` events tell how things are, `entry` events what happened, from the beginning as far as it is kept.
+async fn events(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let feed = Feed {
+        view: site.watched.view.subscribe(),
+        news: site.watched.chronicle.subscribe(),
+        shown: None,
+        next: 0,
+        ready: VecDeque::new(),
+        site,
+    };
+    Sse::new(unfold(feed, async |mut feed| feed.next().await.map(|event| (Ok(event), feed)))).keep_alive(KeepAlive::default())
+}
+
+/// One browser's stream.
+struct Feed {
+    site: Arc<Site>,
+    view: watch::Receiver<View>,
+    news: watch::Receiver<u64>,
+    shown: Option<View>,
+    next: u64,
+    ready: VecDeque<Arc<Entry>>,
+}
+
+impl Feed {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let view = self.view.borrow_and_update().clone();
+            if self.shown.as_ref() != Some(&view) {
+                let event = told("view", &view);
+                self.shown = Some(view);
+                return event;
+            }
+            self.news.mark_unchanged();
+            if self.ready.is_empty() {
+                self.ready.extend(self.site.watched.chronicle.since(self.next));
+            }
+            if let Some(entry) = self.ready.pop_front() {
+                self.next = entry.n + 1;
+                return told("entry", &*entry);
+            }
+            // An error says that the demo ends.
+            let changed = tokio::select! {
+                changed = self.view.changed() => changed,
+                changed = self.news.changed() => changed,
+            };
+            changed.ok()?;
+        }
+    }
+}
+
+fn told(name: &str, what: &impl Serialize) -> Option<Event> {
+    Event::default().event(name).json_data(what).ok()
+}

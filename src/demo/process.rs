@@ -1,0 +1,255 @@
+//! One program of the demo as a process of its own: started under its name, ready when it says so, ended for certain.
+
+use super::chronicle::{Chronicle, Fact, Who};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixDatagram;
+use tokio::sync::watch;
+
+/// The longest that a program may take from its start to READY=1.
+pub const READY_WAIT: Duration = Duration::from_secs(20);
+/// The longest that a program may take to end after SIGTERM; then it is killed.
+pub const STOP_WAIT: Duration = Duration::from_secs(2);
+/// A line of a program's standard error is cut here, in characters.
+const LINE_MAX: usize = 400;
+/// The largest datagram of the notification protocol that is read.
+const NOTICE_MAX: usize = 4096;
+
+/// Why a program is not running, or a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The system would not start it.
+    #[error("cannot start {program}")]
+    Start {
+        /// Which.
+        program: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Its notification socket cannot be made or read.
+    #[error("cannot listen for {program} to become ready")]
+    Notify {
+        /// Which.
+        program: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{program} ended before it was ready; its last words: {words}")]
+    Ended {
+        /// Which.
+        program: &'static str,
+        /// The last line on its standard error.
+        words: String,
+    },
+    /// It did not become ready.
+    #[error("{program} was not ready within {} s", READY_WAIT.as_secs())]
+    NotReady {
+        /// Which.
+        program: &'static str,
+    },
+    /// A signal could not be sent.
+    #[error("cannot signal {program}")]
+    Signal {
+        /// Which.
+        program: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A command ended with another status than 0.
+    #[error("{program} {arguments} ended with {status}: {words}")]
+    Command {
+        /// Which.
+        program: &'static str,
+        /// Its arguments.
+        arguments: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote on its standard error.
+        words: String,
+    },
+}
+
+/// How one of our programs is started: this very executable under another name.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The sub-command of `qris-demo` that is this program.
+    pub name: &'static str,
+    /// Whose words its standard error are in the chronicle.
+    pub who: Who,
+    /// What follows the name.
+    pub arguments: Vec<String>,
+}
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    program: &'static str,
+    child: Child,
+    ended: watch::Receiver<bool>,
+}
+
+impl Process {
+    /// Starts a program and waits until it says READY=1. `sockets` is where its notification socket is made.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends early or does not become ready in time.
+    pub async fn start(program: &Program, sockets: &Path, chronicle: &Arc<Chronicle>) -> Result<Self, ProcessError> {
+        let name = program.name;
+        let notices = Notices::listen(sockets, name).map_err(|source| ProcessError::Notify { program: name, source })?;
+        let mut command = command(program);
+        command.env("NOTIFY_SOCKET", &notices.path).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| ProcessError::Start { program: name, source })?;
+        let (tell_end, ended) = watch::channel(false);
+        let stderr = child.stderr.take().expect("it was asked for as a pipe");
+        let (who, book) = (program.who, Arc::clone(chronicle));
+        std::thread::spawn(move || {
+            follow(stderr, who, &book);
+            book.note(who, format!("{name} has ended"), Fact::Program { name, up: false });
+            // Nobody waits any more when this fails.
+            let _ = tell_end.send(true);
+        });
+        let mut process = Self { program: name, child, ended };
+        tokio::select! {
+            ready = tokio::time::timeout(READY_WAIT, notices.ready()) => match ready {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => return Err(ProcessError::Notify { program: name, source }),
+                Err(_) => return Err(ProcessError::NotReady { program: name }),
+            },
+            () = process.ended() => return Err(ProcessError::Ended { program: name, words: chronicle.last_words(program.who) }),
+        }
+        chronicle.note(program.who, format!("{name} is ready"), Fact::Program { name, up: true });
+        Ok(process)
+    }
+
+    /// Resolves when the program has ended.
+    pub async fn ended(&mut self) {
+        // An error says that the follower is gone, which it only is at the end.
+        let _ = self.ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Its power fails: SIGKILL, and it is gone when this returns.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// It stops where it stands, as if its processor were taken away: SIGSTOP. Only [`Process::kill`] ends that.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn freeze(&self) -> Result<(), ProcessError> {
+        self.signal(libc::SIGSTOP)
+    }
+
+    /// Asks it to end with SIGTERM, and kills it when it does not within [`STOP_WAIT`].
+    pub async fn stop(mut self) {
+        if self.signal(libc::SIGTERM).is_ok() {
+            // Whether it listened or not, dropping it ends it.
+            let _ = tokio::time::timeout(STOP_WAIT, self.ended()).await;
+        }
+    }
+
+    fn end(&mut self) {
+        // Both fail only when it is gone and reaped already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    #[allow(unsafe_code, reason = "the standard library sends SIGKILL only")]
+    fn signal(&self, signal: libc::c_int) -> Result<(), ProcessError> {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("the kernel's process ids are pid_t");
+        // SAFETY: no memory is handed over. The child is ours and not reaped before `end`, so that its id is still its own.
+        let status = unsafe { libc::kill(pid, signal) };
+        if status == 0 { Ok(()) } else { Err(ProcessError::Signal { program: self.program, source: io::Error::last_os_error() }) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Runs a command of one of our programs to its end and gives its standard output.
+///
+/// # Errors
+/// When it cannot be started or ends with another status than 0.
+pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
+    let name = program.name;
+    let Output { status, stdout, stderr } = command(program).output().map_err(|source| ProcessError::Start { program: name, source })?;
+    if status.success() {
+        return Ok(stdout);
+    }
+    let words = String::from_utf8_lossy(&stderr).trim().into();
+    Err(ProcessError::Command { program: name, arguments: program.arguments.join(" "), status, words })
+}
+
+/// This executable under another name, with an empty environment: what is configured here must not reach into the demo.
+/// A process group of its own keeps the terminal's Ctrl-C from the children, which end in the order we choose.
+fn command(program: &Program) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(program.name).arg(program.name).args(&program.arguments);
+    command.env_clear().envs(std::env::vars_os().filter(|(key, _)| key == "QRIS_LOG" || key == "RUST_BACKTRACE"));
+    command.stdin(Stdio::null()).process_group(0);
+    die_with_us(&mut command);
+    command
+}
+
+/// The child is killed when the thread that started it ends, however it ends: SIGKILL leaves nothing behind either.
+/// So children are started from the main thread only.
+#[allow(unsafe_code, reason = "what runs between fork and exec, and prctl, have no safe face")]
+fn die_with_us(command: &mut Command) {
+    let parent = std::process::id();
+    let prepare = move || {
+        // SAFETY: both calls take numbers only and are async-signal-safe, as is needed between fork and exec.
+        let (status, now) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
+        if status != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // We may have gone before the request was in force.
+        if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    };
+    // SAFETY: the closure allocates nothing, takes no lock and touches no memory of ours but a copied number.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Carries what a program writes on its standard error into the chronicle, until it ends.
+fn follow(stderr: ChildStderr, who: Who, chronicle: &Chronicle) {
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        let line: String = String::from_utf8_lossy(&line).trim_end().chars().take(LINE_MAX).collect();
+        if !line.is_empty() {
+            chronicle.note(who, line, Fact::Log);
+        }
+    }
+}
+
+/// The service manager's side of the notification protocol, for one start of one program.
+struct Notices {
+    path: PathBuf,
+    socket: UnixDatagram,
+}
+
+impl Notices {
+    fn listen(sockets: &Path, name: &str) -> io::Result<Self> {
+        let path = sockets.join(format!("{name}.notify"));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self { socket: UnixDatagram::bind(&path)?, path })
+    }
+
+    async fn ready(&self) -> io::Result<()> {
+        let mut notice = [0; NOTICE_MAX];
+        loop {
+            let length = self.socket.recv(&mut notice).await?;
+            if notice[..length].split(|byte| *byte == b'\n').any(|assignment| assignment == b"READY=1") {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `--script`: five sales without a hand, and the books at the end.
+
+use super::books::{Audit, audit};
+use super::chronicle::{Entry, Fact, InVain};
+use super::midtrans::{MidtransError, Via};
+use super::phone::Bill;
+use super::site::{Options, PRODUCTS, Product, Site, SiteError};
+use super::watch::View;
+use crate::host::clock;
+use crate::order::ids::RequestId;
+use crate::order::reason::Reason;
+use crate::order::time::Boot;
+use crate::wire::vend::{EventState, VendEvent};
+use std::time::Duration;
+
+/// All five sales and the books; starting and stopping have ten seconds more, so that all is over in two minutes.
+pub const DEADLINE: Duration = Duration::from_secs(105);
+/// So many orders are made.
+const SALES: u64 = 5;
+/// The longest that any one thing may take to happen.
+const STEP_WAIT: Duration = Duration::from_secs(40);
+/// A controller asks so many times, and so often, while the machine has not found its relay.
+const ASKED_MAX: u32 = 10;
+const ASKED_EVERY: Duration = Duration::from_millis(500);
+/// The shortest that a QR may be shown (`timeout_s`), in seconds: the customer of the fifth sale is slower.
+const IMPATIENT_S: u16 = 10;
+/// The machine's `late_settlement_grace_s` here: short, so that the fifth customer can be later than that.
+const GRACE_S: u32 = 2;
+/// The machine's `cancel_wait_s` here.
+const CANCEL_WAIT_S: u32 = 2;
+/// How much later than the grace the fifth customer pays.
+const LATER: Duration = Duration::from_secs(1);
+
+/// The installation in which the script sells.
+#[must_use]
+pub const fn options(keep: bool) -> Options {
+    Options { keep, grace_s: GRACE_S, cancel_wait_s: CANCEL_WAIT_S }
+}
+
+/// Why the script did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// The installation.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// Something that should happen did not.
+    #[error(transparent)]
+    InVain(#[from] InVain),
+    /// A payment.
+    #[error(transparent)]
+    Midtrans(#[from] MidtransError),
+    /// The machine ended an order otherwise than it should.
+    #[error("an order should end {wanted}, and ended {found}")]
+    End {
+        /// What the contract says.
+        wanted: String,
+        /// What the machine said.
+        found: String,
+    },
+    /// What must not be possible was.
+    #[error("a cancelled QR could be paid")]
+    PaidCancelled,
+    /// The relay fired too often or not at all.
+    #[error("the relay should have fired {wanted} times by now, and fired {found} times")]
+    Pulses {
+        /// As many as were dispensed.
+        wanted: u64,
+        /// Rising edges.
+        found: u64,
+    },
+    /// The sides disagree.
+    #[error("the books do not balance: {}", .0.join("; "))]
+    Books(Vec<String>),
+    /// All together took too long.
+    #[error("the script did not end within {} s", DEADLINE.as_secs())]
+    Deadline,
+}
+
+/// Sells, prints a line a step, and closes the books.
+///
+/// # Errors
+/// The first thing that is not as it must be.
+pub async fn run(site: &Site) -> Result<(), ScriptError> {
+    let script = Script { site, began: clock::now().boot };
+    tokio::time::timeout(DEADLINE, script.play()).await.unwrap_or(Err(ScriptError::Deadline))
+}
+
+struct Script<'a> {
+    site: &'a Site,
+    began: Boot,
+}
+
+/// A request whose QR is on the panel.
+struct Offer {
+    request_id: RequestId,
+    /// The chronicle's mark before the request.
+    mark: u64,
+    bill: Bill,
+}
+
+impl Script<'_> {
+    async fn play(&self) -> Result<(), ScriptError> {
+        let [tea, water, coffee, chips] = &PRODUCTS;
+        self.plain(1, tea, Via::Gopay).await?;
+        self.plain(2, water, Via::Qris).await?;
+        self.across_a_power_cut(3, coffee).await?;
+        self.abandoned(4, chips).await?;
+        self.too_late(5, tea).await?;
+        let Audit { totals, wrong } = audit(self.site, true).await?;
+        self.say(&format!(
+            "books: {} orders, {} paid = {} dispensed + {} refund due ({} uncertain); {} pulses",
+            totals.orders, totals.paid, totals.dispensed, totals.refund_due, totals.uncertain, totals.pulses
+        ));
+        if !wrong.is_empty() {
+            return Err(ScriptError::Books(wrong));
+        }
+        if totals.under_way > 0 || totals.orders != SALES {
+            return Err(ScriptError::Books(vec![format!("{} of {} orders have not ended", totals.under_way, totals.orders)]));
+        }
+        self.say("the books balance");
+        Ok(())
+    }
+
+    async fn plain(&self, number: u32, product: &Product, via: Via) -> Result<(), ScriptError> {
+        let offer = self.offer(number, product, None).await?;
+        self.site.midtrans.pay(&offer.bill, via).await?;
+        let app = match via {
+            Via::Gopay => "GoPay",
+            Via::Qris => "another QRIS app",
+        };
+        self.say(&format!("{number}/5 paid with {app}"));
+        self.ends(number, &offer, EventState::Dispensed, None).await?;
+        self.fired(u64::from(number)).await
+    }
+
+    /// The receipt reaches `qrisd`, which stores it and asks a relay that stands still. Then the power goes, and what is
+    /// under way is lost with both programs.
+    async fn across_a_power_cut(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
+        let offer = self.offer(number, product, None).await?;
+        self.site.freeze_relay().await?;
+        self.site.midtrans.pay(&offer.bill, Via::Gopay).await?;
+        self.say(&format!("{number}/5 paid with GoPay"));
+        self.event(&offer, "the machine asks the relay", |event| event.state == EventState::Dispensing).await?;
+        self.site.cut_power().await?;
+        self.say(&format!("{number}/5 power cut between payment and pulse"));
+        self.fired(u64::from(number) - 1).await?;
+        self.site.restore_power().await?;
+        self.say(&format!("{number}/5 power is back"));
+        self.ends(number, &offer, EventState::Dispensed, None).await?;
+        self.fired(u64::from(number)).await
+    }
+
+    async fn abandoned(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
+        let offer = self.offer(number, product, None).await?;
+        self.site.cancel(&offer.request_id);
+        self.say(&format!("{number}/5 the customer walks away and cancels"));
+        self.ends(number, &offer, EventState::Cancelled, Some(Reason::Customer)).await?;
+        match self.site.midtrans.pay(&offer.bill, Via::Gopay).await {
+            Err(MidtransError::Refused(reason)) => self.say(&format!("{number}/5 a photo of its QR cannot be paid any more: {reason}")),
+            Err(other) => return Err(other.into()),
+            Ok(()) => return Err(ScriptError::PaidCancelled),
+        }
+        self.fired(u64::from(number) - 1).await
+    }
+
+    /// The QR leaves the screen while Midtrans takes no cancel, so that its charge can still be paid from a photo. When
+    /// it is, the machine has long given up, and the customer may have gone.
+    async fn too_late(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
+        let offer = self.offer(number, product, Some(IMPATIENT_S)).await?;
+        self.site.midtrans.refuse_cancels().await?;
+        self.say(&format!("{number}/5 the customer takes a photo and hesitates; Midtrans takes no cancel"));
+        self.event(&offer, "the machine gives up", |event| event.state == EventState::Cancelling).await?;
+        self.sees("the QR leaves the screen", |view| view.bill.is_none()).await?;
+        self.say(&format!("{number}/5 the machine gives up after {IMPATIENT_S} s"));
+        tokio::time::sleep(Duration::from_secs(GRACE_S.into()) + LATER).await;
+        self.site.midtrans.pay(&offer.bill, Via::Gopay).await?;
+        self.say(&format!("{number}/5 paid from the photo"));
+        self.ends(number, &offer, EventState::RefundDue, Some(Reason::Late)).await?;
+        self.site.midtrans.heal().await?;
+        self.fired(3).await
+    }
+
+    /// A request up to the moment when the phone has read its QR off the panel. A machine that has just got its power may
+    /// not have found its relay yet: it refuses, and a controller asks again.
+    async fn offer(&self, number: u32, product: &Product, timeout_s: Option<u16>) -> Result<Offer, ScriptError> {
+        self.sees("the machine is online", |view| view.online).await?;
+        self.sees("the QR of the sale before leaves the panel", |view| view.bill.is_none()).await?;
+        for attempt in 1.. {
+            let mark = self.site.watched.chronicle.mark();
+            let request_id = self.site.request(product, timeout_s)?;
+            self.say(&format!("{number}/5 {} for Rp{} is requested", product.name, product.rupiah));
+            let answered = |event: &VendEvent| event.state == EventState::AwaitingPayment || event.state.is_end();
+            let event = self.event_of(&request_id, mark, "a QR", answered).await?;
+            match (event.state, event.reason) {
+                (EventState::AwaitingPayment, _) => {
+                    let view = self.sees("the phone reads the QR off the panel", |view| view.bill.is_some()).await?;
+                    let bill = view.bill.expect("that was waited for");
+                    self.say(&format!("{number}/5 the phone reads the QR: {} to {}", bill.amount, bill.merchant));
+                    return Ok(Offer { request_id, mark, bill });
+                }
+                (EventState::Refused, Some(Reason::Relay)) if attempt < ASKED_MAX => {
+                    self.say(&format!("{number}/5 refused: the machine has not found its relay yet"));
+                    tokio::time::sleep(ASKED_EVERY).await;
+                }
+                _ => return Err(unlike(EventState::AwaitingPayment, None, &event)),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn ends(&self, number: u32, offer: &Offer, state: EventState, reason: Option<Reason>) -> Result<(), ScriptError> {
+        let event = self.event(offer, "the order's end", |event| event.state.is_end()).await?;
+        if event.state != state || event.reason != reason {
+            return Err(unlike(state, reason, &event));
+        }
+        self.say(&format!("{number}/5 ends {}", worded(state, reason)));
+        Ok(())
+    }
+
+    async fn event(&self, offer: &Offer, what: &str, is_it: impl Fn(&VendEvent) -> bool) -> Result<VendEvent, ScriptError> {
+        self.event_of(&offer.request_id, offer.mark, what, is_it).await
+    }
+
+    async fn event_of(
+        &self,
+        request_id: &RequestId,
+        mark: u64,
+        what: &str,
+        is_it: impl Fn(&VendEvent) -> bool,
+    ) -> Result<VendEvent, ScriptError> {
+        let pick = |entry: &Entry| match &entry.fact {
+            Fact::Vend { event } if event.request_id.as_ref() == Some(request_id) && is_it(event) => Some((**event).clone()),
+            _ => None,
+        };
+        Ok(self.site.watched.chronicle.wait(mark, what, STEP_WAIT, pick).await?)
+    }
+
+    async fn sees(&self, what: &str, is_it: impl Fn(&View) -> bool) -> Result<View, ScriptError> {
+        let chronicle = &self.site.watched.chronicle;
+        let mut view = self.site.watched.view.subscribe();
+        match tokio::time::timeout(STEP_WAIT, view.wait_for(|view| is_it(view))).await {
+            Ok(view) => Ok(view.expect("the site holds its sender").clone()),
+            Err(_) => Err(chronicle.in_vain(what, STEP_WAIT).into()),
+        }
+    }
+
+    /// The line's own log, edge for edge.
+    async fn fired(&self, wanted: u64) -> Result<(), ScriptError> {
+        let settled = |view: &View| view.pulses >= wanted && !view.driven;
+        let found = self.sees("the relay line is at rest", settled).await?.pulses;
+        if found == wanted { Ok(()) } else { Err(ScriptError::Pulses { wanted, found }) }
+    }
+
+    fn say(&self, text: &str) {
+        let ms = clock::now().boot.0 - self.began.0;
+        println!("{:>4}.{} s  {text}", ms / 1000, ms % 1000 / 100);
+    }
+}
+
+fn unlike(state: EventState, reason: Option<Reason>, event: &VendEvent) -> ScriptError {
+    let detail = event.detail.as_ref().map_or_else(String::new, |detail| format!(" – {detail}"));
+    ScriptError::End { wanted: worded(state, reason), found: worded(event.state, event.reason) + &detail }
+}
+
+fn worded(state: EventState, reason: Option<Reason>) -> String {
+    match reason {
+        Some(reason) => format!("{} ({reason})", state.as_str()),
+        None => state.as_str().into(),
+    }
+}

@@ -1,0 +1,278 @@
+//! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
+
+use super::chronicle::{Chronicle, Fact, Who};
+use super::panel::{Frame, Panel};
+use super::phone::{self, Bill};
+use crate::host::mqtt::{Inbound, Mqtt, MqttEvent};
+use crate::order::ids::OrderId;
+use crate::order::request::Refusal;
+use crate::wire::payment::PaymentUpdate;
+use crate::wire::status::{Fault, Presence, Status};
+use crate::wire::topics::Topic;
+use crate::wire::vend::VendEvent;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Pixels and the line are looked at this often. They are hardware: nobody tells when they change, as nobody tells an
+/// eye.
+const GLANCE: Duration = Duration::from_millis(25);
+/// So many orders' last events are kept; the oldest go.
+const ORDERS_MAX: usize = 10_000;
+
+/// How things are now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct View {
+    /// Counts up with every change of the panel's pixels.
+    pub frame: u64,
+    /// Whether the machine has power.
+    pub power: bool,
+    /// Whether a relay line is driven.
+    pub driven: bool,
+    /// Pulses so far: rising edges of all lines.
+    pub pulses: u64,
+    /// What the phone's camera reads off the panel.
+    pub bill: Option<Bill>,
+    /// Whether the machine is connected to the broker.
+    pub online: bool,
+    /// What the machine says is wrong with it.
+    pub faults: Vec<Fault>,
+}
+
+/// What the watchers share with whoever looks.
+#[derive(Debug)]
+pub struct Watched {
+    /// What happened.
+    pub chronicle: Arc<Chronicle>,
+    /// How things are.
+    pub view: watch::Sender<View>,
+    /// The last event of every order.
+    last_events: Mutex<BTreeMap<OrderId, VendEvent>>,
+}
+
+impl Watched {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { chronicle: Arc::new(Chronicle::new()), view: watch::Sender::new(View::default()), last_events: Mutex::default() }
+    }
+
+    /// Changes the view; looks that did not change wake nobody.
+    pub fn look(&self, change: impl FnOnce(&mut View)) {
+        self.view.send_if_modified(|view| {
+            let before = view.clone();
+            change(view);
+            *view != before
+        });
+    }
+
+    /// The last event of every order that the machine told of.
+    #[must_use]
+    pub fn last_events(&self) -> BTreeMap<OrderId, VendEvent> {
+        self.last_events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, event: &VendEvent) {
+        let Some(order_id) = &event.order_id else { return };
+        let mut events = self.last_events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.insert(order_id.clone(), event.clone());
+        if events.len() > ORDERS_MAX {
+            events.pop_first();
+        }
+    }
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Carries what comes over the broker into the chronicle, until the connection is stopped. The first connection is told
+/// to `up`.
+pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receiver<MqttEvent>, up: watch::Sender<bool>) {
+    while let Some(event) = events.recv().await {
+        match event {
+            MqttEvent::Up { .. } => {
+                up.send_replace(true);
+            }
+            MqttEvent::Down { reason, .. } => watched.chronicle.note(Who::Demo, format!("broker connection lost: {reason}"), Fact::Log),
+            MqttEvent::Message(message) => {
+                take(&watched, &message);
+                mqtt.ack(message.ack);
+            }
+            MqttEvent::Delivered(_) => {}
+            MqttEvent::Rejected { reason, .. } => watched.chronicle.note(Who::Demo, format!("the broker refused it: {reason}"), Fact::Log),
+            MqttEvent::Undelivered(_) => watched.chronicle.note(Who::Demo, "no connection to the broker: not sent", Fact::Log),
+        }
+    }
+}
+
+fn take(watched: &Watched, message: &Inbound) {
+    let chronicle = &watched.chronicle;
+    let Some((_, topic)) = Topic::parse(&message.topic) else {
+        return chronicle.note(Who::Broker, format!("message on {}", message.topic), Fact::Log);
+    };
+    let text = String::from_utf8_lossy(&message.payload);
+    match topic {
+        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect => {
+            chronicle.note(Who::Broker, format!("{}: {text}", message.topic), Fact::Log)
+        }
+        Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
+            Ok(event) => {
+                watched.keep(&event);
+                chronicle.note(Who::Machine, told(&event), Fact::Vend { event: Box::new(event) });
+            }
+            Err(error) => chronicle.note(Who::Machine, format!("vend/event that is none ({error}): {text}"), Fact::Log),
+        },
+        Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
+            Ok(update) => {
+                let receipt = if update.receipt.is_some() { " with its receipt" } else { "" };
+                let text = format!("tells the machine: order {} is {}{receipt}", update.order_id, update.status.as_str());
+                chronicle.note(Who::Backend, text, Fact::Update { update: Box::new(update) });
+            }
+            Err(Refusal { detail, .. }) => chronicle.note(Who::Backend, format!("payment/update that is none: {detail}"), Fact::Log),
+        },
+        Topic::Status => match serde_json::from_slice::<Status>(&message.payload) {
+            Ok(status) => take_status(watched, status),
+            Err(error) => chronicle.note(Who::Machine, format!("status that is none ({error}): {text}"), Fact::Log),
+        },
+    }
+}
+
+fn take_status(watched: &Watched, status: Status) {
+    let online = status.state == Presence::Online;
+    let faults = status.faults.unwrap_or_default();
+    let words = faults.iter().map(|fault| format!("{}: {}", fault.code.as_str(), fault.detail)).collect::<Vec<_>>().join("; ");
+    let text = match (online, words.is_empty()) {
+        (true, true) => "is online, no faults".into(),
+        (true, false) => format!("is online with faults: {words}"),
+        (false, _) => "is offline".into(),
+    };
+    let before = watched.view.borrow().clone();
+    watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
+    // It is published with every order, too, for the sake of `busy`.
+    if (before.online, before.faults) != (online, faults) {
+        watched.chronicle.note(Who::Machine, text, Fact::Status);
+    }
+}
+
+/// An event in words.
+fn told(event: &VendEvent) -> String {
+    let mut text = event.state.as_str().replace('_', " ");
+    if let Some(reason) = event.reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    if let Some(item) = &event.item {
+        text.push_str(&format!(": {item}"));
+    }
+    if let Some(amount) = event.gross_amount.or(event.amount) {
+        text.push_str(&format!(", {amount}"));
+    }
+    match (&event.field, &event.detail) {
+        (_, Some(detail)) => text.push_str(&format!(" – {detail}")),
+        (Some(field), None) => text.push_str(&format!(" – {field}")),
+        (None, None) => {}
+    }
+    text
+}
+
+/// Looks at the panel, and through the phone's camera, for ever.
+pub async fn panel(watched: Arc<Watched>, panel: Panel) {
+    let mut shown = Frame::dark();
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        let Ok(frame) = panel.frame() else { continue };
+        if frame == shown {
+            continue;
+        }
+        shown = frame.clone();
+        // Milliseconds of reckoning that would hold up everything else. It fails only when the program ends.
+        let Ok(bill) = tokio::task::spawn_blocking(move || phone::scan(&frame)).await else { return };
+        watched.look(|view| {
+            view.frame += 1;
+            view.bill = bill;
+        });
+    }
+}
+
+/// Looks at the relay line, for ever: at what the simulated line wrote down of its edges.
+pub async fn line(watched: Arc<Watched>, log: PathBuf) {
+    let mut read = 0;
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        for Edge { line, on } in new_edges(&log, &mut read) {
+            watched.look(|view| {
+                view.driven = on;
+                view.pulses += u64::from(on);
+            });
+            let text = if on { format!("drives {line}") } else { format!("releases {line}") };
+            watched.chronicle.note(Who::Relay, text, Fact::Edge { line, on });
+        }
+    }
+}
+
+/// All edges that stand in the log: rising ones, and whether a line is still driven.
+#[must_use]
+pub fn count_pulses(log: &Path) -> (u64, bool) {
+    let edges = new_edges(log, &mut 0);
+    (edges.iter().filter(|edge| edge.on).count() as u64, edges.last().is_some_and(|edge| edge.on))
+}
+
+/// One edge of a simulated line.
+#[derive(Debug, PartialEq, Eq)]
+struct Edge {
+    line: String,
+    on: bool,
+}
+
+impl Edge {
+    /// `MILLISECONDS NAME 1|0`, where the name may have blanks.
+    fn read(text: &str) -> Option<Self> {
+        let (_, rest) = text.split_once(' ')?;
+        let (line, level) = rest.rsplit_once(' ')?;
+        let on = match level {
+            "1" => true,
+            "0" => false,
+            _ => return None,
+        };
+        Some(Self { line: line.into(), on })
+    }
+}
+
+/// The whole lines behind the first `read` bytes; `read` moves on.
+fn new_edges(log: &Path, read: &mut u64) -> Vec<Edge> {
+    let mut bytes = Vec::new();
+    // Before the first pulse there is no file.
+    let Ok(mut file) = std::fs::File::open(log) else { return Vec::new() };
+    if file.seek(SeekFrom::Start(*read)).is_err() || file.read_to_end(&mut bytes).is_err() {
+        return Vec::new();
+    }
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    *read += whole as u64;
+    String::from_utf8_lossy(&bytes[..whole]).lines().filter_map(Edge::read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_read_once_and_only_when_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = directory.path().join("relay.log");
+        let mut read = 0;
+        assert_eq!(new_edges(&log, &mut read), []);
+        std::fs::write(&log, "12 tray 1 1\n512 tray 1 0\nnonsense\n900 gate ").expect("a log");
+        let edge = |line: &str, on| Edge { line: line.into(), on };
+        assert_eq!(new_edges(&log, &mut read), [edge("tray 1", true), edge("tray 1", false)]);
+        std::fs::write(&log, "12 tray 1 1\n512 tray 1 0\nnonsense\n900 gate 1\n").expect("a log");
+        assert_eq!(new_edges(&log, &mut read), [edge("gate", true)]);
+        assert_eq!(new_edges(&log, &mut read), []);
+        assert_eq!(count_pulses(&log), (2, true));
+    }
+}

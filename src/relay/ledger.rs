@@ -1,0 +1,255 @@
+//! The ledger kept open: what could not be read or written is a fault and tried again, what is damaged is set aside as soon
+//! as no line is driven. The program stays up whatever the disk does.
+
+use super::dispenser::Refusal;
+use super::store::{Block, Found, Pulse, Store, StoreError};
+use crate::host::events::Event;
+use crate::order::ids::{ItemId, OrderId, Ticket};
+use crate::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Outcome;
+use crate::order::receipt::Receipt;
+use crate::wire::dbus::RelayError;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The ledger, whether it can be had or not.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    state: State,
+    /// One was set aside since the start.
+    was_reset: bool,
+    /// For the journal.
+    events: Vec<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It can be read; `failing` is why it could not be read or written the last time.
+    Open { store: Box<Store>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
+    /// It cannot be opened; why, as it was told.
+    Shut { why: Option<String> },
+}
+
+/// What a ledger said when it was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What was being driven when the program last ended.
+    pub interrupted: Vec<Pulse>,
+    /// The blocked lines.
+    pub blocked: Vec<Block>,
+}
+
+impl Ledger {
+    /// Not opened yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
+    }
+
+    /// Opens it; see [`Store::open`]. `None` when it cannot be had, which is noted.
+    pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
+        // Whoever was open is closed first: a ledger has one owner.
+        let was_told = match std::mem::replace(&mut self.state, State::Shut { why: None }) {
+            State::Shut { why } => why,
+            State::Open { failing, .. } => failing,
+        };
+        match Store::open(&self.path, blocks) {
+            Ok(Found { store, set_aside, interrupted, open, blocked }) => {
+                if let Some(aside) = set_aside {
+                    self.was_reset = true;
+                    let aside = aside.display().to_string().into();
+                    self.events.push(Event::LedgerReset { path: self.name().into(), aside });
+                }
+                if was_told.is_some() {
+                    self.events.push(Event::StoreBack { path: self.name().into() });
+                }
+                let open = open.into_iter().collect();
+                self.state = State::Open { store: Box::new(store), open, failing: None, is_damaged: false };
+                Some(Opened { interrupted, blocked })
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if was_told.as_ref() != Some(&why) {
+                    self.events.push(Event::StoreFailing { path: self.name().into(), why: why.clone().into() });
+                }
+                self.state = State::Shut { why: Some(why) };
+                None
+            }
+        }
+    }
+
+    /// Must it be opened anew? What is being driven keeps a damaged one: its end might still be taken.
+    pub fn needs_opening(&self, is_driving: bool) -> bool {
+        match &self.state {
+            State::Shut { .. } => true,
+            State::Open { is_damaged, .. } => *is_damaged && !is_driving,
+        }
+    }
+
+    /// Finds out whether it can be written again, if it could not.
+    pub fn probe(&mut self) {
+        if let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state {
+            // How it went is noted; nobody asked.
+            drop(self.write(Store::probe));
+        }
+    }
+
+    /// Can it be read and, as far as is known, written?
+    pub fn usable(&self) -> Result<(), Refusal> {
+        match &self.state {
+            State::Open { failing: None, .. } => Ok(()),
+            State::Open { failing: why, .. } | State::Shut { why } => Err(refusal(why.as_deref())),
+        }
+    }
+
+    /// Was one set aside since the start?
+    pub fn was_reset(&self) -> bool {
+        self.was_reset
+    }
+
+    /// The open tickets.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        match &self.state {
+            State::Open { open, .. } => open.iter().cloned().collect(),
+            State::Shut { .. } => Vec::new(),
+        }
+    }
+
+    /// What there is for the journal since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What is held of a ticket.
+    pub fn ticket(&mut self, ticket: &Ticket) -> Result<Option<TicketEntry>, Refusal> {
+        self.read(|store| store.ticket(ticket))
+    }
+
+    /// What is held of an order.
+    pub fn pulse(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
+        self.read(|store| store.pulse(order))
+    }
+
+    /// See [`Store::is_second`].
+    pub fn is_second(&mut self, receipt: &Receipt) -> Result<bool, Refusal> {
+        self.read(|store| store.is_second(receipt))
+    }
+
+    /// Writes a new open ticket, if there are not too many.
+    pub fn add_ticket(&mut self, ticket: Ticket, item: &ItemId, amount: Rupiah) -> Result<(), Refusal> {
+        if self.tickets_open() >= OPEN_TICKETS_MAX {
+            return Err(Refusal {
+                error: RelayError::Ledger,
+                detail: format!("{OPEN_TICKETS_MAX} tickets are open: close those of no order"),
+            });
+        }
+        self.write(|store| store.add_ticket(&ticket, item, amount))?;
+        if let State::Open { open, .. } = &mut self.state {
+            open.insert(ticket);
+        }
+        Ok(())
+    }
+
+    /// Closes an open ticket.
+    pub fn close(&mut self, ticket: &Ticket) -> Result<(), Refusal> {
+        self.write(|store| store.close(ticket))?;
+        self.forget(ticket);
+        Ok(())
+    }
+
+    /// See [`Store::begin`].
+    pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), Refusal> {
+        self.write(|store| store.begin(receipt, line))?;
+        self.forget(&receipt.claims().ticket);
+        Ok(())
+    }
+
+    /// See [`Store::end`]. A damaged ledger is tried too: it is the last that is asked of it.
+    pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), Refusal> {
+        let result = match &mut self.state {
+            State::Open { store, .. } => store.end(order, outcome, detail, why_blocked),
+            State::Shut { why } => return Err(refusal(why.as_deref())),
+        };
+        self.note(result)
+    }
+
+    /// Unblocks a line.
+    pub fn clear(&mut self, line: &str) -> Result<(), Refusal> {
+        self.write(|store| store.clear(line))
+    }
+
+    fn read<T>(&mut self, ask: impl FnOnce(&Store) -> Result<T, StoreError>) -> Result<T, Refusal> {
+        match &self.state {
+            State::Open { store, .. } => match ask(store) {
+                Ok(answer) => Ok(answer),
+                Err(error) => Err(self.failed(&error)),
+            },
+            State::Shut { why } => Err(refusal(why.as_deref())),
+        }
+    }
+
+    /// Nothing new is written to a damaged ledger: it would be lost with it.
+    fn write(&mut self, change: impl FnOnce(&mut Store) -> Result<(), StoreError>) -> Result<(), Refusal> {
+        let result = match &mut self.state {
+            State::Open { store, is_damaged: false, .. } => change(store),
+            State::Open { failing: why, .. } | State::Shut { why } => return Err(refusal(why.as_deref())),
+        };
+        self.note(result)
+    }
+
+    /// Notes how a commit went.
+    fn note(&mut self, result: Result<(), StoreError>) -> Result<(), Refusal> {
+        if let Err(error) = result {
+            return Err(self.failed(&error));
+        }
+        if let State::Open { failing, is_damaged: false, .. } = &mut self.state
+            && failing.take().is_some()
+        {
+            self.events.push(Event::StoreBack { path: self.path.display().to_string().into() });
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &StoreError) -> Refusal {
+        let told = error.to_string();
+        if let State::Open { failing, is_damaged, .. } = &mut self.state {
+            *is_damaged |= error.is_damage();
+            if failing.replace(told.clone()).is_none() {
+                let path = self.path.display().to_string().into();
+                self.events.push(Event::StoreFailing { path, why: told.clone().into() });
+            }
+        }
+        refusal(Some(&told))
+    }
+
+    fn forget(&mut self, ticket: &Ticket) {
+        if let State::Open { open, .. } = &mut self.state {
+            open.remove(ticket);
+        }
+    }
+
+    fn tickets_open(&self) -> usize {
+        match &self.state {
+            State::Open { open, .. } => open.len(),
+            State::Shut { .. } => 0,
+        }
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The file, for tests that harm it.
+    #[cfg(test)]
+    pub fn store(&self) -> &Store {
+        match &self.state {
+            State::Open { store, .. } => store,
+            State::Shut { why } => panic!("shut: {why:?}"),
+        }
+    }
+}
+
+fn refusal(why: Option<&str>) -> Refusal {
+    Refusal { error: RelayError::Ledger, detail: why.unwrap_or("the ledger is not open").to_owned() }
+}

@@ -1,0 +1,154 @@
+//! The file: what it refuses, what it remembers, what it forgets.
+
+use super::*;
+use crate::order::receipt::testing::{claims, key};
+
+fn open(path: &Path) -> Found {
+    Store::open(path, |line| line == "careful").expect("opens")
+}
+
+fn ticket(n: u8) -> Ticket {
+    Ticket::from_random([n; 16])
+}
+
+fn receipt(n: u8) -> Receipt {
+    let mut claims = claims();
+    claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
+    claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
+    claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+    claims.ticket = ticket(n);
+    key().sign(claims)
+}
+
+fn promise(store: &mut Store, n: u8) {
+    let claims = claims();
+    store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
+}
+
+#[test]
+fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() {
+    for (line, blocked) in [("careful", 1), ("other", 0)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        let mut store = open(&path).store;
+        promise(&mut store, 1);
+        store.begin(&receipt(1), line).expect("begun");
+        drop(store);
+        for round in 0..2 {
+            let found = open(&path);
+            assert_eq!(found.interrupted.len(), if round == 0 { 1 } else { 0 }, "told once");
+            assert_eq!(found.blocked.len(), blocked, "{line}");
+            let pulse = found.store.pulse(&receipt(1).claims().sub).expect("readable").expect("kept");
+            assert_eq!(pulse.entry, Entry::Ended(Outcome::Uncertain));
+            assert_eq!(found.store.ticket(&ticket(1)).expect("readable"), Some(TicketEntry::Used(receipt(1).claims().sub.clone())));
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_must_never_happen() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory.path().join("ledger.db")).store;
+    for n in 1..=4 {
+        promise(&mut store, n);
+    }
+    store.begin(&receipt(1), "a").expect("begun");
+    store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
+    store.begin(&receipt(2), "a").expect("begun");
+    store.close(&ticket(3)).expect("closed");
+    // The same order, a line that is driven, an outcome that stands, a ticket that is closed.
+    assert!(store.begin(&receipt(1), "b").is_err());
+    assert!(store.begin(&receipt(4), "a").is_err());
+    assert!(store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).is_err());
+    assert!(store.begin(&receipt(3), "b").is_err());
+    assert_eq!(store.ticket(&ticket(4)).expect("readable").map(|t| matches!(t, TicketEntry::Open { .. })), Some(true), "rolled back");
+    for sql in [
+        "UPDATE tickets SET state = 'open', order_id = NULL WHERE state = 'used'",
+        "UPDATE tickets SET state = 'open' WHERE state = 'closed'",
+        "UPDATE tickets SET amount = 1 WHERE state = 'open'",
+        "DELETE FROM tickets WHERE state = 'open'",
+        "INSERT OR REPLACE INTO tickets SELECT seq, ticket, item, 1, 'open', NULL, sum FROM tickets WHERE state = 'open'",
+        "UPDATE pulses SET outcome = NULL WHERE order_id = 'o-1'",
+        "UPDATE pulses SET outcome = 'dispensed' WHERE order_id = 'o-1'",
+        "UPDATE pulses SET line = 'b' WHERE order_id = 'o-2'",
+        "DELETE FROM pulses WHERE outcome IS NULL",
+        "INSERT INTO pulses SELECT 9, 'o-9', ticket, 'r-9', 't-9', 'b', item, amount, NULL, '', sum FROM tickets WHERE state = 'open'",
+        "INSERT INTO tickets SELECT 9, 'x', item, amount, 'used', 'o-9', sum FROM tickets LIMIT 1",
+    ] {
+        assert!(store.connection.execute(sql, []).is_err(), "{sql}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_sets_the_ledger_aside() {
+    for sql in [
+        "UPDATE tickets SET sum = 'x' WHERE state = 'open'",
+        "DROP TRIGGER tickets_go_forward; UPDATE tickets SET amount = amount + 1",
+        "DROP TRIGGER pulses_end_once; UPDATE pulses SET detail = 'y'",
+        "UPDATE blocked SET why = 'z'",
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ledger.db");
+        let mut store = open(&path).store;
+        promise(&mut store, 1);
+        promise(&mut store, 2);
+        store.begin(&receipt(1), "a").expect("begun");
+        store.end(&receipt(1).claims().sub, Outcome::Failed, "", Some("empty")).expect("ended");
+        drop(store);
+        let Found { store, set_aside, .. } = open(&path);
+        assert_eq!(set_aside, None, "good until now");
+        store.connection.execute_batch(sql).expect(sql);
+        drop(store);
+        let found = open(&path);
+        assert!(found.set_aside.is_some_and(|aside| aside.exists()), "{sql}");
+        assert_eq!((found.open.len(), found.blocked.len()), (0, 0));
+        assert_eq!(found.store.ticket(&ticket(2)).expect("readable"), None, "older tickets are void");
+    }
+}
+
+#[test]
+fn old_rows_are_forgotten_and_open_tickets_are_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ledger.db");
+    let mut store = open(&path).store;
+    store.hurry();
+    let (item, amount) = (claims().item, claims().amount);
+    let name = |n: u32| {
+        let mut bits = [0; 16];
+        bits[..4].copy_from_slice(&n.to_le_bytes());
+        Ticket::from_random(bits)
+    };
+    let all = u32::try_from(PULSES_KEPT).expect("small") + 200;
+    store.add_ticket(&Ticket::from_random([9; 16]), &item, amount).expect("written");
+    for n in 0..all {
+        store.add_ticket(&name(n), &item, amount).expect("written");
+        let mut claims = claims();
+        claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
+        claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
+        claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+        claims.ticket = name(n);
+        let receipt = key().sign(claims);
+        store.begin(&receipt, "a").expect("begun");
+        store.end(&receipt.claims().sub, Outcome::Dispensed, "", None).expect("ended");
+    }
+    let kept: i64 = store.connection.query_row("SELECT count(*) FROM pulses", [], |row| row.get(0)).expect("a count");
+    assert!((PULSES_KEPT..PULSES_KEPT + PRUNE_EVERY).contains(&kept), "{kept}");
+    assert!(store.pulse(&OrderId::new("o-0").expect("an id")).expect("readable").is_none());
+    drop(store);
+    let found = open(&path);
+    assert_eq!(found.open, [Ticket::from_random([9; 16])]);
+    assert_eq!(found.set_aside, None);
+}
+
+#[test]
+fn a_ledger_has_one_owner() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ledger.db");
+    let mut store = open(&path).store;
+    promise(&mut store, 1);
+    store.begin(&receipt(1), "a").expect("begun");
+    assert!(matches!(Store::open(&path, |_| false), Err(StoreError::Lock { .. })));
+    store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
+    drop(store);
+    assert_eq!(open(&path).interrupted, []);
+}

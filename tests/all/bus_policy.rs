@@ -1,0 +1,97 @@
+//! The shipped D-Bus policies: who may own the names, and whom the real dbus-daemon lets ask.
+
+use crate::rig::bus::{DbusDaemon, Names};
+use crate::rig::{PATIENCE, command, output, tool, user};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+/// Users and groups that every Debian system has, in place of ours.
+const RELAY: &str = "daemon";
+const DEVICE: &str = "games";
+const CONTROL_GROUP: &str = "news";
+/// A user who may nothing.
+const STRANGER: &str = "nobody";
+
+#[test]
+fn only_the_services_own_their_names_and_only_those_named_may_ask() {
+    assert_eq!(user(), "root", "this test takes the part of several users: run it as root");
+    let directory = tempfile::tempdir().expect("a directory");
+    // Other users must reach the socket.
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let names = Names { relay: RELAY.into(), device: DEVICE.into(), control: CONTROL_GROUP.into() };
+    // Somebody must answer, or the bus says only that nobody is there: we do, once it is seen who may own the names.
+    let ours = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
+    let bus = DbusDaemon::start_with(directory.path(), &names, ours);
+    for (who, name, may) in [
+        (RELAY, "io.qrisd.Relay1", true),
+        (RELAY, "io.qrisd.Device1", false),
+        (DEVICE, "io.qrisd.Device1", true),
+        (DEVICE, "io.qrisd.Relay1", false),
+        (STRANGER, "io.qrisd.Relay1", false),
+        (STRANGER, "io.qrisd.Device1", false),
+    ] {
+        let asked = output(call(&bus, &["--reuid", who, "--clear-groups"]).args([
+            "org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            "RequestName",
+            "su",
+            name,
+            "0",
+        ]));
+        assert_eq!(asked.status.success(), may, "{who} owns {name}: {}", String::from_utf8_lossy(&asked.stderr));
+    }
+    let owners = own(&bus, &["io.qrisd.Relay1", "io.qrisd.Device1"]);
+    // The owner knows no method at all: who may ask is told so, by it; who may not is told that, by the bus.
+    let control = ["--reuid", STRANGER, "--regid", CONTROL_GROUP, "--clear-groups"];
+    for (who, name, method, may) in [
+        (&["--reuid", "root", "--clear-groups"][..], "io.qrisd.Relay1", "Clear", true),
+        (&["--reuid", "root", "--clear-groups"], "io.qrisd.Device1", "Vend", true),
+        (&["--reuid", DEVICE, "--clear-groups"], "io.qrisd.Relay1", "Prepare", true),
+        (&["--reuid", DEVICE, "--clear-groups"], "io.qrisd.Relay1", "Clear", false),
+        (&["--reuid", RELAY, "--clear-groups"], "io.qrisd.Device1", "Vend", false),
+        (&["--reuid", STRANGER, "--clear-groups"], "io.qrisd.Relay1", "Prepare", false),
+        (&["--reuid", STRANGER, "--clear-groups"], "io.qrisd.Device1", "Vend", false),
+        (&control, "io.qrisd.Device1", "Vend", true),
+        (&control, "io.qrisd.Relay1", "Prepare", false),
+    ] {
+        let path = format!("/{}", name.replace('.', "/"));
+        let asked = output(call(&bus, who).args([name, &path, name, method]));
+        let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert!(!asked.status.success());
+        assert_eq!(told.contains("Unknown object"), may, "{who:?} calls {method} of {name}: {told}");
+        assert_eq!(!told.contains("Access denied"), may, "{who:?} calls {method} of {name}: {told}");
+    }
+    drop(owners);
+}
+
+/// Owns names and answers every call with an error, until the answer is dropped.
+fn own(bus: &DbusDaemon, names: &[&'static str]) -> tokio::sync::oneshot::Sender<()> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (up, is_up) = std::sync::mpsc::channel();
+    let (address, names) = (bus.address.clone(), names.to_vec());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            // A connection each: rules for one name count for whatever else its owner owns.
+            let mut connections = Vec::new();
+            for name in names {
+                let connection = zbus::connection::Builder::address(address.as_str()).build().await.expect("the bus is there");
+                // An object server, so that calls are answered.
+                let _ = connection.object_server();
+                connection.request_name(name).await.expect("the rules allow it");
+                connections.push(connection);
+            }
+            up.send(()).expect("the test waits");
+            drop(stopped.await);
+        });
+    });
+    is_up.recv_timeout(PATIENCE).expect("the names are ours");
+    stop
+}
+
+fn call(bus: &DbusDaemon, who: &[&str]) -> Command {
+    let mut call = command(tool("setpriv"));
+    call.args(who).arg(tool("busctl")).arg(format!("--address={}", bus.address)).args(["--auto-start=no", "call"]);
+    call
+}

@@ -1,0 +1,56 @@
+//! The demo leaves nothing behind, however it is ended.
+
+use crate::rig::{Running, wait_for};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Starts the demo's page with a temporary directory of its own and waits until it is there.
+fn start(temporary: &Path) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qris-demo"));
+    let mut demo = Running(command.env("TMPDIR", temporary).stdout(Stdio::piped()).spawn().expect("the demo starts"));
+    let stdout = demo.0.stdout.take().expect("it is a pipe");
+    let line = BufReader::new(stdout).lines().next().and_then(Result::ok).unwrap_or_default();
+    assert!(line.starts_with("open http://127.0.0.1:"), "{line:?}");
+    demo
+}
+
+fn signal(demo: &mut Running, signal: &str) -> ExitStatus {
+    let sent = Command::new("kill").args([signal, &demo.0.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    wait_for("the demo's end", || demo.0.try_wait().expect("it is ours"))
+}
+
+/// The processes whose parent is this one.
+fn children(parent: u32) -> Vec<u32> {
+    let list = format!("/proc/{parent}/task/{parent}/children");
+    std::fs::read_to_string(list).expect("it lives").split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+fn lives(id: u32) -> bool {
+    // A zombie of ours that nobody has reaped yet is dead, too.
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_behind() {
+    for (word, tidy) in [("-TERM", true), ("-INT", true), ("-KILL", false)] {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let mut demo = start(temporary.path());
+        let programs = children(demo.0.id());
+        assert_eq!(programs.len(), 5, "broker, Midtrans, backend, relay, device");
+        let status = signal(&mut demo, word);
+        assert_eq!(status.success(), tidy, "{word}: {status}");
+        wait_for("the end of all programs", || programs.iter().all(|id| !lives(*id)).then_some(()));
+        let left = std::fs::read_dir(temporary.path()).expect("it is there").count();
+        // What a killed one must leave, the next one removes.
+        assert_eq!(left, usize::from(!tidy), "{word}");
+        if !tidy {
+            let mut next = start(temporary.path());
+            assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 1);
+            signal(&mut next, "-TERM");
+            assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 0);
+        }
+    }
+}

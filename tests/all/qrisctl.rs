@@ -1,0 +1,309 @@
+//! `qrisctl` at a real broker with the shipped access list, and on a real bus; the test plays the machine.
+
+use crate::rig::bus::{DbusDaemon, Names};
+use crate::rig::mosquitto::{Mosquitto, TAP};
+use crate::rig::process::Process;
+use crate::rig::tap::{Message, Tap};
+use crate::rig::{PATIENCE, command, output, user};
+use serde_json::{Value, json};
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+
+/// Run as an operator of the fleet.
+struct Fleet {
+    directory: tempfile::TempDir,
+    broker: Mosquitto,
+    tap: Tap,
+}
+
+impl Fleet {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let broker = Mosquitto::start(directory.path(), None, false);
+        let tap = Tap::connect(&broker, TAP, &["qrisd/#"]);
+        Self { directory, broker, tap }
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.broker.qrisctl("fleet", self.directory.path());
+        command.args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Told {
+        told(output(&mut self.command(arguments)))
+    }
+
+    /// Starts a command, waits for what it asks of vm-001 at `tail`, and tells it the states that follow.
+    fn answer(&self, arguments: &[&str], tail: &str, states: &[(&str, Value)]) -> (Told, Value) {
+        let from = self.tap.count();
+        let asking = Process::start("qrisctl", &mut self.command(arguments));
+        let topic = format!("qrisd/v1/vm-001/{tail}");
+        let asked = self.tap.wait_from(from, &topic, |message| (message.topic == topic).then(|| message.json()));
+        for (i, (state, reason)) in states.iter().enumerate() {
+            let event = json!({
+                "event_id": format!("e{i}"), "stream": "s", "seq": i, "request_id": asked["request_id"], "order_id": null,
+                "state": state, "reason": reason, "item": "A1", "amount": 5000
+            });
+            // Of somebody else, and nothing that is known: both are passed over.
+            let other = json!({"event_id": "x", "stream": "s", "seq": 9, "request_id": "other", "state": "dispensed"});
+            self.tap.publish("qrisd/v1/vm-001/vend/event", &other);
+            self.tap.publish("qrisd/v1/vm-001/vend/event", &json!({"news": true}));
+            self.tap.publish("qrisd/v1/vm-001/vend/event", &event);
+        }
+        let (status, text) = asking.finish();
+        (Told { code: status.code(), stdout: text, stderr: String::new() }, asked)
+    }
+}
+
+struct Told {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn told(output: Output) -> Told {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Told { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[test]
+fn status_tells_every_machine_and_ends() {
+    let fleet = Fleet::start();
+    let empty = fleet.run(&["status"]);
+    assert_eq!((empty.code, empty.stdout.as_str()), (Some(0), ""), "{}", empty.stderr);
+    // More than the broker sends before the first are acknowledged.
+    let names: Vec<_> = (100..150).map(|n| format!("vm-{n}")).collect();
+    for name in &names {
+        let status = json!({"state": "online", "busy": false, "faults": [], "version": "0.1.0"});
+        fleet.tap.publish_bytes(&format!("qrisd/v1/{name}/status"), status.to_string().as_bytes(), true);
+    }
+    let all = fleet.run(&["status", "--json"]);
+    let devices: Vec<_> = all.stdout.lines().map(|line| json_line(line)["device"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!(devices, names, "{}", all.stderr);
+    assert_eq!(all.code, Some(0));
+    let one = fleet.run(&["status", "--device", "vm-101"]);
+    assert_eq!((one.code, one.stdout.as_str()), (Some(0), "vm-101 online idle version 0.1.0\n"), "{}", one.stderr);
+    let none = fleet.run(&["status", "--device", "vm-999"]);
+    assert_eq!(none.code, Some(1));
+    assert!(none.stderr.contains("vm-999"), "{}", none.stderr);
+}
+
+#[test]
+fn vend_and_cancel_end_as_the_order_does() {
+    let fleet = Fleet::start();
+    let vend = ["vend", "--device", "vm-001", "--item", "A1", "--amount", "5000", "--timeout-s", "60", "--request-id", "r-1", "--wait"];
+    let sold = [("requested", Value::Null), ("awaiting_payment", Value::Null), ("paid", Value::Null), ("dispensed", Value::Null)];
+    let (told, asked) = fleet.answer(&vend, "vend/request", &sold);
+    assert_eq!(asked, json!({"request_id": "r-1", "item": "A1", "amount": 5000, "timeout_s": 60}));
+    assert_eq!(told.code, Some(0), "{}", told.stdout);
+    let lines: Vec<_> = told.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[1], "vm-001 r-1 awaiting_payment A1 Rp5.000");
+    let (told, asked) =
+        fleet.answer(&["vend", "--device", "vm-001", "--item", "A1", "--wait", "--json"], "vend/request", &[("refused", "busy".into())]);
+    assert_eq!(told.code, Some(1), "{}", told.stdout);
+    assert_eq!(asked["request_id"].as_str().map(str::len), Some(32));
+    assert!(told.stdout.contains(r#""reason":"busy""#) && told.stdout.contains("ended refused (busy)"), "{}", told.stdout);
+    for (state, code) in [("cancelled", 0), ("dispensed", 1)] {
+        let (told, asked) = fleet.answer(&["cancel", "--device", "vm-001", "r-1", "--wait"], "vend/cancel", &[(state, Value::Null)]);
+        assert_eq!(asked, json!({"request_id": "r-1"}));
+        assert_eq!(told.code, Some(code), "{}", told.stdout);
+    }
+    let handed = fleet.run(&["vend", "--device", "vm-001", "--item", "A1", "--request-id", "r-2"]);
+    assert_eq!((handed.code, handed.stdout.as_str()), (Some(0), "r-2\n"), "{}", handed.stderr);
+}
+
+#[test]
+fn watch_shows_what_comes_until_it_is_ended() {
+    let fleet = Fleet::start();
+    let retained = json!({"state": "online", "busy": true, "faults": []});
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", retained.to_string().as_bytes(), true);
+    for (arguments, status, event) in [
+        (&["watch"][..], "vm-001 online busy", "vm-002 r-1 paid (late) \u{fffd}"),
+        (&["watch", "--json", "--device", "all"], r#"{"device":"vm-001","payload":{"#, r#""topic":"vend/event"}"#),
+    ] {
+        let watch = Process::start("qrisctl", &mut fleet.command(arguments));
+        // The retained status tells that it listens.
+        watch.wait_line(status);
+        let paid = json!({"event_id": "e", "stream": "s", "seq": 1, "request_id": "r-1", "state": "paid", "reason": "late", "item": null, "detail": null});
+        fleet.tap.publish("qrisd/v1/vm-002/vend/event", &paid);
+        let event = event.trim_end_matches([' ', '\u{fffd}']);
+        watch.wait_line(event);
+        let (status, took) = watch.terminate();
+        assert!(status.success() && took.as_secs() < 2, "{status} after {took:?}");
+    }
+}
+
+#[test]
+fn wrong_use_is_2_and_failure_1() {
+    let fleet = Fleet::start();
+    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
+    let loopback = format!("mqtt://127.0.0.1:{}", fleet.broker.port);
+    let config = fleet.directory.path().join("qrisctl.toml");
+    let password = fleet.directory.path().join("fleet-password");
+    std::fs::write(&password, "password-of-fleet\n").expect("written");
+    std::fs::write(&config, format!("[mqtt]\nurl = \"{loopback}\"\nusername = \"fleet\"\npassword_file = \"{}\"\n", password.display()))
+        .expect("written");
+    let broken = fleet.directory.path().join("broken.toml");
+    std::fs::write(&broken, "[mqtt]\nurl = \"mqtt://127.0.0.1\"\nuser = 1\n").expect("written");
+    let (config, broken) = (config.to_str().expect("text"), broken.to_str().expect("text"));
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["status"], 2, "--broker"),
+        (&[], 2, "Usage"),
+        (&["sell"], 2, "sell"),
+        (&["status", "--broker", "http://x"], 2, "--broker"),
+        (&["status", "--broker", "mqtt://broker.example"], 2, "loopback"),
+        (&["status", "--broker", &loopback, "--username", "u", "--password-file", "/nowhere/p"], 2, "/nowhere/p"),
+        (&["status", "--config", broken], 2, "broken.toml:3: mqtt.user"),
+        (&["vend", "--broker", &loopback, "--device", "a/b", "--item", "A1"], 2, "device"),
+        (&["vend", "--broker", &loopback, "--device", "vm-001", "--item", "A 1"], 2, "item"),
+        (&["vend", "--broker", &loopback, "--device", "vm-001", "--item", "A1", "--timeout-s", "9"], 2, "timeout_s"),
+        (&["status", "--broker", &loopback], 1, "broker"),
+        (&["--config", config, "status"], 0, ""),
+        (&["status", "--config", config], 0, ""),
+    ];
+    for (arguments, code, text) in cases {
+        let told = bare(arguments);
+        assert_eq!(told.code, Some(code), "{arguments:?}: {}", told.stderr);
+        assert!(told.stderr.contains(text), "{arguments:?}: {}", told.stderr);
+    }
+    let by_name = output(command(env!("CARGO_BIN_EXE_qrisctl")).arg("status").env("QRISCTL_CONFIG", config));
+    assert_eq!(by_name.status.code(), Some(0));
+    for (flag, text) in [("--version", env!("CARGO_PKG_VERSION")), ("--help", "Exit status")] {
+        let told = bare(&[flag]);
+        assert_eq!(told.code, Some(0));
+        assert!(told.stdout.contains(text), "{}", told.stdout);
+    }
+    // The user may not hear another machine's events, and is told nothing of them; what it may not say it is told.
+    let foreign = told(output(
+        fleet.broker.qrisctl("vm-001-controller", fleet.directory.path()).args(["vend", "--device", "vm-002", "--item", "A1"]),
+    ));
+    assert_eq!(foreign.code, Some(1), "{}", foreign.stderr);
+    assert!(foreign.stderr.contains("does not let us say qrisd/v1/vm-002/vend/request"), "{}", foreign.stderr);
+}
+
+/// A relay service that blocks one line.
+struct Relay(Arc<Mutex<Vec<String>>>);
+
+#[zbus::interface(name = "io.qrisd.Relay1")]
+impl Relay {
+    fn clear(&self, item: &str) -> zbus::fdo::Result<()> {
+        if item != "A1" {
+            return Err(zbus::fdo::Error::Failed(format!("no line sells {item}")));
+        }
+        self.0.lock().expect("no panic").push(item.to_owned());
+        Ok(())
+    }
+    #[zbus(property)]
+    fn device(&self) -> String {
+        "vm-001".into()
+    }
+    #[zbus(property)]
+    fn lines(&self) -> Vec<(String, Vec<String>, String)> {
+        let state = if self.0.lock().expect("no panic").is_empty() { "blocked" } else { "ready" };
+        vec![("tray 1".into(), vec!["A1".into()], state.into())]
+    }
+    #[zbus(property)]
+    fn keys(&self) -> Vec<String> {
+        vec!["k1".into()]
+    }
+    #[zbus(property)]
+    fn tickets(&self) -> Vec<String> {
+        vec!["t1".into(), "t2".into()]
+    }
+    #[zbus(property)]
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A machine with an order.
+struct Device;
+
+#[zbus::interface(name = "io.qrisd.Device1")]
+impl Device {
+    #[zbus(property)]
+    fn state(&self) -> String {
+        "awaiting_payment".into()
+    }
+    #[zbus(property)]
+    fn request_id(&self) -> String {
+        "r-1".into()
+    }
+    #[zbus(property)]
+    fn order_id(&self) -> String {
+        "o-1".into()
+    }
+    #[zbus(property)]
+    fn item(&self) -> String {
+        "A1".into()
+    }
+    #[zbus(property)]
+    fn amount(&self) -> i64 {
+        5000
+    }
+    #[zbus(property)]
+    fn gross_amount(&self) -> i64 {
+        5100
+    }
+    #[zbus(property, name = "RemainingS")]
+    fn remaining_s(&self) -> u32 {
+        61
+    }
+    #[zbus(property)]
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn the_machines_own_services_are_asked_over_dbus() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
+    let bus = DbusDaemon::start_with(directory.path(), &Names::all(&user()), root);
+    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
+    let nobody = bare(&["order", "--bus", &bus.address]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("io.qrisd.Device1"), "{}", nobody.stderr);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (up, is_up) = std::sync::mpsc::channel();
+    let (address, cleared) = (bus.address.clone(), Arc::new(Mutex::new(Vec::new())));
+    let relay = Relay(Arc::clone(&cleared));
+    let service = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let builder = zbus::connection::Builder::address(address.as_str());
+            let builder = builder.serve_at("/io/qrisd/Relay1", relay).serve_at("/io/qrisd/Device1", Device);
+            let _connection = builder.name("io.qrisd.Relay1").name("io.qrisd.Device1").build().await.expect("the bus is there");
+            up.send(()).expect("the test waits");
+            drop(stopped.await);
+        });
+    });
+    is_up.recv_timeout(PATIENCE).expect("the services are up");
+    let order = bare(&["order", "--bus", &bus.address]);
+    assert_eq!(order.stdout, "awaiting_payment request r-1 order o-1 item A1 amount Rp5000 pays Rp5100 61 s left\n", "{}", order.stderr);
+    let order = bare(&["order", "--json", "--bus", &bus.address]);
+    assert_eq!(json_line(&order.stdout)["remaining_s"], 61);
+    let lines = bare(&["relay", "lines", "--bus", &bus.address]);
+    assert!(
+        lines.stdout.contains("line \"tray 1\": blocked (items A1)\n") && lines.stdout.contains("open tickets: 2\n"),
+        "{}",
+        lines.stdout
+    );
+    let unknown = bare(&["relay", "clear", "B9", "--bus", &bus.address]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("no line sells B9"), "{}", unknown.stderr);
+    let clear = bare(&["relay", "clear", "A1", "--bus", &bus.address]);
+    assert_eq!(clear.code, Some(0), "{}", clear.stderr);
+    assert_eq!(*cleared.lock().expect("no panic"), ["A1"]);
+    assert!(bare(&["relay", "lines", "--bus", &bus.address]).stdout.contains("ready"));
+    assert_eq!(bare(&["relay", "lines", "--bus", "nonsense"]).code, Some(2));
+    assert_eq!(bare(&["relay", "lines", "--bus", "peer:/nowhere/at-all"]).code, Some(1));
+    drop(stop);
+    service.join().expect("no panic");
+}
+
+fn json_line(line: &str) -> Value {
+    Message { topic: String::new(), payload: line.as_bytes().to_vec(), retain: false }.json()
+}

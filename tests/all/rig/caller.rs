@@ -1,0 +1,85 @@
+//! Calls to the programs' D-Bus interfaces, from a test.
+
+use super::{PATIENCE, soon};
+use qris::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zbus::zvariant::{DynamicType, Type};
+use zbus::{Connection, OwnedVariant, Variant};
+
+/// A D-Bus error: its name without `io.qrisd.Relay1.Error.`, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub name: String,
+    pub detail: String,
+}
+
+/// A connection to a bus, with a runtime of its own.
+pub struct Caller {
+    runtime: tokio::runtime::Runtime,
+    connection: Connection,
+}
+
+impl Caller {
+    pub fn connect(address: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let connection = runtime.block_on(async {
+            let builder = zbus::connection::Builder::address(address).method_timeout(PATIENCE);
+            soon("the bus", builder.build()).await.expect("the bus is there")
+        });
+        Self { runtime, connection }
+    }
+
+    /// Calls a method of the relay service.
+    pub fn relay<B, R>(&self, method: &str, body: &B) -> Result<R, Refused>
+    where
+        B: Serialize + DynamicType,
+        R: DeserializeOwned + Type,
+    {
+        self.call(RELAY_NAME, RELAY_PATH, method, body)
+    }
+
+    /// Calls a method of the device service.
+    pub fn device<B, R>(&self, method: &str, body: &B) -> Result<R, Refused>
+    where
+        B: Serialize + DynamicType,
+        R: DeserializeOwned + Type,
+    {
+        self.call(DEVICE_NAME, DEVICE_PATH, method, body)
+    }
+
+    /// A property of the relay service.
+    pub fn relay_property<T: TryFrom<Variant<'static>>>(&self, name: &str) -> T {
+        self.property(RELAY_NAME, RELAY_PATH, name)
+    }
+
+    /// A property of the device service.
+    pub fn device_property<T: TryFrom<Variant<'static>>>(&self, name: &str) -> T {
+        self.property(DEVICE_NAME, DEVICE_PATH, name)
+    }
+
+    fn call<B, R>(&self, name: &str, path: &str, method: &str, body: &B) -> Result<R, Refused>
+    where
+        B: Serialize + DynamicType,
+        R: DeserializeOwned + Type,
+    {
+        let answer = self.runtime.block_on(soon(method, self.connection.call_method(Some(name), path, Some(name), method, body)));
+        match answer {
+            Ok(message) => Ok(message.body().deserialize().unwrap_or_else(|why| panic!("{method}: {why}"))),
+            Err(zbus::Error::MethodError(name, detail, _)) => {
+                let name = name.as_str();
+                let name = name.strip_prefix("io.qrisd.Relay1.Error.").unwrap_or(name).to_owned();
+                Err(Refused { name, detail: detail.unwrap_or_default() })
+            }
+            Err(why) => Err(Refused { name: "no answer".into(), detail: why.to_string() }),
+        }
+    }
+
+    fn property<T: TryFrom<Variant<'static>>>(&self, interface: &str, path: &str, name: &str) -> T {
+        let asked = (interface, name);
+        let call = self.connection.call_method(Some(interface), path, Some("org.freedesktop.DBus.Properties"), "Get", &asked);
+        let message = self.runtime.block_on(soon(name, call)).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let value: OwnedVariant = message.body().deserialize().unwrap_or_else(|why| panic!("{name}: {why}"));
+        T::try_from(Variant::from(value)).unwrap_or_else(|_| panic!("{name} is of another type"))
+    }
+}

@@ -1,0 +1,77 @@
+//! A plain HTTP client that can be called from a test.
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// A client with a runtime of its own.
+pub struct Http {
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub retry_after: Option<String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("no JSON ({why}): {} {}", self.status, self.text()))
+    }
+}
+
+impl Http {
+    pub fn new() -> Self {
+        let limits = qris::host::http::Limits { total: Duration::from_secs(90), read: Duration::from_secs(90), idle_connections: 1 };
+        Self {
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
+            client: qris::host::http::client(None, limits).expect("a client"),
+        }
+    }
+
+    pub fn get(&self, url: &str, token: Option<&str>) -> Answer {
+        self.send(self.client.get(url), token)
+    }
+
+    pub fn delete(&self, url: &str) -> Answer {
+        self.send(self.client.delete(url), None)
+    }
+
+    /// Posts JSON.
+    pub fn post(&self, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let request = headers.iter().fold(self.client.post(url), |request, (name, value)| request.header(*name, *value));
+        self.send(request.json(body), token)
+    }
+
+    /// Posts bytes as they are.
+    pub fn post_bytes(&self, url: &str, token: Option<&str>, content_type: &str, body: &[u8]) -> Answer {
+        self.send(self.client.post(url).header("Content-Type", content_type).body(body.to_vec()), token)
+    }
+
+    /// Sends a request and reads the whole answer; the test fails where there is none.
+    pub fn send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Answer {
+        self.try_send(request, token).unwrap_or_else(|why| panic!("no answer: {why:?}"))
+    }
+
+    pub fn try_send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Result<Answer, reqwest::Error> {
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        self.runtime.block_on(async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
+            Ok(Answer { status, content_type, retry_after, body: response.bytes().await?.to_vec() })
+        })
+    }
+}

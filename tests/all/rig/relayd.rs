@@ -1,0 +1,145 @@
+//! The relay service alone, on a real bus, with keys of the test.
+
+use super::bus::{DbusDaemon, Names};
+use super::caller::{Caller, Refused};
+use super::process::Process;
+use super::relay_log::RelayLog;
+use super::{command, user, wait_for};
+use qris::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
+use qris::order::money::Rupiah;
+use qris::order::receipt::{Claims, SigningKey, jwk_set};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Whose key the relay believes.
+pub const ISSUER: &str = "pay.example";
+
+/// A relay service and its bus.
+pub struct Relayd {
+    pub process: Option<Process>,
+    pub bus: DbusDaemon,
+    pub relay: RelayLog,
+    pub caller: Caller,
+    /// The key that the relay believes.
+    pub key: SigningKey,
+    directory: tempfile::TempDir,
+}
+
+impl Relayd {
+    /// Starts one with a line `tray 1` for A1 and A2 from 5,000 rupiah; `line` adds keys to `[[line]]`.
+    pub fn start(line: &str) -> Self {
+        let mut relayd = Self::prepare(line, None);
+        relayd.resume();
+        relayd
+    }
+
+    /// Everything but the process. `chip` takes the place of the simulated line.
+    pub fn prepare(line: &str, chip: Option<&str>) -> Self {
+        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let root = directory.path();
+        let bus = DbusDaemon::start(root, &Names::all(&user()));
+        let key = SigningKey::from_seed([7; 32]);
+        std::fs::write(root.join("keys.json"), jwk_set(&[key.to_public_jwk(ISSUER)])).expect("written");
+        let relay = RelayLog(root.join("relay.log"));
+        let chip = chip.map_or_else(|| format!("sim:{}", relay.0.display()), str::to_owned);
+        let text = format!(
+            "[device]\nid = \"vm-001\"\n[dbus]\nbus = \"{}\"\n[receipts]\nkeys_file = \"{root}/keys.json\"\n[ledger]\n\
+             path = \"{root}/ledger.db\"\n[[line]]\nname = \"tray 1\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 5000\nchip = \"{chip}\"\n\
+             offset = 17\n{line}",
+            bus.address,
+            root = root.display()
+        );
+        std::fs::write(root.join("relay.toml"), text).expect("written");
+        let caller = Caller::connect(&bus.address);
+        Self { process: None, bus, relay, caller, key, directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path().join("relay.toml")
+    }
+
+    pub fn command(&self) -> Command {
+        let mut start = command(env!("CARGO_BIN_EXE_qris-relayd"));
+        start.arg("--config").arg(self.config());
+        start
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub fn resume(&mut self) {
+        self.process = Some(Process::start_service("qris-relayd", &mut self.command(), self.path()));
+    }
+
+    /// The power cut.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// A ticket for an item.
+    pub fn prepare_item(&self, item: &str, amount: i64) -> Result<String, Refused> {
+        self.caller.relay("Prepare", &("vm-001", item, amount))
+    }
+
+    /// A ticket for A1, and the claims of a receipt that pays for it.
+    pub fn sale(&self, order: &str) -> (String, Claims) {
+        let ticket = self.prepare_item("A1", 5000).unwrap_or_else(|refused| panic!("{refused:?}"));
+        let claims = claims(order, &ticket);
+        (ticket, claims)
+    }
+
+    pub fn dispense(&self, receipt: &str) -> Result<(String, String), Refused> {
+        self.caller.relay("Dispense", &(receipt,))
+    }
+
+    /// Hands a receipt over and does not wait for the answer.
+    pub fn begin_dispense(&self, receipt: String) -> std::thread::JoinHandle<Result<(String, String), Refused>> {
+        let caller = Caller::connect(&self.bus.address);
+        std::thread::spawn(move || caller.relay("Dispense", &(receipt.as_str(),)))
+    }
+
+    pub fn query(&self, order: &str) -> String {
+        let (outcome, _): (String, String) = self.caller.relay("Query", &(order,)).unwrap_or_else(|refused| panic!("Query: {refused:?}"));
+        outcome
+    }
+
+    pub fn close(&self, ticket: &str) -> Result<String, Refused> {
+        self.caller.relay("Close", &(ticket,))
+    }
+
+    pub fn check(&self, ticket: &str) -> (bool, String) {
+        self.caller.relay("Check", &(ticket,)).unwrap_or_else(|refused| panic!("Check: {refused:?}"))
+    }
+
+    pub fn wait_outcome(&self, order: &str, outcome: &str) {
+        wait_for(&format!("{order} to be {outcome}"), || (self.query(order) == outcome).then_some(()));
+    }
+
+    /// What the only line is: `ready`, `busy`, `blocked`.
+    pub fn line_state(&self) -> String {
+        let lines: Vec<(String, Vec<String>, String)> = self.caller.relay_property("Lines");
+        lines.into_iter().next().map(|(_, _, state)| state).expect("there is a line")
+    }
+}
+
+/// The claims of a receipt for A1 at 5,000 rupiah.
+pub fn claims(order: &str, ticket: &str) -> Claims {
+    let amount = Rupiah::new(5000).expect("an amount");
+    Claims {
+        iss: ISSUER.into(),
+        aud: DeviceId::new("vm-001").expect("an id"),
+        sub: OrderId::new(order).expect("an id"),
+        jti: RequestId::new(&format!("request-{order}")).expect("an id"),
+        ticket: Ticket::new(ticket).expect("a ticket"),
+        item: ItemId::new("A1").expect("an id"),
+        amount,
+        gross_amount: amount,
+        cur: "IDR".into(),
+        payment_type: "qris".into(),
+        transaction_id: TransactionId::new(&format!("transaction-{order}")).expect("an id"),
+        settled_at: "2026-11-20T15:00:00+07:00".into(),
+        iat: 1_795_161_600,
+    }
+}

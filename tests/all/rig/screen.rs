@@ -1,0 +1,55 @@
+//! What a phone's camera sees: the QR in the pixels of the virtual framebuffer.
+
+use super::wait_for;
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+/// A virtual framebuffer of `rgb565` pixels.
+pub struct Screen {
+    pub path: PathBuf,
+    pub width: usize,
+    pub height: usize,
+    /// The picture that was read last, and what was in it: reading one takes a while.
+    last: RefCell<(Vec<u8>, Option<String>)>,
+}
+
+impl Screen {
+    pub fn new(path: PathBuf, width: usize, height: usize) -> Self {
+        Self { path, width, height, last: RefCell::default() }
+    }
+
+    /// The payload of the QR that is shown; `None` without one, or while it is being drawn.
+    pub fn payload(&self) -> Option<String> {
+        let pixels = std::fs::read(&self.path).ok()?;
+        let mut last = self.last.borrow_mut();
+        if last.0 != pixels {
+            let payload = self.decode(&pixels);
+            *last = (pixels, payload);
+        }
+        last.1.clone()
+    }
+
+    pub fn wait_payload(&self) -> String {
+        wait_for("a QR on the screen", || self.payload())
+    }
+
+    /// Waits until there is no QR on the screen.
+    pub fn wait_no_payload(&self) {
+        wait_for("a screen without a QR", || self.payload().is_none().then_some(()));
+    }
+
+    fn decode(&self, pixels: &[u8]) -> Option<String> {
+        if pixels.len() < self.width * self.height * 2 {
+            return None;
+        }
+        let grey = |x: usize, y: usize| {
+            let at = (y * self.width + x) * 2;
+            let pixel = u16::from_le_bytes([pixels[at], pixels[at + 1]]);
+            let (red, green, blue) = ((pixel >> 11) & 31, (pixel >> 5) & 63, pixel & 31);
+            u8::try_from(red * 2 + green * 2 + blue * 2).map_or(u8::MAX, |grey| grey)
+        };
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(self.width, self.height, grey);
+        let grids = image.detect_grids();
+        grids.iter().find_map(|grid| grid.decode().ok()).map(|(_, text)| text)
+    }
+}

@@ -1,0 +1,546 @@
+//! A whole shop: broker, bus, Midtrans, backend and one machine, as processes, with configuration files of the design.
+
+use super::bus::{DbusDaemon, Names};
+use super::certificates::Certificates;
+use super::http::{Answer, Http};
+use super::link::Link;
+use super::midtrans::{Midtrans, SERVER_KEY, Via};
+use super::mosquitto::{Mosquitto, TAP, password};
+use super::process::Process;
+use super::relay_log::RelayLog;
+use super::screen::Screen;
+use super::tap::Tap;
+use super::{command, free_port, output, succeed, tool, user, wait_for};
+use qris::wire::vend::{EventState, VendEvent};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The machine of the shop.
+pub const DEVICE: &str = "vm-001";
+/// What tray 1 sells: A1 and A2 for 5,000 rupiah, `exit` for what the controller asks (2,000 to 200,000).
+pub const PRICE: u64 = 5000;
+
+/// What a test wants to be otherwise than usual.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// MQTT by mutual TLS, and HTTPS between machine and backend.
+    pub tls: bool,
+    /// The broker keeps its sessions over a restart.
+    pub broker_persistence: bool,
+    /// The body of `[orders]` in qrisd.toml.
+    pub orders: String,
+    /// The body of `[screen]`; `None`: a virtual framebuffer.
+    pub screen: Option<String>,
+    /// More keys of `[[line]]` in relay.toml.
+    pub line: String,
+    /// The line's chip; `None`: a simulated line.
+    pub chip: Option<String>,
+    /// `[[item]]` entries of qrisd.toml besides A1, A2 and `exit`.
+    pub items: String,
+    /// The body of `[midtrans]` in backend.toml, besides address and key.
+    pub midtrans: String,
+    /// Whether the machine is started with the rest.
+    pub machine: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tls: false,
+            broker_persistence: true,
+            orders: "orders_per_minute = 0\n".into(),
+            screen: None,
+            line: "pulse_ms = 50\n".into(),
+            chip: None,
+            items: String::new(),
+            midtrans: "charge_as = \"gopay\"\n".into(),
+            machine: true,
+        }
+    }
+}
+
+/// Everything that belongs to a sale. Fields are dropped in order: the machine ends before what it talks to.
+pub struct Shop {
+    pub qrisd: Option<Process>,
+    pub relayd: Option<Process>,
+    pub backend: Option<Process>,
+    pub midtrans: Midtrans,
+    /// Hears everything, may publish everything.
+    pub tap: Tap,
+    /// The machine's controller.
+    pub controller: Tap,
+    /// The cable between the machine and the broker.
+    pub broker_link: Link,
+    /// The cable between the machine and the backend.
+    pub backend_link: Link,
+    tls_front: Option<Process>,
+    pub broker: Mosquitto,
+    pub bus: DbusDaemon,
+    pub screen: Screen,
+    pub relay: RelayLog,
+    pub http: Http,
+    pub tls: Option<Certificates>,
+    /// Where the backend listens, without TLS.
+    pub backend_url: String,
+    /// The machine's token at the backend.
+    pub token: String,
+    pub options: Options,
+    directory: tempfile::TempDir,
+}
+
+impl Shop {
+    /// Opens a shop and waits until the machine is online.
+    pub fn open(options: Options) -> Self {
+        // Short: a socket's path has at most 107 bytes.
+        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let root = directory.path().to_path_buf();
+        let tls = options.tls.then(Certificates::make);
+        let broker = Mosquitto::start(&root, tls.as_ref(), options.broker_persistence);
+        let bus = DbusDaemon::start(&root, &Names::all(&user()));
+        let midtrans = Midtrans::start();
+        let backend_port = free_port();
+        let (tls_front, front_port) = match &tls {
+            Some(tls) => {
+                let port = free_port();
+                (Some(https_front(port, backend_port, tls)), port)
+            }
+            None => (None, backend_port),
+        };
+        let tap = Tap::connect(&broker, TAP, &["qrisd/#"]);
+        let controller = Tap::connect(&broker, "vm-001-controller", &["qrisd/v1/vm-001/vend/event", "qrisd/v1/vm-001/status"]);
+        let mut shop = Self {
+            qrisd: None,
+            relayd: None,
+            backend: None,
+            midtrans,
+            tap,
+            controller,
+            broker_link: Link::to(if options.tls { broker.tls_port } else { broker.port }),
+            backend_link: Link::to(front_port),
+            tls_front,
+            broker,
+            bus,
+            screen: Screen::new(root.join("screen.raw"), 480, 800),
+            relay: RelayLog(root.join("relay.log")),
+            http: Http::new(),
+            tls,
+            backend_url: format!("http://127.0.0.1:{backend_port}"),
+            token: String::new(),
+            options,
+            directory,
+        };
+        shop.write_configuration(backend_port);
+        shop.prepare_backend();
+        shop.start_backend();
+        if shop.options.machine {
+            shop.start_machine();
+        }
+        shop
+    }
+
+    // --- the customer and the controller
+
+    /// The controller asks for an item; the request's id.
+    pub fn vend(&self, item: &str) -> String {
+        let request_id = new_request_id();
+        self.request(&json!({"request_id": request_id, "item": item}));
+        request_id
+    }
+
+    /// The controller publishes a request as it stands.
+    pub fn request(&self, body: &Value) {
+        self.controller.publish("qrisd/v1/vm-001/vend/request", body);
+    }
+
+    pub fn cancel(&self, request_id: &str) {
+        self.controller.publish("qrisd/v1/vm-001/vend/cancel", &json!({"request_id": request_id}));
+    }
+
+    /// The customer scans what is on the screen, once it is there, and pays.
+    pub fn pay(&self, via: Via) {
+        let payload = self.screen.wait_payload();
+        let answer = self.midtrans.scan(&payload, via);
+        assert!(answer.status < 300, "the payment was not taken: {} {}", answer.status, answer.text());
+    }
+
+    pub fn wait_state(&self, request_id: &str, state: EventState) -> VendEvent {
+        self.tap.wait_state(request_id, state)
+    }
+
+    /// Asks for an item and waits until its QR is on the screen; the request's id.
+    pub fn offer(&self, item: &str) -> String {
+        let request_id = self.vend(item);
+        self.wait_state(&request_id, EventState::AwaitingPayment);
+        self.screen.wait_payload();
+        request_id
+    }
+
+    /// A whole sale; its last event.
+    pub fn sell(&self, item: &str, via: Via) -> VendEvent {
+        let request_id = self.offer(item);
+        self.pay(via);
+        self.wait_state(&request_id, EventState::Dispensed)
+    }
+
+    pub fn pulses(&self) -> usize {
+        self.relay.pulses()
+    }
+
+    /// The machine's order as the backend tells it.
+    pub fn order_at_backend(&self, order_id: &str) -> Value {
+        let answer = self.backend_get(&format!("/v1/orders/{order_id}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Asks the backend as the machine does.
+    pub fn backend_get(&self, path: &str) -> Answer {
+        self.http.get(&format!("{}{path}", self.backend_url), Some(&self.token))
+    }
+
+    /// Waits until the backend's order satisfies `look`.
+    pub fn wait_order<T>(&self, order_id: &str, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
+        wait_for(&format!("{order_id} at the backend: {what}"), || look(&self.order_at_backend(order_id)))
+    }
+
+    /// The books agree: of every charge that was paid the backend knows one end, delivered or refund due or for a person;
+    /// and the line was driven once for each that was delivered, and for none that was not paid.
+    pub fn check_books(&self) {
+        let paid = self.midtrans.transactions().into_iter().filter(|charge| charge["status"] == "settlement");
+        let ends: Vec<String> = paid
+            .map(|charge| {
+                let order_id = charge["order_id"].as_str().expect("an id").to_owned();
+                self.wait_order(&order_id, "an end", |order| order["outcome"]["outcome"].as_str().map(str::to_owned))
+            })
+            .collect();
+        let count = |outcome: &str| ends.iter().filter(|end| *end == outcome).count();
+        let (least, most) = (count("dispensed"), count("dispensed") + count("failed") + count("uncertain"));
+        assert!((least..=most).contains(&self.pulses()), "{} pulses for {ends:?}", self.pulses());
+    }
+
+    // --- the machine's part towards the backend, for tests without a machine
+
+    /// The body of `POST /v1/orders` for A1.
+    pub fn order_body(&self, request_id: &str) -> Value {
+        // As long as a ticket must be; another for each request.
+        let ticket = format!("{:0>22}", request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+        let keys: Value = serde_json::from_str(&std::fs::read_to_string(self.path().join("keys.json")).expect("there")).expect("JSON");
+        json!({
+            "request_id": request_id, "ticket": &ticket[ticket.len() - 22..], "kids": [keys["keys"][0]["kid"]], "item": "A1",
+            "description": "Bottled tea", "amount": PRICE, "payment": "gopay", "timeout_s": 120
+        })
+    }
+
+    /// Asks the backend for a charge.
+    pub fn post_order(&self, body: &Value) -> Answer {
+        let request_id = body["request_id"].as_str().unwrap_or_default();
+        let url = format!("{}/v1/orders", self.backend_url);
+        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id)], body)
+    }
+
+    /// A charge for A1; the order.
+    pub fn charge(&self) -> Value {
+        let answer = self.post_order(&self.order_body(&new_request_id()));
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Posts to an order's resource: `cancel`, `outcome`.
+    pub fn post_to(&self, order_id: &str, what: &str, body: &Value) -> Answer {
+        self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
+    }
+
+    /// Posts a notification.
+    pub fn notify(&self, body: &Value) -> Answer {
+        self.http.post(&format!("{}/midtrans/notifications", self.backend_url), None, &[], body)
+    }
+
+    // --- the programs
+
+    /// Relay first: `qrisd` sells nothing without it.
+    pub fn start_machine(&mut self) {
+        self.start_relayd();
+        self.start_qrisd();
+        self.wait_online();
+        // The first request would be refused before that.
+        self.qrisd.as_ref().expect("just started").wait_line("the relay service answers");
+    }
+
+    pub fn start_relayd(&mut self) {
+        self.relayd = Some(Process::start_service("qris-relayd", &mut self.program_command(Program::Relayd), self.path()));
+    }
+
+    pub fn start_qrisd(&mut self) {
+        self.qrisd = Some(Process::start_service("qrisd", &mut self.program_command(Program::Qrisd), self.path()));
+    }
+
+    pub fn start_backend(&mut self) {
+        let mut start = self.program_command(Program::Backend);
+        self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
+    }
+
+    /// The power cut.
+    pub fn kill_machine(&mut self) {
+        self.kill_qrisd();
+        self.kill_relayd();
+    }
+
+    pub fn kill_qrisd(&mut self) {
+        drop(self.qrisd.take());
+    }
+
+    pub fn kill_relayd(&mut self) {
+        drop(self.relayd.take());
+    }
+
+    pub fn kill_backend(&mut self) {
+        drop(self.backend.take());
+    }
+
+    /// Waits until the last status that was published says that the machine is online.
+    pub fn wait_online(&self) {
+        wait_for("the machine to be online", || {
+            let status = self.last_status()?;
+            (status["state"] == "online").then_some(())
+        });
+    }
+
+    /// Waits until no order holds the machine.
+    pub fn wait_idle(&self) {
+        wait_for("an idle machine", || (self.last_status()?["busy"] == false).then_some(()));
+    }
+
+    /// Waits until the machine's status lists a fault, or no longer does.
+    pub fn wait_fault(&self, code: &str, there: bool) {
+        let what = format!("fault {code} to {}", if there { "come" } else { "go" });
+        wait_for(&what, || {
+            let status = self.last_status()?;
+            let faults = status["faults"].as_array()?;
+            (faults.iter().any(|fault| fault["code"] == code) == there).then_some(())
+        });
+    }
+
+    pub fn last_status(&self) -> Option<Value> {
+        let messages = self.tap.messages();
+        messages.iter().rev().find(|message| message.topic == "qrisd/v1/vm-001/status").map(super::tap::Message::json)
+    }
+
+    /// A program with its configuration, in an environment of its own.
+    pub fn program_command(&self, program: Program) -> Command {
+        let mut start = command(program.binary());
+        start.arg("--config").arg(self.config(program)).current_dir(self.path());
+        start
+    }
+
+    /// Runs `qrisctl` as an operator of the fleet.
+    pub fn qrisctl(&self, arguments: &[&str]) -> Output {
+        output(self.qrisctl_command("fleet").args(arguments))
+    }
+
+    pub fn qrisctl_command(&self, user: &str) -> Command {
+        self.broker.qrisctl(user, self.path())
+    }
+
+    /// A program's configuration file.
+    pub fn config(&self, program: Program) -> PathBuf {
+        self.path().join(program.file())
+    }
+
+    /// Changes a configuration file, for the next start of its program.
+    pub fn edit(&self, program: Program, change: impl FnOnce(String) -> String) {
+        let path = self.config(program);
+        let text = std::fs::read_to_string(&path).expect("the configuration is there");
+        std::fs::write(&path, change(text)).expect("written");
+    }
+
+    /// The directory in which everything is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn secret(&self, name: &str, value: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, format!("{value}\n")).expect("written");
+        path
+    }
+
+    /// Keys and the machine's token, by the commands of the design.
+    fn prepare_backend(&mut self) {
+        succeed(self.program_command(Program::Backend).args(["keys", "new"]));
+        let keys = succeed(self.program_command(Program::Backend).args(["keys", "public"]));
+        std::fs::write(self.path().join("keys.json"), keys).expect("written");
+        let token = succeed(self.program_command(Program::Backend).args(["device", "add", DEVICE]));
+        self.token = token.trim().to_owned();
+        self.secret("backend-token", &self.token);
+    }
+
+    fn write_configuration(&self, backend_port: u16) {
+        self.secret("server-key", SERVER_KEY);
+        for user in ["backend", DEVICE] {
+            self.secret(&format!("{user}-password"), &password(user));
+        }
+        let write = |program: Program, text: String| std::fs::write(self.config(program), text).expect("written");
+        write(Program::Qrisd, self.qrisd_toml());
+        write(Program::Relayd, self.relay_toml());
+        write(Program::Backend, self.backend_toml(backend_port));
+    }
+
+    fn qrisd_toml(&self) -> String {
+        let root = self.path().display();
+        let (mqtt, http) = match &self.tls {
+            Some(tls) => (
+                format!(
+                    "url = \"mqtts://127.0.0.1:{}\"\nca_file = \"{}\"\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
+                    self.broker_link.port,
+                    tls.certificate("ca").display(),
+                    tls.certificate("client").display(),
+                    tls.key("client").display()
+                ),
+                format!("url = \"https://127.0.0.1:{}\"\nca_file = \"{}\"\n", self.backend_link.port, tls.certificate("ca").display()),
+            ),
+            None => (
+                format!("url = \"mqtt://127.0.0.1:{}\"\n", self.broker_link.port),
+                format!("url = \"http://127.0.0.1:{}\"\n", self.backend_link.port),
+            ),
+        };
+        let screen =
+            self.options.screen.clone().unwrap_or_else(|| {
+                format!("virtual = {{ path = \"{root}/screen.raw\", width = 480, height = 800, format = \"rgb565\" }}\n")
+            });
+        format!(
+            r#"[device]
+id = "{DEVICE}"
+name = "Lobby"
+language = "en"
+[mqtt]
+{mqtt}username = "{DEVICE}"
+password_file = "{root}/{DEVICE}-password"
+[backend]
+{http}token_file = "{root}/backend-token"
+[receipts]
+keys_file = "{root}/keys.json"
+[orders]
+{orders}
+[store]
+path = "{root}/qrisd.db"
+[screen]
+{screen}
+contact = "0812-0000-0000"
+[relay]
+bus = "{bus}"
+[[item]]
+id = "A1"
+name = {{ id = "Teh botol 350 ml", en = "Bottled tea 350 ml" }}
+price = {PRICE}
+[[item]]
+id = "A2"
+name = {{ id = "Air mineral 600 ml", en = "Water 600 ml" }}
+price = {PRICE}
+[[item]]
+id = "exit"
+name = {{ id = "Parkir", en = "Parking" }}
+price = {{ from_request = {{ min = 2000, max = 200000, mqtt = true }} }}
+{items}"#,
+            orders = self.options.orders,
+            bus = self.bus.address,
+            items = self.options.items,
+        )
+    }
+
+    fn relay_toml(&self) -> String {
+        let root = self.path().display();
+        let chip = self.options.chip.clone().unwrap_or_else(|| format!("sim:{}", self.relay.0.display()));
+        format!(
+            r#"[device]
+id = "{DEVICE}"
+[dbus]
+bus = "{bus}"
+[receipts]
+keys_file = "{root}/keys.json"
+[ledger]
+path = "{root}/ledger.db"
+[[line]]
+name = "tray 1"
+items = ["*"]
+min_amount = 2000
+chip = "{chip}"
+offset = 17
+{line}"#,
+            bus = self.bus.address,
+            line = self.options.line,
+        )
+    }
+
+    fn backend_toml(&self, port: u16) -> String {
+        let root = self.path().display();
+        format!(
+            r#"[http]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+orders_per_minute = 0
+[midtrans]
+base_url = "{midtrans}"
+server_key_file = "{root}/server-key"
+{extra}
+[store]
+url = "sqlite://{root}/orders.db"
+[mqtt]
+url = "mqtt://127.0.0.1:{broker}"
+username = "backend"
+password_file = "{root}/backend-password"
+[receipts]
+issuer = "pay.example"
+signing_key_file = "{root}/signing-key.json"
+"#,
+            midtrans = self.midtrans.url,
+            extra = self.options.midtrans,
+            broker = self.broker.port,
+        )
+    }
+}
+
+/// One of the programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    Qrisd,
+    Relayd,
+    Backend,
+}
+
+impl Program {
+    pub const fn binary(self) -> &'static str {
+        match self {
+            Self::Qrisd => env!("CARGO_BIN_EXE_qrisd"),
+            Self::Relayd => env!("CARGO_BIN_EXE_qris-relayd"),
+            Self::Backend => env!("CARGO_BIN_EXE_qris-backend"),
+        }
+    }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Qrisd => "qrisd.toml",
+            Self::Relayd => "relay.toml",
+            Self::Backend => "backend.toml",
+        }
+    }
+}
+
+/// A request_id that no other test uses.
+pub fn new_request_id() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    format!("r-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A web server's part: HTTPS in front of the backend.
+fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
+    let listen = format!(
+        "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={},key={}",
+        tls.certificate("server").display(),
+        tls.key("server").display()
+    );
+    let process = Process::start("socat", command(tool("socat")).args([listen, format!("TCP:127.0.0.1:{backend_port}")]));
+    wait_for("socat to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    process
+}

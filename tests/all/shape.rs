@@ -1,0 +1,104 @@
+//! The shape of the code: which way imports go, and what the pure rooms may not name.
+
+use crate::rig::source;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the bottom up. Each may name those of lower rank, and itself.
+const RANKS: [(&str, u8); 9] =
+    [("order", 0), ("wire", 1), ("host", 2), ("device", 3), ("relay", 3), ("backend", 3), ("demo", 4), ("ctl", 4), ("sim", 4)];
+
+#[test]
+fn imports_go_one_way() {
+    let mut wrong = Vec::new();
+    for (room, rank) in RANKS {
+        for (path, text) in sources(&source("src").join(room)) {
+            for (line, name) in rooms_named(&text) {
+                let (_, other) = RANKS.into_iter().find(|(known, _)| *known == name).unwrap_or((name, u8::MAX));
+                let allowed = name == room || other < rank || (rank == 4 && other == 4);
+                if !allowed {
+                    wrong.push(format!("{}:{line}: {room} may not name {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_pure_rooms_name_no_outside_world() {
+    const BANNED: [&str; 8] =
+        ["tokio", "rusqlite", "std::fs", "std::net", "std::time::Instant", "std::time::SystemTime", "std::thread", "std::env"];
+    let mut wrong = Vec::new();
+    for room in ["order", "wire"] {
+        for (path, text) in sources(&source("src").join(room)) {
+            for (number, line) in code(&text) {
+                let line = line.replace(' ', "");
+                let grouped = |name: &str| {
+                    // `use std::{fs, io}` names std::fs too.
+                    let inner = line.split_once("std::{").map_or("", |(_, inner)| inner);
+                    name.strip_prefix("std::").is_some_and(|name| inner.split([',', '}', '{']).any(|word| word == name))
+                };
+                for name in BANNED {
+                    if line.contains(&format!("{name}::")) || line.contains(&format!("{name};")) || grouped(name) {
+                        wrong.push(format!("{}:{number}: {room} names {name}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_binary_is_a_page() {
+    for (path, text) in sources(&source("src/bin")) {
+        assert!(text.lines().count() <= 20, "{}: what a program does stands in its room", path.display());
+    }
+}
+
+/// Every Rust file below a directory (or the file of that name), with its text.
+fn sources(place: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(place).unwrap_or_else(|why| panic!("{}: {why}", place.display()));
+    for entry in entries {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a text file");
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "{}: no sources", place.display());
+    found
+}
+
+/// The lines that are no comment, numbered from 1.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The rooms that a file names by `crate::ROOM`, also within `crate::{…}`.
+fn rooms_named(text: &str) -> Vec<(usize, &str)> {
+    let mut named = Vec::new();
+    for (number, line) in code(text) {
+        for (at, _) in line.match_indices("crate::") {
+            let rest = &line[at + "crate::".len()..];
+            let list = rest.strip_prefix('{').map_or_else(|| vec![rest], |inner| inner.split(',').collect());
+            for item in list {
+                let item = item.trim_start();
+                let end = item.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(item.len());
+                if let Some((room, _)) = RANKS.into_iter().find(|(room, _)| *room == &item[..end]) {
+                    named.push((number, room));
+                }
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn the_reader_of_imports_reads_them() {
+    let text = "use crate::wire::vend;\nuse crate::{host::clock, order};\n// crate::sim\nlet x = crate::relay::X + crate::relayed::Y;\n";
+    assert_eq!(rooms_named(text), [(1, "wire"), (2, "host"), (2, "order"), (4, "relay")]);
+}
