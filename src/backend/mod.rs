@@ -9,13 +9,11 @@ pub mod broker;
 mod cli;
 pub mod config;
 pub mod devices;
-mod http;
+pub mod http;
 pub mod keys;
 pub mod midtrans;
 pub mod shop;
 pub mod store;
-#[cfg(all(test, feature = "demo"))]
-mod tests;
 pub mod view;
 pub mod waiters;
 pub mod work;
@@ -120,6 +118,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     };
     let mut server = tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
     service::status(&format!("serving at {}", config.listen));
+    service::status(shop::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let why = tokio::select! {
