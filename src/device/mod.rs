@@ -261,8 +261,9 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                     name = connection.unique_name().is_some().then_some(owner);
                     signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
-                    slot.set(relay.clone());
                     up = tell(relay.as_ref(), &inbox, false).await;
+                    // After the machine heard of it: a ticket must not come before the keys that its receipt will need.
+                    slot.set(relay.clone());
                 }
                 RemoteEvent::NewOwner { owner } => {
                     name = Some(owner);

@@ -222,6 +222,9 @@ impl Machine {
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
+        if self.relay_missing(now.boot) {
+            return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
+        }
         if self.candidate.is_some() || self.holder.is_some() {
             return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
         }

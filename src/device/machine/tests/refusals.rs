@@ -121,6 +121,7 @@ fn refusals_are_limited() {
 fn nothing_is_sold_without_relay_or_screen() {
     let mut rig = Rig::new();
     rig.on(Input::RelayDown("gone".into()));
+    rig.after(2000);
     rig.vend(1);
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.on(Input::RelayUp(rig.facts.clone()));
