@@ -1,7 +1,8 @@
 //! What the backend has open and the relay has promised, compared with what is stored: at start, at every connect, and
 //! whenever somebody says that there is more.
 
-use super::calls::{BackendAnswer, CallId, Live, Slot, seen_of};
+use super::answers::seen_of;
+use super::calls::{BackendAnswer, CallId, Live, Slot};
 use super::{Effect, Machine, new_slot};
 use crate::order::ids::{RequestId, Ticket};
 use crate::order::machine::{Event, Order};

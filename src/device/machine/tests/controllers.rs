@@ -2,7 +2,9 @@
 
 use super::rig::*;
 use crate::device::machine::*;
+use crate::order::reason::Reason;
 use crate::wire::orders::Status;
+use crate::wire::vend::EventState;
 
 fn ask(rig: &mut Rig, asked: Asked) -> Vec<Effect> {
     rig.on(Input::Asked(asked, ReplyTo(7)))

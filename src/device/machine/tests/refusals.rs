@@ -2,7 +2,9 @@
 
 use super::rig::*;
 use crate::device::machine::*;
+use crate::order::reason::Reason;
 use crate::wire::orders::Status;
+use crate::wire::vend::EventState;
 
 #[test]
 fn a_repeated_request_is_answered_with_its_last_event() {

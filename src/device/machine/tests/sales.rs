@@ -4,6 +4,8 @@ use super::rig::*;
 use crate::device::machine::*;
 use crate::order::machine::RelayCall;
 use crate::order::outcome::{CloseAnswer, Delivery, Outcome};
+use crate::order::reason::Reason;
+use crate::order::request::Refusal;
 use crate::wire::orders::{Order as Resource, Refund, Status};
 
 fn told(call: Option<HttpCall>) -> Option<Delivery> {

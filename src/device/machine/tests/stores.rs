@@ -5,6 +5,7 @@ use crate::device::machine::outbox::NEWS;
 use crate::device::machine::*;
 use crate::device::store::OUTBOX_MAX;
 use crate::order::machine::RelayCall;
+use crate::order::reason::Reason;
 use crate::wire::orders::Status;
 
 /// Holds the database so that nobody else can write it.

@@ -3,6 +3,8 @@
 use super::rig::*;
 use crate::device::machine::*;
 use crate::order::machine::RelayCall;
+use crate::order::reason::Reason;
+use crate::order::request::Refusal;
 use crate::wire::orders::{Order as Resource, Status};
 
 #[test]
