@@ -7,7 +7,6 @@ mod rig;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;
-mod demo;
 mod cancel;
 mod config_check;
 mod demo;
