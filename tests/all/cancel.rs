@@ -1,7 +1,7 @@
 //! Cancelling: by the controller, by the clock, and too late.
 
 use crate::rig::midtrans::Via;
-use crate::rig::shop::{Options, Shop, new_request_id};
+use crate::rig::shop::{Options, Shop};
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use serde_json::json;
@@ -52,14 +52,8 @@ fn a_cancel_that_midtrans_does_not_answer_frees_the_machine_and_is_tried_again()
     shop.wait_state(&request_id, EventState::Cancelling);
     shop.screen.wait_no_payload();
     // After cancel_wait_s another may be served.
-    let other = crate::rig::wait_for("a free machine", || {
-        let from = shop.tap.count();
-        let id = new_request_id();
-        shop.request(&json!({"request_id": id, "item": "A2"}));
-        let answer =
-            shop.tap.wait_event_from(from, "an answer", |event| event.request_id.as_ref().is_some_and(|answered| answered.as_str() == id));
-        (answer.state != EventState::Refused).then_some(id)
-    });
+    shop.wait_idle();
+    let other = shop.vend("A2");
     shop.wait_state(&other, EventState::AwaitingPayment);
     shop.midtrans.heal();
     shop.wait_state(&request_id, EventState::Cancelled);

@@ -264,6 +264,8 @@ impl Shop {
         self.start_relayd();
         self.start_qrisd();
         self.wait_online();
+        // The first request would be refused before that.
+        self.qrisd.as_ref().expect("just started").wait_line("the relay service answers");
     }
 
     pub fn start_relayd(&mut self) {
@@ -303,6 +305,11 @@ impl Shop {
             let status = self.last_status()?;
             (status["state"] == "online").then_some(())
         });
+    }
+
+    /// Waits until no order holds the machine.
+    pub fn wait_idle(&self) {
+        wait_for("an idle machine", || (self.last_status()?["busy"] == false).then_some(()));
     }
 
     /// Waits until the machine's status lists a fault, or no longer does.
