@@ -6,6 +6,7 @@
 mod books;
 mod broker;
 mod chronicle;
+mod layout;
 mod midtrans;
 mod page;
 mod panel;
@@ -16,7 +17,8 @@ mod site;
 mod watch;
 
 use crate::host::{Failure, exit, parse, service};
-use site::{Options, Site};
+use layout::Options;
+use site::Site;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;

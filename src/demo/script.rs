@@ -2,9 +2,10 @@
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, Fact, InVain};
+use super::layout::{Options, PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
-use super::site::{Options, PRODUCTS, Product, Site, SiteError};
+use super::site::{Site, SiteError};
 use super::watch::View;
 use crate::host::clock;
 use crate::order::ids::RequestId;
@@ -185,7 +186,8 @@ impl Script<'_> {
     async fn offer(&self, number: u32, product: &Product, timeout_s: Option<u16>) -> Result<Offer, ScriptError> {
         self.sees("the machine is online", |view| view.online).await?;
         self.sees("the QR of the sale before leaves the panel", |view| view.bill.is_none()).await?;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let mark = self.site.watched.chronicle.mark();
             let request_id = self.site.request(product, timeout_s)?;
             self.say(&format!("{number}/5 {} for Rp{} is requested", product.name, product.rupiah));
@@ -201,11 +203,11 @@ impl Script<'_> {
                 (EventState::Refused, Some(Reason::Relay)) if attempt < ASKED_MAX => {
                     self.say(&format!("{number}/5 refused: the machine has not found its relay yet"));
                     tokio::time::sleep(ASKED_EVERY).await;
+                    attempt += 1;
                 }
                 _ => return Err(unlike(EventState::AwaitingPayment, None, &event)),
             }
         }
-        unreachable!("the last attempt returns")
     }
 
     async fn ends(&self, number: u32, offer: &Offer, state: EventState, reason: Option<Reason>) -> Result<(), ScriptError> {

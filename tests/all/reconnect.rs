@@ -9,11 +9,10 @@ use qris::wire::vend::EventState;
 fn a_broker_that_forgot_everything_is_subscribed_to_again() {
     let mut shop = Shop::open(Options { broker_persistence: false, ..Options::default() });
     shop.sell("A1", Via::Gopay);
-    let from = shop.tap.count();
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let lines = qrisd.lines.count();
     shop.broker.restart();
-    shop.tap.wait_from(from, "the machine to be online again", |message| {
-        (message.topic == "qrisd/v1/vm-001/status" && message.json()["state"] == "online").then_some(())
-    });
+    qrisd.wait_line_from(lines, "connected to the broker");
     shop.sell("A2", Via::Qris);
     assert_eq!(shop.pulses(), 2);
     shop.check_books();

@@ -1,6 +1,9 @@
 use super::*;
-use crate::order::receipt::KeySet;
-use crate::order::receipt::jwk_set;
+use crate::order::ids::{DeviceId, ItemId, RequestId, Ticket, TransactionId};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::receipt::{KeySet, jwk_set};
+use crate::order::request::Payment;
 
 const T0: Wall = Wall(1_795_132_800_000);
 
@@ -325,6 +328,10 @@ fn another_attempt_follows_only_one_that_is_dead() {
     ] {
         assert!(!may_try_again(&other), "{:?}", other.state);
     }
+    let restarted = live(&[(0, Event::Restarted), (1, Event::CancelUnknown)]);
+    assert!(!wants_another(&restarted, T0) && may_try_again(&restarted), "only if the machine asks again");
+    let awaited = live(&[(0, Event::Restarted), (0, Event::Awaited), (1, Event::CancelUnknown)]);
+    assert!(wants_another(&awaited, T0));
     let ninth = Order { attempt: ATTEMPTS_MAX, ..denied };
     assert!(!may_try_again(&ninth));
 }
@@ -342,4 +349,54 @@ fn it_reads_back_as_it_was_written() {
         let json = serde_json::to_string(&order).expect("plain data");
         assert_eq!(serde_json::from_str::<Order>(&json).expect("ours"), order);
     }
+}
+
+/// Whatever Midtrans answers, it is not asked in a circle: at one instant only so many calls follow each other.
+#[test]
+fn no_answer_leads_in_a_circle() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let report_with = |said, amount| Event::Status(Report { gross_amount: Some(rp(amount)), ..report(said) });
+    let all = [Said::Pending, Said::Settled, Said::Suspect, Said::Expired, Said::Refunded, Said::Reversed, Said::Other];
+    let answers = |call: Call| -> Vec<Event> {
+        match call {
+            Call::Charge => vec![
+                Event::Charged(charge(5000)),
+                Event::Charged(charge(9000)),
+                Event::NotCharged(NoCharge::Exists),
+                Event::NotCharged(NoCharge::Passing("x".into())),
+                Event::NotCharged(NoCharge::Unsure("x".into())),
+                Event::NotCharged(NoCharge::NotMade { again: true, why: "x".into() }),
+            ],
+            Call::GetStatus => {
+                let more = [report_with(Said::Settled, 1), Event::StatusUnknown, Event::StatusUnanswered];
+                all.into_iter().map(status).chain(more).collect()
+            }
+            Call::Cancel => {
+                let words = [Said::Cancelled, Said::Pending, Said::Settled].map(|said| Event::CancelDone(report(said)));
+                words.into_iter().chain([Event::CancelRefused, Event::CancelUnknown, Event::CancelUnanswered]).collect()
+            }
+        }
+    };
+    let mut stack: Vec<(Order, i64, u32)> = Vec::new();
+    for state in [vec![], vec![(0, Event::Restarted)], vec![(0, Event::Charged(charge(5000)))]] {
+        for news in [None, Some(Event::Notified(Said::Settled)), Some(Event::CancelAsked)] {
+            stack.push((live(&state.iter().cloned().chain(news.map(|event| (1, event))).collect::<Vec<_>>()), 1, 0));
+        }
+    }
+    let mut lives = 0;
+    while let Some((order, ms, calls)) = stack.pop() {
+        let now = T0 + Span::millis(ms);
+        match duty(&order, now) {
+            Duty::Apply(event) => stack.push((apply(order, event, now, &with).expect("a fact"), ms, calls)),
+            Duty::Rest => lives += 1,
+            Duty::Call(call) => {
+                assert!(calls < 5, "{calls} calls at once: {order:?}");
+                stack.extend(
+                    answers(call).into_iter().map(|event| (apply(order.clone(), event, now, &with).expect("a fact"), ms, calls + 1)),
+                );
+            }
+        }
+    }
+    assert!(lives > 100, "{lives}");
 }
