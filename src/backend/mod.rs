@@ -9,13 +9,11 @@ pub mod broker;
 mod cli;
 pub mod config;
 pub mod devices;
-mod http;
+pub mod http;
 pub mod keys;
 pub mod midtrans;
 pub mod shop;
 pub mod store;
-#[cfg(all(test, feature = "demo"))]
-mod tests;
 pub mod view;
 pub mod waiters;
 pub mod work;
@@ -60,6 +58,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.check {
         config.server_key(&source)?;
         Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
+        println!("{}: good", source.path().display());
+        for section in &config.without_effect {
+            println!("{}: this release does not do what stands in {section}", source.path().display());
+        }
         return Ok(());
     }
     let Some(command) = arguments.command else {
@@ -95,6 +97,10 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
         let path = config.store.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
     }
+    for section in &config.without_effect {
+        let detail = format!("this release does not do what stands in {section}");
+        emit(&Journal::ConfigurationFault { detail: detail.into() });
+    }
     let shop = Arc::new(open_shop(&config, server_key, ring, opened.store)?);
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
@@ -111,6 +117,8 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
         None => None,
     };
     let mut server = tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
+    service::status(&format!("serving at {}", config.listen));
+    service::status(shop::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let why = tokio::select! {

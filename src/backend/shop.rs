@@ -5,8 +5,8 @@ use super::midtrans::Midtrans;
 use super::store::{Store, StoreError, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
-use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
+use crate::host::{clock, service};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::order::time::{Span, Wall};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -17,6 +17,9 @@ use tokio::sync::{Notify, Semaphore};
 
 /// Calls to Midtrans that are under way at once.
 const CALLS_MAX: usize = 128;
+
+/// What the service manager is told while all is well.
+pub const SERVING: &str = "serving machines";
 
 /// The running backend.
 #[derive(Debug)]
@@ -138,8 +141,14 @@ impl Shop {
             self.counts.midtrans_errors.fetch_add(1, Ordering::Relaxed);
         }
         match (self.midtrans_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
-            (false, Some(why)) => emit(&Journal::MidtransUnreachable { why: why.into() }),
-            (true, None) => emit(&Journal::MidtransBack {}),
+            (false, Some(why)) => {
+                service::status("Midtrans cannot be asked");
+                emit(&Journal::MidtransUnreachable { why: why.into() });
+            }
+            (true, None) => {
+                service::status(SERVING);
+                emit(&Journal::MidtransBack {});
+            }
             (true, Some(_)) | (false, None) => {}
         }
     }

@@ -66,7 +66,8 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
 
 /// Takes up whatever is due, for ever. It feeds the watchdog: a backend that cannot read its books is not well.
 pub async fn sweep(shop: Arc<Shop>) {
-    let mut tick = interval(SWEEP);
+    let feed = service::watchdog_interval().map_or(SWEEP, |wanted| wanted / 2);
+    let mut tick = interval(SWEEP.min(feed));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tokio::select! {

@@ -4,6 +4,8 @@
 //! millisecond. [`midtrans_http`] is the thin part that gives it a port.
 
 pub mod faults;
+#[cfg(test)]
+mod merchant_tests;
 pub mod midtrans;
 pub mod midtrans_http;
 pub mod qris;

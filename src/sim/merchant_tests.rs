@@ -1,20 +1,28 @@
 //! The whole backend against the simulated Midtrans, over real ports.
 
-use super::*;
+use super::faults::{BrokenImage, Fault, Plan};
+use super::midtrans::{Options, Via};
+use super::midtrans_http::{Simulator, SimulatorHandle};
+use crate::backend::books::{self, Desk};
+use crate::backend::midtrans::{ChargeAs, Midtrans, ServerKey, Settings};
+use crate::backend::shop::Shop;
+use crate::backend::store::Store;
+use crate::backend::{devices, http, view, work};
+use crate::host::http::{Limits, client};
 use crate::host::secret::Secret;
+use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, KeyId, Ticket};
 use crate::order::merchant::Rules;
 use crate::order::receipt::{KeySet, SigningKey, jwk_set};
-use crate::sim::faults::{BrokenImage, Fault, Plan};
-use crate::sim::midtrans::{Options, Via};
-use crate::sim::midtrans_http::{Simulator, SimulatorHandle};
 use crate::wire::orders::{Order, Problem, Status};
-use midtrans::{ChargeAs, ServerKey};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEY: &str = "SB-Mid-server-test";
 
 struct Rig {
