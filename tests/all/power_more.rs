@@ -152,7 +152,8 @@ fn of_the_device_when_the_relay_was_gone_already() {
 }
 
 fn driven(fifo: &Path) -> bool {
-    fifo.metadata().is_ok_and(|of| of.is_file()) && std::fs::read_to_string(fifo).unwrap_or_default().lines().any(|line| line.ends_with(" 1"))
+    fifo.metadata().is_ok_and(|of| of.is_file())
+        && std::fs::read_to_string(fifo).unwrap_or_default().lines().any(|line| line.ends_with(" 1"))
 }
 
 #[test]

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 /// What nobody may see, by name, in every form in which it travels.
 fn secrets(shop: &Shop) -> Vec<(String, String)> {
-    let key: Value =
-        serde_json::from_str(&std::fs::read_to_string(shop.path().join("signing-key.json")).expect("there")).expect("the signing key is JSON");
+    let key: Value = serde_json::from_str(&std::fs::read_to_string(shop.path().join("signing-key.json")).expect("there"))
+        .expect("the signing key is JSON");
     let mut d = Vec::new();
     find_d(&key, &mut d);
     assert!(!d.is_empty(), "the signing key has a private part");
@@ -132,7 +132,10 @@ fn a_sale_tells_no_secret() {
     }
     for arguments in [&["keys", "public"][..], &["device", "list"], &["orders"], &["--check"], &["--help"]] {
         let told = output(shop.program_command(Program::Backend).args(arguments));
-        search.through(&format!("{arguments:?}"), &format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr)));
+        search.through(
+            &format!("{arguments:?}"),
+            &format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr)),
+        );
     }
     // The token is kept hashed.
     shop.tap.messages();
@@ -147,7 +150,11 @@ fn a_sale_tells_no_secret() {
 fn failures_tell_no_secret() {
     let (mut shop, search) = open();
     // Midtrans fails and answers nonsense; the backend is called with a wrong token; the broker goes.
-    for fault in [json!({"fault": "server_error", "code": 500, "count": 2}), json!({"fault": "garble", "count": 2}), json!({"fault": "refuse", "count": 2})] {
+    for fault in [
+        json!({"fault": "server_error", "code": 500, "count": 2}),
+        json!({"fault": "garble", "count": 2}),
+        json!({"fault": "refuse", "count": 2}),
+    ] {
         shop.midtrans.fault(&fault);
         let request_id = shop.vend("A1");
         shop.tap.wait_event("an end or a QR", |event| {

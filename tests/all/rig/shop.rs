@@ -565,9 +565,11 @@ impl Shop {
 
     /// The order of a request, as its events told it.
     pub fn order_id(&self, request_id: &str) -> String {
-        let named = self.tap.events().into_iter().find(|event| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.order_id.is_some()
-        });
+        let named = self
+            .tap
+            .events()
+            .into_iter()
+            .find(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.order_id.is_some());
         named.and_then(|event| event.order_id).unwrap_or_else(|| panic!("no event of {request_id} names its order")).to_string()
     }
 
