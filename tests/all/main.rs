@@ -8,6 +8,7 @@ mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod demo;
+mod demo_page;
 mod mqtt_link;
 mod qrisctl;
 mod relay_service;
