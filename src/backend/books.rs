@@ -22,7 +22,7 @@ pub use rebuild::{Forgotten, rebuild};
 /// Whoever claims an order has so long to ask Midtrans for it; then another does.
 pub const LEASE: Span = Span::secs(15);
 /// Orders that are due and taken up at once.
-const DUE_MAX: i64 = 64;
+const DUE_MAX: i64 = 512;
 /// `orders_per_minute` counts so far back.
 const MINUTE: Span = Span::secs(60);
 
@@ -182,13 +182,19 @@ pub fn claim(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Do
     take_up(tx, desk, id, now)
 }
 
-/// The machine wants the order ended.
+/// The machine wants the order ended, and with it whatever attempt replaced it meanwhile (`next`).
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
 pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let stored = of_device(tx, device, id)?;
-    write(tx, desk, stored, Event::CancelAsked, now, Claim::Take)
+    let newest = newest(tx, device, &stored.order.sale.request_id)?;
+    let mut done = write(tx, desk, stored, Event::CancelAsked, now, Claim::Take)?;
+    if newest.order.id != *id {
+        done.next = Some(newest.order.id.clone());
+        write(tx, desk, newest, Event::CancelAsked, now, Claim::Keep)?;
+    }
+    Ok(done)
 }
 
 /// The machine told what became of the order. The first outcome stays; another is kept in the history and listed.

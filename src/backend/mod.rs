@@ -14,6 +14,8 @@ pub mod keys;
 pub mod midtrans;
 pub mod shop;
 pub mod store;
+#[cfg(all(test, feature = "demo"))]
+mod tests;
 pub mod view;
 pub mod waiters;
 pub mod work;

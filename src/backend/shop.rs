@@ -2,7 +2,7 @@
 
 use super::books::{BooksError, Desk};
 use super::midtrans::Midtrans;
-use super::store::{Store, Tx};
+use super::store::{Store, StoreError, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
 use crate::host::clock;
@@ -11,7 +11,7 @@ use crate::order::ids::{DeviceId, OrderId};
 use crate::order::time::{Span, Wall};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
@@ -44,6 +44,8 @@ pub struct Shop {
     lookups: Mutex<Lookups>,
     midtrans_gone: AtomicBool,
     store_failing: AtomicBool,
+    /// When a damaged row was last told of, in milliseconds since 1970.
+    damage_told: AtomicI64,
     random: SystemRandom,
 }
 
@@ -81,6 +83,7 @@ impl Shop {
             lookups: Mutex::default(),
             midtrans_gone: AtomicBool::new(false),
             store_failing: AtomicBool::new(false),
+            damage_told: AtomicI64::new(0),
             random: SystemRandom::new(),
         }
     }
@@ -144,6 +147,14 @@ impl Shop {
     fn note_store<T>(&self, result: &Result<T, BooksError>) {
         let path = || "of orders".into();
         match result {
+            // One row, and the rest is well: told once a minute, however often somebody stumbles over it.
+            Err(BooksError::Store(error @ StoreError::Damaged { .. })) => {
+                let now = clock::now().wall.0;
+                if now - self.damage_told.load(Ordering::Relaxed) > 60_000 {
+                    self.damage_told.store(now, Ordering::Relaxed);
+                    emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
+                }
+            }
             Err(BooksError::Store(error)) => {
                 if !self.store_failing.swap(true, Ordering::Relaxed) {
                     emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });

@@ -6,6 +6,7 @@
 mod books;
 mod broker;
 mod chronicle;
+mod layout;
 mod midtrans;
 mod page;
 mod panel;
@@ -16,7 +17,8 @@ mod site;
 mod watch;
 
 use crate::host::{Failure, exit, parse, service};
-use site::{Options, Site};
+use layout::Options;
+use site::Site;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -40,6 +42,9 @@ struct Arguments {
 
 /// What the machine of the page waits for a cancel and for a late settlement: the contract's own defaults.
 const PAGE: Options = Options { keep: false, grace_s: 120, cancel_wait_s: 15 };
+
+/// So many of the last entries are told when the script fails.
+const TOLD_AFTER_FAILURE: usize = 60;
 
 /// Runs the program: arguments, configuration, work, exit status. With the name of another program as its first
 /// argument it is that program.
@@ -95,9 +100,21 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn work(site: &Arc<Site>, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.script {
-        return script::run(site).await.map_err(Failure::failed);
+        let result = script::run(site).await;
+        if result.is_err() {
+            tell_last(site);
+        }
+        return result.map_err(Failure::failed);
     }
     page::serve(Arc::clone(site), arguments.listen).await.map_err(Failure::failed)
+}
+
+/// What led to a script's failure, for whoever has to find out why.
+fn tell_last(site: &Site) {
+    let entries = site.watched.chronicle.since(0);
+    for entry in &entries[entries.len().saturating_sub(TOLD_AFTER_FAILURE)..] {
+        eprintln!("{:>7} ms  {:?}: {}", entry.at_ms, entry.who, entry.text);
+    }
 }
 
 /// A page is ended by whoever looks at it; a script that was ended has not done its work.

@@ -2,9 +2,10 @@
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, Fact, Who};
+use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
-use super::site::{PRODUCTS, Product, Site, SiteError};
+use super::site::{Site, SiteError};
 use super::watch::View;
 use crate::order::ids::RequestId;
 use axum::Router;

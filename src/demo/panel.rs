@@ -1,7 +1,7 @@
 //! The machine's panel as the demo sees it: the file that stands for `/dev/fb0`, pixel for pixel.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The panel's width, in pixels.
 pub const WIDTH: usize = 480;
@@ -27,12 +27,6 @@ impl Panel {
     /// The panel whose pixels are in `file`, which need not be there yet.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self(file.into())
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
     }
 
     /// What it shows now; dark where there is no file yet.
@@ -133,7 +127,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let panel = Panel::new(directory.path().join("screen.raw"));
         assert_eq!(panel.frame().expect("dark"), Frame::dark());
-        std::fs::write(panel.path(), vec![255; BYTES]).expect("white");
+        std::fs::write(&panel.0, vec![255; BYTES]).expect("white");
         assert_ne!(panel.frame().expect("white"), Frame::dark());
         panel.go_dark().expect("dark");
         assert_eq!(panel.frame().expect("dark"), Frame::dark());

@@ -2,9 +2,10 @@
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, Fact, InVain};
+use super::layout::{Options, PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
-use super::site::{Options, PRODUCTS, Product, Site, SiteError};
+use super::site::{Site, SiteError};
 use super::watch::View;
 use crate::host::clock;
 use crate::order::ids::RequestId;
@@ -19,6 +20,9 @@ pub const DEADLINE: Duration = Duration::from_secs(105);
 const SALES: u64 = 5;
 /// The longest that any one thing may take to happen.
 const STEP_WAIT: Duration = Duration::from_secs(40);
+/// A controller asks so many times, and so often, while the machine has not found its relay.
+const ASKED_MAX: u32 = 10;
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// The shortest that a QR may be shown (`timeout_s`), in seconds: the customer of the fifth sale is slower.
 const IMPATIENT_S: u16 = 10;
 /// The machine's `late_settlement_grace_s` here: short, so that the fifth customer can be later than that.
@@ -177,25 +181,33 @@ impl Script<'_> {
         self.fired(3).await
     }
 
-    /// A request up to the moment when the phone has read its QR off the panel.
+    /// A request up to the moment when the phone has read its QR off the panel. A machine that has just got its power may
+    /// not have found its relay yet: it refuses, and a controller asks again.
     async fn offer(&self, number: u32, product: &Product, timeout_s: Option<u16>) -> Result<Offer, ScriptError> {
+        self.sees("the machine is online", |view| view.online).await?;
         self.sees("the QR of the sale before leaves the panel", |view| view.bill.is_none()).await?;
-        let mark = self.site.watched.chronicle.mark();
-        let request_id = self.site.request(product, timeout_s)?;
-        self.say(&format!("{number}/5 {} for {} is requested", product.name, product.rupiah));
-        let asked = |entry: &Entry| {
-            let Fact::Vend { event } = &entry.fact else { return None };
-            let ours = event.request_id.as_ref() == Some(&request_id);
-            (ours && (event.state == EventState::AwaitingPayment || event.state.is_end())).then(|| (**event).clone())
-        };
-        let event = self.site.watched.chronicle.wait(mark, "a QR", STEP_WAIT, asked).await?;
-        if event.state != EventState::AwaitingPayment {
-            return Err(unlike(EventState::AwaitingPayment, None, &event));
+        let mut attempt = 1;
+        loop {
+            let mark = self.site.watched.chronicle.mark();
+            let request_id = self.site.request(product, timeout_s)?;
+            self.say(&format!("{number}/5 {} for Rp{} is requested", product.name, product.rupiah));
+            let answered = |event: &VendEvent| event.state == EventState::AwaitingPayment || event.state.is_end();
+            let event = self.event_of(&request_id, mark, "a QR", answered).await?;
+            match (event.state, event.reason) {
+                (EventState::AwaitingPayment, _) => {
+                    let view = self.sees("the phone reads the QR off the panel", |view| view.bill.is_some()).await?;
+                    let bill = view.bill.expect("that was waited for");
+                    self.say(&format!("{number}/5 the phone reads the QR: {} to {}", bill.amount, bill.merchant));
+                    return Ok(Offer { request_id, mark, bill });
+                }
+                (EventState::Refused, Some(Reason::Relay)) if attempt < ASKED_MAX => {
+                    self.say(&format!("{number}/5 refused: the machine has not found its relay yet"));
+                    tokio::time::sleep(ASKED_EVERY).await;
+                    attempt += 1;
+                }
+                _ => return Err(unlike(EventState::AwaitingPayment, None, &event)),
+            }
         }
-        let bill = self.sees("the phone reads the QR off the panel", |view| view.bill.is_some()).await?;
-        let bill = bill.bill.expect("that was waited for");
-        self.say(&format!("{number}/5 the phone reads the QR: {} to {}", bill.amount, bill.merchant));
-        Ok(Offer { request_id, mark, bill })
     }
 
     async fn ends(&self, number: u32, offer: &Offer, state: EventState, reason: Option<Reason>) -> Result<(), ScriptError> {
@@ -208,11 +220,21 @@ impl Script<'_> {
     }
 
     async fn event(&self, offer: &Offer, what: &str, is_it: impl Fn(&VendEvent) -> bool) -> Result<VendEvent, ScriptError> {
+        self.event_of(&offer.request_id, offer.mark, what, is_it).await
+    }
+
+    async fn event_of(
+        &self,
+        request_id: &RequestId,
+        mark: u64,
+        what: &str,
+        is_it: impl Fn(&VendEvent) -> bool,
+    ) -> Result<VendEvent, ScriptError> {
         let pick = |entry: &Entry| match &entry.fact {
-            Fact::Vend { event } if event.request_id.as_ref() == Some(&offer.request_id) && is_it(event) => Some((**event).clone()),
+            Fact::Vend { event } if event.request_id.as_ref() == Some(request_id) && is_it(event) => Some((**event).clone()),
             _ => None,
         };
-        Ok(self.site.watched.chronicle.wait(offer.mark, what, STEP_WAIT, pick).await?)
+        Ok(self.site.watched.chronicle.wait(mark, what, STEP_WAIT, pick).await?)
     }
 
     async fn sees(&self, what: &str, is_it: impl Fn(&View) -> bool) -> Result<View, ScriptError> {

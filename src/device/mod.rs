@@ -251,8 +251,9 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                 RemoteEvent::Up { connection, .. } => {
                     signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
-                    slot.set(relay.clone());
                     up = tell(relay.as_ref(), &inbox, false).await;
+                    // After the machine heard of it: a ticket must not come before the keys that its receipt will need.
+                    slot.set(relay.clone());
                 }
                 RemoteEvent::NewOwner { .. } => up = tell(relay.as_ref(), &inbox, false).await,
                 RemoteEvent::Down { reason } => {

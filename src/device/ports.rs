@@ -3,17 +3,20 @@
 use super::backend::Backend;
 use super::controller::{self, Desk};
 use super::inbox::Inbox;
-use super::machine::{CallId, Effect, Input, PrepareError, RelayAnswer};
+use super::machine::{CallId, Effect, Input, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
 use crate::host::bus::Served;
 use crate::host::events;
 use crate::host::mqtt::{Mqtt, Outbound};
+use crate::host::service;
 use crate::order::ids::DeviceId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 /// Everything the machine can reach.
 pub struct Ports {
@@ -40,17 +43,32 @@ pub struct Ports {
 }
 
 /// The present connection to the relay service.
-#[derive(Debug, Default)]
-pub struct RelaySlot(Mutex<Option<Relay>>);
+#[derive(Debug)]
+pub struct RelaySlot(watch::Sender<Option<Relay>>);
+
+impl Default for RelaySlot {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
 
 impl RelaySlot {
     /// From now on, or not any more.
     pub fn set(&self, relay: Option<Relay>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = relay;
+        self.0.send_replace(relay);
     }
 
     fn get(&self) -> Option<Relay> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
+    }
+
+    /// The connection, as soon as there is one within the time that `Prepare` has.
+    fn wait(&self) -> impl Future<Output = Option<Relay>> + Send + 'static {
+        let mut slot = self.0.subscribe();
+        async move {
+            let there = timeout(PREPARE_WAIT.to_duration(), slot.wait_for(Option::is_some)).await;
+            there.ok()?.ok()?.clone()
+        }
     }
 }
 
@@ -71,13 +89,13 @@ impl Ports {
                 self.mqtt.publish(id, Outbound { topic: topic.of(&self.device), payload, retain, ..Outbound::default() });
             }
             Effect::Prepare(call, item, amount) => {
-                let device = self.device.clone();
-                self.with_relay(move |relay| async move {
-                    let answer = match relay {
+                let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
+                self.runtime.spawn(async move {
+                    let answer = match relay.await {
                         Some(relay) => relay.prepare(&device, &item, amount).await,
-                        None => Err(PrepareError::NoAnswer("the relay service is gone".into())),
+                        None => Err(PrepareError::NoAnswer("the relay service does not answer".into())),
                     };
-                    Some(Input::Prepared(call, answer))
+                    inbox.send(Input::Prepared(call, answer));
                 });
             }
             Effect::Relay(id, request, call) => self.with_relay(move |relay| async move {
@@ -112,7 +130,10 @@ impl Ports {
                 }
             }
             Effect::Show(picture) => self.screen.show(picture),
-            Effect::View(view) => self.desk.show(view),
+            Effect::View(view) => {
+                service::status(&view.to_string());
+                self.desk.show(view);
+            }
             Effect::OrderChanged(event) => {
                 if let Some(served) = self.served.clone() {
                     self.runtime.spawn(async move { controller::changed(&served, &event).await });

@@ -18,7 +18,7 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
     let directory = tempfile::tempdir().expect("a directory");
     // Other users must reach the socket.
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
-    let names = Names { relay: RELAY.into(), device: DEVICE.into(), control: CONTROL_GROUP.into() };
+    let names = Names { relay: RELAY.into(), device: DEVICE.into(), control: CONTROL_GROUP.into(), root: "root".into() };
     // Somebody must answer, or the bus says only that nobody is there: we do, once it is seen who may own the names.
     let ours = r#"<policy user="root"><allow own="io.qrisd.Relay1"/><allow own="io.qrisd.Device1"/></policy>"#;
     let bus = DbusDaemon::start_with(directory.path(), &names, ours);

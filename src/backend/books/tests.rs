@@ -1,1 +1,348 @@
+use super::*;
+use crate::backend::devices;
+use crate::backend::store::Store;
+use crate::order::ids::{ItemId, Ticket, TransactionId};
+use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::receipt::SigningKey;
+use crate::order::request::Payment;
+use std::sync::Arc;
 
+const T0: Wall = Wall(1_795_132_800_000);
+
+fn desk() -> Arc<Desk> {
+    let rules = Rules { issuer: "pay.example".into(), keys: vec![SigningKey::from_seed([1; 32])], max_imposed_fee: 0 };
+    Arc::new(Desk { rules, push: true, orders_per_minute: 3 })
+}
+
+struct Rig {
+    directory: tempfile::TempDir,
+    store: Store,
+    desk: Arc<Desk>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
+        Self { directory, store, desk: desk() }
+    }
+
+    /// A second program on the same database.
+    fn beside(&self) -> Store {
+        Store::open(&self.directory.path().join("orders.db")).expect("opens").store
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let desk = Arc::clone(&self.desk);
+        self.store.run(move |tx| job(tx, &desk)).await
+    }
+
+    async fn create(&self, request: &str, ticket: u8, digest: &'static str, at: Wall) -> Result<Created, BooksError> {
+        let (sale, fresh) = (sale("vm-001", request, ticket), id(&format!("o-{request}")));
+        self.run(move |tx, desk| create(tx, desk, sale, digest, &fresh, at)).await
+    }
+
+    async fn answered(&self, order: &str, event: Event, at: Wall) -> Done {
+        let id = id(order);
+        self.run(move |tx, desk| answered(tx, desk, &id, event, at)).await.expect("written")
+    }
+
+    async fn load(&self, order: &str) -> Stored {
+        let id = id(order);
+        self.run(move |tx, _| load(tx, &id)).await.expect("read").expect("there")
+    }
+
+    async fn outbox(&self) -> Vec<Message> {
+        self.run(|tx, _| take_outbox(tx, 0)).await.expect("read")
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        self.run(move |tx, _| Ok(first_int(&tx.rows(sql, &[])?)?)).await.expect("a count")
+    }
+
+    /// An order that can be paid.
+    async fn pending(&self, request: &str, ticket: u8) {
+        self.create(request, ticket, "d", T0).await.expect("created");
+        self.answered(&format!("o-{request}"), Event::Charged(charge(request)), T0).await;
+    }
+}
+
+fn id(text: &str) -> OrderId {
+    OrderId::new(text).expect("an id")
+}
+
+fn sale(device: &str, request: &str, ticket: u8) -> Sale {
+    Sale {
+        device: DeviceId::new(device).expect("an id"),
+        request_id: RequestId::new(request).expect("an id"),
+        ticket: Ticket::from_random([ticket; 16]),
+        item: ItemId::new("A1").expect("an id"),
+        description: Some("'); DROP TABLE orders; --".into()),
+        amount: Rupiah::new(5000).expect("an amount"),
+        payment: Payment::Gopay,
+        timeout: Span::secs(120),
+        kid: desk().rules.keys[0].kid().clone(),
+    }
+}
+
+fn charge(name: &str) -> Charge {
+    Charge {
+        transaction_id: TransactionId::new(&format!("t-{name}")).expect("an id"),
+        gross_amount: Rupiah::new(5000).expect("an amount"),
+        qr_payload: Some("qr".into()),
+        qr_url: None,
+        deeplink_url: None,
+        charged_at: T0,
+        expires_at: T0 + MIDTRANS_EXPIRY,
+    }
+}
+
+fn settled(order: &Order, transaction: &str) -> Report {
+    Report {
+        order_id: order.id.clone(),
+        transaction_id: TransactionId::new(transaction).expect("an id"),
+        gross_amount: Rupiah::new(5000).ok(),
+        currency: Some("IDR".into()),
+        payment_type: Some("gopay".into()),
+        said: Said::Settled,
+        settled_at: Some(T0),
+        custom_fields: order.custom_fields().map(|field| Some(field.into())),
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_order_however_often_it_is_posted() {
+    let rig = Rig::new();
+    let first = rig.create("r1", 1, "d1", T0).await.expect("created");
+    assert!(first.is_new && first.done.call == Some(Call::Charge));
+    let again = rig.create("r1", 1, "d1", T0).await.expect("the same");
+    assert!(!again.is_new && again.done.call.is_none(), "it is being asked for");
+    assert_eq!(again.done.now.order.id, first.done.now.order.id);
+    assert!(matches!(rig.create("r1", 1, "d2", T0).await, Err(BooksError::ReusedId)));
+    assert!(matches!(rig.create("r2", 1, "d1", T0).await, Err(BooksError::ReusedTicket)));
+    let other = sale("vm-002", "r1", 1);
+    let other = rig.run(move |tx, desk| create(tx, desk, other, "d9", &id("other"), T0)).await.expect("another machine's");
+    assert!(other.is_new);
+    rig.create("r3", 3, "d", T0).await.expect("the second");
+    rig.create("r4", 4, "d", T0).await.expect("the third");
+    assert!(matches!(rig.create("r5", 5, "d", T0).await, Err(BooksError::RateLimited(3))));
+    rig.create("r4", 4, "d", T0).await.expect("what is known is not counted");
+    rig.create("r5", 5, "d", T0 + Span::secs(61)).await.expect("a minute later");
+    assert_eq!(rig.count("SELECT count(*) FROM orders").await, 5);
+}
+
+#[tokio::test]
+async fn two_programs_and_one_notification_make_one_receipt() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let order = rig.load("o-r1").await.order;
+    let beside = rig.beside();
+    let mut tasks = Vec::new();
+    for round in 0..16 {
+        let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
+        let (desk, report) = (desk(), settled(&order, "t-r1"));
+        tasks.push(tokio::spawn(async move {
+            let noted = {
+                let desk = Arc::clone(&desk);
+                store.run(move |tx| notified(tx, &desk, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
+            };
+            // Whoever was told to ask, asks; the others answer all the same, as one whose lease ran out would.
+            let done = store.run(move |tx| answered(tx, &desk, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");
+            (matches!(noted, Noted::News(done) if done.call.is_some()), done.news)
+        }));
+    }
+    let mut claims = 0;
+    let mut news = 0;
+    for task in tasks {
+        let (claimed, was_news) = task.await.expect("ran");
+        claims += usize::from(claimed);
+        news += usize::from(was_news);
+    }
+    assert!(claims <= 1 && news == 1, "{claims} claims, {news} changes");
+    assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
+    let outbox = rig.outbox().await;
+    assert_eq!(outbox.len(), 1);
+    assert_eq!(outbox[0].topic, "qrisd/v1/vm-001/payment/update");
+    assert!(outbox[0].payload.contains("\"status\":\"settlement\"") && outbox[0].payload.contains("\"receipt\":\"ey"));
+    let seqs = [outbox[0].seq];
+    rig.run(move |tx, _| published(tx, &seqs)).await.expect("deleted");
+    assert!(rig.outbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
+    let rig = Rig::new();
+    rig.create("r1", 1, "d", T0).await.expect("created");
+    // The first charge's answer is lost; it is given up, and the machine asks again.
+    rig.answered("o-r1", Event::NotCharged(NoCharge::Exists), T0).await;
+    let done = rig.answered("o-r1", Event::CancelUnknown, T0).await;
+    assert_eq!(done.next, Some(id("o-r1-2")));
+    let second = rig.run(|tx, desk| claim(tx, desk, &id("o-r1-2"), T0 + Span::secs(1))).await.expect("claimed");
+    assert_eq!(second.call, Some(Call::Charge));
+    rig.answered("o-r1-2", Event::Charged(charge("second")), T0 + Span::secs(1)).await;
+    let open = rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id"))).await.expect("read");
+    assert_eq!(open.iter().map(|stored| stored.order.id.as_str()).collect::<Vec<_>>(), ["o-r1-2"]);
+    let report = settled(&rig.load("o-r1-2").await.order, "t-second");
+    rig.answered("o-r1-2", Event::Status(report), T0 + Span::secs(2)).await;
+    // Then Midtrans finds the first after all, and it was paid.
+    let report = settled(&rig.load("o-r1").await.order, "t-first");
+    let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
+    assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
+    assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
+    assert_eq!(rig.run(|tx, _| list(tx, Filter::RefundDue)).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn a_mismatch_signs_nothing_and_is_listed() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let mut report = settled(&rig.load("o-r1").await.order, "t-r1");
+    report.gross_amount = Rupiah::new(1).ok();
+    rig.answered("o-r1", Event::Status(report.clone()), T0 + Span::secs(1)).await;
+    assert_eq!(rig.run(|tx, _| list(tx, Filter::Attention)).await.expect("read").len(), 0);
+    rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
+    let listed = rig.run(|tx, _| list(tx, Filter::Attention)).await.expect("read");
+    assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
+    assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
+    assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
+}
+
+#[tokio::test]
+async fn another_outcome_is_kept_in_the_history_and_listed() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    rig.answered("o-r1", Event::Status(report), T0).await;
+    let tell = |device: &str, outcome| {
+        let (device, told) = (DeviceId::new(device).expect("an id"), Told { outcome, reason: None, detail: None });
+        rig.run(move |tx, desk| delivered(tx, desk, &device, &id("o-r1"), told, T0))
+    };
+    assert!(matches!(tell("vm-002", Delivery::Failed).await, Err(BooksError::Unknown)), "another machine's order");
+    assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
+    assert!(tell("vm-001", Delivery::Dispensed).await.expect("written").is_ok());
+    assert!(tell("vm-001", Delivery::Failed).await.expect("written").is_err());
+    let stored = rig.load("o-r1").await;
+    assert!(stored.order.conflict && stored.order.needs_attention() && !stored.order.is_refund_due());
+    let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
+    assert!(history.last().expect("lines").event.contains("another outcome was told: failed"), "{history:?}");
+}
+
+#[tokio::test]
+async fn a_claim_is_one_programs_until_its_lease_is_over() {
+    let rig = Rig::new();
+    rig.create("r1", 1, "d", T0).await.expect("created");
+    let claim_at = |at| rig.run(move |tx, desk| claim(tx, desk, &id("o-r1"), at));
+    assert_eq!(claim_at(T0 + Span::secs(5)).await.expect("read").call, None);
+    assert_eq!(rig.run(|tx, _| claim_due(tx, T0 + Span::secs(5))).await.expect("read"), []);
+    // Fifteen seconds later nobody waits for the charge, and it may exist.
+    assert_eq!(rig.run(|tx, _| claim_due(tx, T0 + LEASE)).await.expect("read"), [id("o-r1")]);
+    assert_eq!(claim_at(T0 + LEASE).await.expect("claimed").call, Some(Call::Cancel));
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_attempt_that_took_over_too() {
+    let rig = Rig::new();
+    rig.create("r1", 1, "d", T0).await.expect("created");
+    let done = rig.answered("o-r1", Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }), T0).await;
+    assert_eq!(done.next, Some(id("o-r1-2")));
+    let device = DeviceId::new("vm-001").expect("an id");
+    let done = rig.run(move |tx, desk| cancel_asked(tx, desk, &device, &id("o-r1"), T0)).await.expect("granted");
+    assert_eq!(done.next, Some(id("o-r1-2")));
+    assert!(matches!(rig.load("o-r1-2").await.order.state, State::Cancelling { why: merchant::Ending::Asked, .. }));
+}
+
+#[tokio::test]
+async fn after_a_restart_what_was_never_handed_out_is_cancelled_at_once() {
+    let rig = Rig::new();
+    rig.create("r1", 1, "d", T0).await.expect("created");
+    rig.pending("r2", 2).await;
+    assert_eq!(rig.run(|tx, desk| restarted(tx, desk, T0)).await.expect("written"), 1);
+    assert_eq!(rig.run(|tx, _| claim_due(tx, T0)).await.expect("read"), [id("o-r1")]);
+    assert_eq!(rig.run(|tx, desk| claim(tx, desk, &id("o-r1"), T0)).await.expect("claimed").call, Some(Call::Cancel));
+    assert!(matches!(rig.load("o-r2").await.order.state, State::Pending { .. }));
+}
+
+#[tokio::test]
+async fn rows_cannot_be_bent() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    rig.answered("o-r1", Event::Status(report), T0).await;
+    for sql in [
+        "DELETE FROM orders",
+        "DELETE FROM receipts",
+        "DELETE FROM history",
+        "UPDATE receipts SET jws = 'x'",
+        "UPDATE history SET event = 'x'",
+        "UPDATE orders SET state = 'pending', version = version + 1",
+        "UPDATE orders SET state = 'settled', version = version + 2",
+        "UPDATE orders SET device = 'vm-002', version = version + 1",
+        "INSERT OR REPLACE INTO receipts SELECT * FROM receipts",
+    ] {
+        assert!(rig.run(move |tx, _| Ok(tx.rows(sql, &[])?)).await.is_err(), "{sql}");
+    }
+    // A bit that flipped inside a value is noticed, and nothing is done with that row.
+    let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1";
+    rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
+    let damaged = rig.run(|tx, _| load(tx, &id("o-r1"))).await;
+    assert!(matches!(damaged, Err(BooksError::Store(StoreError::Damaged { .. }))), "{damaged:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_panics_writes_nothing_and_others_go_on() {
+    let rig = Rig::new();
+    let mut tasks = Vec::new();
+    for n in 0..50 {
+        let store = rig.store.clone();
+        tasks.push(tokio::spawn(async move {
+            store
+                .run(move |tx| {
+                    let device = DeviceId::new(&format!("vm-{n}")).expect("an id");
+                    devices::add(tx, &device, &format!("hash-{n}"), T0)?;
+                    match n % 3 {
+                        0 => Ok(()),
+                        1 => Err(BooksError::Unknown),
+                        _ => panic!("a job may"),
+                    }
+                })
+                .await
+        }));
+    }
+    let mut good = 0;
+    for task in tasks {
+        good += i64::from(task.await.expect("answered").is_ok());
+    }
+    assert_eq!(good, 17);
+    assert_eq!(rig.count("SELECT count(*) FROM devices").await, 17);
+}
+
+#[tokio::test]
+async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
+    let lost = Rig::new();
+    lost.pending("r1", 1).await;
+    let report = settled(&lost.load("o-r1").await.order, "t-r1");
+    let rig = Rig::new();
+    let ask = |report: Report, by: Option<&str>| {
+        let by = by.map(|device| DeviceId::new(device).expect("an id"));
+        rig.run(move |tx, desk| rebuild(tx, desk, &report, by.as_ref(), T0))
+    };
+    assert_eq!(ask(report.clone(), None).await.expect("read"), Forgotten::NotOurs, "no such machine");
+    rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", T0)).await.expect("added");
+    assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
+    let foreign = Report { custom_fields: [None, None, None], ..report.clone() };
+    assert_eq!(ask(foreign, None).await.expect("read"), Forgotten::NotOurs, "nothing of ours");
+    let Forgotten::Rebuilt(done) = ask(report.clone(), Some("vm-001")).await.expect("written") else { panic!("ours") };
+    let order = &done.now.order;
+    let receipt = order.receipt().expect("settled");
+    assert_eq!((&receipt.claims().ticket, receipt.claims().amount.get()), (&Ticket::from_random([1; 16]), 5000));
+    assert!(matches!(ask(report, None).await.expect("read"), Forgotten::Rebuilt(_)), "again is no harm");
+    assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
+    // The machine posts once more: it is the same order.
+    let known = rig.create("r1", 1, "whatever", T0).await.expect("the same");
+    assert!(!known.is_new && known.done.now.order.id == id("o-r1"));
+}

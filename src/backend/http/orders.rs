@@ -15,6 +15,7 @@ use crate::order::time::Span;
 use crate::wire::orders::{FieldError, NewOrder, OpenOrders, Order, Status, WAIT_MAX_S};
 use crate::wire::strict::Object;
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -186,9 +187,20 @@ pub struct Wanted {
     state: Option<String>,
 }
 
+fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusal> {
+    let wrong =
+        |rejection: QueryRejection| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail(rejection.body_text());
+    wanted.map(|Query(wanted)| wanted).map_err(wrong)
+}
+
 /// `GET /v1/orders?state=open`
-pub async fn open(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Result<Json<OpenOrders>, Refusal> {
+pub async fn open(
+    Shared(shop): Shared<Arc<Shop>>,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<OpenOrders>, Refusal> {
     let device = device(&shop, &headers).await?;
+    let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
     }
@@ -202,9 +214,10 @@ pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
     headers: HeaderMap,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
+    let wanted = query(wanted)?;
     let stored = find(&shop, &device, &id).await?;
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);

@@ -1,6 +1,6 @@
 //! What the machine stands on – relay, screen, broker, backend – and its faults, as `status` tells them.
 
-use super::{Effect, Machine, RelayFacts, text};
+use super::{Effect, Machine, PREPARE_WAIT, RelayFacts, text};
 use crate::device::screen::ScreenState;
 use crate::host::events::Event as Journal;
 use crate::host::mqtt::PublishId;
@@ -55,6 +55,10 @@ impl Links {
         }
     }
 
+    pub(super) fn relay_up(&self) -> bool {
+        self.relay_up
+    }
+
     pub(super) fn relay_owner(&self) -> Option<u64> {
         self.relay_up.then_some(self.owner)
     }
@@ -93,10 +97,12 @@ impl Machine {
             Some(store) if !store.has_room() => return Some(Refusal::new(Reason::Store, "too many events wait for the broker")),
             Some(_) => {}
         }
-        if !self.links.relay_up {
-            return Some(Refusal::new(Reason::Relay, "the relay service does not answer"));
-        }
         None
+    }
+
+    /// Whether the relay service is gone for longer than `Prepare` would wait for it.
+    pub(super) fn relay_missing(&self, now: Boot) -> bool {
+        !self.links.relay_up && now >= self.links.relay_changed_at + PREPARE_WAIT
     }
 
     pub(super) fn relay_up(&mut self, facts: RelayFacts, now: Now) {

@@ -43,6 +43,8 @@ use requests::{Candidate, Limits};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// How long a request waits for a relay service that is not there (yet), and as long again for its ticket.
+pub const PREPARE_WAIT: Span = Span::secs(2);
 /// How long after a failed commit the next is tried.
 const STORE_RETRY: Span = Span::secs(2);
 /// An order's transitions within one input; more would be a loop in the rules.

@@ -210,6 +210,9 @@ impl Machine {
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
+        if self.relay_missing(now.boot) {
+            return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
+        }
         if self.candidate.is_some() || self.live.values().any(|live| live.stored.order.holds_machine()) {
             return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
         }

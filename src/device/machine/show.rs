@@ -24,6 +24,20 @@ pub struct View {
     pub faults: Vec<FaultCode>,
 }
 
+impl std::fmt::Display for View {
+    /// One line for `systemctl status`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.order {
+            Some(order) => write!(f, "{}: {}, {}", order.state.as_str(), order.item, order.amount)?,
+            None => f.write_str("idle")?,
+        }
+        for (i, fault) in self.faults.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "; faults: " } else { ", " }, fault.as_str())?;
+        }
+        Ok(())
+    }
+}
+
 /// The order that holds the machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shown {
@@ -113,7 +127,11 @@ impl Machine {
         }
         match &self.stage.end {
             Some((order, _)) => self.scene_of(order),
-            None => Scene::Idle { trouble: self.trouble().map(|refusal| refusal.reason.as_str().into()) },
+            None => {
+                let missing = (!self.links.relay_up()).then_some(Reason::Relay);
+                let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
+                Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) }
+            }
         }
     }
 

@@ -135,6 +135,8 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::Requested { checked, .. } => match ended_at_midtrans(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
+            // The backend is still charging: an answer to another question (which orders are open) came before its own.
+            None if seen.gross_amount.is_none() && seen.payload.is_none() => return order,
             None => offer_qr(&order, &seen, checked, now, with),
         },
         State::AwaitingPayment { payload, shown_at, until, checked } => {

@@ -193,6 +193,15 @@ fn a_charge_that_cannot_be_shown_is_cancelled_and_fails() {
 }
 
 #[test]
+fn what_the_list_of_open_orders_says_of_an_order_still_being_charged_changes_nothing() {
+    let mut walk = Walk::new();
+    let call = walk.backend();
+    assert!(walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) })).is_empty());
+    assert_eq!(walk.backend(), call);
+    assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
+}
+
+#[test]
 fn a_request_without_an_answer_fails_after_15_s_and_its_charge_is_looked_for() {
     let mut walk = Walk::new();
     assert!(walk.after(14).is_empty());

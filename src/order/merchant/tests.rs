@@ -1,1 +1,402 @@
+use super::*;
+use crate::order::ids::{DeviceId, ItemId, RequestId, Ticket, TransactionId};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::receipt::{KeySet, jwk_set};
+use crate::order::request::Payment;
 
+const T0: Wall = Wall(1_795_132_800_000);
+
+fn rp(n: u64) -> Rupiah {
+    Rupiah::new(n).expect("an amount")
+}
+
+fn rules() -> Rules {
+    Rules { issuer: "pay.example".into(), keys: vec![SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32])], max_imposed_fee: 100 }
+}
+
+fn order() -> Order {
+    let sale = Sale {
+        device: DeviceId::new("vm-001").expect("an id"),
+        request_id: RequestId::new("r-1").expect("an id"),
+        ticket: Ticket::from_random([7; 16]),
+        item: ItemId::new("A1").expect("an id"),
+        description: None,
+        amount: rp(5000),
+        payment: Payment::Gopay,
+        timeout: Span::secs(120),
+        kid: rules().keys[1].kid().clone(),
+    };
+    begin(OrderId::new("o1").expect("an id"), sale, T0)
+}
+
+fn charge(gross_amount: u64) -> Charge {
+    Charge {
+        transaction_id: TransactionId::new("t1").expect("an id"),
+        gross_amount: rp(gross_amount),
+        qr_payload: Some("qr".into()),
+        qr_url: None,
+        deeplink_url: None,
+        charged_at: T0,
+        expires_at: T0 + MIDTRANS_EXPIRY,
+    }
+}
+
+fn report(said: Said) -> Report {
+    Report {
+        order_id: OrderId::new("o1").expect("an id"),
+        transaction_id: TransactionId::new("t1").expect("an id"),
+        gross_amount: Some(rp(5000)),
+        currency: Some("IDR".into()),
+        payment_type: Some("qris".into()),
+        said,
+        settled_at: Some(T0),
+        custom_fields: order().custom_fields().map(|field| Some(field.into())),
+    }
+}
+
+fn told(outcome: Delivery) -> Event {
+    Event::Delivered(Told { outcome, reason: None, detail: None })
+}
+
+fn word(order: &Order) -> String {
+    match &order.state {
+        State::Charging { .. } => "charging".into(),
+        State::Pending { .. } => "pending".into(),
+        State::Cancelling { look: false, .. } => "cancelling".into(),
+        State::Cancelling { look: true, .. } => "looking".into(),
+        State::Closed { how, .. } => format!("{how:?}").to_lowercase(),
+        State::Settled { .. } => "settled".into(),
+        State::Withheld { why, .. } => format!("{why:?}").to_lowercase(),
+        State::Refunded { .. } => "refunded".into(),
+    }
+}
+
+/// Lives through events, each so many milliseconds after the start.
+fn live(events: &[(i64, Event)]) -> Order {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let mut order = order();
+    for (ms, event) in events {
+        let now = T0 + Span::millis(*ms);
+        order = apply(order, event.clone(), now, &with).expect("granted");
+        while let Duty::Apply(event) = duty(&order, now) {
+            order = apply(order, event, now, &with).expect("a fact");
+        }
+    }
+    order
+}
+
+fn status(said: Said) -> Event {
+    Event::Status(report(said))
+}
+
+/// What happens, what happens in it, and what the order then is.
+type Life = (&'static str, Vec<(i64, Event)>, &'static str);
+
+#[test]
+fn transitions() {
+    use Event::{
+        CancelAsked, CancelDone, CancelRefused, CancelUnanswered, CancelUnknown, Charged, NotCharged, Notified, Restarted,
+        StatusUnanswered, StatusUnknown,
+    };
+    let charged = || (100, Charged(charge(5000)));
+    let unsure = || (100, NotCharged(NoCharge::Unsure("cut".into())));
+    let denied = |again| NotCharged(NoCharge::NotMade { again, why: "900".into() });
+    let table: Vec<Life> = vec![
+        ("charged", vec![charged()], "pending"),
+        ("with a fee that is allowed", vec![(0, Charged(charge(5100)))], "pending"),
+        ("with too high a fee", vec![(0, Charged(charge(5101)))], "cancelling"),
+        ("for too little", vec![(0, Charged(charge(4999)))], "cancelling"),
+        ("its QR cannot be had", vec![(0, Event::ChargedUnreadable(charge(5000), "blank".into()))], "cancelling"),
+        ("denied", vec![(0, denied(false))], "failure"),
+        ("lost, then charged", vec![unsure(), (900, Charged(charge(5000)))], "pending"),
+        ("lost, then denied: the first may exist", vec![unsure(), (900, denied(true))], "cancelling"),
+        ("exists and its QR is gone", vec![(0, NotCharged(NoCharge::Exists))], "cancelling"),
+        ("lost for ten seconds", vec![unsure(), (10_000, NotCharged(NoCharge::Unsure("cut".into())))], "cancelling"),
+        ("never reached for ten seconds", vec![(10_000, NotCharged(NoCharge::Passing("no route".into())))], "failure"),
+        ("answered when nobody waits", vec![(15_000, Charged(charge(5000)))], "cancelling"),
+        ("restarted", vec![(0, Restarted)], "cancelling"),
+        ("whoever asked is gone, and time is over", vec![(0, Event::Abandoned), (10_000, Notified(Said::Pending))], "cancelling"),
+        ("lost, and Midtrans knows nothing", vec![(0, Restarted), (1, CancelUnknown)], "failure"),
+        ("found after all", vec![(0, Restarted), (1, CancelUnknown), (60_001, status(Said::Pending))], "cancelling"),
+        ("restarted when it can be paid", vec![charged(), (200, Restarted)], "pending"),
+        ("paid", vec![charged(), (500, status(Said::Settled))], "settled"),
+        ("paid, says the notification only", vec![charged(), (500, Notified(Said::Settled))], "pending"),
+        ("paid, says the cancel's answer only", vec![charged(), (500, CancelAsked), (600, CancelDone(report(Said::Settled)))], "looking"),
+        ("paid, not accepted", vec![charged(), (500, status(Said::Suspect))], "pending"),
+        ("expired", vec![charged(), (900_000, status(Said::Expired))], "expire"),
+        ("denied later", vec![charged(), (500, status(Said::Denied))], "deny"),
+        ("a word nobody knows", vec![charged(), (500, status(Said::Other))], "pending"),
+        ("unknown to Midtrans, says a stale answer", vec![charged(), (500, StatusUnknown)], "pending"),
+        ("nobody ended it", vec![charged(), (180_000, StatusUnanswered)], "cancelling"),
+        ("cancelled", vec![charged(), (500, CancelAsked), (600, CancelDone(report(Said::Cancelled)))], "cancel"),
+        (
+            "cancelled while charging",
+            vec![(0, CancelAsked), (50, Charged(charge(5000))), (90, CancelDone(report(Said::Cancelled)))],
+            "cancel",
+        ),
+        ("cancelled while charging, and denied", vec![(0, CancelAsked), (50, denied(false))], "cancel"),
+        ("cancel not answered", vec![charged(), (500, CancelAsked), (600, CancelUnanswered)], "cancelling"),
+        ("cancel too late", vec![charged(), (500, CancelAsked), (600, CancelRefused)], "looking"),
+        ("cancel too late: paid", vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Settled))], "settled"),
+        ("cancel too late: expired", vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Expired))], "expire"),
+        (
+            "cancel refused for nothing",
+            vec![charged(), (500, CancelAsked), (600, CancelRefused), (601, status(Said::Pending))],
+            "cancelling",
+        ),
+        (
+            "paid after the cancel",
+            vec![charged(), (1, CancelAsked), (2, CancelDone(report(Said::Cancelled))), (9, status(Said::Settled))],
+            "settled",
+        ),
+        ("paid after the expiry", vec![charged(), (500, status(Said::Expired)), (900, status(Said::Settled))], "settled"),
+        (
+            "stale words after the money",
+            vec![charged(), (1, status(Said::Settled)), (2, status(Said::Pending)), (3, status(Said::Expired))],
+            "settled",
+        ),
+        ("cancel after the money", vec![charged(), (1, status(Said::Settled)), (2, CancelAsked)], "settled"),
+        ("given back", vec![charged(), (1, status(Said::Settled)), (2, status(Said::Refunded))], "refunded"),
+        ("taken back in part", vec![charged(), (1, status(Said::Settled)), (2, status(Said::Reversed))], "settled"),
+        ("taken back before we knew of it", vec![charged(), (1, status(Said::Reversed))], "mismatch"),
+    ];
+    for (what, events, wanted) in table {
+        assert_eq!(word(&live(&events)), wanted, "{what}");
+    }
+}
+
+#[test]
+fn a_settlement_must_be_exactly_the_charge() {
+    type Change = fn(&mut Report);
+    let table: [(&str, Change, &str); 10] = [
+        ("the same", |_| {}, "settled"),
+        ("fields left out", |r| r.custom_fields = [None, None, None], "settled"),
+        ("another transaction", |r| r.transaction_id = TransactionId::new("t2").expect("an id"), "mismatch"),
+        ("less", |r| r.gross_amount = Some(rp(4999)), "mismatch"),
+        ("more", |r| r.gross_amount = Some(rp(5001)), "mismatch"),
+        ("no whole rupiah", |r| r.gross_amount = None, "mismatch"),
+        ("another currency", |r| r.currency = Some("USD".into()), "mismatch"),
+        ("no currency", |r| r.currency = None, "mismatch"),
+        ("another machine", |r| r.custom_fields[0] = Some("vm-002".into()), "mismatch"),
+        ("another ticket", |r| r.custom_fields[2] = Some("A1|5000|xxxxxxxxxxxxxxxxxxxxxx".into()), "mismatch"),
+    ];
+    for (what, change, wanted) in table {
+        let mut said = report(Said::Settled);
+        change(&mut said);
+        let said = Event::Status(said);
+        let first = live(&[(0, Event::Charged(charge(5000))), (1000, said.clone())]);
+        if wanted == "settled" {
+            assert_eq!(word(&first), "settled", "{what}");
+            continue;
+        }
+        assert_eq!((word(&first).as_str(), first.ask.at), ("pending", Some(T0 + Span::millis(11_000))), "{what}: looked at again");
+        let early = live(&[(0, Event::Charged(charge(5000))), (1000, said.clone()), (5000, said.clone())]);
+        assert_eq!(word(&early), "pending", "{what}: too early");
+        let second = live(&[(0, Event::Charged(charge(5000))), (1000, said.clone()), (11_000, said.clone())]);
+        assert_eq!((word(&second).as_str(), second.is_refund_due(), second.needs_attention()), (wanted, true, true), "{what}");
+        assert!(second.receipt().is_none(), "{what}");
+        let healed = live(&[(0, Event::Charged(charge(5000))), (1000, said), (11_000, status(Said::Settled))]);
+        assert_eq!(word(&healed), "settled", "{what}: a passing mismatch");
+    }
+    let mut other = report(Said::Settled);
+    other.order_id = OrderId::new("o2").expect("an id");
+    assert_eq!(word(&live(&[(0, Event::Charged(charge(5000))), (1, Event::Status(other))])), "pending", "another order's answer");
+}
+
+#[test]
+fn without_the_charges_answer_the_fields_must_say_that_it_is_ours() {
+    let settle =
+        |report: Report| word(&live(&[(0, Event::Restarted), (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]));
+    assert_eq!(settle(report(Said::Settled)), "settled");
+    assert_eq!(settle(Report { custom_fields: [None, None, None], ..report(Said::Settled) }), "mismatch");
+    assert_eq!(settle(Report { gross_amount: Some(rp(5101)), ..report(Said::Settled) }), "mismatch");
+}
+
+#[test]
+fn the_receipt_says_what_was_sold_and_paid() {
+    let order = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))]);
+    let rules = rules();
+    let public: Vec<String> = rules.keys.iter().map(|key| key.to_public_jwk("pay.example")).collect();
+    let keys = KeySet::from_jwks(&jwk_set(&public)).expect("a set");
+    let receipt = order.receipt().expect("settled");
+    let verified = keys.verify(receipt.jws(), &order.sale.device).expect("ours");
+    let claims = verified.claims();
+    assert_eq!((claims.sub.as_str(), claims.jti.as_str(), &claims.ticket), ("o1", "r-1", &order.sale.ticket));
+    assert_eq!((claims.amount, claims.gross_amount, &*claims.payment_type), (rp(5000), rp(5000), "qris"));
+    assert_eq!(&*claims.settled_at, T0.to_rfc3339_wib());
+    assert!(receipt.jws().starts_with(&rules.sign(rules.keys[1].kid(), claims.clone()).jws()[..40]), "with the key that was fixed");
+}
+
+#[test]
+fn a_second_payment_of_a_request_is_due_back() {
+    let rules = rules();
+    let charged = live(&[(0, Event::Charged(charge(5000)))]);
+    let paid = apply(charged, status(Said::Settled), T0, &Context { rules: &rules, paid_already: true }).expect("a fact");
+    assert_eq!((word(&paid).as_str(), paid.is_refund_due()), ("paidtwice", true));
+}
+
+#[test]
+fn the_first_outcome_stays() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    for (outcome, refund, attention) in [
+        (Delivery::Dispensed, false, false),
+        (Delivery::Failed, true, false),
+        (Delivery::Undelivered, true, false),
+        (Delivery::Uncertain, false, true),
+    ] {
+        let settled = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))]);
+        assert!(settled.is_open());
+        let order = apply(settled, told(outcome), T0, &with).expect("the first");
+        assert_eq!((order.is_open(), order.is_refund_due(), order.needs_attention()), (false, refund, attention), "{outcome}");
+        let again = apply(order.clone(), told(outcome), T0, &with);
+        assert_eq!(again.as_ref(), Ok(&order), "{outcome} again");
+        for other in [Delivery::Dispensed, Delivery::Failed, Delivery::Uncertain, Delivery::Undelivered] {
+            if other != outcome {
+                assert_eq!(apply(order.clone(), told(other), T0, &with), Err(Refused::OutcomeStands), "{outcome}, {other}");
+            }
+        }
+    }
+    let unpaid = live(&[(0, Event::Charged(charge(5000)))]);
+    assert_eq!(apply(unpaid, told(Delivery::Dispensed), T0, &with), Err(Refused::NotPaid));
+}
+
+#[test]
+fn midtrans_is_not_asked_more_often_than_every_ten_seconds() {
+    let mut order = live(&[(0, Event::Charged(charge(5000)))]);
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let mut last = T0;
+    let mut asked = 0;
+    while let Some(due) = next_deadline(&order).filter(|due| *due < T0 + Span::secs(180)) {
+        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
+        assert_eq!(duty(&order, due - Span::millis(1)), Duty::Rest);
+        assert!(due - last >= ASK_SPACING, "after {} ms", (due - last).0);
+        let event = if asked % 2 == 0 { status(Said::Pending) } else { Event::StatusUnanswered };
+        order = apply(order, event, due, &with).expect("a fact");
+        (last, asked) = (due, asked + 1);
+    }
+    assert!((14..=17).contains(&asked), "{asked} in three minutes");
+    assert_eq!(duty(&order, T0 + Span::secs(180)), Duty::Apply(Event::TimedOut));
+}
+
+#[test]
+fn a_notification_is_asked_about_at_once_and_a_flood_of_them_is_not() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let at = |ms: i64| T0 + Span::millis(ms);
+    let mut order = live(&[(0, Event::Charged(charge(5000)))]);
+    order = apply(order, Event::Notified(Said::Pending), at(1000), &with).expect("a fact");
+    assert_eq!(duty(&order, at(1000)), Duty::Rest, "a pending one asks nothing");
+    order = apply(order, Event::Notified(Said::Settled), at(1000), &with).expect("a fact");
+    // Get-status is behind: asked again for five seconds, then every ten.
+    let mut times = Vec::new();
+    while let Some(due) = order.ask.at.filter(|due| *due < at(40_000)) {
+        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
+        times.push((due - T0).0);
+        order = apply(order, status(Said::Pending), due, &with).expect("a fact");
+        // The same notification again and again changes nothing.
+        let flooded = apply(order.clone(), Event::Notified(Said::Settled), due + Span::millis(1), &with).expect("a fact");
+        assert!(flooded.ask.at >= order.ask.at.min(Some(at(11_000))));
+    }
+    assert!(times.starts_with(&[1000, 1250, 1750, 2750, 4750]), "{times:?}");
+    assert!(times[5] - times[4] <= 2000 && times[6..].windows(2).all(|pair| pair[1] - pair[0] >= 10_000), "{times:?}");
+    let settled = live(&[(0, Event::Charged(charge(5000))), (1, status(Said::Settled))]);
+    for said in [Said::Settled, Said::Pending, Said::Expired, Said::Cancelled, Said::Denied] {
+        assert_eq!(apply(settled.clone(), Event::Notified(said), at(2), &with).as_ref(), Ok(&settled), "{said:?}");
+    }
+}
+
+#[test]
+fn another_attempt_follows_only_one_that_is_dead() {
+    let denied = live(&[(0, Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }))]);
+    assert!(wants_another(&denied, T0) && !wants_another(&denied, T0 + ANSWER_WITHIN));
+    let next = next_attempt(&denied, &denied.id, T0, denied.answer_by).expect("a second");
+    assert_eq!((next.id.as_str(), next.attempt, word(&next).as_str()), ("o1-2", 2, "charging"));
+    assert_eq!(next.answer_by, denied.answer_by, "whoever waits does not wait longer");
+    let lost = [(0, Event::NotCharged(NoCharge::Exists))];
+    assert!(!may_try_again(&live(&lost)), "it can still be paid");
+    let dead = live(&[lost[0].clone(), (1, Event::CancelDone(report(Said::Cancelled)))]);
+    assert!(may_try_again(&dead));
+    for other in [
+        live(&[(0, Event::NotCharged(NoCharge::NotMade { again: false, why: "402".into() }))]),
+        live(&[(0, Event::Charged(charge(9000))), (1, Event::CancelDone(report(Said::Cancelled)))]),
+        live(&[(0, Event::CancelAsked), (1, Event::CancelUnknown)]),
+        live(&[(0, Event::Restarted), (1, Event::CancelAsked), (2, Event::CancelUnknown)]),
+    ] {
+        assert!(!may_try_again(&other), "{:?}", other.state);
+    }
+    let restarted = live(&[(0, Event::Restarted), (1, Event::CancelUnknown)]);
+    assert!(!wants_another(&restarted, T0) && may_try_again(&restarted), "only if the machine asks again");
+    let awaited = live(&[(0, Event::Restarted), (0, Event::Awaited), (1, Event::CancelUnknown)]);
+    assert!(wants_another(&awaited, T0));
+    let ninth = Order { attempt: ATTEMPTS_MAX, ..denied };
+    assert!(!may_try_again(&ninth));
+}
+
+#[test]
+fn it_reads_back_as_it_was_written() {
+    for events in [
+        vec![],
+        vec![(0, Event::Charged(charge(5000)))],
+        vec![(0, Event::Charged(charge(5000))), (1, Event::CancelAsked)],
+        vec![(0, Event::Charged(charge(5000))), (1, status(Said::Settled)), (2, told(Delivery::Failed))],
+        vec![(0, Event::NotCharged(NoCharge::NotMade { again: true, why: "ü\"'; DROP".into() }))],
+    ] {
+        let order = live(&events);
+        let json = serde_json::to_string(&order).expect("plain data");
+        assert_eq!(serde_json::from_str::<Order>(&json).expect("ours"), order);
+    }
+}
+
+/// Whatever Midtrans answers, it is not asked in a circle: at one instant only so many calls follow each other.
+#[test]
+fn no_answer_leads_in_a_circle() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let report_with = |said, amount| Event::Status(Report { gross_amount: Some(rp(amount)), ..report(said) });
+    let all = [Said::Pending, Said::Settled, Said::Suspect, Said::Expired, Said::Refunded, Said::Reversed, Said::Other];
+    let answers = |call: Call| -> Vec<Event> {
+        match call {
+            Call::Charge => vec![
+                Event::Charged(charge(5000)),
+                Event::Charged(charge(9000)),
+                Event::NotCharged(NoCharge::Exists),
+                Event::NotCharged(NoCharge::Passing("x".into())),
+                Event::NotCharged(NoCharge::Unsure("x".into())),
+                Event::NotCharged(NoCharge::NotMade { again: true, why: "x".into() }),
+            ],
+            Call::GetStatus => {
+                let more = [report_with(Said::Settled, 1), Event::StatusUnknown, Event::StatusUnanswered];
+                all.into_iter().map(status).chain(more).collect()
+            }
+            Call::Cancel => {
+                let words = [Said::Cancelled, Said::Pending, Said::Settled].map(|said| Event::CancelDone(report(said)));
+                words.into_iter().chain([Event::CancelRefused, Event::CancelUnknown, Event::CancelUnanswered]).collect()
+            }
+        }
+    };
+    let mut stack: Vec<(Order, i64, u32)> = Vec::new();
+    for state in [vec![], vec![(0, Event::Restarted)], vec![(0, Event::Charged(charge(5000)))]] {
+        for news in [None, Some(Event::Notified(Said::Settled)), Some(Event::CancelAsked)] {
+            stack.push((live(&state.iter().cloned().chain(news.map(|event| (1, event))).collect::<Vec<_>>()), 1, 0));
+        }
+    }
+    let mut lives = 0;
+    while let Some((order, ms, calls)) = stack.pop() {
+        let now = T0 + Span::millis(ms);
+        match duty(&order, now) {
+            Duty::Apply(event) => stack.push((apply(order, event, now, &with).expect("a fact"), ms, calls)),
+            Duty::Rest => lives += 1,
+            Duty::Call(call) => {
+                assert!(calls < 5, "{calls} calls at once: {order:?}");
+                stack.extend(
+                    answers(call).into_iter().map(|event| (apply(order.clone(), event, now, &with).expect("a fact"), ms, calls + 1)),
+                );
+            }
+        }
+    }
+    assert!(lives > 100, "{lives}");
+}

@@ -12,12 +12,14 @@ pub struct Names {
     pub device: String,
     /// Instead of the group `qrisd-control`.
     pub control: String,
+    /// Instead of `root`.
+    pub root: String,
 }
 
 impl Names {
     /// Everything runs as one user: what the policies then still tell apart is little, but they are in force.
     pub fn all(user: &str) -> Self {
-        Self { relay: user.into(), device: user.into(), control: user.into() }
+        Self { relay: user.into(), device: user.into(), control: user.into(), root: user.into() }
     }
 }
 
@@ -43,6 +45,7 @@ impl DbusDaemon {
             let ours = shipped
                 .replace("user=\"qris-relay\"", &format!("user=\"{}\"", names.relay))
                 .replace("user=\"qrisd\"", &format!("user=\"{}\"", names.device))
+                .replace("user=\"root\"", &format!("user=\"{}\"", names.root))
                 .replace("group=\"qrisd-control\"", &format!("group=\"{}\"", names.control));
             std::fs::write(policies.join(file), ours).expect("written");
         }

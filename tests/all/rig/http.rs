@@ -41,6 +41,10 @@ impl Http {
         self.send(self.client.get(url), token)
     }
 
+    pub fn delete(&self, url: &str) -> Answer {
+        self.send(self.client.delete(url), None)
+    }
+
     /// Posts JSON.
     pub fn post(&self, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: &Value) -> Answer {
         let request = headers.iter().fold(self.client.post(url), |request, (name, value)| request.header(*name, *value));

@@ -4,7 +4,6 @@ use super::http::{Answer, Http};
 use super::process::Process;
 use super::{command, free_port, wait_for};
 use serde_json::{Value, json};
-use std::net::TcpStream;
 
 /// The Server Key of the tests, of the form that Midtrans' sandbox gives.
 pub const SERVER_KEY: &str = "SB-Mid-server-rig";
@@ -39,10 +38,7 @@ impl Midtrans {
         let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
         start.args(["midtrans", "--listen", &format!("127.0.0.1:{port}"), "--server-key", SERVER_KEY]);
         let process = Process::start("midtrans", &mut start);
-        wait_for("the simulated Midtrans", || {
-            assert!(process.try_status().is_none(), "the simulated Midtrans ended:\n{}", process.text());
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
+        process.wait_line("listening on");
         Self { port, url: format!("http://127.0.0.1:{port}"), http: Http::new(), process }
     }
 
@@ -56,27 +52,64 @@ impl Midtrans {
         self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
     }
 
+    /// Pays an order that was cancelled or has expired: the payment was under way.
+    pub fn pay_late(&self, order_id: &str) {
+        let answer = self.post(&format!("/sim/pay/{order_id}?via=gopay&force=true"), &json!({}));
+        assert!(answer.status < 300, "the late payment was not taken: {} {}", answer.status, answer.text());
+    }
+
     /// The customer's attempt fails: wrong PIN, no money.
     pub fn fail(&self, order_id: &str) -> Answer {
         self.post(&format!("/sim/fail/{order_id}"), &json!({}))
     }
 
-    /// Sets what goes wrong from now on; `{}` heals.
-    pub fn faults(&self, faults: &Value) {
-        let answer = self.post("/sim/faults", faults);
+    /// The notification of what the order is now, once more.
+    pub fn notify(&self, order_id: &str) {
+        let answer = self.post(&format!("/sim/notify/{order_id}"), &json!({}));
+        assert!(answer.status < 300, "/sim/notify: {} {}", answer.status, answer.text());
+    }
+
+    /// Plans something that goes wrong: `{"fault": "refuse", "on": "charge", "count": 1}`.
+    pub fn fault(&self, plan: &Value) {
+        let answer = self.post("/sim/faults", plan);
         assert!(answer.status < 300, "/sim/faults: {} {}", answer.status, answer.text());
     }
 
-    /// Lets go what the faults held.
+    /// All is well again.
+    pub fn heal(&self) {
+        let answer = self.http.delete(&format!("{}/sim/faults", self.url));
+        assert!(answer.status < 300, "/sim/faults: {} {}", answer.status, answer.text());
+    }
+
+    /// Waits until so many answers are held by the fault `hang`.
+    pub fn wait_held(&self, count: u64) {
+        let url = format!("{}/sim/held", self.url);
+        wait_for("a held answer", || (self.http.get(&url, None).json()["held"].as_u64() >= Some(count)).then_some(()));
+    }
+
+    /// Lets go every answer that is held.
     pub fn release(&self) {
         let answer = self.post("/sim/release", &json!({}));
         assert!(answer.status < 300, "/sim/release: {} {}", answer.status, answer.text());
     }
 
-    /// Moves the simulator's clock.
-    pub fn clock(&self, change: &Value) {
-        let answer = self.post("/sim/clock", change);
+    /// Moves the simulator's clock forward.
+    pub fn advance(&self, milliseconds: u64) {
+        let answer = self.post("/sim/clock", &json!({ "advance_ms": milliseconds }));
         assert!(answer.status < 300, "/sim/clock: {} {}", answer.status, answer.text());
+    }
+
+    /// The calls of a kind (`charge`, `status`, `cancel`, …) that Midtrans got for an order.
+    pub fn calls(&self, call: &str, order_id: &str) -> Vec<Value> {
+        let requests = self.requests().into_iter();
+        requests.filter(|request| request["call"] == call && request["order_id"] == order_id).collect()
+    }
+
+    /// What an order is at Midtrans.
+    pub fn status(&self, order_id: &str) -> String {
+        let found = self.transactions().into_iter().find(|transaction| transaction["order_id"] == order_id);
+        let found = found.unwrap_or_else(|| panic!("Midtrans does not know {order_id}"));
+        found["status"].as_str().expect("a status").to_owned()
     }
 
     /// Every call that Midtrans got.
@@ -92,7 +125,6 @@ impl Midtrans {
     fn list(&self, path: &str) -> Vec<Value> {
         match self.http.get(&format!("{}{path}", self.url), None).json() {
             Value::Array(list) => list,
-            Value::Object(object) => object.into_iter().find_map(|(_, value)| value.as_array().cloned()).unwrap_or_default(),
             other => panic!("{path}: no list: {other}"),
         }
     }

@@ -205,6 +205,58 @@ impl Shop {
         wait_for(&format!("{order_id} at the backend: {what}"), || look(&self.order_at_backend(order_id)))
     }
 
+    /// The books agree: of every charge that was paid the backend knows one end, delivered or refund due or for a person;
+    /// and the line was driven once for each that was delivered, and for none that was not paid.
+    pub fn check_books(&self) {
+        let paid = self.midtrans.transactions().into_iter().filter(|charge| charge["status"] == "settlement");
+        let ends: Vec<String> = paid
+            .map(|charge| {
+                let order_id = charge["order_id"].as_str().expect("an id").to_owned();
+                self.wait_order(&order_id, "an end", |order| order["outcome"]["outcome"].as_str().map(str::to_owned))
+            })
+            .collect();
+        let count = |outcome: &str| ends.iter().filter(|end| *end == outcome).count();
+        let (least, most) = (count("dispensed"), count("dispensed") + count("failed") + count("uncertain"));
+        assert!((least..=most).contains(&self.pulses()), "{} pulses for {ends:?}", self.pulses());
+    }
+
+    // --- the machine's part towards the backend, for tests without a machine
+
+    /// The body of `POST /v1/orders` for A1.
+    pub fn order_body(&self, request_id: &str) -> Value {
+        // As long as a ticket must be; another for each request.
+        let ticket = format!("{:0>22}", request_id.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+        let keys: Value = serde_json::from_str(&std::fs::read_to_string(self.path().join("keys.json")).expect("there")).expect("JSON");
+        json!({
+            "request_id": request_id, "ticket": &ticket[ticket.len() - 22..], "kids": [keys["keys"][0]["kid"]], "item": "A1",
+            "description": "Bottled tea", "amount": PRICE, "payment": "gopay", "timeout_s": 120
+        })
+    }
+
+    /// Asks the backend for a charge.
+    pub fn post_order(&self, body: &Value) -> Answer {
+        let request_id = body["request_id"].as_str().unwrap_or_default();
+        let url = format!("{}/v1/orders", self.backend_url);
+        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id)], body)
+    }
+
+    /// A charge for A1; the order.
+    pub fn charge(&self) -> Value {
+        let answer = self.post_order(&self.order_body(&new_request_id()));
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Posts to an order's resource: `cancel`, `outcome`.
+    pub fn post_to(&self, order_id: &str, what: &str, body: &Value) -> Answer {
+        self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
+    }
+
+    /// Posts a notification.
+    pub fn notify(&self, body: &Value) -> Answer {
+        self.http.post(&format!("{}/midtrans/notifications", self.backend_url), None, &[], body)
+    }
+
     // --- the programs
 
     /// Relay first: `qrisd` sells nothing without it.
@@ -212,6 +264,8 @@ impl Shop {
         self.start_relayd();
         self.start_qrisd();
         self.wait_online();
+        // The first request would be refused before that.
+        self.qrisd.as_ref().expect("just started").wait_line("the relay service answers");
     }
 
     pub fn start_relayd(&mut self) {
@@ -251,6 +305,11 @@ impl Shop {
             let status = self.last_status()?;
             (status["state"] == "online").then_some(())
         });
+    }
+
+    /// Waits until no order holds the machine.
+    pub fn wait_idle(&self) {
+        wait_for("an idle machine", || (self.last_status()?["busy"] == false).then_some(()));
     }
 
     /// Waits until the machine's status lists a fault, or no longer does.

@@ -91,7 +91,7 @@ impl Tap {
         self.client
             .publish_with_properties(topic, QoS::AtLeastOnce, retain, payload.to_vec(), properties)
             .unwrap_or_else(|why| panic!("{topic}: {why}"));
-        self.acks.find_from(from, PATIENCE, |reason| Some(reason.clone())).unwrap_or_else(|| panic!("{topic}: no answer"))
+        self.acks.find_from(from, PATIENCE, |reason| Some(*reason)).unwrap_or_else(|| panic!("{topic}: no answer"))
     }
 
     /// Publishes JSON, which the broker must take.

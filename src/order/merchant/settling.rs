@@ -1,6 +1,7 @@
 //! What Midtrans' answer to a get-status makes of an order, and when it is asked.
 
 use super::*;
+use crate::order::money::Rupiah;
 
 /// The status of an order changes only when Midtrans is asked, so a notification is worth a question or it is not.
 /// A `pending` one asks nothing.
@@ -127,7 +128,7 @@ impl Order {
     ///
     /// # Errors
     /// What differs.
-    pub fn matching(&self, report: &Report, rules: &Rules) -> Result<Rupiah, &'static str> {
+    fn matching(&self, report: &Report, rules: &Rules) -> Result<Rupiah, &'static str> {
         let gross_amount = report.gross_amount.ok_or("gross_amount")?;
         if report.order_id != self.id {
             return Err("order_id");

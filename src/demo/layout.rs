@@ -1,0 +1,378 @@
+//! What the installation is made of before anything runs: a temporary directory, ports, configuration files, a price list.
+
+use super::chronicle::Who;
+use super::panel::{HEIGHT, WIDTH};
+use super::process::{self, ProcessError, Program};
+use reqwest::Url;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The machine's name everywhere.
+pub const DEVICE: &str = "vm-001";
+/// What the simulated Midtrans knows the merchant by. It guards nothing.
+pub const SERVER_KEY: &str = "SB-Mid-server-demo";
+
+/// What the machine sells, for page, script and configuration alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Product {
+    /// The item's id.
+    pub id: &'static str,
+    /// On the button and the screen.
+    pub name: &'static str,
+    /// On the screen of an Indonesian machine.
+    #[serde(skip)]
+    name_id: &'static str,
+    /// Whole rupiah.
+    pub rupiah: u64,
+}
+
+/// The price list.
+pub const PRODUCTS: [Product; 4] = [
+    Product { id: "A1", name: "Bottled tea 350 ml", name_id: "Teh botol 350 ml", rupiah: 5_000 },
+    Product { id: "A2", name: "Mineral water 600 ml", name_id: "Air mineral 600 ml", rupiah: 4_000 },
+    Product { id: "A3", name: "Iced coffee 220 ml", name_id: "Es kopi 220 ml", rupiah: 9_500 },
+    Product { id: "A4", name: "Cassava chips 120 g", name_id: "Keripik singkong 120 g", rupiah: 12_000 },
+];
+
+/// What differs between the page and the script.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The temporary directory stays when all has ended.
+    pub keep: bool,
+    /// `late_settlement_grace_s` of the machine.
+    pub grace_s: u32,
+    /// `cancel_wait_s` of the machine.
+    pub cancel_wait_s: u32,
+}
+
+/// Why the installation cannot be laid out.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The temporary directory, a file in it or a port.
+    #[error("cannot set up {what}")]
+    SetUp {
+        /// What.
+        what: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// No randomness for names.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A command that sets something up.
+    #[error(transparent)]
+    Command(#[from] ProcessError),
+}
+
+/// Free loopback ports, one for each server.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// The broker's.
+    pub broker: u16,
+    /// The simulated Midtrans'.
+    pub midtrans: u16,
+    /// The backend's.
+    pub backend: u16,
+}
+
+impl Ports {
+    /// All are held at once while they are looked for, so that they differ. Between here and a server's start somebody
+    /// else could take one: then that server does not become ready and says why.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn find() -> Result<Self, LayoutError> {
+        let held = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let all = (|| Ok((held()?, held()?, held()?)))();
+        let ((broker, _a), (midtrans, _b), (backend, _c)) =
+            all.map_err(|source| LayoutError::SetUp { what: "loopback ports".into(), source })?;
+        Ok(Self { broker, midtrans, backend })
+    }
+
+    /// The root of the HTTP server on this port.
+    #[must_use]
+    pub fn url(self, port: u16) -> Url {
+        Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a well-formed address")
+    }
+}
+
+/// The files of the installation, as design and manuals name them.
+pub struct Files<'a> {
+    /// The temporary directory.
+    pub root: &'a Path,
+    /// Who listens where.
+    pub ports: &'a Ports,
+    /// What differs.
+    pub options: Options,
+}
+
+impl Files<'_> {
+    /// A file on the machine.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> PathBuf {
+        self.root.join("machine").join(name)
+    }
+
+    fn merchant(&self, name: &str) -> PathBuf {
+        self.root.join("merchant").join(name)
+    }
+
+    /// Writes all that stands before the first command.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self) -> Result<(), LayoutError> {
+        for name in ["machine", "merchant", "run"] {
+            let path = self.root.join(name);
+            fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
+        }
+        write_new(&self.merchant("server-key"), SERVER_KEY.as_bytes())?;
+        write_new(&self.merchant("backend.toml"), self.backend_toml().as_bytes())?;
+        write_new(&self.machine("qrisd.toml"), self.qrisd_toml().as_bytes())?;
+        write_new(&self.machine("relay.toml"), self.relay_toml().as_bytes())
+    }
+
+    /// What follows the backend's name.
+    #[must_use]
+    pub fn backend_arguments(&self, command: &[&str]) -> Vec<String> {
+        let config = self.merchant("backend.toml").display().to_string();
+        ["--config", config.as_str()].iter().chain(command).map(ToString::to_string).collect()
+    }
+
+    /// A command of `qris-backend`, as an operator types it.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn backend(&self, command: &[&str]) -> Result<Vec<u8>, LayoutError> {
+        Ok(process::run(&Program { name: "qris-backend", who: Who::Backend, arguments: self.backend_arguments(command) })?)
+    }
+
+    fn qrisd_toml(&self) -> String {
+        let Ports { broker, backend, .. } = self.ports;
+        let Options { grace_s, cancel_wait_s, .. } = self.options;
+        let file = |name| quoted(&self.machine(name).display().to_string());
+        let mut text = format!(
+            r#"[device]
+id = "{DEVICE}"
+name = "Lobby"
+language = "en"
+[mqtt]
+url = "mqtt://127.0.0.1:{broker}"
+[backend]
+url = "http://127.0.0.1:{backend}"
+token_file = {token}
+[receipts]
+keys_file = {keys}
+[orders]
+timeout_s = 120
+orders_per_minute = 60
+cancel_wait_s = {cancel_wait_s}
+late_settlement_grace_s = {grace_s}
+[store]
+path = {store}
+[screen]
+virtual = {{ path = {screen}, width = {WIDTH}, height = {HEIGHT}, format = "rgb565" }}
+contact = "0812-3456-7890"
+[relay]
+bus = {bus}
+"#,
+            token = file("backend-token"),
+            keys = file("keys.json"),
+            store = file("qrisd.db"),
+            screen = file("screen.raw"),
+            bus = self.bus(),
+        );
+        for Product { id, name, name_id, rupiah } in PRODUCTS {
+            // Writing to a String does not fail.
+            let _ = write!(text, "[[item]]\nid = \"{id}\"\nname = {{ id = \"{name_id}\", en = \"{name}\" }}\nprice = {rupiah}\n");
+        }
+        text
+    }
+
+    fn relay_toml(&self) -> String {
+        let items = PRODUCTS.map(|product| format!("\"{}\"", product.id)).join(", ");
+        let min_amount = PRODUCTS.iter().map(|product| product.rupiah).min().expect("something is sold");
+        format!(
+            r#"[device]
+id = "{DEVICE}"
+[dbus]
+bus = {bus}
+[receipts]
+keys_file = {keys}
+[ledger]
+path = {ledger}
+[[line]]
+name = "tray 1"
+items = [{items}]
+min_amount = {min_amount}
+chip = {chip}
+pulse_ms = 500
+"#,
+            bus = self.bus(),
+            keys = quoted(&self.machine("keys.json").display().to_string()),
+            ledger = quoted(&self.machine("ledger.db").display().to_string()),
+            chip = quoted(&format!("sim:{}", self.machine("relay.log").display())),
+        )
+    }
+
+    /// A socket without a bus: a laptop may have none.
+    fn bus(&self) -> String {
+        quoted(&format!("peer:{}", self.machine("relay.sock").display()))
+    }
+
+    fn backend_toml(&self) -> String {
+        let Ports { broker, midtrans, backend } = self.ports;
+        let file = |name| quoted(&self.merchant(name).display().to_string());
+        format!(
+            r#"[http]
+listen = "127.0.0.1:{backend}"
+public_url = "http://127.0.0.1:{backend}"
+orders_per_minute = 60
+[midtrans]
+base_url = "http://127.0.0.1:{midtrans}"
+server_key_file = {server_key}
+[store]
+url = {store}
+[mqtt]
+url = "mqtt://127.0.0.1:{broker}"
+[receipts]
+issuer = "demo"
+signing_key_file = {signing_key}
+"#,
+            server_key = file("server-key"),
+            store = quoted(&format!("sqlite://{}", self.merchant("orders.db").display())),
+            signing_key = file("signing-key.json"),
+        )
+    }
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A file that only its owner reads, as secrets must be.
+///
+/// # Errors
+/// When it is there or cannot be written.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|source| set_up(path, source))
+}
+
+fn set_up(path: &Path, source: io::Error) -> LayoutError {
+    LayoutError::SetUp { what: path.display().to_string(), source }
+}
+
+/// 128 random bits in hexadecimal digits.
+///
+/// # Errors
+/// When the system gives none.
+pub fn random_name() -> Result<String, LayoutError> {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).map_err(|_| LayoutError::Random)?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What the names of our temporary directories begin with.
+const PREFIX: &str = "qris-demo-";
+/// In a directory that is to go: locked as long as its demo lives.
+const LOCK: &str = "lock";
+
+/// The temporary directory, gone with this value. One that a killed demo left is removed by the next.
+#[derive(Debug)]
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// There unless the directory is kept.
+    lock: Option<fs::File>,
+}
+
+impl Directory {
+    /// A new one in `parent`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(parent: &Path, keep: bool) -> Result<Self, LayoutError> {
+        sweep(parent);
+        // Short: the path of a socket in it has at most 107 bytes.
+        let path = parent.join(format!("{PREFIX}{}", &random_name()?[..12]));
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
+        let mut directory = Self { path, lock: None };
+        if !keep {
+            let path = directory.path.join(LOCK);
+            let lock = fs::File::create(&path).and_then(|file| file.try_lock().map(|()| file).map_err(io::Error::from));
+            directory.lock = Some(lock.map_err(|source| set_up(&path, source))?);
+        }
+        Ok(directory)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // What cannot be removed is left to whoever clears the temporary directory.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Removes what killed demos left: directories whose lock nobody holds. A kept one has none.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        // A directory of somebody else, or one that is being made, is not ours to open or lock.
+        if ours && fs::File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_toml() {
+        let options = Options { keep: false, grace_s: 5, cancel_wait_s: 3 };
+        let files = Files { root: Path::new("/tmp/a \"b\""), ports: &Ports { broker: 1, midtrans: 2, backend: 3 }, options };
+        let read = |text: String| text.parse::<toml::Table>().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let qrisd = read(files.qrisd_toml());
+        assert_eq!(qrisd["item"].as_array().map(Vec::len), Some(PRODUCTS.len()));
+        assert_eq!(qrisd["screen"]["virtual"]["path"].as_str(), Some("/tmp/a \"b\"/machine/screen.raw"));
+        let relay = read(files.relay_toml());
+        assert_eq!(relay["line"][0]["items"].as_array().map(Vec::len), Some(PRODUCTS.len()));
+        assert_eq!(relay["dbus"]["bus"], qrisd["relay"]["bus"]);
+        assert_eq!(read(files.backend_toml())["midtrans"]["base_url"].as_str(), Some("http://127.0.0.1:2"));
+    }
+
+    #[test]
+    fn the_directory_goes_with_its_value_or_with_the_next_demo_unless_it_is_kept() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let create = |keep| Directory::create(parent.path(), keep).expect("a directory");
+        let killed = create(false);
+        let left = killed.path.clone();
+        let living = create(false);
+        assert!(left.exists(), "its demo lives");
+        drop({
+            // As SIGKILL would: the lock goes, the directory stays.
+            let mut killed = killed;
+            killed.lock.take()
+        });
+        assert!(left.exists());
+        let kept = create(true).path.clone();
+        assert!(!left.exists(), "swept by the next");
+        drop(create(false));
+        let path = living.path.clone();
+        assert!(kept.exists() && path.exists());
+        drop(living);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,226 @@
+//! What becomes of an order while it is charged, ended, and reported on.
+
+use super::*;
+
+impl Order {
+    pub(super) fn charged(&mut self, charge: Charge, now: Wall, with: &Context<'_>) {
+        match &mut self.state {
+            State::Charging { .. } => {
+                let price = self.sale.amount.get();
+                if !(price..=price.saturating_add(with.rules.max_imposed_fee)).contains(&charge.gross_amount.get()) {
+                    self.begin_cancelling(Some(charge), Ending::GrossAmount, now);
+                } else if now > self.answer_by + HAND_OUT_GRACE {
+                    self.begin_cancelling(Some(charge), Ending::GaveUp, now);
+                } else {
+                    self.ask.at = Some(self.ask.at.unwrap_or(now + self.spread(ASK_SPACING)));
+                    self.state = State::Pending { cancel_at: charge.charged_at + self.sale.timeout + CANCEL_AFTER_TIMEOUT, charge };
+                }
+            }
+            State::Cancelling { charge: known @ None, .. } => *known = Some(charge),
+            State::Closed { charge: None, .. } => self.begin_cancelling(Some(charge), Ending::Leftover, now),
+            State::Pending { .. }
+            | State::Cancelling { charge: Some(_), .. }
+            | State::Closed { charge: Some(_), .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn charged_unreadable(&mut self, charge: Charge, why: Box<str>, now: Wall) {
+        match &mut self.state {
+            State::Charging { .. } => self.begin_cancelling(Some(charge), Ending::Unreadable(why), now),
+            State::Cancelling { charge: known @ None, .. } => *known = Some(charge),
+            State::Closed { charge: None, .. } => self.begin_cancelling(Some(charge), Ending::Leftover, now),
+            State::Pending { .. }
+            | State::Cancelling { charge: Some(_), .. }
+            | State::Closed { charge: Some(_), .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
+        match &mut self.state {
+            State::Charging { tries, unsure, retry_at } => {
+                *tries += 1;
+                *retry_at = now + doubled(Span::millis(250), *tries, Span::secs(3));
+                match no_charge {
+                    NoCharge::Passing(_) => {}
+                    NoCharge::Unsure(_) => *unsure = true,
+                    NoCharge::Exists => self.begin_cancelling(None, Ending::GaveUp, now),
+                    // A denial of a call that was repeated says nothing about the one before it.
+                    NoCharge::NotMade { .. } if *unsure => self.begin_cancelling(None, Ending::GaveUp, now),
+                    NoCharge::NotMade { again, why } => self.close(None, Closing::Failure, Some(Ending::NotMade { again, why })),
+                }
+            }
+            State::Cancelling { charge: None, why, .. } => match no_charge {
+                NoCharge::NotMade { .. } if *why == Ending::Asked => self.close(None, Closing::Cancel, Some(Ending::Asked)),
+                NoCharge::Passing(_) | NoCharge::Unsure(_) | NoCharge::Exists | NoCharge::NotMade { .. } => {}
+            },
+            State::Pending { .. }
+            | State::Cancelling { charge: Some(_), .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    /// Midtrans has no such transaction. Of one that it answered before that is not believed.
+    pub(super) fn unknown(&mut self, now: Wall, asked: bool) {
+        match &mut self.state {
+            State::Cancelling { charge: None, why, .. } => {
+                let why = why.clone();
+                let how = if why == Ending::Asked { Closing::Cancel } else { Closing::Failure };
+                self.close(None, how, Some(why));
+                self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
+            }
+            // It answered before: look once more, or cancel once more.
+            State::Cancelling { charge: Some(_), .. } => {
+                self.cancel_again(now, !asked);
+                self.asked(now, true);
+            }
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => self.asked(now, true),
+        }
+    }
+
+    pub(super) fn cancel_done(&mut self, report: &Report, now: Wall) {
+        match &mut self.state {
+            State::Cancelling { charge, why, .. } if report.said == Said::Cancelled => {
+                let (charge, why) = (charge.take(), why.clone());
+                self.close(charge, Closing::Cancel, Some(why));
+            }
+            // Any other word is not what was asked for: get-status is.
+            State::Cancelling { .. } => self.cancel_again(now, true),
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    /// The cancel was not done: look why (`look`), or ask it again later.
+    pub(super) fn cancel_again(&mut self, now: Wall, then_look: bool) {
+        let give_up = self.created_at + CANCEL_GIVE_UP <= now;
+        match &mut self.state {
+            State::Cancelling { charge, why, .. } if give_up => {
+                let (charge, why) = (charge.take(), why.clone());
+                self.close(charge, Closing::Failure, Some(why));
+            }
+            State::Cancelling { look, tries, retry_at, .. } => {
+                *tries += 1;
+                // The first look is due at once: the cancel lost a race, and somebody waits to know which.
+                *retry_at = if then_look && *tries == 1 { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
+                *look = then_look;
+            }
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn abandoned(&mut self) {
+        match &mut self.state {
+            State::Charging { unsure, .. } => *unsure = true,
+            State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn give_up(&mut self, now: Wall, restarted: bool) {
+        if restarted {
+            // Whoever waited was cut off; if it asks again, it waits again.
+            self.answer_by = self.answer_by.min(now);
+        }
+        match &self.state {
+            State::Charging { unsure, .. } if *unsure || restarted => self.begin_cancelling(None, Ending::GaveUp, now),
+            State::Charging { .. } => self.close(None, Closing::Failure, Some(Ending::GaveUp)),
+            State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn awaited(&mut self, now: Wall) {
+        match &self.state {
+            State::Charging { .. } | State::Cancelling { why: Ending::GaveUp, .. } => {
+                let latest = self.created_at + CHARGE_WINDOW;
+                self.answer_by = self.answer_by.max((now + ANSWER_WITHIN).min(latest));
+            }
+            State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn end(&mut self, why: Ending, now: Wall) {
+        match &mut self.state {
+            State::Charging { .. } => self.begin_cancelling(None, why, now),
+            State::Pending { charge, .. } => {
+                let charge = charge.clone();
+                self.begin_cancelling(Some(charge), why, now);
+            }
+            State::Cancelling { why: stored, .. } => {
+                // Who asks for the end of what was given up does not want another attempt.
+                if *stored == Ending::GaveUp && why == Ending::Asked {
+                    *stored = why;
+                }
+            }
+            State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+        }
+    }
+
+    pub(super) fn delivered(&mut self, told: Told) -> Result<(), Refused> {
+        match &self.state {
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
+                return Err(Refused::NotPaid);
+            }
+        }
+        match &self.delivery {
+            None => self.delivery = Some(told),
+            // The detail is for people, and a report that is sent again may word it otherwise.
+            Some(first) if first.outcome == told.outcome => {}
+            Some(_) => return Err(Refused::OutcomeStands),
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
+        self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
+        // A question that a notification raised stays; the polling of what could be paid does not.
+        self.ask.at = self.ask.at.filter(|_| self.is_hot(now));
+    }
+
+    pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>) {
+        self.state = State::Closed { charge, how, why };
+    }
+
+    /// A span, a little longer for some orders than for others, so that they do not all ask at once.
+    pub(super) fn spread(&self, span: Span) -> Span {
+        let hash = self.id.as_str().bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        Span(span.0 + span.0 * i64::from(hash % 100) / 1000)
+    }
+}

@@ -1,0 +1,417 @@
+//! What an order is made of, what Midtrans may say of it, and what can be read off it.
+
+use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::request::Payment;
+use crate::order::time::{Span, Wall};
+use serde::{Deserialize, Serialize};
+
+/// What is sold: the same for every attempt at charging it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sale {
+    /// The machine.
+    pub device: DeviceId,
+    /// Its request.
+    pub request_id: RequestId,
+    /// Its relay's ticket.
+    pub ticket: Ticket,
+    /// What is sold.
+    pub item: ItemId,
+    /// What the customer reads in the app.
+    pub description: Option<Box<str>>,
+    /// The price.
+    pub amount: Rupiah,
+    /// How it is paid.
+    pub payment: Payment,
+    /// How long the QR is shown.
+    pub timeout: Span,
+    /// The key that will sign the receipt.
+    pub kid: KeyId,
+}
+
+/// One attempt at charging a sale, under one order_id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Midtrans' and our name of it.
+    pub id: OrderId,
+    /// 1, 2, …
+    pub attempt: u32,
+    /// What is sold.
+    pub sale: Sale,
+    /// When this attempt began.
+    pub created_at: Wall,
+    /// Until then somebody waits for the charge.
+    pub answer_by: Wall,
+    /// What it is now.
+    pub state: State,
+    /// When Midtrans is asked for its status.
+    pub ask: Ask,
+    /// When a get-status first said settled in a way that does not fit the charge.
+    pub mismatched_at: Option<Wall>,
+    /// What the machine told.
+    pub delivery: Option<Told>,
+    /// The machine told two different things.
+    pub conflict: bool,
+}
+
+/// What an order is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum State {
+    /// Midtrans is asked for a charge.
+    Charging {
+        /// Calls that were made.
+        tries: u32,
+        /// Whether one of them may have had its effect.
+        unsure: bool,
+        /// When the next may be made.
+        retry_at: Wall,
+    },
+    /// It can be paid.
+    Pending {
+        /// What Midtrans answered.
+        charge: Charge,
+        /// When it is cancelled if nobody ended it.
+        cancel_at: Wall,
+    },
+    /// Midtrans is asked to end it.
+    Cancelling {
+        /// What Midtrans answered, if it did.
+        charge: Option<Charge>,
+        /// Why.
+        why: Ending,
+        /// Ask get-status next (the cancel was refused), and not the cancel.
+        look: bool,
+        /// Calls that were made.
+        tries: u32,
+        /// When the next may be made.
+        retry_at: Wall,
+    },
+    /// Ended, and not paid as far as anybody knows.
+    Closed {
+        /// What Midtrans answered, if it did.
+        charge: Option<Charge>,
+        /// The word for it.
+        how: Closing,
+        /// Why we wanted it, if we did.
+        why: Option<Ending>,
+    },
+    /// Paid; there is a receipt.
+    Settled {
+        /// What was charged.
+        charge: Option<Charge>,
+        /// What was paid.
+        by: Settlement,
+        /// What opens the relay.
+        receipt: Receipt,
+    },
+    /// Paid, and no receipt for it: refund due.
+    Withheld {
+        /// What was charged.
+        charge: Option<Charge>,
+        /// What was paid.
+        by: Settlement,
+        /// Why there is none.
+        why: Withheld,
+    },
+    /// The money went back.
+    Refunded {
+        /// What was charged.
+        charge: Option<Charge>,
+        /// The receipt, if there was one.
+        receipt: Option<Receipt>,
+    },
+}
+
+/// A charge as Midtrans answered it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// Midtrans' name of it.
+    pub transaction_id: TransactionId,
+    /// What the customer is asked for.
+    pub gross_amount: Rupiah,
+    /// The string in the QR; a rebuilt order has none.
+    pub qr_payload: Option<Box<str>>,
+    /// Where Midtrans keeps the image.
+    pub qr_url: Option<Box<str>>,
+    /// Opens GoPay on a phone.
+    pub deeplink_url: Option<Box<str>>,
+    /// When we had the answer.
+    pub charged_at: Wall,
+    /// When Midtrans ends it, by our clock.
+    pub expires_at: Wall,
+}
+
+/// What was paid, as get-status said it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Midtrans' name of it.
+    pub transaction_id: TransactionId,
+    /// Whole rupiah; `None` where Midtrans said something else.
+    pub gross_amount: Option<Rupiah>,
+    /// As Midtrans reported it.
+    pub payment_type: Box<str>,
+    /// When.
+    pub settled_at: Wall,
+}
+
+/// Why a charge is ended by us.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ending {
+    /// The machine asked for it.
+    Asked,
+    /// Nobody ended it in time.
+    Timeout,
+    /// Midtrans asks for another sum than the price and the fee allowed.
+    GrossAmount,
+    /// Its QR cannot be had.
+    Unreadable(Box<str>),
+    /// Its answer did not come, or came too late: nobody was told of it.
+    GaveUp,
+    /// It was found after its order had ended.
+    Leftover,
+    /// Midtrans did not make it.
+    NotMade {
+        /// Whether another attempt may do better.
+        again: bool,
+        /// Midtrans' words.
+        why: Box<str>,
+    },
+}
+
+/// How an order ended unpaid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Closing {
+    /// Midtrans expired it.
+    Expire,
+    /// It was cancelled.
+    Cancel,
+    /// Midtrans denied it.
+    Deny,
+    /// It was never charged, or broke.
+    Failure,
+}
+
+/// Why a paid order has no receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Withheld {
+    /// The settlement does not match the charge.
+    Mismatch,
+    /// The request has a receipt already.
+    PaidTwice,
+}
+
+/// What the machine told of a paid order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// What became of it.
+    pub outcome: Delivery,
+    /// The machine's reason.
+    pub reason: Option<Reason>,
+    /// For people.
+    pub detail: Option<Box<str>>,
+}
+
+/// When Midtrans is asked for an order's status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ask {
+    /// Next.
+    pub at: Option<Wall>,
+    /// When a notification last began a round of quick questions.
+    pub hot_from: Option<Wall>,
+    /// Questions of this round.
+    pub tries: u32,
+}
+
+/// Midtrans' word for a transaction, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// It can be paid.
+    Pending,
+    /// The money is the merchant's.
+    Settled,
+    /// Paid, and fraud detection does not accept it.
+    Suspect,
+    /// Nobody paid in time.
+    Expired,
+    /// It was ended before it was paid.
+    Cancelled,
+    /// Refused.
+    Denied,
+    /// Broken.
+    Failed,
+    /// All of it went back.
+    Refunded,
+    /// Part of it went back, or the customer's bank took it.
+    Reversed,
+    /// A word for something that does not happen to a QR.
+    Other,
+}
+
+/// A transaction as Midtrans tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// Whose it is.
+    pub order_id: OrderId,
+    /// Midtrans' name of it.
+    pub transaction_id: TransactionId,
+    /// `None` where it is not whole rupiah.
+    pub gross_amount: Option<Rupiah>,
+    /// Must be `IDR`.
+    pub currency: Option<Box<str>>,
+    /// `gopay`, `qris`, …
+    pub payment_type: Option<Box<str>>,
+    /// What it is.
+    pub said: Said,
+    /// When it was paid.
+    pub settled_at: Option<Wall>,
+    /// `custom_field1..3`, where the answer has them.
+    pub custom_fields: [Option<Box<str>>; 3],
+}
+
+/// Why a call for a charge brought none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NoCharge {
+    /// Nothing was charged; the same call may do better later.
+    Passing(Box<str>),
+    /// Nobody knows whether it was charged; the same call tells.
+    Unsure(Box<str>),
+    /// It was charged before and its QR cannot be had any more.
+    Exists,
+    /// Nothing was charged under this order_id.
+    NotMade {
+        /// Whether another order_id may do better.
+        again: bool,
+        /// Midtrans' words.
+        why: Box<str>,
+    },
+}
+
+/// What may happen to an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The charge was made and its QR is known.
+    Charged(Charge),
+    /// The charge was made and its QR cannot be had.
+    ChargedUnreadable(Charge, Box<str>),
+    /// No charge was answered.
+    NotCharged(NoCharge),
+    /// Get-status answered.
+    Status(Report),
+    /// Get-status answered that there is no such transaction.
+    StatusUnknown,
+    /// Get-status was not answered.
+    StatusUnanswered,
+    /// The cancel was answered.
+    CancelDone(Report),
+    /// Midtrans cannot cancel it any more: get-status says why.
+    CancelRefused,
+    /// There is nothing to cancel.
+    CancelUnknown,
+    /// The cancel was not answered.
+    CancelUnanswered,
+    /// A notification whose signature verifies says this.
+    Notified(Said),
+    /// Whoever made a call for it is gone.
+    Abandoned,
+    /// The backend was started: nobody waits for a charge any more.
+    Restarted,
+    /// Nobody ended the charge in time (from [`duty`]).
+    TimedOut,
+    /// Nobody waits for the charge any more (from [`duty`]).
+    GaveUp,
+    /// The machine posted its request again and waits.
+    Awaited,
+    /// The machine wants it ended.
+    CancelAsked,
+    /// The machine told what became of it.
+    Delivered(Told),
+}
+
+impl Order {
+    /// What a charge of it carries in `custom_field1..3`.
+    #[must_use]
+    pub fn custom_fields(&self) -> [String; 3] {
+        let Sale { device, request_id, item, amount, ticket, .. } = &self.sale;
+        [device.to_string(), request_id.to_string(), format!("{item}|{}|{ticket}", amount.get())]
+    }
+
+    /// What Midtrans answered to the charge, if it did.
+    #[must_use]
+    pub fn charge(&self) -> Option<&Charge> {
+        match &self.state {
+            State::Charging { .. } => None,
+            State::Pending { charge, .. } => Some(charge),
+            State::Cancelling { charge, .. }
+            | State::Closed { charge, .. }
+            | State::Settled { charge, .. }
+            | State::Withheld { charge, .. }
+            | State::Refunded { charge, .. } => charge.as_ref(),
+        }
+    }
+
+    /// What opens the relay.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match &self.state {
+            State::Settled { receipt, .. } => Some(receipt),
+            State::Refunded { receipt, .. } => receipt.as_ref(),
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Withheld { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Whether the machine still has something to expect of it: not ended, or paid and without outcome.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => true,
+            State::Settled { .. } => self.delivery.is_none(),
+            State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
+        }
+    }
+
+    /// Whether the customer is owed the money.
+    #[must_use]
+    pub fn is_refund_due(&self) -> bool {
+        match &self.state {
+            State::Withheld { .. } => true,
+            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
+                Some(Delivery::Failed | Delivery::Undelivered) => true,
+                Some(Delivery::Dispensed | Delivery::Uncertain) | None => false,
+            },
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether a person must look at it: a settlement that does not match, an outcome nobody knows, two outcomes.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        let uncertain = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
+        match &self.state {
+            State::Withheld { .. } => true,
+            State::Settled { .. } => uncertain || self.conflict,
+            State::Refunded { .. } => self.conflict,
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
+        }
+    }
+
+    /// When Midtrans or the backend ends it, whichever comes first; only of one that can be paid.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Wall> {
+        match &self.state {
+            State::Pending { charge, cancel_at } => Some(charge.expires_at.min(*cancel_at)),
+            State::Charging { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => None,
+        }
+    }
+}
