@@ -17,9 +17,26 @@ const PRODUCTION_HOST: &str = "api.midtrans.com";
 struct Written {
     http: Http,
     midtrans: Midtrans,
+    orders: Option<Orders>,
+    alerts: Option<Alerts>,
     store: Store,
     mqtt: Option<MqttSection>,
     receipts: Receipts,
+}
+
+/// For payments over the counter, which this release does not make.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Orders {
+    reversal_window_s: Option<i64>,
+    collect_within_h: Option<i64>,
+}
+
+/// Who is told; this release tells the journal and `qris-backend orders` only.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Alerts {
+    command: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,6 +100,8 @@ pub struct Config {
     pub issuer: Box<str>,
     /// Where the signing keys are.
     pub signing_key_file: PathBuf,
+    /// Sections that are well formed and without effect in this release.
+    pub without_effect: Vec<&'static str>,
 }
 
 impl Config {
@@ -129,7 +148,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, midtrans, store, mqtt, receipts } = written;
+    let Written { http, midtrans, orders, alerts, store, mqtt, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -178,6 +197,18 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         plain.then_some(issuer)
     });
     let signing_key_file = checker.required(receipts.signing_key_file, "receipts.signing_key_file");
+    let mut without_effect = Vec::new();
+    if let Some(orders) = orders {
+        checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s");
+        checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h");
+        without_effect.push("[orders]: payments over the counter");
+    }
+    if let Some(alerts) = alerts {
+        if alerts.command.is_none_or(|command| command.first().is_none_or(String::is_empty)) {
+            checker.fault(&(), "alerts.command", "must be a list that begins with a program");
+        }
+        without_effect.push("[alerts]: running a command");
+    }
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -195,6 +226,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         },
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
+        without_effect,
     })
 }
 
@@ -230,6 +262,15 @@ signing_key_file = "/etc/signing"
         assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
         let near = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com.example");
         assert!(Config::from_source(&Source::from_text("b", near)).expect("good").is_sandbox());
+    }
+
+    #[test]
+    fn what_comes_with_a_later_release_is_accepted_and_named() {
+        let later = format!("{GOOD}[orders]\nreversal_window_s = 300\ncollect_within_h = 72\n[alerts]\ncommand = [\"/bin/alert\"]\n");
+        let config = Config::from_source(&Source::from_text("b", later)).expect("good");
+        assert_eq!(config.without_effect.len(), 2);
+        assert!(faults(&format!("{GOOD}[alerts]\ncommand = []\n")).contains("alerts.command: must be a list"));
+        assert!(faults(&format!("{GOOD}[orders]\nreversal_window_s = -1\n")).contains("orders.reversal_window_s: must be 0 to"));
     }
 
     #[test]

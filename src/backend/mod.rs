@@ -60,6 +60,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.check {
         config.server_key(&source)?;
         Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
+        println!("{}: good", source.path().display());
+        for section in &config.without_effect {
+            println!("{}: this release does not do what stands in {section}", source.path().display());
+        }
         return Ok(());
     }
     let Some(command) = arguments.command else {
@@ -95,6 +99,10 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
         let path = config.store.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
     }
+    for section in &config.without_effect {
+        let detail = format!("this release does not do what stands in {section}");
+        emit(&Journal::ConfigurationFault { detail: detail.into() });
+    }
     let shop = Arc::new(open_shop(&config, server_key, ring, opened.store)?);
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
@@ -111,6 +119,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
         None => None,
     };
     let mut server = tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
+    service::status(&format!("serving at {}", config.listen));
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let why = tokio::select! {

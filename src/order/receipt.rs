@@ -169,6 +169,9 @@ impl<'a> Parts<'a> {
         if &*claims.cur != "IDR" {
             return Err(ReceiptError::Claims("cur is not IDR".into()));
         }
+        if claims.gross_amount < claims.amount {
+            return Err(ReceiptError::Claims("gross_amount is below amount".into()));
+        }
         if Wall::from_rfc3339(&claims.settled_at).is_err() || !claims.settled_at.ends_with("+07:00") {
             return Err(ReceiptError::Claims("settled_at is not RFC 3339 with +07:00".into()));
         }
@@ -532,6 +535,7 @@ mod tests {
             ("amount", serde_json::json!(0)),
             ("amount", serde_json::json!("5000")),
             ("amount", serde_json::json!(5000.5)),
+            ("gross_amount", serde_json::json!(4999)),
             ("settled_at", serde_json::json!("2026-11-20 15:00:00")),
             ("iss", serde_json::json!("other.example")),
             ("ticket", serde_json::json!("short")),
