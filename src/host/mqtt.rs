@@ -38,6 +38,9 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 pub const STOP_WAIT: Duration = Duration::from_millis(500);
 /// The goodbye after it may take this long to be written.
 pub const GOODBYE_WAIT: Duration = Duration::from_millis(200);
+/// A connection that is to be broken off because a message could not be stored lasts this much longer, for what is
+/// published meanwhile: without it a refusal would never get out while such a message comes first at every connect.
+pub const DROP_WAIT: Duration = Duration::from_millis(250);
 /// Publishes that may wait behind the one in flight; what is over is answered [`MqttEvent::Undelivered`] at once.
 pub const PUBLISHES_WAITING_MAX: usize = 64;
 /// Events that wait for the caller before no more is read from the broker.
@@ -242,8 +245,9 @@ impl Mqtt {
         self.send(Command::Ack(ack));
     }
 
-    /// Breaks the connection off and connects again with backoff: the broker then sends again what was not acknowledged.
-    /// For a message that could not be stored.
+    /// Breaks the connection off after [`DROP_WAIT`] and connects again with backoff: the broker then sends again what was
+    /// not acknowledged. For a message that could not be stored; what is published until then still gets out, such as the
+    /// refusals of what came behind it.
     pub fn drop_connection(&self) {
         self.send(Command::DropConnection);
     }

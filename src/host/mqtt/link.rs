@@ -6,8 +6,8 @@
 
 use super::acks::AckQueue;
 use super::{
-    ANSWER_WAIT, Command, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX, PublishId,
-    RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
+    ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX,
+    PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
 };
 use crate::host::backoff::Backoff;
 use crate::host::tls;
@@ -153,6 +153,8 @@ struct Connection<'a> {
     publishes: VecDeque<(PublishId, Outbound)>,
     /// When an answer to a subscription or publish is overdue.
     answer_due: Option<Instant>,
+    /// When the connection is broken off, because a message could not be stored.
+    drop_at: Option<Instant>,
     stopping: Stopping,
 }
 
@@ -190,6 +192,7 @@ impl<'a> Connection<'a> {
             in_flight: VecDeque::new(),
             publishes: VecDeque::new(),
             answer_due: None,
+            drop_at: None,
             stopping: Stopping::No,
         }
     }
@@ -216,6 +219,7 @@ impl<'a> Connection<'a> {
                             }
                         }
                         () = at(self.overdue()) => match self.stopping {
+                            Stopping::No if self.is_dropping() => return End::lost("dropped: a message could not be stored"),
                             Stopping::No => return End::lost("the broker does not answer a publish or subscription"),
                             Stopping::LastMessage { .. } => self.say_goodbye(),
                             Stopping::Goodbye { .. } => return End::Stopped,
@@ -249,7 +253,9 @@ impl<'a> Connection<'a> {
                 self.to_acknowledge.extend(self.acks.mark(ack));
                 self.acknowledge()?;
             }
-            Command::DropConnection => return Err(End::lost("dropped: a message could not be stored")),
+            Command::DropConnection => {
+                self.drop_at.get_or_insert_with(|| Instant::now() + DROP_WAIT);
+            }
             Command::Stop(_) if self.is_stopping() => {}
             Command::Stop(last) => {
                 if self.up_since.is_none() {
@@ -431,9 +437,13 @@ impl<'a> Connection<'a> {
         !matches!(self.stopping, Stopping::No)
     }
 
+    fn is_dropping(&self) -> bool {
+        self.drop_at.is_some_and(|at| at <= Instant::now())
+    }
+
     fn overdue(&self) -> Option<Instant> {
         match self.stopping {
-            Stopping::No => self.answer_due,
+            Stopping::No => [self.answer_due, self.drop_at].into_iter().flatten().min(),
             Stopping::LastMessage { until } | Stopping::Goodbye { until } => Some(until),
         }
     }

@@ -10,6 +10,7 @@ pub mod http;
 pub mod link;
 pub mod midtrans;
 pub mod mosquitto;
+pub mod namespace;
 pub mod process;
 pub mod relay_log;
 pub mod relayd;

@@ -1,0 +1,207 @@
+//! A disk that is full or read-only, and a database that is locked: the machine stays up, says so, sells nothing, and
+//! goes on by itself when it can write again. What was paid meanwhile is delivered then, once.
+
+use crate::rig::midtrans::Via;
+use crate::rig::namespace::SmallDisk;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::wait_for;
+use qris::order::reason::Reason;
+use qris::wire::vend::EventState;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// A shop whose machine keeps one of its databases on a small disk.
+fn shop_on(program: Program, database: &str) -> (Shop, SmallDisk) {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let disk = SmallDisk::at(shop.path().join("state"));
+    let (usual, small) = (shop.path().join(database), shop.path().join("state").join(database));
+    shop.edit(program, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
+    shop.start_machine_in(&disk.namespace);
+    shop.wait_online();
+    (shop, disk)
+}
+
+fn refused(shop: &Shop, reason: Reason) {
+    let request_id = shop.vend("A1");
+    shop.tap.wait_refused(&request_id, reason);
+}
+
+/// Nobody else writes to a database until this is dropped.
+fn lock(database: &Path) -> Connection {
+    let connection = Connection::open(database).expect("the database is there");
+    connection.busy_timeout(std::time::Duration::from_secs(10)).expect("set");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("the lock is free for a moment");
+    connection
+}
+
+#[test]
+fn a_full_disk_sells_nothing_and_loses_nothing() {
+    let (shop, disk) = shop_on(Program::Qrisd, "qrisd.db");
+    shop.sell("A1", Via::Gopay);
+    let request_id = shop.offer("A1");
+    disk.fill();
+    shop.pay(Via::Gopay);
+    shop.wait_fault("store", true);
+    assert!(shop.pulses() <= 2);
+    // Whatever could still be written of the order, no other begins.
+    refused(&shop, Reason::Store);
+    disk.free();
+    shop.wait_state(&request_id, EventState::Dispensed);
+    shop.wait_fault("store", false);
+    shop.wait_outcome(&shop.order_id(&request_id), "dispensed");
+    assert_eq!(shop.pulses(), 2);
+    shop.sell("A1", Via::Qris);
+    assert_eq!(shop.pulses(), 3);
+    shop.check_books();
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_waited_for() {
+    let (mut shop, disk) = shop_on(Program::Qrisd, "qrisd.db");
+    shop.kill_qrisd();
+    disk.namespace.run(&format!("rm -f {}/state/*", shop.path().display()));
+    disk.fill();
+    shop.start_qrisd_in(&disk.namespace);
+    shop.wait_fault("store", true);
+    refused(&shop, Reason::Store);
+    assert!(shop.midtrans.transactions().is_empty());
+    disk.free();
+    shop.wait_fault("store", false);
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn an_order_on_a_disk_that_became_read_only_comes_back_with_it() {
+    let (mut shop, disk) = shop_on(Program::Qrisd, "qrisd.db");
+    let request_id = shop.offer("A1");
+    let payload = shop.screen.wait_payload();
+    shop.kill_qrisd();
+    disk.remount("ro");
+    std::fs::remove_file(&shop.screen.path).expect("the panel is dark");
+    shop.start_qrisd_in(&disk.namespace);
+    shop.wait_fault("store", true);
+    refused(&shop, Reason::Store);
+    assert_eq!(shop.midtrans.transactions().len(), 1);
+    disk.remount("rw");
+    shop.wait_fault("store", false);
+    assert_eq!(shop.screen.wait_payload(), payload);
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn a_receipt_that_cannot_be_stored_is_not_acknowledged_and_comes_again() {
+    let shop = Shop::open(Options::default());
+    let request_id = shop.offer("A1");
+    let locked = lock(&shop.path().join("qrisd.db"));
+    shop.pay(Via::Gopay);
+    shop.wait_fault("store", true);
+    // The broker sends again what was not acknowledged.
+    let again = |line: &String| (line.contains("Sending PUBLISH to vm-001 (d1") && line.contains("payment/update")).then_some(());
+    assert!(shop.broker.log().find_from(0, crate::rig::PATIENCE, again).is_some(), "it was acknowledged");
+    assert_eq!(shop.pulses(), 0);
+    assert!(!shop.tap.events().iter().any(|event| event.state == EventState::Paid), "nothing is told that is not stored");
+    drop(locked);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    shop.wait_fault("store", false);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn an_outcome_that_cannot_be_stored_is_asked_again() {
+    let shop = Shop::open(Options { line: "pulse_ms = 1000\n".into(), ..Options::default() });
+    let request_id = shop.offer("A1");
+    shop.pay(Via::Gopay);
+    shop.relay.wait_pulses(1);
+    let locked = lock(&shop.path().join("qrisd.db"));
+    shop.wait_fault("store", true);
+    assert!(!shop.tap.events().iter().any(|event| event.state == EventState::Dispensed), "nothing is told that is not stored");
+    drop(locked);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    shop.wait_outcome(&shop.order_id(&request_id), "dispensed");
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn a_full_ledger_promises_nothing() {
+    let (shop, disk) = shop_on(Program::Relayd, "ledger.db");
+    shop.sell("A1", Via::Gopay);
+    disk.fill();
+    // What is left in the last page of the ledger's file may take a ticket or two.
+    let request_id = wait_for("a refusal", || {
+        let request_id = shop.vend("A1");
+        let event = shop.tap.wait_event("an answer", |event| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
+        });
+        if event.state == EventState::AwaitingPayment {
+            shop.cancel(&request_id);
+            shop.wait_state(&request_id, EventState::Cancelled);
+        }
+        (event.state == EventState::Refused).then_some(request_id)
+    });
+    shop.tap.wait_refused(&request_id, Reason::Relay);
+    shop.wait_fault("relay", true);
+    disk.free();
+    shop.wait_fault("relay", false);
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_drives_nothing() {
+    let shop = Shop::open(Options::default());
+    let request_id = shop.offer("A1");
+    let locked = lock(&shop.path().join("ledger.db"));
+    shop.pay(Via::Gopay);
+    shop.wait_fault("relay", true);
+    assert_eq!(shop.pulses(), 0, "nothing is driven that is not in the ledger");
+    drop(locked);
+    // An error is an answer: nothing was recorded or driven, and the order is to be refunded.
+    let due = shop.wait_state(&request_id, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::RelayRefused));
+    shop.wait_outcome(&shop.order_id(&request_id), "undelivered");
+    assert_eq!(shop.pulses(), 0);
+    shop.sell("A1", Via::Gopay);
+    shop.wait_fault("relay", false);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn an_outcome_that_the_ledger_cannot_take_is_uncertain() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sensor = directory.path().join("sensor");
+    std::fs::write(&sensor, "").expect("written");
+    let line = format!("pulse_ms = 50\nsensor = {{ chip = \"sim:{}\", offset = 1, within_ms = 60000 }}\n", sensor.display());
+    let shop = Shop::open(Options { line, ..Options::default() });
+    let request_id = shop.offer("A1");
+    shop.pay(Via::Gopay);
+    wait_for("a whole pulse", || (shop.pulses() == 1 && !shop.relay.is_active()).then_some(()));
+    let locked = lock(&shop.path().join("ledger.db"));
+    std::fs::write(&sensor, "fallen\n").expect("written");
+    let due = shop.wait_state(&request_id, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Uncertain));
+    // The line takes no order meanwhile. It says that it is busy, or nothing while it waits for the lock.
+    let request_id = shop.vend("A1");
+    let answer = shop.tap.wait_event("a refusal", |event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
+    assert!(answer.state == EventState::Refused && [Some(Reason::Busy), Some(Reason::Relay)].contains(&answer.reason), "{answer:?}");
+    drop(locked);
+    shop.wait_fault("relay", false);
+    assert_eq!(shop.pulses(), 1);
+    wait_for("a sale", || {
+        let request_id = shop.vend("A1");
+        let is_answer = |event: &qris::wire::vend::VendEvent| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
+        };
+        (shop.tap.wait_event("an answer", is_answer).state == EventState::AwaitingPayment).then_some(())
+    });
+    std::fs::write(&sensor, "fallen\n").expect("written");
+    shop.check_books();
+}

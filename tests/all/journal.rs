@@ -1,0 +1,151 @@
+//! What the programs write: fields for journald where the service manager started them, lines on a terminal.
+
+use crate::rig::heard::Heard;
+use crate::rig::midtrans::Via;
+use crate::rig::namespace::Namespace;
+use crate::rig::process::Process;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{PATIENCE, command, tool};
+use qris::wire::vend::EventState;
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+type Entry = BTreeMap<String, String>;
+
+/// A stand-in for journald: its socket, and what came. Seen where it should be in a namespace.
+struct Journald {
+    entries: Heard<Entry>,
+    namespace: Namespace,
+    _directory: tempfile::TempDir,
+}
+
+impl Journald {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = UnixDatagram::bind(directory.path().join("socket")).expect("a socket");
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("set");
+        let entries = Heard::default();
+        let sink = entries.clone();
+        let place = directory.path().to_path_buf();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 256 * 1024];
+            // Ends with the test, whose directory is then gone.
+            while place.exists() {
+                if let Ok(length) = socket.recv(&mut buffer) {
+                    sink.push(entry(&buffer[..length]));
+                }
+            }
+        });
+        let path = directory.path().display();
+        let script = format!("mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\nmount --bind {path} /run/systemd/journal");
+        Self { entries, namespace: Namespace::new(&script), _directory: directory }
+    }
+
+    /// A program as the service manager starts it: its standard error is the journal's stream.
+    fn command(&self, program: &Command) -> Command {
+        let mut start = command("/bin/sh");
+        start.args(["-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec \"$0\" \"$@\""]);
+        start.arg(program.get_program()).args(program.get_args());
+        self.namespace.command(&start)
+    }
+
+    fn wait(&self, what: &str, look: impl Fn(&Entry) -> bool) -> Entry {
+        let found = self.entries.find_from(0, PATIENCE, |entry| look(entry).then(|| entry.clone()));
+        found.unwrap_or_else(|| panic!("journald did not get {what}: {:#?}", self.entries.all()))
+    }
+}
+
+/// journald's native protocol: `NAME=value`, or the name, eight bytes of length, and the value.
+fn entry(mut bytes: &[u8]) -> Entry {
+    let mut entry = Entry::new();
+    while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        bytes = &bytes[end + 1..];
+        match line.split_once('=') {
+            Some((name, value)) => entry.insert(name.into(), value.into()),
+            None => {
+                let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+                let (value, rest) = bytes[8..].split_at(usize::try_from(length).expect("short"));
+                bytes = &rest[1..];
+                entry.insert(line, String::from_utf8_lossy(value).into_owned())
+            }
+        };
+    }
+    entry
+}
+
+#[test]
+fn a_sale_can_be_followed_by_its_fields() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.kill_backend();
+    let journald = Journald::start();
+    let start = |program: Program, name: &str, shop: &Shop| {
+        let mut of = shop.program_command(program);
+        if program == Program::Backend {
+            of.arg("serve");
+        }
+        Process::start_service(name, &mut journald.command(&of), shop.path())
+    };
+    shop.backend = Some(start(Program::Backend, "qris-backend", &shop));
+    shop.relayd = Some(start(Program::Relayd, "qris-relayd", &shop));
+    shop.qrisd = Some(start(Program::Qrisd, "qrisd", &shop));
+    shop.wait_online();
+    let sold = shop.sell("A1", Via::Gopay);
+    let (request_id, order_id) = (sold.request_id.expect("its request").to_string(), sold.order_id.expect("its order").to_string());
+    let is = |entry: &Entry, name: &str, value: &str| entry.get(name).is_some_and(|found| found == value);
+    for state in ["awaiting_payment", "paid", "dispensing", "dispensed"] {
+        let entry = journald.wait(state, |entry| is(entry, "SYSLOG_IDENTIFIER", "qrisd") && is(entry, "STATE", state));
+        for (name, value) in [
+            ("REQUEST_ID", request_id.as_str()),
+            ("ORDER_ID", &order_id),
+            ("DEVICE_ID", "vm-001"),
+            ("ITEM", "A1"),
+            ("AMOUNT", "5000"),
+            ("MESSAGE_ID", "05763477533a4fd6b2063162ab1d2c81"),
+            ("PRIORITY", "6"),
+        ] {
+            assert_eq!(entry.get(name).map(String::as_str), Some(value), "{name} of {entry:#?}");
+        }
+        assert!(entry["MESSAGE"].contains(state), "{entry:#?}");
+    }
+    for program in ["qrisd", "qris-relayd", "qris-backend"] {
+        journald.wait(program, |entry| is(entry, "SYSLOG_IDENTIFIER", program) && entry.contains_key("MESSAGE_ID"));
+        let of_order = |entry: &Entry| is(entry, "SYSLOG_IDENTIFIER", program) && is(entry, "ORDER_ID", &order_id);
+        let entry = journald.wait(&format!("the order from {program}"), of_order);
+        assert_eq!(entry.get("DEVICE_ID").map(String::as_str), Some("vm-001"), "{entry:#?}");
+        assert!(entry.get("PRIORITY").is_some_and(|priority| ["3", "4", "5", "6"].contains(&priority.as_str())), "{entry:#?}");
+    }
+    for process in [&shop.qrisd, &shop.relayd, &shop.backend] {
+        assert_eq!(process.as_ref().expect("it runs").text(), "", "what is in the journal is not told twice");
+    }
+    // What an operator must look at has a priority of its own.
+    let refused = shop.vend("nothing");
+    shop.tap.wait_refused(&refused, qris::order::reason::Reason::UnknownItem);
+    let entry = journald.wait("the refusal", |entry| is(entry, "REQUEST_ID", &refused));
+    assert_eq!((entry["PRIORITY"].as_str(), entry["STATE"].as_str()), ("5", "refused"), "{entry:#?}");
+}
+
+#[test]
+fn on_a_terminal_there_are_readable_lines() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.start_relayd();
+    let of = shop.program_command(Program::Qrisd);
+    let words: Vec<_> = std::iter::once(of.get_program()).chain(of.get_args()).map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut script = command(tool("script"));
+    script.args(["-qefc", &format!("exec {}", words.join(" ")), "/dev/null"]);
+    let terminal = Process::start("terminal", &mut script);
+    terminal.wait_line("is ready");
+    shop.wait_online();
+    let request_id = shop.offer("A1");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    let line = terminal.wait_line("dispensed");
+    assert!(line.contains(&format!("request {request_id}: dispensed")), "{line:?}");
+    assert!(line.starts_with("\u{1b}[2m"), "with colours: {line:?}");
+    // Where nobody would see colours there are none.
+    let ready = shop.relayd.as_ref().expect("it runs").wait_line("is ready");
+    assert!(!ready.contains('\u{1b}') && ready.as_bytes()[2] == b':', "{ready:?}");
+    terminal.signal("TERM");
+    terminal.wait();
+}

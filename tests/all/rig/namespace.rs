@@ -1,0 +1,97 @@
+//! Another boot, a small disk, a directory of its own: mount and time namespaces in which programs are started. What is
+//! mounted in one is seen by nobody else and gone with it. Needs root.
+
+use super::process::Process;
+use super::{command, succeed, tool};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A namespace, held by a process that only sleeps.
+pub struct Namespace {
+    holder: Process,
+}
+
+impl Namespace {
+    /// Makes one and runs a shell script in it, which mounts what is to be seen there.
+    pub fn new(script: &str) -> Self {
+        Self::with_boot_clock(script, 0)
+    }
+
+    /// A boot of the same computer after its power was gone: another boot_id, and a boot clock that began ten seconds
+    /// ago. The boot_id is kept in `directory`.
+    pub fn boot(directory: &Path) -> (Self, String) {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let id = format!("00000000-0000-4000-8000-{:012}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let file = directory.join(format!("boot-{id}"));
+        std::fs::write(&file, format!("{id}\n")).expect("written");
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("proc");
+        let uptime: i64 = uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).expect("seconds");
+        let script = format!("mount --bind {} /proc/sys/kernel/random/boot_id", file.display());
+        let boot = Self::with_boot_clock(&script, 10 - uptime.max(10));
+        (boot, id)
+    }
+
+    fn with_boot_clock(script: &str, seconds: i64) -> Self {
+        let mut start = command(tool("unshare"));
+        start.args(["--mount", "--time", "--boottime", &seconds.to_string(), "sh", "-c"]);
+        start.arg(format!("set -e\n{script}\necho made\nexec sleep infinity"));
+        let holder = Process::start("namespace", &mut start);
+        holder.wait_line("made");
+        Self { holder }
+    }
+
+    /// The same program, arguments and environment, in here. The process is the program itself, not a shell around it.
+    pub fn command(&self, of: &Command) -> Command {
+        let mut start = command(tool("nsenter"));
+        start.args(["--mount", "--time", "--target", &self.holder.id().to_string(), "--"]).arg(of.get_program()).args(of.get_args());
+        for (name, value) in of.get_envs() {
+            match value {
+                Some(value) => start.env(name, value),
+                None => start.env_remove(name),
+            };
+        }
+        start
+    }
+
+    /// Runs a shell script in here, which must succeed.
+    pub fn run(&self, script: &str) -> String {
+        succeed(&mut self.command(command("/bin/sh").args(["-c", script])))
+    }
+
+    /// A path of in here, for a reader outside.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix("/").expect("an absolute path");
+        PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(inside)
+    }
+}
+
+/// A disk of one megabyte that is mounted at a directory, in a namespace of its own.
+pub struct SmallDisk {
+    pub namespace: Namespace,
+    directory: PathBuf,
+}
+
+impl SmallDisk {
+    pub fn at(directory: PathBuf) -> Self {
+        std::fs::create_dir(&directory).expect("a new directory");
+        let namespace = Namespace::new(&format!("mount -t tmpfs -o size=1m tmpfs {}", directory.display()));
+        Self { namespace, directory }
+    }
+
+    /// Not a byte is left.
+    pub fn fill(&self) {
+        let path = self.directory.join("fill");
+        self.namespace.run(&format!("cat /dev/zero > {} 2>/dev/null || true", path.display()));
+    }
+
+    /// There is room again.
+    pub fn free(&self) {
+        self.namespace.run(&format!("rm -f {}", self.directory.join("fill").display()));
+    }
+
+    /// Mounts it again as `ro` or `rw`. Nobody may have a file open for writing.
+    pub fn remount(&self, how: &str) {
+        self.namespace.run(&format!("mount -o remount,{how} {}", self.directory.display()));
+    }
+}

@@ -1,0 +1,215 @@
+//! What is marked as secret is never told: not in any program's output, answer, event, argument or environment, through a
+//! sale, through failures, and with the libraries' own records switched on.
+
+use crate::rig::link::Cable;
+use crate::rig::midtrans::{SERVER_KEY, Via};
+use crate::rig::mosquitto::password;
+use crate::rig::process::Process;
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::{output, wait_for};
+use base64_of::base64;
+use qris::order::reason::Reason;
+use qris::wire::vend::EventState;
+use serde_json::{Value, json};
+
+/// What nobody may see, by name, in every form in which it travels.
+fn secrets(shop: &Shop) -> Vec<(String, String)> {
+    let key: Value = serde_json::from_str(&std::fs::read_to_string(shop.path().join("signing-key.json")).expect("there"))
+        .expect("the signing key is JSON");
+    let mut d = Vec::new();
+    find_d(&key, &mut d);
+    assert!(!d.is_empty(), "the signing key has a private part");
+    let mut secrets: Vec<(String, String)> = vec![
+        ("server key".into(), SERVER_KEY.into()),
+        ("server key as it is sent".into(), base64(&format!("{SERVER_KEY}:"))),
+        ("device token".into(), shop.token.clone()),
+        ("machine's MQTT password".into(), password(DEVICE)),
+        ("backend's MQTT password".into(), password("backend")),
+        ("wrong password".into(), WRONG.into()),
+    ];
+    secrets.extend(d.into_iter().map(|d| ("private key".into(), d)));
+    secrets
+}
+
+const WRONG: &str = "a-wrong-password-that-is-secret-too";
+
+fn find_d(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.get("d").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|value| find_d(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| find_d(value, found)),
+        _ => {}
+    }
+}
+
+mod base64_of {
+    /// RFC 4648, with padding.
+    pub fn base64(text: &str) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = String::new();
+        for chunk in text.as_bytes().chunks(3) {
+            let bits = (0..3).fold(0_u32, |bits, i| bits << 8 | u32::from(chunk.get(i).copied().unwrap_or(0)));
+            for i in 0..4 {
+                let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize];
+                out.push(if i <= chunk.len() { char::from(digit) } else { '=' });
+            }
+        }
+        out
+    }
+}
+
+/// Looks for secrets in everything that is handed to it.
+struct Search(Vec<(String, String)>);
+
+impl Search {
+    fn through(&self, place: &str, text: &str) {
+        for (name, secret) in &self.0 {
+            assert!(!text.contains(secret.as_str()), "the {name} stands in {place}:\n{text}");
+        }
+    }
+
+    fn process(&self, name: &str, process: &Process) {
+        self.through(&format!("what {name} wrote"), &process.text());
+        self.through(&format!("what {name} told the service manager"), &process.notices.all().join("\n"));
+        for file in ["cmdline", "environ"] {
+            // Of one that has ended there is nothing.
+            let bytes = std::fs::read(format!("/proc/{}/{file}", process.id())).unwrap_or_default();
+            self.through(&format!("{name}'s {file}"), &String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+/// Starts everything, libraries' records included.
+fn open() -> (Shop, Search) {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.kill_backend();
+    for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
+        let process = talkative(&shop, program, name);
+        match program {
+            Program::Backend => shop.backend = Some(process),
+            Program::Relayd => shop.relayd = Some(process),
+            Program::Qrisd => shop.qrisd = Some(process),
+        }
+    }
+    shop.wait_online();
+    let search = Search(secrets(&shop));
+    (shop, search)
+}
+
+fn talkative(shop: &Shop, program: Program, name: &str) -> Process {
+    let mut start = shop.program_command(program);
+    if program == Program::Backend {
+        start.arg("serve");
+    }
+    Process::start_service(name, start.env("QRIS_LOG", "debug"), shop.path())
+}
+
+fn search_shop(shop: &Shop, search: &Search) {
+    for (name, process) in [("qrisd", &shop.qrisd), ("qris-relayd", &shop.relayd), ("qris-backend", &shop.backend)] {
+        if let Some(process) = process {
+            search.process(name, process);
+        }
+    }
+    for message in shop.tap.messages() {
+        search.through(&message.topic, &String::from_utf8_lossy(&message.payload));
+    }
+}
+
+#[test]
+fn a_sale_tells_no_secret() {
+    let (shop, search) = open();
+    let sold = shop.sell("A1", Via::Gopay);
+    let order_id = sold.order_id.expect("its order").to_string();
+    shop.wait_outcome(&order_id, "dispensed");
+    search_shop(&shop, &search);
+    for path in ["/metrics", "/healthz", "/readyz", "/openapi.json", &format!("/pay/{order_id}"), "/v1/orders", "/nothing"] {
+        search.through(path, &shop.http.get(&format!("{}{path}", shop.backend_url), None).text());
+    }
+    for path in ["/v1/orders?state=open", &format!("/v1/orders/{order_id}"), "/v1/orders/unknown"] {
+        search.through(path, &shop.backend_get(path).text());
+    }
+    for arguments in [&["keys", "public"][..], &["device", "list"], &["orders"], &["--check"], &["--help"]] {
+        let told = output(shop.program_command(Program::Backend).args(arguments));
+        search.through(
+            &format!("{arguments:?}"),
+            &format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr)),
+        );
+    }
+    // The token is kept hashed.
+    shop.tap.messages();
+    for file in ["orders.db", "orders.db-wal"] {
+        let bytes = std::fs::read(shop.path().join(file)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(&shop.token), "the token itself stands in {file}");
+    }
+}
+
+#[test]
+fn failures_tell_no_secret() {
+    let (mut shop, search) = open();
+    // Midtrans fails and answers nonsense; the backend is called with a wrong token; the broker goes.
+    for fault in [
+        json!({"fault": "server_error", "code": 500, "count": 2}),
+        json!({"fault": "garble", "count": 2}),
+        json!({"fault": "refuse", "count": 2}),
+    ] {
+        shop.midtrans.fault(&fault);
+        let request_id = shop.vend("A1");
+        shop.tap.wait_event("an end or a QR", |event| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id)
+                && matches!(event.state, EventState::Failed | EventState::AwaitingPayment)
+        });
+        shop.midtrans.heal();
+        shop.cancel(&request_id);
+        wait_for("an idle machine", || (shop.last_status()?["busy"] == false).then_some(()));
+        shop.wait_nothing_payable();
+    }
+    let wrong = shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(&format!("{}x", shop.token)));
+    assert_eq!(wrong.status, 401);
+    search.through("the answer to a wrong token", &wrong.text());
+    shop.backend_link.set(Cable::Cut);
+    let request_id = shop.vend("A1");
+    let ended = shop.wait_state(&request_id, EventState::Failed);
+    assert_eq!(ended.reason, Some(Reason::Backend));
+    shop.broker.stop();
+    shop.qrisd.as_ref().expect("it runs").wait_line("lost the broker");
+    search_shop(&shop, &search);
+    shop.broker.resume();
+    shop.backend_link.set(Cable::Whole);
+    // The broker refuses the password.
+    shop.kill_qrisd();
+    std::fs::write(shop.path().join(format!("{DEVICE}-password")), format!("{WRONG}\n")).expect("written");
+    let process = talkative(&shop, Program::Qrisd, "qrisd");
+    process.wait_line("lost the broker");
+    search.process("qrisd with a wrong password", &process);
+}
+
+#[test]
+fn a_wrong_configuration_tells_no_secret() {
+    let (shop, search) = open();
+    for (program, insert) in [
+        (Program::Qrisd, format!("[mqtt]\npassword = \"{}\"\n", password(DEVICE))),
+        (Program::Qrisd, format!("[backend]\ntoken = \"{}\"\n", shop.token)),
+        (Program::Backend, format!("[midtrans]\nserver_key = \"{SERVER_KEY}\"\n")),
+    ] {
+        let section = insert.lines().next().expect("a section").to_owned();
+        let whole = std::fs::read_to_string(shop.config(program)).expect("there");
+        // A secret in the configuration itself is refused; a message that quotes the line would tell it.
+        shop.edit(program, |text| text.replace(&format!("{section}\n"), &insert));
+        let told = output(shop.program_command(program).arg("--check"));
+        assert_eq!(told.status.code(), Some(2), "{insert}");
+        let text = format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        assert!(text.contains(insert.lines().nth(1).and_then(|line| line.split(' ').next()).expect("a key")), "{text}");
+        search.through("--check", &text);
+        std::fs::write(shop.config(program), whole).expect("written");
+    }
+    // A signing key that is none.
+    let path = shop.path().join("signing-key.json");
+    let key = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(&path, key.replacen("\"OKP\"", "\"RSA\"", 1)).expect("written");
+    let told = output(shop.program_command(Program::Backend).arg("--check"));
+    assert_eq!(told.status.code(), Some(2), "{}", String::from_utf8_lossy(&told.stderr));
+    search.through("--check", &String::from_utf8_lossy(&told.stderr));
+}
