@@ -187,7 +187,7 @@ impl Machine {
             return;
         }
         match self.find(&id) {
-            Ok(Some(stored)) if stored.order.offer.request == request => {
+            Ok(Some(stored)) if stored.order.is_of(&request) => {
                 self.repeat_last_event(&id);
                 let reply = self.last_state(&id);
                 self.settle(from, reply);

@@ -21,7 +21,7 @@ use super::money::Rupiah;
 use super::outcome::{CloseAnswer, Delivery, DispenseAnswer};
 use super::reason::Reason;
 use super::receipt::Receipt;
-use super::request::{Offer, Refusal};
+use super::request::{Offer, Refusal, VendRequest};
 use super::state::{EventState, Status};
 use super::time::{Boot, Span};
 use serde::{Deserialize, Serialize};
@@ -452,6 +452,16 @@ impl Order {
             State::Paid { receipt, .. } | State::Dispensing { receipt, .. } | State::Dispensed { receipt, .. } => Some(receipt),
             State::RefundDue { receipt, .. } | State::Refunded { receipt } => receipt.as_ref(),
         }
+    }
+
+    /// Whether this is the request of the order, asked again. Of an order that the backend told, only what it told is known.
+    #[must_use]
+    pub fn is_of(&self, request: &VendRequest) -> bool {
+        let known = &self.offer.request;
+        let adopted = self.posted == Posted::default();
+        let told = (&known.request_id, &known.item, known.payment) == (&request.request_id, &request.item, request.payment)
+            && request.amount.is_none_or(|amount| amount == self.offer.amount);
+        known == request || adopted && told
     }
 
     /// Whether a verified receipt is for this order: same request, ticket, item and price.

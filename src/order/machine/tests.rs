@@ -3,7 +3,7 @@
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::receipt::testing::{claims, key};
-use crate::order::request::{Payment, VendRequest};
+use crate::order::request::Payment;
 
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";

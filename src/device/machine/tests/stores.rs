@@ -141,6 +141,8 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     assert_eq!(told, ["cancelled(store)", "dispensing"]);
     let last = rig.events.last().expect("an event");
     assert!(Some(&last.stream) != stream.as_ref() && last.seq == Some(2), "a new stream begins");
+    rig.vend(2);
+    assert_eq!(rig.told(), ["cancelled(store)"], "the same request again: its last event");
     rig.answer_relay(3, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
     rig.after(300);
     rig.answer_relay(3, RelayAnswer::Dispense(DispenseAnswer::Unknown));
