@@ -193,7 +193,7 @@ fn what_is_no_good_is_refused_and_changes_nothing() {
         (String::new(), RelayError::InvalidReceipt),
         (changed(&|c| c.ticket = Ticket::from_random([99; 16])), RelayError::UnknownTicket),
         (changed(&|c| c.item = item("A2")), RelayError::UnknownTicket),
-        (changed(&|c| c.amount = Rupiah::new(5001).expect("an amount")), RelayError::UnknownTicket),
+        (changed(&|c| c.amount = Rupiah::new(4999).expect("an amount")), RelayError::UnknownTicket),
         // The ticket comes before the line: also of an item that no line names.
         (changed(&|c| c.item = item("exit")), RelayError::UnknownTicket),
     ];
