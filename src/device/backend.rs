@@ -19,6 +19,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(12);
 const POLL_S: u64 = 25;
 /// What a long poll may take beyond that.
 const POLL_SLACK: Duration = Duration::from_secs(10);
+/// Of a problem's texts so much is kept: it goes into an event.
+const DETAIL_CHARS_MAX: usize = 200;
+const FIELD_CHARS_MAX: usize = 64;
 /// Without `Retry-After`, and at most.
 const RETRY_AFTER_S: (i64, i64) = (1, 60);
 
@@ -136,11 +139,11 @@ fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
         cause = error.source();
     }
     let why = causes.last().cloned().unwrap_or_default();
-    BackendAnswer::NoAnswer { why: why.into(), date_refusal }
+    BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal }
 }
 
 fn garbled(error: &serde_json::Error) -> BackendAnswer {
-    BackendAnswer::NoAnswer { why: format!("its answer cannot be read: {error}").into(), date_refusal: false }
+    BackendAnswer::NoAnswer { why: format!("its answer cannot be read: {error}").into(), code: None, date_refusal: false }
 }
 
 /// What an answer other than 2xx means. A problem's `code` decides, else the status.
@@ -148,9 +151,10 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) 
     let problem: Option<Problem> = serde_json::from_slice(body).ok();
     let code = problem.as_ref().and_then(|p| p.code);
     let error = problem.as_ref().and_then(|p| p.errors.first());
-    let field = error.map(|e| e.field.clone());
+    let field = error.map(|e| e.field.chars().take(FIELD_CHARS_MAX).collect::<String>().into());
     let detail = problem.as_ref().and_then(|p| error.map(|e| e.detail.clone()).or_else(|| p.detail.clone()));
     let detail = detail.unwrap_or_else(|| format!("the backend answered {}", status.as_u16()).into());
+    let detail: Box<str> = detail.chars().take(DETAIL_CHARS_MAX).collect::<String>().into();
     let reason = |default: Reason| code.unwrap_or(default);
     let refusal = |default: Reason| Refusal { reason: reason(default), field: field.clone(), detail: detail.clone() };
     match status.as_u16() {
@@ -164,7 +168,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) 
             let after = after.unwrap_or(RETRY_AFTER_S.0).clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
             BackendAnswer::Later(refusal(Reason::Backend), Span::secs(after))
         }
-        401 => BackendAnswer::NoAnswer { why: "it does not know this machine's token (401)".into(), date_refusal: false },
-        other => BackendAnswer::NoAnswer { why: format!("it answered {other}: {detail}").into(), date_refusal: false },
+        401 => BackendAnswer::Wrong(Refusal::new(reason(Reason::Backend), "it does not know this machine's token (401)")),
+        other @ 500.. => BackendAnswer::NoAnswer { why: format!("it answered {other}: {detail}").into(), code, date_refusal: false },
+        other => BackendAnswer::Wrong(Refusal::new(reason(Reason::Backend), format!("it answered {other}: {detail}"))),
     }
 }

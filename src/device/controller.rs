@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use zbus::OwnedVariant;
 
 /// What both sides of the interface share: who waits for an answer, and what the properties say.
@@ -57,8 +57,16 @@ pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox) -> Served {
     serve(address, DEVICE_NAME, move |builder| builder.serve_at(DEVICE_PATH, Device1 { desk: Arc::clone(&desk), inbox: inbox.clone() }))
 }
 
-/// Sends the signal `OrderChanged`.
-pub async fn changed(served: &Served, event: &VendEvent) {
+/// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
+pub async fn tell(served: Option<Served>, mut news: mpsc::Receiver<VendEvent>) {
+    while let Some(event) = news.recv().await {
+        if let Some(served) = &served {
+            changed(served, &event).await;
+        }
+    }
+}
+
+async fn changed(served: &Served, event: &VendEvent) {
     let request = event.request_id.as_ref().map_or("", RequestId::as_str);
     let order = event.order_id.as_ref().map_or("", |id| id.as_str());
     let reason = event.reason.map_or("", Reason::as_str);

@@ -49,6 +49,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
 /// A relay service that is there and does not answer is asked again after this.
 const RELAY_RETRY: Duration = Duration::from_secs(1);
+/// So many signals wait for slow listeners; more are missed: they are news.
+const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
@@ -104,7 +106,10 @@ fn run(path: &Path) -> Result<(), Failure> {
     let link = link(&config, &trusted).map_err(Failure::usage)?;
     let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(serve(config, machine, effects, screen, link, backend, inbox, letters))
+    let result = runtime.block_on(serve(config, machine, effects, screen, link, backend, inbox, letters));
+    // Whatever hangs: all that matters is committed.
+    runtime.shutdown_background();
+    result
 }
 
 /// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
@@ -138,7 +143,9 @@ async fn serve(
     let relay = Arc::new(RelaySlot::default());
     tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone()));
     let desk = Arc::default();
-    let served = config.controller.as_ref().map(|address| Arc::new(controller::start(address, &desk, &inbox)));
+    let served = config.controller.as_ref().map(|address| controller::start(address, &desk, &inbox));
+    let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
+    tokio::spawn(controller::tell(served, news_rx));
     let ports = Ports {
         device: config.machine.device.clone(),
         screen,
@@ -146,7 +153,7 @@ async fn serve(
         backend,
         relay,
         desk,
-        served,
+        news,
         inbox: inbox.clone(),
         runtime: tokio::runtime::Handle::current(),
         calls: Default::default(),
@@ -243,19 +250,25 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
     let mut remote = Remote::watch(address, RELAY_NAME);
     let mut relay: Option<Relay> = None;
     let mut signals: Option<zbus::MessageStream> = None;
+    let mut name: Option<String> = None;
     let mut up = false;
     loop {
         let pause = if up || relay.is_none() { RELAY_READ_EVERY } else { RELAY_RETRY };
         tokio::select! {
             event = remote.next() => match event {
-                RemoteEvent::Up { connection, .. } => {
+                RemoteEvent::Up { connection, owner } => {
+                    // Without a bus there is nobody else on the connection, and no name.
+                    name = connection.unique_name().is_some().then_some(owner);
                     signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
                     up = tell(relay.as_ref(), &inbox, false).await;
                     // After the machine heard of it: a ticket must not come before the keys that its receipt will need.
                     slot.set(relay.clone());
                 }
-                RemoteEvent::NewOwner { .. } => up = tell(relay.as_ref(), &inbox, false).await,
+                RemoteEvent::NewOwner { owner } => {
+                    name = Some(owner);
+                    up = tell(relay.as_ref(), &inbox, false).await;
+                }
                 RemoteEvent::Down { reason } => {
                     (relay, signals, up) = (None, None, false);
                     slot.set(None);
@@ -263,7 +276,11 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                 }
             },
             message = next_signal(&mut signals) => match message {
-                Some(Ok(message)) => signal(&message, &inbox).await,
+                // Anybody on the bus may send a signal of that name.
+                Some(Ok(message)) if name.is_none() || message.header().sender().map(|sender| sender.as_str()) == name.as_deref() => {
+                    signal(&message, &inbox).await;
+                }
+                Some(Ok(_)) => {}
                 Some(Err(_)) => {}
                 None => signals = None,
             },

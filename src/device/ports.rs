@@ -1,19 +1,20 @@
 //! The one match that carries an [`Effect`] to where it belongs; answers come back as [`Input`]s.
 
 use super::backend::Backend;
-use super::controller::{self, Desk};
+use super::controller::Desk;
 use super::inbox::Inbox;
 use super::machine::{CallId, Effect, Input, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
-use crate::host::bus::Served;
 use crate::host::events;
 use crate::host::mqtt::{Mqtt, Outbound};
 use crate::host::service;
 use crate::order::ids::DeviceId;
+use crate::wire::vend::VendEvent;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -32,8 +33,8 @@ pub struct Ports {
     pub relay: Arc<RelaySlot>,
     /// Controllers on the board.
     pub desk: Arc<Desk>,
-    /// Their interface, if there is one.
-    pub served: Option<Arc<Served>>,
+    /// The way to their signal, in order.
+    pub news: Sender<VendEvent>,
     /// Where answers go.
     pub inbox: Inbox,
     /// Where calls run.
@@ -134,11 +135,8 @@ impl Ports {
                 service::status(&view.to_string());
                 self.desk.show(view);
             }
-            Effect::OrderChanged(event) => {
-                if let Some(served) = self.served.clone() {
-                    self.runtime.spawn(async move { controller::changed(&served, &event).await });
-                }
-            }
+            // Nobody may listen, or too slowly.
+            Effect::OrderChanged(event) => drop(self.news.try_send(event)),
             Effect::Reply(to, reply) => self.desk.reply(to, reply),
             Effect::Journal(event) => events::emit(&event),
         }

@@ -59,27 +59,43 @@ pub enum StoreError {
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A row is not what was written.
-    #[error("the order {0} in the database is damaged")]
+    #[error("the database is damaged: {0}")]
     Damaged(Box<str>),
+    /// There is none at present.
+    #[error("the database is not open")]
+    Shut,
     /// The kernel gives no random numbers.
     #[error("no random numbers")]
     Random,
+}
+
+impl StoreError {
+    /// Whether the database itself is damaged, and not merely out of reach.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sqlite(error) => sqlite::is_damage(error),
+            Self::Open(_) | Self::Shut | Self::Random => false,
+        }
+    }
 }
 
 /// One event to be stored with its order: the number and the name are the store's to give.
 pub type Draft = Box<dyn FnOnce(u64, &str) -> VendEvent>;
 
 impl Store {
-    /// Opens the database. A damaged one is set aside and a new one begun.
+    /// Opens the database. A damaged one is set aside and a new one begun. Of one that is `suspect` every row and page is
+    /// looked at, else the unfinished orders only.
     ///
     /// # Errors
     /// What is wrong with the file or its directory; nothing was changed then.
-    pub fn open(path: &Path, boot_id: &BootId) -> Result<Opened, StoreError> {
+    pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened, StoreError> {
         let opened = sqlite::open(path, &SCHEMA)?;
         let aside = opened.set_aside;
-        let store = match Self::begin(opened.connection, boot_id).and_then(|store| store.live().map(|_| store)) {
+        let store = match Self::begin(opened.connection, boot_id).and_then(|store| store.looked_at(suspect)) {
             Ok(store) => store,
-            Err(StoreError::Damaged(_)) => {
+            Err(error) if error.is_damage() => {
                 let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
                 let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, boot_id)?;
                 return Ok(Opened { store, set_aside: Some(aside) });
@@ -87,6 +103,19 @@ impl Store {
             Err(other) => return Err(other),
         };
         Ok(Opened { store, set_aside: aside })
+    }
+
+    fn looked_at(self, suspect: bool) -> Result<Self, StoreError> {
+        self.live()?;
+        if suspect {
+            if let Some(found) = sqlite::check(&self.connection)? {
+                return Err(StoreError::Damaged(found.into()));
+            }
+            let mut select = self.connection.prepare(SELECT)?;
+            let rows = select.query_map([], Self::columns)?;
+            rows.into_iter().try_for_each(|row| self.restore(row?).map(drop))?;
+        }
+        Ok(self)
     }
 
     fn begin(connection: Connection, boot_id: &BootId) -> Result<Self, StoreError> {
@@ -107,6 +136,16 @@ impl Store {
             connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0)).optional()?;
         let seq = u64::try_from(seq.unwrap_or(0)).unwrap_or(0);
         Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq })
+    }
+
+    /// Writes what changes nothing: whether it can be written.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES ('probe', '0') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
     }
 
     /// Names the life of this database.
@@ -262,7 +301,7 @@ impl Store {
     }
 
     fn restore(&self, row: Columns) -> Result<Stored, StoreError> {
-        let damaged = || StoreError::Damaged(row.request_id.as_str().into());
+        let damaged = || StoreError::Damaged(format!("order {}", row.request_id).into());
         if row.sum != row.checksum() {
             return Err(damaged());
         }
@@ -354,9 +393,9 @@ impl Columns {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }
         if new {
-            // One in, one out: the oldest finished order beyond the limit goes.
-            let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT 2)
-                       AND (SELECT count(*) FROM orders) > ?1";
+            // The oldest finished orders beyond the limit go.
+            let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid
+                       LIMIT max(0, (SELECT count(*) FROM orders) - ?1))";
             transaction.prepare_cached(sql)?.execute([KNOWN_REQUESTS])?;
         }
         Ok(())
@@ -405,3 +444,6 @@ fn forget(transaction: &Transaction<'_>, sent: &[u64]) -> rusqlite::Result<i64> 
 fn i64_of(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,6 +161,14 @@ pub struct Ack {
     number: u64,
 }
 
+#[cfg(test)]
+impl Ack {
+    /// The right to acknowledge a message of that number.
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self { connection: 1, number }
+    }
+}
+
 /// What the connection reports.
 #[derive(Debug, Clone)]
 pub enum MqttEvent {

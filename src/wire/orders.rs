@@ -11,6 +11,8 @@ pub use crate::order::state::{Refund, Status};
 
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
+/// So many orders are answered to `?state=open` at most; the oldest, if there are more.
+pub const OPEN_MAX: usize = 100;
 /// The longest that `GET …?wait=` waits, in seconds.
 pub const WAIT_MAX_S: u64 = 60;
 

@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod faults;
 mod journal;
+mod demo_page;
 mod late_settlement;
 mod long_poll;
 mod mqtt_link;

@@ -92,6 +92,9 @@ impl Machine {
                 None => {}
             }
         }
+        if self.live.len() >= super::UNFINISHED_MAX {
+            return Some(Refusal::new(Reason::Backend, "too many orders are unfinished"));
+        }
         match &self.store {
             None => return Some(Refusal::new(Reason::Store, "the database is not open")),
             Some(store) if !store.has_room() => return Some(Refusal::new(Reason::Store, "too many events wait for the broker")),
@@ -113,6 +116,9 @@ impl Machine {
         }
         self.links.relay_up = true;
         self.links.owner += 1;
+        for live in self.live.values_mut() {
+            live.relay.wake();
+        }
         self.reconciliation.suspect(facts.tickets.clone());
         self.relay_told(facts, now);
     }
@@ -171,6 +177,7 @@ impl Machine {
         self.links.broker_dates = false;
         self.links.status = None;
         self.outbox.connected();
+        self.wake_backend();
         self.reconciliation.ask_open();
         self.effects.push(Effect::Journal(Journal::BrokerConnected { broker: "MQTT".into() }));
         let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
@@ -194,11 +201,20 @@ impl Machine {
         self.clock_fault(Some(reason), now);
     }
 
+    /// What waits to be asked again is asked now.
+    fn wake_backend(&mut self) {
+        for live in self.live.values_mut() {
+            live.backend.wake();
+        }
+        self.reconciliation.wake();
+    }
+
     pub(super) fn backend_state(&mut self, trouble: Trouble, now: Now) {
         match trouble {
             Trouble::None => {
                 self.links.backend_dates = false;
                 if self.fault(FaultCode::Backend, None, now) {
+                    self.wake_backend();
                     self.effects.push(Effect::Journal(Journal::BackendBack {}));
                 }
                 self.clock_fault(None, now);
@@ -226,7 +242,7 @@ impl Machine {
 
     /// Publishes `status` when it changed.
     pub(super) fn pump_status(&mut self, now: Now) {
-        if !self.links.broker {
+        if !self.links.broker || self.outbox.holds_status() {
             return;
         }
         let status = Status {

@@ -58,6 +58,10 @@ impl Machine {
                     self.repeat_last_event(request_id);
                 }
             }
+            Ok(None) if self.is_shut() => {
+                let refusal = self.trouble().unwrap_or_else(|| Refusal::new(Reason::Store, "the database is not open"));
+                self.refuse(Some(request_id.clone()), None, &refusal, now);
+            }
             Ok(None) => {
                 let refusal = Refusal::field(Reason::UnknownRequest, "request_id", "this machine knows no such request");
                 self.refuse(Some(request_id.clone()), None, &refusal, now);

@@ -4,13 +4,16 @@
 //! precede its commit. It is synchronous and owns its database, nothing else: sockets, screen and clock are its
 //! caller's, which carries effects out and brings answers back as inputs.
 
+mod answers;
 mod calls;
+mod commits;
 mod faults;
 mod messages;
 mod outbox;
 mod reconcile;
 mod requests;
 mod show;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -20,21 +23,20 @@ pub use show::{Shown, View};
 
 use super::screen::ScreenState;
 use super::screen::picture::Picture;
-use super::store::{Draft, Store, StoreError, Stored};
+use super::store::Store;
 use crate::host::events::{Event as Journal, Text};
 use crate::host::mqtt::{Ack, PublishId};
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::machine::{self as core, Context, Event, Order, Rules};
+use crate::order::machine::{self as core, Context, Rules};
 use crate::order::money::Rupiah;
 use crate::order::outcome::DispenseAnswer;
-use crate::order::reason::Reason;
 use crate::order::receipt::KeySet;
-use crate::order::request::{PriceList, Refusal};
+use crate::order::request::PriceList;
 use crate::order::time::{Boot, BootId, Now, Span, Wall};
 use crate::wire::dbus::RelayError;
 use crate::wire::status::{Fault, FaultCode};
 use crate::wire::topics::Topic;
-use crate::wire::vend::{EventState, VendEvent};
+use crate::wire::vend::VendEvent;
 use calls::{Live, Slot};
 use faults::Links;
 use outbox::Outbox;
@@ -49,6 +51,8 @@ pub const PREPARE_WAIT: Span = Span::secs(2);
 const STORE_RETRY: Span = Span::secs(2);
 /// An order's transitions within one input; more would be a loop in the rules.
 const TRANSITIONS_MAX: usize = 8;
+/// So many orders of which something is still to be done or awaited; then nothing new is sold.
+const UNFINISHED_MAX: usize = 1000;
 
 /// What a machine is set to.
 #[derive(Clone, Debug)]
@@ -205,7 +209,11 @@ pub struct Machine {
     settings: Settings,
     store: Option<Store>,
     store_retry_at: Option<Boot>,
+    /// What is stored is damaged: it must be looked through, and set aside if need be.
+    store_damaged: bool,
     live: BTreeMap<RequestId, Live>,
+    /// The order that keeps every other customer waiting; the schema holds that there is one at most.
+    holder: Option<RequestId>,
     candidate: Option<Candidate>,
     limits: Limits,
     links: Links,
@@ -226,7 +234,9 @@ impl Machine {
         let mut machine = Self {
             store: None,
             store_retry_at: Some(now.boot),
+            store_damaged: false,
             live: BTreeMap::new(),
+            holder: None,
             candidate: None,
             limits: Limits::default(),
             links: Links::new(now.boot),
@@ -270,16 +280,20 @@ impl Machine {
     /// When [`Input::Woken`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
+        // While nothing can be stored, all that would be stored waits for that.
+        let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
+        let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
+        [stored, candidate, self.outbox.next_deadline(), self.stage.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn next_stored(&self, now: Boot) -> Option<Boot> {
+        let room = self.has_room_for_calls();
         let orders = self.live.iter().filter_map(|(id, live)| {
             let context = self.context(id);
             let order = core::next_deadline(&live.stored.order, now, &context);
-            [order, self.next_call(live, now, &context)].into_iter().flatten().min()
+            [order, self.next_call(live, room, now, &context)].into_iter().flatten().min()
         });
-        let orders = if self.store_retry_at.is_some() { None } else { orders.min() };
-        [orders, self.store_retry_at, self.outbox.next_deadline(), self.reconciliation.next_deadline(), self.stage.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [orders.min(), self.outbox.next_forgetting(), self.reconciliation.next_deadline()].into_iter().flatten().min()
     }
 
     /// What to publish as the last message of a clean stop.
@@ -299,6 +313,7 @@ impl Machine {
         if self.store_retry_at.is_some_and(|at| now.boot >= at) {
             self.retry_store(now);
         }
+        self.pump_candidate(now);
         self.pump(now);
         self.pump_reconciliation(now);
         self.pump_outbox(now);
@@ -307,239 +322,16 @@ impl Machine {
         std::mem::take(&mut self.effects)
     }
 
-    fn open_store(&mut self, now: Now) {
-        match Store::open(&self.settings.store, &self.settings.boot_id) {
-            Ok(opened) => {
-                self.store_retry_at = None;
-                if let Some(aside) = &opened.set_aside {
-                    let path = self.settings.store.display().to_string().into();
-                    let aside = aside.display().to_string();
-                    self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
-                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
-                }
-                self.reconciliation.ask_open();
-                self.store = Some(opened.store);
-                self.fault(FaultCode::Store, None, now);
-                self.fault(FaultCode::NewerDatabase, None, now);
-                self.take_up(now);
-            }
-            Err(error) => self.store_failed(&error, now),
-        }
-    }
-
-    /// Takes the stored orders into memory, as after a restart.
-    fn take_up(&mut self, now: Now) {
-        let stored = match self.store.as_ref().map(Store::live).transpose() {
-            Ok(stored) => stored.unwrap_or_default(),
-            Err(error) => return self.store_failed(&error, now),
-        };
-        for stored in stored {
-            let id = stored.order.offer.request.request_id.clone();
-            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
-            self.live.insert(id.clone(), Live::new(stored));
-            // A failure leaves the order as it is stored, and is tried again with the store.
-            drop(self.replace(&id, order, Vec::new(), None, now));
-        }
-    }
-
-    fn retry_store(&mut self, now: Now) {
-        if self.store.is_none() {
-            self.open_store(now);
-        } else {
-            // The next commit tells whether it works again.
-            self.store_retry_at = None;
-        }
-    }
-
-    fn store_failed(&mut self, error: &StoreError, now: Now) {
-        let path = self.settings.store.display().to_string().into();
-        self.store_retry_at = Some(now.boot + STORE_RETRY);
-        if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
-            let (found, known) = (i64::from(*found), i64::from(*known));
-            if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
-                self.effects.push(Effect::Journal(Journal::StoreNewer { path, found, known }));
-            }
-        } else if self.fault(FaultCode::Store, Some(&error.to_string()), now) {
-            self.effects.push(Effect::Journal(Journal::StoreFailing { path, why: error.to_string().into() }));
-        }
-    }
-
-    fn store_works(&mut self, now: Now) {
-        self.store_retry_at = None;
-        if self.fault(FaultCode::Store, None, now) {
-            let path = self.settings.store.display().to_string().into();
-            self.effects.push(Effect::Journal(Journal::StoreBack { path }));
-        }
-    }
-
     fn context(&self, of: &RequestId) -> Context<'_> {
-        let others = self.live.iter().any(|(id, live)| id != of && live.stored.order.holds_machine());
-        let candidate = self.candidate.as_ref().is_some_and(|c| c.request_id() != of);
         Context {
             rules: &self.settings.rules,
-            alone: !others && !candidate,
+            // A request that waits for its ticket holds nothing yet: who has paid goes first.
+            alone: self.holder.as_ref().is_none_or(|holder| holder == of),
             relay_owner: self.links.relay_owner(),
             relay_changed_at: self.links.relay_changed_at,
             relay_kids: &self.links.relay.kids,
             screen_gone_since: self.links.screen_gone_since.filter(|_| self.settings.screen_required),
             push: self.links.broker,
-        }
-    }
-
-    /// The order of a request, from memory or, if it is finished, from the database.
-    fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
-        match (self.live.get(id), &self.store) {
-            (Some(live), _) => Ok(Some(live.stored.clone())),
-            (None, Some(store)) => store.by_request(id),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Applies events to an order and commits what comes of it. Memory changes only after the commit.
-    fn happen(&mut self, id: &RequestId, events: Vec<Event>, now: Now) -> Result<(), StoreError> {
-        let Some(stored) = self.find(id)? else { return Ok(()) };
-        let mut order = stored.order.clone();
-        let mut steps = Vec::new();
-        let mut note = None;
-        let context = self.context(id);
-        let mut step = |order: &mut Order, event: Event| {
-            let next = core::apply(order.clone(), event, now.boot, &context);
-            steps.extend(core::passed(Some(order), &next).into_iter().map(|name| (name, next.clone())));
-            let changed = next != *order;
-            *order = next;
-            changed
-        };
-        for event in events {
-            if let Event::CreateRefused(refusal) = &event {
-                note = Some(refusal.clone());
-            }
-            step(&mut order, event);
-        }
-        for _ in 0..TRANSITIONS_MAX {
-            if !step(&mut order, Event::Tick) {
-                break;
-            }
-        }
-        if !self.live.contains_key(id) {
-            if order.as_stored() == stored.order.as_stored() {
-                return Ok(());
-            }
-            self.live.insert(id.clone(), Live::new(stored));
-        }
-        self.replace(id, order, steps, note, now)
-    }
-
-    /// Commits an order in place of the one that is live, with the events of its steps.
-    fn replace(
-        &mut self,
-        id: &RequestId,
-        order: Order,
-        steps: Vec<((EventState, Option<Reason>), Order)>,
-        note: Option<Refusal>,
-        now: Now,
-    ) -> Result<(), StoreError> {
-        let Some(live) = self.live.get_mut(id) else { return Ok(()) };
-        if order.as_stored() == live.stored.order.as_stored() && steps.is_empty() && live.stored.same_boot {
-            live.stored.order = order;
-            return Ok(());
-        }
-        let before = live.stored.rev;
-        let drafts = steps.into_iter().map(|(name, order)| self.draft(name, order, note.clone(), now)).collect();
-        let (events, stored) = self.commit(&order, Some(before), drafts, now)?;
-        let finished = !core::unfinished(&order);
-        let mut held = false;
-        if let Some(live) = self.live.get_mut(id) {
-            held = live.stored.order.holds_machine();
-            live.stored = stored;
-        }
-        if held || !events.is_empty() {
-            self.stage.moved(&order, now.boot);
-        }
-        self.announce(&order, events);
-        if finished && let Some(gone) = self.live.remove(id) {
-            self.abandon(gone);
-        }
-        Ok(())
-    }
-
-    /// Commits the first version of an order.
-    fn begin(&mut self, order: Order, now: Now) -> Result<(), StoreError> {
-        let id = order.offer.request.request_id.clone();
-        let drafts = vec![self.draft(order.name(), order.clone(), None, now)];
-        let (events, stored) = self.commit(&order, None, drafts, now)?;
-        self.live.insert(id, Live::new(stored));
-        self.stage.moved(&order, now.boot);
-        self.announce(&order, events);
-        Ok(())
-    }
-
-    fn commit(&mut self, order: &Order, before: Option<i64>, drafts: Vec<Draft>, now: Now) -> Result<(Vec<VendEvent>, Stored), StoreError> {
-        let sent = self.outbox.take_sent();
-        let result = match &mut self.store {
-            Some(store) => store.commit(order, before, drafts, &sent),
-            None => Err(StoreError::Damaged("the database is not open".into())),
-        };
-        match result {
-            Ok(done) => {
-                self.store_works(now);
-                Ok(done)
-            }
-            Err(error) => {
-                self.outbox.put_back(sent, now.boot);
-                self.store_failed(&error, now);
-                Err(error)
-            }
-        }
-    }
-
-    /// One event, complete but for its number and name.
-    fn draft(&self, (state, reason): (EventState, Option<Reason>), order: Order, note: Option<Refusal>, now: Now) -> Draft {
-        let stream: Box<str> = self.stream().into();
-        let at = self.trusted(now.wall).map(|wall| wall.to_rfc3339().into());
-        Box::new(move |seq, name| VendEvent {
-            event_id: name.into(),
-            stream,
-            seq: Some(seq),
-            request_id: Some(order.offer.request.request_id.clone()),
-            order_id: order.order_id().cloned(),
-            state,
-            reason,
-            item: Some(order.offer.request.item.clone()),
-            amount: Some(order.offer.amount),
-            gross_amount: order.charge.as_ref().and_then(|c| c.gross_amount),
-            payment_code: None,
-            store: None,
-            field: note.as_ref().and_then(|n| n.field.clone()),
-            detail: note.map(|n| n.detail),
-            at,
-        })
-    }
-
-    /// Tells everybody but the broker, whose copies are in the outbox.
-    fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
-        let request = &order.offer.request;
-        for event in events {
-            self.effects.push(Effect::Journal(Journal::OrderMoved {
-                request: request.request_id.clone(),
-                order: event.order_id.clone(),
-                item: request.item.clone(),
-                amount: order.offer.amount,
-                state: event.state.as_str().into(),
-                reason: event.reason.map(|r| r.as_str().into()),
-            }));
-            if event.state == EventState::RefundDue
-                && let Some(order_id) = event.order_id.clone()
-            {
-                let why = event.reason.map_or("", Reason::as_str).into();
-                let (item, amount) = (request.item.clone(), order.offer.amount);
-                let id = Some(request.request_id.clone());
-                self.effects.push(Effect::Journal(if event.reason == Some(Reason::Uncertain) {
-                    Journal::OutcomeUncertain { request: id, order: order_id, device: None, item, amount, detail: why }
-                } else {
-                    Journal::RefundDue { request: id, order: order_id, device: None, item, amount, why }
-                }));
-            }
-            self.effects.push(Effect::OrderChanged(event));
         }
     }
 

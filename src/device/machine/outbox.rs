@@ -14,6 +14,8 @@ const FORGET_AFTER: Span = Span::secs(5);
 const FORGET_BATCH: usize = 64;
 /// An event that the broker refuses is published again after this.
 const REFUSED_RETRY: Span = Span::secs(30);
+/// What found no room, or no connection, is published again after this unless another connection comes first.
+const LOST_RETRY: Span = Span::secs(1);
 
 /// The state of the outbox's way to the broker; the events themselves are in the database.
 #[derive(Debug, Default)]
@@ -24,6 +26,10 @@ pub(super) struct Outbox {
     sent: Vec<u64>,
     forget_at: Option<Boot>,
     retry_at: Option<Boot>,
+    /// The status was lost on its way: not again before this.
+    status_at: Option<Boot>,
+    /// The broker refused the last event, and that is told as a fault.
+    refused: bool,
 }
 
 impl Outbox {
@@ -31,6 +37,7 @@ impl Outbox {
     pub(super) fn connected(&mut self) {
         self.in_flight = None;
         self.retry_at = None;
+        self.status_at = None;
     }
 
     pub(super) fn take_sent(&mut self) -> Vec<u64> {
@@ -46,7 +53,17 @@ impl Outbox {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Boot> {
-        [self.forget_at, self.retry_at].into_iter().flatten().min()
+        [self.retry_at, self.status_at].into_iter().flatten().min()
+    }
+
+    /// When the database is to be written; not while it cannot.
+    pub(super) fn next_forgetting(&self) -> Option<Boot> {
+        self.forget_at
+    }
+
+    /// Whether the status waits before it is published again.
+    pub(super) fn holds_status(&self) -> bool {
+        self.status_at.is_some()
     }
 }
 
@@ -54,6 +71,10 @@ impl Machine {
     pub(super) fn delivered(&mut self, id: PublishId, now: Now) {
         if self.outbox.in_flight != Some(id.0) {
             return;
+        }
+        if self.outbox.refused {
+            self.outbox.refused = false;
+            self.fault(FaultCode::Config, None, now);
         }
         self.outbox.in_flight = None;
         self.outbox.delivered = id.0;
@@ -70,6 +91,7 @@ impl Machine {
             // What is not in the outbox is told again by the next status, or not at all.
             if refused.is_none() {
                 self.status_lost();
+                self.outbox.status_at.get_or_insert(now.boot + LOST_RETRY);
             }
             return;
         }
@@ -78,7 +100,10 @@ impl Machine {
         }
         if let Some(why) = refused {
             self.outbox.retry_at = Some(now.boot + REFUSED_RETRY);
+            self.outbox.refused = true;
             self.fault(FaultCode::Config, Some(&format!("the broker refuses vend/event: {why}")), now);
+        } else {
+            self.outbox.retry_at.get_or_insert(now.boot + LOST_RETRY);
         }
     }
 
@@ -92,10 +117,9 @@ impl Machine {
                 self.store_failed(&error, now);
             }
         }
-        if self.outbox.retry_at.is_some_and(|at| now.boot >= at) {
-            self.outbox.retry_at = None;
-        }
-        if !self.links.broker || self.outbox.in_flight.is_some() || self.outbox.retry_at.is_some() {
+        self.outbox.retry_at.take_if(|at| now.boot >= *at);
+        self.outbox.status_at.take_if(|at| now.boot >= *at);
+        if !self.links.broker || self.outbox.in_flight.is_some() || self.outbox.retry_at.is_some() || self.store_damaged {
             return;
         }
         let next = self.store.as_ref().map(|store| store.next_event(self.outbox.delivered)).transpose();

@@ -1,16 +1,21 @@
 //! What the backend has open and the relay has promised, compared with what is stored: at start, at every connect, and
 //! whenever somebody says that there is more.
 
-use super::calls::{BackendAnswer, CallId, Live, Slot, seen_of};
+use super::answers::seen_of;
+use super::calls::{BackendAnswer, CallId, Live, Slot};
 use super::{Effect, Machine, new_slot};
 use crate::order::ids::{RequestId, Ticket};
 use crate::order::machine::{Event, Order};
 use crate::order::request::{Offer, VendRequest};
 use crate::order::time::{Boot, Now, Span};
-use crate::wire::orders::{Order as Resource, Status};
+use crate::wire::orders::{OPEN_MAX, Order as Resource, Status};
 
 /// Hints of strangers lead to one question in this time.
 const HINT_EVERY: Span = Span::secs(300);
+/// So many tickets are closed at once: each is a commit of the relay, which has customers to serve.
+const CLOSE_BATCH: usize = 50;
+/// When the rest of them, or those of a `Prepare` under way, are looked at again.
+const CLOSE_AGAIN: Span = Span::secs(5);
 /// Tickets are compared when this many may be open; the relay holds 1,000.
 const TICKETS_MANY: usize = 900;
 
@@ -20,6 +25,10 @@ pub(super) struct Reconciliation {
     wanted: bool,
     slot: Slot<()>,
     hint_after: Boot,
+    /// Somebody gave a hint too early; it is followed at `hint_after`.
+    hinted: bool,
+    /// Requests that were looked for when the question under way was asked: later ones it may not know.
+    asked_for: Vec<RequestId>,
     /// Tickets that the relay had open before the question was asked.
     suspects: Vec<Ticket>,
     /// Those that were known when the question under way was asked.
@@ -35,6 +44,8 @@ impl Default for Reconciliation {
             wanted: false,
             slot: new_slot(),
             hint_after: Boot(i64::MIN),
+            hinted: false,
+            asked_for: Vec::new(),
             suspects: Vec::new(),
             asked_about: Vec::new(),
             open_tickets: 0,
@@ -52,8 +63,15 @@ impl Reconciliation {
     pub(super) fn hint_open(&mut self, now: Boot) {
         if now >= self.hint_after {
             self.hint_after = now + HINT_EVERY;
+            self.hinted = false;
             self.wanted = true;
+        } else {
+            self.hinted = true;
         }
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.slot.wake();
     }
 
     /// The relay has these tickets open; those that nobody carries are to be closed.
@@ -66,6 +84,11 @@ impl Reconciliation {
         self.suspects = tickets;
     }
 
+    #[cfg(test)]
+    pub(super) fn running(&self) -> Option<CallId> {
+        self.slot.running.map(|(call, ())| call)
+    }
+
     pub(super) fn prepared(&mut self) {
         self.open_tickets += 1;
     }
@@ -75,7 +98,8 @@ impl Reconciliation {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Boot> {
-        (self.wanted && self.slot.running.is_none()).then_some(self.slot.retry_at)
+        let ask = (self.wanted && self.slot.running.is_none()).then_some(self.slot.retry_at);
+        [ask, self.hinted.then_some(self.hint_after)].into_iter().flatten().min()
     }
 }
 
@@ -84,19 +108,24 @@ impl Machine {
         if self.store.is_none() || self.store_retry_at.is_some() {
             return;
         }
-        if self.reconciliation.open_tickets >= TICKETS_MANY && !self.reconciliation.reading {
+        if self.reconciliation.hinted {
+            self.reconciliation.hint_open(now.boot);
+        }
+        let reconciliation = &self.reconciliation;
+        let looked = reconciliation.reading || !reconciliation.suspects.is_empty() || !reconciliation.asked_about.is_empty();
+        if reconciliation.open_tickets >= TICKETS_MANY && !looked {
             self.reconciliation.reading = true;
             self.effects.push(Effect::ReadRelay);
         }
-        if self.somebody_looks(now.boot) {
-            self.reconciliation.wanted = true;
-        }
+        let lookers = self.lookers(now.boot);
+        self.reconciliation.wanted |= !lookers.is_empty();
         let slot = &self.reconciliation.slot;
         if self.reconciliation.wanted && slot.running.is_none() && now.boot >= slot.retry_at {
             let call = self.next_call_id();
             self.reconciliation.wanted = false;
             self.reconciliation.slot.running = Some((call, ()));
             self.reconciliation.asked_about = std::mem::take(&mut self.reconciliation.suspects);
+            self.reconciliation.asked_for = lookers;
             self.effects.push(Effect::AskOpen(call));
         }
     }
@@ -110,10 +139,20 @@ impl Machine {
             let asked_about = std::mem::take(&mut self.reconciliation.asked_about);
             self.reconciliation.suspects.extend(asked_about);
             self.reconciliation.wanted = true;
-            self.reconciliation.slot.again(Span::ZERO, now.boot);
+            let after = if let BackendAnswer::Later(_, after) = answer { after } else { Span::ZERO };
+            if self.holder.is_some() {
+                self.reconciliation.slot.again(after, now.boot);
+            } else {
+                self.reconciliation.slot.again_in_background(after, now.boot);
+            }
             return;
         };
-        let lookers = self.lookers(now.boot);
+        // One that fills its limit does not say what is missing.
+        let whole = open.len() < OPEN_MAX;
+        let asked_for = std::mem::take(&mut self.reconciliation.asked_for);
+        let asked_for = if whole { asked_for } else { Vec::new() };
+        let looks = self.lookers(now.boot);
+        let lookers: Vec<_> = asked_for.into_iter().filter(|request| looks.contains(request)).collect();
         for resource in &open {
             if self.take_in(resource, now).is_err() {
                 self.reconciliation.wanted = true;
@@ -125,12 +164,14 @@ impl Machine {
                 self.reconciliation.wanted = true;
             }
         }
-        if self.reconciliation.wanted {
+        if self.reconciliation.wanted || !self.lookers(now.boot).is_empty() {
             self.reconciliation.slot.again(Span::ZERO, now.boot);
         } else {
             self.reconciliation.slot.done();
         }
-        self.close_orphans(&open, now);
+        if whole {
+            self.close_orphans(&open, now);
+        }
     }
 
     /// One of the backend's open orders: news of one that is held, or one that this database does not hold.
@@ -141,6 +182,12 @@ impl Machine {
             return self.happen(&request, events, now);
         }
         if self.candidate.as_ref().is_some_and(|candidate| *candidate.request_id() == request) {
+            return Ok(());
+        }
+        // Another charge of a request that is held, or what no backend of ours would say.
+        if let Some(store) = &self.store
+            && (store.by_order(&resource.order_id)?.is_some() || store.has_ticket(&resource.ticket)?)
+        {
             return Ok(());
         }
         self.adopt(resource, &request, now)
@@ -163,6 +210,9 @@ impl Machine {
             payment: resource.payment,
             timeout_s: None,
         };
+        if resource.status != Status::Settlement && resource.status != Status::Pending {
+            return Ok(());
+        }
         let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
         let seen = seen_of(resource.clone());
         let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
@@ -179,15 +229,20 @@ impl Machine {
             // A `Prepare` under way: its ticket may be one of these.
             self.reconciliation.suspects.extend(tickets);
             self.reconciliation.wanted |= !self.reconciliation.suspects.is_empty();
-            self.reconciliation.slot.again(Span::secs(5), now.boot);
+            self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
             return;
         }
-        for ticket in tickets {
-            let carried = open.iter().any(|resource| resource.ticket == ticket)
-                || self.store.as_ref().is_none_or(|store| store.has_ticket(&ticket).unwrap_or(true));
-            if !carried {
-                self.effects.push(Effect::CloseTicket(ticket));
-            }
+        let carried = |ticket: &Ticket| {
+            open.iter().any(|resource| resource.ticket == *ticket)
+                || self.store.as_ref().is_none_or(|store| store.has_ticket(ticket).unwrap_or(true))
+        };
+        let mut orphans: Vec<Ticket> = tickets.into_iter().filter(|ticket| !carried(ticket)).collect();
+        let rest = orphans.split_off(orphans.len().min(CLOSE_BATCH));
+        self.effects.extend(orphans.into_iter().map(Effect::CloseTicket));
+        if !rest.is_empty() {
+            self.reconciliation.suspects.extend(rest);
+            self.reconciliation.wanted = true;
+            self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
         }
         self.reconciliation.open_tickets = self.live.values().map(|live: &Live| usize::from(live.stored.order.receipt().is_none())).sum();
     }

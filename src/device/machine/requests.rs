@@ -54,10 +54,16 @@ pub(super) enum From {
     Button,
 }
 
-/// A request that waits for the relay's ticket. It is not stored yet and holds the machine.
+/// `Prepare` gets 2 s; should its answer be lost all the same, the request is refused after this.
+const PREPARE_LOST: Span = Span::secs(5);
+
+/// A request that waits for the relay's ticket. It is not stored yet, and other requests are refused meanwhile.
 #[derive(Debug)]
 pub(super) struct Candidate {
     call: CallId,
+    /// The relay's owner that is asked.
+    owner: u64,
+    asked_at: Boot,
     offer: Offer,
     from: Vec<From>,
     cancelled: Vec<From>,
@@ -70,6 +76,10 @@ impl Candidate {
 
     pub(super) fn offer(&self) -> &Offer {
         &self.offer
+    }
+
+    pub(super) fn give_up_at(&self) -> Boot {
+        self.asked_at + PREPARE_LOST
     }
 
     /// It is to be cancelled as soon as it is an order.
@@ -141,6 +151,7 @@ impl Machine {
                 }
                 let reply = match self.cancel(&request_id, now) {
                     Ok(Some(_)) => self.last_state(&request_id),
+                    Ok(None) if self.is_shut() => Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) },
                     Ok(None) => Reply { state: None, reason: None },
                     Err(_) => Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) },
                 };
@@ -193,7 +204,8 @@ impl Machine {
             Ok(offer) => {
                 let call = self.next_call_id();
                 self.effects.push(Effect::Prepare(call, offer.request.item.clone(), offer.amount));
-                self.candidate = Some(Candidate { call, offer, from: vec![from], cancelled: Vec::new() });
+                let owner = self.links.owner;
+                self.candidate = Some(Candidate { call, owner, asked_at: now.boot, offer, from: vec![from], cancelled: Vec::new() });
             }
             Err(refusal) => self.turn_down(Some(id), Some(request.item), &refusal, from, now),
         }
@@ -213,7 +225,7 @@ impl Machine {
         if self.relay_missing(now.boot) {
             return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
         }
-        if self.candidate.is_some() || self.live.values().any(|live| live.stored.order.holds_machine()) {
+        if self.candidate.is_some() || self.holder.is_some() {
             return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
         }
         if !self.limits.may_order(self.settings.orders_per_minute, now.boot) {
@@ -230,28 +242,22 @@ impl Machine {
             }
             return;
         };
-        self.reconciliation.prepared();
-        let id = candidate.request_id().clone();
-        let item = candidate.offer.request.item.clone();
         let refusal = match answer {
             Ok(ticket) => {
+                self.reconciliation.prepared();
                 self.links.relay_refused = false;
                 self.relay_faults(now);
-                let order = Order::new(candidate.offer, ticket.clone(), self.links.owner, now.boot);
-                match self.begin(order, now) {
-                    Ok(()) => {
-                        for from in candidate.from {
-                            self.settle(from, Reply { state: Some(EventState::Requested), reason: None });
-                        }
-                        for from in candidate.cancelled {
-                            // If that cannot be stored the customer presses again; the request itself is stored.
-                            drop(self.cancel(&id, now));
-                            let reply = self.last_state(&id);
-                            self.settle(from, reply);
-                        }
-                        return;
+                let posted = self.posted(&candidate.offer);
+                let order = Order::new(candidate.offer.clone(), ticket.clone(), posted, candidate.owner, candidate.asked_at);
+                let begun = if self.holder.is_some() { None } else { Some(self.begin(order, now)) };
+                match begun {
+                    Some(Ok(())) => return self.begun(candidate, now),
+                    // Somebody who had paid came in between.
+                    None => {
+                        self.effects.push(Effect::CloseTicket(ticket));
+                        Refusal::new(Reason::Busy, "another order holds the machine")
                     }
-                    Err(error) => {
+                    Some(Err(error)) => {
                         self.effects.push(Effect::CloseTicket(ticket));
                         Refusal::new(Reason::Store, error.to_string())
                     }
@@ -263,8 +269,38 @@ impl Machine {
             }
             Err(PrepareError::NoAnswer(why)) => Refusal::new(Reason::Relay, why),
         };
+        self.refuse_candidate(candidate, &refusal, now);
+    }
+
+    /// A candidate whose `Prepare` is not answered, not even by the bus.
+    pub(super) fn pump_candidate(&mut self, now: Now) {
+        if let Some(candidate) = self.candidate.take_if(|candidate| now.boot >= candidate.give_up_at()) {
+            self.refuse_candidate(candidate, &Refusal::new(Reason::Relay, "the relay service did not answer"), now);
+        }
+    }
+
+    fn begun(&mut self, candidate: Candidate, now: Now) {
+        let id = candidate.request_id().clone();
+        for from in candidate.from {
+            self.settle(from, Reply { state: Some(EventState::Requested), reason: None });
+        }
+        for from in candidate.cancelled {
+            let reply = match self.cancel(&id, now) {
+                Ok(_) => self.last_state(&id),
+                Err(error) => {
+                    self.refuse(Some(id.clone()), None, &Refusal::new(Reason::Store, error.to_string()), now);
+                    Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) }
+                }
+            };
+            self.settle(from, reply);
+        }
+    }
+
+    fn refuse_candidate(&mut self, candidate: Candidate, refusal: &Refusal, now: Now) {
+        let id = candidate.request_id().clone();
+        let item = candidate.offer.request.item.clone();
         let (first, others) = (candidate.from.first().copied(), candidate.from.into_iter().skip(1));
-        self.turn_down(Some(id), Some(item), &refusal, first.unwrap_or(From::Button), now);
+        self.turn_down(Some(id), Some(item), refusal, first.unwrap_or(From::Button), now);
         for from in others.chain(candidate.cancelled) {
             self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
         }
@@ -276,6 +312,11 @@ impl Machine {
         self.happen(id, vec![Event::CancelAsked], now)?;
         let after = self.find(id)?;
         Ok(Some(after.is_some_and(|after| after.rev != before.rev)))
+    }
+
+    /// Whether nothing is known, because the database is not open.
+    pub(super) fn is_shut(&self) -> bool {
+        self.store.is_none()
     }
 
     fn last_state(&self, id: &RequestId) -> Reply {

@@ -1,1 +1,9 @@
+//! The machine with a real database and everybody else played by hand. After every input the rig checks that the
+//! machine has nothing left to do until its next deadline: an owner that would spin fails every test.
 
+mod controllers;
+mod refusals;
+mod rig;
+mod sales;
+mod stores;
+mod strangers;

@@ -22,6 +22,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::Tick => order.state = tick(order.state, now, with),
         Event::Seen(seen) => return see(order, seen, now, with),
         Event::CreateRefused(refusal) => order.state = create_refused(order.state, &refusal),
+        Event::CreateDelayed(reason) => order.state = create_delayed(order.state, reason),
         Event::Absent => order.state = absent(order.state, now, with),
         Event::Settled(receipt) => return settle(order, receipt, now, with),
         Event::CheckPassed(owner) => order.state = check_passed(order.state, owner),
@@ -51,7 +52,9 @@ pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<
 
 fn tick(state: State, now: Boot, with: &Context) -> State {
     match state {
-        State::Requested { give_up_at, .. } if now >= give_up_at => ended(End::Failed, Some(Reason::Backend), None, LeftCharge::Unknown),
+        State::Requested { give_up_at, trouble, .. } if now >= give_up_at => {
+            ended(End::Failed, Some(trouble.unwrap_or(Reason::Backend)), None, LeftCharge::Unknown)
+        }
         State::AwaitingPayment { until, .. } if now >= until => withdraw(state, Ending::Cancelled(Reason::Timeout), now, with),
         State::AwaitingPayment { .. } if relay_doubtful(&state, with).is_some_and(|since| now >= since + GONE_WAIT) => {
             withdraw(state, Ending::Cancelled(Reason::Relay), now, with)
@@ -96,14 +99,13 @@ pub(super) fn relay_doubtful(state: &State, with: &Context) -> Option<Boot> {
 
 /// Takes an unpaid order off the screen and has its charge cancelled.
 fn withdraw(state: State, why: Ending, now: Boot, with: &Context) -> State {
-    let cancelling = |left_at: Boot| State::Cancelling {
-        why,
-        free_at: Some(now + with.rules.cancel_wait),
-        late_until: Some(left_at + with.rules.late_grace),
-    };
+    let free_at = Some(now + with.rules.cancel_wait);
     match state {
-        State::Requested { .. } => cancelling(now),
-        State::AwaitingPayment { until, .. } => cancelling(now.min(until)),
+        // Nobody saw a QR.
+        State::Requested { .. } => State::Cancelling { why, free_at, late_until: None },
+        State::AwaitingPayment { until, .. } => {
+            State::Cancelling { why, free_at, late_until: Some(now.min(until) + with.rules.late_grace) }
+        }
         state @ (State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -119,6 +121,9 @@ fn cancel_asked(state: State, now: Boot, with: &Context) -> State {
 }
 
 fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
+    if order.order_id().is_some_and(|id| *id != seen.order_id) && !matches!(order.state, State::Requested { .. }) {
+        return see_another(order, &seen);
+    }
     if order.receipt().is_none() {
         let charge = Charge { order_id: seen.order_id.clone(), gross_amount: seen.gross_amount, sandbox: seen.sandbox };
         if order.charge.as_ref() != Some(&charge) {
@@ -132,6 +137,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         return order;
     }
     order.state = match order.state {
+        State::Requested { .. } if seen.status == Status::Cancel => ended(End::Failed, Some(Reason::Backend), None, LeftCharge::Nothing),
         State::Requested { checked, .. } => match ended_at_midtrans(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
@@ -155,12 +161,13 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
                 ended_at_midtrans(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
             }
         },
-        State::Ended { how, why, late_until, left, ticket_closed } => {
+        State::Ended { how, why, late_until, ticket_closed, .. } => {
             let left = match seen.status {
                 Status::Pending => LeftCharge::ToCancel(seen.order_id),
-                // The receipt of a settlement comes by itself; there is nothing to cancel any more.
-                Status::Settlement => left,
-                Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => LeftCharge::Nothing,
+                // The receipt of a settlement comes with it or by itself; there is nothing to cancel any more.
+                Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
+                    LeftCharge::Nothing
+                }
             };
             State::Ended { how, why, late_until, left, ticket_closed }
         }
@@ -178,6 +185,22 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
     order
 }
 
+/// Another charge behind the same request: it says nothing of the one that is held, but an order that ended leaves none.
+fn see_another(mut order: Order, seen: &Seen) -> Order {
+    if let State::Ended { left, .. } = &mut order.state {
+        match seen.status {
+            Status::Pending if *left == LeftCharge::Nothing => *left = LeftCharge::ToCancel(seen.order_id.clone()),
+            Status::Pending => {}
+            Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
+                if *left == LeftCharge::ToCancel(seen.order_id.clone()) {
+                    *left = LeftCharge::Nothing;
+                }
+            }
+        }
+    }
+    order
+}
+
 /// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
 fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
@@ -190,13 +213,16 @@ fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Re
     Some(ended(how, why, late_until, left))
 }
 
-/// Puts a charge on the screen if what Midtrans made of it can be shown to people.
+/// Puts a charge on the screen if what Midtrans made of it can be shown to people. One that cannot was never payable
+/// here: the order ends at once, and the charge is cancelled.
 fn offer_qr(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
     let showable = || {
         let gross = seen.gross_amount.filter(|g| *g >= order.offer.amount).ok_or(Ending::Failed(Reason::GrossAmount))?;
         let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Midtrans))?;
         qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Midtrans))?;
-        let known = seen.kid.as_ref().is_some_and(|kid| with.relay_kids.contains(kid));
+        // While the relay is gone, what it listed when it gave the ticket.
+        let kids = if with.relay_owner.is_some() { with.relay_kids } else { &order.posted.kids };
+        let known = seen.kid.as_ref().is_some_and(|kid| kids.contains(kid));
         if known { Ok(payload) } else { Err(Ending::Cancelled(Reason::UnknownKey)) }
     };
     match showable() {
@@ -204,7 +230,7 @@ fn offer_qr(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context)
             let time = seen.expires_in.map_or(order.offer.timeout, |left| left.min(order.offer.timeout));
             State::AwaitingPayment { payload, shown_at: now, until: now + time, checked }
         }
-        Err(why) => withdraw(order.state.clone(), why, now, with),
+        Err(why) => ended(why.end(), Some(why.reason()), None, LeftCharge::ToCancel(seen.order_id.clone())),
     }
 }
 
@@ -217,10 +243,29 @@ fn delivery_allowed(seen: &Seen, now: Boot, with: &Context) -> Option<Boot> {
 
 fn create_refused(state: State, refusal: &Refusal) -> State {
     match state {
-        State::Requested { .. } => ended(End::Failed, Some(refusal.reason), None, LeftCharge::Nothing),
+        State::Requested { .. } => {
+            // Another body than before, or no word about the order: there may be a charge of an earlier try.
+            let unsure = matches!(refusal.reason, Reason::ReusedId | Reason::Backend);
+            let left = if unsure { LeftCharge::Unknown } else { LeftCharge::Nothing };
+            ended(End::Failed, Some(refusal.reason), None, left)
+        }
         // It was to be cancelled before it was made.
         State::Cancelling { why, .. } => ended(why.end(), Some(why.reason()), None, LeftCharge::Nothing),
         state @ (State::AwaitingPayment { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+fn create_delayed(state: State, reason: Reason) -> State {
+    match state {
+        State::Requested { give_up_at, checked, .. } => State::Requested { give_up_at, checked, trouble: Some(reason) },
+        state @ (State::AwaitingPayment { .. }
+        | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
         | State::Dispensing { .. }
@@ -334,15 +379,15 @@ fn relay_refused(state: State, refusal: RelayRefusal) -> State {
 
 fn relay_unanswered(state: State) -> State {
     match state {
-        State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, overdue, .. } => {
-            State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue }
+        State::Dispensing { receipt, deliver_by, ask, overdue, .. } => {
+            let ask = if ask == Ask::Dispense { Ask::Query } else { ask };
+            State::Dispensing { receipt, deliver_by, ask, sent: true, overdue }
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
-        | State::Dispensing { .. }
         | State::Dispensed { .. }
         | State::RefundDue { .. }
         | State::Refunded { .. }) => state,
@@ -352,8 +397,9 @@ fn relay_unanswered(state: State) -> State {
 fn ticket_closed(state: State, answer: CloseAnswer) -> State {
     match (state, answer) {
         (state, CloseAnswer::Dispensing) => state,
-        (State::Ended { how, why, late_until, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
-            State::Ended { how, why, late_until, left, ticket_closed: true }
+        // Without a ticket nothing can be delivered any more.
+        (State::Ended { how, why, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
+            State::Ended { how, why, late_until: None, left, ticket_closed: true }
         }
         (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Closed) => {
             State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
@@ -383,7 +429,7 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
 
 fn ticket_unknown(state: State) -> State {
     match state {
-        State::Ended { how, why, late_until, left, .. } => State::Ended { how, why, late_until, left, ticket_closed: true },
+        State::Ended { how, why, left, .. } => State::Ended { how, why, late_until: None, left, ticket_closed: true },
         State::Dispensing { receipt, ask: Ask::Close, sent: true, .. } => uncertain(Some(receipt)),
         State::Dispensing { receipt, ask: Ask::Close, sent: false, .. } => {
             State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }

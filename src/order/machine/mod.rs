@@ -40,6 +40,8 @@ pub struct Order {
     pub offer: Offer,
     /// The relay's promise that it could deliver.
     pub ticket: Ticket,
+    /// What the backend is asked beside these. Kept, since a question that is asked again must be the same.
+    pub posted: Posted,
     /// What the backend answered, once it did.
     pub charge: Option<Charge>,
     /// Stored in an earlier boot: nobody knows how long the power was off, so only the backend can say that it may
@@ -47,6 +49,15 @@ pub struct Order {
     pub earlier_boot: bool,
     /// Where it is.
     pub state: State,
+}
+
+/// What stands in `POST /v1/orders` and follows from the settings and the relay of the moment.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Posted {
+    /// The receipt keys that the relay listed.
+    pub kids: Vec<KeyId>,
+    /// What the customer sees in the app.
+    pub description: Box<str>,
 }
 
 /// A charge at Midtrans, as far as the machine must know it.
@@ -71,6 +82,9 @@ pub enum State {
         /// The owner of the relay's name that gave the ticket; 0: none in this run of the program.
         #[serde(skip)]
         checked: u64,
+        /// Why the backend could not yet, as it said last.
+        #[serde(skip)]
+        trouble: Option<Reason>,
     },
     /// The QR is on the screen, or will be as soon as the relay said (again) that it can deliver.
     AwaitingPayment {
@@ -264,6 +278,8 @@ pub enum Event {
     Seen(Seen),
     /// The backend refused to make the order; nothing was charged.
     CreateRefused(Refusal),
+    /// The backend cannot make the order now, and says why.
+    CreateDelayed(Reason),
     /// The backend has no such order.
     Absent,
     /// A receipt for this order, verified.
@@ -330,11 +346,11 @@ pub struct Context<'a> {
 }
 
 impl Order {
-    /// A new order, for which the relay's owner of that number gave a ticket.
+    /// A new order, asked for at `asked_at`, for which the relay's owner of that number gave a ticket.
     #[must_use]
-    pub fn new(offer: Offer, ticket: Ticket, owner: u64, now: Boot) -> Self {
-        let state = State::Requested { give_up_at: now + REQUEST_WAIT, checked: owner };
-        Self { offer, ticket, charge: None, earlier_boot: false, state }
+    pub fn new(offer: Offer, ticket: Ticket, posted: Posted, owner: u64, asked_at: Boot) -> Self {
+        let state = State::Requested { give_up_at: asked_at + REQUEST_WAIT, checked: owner, trouble: None };
+        Self { offer, ticket, posted, charge: None, earlier_boot: false, state }
     }
 
     /// An order that the backend has open and this database does not: it was lost, or is older than the order. A pending
@@ -356,7 +372,8 @@ impl Order {
                 ticket_closed: false,
             },
         };
-        Self { offer, ticket, charge: Some(charge), earlier_boot: true, state }
+        let posted = Posted::default();
+        Self { offer, ticket, posted, charge: Some(charge), earlier_boot: true, state }
     }
 
     /// The order after this program started again. In the same boot the deadlines hold; in another one nobody knows how
@@ -403,6 +420,9 @@ impl Order {
         let mut order = self.clone();
         if let State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } = &mut order.state {
             *checked = 0;
+        }
+        if let State::Requested { trouble, .. } = &mut order.state {
+            *trouble = None;
         }
         order
     }

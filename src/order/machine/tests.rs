@@ -32,6 +32,10 @@ fn ticket() -> Ticket {
     Ticket::from_random([1; 16])
 }
 
+fn posted() -> Posted {
+    Posted { kids: vec![kid()], description: "Tea".into() }
+}
+
 fn kid() -> KeyId {
     key().kid().clone()
 }
@@ -72,7 +76,7 @@ struct Walk {
 
 impl Walk {
     fn new() -> Self {
-        let order = Order::new(offer(), ticket(), 1, Boot(0));
+        let order = Order::new(offer(), ticket(), posted(), 1, Boot(0));
         Self { order, now: 0, alone: true, owner: Some(1), changed: 0, screen_gone: None, push: true }
     }
 
@@ -178,17 +182,21 @@ fn long_polling_begins_ten_seconds_after_the_qr_or_at_once_without_a_broker() {
 #[test]
 fn a_charge_that_cannot_be_shown_is_cancelled_and_fails() {
     let cases = [
-        (Seen { payload: Some("0002".into()), ..seen(Status::Pending) }, "cancelling(midtrans)", "failed(midtrans)"),
-        (Seen { payload: None, ..seen(Status::Pending) }, "cancelling(midtrans)", "failed(midtrans)"),
-        (Seen { gross_amount: Some(rp(5100)), ..seen(Status::Pending) }, "cancelling(midtrans)", "failed(midtrans)"),
-        (Seen { gross_amount: Some(rp(4000)), ..seen(Status::Pending) }, "cancelling(gross_amount)", "failed(gross_amount)"),
-        (Seen { kid: None, ..seen(Status::Pending) }, "cancelling(unknown_key)", "cancelled(unknown_key)"),
+        (Seen { payload: Some("0002".into()), ..seen(Status::Pending) }, "failed(midtrans)"),
+        (Seen { payload: None, ..seen(Status::Pending) }, "failed(midtrans)"),
+        (Seen { gross_amount: Some(rp(5100)), ..seen(Status::Pending) }, "failed(midtrans)"),
+        (Seen { gross_amount: Some(rp(4000)), ..seen(Status::Pending) }, "failed(gross_amount)"),
+        (Seen { kid: None, ..seen(Status::Pending) }, "cancelled(unknown_key)"),
     ];
-    for (answer, first, last) in cases {
+    for (answer, end) in cases {
         let mut walk = Walk::new();
-        assert_eq!(walk.on(Event::Seen(answer)), [first]);
-        assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())));
-        assert_eq!(walk.on(Event::Seen(seen(Status::Cancel))), [last]);
+        assert_eq!(walk.on(Event::Seen(answer)), [end], "within 15 s of its request");
+        assert!(!walk.order.holds_machine());
+        let duty = Duty { relay: Some(RelayCall::Close(ticket())), backend: Some(BackendCall::Cancel(id())) };
+        assert_eq!(walk.duty(), duty, "nobody saw it: the ticket is closed at once");
+        assert!(walk.on(Event::Seen(seen(Status::Cancel))).is_empty());
+        assert!(walk.on(Event::TicketClosed(CloseAnswer::Closed)).is_empty());
+        assert!(!unfinished(&walk.order));
     }
 }
 
@@ -433,7 +441,7 @@ fn what_is_known_changes_nothing() {
 
 #[test]
 fn a_receipt_must_fit_the_order_in_everything() {
-    let order = Order::new(offer(), ticket(), 1, Boot(0));
+    let order = Order::new(offer(), ticket(), posted(), 1, Boot(0));
     assert!(order.fits(&receipt()));
     let changes: [fn(&mut crate::order::receipt::Claims); 4] = [
         |c| c.jti = RequestId::new("r-2").expect("an id"),
@@ -466,4 +474,101 @@ fn stored_orders_read_back() {
         let text = serde_json::to_string(&stored).expect("plain data");
         assert_eq!(serde_json::from_str::<Order>(&text).expect("our own text"), stored);
     }
+}
+
+#[test]
+fn the_last_word_of_the_backend_is_the_reason_of_a_request_that_failed() {
+    let mut walk = Walk::new();
+    walk.on(Event::CreateDelayed(Reason::Midtrans));
+    assert_eq!(walk.after(15), ["failed(midtrans)"]);
+    assert_eq!(walk.backend(), Some(BackendCall::Find));
+}
+
+#[test]
+fn a_charge_of_another_body_of_the_request_is_looked_for() {
+    for (reason, look) in [(Reason::ReusedId, true), (Reason::Backend, true), (Reason::GrossAmount, false), (Reason::RateLimited, false)] {
+        let mut walk = Walk::new();
+        assert_eq!(walk.on(Event::CreateRefused(Refusal::new(reason, "no"))), [format!("failed({reason})")]);
+        assert_eq!(walk.backend(), look.then_some(BackendCall::Find), "{reason}");
+    }
+}
+
+#[test]
+fn a_request_that_the_backend_cancelled_itself_failed() {
+    assert_eq!(Walk::new().on(Event::Seen(seen(Status::Cancel))), ["failed(backend)"]);
+}
+
+#[test]
+fn an_order_cancelled_before_its_qr_closes_its_ticket_at_once() {
+    let mut walk = Walk::new();
+    walk.on(Event::CancelAsked);
+    walk.on(Event::Seen(seen(Status::Pending)));
+    walk.on(Event::Seen(seen(Status::Cancel)));
+    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
+}
+
+#[test]
+fn another_charge_of_the_request_is_no_news_of_the_one_on_the_screen() {
+    let other = || OrderId::new("o-1-2").expect("an id");
+    for status in [Status::Pending, Status::Cancel, Status::Expire, Status::Deny, Status::Failure] {
+        let mut walk = Walk::offered();
+        let before = walk.order.clone();
+        assert!(walk.on(Event::Seen(Seen { order_id: other(), refund: true, ..seen(status) })).is_empty());
+        assert_eq!(walk.order, before, "{status:?}");
+    }
+    let mut walk = Walk::offered();
+    walk.on(Event::CancelAsked);
+    walk.on(Event::Seen(seen(Status::Cancel)));
+    walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Pending) }));
+    assert_eq!(walk.backend(), Some(BackendCall::Cancel(other())), "an order that ended leaves none");
+    walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Cancel) }));
+    assert_eq!(walk.backend(), None);
+}
+
+#[test]
+fn a_charge_that_is_settled_is_not_looked_for_or_cancelled_any_more() {
+    let mut walk = Walk::new();
+    walk.after(15);
+    walk.on(Event::Seen(seen(Status::Settlement)));
+    assert_eq!(walk.backend(), None, "its receipt comes with it or by itself");
+}
+
+#[test]
+fn a_closed_ticket_ends_the_grace() {
+    let mut walk = Walk::offered();
+    walk.on(Event::CancelAsked);
+    walk.on(Event::Seen(seen(Status::Cancel)));
+    walk.after(121);
+    walk.on(Event::TicketClosed(CloseAnswer::Closed));
+    // Another boot, in which the clock is younger than the stored deadline.
+    walk.now = 1000;
+    assert_eq!(walk.on(Event::Settled(receipt())), ["refund_due(late)"]);
+}
+
+#[test]
+fn a_dispense_without_an_answer_counts_as_sent_whatever_is_asked_next() {
+    let mut walk = Walk::dispensing();
+    walk.after(600);
+    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
+    walk.on(Event::RelayUnanswered);
+    assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
+    assert_eq!(walk.on(Event::TicketUnknown), ["refund_due(uncertain)"]);
+}
+
+#[test]
+fn without_the_relay_its_keys_of_the_ticket_count() {
+    let mut walk = Walk::new();
+    walk.restart(true);
+    let kids = [];
+    let with = Context {
+        rules: &RULES,
+        alone: true,
+        relay_owner: None,
+        relay_changed_at: Boot(0),
+        relay_kids: &kids,
+        screen_gone_since: None,
+        push: true,
+    };
+    let next = apply(walk.order, Event::Seen(seen(Status::Pending)), Boot(1), &with);
+    assert_eq!(next.name().0, EventState::AwaitingPayment);
 }

@@ -56,6 +56,10 @@ impl Http {
         self.send(self.client.post(url).header("Content-Type", content_type).body(body.to_vec()), token)
     }
 
+    pub fn try_delete(&self, url: &str) -> Result<Answer, reqwest::Error> {
+        self.try_send(self.client.delete(url), None)
+    }
+
     /// Sends a request and reads the whole answer; the test fails where there is none.
     pub fn send(&self, request: reqwest::RequestBuilder, token: Option<&str>) -> Answer {
         self.try_send(request, token).unwrap_or_else(|why| panic!("no answer: {why:?}"))

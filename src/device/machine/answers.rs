@@ -1,0 +1,226 @@
+//! Answers of relay and backend: what they say of an order, and when the call is made again.
+
+use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, RelayAnswer, WATCH_RETRY};
+use super::faults::Trouble;
+use super::{Effect, Machine};
+use crate::host::events::Event as Journal;
+use crate::order::ids::{OrderId, RequestId};
+use crate::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer};
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::request::Refusal;
+use crate::order::time::{Now, Span};
+use crate::wire::dbus::RelayError;
+use crate::wire::orders::Order as Resource;
+use crate::wire::status::FaultCode;
+
+impl Machine {
+    pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: RelayAnswer, now: Now) {
+        let Some(live) = self.live.get_mut(request) else { return };
+        let current = live.relay.is_running(id);
+        let call = if current { live.relay.running.take().map(|(_, call)| call) } else { None };
+        // An answer to a call that was given up is news only if it is final.
+        let fact = matches!(answer, RelayAnswer::Dispense(DispenseAnswer::Ended(_)));
+        if !current && !fact {
+            return;
+        }
+        let (owner, before) = (live.asked_owner, live.stored.order.clone());
+        if let (RelayAnswer::Refused(error, detail), Some(RelayCall::Dispense(_))) = (&answer, &call)
+            && *error != RelayError::Busy
+        {
+            self.links.relay_refused = true;
+            self.fault(FaultCode::Relay, Some(&format!("it refused a receipt: {error} ({detail})")), now);
+        }
+        let event = relay_event(&answer, call.as_ref(), owner, self.links.owner, &before);
+        let happened = match event {
+            Some(event) => self.happen(request, vec![event], now),
+            None => Ok(()),
+        };
+        let driven = matches!(
+            answer,
+            RelayAnswer::Refused(RelayError::Busy, _)
+                | RelayAnswer::Dispense(DispenseAnswer::Dispensing)
+                | RelayAnswer::Close(CloseAnswer::Dispensing)
+        );
+        if let Some(live) = self.live.get_mut(request).filter(|_| current) {
+            let unanswered = matches!(answer, RelayAnswer::NoAnswer(_));
+            match happened {
+                Ok(()) if driven => live.relay.pause(DRIVEN_RETRY, now.boot),
+                // `Query` follows an unanswered `Dispense`, but not in a loop.
+                Ok(()) if live.stored.order != before && !unanswered => live.relay.done(),
+                // Nothing new, or not stored and so not known: the same call brings the same answer again.
+                Ok(()) | Err(_) => live.relay.again(Span::ZERO, now.boot),
+            }
+        }
+        if !matches!(answer, RelayAnswer::Dispense(DispenseAnswer::Dispensing)) {
+            self.effects.push(Effect::ReadRelay);
+        }
+    }
+
+    pub(super) fn relay_finished(&mut self, order_id: &OrderId, answer: DispenseAnswer, now: Now) {
+        let id = self.live.iter().find(|(_, live)| live.stored.order.order_id() == Some(order_id)).map(|(id, _)| id.clone());
+        if let (Some(id), DispenseAnswer::Ended(_)) = (id, answer) {
+            // If it cannot be stored, `Query` tells it again.
+            drop(self.happen(&id, vec![Event::RelayAnswered(answer)], now));
+        }
+    }
+
+    pub(super) fn backend_answered(&mut self, id: CallId, request: &RequestId, answer: BackendAnswer, now: Now) {
+        let Some(live) = self.live.get_mut(request) else { return };
+        if !live.backend.is_running(id) {
+            return;
+        }
+        let Some((_, call)) = live.backend.running.take() else { return };
+        if matches!(call, HttpCall::Get(_)) {
+            live.hint_after = now.boot + HINT_EVERY;
+        }
+        let before = (live.stored.rev, live.rev);
+        self.note_backend(&answer, now);
+        let events = match answer {
+            BackendAnswer::Order(resource) => {
+                let telling = matches!(call, HttpCall::Tell(..));
+                let mut events = self.seen(request, *resource);
+                if telling {
+                    events.insert(0, Event::Told);
+                }
+                events
+            }
+            BackendAnswer::OtherOutcome => vec![Event::Told],
+            BackendAnswer::Absent => match call {
+                HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
+                HttpCall::Create(_) => vec![Event::CreateRefused(Refusal::new(Reason::Backend, "it has no such address (404)"))],
+                HttpCall::Tell(..) => vec![],
+            },
+            BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match call {
+                HttpCall::Create(_) => vec![Event::CreateRefused(refusal)],
+                HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => vec![],
+            },
+            BackendAnswer::Later(refusal, after) => {
+                // Known in this run of the program only: nothing is written that could fail.
+                drop(self.happen(request, vec![Event::CreateDelayed(refusal.reason)], now));
+                if let Some(live) = self.live.get_mut(request) {
+                    live.backend.again(after, now.boot);
+                }
+                return;
+            }
+            BackendAnswer::NoAnswer { code: Some(code), .. } => {
+                drop(self.happen(request, vec![Event::CreateDelayed(code)], now));
+                vec![]
+            }
+            BackendAnswer::Open(_) | BackendAnswer::NoAnswer { code: None, .. } => vec![],
+        };
+        let known = !events.is_empty();
+        let stored = self.happen(request, events, now).is_ok();
+        let Some(live) = self.live.get_mut(request) else { return };
+        let moved = before != (live.stored.rev, live.rev);
+        match call {
+            HttpCall::Watch(..) if known && moved => live.backend.done(),
+            HttpCall::Watch(..) if known => live.backend.pause(WATCH_RETRY, now.boot),
+            _ if known && stored && moved => live.backend.done(),
+            HttpCall::Get(_) if known && stored => live.backend.done(),
+            HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
+                if live.stored.order.holds_machine() {
+                    live.backend.again(Span::ZERO, now.boot);
+                } else {
+                    live.backend.again_in_background(Span::ZERO, now.boot);
+                }
+            }
+        }
+    }
+
+    /// What an order resource tells: where it is, and the receipt if there is one that can be believed.
+    pub(super) fn seen(&mut self, request: &RequestId, resource: Resource) -> Vec<Event> {
+        if let Some(live) = self.live.get_mut(request) {
+            live.rev = live.rev.max(resource.rev);
+        }
+        let receipt = resource.receipt.as_deref().and_then(|jws| self.believe(jws, request));
+        let mut events = vec![Event::Seen(seen_of(resource))];
+        events.extend(receipt.map(Event::Settled));
+        events
+    }
+
+    /// Verifies a receipt for the order of a request.
+    pub(super) fn believe(&mut self, jws: &str, request: &RequestId) -> Option<Receipt> {
+        let verified = self.settings.keys.verify(jws, &self.settings.device);
+        let refused = match verified {
+            Ok(receipt) => match self.find(request) {
+                Ok(Some(stored)) if stored.order.fits(&receipt) => return Some(receipt),
+                Ok(Some(_)) => "it is not for this machine's order of that request".to_owned(),
+                Ok(None) => "this machine made no such request".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.effects.push(Effect::Journal(Journal::ReceiptRefused { request: Some(request.clone()), order: None, why: refused.into() }));
+        None
+    }
+
+    /// Whether the backend is there, as far as its last answer tells.
+    pub(super) fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
+        let trouble = match answer {
+            BackendAnswer::NoAnswer { why, date_refusal, .. } => Trouble::Gone { why: why.clone(), date_refusal: *date_refusal },
+            BackendAnswer::Wrong(refusal) => Trouble::Gone { why: refusal.detail.clone(), date_refusal: false },
+            BackendAnswer::Order(_)
+            | BackendAnswer::Open(_)
+            | BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..) => Trouble::None,
+        };
+        self.backend_state(trouble, now);
+    }
+}
+
+/// What a relay's answer says of an order, if anything.
+fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
+    match (answer, call) {
+        (RelayAnswer::Checked { .. }, _) if asked != owner => None,
+        (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
+        (RelayAnswer::Checked { deliverable: false, reason }, _) => {
+            let blocked = **reason == *Reason::LineBlocked.as_str();
+            // A QR that is not up yet waits for a relay that may still be starting; time ends that.
+            let waits = matches!(order.state, State::AwaitingPayment { checked: 0, .. }) || **reason == *Reason::Busy.as_str();
+            match (blocked, waits) {
+                (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
+                (false, true) => None,
+                (false, false) => Some(Event::CheckFailed(Reason::Relay)),
+            }
+        }
+        (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
+        (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),
+        (RelayAnswer::Refused(error, _), Some(RelayCall::Dispense(_))) => Some(Event::RelayRefused(match error {
+            RelayError::Busy => RelayRefusal::Busy,
+            RelayError::UnknownTicket => RelayRefusal::UnknownTicket,
+            RelayError::InvalidReceipt
+            | RelayError::WrongDevice
+            | RelayError::UnknownItem
+            | RelayError::Amount
+            | RelayError::Blocked
+            | RelayError::Hardware
+            | RelayError::Ledger => RelayRefusal::Other,
+        })),
+        (RelayAnswer::Refused(RelayError::UnknownTicket, _), Some(RelayCall::Close(_))) => Some(Event::TicketUnknown),
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Check(_))) => Some(Event::CheckFailed(Reason::Relay)),
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_)) | None) => None,
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Dispense(_))) => Some(Event::RelayUnanswered),
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_)) | None) => None,
+    }
+}
+
+/// The core's view of an order resource.
+pub(super) fn seen_of(resource: Resource) -> Seen {
+    let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
+    Seen {
+        order_id: resource.order_id,
+        status: resource.status,
+        gross_amount: resource.gross_amount,
+        payload: resource.qr_payload,
+        expires_in: resource.expires_in_s.map(span),
+        settled_ago: resource.settled_ago_s.map(span),
+        kid: resource.kid,
+        has_outcome: resource.outcome.is_some(),
+        refund: resource.refund.is_some(),
+        sandbox: resource.sandbox,
+    }
+}

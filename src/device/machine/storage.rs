@@ -1,0 +1,96 @@
+//! The database's own health: opened, left, set aside and tried again while the machine stays up.
+
+use super::calls::Live;
+use super::outbox::Outbox;
+use super::{Effect, Machine, STORE_RETRY};
+use crate::device::store::{Store, StoreError};
+use crate::host::events::Event as Journal;
+use crate::order::machine as core;
+use crate::order::time::Now;
+use crate::wire::status::FaultCode;
+
+impl Machine {
+    pub(super) fn open_store(&mut self, now: Now) {
+        match Store::open(&self.settings.store, &self.settings.boot_id, self.store_damaged) {
+            Ok(opened) => {
+                self.store_retry_at = None;
+                self.store_damaged = false;
+                self.outbox = Outbox::default();
+                if let Some(aside) = &opened.set_aside {
+                    let path = self.settings.store.display().to_string().into();
+                    let aside = aside.display().to_string();
+                    self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
+                    self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
+                }
+                self.reconciliation.ask_open();
+                self.store = Some(opened.store);
+                self.fault(FaultCode::NewerDatabase, None, now);
+                match self.take_up(now) {
+                    Ok(()) => self.store_works(now),
+                    Err(error) => {
+                        // Half taken up is not taken up: what is stored is of another boot, perhaps.
+                        self.leave_store();
+                        self.store_failed(&error, now);
+                    }
+                }
+            }
+            Err(error) => self.store_failed(&error, now),
+        }
+    }
+
+    /// Forgets what is in memory of the database; it is opened anew.
+    pub(super) fn leave_store(&mut self) {
+        self.store = None;
+        self.holder = None;
+        for live in std::mem::take(&mut self.live).into_values() {
+            self.abandon(live);
+        }
+    }
+
+    /// Takes the stored orders into memory, as after a restart.
+    pub(super) fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
+        let stored = self.store.as_ref().map(Store::live).transpose()?.unwrap_or_default();
+        for stored in stored {
+            let id = stored.order.offer.request.request_id.clone();
+            let order = stored.order.clone().restarted(stored.same_boot, now.boot, &self.settings.rules);
+            let steps = core::passed(Some(&stored.order), &order).into_iter().map(|name| (name, order.clone())).collect();
+            self.note_holder(&id, Some(&stored.order));
+            self.live.insert(id.clone(), Live::new(stored));
+            self.replace(&id, order, steps, None, now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry_store(&mut self, now: Now) {
+        if self.store_damaged {
+            self.leave_store();
+        }
+        match self.store.as_mut().map(Store::probe) {
+            None => self.open_store(now),
+            Some(Ok(())) => self.store_works(now),
+            Some(Err(error)) => self.store_failed(&error, now),
+        }
+    }
+
+    pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
+        let path = self.settings.store.display().to_string().into();
+        self.store_damaged |= error.is_damage();
+        self.store_retry_at = Some(now.boot + STORE_RETRY);
+        if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
+            let (found, known) = (i64::from(*found), i64::from(*known));
+            if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
+                self.effects.push(Effect::Journal(Journal::StoreNewer { path, found, known }));
+            }
+        } else if self.fault(FaultCode::Store, Some(&error.to_string()), now) {
+            self.effects.push(Effect::Journal(Journal::StoreFailing { path, why: error.to_string().into() }));
+        }
+    }
+
+    pub(super) fn store_works(&mut self, now: Now) {
+        self.store_retry_at = None;
+        if self.fault(FaultCode::Store, None, now) {
+            let path = self.settings.store.display().to_string().into();
+            self.effects.push(Effect::Journal(Journal::StoreBack { path }));
+        }
+    }
+}

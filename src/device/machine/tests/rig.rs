@@ -1,0 +1,352 @@
+//! The machine's surroundings.
+
+use crate::device::machine::outbox::NEWS;
+use crate::device::machine::*;
+use crate::order::machine::RelayCall;
+use crate::order::outcome::{CloseAnswer, Outcome};
+use crate::order::receipt::testing::{claims, key, keys};
+use crate::order::receipt::{Claims, Receipt};
+use crate::order::request::{Payment, Price};
+use crate::wire::orders::{Order as Resource, Status};
+
+const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
+
+pub(super) struct Rig {
+    pub(super) directory: tempfile::TempDir,
+    pub(super) settings: Settings,
+    pub(super) machine: Machine,
+    pub(super) now: Now,
+    pub(super) facts: RelayFacts,
+    /// What was published on `vend/event`, as `state` or `state(reason)`.
+    pub(super) told: Vec<String>,
+    pub(super) events: Vec<VendEvent>,
+    pub(super) acked: Vec<Ack>,
+    pub(super) scene: String,
+    /// Whether the broker acknowledges what is published.
+    pub(super) broker_takes: bool,
+    messages: u64,
+}
+
+pub(super) fn request_id(text: &str) -> RequestId {
+    RequestId::new(text).expect("an id")
+}
+
+pub(super) fn order_id(text: &str) -> OrderId {
+    OrderId::new(text).expect("an id")
+}
+
+pub(super) fn ticket(n: u8) -> Ticket {
+    Ticket::from_random([n; 16])
+}
+
+pub(super) fn rp(n: u64) -> Rupiah {
+    Rupiah::new(n).expect("an amount")
+}
+
+pub(super) fn receipt(change: impl FnOnce(&mut Claims)) -> Receipt {
+    let mut claims = claims();
+    change(&mut claims);
+    key().sign(claims)
+}
+
+/// The order of request `r-n` with ticket n, named `o-n`.
+pub(super) fn resource(n: u8, status: Status) -> Resource {
+    Resource {
+        order_id: order_id(&format!("o-{n}")),
+        rev: 1,
+        request_id: request_id(&format!("r-{n}")),
+        device: DeviceId::new("vm-001").expect("an id"),
+        ticket: ticket(n),
+        item: ItemId::new("A1").expect("an id"),
+        amount: rp(5000),
+        gross_amount: Some(rp(5000)),
+        payment: Payment::Gopay,
+        status,
+        qr_payload: Some(format!("{PAYLOAD_5000}{:04X}", crate::order::qris::crc(PAYLOAD_5000)).into()),
+        deeplink_url: None,
+        pay_url: None,
+        payment_code: None,
+        store: None,
+        expires_in_s: Some(800),
+        settled_ago_s: None,
+        kid: Some(key().kid().clone()),
+        receipt: None,
+        outcome: None,
+        refund: None,
+        sandbox: true,
+    }
+}
+
+pub(super) fn receipt_of(n: u8) -> Receipt {
+    receipt(|c| {
+        c.sub = order_id(&format!("o-{n}"));
+        c.jti = request_id(&format!("r-{n}"));
+        c.ticket = ticket(n);
+        c.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+    })
+}
+
+pub(super) fn settled(n: u8, ago_s: u64) -> Resource {
+    Resource { rev: 2, settled_ago_s: Some(ago_s), receipt: Some(receipt_of(n).jws().into()), ..resource(n, Status::Settlement) }
+}
+
+pub(super) fn order(resource: Resource) -> BackendAnswer {
+    BackendAnswer::Order(Box::new(resource))
+}
+
+pub(super) fn gone() -> BackendAnswer {
+    BackendAnswer::NoAnswer { why: "nobody is there".into(), code: None, date_refusal: false }
+}
+
+pub(super) fn boot(name: &str) -> BootId {
+    BootId(name.into())
+}
+
+impl Rig {
+    /// All is well, and nothing was ever sold.
+    pub(super) fn new() -> Self {
+        let mut rig = Self::dark(10);
+        rig.bring_up();
+        rig.settle_open();
+        rig
+    }
+
+    /// Answers that there are no open orders, until nobody asks.
+    pub(super) fn settle_open(&mut self) {
+        while self.open().is_some() {
+            self.answer_open(vec![]);
+            self.after(1000);
+        }
+    }
+
+    /// Only the machine is there.
+    pub(super) fn dark(orders_per_minute: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let item = |text: &str| ItemId::new(text).expect("an item");
+        let settings = Settings {
+            device: DeviceId::new("vm-001").expect("an id"),
+            prices: PriceList::new([
+                (item("A1"), Price::Fixed(rp(5000))),
+                (item("exit"), Price::FromRequest { min: rp(2000), max: rp(200_000), mqtt: false }),
+            ]),
+            names: BTreeMap::from([(item("A1"), "Tea".into())]),
+            timeout: Span::secs(120),
+            orders_per_minute,
+            rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
+            keys: keys(),
+            screen_required: true,
+            store: directory.path().join("qrisd.db"),
+            boot_id: boot("11111111-aaaa"),
+            released: Wall(1_000_000),
+        };
+        let now = Now { boot: Boot(50_000), wall: Wall(2_000_000) };
+        let (machine, effects) = Machine::load(settings.clone(), now);
+        let facts = RelayFacts { kids: vec![key().kid().clone()], ..RelayFacts::default() };
+        let mut rig = Self {
+            directory,
+            settings,
+            machine,
+            now,
+            facts,
+            told: Vec::new(),
+            events: Vec::new(),
+            acked: Vec::new(),
+            scene: String::new(),
+            broker_takes: true,
+            messages: 0,
+        };
+        rig.note(&effects);
+        rig
+    }
+
+    pub(super) fn bring_up(&mut self) {
+        self.on(Input::Screen(ScreenState::Working));
+        self.on(Input::RelayUp(self.facts.clone()));
+        self.on(Input::BrokerUp { refused: vec![] });
+    }
+
+    /// The program ends at once and starts again, in the same boot or another.
+    pub(super) fn power_cut(&mut self, same_boot: bool) {
+        if !same_boot {
+            self.settings.boot_id = boot(&format!("{}x", self.settings.boot_id.0));
+            self.now.boot = Boot(5_000);
+        }
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        let other = Settings { store: elsewhere.path().join("none.db"), ..self.settings.clone() };
+        // The old connection goes first.
+        drop(std::mem::replace(&mut self.machine, Machine::load(other, self.now).0));
+        let (machine, effects) = Machine::load(self.settings.clone(), self.now);
+        self.machine = machine;
+        self.note(&effects);
+        self.rests();
+    }
+
+    fn note(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Ack(ack) => self.acked.push(*ack),
+                Effect::Show(picture) => self.scene = format!("{:?}", picture.scene),
+                _ => {}
+            }
+        }
+    }
+
+    /// One input; the broker acknowledges what is published.
+    pub(super) fn on(&mut self, input: Input) -> Vec<Effect> {
+        let mut all = Vec::new();
+        let mut inputs = std::collections::VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let effects = self.machine.handle(input, self.now);
+            self.note(&effects);
+            for effect in &effects {
+                if let Effect::Publish { id, topic, payload, .. } = effect {
+                    if *topic == Topic::VendEvent {
+                        let event: VendEvent = serde_json::from_slice(payload).expect("an event");
+                        let why = event.reason.map(|why| format!("({why})")).unwrap_or_default();
+                        // What the broker has may be published again after a restart, with the same name.
+                        let again = id.0 & NEWS == 0 && self.events.iter().any(|known| known.event_id == event.event_id);
+                        if !again {
+                            self.told.push(format!("{}{why}", event.state.as_str()));
+                            self.events.push(event);
+                        }
+                    }
+                    if self.broker_takes {
+                        inputs.push_back(Input::Delivered(*id));
+                    }
+                }
+            }
+            all.extend(effects);
+        }
+        self.rests();
+        all
+    }
+
+    /// Nothing is left to do now, and the next deadline is yet to come.
+    fn rests(&mut self) {
+        let effects = self.machine.handle(Input::Woken, self.now);
+        assert!(effects.is_empty(), "work was left over: {effects:?}");
+        let next = self.machine.next_deadline(self.now.boot);
+        assert!(next.is_none_or(|at| at > self.now.boot), "a deadline in the past makes the owner spin: {next:?}, now {:?}", self.now.boot);
+    }
+
+    pub(super) fn after(&mut self, milliseconds: i64) -> Vec<Effect> {
+        self.now = Now { boot: self.now.boot + Span::millis(milliseconds), wall: self.now.wall + Span::millis(milliseconds) };
+        self.on(Input::Woken)
+    }
+
+    /// What was told since the last look.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+
+    pub(super) fn message(&mut self, topic: Topic, payload: &str) -> (Ack, Vec<Effect>) {
+        self.any_message(topic, payload, false)
+    }
+
+    pub(super) fn any_message(&mut self, topic: Topic, payload: &str, retained: bool) -> (Ack, Vec<Effect>) {
+        self.messages += 1;
+        let ack = Ack::numbered(self.messages);
+        (ack, self.on(Input::Message { topic, payload: payload.as_bytes().to_vec(), retained, ack }))
+    }
+
+    pub(super) fn is_acked(&self, ack: Ack) -> bool {
+        self.acked.contains(&ack)
+    }
+
+    pub(super) fn vend(&mut self, n: u8) -> (Ack, Vec<Effect>) {
+        self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#))
+    }
+
+    pub(super) fn pay(&mut self, receipt: &Receipt) -> (Ack, Vec<Effect>) {
+        let id = receipt.claims().sub.clone();
+        let payload = format!(r#"{{"order_id":"{id}","rev":2,"status":"settlement","receipt":"{}"}}"#, receipt.jws());
+        self.message(Topic::PaymentUpdate, &payload)
+    }
+
+    pub(super) fn open(&mut self) -> Option<CallId> {
+        self.machine.reconciliation.running()
+    }
+
+    /// Answers `?state=open`, which must be asked.
+    pub(super) fn answer_open(&mut self, orders: Vec<Resource>) -> Vec<Effect> {
+        let call = self.open().expect("the open orders are asked for");
+        self.on(Input::Open(call, BackendAnswer::Open(orders)))
+    }
+
+    /// The call to the backend that runs for a request.
+    pub(super) fn backend(&self, n: u8) -> Option<HttpCall> {
+        self.running_backend(n).map(|(_, call)| call)
+    }
+
+    fn running_backend(&self, n: u8) -> Option<(CallId, HttpCall)> {
+        self.machine.live.get(&request_id(&format!("r-{n}"))).and_then(|live| live.backend.running.clone())
+    }
+
+    pub(super) fn relay(&self, n: u8) -> Option<RelayCall> {
+        self.running_relay(n).map(|(_, call)| call)
+    }
+
+    fn running_relay(&self, n: u8) -> Option<(CallId, RelayCall)> {
+        self.machine.live.get(&request_id(&format!("r-{n}"))).and_then(|live| live.relay.running.clone())
+    }
+
+    pub(super) fn answer(&mut self, n: u8, answer: BackendAnswer) -> Vec<Effect> {
+        let (call, _) = self.running_backend(n).expect("the backend is asked");
+        self.on(Input::Backend(call, request_id(&format!("r-{n}")), answer))
+    }
+
+    pub(super) fn answer_relay(&mut self, n: u8, answer: RelayAnswer) -> Vec<Effect> {
+        let (call, _) = self.running_relay(n).expect("the relay is asked");
+        self.on(Input::Relay(call, request_id(&format!("r-{n}")), answer))
+    }
+
+    /// Answers the `Prepare` that was asked.
+    pub(super) fn prepare(&mut self, effects: &[Effect], answer: Result<Ticket, PrepareError>) -> Vec<Effect> {
+        let call = effects.iter().find_map(|effect| if let Effect::Prepare(call, ..) = effect { Some(*call) } else { None });
+        self.on(Input::Prepared(call.expect("the relay is asked for a ticket"), answer))
+    }
+
+    /// A request that is committed.
+    pub(super) fn requested(&mut self, n: u8) -> Ack {
+        let (ack, effects) = self.vend(n);
+        assert!(!self.is_acked(ack), "not before its commit");
+        self.prepare(&effects, Ok(ticket(n)));
+        assert!(self.is_acked(ack));
+        ack
+    }
+
+    /// One whose QR is up.
+    pub(super) fn offered(&mut self, n: u8) {
+        self.requested(n);
+        assert!(matches!(self.backend(n), Some(HttpCall::Create(_))));
+        self.answer(n, order(resource(n, Status::Pending)));
+        assert!(self.scene.starts_with("Pay"), "{}", self.scene);
+    }
+
+    /// One that is paid, while the relay is asked to deliver.
+    pub(super) fn dispensing(&mut self, n: u8) {
+        self.offered(n);
+        self.pay(&receipt_of(n));
+        assert_eq!(self.relay(n), Some(RelayCall::Dispense(receipt_of(n))));
+    }
+
+    pub(super) fn delivered(&mut self, n: u8) {
+        self.answer_relay(n, RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Dispensed)));
+    }
+
+    pub(super) fn closed(&mut self, n: u8) {
+        self.answer_relay(n, RelayAnswer::Close(CloseAnswer::Closed));
+    }
+
+    pub(super) fn states(&self) -> Vec<(String, u64)> {
+        self.events.iter().filter_map(|event| event.seq.map(|seq| (event.state.as_str().to_owned(), seq))).collect()
+    }
+}
+
+pub(super) fn closes(effects: &[Effect]) -> Vec<Ticket> {
+    effects.iter().filter_map(|effect| if let Effect::CloseTicket(ticket) = effect { Some(ticket.clone()) } else { None }).collect()
+}
+
+pub(super) fn drops(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::DropBroker))
+}

@@ -1,0 +1,407 @@
+//! Sales, good and bad, with power cuts in between.
+
+use super::rig::*;
+use crate::device::machine::*;
+use crate::order::machine::RelayCall;
+use crate::order::outcome::{CloseAnswer, Delivery, Outcome};
+use crate::order::reason::Reason;
+use crate::order::request::Refusal;
+use crate::wire::orders::{Order as Resource, Refund, Status};
+
+fn told(call: Option<HttpCall>) -> Option<Delivery> {
+    match call {
+        Some(HttpCall::Tell(_, report)) => Some(report.outcome),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_sale() {
+    let mut rig = Rig::new();
+    let (ack, effects) = rig.vend(1);
+    assert!(!rig.is_acked(ack) && rig.told().is_empty(), "nothing before the commit");
+    rig.prepare(&effects, Ok(ticket(1)));
+    assert!(rig.is_acked(ack));
+    let Some(HttpCall::Create(posted)) = rig.backend(1) else { panic!("the backend is asked") };
+    assert_eq!((&*posted.kids, posted.description.as_deref(), posted.timeout_s), (&*rig.facts.kids, Some("Tea"), 120));
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert!(rig.scene.starts_with("Pay"));
+    assert_eq!(rig.backend(1), None, "with the broker there is no poll at first");
+    let (ack, _) = rig.pay(&receipt_of(1));
+    assert!(rig.is_acked(ack));
+    rig.delivered(1);
+    assert!(rig.scene.starts_with("Take"));
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
+    rig.answer(1, order(settled(1, 3)));
+    assert!(rig.machine.live.is_empty());
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    rig.after(10_000);
+    assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
+    rig.after(60_000);
+    assert!(rig.backend(1).is_none() && rig.open().is_none(), "no open order: no HTTP");
+}
+
+#[test]
+fn without_the_broker_the_long_poll_brings_the_receipt() {
+    let mut rig = Rig::new();
+    rig.on(Input::BrokerDown { reason: "gone".into(), date_refusal: false });
+    rig.offered(1);
+    assert_eq!(rig.backend(1), Some(HttpCall::Watch(order_id("o-1"), 1)));
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert_eq!(rig.backend(1), None, "a poll without news is not begun again at once");
+    rig.after(1000);
+    rig.answer(1, order(settled(1, 1)));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+}
+
+#[test]
+fn one_fifteen_second_bound_from_the_request_to_its_end() {
+    let mut rig = Rig::new();
+    let (_, effects) = rig.vend(1);
+    rig.after(1900);
+    rig.prepare(&effects, Ok(ticket(1)));
+    let midtrans = Refusal::new(Reason::Midtrans, "Midtrans does not answer");
+    rig.answer(1, BackendAnswer::Later(midtrans, Span::secs(2)));
+    assert_eq!(rig.backend(1), None);
+    rig.after(1999);
+    assert_eq!(rig.backend(1), None, "not before its Retry-After");
+    rig.after(1);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Create(_))));
+    rig.answer(1, gone());
+    rig.after(15_000 - 1900 - 2000);
+    assert_eq!(rig.told(), ["requested", "failed(midtrans)"], "the problem's code decides");
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+}
+
+#[test]
+fn answers_of_the_backend_to_a_request() {
+    let no = |reason| Refusal::new(reason, "no");
+    let table = [
+        (BackendAnswer::Refused(no(Reason::GrossAmount)), "failed(gross_amount)"),
+        (BackendAnswer::Refused(no(Reason::ReusedId)), "failed(reused_id)"),
+        (BackendAnswer::Refused(no(Reason::RateLimited)), "failed(rate_limited)"),
+        (BackendAnswer::Wrong(no(Reason::Backend)), "failed(backend)"),
+        (BackendAnswer::Absent, "failed(backend)"),
+    ];
+    for (answer, end) in table {
+        let mut rig = Rig::new();
+        rig.requested(1);
+        rig.answer(1, answer);
+        assert_eq!(rig.told(), ["requested", end]);
+    }
+}
+
+#[test]
+fn the_same_request_is_posted_whatever_changed_meanwhile() {
+    let mut rig = Rig::new();
+    rig.requested(1);
+    let first = rig.backend(1).expect("posted");
+    rig.facts.kids.clear();
+    rig.settings.names.clear();
+    rig.on(Input::RelayTold(rig.facts.clone()));
+    assert_eq!(rig.backend(1), Some(first.clone()), "the relay's keys changed: the call goes on");
+    rig.power_cut(true);
+    assert_eq!(rig.backend(1), Some(first), "another body would be refused as reused_id");
+}
+
+#[test]
+fn cancel_at_each_state() {
+    let cancel = r#"{"request_id":"r-1"}"#;
+    // While the ticket is awaited.
+    let mut rig = Rig::new();
+    let (_, effects) = rig.vend(1);
+    let (ack, _) = rig.message(Topic::VendCancel, cancel);
+    assert!(!rig.is_acked(ack));
+    rig.prepare(&effects, Ok(ticket(1)));
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.told(), ["requested", "cancelling(customer)"]);
+    // The POST goes on to its answer; then its charge is cancelled.
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
+    rig.answer(1, order(resource(1, Status::Cancel)));
+    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    rig.closed(1);
+    assert!(rig.machine.live.is_empty());
+    // An ended one: its last event again.
+    let before = rig.events.last().map(|event| event.event_id.clone());
+    let (ack, _) = rig.message(Topic::VendCancel, cancel);
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    assert_eq!(rig.events.last().map(|event| event.event_id.clone()), before);
+    // While the QR is up, and the race is lost.
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.message(Topic::VendCancel, cancel);
+    assert!(rig.scene.starts_with("Cancelling"));
+    rig.answer(1, order(settled(1, 0)));
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "cancelling(customer)", "paid", "dispensing"]);
+    // While it is delivered: nothing to cancel any more.
+    rig.message(Topic::VendCancel, cancel);
+    assert_eq!(rig.told(), ["dispensing"]);
+    // Nobody's.
+    let (ack, _) = rig.message(Topic::VendCancel, r#"{"request_id":"r-9"}"#);
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.told(), ["refused(unknown_request)"]);
+}
+
+#[test]
+fn a_cancel_that_is_not_answered_frees_the_machine_and_goes_on() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.after(120_000);
+    rig.answer(1, gone());
+    rig.after(15_000);
+    assert!(rig.scene.starts_with("DoNotPay"), "{}", rig.scene);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Cancel(_))));
+    rig.told();
+    rig.requested(2);
+    // The receipt comes while another customer stands there.
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.told(), ["requested", "refund_due(late)"]);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+    rig.closed(1);
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
+}
+
+#[test]
+fn who_has_paid_goes_before_a_request_that_waits_for_its_ticket() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.after(120_000);
+    rig.answer(1, order(resource(1, Status::Cancel)));
+    let (ack, effects) = rig.vend(2);
+    rig.told();
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    let effects = rig.prepare(&effects, Ok(ticket(2)));
+    assert!(rig.is_acked(ack));
+    assert_eq!((rig.told(), closes(&effects)), (vec!["refused(busy)".to_owned()], vec![ticket(2)]));
+}
+
+#[test]
+fn power_cuts_in_the_same_boot() {
+    // Requested: the same question again.
+    let mut rig = Rig::new();
+    rig.requested(1);
+    rig.power_cut(true);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Create(_))));
+    // The answer comes before the relay is there: not shown, and not ended either.
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert!(!rig.scene.starts_with("Pay"));
+    rig.bring_up();
+    assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))));
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    assert!(rig.scene.starts_with("Pay"));
+    // Awaiting payment.
+    rig.power_cut(true);
+    assert!(!rig.scene.starts_with("Pay"), "{}", rig.scene);
+    rig.bring_up();
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: false, reason: "busy".into() });
+    rig.after(1000);
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    assert!(rig.scene.starts_with("Pay"));
+    // Dispensing: the ledger is asked first.
+    rig.pay(&receipt_of(1));
+    rig.power_cut(true);
+    rig.bring_up();
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+    rig.delivered(1);
+    // Dispensed and not told.
+    rig.power_cut(true);
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
+    rig.bring_up();
+    rig.answer(1, BackendAnswer::OtherOutcome);
+    assert!(rig.machine.live.is_empty());
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"], "each once");
+}
+
+#[test]
+fn a_qr_does_not_come_back_without_the_relay() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.power_cut(true);
+    rig.on(Input::Screen(ScreenState::Working));
+    rig.after(5000);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "cancelling(relay)"]);
+}
+
+#[test]
+fn power_cuts_in_another_boot() {
+    // Requested: whoever asked has gone; its end is told.
+    let mut rig = Rig::new();
+    rig.requested(1);
+    rig.power_cut(false);
+    rig.bring_up();
+    assert_eq!(rig.told(), ["requested", "failed(backend)"]);
+    rig.answer_open(vec![resource(1, Status::Pending)]);
+    assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
+    // Awaiting payment: its time once more, never beyond the charge's.
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.power_cut(false);
+    rig.bring_up();
+    rig.answer_open(vec![Resource { expires_in_s: Some(30), ..resource(1, Status::Pending) }]);
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    assert!(rig.scene.starts_with("Pay"));
+    rig.after(30_000);
+    assert!(rig.scene.starts_with("Cancelling"), "{}", rig.scene);
+    // Paid now: only the backend allows it.
+    rig.told();
+    rig.answer(1, order(settled(1, 20)));
+    assert_eq!((rig.told(), rig.relay(1)), (vec!["paid".to_owned()], None));
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
+    // One whose QR left the screen in an earlier boot: nobody knows when.
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.after(120_000);
+    rig.power_cut(false);
+    rig.bring_up();
+    rig.told();
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.told(), ["refund_due(late)"]);
+}
+
+#[test]
+fn a_dispensing_order_of_an_earlier_boot_is_confirmed() {
+    for (answer, delivers) in [
+        (order(settled(1, 30)), true),
+        (order(settled(1, 601)), false),
+        (order(Resource { refund: Some(Refund::Due), ..settled(1, 30) }), false),
+        (BackendAnswer::Absent, false),
+    ] {
+        let mut rig = Rig::new();
+        rig.dispensing(1);
+        rig.power_cut(false);
+        rig.bring_up();
+        assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+        assert_eq!((rig.relay(1), rig.backend(1)), (None, Some(HttpCall::Get(order_id("o-1")))));
+        rig.answer(1, answer);
+        let next = if delivers { RelayCall::Dispense(receipt_of(1)) } else { RelayCall::Close(ticket(1)) };
+        assert_eq!(rig.relay(1), Some(next));
+    }
+}
+
+#[test]
+fn a_dispense_that_was_never_answered_counts_as_sent() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    // The relay dies with the call under way, and comes back with an empty ledger.
+    rig.on(Input::RelayDown("gone".into()));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "its answer, or that there is none, is waited for");
+    rig.answer_relay(1, RelayAnswer::NoAnswer("disconnected".into()));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))), "a relay that is back is asked at once");
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    rig.told();
+    rig.answer_relay(1, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
+    assert_eq!(rig.told(), ["refund_due(uncertain)"]);
+}
+
+#[test]
+fn a_dispense_under_way_at_the_deadline_is_waited_for_before_close() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.after(600_000);
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+    rig.answer_relay(1, RelayAnswer::NoAnswer("no answer in 22 s".into()));
+    rig.after(250);
+    assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+    rig.told();
+    rig.answer_relay(1, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
+    assert_eq!(rig.told(), ["refund_due(uncertain)"]);
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Uncertain));
+}
+
+#[test]
+fn a_check_of_the_old_owner_says_nothing_of_the_new_one() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: true, reason: "".into() });
+    rig.after(250);
+    assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))), "asked again");
+    rig.answer_relay(1, RelayAnswer::Checked { deliverable: false, reason: "line_blocked".into() });
+    assert_eq!(rig.told().last().map(String::as_str), Some("cancelling(line_blocked)"));
+}
+
+#[test]
+fn a_ticket_of_the_old_owner_is_checked_with_the_new_one() {
+    let mut rig = Rig::new();
+    let (_, effects) = rig.vend(1);
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.prepare(&effects, Ok(ticket(1)));
+    rig.answer(1, order(resource(1, Status::Pending)));
+    assert_eq!(rig.relay(1), Some(RelayCall::Check(ticket(1))));
+}
+
+#[test]
+fn close_decides_even_from_refund_due() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.answer_relay(1, RelayAnswer::Refused(RelayError::Hardware, "broken".into()));
+    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(relay_refused)"));
+    assert!(rig.machine.faults.contains_key(&FaultCode::Relay));
+    assert_eq!(rig.backend(1), None, "nothing is told before the ticket is closed");
+    rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Ended(Outcome::Dispensed)));
+    assert_eq!((rig.told(), told(rig.backend(1))), (vec!["dispensed".to_owned()], Some(Delivery::Dispensed)));
+    rig.answer(1, order(settled(1, 3)));
+    rig.requested(2);
+    assert!(!rig.machine.faults.contains_key(&FaultCode::Relay), "until a `Prepare` passes");
+}
+
+#[test]
+fn a_mismatch_is_told_and_never_delivered() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.message(Topic::PaymentUpdate, r#"{"order_id":"o-1","rev":3,"status":"failure","receipt":null}"#);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
+    rig.answer(1, order(Resource { rev: 3, refund: Some(Refund::Due), ..resource(1, Status::Failure) }));
+    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(mismatch)"));
+    rig.closed(1);
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
+    // A power cut keeps it; it has no receipt.
+    rig.power_cut(false);
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
+}
+
+#[test]
+fn a_backend_that_is_gone_for_long_is_asked_rarely_and_at_once_when_it_is_back() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.delivered(1);
+    let mut asked = 0;
+    for _ in 0..3 * 3600 {
+        if rig.backend(1).is_some() {
+            asked += 1;
+            rig.answer(1, gone());
+        }
+        rig.after(1000);
+    }
+    assert!((26..60).contains(&asked), "{asked} calls in three hours");
+    rig.on(Input::BrokerUp { refused: vec![] });
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
+}
+
+#[test]
+fn many_unfinished_orders_have_few_calls_under_way() {
+    let mut rig = Rig::dark(0);
+    rig.bring_up();
+    rig.settle_open();
+    for n in 1..=20 {
+        rig.dispensing(n);
+        rig.delivered(n);
+    }
+    let calls = (1..=20).filter(|n| rig.backend(*n).is_some()).count();
+    assert_eq!(calls, 4);
+    for _ in 0..20 {
+        let n = (1..=20).find(|n| rig.backend(*n).is_some()).expect("the next is told");
+        rig.answer(n, order(settled(n, 3)));
+    }
+    assert!(rig.machine.live.is_empty());
+}

@@ -1,0 +1,227 @@
+//! A database that cannot be written, is damaged, lost, full or too new.
+
+use super::rig::*;
+use crate::device::machine::outbox::NEWS;
+use crate::device::machine::*;
+use crate::device::store::OUTBOX_MAX;
+use crate::order::machine::RelayCall;
+use crate::order::reason::Reason;
+use crate::wire::orders::Status;
+
+/// Holds the database so that nobody else can write it.
+fn lock(rig: &Rig) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    connection
+}
+
+#[test]
+fn a_request_that_cannot_be_stored_is_refused_and_the_machine_recovers_by_itself() {
+    let mut rig = Rig::new();
+    let (ack, effects) = rig.vend(1);
+    let held = lock(&rig);
+    let effects = rig.prepare(&effects, Ok(ticket(1)));
+    assert!(rig.is_acked(ack));
+    assert_eq!((rig.told(), closes(&effects)), (vec!["refused(store)".to_owned()], vec![ticket(1)]));
+    assert!(rig.machine.faults.contains_key(&FaultCode::Store));
+    let (ack, _) = rig.vend(2);
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.told(), ["refused(store)"]);
+    rig.after(2000);
+    assert!(rig.machine.faults.contains_key(&FaultCode::Store), "still locked");
+    drop(held);
+    rig.after(2000);
+    assert!(rig.machine.faults.is_empty(), "nobody had to do anything: {:?}", rig.machine.faults);
+    rig.requested(1);
+}
+
+#[test]
+fn a_receipt_that_cannot_be_stored_is_not_acknowledged() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    let held = lock(&rig);
+    let (ack, effects) = rig.pay(&receipt_of(1));
+    assert!(drops(&effects) && !rig.is_acked(ack));
+    assert_eq!(rig.relay(1), None, "nothing is done before the commit");
+    let (ack, effects) = rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    assert!(rig.is_acked(ack) && !drops(&effects));
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "refused(store)"]);
+    drop(held);
+    rig.after(2000);
+    rig.on(Input::BrokerDown { reason: "dropped".into(), date_refusal: false });
+    rig.on(Input::BrokerUp { refused: vec![] });
+    let (ack, _) = rig.pay(&receipt_of(1));
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+}
+
+#[test]
+fn an_outcome_that_cannot_be_stored_is_asked_again() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    let held = lock(&rig);
+    rig.delivered(1);
+    drop(held);
+    rig.told();
+    rig.after(2000);
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "the same receipt brings the recorded outcome");
+    rig.delivered(1);
+    assert_eq!(rig.told(), ["dispensed"]);
+}
+
+#[test]
+fn what_cannot_be_taken_up_after_a_reboot_is_not_acted_on() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    let held = lock(&rig);
+    rig.power_cut(false);
+    rig.bring_up();
+    for _ in 0..4 {
+        rig.after(1000);
+        assert!(rig.relay(1).is_none() && rig.backend(1).is_none());
+    }
+    drop(held);
+    rig.after(2000);
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "the backend must allow it");
+}
+
+#[test]
+fn a_newer_database_is_left_alone_and_nothing_is_sold() {
+    let mut rig = Rig::new();
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.pragma_update(None, "user_version", 99).expect("written");
+    drop(connection);
+    rig.power_cut(true);
+    rig.bring_up();
+    rig.vend(1);
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    assert_eq!(rig.told(), ["refused(newer_database)"], "and one refusal a second for each");
+    rig.after(1000);
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    assert_eq!(rig.told(), ["refused(newer_database)"]);
+    let (ack, effects) = rig.pay(&receipt_of(1));
+    assert!(drops(&effects) && !rig.is_acked(ack), "the next release may know it");
+    assert_eq!(
+        std::fs::read_dir(rig.directory.path())
+            .expect("readable")
+            .filter_map(Result::ok)
+            .filter(|f| f.file_name().to_string_lossy().contains("corrupt"))
+            .count(),
+        0
+    );
+}
+
+fn damage(rig: &Rig, sql: &str) {
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.execute_batch("DROP TRIGGER revisions_count_by_one").expect("dropped");
+    assert_eq!(connection.execute(sql, []).expect("changed"), 1);
+}
+
+#[test]
+fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.delivered(1);
+    rig.answer(1, order(settled(1, 3)));
+    rig.offered(2);
+    let stream = rig.events.last().map(|event| event.stream.clone());
+    damage(&rig, "UPDATE orders SET body = replace(body, '5000', '5001') WHERE request_id = 'r-2'");
+    rig.told();
+    rig.power_cut(true);
+    assert!(rig.machine.faults.contains_key(&FaultCode::StoreReset));
+    rig.bring_up();
+    rig.answer_open(vec![resource(2, Status::Pending), settled(3, 20)]);
+    // A pending one is cancelled, a settled one treated as of an earlier boot.
+    assert_eq!(rig.backend(2), Some(HttpCall::Cancel(order_id("o-2"))));
+    assert_eq!(rig.relay(3), Some(RelayCall::Query(order_id("o-3"))));
+    let mut told = rig.told();
+    told.sort();
+    assert_eq!(told, ["cancelled(store)", "dispensing"]);
+    let last = rig.events.last().expect("an event");
+    assert!(Some(&last.stream) != stream.as_ref() && last.seq == Some(2), "a new stream begins");
+    rig.answer_relay(3, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
+    rig.after(300);
+    rig.answer_relay(3, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    rig.answer(3, order(settled(3, 25)));
+    rig.answer_relay(3, RelayAnswer::Refused(RelayError::UnknownTicket, "".into()));
+    assert_eq!(rig.told(), ["refund_due(uncertain)"], "`Dispense` is taken as sent");
+}
+
+#[test]
+fn damage_that_is_found_while_it_runs_is_set_aside_then() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.delivered(1);
+    rig.answer(1, order(settled(1, 3)));
+    // A finished order: read only when somebody asks for it.
+    damage(&rig, "UPDATE orders SET last_event = 'x' WHERE request_id = 'r-1'");
+    rig.told();
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(store)"]);
+    rig.after(2000);
+    assert!(rig.machine.faults.contains_key(&FaultCode::StoreReset), "{:?}", rig.machine.faults);
+    rig.answer_open(vec![]);
+    rig.requested(2);
+    assert_eq!(rig.told(), ["requested"], "the new stream's events leave too");
+}
+
+#[test]
+fn events_leave_in_order_once_each_across_restarts_and_connections() {
+    let mut rig = Rig::new();
+    rig.broker_takes = false;
+    rig.dispensing(1);
+    rig.delivered(1);
+    assert_eq!(rig.told(), ["requested"], "one at a time");
+    rig.power_cut(true);
+    rig.broker_takes = true;
+    rig.bring_up();
+    assert_eq!(rig.told(), ["awaiting_payment", "paid", "dispensing", "dispensed"]);
+    assert_eq!(rig.states().iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    rig.after(5000);
+    rig.power_cut(true);
+    rig.bring_up();
+    assert!(rig.told().is_empty(), "what the broker has is forgotten");
+    // The number goes on, though the outbox is empty.
+    rig.answer_open(vec![]);
+    rig.answer(1, BackendAnswer::OtherOutcome);
+    rig.requested(2);
+    assert_eq!(rig.states().last().map(|(_, seq)| *seq), Some(6));
+}
+
+#[test]
+fn what_the_connection_lost_is_published_again_without_a_loop() {
+    let mut rig = Rig::new();
+    rig.broker_takes = false;
+    rig.requested(1);
+    let lost: Vec<_> = [1, NEWS | 1].map(PublishId).into();
+    for id in lost {
+        let effects = rig.on(Input::Undelivered(id, None));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Publish { .. })), "not at once");
+    }
+    let effects = rig.after(1000);
+    let published: Vec<_> =
+        effects.iter().filter_map(|effect| if let Effect::Publish { topic, .. } = effect { Some(*topic) } else { None }).collect();
+    assert_eq!(published, [Topic::VendEvent, Topic::Status]);
+}
+
+#[test]
+fn with_a_full_outbox_nothing_new_is_sold() {
+    let mut rig = Rig::new();
+    rig.broker_takes = false;
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    let sql = format!(
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {OUTBOX_MAX}) INSERT INTO outbox SELECT n, '{{}}' FROM c"
+    );
+    connection.execute_batch(&sql).expect("filled");
+    drop(connection);
+    rig.power_cut(true);
+    rig.on(Input::Screen(ScreenState::Working));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    let to = ReplyTo(1);
+    let request = crate::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
+    let effects = rig.on(Input::Asked(Asked::Vend(request), to));
+    let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
+    assert!(refused, "{effects:?}");
+}

@@ -1,0 +1,124 @@
+//! The schema's own rules, and what is kept.
+
+use super::*;
+use crate::order::ids::ItemId;
+use crate::order::machine::{Charge, Posted, State};
+use crate::order::money::Rupiah;
+use crate::order::receipt::testing::{claims, key};
+use crate::order::request::{Offer, Payment, VendRequest};
+use crate::order::time::{Boot, Span};
+
+fn open(directory: &tempfile::TempDir) -> Store {
+    let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("opens");
+    assert_eq!(opened.set_aside, None);
+    opened.store
+}
+
+fn order(n: u32) -> Order {
+    let request = VendRequest {
+        request_id: RequestId::new(&format!("r-{n}")).expect("an id"),
+        item: ItemId::new("A1").expect("an item"),
+        amount: None,
+        description: None,
+        payment: Payment::Gopay,
+        timeout_s: None,
+    };
+    let offer = Offer { request, amount: Rupiah::new(5000).expect("an amount"), timeout: Span::secs(120) };
+    let mut bits = [0; 16];
+    bits[..4].copy_from_slice(&n.to_be_bytes());
+    Order::new(offer, Ticket::from_random(bits), Posted::default(), 1, Boot(0))
+}
+
+fn finished(n: u32) -> Order {
+    Order { state: State::Refunded { receipt: None }, ..order(n) }
+}
+
+fn paid(n: u32) -> Order {
+    let receipt = key().sign(claims());
+    let charge = Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true };
+    Order { charge: Some(charge), state: State::Paid { receipt, deliver_by: Boot(1) }, ..order(n) }
+}
+
+#[test]
+fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let unfinished = Order { state: State::Paid { receipt: key().sign(claims()), deliver_by: Boot(1) }, ..paid(0) };
+    store.commit(&unfinished, None, vec![], &[]).expect("stored");
+    store.commit(&finished(1), None, vec![], &[]).expect("stored");
+    // Not one commit each: ten thousand would take a minute.
+    let last = u32::try_from(KNOWN_REQUESTS).expect("a number");
+    let sql = "WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
+               INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum
+               FROM c, orders WHERE request_id = 'r-1'";
+    store.connection.execute(sql, [last]).expect("filled");
+    for n in last + 1..=last + 5 {
+        store.commit(&finished(n), None, vec![], &[]).expect("stored");
+    }
+    let mut select = store.connection.prepare("SELECT 1 FROM orders WHERE request_id = 'r-' || ?1").expect("SQL");
+    let mut known = |n: u32| select.exists([n]).expect("readable");
+    assert!(known(0), "something is still to be done");
+    assert!(!known(6) && known(7) && known(last + 5));
+    let count: i64 = store.connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0)).expect("a number");
+    assert_eq!(count, KNOWN_REQUESTS);
+}
+
+#[test]
+fn the_schema_keeps_what_the_core_must_never_do() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let (_, stored) = store.commit(&paid(1), None, vec![], &[]).expect("stored");
+    // Another that holds the machine; a receipt that goes; a name that changes; a version that is skipped.
+    assert!(store.commit(&order(2), None, vec![], &[]).is_err(), "one customer at a time");
+    assert!(store.commit(&order(1), Some(stored.rev), vec![], &[]).is_err(), "a receipt stays");
+    let renamed =
+        Order { charge: Some(Charge { order_id: OrderId::new("o-9").expect("an id"), ..paid(1).charge.expect("one") }), ..paid(1) };
+    assert!(store.commit(&renamed, Some(stored.rev), vec![], &[]).is_err(), "so does its name");
+    assert!(store.commit(&paid(1), Some(stored.rev + 1), vec![], &[]).is_err(), "versions count by one");
+    assert!(store.connection.execute("DELETE FROM orders", []).is_err(), "an unfinished order stays");
+    assert!(store.commit(&paid(1), Some(stored.rev), vec![], &[]).is_ok());
+}
+
+#[test]
+fn every_changed_column_is_noticed() {
+    let changes = [
+        "body = replace(body, '5000', '5001')",
+        "receipt = replace(receipt, 'e', 'f')",
+        "ticket = 'AAAAAAAAAAAAAAAAAAAAAA'",
+        "boot_id = 'other'",
+        "last_event = '{}'",
+        "holds = 0",
+        "state = 'dispensing'",
+        "sum = sum + 1",
+    ];
+    for change in changes {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = open(&directory);
+        store.commit(&paid(1), None, vec![], &[]).expect("stored");
+        store.connection.execute_batch("DROP TRIGGER revisions_count_by_one; DROP TRIGGER a_receipt_stays").expect("dropped");
+        assert_eq!(store.connection.execute(&format!("UPDATE orders SET {change}"), []).expect(change), 1);
+        let found = store.live().expect_err(change);
+        assert!(found.is_damage(), "{change}: {found}");
+        drop(store);
+        let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("a new one");
+        assert!(opened.set_aside.is_some_and(|aside| aside.exists()), "{change}");
+        assert!(opened.store.live().expect("empty").is_empty());
+    }
+}
+
+#[test]
+fn a_page_that_is_damaged_within_is_set_aside() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("qrisd.db");
+    let mut store = open(&directory);
+    store.commit(&paid(1), None, vec![], &[]).expect("stored");
+    let root: u32 =
+        store.connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'", [], |row| row.get(0)).expect("a page");
+    drop(store);
+    let mut bytes = std::fs::read(&path).expect("readable");
+    let start = (root as usize - 1) * 1024;
+    bytes[start..start + 1024].fill(0xff);
+    std::fs::write(&path, bytes).expect("written");
+    let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
+    assert!(opened.set_aside.is_some());
+}
