@@ -234,3 +234,19 @@ fn of_one_after_the_pulse_and_before_the_outcome_is_stored() {
         shop.check_books();
     }
 }
+
+#[test]
+fn of_the_relay_alone_in_mid_pulse() {
+    let mut shop = Shop::open(Options { line: "pulse_ms = 60000\n".into(), ..Options::default() });
+    let request_id = shop.offer("A1");
+    shop.pay(Via::Gopay);
+    shop.relay.wait_pulses(1);
+    shop.kill_relayd();
+    shop.start_relayd();
+    let due = shop.wait_state(&request_id, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Uncertain));
+    shop.wait_outcome(&shop.order_id(&request_id), "uncertain");
+    assert!(!shop.relay.is_active(), "the line is inactive");
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}

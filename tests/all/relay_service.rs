@@ -50,7 +50,10 @@ fn what_is_no_receipt_for_an_open_ticket_drives_nothing() {
     };
     let signed = jws(good.clone());
     let parts: Vec<_> = signed.split('.').collect();
-    let dearer = change(|claims| claims.amount = Rupiah::new(6000).expect("an amount"));
+    let dearer = change(|claims| {
+        claims.amount = Rupiah::new(6000).expect("an amount");
+        claims.gross_amount = claims.amount;
+    });
     let altered = format!("{}.{}.{}", parts[0], dearer.split('.').nth(1).expect("claims"), parts[2]);
     let table = [
         ("no JWS", "nonsense".to_owned(), "InvalidReceipt"),

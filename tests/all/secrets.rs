@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 fn secrets(shop: &Shop) -> Vec<(String, String)> {
     let key: Value = serde_json::from_str(&std::fs::read_to_string(shop.path().join("signing-key.json")).expect("there"))
         .expect("the signing key is JSON");
+    assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "the example of RFC 7617");
     let mut d = Vec::new();
     find_d(&key, &mut d);
     assert!(!d.is_empty(), "the signing key has a private part");
@@ -138,7 +139,6 @@ fn a_sale_tells_no_secret() {
         );
     }
     // The token is kept hashed.
-    shop.tap.messages();
     for file in ["orders.db", "orders.db-wal"] {
         let bytes = std::fs::read(shop.path().join(file)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);

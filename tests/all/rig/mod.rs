@@ -5,6 +5,7 @@ pub mod bare_broker;
 pub mod bus;
 pub mod caller;
 pub mod certificates;
+pub mod ends;
 pub mod heard;
 pub mod http;
 pub mod link;

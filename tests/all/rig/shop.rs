@@ -6,7 +6,6 @@ use super::http::{Answer, Http};
 use super::link::Link;
 use super::midtrans::{Midtrans, SERVER_KEY, Via};
 use super::mosquitto::{Mosquitto, TAP, password};
-use super::namespace::Namespace;
 use super::process::Process;
 use super::relay_log::RelayLog;
 use super::screen::Screen;
@@ -544,44 +543,4 @@ fn https_front(port: u16, backend_port: u16, tls: &Certificates) -> Process {
     let process = Process::start("socat", command(tool("socat")).args([listen, format!("TCP:127.0.0.1:{backend_port}")]));
     wait_for("socat to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     process
-}
-
-impl Shop {
-    /// Starts relay service and `qrisd` in a namespace, as [`Shop::start_machine`] does outside.
-    pub fn start_machine_in(&mut self, namespace: &Namespace) {
-        self.start_relayd_in(namespace);
-        self.start_qrisd_in(namespace);
-    }
-
-    pub fn start_relayd_in(&mut self, namespace: &Namespace) {
-        let mut start = namespace.command(&self.program_command(Program::Relayd));
-        self.relayd = Some(Process::start_service("qris-relayd", &mut start, self.path()));
-    }
-
-    pub fn start_qrisd_in(&mut self, namespace: &Namespace) {
-        let mut start = namespace.command(&self.program_command(Program::Qrisd));
-        self.qrisd = Some(Process::start_service("qrisd", &mut start, self.path()));
-    }
-
-    /// The order of a request, as its events told it.
-    pub fn order_id(&self, request_id: &str) -> String {
-        let named = self
-            .tap
-            .events()
-            .into_iter()
-            .find(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.order_id.is_some());
-        named.and_then(|event| event.order_id).unwrap_or_else(|| panic!("no event of {request_id} names its order")).to_string()
-    }
-
-    /// Waits until the backend was told how an order ended.
-    pub fn wait_outcome(&self, order_id: &str, outcome: &str) {
-        self.wait_order(order_id, outcome, |order| (order["outcome"]["outcome"] == outcome).then_some(()));
-    }
-
-    /// Waits until no charge is left that somebody could still pay.
-    pub fn wait_nothing_payable(&self) {
-        wait_for("no charge that can be paid", || {
-            self.midtrans.transactions().iter().all(|charge| charge["status"] != "pending").then_some(())
-        });
-    }
 }
