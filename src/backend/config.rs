@@ -2,7 +2,9 @@
 
 use super::midtrans::{ChargeAs, ServerKey};
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
+use crate::host::tls::{LastTrusted, client_config};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -189,6 +191,12 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     });
     // A section that is there and wrong is a fault; one that is not there says that nothing is pushed.
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
+    if let Some(Some(settings)) = &mqtt {
+        checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
+    }
+    if midtrans.ca_file.is_some() {
+        checker.take(client_config(midtrans.ca_file.as_deref(), None, &LastTrusted::default()), "midtrans.ca_file");
+    }
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
         if !plain {
@@ -284,6 +292,7 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "max_imposed_fee = -1\nserver_key_file", "midtrans.max_imposed_fee: must be 0 to"),
             ("sqlite:///var", "postgres://var", "store.url: this build"),
             ("sqlite:///var", "sqlite://var", "store.url: must be sqlite:///PATH"),
+            ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
             ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),

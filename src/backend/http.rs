@@ -37,6 +37,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// The largest body of a machine.
 const BODY_BYTES_MAX: usize = 16 << 10;
+/// So much of a body that is too large is read before it is refused.
+const DRAIN_MAX: usize = 128 << 10;
 /// What is under way when the program ends has so long.
 const STOP_WAIT: Duration = Duration::from_millis(1200);
 /// After an error that says that there are too many open files.
@@ -214,13 +216,14 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
 async fn body(request: Request, max: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE).code(Reason::TooLarge).detail(format!("at most {max} bytes are read"));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|announced| announced > max as u64) {
+    if announced.is_some_and(|announced| announced > DRAIN_MAX as u64) {
         return Err(too_large());
     }
-    match timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        // Longer than announced, or chunked and longer, or cut off: nobody is there to read the difference in the last case.
-        Ok(Err(_)) => Err(too_large()),
+    // A little more than is accepted is read, so that who sent it hears why before the connection ends.
+    match timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), DRAIN_MAX)).await {
+        Ok(Ok(bytes)) if bytes.len() <= max => Ok(bytes),
+        // Or cut off: nobody is there to read the difference.
+        Ok(Ok(_) | Err(_)) => Err(too_large()),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).detail("the body took too long")),
     }
 }

@@ -99,7 +99,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     }
     for section in &config.without_effect {
         let detail = format!("this release does not do what stands in {section}");
-        emit(&Journal::ConfigurationFault { detail: detail.into() });
+        emit(&Journal::SettingWithoutEffect { detail: detail.into() });
     }
     let shop = Arc::new(open_shop(&config, server_key, ring, opened.store)?);
     let listener = tokio::net::TcpListener::bind(config.listen).await;

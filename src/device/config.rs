@@ -3,7 +3,9 @@
 use super::machine;
 use super::screen::{self, Language, PixelFormat, Rotation, SurfaceSettings};
 use crate::host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
+use crate::host::tls::LastTrusted;
 use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, ItemId};
 use crate::order::machine::Rules;
@@ -197,7 +199,14 @@ struct WrittenItem {
 #[serde(untagged)]
 enum WrittenName {
     One(String),
-    Each { id: Option<String>, en: Option<String> },
+    Each(WrittenNames),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenNames {
+    id: Option<String>,
+    en: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +258,9 @@ impl Written {
             }
         };
         let mqtt = self.mqtt.check("mqtt", checker);
+        if let Some(mqtt) = &mqtt {
+            checker.take(LinkSettings::new(mqtt.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
+        }
         let backend = self.backend.check(checker);
         let keys = check_keys(self.receipts.keys_file, checker);
         let store = self.store.path.unwrap_or_else(|| "/var/lib/qrisd/qrisd.db".into());
@@ -281,8 +293,10 @@ impl Written {
         };
         let device = device?;
         let name = self.device.name.unwrap_or_else(|| device.to_string());
+        let mqtt = mqtt?;
         let machine = machine::Settings {
             device,
+            broker: format!("{}:{}", mqtt.host, mqtt.port).into(),
             prices,
             names,
             timeout,
@@ -295,7 +309,7 @@ impl Written {
             released: tls::RELEASED,
         };
         let screen = screen::Settings { surface: surface?, rotate, language, name, contact, items: shown };
-        Some(Config { machine, mqtt: mqtt?, backend: backend?, screen, relay: relay?, controller })
+        Some(Config { machine, mqtt, backend: backend?, screen, relay: relay?, controller })
     }
 }
 
@@ -308,6 +322,8 @@ impl WrittenBackend {
             && url.starts_with("http://")
         {
             checker.fault(&(), "backend.ca_file", "is of no use with http://");
+        } else if self.ca_file.is_some() {
+            checker.take(tls::client_config(self.ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
         }
         Some(Backend { url: url?, token: token?, ca_file: self.ca_file })
     }
@@ -389,7 +405,7 @@ fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checke
         let price = checker.required(item.price, &key("price")).and_then(|price| price.check(&key("price"), checker));
         let name = match item.name {
             Some(WrittenName::One(name)) => Some(name),
-            Some(WrittenName::Each { id, en }) => match language {
+            Some(WrittenName::Each(WrittenNames { id, en })) => match language {
                 Language::Id => id.or(en),
                 Language::En => en.or(id),
             },

@@ -63,13 +63,10 @@ impl RelaySlot {
         self.0.borrow().clone()
     }
 
-    /// The connection, as soon as there is one within the time that `Prepare` has.
+    /// The connection, as soon as there is one.
     fn wait(&self) -> impl Future<Output = Option<Relay>> + Send + 'static {
         let mut slot = self.0.subscribe();
-        async move {
-            let there = timeout(PREPARE_WAIT.to_duration(), slot.wait_for(Option::is_some)).await;
-            there.ok()?.ok()?.clone()
-        }
+        async move { slot.wait_for(Option::is_some).await.ok()?.clone() }
     }
 }
 
@@ -92,10 +89,10 @@ impl Ports {
             Effect::Prepare(call, item, amount) => {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
                 self.runtime.spawn(async move {
-                    let answer = match relay.await {
-                        Some(relay) => relay.prepare(&device, &item, amount).await,
-                        None => Err(PrepareError::NoAnswer("the relay service does not answer".into())),
-                    };
+                    let asked = async { Some(relay.await?.prepare(&device, &item, amount).await) };
+                    // For waiting and asking together: a customer stands there.
+                    let answer = timeout(PREPARE_WAIT.to_duration(), asked).await.ok().flatten();
+                    let answer = answer.unwrap_or_else(|| Err(PrepareError::NoAnswer("the relay service does not answer".into())));
                     inbox.send(Input::Prepared(call, answer));
                 });
             }

@@ -217,10 +217,10 @@ events! {
     /// Nothing is to be done.
     Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
 
-    /// The configuration is wrong.
-    /// The line names file, line, key and what the value must be.
-    /// Correct it, look at it with --check, then restart the program.
-    ConfigurationFault { detail: Text } = "675854c49d314037a86c0c137909a0e4", Err, "configuration: {detail}";
+    /// A setting has no effect in this release.
+    /// It is well formed and belongs to something that a later release does.
+    /// Nothing is to be done; do not rely on it.
+    SettingWithoutEffect { detail: Text } = "3f0f6c9a5d7e4b0c8a61d2b7e94c10f5", Notice, "configuration: {detail}";
 
     /// A damaged database was set aside and a new one begun.
     /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
@@ -267,11 +267,6 @@ events! {
     /// Nothing is to be done.
     OrderMoved { request: RequestId, order: Option<OrderId>, item: ItemId, amount: Rupiah, state: Text, reason: Option<Text> } = "05763477533a4fd6b2063162ab1d2c81", Info, "request {request}: {state} ({reason})";
 
-    /// An order was paid.
-    /// Midtrans said so, and the receipt for it was verified.
-    /// Nothing is to be done.
-    OrderSettled { request: RequestId, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah } = "694b88110f9748d686a2805848727749", Info, "order {order}: paid {amount} for {item}";
-
     /// A receipt was refused.
     /// It was forged, altered, for another machine, signed with a key that is not known here, or its ticket is not open here. Nothing was driven.
     /// If it is genuine: compare keys.json with the keys of the backend. If not: somebody publishes on the broker who should not.
@@ -291,11 +286,6 @@ events! {
     /// The first stands and no refund runs by itself.
     /// Look at the machine's journal for this order and decide at the backend.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
-
-    /// Too many events wait for the broker.
-    /// Nothing new is sold, so that no event is lost.
-    /// Bring the broker back; the events leave by themselves.
-    OutboxFull { kept: i64 } = "50ee371611b84c2196a228f262c835c0", Err, "{kept} events wait for the broker: nothing new is sold";
 
     /// The relay service does not answer.
     /// Nothing is sold; an order on the screen is cancelled, a paid one waits for the relay.

@@ -44,6 +44,16 @@ fn the_pure_rooms_name_no_outside_world() {
 }
 
 #[test]
+fn every_kind_of_journal_event_is_told_somewhere() {
+    let programs = sources(&source("src")).into_iter().filter(|(path, _)| !path.ends_with("host/events.rs"));
+    let text: String = programs.map(|(_, text)| text).collect();
+    let told = |name: &str| text.contains(&format!("Event::{name}")) || text.contains(&format!("Journal::{name}"));
+    let mute: Vec<_> = qris::host::events::TABLE.iter().map(|kind| kind.name).filter(|name| !told(name)).collect();
+    // Lines that were held back are told by the table itself.
+    assert_eq!(mute, ["LinesSuppressed"]);
+}
+
+#[test]
 fn every_binary_is_a_page() {
     for (path, text) in sources(&source("src/bin")) {
         assert!(text.lines().count() <= 20, "{}: what a program does stands in its room", path.display());

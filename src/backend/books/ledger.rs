@@ -11,7 +11,7 @@ use crate::order::time::{Span, Wall};
 /// Orders that are answered to `?state=open`, or listed, at most.
 const LIST_MAX: i64 = 1000;
 /// A machine has at most so many open orders in an answer.
-const OPEN_MAX: i64 = 100;
+const OPEN_MAX: i64 = crate::wire::orders::OPEN_MAX as i64;
 /// Messages that are handed to the broker together.
 const OUTBOX_TAKE: i64 = 64;
 /// News older than this are not sent: machines that were away ask by themselves.

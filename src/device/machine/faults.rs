@@ -179,7 +179,7 @@ impl Machine {
         self.outbox.connected();
         self.wake_backend();
         self.reconciliation.ask_open();
-        self.effects.push(Effect::Journal(Journal::BrokerConnected { broker: "MQTT".into() }));
+        self.effects.push(Effect::Journal(Journal::BrokerConnected { broker: text(&self.settings.broker) }));
         let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
         self.fault(FaultCode::Config, detail.as_deref(), now);
         self.clock_fault(None, now);
@@ -196,7 +196,7 @@ impl Machine {
         self.links.broker_dates = date_refusal;
         if !self.links.broker_told {
             self.links.broker_told = true;
-            self.effects.push(Effect::Journal(Journal::BrokerLost { broker: "MQTT".into(), why: text(reason) }));
+            self.effects.push(Effect::Journal(Journal::BrokerLost { broker: text(&self.settings.broker), why: text(reason) }));
         }
         self.clock_fault(Some(reason), now);
     }

@@ -23,8 +23,8 @@ impl Machine {
                     Err(rejected) => rejected.request_id,
                 };
                 let refusal = Refusal::new(Reason::Retained, "a retained message is news from an unknown time");
-                self.refuse(request_id, None, &refusal, now);
                 self.effects.push(Effect::Ack(ack));
+                self.refuse(request_id, None, &refusal, now);
             }
             Topic::VendRequest => match read_request(payload) {
                 Ok(request) => self.vend(request, From::Broker(ack), now),
@@ -41,8 +41,8 @@ impl Machine {
     }
 
     fn reject(&mut self, rejected: Rejected, ack: Ack, now: Now) {
-        self.refuse(rejected.request_id, None, &rejected.refusal, now);
         self.effects.push(Effect::Ack(ack));
+        self.refuse(rejected.request_id, None, &rejected.refusal, now);
     }
 
     fn cancel_message(&mut self, request_id: &RequestId, ack: Ack, now: Now) {

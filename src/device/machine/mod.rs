@@ -45,7 +45,7 @@ use requests::{Candidate, Limits};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How long a request waits for a relay service that is not there (yet), and as long again for its ticket.
+/// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
 /// How long after a failed commit the next is tried.
 const STORE_RETRY: Span = Span::secs(2);
@@ -59,6 +59,8 @@ const UNFINISHED_MAX: usize = 1000;
 pub struct Settings {
     /// Its name on the broker and in receipts.
     pub device: DeviceId,
+    /// The broker's address, for people.
+    pub broker: Box<str>,
     /// What it sells.
     pub prices: PriceList,
     /// The items' names as shown and as charged.

@@ -342,8 +342,9 @@ impl Machine {
     }
 
     fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: From, now: Now) {
-        self.refuse(request, item, refusal, now);
+        // Acknowledged first: what was refused and comes once more after a crash could be sold after all.
         self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+        self.refuse(request, item, refusal, now);
     }
 
     fn settle(&mut self, from: From, reply: Reply) {

@@ -140,6 +140,8 @@ impl Machine {
         let amount = order.offer.amount;
         let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
         match &order.state {
+            // A payment could not be stored now: nobody is invited to make one.
+            State::AwaitingPayment { .. } if self.store_retry_at.is_some() => Scene::DoNotPay { order: order.order_id().cloned() },
             // Not shown before the relay said, in this run of the program, that it can deliver.
             State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { item, amount },
             State::AwaitingPayment { payload, until, .. } => {

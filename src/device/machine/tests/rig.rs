@@ -137,6 +137,7 @@ impl Rig {
             screen_required: true,
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
+            broker: "the broker".into(),
             released: Wall(1_000_000),
         };
         let now = Now { boot: Boot(50_000), wall: Wall(2_000_000) };
