@@ -20,7 +20,7 @@ use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
 use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
 use crate::host::tls::{LastTrusted, install_provider};
-use crate::host::{self, Failure, clock, journal, service};
+use crate::host::{self, Failure, clock, journal, memory, service};
 use crate::order::ids::{DeviceId, ItemId};
 use crate::order::time::Boot;
 use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
@@ -86,6 +86,7 @@ fn check(path: &Path) -> Result<(), Failure> {
 }
 
 fn run(path: &Path) -> Result<(), Failure> {
+    memory::keep_little();
     let config = Config::load(path)?;
     journal::start(PROGRAM);
     journal::belongs_to(&config.machine.device);

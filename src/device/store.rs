@@ -216,12 +216,18 @@ impl Store {
         let transaction = self.connection.transaction()?;
         let mut seq = self.seq;
         let mut events = Vec::new();
-        let mut last_event: Box<str> = match before {
-            None => "".into(),
+        let before_row = match before {
+            None => None,
             Some(_) => {
-                let mut select = transaction.prepare_cached("SELECT last_event FROM orders WHERE request_id = ?1")?;
-                select.query_row([order.offer.request.request_id.as_str()], |row| row.get::<_, String>(0))?.into()
+                let mut select =
+                    transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
+                let indexed = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, String>(3)?));
+                Some(select.query_row([order.offer.request.request_id.as_str()], indexed)?)
             }
+        };
+        let (indexed, mut last_event): (_, Box<str>) = match before_row {
+            None => (None, "".into()),
+            Some((indexed, last_event)) => (Some(indexed), last_event.into()),
         };
         for draft in drafts {
             seq += 1;
@@ -231,7 +237,7 @@ impl Store {
             events.push(event);
         }
         let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
-        row.write(&transaction, before.is_none())?;
+        row.write(&transaction, indexed.as_ref())?;
         let forgotten = forget(&transaction, sent)?;
         transaction.commit()?;
         self.seq = seq;
@@ -366,29 +372,66 @@ impl Columns {
         serde_json::from_value(body).ok()
     }
 
-    fn write(&self, transaction: &Transaction<'_>, new: bool) -> rusqlite::Result<()> {
-        let sql = if new {
-            "INSERT INTO orders (request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-        } else {
-            "UPDATE orders SET order_id = ?2, ticket = ?3, state = ?4, reason = ?5, body = ?6, receipt = ?7, holds = ?8, live = ?9,
-             boot_id = ?10, last_event = ?11, rev = ?12, sum = ?13 WHERE request_id = ?1"
+    /// Writes the row in place of one with these columns `before`. SQLite writes an index anew for each column that a
+    /// statement sets, changed or not, so that those that most transitions leave alone are set only when they change.
+    fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
+        let new = before.is_none();
+        let changed = match before {
+            None => {
+                let sql = "INSERT INTO orders
+                     (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                let ticket = &self.ticket;
+                transaction.prepare_cached(sql)?.execute(params![
+                    self.state,
+                    self.reason,
+                    self.body,
+                    self.receipt,
+                    self.boot_id,
+                    self.last_event,
+                    self.rev,
+                    self.sum,
+                    self.request_id,
+                    self.order_id,
+                    self.holds,
+                    self.live,
+                    ticket,
+                ])?
+            }
+            Some((order_id, holds, live)) if (order_id, *holds, *live) == (&self.order_id, self.holds, self.live) => {
+                let sql = "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
+                     sum = ?8 WHERE request_id = ?9";
+                transaction.prepare_cached(sql)?.execute(params![
+                    self.state,
+                    self.reason,
+                    self.body,
+                    self.receipt,
+                    self.boot_id,
+                    self.last_event,
+                    self.rev,
+                    self.sum,
+                    self.request_id,
+                ])?
+            }
+            Some(_) => {
+                let sql = "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
+                     sum = ?8, order_id = ?10, holds = ?11, live = ?12 WHERE request_id = ?9";
+                transaction.prepare_cached(sql)?.execute(params![
+                    self.state,
+                    self.reason,
+                    self.body,
+                    self.receipt,
+                    self.boot_id,
+                    self.last_event,
+                    self.rev,
+                    self.sum,
+                    self.request_id,
+                    self.order_id,
+                    self.holds,
+                    self.live,
+                ])?
+            }
         };
-        let changed = transaction.prepare_cached(sql)?.execute(params![
-            self.request_id,
-            self.order_id,
-            self.ticket,
-            self.state,
-            self.reason,
-            self.body,
-            self.receipt,
-            self.holds,
-            self.live,
-            self.boot_id,
-            self.last_event,
-            self.rev,
-            self.sum,
-        ])?;
         if changed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }

@@ -11,6 +11,7 @@ pub mod events;
 #[cfg(feature = "_http")]
 pub mod http;
 pub mod journal;
+pub mod memory;
 #[cfg(feature = "_mqtt")]
 pub mod mqtt;
 pub mod secret;

@@ -13,7 +13,7 @@ pub mod store;
 
 use crate::host::config::{BusAddress, Faults};
 use crate::host::events::{Event, emit};
-use crate::host::{self, Failure, journal, service};
+use crate::host::{self, Failure, journal, memory, service};
 use bus::{SIGNALS_MAX, Service, Signal};
 use clap::Parser;
 use config::Config;
@@ -87,6 +87,7 @@ fn make_safe(path: &Path) -> Result<(), Failure> {
 
 /// The service. In this order: lines inactive, what was interrupted written as uncertain, bus name taken.
 fn run(path: &Path) -> Result<(), Failure> {
+    memory::keep_little();
     journal::start(PROGRAM);
     let config = Config::load(path)?;
     journal::belongs_to(&config.device);

@@ -1,0 +1,294 @@
+//! What a sale takes, with the installed programs, a real broker and a real bus: `benches/run` builds them and starts this.
+//!
+//! Every figure is taken from outside the programs: time from the message that is published to the pixels or the relay
+//! line that change, memory and processor time from /proc, writes from strace. Each sale is checked while it is measured:
+//! a phone must read the payload that the backend gave, and the line is driven once.
+
+// The tests' rig is shared; not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../../tests/all/rig/mod.rs"]
+mod rig;
+
+mod backend;
+mod eyes;
+mod figures;
+mod floor;
+mod mqtt;
+mod program;
+mod shop;
+mod whole;
+mod writes;
+
+use figures::{Report, Times};
+use program::Program;
+use shop::{Installed, Options, Shop};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use writes::Writes;
+
+/// What the machine forgets after a sale, it has forgotten by then.
+const SETTLED: Duration = Duration::from_millis(5600);
+/// The marks in a document between which the tables stand.
+const MARKS: [&str; 2] = ["<!-- figures: begin -->\n", "<!-- figures: end -->\n"];
+
+/// How much is measured.
+struct Counts {
+    sales: usize,
+    starts: usize,
+    traced: usize,
+    lone: usize,
+}
+
+fn main() {
+    let mut installed = None;
+    let mut write = None;
+    let mut quick = false;
+    let mut only = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--installed" => installed = arguments.next().map(|path| Installed(path.into())),
+            "--write" => write = arguments.next().map(PathBuf::from),
+            "--quick" => quick = true,
+            "--only" => only = arguments.next(),
+            // Cargo's own.
+            "--bench" => {}
+            other => panic!("unknown argument {other}: see benches/run"),
+        }
+    }
+    let installed = installed.expect("--installed DIRECTORY: start this by benches/run");
+    let counts =
+        if quick { Counts { sales: 10, starts: 5, traced: 5, lone: 1 } } else { Counts { sales: 200, starts: 50, traced: 100, lone: 5 } };
+    qris::host::tls::install_provider();
+    let report = measure(&installed, &counts, only.as_deref());
+    print!("{}", report.text());
+    if let Some(path) = write {
+        write_into(&path, report.text());
+    }
+}
+
+/// The groups of figures, by the word that asks for one of them alone.
+const GROUPS: [&str; 6] = ["sales", "starts", "whole", "memory", "writes", "sizes"];
+
+fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report {
+    assert!(only.is_none_or(|only| GROUPS.contains(&only)), "--only takes one of {GROUPS:?}");
+    let mut report = Report::default();
+    report.line(&machine());
+    let ram = tempfile::Builder::new().prefix("qris-bench-db-").tempdir_in("/dev/shm").expect("memory");
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's directory");
+    let new = |place: &tempfile::TempDir| tempfile::tempdir_in(place).expect("a directory");
+    for group in GROUPS.into_iter().filter(|group| only.is_none_or(|only| only == *group)) {
+        match group {
+            "sales" => {
+                sales(&mut report, installed, new(&ram).path(), "database in RAM", counts.sales);
+                sales(&mut report, installed, new(&disk).path(), "database on disk", counts.sales);
+            }
+            "starts" => starts(&mut report, installed, new(&ram).path(), counts.starts),
+            "whole" => {
+                report.times("the whole path: real backend, simulated Midtrans, MQTT over TLS");
+                for (place, name) in [(&ram, "databases in RAM"), (&disk, "databases on disk")] {
+                    let sold = whole::measure(installed, new(place).path(), counts.sales);
+                    report.time(
+                        &format!("vend request → charge at the simulated Midtrans → QR in the framebuffer, {name}"),
+                        &sold.to_qr,
+                        "",
+                    );
+                    let path = "notification at the backend → get-status → receipt → relay line driven";
+                    report.time(&format!("{path}, {name}"), &sold.to_line, "");
+                }
+            }
+            "memory" => memory(&mut report, installed, new(&ram).path(), new(&ram).path()),
+            "writes" => written(&mut report, installed, new(&ram).path(), counts),
+            _ => sizes(&mut report, installed),
+        }
+    }
+    report
+}
+
+/// Latency, processor time and disk pages of sales, and the floors in the same run.
+fn sales(report: &mut Report, installed: &Installed, databases: &Path, place: &str, count: usize) {
+    let in_ram = place.ends_with("RAM");
+    let aim = |text: &'static str| if in_ram { text } else { "" };
+    let mut shop = Shop::open(&Options { installed, databases, tls: false });
+    shop.start_machine();
+    let cost = |shop: &Shop| {
+        let programs: Vec<&Program> = [&shop.qrisd, &shop.relayd].into_iter().flatten().collect();
+        (programs.iter().map(|p| p.cpu()).collect::<Vec<_>>(), programs.iter().map(|p| p.disk_bytes()).sum::<u64>())
+    };
+    let (cpu_before, disk_before) = cost(&shop);
+    let (mut to_qr, mut to_line) = (Times::default(), Times::default());
+    for _ in 0..count {
+        let sale = shop.sell();
+        to_qr.push(sale.to_qr);
+        to_line.push(sale.to_line);
+    }
+    let (cpu, disk) = cost(&shop);
+    report.times(&format!("{place}, a backend that answers at once"));
+    report.time("vend request published → QR in the framebuffer", &to_qr, aim("p50 ≤ 3"));
+    report.time("settlement published → relay line driven", &to_line, aim("p50 ≤ 2, p99 ≤ 5"));
+    report.time("floor: 4 KiB appended and fdatasync", &floor::sync(databases, count), "");
+    report.time("floor: SQLite commit of one row", &floor::commit(databases, count), "");
+    report.time("floor: MQTT QoS 1 publish and acknowledgement", &floor::mqtt(&mut shop, count), "");
+    report.time("floor: D-Bus call and answer, over the bus", &floor::dbus(&shop, count), "");
+    report.time("floor: HTTP request and answer", &floor::http(&shop, count), "");
+    let spent: Vec<f64> = cpu.iter().zip(&cpu_before).map(|(now, before)| (*now - *before).as_secs_f64() * 1000.0 / count as f64).collect();
+    report.numbers(&format!("{place}: cost of a sale"), "a sale");
+    let value = format!("{:.2} ms ({:.2} + {:.2})", spent.iter().sum::<f64>(), spent[0], spent[1]);
+    report.number("processor time, qrisd + qris-relayd", &value, "≤ 3 ms");
+    if !in_ram {
+        let kib = (disk - disk_before) as f64 / 1024.0 / count as f64;
+        report.number("pages handed to the disk (write_bytes of /proc), both", &format!("{kib:.0} KiB"), "");
+    }
+}
+
+/// From the start of a process to its word, to the broker, and to the QR of an order that was on the screen.
+fn starts(report: &mut Report, installed: &Installed, databases: &Path, count: usize) {
+    let mut shop = Shop::open(&Options { installed, databases, tls: false });
+    shop.start_machine();
+    for _ in 0..10 {
+        shop.sell();
+    }
+    let (mut relay, mut ready, mut online, mut pending) = (Times::default(), Times::default(), Times::default(), Times::default());
+    for _ in 0..count {
+        shop.relayd = None;
+        relay.push(shop.start_relayd());
+    }
+    for _ in 0..count {
+        shop.kill_qrisd();
+        ready.push(shop.start_qrisd());
+        let started = shop.qrisd.as_ref().expect("just started").started;
+        online.push(shop.wait_online() - started);
+    }
+    shop.wait_sells();
+    let request = shop.wait_offer();
+    let payload = shop.backend.last().1;
+    for _ in 0..count {
+        shop.kill_qrisd();
+        shop.screen.blank();
+        shop.screen.forget();
+        shop.start_qrisd();
+        let started = shop.qrisd.as_ref().expect("just started").started;
+        pending.push(shop.screen.wait(true) - started);
+        shop.wait_online();
+        assert_eq!(shop.screen.payload().as_deref(), Some(payload.as_str()), "the same QR is back");
+    }
+    shop.complete(&request);
+    report.times("start of a process, database in RAM with some sales in it");
+    report.time("qrisd → READY", &ready, "");
+    report.time("qrisd → subscribed, and online at the broker", &online, "≤ 20");
+    report.time("qrisd → QR of a pending order back on the screen", &pending, "≤ 20");
+    report.time("qris-relayd → READY", &relay, "");
+}
+
+/// Resident memory, idle after ten sales.
+fn memory(report: &mut Report, installed: &Installed, databases: &Path, others: &Path) {
+    let mut shop = Shop::open(&Options { installed, databases, tls: true });
+    shop.start_machine();
+    for _ in 0..10 {
+        shop.sell();
+    }
+    let sold = whole::measure(installed, others, 10);
+    std::thread::sleep(SETTLED);
+    report.numbers("resident memory, connected over TLS, idle after ten sales", "MiB (anonymous)");
+    let table = [
+        ("qrisd", shop.qrisd.as_ref(), "≤ 9 MB"),
+        ("qris-relayd", shop.relayd.as_ref(), "≤ 6 MB"),
+        ("qris-backend", Some(&sold.backend), ""),
+    ];
+    for (name, program, aim) in table {
+        let (resident, anonymous) = program.expect("it runs").memory();
+        report.number(name, &format!("{:.1} ({:.1})", resident as f64 / 1024.0, anonymous as f64 / 1024.0), aim);
+    }
+}
+
+/// Bytes and syncs of the databases, by strace.
+fn written(report: &mut Report, installed: &Installed, databases: &Path, counts: &Counts) {
+    let mut shop = Shop::open(&Options { installed, databases, tls: false });
+    let traces = ["qris-relayd", "qrisd"].map(|name| shop.path().join(format!("{name}.trace")));
+    let start = |name: &str, trace: &Path| Program::start_traced(name, &shop.command(name), shop.path(), trace);
+    let (relayd, qrisd) = (start("qris-relayd", &traces[0]), start("qrisd", &traces[1]));
+    (shop.relayd, shop.qrisd) = (Some(relayd), Some(qrisd));
+    shop.wait_online();
+    shop.wait_sells();
+    let read = |from: [usize; 2]| [Writes::read(&traces[0], from[0]), Writes::read(&traces[1], from[1])];
+    let place = || {
+        std::thread::sleep(SETTLED);
+        read([0, 0]).map(|(_, length)| length)
+    };
+    let mut measure = |count: usize, pause: Duration| {
+        let before = place();
+        for _ in 0..count {
+            shop.sell();
+            std::thread::sleep(pause);
+        }
+        place();
+        read(before).map(|(writes, _)| writes)
+    };
+    let (many, lone) = (measure(counts.traced, Duration::ZERO), measure(counts.lone, SETTLED));
+    report.numbers("written to the databases for a sale, qrisd + qris-relayd", "a sale");
+    let tables = [
+        ("one after the other, checkpoints included", many, counts.traced),
+        ("each alone, nothing within 5 s after it", lone, counts.lone),
+    ];
+    for (name, [relayd, qrisd], count) in tables {
+        let each = |total: u64| total as f64 / count as f64;
+        let bytes = format!(
+            "{:.1} KiB ({:.1} + {:.1})",
+            each(qrisd.bytes + relayd.bytes) / 1024.0,
+            each(qrisd.bytes) / 1024.0,
+            each(relayd.bytes) / 1024.0
+        );
+        report.number(&format!("bytes, {name}"), &bytes, "≤ 64 KiB");
+        let syncs = format!("{:.2} ({:.2} + {:.2})", each(qrisd.syncs + relayd.syncs), each(qrisd.syncs), each(relayd.syncs));
+        report.number(&format!("fsyncs, {name}"), &syncs, "≤ 10");
+    }
+}
+
+fn sizes(report: &mut Report, installed: &Installed) {
+    report.numbers("binary, stripped", "MB");
+    for name in ["qrisd", "qris-relayd", "qris-backend", "qrisctl"] {
+        let bytes = std::fs::metadata(installed.path(name)).map_or(f64::NAN, |file| file.len() as f64);
+        report.number(name, &format!("{:.2}", bytes / 1e6), "≤ 5");
+    }
+}
+
+/// Which machine this is, and how busy.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model =
+        cpuinfo.lines().find(|line| line.starts_with("model name") || line.starts_with("Model")).and_then(|line| line.split(": ").nth(1));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let bus = rig::succeed(rig::command(rig::tool("dbus-daemon")).arg("--version"));
+    let load = read("/proc/loadavg");
+    format!(
+        "Measured on {}, {cores} cores, Linux {}, {}; {}; {}; load average at the start {}.",
+        model.unwrap_or("an unnamed processor"),
+        read("/proc/sys/kernel/osrelease").trim(),
+        rustc_version(),
+        bus.lines().next().unwrap_or_default(),
+        mosquitto_version(),
+        load.split(' ').next().unwrap_or("?"),
+    )
+}
+
+/// Of the compiler that is found now, which built all this.
+fn rustc_version() -> String {
+    let output = std::process::Command::new("rustc").arg("--version").output();
+    output.map_or_else(|_| "rustc unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn mosquitto_version() -> String {
+    // Its help goes with exit status 3.
+    let help = rig::output(rig::command(rig::tool("mosquitto")).arg("-h"));
+    String::from_utf8_lossy(&help.stdout).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Replaces the tables in a document.
+fn write_into(path: &Path, tables: &str) {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    let (head, rest) = text.split_once(MARKS[0]).unwrap_or_else(|| panic!("{} has no {}", path.display(), MARKS[0]));
+    let (_, tail) = rest.split_once(MARKS[1]).unwrap_or_else(|| panic!("{} has no {}", path.display(), MARKS[1]));
+    std::fs::write(path, format!("{head}{}\n{tables}\n{}{tail}", MARKS[0], MARKS[1])).expect("written");
+    eprintln!("written into {}", path.display());
+}
