@@ -260,13 +260,11 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                     name = connection.unique_name().is_some().then_some(owner);
                     signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
-                    up = tell(relay.as_ref(), &inbox, false).await;
-                    // After the machine heard of it: a ticket must not come before the keys that its receipt will need.
-                    slot.set(relay.clone());
+                    up = tell(relay.as_ref(), &slot, &inbox, false).await;
                 }
                 RemoteEvent::NewOwner { owner } => {
                     name = Some(owner);
-                    up = tell(relay.as_ref(), &inbox, false).await;
+                    up = tell(relay.as_ref(), &slot, &inbox, false).await;
                 }
                 RemoteEvent::Down { reason } => {
                     (relay, signals, up) = (None, None, false);
@@ -283,7 +281,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                 Some(Err(_)) => {}
                 None => signals = None,
             },
-            () = tokio::time::sleep(pause) => up = tell(relay.as_ref(), &inbox, up).await,
+            () = tokio::time::sleep(pause) => up = tell(relay.as_ref(), &slot, &inbox, up).await,
         }
     }
 }
@@ -301,10 +299,13 @@ async fn next_signal(signals: &mut Option<zbus::MessageStream>) -> Option<zbus::
 }
 
 /// Reads what the relay says of itself and tells it: as news of a new owner, unless this one is `up` already.
-async fn tell(relay: Option<&Relay>, inbox: &Inbox, up: bool) -> bool {
+async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) -> bool {
     let Some(relay) = relay else { return false };
     match relay.facts().await {
         Ok(facts) => {
+            // Together, with no other task in between: whoever waits for the relay gets it, and the machine hears of it
+            // before the answer to what is asked then.
+            slot.set(Some(relay.clone()));
             inbox.send(if up { Input::RelayTold(facts) } else { Input::RelayUp(facts) });
             true
         }
