@@ -151,6 +151,8 @@ pub enum PrepareError {
 /// What the relay service says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RelayFacts {
+    /// The machine it belongs to, as it says; `None` before it said so.
+    pub device: Option<Box<str>>,
     /// The receipt keys it believes.
     pub kids: Vec<KeyId>,
     /// Its open tickets.
