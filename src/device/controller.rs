@@ -101,6 +101,7 @@ impl Device1 {
 
 #[zbus::interface(name = "io.qrisd.Device1")]
 impl Device1 {
+    #[zbus(out_args("state", "reason"))]
     async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
         let asked = match request(request_id, item, options) {
             Ok(request) => Asked::Vend(request),
@@ -110,6 +111,7 @@ impl Device1 {
         Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
     }
 
+    #[zbus(out_args("state"))]
     async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
         // What is no request_id was never one of ours.
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
@@ -211,6 +213,7 @@ fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Resul
 mod tests {
     use super::*;
     use crate::device::inbox::Inbox;
+    use zbus::object_server::Interface as _;
 
     #[tokio::test]
     async fn who_cannot_be_found_says_so() {
@@ -223,5 +226,16 @@ mod tests {
         let told = unreachable(Some(&mut second)).await.expect("the socket is taken");
         assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("taken")), "{told}");
         assert!(unreachable(None).await.is_none(), "none is wanted");
+    }
+
+    #[test]
+    fn what_the_methods_answer_has_names() {
+        let (inbox, _letters) = Inbox::new();
+        let mut xml = String::new();
+        Device1 { desk: Arc::default(), inbox }.introspect_to_writer(&mut xml, 0);
+        for (name, count) in [("state", 2), ("reason", 1)] {
+            let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
+            assert_eq!(arguments.count(), count, "{xml}");
+        }
     }
 }
