@@ -216,6 +216,9 @@ fn is_lost(path: &Path) -> bool {
 /// Opens without any setting aside. Tells whether the database is new.
 fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // SQLite would make it for everybody whom the umask lets, and gives its log the mode of the file. What prevents this
+    // prevents SQLite too, which says why.
+    drop(OpenOptions::new().create_new(true).write(true).mode(MODE).open(path));
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
     match prepare(&mut connection, path, schema) {
         Ok(Ok(created)) => Ok((connection, created)),
@@ -508,6 +511,19 @@ mod tests {
         assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
         drop(holder);
         assert_eq!(rig.rows(), 20_000);
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let rig = Rig::new();
+        let _lock = claim(&rig.path()).expect("free");
+        let _opened = open(&rig.path(), &SCHEMA).expect("new");
+        assert_eq!(rig.names(), ["a.db", "a.db-shm", "a.db-wal", "a.db.lock"]);
+        for name in rig.names() {
+            let mode = std::fs::metadata(rig.0.path().join(&name)).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
     }
 
     #[test]
