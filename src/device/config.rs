@@ -1,5 +1,7 @@
 //! `qrisd.toml`: written, then checked. Every fault is told, with file, line and key.
 
+mod items;
+
 use super::machine;
 use super::screen::{self, Language, PixelFormat, Rotation, SurfaceSettings};
 use crate::host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
@@ -7,20 +9,17 @@ use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
 use crate::host::tls::LastTrusted;
 use crate::host::{clock, tls};
-use crate::order::ids::{DeviceId, ItemId};
+use crate::order::ids::DeviceId;
 use crate::order::machine::Rules;
-use crate::order::money::Rupiah;
 use crate::order::receipt::KeySet;
-use crate::order::request::{DESCRIPTION_MAX, Price, PriceList, TIMEOUT_S};
+use crate::order::request::{Price, PriceList, TIMEOUT_S};
 use crate::order::time::{BootId, Span};
+use items::{WrittenItem, check_items};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// The most items of one machine.
-const ITEMS_MAX: usize = 1000;
 
 /// What `qrisd` is told.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ impl Config {
     }
 
     /// Compares with the `relay.toml` that lies beside this `qrisd.toml`, if one does: both must name the same machine,
-    /// and every item sold must have a line.
+    /// and every item sold must have a line that takes its price.
     ///
     /// # Errors
     /// Everything that does not fit.
@@ -81,21 +80,33 @@ impl Config {
         if !path.exists() {
             return Ok(());
         }
-        let source = Source::read(&path)?;
-        let relay: LooseRelay = source.parse()?;
-        let mut checker = source.checker();
-        let device = self.machine.device.as_str();
-        if let Some(id) = relay.device.id.filter(|id| id != device) {
-            checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {device:?}", qrisd_toml.display()));
-        }
-        let items: BTreeSet<String> = relay.line.into_iter().flat_map(|line| line.items).collect();
-        if !items.contains("*") {
-            for (item, _) in self.machine.prices.items().filter(|(item, _)| !items.contains(item.as_str())) {
-                checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells", qrisd_toml.display()));
-            }
-        }
-        checker.finish()
+        compare(&self.machine.device, &self.machine.prices, qrisd_toml, &Source::read(&path)?)
     }
+}
+
+/// Compares what a `qrisd.toml` says with a `relay.toml`.
+fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &Source) -> Result<(), Faults> {
+    let relay: LooseRelay = source.parse()?;
+    let mut checker = source.checker();
+    if let Some(id) = relay.device.id.filter(|id| id != device.as_str()) {
+        checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {:?}", qrisd_toml.display(), device.as_str()));
+    }
+    for (item, price) in prices.items() {
+        // A line that names the item goes before one for all others.
+        let of = |name: &str| relay.line.iter().position(|line| line.items.iter().any(|item| item == name));
+        match (of(item.as_str()).or_else(|| of("*")), price) {
+            (None, _) => checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells", qrisd_toml.display())),
+            (Some(line), Price::Fixed(price)) => {
+                if let Some((key, why)) = relay.line[line].objection(price.get()) {
+                    let why = format_args!("{why} {price}, the price of {item} in {}", qrisd_toml.display());
+                    checker.fault(&(), &format!("line[{line}].{key}"), why);
+                }
+            }
+            // The line judges each request.
+            (Some(_), Price::FromRequest { .. }) => {}
+        }
+    }
+    checker.finish()
 }
 
 #[derive(Deserialize)]
@@ -187,44 +198,6 @@ struct WrittenBus {
     bus: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenItem {
-    id: Option<String>,
-    name: Option<WrittenName>,
-    price: Option<WrittenPrice>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WrittenName {
-    One(String),
-    Each(WrittenNames),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenNames {
-    id: Option<String>,
-    en: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WrittenPrice {
-    Fixed(i64),
-    Bounds { from_request: WrittenBounds },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenBounds {
-    min: i64,
-    max: i64,
-    #[serde(default)]
-    mqtt: bool,
-}
-
 /// What is of interest in `relay.toml`; the rest is for `qris-relayd --check`.
 #[derive(Deserialize)]
 struct LooseRelay {
@@ -243,6 +216,21 @@ struct LooseDevice {
 struct LooseLine {
     #[serde(default)]
     items: Vec<String>,
+    min_amount: Option<toml::Value>,
+    rupiah_per_pulse: Option<toml::Value>,
+}
+
+impl LooseLine {
+    /// Which of its keys speaks against a price, and how.
+    fn objection(&self, price: u64) -> Option<(&'static str, &'static str)> {
+        // What is no amount is told by the relay service's own check.
+        let amount = |value: &Option<toml::Value>| value.as_ref()?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+        if amount(&self.min_amount).is_some_and(|least| price < least) {
+            return Some(("min_amount", "is more than"));
+        }
+        let uneven = amount(&self.rupiah_per_pulse).is_some_and(|pulse| !price.is_multiple_of(pulse));
+        uneven.then_some(("rupiah_per_pulse", "does not divide"))
+    }
 }
 
 impl Written {
@@ -388,63 +376,5 @@ fn check_keys(file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<KeySet
     Some(keys)
 }
 
-type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<(String, Option<Rupiah>)>);
-
-fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
-    if items.is_empty() {
-        checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
-    }
-    if items.len() > ITEMS_MAX {
-        checker.fault(&(), "item", format_args!("there are more than {ITEMS_MAX}"));
-    }
-    let (mut prices, mut names, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for (i, item) in items.into_iter().enumerate() {
-        let key = |name: &str| format!("item[{i}].{name}");
-        let id = checker.required(item.id, &key("id"));
-        let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
-        let price = checker.required(item.price, &key("price")).and_then(|price| price.check(&key("price"), checker));
-        let name = match item.name {
-            Some(WrittenName::One(name)) => Some(name),
-            Some(WrittenName::Each(WrittenNames { id, en })) => match language {
-                Language::Id => id.or(en),
-                Language::En => en.or(id),
-            },
-            None => None,
-        };
-        if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
-            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach Midtrans"));
-        }
-        let (Some(id), Some(price)) = (id, price) else { continue };
-        let name = name.unwrap_or_else(|| id.to_string());
-        let fixed = match price {
-            Price::Fixed(amount) => Some(amount),
-            Price::FromRequest { .. } => None,
-        };
-        shown.push((name.clone(), fixed));
-        names.insert(id.clone(), name.into());
-        if prices.insert(id.clone(), price).is_some() {
-            checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
-        }
-    }
-    (PriceList::new(prices), names, shown)
-}
-
-impl WrittenPrice {
-    fn check(self, key: &str, checker: &mut Checker<'_>) -> Option<Price> {
-        let rupiah = |n: i64, key: &str, checker: &mut Checker<'_>| {
-            checker.take(u64::try_from(n).map_err(|_| crate::order::money::AmountError::Range).and_then(Rupiah::new), key)
-        };
-        match self {
-            Self::Fixed(amount) => rupiah(amount, key, checker).map(Price::Fixed),
-            Self::Bounds { from_request: WrittenBounds { min, max, mqtt } } => {
-                let min = rupiah(min, &format!("{key}.from_request.min"), checker);
-                let max = rupiah(max, &format!("{key}.from_request.max"), checker);
-                let (min, max) = (min?, max?);
-                if min > max {
-                    checker.fault(&(), &format!("{key}.from_request.min"), format_args!("is {min}, more than max, {max}"));
-                }
-                Some(Price::FromRequest { min, max, mqtt })
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use super::machine::{Asked, Input, Reply, ReplyTo, Shown, View};
 use crate::host::bus::{Served, serve};
 use crate::host::clock;
 use crate::host::config::BusAddress;
+use crate::host::events::{Event, emit};
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
@@ -58,12 +59,22 @@ pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox) -> Served {
 }
 
 /// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
-pub async fn tell(served: Option<Served>, mut news: mpsc::Receiver<VendEvent>) {
+pub async fn tell(mut served: Option<Served>, mut news: mpsc::Receiver<VendEvent>) {
+    if let Some(unreachable) = unreachable(served.as_mut()).await {
+        emit(&unreachable);
+    }
     while let Some(event) = news.recv().await {
         if let Some(served) = &served {
             changed(served, &event).await;
         }
     }
+}
+
+/// Waits for the first attempt to be found by controllers, and answers why it failed. It is tried again all the same: a
+/// machine sells without a controller too.
+async fn unreachable(served: Option<&mut Served>) -> Option<Event> {
+    let why = served?.ready().await.err()?;
+    Some(Event::ControllerUnreachable { why: why.to_string().into() })
 }
 
 async fn changed(served: &Served, event: &VendEvent) {
@@ -90,6 +101,7 @@ impl Device1 {
 
 #[zbus::interface(name = "io.qrisd.Device1")]
 impl Device1 {
+    #[zbus(out_args("state", "reason"))]
     async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
         let asked = match request(request_id, item, options) {
             Ok(request) => Asked::Vend(request),
@@ -99,6 +111,7 @@ impl Device1 {
         Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
     }
 
+    #[zbus(out_args("state"))]
     async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
         // What is no request_id was never one of ours.
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
@@ -194,4 +207,35 @@ fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Resul
     let read =
         |text: String| serde_json::from_value(text.into()).map_err(|e| Refusal::field(Reason::Malformed, field, format!("{field}: {e}")));
     text.map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::inbox::Inbox;
+    use zbus::object_server::Interface as _;
+
+    #[tokio::test]
+    async fn who_cannot_be_found_says_so() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let address = BusAddress::Peer(directory.path().join("socket"));
+        let (inbox, _letters) = Inbox::new();
+        let mut first = start(&address, &Arc::default(), &inbox);
+        assert!(unreachable(Some(&mut first)).await.is_none());
+        let mut second = start(&address, &Arc::default(), &inbox);
+        let told = unreachable(Some(&mut second)).await.expect("the socket is taken");
+        assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("taken")), "{told}");
+        assert!(unreachable(None).await.is_none(), "none is wanted");
+    }
+
+    #[test]
+    fn what_the_methods_answer_has_names() {
+        let (inbox, _letters) = Inbox::new();
+        let mut xml = String::new();
+        Device1 { desk: Arc::default(), inbox }.introspect_to_writer(&mut xml, 0);
+        for (name, count) in [("state", 2), ("reason", 1)] {
+            let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
+            assert_eq!(arguments.count(), count, "{xml}");
+        }
+    }
 }

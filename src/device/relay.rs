@@ -72,11 +72,13 @@ impl Relay {
     /// # Errors
     /// That it does not answer, or what no relay service of ours would say.
     pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
+        let device: String = self.property("Device").await?;
         let keys: Vec<String> = self.property("Keys").await?;
         let tickets: Vec<String> = self.property("Tickets").await?;
         let faults: Vec<String> = self.property("Faults").await?;
         let lines: Vec<(String, Vec<String>, String)> = self.property("Lines").await?;
         Ok(RelayFacts {
+            device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
             tickets: tickets.iter().filter_map(|ticket| Ticket::new(ticket).ok()).collect(),
             faults: faults.into_iter().map(Into::into).collect(),

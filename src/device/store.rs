@@ -6,7 +6,8 @@ use crate::order::machine::{Order, unfinished};
 use crate::order::time::{BootId, Wall};
 use crate::wire::vend::VendEvent;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, params};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The last so many requests are known, so that none is sold twice.
@@ -25,6 +26,8 @@ pub struct Store {
     waiting: i64,
     /// The number of the last event.
     seq: u64,
+    /// Dropped last: nobody else may have the database before it is closed.
+    _lock: File,
 }
 
 /// What came of opening it.
@@ -79,6 +82,17 @@ impl StoreError {
             Self::Open(_) | Self::Shut | Self::Random => false,
         }
     }
+
+    /// Whether a write failed because the database holds something else than this program remembers: somebody else wrote
+    /// it. It must be read anew then.
+    #[must_use]
+    pub fn is_surprise(&self) -> bool {
+        match self {
+            Self::Sqlite(rusqlite::Error::StatementChangedRows(_) | rusqlite::Error::QueryReturnedNoRows) => true,
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+            Self::Open(_) | Self::Damaged(_) | Self::Shut | Self::Random => false,
+        }
+    }
 }
 
 /// One event to be stored with its order: the number and the name are the store's to give.
@@ -86,18 +100,20 @@ pub type Draft = Box<dyn FnOnce(u64, &str) -> VendEvent>;
 
 impl Store {
     /// Opens the database. A damaged one is set aside and a new one begun. Of one that is `suspect` every row and page is
-    /// looked at, else the unfinished orders only.
+    /// looked at, else the unfinished orders only. It is this process's alone until the store is dropped.
     ///
     /// # Errors
     /// What is wrong with the file or its directory; nothing was changed then.
     pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened, StoreError> {
+        let lock = sqlite::claim(path)?;
+        let again = lock.try_clone().map_err(|source| OpenError::Lock { path: path.into(), source })?;
         let opened = sqlite::open(path, &SCHEMA)?;
         let aside = opened.set_aside;
-        let store = match Self::begin(opened.connection, boot_id).and_then(|store| store.looked_at(suspect)) {
+        let store = match Self::begin(opened.connection, lock, boot_id).and_then(|store| store.looked_at(suspect)) {
             Ok(store) => store,
             Err(error) if error.is_damage() => {
                 let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
-                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, boot_id)?;
+                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, again, boot_id)?;
                 return Ok(Opened { store, set_aside: Some(aside) });
             }
             Err(other) => return Err(other),
@@ -118,7 +134,7 @@ impl Store {
         Ok(self)
     }
 
-    fn begin(connection: Connection, boot_id: &BootId) -> Result<Self, StoreError> {
+    fn begin(connection: Connection, lock: File, boot_id: &BootId) -> Result<Self, StoreError> {
         let stream: Option<String> =
             connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
         let stream = match stream {
@@ -135,7 +151,7 @@ impl Store {
         let seq: Option<i64> =
             connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0)).optional()?;
         let seq = u64::try_from(seq.unwrap_or(0)).unwrap_or(0);
-        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq })
+        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, _lock: lock })
     }
 
     /// Writes what changes nothing: whether it can be written.

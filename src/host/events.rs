@@ -362,6 +362,11 @@ events! {
     /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.
     BusGone { why: Text } = "61ee45cea78e857f6035d0cfcb9a1ff5", Warning, "D-Bus cannot be reached: {why}";
 
+    /// Controllers on this board cannot reach qrisd.
+    /// Its D-Bus name or socket could not be had. It is tried again by itself, and everything else goes on: requests over MQTT and from buttons are sold.
+    /// Look for another copy of qrisd that has the name, at the bus (systemctl status dbus), at its policy for this program, and at [controller] in the configuration.
+    ControllerUnreachable { why: Text } = "bcdcd5952b804164b2b3bcd4d8b1b31c", Warning, "controllers on this board cannot reach qrisd: {why}";
+
     /// A charge was made at Midtrans.
     /// The customer can pay it until it is cancelled or expires.
     /// Nothing is to be done.

@@ -4,6 +4,9 @@ use super::clock;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,6 +81,20 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// Another process has it: a second copy of the program, most likely.
+    #[error("the database {} is in use: another process has it; end one of the two", path.display())]
+    Held {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file that keeps a second process away cannot be had.
+    #[error("the lock {} cannot be had: {source}", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A damaged database could not be renamed, and it is not ours to delete.
     #[error("the damaged database {} cannot be set aside", path.display())]
     SetAside {
@@ -102,11 +119,7 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`]; what is not damaged is never set aside.
 pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty())
-        && !directory.is_dir()
-    {
-        return Err(OpenError::NoDirectory { path: path.into() });
-    }
+    there(path)?;
     let moved = |path: &Path| set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source });
     let before = if is_lost(path) { Some(moved(path)?) } else { None };
     match attempt(path, schema) {
@@ -117,6 +130,29 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
             Ok(Opened { connection, created, set_aside: Some(aside) })
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Claims the database at `path` for this process until the answer is dropped, by a lock on `NAME.lock` beside it. SQLite
+/// itself lets a second process write, of which the first learns nothing. The lock's file stays: whoever deletes it lets a
+/// second process in.
+///
+/// # Errors
+/// [`OpenError::Held`] when another process has it, else what the lock's file or its directory lack.
+pub fn claim(path: &Path) -> Result<File, OpenError> {
+    there(path)?;
+    let lock = with_suffix(path, ".lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
+    let file = file.map_err(|source| match source.kind() {
+        // Its directory is there; only the kernel's own file systems say so then.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
+        ErrorKind::StorageFull => OpenError::Full { path: path.into() },
+        _ => OpenError::Lock { path: lock.clone(), source },
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Held { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Lock { path: lock, source }),
     }
 }
 
@@ -160,6 +196,13 @@ pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
+fn there(path: &Path) -> Result<(), OpenError> {
+    match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) if !directory.is_dir() => Err(OpenError::NoDirectory { path: path.into() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// What is left where a database was lost: less than the smallest page (512 bytes) can be, or a log without it. SQLite
 /// takes both for an empty database; it would overwrite the one and delete the other.
 fn is_lost(path: &Path) -> bool {
@@ -173,6 +216,9 @@ fn is_lost(path: &Path) -> bool {
 /// Opens without any setting aside. Tells whether the database is new.
 fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // SQLite would make it for everybody whom the umask lets, and gives its log the mode of the file. What prevents this
+    // prevents SQLite too, which says why.
+    drop(OpenOptions::new().create_new(true).write(true).mode(MODE).open(path));
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
     match prepare(&mut connection, path, schema) {
         Ok(Ok(created)) => Ok((connection, created)),
@@ -231,6 +277,8 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     Ok(Ok(created))
 }
 
+/// What is made here is for its owner alone, whatever the umask: orders, receipts and hashes of tokens.
+const MODE: u32 = 0o600;
 /// How long a lock of somebody else is waited for. Readers take none in WAL; a backup or a second process does.
 const BUSY: Duration = Duration::from_millis(500);
 /// The log is copied into the database every 2 MB, about fifty sales: each copying costs two more fsyncs and writes the
@@ -463,6 +511,31 @@ mod tests {
         assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
         drop(holder);
         assert_eq!(rig.rows(), 20_000);
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let rig = Rig::new();
+        let _lock = claim(&rig.path()).expect("free");
+        let _opened = open(&rig.path(), &SCHEMA).expect("new");
+        assert_eq!(rig.names(), ["a.db", "a.db-shm", "a.db-wal", "a.db.lock"]);
+        for name in rig.names() {
+            let mode = std::fs::metadata(rig.0.path().join(&name)).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_claimed_by_one_at_a_time() {
+        let rig = Rig::new();
+        let held = claim(&rig.path()).expect("free");
+        let told = claim(&rig.path()).expect_err("held").to_string();
+        assert!(told.contains("another process has it"), "{told}");
+        drop(held);
+        drop(claim(&rig.path()).expect("free again"));
+        assert!(matches!(claim(&rig.0.path().join("nowhere/a.db")), Err(OpenError::NoDirectory { .. })));
+        assert!(matches!(claim(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
     }
 
     #[test]

@@ -7,8 +7,7 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::Receipt;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
@@ -77,15 +76,7 @@ pub struct Block {
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it, or its directory cannot be written.
-    #[error("the ledger's lock {} cannot be had: {why}", path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: std::io::Error,
-    },
-    /// It cannot be opened.
+    /// It cannot be opened, or another process has it.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// SQLite's reason.
@@ -100,7 +91,7 @@ impl StoreError {
     /// Is the file itself no good, so that it must be set aside?
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Open(_) | Self::Lock { .. } => false,
+            Self::Open(_) => false,
             Self::Sqlite(error) => sqlite::is_damage(error),
             Self::Damaged(_) => true,
         }
@@ -111,7 +102,8 @@ impl Store {
     /// Opens the ledger, or begins one. It is read whole; a damaged one is set aside. What was being driven is written
     /// as uncertain in one commit, together with the block of each line for which `blocks` says so.
     pub fn open(path: &Path, blocks: impl Fn(&str) -> bool) -> Result<Found, StoreError> {
-        let lock = lock(path)?;
+        // A second owner would take for interrupted what the first is driving.
+        let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
         let whole = match Self::read_whole(&mut opened.connection, &blocks) {
             Err(error) if error.is_damage() => {
@@ -460,25 +452,6 @@ impl PulseRow {
         ])?;
         Ok(())
     }
-}
-
-/// A ledger has one owner: a second would take for interrupted what the first is driving.
-fn lock(ledger: &Path) -> Result<File, StoreError> {
-    let mut path = OsString::from(ledger);
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    match file.and_then(|file| claim(&file).map(|()| file)) {
-        Ok(file) => Ok(file),
-        Err(why) => Err(StoreError::Lock { path, why }),
-    }
-}
-
-fn claim(file: &File) -> std::io::Result<()> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process has the ledger"),
-        TryLockError::Error(error) => error,
-    })
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {

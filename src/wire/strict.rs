@@ -2,8 +2,8 @@
 
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
-use serde::de::{DeserializeOwned, Deserializer as _, Error as _, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
 /// The largest inbound MQTT payload, in bytes.
 pub const PAYLOAD_MAX: usize = 8 * 1024;
@@ -13,17 +13,17 @@ pub const PAYLOAD_MAX: usize = 8 * 1024;
 pub struct Object(Map<String, Value>);
 
 impl Object {
-    /// Reads at most `max` bytes of JSON: one object, no key twice, nothing behind it.
+    /// Reads at most `max` bytes of JSON: one object, nothing behind it, and no key twice in it or in any object within.
     ///
     /// # Errors
-    /// `too_large`, or `malformed` with what the parser says; with a duplicated key as the field.
+    /// `too_large`, or `malformed` with what the parser says; with a duplicated key as the field (`outer.inner`).
     pub fn read(bytes: &[u8], max: usize) -> Result<Self, Refusal> {
         if bytes.len() > max {
             return Err(Refusal::new(Reason::TooLarge, format!("{} bytes, at most {max} are read", bytes.len())));
         }
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let mut twice = None;
-        let object = reader.deserialize_map(Unique { twice: &mut twice });
+        let object = reader.deserialize_map(UniqueMap(&mut twice));
         if let Some(key) = twice {
             return Err(Refusal::field(Reason::Malformed, key.clone(), format!("{key} stands twice")));
         }
@@ -54,12 +54,11 @@ impl Object {
     }
 }
 
-/// Collects a map and notices a key that stands twice, which serde_json by itself takes silently.
-struct Unique<'a> {
-    twice: &'a mut Option<String>,
-}
+/// Collects a map and notices a key that stands twice in it or within it, which serde_json by itself takes silently. What
+/// stands twice is put into the place that it carries, as a path of keys.
+struct UniqueMap<'a>(&'a mut Option<String>);
 
-impl<'de> Visitor<'de> for Unique<'_> {
+impl<'de> Visitor<'de> for UniqueMap<'_> {
     type Value = Map<String, Value>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,12 +69,75 @@ impl<'de> Visitor<'de> for Unique<'_> {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if map.contains_key(&key) {
-                *self.twice = Some(key);
+                *self.0 = Some(key);
                 return Err(A::Error::custom("a key stands twice"));
             }
-            map.insert(key, access.next_value()?);
+            let value = access.next_value_seed(Unique(self.0));
+            if let Some(inner) = self.0.take_if(|_| value.is_err()) {
+                *self.0 = Some(format!("{key}.{inner}"));
+            }
+            map.insert(key, value?);
         }
         Ok(map)
+    }
+}
+
+/// Any JSON value, read with the same care. serde_json itself limits how deep it may be.
+struct Unique<'a>(&'a mut Option<String>);
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = access.next_element_seed(Unique(self.0))? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
+        UniqueMap(self.0).visit_map(access).map(Value::Object)
     }
 }
 
@@ -113,5 +175,31 @@ mod tests {
         assert_eq!(object.required::<u64>("u"), Ok(7));
         let twice = Object::read(br#"{"n":1,"n":1}"#, 100).expect_err("twice");
         assert_eq!(twice.field.as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_however_deep_and_in_fields_that_nobody_takes() {
+        let table = [
+            (r#"{"n":1,"n":1}"#, "n"),
+            (r#"{"x":{"n":1,"n":2}}"#, "x.n"),
+            (r#"{"n":1,"x":[0,{"y":{"n":1,"m":2,"n":1}}],"z":2}"#, "x.y.n"),
+            (r#"{"x":{"n":1,"\u006e":2}}"#, "x.n"),
+        ];
+        for (json, field) in table {
+            let refusal = Object::read(json.as_bytes(), 100).expect_err(json);
+            assert_eq!((refusal.reason, refusal.field.as_deref()), (Reason::Malformed, Some(field)), "{json}");
+        }
+        // The same key in different objects is no such thing.
+        assert!(Object::read(br#"{"n":{"n":1},"x":[{"n":1},{"n":1}]}"#, 100).is_ok());
+        let (open, close) = ("{\"a\":".repeat(1000), "}".repeat(1000));
+        let refusal = Object::read(format!("{open}1{close}").as_bytes(), PAYLOAD_MAX).expect_err("too deep");
+        assert_eq!((refusal.reason, refusal.field), (Reason::Malformed, None));
+    }
+
+    #[test]
+    fn values_are_read_as_serde_json_reads_them() {
+        let json = r#"{"a":null,"b":true,"c":-1,"d":18446744073709551615,"e":1.5,"f":"x\ny","g":[1,[]],"h":{"i":{}}}"#;
+        let object = Object::read(json.as_bytes(), 200).expect("an object");
+        assert_eq!(Value::Object(object.0), serde_json::from_str::<Value>(json).expect("JSON"));
     }
 }

@@ -108,6 +108,12 @@ impl Machine {
         !self.links.relay_up && now >= self.links.relay_changed_at + PREPARE_WAIT
     }
 
+    /// Why the relay service is not the one of this machine, if so: it would give no ticket and believe no receipt.
+    pub(super) fn relay_foreign(&self) -> Option<String> {
+        let device = self.links.relay.device.as_deref()?;
+        (device != self.settings.device.as_str()).then(|| format!("it is of another machine, {device}"))
+    }
+
     pub(super) fn relay_up(&mut self, facts: RelayFacts, now: Now) {
         if self.links.relay_up {
             self.links.relay_changed_at = now.boot;
@@ -138,7 +144,8 @@ impl Machine {
         }
         let own = self.links.relay.faults.join(", ");
         let refused = self.links.relay_refused.then_some("it refused a receipt");
-        let detail = if own.is_empty() { refused.map(str::to_owned) } else { Some(own) };
+        let own = if own.is_empty() { refused.map(str::to_owned) } else { Some(own) };
+        let detail = self.relay_foreign().or(own);
         self.fault(FaultCode::Relay, detail.as_deref(), now);
         let blocked = self.links.relay.blocked.join(", ");
         self.fault(FaultCode::LineBlocked, Some(blocked.as_str()).filter(|b| !b.is_empty()), now);

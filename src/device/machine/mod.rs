@@ -151,6 +151,8 @@ pub enum PrepareError {
 /// What the relay service says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RelayFacts {
+    /// The machine it belongs to, as it says; `None` before it said so.
+    pub device: Option<Box<str>>,
     /// The receipt keys it believes.
     pub kids: Vec<KeyId>,
     /// Its open tickets.
@@ -213,6 +215,8 @@ pub struct Machine {
     store_retry_at: Option<Boot>,
     /// What is stored is damaged: it must be looked through, and set aside if need be.
     store_damaged: bool,
+    /// Somebody else wrote the database: memory is behind it, and it must be opened anew.
+    store_behind: bool,
     live: BTreeMap<RequestId, Live>,
     /// The order that keeps every other customer waiting; the schema holds that there is one at most.
     holder: Option<RequestId>,
@@ -237,6 +241,7 @@ impl Machine {
             store: None,
             store_retry_at: Some(now.boot),
             store_damaged: false,
+            store_behind: false,
             live: BTreeMap::new(),
             holder: None,
             candidate: None,

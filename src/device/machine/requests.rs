@@ -225,6 +225,9 @@ impl Machine {
         if self.relay_missing(now.boot) {
             return Err(Refusal::new(Reason::Relay, "the relay service does not answer"));
         }
+        if let Some(why) = self.relay_foreign() {
+            return Err(Refusal::new(Reason::Relay, format!("the relay service: {why}")));
+        }
         if self.candidate.is_some() || self.holder.is_some() {
             return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
         }

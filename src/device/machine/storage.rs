@@ -41,6 +41,7 @@ impl Machine {
     /// Forgets what is in memory of the database; it is opened anew.
     pub(super) fn leave_store(&mut self) {
         self.store = None;
+        self.store_behind = false;
         self.holder = None;
         for live in std::mem::take(&mut self.live).into_values() {
             self.abandon(live);
@@ -62,7 +63,7 @@ impl Machine {
     }
 
     pub(super) fn retry_store(&mut self, now: Now) {
-        if self.store_damaged {
+        if self.store_damaged || self.store_behind {
             self.leave_store();
         }
         match self.store.as_mut().map(Store::probe) {
@@ -75,6 +76,7 @@ impl Machine {
     pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
         let path = self.settings.store.display().to_string().into();
         self.store_damaged |= error.is_damage();
+        self.store_behind |= self.store.is_some() && error.is_surprise();
         self.store_retry_at = Some(now.boot + STORE_RETRY);
         if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
             let (found, known) = (i64::from(*found), i64::from(*known));
@@ -87,6 +89,10 @@ impl Machine {
     }
 
     pub(super) fn store_works(&mut self, now: Now) {
+        if self.store_behind {
+            // One order that could be stored does not bring the others up to date.
+            return;
+        }
         self.store_retry_at = None;
         if self.fault(FaultCode::Store, None, now) {
             let path = self.settings.store.display().to_string().into();

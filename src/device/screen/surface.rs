@@ -9,7 +9,7 @@ use memmap2::{MmapMut, MmapOptions};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The smallest panel that has room for a QR code and what must stand beside it, in pixels a side.
@@ -112,7 +112,8 @@ struct Virtual {
 
 impl Virtual {
     fn open(path: &Path, geometry: Geometry) -> Result<Self, SurfaceError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        // A QR code is for the customer before it, and not for everybody on the board; a viewer may share the group.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path);
         let file = file.map_err(failed(path, "open or create it"))?;
         if !file.metadata().map_err(failed(path, "look at it"))?.is_file() {
             return Err(SurfaceError::NotAFile { path: path.into() });
@@ -322,6 +323,14 @@ mod tests {
         ] {
             assert_eq!(layout(bits, channels).format(), format, "{bits} {channels:?}");
         }
+    }
+
+    #[test]
+    fn a_virtual_screen_is_not_for_everybody() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("screen.raw");
+        Virtual::open(&path, Geometry { width: 240, height: 240, format: PixelFormat::Rgb565 }).expect("made");
+        assert_eq!(std::fs::metadata(&path).expect("there").mode() & 0o027, 0);
     }
 
     #[test]

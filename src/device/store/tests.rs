@@ -64,6 +64,20 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
 }
 
 #[test]
+fn a_database_has_one_owner() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("qrisd.db");
+    let store = open(&directory);
+    let error = Store::open(&path, &BootId("b".into()), true).expect_err("it has an owner");
+    assert!(error.to_string().contains("another process has it") && !error.is_damage(), "{error}");
+    drop(store);
+    // The lock also goes on when a damaged one was set aside.
+    std::fs::write(&path, b"garbage ".repeat(200)).expect("written");
+    let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
+    assert!(opened.set_aside.is_some() && Store::open(&path, &BootId("b".into()), false).is_err());
+}
+
+#[test]
 fn the_schema_keeps_what_the_core_must_never_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);

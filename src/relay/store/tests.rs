@@ -147,7 +147,7 @@ fn a_ledger_has_one_owner() {
     let mut store = open(&path).store;
     promise(&mut store, 1);
     store.begin(&receipt(1), "a").expect("begun");
-    assert!(matches!(Store::open(&path, |_| false), Err(StoreError::Lock { .. })));
+    assert!(matches!(Store::open(&path, |_| false), Err(StoreError::Open(OpenError::Held { .. }))));
     store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
     assert_eq!(open(&path).interrupted, []);

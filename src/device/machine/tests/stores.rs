@@ -3,7 +3,7 @@
 use super::rig::*;
 use crate::device::machine::outbox::NEWS;
 use crate::device::machine::*;
-use crate::device::store::OUTBOX_MAX;
+use crate::device::store::{OUTBOX_MAX, Store};
 use crate::order::machine::RelayCall;
 use crate::order::reason::Reason;
 use crate::wire::orders::Status;
@@ -33,6 +33,49 @@ fn a_request_that_cannot_be_stored_is_refused_and_the_machine_recovers_by_itself
     rig.after(2000);
     assert!(rig.machine.faults.is_empty(), "nobody had to do anything: {:?}", rig.machine.faults);
     rig.requested(1);
+}
+
+#[test]
+fn a_database_that_another_process_has_is_waited_for() {
+    let mut rig = Rig::new();
+    let path = rig.settings.store.clone();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let other = Settings { store: elsewhere.path().join("none.db"), ..rig.settings.clone() };
+    drop(std::mem::replace(&mut rig.machine, Machine::load(other, rig.now).0));
+    let owner = Store::open(&path, &rig.settings.boot_id, false).expect("free").store;
+    rig.power_cut(true);
+    rig.bring_up();
+    let fault = rig.machine.faults.get(&FaultCode::Store).expect("a fault");
+    assert!(fault.detail.contains("another process has it"), "{}", fault.detail);
+    rig.vend(1);
+    assert_eq!(rig.told(), ["refused(store)"]);
+    rig.after(2000);
+    assert!(rig.machine.faults.contains_key(&FaultCode::Store), "still there");
+    drop(owner);
+    rig.after(2000);
+    assert!(rig.machine.faults.is_empty(), "neither set aside nor waiting: {:?}", rig.machine.faults);
+    rig.settle_open();
+    rig.requested(1);
+}
+
+#[test]
+fn a_database_that_somebody_else_wrote_is_read_anew() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    // Who deletes the lock can write beside us.
+    std::fs::remove_file(rig.settings.store.with_extension("db.lock")).expect("deleted");
+    let mut other = Store::open(&rig.settings.store, &rig.settings.boot_id, false).expect("opens").store;
+    let stored = other.live().expect("readable").remove(0);
+    other.commit(&stored.order, Some(stored.rev), vec![], &[]).expect("a version that this machine does not know");
+    drop(other);
+    let (ack, effects) = rig.pay(&receipt_of(1));
+    assert!(drops(&effects) && !rig.is_acked(ack));
+    assert!(rig.machine.faults.contains_key(&FaultCode::Store));
+    rig.after(2000);
+    assert!(rig.machine.faults.is_empty(), "nobody had to do anything: {:?}", rig.machine.faults);
+    let (ack, _) = rig.pay(&receipt_of(1));
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
 }
 
 #[test]

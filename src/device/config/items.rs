@@ -1,0 +1,118 @@
+//! What the machine sells: `[[item]]`.
+
+use super::super::screen::Language;
+use crate::host::config::Checker;
+use crate::order::ids::ItemId;
+use crate::order::money::{AmountError, Rupiah};
+use crate::order::request::{DESCRIPTION_MAX, Price, PriceList};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Value;
+
+/// The most items of one machine.
+const ITEMS_MAX: usize = 1000;
+
+/// An item as it is written. What may be written in two ways is told apart here: serde would only say that it fits neither.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenItem {
+    id: Option<String>,
+    name: Option<Value>,
+    price: Option<Value>,
+}
+
+/// The prices, the names as charged, and what the screen shows.
+pub(super) type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<(String, Option<Rupiah>)>);
+
+pub(super) fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
+    if items.is_empty() {
+        checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
+    }
+    if items.len() > ITEMS_MAX {
+        checker.fault(&(), "item", format_args!("there are more than {ITEMS_MAX}"));
+    }
+    let (mut prices, mut names, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (i, item) in items.into_iter().enumerate() {
+        let key = |name: &str| format!("item[{i}].{name}");
+        let id = checker.required(item.id, &key("id"));
+        let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
+        let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
+        let name = item.name.and_then(|name| check_name(name, language, &key("name"), checker));
+        if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach Midtrans"));
+        }
+        let (Some(id), Some(price)) = (id, price) else { continue };
+        let name = name.unwrap_or_else(|| id.to_string());
+        let fixed = match price {
+            Price::Fixed(amount) => Some(amount),
+            Price::FromRequest { .. } => None,
+        };
+        shown.push((name.clone(), fixed));
+        names.insert(id.clone(), name.into());
+        if prices.insert(id.clone(), price).is_some() {
+            checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
+        }
+    }
+    (PriceList::new(prices), names, shown)
+}
+
+fn check_name(name: Value, language: Language, key: &str, checker: &mut Checker<'_>) -> Option<String> {
+    let mut names = match name {
+        Value::String(name) => return Some(name),
+        Value::Table(names) if names.iter().all(|(name, value)| matches!(name.as_str(), "id" | "en") && value.is_str()) => names,
+        _ => {
+            checker.fault(&(), key, "must be text, or { id = …, en = … } with text in each language");
+            return None;
+        }
+    };
+    let (first, second) = match language {
+        Language::Id => ("id", "en"),
+        Language::En => ("en", "id"),
+    };
+    names.remove(first).or_else(|| names.remove(second)).and_then(|name| name.as_str().map(Into::into))
+}
+
+fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Price> {
+    let why = "must be whole rupiah, or { from_request = { min = …, max = … } }";
+    let mut table = match price {
+        Value::Integer(amount) => return rupiah(amount, key, checker).map(Price::Fixed),
+        Value::Table(table) => table,
+        Value::String(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) => {
+            checker.fault(&(), key, format_args!("{why}, not {}", price.type_str()));
+            return None;
+        }
+    };
+    let Some(Value::Table(mut bounds)) = table.remove("from_request").filter(|_| table.is_empty()) else {
+        checker.fault(&(), key, why);
+        return None;
+    };
+    let at = |name: &str| format!("{key}.from_request.{name}");
+    let mut bound = |name: &str, checker: &mut Checker<'_>| match checker.required(bounds.remove(name), &at(name))? {
+        Value::Integer(amount) => rupiah(amount, &at(name), checker),
+        other => {
+            checker.fault(&(), &at(name), format_args!("must be whole rupiah, not {}", other.type_str()));
+            None
+        }
+    };
+    let (min, max) = (bound("min", checker), bound("max", checker));
+    let mqtt = match bounds.remove("mqtt") {
+        None => false,
+        Some(Value::Boolean(mqtt)) => mqtt,
+        Some(other) => {
+            checker.fault(&(), &at("mqtt"), format_args!("must be true or false, not {}", other.type_str()));
+            false
+        }
+    };
+    for unknown in bounds.keys() {
+        checker.fault(&(), &at(unknown), "is no key that is known: min, max, mqtt");
+    }
+    let (min, max) = (min?, max?);
+    if min > max {
+        checker.fault(&(), &at("min"), format_args!("is {min}, more than max, {max}"));
+    }
+    Some(Price::FromRequest { min, max, mqtt })
+}
+
+fn rupiah(amount: i64, key: &str, checker: &mut Checker<'_>) -> Option<Rupiah> {
+    checker.take(u64::try_from(amount).map_err(|_| AmountError::Range).and_then(Rupiah::new), key)
+}

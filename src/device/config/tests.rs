@@ -1,0 +1,73 @@
+//! What is wrong with a `qrisd.toml`, or does not fit the `relay.toml` beside it, is told with line and key.
+
+use super::*;
+use crate::order::ids::ItemId;
+use crate::order::money::Rupiah;
+
+/// The faults of one `[[item]]`; those of what else is missing are left out.
+fn faults(item: &str) -> Vec<String> {
+    let text = format!("[[item]]\nid = \"A1\"\n{item}\n");
+    let faults = Config::from_source(&Source::from_text("qrisd.toml", text)).expect_err("no broker is named");
+    faults.iter().map(ToString::to_string).filter(|fault| fault.contains("item")).collect()
+}
+
+#[test]
+fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
+    let whole = "qrisd.toml:3: item[0].price: must be whole rupiah, or { from_request = { min = …, max = … } }";
+    let bound = "item[0].price.from_request";
+    let name = "qrisd.toml:3: item[0].name: must be text, or { id = …, en = … } with text in each language";
+    let table = [
+        ("price = \"5000\"", format!("{whole}, not string")),
+        ("price = 5000.5", format!("{whole}, not float")),
+        ("price = { min = 1, max = 2 }", whole.into()),
+        ("price = { from_request = { min = 1, max = 2 }, other = 1 }", whole.into()),
+        ("price = { from_request = { min = 1 } }", format!("qrisd.toml:3: {bound}.max: is missing")),
+        ("price = { from_request = { min = 1, max = 2.5 } }", format!("qrisd.toml:3: {bound}.max: must be whole rupiah, not float")),
+        ("price = { from_request = { min = 1, max = 2, mqtt = 1 } }", format!("qrisd.toml:3: {bound}.mqtt: must be true or false")),
+        ("price = { from_request = { min = 1, max = 2, mqt = true } }", format!("qrisd.toml:3: {bound}.mqt: is no key")),
+        ("price = { from_request = { min = 3, max = 2 } }", format!("qrisd.toml:3: {bound}.min: is Rp3, more than max")),
+        ("price = 0", "qrisd.toml:3: item[0].price: an amount must be".into()),
+        ("name = 5\nprice = 1", name.into()),
+        ("name = { de = \"Tee\" }\nprice = 1", name.into()),
+        ("name = { id = 5 }\nprice = 1", name.into()),
+        ("name = \"\"\nprice = 1", "qrisd.toml:3: item[0].name: must be printable".into()),
+        ("name = \"Teh\"", "item[0].price: is missing".into()),
+    ];
+    for (item, wanted) in table {
+        let told = faults(item);
+        assert!(told.len() == 1 && told[0].contains(&wanted), "{item}: {told:?}");
+    }
+    for good in [
+        "price = 5000",
+        "name = \"Teh\"\nprice = 5000",
+        "name = { en = \"Tea\" }\nprice = { from_request = { min = 1, max = 2, mqtt = true } }",
+    ] {
+        assert_eq!(faults(good), Vec::<String>::new(), "{good}");
+    }
+}
+
+#[test]
+fn a_price_that_the_line_does_not_take_is_told() {
+    let table = [
+        ("items = [\"A1\"]\npulse_ms = 5", None),
+        ("items = [\"A1\"]\nmin_amount = 5000\nrupiah_per_pulse = 1000", None),
+        ("items = [\"A1\"]\nmin_amount = 5001", Some("relay.toml:3: line[0].min_amount: is more than Rp5.000, the price of A1 in q.toml")),
+        ("items = [\"*\"]\nrupiah_per_pulse = 2000", Some("relay.toml:3: line[0].rupiah_per_pulse: does not divide Rp5.000")),
+        ("items = [\"*\"]\nmin_amount = 9000\n[[line]]\nitems = [\"A1\"]", None),
+        ("items = [\"B1\"]", Some("relay.toml:1: line: no line has the item A1")),
+        ("items = [\"A1\"]\n[device]\nid = \"vm-002\"", Some("relay.toml:4: device.id: is \"vm-002\"")),
+        ("items = [\"A1\"]\nmin_amount = \"x\"\nrupiah_per_pulse = 0", None),
+    ];
+    let device = DeviceId::new("vm-001").expect("an id");
+    let prices = PriceList::new([(ItemId::new("A1").expect("an item"), Price::Fixed(Rupiah::new(5000).expect("an amount")))]);
+    for (line, wanted) in table {
+        let told = compare(&device, &prices, Path::new("q.toml"), &Source::from_text("relay.toml", format!("[[line]]\n{line}\n")));
+        let told = told.err().map(|faults| faults.to_string());
+        let fits = match (&told, wanted) {
+            (None, None) => true,
+            (Some(told), Some(wanted)) => told.contains(wanted),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        assert!(fits, "{line}: {told:?}");
+    }
+}
