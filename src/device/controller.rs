@@ -90,6 +90,7 @@ impl Device1 {
 
 #[zbus::interface(name = "io.qrisd.Device1")]
 impl Device1 {
+    #[zbus(out_args("state", "reason"))]
     async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
         let asked = match request(request_id, item, options) {
             Ok(request) => Asked::Vend(request),
@@ -99,6 +100,7 @@ impl Device1 {
         Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
     }
 
+    #[zbus(out_args("state"))]
     async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
         // What is no request_id was never one of ours.
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };

@@ -14,6 +14,7 @@ mod demo;
 mod demo_page;
 mod disk;
 mod faults;
+mod interfaces;
 mod journal;
 mod late_settlement;
 mod long_poll;
