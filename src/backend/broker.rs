@@ -101,7 +101,7 @@ impl Link {
                     emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: reason.clone().into() });
                 }
             }
-            MqttEvent::Message(_) | MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => {}
+            MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => {}
         }
     }
 
@@ -110,7 +110,7 @@ impl Link {
         while let Some(event) = events.recv().await {
             self.take(&event);
             match event {
-                MqttEvent::Delivered(of) if of == id => return true,
+                MqttEvent::Delivered { id: of, .. } if of == id => return true,
                 // It would be refused again; the machine learns by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
                     emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: format!("it refuses news: {reason}").into() });
@@ -120,7 +120,7 @@ impl Link {
                 MqttEvent::Up { .. }
                 | MqttEvent::Down { .. }
                 | MqttEvent::Message(_)
-                | MqttEvent::Delivered(_)
+                | MqttEvent::Delivered { .. }
                 | MqttEvent::Rejected { .. }
                 | MqttEvent::Undelivered(_) => {}
             }

@@ -10,6 +10,7 @@ use super::devices;
 use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::DeviceId;
+use crate::order::merchant::Refused;
 use crate::order::reason::Reason;
 use crate::wire::orders::{FieldError, Problem};
 use axum::Router;
@@ -167,7 +168,12 @@ impl From<BooksError> for Refusal {
             BooksError::RateLimited(_) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(error.to_string()).retry_after(10)
             }
-            BooksError::Refused(refused) => Self::new(StatusCode::CONFLICT).detail(refused.to_string()),
+            // A machine reports what a receipt allowed: books that know nothing of it are older than the payment.
+            BooksError::Refused(Refused::NotPaid) => Self::new(StatusCode::SERVICE_UNAVAILABLE)
+                .code(Reason::Backend)
+                .detail("the order is not known to be paid; Midtrans is asked")
+                .retry_after(10),
+            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }
     }
 }

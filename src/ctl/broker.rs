@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 /// Nobody waits longer for the broker.
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
-/// The environment's name of a configuration file.
+/// The environment's name of a configuration file; empty is as good as not there.
 const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
 /// Events that may wait for the terminal.
 const EVENTS_MAX: usize = 64;
@@ -101,15 +101,15 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Publishes, and waits until the broker has it.
-    pub(super) async fn publish(&mut self, message: Outbound) -> Result<(), BrokerError> {
+    /// Publishes, and waits until the broker has it; false if the broker says that nobody subscribes to that topic.
+    pub(super) async fn publish(&mut self, message: Outbound) -> Result<bool, BrokerError> {
         let topic = message.topic.clone();
         self.published += 1;
         let this = PublishId(self.published);
         self.mqtt.publish(this, message);
         loop {
             match self.events.recv().await {
-                Some(MqttEvent::Delivered(id)) if id == this => return Ok(()),
+                Some(MqttEvent::Delivered { id, heard }) if id == this => return Ok(heard),
                 Some(MqttEvent::Rejected { id, reason }) if id == this => return Err(BrokerError::Dumb { topic, reason }),
                 Some(MqttEvent::Undelivered(id)) if id == this => return Err(BrokerError::Unknown(topic)),
                 Some(MqttEvent::Message(message)) => {
@@ -117,7 +117,7 @@ impl Broker {
                     self.early.push_back(message);
                 }
                 Some(
-                    MqttEvent::Delivered(_)
+                    MqttEvent::Delivered { .. }
                     | MqttEvent::Rejected { .. }
                     | MqttEvent::Undelivered(_)
                     | MqttEvent::Up { .. }
@@ -136,7 +136,7 @@ impl Broker {
             let marker = Outbound { topic: "qrisctl/marker".into(), expiry_s: Some(1), ..Outbound::default() };
             match self.publish(marker).await {
                 // That the broker does not like the marker is as good an answer.
-                Ok(()) | Err(BrokerError::Dumb { .. }) => {}
+                Ok(_) | Err(BrokerError::Dumb { .. }) => {}
                 Err(error) => return Err(error),
             }
             if self.early.is_empty() {
@@ -159,7 +159,7 @@ impl Broker {
                 }
                 Some(MqttEvent::Down { reason, .. }) => return News::Lost(reason),
                 Some(MqttEvent::Up { .. }) => return News::Back,
-                Some(MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
+                Some(MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
                 // The task ends only when it is told to.
                 None => std::future::pending().await,
             }
@@ -184,7 +184,7 @@ impl Broker {
                     self.mqtt.ack(message.ack);
                     self.early.push_back(message);
                 }
-                Some(MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
+                Some(MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
                 None => return Err(BrokerError::Silent),
             }
         }
@@ -201,7 +201,7 @@ pub(super) fn random_hex() -> Result<String, Failure> {
 /// The flags over the file, checked.
 fn settings(connection: Connection) -> Result<crate::host::config::MqttSettings, Failure> {
     let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
-    let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).map(Into::into));
+    let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(Into::into));
     let written = match config {
         Some(path) => Source::read(&path)?.parse::<Written>()?.mqtt.unwrap_or_default(),
         None => MqttSection::default(),

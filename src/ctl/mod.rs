@@ -27,16 +27,16 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { connection, command } = arguments;
+    let Arguments { connection, json, command } = arguments;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {
-            Command::Vend(vend) => vend.run(connection).await,
-            Command::Cancel(cancel) => cancel.run(connection).await,
-            Command::Watch(watch) => watch.run(connection).await,
-            Command::Status(status) => status.run(connection).await,
-            Command::Order(order) => order.run().await,
-            Command::Relay(relay) => relay.run().await,
+            Command::Vend(vend) => vend.run(connection, json).await,
+            Command::Cancel(cancel) => cancel.run(connection, json).await,
+            Command::Watch(watch) => watch.run(connection, json).await,
+            Command::Status(status) => status.run(connection, json).await,
+            Command::Order(order) => order.run(json).await,
+            Command::Relay(relay) => relay.run(json).await,
         }
     })
 }
@@ -50,6 +50,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 struct Arguments {
     #[command(flatten)]
     connection: Connection,
+    /// JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }

@@ -11,17 +11,14 @@ use serde_json::{Value, json};
 pub(super) struct Order {
     #[command(flatten)]
     bus: Bus,
-    /// JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl Order {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         let service = Service::connect(&self.bus, DEVICE_NAME, DEVICE_PATH).await?;
         let mut properties = service.properties().await.map_err(Failure::failed)?;
         let order = read(&mut properties).map_err(Failure::failed)?;
-        print::line(&if self.json { order.to_string() } else { words(&order) })
+        print::line(&if json { order.to_string() } else { words(&order) })
     }
 }
 

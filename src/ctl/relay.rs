@@ -20,9 +20,6 @@ enum Command {
     Lines {
         #[command(flatten)]
         bus: Bus,
-        /// JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Clear the blocked line of an item, after it was seen to (root only)
     Clear {
@@ -34,9 +31,9 @@ enum Command {
 }
 
 impl Relay {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, json: bool) -> Result<(), Failure> {
         match self.command {
-            Command::Lines { bus, json } => {
+            Command::Lines { bus } => {
                 let service = Service::connect(&bus, RELAY_NAME, RELAY_PATH).await?;
                 let mut properties = service.properties().await.map_err(Failure::failed)?;
                 let relay = read(&mut properties).map_err(Failure::failed)?;

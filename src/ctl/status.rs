@@ -11,19 +11,16 @@ use crate::wire::topics::Topic;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Shows the last status of machines.
+/// Shows the last status of machines. With --json: device, status.
 #[derive(clap::Args, Debug)]
 pub(super) struct Status {
     /// One machine; every machine without it
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
-    /// JSON, one object a line: device, status
-    #[arg(long)]
-    json: bool,
 }
 
 impl Status {
-    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let filter = self.device.as_ref().map_or_else(|| Topic::Status.of_all(), |device| Topic::Status.of(device));
         let mut broker = Broker::connect(connection, vec![filter], Retained::Always).await?;
         let messages = broker.drain().await.map_err(Failure::failed)?;
@@ -35,7 +32,7 @@ impl Status {
             return Err(Failure::failed(format!("{device} never told its status to this broker, or we may not hear it")));
         }
         for (device, payload) in machines {
-            print::line(&if self.json { json_line(&device, &payload) } else { words(&device, &payload) })?;
+            print::line(&if json { json_line(&device, &payload) } else { words(&device, &payload) })?;
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// The broker forgets a request that no machine took so soon: a machine that comes back later sells nothing to nobody.
 const EXPIRY_S: u32 = 30;
-/// A machine that is online has told something by then.
-const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 5);
+/// By then the broker has forgotten the request, and a machine that took it in the last moment has told something.
+const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 1);
 /// A QR is up for 14 minutes at most, and a late answer is over soon after.
 const END_WAIT: Duration = Duration::from_secs(1800);
 
@@ -62,19 +62,19 @@ struct Following {
     /// Show what becomes of it, to its end; exit status 0 only if it ended as wanted
     #[arg(long)]
     wait: bool,
-    /// Events as JSON, one a line
-    #[arg(long)]
-    json: bool,
 }
 
-/// Why `--wait` ends with status 1.
+/// Why it ends with status 1.
 #[derive(Debug, thiserror::Error)]
 enum EndError {
     /// Not what was wanted.
     #[error("{request_id} ended {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
     Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
-    /// The machine says nothing.
-    #[error("{0} did not answer in {s} s: is it online?", s = ANSWER_WAIT.as_secs())]
+    /// Nobody subscribes to the machine's requests.
+    #[error("no machine took it: {0} is not at this broker")]
+    NotThere(DeviceId),
+    /// The machine says nothing, and the broker has forgotten the request.
+    #[error("no machine took it: {0} told nothing in {EXPIRY_S} s; is it online, and may we hear it?")]
     NoAnswer(DeviceId),
     /// It began and does not end.
     #[error("{0} did not end in {s} s", s = END_WAIT.as_secs())]
@@ -82,7 +82,7 @@ enum EndError {
 }
 
 impl Vend {
-    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { device, item, amount, description, timeout_s, request_id, following } = self;
         let request_id = match request_id {
             Some(id) => id,
@@ -100,68 +100,75 @@ impl Vend {
         if !following.wait {
             print::line(&request_id)?;
         }
-        following.publish(connection, device, Topic::VendRequest, payload, request.request_id, EventState::Dispensed).await
+        let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, json };
+        following.publish(connection, to, payload, EventState::Dispensed).await
     }
 }
 
 impl Cancel {
-    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { device, request_id, following } = self;
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
-        following.publish(connection, device, Topic::VendCancel, payload, request_id, EventState::Cancelled).await
+        let to = Addressed { device, topic: Topic::VendCancel, request_id, json };
+        following.publish(connection, to, payload, EventState::Cancelled).await
     }
 }
 
+/// What is asked of which machine, and how it is told.
+struct Addressed {
+    device: DeviceId,
+    topic: Topic,
+    request_id: RequestId,
+    json: bool,
+}
+
 impl Following {
-    async fn publish(
-        &self,
-        connection: Connection,
-        device: DeviceId,
-        topic: Topic,
-        payload: Vec<u8>,
-        request_id: RequestId,
-        wanted: EventState,
-    ) -> Result<(), Failure> {
-        let filters = if self.wait { vec![Topic::VendEvent.of(&device)] } else { Vec::new() };
+    async fn publish(&self, connection: Connection, to: Addressed, payload: Vec<u8>, wanted: EventState) -> Result<(), Failure> {
+        let filters = if self.wait { vec![Topic::VendEvent.of(&to.device)] } else { Vec::new() };
         let mut broker = Broker::connect(connection, filters, Retained::Never).await?;
-        let message = Outbound { topic: topic.of(&device), payload, expiry_s: Some(EXPIRY_S), ..Outbound::default() };
-        broker.publish(message).await.map_err(Failure::failed)?;
-        let result = if self.wait { self.follow(&mut broker, &device, &request_id, wanted).await } else { Ok(()) };
+        let message = Outbound { topic: to.topic.of(&to.device), payload, expiry_s: Some(EXPIRY_S), ..Outbound::default() };
+        let taken = broker.publish(message).await.map_err(Failure::failed)?;
+        let result = match (taken, self.wait) {
+            (false, _) => Err(Failure::failed(EndError::NotThere(to.device))),
+            (true, true) => follow(&mut broker, &to, wanted).await,
+            (true, false) => Ok(()),
+        };
         broker.leave().await;
         result
     }
+}
 
-    /// Shows the request's events until it has ended.
-    async fn follow(&self, broker: &mut Broker, device: &DeviceId, request_id: &RequestId, wanted: EventState) -> Result<(), Failure> {
-        let start = Instant::now();
-        let mut answered = false;
-        loop {
-            let end = start + if answered { END_WAIT } else { ANSWER_WAIT };
-            let news = timeout_at(end, broker.next()).await.map_err(|_| {
-                Failure::failed(if answered { EndError::NoEnd(request_id.clone()) } else { EndError::NoAnswer(device.clone()) })
-            })?;
-            let message = match news {
-                News::Message(message) => message,
-                News::Lost(reason) => {
-                    print::remark(&format!("connection lost: {reason}"));
-                    continue;
-                }
-                News::Back => continue,
-            };
-            // Of another request, or of a release that says more than we know.
-            let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
-            if event.request_id.as_ref() != Some(request_id) {
+/// Shows the request's events until it has ended.
+async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
+    let Addressed { device, request_id, json, .. } = to;
+    let start = Instant::now();
+    let mut answered = false;
+    loop {
+        let end = start + if answered { END_WAIT } else { ANSWER_WAIT };
+        let news = timeout_at(end, broker.next()).await.map_err(|_| {
+            Failure::failed(if answered { EndError::NoEnd(request_id.clone()) } else { EndError::NoAnswer(device.clone()) })
+        })?;
+        let message = match news {
+            News::Message(message) => message,
+            News::Lost(reason) => {
+                print::remark(&format!("connection lost: {reason}"));
                 continue;
             }
-            answered = true;
-            print::line(&if self.json { json_line(&event)? } else { print::event(device.as_str(), &event) })?;
-            if event.state == wanted {
-                return Ok(());
-            }
-            if event.state.is_end() {
-                let reason = event.reason.map(|reason| reason.to_string());
-                return Err(Failure::failed(EndError::Otherwise { request_id: request_id.clone(), state: event.state, reason }));
-            }
+            News::Back => continue,
+        };
+        // Of another request, or of a release that says more than we know.
+        let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
+        if event.request_id.as_ref() != Some(request_id) {
+            continue;
+        }
+        answered = true;
+        print::line(&if *json { json_line(&event)? } else { print::event(device.as_str(), &event) })?;
+        if event.state == wanted {
+            return Ok(());
+        }
+        if event.state.is_end() {
+            let reason = event.reason.map(|reason| reason.to_string());
+            return Err(Failure::failed(EndError::Otherwise { request_id: request_id.clone(), state: event.state, reason }));
         }
     }
 }

@@ -10,20 +10,21 @@ use crate::wire::status::Status;
 use crate::wire::topics::Topic;
 use crate::wire::vend::VendEvent;
 use serde_json::{Value, json};
+use std::time::Duration;
 
-/// Shows events and status of machines as they come, until it is interrupted.
+/// After so long without a word somebody may wonder: a refused subscription is silent at Mosquitto.
+const HINT_AFTER: Duration = Duration::from_secs(5);
+
+/// Shows events and status of machines as they come, until it is interrupted. With --json: device, topic, payload.
 #[derive(clap::Args, Debug)]
 pub(super) struct Watch {
     /// One machine; `all`, the default, means every machine
     #[arg(long, value_name = "ID", default_value = "all")]
     device: String,
-    /// JSON, one object a line: device, topic, payload
-    #[arg(long)]
-    json: bool,
 }
 
 impl Watch {
-    pub(super) async fn run(self, connection: Connection) -> Result<(), Failure> {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let topics = [Topic::VendEvent, Topic::Status];
         let filters = match self.device.as_str() {
             "all" => topics.map(Topic::of_all),
@@ -35,17 +36,26 @@ impl Watch {
         let ended = service::terminated();
         let mut broker = Broker::connect(connection, filters.into(), Retained::Always).await?;
         let mut ended = std::pin::pin!(ended);
+        let mut hint = std::pin::pin!(tokio::time::sleep(HINT_AFTER));
+        let mut heard = false;
         loop {
             let news = tokio::select! {
                 _ = &mut ended => {
                     broker.leave().await;
                     return Ok(());
                 }
+                () = &mut hint, if !heard => {
+                    let s = HINT_AFTER.as_secs();
+                    print::remark(&format!("nothing heard in {s} s: no machine told anything, or this user may not read these topics"));
+                    heard = true;
+                    continue;
+                }
                 news = broker.next() => news,
             };
             match news {
                 News::Message(message) => {
-                    if let Some(line) = if self.json { json_line(&message) } else { words(&message) } {
+                    heard = true;
+                    if let Some(line) = if json { json_line(&message) } else { words(&message) } {
                         print::line(&line)?;
                     }
                 }

@@ -70,6 +70,10 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qrisctl" => Some(|arguments| crate::ctl::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| crate::sim::midtrans_http::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
+        "catalog" => Some(|_| {
+            print!("{}", crate::host::catalog::text());
+            ExitCode::SUCCESS
+        }),
         _ => None,
     }
 }

@@ -105,7 +105,7 @@ pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receive
                 take(&watched, &message);
                 mqtt.ack(message.ack);
             }
-            MqttEvent::Delivered(_) => {}
+            MqttEvent::Delivered { .. } => {}
             MqttEvent::Rejected { reason, .. } => watched.chronicle.note(Who::Demo, format!("the broker refused it: {reason}"), Fact::Log),
             MqttEvent::Undelivered(_) => watched.chronicle.note(Who::Demo, "no connection to the broker: not sent", Fact::Log),
         }

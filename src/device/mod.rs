@@ -235,7 +235,7 @@ async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: 
                 let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
                 inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
             }
-            MqttEvent::Delivered(id) => inbox.send(Input::Delivered(id)),
+            MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
         }

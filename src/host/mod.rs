@@ -5,6 +5,7 @@
 pub mod backoff;
 #[cfg(feature = "_bus")]
 pub mod bus;
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod events;

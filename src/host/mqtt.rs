@@ -190,7 +190,12 @@ pub enum MqttEvent {
     /// A message came in.
     Message(Inbound),
     /// The broker has it.
-    Delivered(PublishId),
+    Delivered {
+        /// The publish.
+        id: PublishId,
+        /// False: the broker says that nobody subscribes to the topic (0x10), not even one that is away and comes back.
+        heard: bool,
+    },
     /// The broker, or the protocol, refuses it; the same message again would be refused again.
     Rejected {
         /// The publish.

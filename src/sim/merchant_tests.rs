@@ -13,8 +13,9 @@ use crate::host::secret::Secret;
 use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, KeyId, Ticket};
 use crate::order::merchant::Rules;
+use crate::order::reason::Reason;
 use crate::order::receipt::{KeySet, SigningKey, jwk_set};
-use crate::wire::orders::{Order, Problem, Status};
+use crate::wire::orders::{Order, Problem, Refund, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -318,10 +319,26 @@ async fn what_is_not_this_machines_does_not_exist_for_it() {
         assert_eq!(other("vm-002", method.clone(), &path).await, 404, "{path}");
         assert_eq!(other("vm-003", method, &path).await, 401, "{path}");
     }
-    let not_paid =
-        rig.call(Method::POST, &format!("{path}/outcome")).json(&json!({ "outcome": "failed" })).send().await.expect("an answer");
-    assert_eq!(not_paid.status().as_u16(), 409);
-    assert_eq!(rig.get(&path).await.status, Status::Pending);
+}
+
+#[tokio::test]
+async fn an_outcome_of_an_order_that_is_not_known_to_be_paid_has_midtrans_asked() {
+    let rig = Rig::new().await;
+    let order = rig.order("r1").await;
+    let path = format!("/v1/orders/{}", order.order_id);
+    let report = || rig.call(Method::POST, &format!("{path}/outcome")).json(&json!({ "outcome": "undelivered" }));
+    let early = report().send().await.expect("an answer");
+    assert_eq!(early.headers()["retry-after"], "10");
+    assert_eq!(rig.problem(early, 503).await.code, Some(Reason::Backend));
+    // The notification of this payment is lost; what the machine knows of it brings the question.
+    let plan = Plan { fault: Fault::DropNotification, on: None, order_id: None, count: None };
+    rig.simulator.with(|midtrans, _| midtrans.plan(plan));
+    rig.pay(&order, false);
+    while report().send().await.expect("an answer").status().as_u16() != 200 {
+        rig.after(&rig.get(&path).await).await;
+    }
+    let told = rig.get(&path).await;
+    assert_eq!((told.status, told.refund), (Status::Settlement, Some(Refund::Due)));
 }
 
 #[tokio::test]

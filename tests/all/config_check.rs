@@ -93,16 +93,26 @@ fn a_missing_secret_is_named_and_never_told() {
 
 #[test]
 fn every_program_tells_its_version_and_its_use() {
-    for (program, _) in PROGRAMS {
-        let run = |argument: &str| output(command(program.binary()).arg(argument));
+    for (program, binary, option) in [
+        ("qrisd", env!("CARGO_BIN_EXE_qrisd"), "--config"),
+        ("qris-relayd", env!("CARGO_BIN_EXE_qris-relayd"), "--config"),
+        ("qris-backend", env!("CARGO_BIN_EXE_qris-backend"), "--config"),
+        ("qrisctl", env!("CARGO_BIN_EXE_qrisctl"), "--config"),
+        ("qris-demo", env!("CARGO_BIN_EXE_qris-demo"), "--script"),
+    ] {
+        let run = |argument: &str| output(command(binary).arg(argument));
         let version = run("--version");
         assert_eq!(version.status.code(), Some(0));
-        assert!(String::from_utf8_lossy(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+        assert_eq!(String::from_utf8_lossy(&version.stdout), format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
         let help = run("--help");
         assert_eq!(help.status.code(), Some(0));
-        assert!(String::from_utf8_lossy(&help.stdout).contains("--config"));
+        let use_of_it = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(use_of_it.contains(&format!("Usage: {program}")) && use_of_it.contains(option), "{use_of_it}");
         let wrong = run("--nonsense");
         assert_eq!(wrong.status.code(), Some(2));
+        assert!(stderr(&wrong).contains("--nonsense"), "{}", stderr(&wrong));
+    }
+    for (program, _) in PROGRAMS {
         let missing = output(command(program.binary()).args(["--config", "/nowhere/at-all.toml", "--check"]));
         assert_eq!(missing.status.code(), Some(2));
         assert!(stderr(&missing).contains("/nowhere/at-all.toml"));

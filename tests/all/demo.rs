@@ -1,6 +1,6 @@
 //! The demo leaves nothing behind, however it is ended.
 
-use crate::rig::{Running, wait_for};
+use crate::rig::{Running, command, output, wait_for};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -53,4 +53,21 @@ fn a_demo_that_is_ended_leaves_nothing_behind() {
             assert_eq!(std::fs::read_dir(temporary.path()).expect("it is there").count(), 0);
         }
     }
+}
+
+#[test]
+fn a_script_that_cannot_sell_fails_and_says_why() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let missing = temporary.path().join("missing");
+    // In such a long path no program can have a socket.
+    let long = temporary.path().join("x".repeat(120));
+    std::fs::create_dir(&long).expect("a new directory");
+    for (place, why) in [(&missing, "No such file or directory"), (&long, "path must be shorter")] {
+        let script = output(command(env!("CARGO_BIN_EXE_qris-demo")).arg("--script").env("TMPDIR", place));
+        let (told, said) = (String::from_utf8_lossy(&script.stderr), String::from_utf8_lossy(&script.stdout));
+        assert_eq!(script.status.code(), Some(1), "{}: {said}{told}", place.display());
+        assert!(told.contains(why), "{told}");
+        assert!(!said.contains("the books agree"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&long).expect("it is there").count(), 0, "nothing is left behind");
 }

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod backend_limits;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;
@@ -14,6 +15,7 @@ mod demo;
 mod demo_page;
 mod disk;
 mod faults;
+mod interfaces;
 mod journal;
 mod late_settlement;
 mod long_poll;

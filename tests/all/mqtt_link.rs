@@ -68,7 +68,7 @@ impl Link {
     async fn deliver(&mut self, id: u64, topic: &str, payload: &str) {
         self.mqtt.publish(PublishId(id), outbound(topic, payload));
         match self.next().await {
-            MqttEvent::Delivered(PublishId(delivered)) => assert_eq!(delivered, id),
+            MqttEvent::Delivered { id: PublishId(delivered), .. } => assert_eq!(delivered, id),
             other => panic!("not delivered but {other:?}"),
         }
     }
@@ -108,7 +108,8 @@ async fn a_publish_is_answered_whether_or_not_somebody_listens() {
     let broker = BareBroker::start("");
     let mut machine = Link::up(broker.port, "machine", &["vend/#"]).await;
     let mut controller = Link::up(broker.port, "controller", &[]).await;
-    controller.deliver(1, "nobody/listens", "x").await;
+    controller.mqtt.publish(PublishId(1), outbound("nobody/listens", "x"));
+    assert!(matches!(controller.next().await, MqttEvent::Delivered { id: PublishId(1), heard: false }));
     let request = Outbound {
         response_topic: Some("answer/here".to_owned()),
         correlation_data: Some(vec![0, 255, 7]),
@@ -117,7 +118,7 @@ async fn a_publish_is_answered_whether_or_not_somebody_listens() {
         ..outbound("vend/request", "{}")
     };
     controller.mqtt.publish(PublishId(2), request);
-    assert!(matches!(controller.next().await, MqttEvent::Delivered(PublishId(2))));
+    assert!(matches!(controller.next().await, MqttEvent::Delivered { id: PublishId(2), heard: true }));
     let message = machine.message().await;
     assert_eq!((message.topic.as_str(), text(&message), message.qos, message.dup), ("vend/request", "{}", 1, false));
     assert!(message.retain, "a live message keeps its retain flag");
@@ -134,7 +135,7 @@ async fn publishes_leave_one_by_one_and_in_order() {
         controller.mqtt.publish(PublishId(number), outbound("vend/request", &number.to_string()));
     }
     for number in 0..40 {
-        assert!(matches!(controller.next().await, MqttEvent::Delivered(PublishId(delivered)) if delivered == number));
+        assert!(matches!(controller.next().await, MqttEvent::Delivered { id: PublishId(delivered), .. } if delivered == number));
         let message = machine.message().await;
         assert_eq!(text(&message), number.to_string());
         machine.mqtt.ack(message.ack);

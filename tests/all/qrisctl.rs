@@ -8,6 +8,7 @@ use crate::rig::{PATIENCE, command, output, user};
 use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Run as an operator of the fleet.
 struct Fleet {
@@ -18,9 +19,13 @@ struct Fleet {
 
 impl Fleet {
     fn start() -> Self {
+        Self::where_the_test_hears(&["qrisd/#"])
+    }
+
+    fn where_the_test_hears(filters: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let broker = Mosquitto::start(directory.path(), None, false);
-        let tap = Tap::connect(&broker, TAP, &["qrisd/#"]);
+        let tap = Tap::connect(&broker, TAP, filters);
         Self { directory, broker, tap }
     }
 
@@ -115,6 +120,44 @@ fn vend_and_cancel_end_as_the_order_does() {
 }
 
 #[test]
+fn a_machine_that_is_not_there_is_said_at_once() {
+    let fleet = Fleet::where_the_test_hears(&["qrisd/v1/+/vend/event"]);
+    let vend = ["vend", "--device", "vm-001", "--item", "A1"];
+    let cancel = ["cancel", "--device", "vm-001", "r-1"];
+    for arguments in [&vend[..], &cancel[..]] {
+        for wait in [&["--wait"][..], &[]] {
+            let told = fleet.run(&[arguments, wait].concat());
+            assert_eq!(told.code, Some(1), "{arguments:?} {wait:?}: {}{}", told.stdout, told.stderr);
+            assert!(told.stderr.contains("no machine took it: vm-001"), "{}", told.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_nobody_answers_fails_when_the_broker_has_forgotten_it() {
+    // The test stands for a machine whose session the broker keeps: it takes the request and never says anything.
+    let fleet = Fleet::start();
+    let start = Instant::now();
+    let vend = Process::start("qrisctl", &mut fleet.command(&["vend", "--device", "vm-001", "--item", "A1", "--wait"]));
+    vend.wait_line_within(Duration::from_secs(45), "no machine took it: vm-001");
+    assert!(start.elapsed() >= Duration::from_secs(30), "the request was still at the broker");
+    assert_eq!(vend.wait().code(), Some(1));
+}
+
+#[test]
+fn who_hears_nothing_is_told_why_that_may_be() {
+    let fleet = Fleet::start();
+    // May read neither events nor status of any machine, which Mosquitto does not say.
+    let mut command = fleet.broker.qrisctl("vm-002", fleet.directory.path());
+    let watch = Process::start("qrisctl", command.arg("watch"));
+    watch.wait_line("this user may not read these topics");
+    let status = json!({"state": "online", "busy": false, "faults": []});
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", status.to_string().as_bytes(), true);
+    assert!(watch.terminate().0.success());
+    assert_eq!(watch.finish().1.lines().count(), 1, "one hint and nothing else: {}", watch.text());
+}
+
+#[test]
 fn watch_shows_what_comes_until_it_is_ended() {
     let fleet = Fleet::start();
     let retained = json!({"state": "online", "busy": true, "faults": []});
@@ -170,6 +213,13 @@ fn wrong_use_is_2_and_failure_1() {
     }
     let by_name = output(command(env!("CARGO_BIN_EXE_qrisctl")).arg("status").env("QRISCTL_CONFIG", config));
     assert_eq!(by_name.status.code(), Some(0));
+    let by_nothing = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["status", "--broker", &loopback]).env("QRISCTL_CONFIG", ""));
+    assert_eq!(by_nothing.status.code(), Some(1), "an empty name is no file: {}", String::from_utf8_lossy(&by_nothing.stderr));
+    fleet.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"offline"}"#, true);
+    for arguments in [["--json", "--config", config, "status"], ["--config", config, "status", "--json"]] {
+        let told = bare(&arguments);
+        assert_eq!(json_line(&told.stdout), json!({"device": "vm-001", "status": {"state": "offline"}}), "{}", told.stderr);
+    }
     for (flag, text) in [("--version", env!("CARGO_PKG_VERSION")), ("--help", "Exit status")] {
         let told = bare(&[flag]);
         assert_eq!(told.code, Some(0));

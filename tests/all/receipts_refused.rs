@@ -1,12 +1,17 @@
 //! Somebody who may publish everything, with everything but the key.
 
+use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::order::ids::DeviceId;
 use qris::order::money::Rupiah;
 use qris::order::receipt::{Claims, SigningKey};
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
+
+const UPDATE: &str = "qrisd/v1/vm-001/payment/update";
 
 #[test]
 fn nothing_published_opens_the_relay_but_the_backends_own_receipt() {
@@ -35,39 +40,71 @@ fn nothing_published_opens_the_relay_but_the_backends_own_receipt() {
     let other_key = SigningKey::from_seed([9; 32]);
     let right = jws(&key, |_| {});
     let (head, signature) = right.rsplit_once('.').expect("three parts");
-    let mut forged = vec![
-        ("of another key", jws(&other_key, |_| {})),
-        ("for another machine", jws(&key, |claims| claims.aud = DeviceId::new("vm-002").expect("an id"))),
-        ("of another issuer", jws(&key, |claims| claims.iss = "evil.example".into())),
-        ("for less", jws(&key, |claims| claims.amount = Rupiah::new(1).expect("an amount"))),
-        ("without a signature", format!("{head}.")),
-        ("with half a signature", format!("{head}.{}", &signature[..signature.len() / 2])),
-        ("of the order before", replayed.clone()),
-        ("nonsense", "nonsense".into()),
-        ("empty", String::new()),
+    let (header, claims) = head.split_once('.').expect("two parts");
+    let with = |alg: &str, typ: &str| {
+        let header = BASE64URL.encode(json!({"alg": alg, "kid": key.kid(), "typ": typ}).to_string());
+        format!("{header}.{claims}.{signature}")
+    };
+    let altered = String::from_utf8(BASE64URL.decode(claims).expect("base64url")).expect("JSON").replace("\"t-1\"", "\"t-2\"");
+    // Each with what a log must say of it, and the relay's error.
+    let forged = [
+        (jws(&other_key, |_| {}), "is not a receipt key of this machine", "InvalidReceipt"),
+        (jws(&key, |claims| claims.aud = DeviceId::new("vm-002").expect("an id")), "is for another machine, vm-002", "WrongDevice"),
+        (jws(&key, |claims| claims.iss = "evil.example".into()), "iss is not the issuer of this key", "InvalidReceipt"),
+        (format!("{head}."), "signature is wrong", "InvalidReceipt"),
+        // Whole bytes, and not.
+        (format!("{head}.{}", &signature[..44]), "signature is wrong", "InvalidReceipt"),
+        (format!("{head}.{}", &signature[..43]), "signature is not base64url", "InvalidReceipt"),
+        (format!("{header}.{}.{signature}", BASE64URL.encode(altered)), "signature is wrong", "InvalidReceipt"),
+        (with("none", "qris-receipt+jwt"), "alg must be EdDSA", "InvalidReceipt"),
+        (with("EdDSA", "qris-command+jwt"), "typ must be qris-receipt+jwt", "InvalidReceipt"),
+        ("nonsense".into(), "is not a compact JWS: no dots", "InvalidReceipt"),
+        (String::new(), "is not a compact JWS: no dots", "InvalidReceipt"),
     ];
-    let claims = head.split_once('.').expect("two parts").1;
-    for (what, header) in
-        [("alg none", r#"{"alg":"none","typ":"qris-receipt+jwt"}"#), ("a command's type", r#"{"alg":"EdDSA","typ":"qris-command+jwt"}"#)]
-    {
-        use base64::Engine as _;
-        let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header);
-        forged.push((what, format!("{header}.{claims}.{signature}")));
-    }
-    for (what, receipt) in &forged {
+    let (qrisd, relayd) = (shop.qrisd.as_ref().expect("it runs"), shop.relayd.as_ref().expect("it runs"));
+    let relay = Caller::connect(&shop.bus.address);
+    let dispense = |receipt: &str| relay.relay::<_, (String, String)>("Dispense", &(receipt,));
+    let publish = |order: &str, receipt: &Value| {
+        let update = json!({"order_id": order, "rev": 1_000, "status": "settlement", "receipt": receipt});
+        shop.tap.publish(UPDATE, &update);
+    };
+    for (receipt, why, error) in &forged {
         for order in [order_id.as_str(), sold_id.as_str()] {
-            let update = json!({"order_id": order, "rev": 1_000, "status": "settlement", "receipt": receipt});
-            shop.tap.publish("qrisd/v1/vm-001/payment/update", &update);
+            let lines = qrisd.lines.count();
+            publish(order, &receipt.as_str().into());
+            let line = qrisd.wait_line_from(lines, &format!("receipt for order {order} refused: "));
+            assert!(line.contains(why), "{line}");
         }
-        let relay = crate::rig::caller::Caller::connect(&shop.bus.address);
-        let answer = relay.relay::<_, (String, String)>("Dispense", &(receipt.as_str(),));
-        let replay = *receipt == replayed;
-        assert_eq!(answer.is_ok(), replay, "{what}: {answer:?}");
+        let lines = relayd.lines.count();
+        let refused = dispense(receipt).expect_err(why);
+        assert_eq!(refused.name, *error, "{refused:?}");
+        assert!(refused.detail.contains(why), "{refused:?}");
+        let line = relayd.wait_line_from(lines, "receipt for order - refused: ");
+        assert!(line.contains(why), "{line}");
     }
-    for update in [json!({"order_id": order_id, "rev": 9, "status": "settlement", "receipt": null}), json!({"order_id": "-", "rev": -1})] {
-        shop.tap.publish("qrisd/v1/vm-001/payment/update", &update);
+    // Signed by the backend, and of this request, but for less than was offered.
+    let less = jws(&key, |claims| claims.amount = Rupiah::new(1).expect("an amount"));
+    let lines = qrisd.lines.count();
+    publish(order_id.as_str(), &less.as_str().into());
+    let line = qrisd.wait_line_from(lines, &format!("receipt for order {order_id} refused: "));
+    assert!(line.contains("it is for another charge of that request"), "{line}");
+    let lines = relayd.lines.count();
+    let refused = dispense(&less).expect_err("for less");
+    assert_eq!(refused.name, "UnknownTicket", "{refused:?}");
+    let line = relayd.wait_line_from(lines, &format!("receipt for order {order_id} refused: "));
+    assert!(line.contains(&refused.detail) && !refused.detail.is_empty(), "{line}");
+    // Genuine, and used: known, and nothing happens again.
+    for order in [order_id.as_str(), sold_id.as_str()] {
+        publish(order, &replayed.as_str().into());
     }
-    shop.tap.publish_bytes("qrisd/v1/vm-001/payment/update", b"\xff\x00", false);
+    assert_eq!(dispense(&replayed).expect("it is known").0, "dispensed");
+    // No receipt, no update, no text.
+    publish(order_id.as_str(), &Value::Null);
+    for bytes in [&br#"{"order_id":"-","rev":-1}"#[..], b"\xff\x00"] {
+        let lines = qrisd.lines.count();
+        shop.tap.publish_bytes(UPDATE, bytes, false);
+        qrisd.wait_line_from(lines, "receipt for order - refused: ");
+    }
     // All of them went by before this answer, and the order is as it was.
     shop.cancel("marker");
     shop.tap.wait_refused("marker", qris::order::reason::Reason::UnknownRequest);

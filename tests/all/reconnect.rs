@@ -3,7 +3,9 @@
 use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
+use crate::rig::tap::Tap;
 use qris::wire::vend::EventState;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_broker_that_forgot_everything_is_subscribed_to_again() {
@@ -73,7 +75,7 @@ fn a_restarted_bus_brings_the_relay_back() {
 }
 
 #[test]
-fn a_machine_that_dies_is_told_by_its_will_and_one_that_stops_says_so_itself() {
+fn a_machine_that_stops_says_so_itself() {
     let mut shop = Shop::open(Options::default());
     let from = shop.tap.count();
     let (status, took) = shop.qrisd.as_ref().expect("it runs").terminate();
@@ -84,4 +86,26 @@ fn a_machine_that_dies_is_told_by_its_will_and_one_that_stops_says_so_itself() {
     });
     assert_eq!(offline, serde_json::json!({"state": "offline"}));
     shop.kill_qrisd();
+}
+
+#[test]
+fn a_machine_that_dies_is_told_offline_by_its_will() {
+    const WILL_DELAY: Duration = Duration::from_secs(30);
+    let mut shop = Shop::open(Options::default());
+    let offline = serde_json::json!({"state": "offline"});
+    let from = shop.tap.count();
+    let died = Instant::now();
+    shop.kill_qrisd();
+    let told = shop.tap.wait_from_within(from, WILL_DELAY + Duration::from_secs(15), "the will", |message| {
+        (message.topic == "qrisd/v1/vm-001/status").then(|| message.json())
+    });
+    assert_eq!(told, offline, "the will, and nothing else");
+    // The broker counts in whole seconds.
+    assert!(died.elapsed() + Duration::from_secs(2) > WILL_DELAY, "a machine that comes back at once was told offline");
+    // Who comes later learns it, too.
+    let later = Tap::connect(&shop.broker, "fleet", &["qrisd/v1/+/status"]);
+    let retained = later.wait_from(0, "a retained status", |message| message.retain.then(|| message.json()));
+    assert_eq!(retained, offline);
+    shop.start_qrisd();
+    shop.wait_online();
 }

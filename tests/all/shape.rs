@@ -53,6 +53,12 @@ fn every_kind_of_journal_event_is_told_somewhere() {
 }
 
 #[test]
+fn the_catalog_is_that_of_the_table_of_events() {
+    let shipped = std::fs::read_to_string(source("systemd/qrisd.catalog")).expect("there");
+    assert!(shipped == qris::host::catalog::text(), "run: cargo run -- catalog > systemd/qrisd.catalog");
+}
+
+#[test]
 fn every_binary_is_a_page() {
     for (path, text) in sources(&source("src/bin")) {
         assert!(text.lines().count() <= 20, "{}: what a program does stands in its room", path.display());

@@ -1,16 +1,67 @@
 //! The sale over TLS: MQTT with certificates on both sides, HTTPS with a private CA.
 
 use crate::rig::midtrans::Via;
+use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{Options, Program, Shop};
-use crate::rig::wait_for;
+use crate::rig::{command, output, wait_for};
 
 #[test]
 fn a_sale_over_mutual_tls_and_https() {
     let shop = Shop::open(Options { tls: true, ..Options::default() });
-    shop.sell("A1", Via::Gopay);
+    let sold = shop.sell("A1", Via::Gopay);
     assert_eq!(shop.pulses(), 1);
     shop.check_books();
+    // The backend's news came through TLS as well: it knows no other way to the broker.
+    let configuration = std::fs::read_to_string(shop.config(Program::Backend)).expect("the configuration");
+    assert!(configuration.contains("mqtts://") && !configuration.contains("mqtt://"), "{configuration}");
+    shop.tap.wait_from(0, "news of the payment", |message| {
+        let is_news = message.topic == "qrisd/v1/vm-001/payment/update";
+        let update = is_news.then(|| message.json())?;
+        (update["order_id"] == sold.order_id.as_ref()?.as_str() && update["receipt"].is_string()).then_some(())
+    });
+}
+
+#[test]
+fn a_backend_says_nothing_to_a_broker_of_another_authority() {
+    let mut shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
+    let tls = shop.tls.as_ref().expect("it is on");
+    let (ours, theirs) = (tls.certificate("ca").display().to_string(), tls.certificate("other-ca").display().to_string());
+    shop.backend.as_ref().expect("it runs").wait_line("connected to the broker");
+    shop.kill_backend();
+    shop.edit(Program::Backend, |text| text.replace(&ours, &theirs));
+    shop.start_backend();
+    let backend = shop.backend.as_ref().expect("it runs");
+    let line = backend.wait_line("lost the broker");
+    assert!(line.contains("UnknownIssuer"), "{line}");
+    // It serves all the same.
+    shop.charge();
+    assert!(!backend.text().contains("connected to the broker"), "{}", backend.text());
+}
+
+#[test]
+fn qrisctl_over_mutual_tls() {
+    let shop = Shop::open(Options { tls: true, machine: false, ..Options::default() });
+    let tls = shop.tls.as_ref().expect("it is on");
+    shop.tap.publish_bytes("qrisd/v1/vm-001/status", br#"{"state":"online"}"#, true);
+    let secret = shop.path().join("fleet-password");
+    std::fs::write(&secret, password("fleet")).expect("written");
+    let status = |authority: &str, certificate: &str| {
+        let mut qrisctl = command(env!("CARGO_BIN_EXE_qrisctl"));
+        qrisctl.args(["--broker", &format!("mqtts://127.0.0.1:{}", shop.broker.tls_port), "--username", "fleet", "--password-file"]);
+        qrisctl.arg(&secret).arg("--ca-file").arg(tls.certificate(authority));
+        qrisctl.arg("--cert-file").arg(tls.certificate(certificate)).arg("--key-file").arg(tls.key(certificate)).arg("status");
+        let told = output(&mut qrisctl);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (told.status.code(), text(&told.stdout), text(&told.stderr))
+    };
+    let (code, told, errors) = status("ca", "client");
+    assert_eq!((code, told.as_str()), (Some(0), "vm-001 online\n"), "{errors}");
+    for (authority, certificate) in [("other-ca", "client"), ("ca", "stranger")] {
+        let (code, told, errors) = status(authority, certificate);
+        assert_eq!((code, told.as_str()), (Some(1), ""), "{authority}, {certificate}: {errors}");
+        assert!(errors.contains("the broker"), "{errors}");
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
 use super::{BODY_BYTES_MAX, Refusal, body, device};
-use crate::backend::books::{self, BooksError, Forgotten, Stored};
+use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
 use crate::backend::shop::Shop;
 use crate::backend::{view, work};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Refused, Said, Sale, State, Told, next_deadline};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
@@ -308,6 +308,15 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id
     }
 }
 
+/// Asks Midtrans about an order of which a machine says that it was paid, as after a notification.
+async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
+    let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, clock::now().wall)).await?;
+    if let Noted::News(done) = noted {
+        tokio::spawn(work::carry_on(Arc::clone(shop), *done));
+    }
+    Ok(())
+}
+
 /// `POST /v1/orders/{order_id}/outcome`
 pub async fn outcome(
     Shared(shop): Shared<Arc<Shop>>,
@@ -330,7 +339,7 @@ pub async fn outcome(
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
     let written = {
-        let (shop, told) = (Arc::clone(&shop), told.clone());
+        let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());
         tokio::spawn(async move {
             let result = shop.write(move |tx, desk| books::delivered(tx, desk, &device, &id, told, clock::now().wall)).await?;
             if let Ok(done) = &result {
@@ -340,7 +349,13 @@ pub async fn outcome(
         })
         .await
     };
-    let result = written.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+    let result = match written.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))? {
+        Err(BooksError::Refused(Refused::NotPaid)) => {
+            look_again(&shop, id).await?;
+            return Err(BooksError::Refused(Refused::NotPaid).into());
+        }
+        result => result?,
+    };
     match result {
         Ok(done) => {
             if was.is_none() {

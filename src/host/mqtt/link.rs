@@ -12,7 +12,7 @@ use super::{
 use crate::host::backoff::Backoff;
 use crate::host::tls;
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, Publish, SubAck};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, PubAckReason, Publish, SubAck};
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, StateError};
 use std::collections::VecDeque;
@@ -112,7 +112,7 @@ impl Shore {
     /// again, and of what is up and down only the last counts. Answers to publishes stay.
     fn lost(&mut self, down: MqttEvent) {
         self.waiting.retain(|event| match event {
-            MqttEvent::Delivered(_) | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => true,
+            MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => true,
             MqttEvent::Up { .. } | MqttEvent::Down { .. } | MqttEvent::Message(_) => false,
         });
         self.tell(down);
@@ -383,7 +383,9 @@ impl<'a> Connection<'a> {
         self.answer_due = None;
         let answered = self.in_flight.remove(position).and_then(|sent| sent.id);
         match (answered, packets::publish_refusal(puback.reason)) {
-            (Some(id), None) => shore.tell(MqttEvent::Delivered(id)),
+            (Some(id), None) => {
+                shore.tell(MqttEvent::Delivered { id, heard: puback.reason != PubAckReason::NoMatchingSubscribers });
+            }
             (Some(id), Some(reason)) => shore.tell(MqttEvent::Rejected { id, reason }),
             (None, _) => self.say_goodbye(),
         }

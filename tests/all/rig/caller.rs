@@ -58,6 +58,13 @@ impl Caller {
         self.property(DEVICE_NAME, DEVICE_PATH, name)
     }
 
+    /// What an object says of its interfaces: the XML of D-Bus introspection.
+    pub fn introspect(&self, name: &str, path: &str) -> String {
+        let call = self.connection.call_method(Some(name), path, Some("org.freedesktop.DBus.Introspectable"), "Introspect", &());
+        let message = self.runtime.block_on(soon(name, call)).unwrap_or_else(|why| panic!("{name}: {why}"));
+        message.body().deserialize().unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
     fn call<B, R>(&self, name: &str, path: &str, method: &str, body: &B) -> Result<R, Refused>
     where
         B: Serialize + DynamicType,

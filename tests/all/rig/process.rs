@@ -89,6 +89,11 @@ impl Process {
         self.hear(&self.lines, from, PATIENCE, text, |line| line.contains(text).then(|| line.clone()))
     }
 
+    /// The same, of a line that is late by design.
+    pub fn wait_line_within(&self, patience: Duration, text: &str) -> String {
+        self.hear(&self.lines, 0, patience, text, |line| line.contains(text).then(|| line.clone()))
+    }
+
     /// Waits for something heard; a process that ends meanwhile is told with all that it wrote.
     fn hear<U>(&self, heard: &Heard<String>, from: usize, patience: Duration, what: &str, look: impl Fn(&String) -> Option<U>) -> U {
         let end = Instant::now() + patience;

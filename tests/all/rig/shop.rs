@@ -25,7 +25,7 @@ pub const PRICE: u64 = 5000;
 /// What a test wants to be otherwise than usual.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// MQTT by mutual TLS, and HTTPS between machine and backend.
+    /// MQTT of machine and backend by mutual TLS, and HTTPS between them.
     pub tls: bool,
     /// The broker keeps its sessions over a restart.
     pub broker_persistence: bool,
@@ -391,13 +391,7 @@ impl Shop {
         let root = self.path().display();
         let (mqtt, http) = match &self.tls {
             Some(tls) => (
-                format!(
-                    "url = \"mqtts://127.0.0.1:{}\"\nca_file = \"{}\"\ncert_file = \"{}\"\nkey_file = \"{}\"\n",
-                    self.broker_link.port,
-                    tls.certificate("ca").display(),
-                    tls.certificate("client").display(),
-                    tls.key("client").display()
-                ),
+                mqtts(self.broker_link.port, tls),
                 format!("url = \"https://127.0.0.1:{}\"\nca_file = \"{}\"\n", self.backend_link.port, tls.certificate("ca").display()),
             ),
             None => (
@@ -475,6 +469,10 @@ offset = 17
 
     fn backend_toml(&self, port: u16) -> String {
         let root = self.path().display();
+        let mqtt = match &self.tls {
+            Some(tls) => mqtts(self.broker.tls_port, tls),
+            None => format!("url = \"mqtt://127.0.0.1:{}\"\n", self.broker.port),
+        };
         format!(
             r#"[http]
 listen = "127.0.0.1:{port}"
@@ -487,8 +485,7 @@ server_key_file = "{root}/server-key"
 [store]
 url = "sqlite://{root}/orders.db"
 [mqtt]
-url = "mqtt://127.0.0.1:{broker}"
-username = "backend"
+{mqtt}username = "backend"
 password_file = "{root}/backend-password"
 [receipts]
 issuer = "pay.example"
@@ -496,9 +493,15 @@ signing_key_file = "{root}/signing-key.json"
 "#,
             midtrans = self.midtrans.url,
             extra = self.options.midtrans,
-            broker = self.broker.port,
         )
     }
+}
+
+/// The keys of `[mqtt]` for mutual TLS.
+fn mqtts(port: u16, tls: &Certificates) -> String {
+    let (ca, certificate, key) = (tls.certificate("ca"), tls.certificate("client"), tls.key("client"));
+    let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
+    format!("url = \"mqtts://127.0.0.1:{port}\"\nca_file = \"{ca}\"\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n")
 }
 
 /// One of the programs.

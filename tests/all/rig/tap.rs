@@ -112,7 +112,12 @@ impl Tap {
 
     /// Waits for a message of which `look` makes something, at or behind `from`.
     pub fn wait_from<U>(&self, from: usize, what: &str, look: impl Fn(&Message) -> Option<U>) -> U {
-        self.messages.find_from(from, PATIENCE, look).unwrap_or_else(|| panic!("waited in vain for {what}; heard:\n{}", self.heard(from)))
+        self.wait_from_within(from, PATIENCE, what, look)
+    }
+
+    /// The same, of what is late by design.
+    pub fn wait_from_within<U>(&self, from: usize, patience: Duration, what: &str, look: impl Fn(&Message) -> Option<U>) -> U {
+        self.messages.find_from(from, patience, look).unwrap_or_else(|| panic!("waited in vain for {what}; heard:\n{}", self.heard(from)))
     }
 
     /// Every `vend/event` so far.
