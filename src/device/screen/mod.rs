@@ -14,7 +14,7 @@ mod text;
 use crate::order::money::Rupiah;
 use crate::order::time::Boot;
 use layout::Layout;
-use paint::{Brush, Change, Kind, Mark, Rect};
+use paint::{Brush, Change, Mark, Rect};
 use picture::{Picture, Scene};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -274,7 +274,7 @@ impl<C: Fn() -> Boot> Hand<C> {
         let page = self.layout.page(picture, &self.settings, self.brush.fonts(), size, (self.clock)());
         match paint::changes(&self.drawn, &page).as_deref() {
             // A countdown's tick leaves the QR code alone, also on a panel that is turned, where they share rows.
-            Some(&[part]) if !qr_changes(&self.drawn, &page) => {
+            Some(&[part]) if !paint::qr_changes(&self.drawn, &page) => {
                 let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
                 if let Some(part) = rotation.to_panel(part, geometry).common(whole) {
                     let pixels = self.brush.draw(&page, geometry, rotation, part);
@@ -307,14 +307,5 @@ impl<C: Fn() -> Boot> Hand<C> {
             // There is nothing left to do about a panel that cannot be cleared: it is gone.
             let _ = surface.put_rows(0, &vec![black.as_slice(); geometry.height as usize]);
         }
-    }
-}
-
-fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
-    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
-    match (code(old), code(new)) {
-        (None, None) => false,
-        (Some(a), Some(b)) => old[a] != new[b],
-        _ => true,
     }
 }

@@ -14,8 +14,11 @@ use std::rc::Rc;
 
 /// Rows drawn at a time: with a panel 480 pixels wide, 30 KiB.
 const BAND: i32 = 16;
-/// Drawn rows are handed on when there are so many bytes of them, unless a QR code would be cut.
-const HANDFUL: usize = 64 * 1024;
+/// Drawn rows are handed on when there are so many bytes of them, unless a QR code comes or goes.
+const HANDFUL: usize = 48 * 1024;
+/// So many bytes are kept for the next picture: more than a handful and the last band of it, and less than the C library
+/// would take from the system and give back each time.
+const KEPT: usize = 96 * 1024;
 
 /// A rectangle in pixels; not empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +92,16 @@ pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
     (old.len() == new.len()).then(|| old.iter().zip(new).filter_map(differ).collect())
 }
 
+/// Whether a QR code comes, goes, or becomes another one.
+pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
+    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
+    match (code(old), code(new)) {
+        (None, None) => false,
+        (Some(a), Some(b)) => old[a] != new[b],
+        _ => true,
+    }
+}
+
 /// What draws, with the memory that it uses again for every picture.
 pub(super) struct Brush {
     fonts: Fonts,
@@ -126,13 +139,20 @@ impl Brush {
     }
 
     /// Hands over, from top to bottom, the rows of the panel in which the pages differ: the first row's number, and the
-    /// bytes of it and the rows below. All rows that have to do with a QR code are handed over in one go.
+    /// bytes of it and the rows below. A QR code comes and goes in one go with all else that changes, so that no part of
+    /// another one, and no other amount, is ever beside it.
     pub(super) fn rows<E>(&mut self, change: &Change<'_>, mut put: impl FnMut(i32, &[&[u8]]) -> Result<(), E>) -> Result<(), E> {
         let Change { geometry, rotation, new, .. } = *change;
         let (width, row) = (geometry.width as i32, geometry.width as usize * geometry.format.bytes());
-        let whole = change.together();
+        let mut differing = change.differing_rows();
+        // What an earlier run left on the panel is not known, and may be a QR code.
+        let at_once = change.old.is_empty() || qr_changes(change.old, new);
+        if let (true, Some(first), Some(last)) = (at_once, differing.first(), differing.last()) {
+            differing = std::iter::once(first.start..last.end).collect();
+        }
         let kinds = change.kinds_of_rows();
-        for dirty in change.differing_rows() {
+        self.bytes.reserve_exact(KEPT.saturating_sub(self.bytes.len()));
+        for dirty in differing {
             let (mut first, mut y) = (dirty.start, dirty.start);
             while y < dirty.end {
                 let mut end = y + 1;
@@ -151,12 +171,11 @@ impl Brush {
                     self.which.push(self.bytes.len() / row - 1);
                 }
                 y = end;
-                let cuts = whole.start < y && y < whole.end;
-                if y == dirty.end || (self.bytes.len() >= HANDFUL && !cuts) {
+                if y == dirty.end || (self.bytes.len() >= HANDFUL && !at_once) {
                     let rows: Vec<&[u8]> = self.which.iter().map(|which| &self.bytes[which * row..][..row]).collect();
                     let result = put(first, &rows);
                     self.bytes.clear();
-                    self.bytes.shrink_to(2 * HANDFUL);
+                    self.bytes.shrink_to(KEPT);
                     self.which.clear();
                     result?;
                     first = y;
@@ -188,12 +207,6 @@ impl Change<'_> {
     fn rows_of(&self, mark: &Mark) -> Range<i32> {
         let area = self.rotation.to_panel(mark.area, self.geometry);
         area.y.max(0)..(area.y + area.h).min(self.height())
-    }
-
-    /// The rows of the QR codes that come, go or stay.
-    fn together(&self) -> Range<i32> {
-        let codes = self.old.iter().chain(self.new).filter(|mark| matches!(mark.kind, Kind::Qr(_))).map(|mark| self.rows_of(mark));
-        codes.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
     }
 
     /// Where the marks that lie in a row are not the same, in the same order, on both pages.

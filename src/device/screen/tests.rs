@@ -1,6 +1,7 @@
 //! The screen as a customer's phone sees it: the surface's own bytes, read back.
 
 use super::fonts::Fonts;
+use super::paint::Kind;
 use super::picture::{Picture, Scene};
 use super::*;
 use crate::order::ids::OrderId;
