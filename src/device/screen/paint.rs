@@ -212,7 +212,7 @@ impl Change<'_> {
     /// Where the marks that lie in a row are not the same, in the same order, on both pages.
     fn differing_rows(&self) -> Vec<Range<i32>> {
         if self.old.is_empty() {
-            return vec![0..self.height()];
+            return std::iter::once(0..self.height()).collect();
         }
         let spans = |page: &[Mark]| page.iter().map(|mark| self.rows_of(mark)).collect::<Vec<_>>();
         let (old, new) = (spans(self.old), spans(self.new));
