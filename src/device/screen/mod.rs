@@ -13,9 +13,8 @@ mod text;
 
 use crate::order::money::Rupiah;
 use crate::order::time::Boot;
-use fonts::Fonts;
 use layout::Layout;
-use paint::{Kind, Mark, Rect};
+use paint::{Brush, Change, Mark, Rect};
 use picture::{Picture, Scene};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -143,7 +142,7 @@ impl Screen {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("screen".into()).spawn(move || {
             // Made here: the fonts' rasters and the QR code never leave this thread.
-            let hand = Hand { settings, clock, surface: None, fonts: Fonts::new(), layout: Layout::default(), drawn: Vec::new() };
+            let hand = Hand { settings, clock, surface: None, brush: Brush::new(), layout: Layout::default(), drawn: Vec::new() };
             let worker = Worker { shared: for_thread, report, reported: None };
             worker.run(hand);
         });
@@ -246,7 +245,7 @@ struct Hand<C: Fn() -> Boot> {
     settings: Settings,
     clock: C,
     surface: Option<Box<dyn Surface>>,
-    fonts: Fonts,
+    brush: Brush,
     layout: Layout,
     drawn: Vec<Mark>,
 }
@@ -271,16 +270,21 @@ impl<C: Fn() -> Boot> Hand<C> {
             none => none.insert(surface::open(&self.settings.surface)?),
         };
         let (geometry, rotation) = (surface.geometry(), self.settings.rotate);
-        let page = self.layout.page(picture, &self.settings, &self.fonts, rotation.page_size(geometry), (self.clock)());
-        let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
-        let parts = match paint::changes(&self.drawn, &page) {
-            // A QR code comes and goes with its whole page, so that no part of another one is ever beside it.
-            Some(parts) if !qr_changes(&self.drawn, &page) => parts.into_iter().map(|part| rotation.to_panel(part, geometry)).collect(),
-            _ => vec![whole],
-        };
-        for part in parts.into_iter().filter_map(|part| part.common(whole)) {
-            let pixels = paint::draw(&page, &mut self.fonts, geometry, rotation, part);
-            surface.put(part, &pixels)?;
+        let size = rotation.page_size(geometry);
+        let page = self.layout.page(picture, &self.settings, self.brush.fonts(), size, (self.clock)());
+        match paint::changes(&self.drawn, &page).as_deref() {
+            // A countdown's tick leaves the QR code alone, also on a panel that is turned, where they share rows.
+            Some(&[part]) if !paint::qr_changes(&self.drawn, &page) => {
+                let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
+                if let Some(part) = rotation.to_panel(part, geometry).common(whole) {
+                    let pixels = self.brush.draw(&page, geometry, rotation, part);
+                    surface.put(part, &pixels)?;
+                }
+            }
+            _ => {
+                let change = Change { geometry, rotation, old: &self.drawn, new: &page };
+                self.brush.rows(&change, |first, rows| surface.put_rows(first, rows))?;
+            }
         }
         self.drawn = page;
         Ok(())
@@ -299,19 +303,9 @@ impl<C: Fn() -> Boot> Hand<C> {
         let surface = self.surface.take().map_or_else(|| surface::open(&self.settings.surface), Ok);
         if let Ok(mut surface) = surface {
             let geometry = surface.geometry();
-            let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
-            let black = vec![0; (whole.w * whole.h) as usize * geometry.format.bytes()];
+            let black = vec![0; geometry.width as usize * geometry.format.bytes()];
             // There is nothing left to do about a panel that cannot be cleared: it is gone.
-            let _ = surface.put(whole, &black);
+            let _ = surface.put_rows(0, &vec![black.as_slice(); geometry.height as usize]);
         }
-    }
-}
-
-fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
-    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
-    match (code(old), code(new)) {
-        (None, None) => false,
-        (Some(a), Some(b)) => old[a] != new[b],
-        _ => true,
     }
 }

@@ -1,17 +1,24 @@
 //! Pixels: what a page is made of, drawn into any part of it.
 //!
 //! A page is a list of [`Mark`]s. Each knows its own area, so two pages can be compared without a pixel, and any
-//! rectangle can be drawn alone: a countdown costs its few rows, and a frame is drawn in bands that stay in the cache
-//! instead of a canvas of the panel's size that would lie in memory all day.
+//! rectangle can be drawn alone: a countdown costs its few rows. Of a new page only the rows are drawn that differ from
+//! the old one's, each kind of row once (most rows are like the one above, and the marks say so), in bands that stay in
+//! the cache instead of a canvas of the panel's size that would lie in memory all day.
 
 use super::fonts::{Fonts, Style};
 use super::qr::{Code, QUIET_ZONE};
 use super::surface::Geometry;
 use super::{PixelFormat, Rotation};
+use std::ops::Range;
 use std::rc::Rc;
 
-/// Rows drawn at a time: with a panel 480 pixels wide, 60 KiB.
-const BAND: i32 = 32;
+/// Rows drawn at a time: with a panel 480 pixels wide, 30 KiB.
+const BAND: i32 = 16;
+/// Drawn rows are handed on when there are so many bytes of them, unless a QR code comes or goes.
+const HANDFUL: usize = 48 * 1024;
+/// So many bytes are kept for the next picture: more than a handful and the last band of it, and less than the C library
+/// would take from the system and give back each time.
+const KEPT: usize = 96 * 1024;
 
 /// A rectangle in pixels; not empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,21 +92,176 @@ pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
     (old.len() == new.len()).then(|| old.iter().zip(new).filter_map(differ).collect())
 }
 
-/// Draws the part of a page that lies in `area` of the panel, in the panel's format, rows without padding.
-pub(super) fn draw(page: &[Mark], fonts: &mut Fonts, geometry: Geometry, rotation: Rotation, area: Rect) -> Vec<u8> {
-    let bytes = geometry.format.bytes();
-    let mut out = vec![0; area.pixels() * bytes];
-    let mut canvas = Canvas { area, pixels: Vec::new() };
-    for (band, out) in out.chunks_mut((area.w * BAND) as usize * bytes).enumerate() {
-        let y = area.y + BAND * band as i32;
-        let on_panel = Rect { y, h: BAND.min(area.y + area.h - y), ..area };
-        canvas.clear(rotation.to_page(on_panel, geometry));
-        for mark in page {
-            canvas.add(mark, fonts);
-        }
-        canvas.copy_turned(rotation, geometry.format, on_panel, out);
+/// Whether a QR code comes, goes, or becomes another one.
+pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
+    let code = |page: &[Mark]| page.iter().position(|mark| matches!(mark.kind, Kind::Qr(_)));
+    match (code(old), code(new)) {
+        (None, None) => false,
+        (Some(a), Some(b)) => old[a] != new[b],
+        _ => true,
     }
-    out
+}
+
+/// What draws, with the memory that it uses again for every picture.
+pub(super) struct Brush {
+    fonts: Fonts,
+    canvas: Canvas,
+    /// Rows in the panel's format, each kind once.
+    bytes: Vec<u8>,
+    /// For each row of the panel from the first that is in `bytes`: which of them.
+    which: Vec<usize>,
+}
+
+/// Two pages on one panel.
+pub(super) struct Change<'a> {
+    pub(super) geometry: Geometry,
+    pub(super) rotation: Rotation,
+    /// What stands on the panel; empty if that is not known.
+    pub(super) old: &'a [Mark],
+    pub(super) new: &'a [Mark],
+}
+
+impl Brush {
+    pub(super) fn new() -> Self {
+        let canvas = Canvas { area: Rect::new(0, 0, 0, 0), pixels: Vec::new() };
+        Self { fonts: Fonts::new(), canvas, bytes: Vec::new(), which: Vec::new() }
+    }
+
+    pub(super) fn fonts(&self) -> &Fonts {
+        &self.fonts
+    }
+
+    /// Draws the part of a page that lies in `area` of the panel, in the panel's format, rows without padding.
+    pub(super) fn draw(&mut self, page: &[Mark], geometry: Geometry, rotation: Rotation, area: Rect) -> Vec<u8> {
+        let mut out = vec![0; area.pixels() * geometry.format.bytes()];
+        self.draw_into(page, geometry, rotation, area, &mut out);
+        out
+    }
+
+    /// Hands over, from top to bottom, the rows of the panel in which the pages differ: the first row's number, and the
+    /// bytes of it and the rows below. A QR code comes and goes in one go with all else that changes, so that no part of
+    /// another one, and no other amount, is ever beside it.
+    pub(super) fn rows<E>(&mut self, change: &Change<'_>, mut put: impl FnMut(i32, &[&[u8]]) -> Result<(), E>) -> Result<(), E> {
+        let Change { geometry, rotation, new, .. } = *change;
+        let (width, row) = (geometry.width as i32, geometry.width as usize * geometry.format.bytes());
+        let mut differing = change.differing_rows();
+        // What an earlier run left on the panel is not known, and may be a QR code.
+        let at_once = change.old.is_empty() || qr_changes(change.old, new);
+        if let (true, Some(first), Some(last)) = (at_once, differing.first(), differing.last()) {
+            differing = std::iter::once(first.start..last.end).collect();
+        }
+        let kinds = change.kinds_of_rows();
+        self.bytes.reserve_exact(KEPT.saturating_sub(self.bytes.len()));
+        for dirty in differing {
+            let (mut first, mut y) = (dirty.start, dirty.start);
+            while y < dirty.end {
+                let mut end = y + 1;
+                if y == first || kinds[y as usize] {
+                    // As many rows as lie beside one another and are each of their own kind.
+                    while end < dirty.end && end - y < BAND && kinds[end as usize] {
+                        end += 1;
+                    }
+                    let from = self.bytes.len();
+                    self.which.extend((from / row..).take((end - y) as usize));
+                    let mut bytes = std::mem::take(&mut self.bytes);
+                    bytes.resize(from + row * (end - y) as usize, 0);
+                    self.draw_into(new, geometry, rotation, Rect::new(0, y, width, end - y), &mut bytes[from..]);
+                    self.bytes = bytes;
+                } else {
+                    self.which.push(self.bytes.len() / row - 1);
+                }
+                y = end;
+                if y == dirty.end || (self.bytes.len() >= HANDFUL && !at_once) {
+                    let rows: Vec<&[u8]> = self.which.iter().map(|which| &self.bytes[which * row..][..row]).collect();
+                    let result = put(first, &rows);
+                    self.bytes.clear();
+                    self.bytes.shrink_to(KEPT);
+                    self.which.clear();
+                    result?;
+                    first = y;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_into(&mut self, page: &[Mark], geometry: Geometry, rotation: Rotation, area: Rect, out: &mut [u8]) {
+        for (band, out) in (0..).zip(out.chunks_mut((area.w * BAND) as usize * geometry.format.bytes())) {
+            let y = area.y + BAND * band;
+            let on_panel = Rect { y, h: BAND.min(area.y + area.h - y), ..area };
+            self.canvas.clear(rotation.to_page(on_panel, geometry));
+            for mark in page {
+                self.canvas.add(mark, &mut self.fonts);
+            }
+            self.canvas.copy_turned(rotation, geometry.format, on_panel, out);
+        }
+    }
+}
+
+impl Change<'_> {
+    fn height(&self) -> i32 {
+        self.geometry.height as i32
+    }
+
+    /// The rows of the panel that a mark lies in.
+    fn rows_of(&self, mark: &Mark) -> Range<i32> {
+        let area = self.rotation.to_panel(mark.area, self.geometry);
+        area.y.max(0)..(area.y + area.h).min(self.height())
+    }
+
+    /// Where the marks that lie in a row are not the same, in the same order, on both pages.
+    fn differing_rows(&self) -> Vec<Range<i32>> {
+        if self.old.is_empty() {
+            return std::iter::once(0..self.height()).collect();
+        }
+        let spans = |page: &[Mark]| page.iter().map(|mark| self.rows_of(mark)).collect::<Vec<_>>();
+        let (old, new) = (spans(self.old), spans(self.new));
+        // Between two edges all rows have the same marks.
+        let mut edges: Vec<i32> = old.iter().chain(&new).flat_map(|rows| [rows.start, rows.end]).chain([0, self.height()]).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut differing: Vec<Range<i32>> = Vec::new();
+        for edge in edges.windows(2) {
+            let (start, end) = (edge[0], edge[1]);
+            let old = self.old.iter().zip(&old).filter(|(_, rows)| rows.contains(&start)).map(|(mark, _)| mark);
+            let new = self.new.iter().zip(&new).filter(|(_, rows)| rows.contains(&start)).map(|(mark, _)| mark);
+            if !old.eq(new) {
+                match differing.last_mut() {
+                    Some(last) if last.end == start => last.end = end,
+                    _ => differing.push(start..end),
+                }
+            }
+        }
+        differing
+    }
+
+    /// Of each row of the panel: may it differ from the one above on the new page?
+    fn kinds_of_rows(&self) -> Vec<bool> {
+        let mut own = vec![false; self.geometry.height as usize + 1];
+        let mut all = |rows: Range<i32>| own[rows.start as usize..=rows.end as usize].fill(true);
+        for mark in self.new {
+            let rows = self.rows_of(mark);
+            // The edges of what lies within are where it is not cut by the panel's.
+            let (top, end) = (rows.start, rows.end);
+            if rows.is_empty() {
+                continue;
+            }
+            match &mark.kind {
+                // Each row, and the first one below.
+                Kind::Text { .. } | Kind::Sign { .. } => all(rows),
+                Kind::Fill { radius, .. } => {
+                    all(top..(top + radius).min(end));
+                    all((end - radius).max(top)..end);
+                }
+                Kind::Qr(code) => {
+                    all(top..top);
+                    all(end..end);
+                    (top..end).step_by(code.module_px() as usize).for_each(|y| all(y..y));
+                }
+            }
+        }
+        own
+    }
 }
 
 impl Rotation {
@@ -202,17 +364,42 @@ impl Canvas {
     }
 
     fn sign(&mut self, area: Rect, part: Rect, sign: Sign, disc: Colour, stroke: Colour) {
+        const RADIUS: f32 = 0.49;
+        const THICKNESS: f32 = 0.045;
         let size = area.w.min(area.h) as f32;
+        // One pixel of softness at each edge.
+        let coverage = |distance: f32| ((0.5 - distance * size).clamp(0.0, 1.0) * 255.0) as u32;
+        let centre = |i: i32| (i as f32 + 0.5) / size;
+        // The columns that may lie between two places in the sign.
+        let columns = |from: f32, to: f32| {
+            let (start, end) = (area.x + (from * size).floor() as i32 - 1, area.x + (to * size).ceil() as i32 + 1);
+            start.max(part.x)..end.min(part.x + part.w)
+        };
         for y in part.y..part.y + part.h {
-            for (i, pixel) in self.row(part.x, y, part.w).iter_mut().enumerate() {
-                let at = ((part.x + i as i32 - area.x) as f32 + 0.5, (y - area.y) as f32 + 0.5);
-                let at = (at.0 / size, at.1 / size);
-                // One pixel of softness at each edge.
-                let coverage = |distance: f32| ((0.5 - distance * size).clamp(0.0, 1.0) * 255.0) as u32;
-                *pixel = blended(*pixel, disc, coverage(length(at.0 - 0.5, at.1 - 0.5) - 0.49));
-                let thickness = 0.045;
-                let strokes = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
-                *pixel = blended(*pixel, stroke, coverage(strokes - thickness));
+            let v = centre(y - area.y);
+            // Half of what a circle has of this row.
+            let chord = |radius: f32| (radius * radius - (v - 0.5) * (v - 0.5)).max(0.0).sqrt();
+            let (outer, inner) = (chord(RADIUS + 0.5 / size), chord(RADIUS - 0.5 / size));
+            let around = columns(0.5 - outer, 0.5 + outer);
+            if around.is_empty() {
+                continue;
+            }
+            let start = (area.x + ((0.5 - inner) * size).ceil() as i32).clamp(around.start, around.end);
+            let end = (area.x + ((0.5 + inner) * size).floor() as i32).clamp(start, around.end);
+            flood(self.row(start, y, end - start), disc);
+            for x in (around.start..start).chain(end..around.end) {
+                let pixel = &mut self.row(x, y, 1)[0];
+                *pixel = blended(*pixel, disc, coverage(length(centre(x - area.x) - 0.5, v - 0.5) - RADIUS));
+            }
+            let reach = THICKNESS + 1.0 / size;
+            let near = |(a, b): &&(Point, Point)| (a.1.min(b.1) - reach..=a.1.max(b.1) + reach).contains(&v);
+            let strokes = sign.strokes().iter().filter(near);
+            let extent = strokes.map(|(a, b)| (a.0.min(b.0) - reach, a.0.max(b.0) + reach)).reduce(|p, q| (p.0.min(q.0), p.1.max(q.1)));
+            for x in extent.map_or(0..0, |(from, to)| columns(from, to)) {
+                let at = (centre(x - area.x), v);
+                let distance = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
+                let pixel = &mut self.row(x, y, 1)[0];
+                *pixel = blended(*pixel, stroke, coverage(distance - THICKNESS));
             }
         }
     }
@@ -356,7 +543,7 @@ mod tests {
         ] {
             let (w, _) = rotation.page_size(PANEL);
             let page = [mark(0, 0, 0x0a_0b0c), mark(w - 1, 0, 0x0d_0e0f)];
-            let out = draw(&page, &mut Fonts::new(), PANEL, rotation, Rect::new(0, 0, 5, 3));
+            let out = Brush::new().draw(&page, PANEL, rotation, Rect::new(0, 0, 5, 3));
             let at = |(x, y): (usize, usize)| &out[(y * 5 + x) * 4..][..4];
             assert_eq!((at(first), at(right)), (&[0x0c, 0x0b, 0x0a, 0][..], &[0x0f, 0x0e, 0x0d, 0][..]), "{rotation:?}");
             assert_eq!(out.iter().filter(|byte| **byte != 0).count(), 6, "{rotation:?}: nothing else");
@@ -376,11 +563,33 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_is_what_its_distances_say_whole_and_in_parts() {
+        let (size, ground, disc, stroke) = (47, 0x10_2030, 0xff_0000, 0x00_ff00);
+        let area = Rect::new(3, 2, size, size);
+        for sign in [Sign::Check, Sign::Cross, Sign::Exclamation, Sign::Clock] {
+            for part in [Rect::new(0, 0, 60, 60), Rect::new(20, 9, 11, 30), Rect::new(0, 40, 60, 20)] {
+                let mut canvas = Canvas { area: part, pixels: vec![ground; part.pixels()] };
+                canvas.sign(area, area.common(part).expect("some"), sign, disc, stroke);
+                for (i, pixel) in (0..).zip(&canvas.pixels) {
+                    let (x, y) = (part.x + i % part.w - area.x, part.y + i / part.w - area.y);
+                    let at = ((x as f32 + 0.5) / size as f32, (y as f32 + 0.5) / size as f32);
+                    let over = |below, above, distance: f32| {
+                        blended(below, above, ((0.5 - distance * size as f32).clamp(0.0, 1.0) * 255.0) as u32)
+                    };
+                    let below = over(ground, disc, length(at.0 - 0.5, at.1 - 0.5) - 0.49);
+                    let line = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
+                    assert_eq!(*pixel, over(below, stroke, line - 0.045), "{sign:?} {part:?} at {x},{y}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn rounded_corners_let_the_ground_through_and_the_middle_does_not() {
         let page = [(0x11_1111, 0), (0xff_ffff, 6)]
             .map(|(colour, radius)| Mark { area: Rect::new(0, 0, 20, 20), kind: Kind::Fill { colour, radius } });
         let panel = Geometry { width: 20, height: 20, format: PixelFormat::Xrgb8888 };
-        let out = draw(&page, &mut Fonts::new(), panel, Rotation::None, Rect::new(0, 0, 20, 20));
+        let out = Brush::new().draw(&page, panel, Rotation::None, Rect::new(0, 0, 20, 20));
         let at = |x: usize, y: usize| out[(y * 20 + x) * 4];
         for (x, y) in [(0, 0), (19, 0), (0, 19), (19, 19)] {
             assert_eq!((at(x, y), at(10, y), at(x, 10), at(10, 10)), (0x11, 0xff, 0xff, 0xff));

@@ -7,7 +7,7 @@ use super::paint::Rect;
 use super::{PixelFormat, SurfaceSettings};
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -17,14 +17,22 @@ const SIDE_MIN: u32 = 240;
 /// The largest panel side, in pixels: bounds the memory that a wrong configuration can ask for.
 const SIDE_MAX: u32 = 4096;
 
+/// More pieces than these Linux does not take in one write (`UIO_MAXIOV`).
+const SLICES_MAX: usize = 1024;
+
+const WRITING: &str = "write to it";
+
 /// Something that pixels can be put on.
 pub(super) trait Surface: Send {
     /// Its size and pixel format; they stay the same as long as [`Surface::check`] says so.
     fn geometry(&self) -> Geometry;
 
-    /// Replaces the pixels of `area`, which lies within the panel: `pixels` are its rows without padding. Whole rows are
-    /// put at once, so that nobody sees half a QR code.
+    /// Replaces the pixels of `area`, which lies within the panel: `pixels` are its rows without padding.
     fn put(&mut self, area: Rect, pixels: &[u8]) -> Result<(), SurfaceError>;
+
+    /// Replaces whole rows from row `first` on, each without padding; they lie within the panel. They are put at once, so
+    /// that nobody sees half a QR code.
+    fn put_rows(&mut self, first: i32, rows: &[&[u8]]) -> Result<(), SurfaceError>;
 
     /// Whether this is still the panel that was opened. Costs a few system calls.
     fn check(&self) -> Result<(), SurfaceError>;
@@ -132,11 +140,31 @@ impl Surface for Virtual {
     fn put(&mut self, area: Rect, pixels: &[u8]) -> Result<(), SurfaceError> {
         let (row, bytes) = (self.geometry.row(), area.w as usize * self.geometry.format.bytes());
         let start = area.y as usize * row + area.x as usize * self.geometry.format.bytes();
-        let put = |pixels: &[u8], at: usize| self.file.write_all_at(pixels, at as u64).map_err(failed(&self.path, "write to it"));
-        if bytes == row {
-            return put(pixels, start);
-        }
+        let put = |pixels: &[u8], at: usize| self.file.write_all_at(pixels, at as u64).map_err(failed(&self.path, WRITING));
         pixels.chunks_exact(bytes).enumerate().try_for_each(|(y, pixels)| put(pixels, start + y * row))
+    }
+
+    fn put_rows(&mut self, first: i32, rows: &[&[u8]]) -> Result<(), SurfaceError> {
+        let start = first as u64 * self.geometry.row() as u64;
+        let put = |file: &mut File| {
+            if rows.len() > SLICES_MAX {
+                return file.write_all_at(&rows.concat(), start);
+            }
+            let mut slices: Vec<_> = rows.iter().map(|row| IoSlice::new(row)).collect();
+            let mut left = slices.as_mut_slice();
+            file.seek(SeekFrom::Start(start))?;
+            // One call, unless a signal or a full disk cuts it short.
+            while !left.is_empty() {
+                match file.write_vectored(left) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => IoSlice::advance_slices(&mut left, written),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        put(&mut self.file).map_err(failed(&self.path, WRITING))
     }
 
     fn check(&self) -> Result<(), SurfaceError> {
@@ -211,6 +239,10 @@ impl Surface for Panel {
             self.memory[at..at + bytes].copy_from_slice(row);
         }
         Ok(())
+    }
+
+    fn put_rows(&mut self, first: i32, rows: &[&[u8]]) -> Result<(), SurfaceError> {
+        (first..).zip(rows).try_for_each(|(y, row)| self.put(Rect::new(0, y, self.geometry.width as i32, 1), row))
     }
 
     fn check(&self) -> Result<(), SurfaceError> {
@@ -344,5 +376,25 @@ mod tests {
         wanted[24 + 2..24 + 6].copy_from_slice(&[1, 2, 3, 4]);
         wanted[36 + 2..36 + 6].copy_from_slice(&[5, 6, 7, 8]);
         assert_eq!(panel.memory[..], wanted);
+        panel.put_rows(1, &[&[9; 8]]).expect("put");
+        wanted[36..44].fill(9);
+        assert_eq!(panel.memory[..], wanted);
+    }
+
+    #[test]
+    fn rows_of_a_file_are_put_where_they_belong_however_many_they_are() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("screen");
+        let geometry = Geometry { width: 2, height: 3000, format: PixelFormat::Rgb565 };
+        let mut screen = Virtual::open(&path, geometry).expect("opened");
+        let (odd, even): (&[u8], &[u8]) = (&[1; 4], &[2; 4]);
+        for (first, count) in [(2999, 1), (7, SLICES_MAX), (0, SLICES_MAX + 1), (0, 3000)] {
+            let black = vec![0; 12_000];
+            screen.file.write_all_at(&black, 0).expect("written");
+            let rows: Vec<&[u8]> = (first..first + count).map(|y| if y % 2 == 0 { even } else { odd }).collect();
+            screen.put_rows(first as i32, &rows).expect("put");
+            let wanted = [black[..first * 4].to_vec(), rows.concat(), black[(first + count) * 4..].to_vec()].concat();
+            assert!(std::fs::read(&path).expect("read") == wanted, "{count} from {first}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The screen as a customer's phone sees it: the surface's own bytes, read back.
 
+use super::fonts::Fonts;
+use super::paint::Kind;
 use super::picture::{Picture, Scene};
 use super::*;
 use crate::order::ids::OrderId;
@@ -301,18 +303,47 @@ fn a_tick_redraws_the_countdown_and_nothing_else() {
 
 #[test]
 fn parts_of_the_panel_come_out_like_the_whole() {
-    let (mut fonts, settings) = (Fonts::new(), settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None));
+    let (mut brush, settings) = (paint::Brush::new(), settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None));
     let geometry = surface::Geometry { width: 480, height: 800, format: PixelFormat::Rgb565 };
     for rotation in ROTATIONS {
-        let marks = Layout::default().page(&pay(60_000), &settings, &fonts, rotation.page_size(geometry), Boot(0));
-        let whole = paint::draw(&marks, &mut fonts, geometry, rotation, Rect::new(0, 0, 480, 800));
+        let marks = Layout::default().page(&pay(60_000), &settings, brush.fonts(), rotation.page_size(geometry), Boot(0));
+        let whole = brush.draw(&marks, geometry, rotation, Rect::new(0, 0, 480, 800));
         for mark in &marks {
             let part = rotation.to_panel(mark.area, geometry);
-            let drawn = paint::draw(&marks, &mut fonts, geometry, rotation, part);
+            let drawn = brush.draw(&marks, geometry, rotation, part);
             for (y, row) in (part.y..).zip(drawn.chunks_exact(part.w as usize * 2)) {
                 let from = (y as usize * 480 + part.x as usize) * 2;
                 assert_eq!(row, &whole[from..from + row.len()], "{rotation:?} {mark:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn after_any_change_the_panel_is_as_if_drawn_afresh_and_a_qr_comes_in_one_go() {
+    let geometry = surface::Geometry { width: 320, height: 480, format: PixelFormat::Rgb565 };
+    let settings = settings(Path::new(""), (320, 480), PixelFormat::Rgb565, Rotation::None);
+    let mut brush = paint::Brush::new();
+    let pictures: Vec<_> = scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]).collect();
+    for rotation in ROTATIONS {
+        let (mut panel, mut old) = (vec![0; 320 * 480 * 2], Vec::new());
+        // From each to the next, and back over one: short and long ways.
+        for i in (0..pictures.len()).flat_map(|i| [i, (i + 7) % pictures.len()]) {
+            let (scene, sandbox) = pictures[i].clone();
+            let page = Layout::default().page(&Picture { scene, sandbox }, &settings, brush.fonts(), rotation.page_size(geometry), Boot(0));
+            let change = paint::Change { geometry, rotation, old: &old, new: &page };
+            let mut puts = 0;
+            let put = |first: i32, rows: &[&[u8]]| {
+                puts += 1;
+                let start = first as usize * 640;
+                panel[start..start + rows.len() * 640].copy_from_slice(&rows.concat());
+                Ok::<(), ()>(())
+            };
+            brush.rows(&change, put).expect("put");
+            assert!(puts < 2 || !paint::qr_changes(&old, &page), "{puts} {rotation:?} {:?}", pictures[i]);
+            let fresh = brush.draw(&page, geometry, rotation, Rect::new(0, 0, 320, 480));
+            assert!(panel == fresh, "{rotation:?} {:?}", pictures[i]);
+            old = page;
         }
     }
 }
