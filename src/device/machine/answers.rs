@@ -6,7 +6,7 @@ use super::{Effect, Machine};
 use crate::host::events::Event as Journal;
 use crate::order::ids::{OrderId, RequestId};
 use crate::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
-use crate::order::outcome::{CloseAnswer, DispenseAnswer};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
 use crate::order::request::Refusal;
@@ -53,7 +53,17 @@ impl Machine {
                 Ok(()) | Err(_) => live.relay.again(Span::ZERO, now.boot),
             }
         }
-        if !matches!(answer, RelayAnswer::Dispense(DispenseAnswer::Dispensing)) {
+        // What the relay says of itself changes when a line fails or its ledger does, not with a sale that goes well.
+        let as_ever = match &answer {
+            RelayAnswer::Checked { deliverable, .. } => *deliverable,
+            RelayAnswer::Dispense(answer) => match answer {
+                DispenseAnswer::Ended(Outcome::Dispensed) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => true,
+                DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain) => false,
+            },
+            RelayAnswer::Close(_) => true,
+            RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,
+        };
+        if !as_ever {
             self.effects.push(Effect::ReadRelay);
         }
     }
