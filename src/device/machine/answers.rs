@@ -63,7 +63,9 @@ impl Machine {
             RelayAnswer::Close(_) => true,
             RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,
         };
-        if !as_ever {
+        // And what was wrong with it may have healed.
+        let troubled = !self.links.relay.faults.is_empty() || !self.links.relay.blocked.is_empty();
+        if !as_ever || troubled {
             self.effects.push(Effect::ReadRelay);
         }
     }
