@@ -6,7 +6,7 @@ use crate::order::machine::{Order, unfinished};
 use crate::order::time::{BootId, Wall};
 use crate::wire::vend::VendEvent;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, ToSql, Transaction, params};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -392,62 +392,41 @@ impl Columns {
     /// statement sets, changed or not, so that those that most transitions leave alone are set only when they change.
     fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
         let new = before.is_none();
-        let changed = match before {
-            None => {
-                let sql = "INSERT INTO orders
-                     (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-                let ticket = &self.ticket;
-                transaction.prepare_cached(sql)?.execute(params![
-                    self.state,
-                    self.reason,
-                    self.body,
-                    self.receipt,
-                    self.boot_id,
-                    self.last_event,
-                    self.rev,
-                    self.sum,
-                    self.request_id,
-                    self.order_id,
-                    self.holds,
-                    self.live,
-                    ticket,
-                ])?
-            }
-            Some((order_id, holds, live)) if (order_id, *holds, *live) == (&self.order_id, self.holds, self.live) => {
-                let sql = "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
-                     sum = ?8 WHERE request_id = ?9";
-                transaction.prepare_cached(sql)?.execute(params![
-                    self.state,
-                    self.reason,
-                    self.body,
-                    self.receipt,
-                    self.boot_id,
-                    self.last_event,
-                    self.rev,
-                    self.sum,
-                    self.request_id,
-                ])?
-            }
-            Some(_) => {
-                let sql = "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7,
-                     sum = ?8, order_id = ?10, holds = ?11, live = ?12 WHERE request_id = ?9";
-                transaction.prepare_cached(sql)?.execute(params![
-                    self.state,
-                    self.reason,
-                    self.body,
-                    self.receipt,
-                    self.boot_id,
-                    self.last_event,
-                    self.rev,
-                    self.sum,
-                    self.request_id,
-                    self.order_id,
-                    self.holds,
-                    self.live,
-                ])?
-            }
+        // Each statement takes the first of these: what every version sets, then what has an index.
+        let columns: [&dyn ToSql; 13] = [
+            &self.state,
+            &self.reason,
+            &self.body,
+            &self.receipt,
+            &self.boot_id,
+            &self.last_event,
+            &self.rev,
+            &self.sum,
+            &self.request_id,
+            &self.order_id,
+            &self.holds,
+            &self.live,
+            &self.ticket,
+        ];
+        let (sql, taken) = match before {
+            None => (
+                "INSERT INTO orders
+                 (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                13,
+            ),
+            Some((order_id, holds, live)) if (order_id, *holds, *live) == (&self.order_id, self.holds, self.live) => (
+                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8
+                 WHERE request_id = ?9",
+                9,
+            ),
+            Some(_) => (
+                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8,
+                 order_id = ?10, holds = ?11, live = ?12 WHERE request_id = ?9",
+                12,
+            ),
         };
+        let changed = transaction.prepare_cached(sql)?.execute(&columns[..taken])?;
         if changed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }

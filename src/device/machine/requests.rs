@@ -169,8 +169,7 @@ impl Machine {
         let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
         let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
         let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
-        let way = From::Button;
-        self.vend(request, way, now);
+        self.vend(request, From::Button, now);
     }
 
     /// A request to sell: repeated, refused, or a candidate for which the relay is asked.
