@@ -40,7 +40,7 @@ impl Midtrans {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
         match transaction.status {
             Status::Pending => {}
-            Status::Capture if how == Status::Cancel => {}
+            Status::Capture | Status::Authorize if how == Status::Cancel => {}
             _ => return self.cannot_modify(),
         }
         self.books.set(at, how);

@@ -20,6 +20,8 @@ pub(super) struct Charge {
     pub receipt: Vec<String>,
     /// `credit_card.token_id`
     pub card_token: Option<String>,
+    /// A card's money is only reserved.
+    pub is_preauthorisation: bool,
 }
 
 /// Why a body is no charge.
@@ -76,9 +78,11 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let gopay = section("gopay");
     let wants_callback = gopay.get("enable_callback").and_then(Value::as_bool).unwrap_or(false);
     let callback_url = text(gopay, "callback_url").filter(|_| channel == Channel::Gopay && wants_callback);
+    let is_preauthorisation = text(section("credit_card"), "type").as_deref() == Some("authorize");
     let card_token = text(section("credit_card"), "token_id").filter(|_| channel == Channel::CreditCard);
     let receipt = receipt(channel, section("cstore"), &mut wrong);
-    let charge = Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt, card_token };
+    let charge =
+        Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt, card_token, is_preauthorisation };
     if wrong.is_empty() { Ok(charge) } else { Err(Refused::Invalid(wrong)) }
 }
 

@@ -30,6 +30,9 @@ impl Midtrans {
             self.books.add(transaction);
             return (answer, fault);
         }
+        if transaction.charge.channel == Channel::CreditCard && !self.take_card(&mut transaction) {
+            return (self.error(411, "Credit card token is no longer available. Please create a new one."), fault);
+        }
         let answer = self.answer(&transaction.charged(&self.options));
         let at = self.books.add(transaction);
         self.notify(at, now);

@@ -45,7 +45,8 @@ impl Midtrans {
             Status::Pending | Status::Expire => Err(PayError::Expired),
             Status::Cancel => Err(PayError::Cancelled),
             Status::Deny | Status::Failure => Err(PayError::Denied),
-            Status::Capture
+            Status::Authorize
+            | Status::Capture
             | Status::Settlement
             | Status::Refund
             | Status::PartialRefund
@@ -109,9 +110,14 @@ impl Midtrans {
         let (at, transaction) = self.books.find(name).ok_or(PayError::Unknown)?;
         match transaction.status {
             Status::Settlement | Status::Capture | Status::PartialRefund | Status::PartialChargeback => Ok(at),
-            Status::Pending | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund | Status::Chargeback => {
-                Err(PayError::NotPaid)
-            }
+            Status::Pending
+            | Status::Authorize
+            | Status::Expire
+            | Status::Cancel
+            | Status::Deny
+            | Status::Failure
+            | Status::Refund
+            | Status::Chargeback => Err(PayError::NotPaid),
         }
     }
 

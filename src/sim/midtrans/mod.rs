@@ -4,19 +4,23 @@
 //! says; sends what [`Midtrans::due`] returns and tells [`Midtrans::notified`] how it went; calls `due` again no later
 //! than [`Midtrans::next_due`]. Customers act through [`Midtrans::pay`] and [`Midtrans::fail`].
 
+mod accounts;
 mod answer;
 mod books;
 mod calls;
+mod cards;
 mod channel;
 mod charge;
 mod charging;
 mod customers;
 mod forgery;
 mod idempotency;
+mod neighbours;
 mod notices;
 mod options;
 mod refunds;
 mod route;
+mod subscriptions;
 mod transaction;
 
 pub use answer::{Answer, Reply};
@@ -30,14 +34,18 @@ pub use transaction::{Fraud, Status, Via};
 use super::faults::{Fault, Faults, Moment, Plan};
 use super::rng::Rng;
 use crate::order::time::{Span, Wall};
+use accounts::Accounts;
 use base64::Engine as _;
 use books::Books;
+use cards::Cards;
 use idempotency::Kept;
+use neighbours::Pages;
 use notices::Notices;
 use refunds::Later;
 use route::Route;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
+use subscriptions::Subscriptions;
 
 /// A request as far as Midtrans looks at it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +85,10 @@ pub struct Midtrans {
     later: BTreeMap<(Wall, u64), Later>,
     laters: u64,
     refund_ids: u64,
+    cards: Cards,
+    accounts: Accounts,
+    subscriptions: Subscriptions,
+    pages: Pages,
     log: VecDeque<Logged>,
 }
 
@@ -101,6 +113,10 @@ impl Midtrans {
             later: BTreeMap::new(),
             laters: 0,
             refund_ids: 0,
+            cards: Cards::default(),
+            accounts: Accounts::default(),
+            subscriptions: Subscriptions::default(),
+            pages: Pages::default(),
             log: VecDeque::new(),
         }
     }
@@ -150,14 +166,16 @@ impl Midtrans {
         if let Some(fault) = self.faults.take(Moment::Arrival, name, order_id) {
             return (self.refused_at_the_door(&fault), Some(fault));
         }
-        if route == Route::Nowhere {
-            return (Reply::Answer(Answer::nowhere()), None);
-        }
         if route == Route::WrongMethod {
             return (Reply::Answer(self.error(405, "HTTP method is not allowed")), None);
         }
-        if route.needs_key() && request.authorization.as_deref() != Some(&self.authorization) {
+        // Who asks comes before for what: an id that no path can have is 401 without a key and 404 with one.
+        let needs_key = if route == Route::Nowhere { request.path.starts_with("/v2/") } else { route.needs_key() };
+        if needs_key && request.authorization.as_deref() != Some(&self.authorization) {
             return (Reply::Answer(self.error(401, "Unknown Merchant server_key/id")), None);
+        }
+        if route == Route::Nowhere {
+            return (Reply::Answer(Answer::nowhere()), None);
         }
         let key = idempotency::key(request, route);
         if let Some(answer) = key.and_then(|key| self.remembered(key, now)) {
@@ -212,6 +230,22 @@ impl Midtrans {
             Route::Refund(id) => self.refund(id, false, body, now),
             Route::RefundDirect(id) => self.refund(id, true, body, now),
             Route::Image(name, look) => self.image(name, look, order_id),
+            Route::Capture => (self.capture(body, now), None),
+            Route::CardToken => (self.card_token(request), None),
+            Route::CardRegister => (self.card_register(request), None),
+            Route::PointInquiry(token) => (self.point_inquiry(token, now), None),
+            Route::LinkAccount => (self.link_account(body), None),
+            Route::Account(id) => (self.account(id), None),
+            Route::UnlinkAccount(id) => (self.unlink_account(id), None),
+            Route::CreateSubscription => (self.create_subscription(body, now), None),
+            Route::Subscription(id) => (self.subscription(id), None),
+            Route::UpdateSubscription(id) => (self.update_subscription(id, body), None),
+            Route::EnableSubscription(id) => (self.switch_subscription(id, "active"), None),
+            Route::DisableSubscription(id) => (self.switch_subscription(id, "inactive"), None),
+            Route::Snap => (self.snap(request), None),
+            Route::SnapPage(token) => (self.snap_page(token), None),
+            Route::Iris(path) => (neighbours::iris(path), None),
+            Route::BiSnap(path) => (neighbours::bi_snap(path).unwrap_or_else(Answer::nowhere), None),
             Route::WrongMethod | Route::Nowhere => (Answer::nowhere(), None),
         }
     }

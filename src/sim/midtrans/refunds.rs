@@ -1,6 +1,6 @@
 //! Refunds, and what the customer's bank takes back.
 
-use super::channel::Channel;
+use super::channel::{Acquirer, Channel};
 use super::charge::{object, whole};
 use super::options::KeyAgain;
 use super::transaction::{Refund, Status, Transaction, Via};
@@ -138,6 +138,7 @@ impl Transaction {
             Status::Settlement
             | Status::PartialRefund
             | Status::Pending
+            | Status::Authorize
             | Status::Capture
             | Status::Expire
             | Status::Cancel
@@ -149,6 +150,7 @@ impl Transaction {
         }
         let window = match (self.charge.channel, self.paid_via) {
             (Channel::Gopay, Some(Via::Gopay) | None) => Span::secs(45 * DAY_S),
+            (Channel::Qris(Acquirer::AirpayShopee), _) => Span::secs(365 * DAY_S),
             (Channel::Gopay | Channel::Qris(_), Some(Via::Qris)) => Span::secs(7 * DAY_S),
             (Channel::Qris(_), Some(Via::Gopay) | None) => Span::secs(45 * DAY_S),
             (Channel::CreditCard | Channel::Cstore(_) | Channel::BankTransfer(_), _) => Span::secs(365 * DAY_S),

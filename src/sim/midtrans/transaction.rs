@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 pub enum Status {
     /// It can be paid.
     Pending,
+    /// A card's money is reserved.
+    Authorize,
     /// A card was taken; the money comes with the next settlement.
     Capture,
     /// It is paid.
@@ -43,6 +45,7 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Authorize => "authorize",
             Self::Capture => "capture",
             Self::Settlement => "settlement",
             Self::Expire => "expire",
@@ -60,7 +63,8 @@ impl Status {
     pub(super) const fn answer_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
-            Self::Capture
+            Self::Authorize
+            | Self::Capture
             | Self::Settlement
             | Self::Cancel
             | Self::Refund
@@ -85,6 +89,7 @@ impl Status {
         match self {
             Self::Expire | Self::Cancel | Self::Deny | Self::Failure => true,
             Self::Pending
+            | Self::Authorize
             | Self::Capture
             | Self::Settlement
             | Self::Refund
