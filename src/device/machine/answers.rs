@@ -15,6 +15,8 @@ use crate::wire::dbus::RelayError;
 use crate::wire::orders::Order as Resource;
 use crate::wire::status::FaultCode;
 
+/// A backend that says for so long that there is no order of which it is told the outcome is told no more.
+const TELL_ABSENT_FOR: Span = Span::secs(24 * 3600);
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
@@ -98,7 +100,17 @@ impl Machine {
             live.look_at = Some(now.boot + LOOK_EVERY);
         }
         let before = (live.stored.rev, live.rev);
+        let unwanted = matches!((&call, &answer), (HttpCall::Tell(..), BackendAnswer::Absent));
+        if unwanted {
+            live.absent_since.get_or_insert(now.boot);
+        } else if !matches!(answer, BackendAnswer::NoAnswer { .. } | BackendAnswer::Later(..)) {
+            live.absent_since = None;
+        }
+        let given_up = unwanted && live.absent_since.is_some_and(|since| now.boot >= since + TELL_ABSENT_FOR);
         self.note_backend(&answer, now);
+        if given_up {
+            self.outcome_unwanted(request);
+        }
         let events = match answer {
             BackendAnswer::Order(resource) => {
                 let telling = matches!(call, HttpCall::Tell(..));
@@ -112,6 +124,7 @@ impl Machine {
             BackendAnswer::Absent => match call {
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
                 HttpCall::Create(_) => vec![Event::CreateRefused(Refusal::new(Reason::Backend, "it has no such address (404)"))],
+                HttpCall::Tell(..) if given_up => vec![Event::Told],
                 HttpCall::Tell(..) => vec![],
             },
             BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match call {
@@ -154,6 +167,19 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Nobody will ever take this outcome.
+    fn outcome_unwanted(&mut self, request: &RequestId) {
+        let Some(order) = self.live.get(request).map(|live| &live.stored.order) else { return };
+        let Some(id) = order.order_id().cloned() else { return };
+        self.effects.push(Effect::Journal(Journal::OutcomeUnwanted {
+            request: request.clone(),
+            order: id,
+            item: order.offer.request.item.clone(),
+            amount: order.offer.amount,
+            state: order.name().0.as_str().into(),
+        }));
     }
 
     /// What an order resource tells: where it is, and the receipt if there is one that can be believed.

@@ -110,7 +110,8 @@ impl Machine {
                 let Some(id) = order.order_id().cloned() else { return };
                 self.effects.push(Effect::Backend(call, request.clone(), HttpCall::Get(id)));
                 let give_up_at = now.boot + ANSWER_WITHIN;
-                self.collection = Some(Collection { request, code, call, asked_owner: None, give_up_at, askers: asker.into_iter().collect() });
+                self.collection =
+                    Some(Collection { request, code, call, asked_owner: None, give_up_at, askers: asker.into_iter().collect() });
             }
             Err((request, refusal)) => self.turn_down_code(request, &code, &refusal, asker, now),
         }

@@ -93,7 +93,7 @@ impl Machine {
         }
         self.note_holder(id, Some(&order));
         if held || !events.is_empty() {
-            self.stage.moved(&order, now.boot);
+            self.stage.moved(&order, held, now.boot);
         }
         self.announce(&order, events);
         if finished && let Some(gone) = self.live.remove(id) {
@@ -109,7 +109,7 @@ impl Machine {
         let (events, stored) = self.commit(&order, None, drafts, now)?;
         self.note_holder(&id, Some(&order));
         self.live.insert(id, Live::new(stored));
-        self.stage.moved(&order, now.boot);
+        self.stage.moved(&order, false, now.boot);
         self.announce(&order, events);
         Ok(())
     }

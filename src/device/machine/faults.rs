@@ -273,7 +273,9 @@ impl Machine {
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.store.as_ref().map(|store| store.stream().into()),
             at: None,
-            busy: Some(self.candidate.is_some() || self.collection.is_some() || self.live.values().any(|live| live.stored.order.holds_machine())),
+            busy: Some(
+                self.candidate.is_some() || self.collection.is_some() || self.live.values().any(|live| live.stored.order.holds_machine()),
+            ),
             faults: Some(self.faults.values().cloned().collect()),
         };
         if self.links.status.as_ref() == Some(&status) {

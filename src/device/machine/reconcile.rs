@@ -252,8 +252,11 @@ impl Machine {
             self.reconciliation.wanted = true;
             self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
         }
-        self.reconciliation.open_tickets = 
-            self.live.values().filter(|live: &&Live| live.stored.order.receipt().is_none() || live.stored.order.waits_for_customer()).count();
+        self.reconciliation.open_tickets = self
+            .live
+            .values()
+            .filter(|live: &&Live| live.stored.order.receipt().is_none() || live.stored.order.waits_for_customer())
+            .count();
     }
 }
 

@@ -53,13 +53,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
             | State::Dispensed { .. }
             | State::RefundDue { .. }
             | State::Refunded { .. }),
-            Status::Pending
-            | Status::Settlement
-            | Status::Expire
-            | Status::Cancel
-            | Status::Deny
-            | Status::Failure
-            | Status::Refund,
+            Status::Pending | Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund,
         ) => state,
     }
 }
