@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod adversaries;
 mod backend_limits;
 mod broker_acl;
 mod bus_link;
