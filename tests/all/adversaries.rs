@@ -54,7 +54,7 @@ fn no_sequence_of_calls_opens_the_relay_without_a_receipt_or_twice_for_one() {
     for must in ["pays", "replays", "alters", "forges", "crosses", "closes", "restarts", "hurries"] {
         assert!(figures.get(must).is_some_and(|count| *count > 0), "seed {seed}: it never {must}: {figures:?}");
     }
-    assert!(attacker.pulses > 10, "seed {seed}: an attacker who also pays gets what was paid for");
+    assert!(attacker.pulses > 20, "seed {seed}: an attacker who also pays gets what was paid for");
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +104,10 @@ impl Attacker {
 
     /// Asks for a ticket, for anything.
     fn prepares(&mut self) -> &'static str {
-        let device = ["vm-001", "vm-001", "vm-001", "vm-002", ""][self.below(5)];
-        let item = ["A1", "A1", "A2", "B9", "", "*"][self.below(6)];
-        let amount = [5000, 5000, 6000, 4999, 0, -5000, i64::MAX][self.below(7)];
+        let honest = self.rng.below(3) > 0;
+        let device = if honest { "vm-001" } else { ["vm-001", "vm-002", ""][self.below(3)] };
+        let item = ["A1", "A2", "B9", "", "*"][if honest { self.below(2) } else { self.below(5) }];
+        let amount = [5000, 6000, 4999, 0, -5000, i64::MAX][if honest { self.below(2) } else { self.below(6) }];
         let good = device == "vm-001" && matches!(item, "A1" | "A2") && matches!(amount, 5000 | 6000);
         match self.relay.caller.relay::<_, String>("Prepare", &(device, item, amount)) {
             Ok(ticket) => {
@@ -215,7 +216,7 @@ impl Attacker {
         let altered = match self.below(6) {
             0 => {
                 let at = self.below(jws.len());
-                let with = char::from(b"AZaz09-_.+/= \0"[self.below(14)]);
+                let with = char::from(b"AZaz09-_.+/= ~"[self.below(14)]);
                 let altered: String = jws.chars().enumerate().map(|(i, c)| if i == at { with } else { c }).collect();
                 altered
             }
@@ -334,6 +335,8 @@ impl Attacker {
         caller.relay::<_, String>("Close", &(long.as_str(),)).expect_err("no ticket");
         caller.relay::<_, ()>("Drive", &("A1",)).expect_err("no such method");
         drop(caller.relay::<_, ()>("Clear", &("A1",)));
+        // No D-Bus message has a NUL in a string: the bus throws out who sends one, and nobody else.
+        drop(Caller::connect(&self.relay.bus.address).relay::<_, (String, String)>("Dispense", &("a\0b",)));
         assert_eq!(caller.relay::<_, (String, String)>("Query", &(long.as_str(),)).map_or("unknown".into(), |answer| answer.0), "unknown");
         "talks nonsense"
     }
@@ -377,8 +380,8 @@ impl Attacker {
 /// How long the flood lasts, and how dense it is.
 const FLOOD: Duration = Duration::from_secs(20);
 const A_SECOND: u64 = 5_000;
-/// What `qrisd` may take more while it is flooded. Its queues hold 192 messages of at most 64 KiB.
-const MEMORY_MAX_KIB: u64 = 24 * 1024;
+/// What `qrisd` may take more while it is flooded: its queues hold 192 messages of at most 64 KiB.
+const MEMORY_MAX_KIB: u64 = 12 * 1024;
 /// Lines of its journal in a second, and messages of its own.
 const LINES_MAX: u64 = 60;
 
