@@ -6,6 +6,8 @@ mod operators;
 mod orders;
 mod pay;
 
+pub use operators::OPENAPI;
+
 use super::books::BooksError;
 use super::devices;
 use super::shop::Shop;
@@ -183,9 +185,7 @@ impl From<BooksError> for Refusal {
                 .code(Reason::Backend)
                 .detail("the order is not known to be paid; Midtrans is asked")
                 .retry_after(10),
-            BooksError::Refused(Refused::OutcomeStands) => {
-                Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string())
-            }
+            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
         }
     }
 }

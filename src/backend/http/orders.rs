@@ -318,12 +318,7 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(
-    Shared(shop): Shared<Arc<Shop>>,
-    headers: HeaderMap,
-    id: Named,
-    request: Request,
-) -> Result<Json<Order>, Refusal> {
+pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
     let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);

@@ -167,7 +167,12 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
                 add(format_args!("<a class=p href=\"{}\">{}</a>", escape(url), words.pay));
             }
             if let Some(url) = sheet.qr_url {
-                add(format_args!("<img alt=\"{}\" width=400 height=400 src=\"{}\"><p class=n>{}</p>", words.qr_alt, escape(url), words.qr_hint));
+                add(format_args!(
+                    "<img alt=\"{}\" width=400 height=400 src=\"{}\"><p class=n>{}</p>",
+                    words.qr_alt,
+                    escape(url),
+                    words.qr_hint
+                ));
             }
         }
         Stage::Counter | Stage::Collect => {
@@ -209,7 +214,12 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     }
     add(format_args!("<p class=n>{}</p><p><code>{}</code></p></main>", words.order_number, order.order_id));
     let other = words.other();
-    add(format_args!("<p class=n><a lang={} hreflang={0} href=\"{}\">{}</a></p>", other.language, escape(sheet.other_language), words.other_language));
+    add(format_args!(
+        "<p class=n><a lang={} hreflang={0} href=\"{}\">{}</a></p>",
+        other.language,
+        escape(sheet.other_language),
+        words.other_language
+    ));
     html.push_str(&tail());
     html
 }

@@ -49,7 +49,13 @@ fn each_stage_is_told_in_both_languages() {
         ("given", |o| (o.status, o.refund) = (Status::Settlement, Some(Refund::Given)), "sudah diserahkan", "handed to you", false),
         ("refunded, unsaid", |o| o.status = Status::Refund, "sudah dikembalikan", "was returned", false),
         ("over the counter", |o| o.payment = Payment::Alfamart, "Bayar di kasir", "Pay at the counter", false),
-        ("to be collected", |o| (o.payment, o.status) = (Payment::Indomaret, Status::Settlement), "Ketik kode", "Type the payment code", false),
+        (
+            "to be collected",
+            |o| (o.payment, o.status) = (Payment::Indomaret, Status::Settlement),
+            "Ketik kode",
+            "Type the payment code",
+            false,
+        ),
     ];
     let mut cases: Vec<_> = rows
         .into_iter()
