@@ -162,7 +162,7 @@ fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store
         push: config.mqtt.is_some(),
         orders_per_minute: config.orders_per_minute,
     };
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
+    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
     Ok(Shop::new(store, desk, midtrans, place))
 }
 

@@ -62,7 +62,7 @@ impl Rig {
         let kid = key.kid().clone();
         let rules = Rules { issuer: "pay.example".into(), keys: vec![key], max_imposed_fee: 0 };
         let desk = Desk { rules, push: true, orders_per_minute: 0 };
-        let place = view::Place { public_url: url.clone().into(), sandbox: true };
+        let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
         let shop = Arc::new(Shop::new(store, desk, midtrans, place));
         for device in ["vm-001", "vm-002"] {
