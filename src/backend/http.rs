@@ -173,7 +173,8 @@ impl From<BooksError> for Refusal {
                 .code(Reason::Backend)
                 .detail("the order is not known to be paid; Midtrans is asked")
                 .retry_after(10),
-            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
+            // The others are a person's requests, which no machine makes.
+            BooksError::Refused(_) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }
     }
 }

@@ -114,6 +114,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
             Ending::Asked | Ending::Timeout => None,
         },
         State::Pending { .. }
+        | State::Held { .. }
         | State::Closed { why: None, .. }
         | State::Settled { .. }
         | State::Withheld { .. }
