@@ -400,3 +400,178 @@ fn refunds_can_be_forbidden_denied_and_unaffordable() {
         assert_eq!(code(sim.handle(&late, at(days * 86_400))), expected, "{order_id}");
     }
 }
+
+fn once(fault: Fault) -> Plan {
+    Plan { count: Some(1), ..fault.into() }
+}
+
+fn forgery(set: &Value, signature: Signature) -> Forgery {
+    Forgery { set: set.as_object().cloned().expect("an object"), signature }
+}
+
+/// A row: what is changed, how it is signed, and whether the signature fits what stands in the message afterwards.
+#[test]
+fn messages_can_be_forged() {
+    let mut sim = midtrans();
+    sim.handle(&charge_of("o-1", "gopay"), START);
+    sim.pay("o-1", Via::Gopay, false, START).expect("payable");
+    let truth = told(&mut sim, START).pop().expect("told");
+    let rows = [
+        (json!({ "transaction_status": "refund" }), Signature::Kept, true),
+        (json!({ "gross_amount": "1.00" }), Signature::Kept, false),
+        (json!({ "gross_amount": "1.00" }), Signature::Right, true),
+        (json!({ "currency": "USD", "transaction_id": "other" }), Signature::Right, true),
+        (json!({}), Signature::Wrong, false),
+        (json!({}), Signature::Stranger, false),
+        (json!({ "signature_key": null }), Signature::Right, false),
+    ];
+    for (set, how, fits) in rows {
+        let forged = |message: &Value| {
+            let text = |name: &str| message[name].as_str().unwrap_or("");
+            for (field, value) in set.as_object().expect("an object") {
+                assert_eq!(&message[field], value, "{set}");
+            }
+            let right = transaction::signature(text("order_id"), text("status_code"), text("gross_amount"), KEY);
+            assert_eq!(text("signature_key") == right, fits, "{set} {how:?}");
+        };
+        // Sent by hand, in place of the next notification, and as the answer of get-status.
+        sim.forge("o-1", &forgery(&set, how), None, at(1)).expect("sent");
+        sim.plan(once(Fault::ForgeNotification(forgery(&set, how))));
+        sim.notify_again("o-1", at(1)).expect("known");
+        let notices = told(&mut sim, at(1));
+        assert_eq!(notices.len(), 2);
+        notices.iter().for_each(forged);
+        sim.plan(once(Fault::AlterAnswer(forgery(&set, how))));
+        forged(&answer(sim.handle(&request("GET", "/v2/o-1/status", b""), at(1))).1);
+        sim.notify_again("o-1", at(1)).expect("known");
+        assert_eq!(told(&mut sim, at(1)), [truth.clone()], "the truth is what it was");
+    }
+    // Of an order that nobody knows.
+    let nobody = forgery(&json!({ "gross_amount": "9.00" }), Signature::Right);
+    assert_eq!(sim.forge("nobody", &nobody, None, at(2)), Err(PayError::Unknown), "nowhere to send it");
+    assert!(sim.forge("nobody", &nobody, Some("http://merchant/n".into()), at(2)).is_ok());
+    assert_eq!(told(&mut sim, at(2))[0]["order_id"], "nobody");
+}
+
+#[test]
+fn a_notification_can_come_after_the_next_one() {
+    let mut sim = midtrans();
+    sim.plan(Plan { on: Some("pending".into()), ..once(Fault::ReorderNotification) });
+    sim.handle(&charge_of("o-1", "gopay"), START);
+    assert!(sim.due(START).is_empty(), "it waits");
+    sim.pay("o-1", Via::Gopay, false, at(5)).expect("payable");
+    let mut order = Vec::new();
+    while let Some(notice) = sim.due(at(5)).pop() {
+        order.push(serde_json::from_slice::<Value>(&notice.body).expect("JSON")["transaction_status"].clone());
+        sim.notified(notice, Some(200), at(5));
+    }
+    assert_eq!(order, ["settlement", "pending"]);
+    let history = sim.told(Some("o-1"));
+    assert_eq!(history.iter().map(|told| (told.sent, told.http)).collect::<Vec<_>>(), [(true, Some(200)); 2]);
+    assert_eq!(history[1].fault, Some(Fault::ReorderNotification));
+    assert!(sim.told(Some("o-2")).is_empty());
+    // What was dropped stands in the history as well.
+    sim.plan(once(Fault::DropNotification));
+    sim.notify_again("o-1", at(6)).expect("known");
+    let last = sim.told(None).pop().expect("remembered");
+    assert_eq!((last.sent, last.http, &last.body["transaction_status"]), (false, None, &json!("settlement")));
+}
+
+#[test]
+fn answers_go_wrong_in_every_way() {
+    let mut sim = midtrans();
+    sim.handle(&charge_of("o-1", "qris"), START);
+    sim.pay("o-1", Via::Qris, false, at(1)).expect("payable");
+    let status = request("GET", "/v2/o-1/status", b"");
+    sim.plan(Fault::StatusLags { ms: 3_000 });
+    for (seconds, expected) in [(1, "201"), (3, "201"), (4, "200")] {
+        assert_eq!(code(sim.handle(&status, at(seconds))), expected, "after {seconds} s");
+    }
+    sim.heal();
+    let Reply::Answer(whole) = sim.handle(&status, at(5)) else { panic!("an answer") };
+    sim.plan(once(Fault::CutAnswer));
+    assert_eq!(sim.handle(&status, at(5)), Reply::CutAmid(whole));
+    for (error, http, expected) in [(410, None, 200), (500, None, 500), (404, Some(404), 404)] {
+        sim.plan(once(Fault::Error { code: error, http, message: None }));
+        let (http, body) = answer(sim.handle(&status, at(5)));
+        assert_eq!((http, &body["status_code"]), (expected, &json!(error.to_string())));
+    }
+    sim.change(Change { http_statuses: Some(BTreeMap::from([(404, 404), (201, 201)])), ..Change::default() }, at(5));
+    assert_eq!(answer(sim.handle(&request("GET", "/v2/nobody/status", b""), at(5))).0, 404);
+    assert_eq!(answer(sim.handle(&charge_of("o-2", "qris"), at(5))).0, 201);
+    // Every fault can be written down and read again.
+    for text in [
+        r#"{"fault":"alter_answer","set":{"fraud_status":"challenge"},"signature":"kept","on":"status","order_id":null,"count":2}"#,
+        r#"{"fault":"forge_notification","set":{},"signature":"stranger","on":null,"order_id":null,"count":null}"#,
+        r#"{"fault":"error","code":402,"http":null,"message":"no","on":null,"order_id":null,"count":1}"#,
+    ] {
+        let plan: Plan = serde_json::from_str(text).expect(text);
+        assert_eq!(serde_json::to_value(&plan).expect("plain"), serde_json::from_str::<Value>(text).expect("JSON"));
+    }
+}
+
+#[test]
+fn banks_take_money_back_and_hands_can_do_anything() {
+    let mut sim = midtrans();
+    for order_id in ["o-1", "o-2", "o-3", "o-4"] {
+        sim.handle(&charge_of(order_id, "gopay"), START);
+    }
+    assert_eq!(sim.charge_back("o-1", None, START), Err(PayError::NotPaid));
+    sim.pay("o-1", Via::Gopay, false, START).expect("payable");
+    sim.due(START);
+    for (amount, status) in [(Some(1_000), "partial_chargeback"), (None, "chargeback")] {
+        sim.charge_back("o-1", amount, START).expect("taken back");
+        let notice = told(&mut sim, START).pop().expect("told");
+        assert_eq!((&notice["transaction_status"], &notice["status_code"]), (&json!(status), &json!("200")));
+    }
+    for (order_id, status, fraud) in [("o-2", Status::Capture, Fraud::Challenge), ("o-3", Status::Settlement, Fraud::Deny)] {
+        sim.set(order_id, Some(status), Some(fraud), false, START).expect("known");
+        let notice = told(&mut sim, START).pop().expect("told");
+        assert_eq!((&notice["transaction_status"], &notice["fraud_status"]), (&json!(status.as_str()), &json!(fraud.as_str())));
+    }
+    sim.set("o-4", Some(Status::Failure), None, true, START).expect("known");
+    assert!(sim.due(START).is_empty(), "quietly");
+    assert_eq!(call(&mut sim, "POST", "/v2/o-2/approve", START), "200");
+    sim.handle(&charge_of("o-4", "gopay"), START);
+    assert_eq!(sim.end_by_hand("o-4", Status::Cancel, START)["status_code"], "200");
+    sim.change(Change { refunds: Some(false), ..Change::default() }, START);
+    assert_eq!(sim.refund_by_hand("o-3", b"", START)["transaction_status"], "refund", "at the dashboard it is allowed");
+    assert!(!sim.options().refunds);
+}
+
+#[test]
+fn answers_differ_where_the_documents_do() {
+    let mut sim = midtrans();
+    let fields = |sim: &mut Midtrans, order_id: &str, kind: &str| {
+        let (_, body) = answer(sim.handle(&charge_of(order_id, kind), START));
+        ["expiry_time", "expire_time", "qr_string"].map(|field| body[field].is_string())
+    };
+    let rows = [
+        (ExpiryField::ExpiryTime, true, "qris", [true, false, true]),
+        (ExpiryField::ExpireTime, true, "qris", [false, true, true]),
+        (ExpiryField::None, false, "qris", [false, false, false]),
+        (ExpiryField::ExpireTime, true, "gopay", [true, false, false]),
+    ];
+    for (number, (field, qr_string, kind, expected)) in rows.into_iter().enumerate() {
+        sim.change(Change { expiry_field: Some(field), qr_string: Some(qr_string), ..Change::default() }, START);
+        assert_eq!(fields(&mut sim, &format!("o-{number}"), kind), expected, "{field:?} {kind}");
+    }
+    let change: Change = serde_json::from_str(r#"{"fee":100,"payment_types":["qris"],"balance":null}"#).expect("a change");
+    sim.change(change, START);
+    assert_eq!(code(sim.handle(&charge_of("o-7", "gopay"), START)), "402");
+    let (_, raised) = answer(sim.handle(&charge_of("o-8", "qris"), START));
+    assert_eq!(raised["gross_amount"], "5100.00");
+    sim.pay("o-8", Via::Qris, false, START).expect("payable");
+    let settled = told(&mut sim, START).pop().expect("told");
+    assert_eq!(settled["metadata"]["extra_info"]["gross_amount_info"]["original_amount"], "5000.00");
+    assert!(serde_json::from_str::<Change>(r#"{"feee":100}"#).is_err(), "what is not there is no option");
+}
+
+#[test]
+fn every_option_can_be_told_and_given_back() {
+    let mut sim = midtrans();
+    let told = serde_json::to_value(sim.options().told()).expect("plain");
+    assert_eq!(told["retry_spacing_ms"], json!([120_000, 600_000, 1_800_000, 5_400_000, 12_600_000]));
+    sim.change(serde_json::from_value(told.clone()).expect("its own words"), START);
+    assert_eq!(serde_json::to_value(sim.options().told()).expect("plain"), told);
+}
