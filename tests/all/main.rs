@@ -22,6 +22,7 @@ mod late_settlement;
 mod long_poll;
 mod mqtt_link;
 mod notifications;
+mod official_clients;
 mod power_cut;
 mod power_more;
 mod qrisctl;
