@@ -35,6 +35,16 @@ impl Payment {
             Self::Indomaret => "indomaret",
         }
     }
+
+    /// What can be paid so, in whole rupiah: the acquirers' limits as Midtrans lists them.
+    #[must_use]
+    pub const fn amounts(self) -> std::ops::RangeInclusive<u64> {
+        match self {
+            Self::Gopay => 1..=20_000_000,
+            Self::Alfamart => 1..=5_000_000,
+            Self::Indomaret => 10_000..=5_000_000,
+        }
+    }
 }
 
 /// What a controller asked for, as it asked: two requests are the same if these are equal.
