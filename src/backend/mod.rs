@@ -158,7 +158,7 @@ fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store
     let keys = ring.into_keys();
     emit(&Journal::KeyInUse { kid: keys[0].kid().to_string().into() });
     let desk = desk(config, keys);
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
+    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
     Ok(Shop::new(store, desk, midtrans, place))
 }
 

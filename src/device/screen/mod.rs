@@ -15,7 +15,9 @@ use crate::order::money::Rupiah;
 use crate::order::time::Boot;
 use layout::Layout;
 use paint::{Brush, Change, Mark, Rect};
-use picture::{Picture, Scene};
+use picture::Picture;
+#[cfg(all(test, feature = "backend"))]
+use picture::Scene;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -292,8 +294,7 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// How long this picture stays as it is; `None` for ever.
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
-        let Scene::Pay { until, .. } = &picture.scene else { return None };
-        let left = (*until - (self.clock)()).0;
+        let left = (picture.scene.until()? - (self.clock)()).0;
         // A countdown rounds up: it changes whenever the whole seconds that are left do.
         (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
     }
