@@ -359,7 +359,7 @@ async fn wrong_fields_are_named() {
         ("ticket", json!("short"), "ticket", "malformed"),
         ("timeout_s", json!(5), "timeout_s", "malformed"),
         ("description", json!("x".repeat(51)), "description", "malformed"),
-        ("payment", json!("alfamart"), "payment", "malformed"),
+        ("payment", json!("indomaret"), "amount", "malformed"),
         ("request_id", json!("other"), "Idempotency-Key", "malformed"),
         ("kids", json!(["nobodys"]), "kids", "unknown_key"),
     ];
