@@ -26,6 +26,10 @@ const PAGE_GAP: i32 = 14;
 /// The room of the second code, on such a page.
 const PAGE_CODE: i32 = 132;
 
+/// Left and right of a message and of a payment code, on a page of 480×800.
+const MESSAGE_MARGIN: i32 = 28;
+const STORE_MARGIN: i32 = 20;
+
 /// Lays pages out; keeps the last QR code, since making one costs more than everything else of a countdown's tick.
 #[derive(Default)]
 pub(super) struct Layout {
@@ -75,6 +79,9 @@ impl Layout {
                 continue;
             }
             let plan = page.plan_pay(scene, left, words, second);
+            if words == Words::Page && !page.holds(&plan) {
+                continue;
+            }
             let code = made(&mut self.code, payload, plan.qr.w.min(plan.qr.h));
             let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
             let enough = code.as_ref().is_some_and(|code| code.module_px() >= least);
@@ -251,6 +258,12 @@ impl<'a> Page<'a> {
         PayPlan { qr, header: all, stacks: vec![(head_area, head), (foot_area, foot)] }
     }
 
+    /// Whether none of the words stand outside.
+    fn holds(&self, plan: &PayPlan) -> bool {
+        let body = self.body(plan.header);
+        plan.stacks.iter().all(|(area, _)| area.y >= body.y && area.y + area.h <= body.y + body.h)
+    }
+
     fn put_pay(&mut self, plan: PayPlan, code: Rc<Code>) {
         self.header(colours::GROUND, plan.header);
         let side = code.side_px() as i32;
@@ -273,26 +286,37 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// A code to take along, as large as the page allows.
+    /// A code to take along, as large as the page allows; on a small one with fewer words around it.
     fn pay_at_store(&mut self, scene: &Scene, left: Span) {
-        let body = self.header(colours::GROUND, true);
-        self.shrunk(body, self.px(20), |page, room| page.store_blocks(scene, left, room));
+        for words in [Words::All, Words::Few, Words::One] {
+            let body = self.body(words == Words::All);
+            let (fits, scale) = self.scale_for(body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+            if fits || words == Words::One {
+                self.header(colours::GROUND, words == Words::All);
+                return self.scaled(scale, body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+            }
+        }
     }
 
-    fn store_blocks(&self, scene: &Scene, left: Span, room: i32) -> Vec<Block> {
+    fn store_blocks(&self, scene: &Scene, left: Span, room: i32, words: Words) -> Vec<Block> {
         let Scene::PayAtStore { code, store, item, amount, fee, within, .. } = scene else { return Vec::new() };
-        let mut blocks: Vec<Block> = self.lines(item, self.style(Weight::Regular, 26), colours::MUTED, room, 2).collect();
+        let mut blocks = Vec::new();
+        if words == Words::All {
+            blocks.extend(self.lines(item, self.style(Weight::Regular, 26), colours::MUTED, room, 2));
+        }
         let style = self.fitted(self.style(Weight::Bold, 58), &amount.to_string(), room);
         blocks.push(Block::Line { text: amount.to_string(), style, colour: colours::INK });
-        if let Some(fee) = fee {
-            blocks.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, room, 2));
+        if let Some(fee) = fee.filter(|_| words == Words::All) {
+            blocks.extend(self.lines(&self.texts.with_fee(fee), self.style(Weight::Regular, 20), colours::MUTED, room, 2));
         }
         let style = self.style(Weight::Bold, 58);
         let lines = self.in_groups(code, style, room - 2 * self.px(16));
         blocks.extend([Block::Gap(self.px(18)), Block::Card { label: self.texts.payment_code, lines, style }, Block::Gap(self.px(18))]);
         blocks.extend(self.lines(&self.texts.pay_at_store(store, *within), self.style(Weight::Bold, 32), colours::ACCENT, room, 2));
-        blocks.push(Block::Gap(self.px(8)));
-        blocks.extend(self.lines(self.texts.photograph, self.style(Weight::Regular, 24), colours::INK, room, 4));
+        if words != Words::One {
+            blocks.push(Block::Gap(self.px(8)));
+            blocks.extend(self.lines(self.texts.photograph, self.style(Weight::Regular, 24), colours::INK, room, 4));
+        }
         blocks.extend([Block::Gap(self.px(18)), self.countdown(left)]);
         blocks
     }
@@ -358,24 +382,38 @@ impl<'a> Page<'a> {
     /// A page that says one thing; shrunk until all of it fits.
     fn message(&mut self, message: Message) {
         let body = self.header(message.ground, true);
-        self.shrunk(body, self.px(28), |page, room| page.message_blocks(&message, room));
+        let (_, scale) = self.scale_for(body, MESSAGE_MARGIN, |page, room| page.message_blocks(&message, room));
+        self.scaled(scale, body, MESSAGE_MARGIN, |page, room| page.message_blocks(&message, room));
     }
 
-    /// Puts blocks in the middle, made smaller until all of them fit.
-    fn shrunk(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) {
+    /// The scale with which blocks fit into a part of the page, not above the page's own; and whether they do.
+    fn scale_for(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) -> (bool, f32) {
         let scale = self.scale;
-        let column = Rect::new(margin, body.y, self.w - 2 * margin, body.h);
-        let mut blocks = blocks_in(self, column.w);
+        let room = self.w - 2 * self.px(margin);
+        let mut fits = false;
+        let mut fitting = scale;
         for _ in 0..16 {
-            if self.height(&blocks) <= column.h {
+            fitting = self.scale;
+            fits = self.height(&blocks_in(self, room)) <= body.h;
+            if fits {
                 break;
             }
             self.scale *= 0.92;
-            blocks = blocks_in(self, column.w);
         }
+        self.scale = scale;
+        (fits, fitting)
+    }
+
+    /// Puts blocks of this scale in the middle of a part of the page.
+    fn scaled(&mut self, scale: f32, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) {
+        let own = self.scale;
+        let margin = self.px(margin);
+        let column = Rect::new(margin, body.y, self.w - 2 * margin, body.h);
+        self.scale = scale;
+        let blocks = blocks_in(self, column.w);
         let height = self.height(&blocks).min(column.h);
         self.stack(Rect { y: column.y + (column.h - height) / 2, h: height, ..column }, blocks);
-        self.scale = scale;
+        self.scale = own;
     }
 
     fn message_blocks(&self, message: &Message, room: i32) -> Vec<Block> {
@@ -459,11 +497,12 @@ impl<'a> Page<'a> {
                 Block::Steps(style) => self.steps(place, style),
                 Block::Page(code, lines, style) => {
                     let side = code.side_px() as i32;
-                    self.marks.push(Mark { area: Rect { w: side, h: side, ..place }, kind: Kind::Qr(code) });
-                    let (x, gap) = (place.x + side + self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
+                    let area = Rect::new(place.x + place.w - side, place.y, side, side);
+                    self.marks.push(Mark { area, kind: Kind::Qr(code) });
+                    let (w, gap) = (place.w - side - self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
                     for (line, text) in (0..).zip(&lines) {
                         let y = place.y + gap.max(0) / 2 + line * style.line();
-                        self.text(Rect::new(x, y, place.x + place.w - x, style.line()), text, style, colours::MUTED, Align::Left);
+                        self.text(Rect::new(place.x, y, w, style.line()), text, style, colours::MUTED, Align::Right);
                     }
                 }
                 Block::Countdown { label, left, style, colour } => {
