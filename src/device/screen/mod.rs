@@ -15,7 +15,7 @@ use crate::order::money::Rupiah;
 use crate::order::time::Boot;
 use layout::Layout;
 use paint::{Brush, Change, Mark, Rect};
-use picture::Picture;
+use picture::{Picture, Scene};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,8 @@ use surface::{Surface, SurfaceError};
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a surface on which nothing happens is looked at.
 const CHECK: Duration = Duration::from_secs(5);
+/// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
+const MOMENT: Duration = Duration::from_millis(40);
 
 /// How the screen is made up; it does not change while the program runs.
 #[derive(Clone, Debug)]
@@ -191,6 +193,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until another picture is to be shown, or none at all, but no longer than this.
+    fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
+        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.latest == *shown);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 /// The thread: waits, draws, reports.
@@ -211,8 +219,12 @@ impl<R: Fn(ScreenState)> Worker<R> {
             };
             self.report(drawn.map_or_else(|error| ScreenState::Gone(error.to_string().into()), |()| ScreenState::Working));
             let slot = self.shared.lock();
-            let waited = self.shared.changed.wait_timeout_while(slot, pause, |slot| !slot.stop && slot.latest == picture);
-            let slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let mut slot = self.shared.wait(slot, pause, &picture);
+            // What invites nobody to pay and takes nothing down may wait for what comes next.
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
+                let passing = slot.latest.clone();
+                slot = self.shared.wait(slot, MOMENT, &passing);
+            }
             if slot.stop {
                 break;
             }
