@@ -263,7 +263,8 @@ fn the_answer_of_a_relay_that_was_replaced_meanwhile_does_not_count() {
 
 #[test]
 fn what_the_backend_says_at_the_collection_counts() {
-    let cases: [(fn(&mut Resource), &str, EventState); 4] = [
+    type Case = (fn(&mut Resource), &'static str, EventState);
+    let cases: [Case; 4] = [
         (|r| r.expires_in_s = Some(0), "refund_due(not_collected)", EventState::RefundDue),
         (|r| r.refund = Some(crate::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
         (|r| (r.status, r.receipt) = (Status::Deny, None), "denied(midtrans)", EventState::Denied),
