@@ -221,8 +221,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
             let slot = self.shared.lock();
             let mut slot = self.shared.wait(slot, pause, &picture);
             // What invites nobody to pay and takes nothing down may wait for what comes next.
-            if matches!(slot.latest.scene, Scene::Preparing { .. }) && !matches!(picture.scene, Scene::Pay { .. }) && slot.latest != picture
-            {
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
                 let passing = slot.latest.clone();
                 slot = self.shared.wait(slot, MOMENT, &passing);
             }
