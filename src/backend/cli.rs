@@ -197,6 +197,7 @@ fn line(stored: &Stored) -> String {
         State::Charging { .. }
         | State::Pending { .. }
         | State::Cancelling { .. }
+        | State::Held { .. }
         | State::Closed { .. }
         | State::Settled { .. }
         | State::Refunded { .. } => {

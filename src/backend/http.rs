@@ -186,6 +186,8 @@ impl From<BooksError> for Refusal {
                 .detail("the order is not known to be paid; Midtrans is asked")
                 .retry_after(10),
             BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
+            // The others are a person's requests, which no machine makes.
+            BooksError::Refused(_) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }
     }
 }

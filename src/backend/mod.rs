@@ -2,7 +2,7 @@
 //! Midtrans' own answers, and signs the receipts that open relays.
 //!
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks Midtrans; `http` and [`broker`] carry news in
-//! and out. Refunds, over-the-counter payments, reports and alerts are not here yet.
+//! and out.
 
 pub mod books;
 pub mod broker;
@@ -152,18 +152,30 @@ fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store
         base_url: config.base_url.clone(),
         server_key,
         notification_url: config.notification_url.clone(),
-        charge_as: config.charge_as,
+        charge: config.charge.clone(),
     };
     let midtrans = Midtrans::new(settings, http).map_err(Failure::usage)?;
     let keys = ring.into_keys();
     emit(&Journal::KeyInUse { kid: keys[0].kid().to_string().into() });
-    let desk = Desk {
-        rules: crate::order::merchant::Rules { issuer: config.issuer.clone(), keys, max_imposed_fee: config.max_imposed_fee },
-        push: config.mqtt.is_some(),
-        orders_per_minute: config.orders_per_minute,
-    };
+    let desk = desk(config, keys);
     let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
     Ok(Shop::new(store, desk, midtrans, place))
+}
+
+/// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
+fn desk(config: &Config, keys: Vec<crate::order::receipt::SigningKey>) -> Desk {
+    Desk {
+        rules: crate::order::merchant::Rules {
+            issuer: config.issuer.clone(),
+            keys,
+            max_imposed_fee: config.max_imposed_fee,
+            reversal_window: config.reversal_window,
+            collect_within: config.collect_within,
+        },
+        push: config.mqtt.is_some(),
+        orders_per_minute: config.orders_per_minute,
+        auto_refund_per_day: config.auto_refund_per_day,
+    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -38,6 +38,8 @@ pub struct Shop {
     pub due: Notify,
     /// The outbox has something.
     pub outbox: Notify,
+    /// Somebody is to be told of something.
+    pub alerts: Notify,
     /// For operators.
     pub counts: Counts,
     /// The program ends.
@@ -80,6 +82,7 @@ impl Shop {
             waiters: Waiters::default(),
             due: Notify::new(),
             outbox: Notify::new(),
+            alerts: Notify::new(),
             counts: Counts::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),

@@ -70,7 +70,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-backend" => Some(|arguments| crate::backend::main(arguments.into_iter())),
         "qrisctl" => Some(|arguments| crate::ctl::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
-        "midtrans" => Some(|arguments| crate::sim::midtrans_http::main(arguments.into_iter())),
+        "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "catalog" => Some(|_| {
             print!("{}", crate::host::catalog::text());

@@ -4,7 +4,7 @@ use super::{BooksError, Stored, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Order, State};
+use crate::order::merchant::{self, Attention, Order};
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 
@@ -56,8 +56,10 @@ pub enum Filter {
     All,
     /// Whose customer is owed the money.
     RefundDue,
-    /// At which a person must look.
+    /// At which a person must look, for more than a refund that is due.
     Attention,
+    /// At which a person must look for this.
+    Kind(Attention),
 }
 
 /// Lists orders, the newest first.
@@ -66,6 +68,11 @@ pub enum Filter {
 /// The database's; a damaged row.
 pub fn list(tx: &mut dyn Tx, filter: Filter) -> Result<Vec<Stored>, BooksError> {
     let sql = match filter {
+        Filter::Kind(kind) => {
+            let sql = "SELECT o.order_id, o.body, o.rev, o.version, o.digest, o.claimed_until_ms, o.sum FROM alerts AS a
+                JOIN orders AS o ON o.order_id = a.subject WHERE a.kind = $1 AND a.ended_ms IS NULL ORDER BY a.since_ms DESC LIMIT $2";
+            return tx.rows(sql, &[kind.as_str().into(), LIST_MAX.into()])?.iter().map(read).collect();
+        }
         Filter::All => "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders ORDER BY created_ms DESC LIMIT $1",
         Filter::RefundDue => {
             "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE refund_due = 1 ORDER BY created_ms DESC LIMIT $1"
@@ -206,18 +213,17 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
 pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
     if old.order == order {
         // The claim is no part of the order; whether it changed is not known here when the caller took it out.
-        let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT $1";
-        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), order.id.as_str().into()])?;
+        let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
+            WHERE order_id = $3 AND (claimed_until_ms IS NOT $1 OR due_ms IS NOT $2)";
+        let due = merchant::next_deadline(&order).map(|at| at.0);
+        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), due.into(), order.id.as_str().into()])?;
         return Ok(Stored { claimed_until, ..old });
     }
     let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
     let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
     let order = &new.order;
     let body = body(order);
-    let settled_ms = match &order.state {
-        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at.0),
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
-    };
+    let settled_ms = order.settlement().map(|by| by.settled_at.0);
     let sql = "UPDATE orders SET state = $1, body = $2, rev = $3, version = $4, due_ms = $5, claimed_until_ms = $6,
             settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12
         WHERE order_id = $13 AND version = $14 RETURNING 1";
