@@ -15,9 +15,7 @@ use crate::order::money::Rupiah;
 use crate::order::time::Boot;
 use layout::Layout;
 use paint::{Brush, Change, Mark, Rect};
-use picture::Picture;
-#[cfg(all(test, feature = "backend"))]
-use picture::Scene;
+use picture::{Picture, Scene};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
