@@ -420,8 +420,8 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
     shop.kill_backend();
     let disk = SmallDisk::at(shop.path().join("state"));
     let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
-    // The machine's token is in the books.
-    disk.namespace.run(&format!("cp {} {}", usual.display(), small.display()));
+    // The machine's token is in the books, and in what was written last.
+    disk.namespace.run(&format!("cp {}* {}", usual.display(), shop.path().join("state").display()));
     shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
     shop.start_backend_in(&disk.namespace);
     sells(&shop, "a disk with room");

@@ -170,10 +170,12 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
             ],
         ),
     ];
-    let (shop, other) = open(0);
+    let (mut shop, other) = open(0);
     std::thread::scope(|scope| {
         for (what, alter, told) in broken {
             let proxy = Proxy::start(&shop.backend_url, alter);
+            // A machine has two long polls: each run is a machine of its own.
+            shop.token = succeed(shop.program_command(Program::Backend).args(["device", "add", what])).trim().to_owned();
             let start = conform(&shop, &proxy.url, &["--other-token", &other, "--simulator", &shop.midtrans.url]);
             scope.spawn(move || {
                 let ended = run(start);
@@ -263,8 +265,11 @@ fn the_document_is_whole_and_the_backend_serves_it() {
     let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None);
     assert_eq!((metrics.status, metrics.content_type.as_str()), (200, "text/plain; version=0.0.4"));
     shop.charge();
-    let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None).text();
-    assert!(metrics.contains("\nqris_backend_orders_total 1\n") && metrics.contains("\nqris_backend_charges_total 1\n"), "{metrics}");
+    // Counted after it was answered.
+    crate::rig::wait_for("the counters", || {
+        let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None).text();
+        ["orders", "charges"].iter().all(|name| metrics.contains(&format!("\nqris_backend_{name}_total 1\n"))).then_some(())
+    });
 }
 
 fn refer<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
