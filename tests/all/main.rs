@@ -5,12 +5,15 @@
 mod rig;
 
 mod backend_limits;
+mod backend_refuses;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod cancel;
 mod comes_back;
 mod config_check;
+mod conform;
+mod customer_page;
 mod demo;
 mod demo_page;
 mod disk;
@@ -36,4 +39,5 @@ mod secrets;
 mod shape;
 mod shutdown;
 mod tls;
+mod two_backends;
 mod watchdog;
