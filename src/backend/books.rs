@@ -12,11 +12,13 @@ use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
 
 mod ledger;
+mod listing;
 mod rebuild;
 #[cfg(test)]
 mod tests;
 
-pub use ledger::{Filter, Line, Message, history, latest, list, load, open_orders, prune_outbox, published, take_outbox};
+pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use listing::{Cursor, PAGE, Wanted, attempts, count, page, settled, settled_totals};
 pub use rebuild::{Forgotten, rebuild};
 
 /// Whoever claims an order has so long to ask Midtrans for it; then another does.
@@ -50,7 +52,7 @@ pub enum BooksError {
 }
 
 /// What the merchant decided, as far as the books need it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Desk {
     /// For the core.
     pub rules: Rules,

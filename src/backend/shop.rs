@@ -8,11 +8,12 @@ use super::waiters::Waiters;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
 use crate::order::ids::{DeviceId, OrderId};
+use crate::order::receipt::SigningKey;
 use crate::order::time::{Span, Wall};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
 /// Calls to Midtrans that are under way at once.
@@ -26,8 +27,8 @@ pub const SERVING: &str = "serving machines";
 pub struct Shop {
     /// The books' database.
     pub store: Store,
-    /// What the merchant decided.
-    pub desk: Arc<Desk>,
+    /// What the merchant decided; its keys change while the program runs.
+    desk: RwLock<Arc<Desk>>,
     /// Where money is asked for.
     pub midtrans: Midtrans,
     /// Where we are.
@@ -74,7 +75,7 @@ impl Shop {
     pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place) -> Self {
         Self {
             store,
-            desk: Arc::new(desk),
+            desk: RwLock::new(Arc::new(desk)),
             midtrans,
             place,
             waiters: Waiters::default(),
@@ -91,6 +92,20 @@ impl Shop {
         }
     }
 
+    /// What the merchant decided, as it stands now.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with these keys from now on; the first is in use.
+    pub fn use_keys(&self, keys: Vec<SigningKey>) {
+        let mut desk = self.desk.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Desk::clone(&desk);
+        changed.rules.keys = keys;
+        *desk = Arc::new(changed);
+    }
+
     /// Writes in the books.
     ///
     /// # Errors
@@ -99,7 +114,7 @@ impl Shop {
         &self,
         job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let desk = Arc::clone(&self.desk);
+        let desk = self.desk();
         let result = self.store.run(move |tx| job(tx, &desk)).await;
         self.note_store(&result);
         result

@@ -427,6 +427,31 @@ events! {
     /// After a rotation: see that every machine knows the key (qris-backend keys public).
     KeyInUse { kid: Text } = "e40dbdba5f334888be122639be611b82", Notice, "receipts are signed with the key {kid}";
 
+    /// The file of signing keys was changed and cannot be used.
+    /// Receipts are signed with the keys from before.
+    /// Look at the file; the next start fails with it.
+    KeysUnusable { why: Text } = "bb075c0b425d41c0bb76642f4d0a90ee", Err, "the file of signing keys cannot be used, the keys in use stay: {why}";
+
+    /// Somebody was told what a person must look at.
+    /// The command of [alerts] was run for it.
+    /// Nothing is to be done here.
+    AlertTold { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
+
+    /// The command of [alerts] failed.
+    /// It is run again, a minute later at first and every hour at last, for two days.
+    /// Look at the command; meanwhile look at the list yourself: qris-backend orders --attention.
+    AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
+
+    /// A machine is not there.
+    /// The broker says that nobody takes what is sent to it, and it asks for nothing.
+    /// Look at its power and its network.
+    MachineOffline { device: DeviceId, minutes: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {minutes} minutes";
+
+    /// A machine is there again.
+    /// It takes messages, or asks, after it was missing.
+    /// Nothing is to be done.
+    MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, "device {device} is there again";
+
     /// Events of one kind came too fast to be written.
     /// At most 50 at once and 10 a second of each kind are written; this line says how many were not.
     /// Look at the lines of that kind before this one.

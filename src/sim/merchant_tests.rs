@@ -67,7 +67,7 @@ impl Rig {
         let shop = Arc::new(Shop::new(store, desk, midtrans, place));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
-            shop.write(move |tx, _| devices::add(tx, &id, &hash, clock::now().wall)).await.expect("added");
+            shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
