@@ -42,10 +42,12 @@ async fn tell_all(shop: &Shop, command: &[String], me: &str) {
     let Ok(due) = due else { return };
     for alert in due {
         let (who, wanted) = (me.to_owned(), alert.clone());
-        // Of two backends one has the turn; and what the other has just told, or what has just ended, is told no more.
+        // Of two backends one has the turn; and what the other has just told, or what has ended, is told no more.
         let mine = shop.write(move |tx, _| books::take_turn(tx, &who, &wanted, clock::now().wall)).await;
-        if !matches!(mine, Ok(true)) {
-            return;
+        match mine {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(_) => return,
         }
         let body = object(&alert, shop.place.sandbox).to_string();
         let result = command::call(command, body.as_bytes(), LIMIT).await;
@@ -82,7 +84,7 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
             (order.id.as_str(), in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()), told::to_do(*kind), told::summary(order))
         }
         Subject::Offline => {
-            let told = "the machine has not been there for 10 minutes or more".into();
+            let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();
             (device.as_str(), told, "look at its power and its network", Value::Null)
         }
     };

@@ -173,7 +173,8 @@ impl From<BooksError> for Refusal {
                 .code(Reason::Backend)
                 .detail("the order is not known to be paid; Midtrans is asked")
                 .retry_after(10),
-            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
+            // The others are a person's requests, which no machine makes.
+            BooksError::Refused(_) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }
     }
 }
@@ -213,7 +214,10 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
     match shop.read(move |tx| devices::by_token(tx, &hash)).await? {
-        Some(device) => Ok(device),
+        Some(device) => {
+            shop.heard(&device).await;
+            Ok(device)
+        }
         None => Err(refused("the token is unknown or revoked")),
     }
 }

@@ -2,8 +2,9 @@
 //! Midtrans' own answers, and signs the receipts that open relays.
 //!
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks Midtrans; `http` and [`broker`] carry news in
-//! and out. Refunds, over-the-counter payments, reports and alerts are not here yet.
+//! and out.
 
+pub mod alerts;
 pub mod books;
 pub mod broker;
 mod cli;
@@ -12,6 +13,7 @@ pub mod devices;
 pub mod http;
 pub mod keys;
 pub mod midtrans;
+pub mod presence;
 pub mod reconcile;
 pub mod report;
 pub mod shop;
@@ -31,6 +33,7 @@ use cli::{Arguments, Command};
 use config::Config;
 use keys::Ring;
 use midtrans::{Midtrans, Settings};
+use presence::Presence;
 use shop::Shop;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,9 +66,6 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         config.server_key(&source)?;
         Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
         println!("{}: good", source.path().display());
-        for section in &config.without_effect {
-            println!("{}: this release does not do what stands in {section}", source.path().display());
-        }
         return Ok(());
     }
     let Some(command) = arguments.command else {
@@ -97,10 +97,6 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let terminated = service::terminated();
     tls::install_provider();
     let (share, store) = open_store(&config)?;
-    for section in &config.without_effect {
-        let detail = format!("this release does not do what stands in {section}");
-        emit(&Journal::SettingWithoutEffect { detail: detail.into() });
-    }
     let shop = Arc::new(open_shop(&config, server_key, ring, store)?);
     emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
     let listener = tokio::net::TcpListener::bind(config.listen).await;
@@ -114,11 +110,13 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
     let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
+    let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
     let publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
-            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings)))
+            let watches = config.alerts_command.is_some();
+            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings, watches)))
         }
         None => None,
     };
@@ -140,9 +138,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let _ = server.await;
     sweep.abort();
     keys.abort();
-    if let Some(publisher) = publisher {
-        publisher.abort();
-    }
+    publisher.into_iter().chain(teller).for_each(|task| task.abort());
     Ok(())
 }
 
@@ -173,7 +169,7 @@ fn midtrans_client(config: &Config, server_key: midtrans::ServerKey) -> Result<M
         base_url: config.base_url.clone(),
         server_key,
         notification_url: config.notification_url.clone(),
-        charge_as: config.charge_as,
+        charge: config.charge.clone(),
     };
     Ok(Midtrans::new(settings, client(tls.as_deref(), limits)?)?)
 }
@@ -203,14 +199,25 @@ impl From<MidtransSetup> for Failure {
 
 fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
     let midtrans = midtrans_client(config, server_key)?;
-    let keys = ring.into_keys();
-    let desk = Desk {
-        rules: crate::order::merchant::Rules { issuer: config.issuer.clone(), keys, max_imposed_fee: config.max_imposed_fee },
+    let desk = desk(config, ring.into_keys());
+    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
+    Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
+}
+
+/// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
+fn desk(config: &Config, keys: Vec<crate::order::receipt::SigningKey>) -> Desk {
+    Desk {
+        rules: crate::order::merchant::Rules {
+            issuer: config.issuer.clone(),
+            keys,
+            max_imposed_fee: config.max_imposed_fee,
+            reversal_window: config.reversal_window,
+            collect_within: config.collect_within,
+        },
         push: config.mqtt.is_some(),
         orders_per_minute: config.orders_per_minute,
-    };
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
-    Ok(Shop::new(store, desk, midtrans, place))
+        auto_refund_per_day: config.auto_refund_per_day,
+    }
 }
 
 /// Lower-case hexadecimal digits.

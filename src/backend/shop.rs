@@ -1,7 +1,8 @@
 //! What every part of the running backend shares.
 
-use super::books::{BooksError, Desk};
+use super::books::{self, BooksError, Desk};
 use super::midtrans::Midtrans;
+use super::presence::Presence;
 use super::store::{Store, StoreError, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
@@ -35,10 +36,14 @@ pub struct Shop {
     pub place: Place,
     /// Who waits for news.
     pub waiters: Waiters,
+    /// Which machines are there.
+    pub presence: Presence,
     /// Something is due now.
     pub due: Notify,
     /// The outbox has something.
     pub outbox: Notify,
+    /// Somebody is to be told of something.
+    pub alerts: Notify,
     /// For operators.
     pub counts: Counts,
     /// The program ends.
@@ -72,15 +77,17 @@ pub struct Counts {
 impl Shop {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place) -> Self {
+    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place, presence: Presence) -> Self {
         Self {
             store,
             desk: RwLock::new(Arc::new(desk)),
             midtrans,
             place,
             waiters: Waiters::default(),
+            presence,
             due: Notify::new(),
             outbox: Notify::new(),
+            alerts: Notify::new(),
             counts: Counts::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),
@@ -131,6 +138,29 @@ impl Shop {
         let result = self.store.read(job).await;
         self.note_store(&result);
         result
+    }
+
+    /// A machine asked something, or took a message.
+    pub async fn heard(&self, device: &DeviceId) {
+        if self.presence.heard(device, clock::now().wall) {
+            let wanted = device.clone();
+            // Should it fail, the alert stays until the machine is missing and back once more.
+            let was_missing = self.write(move |tx, _| books::machine_back(tx, &wanted, clock::now().wall)).await;
+            if matches!(was_missing, Ok(true)) {
+                emit(&Journal::MachineBack { device: device.clone() });
+            }
+        }
+    }
+
+    /// Nobody took a message to a machine.
+    pub async fn not_taken(&self, device: &DeviceId) {
+        if self.presence.not_taken(device, clock::now().wall) {
+            emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
+            let wanted = device.clone();
+            // An error was told to the journal, as the machine was.
+            let _ = self.write(move |tx, _| books::machine_offline(tx, &wanted, clock::now().wall)).await;
+            self.alerts.notify_one();
+        }
     }
 
     /// An order_id that nobody can guess and that no two machines will ever share: 100 random bits.

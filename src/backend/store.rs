@@ -21,6 +21,8 @@ const GROUP_MAX: usize = 64;
 /// Jobs that may wait for a thread; what is over is refused.
 const WAITING_MAX: usize = 4096;
 
+/// What later releases added to it; run at every opening.
+const ADDITIONS: &str = include_str!("additions.sqlite.sql");
 /// The backend's database.
 const SCHEMA: Schema = Schema { application_id: 0x7172_6201, version: 1, sql: include_str!("schema.sqlite.sql") };
 
@@ -115,6 +117,7 @@ impl Store {
     }
 
     fn over(path: &Path, writing: sqlite::Opened) -> Result<Self, StoreError> {
+        writing.connection.execute_batch(ADDITIONS)?;
         let reading = sqlite::open_beside(path, &SCHEMA, false)?;
         let writer = start("store-writer", writing.connection, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;

@@ -1,7 +1,9 @@
 //! An order in the words of the people who look after it: what became of its money, and what they should do.
 
-use crate::order::merchant::{Attention, Order, Repayment, State, TakenBack};
+use super::view;
+use crate::order::merchant::{Asker, Attention, Order, Repayment, State, TakenBack};
 use crate::order::outcome::Delivery;
+use serde_json::{Value, json};
 
 
 /// What became of the money of an order that was paid. Each has one.
@@ -125,3 +127,50 @@ pub const fn to_do(attention: Attention) -> &'static str {
     }
 }
 
+
+/// How the money goes back, or why not.
+#[must_use]
+pub fn repayment(repayment: &Repayment) -> String {
+    let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    match repayment {
+        Repayment::Asked { by: Asker::Automatic, .. } => "Midtrans is asked for the refund, as auto_refund says".into(),
+        Repayment::Asked { by: Asker::Person(who), .. } => format!("Midtrans is asked for the refund{}", by(who)),
+        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_midtrans()),
+        Repayment::Done { at } => format!("refunded through Midtrans at {}", at.to_midtrans()),
+        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_midtrans()),
+        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_midtrans()),
+    }
+}
+
+/// Midtrans' name of an order's transaction, once it is known.
+#[must_use]
+pub fn transaction(order: &Order) -> Option<String> {
+    let settled = order.settlement().map(|by| by.transaction_id.to_string());
+    settled.or_else(|| order.charge().map(|charge| charge.transaction_id.to_string()))
+}
+
+/// An order in JSON, for lists and alerts: nothing in it opens a relay.
+#[must_use]
+pub fn summary(order: &Order) -> Value {
+    let sale = &order.sale;
+    let delivery = order.delivery.as_ref();
+    json!({
+        "order_id": order.id,
+        "device": sale.device,
+        "request_id": sale.request_id,
+        "attempt": order.attempt,
+        "item": sale.item,
+        "amount": sale.amount,
+        "gross_amount": order.charge().map(|charge| charge.gross_amount),
+        "payment": sale.payment,
+        "status": view::status(order),
+        "outcome": delivery.map(|told| told.outcome),
+        "reason": delivery.and_then(|told| told.reason),
+        "detail": delivery.and_then(|told| told.detail.as_deref()),
+        "refund": view::refund(order),
+        "attention": order.attention(),
+        "transaction_id": transaction(order),
+        "began_at": order.created_at.to_rfc3339_wib(),
+        "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_wib()),
+    })
+}

@@ -217,11 +217,6 @@ events! {
     /// Nothing is to be done.
     Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
 
-    /// A setting has no effect in this release.
-    /// It is well formed and belongs to something that a later release does.
-    /// Nothing is to be done; do not rely on it.
-    SettingWithoutEffect { detail: Text } = "3f0f6c9a5d7e4b0c8a61d2b7e94c10f5", Notice, "configuration: {detail}";
-
     /// A damaged database was set aside and a new one begun.
     /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
     /// Keep it for whoever looks into it, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
@@ -445,7 +440,7 @@ events! {
     /// A machine is not there.
     /// The broker says that nobody takes what is sent to it, and it asks for nothing.
     /// Look at its power and its network.
-    MachineOffline { device: DeviceId, minutes: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {minutes} minutes";
+    MachineOffline { device: DeviceId, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {seconds} s";
 
     /// A machine is there again.
     /// It takes messages, or asks, after it was missing.

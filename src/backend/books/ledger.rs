@@ -4,7 +4,7 @@ use super::{BooksError, Stored, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Order, State};
+use crate::order::merchant::{self, Order};
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 
@@ -178,18 +178,17 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
 pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
     if old.order == order {
         // The claim is no part of the order; whether it changed is not known here when the caller took it out.
-        let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT $1";
-        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), order.id.as_str().into()])?;
+        let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
+            WHERE order_id = $3 AND (claimed_until_ms IS NOT $1 OR due_ms IS NOT $2)";
+        let due = merchant::next_deadline(&order).map(|at| at.0);
+        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), due.into(), order.id.as_str().into()])?;
         return Ok(Stored { claimed_until, ..old });
     }
     let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
     let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
     let order = &new.order;
     let body = body(order);
-    let settled_ms = match &order.state {
-        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at.0),
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
-    };
+    let settled_ms = order.settlement().map(|by| by.settled_at.0);
     let sql = "UPDATE orders SET state = $1, body = $2, rev = $3, version = $4, due_ms = $5, claimed_until_ms = $6,
             settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12
         WHERE order_id = $13 AND version = $14 RETURNING 1";

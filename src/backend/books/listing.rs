@@ -64,6 +64,16 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Sto
     tx.rows(sql, &values)?.iter().map(ledger::read).collect()
 }
 
+/// A machine's newest order.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+        WHERE device = $1 ORDER BY created_ms DESC LIMIT 1";
+    tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
+}
+
 /// How many orders are wanted.
 ///
 /// # Errors

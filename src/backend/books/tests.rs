@@ -2,7 +2,7 @@ use super::*;
 use crate::backend::devices;
 use crate::backend::store::Store;
 use crate::order::ids::{ItemId, Ticket, TransactionId};
-use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge};
+use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::receipt::SigningKey;
@@ -12,8 +12,14 @@ use std::sync::Arc;
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn desk() -> Arc<Desk> {
-    let rules = Rules { issuer: "pay.example".into(), keys: vec![SigningKey::from_seed([1; 32])], max_imposed_fee: 0 };
-    Arc::new(Desk { rules, push: true, orders_per_minute: 3 })
+    let rules = Rules {
+        issuer: "pay.example".into(),
+        keys: vec![SigningKey::from_seed([1; 32])],
+        max_imposed_fee: 0,
+        reversal_window: Span::secs(300),
+        collect_within: Span::secs(72 * 3600),
+    };
+    Arc::new(Desk { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0 })
 }
 
 struct Rig {
@@ -97,6 +103,8 @@ fn charge(name: &str) -> Charge {
         qr_payload: Some("qr".into()),
         qr_url: None,
         deeplink_url: None,
+        payment_code: None,
+        store: None,
         charged_at: T0,
         expires_at: T0 + MIDTRANS_EXPIRY,
     }
@@ -112,6 +120,9 @@ fn settled(order: &Order, transaction: &str) -> Report {
         said: Said::Settled,
         settled_at: Some(T0),
         custom_fields: order.custom_fields().map(|field| Some(field.into())),
+        store: None,
+        payment_code: None,
+        refund_amount: None,
     }
 }
 

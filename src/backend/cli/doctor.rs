@@ -107,6 +107,7 @@ fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
 /// The files that hold secrets, and what is in the signing key's.
 fn keys(config: &Config) -> Vec<Finding> {
     let mut findings = vec![secret("server key", &config.server_key_file), secret("signing key", &config.signing_key_file)];
+    findings.extend(config.mqtt_password_file.iter().map(|path| secret("broker's", path)));
     findings.push(match Ring::read(&config.signing_key_file) {
         Ok(ring) => {
             let keys = ring.into_keys();

@@ -7,6 +7,7 @@ mod keys;
 mod orders;
 mod print;
 mod reconcile;
+mod refund;
 mod report;
 mod time;
 
@@ -45,6 +46,12 @@ pub enum Command {
     Device(device::Devices),
     /// List orders, or show one with its history
     Orders(orders::Orders),
+    /// Give an order's money back
+    Refund(refund::Refund),
+    /// An attendant handed the goods over: there will be no refund
+    Given(refund::Given),
+    /// A person has seen what is listed of an order and no refund would end (a chargeback, a late outcome …)
+    Seen(refund::Seen),
     /// What was paid on a day, and what became of it
     Report(report::Report),
     /// Ask Midtrans about every order of a day, and list each difference
@@ -63,6 +70,9 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Keys(command) => keys::run(config, command),
         Command::Device(command) => device::run(config, command).await,
         Command::Orders(wanted) => orders::run(config, wanted).await,
+        Command::Refund(wanted) => refund::refund(config, source, wanted).await,
+        Command::Given(wanted) => refund::given(config, source, wanted).await,
+        Command::Seen(wanted) => refund::seen(config, source, wanted).await,
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,

@@ -38,9 +38,10 @@ pub struct Orders {
     /// Only those whose customer is owed the money
     #[arg(long)]
     refund_due: bool,
-    /// Only those at which a person must look
-    #[arg(long)]
-    attention: bool,
+    /// Only those at which a person must look; with a KIND, for this: refund_failed, uncertain, unreported, mismatch,
+    /// conflict, suspect, partial_refund, chargeback, reversed, late_fact
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention)]
+    attention: Option<Option<Attention>>,
     /// So many at most; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u64,
@@ -52,6 +53,10 @@ pub struct Orders {
 /// Reads a machine's name.
 pub fn device_id(text: &str) -> Result<DeviceId, String> {
     DeviceId::new(text).map_err(|error| error.to_string())
+}
+
+fn attention(text: &str) -> Result<Attention, String> {
+    Attention::from_word(text).ok_or_else(|| format!("one of {}", Attention::ALL.map(Attention::as_str).join(", ")))
 }
 
 fn status(text: &str) -> Result<Status, String> {
@@ -87,7 +92,15 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         Some(day) => (When::Day(day).start(), When::Day(day).end()),
         None => (asked.since.map_or(Wall(i64::MIN), When::start), asked.until.map_or(Wall(i64::MAX), When::end)),
     };
-    let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention };
+    let kind = asked.attention.flatten();
+    // That a refund is due is a list of its own.
+    let refund_due = asked.refund_due || kind == Some(Attention::RefundDue);
+    let attention = asked.attention.is_some() && kind != Some(Attention::RefundDue);
+    let wanted = Wanted { device: asked.device, from, until, refund_due, attention };
+    let fits = |order: &Order| {
+        asked.status.is_none_or(|status| status == view::status(order)) && kind.is_none_or(|kind| order.attention().contains(&kind))
+    };
+    let by_columns = asked.status.is_none() && kind.is_none();
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let mut out = Out::default();
     if !asked.json {
@@ -103,21 +116,21 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         let Some(last) = page.last() else { break };
         behind = Cursor::behind(last);
         let mut text = String::new();
-        for stored in page.iter().filter(|stored| asked.status.is_none_or(|status| status == view::status(&stored.order))) {
+        for stored in page.iter().filter(|stored| fits(&stored.order)) {
             fit += 1;
             if shown < limit {
                 shown += 1;
-                text += &if asked.json { summary(stored).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
+                text += &if asked.json { told::summary(&stored.order).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
                 text.push('\n');
             }
         }
         out.text(&text)?;
         // Without a condition on what an order is the database counts the rest quicker.
-        if out.is_closed() || (shown == limit && asked.status.is_none()) {
+        if out.is_closed() || (shown == limit && by_columns) {
             break;
         }
     }
-    if asked.status.is_none() && !out.is_closed() {
+    if by_columns && !out.is_closed() {
         fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?;
     }
     if fit > shown && !out.is_closed() {
@@ -157,37 +170,6 @@ fn refund_told(refund: Refund) -> &'static str {
         Refund::ByHand => "refunded by hand",
         Refund::Given => "given",
     }
-}
-
-/// An order as a list in JSON has it.
-fn summary(stored: &Stored) -> Value {
-    let order = &stored.order;
-    let sale = &order.sale;
-    let delivery = order.delivery.as_ref();
-    json!({
-        "order_id": order.id,
-        "device": sale.device,
-        "request_id": sale.request_id,
-        "attempt": order.attempt,
-        "item": sale.item,
-        "amount": sale.amount,
-        "gross_amount": order.charge().map(|charge| charge.gross_amount),
-        "payment": sale.payment,
-        "status": view::status(order),
-        "outcome": delivery.map(|told| told.outcome),
-        "reason": delivery.and_then(|told| told.reason),
-        "detail": delivery.and_then(|told| told.detail.as_deref()),
-        "refund": view::refund(order),
-        "attention": order.attention(),
-        "transaction_id": transaction(order),
-        "began_at": order.created_at.to_rfc3339_wib(),
-        "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_wib()),
-    })
-}
-
-fn transaction(order: &Order) -> Option<String> {
-    let settled = order.settlement().map(|by| by.transaction_id.to_string());
-    settled.or_else(|| order.charge().map(|charge| charge.transaction_id.to_string()))
 }
 
 async fn show(config: &Config, id: OrderId, as_json: bool) -> Result<(), Failure> {
@@ -230,13 +212,13 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         facts.push(("attempt", format!("{}; the same request was also charged as {}", order.attempt, others.join(", "))));
     }
     let state = books::state_word(&order.state);
-    facts.push(("payment", sale.payment.to_string()));
+    facts.push(("payment", sale.payment.as_str().into()));
     facts.push(("began", order.created_at.to_midtrans()));
     if let Some(charge) = order.charge() {
         facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_midtrans())));
         facts.push(("expires", charge.expires_at.to_midtrans()));
     }
-    facts.extend(transaction(order).map(|id| ("transaction", id)));
+    facts.extend(told::transaction(order).map(|id| ("transaction", id)));
     facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| "an amount that is no whole rupiah".into(), |amount| amount.to_string());
@@ -251,13 +233,14 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
+    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", told::repayment(repayment))));
     facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), told::to_do(why)))));
     facts
 }
 
 /// Everything in JSON.
 fn whole(stored: &Stored, attempts: &[OrderId], history: &[Line]) -> Value {
-    let mut whole = summary(stored);
+    let mut whole = told::summary(&stored.order);
     let charge = stored.order.charge();
     let more = json!({
         "rev": stored.rev,

@@ -41,7 +41,7 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
     let bytes = body(request, BODY_BYTES_MAX).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
-        .desk
+        .desk()
         .rules
         .choose(&new.kids)
         .cloned()
@@ -114,6 +114,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
             Ending::Asked | Ending::Timeout => None,
         },
         State::Pending { .. }
+        | State::Held { .. }
         | State::Closed { why: None, .. }
         | State::Settled { .. }
         | State::Withheld { .. }

@@ -90,6 +90,8 @@ fn draw(order: &Order, words: &Words, sandbox: bool, with_qr: bool) -> String {
     let (said, can_change) = match &order.state {
         State::Charging { .. } | State::Pending { .. } => (words.open, true),
         State::Cancelling { .. } => (words.cancelled, true),
+        // Paid at the counter, which may still take it back.
+        State::Held { .. } => (words.open, true),
         State::Closed { how, .. } => match how {
             Closing::Cancel => (words.cancelled, false),
             Closing::Expire => (words.expired, false),

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::backend::midtrans::{
-    ChargeAs, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey, Settings, Transaction,
-    TransactionStatus, idempotency_key,
+    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey,
+    Settings, Transaction, TransactionStatus, idempotency_key,
 };
 use crate::host::secret::Secret;
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use crate::order::money::Rupiah;
+use crate::order::request::Payment;
 use crate::sim::faults::{BrokenImage, Fault};
 use tokio::sync::mpsc;
 
@@ -25,7 +26,7 @@ fn client(base_url: &str, key: &str, charge_as: ChargeAs, notification_url: &str
         base_url: base_url.into(),
         server_key: ServerKey::new(&Secret::new(key)),
         notification_url: notification_url.into(),
-        charge_as,
+        charge: ChargeOptions { charge_as, ..ChargeOptions::default() },
     };
     Client::new(settings, http.build().expect("a client")).expect("settings")
 }
@@ -41,6 +42,7 @@ fn order(id: &str) -> ChargeRequest {
     ChargeRequest {
         order_id: OrderId::new(id).expect("an order_id"),
         description: "Teh botol 350 ml".into(),
+        payment: Payment::Gopay,
         fields: CustomFields {
             device: DeviceId::new("vm-001").expect("a device"),
             request_id: RequestId::new("r-1").expect("a request_id"),

@@ -63,6 +63,7 @@ async fn key_and_clock(config: &Config, midtrans: Result<Midtrans, String>) -> V
             | MidtransError::Denied { .. }
             | MidtransError::Refused { .. }
             | MidtransError::NotActivated { .. }
+            | MidtransError::RefundRefused { .. }
             | MidtransError::Qr(_)),
         ) => Finding::warn("midtrans", format!("{base_url} answers otherwise than expected: {error}"), "ask Midtrans"),
         Ok(_) => Finding::warn("midtrans", format!("{base_url} knows a transaction that cannot be"), "is midtrans.base_url Midtrans' API?"),
