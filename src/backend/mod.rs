@@ -16,6 +16,8 @@ pub mod midtrans;
 pub mod presence;
 pub mod reconcile;
 pub mod report;
+#[cfg(test)]
+mod samples;
 pub mod shop;
 pub mod store;
 pub mod told;

@@ -232,3 +232,106 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::midtrans::FraudStatus;
+    use crate::backend::samples::{T0, after, order, paid, pending, report, told};
+    use crate::order::merchant::{Event, NoCharge};
+    use crate::order::money::Rupiah;
+    use crate::order::outcome::Delivery;
+
+    /// What Midtrans says of an order of 5,000 rupiah.
+    fn theirs(order: &Order, status: &str) -> Transaction {
+        Transaction {
+            order_id: order.id.clone(),
+            transaction_id: order.charge().expect("charged").transaction_id.clone(),
+            gross_amount_text: "5000.00".into(),
+            gross_amount: Rupiah::new(5000).ok(),
+            currency: Some("IDR".into()),
+            payment_type: Some("qris".into()),
+            transaction_status: TransactionStatus::read(status),
+            fraud_status: Some(FraudStatus::Accept),
+            transaction_time: None,
+            settlement_time: None,
+            expiry_time: None,
+            custom_fields: [None, None, None],
+            merchant_id: None,
+            actions: Vec::new(),
+            qr_string: None,
+            payment_code: None,
+            store: None,
+            refund_amount: Rupiah::new(5000).ok(),
+        }
+    }
+
+    #[test]
+    fn each_difference_has_its_word() {
+        let unpaid = || {
+            let order = pending("o", "vm-001", 5000, 5000);
+            let report = report(&order, Said::Cancelled);
+            after(order, Event::Status(report), T0)
+        };
+        let sold = || told("o", "vm-001", 5000, 5000, Delivery::Dispensed);
+        let failed = || told("o", "vm-001", 5000, 5000, Delivery::Failed);
+        let refunded = || {
+            let order = failed();
+            let report = report(&order, Said::Refunded);
+            after(order, Event::Status(report), T0)
+        };
+        let given = || after(failed(), Event::Given { by: "Budi".into() }, T0);
+        let table: [(&str, Order, &str, &[&str]); 20] = [
+            ("sold", sold(), "settlement", &[]),
+            ("not reported yet", paid("o", "vm-001", 5000, 5000), "settlement", &[]),
+            ("refund due", failed(), "settlement", &[]),
+            ("nobody paid", unpaid(), "cancel", &[]),
+            ("nobody paid, otherwise", unpaid(), "expire", &[]),
+            ("nobody paid, denied", unpaid(), "deny", &[]),
+            ("refunded", refunded(), "refund", &[]),
+            ("handed over", given(), "settlement", &[]),
+            ("missed", unpaid(), "settlement", &["missed_settlement"]),
+            ("can still be paid", unpaid(), "pending", &["still_payable"]),
+            ("paid here only", sold(), "pending", &["not_settled"]),
+            ("taken away", sold(), "expire", &["not_settled"]),
+            ("refund unknown", sold(), "refund", &["unknown_refund"]),
+            ("refund of what was cancelled", unpaid(), "refund", &["unknown_refund"]),
+            ("a part", sold(), "partial_refund", &["unknown_partial_refund"]),
+            ("chargeback", sold(), "chargeback", &["unknown_chargeback"]),
+            ("refunded here only", refunded(), "settlement", &["refund_not_made"]),
+            ("goods and money", given(), "refund", &["refunded_twice"]),
+            ("a strange word", sold(), "capture", &["suspect"]),
+            ("a new word", unpaid(), "blocked", &["suspect"]),
+        ];
+        for (what, order, status, expected) in table {
+            let found = compare(&order, Some(&theirs(&order, status)));
+            assert_eq!(found.iter().map(Difference::as_str).collect::<Vec<_>>(), expected, "{what}");
+            assert!(found.iter().all(|difference| !difference.told().is_empty() && !difference.to_do().is_empty()));
+        }
+    }
+
+    #[test]
+    fn what_was_charged_is_compared_too() {
+        let order = told("o", "vm-001", 5000, 5000, Delivery::Dispensed);
+        let mut other = theirs(&order, "settlement");
+        other.transaction_id = "t-other".parse().expect("an id");
+        other.gross_amount = Rupiah::new(4000).ok();
+        other.gross_amount_text = "4000.00".into();
+        other.currency = Some("USD".into());
+        other.fraud_status = Some(FraudStatus::Challenge);
+        let words: Vec<_> = compare(&order, Some(&other)).iter().map(Difference::as_str).collect();
+        assert_eq!(words, ["transaction", "amount", "currency", "suspect"]);
+        assert_eq!(compare(&order, None), [Difference::UnknownAtMidtrans]);
+        let never = after(super::tests::order("o", "vm-001", 5000), Event::NotCharged(NoCharge::NotMade { again: false, why: "no".into() }), T0);
+        assert_eq!(compare(&never, None), [], "what was never charged is known to nobody");
+    }
+
+    #[test]
+    fn what_has_not_ended_is_asked_about_by_serve() {
+        let order = pending("o", "vm-001", 5000, 5000);
+        assert!(is_live(&order) && !is_live(&paid("p", "vm-001", 5000, 5000)));
+        assert_eq!(live(Some(T0), T0 + Span::secs(119)), None);
+        assert_eq!(live(None, T0), None);
+        assert!(matches!(live(Some(T0), T0 + Span::secs(600)), Some(Difference::NobodyAsks(ago)) if ago == Span::secs(600)));
+    }
+}

@@ -109,3 +109,51 @@ pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, span: (Wall, Wall)) -> R
         page.iter().for_each(|(_, stored)| report.add(&stored.order));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::samples::{T0, after, paid, told};
+    use crate::order::merchant::{Event, RefundAnswer, RefundWish, Asker};
+    use crate::order::outcome::Delivery;
+    use crate::order::time::Span;
+
+    fn sum(orders: u64, amount: u64) -> Sum {
+        Sum { orders, amount }
+    }
+
+    #[test]
+    fn every_paid_order_has_one_end_and_the_sums_fit() {
+        let hours = |n: i64| T0 + Span::secs(n * 3600);
+        let failed = |id: &str| told(id, "vm-001", 5000, 5000, Delivery::Failed);
+        let refunded = after(failed("c"), Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: false }), hours(1));
+        let refunded = after(refunded, Event::RefundAnswered(RefundAnswer::Approved), hours(1));
+        let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+        let given = Event::Given { by: "Budi".into() };
+        let orders = [
+            (told("a", "vm-001", 5000, 5100, Delivery::Dispensed), End::Delivered),
+            (failed("b"), End::RefundDue),
+            (refunded, End::Refunded),
+            (after(failed("d"), by_hand, hours(1)), End::RefundedByHand),
+            (after(failed("e"), given, hours(1)), End::Given),
+            (told("f", "vm-002", 7000, 7000, Delivery::Uncertain), End::Uncertain),
+            (told("g", "vm-002", 7000, 7000, Delivery::Undelivered), End::RefundDue),
+            (paid("h", "vm-002", 7000, 7000), End::Awaited),
+            (after(paid("i", "vm-002", 7000, 7000), Event::Unreported, hours(1)), End::Unreported),
+        ];
+        let mut report = Report { counted: (9, 53_000), ..Report::default() };
+        for (order, end) in &orders {
+            assert_eq!(told::end(order), *end, "{}", order.id);
+            report.add(order);
+        }
+        assert_eq!(report.difference(), None);
+        assert_eq!((report.total.paid, report.total.fees()), (sum(9, 53_100), 100));
+        assert_eq!((report.total.of(End::RefundDue), report.total.of(End::TakenBack)), (sum(2, 12_000), sum(0, 0)));
+        let names: Vec<_> = report.machines.keys().map(DeviceId::as_str).collect();
+        assert_eq!(names, ["vm-001", "vm-002"]);
+        let of_first = &report.machines[&orders[0].0.sale.device];
+        assert_eq!((of_first.paid, of_first.of(End::Delivered), of_first.fees()), (sum(5, 25_100), sum(1, 5_100), 100));
+        report.counted = (10, 58_000);
+        assert!(report.difference().is_some_and(|told| told.contains("counts 10 orders of 58000")));
+    }
+}
