@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
+/// The longest contact, in characters: it stands on a phone's page.
+const CONTACT_MAX: usize = 64;
 /// Midtrans' limit of a field of `customer_details`.
 const CUSTOMER_CHARS_MAX: usize = 255;
 /// The host behind which the money is real.
@@ -21,6 +23,7 @@ const PRODUCTION_HOST: &str = "api.midtrans.com";
 #[serde(deny_unknown_fields, default)]
 struct Written {
     http: Http,
+    customer: CustomerPage,
     midtrans: Midtrans,
     orders: Orders,
     alerts: Option<Alerts>,
@@ -51,6 +54,13 @@ struct Http {
     listen: Option<String>,
     public_url: Option<String>,
     orders_per_minute: Option<i64>,
+}
+
+/// What the customer's page says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CustomerPage {
+    contact: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,6 +132,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
+    /// Where customers reach the merchant.
+    pub contact: Option<Box<str>>,
     /// `iss` of receipts.
     pub issuer: Box<str>,
     /// Where the signing keys are.
@@ -178,7 +190,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, midtrans, orders, alerts, store, mqtt, receipts } = written;
+    let Written { http, customer, midtrans, orders, alerts, store, mqtt, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -219,6 +231,12 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     if midtrans.ca_file.is_some() {
         checker.take(client_config(midtrans.ca_file.as_deref(), None, &LastTrusted::default()), "midtrans.ca_file");
     }
+    let contact = customer.contact.map(|contact| {
+        if contact.trim().is_empty() || contact.chars().count() > CONTACT_MAX || contact.chars().any(char::is_control) {
+            checker.fault(&(), "customer.contact", format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
+        }
+        contact.trim().into()
+    });
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
         if !plain {
@@ -258,6 +276,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(settings) => Some(settings?),
             None => None,
         },
+        contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
         alerts_command,
@@ -408,6 +427,7 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
             ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
+            ("[store]", "[customer]\ncontact = \" \"\n[store]", "customer.contact: must be 1 to 64"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
         ];
         for (good, bad, wanted) in table {

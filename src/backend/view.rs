@@ -12,6 +12,8 @@ pub struct Place {
     pub public_url: Box<str>,
     /// Not real money.
     pub sandbox: bool,
+    /// Where customers reach the merchant.
+    pub contact: Option<Box<str>>,
 }
 
 /// The contract's word for it. `settlement` only where there is a receipt.

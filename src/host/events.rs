@@ -282,6 +282,11 @@ events! {
     /// Look at the machine's journal for this order and decide at the backend.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
 
+    /// The backend says that an order whose outcome it is told does not exist.
+    /// It was told for a day. Nobody reads the outcome there any more, and the machine stops telling it.
+    /// If the backend lost its database: look the order up at Midtrans and settle it by hand, with the outcome told here.
+    OutcomeUnwanted { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "e9a224209db14baaa419919127235a27", Err, "order {order}: the backend knows no such order, so that it is told {state} no more";
+
     /// The relay service does not answer.
     /// Nothing is sold; an order on the screen is cancelled, a paid one waits for the relay.
     /// Look at qris-relayd: systemctl status qris-relayd.

@@ -70,7 +70,7 @@ impl Rig {
             collect_within: Span::secs(72 * 3600),
         };
         let desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
-        let place = view::Place { public_url: url.clone().into(), sandbox: true };
+        let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
         let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {

@@ -17,6 +17,7 @@ mod disk;
 mod faults;
 mod interfaces;
 mod journal;
+mod killed;
 mod late_settlement;
 mod long_poll;
 mod mqtt_link;

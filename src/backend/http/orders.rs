@@ -1,13 +1,14 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
-use super::{BODY_BYTES_MAX, Refusal, body, device};
+use super::{BODY_BYTES_MAX, Named, Refusal, device, json};
 use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
 use crate::backend::shop::Shop;
-use crate::backend::{view, work};
+use crate::backend::view;
+use crate::backend::work::{self, Looked};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Refused, Said, Sale, State, Told, next_deadline};
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
@@ -16,7 +17,7 @@ use crate::wire::orders::{FieldError, NewOrder, OpenOrders, Order, Status, WAIT_
 use crate::wire::strict::Object;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State as Shared};
+use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -38,7 +39,7 @@ const QR_QUIET: u32 = 4;
 /// `POST /v1/orders`
 pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request: Request) -> Result<Response, Refusal> {
     let device = device(&shop, &headers).await?;
-    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
         .desk()
@@ -214,12 +215,12 @@ pub async fn open(
 pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
     let resource = |stored: &Stored| Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place));
@@ -248,19 +249,19 @@ pub async fn show(
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Response, Refusal> {
     let device = device(&shop, &headers).await?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let payload = stored.order.charge().and_then(|charge| charge.qr_payload.clone());
-    let Some(payload) = payload else { return Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order has no QR")) };
+    let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
     match draw(&payload) {
         Some(png) => Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=900")], png).into_response()),
-        None => Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order's QR cannot be drawn")),
+        None => Err(Refusal::nothing("this order's QR cannot be drawn")),
     }
 }
 
 /// The payload as a picture: whole pixels, with its quiet zone.
-fn draw(payload: &str) -> Option<Vec<u8>> {
+pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
     let code = qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M).ok()?;
     let modules = u32::try_from(code.width()).ok()?;
     let colours = code.to_colors();
@@ -280,9 +281,9 @@ fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Order>, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
     let asked = {
         let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
@@ -319,14 +320,9 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(
-    Shared(shop): Shared<Arc<Shop>>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Json<Order>, Refusal> {
+pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
-    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
     let mut errors = Vec::new();
@@ -336,7 +332,7 @@ pub async fn outcome(
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
     let told = Told { outcome, reason, detail };
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
     let written = {
@@ -369,7 +365,7 @@ pub async fn outcome(
             let kept = order.delivery.as_ref().map_or("", |told| told.outcome.as_str());
             let (device, told) = (Some(order.sale.device.clone()), told.outcome.as_str().into());
             emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.into() });
-            Err(Refusal::new(StatusCode::CONFLICT).detail(format!("{kept} was told before, and stays")))
+            Err(Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(format!("{kept} was told before, and stays")))
         }
     }
 }
@@ -415,9 +411,12 @@ pub async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: Option<&DeviceId>) 
         LOOK_UP,
         tokio::spawn(async move {
             let report = match work::get_status(&shop, &id).await {
-                Event::Status(report) if report.order_id == id => report,
-                Event::StatusUnknown => return Ok(None),
-                _ => return Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+                Looked::Found(report) if report.order_id == id => report,
+                Looked::Unknown => return Ok(None),
+                // Of another order than was asked for, or no answer at all.
+                Looked::Found(_) | Looked::Unanswered => {
+                    return Err(Refusal::midtrans("Midtrans cannot be asked about this order now"));
+                }
             };
             let now = clock::now().wall;
             match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, device.as_ref(), now)).await? {

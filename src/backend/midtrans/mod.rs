@@ -9,7 +9,7 @@ mod request;
 mod signature;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
-pub use qr_image::QrImageError;
+pub use qr_image::{QrImageError, payload as read_qr};
 pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 

@@ -24,6 +24,8 @@ const BACKGROUND_CALLS_MAX: usize = 4;
 pub(super) const DRIVEN_RETRY: Span = Span::millis(500);
 /// A long poll that comes back without news is not begun again sooner.
 pub(super) const WATCH_RETRY: Span = Span::secs(1);
+/// An order that waits for its customer is looked at this often.
+pub(super) const LOOK_EVERY: Span = Span::secs(900);
 /// A hint that something changed is followed at most this often an order.
 pub(super) const HINT_EVERY: Span = Span::secs(5);
 
@@ -106,6 +108,10 @@ pub(super) struct Live {
     pub(super) rev: u64,
     pub(super) hinted: bool,
     pub(super) hint_after: Boot,
+    /// Of an order that waits for its customer: when the backend is asked about it next.
+    pub(super) look_at: Option<Boot>,
+    /// Since when the backend says that there is no order of which it is told the outcome.
+    pub(super) absent_since: Option<Boot>,
 }
 
 /// A call under way, or the wait before the next.
@@ -118,7 +124,17 @@ pub(super) struct Slot<C> {
 
 impl Live {
     pub(super) fn new(stored: Stored) -> Self {
-        Self { stored, relay: new_slot(), backend: new_slot(), asked_owner: 0, rev: 0, hinted: false, hint_after: Boot(i64::MIN) }
+        Self {
+            stored,
+            relay: new_slot(),
+            backend: new_slot(),
+            asked_owner: 0,
+            rev: 0,
+            hinted: false,
+            hint_after: Boot(i64::MIN),
+            look_at: None,
+            absent_since: None,
+        }
     }
 }
 
@@ -196,6 +212,13 @@ impl Machine {
         let owner = context.relay_owner;
         let Some(live) = self.live.get(id) else { return };
         let duty = core::duty(&live.stored.order, now.boot, &context);
+        if let (Some(BackendCall::Look(_)), None) = (&duty.backend, live.look_at)
+            && let Some(live) = self.live.get_mut(id)
+        {
+            // What is open was asked when the program started; from then on news comes by itself, or is looked for.
+            live.look_at = Some(now.boot + LOOK_EVERY);
+        }
+        let Some(live) = self.live.get(id) else { return };
         let backend = self.http_call(live, duty.backend, now.boot);
         let room = if self.holder.as_ref() == Some(id) { (true, true) } else { self.has_room_for_calls() };
         let (relay_call, backend_call) = (self.next_call_id(), self.next_call_id());
@@ -237,11 +260,14 @@ impl Machine {
             Some(BackendCall::Find) => None,
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, live.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
+            Some(BackendCall::Look(id)) => {
+                let due = live.look_at.is_some_and(|at| now >= at);
+                (due || follows_hint(live, now)).then_some(HttpCall::Get(id))
+            }
             Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
             Some(BackendCall::Tell(id, outcome, reason)) => Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None })),
             None => {
-                let asking = matches!(live.backend.running, Some((_, HttpCall::Get(_))));
-                let ask = asking || live.hinted && now >= live.hint_after;
+                let ask = follows_hint(live, now);
                 order.order_id().filter(|_| ask && !order.name().0.is_end()).cloned().map(HttpCall::Get)
             }
         }
@@ -265,6 +291,11 @@ impl Machine {
         let backend = match duty.backend {
             // Answered by the list of open orders.
             Some(BackendCall::Find) => None,
+            Some(BackendCall::Look(_)) => {
+                let hint = live.hinted.then_some(live.hint_after);
+                let at = [live.look_at, hint].into_iter().flatten().min();
+                at.filter(|_| free).map(|at| at.max(live.backend.retry_at))
+            }
             Some(_) => free.then_some(live.backend.retry_at),
             None => {
                 let hint = free && live.hinted && order.order_id().is_some() && !order.name().0.is_end();
@@ -292,6 +323,11 @@ impl Machine {
         let looks = |id: &RequestId, live: &Live| core::duty(&live.stored.order, now, &self.context(id)).backend == Some(BackendCall::Find);
         self.live.iter().filter(|(id, live)| looks(id, live)).map(|(id, _)| id.clone()).collect()
     }
+}
+
+/// Whether a hint is being followed, or is to be now.
+fn follows_hint(live: &Live, now: Boot) -> bool {
+    matches!(live.backend.running, Some((_, HttpCall::Get(_)))) || live.hinted && now >= live.hint_after
 }
 
 /// What is posted for an order.

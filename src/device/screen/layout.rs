@@ -19,12 +19,23 @@ const HURRY: Span = Span::secs(20);
 const LETTER_PX_MIN: u32 = 12;
 /// A QR code with smaller modules, in pixels, takes the room of the words around it.
 const MODULE_PX_WANTED: u32 = 3;
+/// A second code takes none of the room with which the first one's modules have so many pixels.
+const MODULE_PX_BESIDE: u32 = 4;
+/// Between the second code and its words, on a page of 480×800.
+const PAGE_GAP: i32 = 14;
+/// The room of the second code, on such a page.
+const PAGE_CODE: i32 = 132;
 
 /// Lays pages out; keeps the last QR code, since making one costs more than everything else of a countdown's tick.
 #[derive(Default)]
 pub(super) struct Layout {
-    code: Option<(Box<str>, i32, Option<Rc<Code>>)>,
+    code: Made,
+    /// The smaller code beside it.
+    page: Made,
 }
+
+/// A code with what it was made of.
+type Made = Option<(Box<str>, i32, Option<Rc<Code>>)>;
 
 impl Layout {
     /// The page of a picture. What is past its deadline has no QR code any more, whoever forgot to take it down.
@@ -36,8 +47,12 @@ impl Layout {
                     page.message(Message::too_small(page.texts, item));
                 }
             }
+            Scene::PayAtStore { until, .. } if *until > now => {
+                *self = Self::default();
+                page.pay_at_store(&picture.scene, *until - now);
+            }
             other => {
-                self.code = None;
+                *self = Self::default();
                 match other {
                     Scene::Idle { trouble: None } => page.shelf(),
                     other => page.message(Message::of(other, page.texts)),
@@ -51,10 +66,18 @@ impl Layout {
     /// Gives up the header and the steps, then all but amount and countdown, until the QR code is large enough.
     fn pay(&mut self, page: &mut Page<'_>, payload: &str, scene: &Scene, left: Span) -> bool {
         let mut found = None;
-        for words in [Words::All, Words::Few, Words::One] {
-            let plan = page.plan_pay(scene, left, words);
-            let code = self.code(payload, plan.qr.w.min(plan.qr.h));
-            let enough = code.as_ref().is_some_and(|code| code.module_px() >= MODULE_PX_WANTED);
+        let address = if let Scene::Pay { page: Some(address), .. } = scene { Some(address) } else { None };
+        let beside = address.and_then(|address| made(&mut self.page, address, page.px(PAGE_CODE)));
+        let beside = beside.filter(|code| code.module_px() >= MODULE_PX_WANTED);
+        for words in [Words::Page, Words::All, Words::Few, Words::One] {
+            let second = beside.clone().filter(|_| words == Words::Page);
+            if words == Words::Page && second.is_none() {
+                continue;
+            }
+            let plan = page.plan_pay(scene, left, words, second);
+            let code = made(&mut self.code, payload, plan.qr.w.min(plan.qr.h));
+            let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
+            let enough = code.as_ref().is_some_and(|code| code.module_px() >= least);
             found = code.map(|code| (plan, code));
             if enough {
                 break;
@@ -64,15 +87,16 @@ impl Layout {
         page.put_pay(plan, code);
         true
     }
+}
 
-    fn code(&mut self, payload: &str, room: i32) -> Option<Rc<Code>> {
-        match &self.code {
-            Some((known, at, code)) if &**known == payload && *at == room => code.clone(),
-            _ => {
-                let code = Code::new(payload, u32::try_from(room).unwrap_or(0)).map(Rc::new);
-                self.code = Some((payload.into(), room, code.clone()));
-                code
-            }
+/// The code of a text in this room; the one that was made last is not made again.
+fn made(last: &mut Made, text: &str, room: i32) -> Option<Rc<Code>> {
+    match last {
+        Some((known, at, code)) if &**known == text && *at == room => code.clone(),
+        _ => {
+            let code = Code::new(text, u32::try_from(room).unwrap_or(0)).map(Rc::new);
+            *last = Some((text.into(), room, code.clone()));
+            code
         }
     }
 }
@@ -80,6 +104,8 @@ impl Layout {
 /// How much is said beside a QR code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Words {
+    /// All of them, and the code of the customer's page.
+    Page,
     All,
     Few,
     One,
@@ -109,6 +135,8 @@ enum Block {
         style: Style,
     },
     Steps(Style),
+    /// A second code with the words beside it.
+    Page(Rc<Code>, Vec<String>, Style),
     /// The label, what is left, and its colour. Its own mark, so that a tick redraws no more.
     Countdown {
         label: &'static str,
@@ -178,21 +206,15 @@ impl<'a> Page<'a> {
         Rect::new(0, top, self.w, self.h - top - self.banner)
     }
 
-    fn plan_pay(&self, scene: &Scene, left: Span, words: Words) -> PayPlan {
+    fn plan_pay(&self, scene: &Scene, left: Span, words: Words, second: Option<Rc<Code>>) -> PayPlan {
         let Scene::Pay { item, amount, fee, .. } = scene else {
             return PayPlan { qr: self.body(false), header: false, stacks: Vec::new() };
         };
-        let all = words == Words::All;
+        let all = matches!(words, Words::Page | Words::All);
         let body = self.body(all);
         let margin = self.px(16);
         let beside = self.w * 4 > self.h * 5;
         let column = if beside { self.w - body.h.min(self.w * 3 / 5) - margin } else { self.w - 2 * margin };
-        let countdown = || Block::Countdown {
-            label: self.texts.time_left,
-            left: countdown(left),
-            style: self.style(Weight::Bold, 30),
-            colour: if left < HURRY { colours::STOP } else { colours::INK },
-        };
         let amount_style = self.fitted(self.style(Weight::Bold, if words == Words::One { 44 } else { 62 }), &amount.to_string(), column);
         let mut head = Vec::new();
         if words != Words::One {
@@ -203,10 +225,15 @@ impl<'a> Page<'a> {
             head.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, column, 2));
         }
         let mut foot = Vec::new();
+        if let Some(code) = second {
+            let style = self.style(Weight::Regular, 20);
+            let room = column - code.side_px() as i32 - self.px(PAGE_GAP);
+            foot.extend([Block::Page(code, self.fonts.balanced(style, self.texts.page, room, 4), style), Block::Gap(self.px(6))]);
+        }
         if all {
             foot.extend([Block::Steps(self.style(Weight::Bold, 24)), Block::Gap(self.px(6))]);
         }
-        foot.push(countdown());
+        foot.push(self.countdown(left));
         if beside {
             head.push(Block::Gap(self.px(24)));
             head.append(&mut foot);
@@ -235,6 +262,39 @@ impl<'a> Page<'a> {
         for (area, blocks) in plan.stacks {
             self.stack(area, blocks);
         }
+    }
+
+    fn countdown(&self, left: Span) -> Block {
+        Block::Countdown {
+            label: self.texts.time_left,
+            left: countdown(left),
+            style: self.style(Weight::Bold, 30),
+            colour: if left < HURRY { colours::STOP } else { colours::INK },
+        }
+    }
+
+    /// A code to take along, as large as the page allows.
+    fn pay_at_store(&mut self, scene: &Scene, left: Span) {
+        let body = self.header(colours::GROUND, true);
+        self.shrunk(body, self.px(20), |page, room| page.store_blocks(scene, left, room));
+    }
+
+    fn store_blocks(&self, scene: &Scene, left: Span, room: i32) -> Vec<Block> {
+        let Scene::PayAtStore { code, store, item, amount, fee, within, .. } = scene else { return Vec::new() };
+        let mut blocks: Vec<Block> = self.lines(item, self.style(Weight::Regular, 26), colours::MUTED, room, 2).collect();
+        let style = self.fitted(self.style(Weight::Bold, 58), &amount.to_string(), room);
+        blocks.push(Block::Line { text: amount.to_string(), style, colour: colours::INK });
+        if let Some(fee) = fee {
+            blocks.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, room, 2));
+        }
+        let style = self.style(Weight::Bold, 58);
+        let lines = self.in_groups(code, style, room - 2 * self.px(16));
+        blocks.extend([Block::Gap(self.px(18)), Block::Card { label: self.texts.payment_code, lines, style }, Block::Gap(self.px(18))]);
+        blocks.extend(self.lines(&self.texts.pay_at_store(store, *within), self.style(Weight::Bold, 32), colours::ACCENT, room, 2));
+        blocks.push(Block::Gap(self.px(8)));
+        blocks.extend(self.lines(self.texts.photograph, self.style(Weight::Regular, 24), colours::INK, room, 4));
+        blocks.extend([Block::Gap(self.px(18)), self.countdown(left)]);
+        blocks
     }
 
     /// Idle: what can be bought.
@@ -298,16 +358,20 @@ impl<'a> Page<'a> {
     /// A page that says one thing; shrunk until all of it fits.
     fn message(&mut self, message: Message) {
         let body = self.header(message.ground, true);
+        self.shrunk(body, self.px(28), |page, room| page.message_blocks(&message, room));
+    }
+
+    /// Puts blocks in the middle, made smaller until all of them fit.
+    fn shrunk(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) {
         let scale = self.scale;
-        let margin = self.px(28);
         let column = Rect::new(margin, body.y, self.w - 2 * margin, body.h);
-        let mut blocks = self.message_blocks(&message, column.w);
+        let mut blocks = blocks_in(self, column.w);
         for _ in 0..16 {
             if self.height(&blocks) <= column.h {
                 break;
             }
             self.scale *= 0.92;
-            blocks = self.message_blocks(&message, column.w);
+            blocks = blocks_in(self, column.w);
         }
         let height = self.height(&blocks).min(column.h);
         self.stack(Rect { y: column.y + (column.h - height) / 2, h: height, ..column }, blocks);
@@ -355,6 +419,15 @@ impl<'a> Page<'a> {
         (1..=characters.len()).map(piece).find(fits).unwrap_or_default()
     }
 
+    /// A payment code in groups of four, as people read numbers to each other, on as few lines as they fit.
+    fn in_groups(&self, code: &str, style: Style, room: i32) -> Vec<String> {
+        let characters: Vec<char> = code.chars().collect();
+        let groups: Vec<String> = characters.chunks(4).map(|group| group.iter().collect()).collect();
+        let lines = |lines: usize| groups.chunks(groups.len().div_ceil(lines).max(1)).map(|line| line.join(" ")).collect::<Vec<String>>();
+        let fits = |lines: &Vec<String>| lines.iter().all(|line| self.fonts.width(style, line) <= room);
+        (1..=groups.len()).map(lines).find(fits).unwrap_or(groups.clone())
+    }
+
     fn height(&self, blocks: &[Block]) -> i32 {
         blocks.iter().map(|block| self.block_height(block)).sum()
     }
@@ -364,6 +437,7 @@ impl<'a> Page<'a> {
             Block::Gap(px) | Block::Sign(_, _, px) => *px,
             Block::Line { style, .. } | Block::Countdown { style, .. } => style.line(),
             Block::Steps(style) => style.line() + self.px(10),
+            Block::Page(code, ..) => code.side_px() as i32,
             Block::Card { lines, style, .. } => self.style(Weight::Regular, 18).line() + style.line() * lines.len() as i32 + self.px(28),
         }
     }
@@ -383,6 +457,15 @@ impl<'a> Page<'a> {
                 }
                 Block::Line { text, style, colour } => self.text(place, &text, style, colour, Align::Centre),
                 Block::Steps(style) => self.steps(place, style),
+                Block::Page(code, lines, style) => {
+                    let side = code.side_px() as i32;
+                    self.marks.push(Mark { area: Rect { w: side, h: side, ..place }, kind: Kind::Qr(code) });
+                    let (x, gap) = (place.x + side + self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
+                    for (line, text) in (0..).zip(&lines) {
+                        let y = place.y + gap.max(0) / 2 + line * style.line();
+                        self.text(Rect::new(x, y, place.x + place.w - x, style.line()), text, style, colours::MUTED, Align::Left);
+                    }
+                }
                 Block::Countdown { label, left, style, colour } => {
                     let label_style = self.style(Weight::Regular, 22);
                     let digits = self.fonts.width(style, "88:88");

@@ -25,6 +25,8 @@ use surface::{Surface, SurfaceError};
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a surface on which nothing happens is looked at.
 const CHECK: Duration = Duration::from_secs(5);
+/// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
+const MOMENT: Duration = Duration::from_millis(40);
 
 /// How the screen is made up; it does not change while the program runs.
 #[derive(Clone, Debug)]
@@ -191,6 +193,12 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until another picture is to be shown, or none at all, but no longer than this.
+    fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
+        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.latest == *shown);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 /// The thread: waits, draws, reports.
@@ -211,8 +219,13 @@ impl<R: Fn(ScreenState)> Worker<R> {
             };
             self.report(drawn.map_or_else(|error| ScreenState::Gone(error.to_string().into()), |()| ScreenState::Working));
             let slot = self.shared.lock();
-            let waited = self.shared.changed.wait_timeout_while(slot, pause, |slot| !slot.stop && slot.latest == picture);
-            let slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let mut slot = self.shared.wait(slot, pause, &picture);
+            // What invites nobody to pay and takes nothing down may wait for what comes next.
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && !matches!(picture.scene, Scene::Pay { .. }) && slot.latest != picture
+            {
+                let passing = slot.latest.clone();
+                slot = self.shared.wait(slot, MOMENT, &passing);
+            }
             if slot.stop {
                 break;
             }
@@ -292,8 +305,7 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// How long this picture stays as it is; `None` for ever.
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
-        let Scene::Pay { until, .. } = &picture.scene else { return None };
-        let left = (*until - (self.clock)()).0;
+        let left = (picture.scene.until()? - (self.clock)()).0;
         // A countdown rounds up: it changes whenever the whole seconds that are left do.
         (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
     }

@@ -151,7 +151,9 @@ impl Brush {
             differing = std::iter::once(first.start..last.end).collect();
         }
         let kinds = change.kinds_of_rows();
-        self.bytes.reserve_exact(KEPT.saturating_sub(self.bytes.len()));
+        // All that must go out at once is taken in one piece, rather than grown into.
+        let own = if at_once { differing.iter().map(|dirty| 1 + count(&kinds[dirty.start as usize..dirty.end as usize])).sum() } else { 0 };
+        self.bytes.reserve_exact(KEPT.max(own * row));
         for dirty in differing {
             let (mut first, mut y) = (dirty.start, dirty.start);
             while y < dirty.end {
@@ -189,13 +191,17 @@ impl Brush {
         for (band, out) in (0..).zip(out.chunks_mut((area.w * BAND) as usize * geometry.format.bytes())) {
             let y = area.y + BAND * band;
             let on_panel = Rect { y, h: BAND.min(area.y + area.h - y), ..area };
-            self.canvas.clear(rotation.to_page(on_panel, geometry));
+            self.canvas.begin(rotation.to_page(on_panel, geometry), page);
             for mark in page {
                 self.canvas.add(mark, &mut self.fonts);
             }
             self.canvas.copy_turned(rotation, geometry.format, on_panel, out);
         }
     }
+}
+
+fn count(kinds: &[bool]) -> usize {
+    kinds.iter().filter(|own| **own).count()
 }
 
 impl Change<'_> {
@@ -303,10 +309,14 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn clear(&mut self, area: Rect) {
+    /// Takes another part of a page: black, unless the page's ground covers it anyway.
+    fn begin(&mut self, area: Rect, page: &[Mark]) {
         self.area = area;
         self.pixels.resize(area.pixels(), 0);
-        self.pixels.fill(0);
+        let is_ground = |mark: &Mark| matches!(mark.kind, Kind::Fill { radius: 0, .. }) && mark.area.common(area) == Some(area);
+        if !page.first().is_some_and(is_ground) {
+            self.pixels.fill(0);
+        }
     }
 
     fn add(&mut self, mark: &Mark, fonts: &mut Fonts) {
@@ -357,7 +367,12 @@ impl Canvas {
                 let from = (y - letter.y) as usize * raster.width + (seen.x - letter.x) as usize;
                 let coverage = &raster.coverage[from..from + seen.w as usize];
                 for (pixel, &coverage) in self.row(seen.x, y, seen.w).iter_mut().zip(coverage) {
-                    *pixel = blended(*pixel, colour, u32::from(coverage));
+                    // Most of a letter is all or nothing.
+                    match coverage {
+                        0 => {}
+                        255 => *pixel = colour,
+                        _ => *pixel = blended(*pixel, colour, u32::from(coverage)),
+                    }
                 }
             }
         });
@@ -445,11 +460,12 @@ impl Canvas {
                 if row == last.0 {
                     out.copy_from_slice(last.1);
                 } else {
-                    encode(format, row.iter().copied(), out);
+                    encode(format, row, out);
                 }
                 last = (row, out);
             } else {
-                encode(format, (0..on_panel.w as isize).map(|x| self.pixels[(start + x * right) as usize]), out);
+                let row: Vec<Colour> = (0..on_panel.w as isize).map(|x| self.pixels[(start + x * right) as usize]).collect();
+                encode(format, &row, out);
             }
         }
     }
@@ -466,20 +482,33 @@ fn flood(row: &mut [Colour], colour: Colour) {
     }
 }
 
-fn encode(format: PixelFormat, row: impl Iterator<Item = Colour>, out: &mut [u8]) {
+/// A row in the panel's format. Blocks of a fixed size are what the compiler makes vector instructions of.
+fn encode(format: PixelFormat, row: &[Colour], out: &mut [u8]) {
+    const BLOCK: usize = 16;
     match format {
         PixelFormat::Rgb565 => {
-            for (out, c) in out.chunks_exact_mut(2).zip(row) {
-                let packed = ((c >> 8) & 0xf800) | ((c >> 5) & 0x07e0) | ((c >> 3) & 0x001f);
-                out.copy_from_slice(&(packed as u16).to_le_bytes());
+            let (blocks, rest) = row.as_chunks::<BLOCK>();
+            let (outs, rest_out) = out.as_chunks_mut::<{ 2 * BLOCK }>();
+            for (block, out) in blocks.iter().zip(outs) {
+                let packed = block.map(packed);
+                out.as_chunks_mut::<2>().0.iter_mut().zip(packed).for_each(|(out, packed)| *out = packed.to_le_bytes());
+            }
+            for (colour, out) in rest.iter().zip(rest_out.as_chunks_mut::<2>().0) {
+                *out = packed(*colour).to_le_bytes();
             }
         }
         PixelFormat::Xrgb8888 => {
-            for (out, c) in out.chunks_exact_mut(4).zip(row) {
-                out.copy_from_slice(&c.to_le_bytes());
+            for (colour, out) in row.iter().zip(out.as_chunks_mut::<4>().0) {
+                *out = colour.to_le_bytes();
             }
         }
     }
+}
+
+/// RGB565.
+#[inline(always)]
+fn packed(colour: Colour) -> u16 {
+    (((colour >> 8) & 0xf800) | ((colour >> 5) & 0x07e0) | ((colour >> 3) & 0x001f)) as u16
 }
 
 /// `coverage` of 255 is all `above`.
@@ -556,7 +585,7 @@ mod tests {
     fn colours_keep_their_channels() {
         for (colour, packed) in [(0xff_0000, 0xf800_u16), (0x00_ff00, 0x07e0), (0x00_00ff, 0x001f), (0xff_ffff, 0xffff), (0x07_0307, 0)] {
             let mut out = [0; 2];
-            encode(PixelFormat::Rgb565, [colour].into_iter(), &mut out);
+            encode(PixelFormat::Rgb565, &[colour], &mut out);
             assert_eq!(out, packed.to_le_bytes(), "{colour:06x}");
         }
         assert_eq!(blended(0x00_ff10, 0xff_0010, 128), 0x80_7f10);

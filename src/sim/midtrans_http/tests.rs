@@ -9,7 +9,11 @@ use crate::host::secret::Secret;
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
-use crate::sim::faults::{BrokenImage, Fault};
+use crate::sim::faults::{BrokenImage, Fault, Plan};
+use crate::sim::midtrans::Via;
+use serde_json::{Value, json};
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 const KEY: &str = "SB-Mid-server-test";
@@ -323,4 +327,38 @@ async fn the_controls_work_over_http() {
     let link = charged.deeplink_url().expect("a link");
     assert_eq!(http.get(link).send().await.expect("answered").status(), 200);
     assert_eq!(get("/gopay/partner/app/payment-pin?id=x").await.status(), 404);
+}
+
+#[tokio::test]
+async fn gopays_page_takes_a_pin_and_sends_its_customer_back() {
+    let simulator = simulator(Options::new(KEY, "")).await;
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let rows = [
+        (
+            "o-1",
+            "https://shop.example/finish",
+            "pay",
+            "123456",
+            Some("https://shop.example/finish?order_id=o-1&result=success"),
+            "settlement",
+        ),
+        ("o-2", "app://finish?x=1", "cancel", "123456", Some("app://finish?x=1&order_id=o-2&result=failure"), "pending"),
+        ("o-3", "https://shop.example/finish", "pay", "000000", None, "pending"),
+        ("o-4", "", "pay", "123456", None, "settlement"),
+    ];
+    for (order_id, callback_url, press, pin, sent_to, status) in rows {
+        let body = json!({ "payment_type": "gopay", "transaction_details": { "order_id": order_id, "gross_amount": 5_000 },
+            "gopay": { "enable_callback": !callback_url.is_empty(), "callback_url": callback_url } });
+        let charge = http.post(format!("{}/v2/charge", simulator.url())).basic_auth(KEY, Some("")).json(&body);
+        let charged: Value = charge.send().await.expect("answered").json().await.expect("JSON");
+        let link = charged["actions"].as_array().expect("actions").iter().find(|action| action["name"] == "deeplink-redirect");
+        let link = link.expect("a link")["url"].as_str().expect("an address");
+        let page = http.get(link).send().await.expect("answered").text().await.expect("text");
+        let button = format!("formaction=\"{}&amp;press={press}\"", link.strip_prefix(&simulator.url()).expect("here"));
+        assert!(page.contains("Rp5000") && page.contains(&button), "{page}");
+        let pressed = http.post(format!("{link}&press={press}")).body(format!("pin={pin}")).send().await.expect("answered");
+        let location = pressed.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        assert_eq!(location.as_deref(), sent_to, "{order_id}");
+        assert_eq!(simulator.with(|midtrans, _| midtrans.transaction(order_id)).expect("known").status, status, "{order_id}");
+    }
 }

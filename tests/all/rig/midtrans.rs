@@ -52,9 +52,14 @@ impl Midtrans {
         self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
     }
 
+    /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
+    pub fn pay_late_if_possible(&self, name: &str) -> Answer {
+        self.post(&format!("/sim/pay/{name}?via=gopay&force=true"), &json!({}))
+    }
+
     /// Pays an order that was cancelled or has expired: the payment was under way.
     pub fn pay_late(&self, order_id: &str) {
-        let answer = self.post(&format!("/sim/pay/{order_id}?via=gopay&force=true"), &json!({}));
+        let answer = self.pay_late_if_possible(order_id);
         assert!(answer.status < 300, "the late payment was not taken: {} {}", answer.status, answer.text());
     }
 

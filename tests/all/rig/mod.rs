@@ -6,6 +6,7 @@ pub mod bus;
 pub mod caller;
 pub mod certificates;
 pub mod ends;
+pub mod fuzz;
 pub mod heard;
 pub mod http;
 pub mod link;

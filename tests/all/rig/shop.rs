@@ -360,6 +360,12 @@ impl Shop {
         self.directory.path()
     }
 
+    /// Leaves the directory behind, for whoever looks into it.
+    pub fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.path()
+    }
+
     fn secret(&self, name: &str, value: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, format!("{value}\n")).expect("written");
