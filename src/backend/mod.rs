@@ -202,14 +202,8 @@ impl From<MidtransSetup> for Failure {
 fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
     let midtrans = midtrans_client(config, server_key)?;
     let desk = desk(config, ring.into_keys());
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
-    Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
-    let midtrans = Midtrans::new(settings, http).map_err(Failure::usage)?;
-    let keys = ring.into_keys();
-    emit(&Journal::KeyInUse { kid: keys[0].kid().to_string().into() });
-    let desk = desk(config, keys);
     let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
-    Ok(Shop::new(store, desk, midtrans, place))
+    Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
 }
 
 /// What the merchant decided, as the books need it. Commands that sign nothing need no keys.

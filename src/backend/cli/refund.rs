@@ -3,11 +3,12 @@
 
 use super::books;
 use super::print::Out;
-use crate::backend::books::{self as ledger, BooksError, Done};
+use crate::backend::books::{self as ledger, BooksError, Desk, Done};
 use crate::backend::config::Config;
 use crate::backend::keys::Ring;
 use crate::backend::shop::Shop;
-use crate::backend::{open_shop, told, view, work};
+use crate::backend::store::{Store, Tx};
+use crate::backend::{desk, open_shop, told, view, work};
 use crate::host::config::Source;
 use crate::host::{Failure, clock, tls};
 use crate::order::ids::OrderId;
@@ -78,18 +79,16 @@ fn text(text: &str) -> Result<String, String> {
 
 /// Runs `refund`.
 pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
-    let shop = shop(config, source)?;
     let Refund { order: id, settled_by_hand, no_report, by, json } = wanted;
-    let by: Option<Box<str>> = by.map(Into::into);
+    let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
-        let wanted = id.clone();
-        let written = shop.write(move |tx, desk| ledger::refund_by_hand(tx, desk, &wanted, &note, by, no_report, clock::now().wall)).await;
-        let order = taken(&shop, &id, written).await?;
+        let decide = move |tx: &mut dyn Tx, desk: &Desk| ledger::refund_by_hand(tx, desk, &wanted, &note, by, no_report, clock::now().wall);
+        let order = decided(config, &id, decide).await?;
         return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
-    let wanted = id.clone();
+    let shop = shop(config, source)?;
     let written = shop.write(move |tx, desk| ledger::request_refund(tx, desk, &wanted, by, no_report, clock::now().wall)).await;
-    taken(&shop, &id, written).await?;
+    taken(&shop.store, &id, written).await?;
     let order = answered(&shop, &id).await?;
     match &order.repayment {
         Some(Repayment::Refused { why, unsure, .. }) => {
@@ -115,22 +114,18 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
 }
 
 /// Runs `given`.
-pub async fn given(config: &Config, source: &Source, wanted: Given) -> Result<(), Failure> {
-    let shop = shop(config, source)?;
+pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
     let Given { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let written = shop.write(move |tx, desk| ledger::given(tx, desk, &wanted, &name, clock::now().wall)).await;
-    let order = taken(&shop, &id, written).await?;
+    let order = decided(config, &id, move |tx, desk| ledger::given(tx, desk, &wanted, &name, clock::now().wall)).await?;
     say(&order, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
 }
 
 /// Runs `seen`.
-pub async fn seen(config: &Config, source: &Source, wanted: Seen) -> Result<(), Failure> {
-    let shop = shop(config, source)?;
+pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
     let Seen { order: id, by, json } = wanted;
     let (name, wanted) = (by.clone(), id.clone());
-    let written = shop.write(move |tx, desk| ledger::seen(tx, desk, &wanted, &name, clock::now().wall)).await;
-    let order = taken(&shop, &id, written).await?;
+    let order = decided(config, &id, move |tx, desk| ledger::seen(tx, desk, &wanted, &name, clock::now().wall)).await?;
     say(&order, json, &format!("{} is noted as seen by {by}", about(&order)))
 }
 
@@ -140,13 +135,24 @@ fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
     Ok(Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?))
 }
 
+/// Writes what was decided without asking Midtrans: for that neither its key nor ours are needed.
+async fn decided(
+    config: &Config,
+    id: &OrderId,
+    decide: impl FnOnce(&mut dyn Tx, &Desk) -> Result<Done, BooksError> + Send + 'static,
+) -> Result<Order, Failure> {
+    let (store, desk) = (books(config)?, desk(config, Vec::new()));
+    let written = store.run(move |tx| decide(tx, &desk)).await;
+    taken(&store, id, written).await
+}
+
 /// The order after a change of it, or why there was none.
-async fn taken(shop: &Shop, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
+async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
     match written {
         Ok(done) => Ok(done.now.order),
         Err(BooksError::Unknown) => Err(Failure::failed(format!("there is no order {id}"))),
         Err(BooksError::Refused(why)) => {
-            let order = load(shop, id).await?;
+            let order = load(store, id).await?;
             Err(Failure::failed(format!("{}: {why}{}", about(&order), advice(why, id))))
         }
         Err(error) => Err(Failure::failed(error)),
@@ -173,7 +179,7 @@ fn advice(why: Refused, id: &OrderId) -> String {
 async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
     let end = Instant::now() + WAIT;
     loop {
-        let order = load(shop, id).await?;
+        let order = load(&shop.store, id).await?;
         if !matches!(order.repayment, Some(Repayment::Asked { .. })) || Instant::now() > end {
             return Ok(order);
         }
@@ -184,9 +190,9 @@ async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
     }
 }
 
-async fn load(shop: &Shop, id: &OrderId) -> Result<Order, Failure> {
+async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
     let wanted = id.clone();
-    let found = shop.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
+    let found = store.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
     found.map(|stored| stored.order).map_err(Failure::failed)
 }
 
