@@ -96,7 +96,7 @@ pub fn announce(shop: &Arc<Shop>, done: &Done) {
     if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
     }
-    if done.news && shop.desk.push {
+    if done.news && shop.desk().push {
         shop.outbox.notify_one();
     }
     if done.alert {

@@ -43,7 +43,7 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
     let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
-        .desk
+        .desk()
         .rules
         .choose(&new.kids)
         .cloned()
