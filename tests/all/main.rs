@@ -18,6 +18,7 @@ mod demo;
 mod demo_page;
 mod disk;
 mod faults;
+mod fuzz;
 mod interfaces;
 mod journal;
 mod killed;
