@@ -8,7 +8,7 @@ use crate::rig::relayd::{ISSUER, claims};
 use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use qris::backend::midtrans::{ChargeAs, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
+use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
@@ -429,7 +429,7 @@ impl Endless {
             base_url: url.clone(),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-rig")),
             notification_url: "https://pay.example/midtrans/notifications".into(),
-            charge_as: ChargeAs::Gopay,
+            charge: ChargeOptions::default(),
         };
         let client = Midtrans::new(settings, http.expect("a client")).expect("settings");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
