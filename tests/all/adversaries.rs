@@ -389,6 +389,7 @@ const LINES_MAX: u64 = 60;
 /// replays, nonsense, forged receipts, the largest packets that the broker takes. Meanwhile somebody buys over D-Bus, and
 /// afterwards over MQTT.
 #[test]
+#[ignore = "wants the computer for itself: `tests/run` gives it a step of its own"]
 fn a_flood_on_every_topic_stops_no_sale() {
     let shop = Shop::open(Options::default());
     let sold = shop.sell("A1", Via::Gopay);
