@@ -183,7 +183,7 @@ impl Midtrans {
     /// What a notification of the transaction says now.
     fn message(&self, at: usize) -> Map<String, Value> {
         let transaction = self.books.at(at);
-        let mut body = transaction.signed(transaction.status.notification_code(), &self.options);
+        let mut body = transaction.signed(transaction.notification_code(), &self.options);
         body["status_message"] = json!(NOTIFICATION);
         body.as_object().cloned().unwrap_or_default()
     }
