@@ -5,16 +5,20 @@
 mod rig;
 
 mod backend_limits;
+mod backend_refuses;
 mod broker_acl;
 mod bus_link;
 mod bus_policy;
 mod cancel;
 mod comes_back;
 mod config_check;
+mod conform;
+mod customer_page;
 mod demo;
 mod demo_page;
 mod disk;
 mod faults;
+mod fuzz;
 mod interfaces;
 mod journal;
 mod killed;
@@ -36,4 +40,5 @@ mod secrets;
 mod shape;
 mod shutdown;
 mod tls;
+mod two_backends;
 mod watchdog;

@@ -13,7 +13,6 @@ use crate::sim::faults::{BrokenImage, Fault, Plan};
 use crate::sim::midtrans::Via;
 use serde_json::{Value, json};
 use std::time::Duration;
-
 use tokio::sync::mpsc;
 
 const KEY: &str = "SB-Mid-server-test";
