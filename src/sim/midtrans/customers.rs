@@ -59,10 +59,10 @@ impl Midtrans {
     ///
     /// # Errors
     /// [`PayError::Unknown`]
-    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<(), PayError> {
+    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
         self.notify(at, now);
-        Ok(())
+        Ok(self.books.at(at).paid())
     }
 
     /// Cancelled or expired at the dashboard: the same rules as over the API, and the same answer.
