@@ -39,6 +39,7 @@ mod sale;
 mod secrets;
 mod shape;
 mod shutdown;
+mod simulator_page;
 mod tls;
 mod two_backends;
 mod watchdog;
