@@ -102,7 +102,7 @@ pub fn announce(shop: &Arc<Shop>, done: &Done) {
     if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
     }
-    if done.news && shop.desk.push {
+    if done.news && shop.desk().push {
         shop.outbox.notify_one();
     }
     if done.alert {
@@ -129,7 +129,7 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let permit = shop.calls.acquire().await;
     let event = match call {
         Call::Charge => charge(shop, order).await,
-        Call::GetStatus => get_status(shop, &order.id).await,
+        Call::GetStatus => get_status(shop, &order.id).await.into(),
         Call::Cancel => cancel(shop, &order.id).await,
         Call::Refund => refund(shop, order).await,
     };
@@ -208,14 +208,35 @@ async fn qr_payload(shop: &Shop, transaction: &Transaction) -> Result<String, Mi
     }
 }
 
+/// What a get-status brought.
+#[derive(Debug)]
+pub enum Looked {
+    /// Midtrans knows it.
+    Found(Report),
+    /// Midtrans knows no such order.
+    Unknown,
+    /// Midtrans could not be asked.
+    Unanswered,
+}
+
+impl From<Looked> for Event {
+    fn from(looked: Looked) -> Self {
+        match looked {
+            Looked::Found(report) => Self::Status(report),
+            Looked::Unknown => Self::StatusUnknown,
+            Looked::Unanswered => Self::StatusUnanswered,
+        }
+    }
+}
+
 /// What Midtrans says of an order now.
-pub async fn get_status(shop: &Shop, id: &OrderId) -> Event {
+pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
     let answer = shop.midtrans.status(id.as_str()).await;
     note(shop, &answer);
     match answer {
-        Ok(transaction) => Event::Status(report(transaction)),
-        Err(MidtransError::NotFound) => Event::StatusUnknown,
-        Err(_) => Event::StatusUnanswered,
+        Ok(transaction) => Looked::Found(report(transaction)),
+        Err(MidtransError::NotFound) => Looked::Unknown,
+        Err(_) => Looked::Unanswered,
     }
 }
 

@@ -5,6 +5,7 @@ use super::midtrans::{Options, Via};
 use super::midtrans_http::{Simulator, SimulatorHandle};
 use crate::backend::books::{self, Desk};
 use crate::backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
+use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
 use crate::backend::store::Store;
 use crate::backend::{devices, http, view, work};
@@ -81,10 +82,10 @@ impl Rig {
         tune(&mut desk);
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
-        let shop = Arc::new(Shop::new(store, desk, midtrans, place));
+        let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
-            shop.write(move |tx, _| devices::add(tx, &id, &hash, clock::now().wall)).await.expect("added");
+            shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
@@ -469,10 +470,11 @@ async fn a_backend_that_lost_its_books_takes_orders_back() {
 async fn the_customers_page_tells_and_changes_nothing() {
     let rig = Rig::new().await;
     let order = rig.order("r1").await;
-    for (path, said) in [("", "Waiting for your payment"), ("/finish?order_id=x&result=success", "Your payment is being confirmed")] {
+    let finish = "/finish?order_id=x&result=success";
+    for (path, words) in [("", "Waiting for your payment"), (finish, "Your payment is being confirmed")] {
         let call = rig.http.get(format!("{}/pay/{}{path}", rig.url, order.order_id)).header("accept-language", "en-GB");
         let page = call.send().await.expect("an answer").text().await.expect("text");
-        assert!(page.contains("Rp5.000") && page.contains(said) && page.contains("TEST"), "{page}");
+        assert!(page.contains("Rp5.000") && page.contains(words) && page.contains("TEST"), "{page}");
     }
     assert_eq!(rig.get(&format!("/v1/orders/{}", order.order_id)).await.status, Status::Pending);
 }

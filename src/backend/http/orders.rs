@@ -3,11 +3,12 @@
 use super::{BODY_BYTES_MAX, Named, Refusal, device, json};
 use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
 use crate::backend::shop::Shop;
-use crate::backend::{view, work};
+use crate::backend::view;
+use crate::backend::work::{self, Looked};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Refused, Said, Sale, State, Told, next_deadline};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
@@ -42,7 +43,7 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
     let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
-        .desk
+        .desk()
         .rules
         .choose(&new.kids)
         .cloned()
@@ -415,35 +416,12 @@ pub async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: Option<&DeviceId>) 
         LOOK_UP,
         tokio::spawn(async move {
             let report = match work::get_status(&shop, &id).await {
-                Event::Status(report) if report.order_id == id => report,
-                Event::StatusUnknown => return Ok(None),
+                Looked::Found(report) if report.order_id == id => report,
+                Looked::Unknown => return Ok(None),
                 // Of another order than was asked for, or no answer at all.
-                Event::Status(_) | Event::StatusUnanswered => {
+                Looked::Found(_) | Looked::Unanswered => {
                     return Err(Refusal::midtrans("Midtrans cannot be asked about this order now"));
                 }
-                // Not what get-status is answered with.
-                Event::Charged(_)
-                | Event::ChargedUnreadable(..)
-                | Event::NotCharged(_)
-                | Event::CancelDone(_)
-                | Event::CancelRefused
-                | Event::CancelUnknown
-                | Event::CancelUnanswered
-                | Event::Notified(_)
-                | Event::Abandoned
-                | Event::Restarted
-                | Event::TimedOut
-                | Event::GaveUp
-                | Event::Awaited
-                | Event::CancelAsked
-                | Event::Delivered(_)
-                | Event::Contradicted { .. }
-                | Event::Unreported
-                | Event::RefundAsked(_)
-                | Event::RefundAnswered(_)
-                | Event::SettledByHand { .. }
-                | Event::Given { .. }
-                | Event::SeenBy(_) => return Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
             };
             let now = clock::now().wall;
             match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, device.as_ref(), now)).await? {
