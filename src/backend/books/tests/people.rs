@@ -31,8 +31,9 @@ impl Rig {
     }
 
     async fn listed(&self, kind: Attention) -> Vec<String> {
-        let orders = self.run(move |tx, _| list(tx, Filter::Kind(kind))).await.expect("read");
-        orders.into_iter().map(|stored| stored.order.id.to_string()).collect()
+        let sql = "SELECT subject FROM alerts WHERE kind = $1 AND ended_ms IS NULL ORDER BY subject";
+        let rows = self.run(move |tx, _| Ok(tx.rows(sql, &[kind.as_str().into()])?)).await.expect("read");
+        rows.iter().map(|row| row.text(0).expect("a name").to_owned()).collect()
     }
 
     async fn due(&self, at: Wall) -> Vec<Alert> {
