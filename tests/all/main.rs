@@ -22,6 +22,7 @@ mod late_settlement;
 mod long_poll;
 mod mqtt_link;
 mod notifications;
+mod over_the_counter;
 mod power_cut;
 mod power_more;
 mod qrisctl;
