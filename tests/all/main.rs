@@ -26,6 +26,7 @@ mod late_settlement;
 mod long_poll;
 mod mqtt_link;
 mod notifications;
+mod over_the_counter;
 mod official_clients;
 mod power_cut;
 mod power_more;
