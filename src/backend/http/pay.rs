@@ -11,6 +11,7 @@ use crate::backend::shop::Shop;
 use crate::backend::view;
 use crate::host::clock;
 use crate::order::ids::OrderId;
+use crate::order::merchant;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use draw::{Finish, Sheet};
+use draw::{Finish, Sheet, Standing};
 use ring::digest::{SHA256, digest};
 use std::sync::{Arc, LazyLock};
 use words::Words;
@@ -102,7 +103,16 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
     let sheet = Sheet {
         order: &resource,
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
-        payable: order.ends_at().is_some(),
+        standing: match &order.state {
+            merchant::State::Charging { .. } => Standing::Charging,
+            merchant::State::Pending { .. } => Standing::Payable,
+            merchant::State::Cancelling { .. } => Standing::Ending,
+            merchant::State::Held { .. } => Standing::Held,
+            merchant::State::Closed { .. }
+            | merchant::State::Settled { .. }
+            | merchant::State::Withheld { .. }
+            | merchant::State::Refunded { .. } => Standing::Over,
+        },
         pay_before: before.as_deref(),
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: shop.place.contact.as_deref(),

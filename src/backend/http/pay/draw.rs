@@ -23,8 +23,8 @@ pub(super) struct Sheet<'a> {
     pub(super) order: &'a Order,
     /// What the customer buys, in words.
     pub(super) name: &'a str,
-    /// Whether it can be paid now.
-    pub(super) payable: bool,
+    /// What its money is doing.
+    pub(super) standing: Standing,
     /// Until when it can be paid: `2026-11-20 16:24`, WIB.
     pub(super) pay_before: Option<&'a str>,
     /// The QR's picture: at Midtrans, or in the address itself.
@@ -35,6 +35,21 @@ pub(super) struct Sheet<'a> {
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
+}
+
+/// What an order's money is doing: what the page must know besides what the machine is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is being charged.
+    Charging,
+    /// It can be paid.
+    Payable,
+    /// It is being ended.
+    Ending,
+    /// Paid at a counter that may take the payment back for some minutes.
+    Held,
+    /// Paid, or ended.
+    Over,
 }
 
 /// What GoPay's redirect says. It is not believed: it only chooses the greeting.
@@ -54,6 +69,7 @@ enum Stage {
     Preparing,
     Waiting,
     Counter,
+    Confirming,
     Ending,
     Cancelled,
     Expired,
@@ -68,7 +84,7 @@ enum Stage {
     Given,
 }
 
-fn stage(order: &Order, payable: bool) -> Stage {
+fn stage(order: &Order, standing: Standing) -> Stage {
     match order.refund {
         Some(Refund::Due) => return Stage::RefundDue,
         Some(Refund::Done) => return Stage::Refunded,
@@ -80,16 +96,17 @@ fn stage(order: &Order, payable: bool) -> Stage {
         Payment::Gopay => false,
         Payment::Alfamart | Payment::Indomaret => true,
     };
-    match order.status {
-        Status::Pending if payable && over_the_counter => Stage::Counter,
-        Status::Pending if payable => Stage::Waiting,
-        Status::Pending if order.gross_amount.is_none() => Stage::Preparing,
-        Status::Pending => Stage::Ending,
-        Status::Cancel => Stage::Cancelled,
-        Status::Expire => Stage::Expired,
-        Status::Deny | Status::Failure => Stage::Failed,
-        Status::Refund => Stage::Refunded,
-        Status::Settlement => match order.outcome.as_ref().map(|told| told.outcome) {
+    match (standing, order.status) {
+        (Standing::Payable, _) if over_the_counter => Stage::Counter,
+        (Standing::Payable, _) => Stage::Waiting,
+        (Standing::Charging, _) => Stage::Preparing,
+        (Standing::Held, _) => Stage::Confirming,
+        (Standing::Ending, _) | (Standing::Over, Status::Pending) => Stage::Ending,
+        (Standing::Over, Status::Cancel) => Stage::Cancelled,
+        (Standing::Over, Status::Expire) => Stage::Expired,
+        (Standing::Over, Status::Deny | Status::Failure) => Stage::Failed,
+        (Standing::Over, Status::Refund) => Stage::Refunded,
+        (Standing::Over, Status::Settlement) => match order.outcome.as_ref().map(|told| told.outcome) {
             None if over_the_counter => Stage::Collect,
             None => Stage::Working,
             Some(Delivery::Dispensed) => Stage::Delivered,
@@ -116,6 +133,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
         // Whoever comes back from the app has paid, or believes so: no word of waiting for the customer.
         Stage::Waiting if finish == Some(Finish::Success) => plain(words.confirming, "blue", SOON_S),
         Stage::Waiting | Stage::Counter => plain(words.waiting, "blue", SOON_S),
+        Stage::Confirming => Look { more: words.held, ..plain(words.confirming, "blue", SOON_S) },
         Stage::Ending => plain(words.ending, "grey", SOON_S),
         Stage::Cancelled => ended(words.cancelled),
         Stage::Expired => ended(words.expired),
@@ -134,7 +152,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
 /// The whole page.
 pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     let order = sheet.order;
-    let stage = stage(order, sheet.payable);
+    let stage = stage(order, sheet.standing);
     let look = look(stage, words, sheet.finish);
     let amount = order.gross_amount.unwrap_or(order.amount);
     // Without a script the page comes again by itself.
@@ -158,7 +176,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     if !look.more.is_empty() {
         add(format_args!("<p>{}</p>", look.more));
     }
-    if sheet.finish.is_some() && sheet.payable {
+    if sheet.finish.is_some() && sheet.standing == Standing::Payable {
         add(format_args!("<p><a class=c href=\"../{}\">{}</a></p>", order.order_id, words.back));
     }
     match stage {
@@ -189,6 +207,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         }
         Stage::Preparing
         | Stage::Waiting
+        | Stage::Confirming
         | Stage::Ending
         | Stage::Cancelled
         | Stage::Expired
