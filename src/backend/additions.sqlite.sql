@@ -27,3 +27,14 @@ CREATE INDEX IF NOT EXISTS automatic_refunds_recent ON automatic_refunds (device
 
 CREATE TRIGGER IF NOT EXISTS automatic_refunds_stay BEFORE DELETE ON automatic_refunds
 BEGIN SELECT RAISE(ABORT, 'a refund that was begun is never forgotten'); END;
+
+-- Of several backends on one database one tells people at a time.
+CREATE TABLE IF NOT EXISTS alert_turn (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    who TEXT NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+
+-- Lists and reports, by the page.
+CREATE INDEX IF NOT EXISTS orders_created ON orders (created_ms, order_id);
+CREATE INDEX IF NOT EXISTS orders_settled ON orders (settled_ms, order_id) WHERE settled_ms IS NOT NULL;

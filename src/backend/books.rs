@@ -13,14 +13,16 @@ use crate::wire::topics::Topic;
 
 mod alerts;
 mod ledger;
+mod listing;
 mod rebuild;
 mod repaying;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline};
-pub use ledger::{Filter, Line, Message, history, latest, list, load, open_orders, prune_outbox, published, take_outbox};
+pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, take_turn};
+pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use listing::{Cursor, PAGE, Wanted, attempts, count, newest_of, page, settled, settled_totals};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 use words::describe;
@@ -57,7 +59,7 @@ pub enum BooksError {
 }
 
 /// What the merchant decided, as far as the books need it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Desk {
     /// For the core.
     pub rules: Rules,

@@ -1,6 +1,6 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-use super::midtrans::{Acquirer, ChargeAs, ChargeOptions, Customer, ServerKey};
+use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
@@ -41,11 +41,11 @@ struct Orders {
     auto_refund_per_day: Option<i64>,
 }
 
-/// Who is told; this release tells the journal and `qris-backend orders` only.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Alerts {
     command: Option<Vec<String>>,
+    offline_after_s: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,8 +138,12 @@ pub struct Config {
     pub issuer: Box<str>,
     /// Where the signing keys are.
     pub signing_key_file: PathBuf,
-    /// Sections that are well formed and without effect in this release.
-    pub without_effect: Vec<&'static str>,
+    /// What is run for everything at which a person must look; an absolute path first.
+    pub alerts_command: Option<Vec<String>>,
+    /// A machine that is not there for so long is told of.
+    pub offline_after: Span,
+    /// Where the broker's password is, for who looks at the rights of such files.
+    pub mqtt_password_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -219,6 +223,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
     });
     // A section that is there and wrong is a fault; one that is not there says that nothing is pushed.
+    let mqtt_password_file = mqtt.as_ref().and_then(|section| section.password_file.clone());
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
@@ -240,17 +245,19 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         plain.then_some(issuer)
     });
     let signing_key_file = checker.required(receipts.signing_key_file, "receipts.signing_key_file");
-    let mut without_effect = Vec::new();
     let reversal_window = Span::secs(checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s"));
     let collect_within = Span::secs(checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h") * 3600);
     let per_day = checker.integer(orders.auto_refund_per_day, 10, 1..=1000, "orders.auto_refund_per_day");
     let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
-    if let Some(alerts) = alerts {
-        if alerts.command.is_none_or(|command| command.first().is_none_or(String::is_empty)) {
-            checker.fault(&(), "alerts.command", "must be a list that begins with a program");
+    let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
+    let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
+    let alerts_command = alerts.and_then(|alerts| {
+        let command = alerts.command.filter(|command| command.first().is_some_and(|program| program.starts_with('/')));
+        if command.is_none() {
+            checker.fault(&(), "alerts.command", "must be a list that begins with the absolute path of a program");
         }
-        without_effect.push("[alerts]: running a command");
-    }
+        command
+    });
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -272,7 +279,9 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
-        without_effect,
+        alerts_command,
+        offline_after,
+        mqtt_password_file,
     })
 }
 
@@ -310,13 +319,13 @@ fn charge_options(written: &Midtrans, public_url: Option<&str>, checker: &mut Ch
         let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
         number(hours)
     });
-    let customer = written.customer.as_ref().map(|customer| Customer {
+    let customer = written.customer.as_ref().map(|customer| midtrans::Customer {
         first_name: customer.first_name.clone(),
         last_name: customer.last_name.clone(),
         email: customer.email.clone(),
         phone: customer.phone.clone(),
     });
-    if let Some(Customer { first_name, last_name, email, phone }) = &customer {
+    if let Some(midtrans::Customer { first_name, last_name, email, phone }) = &customer {
         let texts = [first_name, last_name, email, phone];
         let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
@@ -367,11 +376,14 @@ signing_key_file = "/etc/signing"
     }
 
     #[test]
-    fn what_comes_with_a_later_release_is_accepted_and_named() {
-        let later = format!("{GOOD}[alerts]\ncommand = [\"/bin/alert\"]\n");
-        let config = Config::from_source(&Source::from_text("b", later)).expect("good");
-        assert_eq!(config.without_effect.len(), 1);
-        assert!(faults(&format!("{GOOD}[alerts]\ncommand = []\n")).contains("alerts.command: must be a list"));
+    fn the_alerts_command_is_a_program_with_its_arguments() {
+        let with = |list: &str| format!("{GOOD}[alerts]\ncommand = {list}\n");
+        let config = Config::from_source(&Source::from_text("b", with("[\"/bin/alert\", \"now\"]"))).expect("good");
+        assert_eq!(config.alerts_command, Some(vec!["/bin/alert".into(), "now".into()]));
+        assert_eq!(config.offline_after, Span::secs(600));
+        for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
+            assert!(faults(&with(bad)).contains("alerts.command: must be a list"), "{bad}");
+        }
         assert!(faults(&format!("{GOOD}[orders]\nreversal_window_s = -1\n")).contains("orders.reversal_window_s: must be 0 to"));
     }
 
@@ -388,7 +400,7 @@ signing_key_file = "/etc/signing"
             charge_as: ChargeAs::Qris,
             acquirer: Acquirer::AirpayShopee,
             finish_base: None,
-            customer: Some(Customer { phone: Some("0812".into()), ..Customer::default() }),
+            customer: Some(midtrans::Customer { phone: Some("0812".into()), ..midtrans::Customer::default() }),
             qr_expiry_min: Some(15),
             counter_expiry_h: Some(48),
         };

@@ -227,7 +227,10 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
     match shop.read(move |tx| devices::by_token(tx, &hash)).await? {
-        Some(device) => Ok(device),
+        Some(device) => {
+            shop.heard(&device).await;
+            Ok(device)
+        }
         None => Err(refused("the token is unknown or revoked")),
     }
 }

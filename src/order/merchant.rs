@@ -122,7 +122,7 @@ pub enum Refused {
 }
 
 /// What the merchant decided.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// `iss` of receipts.
     pub issuer: Box<str>,

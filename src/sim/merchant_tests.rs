@@ -5,6 +5,7 @@ use super::midtrans::{Options, Via};
 use super::midtrans_http::{Simulator, SimulatorHandle};
 use crate::backend::books::{self, Desk};
 use crate::backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
+use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
 use crate::backend::store::Store;
 use crate::backend::{devices, http, view, work};
@@ -71,10 +72,10 @@ impl Rig {
         let desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
-        let shop = Arc::new(Shop::new(store, desk, midtrans, place));
+        let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
-            shop.write(move |tx, _| devices::add(tx, &id, &hash, clock::now().wall)).await.expect("added");
+            shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
@@ -359,7 +360,7 @@ async fn wrong_fields_are_named() {
         ("ticket", json!("short"), "ticket", "malformed"),
         ("timeout_s", json!(5), "timeout_s", "malformed"),
         ("description", json!("x".repeat(51)), "description", "malformed"),
-        ("payment", json!("alfamart"), "payment", "malformed"),
+        ("payment", json!("indomaret"), "amount", "malformed"),
         ("request_id", json!("other"), "Idempotency-Key", "malformed"),
         ("kids", json!(["nobodys"]), "kids", "unknown_key"),
     ];

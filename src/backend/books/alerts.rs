@@ -6,12 +6,14 @@ use super::{BooksError, Stored, ledger};
 use crate::backend::store::{Row, StoreError, Tx};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::order::merchant::{Attention, Order};
-use crate::order::time::Wall;
+use crate::order::time::{Span, Wall};
 
 /// Alerts that are taken up together.
 const DUE_MAX: i64 = 64;
 /// An alert is tried so often, over two days; then the list alone has it.
 pub const ALERT_TRIES: u32 = 50;
+/// Whoever tells people has the turn so long; a command has 30 s.
+const TURN: Span = Span::secs(60);
 /// The kind of a machine that is not seen.
 const OFFLINE: &str = "offline";
 
@@ -86,6 +88,22 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
     Ok(Some(Alert { about, device, since: Wall(row.int(3)?), tries }))
 }
 
+/// Whether `who` may tell somebody of this alert now. Of several who share the database one has the turn, for
+/// [`TURN`] from its last call; and an alert that was told, put off or ended meanwhile is told no more.
+///
+/// # Errors
+/// The database's.
+pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result<bool, BooksError> {
+    let turn = "INSERT INTO alert_turn (one, who, until_ms) VALUES (1, $1, $2)
+        ON CONFLICT (one) DO UPDATE SET who = excluded.who, until_ms = excluded.until_ms WHERE who = excluded.who OR until_ms <= $3
+        RETURNING 1";
+    if tx.rows(turn, &[who.into(), (now + TURN).0.into(), now.0.into()])?.is_empty() {
+        return Ok(false);
+    }
+    let due = "SELECT 1 FROM alerts WHERE subject = $1 AND kind = $2 AND since_ms = $3 AND next_ms <= $4";
+    Ok(!tx.rows(due, &[alert.subject().into(), alert.kind().into(), alert.since.0.into(), now.0.into()])?.is_empty())
+}
+
 /// Somebody was told.
 ///
 /// # Errors
@@ -117,11 +135,11 @@ pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<
     begin(tx, device.as_str(), OFFLINE, device, now)
 }
 
-/// The machine is seen again.
+/// The machine is seen again. True: it was missing.
 ///
 /// # Errors
 /// The database's.
-pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<(), BooksError> {
+pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     end(tx, device.as_str(), OFFLINE, now)
 }
 
@@ -162,9 +180,8 @@ fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wal
     Ok(())
 }
 
-/// What ended before anybody was told need not be told.
-fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<(), BooksError> {
-    let sql = "UPDATE alerts SET ended_ms = $1, next_ms = NULL WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL";
-    tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?;
-    Ok(())
+/// What ended before anybody was told need not be told. True: it was so.
+fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<bool, BooksError> {
+    let sql = "UPDATE alerts SET ended_ms = $1, next_ms = NULL WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
+    Ok(!tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?.is_empty())
 }

@@ -4,11 +4,11 @@ use super::{BooksError, Stored, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Attention, Order};
+use crate::order::merchant::{self, Order};
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 
-/// Orders that are answered to `?state=open`, or listed, at most.
+/// Lines of an order's history that are read at most.
 const LIST_MAX: i64 = 1000;
 /// A machine has at most so many open orders in an answer.
 const OPEN_MAX: i64 = crate::wire::orders::OPEN_MAX as i64;
@@ -47,41 +47,6 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
         ORDER BY created_ms LIMIT $2";
     tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?.iter().map(read).collect()
-}
-
-/// Which orders are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// All.
-    All,
-    /// Whose customer is owed the money.
-    RefundDue,
-    /// At which a person must look, for more than a refund that is due.
-    Attention,
-    /// At which a person must look for this.
-    Kind(Attention),
-}
-
-/// Lists orders, the newest first.
-///
-/// # Errors
-/// The database's; a damaged row.
-pub fn list(tx: &mut dyn Tx, filter: Filter) -> Result<Vec<Stored>, BooksError> {
-    let sql = match filter {
-        Filter::Kind(kind) => {
-            let sql = "SELECT o.order_id, o.body, o.rev, o.version, o.digest, o.claimed_until_ms, o.sum FROM alerts AS a
-                JOIN orders AS o ON o.order_id = a.subject WHERE a.kind = $1 AND a.ended_ms IS NULL ORDER BY a.since_ms DESC LIMIT $2";
-            return tx.rows(sql, &[kind.as_str().into(), LIST_MAX.into()])?.iter().map(read).collect();
-        }
-        Filter::All => "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders ORDER BY created_ms DESC LIMIT $1",
-        Filter::RefundDue => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE refund_due = 1 ORDER BY created_ms DESC LIMIT $1"
-        }
-        Filter::Attention => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE attention = 1 ORDER BY created_ms DESC LIMIT $1"
-        }
-    };
-    tx.rows(sql, &[LIST_MAX.into()])?.iter().map(read).collect()
 }
 
 /// One line of an order's history.
@@ -254,7 +219,7 @@ pub(super) fn order_id(id: &str) -> Result<OrderId, BooksError> {
     OrderId::new(id).map_err(|error| StoreError::Damaged { what: id.into(), why: error.to_string() }.into())
 }
 
-fn read(row: &Row) -> Result<Stored, BooksError> {
+pub(super) fn read(row: &Row) -> Result<Stored, BooksError> {
     let id = row.text(0)?;
     let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
     let body = row.text(1)?;

@@ -17,8 +17,9 @@ use crate::order::ids::OrderId;
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 use crate::order::time::Span;
+use crate::order::time::Wall;
 use base64::Engine as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use std::time::Duration;
 
@@ -106,6 +107,23 @@ impl Midtrans {
     pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
         let (http, body) = answer(self.call(Method::GET, &format!("{id}/status"))).await?;
         about(answer::classify(http, &body)?, id)
+    }
+
+    /// Asks about a transaction that cannot be: [`MidtransError::NotFound`] says that the key is good. Besides, what
+    /// Midtrans' clock says.
+    pub async fn probe(&self, id: &str) -> (Result<Transaction, MidtransError>, Option<Wall>) {
+        let response = match self.call(Method::GET, &format!("{id}/status")).send().await {
+            Ok(response) => response,
+            Err(error) => return (Err(not_sent(error)), None),
+        };
+        let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
+        let http = response.status().as_u16();
+        let answer = match read(response, ANSWER_BYTES_MAX).await {
+            Ok(Some(body)) => answer::classify(http, &body),
+            Ok(None) => Err(MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes"))),
+            Err(error) => Err(error),
+        };
+        (answer, date)
     }
 
     /// Ends a transaction that nobody paid, by its order_id or transaction_id.
