@@ -93,7 +93,7 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
         let png = orders::draw(resource.qr_payload.as_deref()?)?;
         Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
     });
-    let before = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
+    let until = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
     let other = words.other().language;
     let other_language = match finish {
         None | Some(Finish::Unsaid) => format!("?lang={other}"),
@@ -113,7 +113,7 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
             | merchant::State::Withheld { .. }
             | merchant::State::Refunded { .. } => Standing::Over,
         },
-        pay_before: before.as_deref(),
+        until: until.as_deref(),
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: shop.place.contact.as_deref(),
         finish,

@@ -25,8 +25,8 @@ pub(super) struct Sheet<'a> {
     pub(super) name: &'a str,
     /// What its money is doing.
     pub(super) standing: Standing,
-    /// Until when it can be paid: `2026-11-20 16:24`, WIB.
-    pub(super) pay_before: Option<&'a str>,
+    /// Until when it can be paid, or collected at the machine: `2026-11-20 16:24`, WIB.
+    pub(super) until: Option<&'a str>,
     /// The QR's picture: at Midtrans, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
     /// Where the merchant is reached.
@@ -197,9 +197,10 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
             let store = order.store.as_deref().unwrap_or_else(|| order.payment.as_str());
             if stage == Stage::Counter {
                 add(format_args!("<p>{} <b>{}</b></p>", words.counter, escape(&titled(store))));
-                if let Some(until) = sheet.pay_before {
-                    add(format_args!("<p>{} {until} WIB</p>", words.pay_before));
-                }
+            }
+            if let Some(until) = sheet.until {
+                let before = if stage == Stage::Counter { words.pay_before } else { words.collect_before };
+                add(format_args!("<p>{before} {until} WIB</p>"));
             }
             if let Some(code) = order.payment_code.as_deref() {
                 add(format_args!("<p class=n>{}</p><p class=k>{}</p>", words.counter_code, escape(&grouped(code))));

@@ -36,6 +36,7 @@ words! {
     paid: "Sudah dibayar", "Paid";
     working: "Mesin sedang bekerja", "The machine is working";
     collect: "Ketik kode pembayaran di mesin untuk mengambil barang.", "Type the payment code at the machine to collect.";
+    collect_before: "Ambil sebelum", "Collect before";
     delivered: "Selesai. Terima kasih!", "Done. Thank you!";
     unsure: "Sudah dibayar, dan mesin tidak tahu apakah barang keluar. Kami sedang memeriksanya.", "Paid, and the machine does not know whether the item came. We are looking into it.";
     refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";

@@ -26,7 +26,7 @@ fn sheet(order: &Order) -> Sheet<'_> {
             Status::Pending => Standing::Payable,
             _ => Standing::Over,
         },
-        pay_before: Some("2026-11-20 16:24"),
+        until: Some("2026-11-20 16:24"),
         qr_url: Some("https://api.example/qr"),
         contact: Some("0812-3456-7890"),
         finish: None,
@@ -105,6 +105,11 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
         assert!(html.contains(text), "{html}");
     }
     assert!(!html.contains("<img ") && !html.contains("gopay.example"), "{html}");
+    order.status = Status::Settlement;
+    let html = page(&sheet(&order), &ENGLISH);
+    for text in ["Type the payment code at the machine", "1000 2000 300", "Collect before 2026-11-20 16:24 WIB"] {
+        assert!(html.contains(text), "{html}");
+    }
 }
 
 #[test]
