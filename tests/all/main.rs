@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod alerts;
 mod backend_limits;
 mod broker_acl;
 mod bus_link;
@@ -14,12 +15,14 @@ mod config_check;
 mod demo;
 mod demo_page;
 mod disk;
+mod doctor;
 mod faults;
 mod interfaces;
 mod journal;
 mod killed;
 mod late_settlement;
 mod long_poll;
+mod merchant_commands;
 mod mqtt_link;
 mod notifications;
 mod power_cut;
@@ -27,6 +30,7 @@ mod power_more;
 mod qrisctl;
 mod reboot;
 mod receipts_refused;
+mod reconcile;
 mod reconnect;
 mod relay_service;
 mod requests_refused;
