@@ -1,7 +1,10 @@
 //! `[alerts] command`: who must look at something is told, once at least, whatever becomes of the backend meanwhile, and
 //! selling never waits for it.
 
+use crate::rig::http::Http;
+use crate::rig::mosquitto::TAP;
 use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::tap::Tap;
 use crate::rig::wait_for;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -64,6 +67,7 @@ fn whatever_a_person_must_look_at_is_told_once() {
     let mut alerted = alerted;
     alerted.shop.kill_backend();
     alerted.shop.start_backend();
+    alerted.shop.http = Http::new();
     let third = alerted.shop.told("undelivered");
     let told = alerted.wait_told(3);
     assert!(told.len() == 3 && told[2]["order"]["order_id"] == json!(third), "{told:#?}");
@@ -119,7 +123,9 @@ fn a_command_that_fails_is_told_to_the_journal_and_settled_alerts_are_not_told()
 
 #[test]
 fn a_machine_that_is_not_there_is_told_of() {
-    let alerted = Alerted::open(TELL, "offline_after_s = 10\n");
+    let mut alerted = Alerted::open(TELL, "offline_after_s = 10\n");
+    // Somebody else who takes the machine's messages would hide that it does not.
+    alerted.shop.tap = Tap::connect(&alerted.shop.broker, TAP, &["qrisd/v1/+/vend/event"]);
     let shop = &alerted.shop;
     // It has sold once; nobody subscribes for it, and from now on it asks nothing.
     shop.charge();
