@@ -1,6 +1,6 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-use super::midtrans::{Acquirer, ChargeAs, ChargeOptions, Customer, ServerKey};
+use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
@@ -319,13 +319,13 @@ fn charge_options(written: &Midtrans, public_url: Option<&str>, checker: &mut Ch
         let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
         number(hours)
     });
-    let customer = written.customer.as_ref().map(|customer| Customer {
+    let customer = written.customer.as_ref().map(|customer| midtrans::Customer {
         first_name: customer.first_name.clone(),
         last_name: customer.last_name.clone(),
         email: customer.email.clone(),
         phone: customer.phone.clone(),
     });
-    if let Some(Customer { first_name, last_name, email, phone }) = &customer {
+    if let Some(midtrans::Customer { first_name, last_name, email, phone }) = &customer {
         let texts = [first_name, last_name, email, phone];
         let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
@@ -400,7 +400,7 @@ signing_key_file = "/etc/signing"
             charge_as: ChargeAs::Qris,
             acquirer: Acquirer::AirpayShopee,
             finish_base: None,
-            customer: Some(Customer { phone: Some("0812".into()), ..Customer::default() }),
+            customer: Some(midtrans::Customer { phone: Some("0812".into()), ..midtrans::Customer::default() }),
             qr_expiry_min: Some(15),
             counter_expiry_h: Some(48),
         };

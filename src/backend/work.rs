@@ -8,7 +8,9 @@ use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
 use crate::order::ids::OrderId;
-use crate::order::merchant::{self, Call, Charge, Ending, Event, NoCharge, Order, RefundAnswer, Report, Said, Sale, State, Withheld};
+use crate::order::merchant::{
+    self, Attention, Call, Charge, Ending, Event, NoCharge, Order, RefundAnswer, Repayment, Report, Said, Sale, State, Withheld,
+};
 use crate::order::qris;
 use crate::order::request::Payment;
 use crate::order::time::Span;
@@ -342,6 +344,7 @@ pub fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
 /// Tells the journal what an order became.
 fn journal(shop: &Shop, done: &Done) {
     let order = &done.now.order;
+    journal_listed(order, &done.was);
     if books::state_word(&order.state) == books::state_word(&done.was.state) {
         return;
     }
@@ -393,7 +396,37 @@ fn journal(shop: &Shop, done: &Done) {
             }
         }
         State::Refunded { .. } => {
-            emit(&Journal::OrderMoved { request: request_id, order: Some(id), item, amount, state: "refunded".into(), reason: None })
+            let why = match &order.repayment {
+                Some(Repayment::ByHand { .. }) => "by hand",
+                Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
+                    "through Midtrans"
+                }
+            };
+            emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
         }
+    }
+}
+
+/// Tells the journal for what a person must look at an order from now on; what has an event of its own is left to it.
+fn journal_listed(order: &Order, was: &Order) {
+    let had = was.attention();
+    for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
+        let why = match kind {
+            Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
+            Attention::RefundFailed => match &order.repayment {
+                Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),
+                Some(Repayment::Asked { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+                    kind.as_str().into()
+                }
+            },
+            Attention::Unreported => "the machine has told no outcome".into(),
+            Attention::Suspect => "Midtrans' word for it may be money and may not".into(),
+            Attention::PartialRefund => "a part of the money went back".into(),
+            Attention::Chargeback => "the customer's bank took the money back".into(),
+            Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
+            Attention::LateFact => "something came after the matter was settled".into(),
+        };
+        let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
+        emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
     }
 }

@@ -18,7 +18,7 @@ pub mod store;
 use crate::host::bus::{Remote, RemoteEvent};
 use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
-use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
+use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
 use crate::host::tls::{LastTrusted, install_provider};
 use crate::host::{self, Failure, clock, journal, memory, service};
 use crate::order::ids::{DeviceId, ItemId};
@@ -31,7 +31,7 @@ use config::Config;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::{Effect, Input, Machine};
-use ports::{Ports, RelaySlot};
+use ports::{Near, Order, Ports, RelaySlot};
 use relay::Relay;
 use screen::Screen;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,8 @@ fn run(path: &Path) -> Result<(), Failure> {
         _ => None,
     });
     let first = first.unwrap_or(screen::picture::Picture { scene: screen::picture::Scene::Starting, sandbox: false });
-    let report = inbox.clone();
+    let (report, failed) = (inbox.clone(), inbox.clone());
+    screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
     let screen = Screen::start(config.screen.clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
@@ -147,17 +148,18 @@ async fn serve(
     tokio::spawn(controller::tell(served, news_rx));
     let ports = Ports {
         device: config.machine.device.clone(),
-        screen,
         mqtt: mqtt.clone(),
         backend,
         relay,
         desk,
         news,
         inbox: inbox.clone(),
-        runtime: tokio::runtime::Handle::current(),
         calls: Default::default(),
     };
-    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, ports, effects, &letters));
+    // Unbounded: what the owner orders follows from what waits in its inbox, which is bounded.
+    let (orders, orders_rx) = mpsc::unbounded_channel();
+    tokio::spawn(ports.serve(orders_rx));
+    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &Near { screen }, &orders, effects, &letters));
     let owner = owner.map_err(Failure::failed)?;
     let why = terminated.await;
     service::stopping();
@@ -173,8 +175,10 @@ async fn serve(
 }
 
 /// The owner's loop: one input, its commit, its effects.
-fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &Receiver<Letter>) {
-    ports.perform(effects);
+fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>, effects: Vec<Effect>, letters: &Receiver<Letter>) {
+    // The ports are gone only when the program ends.
+    let order = |order| drop(orders.send(order));
+    near.perform(effects, order);
     let feed = service::watchdog_interval().map(|interval| interval / 2);
     let mut next_ping = feed.map(|_| Instant::now());
     let mut ready = false;
@@ -191,8 +195,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
             Letter::Input(input, _room) => {
                 // The screen's first word says that the machine's face is there, or why not.
                 let first_word = !ready && matches!(input, Input::Screen(_));
-                let effects = machine.handle(input, clock::now());
-                ports.perform(effects);
+                near.perform(machine.handle(input, clock::now()), order);
                 if first_word {
                     ready = true;
                     service::ready();
@@ -201,9 +204,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
             }
             Letter::Pong => service::watchdog(),
             Letter::Stop(_) => {
-                let topic = Topic::Status.of(&ports.device);
-                ports.mqtt.stop(Some(Outbound { topic, payload: machine.farewell(), retain: true, ..Outbound::default() }));
-                return;
+                return order(Order::Stop(machine.farewell()));
             }
         }
         if let (Some(feed), Some(at)) = (feed, next_ping)
@@ -211,8 +212,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
         {
             // Fed only by what went through the runtime and back: both loops make progress then.
             next_ping = Some(Instant::now() + feed);
-            let inbox = ports.inbox.clone();
-            ports.runtime.spawn(async move { inbox.post(Letter::Pong) });
+            order(Order::Ping);
         }
     }
 }

@@ -392,6 +392,16 @@ events! {
     /// Compare the order with the transaction in Midtrans' dashboard; refund it there or settle it at the backend.
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
+    /// A person must look at a paid order.
+    /// The machine never told an outcome, Midtrans refused a refund or took the money back, or something came after the matter was settled.
+    /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
+    OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, "order {order}: a person must look at it: {why}";
+
+    /// A customer's money went back.
+    /// Midtrans says that it is refunded, or a person settled it by hand.
+    /// Nothing is to be done.
+    OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, "order {order}: {amount} for {item} went back ({why})";
+
     /// A notification was refused.
     /// It was malformed, its signature was wrong, or it names an order that is not ours. Nothing was changed.
     /// If it came from Midtrans: compare the Server Key with the dashboard. If not: somebody knows the address and tries.

@@ -36,6 +36,16 @@ impl Payment {
         }
     }
 
+    /// What can be paid so, in whole rupiah: the acquirers' limits as Midtrans lists them.
+    #[must_use]
+    pub const fn amounts(self) -> std::ops::RangeInclusive<u64> {
+        match self {
+            Self::Gopay => 1..=20_000_000,
+            Self::Alfamart => 1..=5_000_000,
+            Self::Indomaret => 10_000..=5_000_000,
+        }
+    }
+
     /// Whether it is paid at a store with a payment code, and collected later.
     #[must_use]
     pub const fn is_over_the_counter(self) -> bool {

@@ -360,7 +360,7 @@ async fn wrong_fields_are_named() {
         ("ticket", json!("short"), "ticket", "malformed"),
         ("timeout_s", json!(5), "timeout_s", "malformed"),
         ("description", json!("x".repeat(51)), "description", "malformed"),
-        ("payment", json!("alfamart"), "payment", "malformed"),
+        ("payment", json!("indomaret"), "amount", "malformed"),
         ("request_id", json!("other"), "Idempotency-Key", "malformed"),
         ("kids", json!(["nobodys"]), "kids", "unknown_key"),
     ];
@@ -427,10 +427,11 @@ async fn a_backend_that_lost_its_books_takes_orders_back() {
 async fn the_customers_page_tells_and_changes_nothing() {
     let rig = Rig::new().await;
     let order = rig.order("r1").await;
-    for path in ["", "/finish?order_id=x&result=success"] {
+    let finish = "/finish?order_id=x&result=success";
+    for (path, words) in [("", "Waiting for your payment"), (finish, "Your payment is being confirmed")] {
         let call = rig.http.get(format!("{}/pay/{}{path}", rig.url, order.order_id)).header("accept-language", "en-GB");
         let page = call.send().await.expect("an answer").text().await.expect("text");
-        assert!(page.contains("Rp5.000") && page.contains("Waiting for your payment") && page.contains("TEST"), "{page}");
+        assert!(page.contains("Rp5.000") && page.contains(words) && page.contains("TEST"), "{page}");
     }
     assert_eq!(rig.get(&format!("/v1/orders/{}", order.order_id)).await.status, Status::Pending);
 }

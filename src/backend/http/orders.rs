@@ -9,6 +9,7 @@ use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
 use crate::order::merchant::{ANSWER_WITHIN, Ending, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
@@ -109,9 +110,11 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
                 Some(Refusal::field(Reason::GrossAmount, "amount", detail))
             }
             // It would be the same again: no retry.
-            Ending::Unreadable(why) => {
-                Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Midtrans).detail(format!("the QR cannot be shown: {why}")))
-            }
+            Ending::Unreadable(why) => Some(
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
+                    .code(Reason::Midtrans)
+                    .detail(format!("what Midtrans answered cannot be shown: {why}")),
+            ),
             Ending::Asked | Ending::Timeout => None,
         },
         State::Pending { .. }
@@ -140,7 +143,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
     let item = field(&mut object, "item", true, &mut errors);
     let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
-    let amount = field(&mut object, "amount", true, &mut errors);
+    let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
     let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
     let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
     let mut wrong = |field: &str, detail: String| errors.push(FieldError { field: field.into(), detail: detail.into() });
@@ -156,9 +159,11 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     if description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
         wrong("description", format!("at most {DESCRIPTION_MAX} characters"));
     }
-    match payment {
-        Some(Payment::Gopay) | None => {}
-        Some(Payment::Alfamart | Payment::Indomaret) => wrong("payment", "this backend takes gopay only".into()),
+    if let (Some(payment), Some(amount)) = (payment, amount)
+        && !payment.amounts().contains(&amount.get())
+    {
+        let (least, most) = (payment.amounts().start().to_owned(), payment.amounts().end().to_owned());
+        wrong("amount", format!("{} takes Rp{least} to Rp{most}", payment.as_str()));
     }
     if timeout_s.is_some_and(|seconds| !TIMEOUT_S.contains(&seconds)) {
         wrong("timeout_s", format!("must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end()));

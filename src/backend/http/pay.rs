@@ -11,6 +11,7 @@ use crate::backend::shop::Shop;
 use crate::backend::view;
 use crate::host::clock;
 use crate::order::ids::OrderId;
+use crate::order::merchant::State as Standing;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -102,7 +103,7 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
     let sheet = Sheet {
         order: &resource,
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
-        payable: order.ends_at().is_some(),
+        payable: matches!(order.state, Standing::Pending { .. }),
         pay_before: before.as_deref(),
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: shop.place.contact.as_deref(),

@@ -50,13 +50,13 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// A machine's token; whoever lists processes can read it: better a file.
-    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, required_unless_present = "token_file", conflicts_with = "token_file")]
     token: Option<String>,
     /// A file with the machine's token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Another machine's token, to see that orders of others are not shown.
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     other_token: Option<String>,
     /// The JWK Set of the receipt keys, as machines have it. Nothing can be ordered without.
     #[arg(long, value_name = "FILE")]

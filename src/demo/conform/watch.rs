@@ -89,16 +89,16 @@ async fn wakes(t: &Tester) -> Checked {
 async fn three_polls(t: &Tester) -> Checked {
     let (_, order) = t.charged().await?;
     let id = text(&order, "order_id")?;
-    let poll = || t.ask.call(SHOW, id).token(&t.token).query(format!("wait=8&since={}", order["rev"])).send();
+    let poll = || t.ask.call(SHOW, id).token(&t.token).query(format!("wait=5&since={}", order["rev"])).send();
     let (a, b, c) = tokio::join!(poll(), poll(), poll());
     let answers = [a?, b?, c?];
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
     let [refused] = refused[..] else { return Err(different("429 once", format_args!("{} times", refused.len()))) };
     refused.problem(429, &["rate_limited"])?;
-    holds(refused.took < SOON, "429 at once", format_args!("after {:?}", refused.took))?;
+    holds(refused.took < Duration::from_secs(3), "429 at once", format_args!("after {:?}", refused.took))?;
     for answer in answers.iter().filter(|answer| answer.status != 429) {
         answer.is(200)?;
-        holds(answer.took >= Duration::from_millis(7_800), "the two others to wait", format_args!("{:?}", answer.took))?;
+        holds(answer.took >= Duration::from_millis(4_800), "the two others to wait", format_args!("{:?}", answer.took))?;
     }
     // They count no more.
     t.ask.call(SHOW, id).token(&t.token).query(format!("wait=1&since={}", order["rev"])).send().await?.is(200)

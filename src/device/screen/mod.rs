@@ -28,6 +28,9 @@ const CHECK: Duration = Duration::from_secs(5);
 /// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 
+/// The thread's name.
+const THREAD: &str = "screen";
+
 /// How the screen is made up; it does not change while the program runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -142,7 +145,7 @@ impl Screen {
     ) -> Self {
         let shared = Arc::new(Shared { slot: Mutex::new(Slot { latest: first, stop: false, stopped: false }), changed: Condvar::new() });
         let for_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             // Made here: the fonts' rasters and the QR code never leave this thread.
             let hand = Hand { settings, clock, surface: None, brush: Brush::new(), layout: Layout::default(), drawn: Vec::new() };
             let worker = Worker { shared: for_thread, report, reported: None };
@@ -174,6 +177,22 @@ impl Drop for Screen {
             let _ = thread.join();
         }
     }
+}
+
+/// From now on a panic on the screen's thread is told by `report` and ends nothing but pictures: the thread stands still.
+/// Elsewhere a panic ends the program, which begins anew within a second; a picture that cannot be drawn would end it
+/// again and again, and nobody would get what they paid for.
+pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if std::thread::current().name() == Some(THREAD) {
+            report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
+            loop {
+                std::thread::park();
+            }
+        }
+    }));
 }
 
 /// Between whoever shows and the thread: a slot rather than a queue, because only the latest picture is true.
@@ -221,8 +240,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
             let slot = self.shared.lock();
             let mut slot = self.shared.wait(slot, pause, &picture);
             // What invites nobody to pay and takes nothing down may wait for what comes next.
-            if matches!(slot.latest.scene, Scene::Preparing { .. }) && !matches!(picture.scene, Scene::Pay { .. }) && slot.latest != picture
-            {
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
                 let passing = slot.latest.clone();
                 slot = self.shared.wait(slot, MOMENT, &passing);
             }
@@ -243,11 +261,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
 }
 
 impl<R: Fn(ScreenState)> Drop for Worker<R> {
-    /// Also when a panic ends the thread: then there is no screen, and whoever sells must know.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
-        }
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
     }

@@ -186,7 +186,7 @@ fn a_phone_reads_the_payload_from_every_panel_and_nothing_when_nobody_is_to_pay(
 fn the_page_s_code_stands_beside_the_qr_where_both_can_be_read_and_gives_way_where_not() {
     let directory = tempfile::tempdir().expect("a directory");
     for (size, both) in [((480, 800), true), ((800, 480), true), ((240, 240), false)] {
-        for rotate in [Rotation::None, Rotation::Half] {
+        for rotate in ROTATIONS {
             let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay_with_page(1_000));
             assert_eq!(rig.report(), ScreenState::Working);
             let mut found = decode(&rig.settings.surface, &rig.bytes());

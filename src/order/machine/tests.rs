@@ -1,9 +1,8 @@
 //! The walks of the design, a row a step: what happened, and what is then announced and done.
 
-use super::*;
-
 mod counter;
 
+use super::*;
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::receipt::testing::{claims, key};
 use crate::order::request::Payment;

@@ -88,6 +88,9 @@ impl Order {
     /// Get-status says settled, of an order whose refund is asked for: it has not happened.
     pub(super) fn not_refunded_yet(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
+        if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
+            *unsure = false;
+        }
         let Some(Repayment::Asked { look, unsure, refused, retry_at, .. }) = &mut self.repayment else { return };
         if !std::mem::take(look) {
             return;
@@ -119,6 +122,11 @@ impl Order {
             Some(Repayment::Asked { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
             Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
         }
+    }
+
+    /// Get-status is asked for by itself, to see what became of a refund.
+    pub(super) fn is_looking_for_a_refund(&self) -> bool {
+        matches!(self.repayment, Some(Repayment::Asked { look: true, .. }))
     }
 
     fn pause_after_refund(&self) -> Span {
@@ -260,6 +268,7 @@ impl Order {
             | State::Refunded { .. } => false,
         };
         let clear = !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
-        known && clear && self.is_refund_due() && !self.is_over_the_counter()
+        let came = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+        known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
     }
 }

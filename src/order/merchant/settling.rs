@@ -94,7 +94,7 @@ impl Order {
             State::Cancelling { .. } => hot,
             // Midtrans may say settled to the notification before it says so to get-status.
             State::Closed { .. } if answered => hot,
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered => None,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
             }

@@ -5,6 +5,10 @@ use crate::order::outcome::Delivery;
 use crate::order::receipt::{KeySet, jwk_set};
 use crate::order::request::Payment;
 
+mod counter;
+mod repaying;
+mod walk;
+
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn rp(n: u64) -> Rupiah {

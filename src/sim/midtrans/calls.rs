@@ -1,5 +1,6 @@
 //! What can be asked about a transaction, and done to it, but for refunds.
 
+use super::charge;
 use super::route::Route;
 use super::transaction::{Fraud, Status};
 use super::{Answer, Midtrans};
@@ -95,8 +96,8 @@ impl Midtrans {
     /// The order that a request is about, where it says so: for faults and the log.
     pub(super) fn order_of(&self, route: Route<'_>, body: &[u8]) -> String {
         if route == Route::Charge {
-            let body: Value = serde_json::from_slice(body).unwrap_or_default();
-            return body.pointer("/transaction_details/order_id").and_then(Value::as_str).unwrap_or("").to_owned();
+            let body = charge::object(body).unwrap_or_default();
+            return body.get("transaction_details").and_then(Value::as_object).map(charge::order_id_of).unwrap_or_default();
         }
         let Some(id) = route.id() else { return String::new() };
         self.books.find(id).map_or(id, |(_, transaction)| &transaction.charge.order_id).to_owned()

@@ -69,7 +69,7 @@ pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, 
     let details = section("transaction_details");
     let order_id = order_id(details, &mut wrong);
     let amount = amount(details, channel, options, &mut wrong);
-    items(body.get("item_details"), amount, options.long_names_refused, &mut wrong);
+    items(body.get("item_details"), amount, channel, options, &mut wrong);
     customer(section("customer_details"), &mut wrong);
     let custom_fields = ["custom_field1", "custom_field2", "custom_field3"].map(|name| custom_field(&body, name, &mut wrong));
     let expires_at = expires_at(body.get("custom_expiry"), channel, options, now, &mut wrong);
@@ -118,7 +118,7 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
 }
 
 fn order_id(details: &Map<String, Value>, wrong: &mut Vec<String>) -> String {
-    let id = details.get("order_id").and_then(Value::as_str).unwrap_or("");
+    let id = order_id_of(details);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_~.".contains(c);
     if id.is_empty() {
         wrong.push("transaction_details.order_id is required".into());
@@ -127,7 +127,16 @@ fn order_id(details: &Map<String, Value>, wrong: &mut Vec<String>) -> String {
     } else if !id.chars().all(allowed) {
         wrong.push("transaction_details.order_id contains characters that are not allowed".into());
     }
-    id.to_owned()
+    id
+}
+
+/// A text, or a number, which the documents' samples for PHP send.
+pub(super) fn order_id_of(details: &Map<String, Value>) -> String {
+    match details.get("order_id") {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(id)) => id.to_string(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => String::new(),
+    }
 }
 
 fn amount(details: &Map<String, Value>, channel: Channel, options: &Options, wrong: &mut Vec<String>) -> u64 {
@@ -145,16 +154,21 @@ fn amount(details: &Map<String, Value>, channel: Channel, options: &Options, wro
     0
 }
 
-/// A number without decimals, or one in quotes, which the client libraries let through.
+/// A number without decimals, or with none but zeros, also in quotes, which the client libraries let through.
 pub(super) fn whole(value: &Value) -> Option<i64> {
+    let read = |text: &str| match text.split_once('.') {
+        None => text.parse().ok(),
+        Some((whole, decimals)) if decimals.bytes().all(|digit| digit == b'0') => whole.parse().ok(),
+        Some(_) => None,
+    };
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok()),
-        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => read(&number.to_string()),
+        Value::String(text) => read(text),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn items(items: Option<&Value>, amount: u64, long_names_refused: bool, wrong: &mut Vec<String>) {
+fn items(items: Option<&Value>, amount: u64, channel: Channel, options: &Options, wrong: &mut Vec<String>) {
     let Some(items) = items.filter(|items| !items.is_null()) else { return };
     let Some(items) = items.as_array() else {
         wrong.push("item_details must be a list".into());
@@ -165,10 +179,14 @@ fn items(items: Option<&Value>, amount: u64, long_names_refused: bool, wrong: &m
         let price = item.get("price").and_then(whole);
         let quantity = item.get("quantity").and_then(whole).filter(|quantity| *quantity >= 1);
         sum = sum.zip(price.zip(quantity)).and_then(|(sum, (price, quantity))| sum.checked_add(price.checked_mul(quantity)?));
-        match item.get("name").and_then(Value::as_str).map(|name| name.chars().count()) {
+        let name = item.get("name").and_then(Value::as_str);
+        if channel == Channel::Cstore(Store::Alfamart) && name.is_some_and(|name| name.contains('|')) {
+            wrong.push("item_details.name contains characters that are not allowed".into());
+        }
+        match name.map(|name| name.chars().count()) {
             None | Some(0) => wrong.push("item_details.name is required".into()),
             // Whether Core API refuses or cuts is not known: to refuse is what a client must survive.
-            Some(length) if long_names_refused && length > NAME_CHARS_MAX => {
+            Some(length) if options.long_names_refused && length > NAME_CHARS_MAX => {
                 wrong.push("item_details.name length must be less than or equal to 50".into())
             }
             Some(_) => {}
@@ -269,8 +287,15 @@ mod tests {
         assert_eq!(charge.custom_fields, [Some("vm-001".to_owned()), None, None]);
         let mut quoted = good();
         quoted["transaction_details"]["gross_amount"] = json!("5000");
+        quoted["transaction_details"]["order_id"] = json!(1_578_557_780);
         quoted["custom_expiry"] = json!({ "expiry_duration": "20", "unit": "minute" });
-        assert_eq!(result(&quoted).expect("as clients send it").expires_at, NOW + Span::secs(1_200));
+        let charge = result(&quoted).expect("as clients send it");
+        assert_eq!((charge.expires_at, charge.order_id.as_str()), (NOW + Span::secs(1_200), "1578557780"));
+        for (amount, expected) in
+            [(json!("5000.00"), Some(5_000)), (json!(5000.0), Some(5_000)), (json!("5000.5"), None), (json!("x"), None)]
+        {
+            assert_eq!(whole(&amount), expected, "{amount}");
+        }
     }
 
     #[test]

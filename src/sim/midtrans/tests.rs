@@ -1,3 +1,6 @@
+mod faults;
+mod money;
+
 use super::*;
 use crate::sim::faults::Fault;
 use serde_json::Value;
@@ -232,48 +235,6 @@ fn notifications_go_where_the_headers_say() {
 }
 
 #[test]
-fn faults_strike_where_they_are_planned() {
-    let mut sim = midtrans();
-    let once = |fault: Fault| Plan { count: Some(1), ..fault.into() };
-    sim.plan(once(Fault::Refuse));
-    assert_eq!(sim.handle(&charge_of("o-1", "gopay"), START), Reply::Cut);
-    assert!(sim.transactions().is_empty(), "refused before it was done");
-    sim.plan(once(Fault::LoseAnswer));
-    assert_eq!(sim.handle(&charge_of("o-1", "gopay"), START), Reply::Cut);
-    assert_eq!(sim.transactions().len(), 1, "done, and nobody was told");
-    sim.plan(Plan { count: Some(2), ..Fault::Deny { code: 900 }.into() });
-    for expected in ["202", "202", "201"] {
-        assert_eq!(code(sim.handle(&charge_of("o-2", "gopay"), START)), expected);
-    }
-    sim.plan(once(Fault::ImposeFee { rupiah: 100 }));
-    let (_, charge) = answer(sim.handle(&charge_of("o-3", "qris"), START));
-    assert_eq!(charge["gross_amount"], "5100.00");
-    assert!(charge["qr_string"].as_str().is_some_and(|payload| payload.contains("54075100.00")));
-    for (done, transactions) in [(false, 5), (true, 6)] {
-        sim.plan(once(Fault::ServerError { code: 503, done }));
-        assert_eq!(answer(sim.handle(&charge_of("o-4", "gopay"), START)).0, 503);
-        assert_eq!(sim.transactions().len(), transactions);
-    }
-    sim.pay("o-2", Via::Gopay, false, START).expect("payable");
-    sim.plan(once(Fault::StaleStatus));
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "201");
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "200");
-    sim.due(START);
-    for (fault, copies, late) in
-        [(Fault::DropNotification, 0, 0), (Fault::DuplicateNotification, 2, 0), (Fault::DelayNotification { ms: 60_000 }, 1, 60)]
-    {
-        sim.plan(once(fault));
-        sim.notify_again("o-2", START).expect("known");
-        assert_eq!(told(&mut sim, at(late) - Span(1)).len(), 0);
-        assert_eq!(told(&mut sim, at(late)).len(), copies);
-    }
-    assert!(sim.plans().is_empty());
-    sim.plan(once(Fault::Refuse));
-    sim.heal();
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "200");
-}
-
-#[test]
 fn a_payment_under_way_can_settle_what_was_cancelled() {
     let mut sim = midtrans();
     sim.handle(&charge_of("o-1", "gopay"), START);
@@ -284,119 +245,43 @@ fn a_payment_under_way_can_settle_what_was_cancelled() {
     assert_eq!(sim.pay("o-1", Via::Gopay, true, at(2)), Err(PayError::AlreadyPaid), "never twice");
 }
 
-fn cstore_of(order_id: &str, store: &str) -> Request {
-    let body = json!({ "payment_type": "cstore", "transaction_details": { "order_id": order_id, "gross_amount": 10_000 },
-        "cstore": { "store": store, "message": "Teh", "alfamart_free_text_1": "Thank you" } });
-    request("POST", "/v2/charge", body.to_string().as_bytes())
-}
-
 #[test]
-fn shops_take_the_money() {
-    for (store, has_fraud, has_approval, digits) in [("alfamart", true, false, 16), ("Indomaret", false, true, 12)] {
-        let mut sim = midtrans();
-        let (http, charge) = answer(sim.handle(&cstore_of("o-1", store), START));
-        assert_eq!((http, &charge["status_code"], &charge["payment_type"]), (200, &json!("201"), &json!("cstore")));
-        assert_eq!(charge["store"], store.to_lowercase());
-        assert_eq!(charge["fraud_status"].is_string(), has_fraud);
-        assert_eq!((charge.get("actions"), charge.get("qr_string")), (None, None));
-        let code = charge["payment_code"].as_str().expect("a code").to_owned();
-        assert!(code.len() == digits && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-        assert_eq!(told(&mut sim, START)[0]["transaction_status"], "pending");
-        assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(3_600)), "201", "it has a day");
-        assert_eq!(sim.pay("999", Via::Gopay, false, at(3_600)), Err(PayError::Unknown));
-        assert_eq!(sim.pay(&code, Via::Gopay, false, at(3_600)), Ok(Paid { order_id: "o-1".into(), amount: 10_000 }));
-        let settled = &told(&mut sim, at(3_600))[0];
-        assert_eq!((&settled["transaction_status"], &settled["payment_code"]), (&json!("settlement"), &json!(code)));
-        assert_eq!((settled["fraud_status"].is_string(), settled["approval_code"].is_string()), (has_fraud, has_approval));
-        // The shop takes it back.
-        assert!(sim.reverse("o-1", at(3_700)).is_ok());
-        assert_eq!(sim.reverse("o-1", at(3_700)), Err(PayError::NotPaid));
-        let denied = &told(&mut sim, at(3_700))[0];
-        assert_eq!((&denied["transaction_status"], &denied["status_code"]), (&json!("deny"), &json!("202")));
-        assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(3_701)), "202");
-        assert_eq!(call(&mut sim, "POST", "/v2/o-1/refund", at(3_701)), "412");
-    }
-}
-
-#[test]
-fn indomaret_takes_no_idempotency_key() {
+fn answers_differ_where_the_documents_do() {
     let mut sim = midtrans();
-    for (store, again) in [("alfamart", "201"), ("INDOMARET", "406")] {
-        let mut charge = cstore_of(store, store);
-        charge.idempotency_key = Some(store.to_owned());
-        assert_eq!(code(sim.handle(&charge, START)), "201");
-        assert_eq!(code(sim.handle(&charge, START)), again, "{store}");
-    }
-}
-
-fn refund_of(path: &str, body: &Value) -> Request {
-    request("POST", path, body.to_string().as_bytes())
-}
-
-#[test]
-fn refunds_are_told_twice() {
-    let mut sim = midtrans();
-    sim.handle(&charge_of("o-1", "qris"), START);
-    let direct = "/v2/o-1/refund/online/direct";
-    assert_eq!(code(sim.handle(&refund_of(direct, &json!({})), START)), "412", "not paid yet");
-    sim.pay("o-1", Via::Gopay, false, START).expect("payable");
-    sim.due(START);
-    let rows: [(&str, Value, &str); 6] = [
-        ("/v2/o-2/refund", json!({}), "404"),
-        (direct, json!({ "amount": 0 }), "414"),
-        (direct, json!({ "amount": 5_001 }), "414"),
-        (direct, json!({ "amount": "much" }), "400"),
-        (direct, json!({ "refund_key": "a b" }), "400"),
-        (direct, json!({ "reason": "x".repeat(256) }), "400"),
+    let fields = |sim: &mut Midtrans, order_id: &str, kind: &str| {
+        let (_, body) = answer(sim.handle(&charge_of(order_id, kind), START));
+        ["expiry_time", "expire_time", "qr_string"].map(|field| body[field].is_string())
+    };
+    let rows = [
+        (ExpiryField::ExpiryTime, true, "qris", [true, false, true]),
+        (ExpiryField::ExpireTime, true, "qris", [false, true, true]),
+        (ExpiryField::None, false, "qris", [false, false, false]),
+        (ExpiryField::ExpireTime, true, "gopay", [true, false, false]),
     ];
-    for (path, body, expected) in rows {
-        assert_eq!(code(sim.handle(&refund_of(path, &body), at(1))), expected, "{path} {body}");
+    for (number, (field, qr_string, kind, expected)) in rows.into_iter().enumerate() {
+        sim.change(Change { expiry_field: Some(field), qr_string: Some(qr_string), ..Change::default() }, START);
+        assert_eq!(fields(&mut sim, &format!("o-{number}"), kind), expected, "{field:?} {kind}");
     }
-    let part = json!({ "refund_key": "o-1_a", "amount": 2_000, "reason": "jammed" });
-    let (_, first) = answer(sim.handle(&refund_of(direct, &part), at(1)));
-    assert_eq!(first["status_message"], "Success, refund request is approved by the bank");
-    let seen =
-        |body: &Value| [&body["status_code"], &body["transaction_status"], &body["refund_amount"]].map(|v| v.as_str().map(str::to_owned));
-    let row = |code: &str, status: &str, amount: &str| [code, status, amount].map(|text| Some(text.to_owned()));
-    assert_eq!(seen(&first), row("200", "partial_refund", "2000.00"));
-    assert_eq!(code(sim.handle(&refund_of(direct, &part), at(1))), "406");
-    let (_, second) = answer(sim.handle(&refund_of("/v2/o-1/refund", &json!({})), at(2)));
-    assert_eq!(seen(&second), row("200", "refund", "3000.00"));
-    let notices = told(&mut sim, at(2));
-    assert_eq!(notices.iter().map(seen).collect::<Vec<_>>(), [row("200", "partial_refund", "2000.00"), row("200", "refund", "5000.00")]);
-    assert_eq!((&notices[0]["refunds"][0]["bank_confirmed_at"], &notices[0]["refunds"][0]["refund_key"]), (&Value::Null, &json!("o-1_a")));
-    assert_eq!(sim.next_due(), Some(at(3)), "the bank confirms the first after two seconds");
-    let notices = told(&mut sim, at(4));
-    assert_eq!(notices.len(), 2);
-    assert_eq!(notices[1]["refunds"][1]["bank_confirmed_at"], at(4).to_midtrans());
-    assert_eq!(code(sim.handle(&refund_of(direct, &json!({})), at(5))), "412", "nothing is left");
-    let (_, status) = answer(sim.handle(&request("GET", "/v2/o-1/status", b""), at(6)));
-    assert_eq!(seen(&status), row("200", "refund", "5000.00"));
+    let change: Change = serde_json::from_str(r#"{"fee":100,"payment_types":["qris"],"balance":null}"#).expect("a change");
+    sim.change(change, START);
+    assert_eq!(code(sim.handle(&charge_of("o-7", "gopay"), START)), "402");
+    let (_, raised) = answer(sim.handle(&charge_of("o-8", "qris"), START));
+    assert_eq!(raised["gross_amount"], "5100.00");
+    sim.pay("o-8", Via::Qris, false, START).expect("payable");
+    let settled = told(&mut sim, START).pop().expect("told");
+    assert_eq!(settled["metadata"]["extra_info"]["gross_amount_info"]["original_amount"], "5000.00");
+    assert!(serde_json::from_str::<Change>(r#"{"feee":100}"#).is_err(), "what is not there is no option");
 }
 
 #[test]
-fn refunds_can_be_forbidden_denied_and_unaffordable() {
+fn every_option_can_be_told_and_given_back() {
     let mut sim = midtrans();
-    sim.handle(&charge_of("o-1", "gopay"), START);
-    sim.pay("o-1", Via::Gopay, false, START).expect("payable");
-    let refund = refund_of("/v2/o-1/refund", &json!({ "refund_key": "k" }));
-    sim.change(Change { refunds: Some(false), ..Change::default() }, START);
-    assert_eq!(code(sim.handle(&refund, START)), "412");
-    sim.change(Change { refunds: Some(true), balance: Some(Some(4_999)), ..Change::default() }, START);
-    assert_eq!(code(sim.handle(&refund, START)), "414");
-    sim.change(Change { balance: Some(None), refund_key_again: Some(KeyAgain::Replay), ..Change::default() }, START);
-    sim.plan(Plan { count: Some(1), ..Fault::DenyRefund.into() });
-    let (http, denied) = answer(sim.handle(&refund, START));
-    assert_eq!((http, &denied["status_code"], &denied["transaction_status"]), (200, &json!("202"), &json!("settlement")));
-    assert_eq!(denied["refund_amount"], "0.00");
-    let first = answer(sim.handle(&refund, START));
-    assert_eq!(first.1["status_code"], "200");
-    assert_eq!(answer(sim.handle(&refund, at(1))), first, "the first answer once more");
-    assert_eq!(code(sim.handle(&refund_of("/v2/o-1/refund", &json!({ "refund_key": "l" })), at(1))), "412");
-    for (order_id, via, days, expected) in [("o-2", Via::Gopay, 44, "200"), ("o-3", Via::Gopay, 46, "412"), ("o-4", Via::Qris, 8, "412")] {
-        sim.handle(&charge_of(order_id, "gopay"), START);
-        sim.pay(order_id, via, false, START).expect("payable");
-        let late = refund_of(&format!("/v2/{order_id}/refund"), &json!({}));
-        assert_eq!(code(sim.handle(&late, at(days * 86_400))), expected, "{order_id}");
-    }
+    let told = serde_json::to_value(sim.options().told()).expect("plain");
+    assert_eq!(told["retry_spacing_ms"], json!([120_000, 600_000, 1_800_000, 5_400_000, 12_600_000]));
+    sim.change(serde_json::from_value(told.clone()).expect("its own words"), START);
+    assert_eq!(serde_json::to_value(sim.options().told()).expect("plain"), told);
+}
+
+fn once(fault: Fault) -> Plan {
+    Plan { count: Some(1), ..fault.into() }
 }

@@ -13,7 +13,6 @@ use crate::sim::faults::{BrokenImage, Fault, Plan};
 use crate::sim::midtrans::Via;
 use serde_json::{Value, json};
 use std::time::Duration;
-
 use tokio::sync::mpsc;
 
 const KEY: &str = "SB-Mid-server-test";
@@ -361,4 +360,59 @@ async fn gopays_page_takes_a_pin_and_sends_its_customer_back() {
         assert_eq!(location.as_deref(), sent_to, "{order_id}");
         assert_eq!(simulator.with(|midtrans, _| midtrans.transaction(order_id)).expect("known").status, status, "{order_id}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_can_be_cut_in_the_middle() {
+    let (simulator, client) = both().await;
+    charge(&client, "o-1").await.expect("charged");
+    once(&simulator, Fault::CutAnswer);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let asked = http.get(format!("{}/v2/o-1/status", simulator.url())).basic_auth(KEY, Some(""));
+    let mut response = asked.send().await.expect("it begins like an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = Vec::new();
+    let end = loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+            other => break other,
+        }
+    };
+    assert!(end.is_err() && body.starts_with(b"{") && body.len() > 100, "{end:?} after {} bytes", body.len());
+    assert!(client.status("o-1").await.is_ok(), "and well again");
+}
+
+#[tokio::test]
+async fn pictures_can_lie() {
+    let (simulator, client) = both().await;
+    let charged = charge(&client, "o-1").await.expect("charged");
+    let good = client.qr_payload(&charged).await.expect("a payload");
+    let amount = Rupiah::new(5_000).expect("an amount");
+    once(&simulator, Fault::BrokenImage { how: BrokenImage::WrongAmount });
+    let dear = client.qr_payload(&charged).await.expect("it can be read");
+    assert!(dear.contains("5001.00") && crate::order::qris::check(&dear, amount).is_err());
+    once(&simulator, Fault::BrokenImage { how: BrokenImage::BadCrc });
+    let bad = client.qr_payload(&charged).await.expect("it can be read");
+    assert!(bad != good && bad[..bad.len() - 4] == good[..good.len() - 4] && crate::order::qris::check(&bad, amount).is_err());
+}
+
+#[tokio::test]
+async fn whoever_does_not_answer_is_told_again() {
+    let options = Options { notification_timeout: Span::millis(50), retry_spacing: vec![Span::ZERO; 5], ..Options::new(KEY, "") };
+    let simulator = simulator(options).await;
+    // It takes connections and says nothing.
+    let deaf = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", deaf.local_addr().expect("an address"));
+    let client = client(&simulator.url(), KEY, ChargeAs::Qris, &url);
+    charge(&client, "o-1").await.expect("charged");
+    let mut held = Vec::new();
+    while simulator.with(|midtrans, _| midtrans.told(Some("o-1")).len()) < 6 {
+        tokio::select! {
+            connection = deaf.accept() => held.push(connection.expect("a connection")),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    let told = simulator.with(|midtrans, _| midtrans.told(None));
+    assert_eq!(told.iter().map(|told| (told.retries, told.http)).collect::<Vec<_>>(), (0..6).map(|n| (n, None)).collect::<Vec<_>>());
+    assert!(simulator.with(|midtrans, now| midtrans.due(now)).is_empty(), "five times, and no more");
 }

@@ -2,6 +2,7 @@
 //! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
 
 pub mod bare_broker;
+pub mod browser;
 pub mod bus;
 pub mod caller;
 pub mod certificates;
@@ -14,6 +15,7 @@ pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
 pub mod process;
+pub mod proxy;
 pub mod relay_log;
 pub mod relayd;
 pub mod screen;

@@ -303,6 +303,13 @@ impl Shop {
         self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
     }
 
+    /// Starts the backend where something else is mounted.
+    pub fn start_backend_in(&mut self, namespace: &super::namespace::Namespace) {
+        let mut start = self.program_command(Program::Backend);
+        start.arg("serve");
+        self.backend = Some(Process::start_service("qris-backend", &mut namespace.command(&start), self.path()));
+    }
+
     /// The power cut.
     pub fn kill_machine(&mut self) {
         self.kill_qrisd();

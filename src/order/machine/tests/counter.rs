@@ -88,7 +88,8 @@ fn paid_while_the_code_is_still_shown_frees_the_machine() {
 
 #[test]
 fn a_code_that_cannot_be_shown_is_cancelled_at_once() {
-    let cases: [(fn(&mut Seen), &str); 5] = [
+    type Case = (fn(&mut Seen), &'static str);
+    let cases: [Case; 5] = [
         (|s| s.code = None, "failed(midtrans)"),
         (|s| s.store = Some("indomaret".into()), "failed(midtrans)"),
         (|s| s.gross_amount = Some(rp(4999)), "failed(gross_amount)"),
