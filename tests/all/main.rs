@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod alerts;
 mod backend_limits;
 mod backend_refuses;
 mod broker_acl;
@@ -17,6 +18,7 @@ mod customer_page;
 mod demo;
 mod demo_page;
 mod disk;
+mod doctor;
 mod faults;
 mod fuzz;
 mod interfaces;
@@ -24,6 +26,7 @@ mod journal;
 mod killed;
 mod late_settlement;
 mod long_poll;
+mod merchant_commands;
 mod mqtt_link;
 mod notifications;
 mod over_the_counter;
@@ -33,6 +36,7 @@ mod power_more;
 mod qrisctl;
 mod reboot;
 mod receipts_refused;
+mod reconcile;
 mod reconnect;
 mod relay_service;
 mod requests_refused;
