@@ -235,6 +235,8 @@ async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: 
                 let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
                 inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
             }
+            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
