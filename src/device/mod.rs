@@ -118,7 +118,7 @@ fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, host::tl
     let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
-    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::PaymentUpdate]
+    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate]
         .into_iter()
         .map(|topic| Subscription { filter: topic.of(device), retained: Retained::Never, retain_as_published: true })
         .collect();

@@ -1,7 +1,7 @@
 //! The machine's database: orders across power cuts, and events until the broker has them.
 
 use crate::host::sqlite::{self, OpenError, Schema};
-use crate::order::ids::{OrderId, RequestId, Ticket};
+use crate::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use crate::order::machine::{Order, unfinished};
 use crate::order::time::{BootId, Wall};
 use crate::wire::vend::VendEvent;
@@ -16,6 +16,10 @@ pub const KNOWN_REQUESTS: i64 = 10_000;
 pub const OUTBOX_MAX: i64 = 10_000;
 
 const SCHEMA: Schema = Schema { application_id: 0x5152_6431, version: 1, sql: include_str!("schema.sql") };
+
+/// What came to the schema of version 1 later, so that databases of before have it too, and the previous release still
+/// runs on them.
+const ADDITIONS: &str = include_str!("additions.sql");
 
 /// The open database.
 #[derive(Debug)]
@@ -139,6 +143,8 @@ impl Store {
     }
 
     fn begin(connection: Connection, lock: File, boot_id: &BootId) -> Result<Self, StoreError> {
+        // Writes nothing where all of it is there.
+        connection.execute_batch(ADDITIONS)?;
         let stream: Option<String> =
             connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
         let stream = match stream {
@@ -208,6 +214,15 @@ impl Store {
         self.one("order_id = ?1", order_id.as_str())
     }
 
+    /// The order that has this payment code, finished or not; of several the newest.
+    ///
+    /// # Errors
+    /// When the row is damaged, or the file cannot be read.
+    pub fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
+        let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
+        self.one(which, code.as_str())
+    }
+
     /// Whether an order carries this ticket.
     ///
     /// # Errors
@@ -263,6 +278,10 @@ impl Store {
         }
         let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
         row.write(&transaction, indexed.as_ref())?;
+        if let Some(code) = order.code() {
+            let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
+        }
         let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
         forget(&transaction, sent, seq)?;
         transaction.commit()?;
@@ -305,9 +324,27 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn last_trusted(&self) -> Result<Wall, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = 'trusted_ms'")?;
-        let text: Option<String> = select.query_row([], |row| row.get(0)).optional()?;
+        let text = self.remembered("trusted_ms")?;
         Ok(Wall(text.and_then(|t| t.parse().ok()).unwrap_or(0)))
+    }
+
+    /// A fact that was stored under a name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
+        Ok(select.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// Stores a fact under a name, in place of what was there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.prepare_cached(sql)?.execute([key, value])?;
+        Ok(())
     }
 
     /// Stores a time that was trusted.
@@ -315,9 +352,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (key, value) VALUES ('trusted_ms', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.connection.prepare_cached(sql)?.execute([now.0.to_string()])?;
-        Ok(())
+        self.remember("trusted_ms", &now.0.to_string())
     }
 
     fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {

@@ -326,6 +326,12 @@ pub struct SigningKey {
     kid: KeyId,
 }
 
+impl Clone for SigningKey {
+    fn clone(&self) -> Self {
+        Self::from_seed(self.seed)
+    }
+}
+
 impl SigningKey {
     /// A key from 32 random bytes drawn by the caller; `kid` is its RFC 7638 thumbprint.
     #[must_use]

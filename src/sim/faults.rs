@@ -1,5 +1,7 @@
 //! What can be made to go wrong, how often and where. A new fault is a variant here and one arm where its moment is.
 
+pub use super::midtrans::{Forgery, Signature};
+
 use serde::{Deserialize, Serialize};
 
 /// One thing that goes wrong.
@@ -17,6 +19,21 @@ pub enum Fault {
     },
     /// Done, and the connection is cut in place of the answer.
     LoseAnswer,
+    /// Done, and the connection is cut in the middle of the answer.
+    CutAnswer,
+    /// Nothing is done, and the answer is this error.
+    Error {
+        /// The body's `status_code`.
+        code: u16,
+        /// Without it: what goes with the code.
+        #[serde(default)]
+        http: Option<u16>,
+        /// `status_message`
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// Done, and the answer says something else.
+    AlterAnswer(Forgery),
     /// Answered with this 5xx.
     ServerError {
         /// 500–599, HTTP status and body code alike.
@@ -44,6 +61,13 @@ pub enum Fault {
     },
     /// get-status tells what was true at the charge.
     StaleStatus,
+    /// get-status tells what was true at the charge, until so long after the payment.
+    StatusLags {
+        /// Milliseconds.
+        ms: i64,
+    },
+    /// The bank denies a refund.
+    DenyRefund,
     /// The QR image is broken.
     BrokenImage {
         /// In which way.
@@ -58,6 +82,10 @@ pub enum Fault {
     },
     /// A notification is sent twice.
     DuplicateNotification,
+    /// A notification is sent after the next one of its order.
+    ReorderNotification,
+    /// A notification says something else.
+    ForgeNotification(Forgery),
 }
 
 /// Ways of a QR image to be none.
@@ -74,6 +102,10 @@ pub enum BrokenImage {
     Blank,
     /// Two megabytes.
     TooLarge,
+    /// A good QR of a rupiah more.
+    WrongAmount,
+    /// A QR whose check sum is wrong.
+    BadCrc,
 }
 
 const fn passing_trouble() -> u16 {
@@ -87,6 +119,7 @@ pub(super) enum Moment {
     Charge,
     Status,
     Image,
+    Refund,
     Departure,
     Notification,
 }
@@ -94,14 +127,23 @@ pub(super) enum Moment {
 impl Fault {
     const fn moment(&self) -> Moment {
         match self {
-            Self::Refuse | Self::RateLimit | Self::ServerError { done: false, .. } => Moment::Arrival,
+            Self::Refuse | Self::RateLimit | Self::Error { .. } | Self::ServerError { done: false, .. } => Moment::Arrival,
             Self::Deny { .. } | Self::ImposeFee { .. } => Moment::Charge,
-            Self::StaleStatus => Moment::Status,
+            Self::StaleStatus | Self::StatusLags { .. } => Moment::Status,
             Self::BrokenImage { .. } => Moment::Image,
-            Self::Hang { .. } | Self::LoseAnswer | Self::ServerError { done: true, .. } | Self::Garble | Self::TooLarge => {
-                Moment::Departure
-            }
-            Self::DropNotification | Self::DelayNotification { .. } | Self::DuplicateNotification => Moment::Notification,
+            Self::DenyRefund => Moment::Refund,
+            Self::Hang { .. }
+            | Self::LoseAnswer
+            | Self::CutAnswer
+            | Self::ServerError { done: true, .. }
+            | Self::Garble
+            | Self::TooLarge
+            | Self::AlterAnswer(_) => Moment::Departure,
+            Self::DropNotification
+            | Self::DelayNotification { .. }
+            | Self::DuplicateNotification
+            | Self::ReorderNotification
+            | Self::ForgeNotification(_) => Moment::Notification,
         }
     }
 }
@@ -112,7 +154,8 @@ pub struct Plan {
     /// What.
     #[serde(flatten)]
     pub fault: Fault,
-    /// Only to this: `charge`, `status`, `cancel`, `expire`, `qr_image`, or the status that a notification tells.
+    /// Only to this: `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, or the status that a notification
+    /// tells.
     #[serde(default)]
     pub on: Option<String>,
     /// Only to this order.

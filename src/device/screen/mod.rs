@@ -240,8 +240,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
             let slot = self.shared.lock();
             let mut slot = self.shared.wait(slot, pause, &picture);
             // What invites nobody to pay and takes nothing down may wait for what comes next.
-            if matches!(slot.latest.scene, Scene::Preparing { .. }) && !matches!(picture.scene, Scene::Pay { .. }) && slot.latest != picture
-            {
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
                 let passing = slot.latest.clone();
                 slot = self.shared.wait(slot, MOMENT, &passing);
             }
@@ -320,8 +319,7 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// How long this picture stays as it is; `None` for ever.
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
-        let Scene::Pay { until, .. } = &picture.scene else { return None };
-        let left = (*until - (self.clock)()).0;
+        let left = (picture.scene.until()? - (self.clock)()).0;
         // A countdown rounds up: it changes whenever the whole seconds that are left do.
         (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
     }

@@ -35,7 +35,8 @@ fn finished(n: u32) -> Order {
 
 fn paid(n: u32) -> Order {
     let receipt = key().sign(claims());
-    let charge = Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true };
+    let charge =
+        Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true, code: None, pay_within: None, pay_url: None };
     Order { charge: Some(charge), state: State::Paid { receipt, deliver_by: Boot(1) }, ..order(n) }
 }
 

@@ -281,6 +281,13 @@ impl Shop {
         self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
     }
 
+    /// Starts the backend where something else is mounted.
+    pub fn start_backend_in(&mut self, namespace: &super::namespace::Namespace) {
+        let mut start = self.program_command(Program::Backend);
+        start.arg("serve");
+        self.backend = Some(Process::start_service("qris-backend", &mut namespace.command(&start), self.path()));
+    }
+
     /// The power cut.
     pub fn kill_machine(&mut self) {
         self.kill_qrisd();
@@ -358,6 +365,12 @@ impl Shop {
     /// The directory in which everything is.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Leaves the directory behind, for whoever looks into it.
+    pub fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.path()
     }
 
     fn secret(&self, name: &str, value: &str) -> PathBuf {
