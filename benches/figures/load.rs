@@ -163,24 +163,26 @@ signing_key_file = "{root}/signing-key.json"
     fn order(&self, count: usize) -> f64 {
         let start = Instant::now();
         let left = AtomicUsize::new(count);
+        // What hears of receipts stays on this thread.
+        let Self { port, token, open, ordered, .. } = self;
         std::thread::scope(|scope| {
             for _ in 0..SENDERS {
                 scope.spawn(|| {
-                    let mut wire = Wire::open(self.port);
+                    let mut wire = Wire::open(*port);
                     while take(&left) {
-                        let number = self.ordered.fetch_add(1, Ordering::Relaxed);
+                        let number = ordered.fetch_add(1, Ordering::Relaxed);
                         let mut bits = [0; 16];
                         bits[..8].copy_from_slice(&number.to_be_bytes());
                         let (request, ticket) = (format!("load-{number}"), Ticket::from_random(bits));
                         let body = format!(
                             r#"{{"request_id":"{request}","ticket":"{ticket}","kids":[],"item":"A1","description":"Teh","amount":{AMOUNT},"payment":"gopay","timeout_s":840}}"#
                         );
-                        let head = format!("authorization: Bearer {}\r\nidempotency-key: {request}\r\n", self.token);
+                        let head = format!("authorization: Bearer {token}\r\nidempotency-key: {request}\r\n");
                         let (status, answer) = wire.post("/v1/orders", &head, &body);
                         assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
                         let order: serde_json::Value = serde_json::from_slice(&answer).expect("an order");
                         let id = order["order_id"].as_str().expect("an order has a name").to_owned();
-                        self.open.lock().expect("no sender failed").push(id);
+                        open.lock().expect("no sender failed").push(id);
                     }
                 });
             }
@@ -193,11 +195,11 @@ signing_key_file = "{root}/signing-key.json"
         let orders = std::mem::take(&mut *self.open.lock().expect("no sender failed"));
         assert_eq!(orders.len(), count);
         let bodies: Vec<String> = orders.iter().map(|id| self.notification(id)).collect();
-        let (start, next) = (Instant::now(), AtomicUsize::new(0));
+        let (start, next, port) = (Instant::now(), AtomicUsize::new(0), self.port);
         std::thread::scope(|scope| {
             for _ in 0..SENDERS {
                 scope.spawn(|| {
-                    let mut wire = Wire::open(self.port);
+                    let mut wire = Wire::open(port);
                     while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
                         assert_eq!(wire.post("/midtrans/notifications", "", body).0, 200);
                     }
@@ -219,9 +221,10 @@ signing_key_file = "{root}/signing-key.json"
         let orders = std::mem::take(&mut *self.open.lock().expect("no sender failed"));
         let bodies: Vec<(String, String)> = orders.into_iter().map(|id| (self.notification(&id), id)).collect();
         let (sent, sent_rx) = channel();
+        let port = self.port;
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                let mut wire = Wire::open(self.port);
+                let mut wire = Wire::open(port);
                 let start = Instant::now();
                 for (n, (body, id)) in (0..).zip(bodies) {
                     std::thread::sleep((start + Duration::from_secs(1) / PACE * n).saturating_duration_since(Instant::now()));
