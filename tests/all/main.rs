@@ -5,6 +5,7 @@
 mod rig;
 
 mod alerts;
+mod adversaries;
 mod backend_limits;
 mod backend_refuses;
 mod broker_acl;
