@@ -495,7 +495,7 @@ fn backend_requests() {
             format!(
                 "{} {} {}",
                 ["two", "three", "four", "five"][usize::from(answer.status / 100 - 2)],
-                problem["code"],
+                problem["code"].as_str().unwrap_or("-"),
                 field.unwrap_or("-")
             )
         });
