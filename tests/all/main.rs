@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod alerts;
+mod adversaries;
 mod backend_limits;
 mod backend_refuses;
 mod broker_acl;
@@ -17,6 +19,7 @@ mod customer_page;
 mod demo;
 mod demo_page;
 mod disk;
+mod doctor;
 mod faults;
 mod fuzz;
 mod interfaces;
@@ -24,14 +27,17 @@ mod journal;
 mod killed;
 mod late_settlement;
 mod long_poll;
+mod merchant_commands;
 mod mqtt_link;
 mod notifications;
+mod over_the_counter;
 mod official_clients;
 mod power_cut;
 mod power_more;
 mod qrisctl;
 mod reboot;
 mod receipts_refused;
+mod reconcile;
 mod reconnect;
 mod relay_service;
 mod requests_refused;
