@@ -93,6 +93,18 @@ impl Midtrans {
         self.post(&format!("/sim/fail/{order_id}"), &json!({}))
     }
 
+    /// Makes an order something else, as if by Midtrans' dashboard; `quietly` without a notification.
+    pub fn set(&self, order_id: &str, status: &str, quietly: bool) {
+        let answer = self.post(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
+        assert!(answer.status < 300, "/sim/set: {} {}", answer.status, answer.text());
+    }
+
+    /// Changes how the simulator behaves.
+    pub fn change(&self, options: &Value) {
+        let answer = self.post("/sim/options", options);
+        assert!(answer.status < 300, "/sim/options: {} {}", answer.status, answer.text());
+    }
+
     /// The notification of what the order is now, once more.
     pub fn notify(&self, order_id: &str) {
         let answer = self.post(&format!("/sim/notify/{order_id}"), &json!({}));
