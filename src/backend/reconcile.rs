@@ -216,7 +216,9 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
             (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into()))
         }
         TransactionStatus::Pending => match &order.state {
-            State::Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. } => Some(Difference::StillPayable),
+            State::Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. } => {
+                Some(Difference::StillPayable)
+            }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => {
                 Some(Difference::NotSettled(word.into()))
             }
@@ -322,7 +324,8 @@ mod tests {
         let words: Vec<_> = compare(&order, Some(&other)).iter().map(Difference::as_str).collect();
         assert_eq!(words, ["transaction", "amount", "currency", "suspect"]);
         assert_eq!(compare(&order, None), [Difference::UnknownAtMidtrans]);
-        let never = after(super::tests::order("o", "vm-001", 5000), Event::NotCharged(NoCharge::NotMade { again: false, why: "no".into() }), T0);
+        let never =
+            after(super::tests::order("o", "vm-001", 5000), Event::NotCharged(NoCharge::NotMade { again: false, why: "no".into() }), T0);
         assert_eq!(compare(&never, None), [], "what was never charged is known to nobody");
     }
 

@@ -31,8 +31,18 @@ use std::sync::{Arc, Mutex};
 const DETAIL_MAX: usize = 16 * 1024;
 
 const VEND_WORDS: &[&str] = &[
-    "\"request_id\":", "\"item\":", "\"amount\":", "\"description\":", "\"payment\":", "\"timeout_s\":", "\"gopay\"", "\"alfamart\"",
-    "\"indomaret\"", "\"code\":", "5000", "120",
+    "\"request_id\":",
+    "\"item\":",
+    "\"amount\":",
+    "\"description\":",
+    "\"payment\":",
+    "\"timeout_s\":",
+    "\"gopay\"",
+    "\"alfamart\"",
+    "\"indomaret\"",
+    "\"code\":",
+    "5000",
+    "120",
 ];
 
 fn refused(refusal: &Refusal) -> String {
@@ -174,7 +184,20 @@ fn ticket(i: u8) -> String {
 
 #[test]
 fn jwk_sets() {
-    let words = ["\"keys\":", "\"kty\":", "\"OKP\"", "\"crv\":", "\"Ed25519\"", "\"x\":", "\"d\":", "\"kid\":", "\"role\":", "\"receipt\"", "\"operator\"", "\"iss\":"];
+    let words = [
+        "\"keys\":",
+        "\"kty\":",
+        "\"OKP\"",
+        "\"crv\":",
+        "\"Ed25519\"",
+        "\"x\":",
+        "\"d\":",
+        "\"kid\":",
+        "\"role\":",
+        "\"receipt\"",
+        "\"operator\"",
+        "\"iss\":",
+    ];
     Target { name: "jwk_set", words: &words, longest: 70_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let private = match SigningKey::from_jwk(&text) {
@@ -196,8 +219,17 @@ fn jwk_sets() {
 fn notification() {
     let key = ServerKey::new(&Secret::new("SB-Mid-server-rig"));
     let words = [
-        "\"order_id\":", "\"status_code\":", "\"gross_amount\":", "\"signature_key\":", "\"transaction_status\":", "\"transaction_id\":",
-        "\"fraud_status\":", "\"settlement\"", "\"accept\"", "\"200\"", "\"5000.00\"",
+        "\"order_id\":",
+        "\"status_code\":",
+        "\"gross_amount\":",
+        "\"signature_key\":",
+        "\"transaction_status\":",
+        "\"transaction_id\":",
+        "\"fraud_status\":",
+        "\"settlement\"",
+        "\"accept\"",
+        "\"200\"",
+        "\"5000.00\"",
     ];
     Target { name: "notification", words: &words, longest: 66_000 }.run(|bytes| match Notification::parse(bytes) {
         Ok(note) => {
@@ -235,8 +267,21 @@ fn qris_payload() {
 #[test]
 fn the_backends_answers() {
     let words = [
-        "\"order_id\":", "\"rev\":", "\"request_id\":", "\"ticket\":", "\"status\":", "\"settlement\"", "\"receipt\":", "\"outcome\":", "\"refund\":",
-        "\"due\"", "\"qr_payload\":", "\"orders\":", "\"code\":", "\"errors\":", "null",
+        "\"order_id\":",
+        "\"rev\":",
+        "\"request_id\":",
+        "\"ticket\":",
+        "\"status\":",
+        "\"settlement\"",
+        "\"receipt\":",
+        "\"outcome\":",
+        "\"refund\":",
+        "\"due\"",
+        "\"qr_payload\":",
+        "\"orders\":",
+        "\"code\":",
+        "\"errors\":",
+        "null",
     ];
     Target { name: "backend_answer", words: &words, longest: 20_000 }.run(|bytes| {
         let order = match serde_json::from_slice::<Order>(bytes) {
@@ -248,7 +293,8 @@ fn the_backends_answers() {
             Err(error) => error.to_string(),
         };
         let open = serde_json::from_slice::<OpenOrders>(bytes).map_or_else(|error| error.to_string(), |open| open.orders.len().to_string());
-        let problem = serde_json::from_slice::<Problem>(bytes).map_or_else(|error| error.to_string(), |problem| format!("{:?}", problem.code));
+        let problem =
+            serde_json::from_slice::<Problem>(bytes).map_or_else(|error| error.to_string(), |problem| format!("{:?}", problem.code));
         format!("{order}|{open}|{problem}")
     });
 }
@@ -256,7 +302,19 @@ fn the_backends_answers() {
 /// Ids, amounts, times, addresses, words: what comes as a string over D-Bus, HTTP or from a file.
 #[test]
 fn small_words() {
-    let words = ["dispensed", "closed", "io.qrisd.Relay1.Error.Busy", "peer:/", "unix:path=/", "tcp:host=", "https://", "http://127.0.0.1", "2026-11-20T15:00:00+07:00", "2026-11-20 15:00:00", "10000.00"];
+    let words = [
+        "dispensed",
+        "closed",
+        "io.qrisd.Relay1.Error.Busy",
+        "peer:/",
+        "unix:path=/",
+        "tcp:host=",
+        "https://",
+        "http://127.0.0.1",
+        "2026-11-20T15:00:00+07:00",
+        "2026-11-20 15:00:00",
+        "10000.00",
+    ];
     Target { name: "small_words", words: &words, longest: 300 }.run(|bytes| {
         let text = &*String::from_utf8_lossy(bytes);
         let same = |read: Option<&str>| assert!(read.is_none_or(|read| read == text), "{text:?} was read as {read:?}");
@@ -287,8 +345,24 @@ fn small_words() {
 #[test]
 fn configuration() {
     let words = [
-        "[device]", "[[item]]", "[[line]]", "[[button]]", "id = ", "price = ", "from_request = { min = 1, max = 2 }", "chip = ", "\"sim:/x\"",
-        "pulse_ms = ", "rupiah_per_pulse = ", "sensor = { chip = \"sim:/y\", within_ms = 1 }", "clear_button", "items = [\"*\"]", "\"\"\"", "'''", "\n", " = ",
+        "[device]",
+        "[[item]]",
+        "[[line]]",
+        "[[button]]",
+        "id = ",
+        "price = ",
+        "from_request = { min = 1, max = 2 }",
+        "chip = ",
+        "\"sim:/x\"",
+        "pulse_ms = ",
+        "rupiah_per_pulse = ",
+        "sensor = { chip = \"sim:/y\", within_ms = 1 }",
+        "clear_button",
+        "items = [\"*\"]",
+        "\"\"\"",
+        "'''",
+        "\n",
+        " = ",
     ];
     let read = |name: &str, text: &str| {
         let source = Source::from_text(format!("/nowhere/{name}.toml"), text);
@@ -297,13 +371,16 @@ fn configuration() {
             "relay" => qris::relay::config::Config::from_source(&source).err(),
             _ => qris::backend::config::Config::from_source(&source).err(),
         };
-        faults.map_or_else(|| "good".to_owned(), |faults| {
-            let lines = text.lines().count().max(1);
-            for fault in faults.iter() {
-                assert!(fault.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{fault} of {lines} lines");
-            }
-            faults.to_string().lines().take(3).collect()
-        })
+        faults.map_or_else(
+            || "good".to_owned(),
+            |faults| {
+                let lines = text.lines().count().max(1);
+                for fault in faults.iter() {
+                    assert!(fault.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{fault} of {lines} lines");
+                }
+                faults.to_string().lines().take(3).collect()
+            },
+        )
     };
     Target { name: "configuration", words: &words, longest: 8_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
@@ -315,13 +392,29 @@ fn configuration() {
 #[test]
 fn midtrans_answers() {
     let words = [
-        "\"status_code\":", "\"200\"", "\"201\"", "\"404\"", "\"412\"", "\"transaction_status\":", "\"settlement\"", "\"pending\"", "\"fraud_status\":",
-        "\"gross_amount\":", "\"5000.00\"", "\"actions\":", "\"generate-qr-code\"", "\"qr_string\":", "\"refunds\":", "\"custom_field1\":", "\"metadata\":",
+        "\"status_code\":",
+        "\"200\"",
+        "\"201\"",
+        "\"404\"",
+        "\"412\"",
+        "\"transaction_status\":",
+        "\"settlement\"",
+        "\"pending\"",
+        "\"fraud_status\":",
+        "\"gross_amount\":",
+        "\"5000.00\"",
+        "\"actions\":",
+        "\"generate-qr-code\"",
+        "\"qr_string\":",
+        "\"refunds\":",
+        "\"custom_field1\":",
+        "\"metadata\":",
     ];
     let http = Endless::start();
     Target { name: "midtrans_answer", words: &words, longest: 70_000 }.run(|bytes| {
         // The first byte picks the HTTP status, as the corpus' answers begin with a brace.
-        let status = [200, 200, 200, 201, 202, 400, 404, 412, 429, 500, 503][bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 11];
+        let status =
+            [200, 200, 200, 201, 202, 400, 404, 412, 429, 500, 503][bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 11];
         http.says(status, "application/json", bytes);
         match http.runtime.block_on(http.client.status("order-1")) {
             Ok(found) => {
@@ -420,11 +513,14 @@ impl Endless {
                 });
             }
         });
-        let http = qris::host::http::client(None, qris::host::http::Limits {
-            total: std::time::Duration::from_secs(10),
-            read: std::time::Duration::from_secs(10),
-            idle_connections: 1,
-        });
+        let http = qris::host::http::client(
+            None,
+            qris::host::http::Limits {
+                total: std::time::Duration::from_secs(10),
+                read: std::time::Duration::from_secs(10),
+                idle_connections: 1,
+            },
+        );
         let settings = Settings {
             base_url: url.clone(),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-rig")),
