@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
+mod adversaries;
 mod alerts;
 mod backend_limits;
 mod backend_refuses;
@@ -27,9 +28,11 @@ mod killed;
 mod late_settlement;
 mod long_poll;
 mod merchant_commands;
+mod midtrans_table;
 mod mqtt_link;
 mod notifications;
 mod official_clients;
+mod over_the_counter;
 mod power_cut;
 mod power_more;
 mod qrisctl;
@@ -43,6 +46,7 @@ mod sale;
 mod secrets;
 mod shape;
 mod shutdown;
+mod simulator_page;
 mod tls;
 mod two_backends;
 mod watchdog;

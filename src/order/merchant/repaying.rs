@@ -17,6 +17,10 @@ impl Order {
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
         }
+        // A person may know better: what the bank took in part may be given back for the rest.
+        if self.money_is_gone() {
+            return Err(Refused::TakenBack);
+        }
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } => {}
             State::Charging { .. }
@@ -212,9 +216,6 @@ impl Order {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
             Some(Repayment::Given { .. }) => return Err(Refused::Given),
             Some(Repayment::Refused { .. }) | None => {}
-        }
-        if self.money_is_gone() {
-            return Err(Refused::TakenBack);
         }
         match &self.state {
             State::Withheld { .. } => Ok(()),

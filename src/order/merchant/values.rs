@@ -588,10 +588,7 @@ impl Order {
     /// Whether it is paid at a shop's counter, with a code.
     #[must_use]
     pub fn is_over_the_counter(&self) -> bool {
-        match self.sale.payment {
-            Payment::Gopay => false,
-            Payment::Alfamart | Payment::Indomaret => true,
-        }
+        self.sale.payment.is_over_the_counter()
     }
 
     /// Whether the machine still has something to expect of it: not ended, or paid and without outcome.

@@ -65,6 +65,18 @@ impl Midtrans {
         self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
     }
 
+    /// A customer tells the cashier a payment code, and pays.
+    pub fn pay_at_counter(&self, code: &str) {
+        let answer = self.post("/sim/pay", &json!({ "payment_code": code }));
+        assert!(answer.status < 300, "the payment was not taken: {} {}", answer.status, answer.text());
+    }
+
+    /// It ends at Midtrans: `cancel`, `expire`, or `reverse`, with which a store takes its payment back.
+    pub fn end(&self, how: &str, order_id: &str) {
+        let answer = self.post(&format!("/sim/{how}/{order_id}"), &json!({}));
+        assert!(answer.status < 300, "/sim/{how}: {} {}", answer.status, answer.text());
+    }
+
     /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
     pub fn pay_late_if_possible(&self, name: &str) -> Answer {
         self.post(&format!("/sim/pay/{name}?via=gopay&force=true"), &json!({}))

@@ -37,6 +37,18 @@ fn shops_take_the_money() {
 }
 
 #[test]
+fn no_two_orders_have_the_same_code() {
+    let mut sim = midtrans();
+    let codes: std::collections::BTreeSet<String> = (0..20_000)
+        .map(|number| {
+            sim.handle(&cstore_of(&format!("o-{number}"), "indomaret"), START);
+            sim.transaction(&format!("o-{number}")).and_then(|book| book.payment_code).expect("a code")
+        })
+        .collect();
+    assert_eq!(codes.len(), 20_000);
+}
+
+#[test]
 fn indomaret_takes_no_idempotency_key() {
     let mut sim = midtrans();
     for (store, again) in [("alfamart", "201"), ("INDOMARET", "406")] {
