@@ -15,14 +15,16 @@ use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
 use crate::wire::orders::Status;
 
-/// It is always this time; what is stored is moved instead.
+/// It is always this time. A deadline passes by being moved to now, at any moment.
 const NOW: Wall = Wall(1_900_000_000_000);
-/// A pause between retries: it may end at any moment.
-const SOFT: Span = Span::secs(1);
-/// So far back nothing is told apart.
-const LONG_AGO: Span = Span::secs(20);
+/// What is yet to come: how long that takes is not told apart.
+const SOON: Span = Span::secs(8);
+/// What is past: how long is not told apart either.
+const PAST: Span = Span::secs(30);
+/// The quick questions after a notification are over, and the time in which no others are begun is not.
+const LUKEWARM: Span = Span::secs(7);
 /// A power cut that is too long to deliver after it.
-pub(super) const LONG: i64 = 1_000_000;
+const LONG: Span = Span::secs(1_000);
 
 /// The books, what Midtrans is being asked, and which machines wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,13 +50,23 @@ pub(super) enum What {
     Awaited,
     CancelAsked,
     Delivered(Word),
-    /// The pause before the next question is over.
-    Fire,
+    /// The pause before the next get-status is over.
+    Ask,
+    /// The quick questions after a notification are over.
+    Cold,
+    /// The pause before the next charge or cancel is over.
+    Retry,
+    /// Nobody waits for the charge any more: since now, or for long.
+    Unwaited { long: bool },
+    /// A charge that nobody ended is to be cancelled.
+    Overdue,
+    /// It was settled too long ago to be delivered after a reboot.
+    Old,
 }
 
 /// What decides about a step, and so names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct StepKey(u32, What, bool);
+pub(super) struct StepKey(u32, What, bool, bool);
 
 impl Backend {
     pub(super) fn new() -> Self {
@@ -62,22 +74,30 @@ impl Backend {
     }
 }
 
-/// One step of one order: the product's own functions. `None`: refused.
-fn step(lab: &Lab, number: u32, what: What, paid_already: bool) -> Option<u32> {
-    let key = StepKey(number, what, paid_already);
+/// One step of one order: the product's own functions. Gives the order and what is to be asked for it; `None`: refused.
+fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) -> Option<(u32, Option<MidtransCall>)> {
+    let key = StepKey(number, what, paid_already, asking);
     if let Some(known) = lab.merchant_steps.borrow().get(&key) {
         return *known;
     }
     let order = lab.merchant.borrow().get(number);
     let with = Context { rules: &lab.rules, paid_already };
     let after = taken(order, what, &with).map(|mut order| {
-        while let Duty::Apply(event) = merchant::duty(&order, NOW) {
-            order = merchant::apply(order, event, NOW, &with).expect("time is a fact");
-        }
+        let call = loop {
+            match merchant::duty(&order, NOW) {
+                Duty::Apply(event) => order = merchant::apply(order, event, NOW, &with).expect("time is a fact"),
+                Duty::Call(Call::Charge) => break Some(MidtransCall::Charge),
+                Duty::Call(Call::GetStatus) => break Some(MidtransCall::Status),
+                Duty::Call(Call::Cancel) => break Some(MidtransCall::Cancel),
+                #[allow(unreachable_patterns, reason = "refunds are not part of this model")]
+                Duty::Call(_) => break None,
+                Duty::Rest => break None,
+            }
+        };
         if let State::Settled { receipt, .. } = &order.state {
             lab.receipts.borrow_mut().insert(super::charge_of(&order.id), receipt.clone());
         }
-        lab.merchant.borrow_mut().put(calm(order))
+        (lab.merchant.borrow_mut().put(calm(order, asking || call.is_some())), call)
     });
     lab.merchant_steps.borrow_mut().insert(key, after);
     after
@@ -86,10 +106,39 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool) -> Option<u32> {
 fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
     let event = match what {
         What::Nothing => return Some(order),
-        What::Fire => {
+        What::Ask => {
             order.ask.at = order.ask.at.map(|_| NOW);
+            // A question that is not one of the quick ones begins when those that a notification met have ended.
+            if order.ask.hot_from != Some(NOW) {
+                order.ask.hot_from = order.ask.hot_from.map(|_| NOW - PAST);
+                order.ask.noted_at = None;
+            }
+            order.mismatched_at = order.mismatched_at.map(|_| NOW - PAST);
+            return Some(order);
+        }
+        What::Cold => {
+            order.ask.hot_from = order.ask.hot_from.map(|_| NOW - LUKEWARM);
+            return Some(order);
+        }
+        What::Retry => {
             if let State::Charging { retry_at, .. } | State::Cancelling { retry_at, .. } = &mut order.state {
                 *retry_at = NOW;
+            }
+            return Some(order);
+        }
+        What::Unwaited { long } => {
+            order.answer_by = if long { NOW - PAST } else { NOW };
+            return Some(order);
+        }
+        What::Overdue => {
+            if let State::Pending { cancel_at, .. } = &mut order.state {
+                *cancel_at = NOW;
+            }
+            return Some(order);
+        }
+        What::Old => {
+            if let State::Settled { by, .. } = &mut order.state {
+                by.settled_at = NOW - LONG;
             }
             return Some(order);
         }
@@ -153,55 +202,45 @@ fn report(order: &Order, money: Money) -> Report {
     }
 }
 
-/// The order as it is that much later: its times move, the clock does not.
-fn later(mut order: Order, by: Span) -> Order {
-    let moved = |at: &mut Wall| *at = *at - by;
-    moved(&mut order.created_at);
-    moved(&mut order.answer_by);
-    order.ask.at.iter_mut().chain(&mut order.ask.hot_from).chain(&mut order.mismatched_at).for_each(moved);
-    match &mut order.state {
-        State::Charging { retry_at, .. } | State::Cancelling { retry_at, .. } => moved(retry_at),
-        State::Pending { cancel_at, .. } => moved(cancel_at),
-        State::Settled { by, .. } | State::Withheld { by, .. } => moved(&mut by.settled_at),
-        _ => {}
-    }
-    order
-}
-
 /// Takes out what makes no difference to what can happen: the length of pauses, and how often something was tried.
-fn calm(mut order: Order) -> Order {
-    let soft = |at: &mut Wall| *at = if *at > NOW { NOW + SOFT } else { NOW };
-    let past = |at: &mut Wall, span: Span| {
-        if *at < NOW - span {
-            *at = NOW - span - LONG_AGO;
-        }
-    };
+/// `asking`: Midtrans is being asked, and what was due for that stays due.
+fn calm(mut order: Order, asking: bool) -> Order {
+    let soft = |at: &mut Wall| *at = if *at <= NOW && asking { NOW } else { NOW + SOON };
     let plain = |charge: &mut Charge| {
         charge.charged_at = NOW;
         charge.expires_at = NOW + merchant::MIDTRANS_EXPIRY;
     };
-    past(&mut order.created_at, Span::secs(240));
-    past(&mut order.answer_by, Span::secs(5));
-    order.ask.hot_from.iter_mut().chain(&mut order.mismatched_at).for_each(|at| past(at, Span::secs(10)));
-    order.ask.tries = order.ask.tries.min(2);
-    if order.mismatched_at.is_none() {
-        order.ask.at.iter_mut().for_each(soft);
-    }
+    order.created_at = NOW;
+    let waits = match &order.state {
+        State::Charging { .. } | State::Cancelling { why: Ending::GaveUp, .. } => true,
+        State::Closed { why: Some(Ending::GaveUp | Ending::NotMade { again: true, .. }), .. } => true,
+        _ => false,
+    };
+    order.answer_by = match order.answer_by {
+        at if !waits || at < NOW => NOW - PAST,
+        NOW => NOW,
+        _ => NOW + SOON,
+    };
+    order.ask.hot_from.iter_mut().for_each(|at| *at = if *at >= NOW - LUKEWARM { *at } else { NOW - PAST });
+    order.ask.noted_at = order.ask.noted_at.filter(|at| *at == NOW);
+    order.ask.tries = 0;
+    order.ask.at.iter_mut().for_each(soft);
     match &mut order.state {
         State::Charging { tries, retry_at, .. } => {
-            *tries = (*tries).min(2);
+            *tries = 0;
             soft(retry_at);
         }
-        State::Pending { charge, .. } => plain(charge),
+        State::Pending { charge, cancel_at } => {
+            plain(charge);
+            *cancel_at = NOW + order.sale.timeout + merchant::CANCEL_AFTER_TIMEOUT;
+        }
         State::Cancelling { tries, retry_at, charge, .. } => {
-            *tries = (*tries).min(2);
+            *tries = 0;
             soft(retry_at);
             charge.iter_mut().for_each(plain);
         }
-        State::Closed { charge, .. } => charge.iter_mut().for_each(plain),
-        State::Settled { charge, by, .. } | State::Withheld { charge, by, .. } => {
+        State::Closed { charge, .. } | State::Settled { charge, .. } | State::Withheld { charge, .. } => {
             charge.iter_mut().for_each(plain);
-            past(&mut by.settled_at, Span::secs(600));
         }
         _ => {}
     }
@@ -232,26 +271,20 @@ impl World {
         let at = usize::from(charge);
         let Some(number) = self.backend.orders[at] else { return false };
         let paid = self.paid_otherwise(lab, charge);
-        let Some(after) = step(lab, number, what, paid) else { return false };
+        let asking = self.backend.calls[at].is_some();
+        let Some((after, call)) = step(lab, number, what, paid, asking) else { return false };
         self.backend.orders[at] = Some(after);
         let (before, order) = (lab.merchant.borrow().get(number), lab.merchant.borrow().get(after));
         let asked = matches!(&order.state, State::Closed { why: Some(Ending::Asked), .. });
         let status = view::status(&order);
-        if status != view::status(&before) && status != Status::Pending && !asked {
+        let receipt = matches!(order.state, State::Settled { .. });
+        // A hint that comes when the machine's order has ended changes nothing, then or later.
+        let heard = receipt || self.wanted(lab, order_of(charge)).is_some_and(|wanted| !wanted.ended);
+        if status != view::status(&before) && status != Status::Pending && !asked && heard {
             // In the outbox with the same commit, and there until the broker has it.
-            self.send(Message::Push { charge, receipt: matches!(order.state, State::Settled { .. }) });
+            self.send(Message::Push { charge, receipt });
         }
-        if claims
-            && self.backend.calls[at].is_none()
-            && let Duty::Call(call) = merchant::duty(&order, NOW)
-        {
-            let call = match call {
-                Call::Charge => MidtransCall::Charge,
-                Call::GetStatus => MidtransCall::Status,
-                Call::Cancel => MidtransCall::Cancel,
-                #[allow(unreachable_patterns, reason = "refunds are not part of this model")]
-                _ => return true,
-            };
+        if let Some(call) = call.filter(|_| claims && !asking) {
             self.backend.calls[at] = Some(call);
             out.push(Message::ToMidtrans { charge, call, live: true });
         }
@@ -358,7 +391,7 @@ impl World {
             && wants_another(&stored, NOW)
             && let Some(next) = next_attempt(&stored, &order_id(order * attempts), NOW, stored.answer_by)
         {
-            self.backend.orders[usize::from(charge) + 1] = Some(lab.merchant.borrow_mut().put(calm(next)));
+            self.backend.orders[usize::from(charge) + 1] = Some(lab.merchant.borrow_mut().put(calm(next, false)));
         }
     }
 
@@ -369,14 +402,14 @@ impl World {
         let Some(newest) = self.newest(order) else {
             let Some(sale) = self.sale(lab, order) else { return };
             let new = merchant::begin(order_id(first), sale, NOW);
-            self.backend.orders[usize::from(first)] = Some(lab.merchant.borrow_mut().put(calm(new)));
+            self.backend.orders[usize::from(first)] = Some(lab.merchant.borrow_mut().put(calm(new, true)));
             self.write(lab, first, What::Nothing, true, out);
             return;
         };
         let stored = self.merchant(lab, newest).expect("it is the newest");
         if merchant::may_try_again(&stored) && newest + 1 < first + attempts {
             if let Some(next) = next_attempt(&stored, &order_id(first), NOW, NOW + merchant::ANSWER_WITHIN) {
-                self.backend.orders[usize::from(newest) + 1] = Some(lab.merchant.borrow_mut().put(calm(next)));
+                self.backend.orders[usize::from(newest) + 1] = Some(lab.merchant.borrow_mut().put(calm(next, false)));
                 self.write(lab, newest + 1, What::Nothing, true, out);
             }
         } else {
@@ -453,69 +486,68 @@ impl World {
         all
     }
 
-    /// The backend's clock goes to its next deadline.
-    pub(super) fn backend_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
-        let deadlines = (0..u8::try_from(CHARGES).expect("few")).filter_map(|charge| {
-            let order = self.merchant(lab, charge)?;
-            let own = match &order.state {
-                State::Charging { .. } => Some(order.answer_by),
-                State::Pending { cancel_at, .. } => Some(*cancel_at),
-                State::Cancelling { why: Ending::GaveUp, .. } | State::Closed { why: Some(Ending::GaveUp), .. } => Some(order.answer_by),
-                _ => None,
-            };
-            let again = order.ask.at.filter(|_| order.mismatched_at.is_some());
-            own.into_iter().chain(again).filter(|at| *at > NOW).min()
-        });
-        let by = (deadlines.min()? - NOW).0;
-        Some(self.backend_later(lab, by, |_| true))
-    }
-
-    /// So much time goes by for some orders, and what follows from it.
-    pub(super) fn backend_later(&self, lab: &Lab, by: i64, which: impl Fn(&Order) -> bool) -> (World, Vec<Message>) {
-        let mut world = self.clone();
-        let mut out = Vec::new();
-        for charge in 0..u8::try_from(CHARGES).expect("few") {
-            let Some(number) = world.backend.orders[usize::from(charge)] else { continue };
-            let order = lab.merchant.borrow().get(number);
-            if !which(&order) {
-                continue;
-            }
-            world.backend.orders[usize::from(charge)] = Some(lab.merchant.borrow_mut().put(calm(later(order, Span(by)))));
-        }
-        for charge in 0..u8::try_from(CHARGES).expect("few") {
-            // Who is being asked about waits for that.
-            if world.backend.calls[usize::from(charge)].is_none() {
-                world.write(lab, charge, What::Nothing, false, &mut out);
-            }
-        }
-        for order in 0..2_u8 {
-            world.tell_waiters(lab, order, &mut out);
-            let charge = world.newest(order).and_then(|newest| world.merchant(lab, newest));
-            if world.backend.posts[usize::from(order)] && charge.is_some_and(|order| order.answer_by <= NOW) {
-                world.backend.posts[usize::from(order)] = false;
-                out.push(Message::Answer { order, ask: HttpAsk::Create, say: HttpSay::Later, live: true });
-            }
-        }
-        (world, out)
-    }
-
-    /// What the sweep takes up: whatever is due, now or after its pause.
-    pub(super) fn backend_sweeps(&self, lab: &Lab) -> Vec<(World, Vec<Message>)> {
+    /// Time that passes for one order: a deadline, or the pause before the next question. `true`: longer than a call lasts
+    /// that is not late, while there is one.
+    pub(super) fn backend_sweeps(&self, lab: &Lab) -> Vec<(bool, World, Vec<Message>)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             let Some(order) = self.merchant(lab, charge) else { continue };
-            let paused = order.mismatched_at.is_some() && order.ask.at.is_some_and(|at| at > NOW);
-            if self.backend.calls[usize::from(charge)].is_some() || merchant::next_deadline(&order).is_none() || paused {
-                continue;
+            let asking = self.backend.calls[usize::from(charge)].is_some();
+            let mut passes = Vec::new();
+            if order.ask.at.is_some() && !asking {
+                passes.push(What::Ask);
             }
-            let mut world = self.clone();
-            let mut out = Vec::new();
-            world.write(lab, charge, What::Fire, true, &mut out);
-            if world != *self || !out.is_empty() {
-                all.push((world, out));
+            match &order.state {
+                State::Charging { .. } | State::Cancelling { .. } if !asking => passes.push(What::Retry),
+                // A minute after the machine's own deadline, unless that began anew with a boot.
+                State::Pending { .. } if !asking && self.is_quiet() && !self.is_offered(lab, order_of(charge)) => {
+                    passes.push(What::Overdue);
+                }
+                _ => {}
+            }
+            if order.ask.hot_from == Some(NOW) {
+                passes.push(What::Cold);
+            }
+            if order.answer_by > NOW {
+                passes.push(What::Unwaited { long: false });
+            }
+            if order.answer_by >= NOW && asking {
+                passes.push(What::Unwaited { long: true });
+            }
+            for what in passes {
+                let mut world = self.clone();
+                let mut out = Vec::new();
+                // While Midtrans is asked, nobody else takes the order up.
+                if asking {
+                    let with = Context { rules: &lab.rules, paid_already: false };
+                    let waited = taken(order.clone(), what, &with).expect("time is a fact");
+                    world.backend.orders[usize::from(charge)] = Some(lab.merchant.borrow_mut().put(waited));
+                } else {
+                    world.write(lab, charge, what, true, &mut out);
+                }
+                world.give_up_posts(lab, order_of(charge), &mut out);
+                let slow = matches!(what, What::Unwaited { .. }) && !self.is_quiet();
+                all.push((slow, world, out));
             }
         }
         all
+    }
+
+    /// A POST is answered within 10 s, with whatever there is.
+    fn give_up_posts(&mut self, lab: &Lab, order: u8, out: &mut Vec<Message>) {
+        self.tell_waiters(lab, order, out);
+        let newest = self.newest(order).and_then(|newest| self.merchant(lab, newest));
+        if self.backend.posts[usize::from(order)] && newest.is_some_and(|order| order.answer_by <= NOW) {
+            self.backend.posts[usize::from(order)] = false;
+            out.push(Message::Answer { order, ask: HttpAsk::Create, say: HttpSay::Later, live: true });
+        }
+    }
+
+    /// The power was off for so long that nothing is delivered any more.
+    pub(super) fn settled_long_ago(&mut self, lab: &Lab, out: &mut Vec<Message>) {
+        for charge in 0..u8::try_from(CHARGES).expect("few") {
+            self.write(lab, charge, What::Old, false, out);
+        }
     }
 
     /// A cancel that Midtrans does not answer is answered to the machine after 10 s.

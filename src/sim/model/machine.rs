@@ -18,6 +18,8 @@ use crate::wire::dbus::RelayError;
 const NOW: Boot = Boot(10_000_000_000);
 /// Longer ago is all the same.
 const AGO_MAX: i64 = 6_000;
+/// No call lasts longer; a pause that is longer waits for its end.
+const CALL_MAX: i64 = 15_000;
 const TRANSITIONS_MAX: usize = 8;
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 
@@ -98,7 +100,9 @@ pub(super) struct Wanted {
     deadline: Option<i64>,
     pub(super) holds: bool,
     pub(super) unfinished: bool,
-    ended: bool,
+    pub(super) ended: bool,
+    pub(super) asked: bool,
+    offered: bool,
     /// The charge whose QR is drawn, its ticket, and who vouched for it.
     pub(super) drawn: Option<(u8, u8, u8)>,
 }
@@ -276,6 +280,8 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         holds: order.holds_machine(),
         unfinished: core::unfinished(&order),
         ended: order.name().0.is_end(),
+        asked: matches!(order.state, State::Requested { .. }),
+        offered: matches!(order.state, State::Requested { .. } | State::AwaitingPayment { .. }) && !order.earlier_boot,
         drawn,
     };
     lab.duties.borrow_mut().insert((number, around), answer);
@@ -557,9 +563,17 @@ impl World {
         all
     }
 
+    /// Whether its QR may be up, or will be, within the time that it was made for.
+    pub(super) fn is_offered(&self, lab: &Lab, order: u8) -> bool {
+        self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
+    }
+
     /// The machine's clock goes to its next deadline.
     pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
+        if by > CALL_MAX && !self.is_quiet() {
+            return None;
+        }
         let mut world = self.clone();
         world.machine.changed_ago = (world.machine.changed_ago + by).min(AGO_MAX);
         for order in 0..2 {

@@ -6,8 +6,6 @@ use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Midtrans {
     pub(super) charges: [Status; CHARGES],
-    /// Settled for another sum than was charged.
-    pub(super) wrong: [bool; CHARGES],
     /// The customer had the QR before the eyes, and may keep a photo.
     pub(super) seen: [bool; CHARGES],
 }
@@ -28,7 +26,7 @@ pub(super) enum Status {
 
 impl Midtrans {
     pub(super) fn new() -> Self {
-        Self { charges: [Status::None; CHARGES], wrong: [false; CHARGES], seen: [false; CHARGES] }
+        Self { charges: [Status::None; CHARGES], seen: [false; CHARGES] }
     }
 
     pub(super) fn was_settled(&self, charge: u8) -> bool {
@@ -77,7 +75,7 @@ impl World {
     }
 
     /// What customers and time do to charges.
-    pub(super) fn midtrans_moves(&self) -> Vec<(&'static str, World)> {
+    pub(super) fn midtrans_moves(&self, lab: &super::Lab) -> Vec<(&'static str, World)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             let at = usize::from(charge);
@@ -102,7 +100,8 @@ impl World {
                 world.left.denials -= 1;
                 all.push(("Midtrans denies", world));
             }
-            if is == Status::Pending {
+            // After a quarter of an hour: not while the charge is being made or fetched.
+            if is == Status::Pending && self.is_quiet() && !self.wanted(lab, super::order_of(charge)).is_some_and(|wanted| wanted.asked) {
                 all.push(("Midtrans expires", becomes(Status::Expired, NoticeWord::Ended)));
             }
             if matches!(is, Status::Cancelled | Status::Expired | Status::Denied) && seen && self.left.late_payments > 0 {

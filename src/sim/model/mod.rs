@@ -223,7 +223,7 @@ struct Lab {
     resources: RefCell<Shelf<Resource>>,
     receipts: RefCell<HashMap<u8, Receipt>>,
     machine_steps: RefCell<HashMap<machine::StepKey, u32>>,
-    merchant_steps: RefCell<HashMap<backend::StepKey, Option<u32>>>,
+    merchant_steps: RefCell<HashMap<backend::StepKey, Option<(u32, Option<MidtransCall>)>>>,
     duties: RefCell<HashMap<machine::DutyKey, machine::Wanted>>,
     rules: MerchantRules,
     late_payments: u8,
@@ -440,6 +440,18 @@ impl World {
         if let Some(at) = self.wire.iter().position(|known| *known == message) {
             self.wire.remove(at);
         }
+    }
+
+    /// Whether no call is under way. A long poll does not count, and what is told by itself may be on its way for long.
+    fn is_quiet(&self) -> bool {
+        let is_call = |message: &Message| match message {
+            Message::Post { ask: HttpAsk::Watch(_), .. } => false,
+            Message::Prepare { .. } | Message::Prepared { .. } | Message::ToRelay { .. } | Message::FromRelay { .. } => true,
+            Message::Post { .. } | Message::Answer { .. } | Message::AskOpen { .. } | Message::Open { .. } => true,
+            Message::ToMidtrans { .. } | Message::FromMidtrans { .. } => true,
+            Message::Vend(_) | Message::Finished { .. } | Message::Push { .. } | Message::Notify { .. } => false,
+        };
+        !self.wire.iter().any(|message| message.is_live() && is_call(message))
     }
 
     /// Nobody waits any more for the answers to what `which` selects.

@@ -151,8 +151,12 @@ impl World {
         for (name, world, out) in self.relay_drives() {
             by(name, true, Program::Relay, world, out);
         }
-        if let Some((world, out)) = self.machine_waits(lab) {
-            by("the machine's next deadline passes", true, Program::Machine, world, out);
+        let quiet = self.is_quiet();
+        if let Some((mut world, out)) = self.machine_waits(lab)
+            && (quiet || late(Channel::Http))
+        {
+            world.left.faults[Channel::Http as usize] -= u8::from(!quiet);
+            by("the machine's next deadline passes", quiet, Program::Machine, world, out);
         }
         if let Some((world, out)) = self.machine_notices_relay(lab) {
             by("the machine notices the relay", true, Program::Machine, world, out);
@@ -162,16 +166,16 @@ impl World {
                 by("a cancel is asked", false, Program::Machine, world, out);
             }
         }
-        if let Some((world, out)) = self.backend_waits(lab) {
-            by("the backend's next deadline passes", true, Program::Backend, world, out);
-        }
-        for (world, out) in self.backend_sweeps(lab) {
-            by("the backend asks again", true, Program::Backend, world, out);
+        for (slow, mut world, out) in self.backend_sweeps(lab) {
+            if !slow || late(Channel::Midtrans) {
+                world.left.faults[Channel::Midtrans as usize] -= u8::from(slow);
+                by("time passes for the backend", !slow, Program::Backend, world, out);
+            }
         }
         for (world, out) in self.backend_puts_off() {
             by("the backend puts a cancel off", true, Program::Backend, world, out);
         }
-        for (name, world) in self.midtrans_moves() {
+        for (name, world) in self.midtrans_moves(lab) {
             add(name, None, name == "Midtrans expires", world);
         }
         for crash in CRASHES {
@@ -271,9 +275,16 @@ impl World {
             }
             all.push(("lost:", lost));
         }
-        let mut twice = spent;
-        twice.send(message);
-        all.push(("doubled:", twice));
+        // The answer to a call comes on the call's own connection: there is one, or none.
+        let is_answer = matches!(
+            message,
+            Message::Prepared { .. } | Message::FromRelay { .. } | Message::Answer { .. } | Message::Open { .. } | Message::FromMidtrans { .. }
+        );
+        if !is_answer {
+            let mut twice = spent;
+            twice.send(message);
+            all.push(("doubled:", twice));
+        }
         all
     }
 
@@ -317,8 +328,7 @@ impl World {
                         world.relay_restarts(false);
                         let mut out = Vec::new();
                         if long {
-                            let settled = |order: &crate::order::merchant::Order| order.receipt().is_some();
-                            (world, out) = world.backend_later(lab, backend::LONG, settled);
+                            world.settled_long_ago(lab, &mut out);
                         }
                         out.extend(world.machine_restarts(lab, false));
                         (if long { "power is off for long" } else { "power is cut" }, out)

@@ -43,6 +43,22 @@ fn one_order_and_nothing_wrong() {
 #[test]
 fn one_order_and_late_money() {
     let budget = Budget { cancels: [1, 0], late_payments: 1, denials: 1, mismatches: 1, jams: 1, ..nothing_goes_wrong() };
-    let found = holds(&Scenario { name: "late", orders: 1, budget, worlds_max: 1_000_000 });
+    let found = holds(&Scenario { name: "late", orders: 1, budget, worlds_max: 200_000 });
     assert!(found.counts.late_sales > 0 && found.counts.refunds_due > 0 && found.counts.mismatches > 0 && found.counts.failed > 0);
+}
+
+#[test]
+fn one_order_and_a_fault_on_each_channel() {
+    for (name, faults) in [("bus", [1, 0, 0, 0, 0]), ("http", [0, 1, 0, 0, 0]), ("push", [0, 0, 1, 0, 0]), ("midtrans", [0, 0, 0, 1, 0]), ("notices", [0, 0, 0, 0, 1])] {
+        let budget = Budget { cancels: [1, 0], late_payments: 1, faults, ..nothing_goes_wrong() };
+        holds(&Scenario { name, orders: 1, budget, worlds_max: 200_000 });
+    }
+}
+
+#[test]
+fn one_order_and_a_crash_of_each_program() {
+    for (name, crashes, ledgers) in [("machine", [1, 0, 0], 0), ("relay", [0, 1, 0], 1), ("backend", [0, 0, 1], 0), ("power", [1, 1, 0], 0)] {
+        let budget = Budget { crashes, crashes_in_all: 2, ledgers, late_payments: 1, ..nothing_goes_wrong() };
+        holds(&Scenario { name, orders: 1, budget, worlds_max: 200_000 });
+    }
 }
