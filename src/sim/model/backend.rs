@@ -94,9 +94,6 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) ->
                 Duty::Rest => break None,
             }
         };
-        if let State::Settled { receipt, .. } = &order.state {
-            lab.receipts.borrow_mut().insert(super::charge_of(&order.id), receipt.clone());
-        }
         (lab.merchant.borrow_mut().put(calm(order, asking || call.is_some())), call)
     });
     lab.merchant_steps.borrow_mut().insert(key, after);

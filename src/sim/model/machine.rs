@@ -68,7 +68,8 @@ pub(super) enum What {
     Later(i64),
     Restarted { same_boot: bool },
     Seen(u32),
-    Settled(u8),
+    /// By the merchant's order of that number.
+    Settled(u32),
     Told,
     CreateDelayed,
     Absent,
@@ -187,7 +188,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
                 None => seen,
             }
         }
-        What::Settled(charge) => match lab.receipts.borrow().get(&charge) {
+        What::Settled(paid) => match lab.merchant.borrow().get(paid).receipt() {
             Some(receipt) if order.fits(receipt) => then(order, Event::Settled(receipt.clone())),
             Some(_) | None => order,
         },
@@ -458,7 +459,8 @@ impl World {
             Message::Push { charge, receipt } => {
                 let order = super::order_of(charge);
                 if receipt {
-                    self.happens(lab, order, What::Settled(charge));
+                    let paid = self.backend.orders[usize::from(charge)].expect("books forget none");
+                    self.happens(lab, order, What::Settled(paid));
                 } else if self.known_charge(lab, order) == Some(charge) {
                     let ended = self.wanted(lab, order).is_some_and(|wanted| wanted.ended);
                     self.machine.slots[usize::from(order)].hinted = !ended;

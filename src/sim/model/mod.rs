@@ -17,10 +17,12 @@ mod machine;
 mod midtrans;
 mod properties;
 mod relay;
+mod scenarios;
 mod search;
 #[cfg(test)]
 mod tests;
 
+pub use scenarios::scenarios;
 pub use search::{Counts, Found, Scenario, Verdict, search};
 
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
@@ -28,7 +30,7 @@ use crate::order::machine::Order as MachineOrder;
 use crate::order::merchant::{Order as MerchantOrder, Rules as MerchantRules, Said};
 use crate::order::money::Rupiah;
 use crate::order::outcome::{Delivery, Outcome};
-use crate::order::receipt::{Receipt, SigningKey};
+use crate::order::receipt::SigningKey;
 use crate::wire::orders::Order as Resource;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -221,7 +223,6 @@ struct Lab {
     machine: RefCell<Shelf<MachineOrder>>,
     merchant: RefCell<Shelf<MerchantOrder>>,
     resources: RefCell<Shelf<Resource>>,
-    receipts: RefCell<HashMap<u8, Receipt>>,
     machine_steps: RefCell<HashMap<machine::StepKey, u32>>,
     merchant_steps: RefCell<HashMap<backend::StepKey, Option<(u32, Option<MidtransCall>)>>>,
     duties: RefCell<HashMap<machine::DutyKey, machine::Wanted>>,
@@ -266,7 +267,6 @@ impl Lab {
             machine: RefCell::new(Shelf::new()),
             merchant: RefCell::new(Shelf::new()),
             resources: RefCell::new(Shelf::new()),
-            receipts: RefCell::default(),
             machine_steps: RefCell::default(),
             merchant_steps: RefCell::default(),
             duties: RefCell::default(),

@@ -162,7 +162,8 @@ impl World {
     }
 
     fn dispense(&mut self, lab: &Lab, charge: u8, live: bool) -> Option<RelaySay> {
-        let receipt = lab.receipts.borrow().get(&charge).cloned().expect("only a machine with a receipt asks for it");
+        let receipt = self.merchant(lab, charge).and_then(|order| order.receipt().cloned());
+        let receipt = receipt.expect("only a machine with a receipt asks for it, and books forget none");
         let number = super::ticket_number(&receipt.claims().ticket);
         match admit(self.relay.ticket(number).as_ref(), self.relay.entry(charge), &receipt, Some(&self.relay.line())) {
             Ok(Admission::Drive(_)) => {

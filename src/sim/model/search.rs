@@ -10,7 +10,7 @@ use std::hash::{Hash as _, Hasher as _};
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// For people.
-    pub name: &'static str,
+    pub name: String,
     /// Requests: 1 or 2.
     pub orders: usize,
     /// What may go wrong.
@@ -44,6 +44,41 @@ pub struct Counts {
     pub unpaid: usize,
     /// With two reports that do not agree, left to a person.
     pub conflicts: usize,
+}
+
+impl Counts {
+    /// Adds what another search saw.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.ends, other.ends),
+            (&mut self.sales, other.sales),
+            (&mut self.late_sales, other.late_sales),
+            (&mut self.refunds_due, other.refunds_due),
+            (&mut self.uncertain, other.uncertain),
+            (&mut self.failed, other.failed),
+            (&mut self.mismatches, other.mismatches),
+            (&mut self.paid_twice, other.paid_twice),
+            (&mut self.second_attempts, other.second_attempts),
+            (&mut self.unpaid, other.unpaid),
+            (&mut self.conflicts, other.conflicts),
+        ];
+        for (count, more) in pairs {
+            *count += more;
+        }
+    }
+}
+
+impl Found {
+    /// One line for people.
+    #[must_use]
+    pub fn told(&self, scenario: &Scenario) -> String {
+        let verdict = match &self.verdict {
+            Verdict::Holds => "holds".to_owned(),
+            Verdict::Unfinished => "too many worlds".to_owned(),
+            Verdict::Broken { what, .. } => format!("BROKEN: {what:?}"),
+        };
+        format!("{}: {} worlds, {} steps, depth {}: {verdict}", scenario.name, self.worlds, self.steps, self.depth)
+    }
 }
 
 /// What a search found.
@@ -366,13 +401,13 @@ pub fn search(scenario: &Scenario) -> Found {
     while let Some((number, far, world)) = frontier.pop_front() {
         depth = far;
         if let Some(what) = properties::broken(&world, &lab) {
-            return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, number) });
+            return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, &lab, number) });
         }
         let all = world.next(&lab);
         let ends = !all.iter().any(|(step, _)| step.progress);
         if ends {
             if let Some(what) = properties::broken_at_end(&world, &lab) {
-                return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, number) });
+                return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, &lab, number) });
             }
             properties::count(&world, &lab);
             walk.ends.push(number);
@@ -396,7 +431,7 @@ pub fn search(scenario: &Scenario) -> Found {
     }
     match walk.stuck() {
         Some(number) => {
-            let trace = walk.trace(scenario, number);
+            let trace = walk.trace(scenario, &lab, number);
             walk.found(&lab, depth, Verdict::Broken { what: Broken::NeverEnds, trace })
         }
         None => walk.found(&lab, depth, Verdict::Holds),
@@ -438,7 +473,7 @@ impl Walk {
     }
 
     /// The shortest way to a world, gone once more.
-    fn trace(&self, scenario: &Scenario, number: u32) -> Vec<String> {
+    fn trace(&self, scenario: &Scenario, lab: &Lab, number: u32) -> Vec<String> {
         let mut way = Vec::new();
         let mut at = number;
         while at != 0 {
@@ -446,17 +481,16 @@ impl Walk {
             way.push(nth);
             at = before;
         }
-        let lab = Lab::new(scenario.budget.late_payments);
         let mut world = World::begin(scenario);
         let mut lines = Vec::new();
         for nth in way.into_iter().rev() {
-            let (step, next) = world.next(&lab).swap_remove(usize::from(nth));
+            let (step, next) = world.next(lab).swap_remove(usize::from(nth));
             lines.push(match step.message {
                 Some(message) => format!("{} {message:?}", step.name),
                 None => step.name.to_owned(),
             });
             world = next;
-            lines.push(format!("      {}", properties::told(&world, &lab)));
+            lines.push(format!("      {}", properties::told(&world, lab)));
         }
         lines.push(format!("{world:?}"));
         lines
