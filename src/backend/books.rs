@@ -5,19 +5,28 @@
 use super::store::{Row, StoreError, Tx, Value};
 use super::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{self, Call, Context, Duty, Event, Order, Refused, Report, Rules, Said, Sale, State, Told};
+use crate::order::merchant::{self, Call, Context, Duty, Event, Order, Refused, Rules, Said, Sale, State, Told};
 use crate::order::time::{Span, Wall};
 use crate::wire::orders::Status;
 use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
 
+mod alerts;
 mod ledger;
+mod listing;
 mod rebuild;
+mod repaying;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub use ledger::{Filter, Line, Message, history, latest, list, load, open_orders, prune_outbox, published, take_outbox};
+pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, take_turn};
+pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use listing::{Cursor, PAGE, Wanted, attempts, count, newest_of, page, settled, settled_totals};
 pub use rebuild::{Forgotten, rebuild};
+pub use repaying::{given, refund_by_hand, request_refund, seen};
+use words::describe;
+pub use words::state_word;
 
 /// Whoever claims an order has so long to ask Midtrans for it; then another does.
 pub const LEASE: Span = Span::secs(15);
@@ -50,7 +59,7 @@ pub enum BooksError {
 }
 
 /// What the merchant decided, as far as the books need it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Desk {
     /// For the core.
     pub rules: Rules,
@@ -58,6 +67,8 @@ pub struct Desk {
     pub push: bool,
     /// Orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
+    /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
+    pub auto_refund_per_day: u32,
 }
 
 /// An order as it stands in the books.
@@ -83,8 +94,10 @@ pub struct Done {
     pub call: Option<Call>,
     /// The attempt that replaces it, if it was replaced.
     pub next: Option<OrderId>,
+    /// A person must be told of something new.
+    pub alert: bool,
     /// What it was before, for the journal.
-    pub was: &'static str,
+    pub was: Order,
 }
 
 /// What became of a POST.
@@ -213,14 +226,14 @@ pub fn delivered(
     match write(tx, desk, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
         Ok(done) => Ok(Ok(done)),
         Err(BooksError::Refused(Refused::OutcomeStands)) => {
-            let was = state_word(&stored.order.state);
-            let mut order = stored.order.clone();
-            order.conflict = true;
-            let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            ledger::note(tx, id, &format!("another outcome was told: {}{reason}", told.outcome), now)?;
-            let claim = stored.claimed_until;
-            let now_stored = ledger::save(tx, stored, order, claim)?;
-            Ok(Err(Done { now: now_stored, news: false, call: None, next: None, was }))
+            let refund_on_its_way = stored.claimed_until.is_some_and(|until| until > now);
+            let event = Event::Contradicted { told: told.clone(), refund_on_its_way };
+            let done = write(tx, desk, stored, event, now, Claim::Keep)?;
+            if !matters(&done.was, &done.now.order) {
+                // A third one: the order is what it was, and the history has it.
+                ledger::note(tx, id, &words::another_outcome(&told), now)?;
+            }
+            Ok(Err(done))
         }
         Err(error) => Err(error),
     }
@@ -250,6 +263,11 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
         write(tx, desk, stored, Event::Restarted, now, Claim::Keep)?;
     }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
+    // An earlier release waited for no report: what it left without one is looked at once.
+    tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
+    alerts::catch_up(tx, now)?;
+    // Whoever told people is gone with the rest.
+    tx.rows("DELETE FROM alert_turn", &[])?;
     Ok(ids.len())
 }
 
@@ -292,6 +310,11 @@ fn settle(
     claim: Claim,
 ) -> Result<Done, BooksError> {
     let free = stored.claimed_until.is_none_or(|until| until <= now);
+    if let Some(event) = repaying::automatic(tx, desk, &stored.order, &order, now)? {
+        let also = describe(&event);
+        what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
+        order = apply(tx, desk, order, event, now)?;
+    }
     let call = loop {
         match merchant::duty(&order, now) {
             Duty::Apply(event) => {
@@ -308,7 +331,7 @@ fn settle(
         Claim::Take if !free => (stored.claimed_until, None),
         Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
     };
-    let was = state_word(&stored.order.state);
+    let was = stored.order.clone();
     let before = view::visible(&stored.order);
     let news = before != view::visible(&order);
     let told = matters(&stored.order, &order);
@@ -318,12 +341,13 @@ fn settle(
     {
         ledger::keep_receipt(tx, receipt)?;
     }
+    let alert = alerts::keep(tx, &was, &order, now)?;
     let mut after = ledger::save(tx, stored, order, claimed_until)?;
     if let (true, Some(what)) = (told, what) {
         ledger::note(tx, &id, &format!("{what}: {}", state_word(&after.order.state)), now)?;
     }
     after.claimed_until = claimed_until;
-    let done = Done { now: after, news, call, next: None, was };
+    let done = Done { now: after, news, call, next: None, alert, was };
     if desk.push && before.0 != view::status(&done.now.order) {
         announce(tx, &done.now, now)?;
     }
@@ -366,6 +390,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
         State::Charging { .. }
         | State::Pending { .. }
         | State::Cancelling { .. }
+        | State::Held { .. }
         | State::Closed { .. }
         | State::Withheld { .. }
         | State::Refunded { .. } => None,
@@ -381,47 +406,10 @@ fn matters(before: &Order, after: &Order) -> bool {
         || before.delivery != after.delivery
         || before.mismatched_at != after.mismatched_at
         || before.ask.hot_from != after.ask.hot_from
-}
-
-/// The state's name in the books and in the history.
-#[must_use]
-pub fn state_word(state: &State) -> &'static str {
-    match state {
-        State::Charging { .. } => "charging",
-        State::Pending { .. } => "pending",
-        State::Cancelling { .. } => "cancelling",
-        State::Closed { .. } => "closed",
-        State::Settled { .. } => "settled",
-        State::Withheld { .. } => "withheld",
-        State::Refunded { .. } => "refunded",
-    }
-}
-
-fn describe(event: &Event) -> String {
-    let said = |report: &Report| format!("{:?}", report.said).to_lowercase();
-    match event {
-        Event::Charged(charge) => format!("charged {} as {}", charge.gross_amount, charge.transaction_id),
-        Event::ChargedUnreadable(_, why) => format!("charged, but its QR cannot be had ({why})"),
-        Event::NotCharged(why) => format!("not charged ({why:?})"),
-        Event::Status(report) => format!("get-status says {}", said(report)),
-        Event::StatusUnknown => "get-status knows no such transaction".into(),
-        Event::StatusUnanswered => "get-status was not answered".into(),
-        Event::CancelDone(report) => format!("cancel answered {}", said(report)),
-        Event::CancelRefused => "Midtrans cannot cancel it any more".into(),
-        Event::CancelUnknown => "Midtrans has nothing to cancel".into(),
-        Event::CancelUnanswered => "cancel was not answered".into(),
-        Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
-        Event::Abandoned => "whoever asked Midtrans is gone".into(),
-        Event::Restarted => "the backend was restarted".into(),
-        Event::TimedOut => "nobody ended it in time".into(),
-        Event::GaveUp => "nobody waits for the charge any more".into(),
-        Event::Awaited => "the machine asked again".into(),
-        Event::CancelAsked => "the machine wants it ended".into(),
-        Event::Delivered(told) => match told.reason {
-            Some(reason) => format!("the machine told {} ({reason})", told.outcome),
-            None => format!("the machine told {}", told.outcome),
-        },
-    }
+        || before.repayment != after.repayment
+        || before.taken_back != after.taken_back
+        || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)
+        || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
 }
 
 fn first_int(rows: &[Row]) -> Result<i64, StoreError> {

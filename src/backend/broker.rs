@@ -1,19 +1,27 @@
 //! The outbox's way to the broker. Publishes only: one message at a time, deleted when the broker acknowledged it.
 
-use super::books;
 use super::shop::Shop;
+use super::{books, devices, view};
+use crate::host::clock;
 use crate::host::config::MqttSettings;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
 use crate::host::tls::{LastTrusted, TlsError};
+use crate::wire::payment::PaymentUpdate;
+use crate::wire::topics::Topic;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// The broker drops news that nobody fetched: the machine asks by itself when it is back.
 const NEWS_EXPIRY_S: u32 = 600;
+/// A machine that comes back later learns nothing from what it was looked for with.
+const LOOK_FOR_EXPIRY_S: u32 = 30;
+/// No place in the outbox has this number.
+const LOOKING: PublishId = PublishId(u64::MAX);
 /// Events of the connection that may wait.
 const EVENTS: usize = 64;
 /// The outbox is looked at so often without being poked.
@@ -30,10 +38,11 @@ pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::hex(&bits)), &LastTrusted::default())
 }
 
-/// Publishes what is in the outbox, for ever.
-pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings) {
+/// Publishes what is in the outbox, for ever. With `watches` it also finds out which machines are there.
+pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, watches: bool) {
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let mut link = Link { broker, up: false, told_down: false };
+    let mut looked = Instant::now();
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -46,6 +55,35 @@ pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings) {
         if link.up {
             empty(&shop, &mqtt, &mut events, &mut link).await;
         }
+        if link.up && watches && looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            look_for(&shop, &mqtt, &mut events, &mut link).await;
+        }
+    }
+}
+
+/// Sends the machines of which nothing was heard for a while the news of their newest order once more, without the receipt:
+/// whether somebody takes it says whether they are there.
+async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
+    let Ok(devices) = shop.read(devices::list).await else { return };
+    let let_in: Vec<_> = devices.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
+    let now = clock::now().wall;
+    shop.presence.know(&let_in, now);
+    for device in shop.presence.look_for(now) {
+        let wanted = device.clone();
+        let Ok(Some(newest)) = shop.read(move |tx| books::newest_of(tx, &wanted)).await else { continue };
+        let update =
+            PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
+        let payload = serde_json::to_vec(&update).expect("plain data");
+        let message =
+            Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
+        mqtt.publish(LOOKING, message);
+        match link.wait(events, LOOKING).await {
+            Some(Sent::Taken) => shop.heard(&device).await,
+            Some(Sent::NotTaken) => shop.not_taken(&device).await,
+            Some(Sent::Refused) => {}
+            None => return,
+        }
     }
 }
 
@@ -57,18 +95,19 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
         if messages.is_empty() {
             return;
         }
-        let mut done = Vec::new();
-        for message in messages {
-            let id = PublishId(u64::try_from(message.seq).unwrap_or(0));
-            after = message.seq;
+        // All of them are handed over, then waited for: one has gone out as soon as the one before is acknowledged, and
+        // each gets its answer, also when the connection is lost.
+        let ids: Vec<_> = messages.iter().map(|message| (message.seq, PublishId(u64::try_from(message.seq).unwrap_or(0)))).collect();
+        for (message, (seq, id)) in messages.into_iter().zip(&ids) {
+            after = *seq;
             let (topic, payload) = (message.topic, message.payload.into_bytes());
-            mqtt.publish(id, Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
-            if link.wait(events, id).await {
+            mqtt.publish(*id, Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
+        }
+        let mut done = Vec::new();
+        for (seq, id) in ids {
+            if link.wait(events, id).await.is_some() {
                 shop.counts.published.fetch_add(1, Ordering::Relaxed);
-                done.push(message.seq);
-            }
-            if !link.up {
-                break;
+                done.push(seq);
             }
         }
         if !done.is_empty() && shop.write(move |tx, _| books::published(tx, &done)).await.is_err() {
@@ -78,6 +117,16 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
             return;
         }
     }
+}
+
+/// What became of a message.
+enum Sent {
+    /// Somebody takes it: the machine, or its session that is kept while it is away for a moment.
+    Taken,
+    /// The broker says that nobody does.
+    NotTaken,
+    /// The broker refuses it.
+    Refused,
 }
 
 struct Link {
@@ -105,18 +154,18 @@ impl Link {
         }
     }
 
-    /// Waits for what became of one message. True: it need not be sent again.
-    async fn wait(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> bool {
+    /// Waits for what became of one message. `None`: it must be sent again.
+    async fn wait(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> Option<Sent> {
         while let Some(event) = events.recv().await {
             self.take(&event);
             match event {
-                MqttEvent::Delivered { id: of, .. } if of == id => return true,
+                MqttEvent::Delivered { id: of, heard } if of == id => return Some(if heard { Sent::Taken } else { Sent::NotTaken }),
                 // It would be refused again; the machine learns by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
                     emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: format!("it refuses news: {reason}").into() });
-                    return true;
+                    return Some(Sent::Refused);
                 }
-                MqttEvent::Undelivered(of) if of == id => return false,
+                MqttEvent::Undelivered(of) if of == id => return None,
                 MqttEvent::Up { .. }
                 | MqttEvent::Down { .. }
                 | MqttEvent::Message(_)
@@ -126,6 +175,6 @@ impl Link {
             }
         }
         self.up = false;
-        false
+        None
     }
 }

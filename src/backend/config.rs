@@ -1,16 +1,21 @@
 //! `backend.toml`: as it is written, and as it is used.
 
-use super::midtrans::{ChargeAs, ServerKey};
+use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
 use crate::host::tls::{LastTrusted, client_config};
+use crate::order::time::Span;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
+/// The longest contact, in characters: it stands on a phone's page.
+const CONTACT_MAX: usize = 64;
+/// Midtrans' limit of a field of `customer_details`.
+const CUSTOMER_CHARS_MAX: usize = 255;
 /// The host behind which the money is real.
 const PRODUCTION_HOST: &str = "api.midtrans.com";
 
@@ -18,27 +23,29 @@ const PRODUCTION_HOST: &str = "api.midtrans.com";
 #[serde(deny_unknown_fields, default)]
 struct Written {
     http: Http,
+    customer: CustomerPage,
     midtrans: Midtrans,
-    orders: Option<Orders>,
+    orders: Orders,
     alerts: Option<Alerts>,
     store: Store,
     mqtt: Option<MqttSection>,
     receipts: Receipts,
 }
 
-/// For payments over the counter, which this release does not make.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Orders {
     reversal_window_s: Option<i64>,
     collect_within_h: Option<i64>,
+    auto_refund: Option<bool>,
+    auto_refund_per_day: Option<i64>,
 }
 
-/// Who is told; this release tells the journal and `qris-backend orders` only.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Alerts {
     command: Option<Vec<String>>,
+    offline_after_s: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,15 +56,36 @@ struct Http {
     orders_per_minute: Option<i64>,
 }
 
+/// What the customer's page says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CustomerPage {
+    contact: Option<String>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Midtrans {
     base_url: Option<String>,
     server_key_file: Option<PathBuf>,
     charge_as: Option<String>,
+    acquirer: Option<String>,
+    deeplink: Option<bool>,
+    qr_expiry_min: Option<i64>,
+    counter_expiry_h: Option<i64>,
+    customer: Option<WrittenCustomer>,
     max_imposed_fee: Option<i64>,
     notification_url: Option<String>,
     ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenCustomer {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,10 +114,16 @@ pub struct Config {
     pub base_url: String,
     /// Where the Server Key is.
     pub server_key_file: PathBuf,
-    /// How a QR is charged.
-    pub charge_as: ChargeAs,
+    /// How charges are made.
+    pub charge: ChargeOptions,
     /// What Midtrans may ask above the price, in rupiah.
     pub max_imposed_fee: u64,
+    /// How long an Indomaret may take a settlement back.
+    pub reversal_window: Span,
+    /// How long what was paid over the counter can be collected.
+    pub collect_within: Span,
+    /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
+    pub auto_refund_per_day: u32,
     /// Where Midtrans sends notifications.
     pub notification_url: String,
     /// A private CA in front of Midtrans: of a simulator or a proxy.
@@ -98,12 +132,18 @@ pub struct Config {
     pub store: PathBuf,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
+    /// Where customers reach the merchant.
+    pub contact: Option<Box<str>>,
     /// `iss` of receipts.
     pub issuer: Box<str>,
     /// Where the signing keys are.
     pub signing_key_file: PathBuf,
-    /// Sections that are well formed and without effect in this release.
-    pub without_effect: Vec<&'static str>,
+    /// What is run for everything at which a person must look; an absolute path first.
+    pub alerts_command: Option<Vec<String>>,
+    /// A machine that is not there for so long is told of.
+    pub offline_after: Span,
+    /// Where the broker's password is, for who looks at the rights of such files.
+    pub mqtt_password_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -150,7 +190,7 @@ impl Config {
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
-    let Written { http, midtrans, orders, alerts, store, mqtt, receipts } = written;
+    let Written { http, customer, midtrans, orders, alerts, store, mqtt, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
         Ok(listen) => Some(listen),
         Err(_) => {
@@ -161,17 +201,10 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let public_url = checker.required(http.public_url, "http.public_url");
     let public_url = public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
     let orders_per_minute = checker.integer(http.orders_per_minute, 10, 0..=10_000, "http.orders_per_minute");
+    let charge = charge_options(&midtrans, public_url.as_deref(), checker);
     let base_url = checker.required(midtrans.base_url, "midtrans.base_url");
     let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
     let server_key_file = checker.required(midtrans.server_key_file, "midtrans.server_key_file");
-    let charge_as = match midtrans.charge_as.as_deref() {
-        None | Some("gopay") => ChargeAs::Gopay,
-        Some("qris") => ChargeAs::Qris,
-        Some(other) => {
-            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
-            ChargeAs::Gopay
-        }
-    };
     let max_imposed_fee = checker.integer(midtrans.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
     let notification_url = match midtrans.notification_url {
         Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
@@ -190,6 +223,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
     });
     // A section that is there and wrong is a fault; one that is not there says that nothing is pushed.
+    let mqtt_password_file = mqtt.as_ref().and_then(|section| section.password_file.clone());
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
@@ -197,6 +231,12 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     if midtrans.ca_file.is_some() {
         checker.take(client_config(midtrans.ca_file.as_deref(), None, &LastTrusted::default()), "midtrans.ca_file");
     }
+    let contact = customer.contact.map(|contact| {
+        if contact.trim().is_empty() || contact.chars().count() > CONTACT_MAX || contact.chars().any(char::is_control) {
+            checker.fault(&(), "customer.contact", format_args!("must be 1 to {CONTACT_MAX} characters of plain text"));
+        }
+        contact.trim().into()
+    });
     let issuer = checker.required(receipts.issuer, "receipts.issuer").and_then(|issuer| {
         let plain = !issuer.is_empty() && issuer.len() <= ISSUER_MAX && !issuer.chars().any(char::is_control);
         if !plain {
@@ -205,25 +245,29 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         plain.then_some(issuer)
     });
     let signing_key_file = checker.required(receipts.signing_key_file, "receipts.signing_key_file");
-    let mut without_effect = Vec::new();
-    if let Some(orders) = orders {
-        checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s");
-        checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h");
-        without_effect.push("[orders]: payments over the counter");
-    }
-    if let Some(alerts) = alerts {
-        if alerts.command.is_none_or(|command| command.first().is_none_or(String::is_empty)) {
-            checker.fault(&(), "alerts.command", "must be a list that begins with a program");
+    let reversal_window = Span::secs(checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s"));
+    let collect_within = Span::secs(checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h") * 3600);
+    let per_day = checker.integer(orders.auto_refund_per_day, 10, 1..=1000, "orders.auto_refund_per_day");
+    let auto_refund_per_day = if orders.auto_refund.unwrap_or(false) { u32::try_from(per_day).expect("checked") } else { 0 };
+    let offline_after_s = alerts.as_ref().and_then(|alerts| alerts.offline_after_s);
+    let offline_after = Span::secs(checker.integer(offline_after_s, 600, 10..=86_400, "alerts.offline_after_s"));
+    let alerts_command = alerts.and_then(|alerts| {
+        let command = alerts.command.filter(|command| command.first().is_some_and(|program| program.starts_with('/')));
+        if command.is_none() {
+            checker.fault(&(), "alerts.command", "must be a list that begins with the absolute path of a program");
         }
-        without_effect.push("[alerts]: running a command");
-    }
+        command
+    });
     Some(Config {
         listen: listen?,
         public_url: public_url?,
         orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
         base_url: base_url?,
         server_key_file: server_key_file?,
-        charge_as,
+        charge,
+        reversal_window,
+        collect_within,
+        auto_refund_per_day,
         max_imposed_fee: u64::try_from(max_imposed_fee).expect("checked"),
         notification_url: notification_url?,
         midtrans_ca_file: midtrans.ca_file,
@@ -232,10 +276,66 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             Some(settings) => Some(settings?),
             None => None,
         },
+        contact,
         issuer: issuer?.into(),
         signing_key_file: signing_key_file?,
-        without_effect,
+        alerts_command,
+        offline_after,
+        mqtt_password_file,
     })
+}
+
+fn charge_options(written: &Midtrans, public_url: Option<&str>, checker: &mut Checker<'_>) -> ChargeOptions {
+    let charge_as = match written.charge_as.as_deref() {
+        None | Some("gopay") => ChargeAs::Gopay,
+        Some("qris") => ChargeAs::Qris,
+        Some(other) => {
+            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
+            ChargeAs::Gopay
+        }
+    };
+    let acquirer = match written.acquirer.as_deref() {
+        None | Some("gopay") => Acquirer::Gopay,
+        Some("airpay shopee") => Acquirer::AirpayShopee,
+        Some(other) => {
+            checker.fault(&(), "midtrans.acquirer", format_args!("must be \"gopay\" or \"airpay shopee\", not {other:?}"));
+            Acquirer::Gopay
+        }
+    };
+    if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
+        checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
+    }
+    // Below 15 minutes Midtrans' batch is not reliable; the upper ends are the acquirers'.
+    let longest = match acquirer {
+        Acquirer::Gopay => 7 * 24 * 60,
+        Acquirer::AirpayShopee => 5 * 24 * 60,
+    };
+    let number = |value: i64| u32::try_from(value).expect("checked");
+    let qr_expiry_min = written.qr_expiry_min.map(|minutes| {
+        let minutes = checker.integer(Some(minutes), 15, 15..=longest, "midtrans.qr_expiry_min");
+        number(minutes)
+    });
+    let counter_expiry_h = written.counter_expiry_h.map(|hours| {
+        let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
+        number(hours)
+    });
+    let customer = written.customer.as_ref().map(|customer| midtrans::Customer {
+        first_name: customer.first_name.clone(),
+        last_name: customer.last_name.clone(),
+        email: customer.email.clone(),
+        phone: customer.phone.clone(),
+    });
+    if let Some(midtrans::Customer { first_name, last_name, email, phone }) = &customer {
+        let texts = [first_name, last_name, email, phone];
+        let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
+            let why = "needs one of first_name, last_name, email, phone at least, each of 1 to 255 characters";
+            checker.fault(&(), "midtrans.customer", why);
+        }
+    }
+    let deeplink = written.deeplink.unwrap_or(true);
+    let finish_base = public_url.filter(|_| deeplink).map(|url| format!("{url}/pay/"));
+    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h }
 }
 
 #[cfg(test)]
@@ -264,7 +364,10 @@ signing_key_file = "/etc/signing"
     fn defaults_are_the_contract() {
         let config = Config::from_source(&Source::from_text("backend.toml", GOOD)).expect("good");
         assert_eq!(config.notification_url, "https://pay.example/midtrans/notifications");
-        assert_eq!((config.orders_per_minute, config.max_imposed_fee, config.charge_as), (10, 0, ChargeAs::Gopay));
+        assert_eq!((config.orders_per_minute, config.max_imposed_fee, config.charge.charge_as), (10, 0, ChargeAs::Gopay));
+        assert_eq!((config.reversal_window, config.collect_within), (Span::secs(300), Span::secs(72 * 3600)));
+        assert_eq!(config.auto_refund_per_day, 0);
+        assert_eq!(config.charge.finish_base.as_deref(), Some("https://pay.example/pay/"));
         assert!(config.is_sandbox() && config.mqtt.is_none());
         let real = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com");
         assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
@@ -273,12 +376,36 @@ signing_key_file = "/etc/signing"
     }
 
     #[test]
-    fn what_comes_with_a_later_release_is_accepted_and_named() {
-        let later = format!("{GOOD}[orders]\nreversal_window_s = 300\ncollect_within_h = 72\n[alerts]\ncommand = [\"/bin/alert\"]\n");
-        let config = Config::from_source(&Source::from_text("b", later)).expect("good");
-        assert_eq!(config.without_effect.len(), 2);
-        assert!(faults(&format!("{GOOD}[alerts]\ncommand = []\n")).contains("alerts.command: must be a list"));
+    fn the_alerts_command_is_a_program_with_its_arguments() {
+        let with = |list: &str| format!("{GOOD}[alerts]\ncommand = {list}\n");
+        let config = Config::from_source(&Source::from_text("b", with("[\"/bin/alert\", \"now\"]"))).expect("good");
+        assert_eq!(config.alerts_command, Some(vec!["/bin/alert".into(), "now".into()]));
+        assert_eq!(config.offline_after, Span::secs(600));
+        for bad in ["[]", "[\"\"]", "[\"alert\"]"] {
+            assert!(faults(&with(bad)).contains("alerts.command: must be a list"), "{bad}");
+        }
         assert!(faults(&format!("{GOOD}[orders]\nreversal_window_s = -1\n")).contains("orders.reversal_window_s: must be 0 to"));
+    }
+
+    #[test]
+    fn what_the_merchant_wants_of_charges_and_orders_is_read() {
+        let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
+            customer = { phone = \"0812\" }\nserver_key_file";
+        let text = format!(
+            "{}[orders]\nreversal_window_s = 0\ncollect_within_h = 1\nauto_refund = true\n",
+            GOOD.replace("server_key_file", wanted)
+        );
+        let config = Config::from_source(&Source::from_text("b", text)).expect("good");
+        let expected = ChargeOptions {
+            charge_as: ChargeAs::Qris,
+            acquirer: Acquirer::AirpayShopee,
+            finish_base: None,
+            customer: Some(midtrans::Customer { phone: Some("0812".into()), ..midtrans::Customer::default() }),
+            qr_expiry_min: Some(15),
+            counter_expiry_h: Some(48),
+        };
+        assert_eq!(config.charge, expected);
+        assert_eq!((config.reversal_window, config.collect_within, config.auto_refund_per_day), (Span::ZERO, Span::secs(3600), 10));
     }
 
     #[test]
@@ -290,11 +417,17 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "charge_as = \"card\"\nserver_key_file", "backend.toml:7: midtrans.charge_as:"),
             ("server_key_file", "colour = 1\nserver_key_file", "backend.toml:7: midtrans.colour: unknown"),
             ("server_key_file", "max_imposed_fee = -1\nserver_key_file", "midtrans.max_imposed_fee: must be 0 to"),
+            ("server_key_file", "qr_expiry_min = 14\nserver_key_file", "midtrans.qr_expiry_min: must be 15 to"),
+            ("server_key_file", "counter_expiry_h = 0\nserver_key_file", "midtrans.counter_expiry_h: must be 1 to"),
+            ("server_key_file", "acquirer = \"gopay\"\nserver_key_file", "midtrans.acquirer: is for charge_as"),
+            ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs one of"),
+            ("[store]", "[orders]\nauto_refund_per_day = 0\n[store]", "orders.auto_refund_per_day: must be 1 to"),
             ("sqlite:///var", "postgres://var", "store.url: this build"),
             ("sqlite:///var", "sqlite://var", "store.url: must be sqlite:///PATH"),
             ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),
             ("issuer = \"pay.example\"", "", "receipts.issuer: is missing"),
+            ("[store]", "[customer]\ncontact = \" \"\n[store]", "customer.contact: must be 1 to 64"),
             ("[store]", "[mqtt]\nurl = \"mqtt://broker.example\"\n[store]", "mqtt.url: mqtt:// is for loopback only"),
         ];
         for (good, bad, wanted) in table {

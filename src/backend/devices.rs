@@ -23,15 +23,15 @@ pub fn hash(token: &str) -> String {
     super::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
 }
 
-/// Lets a machine in with a new token; one that it had is good no more.
+/// Lets a machine in with a new token. One that it had is good no more; without `replace` it stays, and false is said.
 ///
 /// # Errors
 /// The database's.
-pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, now: Wall) -> Result<(), BooksError> {
+pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, now: Wall) -> Result<bool, BooksError> {
     let sql = "INSERT INTO devices (id, token_hash, added_ms) VALUES ($1, $2, $3)
-        ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, added_ms = excluded.added_ms, revoked_ms = NULL";
-    tx.rows(sql, &[device.as_str().into(), token_hash.into(), now.0.into()])?;
-    Ok(())
+        ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, added_ms = excluded.added_ms, revoked_ms = NULL WHERE $4 = 1
+        RETURNING 1";
+    Ok(!tx.rows(sql, &[device.as_str().into(), token_hash.into(), now.0.into(), replace.into()])?.is_empty())
 }
 
 /// Lets a machine in no more. False: there is none of that name.

@@ -1,9 +1,12 @@
 //! The HTTP server: connections and their limits, routes, problems. TLS is a reverse proxy's.
 
+mod limit;
 mod notifications;
 mod operators;
 mod orders;
 mod pay;
+
+pub use operators::OPENAPI;
 
 use super::books::BooksError;
 use super::devices;
@@ -15,13 +18,15 @@ use crate::order::reason::Reason;
 use crate::wire::orders::{FieldError, Problem};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -94,14 +99,16 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/v1/orders/{order_id}/cancel", post(orders::cancel))
         .route("/v1/orders/{order_id}/outcome", post(orders::outcome))
         .route("/midtrans/notifications", post(notifications::take))
-        .route("/pay/{order_id}", get(pay::page))
-        .route("/pay/{order_id}/finish", get(pay::finish))
         .route("/healthz", get(operators::health))
         .route("/readyz", get(operators::ready))
         .route("/metrics", get(operators::metrics))
-        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND).detail("there is nothing here") })
-        .method_not_allowed_fallback(|| async { Refusal::new(StatusCode::METHOD_NOT_ALLOWED) })
-        .with_state(shop)
+        .route("/openapi.json", get(operators::openapi))
+        .with_state(Arc::clone(&shop))
+        .merge(pay::router(shop))
+        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND).code(Reason::Malformed).detail("there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not know this method")
+        })
 }
 
 /// A refusal on its way to becoming `application/problem+json`.
@@ -140,9 +147,14 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY).code(code).errors(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
+    /// What was asked for is not there.
+    fn nothing(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND).code(Reason::UnknownRequest).detail(detail)
+    }
+
     /// The same answer for an order that does not exist and for one of another machine.
     fn no_such_order() -> Self {
-        Self::new(StatusCode::NOT_FOUND).detail("this machine has no such order")
+        Self::nothing("this machine has no such order")
     }
 
     /// Midtrans cannot be asked now.
@@ -173,7 +185,9 @@ impl From<BooksError> for Refusal {
                 .code(Reason::Backend)
                 .detail("the order is not known to be paid; Midtrans is asked")
                 .retry_after(10),
-            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
+            BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
+            // The others are a person's requests, which no machine makes.
+            BooksError::Refused(_) => Self::new(StatusCode::CONFLICT).detail(error.to_string()),
         }
     }
 }
@@ -206,16 +220,56 @@ impl IntoResponse for Refusal {
 async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let refused = |why: &'static str| {
         emit(&Journal::TokenRefused { device: None, why: why.into() });
-        Refusal::new(StatusCode::UNAUTHORIZED).detail(why)
+        Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
     match shop.read(move |tx| devices::by_token(tx, &hash)).await? {
-        Some(device) => Ok(device),
+        Some(device) => {
+            shop.heard(&device).await;
+            Ok(device)
+        }
         None => Err(refused("the token is unknown or revoked")),
     }
+}
+
+/// The name in a path. One that is not even text names nothing.
+struct Named(Box<str>);
+
+impl Named {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let named = Path::<Box<str>>::from_request_parts(parts, state).await;
+        Ok(Self(named.map(|Path(named)| named).unwrap_or_default()))
+    }
+}
+
+/// Reads a machine's body, which is JSON: one that says to be something else is not even read.
+async fn json(request: Request) -> Result<Bytes, Refusal> {
+    if let Some(why) = not_json(request.headers()) {
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).code(Reason::Malformed).detail(why));
+    }
+    body(request, BODY_BYTES_MAX).await
+}
+
+/// Why what these headers announce is no JSON. A body that says nothing of itself is taken for JSON.
+fn not_json(headers: &HeaderMap) -> Option<&'static str> {
+    let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
+    let kind = says(header::CONTENT_TYPE);
+    let kind = kind.as_deref().and_then(|kind| kind.split(';').next()).map(str::trim_end);
+    if kind.is_some_and(|kind| kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json"))) {
+        return Some("the body must be application/json");
+    }
+    says(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity").then_some("the body must not be compressed")
 }
 
 /// Reads a body of at most `max` bytes, in time.
@@ -230,6 +284,6 @@ async fn body(request: Request, max: usize) -> Result<Bytes, Refusal> {
         Ok(Ok(bytes)) if bytes.len() <= max => Ok(bytes),
         // Or cut off: nobody is there to read the difference.
         Ok(Ok(_) | Err(_)) => Err(too_large()),
-        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).detail("the body took too long")),
+        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).code(Reason::Backend).detail("the body took too long")),
     }
 }

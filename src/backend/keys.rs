@@ -8,6 +8,8 @@
 //! It has mode 0600, and is replaced as a whole. Keys are never taken out by the program: a receipt of an old order may
 //! still be wanted. Remove one by hand when no machine lists it any more.
 
+use super::shop::Shop;
+use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::KeyId;
 use crate::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -15,8 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The file is looked at so often while the program runs.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The private keys, oldest first.
 #[derive(Debug)]
@@ -64,6 +71,53 @@ pub enum RingError {
     /// More keys than machines take.
     #[error("{} holds {KEYS_MAX} keys already: remove those that no machine lists any more", .0.display())]
     Full(PathBuf),
+}
+
+/// The file of keys while the program runs: read again when it was replaced, as `keys use` and `keys new --rotate` do.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    seen: Option<(u64, u64, Option<SystemTime>)>,
+}
+
+impl Watch {
+    /// Watches a file of keys. The first look finds it changed.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), seen: None }
+    }
+
+    /// What the file holds now, if it is not what it was at the last call. One that cannot be read is told once.
+    pub fn changed(&mut self) -> Option<Result<Ring, RingError>> {
+        let stamp = fs::metadata(&self.path).ok().map(|file| (file.ino(), file.len(), file.modified().ok()));
+        // A file that is gone for a moment is being replaced by other means than ours; the keys in use stay.
+        if stamp.is_none() || stamp == self.seen {
+            return None;
+        }
+        self.seen = stamp;
+        Some(Ring::read(&self.path))
+    }
+}
+
+/// Signs with the keys that the file holds, whenever it changes, for as long as the program runs.
+pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
+    let mut watch = Watch::new(&path);
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tick.tick().await;
+        match watch.changed() {
+            None => {}
+            Some(Ok(ring)) => {
+                let before: Vec<KeyId> = shop.desk().rules.keys.iter().map(|key| key.kid().clone()).collect();
+                let kids = ring.kids();
+                if kids != before {
+                    shop.use_keys(ring.into_keys());
+                    emit(&Journal::KeyInUse { kid: kids[0].to_string().into() });
+                }
+            }
+            Some(Err(error)) => emit(&Journal::KeysUnusable { why: error.to_string().into() }),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +195,12 @@ impl Ring {
         std::iter::once(first).chain(keys.into_iter().rev()).collect()
     }
 
+    /// The names of the keys in the order of [`Ring::into_keys`].
+    fn kids(&self) -> Vec<KeyId> {
+        let rest = self.keys.iter().enumerate().rev().filter(|(index, _)| *index != self.in_use).map(|(_, key)| key);
+        std::iter::once(&self.keys[self.in_use]).chain(rest).map(|key| key.kid().clone()).collect()
+    }
+
     fn write(&self, path: &Path) -> Result<(), RingError> {
         let failed = |source| RingError::Io { path: path.into(), source };
         let text = match self.keys.as_slice() {
@@ -195,12 +255,29 @@ mod tests {
             |path: &Path| -> Vec<KeyId> { Ring::read(path).expect("read").into_keys().iter().map(|key| key.kid().clone()).collect() };
         assert_eq!(kids(&path), [first.clone(), third.clone(), second.clone()], "rotation only adds");
         Ring::choose(&path, &second).expect("known");
-        assert_eq!(kids(&path), [second, third, first]);
+        assert_eq!(kids(&path), [second.clone(), third.clone(), first.clone()]);
+        assert_eq!(Ring::read(&path).expect("read").kids(), [second, third, first]);
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         let other = KeyId::new("other").expect("an id");
         assert!(matches!(Ring::choose(&path, &other), Err(RingError::Unknown { .. })));
         let public = Ring::read(&path).expect("read").public("pay.example");
         assert!(!public.contains("\"d\"") && crate::order::receipt::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_is_read_again_and_one_that_is_not_is_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("signing.jwk");
+        let mut watch = Watch::new(&path);
+        assert!(watch.changed().is_none(), "not there yet");
+        Ring::make(&path, false).expect("made");
+        assert!(matches!(watch.changed(), Some(Ok(_))) && watch.changed().is_none());
+        let second = Ring::make(&path, true).expect("rotated");
+        Ring::choose(&path, &second).expect("chosen");
+        assert_eq!(watch.changed().expect("changed").expect("good").kids()[0], second);
+        assert!(watch.changed().is_none());
+        fs::write(&path, "{}").expect("written");
+        assert!(matches!(watch.changed(), Some(Err(_))) && watch.changed().is_none(), "told once");
     }
 
     #[test]

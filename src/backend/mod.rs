@@ -2,8 +2,9 @@
 //! Midtrans' own answers, and signs the receipts that open relays.
 //!
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks Midtrans; `http` and [`broker`] carry news in
-//! and out. Refunds, over-the-counter payments, reports and alerts are not here yet.
+//! and out.
 
+pub mod alerts;
 pub mod books;
 pub mod broker;
 mod cli;
@@ -12,14 +13,21 @@ pub mod devices;
 pub mod http;
 pub mod keys;
 pub mod midtrans;
+pub mod presence;
+pub mod reconcile;
+pub mod report;
+#[cfg(test)]
+mod samples;
 pub mod shop;
 pub mod store;
+pub mod told;
 pub mod view;
 pub mod waiters;
 pub mod work;
 
 use crate::host::events::{Event as Journal, emit};
 use crate::host::http::{Limits, client};
+use crate::host::sqlite::{self, Share};
 use crate::host::tls::{self, LastTrusted};
 use crate::host::{self, Failure, clock, journal, service};
 use books::Desk;
@@ -27,6 +35,7 @@ use cli::{Arguments, Command};
 use config::Config;
 use keys::Ring;
 use midtrans::{Midtrans, Settings};
+use presence::Presence;
 use shop::Shop;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,13 +68,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         config.server_key(&source)?;
         Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
         println!("{}: good", source.path().display());
-        for section in &config.without_effect {
-            println!("{}: this release does not do what stands in {section}", source.path().display());
-        }
         return Ok(());
     }
     let Some(command) = arguments.command else {
-        return Err(Failure::usage("what to do is missing: serve, keys, device or orders (--help tells more)"));
+        return Err(Failure::usage("what to do is missing: serve, keys, device, orders, report … (--help tells more)"));
     };
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -76,7 +82,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
             runtime.block_on(serve(config, server_key, ring))
         }
-        command => runtime.block_on(cli::run(&config, command)),
+        command => runtime.block_on(cli::run(&config, &source, command)),
     };
     // A call to Midtrans that hangs must not keep the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -92,27 +98,27 @@ fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> Result<(), Failure> {
     let terminated = service::terminated();
     tls::install_provider();
-    let opened = Store::open(&config.store).map_err(Failure::failed)?;
-    if let Some(aside) = &opened.set_aside {
-        let path = config.store.display().to_string().into();
-        emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
-    }
-    for section in &config.without_effect {
-        let detail = format!("this release does not do what stands in {section}");
-        emit(&Journal::SettingWithoutEffect { detail: detail.into() });
-    }
-    let shop = Arc::new(open_shop(&config, server_key, ring, opened.store)?);
+    let (share, store) = open_store(&config)?;
+    let shop = Arc::new(open_shop(&config, server_key, ring, store)?);
+    emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
-    shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
+    // What another process is asking Midtrans for is not given up; should it be gone, its lease ends.
+    if share.is_alone() {
+        shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
+    }
+    share.let_others_in().map_err(Failure::failed)?;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
+    let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
+    let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
     let publisher = match &config.mqtt {
         Some(wanted) => {
             let settings = broker::settings(wanted).map_err(Failure::failed)?;
             let name = format!("{}:{}", wanted.host, wanted.port);
-            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings)))
+            let watches = config.alerts_command.is_some();
+            Some(tokio::spawn(broker::publish(Arc::clone(&shop), name, settings, watches)))
         }
         None => None,
     };
@@ -133,37 +139,87 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     shop.waiters.wake_all();
     let _ = server.await;
     sweep.abort();
-    if let Some(publisher) = publisher {
-        publisher.abort();
-    }
+    keys.abort();
+    publisher.into_iter().chain(teller).for_each(|task| task.abort());
     Ok(())
 }
 
-fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
+/// Opens the database for `serve`. Who is alone there may set a damaged one aside; beside another `serve` it stays.
+fn open_store(config: &Config) -> Result<(Share, Store), Failure> {
+    let share = sqlite::share(&config.store).map_err(Failure::failed)?;
+    if !share.is_alone() {
+        return Ok((share, Store::open_beside(&config.store, true).map_err(Failure::failed)?));
+    }
+    let opened = Store::open(&config.store).map_err(Failure::failed)?;
+    if let Some(aside) = &opened.set_aside {
+        let path = config.store.display().to_string().into();
+        emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
+    }
+    Ok((share, opened.store))
+}
+
+/// The way to Midtrans.
+fn midtrans_client(config: &Config, server_key: midtrans::ServerKey) -> Result<Midtrans, MidtransSetup> {
     let tls = if config.base_url.starts_with("https://") {
         let trusted = LastTrusted::default();
-        Some(tls::client_config(config.midtrans_ca_file.as_deref(), None, &trusted).map_err(Failure::failed)?)
+        Some(tls::client_config(config.midtrans_ca_file.as_deref(), None, &trusted)?)
     } else {
         None
     };
     let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: MIDTRANS_CONNECTIONS };
-    let http = client(tls.as_deref(), limits).map_err(Failure::failed)?;
     let settings = Settings {
         base_url: config.base_url.clone(),
         server_key,
         notification_url: config.notification_url.clone(),
-        charge_as: config.charge_as,
+        charge: config.charge.clone(),
     };
-    let midtrans = Midtrans::new(settings, http).map_err(Failure::usage)?;
-    let keys = ring.into_keys();
-    emit(&Journal::KeyInUse { kid: keys[0].kid().to_string().into() });
-    let desk = Desk {
-        rules: crate::order::merchant::Rules { issuer: config.issuer.clone(), keys, max_imposed_fee: config.max_imposed_fee },
+    Ok(Midtrans::new(settings, client(tls.as_deref(), limits)?)?)
+}
+
+/// Why there is no way to Midtrans.
+#[derive(Debug, thiserror::Error)]
+enum MidtransSetup {
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The client.
+    #[error(transparent)]
+    Http(#[from] host::http::HttpError),
+    /// The configuration.
+    #[error(transparent)]
+    Settings(#[from] midtrans::SettingsError),
+}
+
+impl From<MidtransSetup> for Failure {
+    fn from(error: MidtransSetup) -> Self {
+        match error {
+            MidtransSetup::Settings(error) => Self::usage(error),
+            error @ (MidtransSetup::Tls(_) | MidtransSetup::Http(_)) => Self::failed(error),
+        }
+    }
+}
+
+fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
+    let midtrans = midtrans_client(config, server_key)?;
+    let desk = desk(config, ring.into_keys());
+    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
+    Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
+}
+
+/// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
+fn desk(config: &Config, keys: Vec<crate::order::receipt::SigningKey>) -> Desk {
+    Desk {
+        rules: crate::order::merchant::Rules {
+            issuer: config.issuer.clone(),
+            keys,
+            max_imposed_fee: config.max_imposed_fee,
+            reversal_window: config.reversal_window,
+            collect_within: config.collect_within,
+        },
         push: config.mqtt.is_some(),
         orders_per_minute: config.orders_per_minute,
-    };
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox() };
-    Ok(Shop::new(store, desk, midtrans, place))
+        auto_refund_per_day: config.auto_refund_per_day,
+    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,18 +1,20 @@
 //! What every part of the running backend shares.
 
-use super::books::{BooksError, Desk};
+use super::books::{self, BooksError, Desk};
 use super::midtrans::Midtrans;
+use super::presence::Presence;
 use super::store::{Store, StoreError, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
 use crate::order::ids::{DeviceId, OrderId};
+use crate::order::receipt::SigningKey;
 use crate::order::time::{Span, Wall};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
 /// Calls to Midtrans that are under way at once.
@@ -26,18 +28,22 @@ pub const SERVING: &str = "serving machines";
 pub struct Shop {
     /// The books' database.
     pub store: Store,
-    /// What the merchant decided.
-    pub desk: Arc<Desk>,
+    /// What the merchant decided; its keys change while the program runs.
+    desk: RwLock<Arc<Desk>>,
     /// Where money is asked for.
     pub midtrans: Midtrans,
     /// Where we are.
     pub place: Place,
     /// Who waits for news.
     pub waiters: Waiters,
+    /// Which machines are there.
+    pub presence: Presence,
     /// Something is due now.
     pub due: Notify,
     /// The outbox has something.
     pub outbox: Notify,
+    /// Somebody is to be told of something.
+    pub alerts: Notify,
     /// For operators.
     pub counts: Counts,
     /// The program ends.
@@ -71,15 +77,17 @@ pub struct Counts {
 impl Shop {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place) -> Self {
+    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place, presence: Presence) -> Self {
         Self {
             store,
-            desk: Arc::new(desk),
+            desk: RwLock::new(Arc::new(desk)),
             midtrans,
             place,
             waiters: Waiters::default(),
+            presence,
             due: Notify::new(),
             outbox: Notify::new(),
+            alerts: Notify::new(),
             counts: Counts::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),
@@ -91,6 +99,20 @@ impl Shop {
         }
     }
 
+    /// What the merchant decided, as it stands now.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with these keys from now on; the first is in use.
+    pub fn use_keys(&self, keys: Vec<SigningKey>) {
+        let mut desk = self.desk.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Desk::clone(&desk);
+        changed.rules.keys = keys;
+        *desk = Arc::new(changed);
+    }
+
     /// Writes in the books.
     ///
     /// # Errors
@@ -99,7 +121,7 @@ impl Shop {
         &self,
         job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let desk = Arc::clone(&self.desk);
+        let desk = self.desk();
         let result = self.store.run(move |tx| job(tx, &desk)).await;
         self.note_store(&result);
         result
@@ -116,6 +138,29 @@ impl Shop {
         let result = self.store.read(job).await;
         self.note_store(&result);
         result
+    }
+
+    /// A machine asked something, or took a message.
+    pub async fn heard(&self, device: &DeviceId) {
+        if self.presence.heard(device, clock::now().wall) {
+            let wanted = device.clone();
+            // Should it fail, the alert stays until the machine is missing and back once more.
+            let was_missing = self.write(move |tx, _| books::machine_back(tx, &wanted, clock::now().wall)).await;
+            if matches!(was_missing, Ok(true)) {
+                emit(&Journal::MachineBack { device: device.clone() });
+            }
+        }
+    }
+
+    /// Nobody took a message to a machine.
+    pub async fn not_taken(&self, device: &DeviceId) {
+        if self.presence.not_taken(device, clock::now().wall) {
+            emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
+            let wanted = device.clone();
+            // An error was told to the journal, as the machine was.
+            let _ = self.write(move |tx, _| books::machine_offline(tx, &wanted, clock::now().wall)).await;
+            self.alerts.notify_one();
+        }
     }
 
     /// An order_id that nobody can guess and that no two machines will ever share: 100 random bits.

@@ -5,7 +5,7 @@
 //! numbered parameters (`$1`, written in order) and rows of three kinds of value, so that what is written for SQLite can
 //! run on PostgreSQL too.
 //!
-//! One `serve` owns a database; short commands (`device add`) may write beside it.
+//! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may; see [`Store::open_beside`].
 
 use crate::host::sqlite::{self, Schema};
 use rusqlite::Connection;
@@ -21,6 +21,8 @@ const GROUP_MAX: usize = 64;
 /// Jobs that may wait for a thread; what is over is refused.
 const WAITING_MAX: usize = 4096;
 
+/// What later releases added to it; run at every opening.
+const ADDITIONS: &str = include_str!("additions.sqlite.sql");
 /// The backend's database.
 const SCHEMA: Schema = Schema { application_id: 0x7172_6201, version: 1, sql: include_str!("schema.sqlite.sql") };
 
@@ -102,10 +104,24 @@ impl Store {
     /// [`StoreError::Open`], [`StoreError::Thread`].
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
         let writing = sqlite::open(path, &SCHEMA)?;
-        let reading = sqlite::open(path, &SCHEMA)?;
+        Ok(Opened { set_aside: writing.set_aside.clone(), store: Self::over(path, writing)? })
+    }
+
+    /// Opens the database beside whoever it belongs to: for short commands, and for a second `serve`. A damaged one is left
+    /// where it is, and one that is missing is made only with `make`.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], [`StoreError::Thread`].
+    pub fn open_beside(path: &Path, make: bool) -> Result<Self, StoreError> {
+        Self::over(path, sqlite::open_beside(path, &SCHEMA, make)?)
+    }
+
+    fn over(path: &Path, writing: sqlite::Opened) -> Result<Self, StoreError> {
+        writing.connection.execute_batch(ADDITIONS)?;
+        let reading = sqlite::open_beside(path, &SCHEMA, false)?;
         let writer = start("store-writer", writing.connection, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;
-        Ok(Opened { store: Self { writer, reader }, set_aside: writing.set_aside })
+        Ok(Self { writer, reader })
     }
 
     /// Runs a job in a transaction and answers when it is committed. What the job answers with an error is not written.

@@ -1,6 +1,6 @@
 //! An order as it is told: to its machine over HTTP and MQTT.
 
-use crate::order::merchant::{Closing, Order, State};
+use crate::order::merchant::{Closing, Order, Repayment, State};
 use crate::order::outcome::Delivery;
 use crate::order::time::Wall;
 use crate::wire::orders::{self, OutcomeReport, Refund, Status};
@@ -12,13 +12,15 @@ pub struct Place {
     pub public_url: Box<str>,
     /// Not real money.
     pub sandbox: bool,
+    /// Where customers reach the merchant.
+    pub contact: Option<Box<str>>,
 }
 
 /// The contract's word for it. `settlement` only where there is a receipt.
 #[must_use]
 pub fn status(order: &Order) -> Status {
     match &order.state {
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => Status::Pending,
+        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => Status::Pending,
         State::Closed { how, .. } => match how {
             Closing::Expire => Status::Expire,
             Closing::Cancel => Status::Cancel,
@@ -34,14 +36,11 @@ pub fn status(order: &Order) -> Status {
 /// What became of the money.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
-    match &order.state {
-        State::Refunded { .. } => Some(Refund::Done),
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Closed { .. }
-        | State::Settled { .. }
-        | State::Withheld { .. } => order.is_refund_due().then_some(Refund::Due),
+    match (&order.repayment, &order.state) {
+        (Some(Repayment::ByHand { .. }), _) => Some(Refund::ByHand),
+        (_, State::Refunded { .. }) | (Some(Repayment::Done { .. }), _) => Some(Refund::Done),
+        (Some(Repayment::Given { .. }), _) => Some(Refund::Given),
+        (Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None, _) => order.is_refund_due().then_some(Refund::Due),
     }
 }
 
@@ -59,7 +58,12 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
     let charge = order.charge();
     let settled_at = match &order.state {
         State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at),
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
+        State::Charging { .. }
+        | State::Pending { .. }
+        | State::Cancelling { .. }
+        | State::Held { .. }
+        | State::Closed { .. }
+        | State::Refunded { .. } => None,
     };
     let seconds = |milliseconds: i64| u64::try_from(milliseconds.div_euclid(1000)).unwrap_or(0);
     orders::Order {
@@ -76,8 +80,8 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         qr_payload: charge.and_then(|charge| charge.qr_payload.clone()),
         deeplink_url: charge.and_then(|charge| charge.deeplink_url.clone()),
         pay_url: Some(format!("{}/pay/{}", place.public_url, order.id).into()),
-        payment_code: None,
-        store: None,
+        payment_code: charge.and_then(|charge| charge.payment_code.clone()),
+        store: charge.and_then(|charge| charge.store.clone()),
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
         kid: Some(sale.kid.clone()),
@@ -86,6 +90,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
             State::Charging { .. }
             | State::Pending { .. }
             | State::Cancelling { .. }
+            | State::Held { .. }
             | State::Closed { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => None,

@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 /// Long polls that one machine may have open.
 pub const LONG_POLLS_MAX: u32 = 2;
 
+/// Whoever waits reads again so often without any news: another process on the same database wakes nobody here.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 type Key = (DeviceId, RequestId);
 
 /// Everybody who waits.
@@ -90,9 +93,12 @@ impl Waiter<'_> {
             if let Some(found) = read().await? {
                 return Ok(Some(found));
             }
-            if tokio::time::timeout_at(end, news).await.is_err() {
+            let now = tokio::time::Instant::now();
+            if now >= end {
                 return Ok(None);
             }
+            // News and the passing of time mean the same: read again.
+            let _ = tokio::time::timeout_at(end.min(now + LOOK_AGAIN), news).await;
         }
     }
 }

@@ -8,8 +8,11 @@ use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
 use crate::order::ids::OrderId;
-use crate::order::merchant::{self, Call, Charge, Ending, Event, MIDTRANS_EXPIRY, NoCharge, Order, Report, Said, Sale, State, Withheld};
+use crate::order::merchant::{
+    self, Attention, Call, Charge, Ending, Event, NoCharge, Order, RefundAnswer, Repayment, Report, Said, Sale, State, Withheld,
+};
 use crate::order::qris;
+use crate::order::request::Payment;
 use crate::order::time::Span;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -80,8 +83,14 @@ pub async fn sweep(shop: Arc<Shop>) {
         }
         if let Ok(ids) = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await {
             service::watchdog();
-            for id in ids {
-                tokio::spawn(advance(Arc::clone(&shop), id));
+            // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
+            let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
+            for (place, id) in (0_u32..).zip(ids) {
+                let shop = Arc::clone(&shop);
+                tokio::spawn(async move {
+                    sleep(pause * place).await;
+                    advance(shop, id).await;
+                });
             }
         }
     }
@@ -90,11 +99,14 @@ pub async fn sweep(shop: Arc<Shop>) {
 /// Tells everybody whom a committed change concerns.
 pub fn announce(shop: &Arc<Shop>, done: &Done) {
     let sale = &done.now.order.sale;
-    if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != done.was {
+    if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
     }
-    if done.news && shop.desk.push {
+    if done.news && shop.desk().push {
         shop.outbox.notify_one();
+    }
+    if done.alert {
+        shop.alerts.notify_one();
     }
     if let Some(next) = &done.next {
         shop.due.notify_one();
@@ -117,18 +129,20 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let permit = shop.calls.acquire().await;
     let event = match call {
         Call::Charge => charge(shop, order).await,
-        Call::GetStatus => get_status(shop, &order.id).await,
+        Call::GetStatus => get_status(shop, &order.id).await.into(),
         Call::Cancel => cancel(shop, &order.id).await,
+        Call::Refund => refund(shop, order).await,
     };
     drop(permit);
     event
 }
 
 async fn charge(shop: &Shop, order: &Order) -> Event {
-    let Sale { device, request_id, item, amount, ticket, description, .. } = order.sale.clone();
+    let Sale { device, request_id, item, amount, ticket, description, payment, .. } = order.sale.clone();
     let request = ChargeRequest {
         order_id: order.id.clone(),
         description: description.map(String::from).unwrap_or_default(),
+        payment,
         fields: CustomFields { device, request_id, item, amount, ticket },
     };
     let key = idempotency_key(&order.id, "charge");
@@ -150,7 +164,7 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
     let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
         // By the difference: Midtrans' clock need not be ours.
         (Some(from), Some(to)) if to > from => to - from,
-        _ => MIDTRANS_EXPIRY,
+        _ => shop.midtrans.lifetime(payment),
     };
     let mut charge = Charge {
         transaction_id: transaction.transaction_id.clone(),
@@ -158,9 +172,20 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
         qr_payload: None,
         qr_url: transaction.action("generate-qr-code").map(Into::into),
         deeplink_url: transaction.deeplink_url().map(Into::into),
+        payment_code: transaction.payment_code.clone().map(Into::into),
+        store: transaction.store.clone().map(|store| store.to_ascii_lowercase().into()),
         charged_at: now,
         expires_at: now + lifetime,
     };
+    match payment {
+        Payment::Gopay => {}
+        Payment::Alfamart | Payment::Indomaret => {
+            let there = charge.payment_code.is_some() && charge.store.as_deref().is_none_or(|store| store == payment.as_str());
+            charge.store = Some(payment.as_str().into());
+            let why = "its answer has no payment code, or that of another shop";
+            return if there { Event::Charged(charge) } else { Event::ChargedUnreadable(charge, why.into()) };
+        }
+    }
     let payload = timeout(QR_TIMEOUT, qr_payload(shop, &transaction)).await;
     let payload = match payload {
         Ok(Ok(payload)) => payload,
@@ -183,14 +208,35 @@ async fn qr_payload(shop: &Shop, transaction: &Transaction) -> Result<String, Mi
     }
 }
 
+/// What a get-status brought.
+#[derive(Debug)]
+pub enum Looked {
+    /// Midtrans knows it.
+    Found(Report),
+    /// Midtrans knows no such order.
+    Unknown,
+    /// Midtrans could not be asked.
+    Unanswered,
+}
+
+impl From<Looked> for Event {
+    fn from(looked: Looked) -> Self {
+        match looked {
+            Looked::Found(report) => Self::Status(report),
+            Looked::Unknown => Self::StatusUnknown,
+            Looked::Unanswered => Self::StatusUnanswered,
+        }
+    }
+}
+
 /// What Midtrans says of an order now.
-pub async fn get_status(shop: &Shop, id: &OrderId) -> Event {
+pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
     let answer = shop.midtrans.status(id.as_str()).await;
     note(shop, &answer);
     match answer {
-        Ok(transaction) => Event::Status(report(transaction)),
-        Err(MidtransError::NotFound) => Event::StatusUnknown,
-        Err(_) => Event::StatusUnanswered,
+        Ok(transaction) => Looked::Found(report(transaction)),
+        Err(MidtransError::NotFound) => Looked::Unknown,
+        Err(_) => Looked::Unanswered,
     }
 }
 
@@ -202,6 +248,37 @@ async fn cancel(shop: &Shop, id: &OrderId) -> Event {
         Err(MidtransError::CannotModify) => Event::CancelRefused,
         Err(MidtransError::NotFound) => Event::CancelUnknown,
         Err(_) => Event::CancelUnanswered,
+    }
+}
+
+async fn refund(shop: &Shop, order: &Order) -> Event {
+    let amount = order.settlement().and_then(|by| by.gross_amount);
+    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
+        Some(outcome) => format!("{}: {outcome}", order.sale.item),
+        None => order.sale.item.to_string(),
+    };
+    let answer = shop.midtrans.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
+    note(shop, &answer);
+    Event::RefundAnswered(match answer {
+        Ok(_) => RefundAnswer::Approved,
+        Err(error) => refund_answer(&error),
+    })
+}
+
+fn refund_answer(error: &MidtransError) -> RefundAnswer {
+    let why: Box<str> = error.to_string().into();
+    match error {
+        // A wrong key is mended by a person, and then the refund goes on by itself.
+        MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
+        MidtransError::RefundRefused { .. }
+        | MidtransError::NotFound
+        | MidtransError::Conflict
+        | MidtransError::CannotModify
+        | MidtransError::Denied { .. }
+        | MidtransError::Refused { .. }
+        | MidtransError::NotActivated { .. }
+        | MidtransError::Qr(_) => RefundAnswer::Refused(why),
     }
 }
 
@@ -227,6 +304,7 @@ fn no_charge(error: &MidtransError) -> NoCharge {
         | MidtransError::Refused { .. }
         | MidtransError::Unauthorized
         | MidtransError::NotActivated { .. }
+        | MidtransError::RefundRefused { .. }
         | MidtransError::Qr(_) => NoCharge::NotMade { again: false, why },
     }
 }
@@ -243,6 +321,9 @@ fn report(transaction: Transaction) -> Report {
         said,
         settled_at: transaction.settlement_time,
         custom_fields: transaction.custom_fields.map(|field| field.map(Into::into)),
+        store: transaction.store.map(Into::into),
+        payment_code: transaction.payment_code.map(Into::into),
+        refund_amount: transaction.refund_amount,
     }
 }
 
@@ -260,7 +341,8 @@ pub fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
         TransactionStatus::Deny => Said::Denied,
         TransactionStatus::Failure => Said::Failed,
         TransactionStatus::Refund => Said::Refunded,
-        TransactionStatus::PartialRefund | TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => Said::Reversed,
+        TransactionStatus::PartialRefund => Said::PartlyRefunded,
+        TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => Said::ChargedBack,
         TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => Said::Other,
     }
 }
@@ -268,7 +350,8 @@ pub fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
 /// Tells the journal what an order became.
 fn journal(shop: &Shop, done: &Done) {
     let order = &done.now.order;
-    if books::state_word(&order.state) == done.was {
+    journal_listed(order, &done.was);
+    if books::state_word(&order.state) == books::state_word(&done.was.state) {
         return;
     }
     let Sale { device, request_id, item, amount, .. } = order.sale.clone();
@@ -276,6 +359,8 @@ fn journal(shop: &Shop, done: &Done) {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
     match &order.state {
         State::Charging { .. } => {}
+        // Of one word with what can be paid; the receipt is what is told.
+        State::Held { .. } => {}
         State::Pending { .. } => {
             count(&shop.counts.charges);
             emit(&Journal::ChargeMade { request, order: id, device, item, amount });
@@ -317,7 +402,37 @@ fn journal(shop: &Shop, done: &Done) {
             }
         }
         State::Refunded { .. } => {
-            emit(&Journal::OrderMoved { request: request_id, order: Some(id), item, amount, state: "refunded".into(), reason: None })
+            let why = match &order.repayment {
+                Some(Repayment::ByHand { .. }) => "by hand",
+                Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
+                    "through Midtrans"
+                }
+            };
+            emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
         }
+    }
+}
+
+/// Tells the journal for what a person must look at an order from now on; what has an event of its own is left to it.
+fn journal_listed(order: &Order, was: &Order) {
+    let had = was.attention();
+    for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
+        let why = match kind {
+            Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
+            Attention::RefundFailed => match &order.repayment {
+                Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),
+                Some(Repayment::Asked { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+                    kind.as_str().into()
+                }
+            },
+            Attention::Unreported => "the machine has told no outcome".into(),
+            Attention::Suspect => "Midtrans' word for it may be money and may not".into(),
+            Attention::PartialRefund => "a part of the money went back".into(),
+            Attention::Chargeback => "the customer's bank took the money back".into(),
+            Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
+            Attention::LateFact => "something came after the matter was settled".into(),
+        };
+        let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
+        emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
     }
 }

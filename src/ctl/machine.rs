@@ -62,8 +62,17 @@ impl Service {
 
     /// Calls a method that answers nothing.
     pub(super) async fn call(&self, method: &str, argument: &str) -> Result<(), ServiceError> {
+        self.send(method, argument).await.map(drop)
+    }
+
+    /// Calls a method that answers two texts.
+    pub(super) async fn ask(&self, method: &str, argument: &str) -> Result<(String, String), ServiceError> {
+        self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    async fn send(&self, method: &str, argument: &str) -> Result<zbus::Message, ServiceError> {
         let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), method, &(argument,)).await;
-        answer.map(drop).map_err(|why| self.error(why))
+        answer.map_err(|why| self.error(why))
     }
 
     /// All properties.

@@ -1,10 +1,11 @@
-//! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `watch`,
-//! `status`. Over D-Bus, on the machine itself: `order`, `relay`.
+//! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `collect`,
+//! `watch`, `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too.
 //!
-//! Exit status: 0 done (`vend --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
+//! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
 //! wrong use or configuration.
 
 mod broker;
+mod collect;
 mod machine;
 mod order;
 mod print;
@@ -33,6 +34,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         match command {
             Command::Vend(vend) => vend.run(connection, json).await,
             Command::Cancel(cancel) => cancel.run(connection, json).await,
+            Command::Collect(collect) => collect.run(connection, json).await,
             Command::Watch(watch) => watch.run(connection, json).await,
             Command::Status(status) => status.run(connection, json).await,
             Command::Order(order) => order.run(json).await,
@@ -45,7 +47,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 #[derive(Parser, Debug)]
 #[command(
     name = "qrisctl",
-    after_help = "Exit status: 0 done (vend --wait: dispensed; cancel --wait: cancelled), 1 failed, refused or ended otherwise, 2 wrong use or configuration."
+    after_help = "Exit status: 0 done (vend --wait, collect --wait: dispensed; cancel --wait: cancelled), 1 failed, refused or ended otherwise, 2 wrong use or configuration."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -90,6 +92,8 @@ enum Command {
     Vend(vend::Vend),
     /// Cancel a request
     Cancel(vend::Cancel),
+    /// Hand out what was paid at a store, by its payment code
+    Collect(collect::Collect),
     /// Show events and status of machines as they come
     Watch(watch::Watch),
     /// Show the last status of machines

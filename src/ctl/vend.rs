@@ -18,6 +18,8 @@ const EXPIRY_S: u32 = 30;
 const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 1);
 /// A QR is up for 14 minutes at most, and a late answer is over soon after.
 const END_WAIT: Duration = Duration::from_secs(1800);
+/// Who pays at a store has days, and days to come back.
+const STORE_WAIT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// Asks a machine to sell something.
 #[derive(clap::Args, Debug)]
@@ -34,7 +36,10 @@ pub(super) struct Vend {
     /// What the customer sees in the app, at most 50 characters
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// How long the QR is shown, 10 to 840 seconds
+    /// How it is paid: gopay (any QRIS app), alfamart or indomaret (with a code at the store)
+    #[arg(long, value_name = "WAY")]
+    payment: Option<String>,
+    /// How long the QR or payment code is shown, 10 to 840 seconds
     #[arg(long, value_name = "SECONDS")]
     timeout_s: Option<u16>,
     /// A name for this request, new for ever; a random one without it
@@ -77,13 +82,13 @@ enum EndError {
     #[error("no machine took it: {0} told nothing in {EXPIRY_S} s; is it online, and may we hear it?")]
     NoAnswer(DeviceId),
     /// It began and does not end.
-    #[error("{0} did not end in {s} s", s = END_WAIT.as_secs())]
-    NoEnd(RequestId),
+    #[error("{0} did not end in {s} s", s = .1.as_secs())]
+    NoEnd(RequestId, Duration),
 }
 
 impl Vend {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
-        let Self { device, item, amount, description, timeout_s, request_id, following } = self;
+        let Self { device, item, amount, description, payment, timeout_s, request_id, following } = self;
         let request_id = match request_id {
             Some(id) => id,
             None => random_hex()?,
@@ -91,8 +96,12 @@ impl Vend {
         let mut body = Map::new();
         body.insert("request_id".into(), request_id.clone().into());
         body.insert("item".into(), item.into());
-        let options =
-            [("amount", amount.map(Value::from)), ("description", description.map(Value::from)), ("timeout_s", timeout_s.map(Value::from))];
+        let options = [
+            ("amount", amount.map(Value::from)),
+            ("description", description.map(Value::from)),
+            ("payment", payment.map(Value::from)),
+            ("timeout_s", timeout_s.map(Value::from)),
+        ];
         body.extend(options.into_iter().filter_map(|(key, value)| value.map(|value| (key.to_owned(), value))));
         let payload = Value::Object(body).to_string().into_bytes();
         // The machine would refuse it: say so here, as wrong use.
@@ -100,7 +109,8 @@ impl Vend {
         if !following.wait {
             print::line(&request_id)?;
         }
-        let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, json };
+        let end_wait = if request.payment.is_over_the_counter() { STORE_WAIT } else { END_WAIT };
+        let to = Addressed { device, topic: Topic::VendRequest, request_id: request.request_id, end_wait, json };
         following.publish(connection, to, payload, EventState::Dispensed).await
     }
 }
@@ -109,7 +119,7 @@ impl Cancel {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let Self { device, request_id, following } = self;
         let payload = serde_json::json!({ "request_id": request_id }).to_string().into_bytes();
-        let to = Addressed { device, topic: Topic::VendCancel, request_id, json };
+        let to = Addressed { device, topic: Topic::VendCancel, request_id, end_wait: END_WAIT, json };
         following.publish(connection, to, payload, EventState::Cancelled).await
     }
 }
@@ -119,6 +129,7 @@ struct Addressed {
     device: DeviceId,
     topic: Topic,
     request_id: RequestId,
+    end_wait: Duration,
     json: bool,
 }
 
@@ -140,13 +151,13 @@ impl Following {
 
 /// Shows the request's events until it has ended.
 async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
-    let Addressed { device, request_id, json, .. } = to;
+    let Addressed { device, request_id, end_wait, json, .. } = to;
     let start = Instant::now();
     let mut answered = false;
     loop {
-        let end = start + if answered { END_WAIT } else { ANSWER_WAIT };
+        let end = start + if answered { *end_wait } else { ANSWER_WAIT };
         let news = timeout_at(end, broker.next()).await.map_err(|_| {
-            Failure::failed(if answered { EndError::NoEnd(request_id.clone()) } else { EndError::NoAnswer(device.clone()) })
+            Failure::failed(if answered { EndError::NoEnd(request_id.clone(), *end_wait) } else { EndError::NoAnswer(device.clone()) })
         })?;
         let message = match news {
             News::Message(message) => message,

@@ -189,6 +189,7 @@ impl Request {
             "status" => "tells the status of",
             "cancel" => "cancels",
             "expire" => "expires",
+            "refund" => "refunds",
             "qr_image" => "hands out the QR of",
             other => other,
         };

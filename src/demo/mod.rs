@@ -6,6 +6,7 @@
 mod books;
 mod broker;
 mod chronicle;
+mod conform;
 mod layout;
 mod midtrans;
 mod page;
@@ -69,7 +70,8 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "qris-relayd" => Some(|arguments| crate::relay::main(arguments.into_iter())),
         "qris-backend" => Some(|arguments| crate::backend::main(arguments.into_iter())),
         "qrisctl" => Some(|arguments| crate::ctl::main(arguments.into_iter())),
-        "midtrans" => Some(|arguments| crate::sim::midtrans_http::main(arguments.into_iter())),
+        "conform" => Some(|arguments| conform::main(arguments.into_iter())),
+        "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "model" => Some(|arguments| prove::model(arguments.into_iter())),
         "catalog" => Some(|_| {

@@ -181,6 +181,7 @@ struct WrittenScreen {
     rotate: Option<i64>,
     contact: Option<String>,
     required: Option<bool>,
+    deeplink: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -253,6 +254,7 @@ impl Written {
         let keys = check_keys(self.receipts.keys_file, checker);
         let store = self.store.path.unwrap_or_else(|| "/var/lib/qrisd/qrisd.db".into());
         let screen_required = self.screen.required.unwrap_or(true);
+        let deeplink = self.screen.deeplink.unwrap_or(false);
         let (surface, rotate, contact) = self.screen.check(checker);
         let relay = check_bus(self.relay.bus.as_deref().unwrap_or("system"), "relay.bus", checker);
         let controller = match (self.controller.bus, &relay) {
@@ -292,6 +294,7 @@ impl Written {
             rules,
             keys: keys?,
             screen_required,
+            deeplink,
             store,
             boot_id,
             released: tls::RELEASED,

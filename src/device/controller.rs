@@ -6,7 +6,7 @@ use crate::host::bus::{Served, serve};
 use crate::host::clock;
 use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
-use crate::order::ids::{ItemId, RequestId};
+use crate::order::ids::{ItemId, PaymentCode, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
 use crate::order::request::{Payment, Refusal, VendRequest};
@@ -117,6 +117,16 @@ impl Device1 {
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
         let reply = self.ask(Asked::Cancel(request_id)).await?;
         Ok(reply.state.map_or("", EventState::as_str).into())
+    }
+
+    #[zbus(out_args("state", "reason"))]
+    async fn collect(&self, code: &str) -> zbus::fdo::Result<(String, String)> {
+        let asked = match PaymentCode::typed(code) {
+            Ok(code) => Asked::Collect(code),
+            Err(error) => Asked::Malformed(None, Refusal::field(Reason::Malformed, "code", format!("code: {error}"))),
+        };
+        let reply = self.ask(asked).await?;
+        Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -233,7 +243,7 @@ mod tests {
         let (inbox, _letters) = Inbox::new();
         let mut xml = String::new();
         Device1 { desk: Arc::default(), inbox }.introspect_to_writer(&mut xml, 0);
-        for (name, count) in [("state", 2), ("reason", 1)] {
+        for (name, count) in [("state", 3), ("reason", 2)] {
             let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
             assert_eq!(arguments.count(), count, "{xml}");
         }

@@ -15,10 +15,11 @@ pub mod relay;
 pub mod screen;
 pub mod store;
 
+use crate::host::arguments::Usage;
 use crate::host::bus::{Remote, RemoteEvent};
 use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
-use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
+use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
 use crate::host::tls::{LastTrusted, install_provider};
 use crate::host::{self, Failure, clock, journal, memory, service};
 use crate::order::ids::{DeviceId, ItemId};
@@ -26,15 +27,14 @@ use crate::order::time::Boot;
 use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use crate::wire::status::Status;
 use crate::wire::topics::Topic;
-use clap::Parser;
 use config::Config;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::{Effect, Input, Machine};
-use ports::{Ports, RelaySlot};
+use ports::{Near, Order, Ports, RelaySlot};
 use relay::Relay;
 use screen::Screen;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -54,25 +54,20 @@ const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
-/// Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one.
-#[derive(Parser, Debug)]
-#[command(name = PROGRAM)]
-struct Arguments {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/qrisd/qrisd.toml")]
-    config: PathBuf,
-    /// Say what is wrong with the configuration, then end
-    #[arg(long)]
-    check: bool,
-}
+const USAGE: Usage = Usage {
+    program: PROGRAM,
+    about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
+    config: "/etc/qrisd/qrisd.toml",
+    instead: &[("check", "Say what is wrong with the configuration, then end")],
+};
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let arguments: Arguments = match host::parse(arguments) {
-        Ok(arguments) => arguments,
+    let told = match USAGE.read(arguments) {
+        Ok(told) => told,
         Err(status) => return status,
     };
-    let result = if arguments.check { check(&arguments.config) } else { run(&arguments.config) };
+    let result = if told.instead.is_some() { check(&told.config) } else { run(&told.config) };
     host::exit(PROGRAM, result)
 }
 
@@ -98,7 +93,8 @@ fn run(path: &Path) -> Result<(), Failure> {
         _ => None,
     });
     let first = first.unwrap_or(screen::picture::Picture { scene: screen::picture::Scene::Starting, sandbox: false });
-    let report = inbox.clone();
+    let (report, failed) = (inbox.clone(), inbox.clone());
+    screen::outlive_panics(move |state| failed.send(Input::Screen(state)));
     let screen = Screen::start(config.screen.clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
@@ -117,7 +113,7 @@ fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, host::tl
     let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
-    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::PaymentUpdate]
+    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate]
         .into_iter()
         .map(|topic| Subscription { filter: topic.of(device), retained: Retained::Never, retain_as_published: true })
         .collect();
@@ -147,17 +143,18 @@ async fn serve(
     tokio::spawn(controller::tell(served, news_rx));
     let ports = Ports {
         device: config.machine.device.clone(),
-        screen,
         mqtt: mqtt.clone(),
         backend,
         relay,
         desk,
         news,
         inbox: inbox.clone(),
-        runtime: tokio::runtime::Handle::current(),
         calls: Default::default(),
     };
-    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, ports, effects, &letters));
+    // Unbounded: what the owner orders follows from what waits in its inbox, which is bounded.
+    let (orders, orders_rx) = mpsc::unbounded_channel();
+    tokio::spawn(ports.serve(orders_rx));
+    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &Near { screen }, &orders, effects, &letters));
     let owner = owner.map_err(Failure::failed)?;
     let why = terminated.await;
     service::stopping();
@@ -173,8 +170,10 @@ async fn serve(
 }
 
 /// The owner's loop: one input, its commit, its effects.
-fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &Receiver<Letter>) {
-    ports.perform(effects);
+fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>, effects: Vec<Effect>, letters: &Receiver<Letter>) {
+    // The ports are gone only when the program ends.
+    let order = |order| drop(orders.send(order));
+    near.perform(effects, order);
     let feed = service::watchdog_interval().map(|interval| interval / 2);
     let mut next_ping = feed.map(|_| Instant::now());
     let mut ready = false;
@@ -191,8 +190,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
             Letter::Input(input, _room) => {
                 // The screen's first word says that the machine's face is there, or why not.
                 let first_word = !ready && matches!(input, Input::Screen(_));
-                let effects = machine.handle(input, clock::now());
-                ports.perform(effects);
+                near.perform(machine.handle(input, clock::now()), order);
                 if first_word {
                     ready = true;
                     service::ready();
@@ -201,9 +199,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
             }
             Letter::Pong => service::watchdog(),
             Letter::Stop(_) => {
-                let topic = Topic::Status.of(&ports.device);
-                ports.mqtt.stop(Some(Outbound { topic, payload: machine.farewell(), retain: true, ..Outbound::default() }));
-                return;
+                return order(Order::Stop(machine.farewell()));
             }
         }
         if let (Some(feed), Some(at)) = (feed, next_ping)
@@ -211,8 +207,7 @@ fn own(mut machine: Machine, mut ports: Ports, effects: Vec<Effect>, letters: &R
         {
             // Fed only by what went through the runtime and back: both loops make progress then.
             next_ping = Some(Instant::now() + feed);
-            let inbox = ports.inbox.clone();
-            ports.runtime.spawn(async move { inbox.post(Letter::Pong) });
+            order(Order::Ping);
         }
     }
 }
@@ -235,6 +230,8 @@ async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: 
                 let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
                 inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
             }
+            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),

@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::controller::Desk;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Letter};
 use super::machine::{CallId, Effect, Input, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
@@ -10,11 +10,11 @@ use crate::host::events;
 use crate::host::mqtt::{Mqtt, Outbound};
 use crate::host::service;
 use crate::order::ids::DeviceId;
+use crate::wire::topics::Topic;
 use crate::wire::vend::VendEvent;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -23,8 +23,6 @@ use tokio::time::timeout;
 pub struct Ports {
     /// This machine's name.
     pub device: DeviceId,
-    /// The panel.
-    pub screen: Screen,
     /// The broker.
     pub mqtt: Mqtt,
     /// The backend.
@@ -37,8 +35,6 @@ pub struct Ports {
     pub news: Sender<VendEvent>,
     /// Where answers go.
     pub inbox: Inbox,
-    /// Where calls run.
-    pub runtime: Handle,
     /// The calls to the backend that may still be abandoned.
     pub calls: HashMap<CallId, AbortHandle>,
 }
@@ -70,9 +66,58 @@ impl RelaySlot {
     }
 }
 
+/// What can be reached without a socket, by the owner itself.
+pub struct Near {
+    /// The panel.
+    pub screen: Screen,
+}
+
+impl Near {
+    /// Passes on what needs the runtime, in one piece: a thread that sleeps is woken once for it. Then does the rest.
+    pub fn perform(&self, effects: Vec<Effect>, far: impl FnOnce(Order)) {
+        let is_near = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
+        let mut effects = effects;
+        let near: Vec<Effect> = effects.extract_if(.., is_near).collect();
+        if !effects.is_empty() {
+            far(Order::Perform(effects));
+        }
+        for effect in near {
+            match effect {
+                Effect::Show(picture) => self.screen.show(picture),
+                Effect::Journal(event) => events::emit(&event),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What the owner has for the ports.
+#[derive(Debug)]
+pub enum Order {
+    /// Carry these out.
+    Perform(Vec<Effect>),
+    /// Answer with [`Letter::Pong`]: the runtime makes progress.
+    Ping,
+    /// Say this to the broker, and nothing more after it.
+    Stop(Vec<u8>),
+}
+
 impl Ports {
-    /// Carries effects out, in their order.
-    pub fn perform(&mut self, effects: Vec<Effect>) {
+    /// Carries out what the owner orders, until its last word or its end.
+    pub async fn serve(mut self, mut orders: UnboundedReceiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Perform(effects) => self.perform(effects),
+                Order::Ping => self.inbox.post(Letter::Pong),
+                Order::Stop(payload) => {
+                    let topic = Topic::Status.of(&self.device);
+                    return self.mqtt.stop(Some(Outbound { topic, payload, retain: true, ..Outbound::default() }));
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             self.perform_one(effect);
         }
@@ -88,7 +133,7 @@ impl Ports {
             }
             Effect::Prepare(call, item, amount) => {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
-                self.runtime.spawn(async move {
+                tokio::spawn(async move {
                     let asked = async { Some(relay.await?.prepare(&device, &item, amount).await) };
                     // For waiting and asking together: a customer stands there.
                     let answer = timeout(PREPARE_WAIT.to_duration(), asked).await.ok().flatten();
@@ -127,7 +172,6 @@ impl Ports {
                     call.abort();
                 }
             }
-            Effect::Show(picture) => self.screen.show(picture),
             Effect::View(view) => {
                 service::status(&view.to_string());
                 self.desk.show(view);
@@ -135,7 +179,8 @@ impl Ports {
             // Nobody may listen, or too slowly.
             Effect::OrderChanged(event) => drop(self.news.try_send(event)),
             Effect::Reply(to, reply) => self.desk.reply(to, reply),
-            Effect::Journal(event) => events::emit(&event),
+            // The owner's own.
+            Effect::Show(_) | Effect::Journal(_) => {}
         }
     }
 
@@ -144,7 +189,7 @@ impl Ports {
         F: Future<Output = Option<Input>> + Send + 'static,
     {
         let (work, inbox) = (work(self.relay.get()), self.inbox.clone());
-        self.runtime.spawn(async move {
+        tokio::spawn(async move {
             if let Some(input) = work.await {
                 inbox.send(input);
             }
@@ -153,7 +198,7 @@ impl Ports {
 
     fn call(&mut self, id: CallId, work: impl Future<Output = Input> + Send + 'static) {
         let inbox = self.inbox.clone();
-        let call = self.runtime.spawn(async move { inbox.send(work.await) });
+        let call = tokio::spawn(async move { inbox.send(work.await) });
         self.calls.insert(id, call.abort_handle());
     }
 }

@@ -217,11 +217,6 @@ events! {
     /// Nothing is to be done.
     Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
 
-    /// A setting has no effect in this release.
-    /// It is well formed and belongs to something that a later release does.
-    /// Nothing is to be done; do not rely on it.
-    SettingWithoutEffect { detail: Text } = "3f0f6c9a5d7e4b0c8a61d2b7e94c10f5", Notice, "configuration: {detail}";
-
     /// A damaged database was set aside and a new one begun.
     /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
     /// Keep it for whoever looks into it, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
@@ -286,6 +281,11 @@ events! {
     /// The first stands and no refund runs by itself.
     /// Look at the machine's journal for this order and decide at the backend.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
+
+    /// The backend says that an order whose outcome it is told does not exist.
+    /// It was told for a day. Nobody reads the outcome there any more, and the machine stops telling it.
+    /// If the backend lost its database: look the order up at Midtrans and settle it by hand, with the outcome told here.
+    OutcomeUnwanted { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "e9a224209db14baaa419919127235a27", Err, "order {order}: the backend knows no such order, so that it is told {state} no more";
 
     /// The relay service does not answer.
     /// Nothing is sold; an order on the screen is cancelled, a paid one waits for the relay.
@@ -392,6 +392,16 @@ events! {
     /// Compare the order with the transaction in Midtrans' dashboard; refund it there or settle it at the backend.
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
+    /// A person must look at a paid order.
+    /// The machine never told an outcome, Midtrans refused a refund or took the money back, or something came after the matter was settled.
+    /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
+    OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, "order {order}: a person must look at it: {why}";
+
+    /// A customer's money went back.
+    /// Midtrans says that it is refunded, or a person settled it by hand.
+    /// Nothing is to be done.
+    OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, "order {order}: {amount} for {item} went back ({why})";
+
     /// A notification was refused.
     /// It was malformed, its signature was wrong, or it names an order that is not ours. Nothing was changed.
     /// If it came from Midtrans: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
@@ -426,6 +436,31 @@ events! {
     /// Machines take receipts of the keys in their keys.json only.
     /// After a rotation: see that every machine knows the key (qris-backend keys public).
     KeyInUse { kid: Text } = "e40dbdba5f334888be122639be611b82", Notice, "receipts are signed with the key {kid}";
+
+    /// The file of signing keys was changed and cannot be used.
+    /// Receipts are signed with the keys from before.
+    /// Look at the file; the next start fails with it.
+    KeysUnusable { why: Text } = "bb075c0b425d41c0bb76642f4d0a90ee", Err, "the file of signing keys cannot be used, the keys in use stay: {why}";
+
+    /// Somebody was told what a person must look at.
+    /// The command of [alerts] was run for it.
+    /// Nothing is to be done here.
+    AlertTold { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
+
+    /// The command of [alerts] failed.
+    /// It is run again, a minute later at first and every hour at last, for two days.
+    /// Look at the command; meanwhile look at the list yourself: qris-backend orders --attention.
+    AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
+
+    /// A machine is not there.
+    /// The broker says that nobody takes what is sent to it, and it asks for nothing.
+    /// Look at its power and its network.
+    MachineOffline { device: DeviceId, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {seconds} s";
+
+    /// A machine is there again.
+    /// It takes messages, or asks, after it was missing.
+    /// Nothing is to be done.
+    MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, "device {device} is there again";
 
     /// Events of one kind came too fast to be written.
     /// At most 50 at once and 10 a second of each kind are written; this line says how many were not.

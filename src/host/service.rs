@@ -2,6 +2,8 @@
 //! notices are no-ops, so that a program runs the same on a terminal.
 
 use sd_notify::NotifyState;
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -57,9 +59,28 @@ async fn next(signal: &mut Option<Signal>) {
     std::future::pending().await
 }
 
+/// A sale has four notices; connecting for each takes longer than all else about them.
+static SOCKET: Mutex<Option<UnixDatagram>> = Mutex::new(None);
+
 fn notify(state: NotifyState<'_>) {
-    // A service manager that cannot be told is no reason to stop selling.
-    let _ = sd_notify::notify(&[state]);
+    let mut socket = SOCKET.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = format!("{state}\n");
+    if socket.as_ref().is_some_and(|socket| socket.send(line.as_bytes()).is_ok()) {
+        return;
+    }
+    // The first notice, or a service manager that began anew. What is not a path (an abstract name, vsock) the crate
+    // knows how to reach. One that cannot be told is no reason to stop selling.
+    *socket = connected();
+    if socket.as_ref().is_none_or(|socket| socket.send(line.as_bytes()).is_err()) {
+        let _ = sd_notify::notify(&[state]);
+    }
+}
+
+fn connected() -> Option<UnixDatagram> {
+    let path = std::env::var_os("NOTIFY_SOCKET").filter(|path| path.as_encoded_bytes().starts_with(b"/"))?;
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.connect(path).ok()?;
+    Some(socket)
 }
 
 #[cfg(test)]

@@ -95,6 +95,20 @@ pub enum OpenError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It is damaged, and was not opened by the program that may set it aside.
+    #[error("the database {} is damaged ({why}): `serve` sets it aside when it starts, or put a backup in its place", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is none, and whoever opened it makes none.
+    #[error("there is no database {}: is the path right?", path.display())]
+    Missing {
+        /// The database.
+        path: PathBuf,
+    },
     /// A damaged database could not be renamed, and it is not ours to delete.
     #[error("the damaged database {} cannot be set aside", path.display())]
     SetAside {
@@ -133,6 +147,26 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     }
 }
 
+/// Opens the database at `path` beside the program that it belongs to, which may run: a damaged one stays where it is,
+/// since setting it aside would take it from under that program's feet. One that is missing is made only with `make`.
+///
+/// # Errors
+/// [`OpenError`]; [`OpenError::Damaged`] and [`OpenError::Missing`] beside those of [`open`].
+pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, OpenError> {
+    there(path)?;
+    if is_lost(path) {
+        return Err(OpenError::Damaged { path: path.into(), why: "what it held is lost".into() });
+    }
+    if !make && !path.exists() {
+        return Err(OpenError::Missing { path: path.into() });
+    }
+    match attempt(path, schema) {
+        Ok((connection, created)) => Ok(Opened { connection, created, set_aside: None }),
+        Err(OpenError::Sqlite { path, source }) if is_damage(&source) => Err(OpenError::Damaged { path, why: source.to_string() }),
+        Err(error) => Err(error),
+    }
+}
+
 /// Claims the database at `path` for this process until the answer is dropped, by a lock on `NAME.lock` beside it. SQLite
 /// itself lets a second process write, of which the first learns nothing. The lock's file stays: whoever deletes it lets a
 /// second process in.
@@ -140,19 +174,66 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
 /// # Errors
 /// [`OpenError::Held`] when another process has it, else what the lock's file or its directory lack.
 pub fn claim(path: &Path) -> Result<File, OpenError> {
-    there(path)?;
-    let lock = with_suffix(path, ".lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
-    let file = file.map_err(|source| match source.kind() {
-        // Its directory is there; only the kernel's own file systems say so then.
-        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
-        ErrorKind::StorageFull => OpenError::Full { path: path.into() },
-        _ => OpenError::Lock { path: lock.clone(), source },
-    })?;
+    let file = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Held { path: path.into() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Lock { path: lock, source }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Lock { path: with_suffix(path, ".lock"), source }),
+    }
+}
+
+/// Opens the file whose lock says who has the database at `path`, or makes it.
+fn lock_file(path: &Path) -> Result<File, OpenError> {
+    there(path)?;
+    let lock = with_suffix(path, ".lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
+    file.map_err(|source| match source.kind() {
+        // Its directory is there; only the kernel's own file systems say so then.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
+        ErrorKind::StorageFull => OpenError::Full { path: path.into() },
+        _ => OpenError::Lock { path: lock, source },
+    })
+}
+
+/// A part in a database that several processes of one program may use at once.
+#[derive(Debug)]
+pub struct Share {
+    lock: File,
+    alone: bool,
+}
+
+impl Share {
+    /// Whether nobody else had a part when this one was taken; nobody gets one before [`Share::let_others_in`].
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// What only one process may do is done.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn let_others_in(&self) -> std::io::Result<()> {
+        // flock(2) turns the one kind of lock into the other; there is no moment without.
+        if self.alone { self.lock.lock_shared() } else { Ok(()) }
+    }
+}
+
+/// Takes part in the database at `path` until the answer is dropped, by a lock on `NAME.lock` beside it. Waits for who is
+/// alone there to let others in.
+///
+/// # Errors
+/// What the lock's file or its directory lack.
+pub fn share(path: &Path) -> Result<Share, OpenError> {
+    let lock = lock_file(path)?;
+    let locked = match lock.try_lock() {
+        Ok(()) => return Ok(Share { lock, alone: true }),
+        Err(TryLockError::WouldBlock) => lock.lock_shared(),
+        Err(TryLockError::Error(source)) => Err(source),
+    };
+    match locked {
+        Ok(()) => Ok(Share { lock, alone: false }),
+        Err(source) => Err(OpenError::Lock { path: with_suffix(path, ".lock"), source }),
     }
 }
 
@@ -438,6 +519,24 @@ mod tests {
     }
 
     #[test]
+    fn who_opens_beside_the_owner_sets_nothing_aside() {
+        let rig = Rig::new();
+        assert!(matches!(open_beside(&rig.path(), &SCHEMA, false), Err(OpenError::Missing { .. })));
+        assert!(rig.names().is_empty(), "nothing is made");
+        assert!(open_beside(&rig.path(), &SCHEMA, true).expect("made").created);
+        rig.filled();
+        for harm in [b"x".to_vec(), b"this is not a database ".repeat(100)] {
+            std::fs::write(rig.path(), &harm).expect("written");
+            for make in [false, true] {
+                let told = open_beside(&rig.path(), &SCHEMA, make).expect_err("damaged");
+                assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
+            }
+            assert!(std::fs::read(rig.path()).expect("read") == harm);
+            assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), 0);
+        }
+    }
+
+    #[test]
     fn a_log_is_set_aside_with_its_database() {
         let rig = Rig::new();
         std::fs::write(rig.path(), b"garbage ".repeat(200)).expect("written");
@@ -536,6 +635,23 @@ mod tests {
         drop(claim(&rig.path()).expect("free again"));
         assert!(matches!(claim(&rig.0.path().join("nowhere/a.db")), Err(OpenError::NoDirectory { .. })));
         assert!(matches!(claim(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
+    }
+
+    #[test]
+    fn several_share_a_database_once_the_first_lets_them() {
+        let rig = Rig::new();
+        let first = share(&rig.path()).expect("free");
+        assert!(first.is_alone());
+        let path = rig.path();
+        let waits = std::thread::spawn(move || share(&path).expect("shared"));
+        assert!(!waits.is_finished());
+        first.let_others_in().expect("shared");
+        let second = waits.join().expect("joined");
+        assert!(!second.is_alone());
+        drop(first);
+        assert!(!share(&rig.path()).expect("shared").is_alone(), "the second is still there");
+        drop(second);
+        assert!(share(&rig.path()).expect("free").is_alone());
     }
 
     #[test]

@@ -101,6 +101,27 @@ id!(
     /// The name of a signing key: 1–64 of `A-Za-z0-9_-`; ours are RFC 7638 thumbprints.
     KeyId, "a kid", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
+id!(
+    /// What is told the cashier of an Alfamart or Indomaret, and typed in at the machine: 1–32 of `A-Za-z0-9`.
+    PaymentCode, "a payment code", "1–32 of A-Za-z0-9", (1..=32), ""
+);
+
+impl PaymentCode {
+    /// Takes a code as people type it: the spaces and hyphens between its groups do not count.
+    ///
+    /// # Errors
+    /// The rule, when nothing else than that is left, or too much.
+    pub fn typed(text: &str) -> Result<Self, IdError> {
+        Self::new(&text.replace([' ', '-'], ""))
+    }
+
+    /// Whether both are the same, in a time that does not tell how much of them is.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let differ = self.0.bytes().zip(other.0.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
+        self.0.len() == other.0.len() && differ == 0
+    }
+}
 
 impl Ticket {
     /// A ticket of 128 bits drawn by the caller, who owns the source of randomness.
@@ -126,6 +147,20 @@ mod tests {
         assert!(ItemId::new("A1|B").is_err());
         assert_eq!(Ticket::from_random([0xff; 16]).as_str().len(), 22);
         assert!(Ticket::new("short").is_err());
+    }
+
+    #[test]
+    fn a_payment_code_is_taken_as_it_is_typed() {
+        let code = PaymentCode::new("8127740588870520").expect("a code");
+        assert_eq!(PaymentCode::typed("8127 7405-8887 0520"), Ok(code.clone()));
+        for (other, same) in
+            [("8127740588870520", true), ("8127740588870521", false), ("812774058887052", false), ("81277405888705200", false)]
+        {
+            assert_eq!(code.is(&PaymentCode::new(other).expect("a code")), same, "{other}");
+        }
+        for bad in ["", " - ", "8127/7405", "ä", &"1".repeat(33), &"1 ".repeat(33)] {
+            assert!(PaymentCode::typed(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -11,11 +11,16 @@ use super::ids::{KeyId, OrderId};
 use super::receipt::{Claims, Receipt, SigningKey};
 use super::time::{Span, Wall};
 
+mod attention;
 mod charging;
+mod repaying;
 mod settling;
 mod values;
 
-pub use values::{Ask, Charge, Closing, Ending, Event, NoCharge, Order, Report, Said, Sale, Settlement, State, Told, Withheld};
+pub use values::{
+    Ask, Asker, Attention, Charge, Closing, Ending, Event, NoCharge, Order, RefundAnswer, RefundWish, Repayment, Report, Said, Sale,
+    Settlement, State, TakenBack, Told, Withheld,
+};
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +46,12 @@ const MISMATCH_WAIT: Span = Span::secs(10);
 const LOOK_AGAIN: Span = Span::secs(60);
 /// A cancel that leads nowhere is given up after this.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
+/// A machine tells what became of a paid order within this, or it is listed.
+pub const REPORT_WITHIN: Span = Span::secs(900);
+/// So long after its receipt nothing is delivered any more that was not reported: a machine delivers within ten minutes.
+pub const NO_REPORT_AFTER: Span = Span::secs(3600);
+/// Midtrans expires a payment code after this where its answer does not say.
+pub const COUNTER_EXPIRY: Span = Span::secs(24 * 3600);
 /// Order ids behind one request: the first, `-2`, … `-9`.
 pub const ATTEMPTS_MAX: u32 = 9;
 
@@ -64,6 +75,8 @@ pub enum Call {
     GetStatus,
     /// To end it.
     Cancel,
+    /// To give the money back; the same again has the same `refund_key`.
+    Refund,
 }
 
 /// Why a request about an order is refused.
@@ -72,13 +85,46 @@ pub enum Refused {
     /// Another outcome was told before; the first stays.
     #[error("another outcome was told before, and stays")]
     OutcomeStands,
-    /// There is nothing to report of an order that is not paid.
+    /// There is nothing to report, refund or hand over of an order that is not paid.
     #[error("the order is not paid")]
     NotPaid,
+    /// It can still be paid, or cancelled: what it becomes is not known.
+    #[error("the order has not ended yet")]
+    NotEnded,
+    /// The customer has the goods.
+    #[error("the machine reported it as dispensed: there is nothing to refund")]
+    Delivered,
+    /// The machine may still deliver it.
+    #[error("the machine has not told what became of it, and may still deliver it")]
+    NotReported,
+    /// The machine may still deliver it, and tell.
+    #[error("the machine has not told what became of it: that counts as never from an hour after the settlement on, once it is unreported")]
+    TooEarly,
+    /// Midtrans is being asked for the refund.
+    #[error("Midtrans is being asked for its refund")]
+    RefundUnderWay,
+    /// Midtrans may have made the refund.
+    #[error("an earlier refund may have been made: ask for it once more, and Midtrans tells")]
+    RefundUnsure,
+    /// The money went back already.
+    #[error("it is refunded already")]
+    RefundedAlready,
+    /// The goods were handed over.
+    #[error("an attendant handed the goods over: there is nothing to refund")]
+    Given,
+    /// The money was taken back by the customer's bank or the counter.
+    #[error("the money was taken back already: there is nothing to refund")]
+    TakenBack,
+    /// What was paid at a counter is not refunded by Midtrans.
+    #[error("Midtrans does not refund what was paid over the counter: give it back by hand")]
+    NotByApi,
+    /// There is nothing that a person's look would end.
+    #[error("nothing of it ends by being seen")]
+    NothingToSee,
 }
 
 /// What the merchant decided.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// `iss` of receipts.
     pub issuer: Box<str>,
@@ -86,6 +132,10 @@ pub struct Rules {
     pub keys: Vec<SigningKey>,
     /// What Midtrans may ask above the price, in rupiah.
     pub max_imposed_fee: u64,
+    /// How long an Indomaret may take a settlement back; its receipt waits so long.
+    pub reversal_window: Span,
+    /// How long what was paid over the counter can be collected.
+    pub collect_within: Span,
 }
 
 /// What [`apply`] must know beside the order.
@@ -135,6 +185,13 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::TimedOut => order.end(Ending::Timeout, now),
         Event::CancelAsked => order.end(Ending::Asked, now),
         Event::Delivered(told) => order.delivered(told)?,
+        Event::Contradicted { refund_on_its_way, .. } => order.contradicted(refund_on_its_way, now),
+        Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
+        Event::RefundAsked(wish) => order.refund_asked(wish, now)?,
+        Event::RefundAnswered(answer) => order.refund_answered(answer, now),
+        Event::SettledByHand { note, by, no_report } => order.settled_by_hand(note, by, no_report, now)?,
+        Event::Given { by } => order.given(by, now)?,
+        Event::SeenBy(_) => order.seen_by_a_person()?,
     }
     Ok(order)
 }
@@ -147,12 +204,17 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
         State::Charging { .. } if order.answer_by <= now => Duty::Apply(Event::GaveUp),
         State::Charging { retry_at, .. } if *retry_at <= now => Duty::Call(Call::Charge),
         State::Charging { .. } => Duty::Rest,
-        State::Pending { cancel_at, .. } if *cancel_at <= now => Duty::Apply(Event::TimedOut),
+        State::Pending { cancel_at: Some(at), .. } if *at <= now => Duty::Apply(Event::TimedOut),
         State::Cancelling { look, retry_at, .. } if !asks && *retry_at <= now => {
             Duty::Call(if *look { Call::GetStatus } else { Call::Cancel })
         }
+        State::Settled { .. } if order.unreported_after().is_some_and(|at| at <= now) => Duty::Apply(Event::Unreported),
+        State::Settled { .. } | State::Withheld { .. } if !asks && refund_due_at(order).is_some_and(|(at, _)| at <= now) => {
+            Duty::Call(if refund_due_at(order).is_some_and(|(_, look)| look) { Call::GetStatus } else { Call::Refund })
+        }
         State::Pending { .. }
         | State::Cancelling { .. }
+        | State::Held { .. }
         | State::Closed { .. }
         | State::Settled { .. }
         | State::Withheld { .. }
@@ -166,14 +228,26 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
     }
 }
 
+/// When something is to be done for the refund that is asked for, and whether that is to look what became of it.
+fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
+    match &order.repayment {
+        Some(Repayment::Asked { retry_at, look, .. }) => Some((*retry_at, *look)),
+        Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => None,
+    }
+}
+
 /// When [`duty`] has something to do at the latest; `None`: not without news.
 #[must_use]
 pub fn next_deadline(order: &Order) -> Option<Wall> {
     let own = match &order.state {
         State::Charging { retry_at, .. } => return Some((*retry_at).min(order.answer_by)),
-        State::Pending { cancel_at, .. } => Some(*cancel_at),
+        State::Pending { cancel_at, .. } => *cancel_at,
         State::Cancelling { retry_at, .. } => Some(*retry_at),
-        State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => None,
+        State::Settled { .. } | State::Withheld { .. } => {
+            let refund = refund_due_at(order).map(|(at, _)| at);
+            refund.into_iter().chain(order.unreported_after()).min()
+        }
+        State::Held { .. } | State::Closed { .. } | State::Refunded { .. } => None,
     };
     own.into_iter().chain(order.ask.at).min()
 }
@@ -198,11 +272,13 @@ pub fn may_try_again(order: &Order) -> bool {
         State::Charging { .. }
         | State::Pending { .. }
         | State::Cancelling { .. }
+        | State::Held { .. }
         | State::Settled { .. }
         | State::Withheld { .. }
         | State::Refunded { .. } => false,
     };
-    better && order.attempt < ATTEMPTS_MAX
+    // What may be money is not charged once more.
+    better && !order.suspect && order.attempt < ATTEMPTS_MAX
 }
 
 /// The next attempt at the same sale. `id` is the first attempt's; `answer_by` is when whoever waits stops.
@@ -231,6 +307,13 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         mismatched_at: None,
         delivery: None,
         conflict: false,
+        repayment: None,
+        taken_back: None,
+        suspect: false,
+        unreported_at: None,
+        late_fact: false,
+        collect_by: None,
+        seen: Vec::new(),
     }
 }
 

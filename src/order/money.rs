@@ -71,16 +71,22 @@ impl Rupiah {
 
 impl fmt::Display for Rupiah {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        f.write_str("Rp")?;
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                f.write_str(".")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        f.write_str(&total(self.0))
     }
+}
+
+/// A sum of amounts as people write it, `Rp0` and more than [`Rupiah::MAX`] included.
+#[must_use]
+pub fn total(rupiah: u64) -> String {
+    let digits = rupiah.to_string();
+    let mut text = String::from("Rp");
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push('.');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl TryFrom<u64> for Rupiah {
@@ -118,6 +124,7 @@ mod tests {
         assert_eq!(text(500), "Rp500");
         assert_eq!(text(5_000), "Rp5.000");
         assert_eq!(text(1_234_567), "Rp1.234.567");
+        assert_eq!([total(0), total(12_345_678_901)], ["Rp0", "Rp12.345.678.901"]);
         assert_eq!(Rupiah::new(5_000).expect("in range").to_gross_amount(), "5000.00");
     }
 }

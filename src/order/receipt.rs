@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest receipt that is read, in bytes. Ours have about 700.
 pub const RECEIPT_MAX: usize = 4096;
@@ -52,9 +53,13 @@ pub struct Claims {
     pub iat: i64,
 }
 
-/// A receipt that was verified or signed here. There is no other way to get one.
+/// A receipt that was verified or signed here. There is no other way to get one. Clones share it: orders are copied at
+/// every step, what proves them never changes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct Receipt(Arc<Proof>);
+
+#[derive(PartialEq, Eq)]
+struct Proof {
     claims: Claims,
     jws: Box<str>,
 }
@@ -89,13 +94,13 @@ impl Receipt {
     /// What it says.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        &self.0.claims
     }
 
     /// The compact form, as it was signed.
     #[must_use]
     pub fn jws(&self) -> &str {
-        &self.jws
+        &self.0.jws
     }
 
     /// Takes a receipt back from a program's own database, where only verified ones are written: its key may have left
@@ -105,20 +110,24 @@ impl Receipt {
     /// When it cannot be read at all.
     pub fn restore(jws: &str) -> Result<Self, ReceiptError> {
         let parts = Parts::split(jws)?;
-        Ok(Self { claims: parts.claims()?, jws: jws.into() })
+        Ok(Self::of(parts.claims()?, jws.into()))
+    }
+
+    fn of(claims: Claims, jws: Box<str>) -> Self {
+        Self(Arc::new(Proof { claims, jws }))
     }
 }
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Receipt({})", self.claims.sub)
+        write!(f, "Receipt({})", self.claims().sub)
     }
 }
 
 /// For the state of an order in its own database; see [`Receipt::restore`].
 impl Serialize for Receipt {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.jws)
+        serializer.serialize_str(self.jws())
     }
 }
 
@@ -306,7 +315,7 @@ impl KeySet {
         if claims.aud != *me {
             return Err(ReceiptError::WrongDevice(claims.aud));
         }
-        Ok(Receipt { claims, jws: jws.into() })
+        Ok(Receipt::of(claims, jws.into()))
     }
 }
 
@@ -315,6 +324,12 @@ pub struct SigningKey {
     pair: Ed25519KeyPair,
     seed: [u8; 32],
     kid: KeyId,
+}
+
+impl Clone for SigningKey {
+    fn clone(&self) -> Self {
+        Self::from_seed(self.seed)
+    }
 }
 
 impl SigningKey {
@@ -377,7 +392,7 @@ impl SigningKey {
         let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(&claims)));
         let signature = self.pair.sign(signed.as_bytes());
         let jws = format!("{signed}.{}", BASE64URL.encode(signature)).into();
-        Receipt { claims, jws }
+        Receipt::of(claims, jws)
     }
 }
 

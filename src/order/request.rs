@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The longest description, in characters: what Midtrans shows of an item's name.
 pub const DESCRIPTION_MAX: usize = 50;
-/// The shortest and longest time that a QR may be on the screen, in seconds. Midtrans expires a charge after 15 minutes.
+/// The shortest and longest time that a QR or payment code may be on the screen, in seconds. Midtrans expires a charge after 15 minutes.
 pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 10..=840;
 
 /// How the customer pays.
@@ -35,6 +35,25 @@ impl Payment {
             Self::Indomaret => "indomaret",
         }
     }
+
+    /// What can be paid so, in whole rupiah: the acquirers' limits as Midtrans lists them.
+    #[must_use]
+    pub const fn amounts(self) -> std::ops::RangeInclusive<u64> {
+        match self {
+            Self::Gopay => 1..=20_000_000,
+            Self::Alfamart => 1..=5_000_000,
+            Self::Indomaret => 10_000..=5_000_000,
+        }
+    }
+
+    /// Whether it is paid at a store with a payment code, and collected later.
+    #[must_use]
+    pub const fn is_over_the_counter(self) -> bool {
+        match self {
+            Self::Gopay => false,
+            Self::Alfamart | Self::Indomaret => true,
+        }
+    }
 }
 
 /// What a controller asked for, as it asked: two requests are the same if these are equal.
@@ -50,7 +69,7 @@ pub struct VendRequest {
     pub description: Option<Box<str>>,
     /// How it is paid.
     pub payment: Payment,
-    /// Seconds that the QR is shown; the machine's own setting if absent.
+    /// Seconds that the QR or payment code is shown; the machine's own setting if absent.
     pub timeout_s: Option<u16>,
 }
 
@@ -134,7 +153,7 @@ impl PriceList {
     /// Prices a request, or says why not.
     ///
     /// # Errors
-    /// `unknown_item`, `wrong_amount`, and `malformed` for a payment that this machine does not take.
+    /// `unknown_item`, `wrong_amount`.
     pub fn price(&self, request: &VendRequest, way: Way, default_timeout: Span) -> Result<Offer, Refusal> {
         let price = self
             .0
@@ -154,12 +173,6 @@ impl PriceList {
                 return Err(wrong(format!("{} costs {min} to {max}, not {asked}", request.item)));
             }
         };
-        match request.payment {
-            Payment::Gopay => {}
-            Payment::Alfamart | Payment::Indomaret => {
-                return Err(Refusal::field(Reason::Malformed, "payment", "this machine takes gopay only"));
-            }
-        }
         let timeout = request.timeout_s.map_or(default_timeout, |s| Span::secs(s.into()));
         Ok(Offer { request: request.clone(), amount, timeout })
     }

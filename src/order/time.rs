@@ -178,6 +178,18 @@ impl Wall {
         Ok(if b[0] == b'+' { local - offset } else { local + offset })
     }
 
+    /// Reads the date of an HTTP header (RFC 9110's IMF-fixdate): `Fri, 20 Nov 2026 08:00:00 GMT`.
+    ///
+    /// # Errors
+    /// Any other form, and dates that no calendar has. The weekday is not compared.
+    pub fn from_http_date(text: &str) -> Result<Self, TimeError> {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [_, day, month, year, clock, "GMT"] = parts.as_slice() else { return Err(TimeError(text.into())) };
+        let month = MONTHS.iter().position(|name| name == month).map_or(0, |index| index + 1);
+        Self::from_rfc3339(&format!("{year}-{month:02}-{day}T{clock}Z")).map_err(|_| TimeError(text.into()))
+    }
+
     fn read(text: &str, separator: u8) -> Option<Self> {
         let b = text.as_bytes();
         if b.len() != 19 || b[4] != b'-' || b[7] != b'-' || b[10] != separator || b[13] != b':' || b[16] != b':' {
@@ -220,6 +232,21 @@ mod tests {
         for day in -1..146_098 {
             let wall = Wall(day * 86_400_000 + 86_399_000);
             assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()), Ok(wall));
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_http_header_is_read() {
+        let wall = Wall::from_rfc3339("1994-11-06T08:49:37Z");
+        assert_eq!(Wall::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), wall);
+        for bad in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nix 1994 08:49:37 GMT",
+            "Sun, 31 Feb 2024 00:00:00 GMT",
+        ] {
+            assert!(Wall::from_http_date(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What can be made to go wrong, how often and where. A new fault is a variant here and one arm where its moment is.
 
+pub use super::midtrans::{Forgery, Signature};
+
 use serde::{Deserialize, Serialize};
 
 /// One thing that goes wrong.
@@ -17,6 +19,21 @@ pub enum Fault {
     },
     /// Done, and the connection is cut in place of the answer.
     LoseAnswer,
+    /// Done, and the connection is cut in the middle of the answer.
+    CutAnswer,
+    /// Nothing is done, and the answer is this error.
+    Error {
+        /// The body's `status_code`.
+        code: u16,
+        /// Without it: what goes with the code.
+        #[serde(default)]
+        http: Option<u16>,
+        /// `status_message`
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// Done, and the answer says something else.
+    AlterAnswer(Forgery),
     /// Answered with this 5xx.
     ServerError {
         /// 500–599, HTTP status and body code alike.
@@ -44,6 +61,13 @@ pub enum Fault {
     },
     /// get-status tells what was true at the charge.
     StaleStatus,
+    /// get-status tells what was true at the charge, until so long after the payment.
+    StatusLags {
+        /// Milliseconds.
+        ms: i64,
+    },
+    /// The bank denies a refund.
+    DenyRefund,
     /// The QR image is broken.
     BrokenImage {
         /// In which way.
@@ -58,6 +82,10 @@ pub enum Fault {
     },
     /// A notification is sent twice.
     DuplicateNotification,
+    /// A notification is sent after the next one of its order.
+    ReorderNotification,
+    /// A notification says something else.
+    ForgeNotification(Forgery),
 }
 
 /// Ways of a QR image to be none.
@@ -74,6 +102,10 @@ pub enum BrokenImage {
     Blank,
     /// Two megabytes.
     TooLarge,
+    /// A good QR of a rupiah more.
+    WrongAmount,
+    /// A QR whose check sum is wrong.
+    BadCrc,
 }
 
 const fn passing_trouble() -> u16 {
@@ -87,6 +119,7 @@ pub(super) enum Moment {
     Charge,
     Status,
     Image,
+    Refund,
     Departure,
     Notification,
 }
@@ -94,14 +127,23 @@ pub(super) enum Moment {
 impl Fault {
     const fn moment(&self) -> Moment {
         match self {
-            Self::Refuse | Self::RateLimit | Self::ServerError { done: false, .. } => Moment::Arrival,
+            Self::Refuse | Self::RateLimit | Self::Error { .. } | Self::ServerError { done: false, .. } => Moment::Arrival,
             Self::Deny { .. } | Self::ImposeFee { .. } => Moment::Charge,
-            Self::StaleStatus => Moment::Status,
+            Self::StaleStatus | Self::StatusLags { .. } => Moment::Status,
             Self::BrokenImage { .. } => Moment::Image,
-            Self::Hang { .. } | Self::LoseAnswer | Self::ServerError { done: true, .. } | Self::Garble | Self::TooLarge => {
-                Moment::Departure
-            }
-            Self::DropNotification | Self::DelayNotification { .. } | Self::DuplicateNotification => Moment::Notification,
+            Self::DenyRefund => Moment::Refund,
+            Self::Hang { .. }
+            | Self::LoseAnswer
+            | Self::CutAnswer
+            | Self::ServerError { done: true, .. }
+            | Self::Garble
+            | Self::TooLarge
+            | Self::AlterAnswer(_) => Moment::Departure,
+            Self::DropNotification
+            | Self::DelayNotification { .. }
+            | Self::DuplicateNotification
+            | Self::ReorderNotification
+            | Self::ForgeNotification(_) => Moment::Notification,
         }
     }
 }
@@ -112,7 +154,8 @@ pub struct Plan {
     /// What.
     #[serde(flatten)]
     pub fault: Fault,
-    /// Only to this: `charge`, `status`, `cancel`, `expire`, `qr_image`, or the status that a notification tells.
+    /// Only to this: `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, or the status that a notification
+    /// tells.
     #[serde(default)]
     pub on: Option<String>,
     /// Only to this order.
@@ -202,5 +245,59 @@ mod tests {
         assert_eq!(faults.plans().len(), 1);
         faults.clear();
         assert!(faults.plans().is_empty());
+    }
+
+    const MANUAL: &str = include_str!("../../docs/simulator.md");
+
+    #[test]
+    fn the_manual_names_every_fault_and_writes_them_right() {
+        let all = serde_json::json!([
+            "refuse",
+            "hang",
+            "lose_answer",
+            "cut_answer",
+            "error",
+            "alter_answer",
+            "server_error",
+            "garble",
+            "too_large",
+            "rate_limit",
+            "deny",
+            "impose_fee",
+            "stale_status",
+            "status_lags",
+            "deny_refund",
+            "broken_image",
+            "drop_notification",
+            "delay_notification",
+            "duplicate_notification",
+            "reorder_notification",
+            "forge_notification"
+        ]);
+        let written: Vec<&str> = MANUAL.split('`').filter(|text| text.starts_with("{\"fault\"")).collect();
+        assert!(written.len() > 20, "{written:?}");
+        let mut named = std::collections::BTreeSet::new();
+        for text in written {
+            let plan: Plan = serde_json::from_str(text).expect(text);
+            let plain = serde_json::to_value(&plan).expect("plain");
+            named.insert(plain["fault"].as_str().expect("a name").to_owned());
+        }
+        for name in all.as_array().expect("a list") {
+            assert!(named.contains(name.as_str().expect("text")), "{name} is not in the manual");
+        }
+        // A name that is not in the list above is one that was added: this fails until it stands in both.
+        let unknown = serde_json::from_str::<Fault>(r#"{"fault":"?"}"#).expect_err("none").to_string();
+        assert_eq!(unknown.matches('`').count() / 2 - 1, all.as_array().expect("a list").len(), "{unknown}");
+        for how in ["unavailable", "html", "cut", "blank", "too_large", "wrong_amount", "bad_crc"] {
+            assert!(MANUAL.contains(&format!("`{how}`")) || MANUAL.contains(&format!("\"{how}\"")), "{how} is not in the manual");
+        }
+    }
+
+    #[test]
+    fn the_manual_names_every_option() {
+        let options = crate::sim::midtrans::Options::new("key", "").told();
+        for name in serde_json::to_value(options).expect("plain").as_object().expect("an object").keys() {
+            assert!(MANUAL.contains(&format!("`{name}`")), "{name} is not in the manual");
+        }
     }
 }

@@ -4,7 +4,8 @@ use super::faults::{BrokenImage, Fault, Plan};
 use super::midtrans::{Options, Via};
 use super::midtrans_http::{Simulator, SimulatorHandle};
 use crate::backend::books::{self, Desk};
-use crate::backend::midtrans::{ChargeAs, Midtrans, ServerKey, Settings};
+use crate::backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
+use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
 use crate::backend::store::Store;
 use crate::backend::{devices, http, view, work};
@@ -12,9 +13,10 @@ use crate::host::http::{Limits, client};
 use crate::host::secret::Secret;
 use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, KeyId, Ticket};
-use crate::order::merchant::Rules;
+use crate::order::merchant::{Attention, Rules};
 use crate::order::reason::Reason;
 use crate::order::receipt::{KeySet, SigningKey, jwk_set};
+use crate::order::time::Span;
 use crate::wire::orders::{Order, Problem, Refund, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -22,6 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+mod counter;
+mod discipline;
+mod refunds;
 
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEY: &str = "SB-Mid-server-test";
@@ -45,6 +51,11 @@ impl Rig {
 
     /// A backend that knows nothing, with a Midtrans that may.
     async fn with(simulator: SimulatorHandle) -> Self {
+        Self::tuned(simulator, |_| {}).await
+    }
+
+    /// The same, of a merchant who decided otherwise.
+    async fn tuned(simulator: SimulatorHandle, tune: impl FnOnce(&mut Desk)) -> Self {
         tls::install_provider();
         let directory = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -53,21 +64,28 @@ impl Rig {
             base_url: simulator.url(),
             server_key: ServerKey::new(&Secret::new(KEY)),
             notification_url: format!("{url}/midtrans/notifications"),
-            charge_as: ChargeAs::Gopay,
+            charge: ChargeOptions { finish_base: Some(format!("{url}/pay/")), ..ChargeOptions::default() },
         };
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 4 };
         let midtrans = Midtrans::new(settings, client(None, limits).expect("a client")).expect("settings");
         let key = SigningKey::from_seed([5; 32]);
         let keys = KeySet::from_jwks(&jwk_set(&[key.to_public_jwk("pay.example")])).expect("a set");
         let kid = key.kid().clone();
-        let rules = Rules { issuer: "pay.example".into(), keys: vec![key], max_imposed_fee: 0 };
-        let desk = Desk { rules, push: true, orders_per_minute: 0 };
-        let place = view::Place { public_url: url.clone().into(), sandbox: true };
+        let rules = Rules {
+            issuer: "pay.example".into(),
+            keys: vec![key],
+            max_imposed_fee: 0,
+            reversal_window: Span::secs(300),
+            collect_within: Span::secs(72 * 3600),
+        };
+        let mut desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
+        tune(&mut desk);
+        let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
-        let shop = Arc::new(Shop::new(store, desk, midtrans, place));
+        let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
-            shop.write(move |tx, _| devices::add(tx, &id, &hash, clock::now().wall)).await.expect("added");
+            shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
@@ -102,6 +120,39 @@ impl Rig {
         assert_eq!((order.status, order.gross_amount), (Status::Pending, Some(order.amount)));
         assert!(order.qr_payload.as_deref().is_some_and(|payload| payload.starts_with("000201")));
         order
+    }
+
+    /// A code for a counter, that can be paid.
+    async fn code(&self, request: &str, payment: &str) -> Order {
+        let mut body = self.body(request);
+        (body["payment"], body["amount"]) = (json!(payment), json!(10_000));
+        let response =
+            self.call(Method::POST, "/v1/orders").header("Idempotency-Key", request).json(&body).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::CREATED);
+        response.json().await.expect("an order")
+    }
+
+    async fn tell(&self, order: &Order, outcome: &str) -> StatusCode {
+        let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
+        call.json(&json!({ "outcome": outcome })).send().await.expect("an answer").status()
+    }
+
+    /// The order as the books have it, once it is so.
+    async fn until(&self, order: &Order, what: &str, so: impl Fn(&books::Stored) -> bool) -> books::Stored {
+        let begun = Instant::now();
+        loop {
+            let id = order.order_id.clone();
+            let stored = self.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
+            if so(&stored) {
+                return stored;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {:#?}", stored.order);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn kinds(&self, order: &Order) -> Vec<Attention> {
+        self.until(order, "", |_| true).await.order.attention()
     }
 
     async fn get(&self, path: &str) -> Order {
@@ -352,7 +403,7 @@ async fn wrong_fields_are_named() {
         ("ticket", json!("short"), "ticket", "malformed"),
         ("timeout_s", json!(5), "timeout_s", "malformed"),
         ("description", json!("x".repeat(51)), "description", "malformed"),
-        ("payment", json!("alfamart"), "payment", "malformed"),
+        ("payment", json!("indomaret"), "amount", "malformed"),
         ("request_id", json!("other"), "Idempotency-Key", "malformed"),
         ("kids", json!(["nobodys"]), "kids", "unknown_key"),
     ];
@@ -419,10 +470,11 @@ async fn a_backend_that_lost_its_books_takes_orders_back() {
 async fn the_customers_page_tells_and_changes_nothing() {
     let rig = Rig::new().await;
     let order = rig.order("r1").await;
-    for path in ["", "/finish?order_id=x&result=success"] {
+    let finish = "/finish?order_id=x&result=success";
+    for (path, words) in [("", "Waiting for your payment"), (finish, "Your payment is being confirmed")] {
         let call = rig.http.get(format!("{}/pay/{}{path}", rig.url, order.order_id)).header("accept-language", "en-GB");
         let page = call.send().await.expect("an answer").text().await.expect("text");
-        assert!(page.contains("Rp5.000") && page.contains("Waiting for your payment") && page.contains("TEST"), "{page}");
+        assert!(page.contains("Rp5.000") && page.contains(words) && page.contains("TEST"), "{page}");
     }
     assert_eq!(rig.get(&format!("/v1/orders/{}", order.order_id)).await.status, Status::Pending);
 }

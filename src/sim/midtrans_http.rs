@@ -1,50 +1,30 @@
-//! The simulated Midtrans on a port: the same paths as the real one, and under `/sim` what customers and tests do.
-//!
-//! | call | meaning |
-//! | --- | --- |
-//! | `POST /sim/pay/{name}?via=gopay\|qris&force=true` | a customer pays, by order_id or transaction_id: 200 `{order_id, amount}`, else 404 or 409 with `error` |
-//! | `POST /sim/pay` with `{"qr": "…", "via": "…"}` | the same, by the text in the QR |
-//! | `POST /sim/fail/{name}` | an attempt in the app fails |
-//! | `POST /sim/notify/{name}` | the notification of what it is now, once more |
-//! | `GET`, `POST`, `DELETE /sim/faults` | plans, one more ([`Plan`]), none |
-//! | `POST /sim/release` | every held answer goes: `{"released": n}` |
-//! | `GET /sim/held` | how many answers are held: `{"held": n}` |
-//! | `POST /sim/clock` with `{"advance_ms": n}` | its own clock goes forward |
-//! | `GET /sim/requests`, `GET /sim/transactions` | what was asked; the books |
-//! | `GET /sim` | a page to pay on |
+//! The simulated Midtrans on a port: the same paths as the real one, and under `/sim` what customers and tests do
+//! ([`controls`]).
 
+pub mod command;
+pub mod controls;
 mod door;
+mod pages;
+mod sender;
 
-use super::faults::Plan;
-use super::midtrans::{Answer, Midtrans, Notice, Options, PayError, Reply, Request, Via};
-use crate::host::{self, Failure, clock, service};
+use super::midtrans::{Answer, Midtrans, Options, Reply, Request};
+use crate::host::clock;
 use crate::order::time::{Span, Wall};
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Json, Path, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
 use door::{Door, Line};
-use ring::rand::{SecureRandom as _, SystemRandom};
-use serde::Deserialize;
-use serde_json::{Value, json};
-use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// How long Midtrans waits for a merchant.
-const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
-/// How many notifications are under way at once.
-const NOTIFICATIONS_AT_ONCE: usize = 256;
-/// Redirects 307 and 308 are followed so often, others never.
-const REDIRECTS_MAX: usize = 5;
+/// About so long is what stands before the body of an answer.
+const HEAD_BYTES: usize = 120;
 
 /// A simulated Midtrans that runs; it ends when this is dropped or stopped.
 pub struct SimulatorHandle {
@@ -82,7 +62,7 @@ impl Simulator {
         if options.public_url.is_empty() {
             options.public_url = format!("http://{addr}");
         }
-        let client = notifier().map_err(io::Error::other)?;
+        let client = sender::client().map_err(io::Error::other)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(Running { midtrans: Midtrans::new(options), ahead: Span::ZERO }),
             due: Notify::new(),
@@ -99,7 +79,7 @@ impl Simulator {
                 // It ends without an error only when it is stopped, and has no other.
                 let _ = server.await;
             }),
-            tokio::spawn(send_notifications(Arc::clone(&shared), client)),
+            tokio::spawn(sender::run(Arc::clone(&shared), client)),
         ];
         Ok(SimulatorHandle { addr, shared, tasks, stop })
     }
@@ -192,21 +172,7 @@ impl Running {
 }
 
 fn router(shared: Arc<Shared>) -> axum::Router {
-    axum::Router::new()
-        .route("/sim", get(page))
-        .route("/sim/pay", post(pay_qr))
-        .route("/sim/pay/{name}", post(pay))
-        .route("/sim/fail/{name}", post(fail))
-        .route("/sim/notify/{name}", post(notify))
-        .route("/sim/faults", get(plans).post(plan).delete(heal))
-        .route("/sim/release", post(release))
-        .route("/sim/held", get(held))
-        .route("/sim/clock", post(advance))
-        .route("/sim/requests", get(requests))
-        .route("/sim/transactions", get(transactions))
-        .route("/gopay/partner/app/payment-pin", get(deeplink))
-        .fallback(api)
-        .with_state(shared)
+    controls::routes().merge(pages::routes()).fallback(api).with_state(shared)
 }
 
 /// Everything that is not ours is Midtrans'.
@@ -216,6 +182,7 @@ async fn api(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo<L
     let request = Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or("").to_owned(),
         authorization: text(&head.headers, "authorization"),
         idempotency_key: text(&head.headers, "idempotency-key"),
         override_notification: text(&head.headers, "x-override-notification"),
@@ -228,8 +195,12 @@ async fn api(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo<L
             shared.wait_for_release(hold).await;
             response(answer)
         }
+        Reply::CutAmid(answer) => {
+            line.cut_after(HEAD_BYTES + answer.body.len() / 2);
+            response(answer)
+        }
         Reply::Cut => {
-            line.cut();
+            line.cut_after(0);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
@@ -242,207 +213,6 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 fn response(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, answer.content_type)], Body::from(answer.body)).into_response()
-}
-
-/// How a customer pays.
-#[derive(Debug, Default, Deserialize)]
-struct How {
-    #[serde(default)]
-    via: App,
-    /// Even what was cancelled or has expired: the payment was under way.
-    #[serde(default)]
-    force: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum App {
-    #[default]
-    Gopay,
-    Qris,
-}
-
-#[derive(Debug, Deserialize)]
-struct Scanned {
-    qr: String,
-    #[serde(flatten)]
-    how: How,
-}
-
-async fn pay(State(shared): State<Arc<Shared>>, Path(name): Path<String>, Query(how): Query<How>) -> Response {
-    paid(&shared, &name, &how)
-}
-
-async fn pay_qr(State(shared): State<Arc<Shared>>, Json(scanned): Json<Scanned>) -> Response {
-    paid(&shared, &scanned.qr, &scanned.how)
-}
-
-fn paid(shared: &Shared, name: &str, how: &How) -> Response {
-    let via = match how.via {
-        App::Gopay => Via::Gopay,
-        App::Qris => Via::Qris,
-    };
-    told(shared.with(|midtrans, now| midtrans.pay(name, via, how.force, now)))
-}
-
-async fn fail(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
-    told(shared.with(|midtrans, now| midtrans.fail(&name, now)))
-}
-
-async fn notify(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
-    told(shared.with(|midtrans, now| midtrans.notify_again(&name, now)))
-}
-
-fn told(result: Result<impl serde::Serialize, PayError>) -> Response {
-    match result {
-        Ok(done) => Json(json!(done)).into_response(),
-        Err(error) => {
-            let status = if error == PayError::Unknown { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
-            (status, Json(json!({ "error": error }))).into_response()
-        }
-    }
-}
-
-async fn plans(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(shared.with(|midtrans, _| json!(midtrans.plans())))
-}
-
-async fn plan(State(shared): State<Arc<Shared>>, Json(plan): Json<Plan>) -> Json<Value> {
-    shared.with(|midtrans, _| midtrans.plan(plan));
-    Json(json!({}))
-}
-
-async fn heal(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    shared.with(|midtrans, _| midtrans.heal());
-    Json(json!({}))
-}
-
-async fn release(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "released": shared.release() }))
-}
-
-async fn held(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "held": shared.with(|midtrans, _| midtrans.held()) }))
-}
-
-#[derive(Debug, Deserialize)]
-struct Advance {
-    advance_ms: i64,
-}
-
-async fn advance(State(shared): State<Arc<Shared>>, Json(advance): Json<Advance>) -> Json<Value> {
-    shared.advance(Span::millis(advance.advance_ms));
-    Json(json!({ "now_ms": shared.with(|_, now| now.0) }))
-}
-
-async fn requests(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(shared.with(|midtrans, _| json!(midtrans.requests())))
-}
-
-async fn transactions(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(shared.with(|midtrans, _| json!(midtrans.transactions())))
-}
-
-async fn page() -> Html<&'static str> {
-    Html(include_str!("midtrans.html"))
-}
-
-#[derive(Debug, Deserialize)]
-struct Link {
-    #[serde(default)]
-    id: String,
-}
-
-/// What GoPay's link opens on a phone: the same page, for one transaction.
-async fn deeplink(State(shared): State<Arc<Shared>>, Query(link): Query<Link>) -> Response {
-    match shared.with(|midtrans, _| midtrans.transaction(&link.id)) {
-        Some(_) => page().await.into_response(),
-        None => (StatusCode::NOT_FOUND, Html("<h1>404</h1>")).into_response(),
-    }
-}
-
-/// Sends what is due, each notification on its own, until the simulator ends.
-async fn send_notifications(shared: Arc<Shared>, client: reqwest::Client) {
-    let at_once = Arc::new(Semaphore::new(NOTIFICATIONS_AT_ONCE));
-    loop {
-        // Not `with`: it would wake this loop again at once.
-        let (notices, wait) = {
-            let mut running = shared.lock();
-            let now = running.now();
-            let notices = running.midtrans.due(now);
-            (notices, running.midtrans.next_due().map(|due| due - now))
-        };
-        for notice in notices {
-            let Ok(permit) = Arc::clone(&at_once).acquire_owned().await else { return };
-            let (shared, client) = (Arc::clone(&shared), client.clone());
-            tokio::spawn(async move {
-                let http = send(&client, &notice).await;
-                shared.with(|midtrans, now| midtrans.notified(notice, http, now));
-                drop(permit);
-            });
-        }
-        // A due time or a poke, whichever comes first; either way the loop looks again.
-        let _ = tokio::time::timeout(wait.map_or(Duration::from_secs(3_600), Span::to_duration), shared.due.notified()).await;
-    }
-}
-
-async fn send(client: &reqwest::Client, notice: &Notice) -> Option<u16> {
-    let request = client.post(&notice.url).header(header::CONTENT_TYPE, "application/json").header(header::ACCEPT, "application/json");
-    request.body(notice.body.clone()).send().await.ok().map(|response| response.status().as_u16())
-}
-
-fn notifier() -> reqwest::Result<reqwest::Client> {
-    // Whoever came first has installed the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let follow = reqwest::redirect::Policy::custom(|attempt| match attempt.status().as_u16() {
-        307 | 308 if attempt.previous().len() <= REDIRECTS_MAX => attempt.follow(),
-        _ => attempt.stop(),
-    });
-    reqwest::Client::builder().user_agent("Veritrans").timeout(NOTIFICATION_TIMEOUT).redirect(follow).no_proxy().build()
-}
-
-/// A simulated Midtrans to pay on, without an account and without money.
-#[derive(clap::Parser)]
-#[command(name = "qris-demo midtrans")]
-struct Arguments {
-    /// Where it listens; port 0 takes a free one, which the first line on standard output tells.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// The Server Key that it knows. It guards nothing here: an argument is good enough.
-    #[arg(long)]
-    server_key: String,
-    /// Seconds between the runs of the batch that expires what is over.
-    #[arg(long, default_value_t = 60)]
-    batch_s: u32,
-}
-
-/// Runs the simulated Midtrans alone until SIGTERM or SIGINT. The first argument is the name it was called by.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match host::parse::<Arguments>(arguments) {
-        Ok(arguments) => host::exit("qris-demo midtrans", run(&arguments)),
-        Err(status) => status,
-    }
-}
-
-fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(async {
-        let stopped = service::terminated();
-        let listener = TcpListener::bind(arguments.listen)
-            .await
-            .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}", arguments.listen)))?;
-        // New ids at every start: a merchant's books outlive a simulator and hold each transaction_id once.
-        let mut seed = [0; 8];
-        SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system has no random numbers"))?;
-        let (seed, batch_every) = (u64::from_le_bytes(seed), Span::secs(arguments.batch_s.into()));
-        let options = Options { seed, batch_every, ..Options::new(&arguments.server_key, "") };
-        let simulator = Simulator::start(listener, options).map_err(Failure::failed)?;
-        // Nobody needs to read it: a closed standard output ends nothing.
-        let _ = writeln!(io::stdout(), "listening on {} (page: {}/sim)", simulator.url(), simulator.url());
-        service::ready();
-        stopped.await;
-        Ok(())
-    })
 }
 
 #[cfg(test)]

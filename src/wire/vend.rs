@@ -1,7 +1,7 @@
-//! `vend/request`, `vend/cancel` and `vend/event`.
+//! `vend/request`, `vend/cancel`, `vend/collect` and `vend/event`.
 
 use super::strict::{Object, PAYLOAD_MAX};
-use crate::order::ids::{ItemId, OrderId, RequestId};
+use crate::order::ids::{ItemId, OrderId, PaymentCode, RequestId};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Refusal, TIMEOUT_S, VendRequest};
@@ -68,6 +68,15 @@ pub fn read_cancel(bytes: &[u8]) -> Result<RequestId, Rejected> {
     with_id(bytes, |request_id, _| Ok(request_id))
 }
 
+/// Reads `vend/collect`.
+///
+/// # Errors
+/// A refusal that names the field.
+pub fn read_collect(bytes: &[u8]) -> Result<PaymentCode, Refusal> {
+    let text: String = Object::read(bytes, PAYLOAD_MAX)?.required("code")?;
+    PaymentCode::typed(&text).map_err(|error| Refusal::field(Reason::Malformed, "code", format!("code: {error}")))
+}
+
 /// `vend/event`: news of one transition, or a refusal. Absent values are null.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VendEvent {
@@ -91,7 +100,7 @@ pub struct VendEvent {
     pub amount: Option<Rupiah>,
     /// What the customer pays, whole rupiah, once it is known.
     pub gross_amount: Option<Rupiah>,
-    /// Over the counter: what the customer tells the cashier.
+    /// Over the counter: what the customer tells the cashier. Of a refused `vend/collect`: the code that it named.
     pub payment_code: Option<Box<str>>,
     /// Over the counter: `alfamart` or `indomaret`.
     pub store: Option<Box<str>>,
@@ -107,6 +116,16 @@ pub struct VendEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_read_as_people_type_it_or_refused() {
+        assert_eq!(read_collect(br#"{"code":"8127 7405-8887 0520","x":1}"#).expect("a code").as_str(), "8127740588870520");
+        let cases = [r#"{"code":8127}"#, "{}", r#"{"code":""}"#, r#"{"code":"8127/7405"}"#, r#"{"code":"1","code":"1"}"#];
+        for text in cases {
+            let refusal = read_collect(text.as_bytes()).expect_err(text);
+            assert_eq!((refusal.reason, refusal.field.as_deref()), (Reason::Malformed, Some("code")), "{text}");
+        }
+    }
 
     #[test]
     fn requests_are_read_or_the_field_is_named() {

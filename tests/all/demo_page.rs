@@ -1,10 +1,7 @@
 //! The demo's page in a real browser: what a visitor sees and presses, from the product to the pulse, and the power cut.
 
-use crate::rig::http::Http;
-use crate::rig::process::Process;
-use crate::rig::{Running, command, tool, wait_for};
-use base64::Engine as _;
-use serde_json::{Value, json};
+use crate::rig::Running;
+use crate::rig::browser::Browser;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,100 +68,4 @@ fn start_demo(temporary: &Path) -> (Running, String) {
     let address = line.strip_prefix("open ").and_then(|rest| rest.split_whitespace().next());
     let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
     (demo, address)
-}
-
-/// A headless Chromium, driven over the WebDriver protocol by its own driver.
-struct Browser {
-    http: Http,
-    session: String,
-    /// Killed last: it ends the browser that it started.
-    _driver: Process,
-}
-
-impl Browser {
-    fn start(temporary: &Path) -> Self {
-        let mut command = command(tool("chromedriver"));
-        let driver = Process::start("chromedriver", command.arg("--port=0").env("HOME", temporary).env("TMPDIR", temporary));
-        let line = driver.wait_line("started successfully on port");
-        let port = line.rsplit(' ').next().expect("a line").trim_end_matches('.').to_owned();
-        let profile = format!("--user-data-dir={}", temporary.join("profile").display());
-        // Nothing but the page: a browser that looks for updates would need a network.
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-quic",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
-            "--no-proxy-server",
-            "--window-size=1280,1000",
-            &profile,
-        ];
-        let options = json!({ "binary": tool("chromium"), "args": arguments });
-        let wanted =
-            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
-        let http = Http::new();
-        let root = format!("http://127.0.0.1:{port}/session");
-        let answer = http.post(&root, None, &[], &wanted);
-        let id = answer.json()["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned();
-        Self { http, session: format!("{root}/{id}"), _driver: driver }
-    }
-
-    fn post(&self, command: &str, body: &Value) -> Value {
-        let answer = self.http.post(&format!("{}/{command}", self.session), None, &[], body);
-        assert_eq!(answer.status, 200, "{command} {body}: {}", answer.text());
-        answer.json()["value"].take()
-    }
-
-    fn open(&self, address: &str) {
-        self.post("url", &json!({ "url": address }));
-    }
-
-    fn run(&self, script: &str) -> Value {
-        self.post("execute/sync", &json!({ "script": script, "args": [] }))
-    }
-
-    fn wait(&self, what: &str, script: &str) {
-        wait_for(what, || (self.run(script) == true).then_some(()));
-    }
-
-    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test.
-    fn click(&self, selector: &str) {
-        let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
-        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).expect("an element's id");
-        self.post(&format!("element/{element}/click"), &json!({}));
-    }
-
-    fn text(&self, selector: &str) -> String {
-        let text = self.run(&format!("return document.querySelector({selector:?}).textContent"));
-        text.as_str().expect("a text").to_owned()
-    }
-
-    fn count(&self, selector: &str) -> u64 {
-        self.run(&format!("return document.querySelectorAll({selector:?}).length")).as_u64().expect("a number")
-    }
-
-    /// Keeps a picture of the page beside the build's other results, for people to look at.
-    fn keep(&self, name: &str) {
-        let answer = self.http.get(&format!("{}/screenshot", self.session), None).json();
-        let picture = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().expect("a picture")).expect("base64");
-        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
-    }
-
-    /// What the browser's console calls severe: errors of the page's script, answers that failed.
-    fn errors(&self) -> Vec<String> {
-        let log = self.post("se/log", &json!({ "type": "browser" }));
-        let severe = log.as_array().expect("a list").iter().filter(|line| line["level"] == "SEVERE");
-        severe.map(|line| line["message"].to_string()).collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The driver ends its browser before it answers; without a driver there is no browser to end.
-        drop(self.http.try_delete(&self.session));
-    }
 }

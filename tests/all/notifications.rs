@@ -1,6 +1,6 @@
 //! What Midtrans, or somebody who pretends to be it, posts to the backend.
 
-use crate::rig::midtrans::{SERVER_KEY, Via};
+use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
 use serde_json::{Value, json};
 
@@ -8,18 +8,9 @@ fn backend_only() -> Shop {
     Shop::open(Options { machine: false, ..Options::default() })
 }
 
-/// A notification with a signature over its own fields.
+/// Of an order.
 fn notification(order: &Value, status_code: &str, gross_amount: &str, transaction_status: &str) -> Value {
-    let order_id = order["order_id"].as_str().expect("an id");
-    let signed = format!("{order_id}{status_code}{gross_amount}{SERVER_KEY}");
-    let digest = ring::digest::digest(&ring::digest::SHA512, signed.as_bytes());
-    let signature: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "transaction_time": "2026-11-20 15:00:00", "transaction_status": transaction_status, "transaction_id": "8f6b0b80-0000-4000-8000-000000000000",
-        "status_message": "midtrans payment notification", "status_code": status_code, "signature_key": signature,
-        "payment_type": "gopay", "order_id": order_id, "merchant_id": "G000000000", "gross_amount": gross_amount,
-        "fraud_status": "accept", "currency": "IDR"
-    })
+    crate::rig::midtrans::notification(order["order_id"].as_str().expect("an id"), status_code, gross_amount, transaction_status)
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::{BooksError, Stored, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Order, State};
+use crate::order::merchant::{self, Order};
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 
-/// Orders that are answered to `?state=open`, or listed, at most.
+/// Lines of an order's history that are read at most.
 const LIST_MAX: i64 = 1000;
 /// A machine has at most so many open orders in an answer.
 const OPEN_MAX: i64 = crate::wire::orders::OPEN_MAX as i64;
@@ -47,34 +47,6 @@ pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, Bo
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
         ORDER BY created_ms LIMIT $2";
     tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?.iter().map(read).collect()
-}
-
-/// Which orders are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// All.
-    All,
-    /// Whose customer is owed the money.
-    RefundDue,
-    /// At which a person must look.
-    Attention,
-}
-
-/// Lists orders, the newest first.
-///
-/// # Errors
-/// The database's; a damaged row.
-pub fn list(tx: &mut dyn Tx, filter: Filter) -> Result<Vec<Stored>, BooksError> {
-    let sql = match filter {
-        Filter::All => "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders ORDER BY created_ms DESC LIMIT $1",
-        Filter::RefundDue => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE refund_due = 1 ORDER BY created_ms DESC LIMIT $1"
-        }
-        Filter::Attention => {
-            "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders WHERE attention = 1 ORDER BY created_ms DESC LIMIT $1"
-        }
-    };
-    tx.rows(sql, &[LIST_MAX.into()])?.iter().map(read).collect()
 }
 
 /// One line of an order's history.
@@ -206,18 +178,17 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
 pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
     if old.order == order {
         // The claim is no part of the order; whether it changed is not known here when the caller took it out.
-        let sql = "UPDATE orders SET claimed_until_ms = $1 WHERE order_id = $2 AND claimed_until_ms IS NOT $1";
-        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), order.id.as_str().into()])?;
+        let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
+            WHERE order_id = $3 AND (claimed_until_ms IS NOT $1 OR due_ms IS NOT $2)";
+        let due = merchant::next_deadline(&order).map(|at| at.0);
+        tx.rows(sql, &[claimed_until.map(|at| at.0).into(), due.into(), order.id.as_str().into()])?;
         return Ok(Stored { claimed_until, ..old });
     }
     let rev = old.rev + u64::from(view::visible(&old.order) != view::visible(&order));
     let new = Stored { order, rev, version: old.version + 1, digest: old.digest, claimed_until };
     let order = &new.order;
     let body = body(order);
-    let settled_ms = match &order.state {
-        State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at.0),
-        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => None,
-    };
+    let settled_ms = order.settlement().map(|by| by.settled_at.0);
     let sql = "UPDATE orders SET state = $1, body = $2, rev = $3, version = $4, due_ms = $5, claimed_until_ms = $6,
             settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12
         WHERE order_id = $13 AND version = $14 RETURNING 1";
@@ -248,7 +219,7 @@ pub(super) fn order_id(id: &str) -> Result<OrderId, BooksError> {
     OrderId::new(id).map_err(|error| StoreError::Damaged { what: id.into(), why: error.to_string() }.into())
 }
 
-fn read(row: &Row) -> Result<Stored, BooksError> {
+pub(super) fn read(row: &Row) -> Result<Stored, BooksError> {
     let id = row.text(0)?;
     let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
     let body = row.text(1)?;

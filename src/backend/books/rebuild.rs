@@ -5,7 +5,9 @@ use super::{BooksError, Claim, Desk, Done, ledger, write};
 use crate::backend::midtrans::CustomFields;
 use crate::backend::store::Tx;
 use crate::order::ids::DeviceId;
-use crate::order::merchant::{self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, Charge, Event, MIDTRANS_EXPIRY, Order, Report, Sale, State};
+use crate::order::merchant::{
+    self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, MIDTRANS_EXPIRY, Order, Report, Sale, State,
+};
 use crate::order::request::{Payment, TIMEOUT_S};
 use crate::order::time::{Span, Wall};
 
@@ -39,38 +41,49 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     let timeout = Span::secs((*TIMEOUT_S.end()).into());
     let attempt = ledger::latest(tx, &fields.device, &fields.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let kid = desk.rules.keys.first().expect("the configuration has at least one key").kid().clone();
+    let payment = payment(report);
+    let expiry = if payment == Payment::Gopay { MIDTRANS_EXPIRY } else { COUNTER_EXPIRY };
     let charge = Charge {
         transaction_id: report.transaction_id.clone(),
         gross_amount,
         qr_payload: None,
         qr_url: None,
         deeplink_url: None,
+        payment_code: report.payment_code.clone(),
+        store: report.store.clone(),
         charged_at: now,
-        expires_at: now + MIDTRANS_EXPIRY,
+        expires_at: now + expiry,
     };
+    let sale = Sale {
+        device: fields.device,
+        request_id: fields.request_id,
+        ticket: fields.ticket,
+        item: fields.item,
+        description: None,
+        amount: fields.amount,
+        payment,
+        timeout,
+        kid,
+    };
+    let cancel_at = (payment == Payment::Gopay).then(|| now + timeout + CANCEL_AFTER_TIMEOUT);
     let order = Order {
-        id: report.order_id.clone(),
         attempt,
-        sale: Sale {
-            device: fields.device,
-            request_id: fields.request_id,
-            ticket: fields.ticket,
-            item: fields.item,
-            description: None,
-            amount: fields.amount,
-            payment: Payment::Gopay,
-            timeout,
-            kid,
-        },
-        created_at: now,
         answer_by: now - ANSWER_WITHIN,
-        state: State::Pending { charge, cancel_at: now + timeout + CANCEL_AFTER_TIMEOUT },
+        state: State::Pending { charge, cancel_at },
         ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
-        mismatched_at: None,
-        delivery: None,
-        conflict: false,
+        ..merchant::begin(report.order_id.clone(), sale, now)
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from Midtrans", now)?;
     let done = write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Take)?;
     Ok(Forgotten::Rebuilt(Box::new(done)))
+}
+
+/// How it was to be paid: at the counter that Midtrans names, else by a QR.
+fn payment(report: &Report) -> Payment {
+    let at = |name: &str| report.store.as_deref().is_some_and(|store| store.eq_ignore_ascii_case(name));
+    match report.payment_type.as_deref() {
+        Some("cstore") if at("indomaret") => Payment::Indomaret,
+        Some("cstore") => Payment::Alfamart,
+        Some(_) | None => Payment::Gopay,
+    }
 }

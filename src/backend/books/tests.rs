@@ -2,18 +2,26 @@ use super::*;
 use crate::backend::devices;
 use crate::backend::store::Store;
 use crate::order::ids::{ItemId, Ticket, TransactionId};
-use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge};
+use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::receipt::SigningKey;
 use crate::order::request::Payment;
 use std::sync::Arc;
 
+mod people;
+
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn desk() -> Arc<Desk> {
-    let rules = Rules { issuer: "pay.example".into(), keys: vec![SigningKey::from_seed([1; 32])], max_imposed_fee: 0 };
-    Arc::new(Desk { rules, push: true, orders_per_minute: 3 })
+    let rules = Rules {
+        issuer: "pay.example".into(),
+        keys: vec![SigningKey::from_seed([1; 32])],
+        max_imposed_fee: 0,
+        reversal_window: Span::secs(300),
+        collect_within: Span::secs(72 * 3600),
+    };
+    Arc::new(Desk { rules, push: true, orders_per_minute: 3, auto_refund_per_day: 0 })
 }
 
 struct Rig {
@@ -97,6 +105,8 @@ fn charge(name: &str) -> Charge {
         qr_payload: Some("qr".into()),
         qr_url: None,
         deeplink_url: None,
+        payment_code: None,
+        store: None,
         charged_at: T0,
         expires_at: T0 + MIDTRANS_EXPIRY,
     }
@@ -112,6 +122,9 @@ fn settled(order: &Order, transaction: &str) -> Report {
         said: Said::Settled,
         settled_at: Some(T0),
         custom_fields: order.custom_fields().map(|field| Some(field.into())),
+        store: None,
+        payment_code: None,
+        refund_amount: None,
     }
 }
 
@@ -194,7 +207,12 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
     assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
-    assert_eq!(rig.run(|tx, _| list(tx, Filter::RefundDue)).await.expect("read").len(), 1);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::newest())).await.expect("read").len(), 1);
+}
+
+/// What `orders` lists with its filters.
+fn wanted(refund_due: bool, attention: bool) -> Wanted {
+    Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
 }
 
 #[tokio::test]
@@ -204,9 +222,9 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     let mut report = settled(&rig.load("o-r1").await.order, "t-r1");
     report.gross_amount = Rupiah::new(1).ok();
     rig.answered("o-r1", Event::Status(report.clone()), T0 + Span::secs(1)).await;
-    assert_eq!(rig.run(|tx, _| list(tx, Filter::Attention)).await.expect("read").len(), 0);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
-    let listed = rig.run(|tx, _| list(tx, Filter::Attention)).await.expect("read");
+    let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read");
     assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
@@ -303,7 +321,7 @@ async fn a_job_that_fails_or_panics_writes_nothing_and_others_go_on() {
             store
                 .run(move |tx| {
                     let device = DeviceId::new(&format!("vm-{n}")).expect("an id");
-                    devices::add(tx, &device, &format!("hash-{n}"), T0)?;
+                    devices::add(tx, &device, &format!("hash-{n}"), false, T0)?;
                     match n % 3 {
                         0 => Ok(()),
                         1 => Err(BooksError::Unknown),
@@ -332,7 +350,7 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
         rig.run(move |tx, desk| rebuild(tx, desk, &report, by.as_ref(), T0))
     };
     assert_eq!(ask(report.clone(), None).await.expect("read"), Forgotten::NotOurs, "no such machine");
-    rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", T0)).await.expect("added");
+    rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", false, T0)).await.expect("added");
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
     let foreign = Report { custom_fields: [None, None, None], ..report.clone() };
     assert_eq!(ask(foreign, None).await.expect("read"), Forgotten::NotOurs, "nothing of ours");

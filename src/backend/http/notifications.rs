@@ -34,10 +34,10 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     let id = OrderId::new(&notification.order_id).ok();
     if !notification.is_signed_with(shop.midtrans.server_key()) {
         emit(&Journal::NotificationRefused { order: id, why: "its signature is wrong".into() });
-        return Err(Refusal::new(StatusCode::FORBIDDEN).detail("the signature is wrong"));
+        return Err(Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch).detail("the signature is wrong"));
     }
     // A static QR's payments carry ids of Midtrans' own making, which may have characters that ours never have.
-    let Some(id) = id else { return Err(Refusal::new(StatusCode::NOT_FOUND).detail("no such order")) };
+    let Some(id) = id else { return Err(Refusal::nothing("no such order")) };
     let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
     let noted = {
         let (shop, id) = (Arc::clone(shop), id.clone());
@@ -64,7 +64,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         Some(_) => Ok(StatusCode::OK),
         None => {
             emit(&Journal::NotificationRefused { order: Some(id), why: "there is no such order here".into() });
-            Err(Refusal::new(StatusCode::NOT_FOUND).detail("no such order"))
+            Err(Refusal::nothing("no such order"))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use crate::backend::shop::Shop;
+use crate::order::reason::Reason;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +19,7 @@ pub async fn health() -> &'static str {
 pub async fn ready(State(shop): State<Arc<Shop>>) -> Result<&'static str, Refusal> {
     match shop.read(|tx| Ok(tx.rows("SELECT 1", &[])?)).await {
         Ok(_) => Ok("ready\n"),
-        Err(_) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE).detail("the books cannot be read")),
+        Err(_) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Store).detail("the books cannot be read").retry_after(2)),
     }
 }
 
@@ -45,3 +46,11 @@ pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
+
+/// `GET /openapi.json`: this interface, for programs that read such documents.
+pub async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=3600")], OPENAPI).into_response()
+}
+
+/// The interface as an OpenAPI document.
+pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");

@@ -1,13 +1,15 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
-use super::{BODY_BYTES_MAX, Refusal, body, device};
+use super::{BODY_BYTES_MAX, Named, Refusal, device, json};
 use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
 use crate::backend::shop::Shop;
-use crate::backend::{view, work};
+use crate::backend::view;
+use crate::backend::work::{self, Looked};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Event, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
@@ -16,7 +18,7 @@ use crate::wire::orders::{FieldError, NewOrder, OpenOrders, Order, Status, WAIT_
 use crate::wire::strict::Object;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State as Shared};
+use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -38,10 +40,10 @@ const QR_QUIET: u32 = 4;
 /// `POST /v1/orders`
 pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request: Request) -> Result<Response, Refusal> {
     let device = device(&shop, &headers).await?;
-    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
-        .desk
+        .desk()
         .rules
         .choose(&new.kids)
         .cloned()
@@ -108,12 +110,15 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
                 Some(Refusal::field(Reason::GrossAmount, "amount", detail))
             }
             // It would be the same again: no retry.
-            Ending::Unreadable(why) => {
-                Some(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Midtrans).detail(format!("the QR cannot be shown: {why}")))
-            }
+            Ending::Unreadable(why) => Some(
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
+                    .code(Reason::Midtrans)
+                    .detail(format!("what Midtrans answered cannot be shown: {why}")),
+            ),
             Ending::Asked | Ending::Timeout => None,
         },
         State::Pending { .. }
+        | State::Held { .. }
         | State::Closed { why: None, .. }
         | State::Settled { .. }
         | State::Withheld { .. }
@@ -138,7 +143,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     let kids: Option<Vec<_>> = field(&mut object, "kids", true, &mut errors);
     let item = field(&mut object, "item", true, &mut errors);
     let description: Option<Box<str>> = field(&mut object, "description", false, &mut errors);
-    let amount = field(&mut object, "amount", true, &mut errors);
+    let amount: Option<Rupiah> = field(&mut object, "amount", true, &mut errors);
     let payment: Option<Payment> = field(&mut object, "payment", true, &mut errors);
     let timeout_s: Option<u16> = field(&mut object, "timeout_s", true, &mut errors);
     let mut wrong = |field: &str, detail: String| errors.push(FieldError { field: field.into(), detail: detail.into() });
@@ -154,9 +159,11 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     if description.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
         wrong("description", format!("at most {DESCRIPTION_MAX} characters"));
     }
-    match payment {
-        Some(Payment::Gopay) | None => {}
-        Some(Payment::Alfamart | Payment::Indomaret) => wrong("payment", "this backend takes gopay only".into()),
+    if let (Some(payment), Some(amount)) = (payment, amount)
+        && !payment.amounts().contains(&amount.get())
+    {
+        let (least, most) = (payment.amounts().start().to_owned(), payment.amounts().end().to_owned());
+        wrong("amount", format!("{} takes Rp{least} to Rp{most}", payment.as_str()));
     }
     if timeout_s.is_some_and(|seconds| !TIMEOUT_S.contains(&seconds)) {
         wrong("timeout_s", format!("must be {} to {}", TIMEOUT_S.start(), TIMEOUT_S.end()));
@@ -213,12 +220,12 @@ pub async fn open(
 pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
     let resource = |stored: &Stored| Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place));
@@ -247,19 +254,19 @@ pub async fn show(
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Response, Refusal> {
     let device = device(&shop, &headers).await?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let payload = stored.order.charge().and_then(|charge| charge.qr_payload.clone());
-    let Some(payload) = payload else { return Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order has no QR")) };
+    let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
     match draw(&payload) {
         Some(png) => Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=900")], png).into_response()),
-        None => Err(Refusal::new(StatusCode::NOT_FOUND).detail("this order's QR cannot be drawn")),
+        None => Err(Refusal::nothing("this order's QR cannot be drawn")),
     }
 }
 
 /// The payload as a picture: whole pixels, with its quiet zone.
-fn draw(payload: &str) -> Option<Vec<u8>> {
+pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
     let code = qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M).ok()?;
     let modules = u32::try_from(code.width()).ok()?;
     let colours = code.to_colors();
@@ -279,9 +286,9 @@ fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Order>, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
     let asked = {
         let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
@@ -318,14 +325,9 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(
-    Shared(shop): Shared<Arc<Shop>>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Json<Order>, Refusal> {
+pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Json<Order>, Refusal> {
     let device = device(&shop, &headers).await?;
-    let bytes = body(request, BODY_BYTES_MAX).await?;
+    let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
     let mut errors = Vec::new();
@@ -335,7 +337,7 @@ pub async fn outcome(
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
     let told = Told { outcome, reason, detail };
-    let stored = find(&shop, &device, &id).await?;
+    let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
     let written = {
@@ -368,7 +370,7 @@ pub async fn outcome(
             let kept = order.delivery.as_ref().map_or("", |told| told.outcome.as_str());
             let (device, told) = (Some(order.sale.device.clone()), told.outcome.as_str().into());
             emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.into() });
-            Err(Refusal::new(StatusCode::CONFLICT).detail(format!("{kept} was told before, and stays")))
+            Err(Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(format!("{kept} was told before, and stays")))
         }
     }
 }
@@ -414,9 +416,12 @@ pub async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: Option<&DeviceId>) 
         LOOK_UP,
         tokio::spawn(async move {
             let report = match work::get_status(&shop, &id).await {
-                Event::Status(report) if report.order_id == id => report,
-                Event::StatusUnknown => return Ok(None),
-                _ => return Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+                Looked::Found(report) if report.order_id == id => report,
+                Looked::Unknown => return Ok(None),
+                // Of another order than was asked for, or no answer at all.
+                Looked::Found(_) | Looked::Unanswered => {
+                    return Err(Refusal::midtrans("Midtrans cannot be asked about this order now"));
+                }
             };
             let now = clock::now().wall;
             match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, device.as_ref(), now)).await? {

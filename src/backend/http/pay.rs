@@ -1,150 +1,213 @@
 //! The customer's page on a phone. Who knows an order_id, which nobody can guess, sees amount, item and state; nothing
 //! here changes an order, whatever the address says.
 
-use super::Refusal;
-use crate::backend::books;
-use crate::backend::shop::Shop;
-use crate::order::ids::OrderId;
-use crate::order::merchant::{self, Closing, Order};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use std::fmt::Write as _;
-use std::sync::Arc;
+mod draw;
+mod words;
 
-/// While something can change the page looks again so often, in seconds.
-const REFRESH_S: u32 = 5;
+use super::limit::Pace;
+use super::{Named, orders};
+use crate::backend::books::{self, Stored};
+use crate::backend::shop::Shop;
+use crate::backend::view;
+use crate::host::clock;
+use crate::order::ids::OrderId;
+use crate::order::merchant;
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use draw::{Finish, Sheet, Standing};
+use ring::digest::{SHA256, digest};
+use std::sync::{Arc, LazyLock};
+use words::Words;
+
+/// What somebody who asks too often, or while the books cannot be read, waits, in seconds.
+const AGAIN_S: u32 = 5;
+
+/// The page's part of the server.
+#[derive(Debug)]
+struct Window {
+    shop: Arc<Shop>,
+    pace: Pace,
+}
+
+/// `/pay/{order_id}` and `/pay/{order_id}/finish`
+pub fn router(shop: Arc<Shop>) -> Router {
+    let window = Arc::new(Window { shop, pace: Pace::default() });
+    Router::new().route("/pay/{order_id}", get(page)).route("/pay/{order_id}/finish", get(finish)).with_state(window)
+}
 
 /// `GET /pay/{order_id}`
-pub async fn page(State(shop): State<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let stored = find(&shop, &id).await?;
-    Ok(answer(&draw(&stored, words(&headers), shop.place.sandbox, true)))
+async fn page(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, RawQuery(query): RawQuery) -> Response {
+    answer(&window, &headers, &id, &Query(query.unwrap_or_default()), None).await
 }
 
 /// `GET /pay/{order_id}/finish`: where GoPay sends the customer back to. What it says in its address is not believed.
-pub async fn finish(State(shop): State<Arc<Shop>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let stored = find(&shop, &id).await?;
-    Ok(answer(&draw(&stored, words(&headers), shop.place.sandbox, false)))
-}
-
-async fn find(shop: &Shop, id: &str) -> Result<Order, Refusal> {
-    let none = || Refusal::new(StatusCode::NOT_FOUND).detail("no such order");
-    let id = OrderId::new(id).map_err(|_| none())?;
-    let stored = shop.read(move |tx| books::load(tx, &id)).await?;
-    stored.map(|stored| stored.order).ok_or_else(none)
-}
-
-struct Words {
-    language: &'static str,
-    pay: &'static str,
-    open: &'static str,
-    paid: &'static str,
-    delivered: &'static str,
-    cancelled: &'static str,
-    expired: &'static str,
-    failed: &'static str,
-    refund_due: &'static str,
-    refunded: &'static str,
-    test: &'static str,
-}
-
-const INDONESIAN: Words = Words {
-    language: "id",
-    pay: "Bayar dengan GoPay",
-    open: "Menunggu pembayaran",
-    paid: "Sudah dibayar",
-    delivered: "Selesai. Terima kasih!",
-    cancelled: "Dibatalkan. Jangan dibayar.",
-    expired: "Kedaluwarsa. Jangan dibayar.",
-    failed: "Gagal. Jangan dibayar.",
-    refund_due: "Uang Anda akan dikembalikan. Hubungi nomor di mesin dan sebutkan kode di bawah.",
-    refunded: "Uang sudah dikembalikan",
-    test: "UJI COBA, bukan uang sungguhan",
-};
-
-const ENGLISH: Words = Words {
-    language: "en",
-    pay: "Pay with GoPay",
-    open: "Waiting for your payment",
-    paid: "Paid",
-    delivered: "Done. Thank you!",
-    cancelled: "Cancelled. Please do not pay.",
-    expired: "Expired. Please do not pay.",
-    failed: "Failed. Please do not pay.",
-    refund_due: "Your money will be returned. Call the number on the machine and say the code below.",
-    refunded: "Your money was returned",
-    test: "TEST, not real money",
-};
-
-/// The first language that the phone names decides; Indonesian if it names none of ours.
-fn words(headers: &HeaderMap) -> &'static Words {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let first =
-        wanted.split(',').map(|part| part.trim().to_ascii_lowercase()).find(|part| part.starts_with("en") || part.starts_with("id"));
-    if first.is_some_and(|part| part.starts_with("en")) { &ENGLISH } else { &INDONESIAN }
-}
-
-fn draw(order: &Order, words: &Words, sandbox: bool, with_qr: bool) -> String {
-    use merchant::State;
-    let dispensed = order.delivery.as_ref().is_some_and(|told| told.outcome == crate::order::outcome::Delivery::Dispensed);
-    let (said, can_change) = match &order.state {
-        State::Charging { .. } | State::Pending { .. } => (words.open, true),
-        State::Cancelling { .. } => (words.cancelled, true),
-        State::Closed { how, .. } => match how {
-            Closing::Cancel => (words.cancelled, false),
-            Closing::Expire => (words.expired, false),
-            Closing::Deny | Closing::Failure => (words.failed, false),
-        },
-        State::Settled { .. } if order.is_refund_due() => (words.refund_due, true),
-        State::Settled { .. } if dispensed => (words.delivered, false),
-        State::Settled { .. } => (words.paid, true),
-        State::Withheld { .. } => (words.refund_due, true),
-        State::Refunded { .. } => (words.refunded, false),
+async fn finish(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, RawQuery(query): RawQuery) -> Response {
+    let query = Query(query.unwrap_or_default());
+    let finish = match query.value("result") {
+        Some("success") => Finish::Success,
+        Some("failure") => Finish::Failure,
+        Some(_) | None => Finish::Unsaid,
     };
-    let sale = &order.sale;
-    let name = escape(sale.description.as_deref().unwrap_or(sale.item.as_str()));
-    let amount = order.charge().map_or(sale.amount, |charge| charge.gross_amount);
-    let mut html = format!(
-        "<!doctype html><html lang={}><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <meta name=robots content=noindex><title>{amount}</title>{}<style>body{{font:18px sans-serif;margin:1em auto;max-width:26em;\
-         padding:0 1em;text-align:center}}.b{{font-size:2em;font-weight:700;margin:.3em}}.t{{background:#c00;color:#fff;padding:.3em}}\
-         a.p{{display:block;background:#00aa13;color:#fff;padding:.8em;border-radius:.5em;text-decoration:none;margin:1em 0}}\
-         img{{width:100%;max-width:20em;image-rendering:pixelated}}code{{word-break:break-all}}</style></head><body>",
-        words.language,
-        if can_change { format!("<meta http-equiv=refresh content={REFRESH_S}>") } else { String::new() },
-    );
-    let mut add = |text: std::fmt::Arguments<'_>| html.write_fmt(text).expect("a string takes all");
-    if sandbox {
-        add(format_args!("<p class=t>{}</p>", words.test));
+    answer(&window, &headers, &id, &query, Some(finish)).await
+}
+
+/// The part of an address behind `?`. Only words without any escape mean something here; the rest is ignored.
+struct Query(String);
+
+impl Query {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
-    add(format_args!("<p>{name}</p><p class=b>{amount}</p><p>{said}</p>"));
-    if let (State::Pending { charge, .. }, true) = (&order.state, with_qr) {
-        if let Some(url) = charge.deeplink_url.as_deref().filter(|url| is_web(url)) {
-            add(format_args!("<a class=p href=\"{}\">{}</a>", escape(url), words.pay));
-        }
-        if let Some(url) = charge.qr_url.as_deref().filter(|url| is_web(url)) {
-            add(format_args!("<img alt=QRIS src=\"{}\">", escape(url)));
-        }
+}
+
+async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query, finish: Option<Finish>) -> Response {
+    let shop = &window.shop;
+    let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let words = words::choose(query.value("lang"), accept);
+    let Ok(id) = OrderId::new(id.as_str()) else { return not_found(words) };
+    if !window.pace.take(&id, clock::now().boot) {
+        return not_now(StatusCode::TOO_MANY_REQUESTS, words);
     }
-    add(format_args!("<p><code>{}</code></p></body></html>", order.id));
-    html
+    match shop.read(move |tx| books::load(tx, &id)).await {
+        Ok(Some(stored)) => {
+            let (html, policy) = draw(&stored, shop, words, finish);
+            tagged(headers, html, policy, words)
+        }
+        Ok(None) => not_found(words),
+        Err(_) => not_now(StatusCode::SERVICE_UNAVAILABLE, words),
+    }
 }
 
-/// What Midtrans says is an address, and no script.
-fn is_web(url: &str) -> bool {
-    ["https://", "http://", "gojek://"].iter().any(|scheme| url.starts_with(scheme))
+/// The page, and what its pictures may be.
+fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Finish>) -> (String, String) {
+    let order = &stored.order;
+    let resource = view::resource(order, stored.rev, clock::now().wall, &shop.place);
+    let hotlinked = order.charge().and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
+    // A charge that came with the QR's text and without a picture of it gets ours.
+    let qr = hotlinked.or_else(|| {
+        let png = orders::draw(resource.qr_payload.as_deref()?)?;
+        Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
+    });
+    let until = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
+    let other = words.other().language;
+    let other_language = match finish {
+        None | Some(Finish::Unsaid) => format!("?lang={other}"),
+        Some(Finish::Success) => format!("?result=success&lang={other}"),
+        Some(Finish::Failure) => format!("?result=failure&lang={other}"),
+    };
+    let sheet = Sheet {
+        order: &resource,
+        name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
+        standing: match &order.state {
+            merchant::State::Charging { .. } => Standing::Charging,
+            merchant::State::Pending { .. } => Standing::Payable,
+            merchant::State::Cancelling { .. } => Standing::Ending,
+            merchant::State::Held { .. } => Standing::Held,
+            merchant::State::Closed { .. }
+            | merchant::State::Settled { .. }
+            | merchant::State::Withheld { .. }
+            | merchant::State::Refunded { .. } => Standing::Over,
+        },
+        until: until.as_deref(),
+        qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
+        contact: shop.place.contact.as_deref(),
+        finish,
+        other_language: &other_language,
+    };
+    (draw::page(&sheet, words), policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)))
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+/// Scheme, host and port of the picture's address, if it has a plain one: it stands in a header.
+fn origin(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| ["https", "http"].contains(scheme))?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let is_plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    is_plain.then(|| format!("{scheme}://{host}"))
 }
 
-fn answer(html: &str) -> Response {
+/// What the page may do: its own style and script, its own news, one source of pictures.
+fn policy(pictures: &str) -> String {
+    static OURS: LazyLock<[String; 2]> =
+        LazyLock::new(|| [draw::STYLE, draw::SCRIPT].map(|text| format!("'sha256-{}'", BASE64.encode(digest(&SHA256, text.as_bytes())))));
+    let [style, script] = &*OURS;
+    format!(
+        "default-src 'none'; img-src {pictures}; style-src {style}; script-src {script}; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// A page that was seen before is not sent again: it is asked for every few seconds, over mobile data.
+fn tagged(headers: &HeaderMap, html: String, policy: String, words: &Words) -> Response {
+    let tag = format!("\"{}\"", BASE64.encode(&digest(&SHA256, html.as_bytes()).as_ref()[..15]));
+    let seen = headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());
+    let mut response = if seen { StatusCode::NOT_MODIFIED.into_response() } else { shown(StatusCode::OK, html, &policy, words) };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn not_found(words: &Words) -> Response {
+    shown(StatusCode::NOT_FOUND, draw::apology(words.not_found, words.not_found_hint, words, None), &policy("'none'"), words)
+}
+
+fn not_now(status: StatusCode, words: &Words) -> Response {
+    let html = draw::apology(words.not_now, words.not_now_hint, words, Some(AGAIN_S));
+    let mut response = shown(status, html, &policy("'none'"), words);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(AGAIN_S));
+    response
+}
+
+fn shown(status: StatusCode, html: String, policy: &str, words: &Words) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_LANGUAGE, words.language),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; img-src https: http:; style-src 'unsafe-inline'"),
+        (header::VARY, "Accept-Language"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, html.to_owned()).into_response()
+    let mut response = (status, headers, html).into_response();
+    response.headers_mut().insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+    if let Ok(policy) = HeaderValue::from_str(policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_come_from_one_plain_place() {
+        for (url, expected) in [
+            ("https://api.sandbox.midtrans.com/v2/gopay/x/qr-code", Some("https://api.sandbox.midtrans.com")),
+            ("http://127.0.0.1:8080/v2/qr", Some("http://127.0.0.1:8080")),
+            ("https://[::1]:1/x", Some("https://[::1]:1")),
+            ("https://host", Some("https://host")),
+            ("javascript:alert(1)", None),
+            ("data:image/png;base64,AA", None),
+            ("https://evil; script-src *//", None),
+            ("https://user@host/x", None),
+            ("https:///x", None),
+        ] {
+            assert_eq!(origin(url).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn wrong_parameters_mean_nothing() {
+        let value = |query: &str, name: &str| Query(query.into()).value(name).map(str::to_owned);
+        assert_eq!(value("order_id=x&result=success", "result").as_deref(), Some("success"));
+        assert_eq!(value("result=failure&result=success", "result").as_deref(), Some("failure"));
+        for query in ["", "&&&", "results=success", "result", "xresult=success", "%ff=%", "result%3Dsuccess"] {
+            assert_eq!(value(query, "result"), None, "{query}");
+        }
+    }
 }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 /// Texts of Midtrans that end in an error or a log are cut here.
 const MESSAGE_CHARS_MAX: usize = 200;
+/// Payment codes are 12 to 18 digits in every sample.
+const PLAIN_CHARS_MAX: usize = 64;
 /// More actions, or validation messages, than this are not kept.
 const LIST_MAX: usize = 16;
 
@@ -71,9 +73,45 @@ pub enum MidtransError {
     /// Sent, and nothing came back that says what became of it: a timeout, a cut, an answer that is none.
     #[error("no answer from Midtrans that could be understood: {0}")]
     NoAnswer(String),
+    /// No refund, for a reason of its own: the transaction stays as it was.
+    #[error("{why} (Midtrans: {code}, {message})")]
+    RefundRefused {
+        /// What that means.
+        why: RefundRefusal,
+        /// The body's `status_code`.
+        code: u16,
+        /// Midtrans' words.
+        message: String,
+    },
     /// The charge was made and its QR cannot be had from its image.
     #[error("the QR of the charge cannot be read: {0}")]
     Qr(#[from] super::qr_image::QrImageError),
+}
+
+/// Why Midtrans makes no refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefundRefusal {
+    /// The merchant's contract has no refunds over the API, which is so by default for payments on site.
+    #[error("POS refunds not allowed")]
+    NotAllowed,
+    /// 406: a refund with this `refund_key` was made, or tried, before.
+    #[error("Midtrans has a refund with this refund_key already")]
+    Duplicate,
+    /// 412: it is not settled any more, refunded already, or too old.
+    #[error("Midtrans cannot change this transaction any more")]
+    CannotModify,
+    /// 414: more than is left of the payment, or than the merchant's balance at Midtrans.
+    #[error("the refund's amount was refused, or the merchant's balance at Midtrans does not cover it")]
+    Amount,
+    /// 202: the provider said no.
+    #[error("refund denied by the bank")]
+    Denied,
+    /// Only a part of it went back.
+    #[error("only a part was refunded")]
+    Partly,
+    /// Anything else.
+    #[error("Midtrans refused the refund")]
+    Other,
 }
 
 fn list(messages: &[String]) -> String {
@@ -93,6 +131,7 @@ impl MidtransError {
             | Self::Refused { .. }
             | Self::Unauthorized
             | Self::NotActivated { .. }
+            | Self::RefundRefused { .. }
             | Self::Qr(_) => false,
         }
     }
@@ -112,6 +151,7 @@ impl MidtransError {
             | Self::NotActivated { .. }
             | Self::RateLimited
             | Self::Unreachable(_)
+            | Self::RefundRefused { .. }
             | Self::Qr(_) => false,
         }
     }
@@ -150,6 +190,10 @@ pub struct Transaction {
     pub actions: Vec<Action>,
     /// Of a `qris` charge: the payload itself.
     pub qr_string: Option<String>,
+    /// Over the counter: what the customer says there.
+    pub payment_code: Option<String>,
+    /// Over the counter: which one; written `alfamart` or `Alfamart`.
+    pub store: Option<String>,
     /// What was given back in sum; `None` where nothing was.
     pub refund_amount: Option<Rupiah>,
 }
@@ -204,6 +248,8 @@ impl Transaction {
             merchant_id: text("merchant_id"),
             actions: actions(fields.get("actions")),
             qr_string: text("qr_string").filter(|payload| !payload.is_empty()),
+            payment_code: text("payment_code").filter(|code| is_plain(code)),
+            store: text("store").filter(|store| is_plain(store)),
             refund_amount: text("refund_amount").and_then(|amount| Rupiah::from_gross_amount(&amount).ok()),
         })
     }
@@ -212,6 +258,11 @@ impl Transaction {
 fn actions(value: Option<&Value>) -> Vec<Action> {
     let entry = |action: &Value| Some(Action { name: as_text(action.get("name")?)?, url: as_text(action.get("url")?)? });
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(entry).take(LIST_MAX).collect()).unwrap_or_default()
+}
+
+/// What a customer can read off a screen and say at a counter.
+fn is_plain(text: &str) -> bool {
+    (1..=PLAIN_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 /// Strings, and numbers where somebody forgot the quotes.
@@ -351,6 +402,45 @@ pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, Mid
         }
     }
     classify(http, body)
+}
+
+/// The answer to a refund of the whole: made, or what came instead.
+pub(super) fn classify_refund(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
+    let text = |name: &str| {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return String::new() };
+        fields.get(name).and_then(as_text).map(|text| cut(&text)).unwrap_or_default()
+    };
+    let message = text("status_message");
+    let refused = |why: RefundRefusal, code: u16| Err(MidtransError::RefundRefused { why, code, message: message.clone() });
+    let not_allowed = || {
+        let message = message.to_ascii_lowercase();
+        message.contains("not allowed") || message.contains("pos ") || message.contains("not enabled") || message.contains("have access")
+    };
+    match classify(http, body) {
+        Ok(transaction) => match &transaction.transaction_status {
+            TransactionStatus::Refund => Ok(transaction),
+            TransactionStatus::PartialRefund => refused(RefundRefusal::Partly, 200),
+            TransactionStatus::Pending
+            | TransactionStatus::Settlement
+            | TransactionStatus::Capture
+            | TransactionStatus::Expire
+            | TransactionStatus::Cancel
+            | TransactionStatus::Deny
+            | TransactionStatus::Failure
+            | TransactionStatus::Chargeback
+            | TransactionStatus::PartialChargeback
+            | TransactionStatus::Authorize
+            | TransactionStatus::Unknown(_) => refused(RefundRefusal::Denied, text("status_code").parse().unwrap_or(202)),
+        },
+        Err(MidtransError::NotActivated { .. }) => refused(RefundRefusal::NotAllowed, 402),
+        Err(MidtransError::CannotModify) if not_allowed() => refused(RefundRefusal::NotAllowed, 412),
+        Err(MidtransError::CannotModify) => refused(RefundRefusal::CannotModify, 412),
+        Err(MidtransError::Conflict) => refused(RefundRefusal::Duplicate, 406),
+        Err(MidtransError::Refused { code: 414, .. }) => refused(RefundRefusal::Amount, 414),
+        Err(MidtransError::Refused { code, .. }) if not_allowed() && code != 400 => refused(RefundRefusal::NotAllowed, code),
+        Err(MidtransError::Refused { code, .. }) => refused(RefundRefusal::Other, code),
+        Err(error) => Err(error),
+    }
 }
 
 fn validation(fields: &Map<String, Value>) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Midtrans' Core API as the backend uses it: charge, status, cancel, and the payload of a charge's QR.
+//! Midtrans' Core API as the backend uses it: charge, status, cancel, refund, and the payload of a charge's QR.
 //!
 //! Each call is made once: nothing in here repeats, waits or remembers. [`MidtransError`] says whether it may be made
 //! again and whether it may have had its effect; who owns the order decides.
@@ -8,13 +8,18 @@ mod qr_image;
 mod request;
 mod signature;
 
-pub use answer::{Action, FraudStatus, MidtransError, Transaction, TransactionStatus};
-pub use qr_image::QrImageError;
-pub use request::{ChargeAs, ChargeRequest, CustomFields, idempotency_key};
+pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
+pub use qr_image::{QrImageError, payload as read_qr};
+pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 
+use crate::order::ids::OrderId;
+use crate::order::money::Rupiah;
+use crate::order::request::Payment;
+use crate::order::time::Span;
+use crate::order::time::Wall;
 use base64::Engine as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use std::time::Duration;
 
@@ -32,8 +37,8 @@ pub struct Settings {
     pub server_key: ServerKey,
     /// Where this backend takes notifications; goes out as `X-Override-Notification` with every charge.
     pub notification_url: String,
-    /// The `payment_type` of a QR.
-    pub charge_as: ChargeAs,
+    /// How charges are made.
+    pub charge: ChargeOptions,
 }
 
 /// The client. It is cheap to clone and to share.
@@ -44,7 +49,7 @@ pub struct Midtrans {
     authorization: HeaderValue,
     server_key: ServerKey,
     notification_url: HeaderValue,
-    charge_as: ChargeAs,
+    charge: ChargeOptions,
     timeout: Duration,
 }
 
@@ -68,7 +73,7 @@ impl Midtrans {
             authorization,
             server_key: settings.server_key,
             notification_url: HeaderValue::from_str(&settings.notification_url).map_err(|_| SettingsError("notification_url"))?,
-            charge_as: settings.charge_as,
+            charge: settings.charge,
             timeout: CALL_TIMEOUT,
         })
     }
@@ -89,7 +94,7 @@ impl Midtrans {
             .call(Method::POST, "charge")
             .header("X-Override-Notification", self.notification_url.clone())
             .header("Idempotency-Key", idempotency_key)
-            .json(&request.body(self.charge_as));
+            .json(&request.body(&self.charge));
         let (http, body) = answer(call).await?;
         let charge = answer::classify_charge(http, &body)?;
         about(charge, request.order_id.as_str())
@@ -104,6 +109,23 @@ impl Midtrans {
         about(answer::classify(http, &body)?, id)
     }
 
+    /// Asks about a transaction that cannot be: [`MidtransError::NotFound`] says that the key is good. Besides, what
+    /// Midtrans' clock says.
+    pub async fn probe(&self, id: &str) -> (Result<Transaction, MidtransError>, Option<Wall>) {
+        let response = match self.call(Method::GET, &format!("{id}/status")).send().await {
+            Ok(response) => response,
+            Err(error) => return (Err(not_sent(error)), None),
+        };
+        let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
+        let http = response.status().as_u16();
+        let answer = match read(response, ANSWER_BYTES_MAX).await {
+            Ok(Some(body)) => answer::classify(http, &body),
+            Ok(None) => Err(MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes"))),
+            Err(error) => Err(error),
+        };
+        (answer, date)
+    }
+
     /// Ends a transaction that nobody paid, by its order_id or transaction_id.
     ///
     /// # Errors
@@ -112,6 +134,31 @@ impl Midtrans {
         let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
         let (http, body) = answer(call).await?;
         about(answer::classify(http, &body)?, id)
+    }
+
+    /// Gives everything back that was paid. The same order's refund is never made twice, however often it is asked for:
+    /// its order_id is the `refund_key`.
+    ///
+    /// # Errors
+    /// [`MidtransError::RefundRefused`] where there is none; with `effect_unknown` it may have been made. In both cases
+    /// [`Midtrans::status`] has the last word.
+    pub async fn refund(
+        &self,
+        id: &OrderId,
+        amount: Option<Rupiah>,
+        reason: &str,
+        idempotency_key: &str,
+    ) -> Result<Transaction, MidtransError> {
+        let body = request::refund_body(id, amount, reason);
+        let call = self.call(Method::POST, &format!("{id}/refund")).header("Idempotency-Key", idempotency_key).json(&body);
+        let (http, body) = answer(call).await?;
+        about(answer::classify_refund(http, &body)?, id.as_str())
+    }
+
+    /// How long a charge lives where its answer does not say.
+    #[must_use]
+    pub fn lifetime(&self, payment: Payment) -> Span {
+        self.charge.lifetime(payment)
     }
 
     /// The text in a charge's QR: its `qr_string`, else read from the image of its action `generate-qr-code`.
@@ -225,7 +272,7 @@ mod tests {
             base_url: format!("http://{}/", listener.local_addr().expect("an address")),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
             notification_url: "https://pay.example/midtrans/notifications".into(),
-            charge_as: ChargeAs::Gopay,
+            charge: ChargeOptions::default(),
         };
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let asked = tokio::spawn(async move {

@@ -48,7 +48,10 @@ pub enum QrImageError {
 }
 
 /// The one text in the QR codes of a PNG.
-pub(super) fn payload(image: &[u8]) -> Result<String, QrImageError> {
+///
+/// # Errors
+/// Why there is none.
+pub fn payload(image: &[u8]) -> Result<String, QrImageError> {
     let (width, height, grey) = grey_pixels(image)?;
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
     let mut found: Vec<String> = prepared.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();

@@ -1,11 +1,18 @@
 //! What is sent: the body of a charge, and the three custom fields by which a backend that forgot an order can rebuild it.
 
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
+use crate::order::merchant::{COUNTER_EXPIRY, MIDTRANS_EXPIRY};
 use crate::order::money::Rupiah;
+use crate::order::request::Payment;
+use crate::order::time::Span;
 use serde_json::{Value, json};
 
 /// The longest `item_details.name`: Midtrans gives no limit for the Core API, Snap's is 50, integrators cut there.
 const ITEM_NAME_CHARS_MAX: usize = 50;
+
+/// The longest line of text on an Alfamart's receipt, and the longest label on a till's screen.
+const RECEIPT_CHARS_MAX: usize = 40;
+const LABEL_CHARS_MAX: usize = 20;
 
 /// Which `payment_type` a QR is charged as. Every QRIS app can pay either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +24,70 @@ pub enum ChargeAs {
     Qris,
 }
 
+/// Who answers for a QR that is charged as `qris`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acquirer {
+    /// `gopay`
+    #[default]
+    Gopay,
+    /// `airpay shopee`
+    AirpayShopee,
+}
+
+impl Acquirer {
+    /// Midtrans' word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gopay => "gopay",
+            Self::AirpayShopee => "airpay shopee",
+        }
+    }
+}
+
+/// `customer_details`: nobody knows who stands at a machine, so these are the merchant's own, or there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Customer {
+    /// `first_name`
+    pub first_name: Option<String>,
+    /// `last_name`
+    pub last_name: Option<String>,
+    /// `email`
+    pub email: Option<String>,
+    /// `phone`
+    pub phone: Option<String>,
+}
+
+/// How the merchant wants charges to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChargeOptions {
+    /// The `payment_type` of a QR.
+    pub charge_as: ChargeAs,
+    /// Of a `qris` charge.
+    pub acquirer: Acquirer,
+    /// Where the GoPay app sends the customer after paying by its link: this, an order_id, and `/finish`.
+    pub finish_base: Option<String>,
+    /// `customer_details`
+    pub customer: Option<Customer>,
+    /// `custom_expiry` of a QR, in minutes: 15 at least, below which Midtrans' batch is not reliable.
+    pub qr_expiry_min: Option<u32>,
+    /// `custom_expiry` of a payment code, in hours.
+    pub counter_expiry_h: Option<u32>,
+}
+
+impl ChargeOptions {
+    /// How long a charge lives where its answer does not say.
+    #[must_use]
+    pub fn lifetime(&self, payment: Payment) -> Span {
+        match payment {
+            Payment::Gopay => self.qr_expiry_min.map_or(MIDTRANS_EXPIRY, |minutes| Span::secs(i64::from(minutes) * 60)),
+            Payment::Alfamart | Payment::Indomaret => {
+                self.counter_expiry_h.map_or(COUNTER_EXPIRY, |hours| Span::secs(i64::from(hours) * 3600))
+            }
+        }
+    }
+}
+
 /// What a charge is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeRequest {
@@ -24,6 +95,8 @@ pub struct ChargeRequest {
     pub order_id: OrderId,
     /// What the customer reads in the app; cut to 50 characters, the item's id where it is blank.
     pub description: String,
+    /// A QR, or a payment code for a counter.
+    pub payment: Payment,
     /// Whose order it is and what is sold for how much.
     pub fields: CustomFields,
 }
@@ -73,10 +146,10 @@ impl CustomFields {
 }
 
 impl ChargeRequest {
-    /// The body of `POST /v2/charge`. No `custom_expiry`: below 15 minutes Midtrans' batch is not reliable, so a shorter
-    /// end is a cancel.
+    /// The body of `POST /v2/charge`. A QR's `custom_expiry` is never below 15 minutes, where Midtrans' batch is not
+    /// reliable: a shorter end is a cancel.
     #[must_use]
-    pub fn body(&self, charge_as: ChargeAs) -> Value {
+    pub fn body(&self, options: &ChargeOptions) -> Value {
         let amount = self.fields.amount.get();
         let [field1, field2, field3] = self.fields.to_texts();
         let mut body = json!({
@@ -86,23 +159,77 @@ impl ChargeRequest {
             "custom_field2": field2,
             "custom_field3": field3,
         });
-        match charge_as {
-            ChargeAs::Gopay => body["payment_type"] = json!("gopay"),
-            ChargeAs::Qris => {
-                body["payment_type"] = json!("qris");
-                body["qris"] = json!({ "acquirer": "gopay" });
+        match (self.payment, options.charge_as) {
+            (Payment::Gopay, ChargeAs::Gopay) => {
+                body["payment_type"] = json!("gopay");
+                if let Some(base) = &options.finish_base {
+                    let url = format!("{base}{}/finish", self.order_id);
+                    body["gopay"] = json!({ "enable_callback": true, "callback_url": url });
+                }
             }
+            (Payment::Gopay, ChargeAs::Qris) => {
+                body["payment_type"] = json!("qris");
+                body["qris"] = json!({ "acquirer": options.acquirer.as_str() });
+            }
+            (Payment::Alfamart | Payment::Indomaret, _) => {
+                body["payment_type"] = json!("cstore");
+                body["cstore"] = self.counter();
+            }
+        }
+        let expiry = match self.payment {
+            Payment::Gopay => options.qr_expiry_min.map(|minutes| (minutes, "minute")),
+            Payment::Alfamart | Payment::Indomaret => options.counter_expiry_h.map(|hours| (hours, "hour")),
+        };
+        if let Some((duration, unit)) = expiry {
+            body["custom_expiry"] = json!({ "expiry_duration": duration, "unit": unit });
+        }
+        if let Some(Customer { first_name, last_name, email, phone }) = &options.customer {
+            let fields = [("first_name", first_name), ("last_name", last_name), ("email", email), ("phone", phone)];
+            let known = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
+            body["customer_details"] = Value::Object(known.collect());
         }
         body
     }
 
+    /// `cstore`: the shop, what its till shows, and for an Alfamart what its receipt says.
+    fn counter(&self) -> Value {
+        let name = self.item_name();
+        let mut counter = json!({ "store": self.payment.as_str(), "message": cut(&name, LABEL_CHARS_MAX) });
+        if self.payment == Payment::Alfamart {
+            let lines = [name, self.fields.device.to_string(), self.order_id.to_string()];
+            for (number, line) in lines.iter().enumerate() {
+                counter[format!("alfamart_free_text_{}", number + 1)] = json!(cut(line, RECEIPT_CHARS_MAX));
+            }
+        }
+        counter
+    }
+
     fn item_name(&self) -> String {
-        match self.description.trim() {
+        // Alfamart's tills part fields by it.
+        let name = if self.payment == Payment::Alfamart { self.description.replace('|', "/") } else { self.description.clone() };
+        match name.trim() {
             "" => self.fields.item.to_string(),
-            name => name.chars().take(ITEM_NAME_CHARS_MAX).collect(),
+            name => cut(name, ITEM_NAME_CHARS_MAX),
         }
     }
 }
+
+fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
+}
+
+/// The body of a refund of everything: the `refund_key` keeps it from being made twice.
+#[must_use]
+pub fn refund_body(order_id: &OrderId, amount: Option<Rupiah>, reason: &str) -> Value {
+    let mut body = json!({ "refund_key": order_id.as_str(), "reason": cut(reason, REASON_CHARS_MAX) });
+    if let Some(amount) = amount {
+        body["amount"] = json!(amount.get());
+    }
+    body
+}
+
+/// The longest reason of a refund.
+const REASON_CHARS_MAX: usize = 255;
 
 /// The `Idempotency-Key` of one call: 36 hex digits of SHA-256 over the endpoint and the order. Midtrans keys are global
 /// over endpoints and ignore the body, so one key for a charge and its cancel would answer the cancel with the charge.
@@ -126,6 +253,7 @@ pub(crate) mod tests {
         ChargeRequest {
             order_id: OrderId::new(order_id).expect("an order_id"),
             description: "Teh botol 350 ml".into(),
+            payment: Payment::Gopay,
             fields: CustomFields {
                 device: DeviceId::new("vm-001").expect("a device"),
                 request_id: RequestId::new("r-1").expect("a request_id"),
@@ -138,7 +266,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_gopay_charge_is_what_the_documents_say() {
-        let body = request("o-1", 5_000).body(ChargeAs::Gopay);
+        let body = request("o-1", 5_000).body(&ChargeOptions::default());
         assert_eq!(
             body,
             json!({
@@ -150,14 +278,58 @@ pub(crate) mod tests {
                 "custom_field3": format!("A1|5000|{}", Ticket::from_random([7; 16])),
             })
         );
-        assert_eq!(request("o-1", 5_000).body(ChargeAs::Qris)["qris"]["acquirer"], "gopay");
+    }
+
+    #[test]
+    fn what_the_merchant_wants_goes_with_a_charge() {
+        let qris = ChargeOptions { charge_as: ChargeAs::Qris, acquirer: Acquirer::AirpayShopee, ..ChargeOptions::default() };
+        assert_eq!(request("o-1", 5_000).body(&qris)["qris"]["acquirer"], "airpay shopee");
+        let customer = Customer { first_name: Some("Kios".into()), phone: Some("0812".into()), ..Customer::default() };
+        let options = ChargeOptions {
+            finish_base: Some("https://pay.example/pay/".into()),
+            customer: Some(customer),
+            qr_expiry_min: Some(20),
+            counter_expiry_h: Some(48),
+            ..ChargeOptions::default()
+        };
+        let body = request("o-1", 5_000).body(&options);
+        assert_eq!(body["gopay"], json!({ "enable_callback": true, "callback_url": "https://pay.example/pay/o-1/finish" }));
+        assert_eq!(body["customer_details"], json!({ "first_name": "Kios", "phone": "0812" }));
+        assert_eq!(body["custom_expiry"], json!({ "expiry_duration": 20, "unit": "minute" }));
+        let counter = ChargeRequest { payment: Payment::Indomaret, ..request("o-1", 10_000) }.body(&options);
+        assert_eq!(counter["custom_expiry"], json!({ "expiry_duration": 48, "unit": "hour" }));
+        assert_eq!((options.lifetime(Payment::Gopay), options.lifetime(Payment::Alfamart)), (Span::secs(1200), Span::secs(48 * 3600)));
+    }
+
+    #[test]
+    fn a_counter_gets_its_texts_within_its_limits() {
+        let long = "Teh | botol ".repeat(6);
+        let body = ChargeRequest { payment: Payment::Alfamart, description: long, ..request("o-1", 5_000) }.body(&ChargeOptions::default());
+        assert_eq!((&body["payment_type"], &body["cstore"]["store"]), (&json!("cstore"), &json!("alfamart")));
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        for (field, limit) in [("message", 20), ("alfamart_free_text_1", 40), ("alfamart_free_text_2", 40), ("alfamart_free_text_3", 40)] {
+            let line = text(&body["cstore"][field]);
+            assert!((1..=limit).contains(&line.chars().count()) && !line.contains('|'), "{field}: {line:?}");
+        }
+        assert!(!text(&body["item_details"][0]["name"]).contains('|'));
+        let indomaret = ChargeRequest { payment: Payment::Indomaret, ..request("o-1", 10_000) }.body(&ChargeOptions::default());
+        assert_eq!(indomaret["cstore"], json!({ "store": "indomaret", "message": "Teh botol 350 ml" }));
+    }
+
+    #[test]
+    fn a_refund_is_of_everything_and_named_by_its_order() {
+        let id = OrderId::new("o-1").expect("an id");
+        let body = refund_body(&id, Rupiah::new(5_000).ok(), &"x".repeat(300));
+        assert_eq!((&body["refund_key"], &body["amount"]), (&json!("o-1"), &json!(5000)));
+        assert_eq!(body["reason"].as_str().map(str::len), Some(255));
+        assert!(refund_body(&id, None, "r").get("amount").is_none());
     }
 
     #[test]
     fn names_are_cut_in_characters_and_never_empty() {
         for (description, name) in [("é".repeat(51), "é".repeat(50)), ("  ".into(), "A1".into()), (" Kopi ".into(), "Kopi".into())] {
             let request = ChargeRequest { description, ..request("o-1", 1) };
-            assert_eq!(request.body(ChargeAs::Gopay)["item_details"][0]["name"], name);
+            assert_eq!(request.body(&ChargeOptions::default())["item_details"][0]["name"], name);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Answers of relay and backend: what they say of an order, and when the call is made again.
 
-use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, RelayAnswer, WATCH_RETRY};
+use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
 use super::faults::Trouble;
 use super::{Effect, Machine};
 use crate::host::events::Event as Journal;
-use crate::order::ids::{OrderId, RequestId};
+use crate::order::ids::{OrderId, PaymentCode, RequestId};
 use crate::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
 use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
@@ -15,8 +15,16 @@ use crate::wire::dbus::RelayError;
 use crate::wire::orders::Order as Resource;
 use crate::wire::status::FaultCode;
 
+/// A backend that says for so long that there is no order of which it is told the outcome is told no more.
+const TELL_ABSENT_FOR: Span = Span::secs(24 * 3600);
+/// The longest address that the screen shows as a code beside the QR.
+const PAY_URL_MAX: usize = 150;
+
 impl Machine {
     pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: RelayAnswer, now: Now) {
+        if self.is_collecting(id) {
+            return self.collection_checked(&answer, now);
+        }
         let Some(live) = self.live.get_mut(request) else { return };
         let current = live.relay.is_running(id);
         let call = if current { live.relay.running.take().map(|(_, call)| call) } else { None };
@@ -79,6 +87,9 @@ impl Machine {
     }
 
     pub(super) fn backend_answered(&mut self, id: CallId, request: &RequestId, answer: BackendAnswer, now: Now) {
+        if self.is_collecting(id) {
+            return self.collection_confirmed(answer, now);
+        }
         let Some(live) = self.live.get_mut(request) else { return };
         if !live.backend.is_running(id) {
             return;
@@ -86,9 +97,20 @@ impl Machine {
         let Some((_, call)) = live.backend.running.take() else { return };
         if matches!(call, HttpCall::Get(_)) {
             live.hint_after = now.boot + HINT_EVERY;
+            live.look_at = Some(now.boot + LOOK_EVERY);
         }
         let before = (live.stored.rev, live.rev);
+        let unwanted = matches!((&call, &answer), (HttpCall::Tell(..), BackendAnswer::Absent));
+        if unwanted {
+            live.absent_since.get_or_insert(now.boot);
+        } else if !matches!(answer, BackendAnswer::NoAnswer { .. } | BackendAnswer::Later(..)) {
+            live.absent_since = None;
+        }
+        let given_up = unwanted && live.absent_since.is_some_and(|since| now.boot >= since + TELL_ABSENT_FOR);
         self.note_backend(&answer, now);
+        if given_up {
+            self.outcome_unwanted(request);
+        }
         let events = match answer {
             BackendAnswer::Order(resource) => {
                 let telling = matches!(call, HttpCall::Tell(..));
@@ -102,6 +124,7 @@ impl Machine {
             BackendAnswer::Absent => match call {
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
                 HttpCall::Create(_) => vec![Event::CreateRefused(Refusal::new(Reason::Backend, "it has no such address (404)"))],
+                HttpCall::Tell(..) if given_up => vec![Event::Told],
                 HttpCall::Tell(..) => vec![],
             },
             BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match call {
@@ -131,6 +154,11 @@ impl Machine {
             HttpCall::Watch(..) if known => live.backend.pause(WATCH_RETRY, now.boot),
             _ if known && stored && moved => live.backend.done(),
             HttpCall::Get(_) if known && stored => live.backend.done(),
+            // Asked for a reason, which stays.
+            HttpCall::Get(_) if live.stored.order.waits_for_customer() => {
+                live.hinted = true;
+                live.backend.again_in_background(Span::ZERO, now.boot);
+            }
             HttpCall::Create(_) | HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => {
                 if live.stored.order.holds_machine() {
                     live.backend.again(Span::ZERO, now.boot);
@@ -141,19 +169,36 @@ impl Machine {
         }
     }
 
+    /// Nobody will ever take this outcome.
+    fn outcome_unwanted(&mut self, request: &RequestId) {
+        let Some(order) = self.live.get(request).map(|live| &live.stored.order) else { return };
+        let Some(id) = order.order_id().cloned() else { return };
+        self.effects.push(Effect::Journal(Journal::OutcomeUnwanted {
+            request: request.clone(),
+            order: id,
+            item: order.offer.request.item.clone(),
+            amount: order.offer.amount,
+            state: order.name().0.as_str().into(),
+        }));
+    }
+
     /// What an order resource tells: where it is, and the receipt if there is one that can be believed.
     pub(super) fn seen(&mut self, request: &RequestId, resource: Resource) -> Vec<Event> {
         if let Some(live) = self.live.get_mut(request) {
             live.rev = live.rev.max(resource.rev);
         }
         let receipt = resource.receipt.as_deref().and_then(|jws| self.believe(jws, request));
-        let mut events = vec![Event::Seen(seen_of(resource))];
+        let mut events = vec![Event::Seen(seen_of(resource, self.settings.deeplink))];
         events.extend(receipt.map(Event::Settled));
         events
     }
 
-    /// Verifies a receipt for the order of a request.
+    /// Verifies a receipt for the order of a request. The one that the order has is believed already.
     pub(super) fn believe(&mut self, jws: &str, request: &RequestId) -> Option<Receipt> {
+        let held = self.live.get(request).and_then(|live| live.stored.order.receipt());
+        if let Some(held) = held.filter(|held| held.jws() == jws) {
+            return Some(held.clone());
+        }
         let verified = self.settings.keys.verify(jws, &self.settings.device);
         let refused = match verified {
             Ok(receipt) => match self.find(request) {
@@ -220,14 +265,23 @@ pub(crate) fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked:
     }
 }
 
-/// The core's view of an order resource.
-pub(crate) fn seen_of(resource: Resource) -> Seen {
+/// A page's address that a phone can take from a small code.
+fn is_address(url: &str) -> bool {
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    web && url.len() <= PAY_URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The core's view of an order resource; with the customer's page where the screen shows its address.
+pub(crate) fn seen_of(resource: Resource, deeplink: bool) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,
         status: resource.status,
         gross_amount: resource.gross_amount,
         payload: resource.qr_payload,
+        code: resource.payment_code.and_then(|code| PaymentCode::new(&code).ok()),
+        store: resource.store,
+        pay_url: resource.pay_url.filter(|url| deeplink && is_address(url)),
         expires_in: resource.expires_in_s.map(span),
         settled_ago: resource.settled_ago_s.map(span),
         kid: resource.kid,

@@ -20,10 +20,14 @@ const PATIENT_AFTER: u32 = 26;
 const RETRY_RARELY: Span = Span::secs(900);
 /// Orders in the background have so many calls to the backend, and as many to the relay, at once.
 const BACKGROUND_CALLS_MAX: usize = 4;
+/// Of these so many only look how an order stands that waits for its customer.
+const LOOKS_MAX: usize = 2;
 /// While the line is driven its outcome is asked this often; its signal mostly comes first.
 pub(super) const DRIVEN_RETRY: Span = Span::millis(500);
 /// A long poll that comes back without news is not begun again sooner.
 pub(super) const WATCH_RETRY: Span = Span::secs(1);
+/// An order that waits for its customer is looked at this often.
+pub(super) const LOOK_EVERY: Span = Span::secs(900);
 /// A hint that something changed is followed at most this often an order.
 pub(super) const HINT_EVERY: Span = Span::secs(5);
 
@@ -94,6 +98,25 @@ pub enum RelayAnswer {
     NoAnswer(Box<str>),
 }
 
+/// Which calls an order may begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    relay: bool,
+    backend: bool,
+    /// To the backend, for an order that waits for its customer.
+    look: bool,
+}
+
+impl Room {
+    const ALL: Self = Self { relay: true, backend: true, look: true };
+
+    /// With what there is for this duty: that many look delays nobody who has something to say.
+    fn for_backend(self, duty: Option<&BackendCall>) -> Self {
+        let look = matches!(duty, Some(BackendCall::Look(_)));
+        Self { backend: self.backend && (self.look || !look), ..self }
+    }
+}
+
 /// An order in memory, with its calls.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -106,6 +129,10 @@ pub(super) struct Live {
     pub(super) rev: u64,
     pub(super) hinted: bool,
     pub(super) hint_after: Boot,
+    /// Of an order that waits for its customer: when the backend is asked about it next.
+    pub(super) look_at: Option<Boot>,
+    /// Since when the backend says that there is no order of which it is told the outcome.
+    pub(super) absent_since: Option<Boot>,
 }
 
 /// A call under way, or the wait before the next.
@@ -118,7 +145,17 @@ pub(super) struct Slot<C> {
 
 impl Live {
     pub(super) fn new(stored: Stored) -> Self {
-        Self { stored, relay: new_slot(), backend: new_slot(), asked_owner: 0, rev: 0, hinted: false, hint_after: Boot(i64::MIN) }
+        Self {
+            stored,
+            relay: new_slot(),
+            backend: new_slot(),
+            asked_owner: 0,
+            rev: 0,
+            hinted: false,
+            hint_after: Boot(i64::MIN),
+            look_at: None,
+            absent_since: None,
+        }
     }
 }
 
@@ -183,12 +220,13 @@ impl Machine {
         }
     }
 
-    /// Whether another order in the background may call the relay, and the backend.
-    pub(super) fn has_room_for_calls(&self) -> (bool, bool) {
+    /// What another order in the background may begin.
+    pub(super) fn has_room_for_calls(&self) -> Room {
         let background = || self.live.iter().filter(|(id, _)| self.holder.as_ref() != Some(*id)).map(|(_, live)| live);
         let relay = background().filter(|live| live.relay.running.is_some()).count();
         let backend = background().filter(|live| live.backend.running.is_some()).count();
-        (relay < BACKGROUND_CALLS_MAX, backend < BACKGROUND_CALLS_MAX)
+        let looks = background().filter(|live| matches!(live.backend.running, Some((_, HttpCall::Get(_))))).count();
+        Room { relay: relay < BACKGROUND_CALLS_MAX, backend: backend < BACKGROUND_CALLS_MAX, look: looks < LOOKS_MAX }
     }
 
     fn pump_calls(&mut self, id: &RequestId, now: Now) {
@@ -196,8 +234,16 @@ impl Machine {
         let owner = context.relay_owner;
         let Some(live) = self.live.get(id) else { return };
         let duty = core::duty(&live.stored.order, now.boot, &context);
+        if let (Some(BackendCall::Look(_)), None) = (&duty.backend, live.look_at)
+            && let Some(live) = self.live.get_mut(id)
+        {
+            // What is open was asked when the program started; from then on news comes by itself, or is looked for.
+            live.look_at = Some(now.boot + LOOK_EVERY);
+        }
+        let Some(live) = self.live.get(id) else { return };
+        let room = if self.holder.as_ref() == Some(id) { Room::ALL } else { self.has_room_for_calls() };
+        let room = room.for_backend(duty.backend.as_ref());
         let backend = self.http_call(live, duty.backend, now.boot);
-        let room = if self.holder.as_ref() == Some(id) { (true, true) } else { self.has_room_for_calls() };
         let (relay_call, backend_call) = (self.next_call_id(), self.next_call_id());
         let Some(live) = self.live.get_mut(id) else { return };
         // A `Dispense` under way is waited for: whether it was answered decides what is known.
@@ -205,7 +251,7 @@ impl Machine {
         if !dispensing && live.relay.running.as_ref().map(|(_, call)| call) != duty.relay.as_ref() {
             // A call that is no longer wanted runs to its end; its answer is a fact if it is one.
             live.relay.running = None;
-            if let (Some(call), Some(owner), true) = (duty.relay, owner, room.0 && now.boot >= live.relay.retry_at) {
+            if let (Some(call), Some(owner), true) = (duty.relay, owner, room.relay && now.boot >= live.relay.retry_at) {
                 live.asked_owner = owner;
                 live.relay.running = Some((relay_call, call.clone()));
                 self.effects.push(Effect::Relay(relay_call, id.clone(), call));
@@ -220,7 +266,7 @@ impl Machine {
                 self.effects.push(Effect::Abandon(running));
                 live.backend.done();
             }
-            if let Some(call) = backend.filter(|_| room.1 && now.boot >= live.backend.retry_at) {
+            if let Some(call) = backend.filter(|_| room.backend && now.boot >= live.backend.retry_at) {
                 live.hinted = false;
                 live.backend.running = Some((backend_call, call.clone()));
                 self.effects.push(Effect::Backend(backend_call, id.clone(), call));
@@ -237,11 +283,14 @@ impl Machine {
             Some(BackendCall::Find) => None,
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, live.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
+            Some(BackendCall::Look(id)) => {
+                let due = live.look_at.is_some_and(|at| now >= at);
+                (due || follows_hint(live, now)).then_some(HttpCall::Get(id))
+            }
             Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
             Some(BackendCall::Tell(id, outcome, reason)) => Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None })),
             None => {
-                let asking = matches!(live.backend.running, Some((_, HttpCall::Get(_))));
-                let ask = asking || live.hinted && now >= live.hint_after;
+                let ask = follows_hint(live, now);
                 order.order_id().filter(|_| ask && !order.name().0.is_end()).cloned().map(HttpCall::Get)
             }
         }
@@ -256,15 +305,20 @@ impl Machine {
     }
 
     /// When the next call of an order may begin, if it waits for time alone. `room` is for orders in the background.
-    pub(super) fn next_call(&self, live: &Live, room: (bool, bool), now: Boot, with: &Context) -> Option<Boot> {
+    pub(super) fn next_call(&self, live: &Live, room: Room, now: Boot, with: &Context) -> Option<Boot> {
         let order = &live.stored.order;
-        let room = if order.holds_machine() { (true, true) } else { room };
         let duty = core::duty(order, now, with);
-        let relay = duty.relay.is_some() && with.relay_owner.is_some() && live.relay.running.is_none() && room.0;
-        let free = live.backend.running.is_none() && room.1;
+        let room = if order.holds_machine() { Room::ALL } else { room }.for_backend(duty.backend.as_ref());
+        let relay = duty.relay.is_some() && with.relay_owner.is_some() && live.relay.running.is_none() && room.relay;
+        let free = live.backend.running.is_none() && room.backend;
         let backend = match duty.backend {
             // Answered by the list of open orders.
             Some(BackendCall::Find) => None,
+            Some(BackendCall::Look(_)) => {
+                let hint = live.hinted.then_some(live.hint_after);
+                let at = [live.look_at, hint].into_iter().flatten().min();
+                at.filter(|_| free).map(|at| at.max(live.backend.retry_at))
+            }
             Some(_) => free.then_some(live.backend.retry_at),
             None => {
                 let hint = free && live.hinted && order.order_id().is_some() && !order.name().0.is_end();
@@ -292,6 +346,11 @@ impl Machine {
         let looks = |id: &RequestId, live: &Live| core::duty(&live.stored.order, now, &self.context(id)).backend == Some(BackendCall::Find);
         self.live.iter().filter(|(id, live)| looks(id, live)).map(|(id, _)| id.clone()).collect()
     }
+}
+
+/// Whether a hint is being followed, or is to be now.
+fn follows_hint(live: &Live, now: Boot) -> bool {
+    matches!(live.backend.running, Some((_, HttpCall::Get(_)))) || live.hinted && now >= live.hint_after
 }
 
 /// What is posted for an order.

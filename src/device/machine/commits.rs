@@ -93,7 +93,7 @@ impl Machine {
         }
         self.note_holder(id, Some(&order));
         if held || !events.is_empty() {
-            self.stage.moved(&order, now.boot);
+            self.stage.moved(&order, held, now.boot);
         }
         self.announce(&order, events);
         if finished && let Some(gone) = self.live.remove(id) {
@@ -109,7 +109,7 @@ impl Machine {
         let (events, stored) = self.commit(&order, None, drafts, now)?;
         self.note_holder(&id, Some(&order));
         self.live.insert(id, Live::new(stored));
-        self.stage.moved(&order, now.boot);
+        self.stage.moved(&order, false, now.boot);
         self.announce(&order, events);
         Ok(())
     }
@@ -154,8 +154,8 @@ impl Machine {
             item: Some(order.offer.request.item.clone()),
             amount: Some(order.offer.amount),
             gross_amount: order.charge.as_ref().and_then(|c| c.gross_amount),
-            payment_code: None,
-            store: None,
+            payment_code: order.code().map(|code| code.as_str().into()),
+            store: order.is_over_the_counter().then(|| order.offer.request.payment.as_str().into()),
             field: note.as_ref().and_then(|n| n.field.clone()),
             detail: note.map(|n| n.detail),
             at,

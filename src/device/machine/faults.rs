@@ -114,6 +114,13 @@ impl Machine {
         (device != self.settings.device.as_str()).then(|| format!("it is of another machine, {device}"))
     }
 
+    /// Why the relay service cannot hand out anything now, if so.
+    pub(super) fn relay_unfit(&self) -> Option<Refusal> {
+        let why = self.relay_foreign().map(|why| format!("the relay service: {why}"));
+        let why = why.or_else(|| (!self.links.relay_up).then(|| "the relay service does not answer".into()));
+        why.map(|why| Refusal::new(Reason::Relay, why))
+    }
+
     pub(super) fn relay_up(&mut self, facts: RelayFacts, now: Now) {
         if self.links.relay_up {
             self.links.relay_changed_at = now.boot;
@@ -125,15 +132,23 @@ impl Machine {
         for live in self.live.values_mut() {
             live.relay.wake();
         }
-        self.reconciliation.suspect(facts.tickets.clone());
         self.relay_told(facts, now);
+        // Another machine's tickets are not ours to close.
+        if self.relay_foreign().is_none() {
+            self.reconciliation.suspect(self.links.relay.tickets.clone());
+        }
     }
 
     pub(super) fn relay_told(&mut self, facts: RelayFacts, now: Now) {
-        if self.reconciliation.wants_tickets() {
-            self.reconciliation.suspect(facts.tickets.clone());
-        }
+        let before = self.relay_foreign().is_some();
         self.links.relay = facts;
+        let foreign = self.relay_foreign().is_some();
+        if self.reconciliation.wants_tickets() && !foreign {
+            self.reconciliation.suspect(self.links.relay.tickets.clone());
+        }
+        if before != foreign {
+            self.links.relay_changed_at = now.boot;
+        }
         self.relay_faults(now);
     }
 
@@ -258,7 +273,9 @@ impl Machine {
             boot_id: Some(self.settings.boot_id.0.clone()),
             stream: self.store.as_ref().map(|store| store.stream().into()),
             at: None,
-            busy: Some(self.candidate.is_some() || self.live.values().any(|live| live.stored.order.holds_machine())),
+            busy: Some(
+                self.candidate.is_some() || self.collection.is_some() || self.live.values().any(|live| live.stored.order.holds_machine()),
+            ),
             faults: Some(self.faults.values().cloned().collect()),
         };
         if self.links.status.as_ref() == Some(&status) {

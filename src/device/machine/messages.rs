@@ -1,23 +1,23 @@
 //! Messages of the broker. Nothing is believed because it came this way.
 
 use super::{Effect, Machine};
-use crate::device::machine::requests::From;
+use crate::device::machine::requests::Asker;
 use crate::host::events::Event as Journal;
 use crate::host::mqtt::Ack;
 use crate::order::ids::RequestId;
 use crate::order::machine::Event;
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
-use crate::order::request::Refusal;
+use crate::order::request::{Refusal, Way};
 use crate::order::time::Now;
 use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
-use crate::wire::vend::{Rejected, read_cancel, read_request};
+use crate::wire::vend::{Rejected, read_cancel, read_collect, read_request};
 
 impl Machine {
     pub(super) fn message(&mut self, topic: Topic, payload: &[u8], retained: bool, ack: Ack, now: Now) {
         match topic {
-            Topic::VendRequest | Topic::VendCancel if retained => {
+            Topic::VendRequest | Topic::VendCancel | Topic::VendCollect if retained => {
                 let request_id = match read_request(payload) {
                     Ok(request) => Some(request.request_id),
                     Err(rejected) => rejected.request_id,
@@ -27,16 +27,24 @@ impl Machine {
                 self.refuse(request_id, None, &refusal, now);
             }
             Topic::VendRequest => match read_request(payload) {
-                Ok(request) => self.vend(request, From::Broker(ack), now),
+                Ok(request) => self.vend(request, Asker::Broker(ack), now),
                 Err(rejected) => self.reject(rejected, ack, now),
             },
             Topic::VendCancel => match read_cancel(payload) {
                 Ok(request_id) => self.cancel_message(&request_id, ack, now),
                 Err(rejected) => self.reject(rejected, ack, now),
             },
+            // Acknowledged at once: what is sent again after a crash could be handed out to nobody.
+            Topic::VendCollect => match read_collect(payload) {
+                Ok(code) => {
+                    self.effects.push(Effect::Ack(ack));
+                    self.collect(code, Way::Mqtt, None, now);
+                }
+                Err(refusal) => self.reject(Rejected { request_id: None, refusal }, ack, now),
+            },
             Topic::PaymentUpdate => self.payment(payload, ack, now),
             // Not subscribed, or of no meaning for this machine: nothing may wait for it.
-            Topic::VendCollect | Topic::VendEvent | Topic::Status => self.effects.push(Effect::Ack(ack)),
+            Topic::VendEvent | Topic::Status => self.effects.push(Effect::Ack(ack)),
         }
     }
 
@@ -49,7 +57,7 @@ impl Machine {
         if let Some(candidate) = &mut self.candidate
             && candidate.request_id() == request_id
         {
-            candidate.cancel(From::Broker(ack));
+            candidate.cancel(Asker::Broker(ack));
             return;
         }
         match self.cancel(request_id, now) {

@@ -6,6 +6,7 @@
 
 mod answers;
 mod calls;
+mod collect;
 mod commits;
 mod faults;
 mod messages;
@@ -18,6 +19,7 @@ mod storage;
 mod tests;
 
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
+pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};
 #[cfg(feature = "demo")]
 pub(crate) use answers::{relay_event, seen_of};
@@ -40,6 +42,7 @@ use crate::wire::status::{Fault, FaultCode};
 use crate::wire::topics::Topic;
 use crate::wire::vend::VendEvent;
 use calls::{Live, Slot};
+use collect::{Collection, Guesses};
 use faults::Links;
 use outbox::Outbox;
 use reconcile::Reconciliation;
@@ -55,6 +58,9 @@ const STORE_RETRY: Span = Span::secs(2);
 const TRANSITIONS_MAX: usize = 8;
 /// So many orders of which something is still to be done or awaited; then nothing new is sold.
 const UNFINISHED_MAX: usize = 1000;
+/// So many orders wait for their customers at most, to pay at a store or to come back. The backend lists a hundred open
+/// orders at once, of which those that are sold meanwhile need some; so nobody can fill the relay's tickets either.
+const WAITING_MAX: usize = 50;
 
 /// What a machine is set to.
 #[derive(Clone, Debug)]
@@ -77,6 +83,8 @@ pub struct Settings {
     pub keys: KeySet,
     /// Whether nothing is sold without a working screen.
     pub screen_required: bool,
+    /// Whether the screen shows the address of the customer's page beside the QR.
+    pub deeplink: bool,
     /// Where the database is.
     pub store: PathBuf,
     /// The kernel's name of this boot.
@@ -223,6 +231,9 @@ pub struct Machine {
     /// The order that keeps every other customer waiting; the schema holds that there is one at most.
     holder: Option<RequestId>,
     candidate: Option<Candidate>,
+    /// Whoever waits for goods that were paid at a store.
+    collection: Option<Collection>,
+    guesses: Guesses,
     limits: Limits,
     links: Links,
     faults: BTreeMap<FaultCode, Fault>,
@@ -247,6 +258,8 @@ impl Machine {
             live: BTreeMap::new(),
             holder: None,
             candidate: None,
+            collection: None,
+            guesses: Guesses::default(),
             limits: Limits::default(),
             links: Links::new(now.boot),
             faults: BTreeMap::new(),
@@ -292,7 +305,8 @@ impl Machine {
         // While nothing can be stored, all that would be stored waits for that.
         let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
         let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
-        [stored, candidate, self.outbox.next_deadline(), self.stage.next_deadline()].into_iter().flatten().min()
+        let collection = self.collection.as_ref().map(Collection::give_up_at);
+        [stored, candidate, collection, self.outbox.next_deadline(), self.stage.next_deadline()].into_iter().flatten().min()
     }
 
     fn next_stored(&self, now: Boot) -> Option<Boot> {
@@ -323,6 +337,7 @@ impl Machine {
             self.retry_store(now);
         }
         self.pump_candidate(now);
+        self.pump_collection(now);
         self.pump(now);
         self.pump_reconciliation(now);
         self.pump_outbox(now);
@@ -336,7 +351,8 @@ impl Machine {
             rules: &self.settings.rules,
             // A request that waits for its ticket holds nothing yet: who has paid goes first.
             alone: self.holder.as_ref().is_none_or(|holder| holder == of),
-            relay_owner: self.links.relay_owner(),
+            // What another machine's relay says of our orders means nothing.
+            relay_owner: self.links.relay_owner().filter(|_| self.relay_foreign().is_none()),
             relay_changed_at: self.links.relay_changed_at,
             relay_kids: &self.links.relay.kids,
             screen_gone_since: self.links.screen_gone_since.filter(|_| self.settings.screen_required),

@@ -170,6 +170,11 @@ impl Machine {
             self.reconciliation.slot.done();
         }
         if whole {
+            // What waited and is not open any more has ended there: how is asked one by one.
+            let ended = |live: &Live| live.stored.order.waits_for_customer() && !listed(&open, live);
+            for live in self.live.values_mut().filter(|live| ended(live)) {
+                live.hinted = true;
+            }
             self.close_orphans(&open, now);
         }
     }
@@ -214,12 +219,15 @@ impl Machine {
             return Ok(());
         }
         let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
-        let seen = seen_of(resource.clone());
+        let seen = seen_of(resource.clone(), self.settings.deeplink);
         let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
         if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {
             return Ok(());
         }
-        self.begin(order, now)
+        let waits = order.waits_for_customer();
+        self.begin(order, now)?;
+        // Its time may be over already.
+        if waits { self.happen(request, vec![Event::Seen(seen)], now) } else { Ok(()) }
     }
 
     /// Closes the tickets that nobody carries. Those given since the question was asked are not among them.
@@ -244,6 +252,14 @@ impl Machine {
             self.reconciliation.wanted = true;
             self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);
         }
-        self.reconciliation.open_tickets = self.live.values().map(|live: &Live| usize::from(live.stored.order.receipt().is_none())).sum();
+        self.reconciliation.open_tickets = self
+            .live
+            .values()
+            .filter(|live: &&Live| live.stored.order.receipt().is_none() || live.stored.order.waits_for_customer())
+            .count();
     }
+}
+
+fn listed(open: &[Resource], live: &Live) -> bool {
+    open.iter().any(|resource| resource.request_id == live.stored.order.offer.request.request_id)
 }

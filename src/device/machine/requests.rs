@@ -1,11 +1,11 @@
 //! Requests to sell and to cancel: who may hold the machine next, and who is refused, and why.
 
-use super::{Effect, Machine, PrepareError, text};
+use super::{Effect, Machine, PrepareError, WAITING_MAX, text};
 use crate::device::machine::calls::CallId;
 use crate::device::store::StoreError;
 use crate::host::events::Event as Journal;
 use crate::host::mqtt::Ack;
-use crate::order::ids::{ItemId, RequestId, Ticket};
+use crate::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
 use crate::order::machine::{Event, Order};
 use crate::order::reason::Reason;
 use crate::order::request::{Offer, Payment, Refusal, VendRequest, Way};
@@ -33,6 +33,8 @@ pub enum Asked {
     Vend(VendRequest),
     /// Cancel.
     Cancel(RequestId),
+    /// Hand out what was paid at a store.
+    Collect(PaymentCode),
     /// The arguments were no good; answered like any refusal.
     Malformed(Option<RequestId>, Refusal),
 }
@@ -48,7 +50,7 @@ pub struct Reply {
 
 /// Who waits for what becomes of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum From {
+pub(super) enum Asker {
     Broker(Ack),
     Bus(ReplyTo),
     Button,
@@ -65,8 +67,8 @@ pub(super) struct Candidate {
     owner: u64,
     asked_at: Boot,
     offer: Offer,
-    from: Vec<From>,
-    cancelled: Vec<From>,
+    from: Vec<Asker>,
+    cancelled: Vec<Asker>,
 }
 
 impl Candidate {
@@ -83,7 +85,7 @@ impl Candidate {
     }
 
     /// It is to be cancelled as soon as it is an order.
-    pub(super) fn cancel(&mut self, from: From) {
+    pub(super) fn cancel(&mut self, from: Asker) {
         self.cancelled.push(from);
     }
 }
@@ -138,15 +140,16 @@ impl Machine {
     pub(super) fn asked(&mut self, asked: Asked, to: ReplyTo, now: Now) {
         match asked {
             Asked::Vend(request) => match check_request(&request) {
-                Ok(()) => self.vend(request, From::Bus(to), now),
-                Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, From::Bus(to), now),
+                Ok(()) => self.vend(request, Asker::Bus(to), now),
+                Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, Asker::Bus(to), now),
             },
-            Asked::Malformed(request_id, refusal) => self.turn_down(request_id, None, &refusal, From::Bus(to), now),
+            Asked::Malformed(request_id, refusal) => self.turn_down(request_id, None, &refusal, Asker::Bus(to), now),
+            Asked::Collect(code) => self.collect(code, Way::DBus, Some(to), now),
             Asked::Cancel(request_id) => {
                 if let Some(candidate) = &mut self.candidate
                     && *candidate.request_id() == request_id
                 {
-                    candidate.cancel(From::Bus(to));
+                    candidate.cancel(Asker::Bus(to));
                     return;
                 }
                 let reply = match self.cancel(&request_id, now) {
@@ -169,11 +172,11 @@ impl Machine {
         let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
         let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
         let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
-        self.vend(request, From::Button, now);
+        self.vend(request, Asker::Button, now);
     }
 
     /// A request to sell: repeated, refused, or a candidate for which the relay is asked.
-    pub(super) fn vend(&mut self, request: VendRequest, from: From, now: Now) {
+    pub(super) fn vend(&mut self, request: VendRequest, from: Asker, now: Now) {
         let id = request.request_id.clone();
         if let Some(candidate) = &mut self.candidate
             && *candidate.request_id() == id
@@ -211,11 +214,11 @@ impl Machine {
     }
 
     /// Everything that can be said against a request before the relay is asked.
-    fn admit(&mut self, request: &VendRequest, from: From, now: Now) -> Result<Offer, Refusal> {
+    fn admit(&mut self, request: &VendRequest, from: Asker, now: Now) -> Result<Offer, Refusal> {
         let way = match from {
-            From::Broker(_) => Way::Mqtt,
-            From::Bus(_) => Way::DBus,
-            From::Button => Way::Button,
+            Asker::Broker(_) => Way::Mqtt,
+            Asker::Bus(_) => Way::DBus,
+            Asker::Button => Way::Button,
         };
         let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
         if let Some(trouble) = self.trouble() {
@@ -227,8 +230,15 @@ impl Machine {
         if let Some(why) = self.relay_foreign() {
             return Err(Refusal::new(Reason::Relay, format!("the relay service: {why}")));
         }
-        if self.candidate.is_some() || self.holder.is_some() {
+        if self.candidate.is_some() || self.collection.is_some() || self.holder.is_some() {
             return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
+        }
+        if request.payment.is_over_the_counter() {
+            let waiting = self.live.values().filter(|live| live.stored.order.waits_for_customer()).count();
+            if waiting >= WAITING_MAX {
+                let why = format!("{waiting} orders wait for payment at a store or for collection already");
+                return Err(Refusal::field(Reason::RateLimited, "payment", why));
+            }
         }
         if !self.limits.may_order(self.settings.orders_per_minute, now.boot) {
             let why = format!("more than {} requests within a minute", self.settings.orders_per_minute);
@@ -302,7 +312,7 @@ impl Machine {
         let id = candidate.request_id().clone();
         let item = candidate.offer.request.item.clone();
         let (first, others) = (candidate.from.first().copied(), candidate.from.into_iter().skip(1));
-        self.turn_down(Some(id), Some(item), refusal, first.unwrap_or(From::Button), now);
+        self.turn_down(Some(id), Some(item), refusal, first.unwrap_or(Asker::Button), now);
         for from in others.chain(candidate.cancelled) {
             self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
         }
@@ -321,7 +331,7 @@ impl Machine {
         self.store.is_none()
     }
 
-    fn last_state(&self, id: &RequestId) -> Reply {
+    pub(super) fn last_state(&self, id: &RequestId) -> Reply {
         match self.find(id) {
             Ok(Some(stored)) => {
                 let (state, reason) = stored.order.name();
@@ -343,22 +353,38 @@ impl Machine {
         }
     }
 
-    fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: From, now: Now) {
+    fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: Asker, now: Now) {
         // Acknowledged first: what was refused and comes once more after a crash could be sold after all.
         self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
         self.refuse(request, item, refusal, now);
     }
 
-    fn settle(&mut self, from: From, reply: Reply) {
+    fn settle(&mut self, from: Asker, reply: Reply) {
         match from {
-            From::Broker(ack) => self.effects.push(Effect::Ack(ack)),
-            From::Bus(to) => self.effects.push(Effect::Reply(to, reply)),
-            From::Button => {}
+            Asker::Broker(ack) => self.effects.push(Effect::Ack(ack)),
+            Asker::Bus(to) => self.effects.push(Effect::Reply(to, reply)),
+            Asker::Button => {}
         }
     }
 
     /// Tells that something was refused. Never stored, and limited: anybody can make a machine refuse.
     pub(super) fn refuse(&mut self, request_id: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, now: Now) {
+        self.tell_refusal(request_id, item, None, refusal, now);
+    }
+
+    /// The same of a payment code, which the event repeats: whoever typed it in knows by it that the answer is theirs.
+    pub(super) fn refuse_code(&mut self, request_id: Option<RequestId>, code: &PaymentCode, refusal: &Refusal, now: Now) {
+        self.tell_refusal(request_id, None, Some(code), refusal, now);
+    }
+
+    fn tell_refusal(
+        &mut self,
+        request_id: Option<RequestId>,
+        item: Option<ItemId>,
+        code: Option<&PaymentCode>,
+        refusal: &Refusal,
+        now: Now,
+    ) {
         if !self.limits.may_refuse(request_id.as_ref(), now.boot) {
             return;
         }
@@ -382,7 +408,7 @@ impl Machine {
             item,
             amount: None,
             gross_amount: None,
-            payment_code: None,
+            payment_code: code.map(|code| code.as_str().into()),
             store: None,
             field: refusal.field.clone(),
             detail: Some(refusal.detail.clone()),

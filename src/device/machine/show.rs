@@ -6,6 +6,7 @@ use crate::order::ids::{ItemId, OrderId, RequestId};
 use crate::order::machine::{End, Order, State};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
+use crate::order::request::Payment;
 use crate::order::time::{Boot, Now, Span};
 use crate::wire::status::FaultCode;
 use crate::wire::vend::EventState;
@@ -67,8 +68,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// An order went into another state: how a sale ended is remembered for a while.
-    pub(super) fn moved(&mut self, order: &Order, now: Boot) {
+    /// An order went into another state: how a sale ended is remembered for a while. `held`: it kept the machine until now.
+    pub(super) fn moved(&mut self, order: &Order, held: bool, now: Boot) {
+        let known = self.end.as_ref().is_some_and(|(known, _)| known.ticket == order.ticket);
+        if order.is_over_the_counter() && !order.holds_machine() && !held && !known {
+            // It waited for somebody who is elsewhere.
+            return;
+        }
         if let Some(charge) = &order.charge {
             self.sandbox = charge.sandbox;
         }
@@ -78,7 +84,11 @@ impl Stage {
                 return;
             }
             State::RefundDue { .. } | State::Refunded { .. } | State::Cancelling { .. } | State::Dispensing { .. } => MONEY_FOR,
-            State::Ended { .. } | State::Dispensed { .. } => END_FOR,
+            State::Ended { .. } | State::Dispensed { .. } | State::AwaitingCollection { .. } => END_FOR,
+            State::AtCounter | State::TakenBack { .. } => {
+                self.end = None;
+                return;
+            }
             State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => return,
         };
         let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
@@ -121,6 +131,9 @@ impl Machine {
         if let Some(order) = self.holder() {
             return self.scene_of(order);
         }
+        if let Some(collecting) = self.collection.as_ref().and_then(|collection| self.live.get(collection.request())) {
+            return Scene::Checking { item: self.name_of(&collecting.stored.order.offer.request.item) };
+        }
         if let Some(candidate) = &self.candidate {
             let offer = candidate.offer();
             return Scene::Preparing { item: self.name_of(&offer.request.item), amount: offer.amount };
@@ -145,8 +158,22 @@ impl Machine {
             // Not shown before the relay said, in this run of the program, that it can deliver.
             State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { item, amount },
             State::AwaitingPayment { payload, until, .. } => {
-                Scene::Pay { payload: payload.clone(), item, amount: paid, fee: paid.above(amount), until: *until }
+                let (fee, until) = (paid.above(amount), *until);
+                match (payload, order.code(), store_name(order.offer.request.payment)) {
+                    (Some(payload), _, _) => {
+                        let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
+                        Scene::Pay { payload: payload.clone(), item, amount: paid, fee, page, until }
+                    }
+                    (None, Some(code), Some(store)) => {
+                        let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
+                        Scene::PayAtStore { code: code.as_str().into(), store, item, amount: paid, fee, within, until }
+                    }
+                    (None, _, _) => Scene::Preparing { item, amount },
+                }
             }
+            State::AwaitingCollection { .. } => Scene::Collect { item },
+            // Told by events alone: nobody stands there.
+            State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
             State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { item },
             State::Cancelling { free_at: None, .. } => Scene::DoNotPay { order: order.order_id().cloned() },
             State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
@@ -167,10 +194,22 @@ impl Machine {
     }
 }
 
+/// The store as people know it; `None`: paid by a phone.
+fn store_name(payment: Payment) -> Option<&'static str> {
+    match payment {
+        Payment::Gopay => None,
+        Payment::Alfamart => Some("Alfamart"),
+        Payment::Indomaret => Some("Indomaret"),
+    }
+}
+
 fn shown(order: &Order) -> Shown {
     let until = match &order.state {
         State::AwaitingPayment { until, .. } => Some(*until),
         State::Requested { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }

@@ -50,6 +50,7 @@ impl Machine {
 
     /// Takes the stored orders into memory, as after a restart.
     pub(super) fn take_up(&mut self, now: Now) -> Result<(), StoreError> {
+        self.restore_guesses(now)?;
         let stored = self.store.as_ref().map(Store::live).transpose()?.unwrap_or_default();
         for stored in stored {
             let id = stored.order.offer.request.request_id.clone();

@@ -2,6 +2,7 @@
 //! machine has nothing left to do until its next deadline: an owner that would spin fails every test.
 
 mod controllers;
+mod counter;
 mod refusals;
 mod rig;
 mod sales;

@@ -4,7 +4,6 @@
 
 use ab_glyph::{Font as _, FontRef, GlyphId, PxScale};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// A few hundred kilobytes at most; texts of one machine need far fewer.
 const RASTERS_MAX: usize = 768;
@@ -45,15 +44,42 @@ pub(super) struct Raster {
 
 /// Both fonts and what was rastered of them.
 pub(super) struct Fonts {
-    bold: FontRef<'static>,
-    regular: FontRef<'static>,
-    rasters: HashMap<(Weight, u32, GlyphId), Raster>,
+    bold: Face,
+    regular: Face,
+    /// By style, of which a page has a handful, and in it by glyph.
+    rasters: Vec<(Style, Vec<Option<Raster>>)>,
+    rastered: usize,
+}
+
+/// A font, with what is asked of it for every letter looked up once.
+struct Face {
+    font: FontRef<'static>,
+    ascii: [Letter; 128],
+}
+
+/// The glyph of a letter, and how far it moves the pen, in ems.
+#[derive(Clone, Copy)]
+struct Letter {
+    glyph: GlyphId,
+    advance: f32,
+}
+
+impl Face {
+    fn new(bytes: &'static [u8]) -> Self {
+        let font = FontRef::try_from_slice(bytes).expect("the embedded font is sound");
+        let ascii = std::array::from_fn(|code| look_up(&font, char::from(code as u8)));
+        Self { font, ascii }
+    }
+
+    fn letter(&self, c: char) -> Letter {
+        self.ascii.get(c as usize).copied().unwrap_or_else(|| look_up(&self.font, c))
+    }
 }
 
 impl Fonts {
     pub(super) fn new() -> Self {
-        let font = |bytes| FontRef::try_from_slice(bytes).expect("the embedded font is sound");
-        Self { bold: font(include_bytes!("bold.ttf")), regular: font(include_bytes!("regular.ttf")), rasters: HashMap::new() }
+        let (bold, regular) = (Face::new(include_bytes!("bold.ttf")), Face::new(include_bytes!("regular.ttf")));
+        Self { bold, regular, rasters: Vec::new(), rastered: 0 }
     }
 
     /// Width of the text in pixels, rounded up.
@@ -113,45 +139,52 @@ impl Fonts {
 
     /// Each letter's pen position, in whole pixels from the start of the text, with its raster.
     pub(super) fn letters(&mut self, style: Style, text: &str, mut each: impl FnMut(i32, &Raster)) {
+        if self.rastered >= RASTERS_MAX {
+            (self.rasters, self.rastered) = (Vec::new(), 0);
+        }
+        let known = self.rasters.iter().position(|(known, _)| *known == style);
+        let at = known.unwrap_or_else(|| {
+            self.rasters.push((style, Vec::new()));
+            self.rasters.len() - 1
+        });
+        let mut rasters = std::mem::take(&mut self.rasters[at].1);
         let mut pen = 0.0_f32;
         for c in text.chars() {
-            let glyph = self.glyph(style.weight, c);
-            let key = (style.weight, style.px, glyph);
-            if !self.rasters.contains_key(&key) {
-                if self.rasters.len() >= RASTERS_MAX {
-                    self.rasters.clear();
-                }
-                let raster = raster(self.font(style.weight), style.px, glyph);
-                self.rasters.insert(key, raster);
+            let Letter { glyph, advance } = self.face(style.weight).letter(c);
+            let place = usize::from(glyph.0);
+            if place >= rasters.len() {
+                rasters.resize_with(place + 1, || None);
             }
-            if let Some(raster) = self.rasters.get(&key) {
-                each(pen.round() as i32, raster);
-            }
-            pen += self.advance(style, c);
+            let raster = rasters[place].get_or_insert_with(|| {
+                self.rastered += 1;
+                raster(&self.face(style.weight).font, style.px, glyph)
+            });
+            each(pen.round() as i32, raster);
+            pen += advance * style.px as f32;
         }
+        self.rasters[at].1 = rasters;
     }
 
     fn advance(&self, style: Style, c: char) -> f32 {
-        let font = self.font(style.weight);
-        font.h_advance_unscaled(self.glyph(style.weight, c)) * style.px as f32 / units_per_em(font)
+        self.face(style.weight).letter(c).advance * style.px as f32
     }
 
-    /// What the subset lacks shows as a question mark rather than vanishing.
-    fn glyph(&self, weight: Weight, c: char) -> GlyphId {
-        let font = self.font(weight);
-        let c = if c.is_whitespace() { ' ' } else { c };
-        match font.glyph_id(c) {
-            GlyphId(0) => font.glyph_id('?'),
-            glyph => glyph,
-        }
-    }
-
-    fn font(&self, weight: Weight) -> &FontRef<'static> {
+    fn face(&self, weight: Weight) -> &Face {
         match weight {
             Weight::Regular => &self.regular,
             Weight::Bold => &self.bold,
         }
     }
+}
+
+/// What the subset lacks shows as a question mark rather than vanishing.
+fn look_up(font: &FontRef<'static>, c: char) -> Letter {
+    let c = if c.is_whitespace() { ' ' } else { c };
+    let glyph = match font.glyph_id(c) {
+        GlyphId(0) => font.glyph_id('?'),
+        glyph => glyph,
+    };
+    Letter { glyph, advance: font.h_advance_unscaled(glyph) / units_per_em(font) }
 }
 
 fn units_per_em(font: &FontRef<'static>) -> f32 {

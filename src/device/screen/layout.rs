@@ -3,14 +3,17 @@
 //! Everything is measured in the pixels of a 480×800 page and scaled from there. Where space runs short, words give way
 //! to the QR code, never the other way round.
 
+mod blocks;
+
 use super::Settings;
 use super::fonts::{Fonts, Style, Weight};
 use super::message::{Message, colours};
 use super::paint::{Colour, Kind, Mark, Rect, Sign};
 use super::picture::{Picture, Scene};
 use super::qr::Code;
-use super::text::{Texts, countdown, texts};
+use super::text::{Texts, texts};
 use crate::order::time::{Boot, Span};
+use blocks::Block;
 use std::rc::Rc;
 
 /// Below this many seconds the countdown turns red.
@@ -19,12 +22,27 @@ const HURRY: Span = Span::secs(20);
 const LETTER_PX_MIN: u32 = 12;
 /// A QR code with smaller modules, in pixels, takes the room of the words around it.
 const MODULE_PX_WANTED: u32 = 3;
+/// A second code takes none of the room with which the first one's modules have so many pixels.
+const MODULE_PX_BESIDE: u32 = 4;
+/// Between the second code and its words, on a page of 480×800.
+const PAGE_GAP: i32 = 14;
+/// The room of the second code, on such a page.
+const PAGE_CODE: i32 = 132;
+
+/// Left and right of a message and of a payment code, on a page of 480×800.
+const MESSAGE_MARGIN: i32 = 28;
+const STORE_MARGIN: i32 = 20;
 
 /// Lays pages out; keeps the last QR code, since making one costs more than everything else of a countdown's tick.
 #[derive(Default)]
 pub(super) struct Layout {
-    code: Option<(Box<str>, i32, Option<Rc<Code>>)>,
+    code: Made,
+    /// The smaller code beside it.
+    page: Made,
 }
+
+/// A code with what it was made of.
+type Made = Option<(Box<str>, i32, Option<Rc<Code>>)>;
 
 impl Layout {
     /// The page of a picture. What is past its deadline has no QR code any more, whoever forgot to take it down.
@@ -36,8 +54,12 @@ impl Layout {
                     page.message(Message::too_small(page.texts, item));
                 }
             }
+            Scene::PayAtStore { until, .. } if *until > now => {
+                *self = Self::default();
+                page.pay_at_store(&picture.scene, *until - now);
+            }
             other => {
-                self.code = None;
+                *self = Self::default();
                 match other {
                     Scene::Idle { trouble: None } => page.shelf(),
                     other => page.message(Message::of(other, page.texts)),
@@ -51,10 +73,21 @@ impl Layout {
     /// Gives up the header and the steps, then all but amount and countdown, until the QR code is large enough.
     fn pay(&mut self, page: &mut Page<'_>, payload: &str, scene: &Scene, left: Span) -> bool {
         let mut found = None;
-        for words in [Words::All, Words::Few, Words::One] {
-            let plan = page.plan_pay(scene, left, words);
-            let code = self.code(payload, plan.qr.w.min(plan.qr.h));
-            let enough = code.as_ref().is_some_and(|code| code.module_px() >= MODULE_PX_WANTED);
+        let address = if let Scene::Pay { page: Some(address), .. } = scene { Some(address) } else { None };
+        let beside = address.and_then(|address| made(&mut self.page, address, page.px(PAGE_CODE)));
+        let beside = beside.filter(|code| code.module_px() >= MODULE_PX_WANTED);
+        for words in [Words::Page, Words::All, Words::Few, Words::One] {
+            let second = beside.clone().filter(|_| words == Words::Page);
+            if words == Words::Page && second.is_none() {
+                continue;
+            }
+            let plan = page.plan_pay(scene, left, words, second);
+            if words == Words::Page && !page.holds(&plan) {
+                continue;
+            }
+            let code = made(&mut self.code, payload, plan.qr.w.min(plan.qr.h));
+            let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
+            let enough = code.as_ref().is_some_and(|code| code.module_px() >= least);
             found = code.map(|code| (plan, code));
             if enough {
                 break;
@@ -64,15 +97,16 @@ impl Layout {
         page.put_pay(plan, code);
         true
     }
+}
 
-    fn code(&mut self, payload: &str, room: i32) -> Option<Rc<Code>> {
-        match &self.code {
-            Some((known, at, code)) if &**known == payload && *at == room => code.clone(),
-            _ => {
-                let code = Code::new(payload, u32::try_from(room).unwrap_or(0)).map(Rc::new);
-                self.code = Some((payload.into(), room, code.clone()));
-                code
-            }
+/// The code of a text in this room; the one that was made last is not made again.
+fn made(last: &mut Made, text: &str, room: i32) -> Option<Rc<Code>> {
+    match last {
+        Some((known, at, code)) if &**known == text && *at == room => code.clone(),
+        _ => {
+            let code = Code::new(text, u32::try_from(room).unwrap_or(0)).map(Rc::new);
+            *last = Some((text.into(), room, code.clone()));
+            code
         }
     }
 }
@@ -80,6 +114,8 @@ impl Layout {
 /// How much is said beside a QR code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Words {
+    /// All of them, and the code of the customer's page.
+    Page,
     All,
     Few,
     One,
@@ -91,31 +127,6 @@ struct PayPlan {
     qr: Rect,
     header: bool,
     stacks: Vec<(Rect, Vec<Block>)>,
-}
-
-/// Something as wide as its column, stacked with others.
-enum Block {
-    Gap(i32),
-    Sign(Sign, Colour, i32),
-    Line {
-        text: String,
-        style: Style,
-        colour: Colour,
-    },
-    /// A label over a value, on a white card.
-    Card {
-        label: &'static str,
-        lines: Vec<String>,
-        style: Style,
-    },
-    Steps(Style),
-    /// The label, what is left, and its colour. Its own mark, so that a tick redraws no more.
-    Countdown {
-        label: &'static str,
-        left: String,
-        style: Style,
-        colour: Colour,
-    },
 }
 
 struct Page<'a> {
@@ -178,21 +189,15 @@ impl<'a> Page<'a> {
         Rect::new(0, top, self.w, self.h - top - self.banner)
     }
 
-    fn plan_pay(&self, scene: &Scene, left: Span, words: Words) -> PayPlan {
+    fn plan_pay(&self, scene: &Scene, left: Span, words: Words, second: Option<Rc<Code>>) -> PayPlan {
         let Scene::Pay { item, amount, fee, .. } = scene else {
             return PayPlan { qr: self.body(false), header: false, stacks: Vec::new() };
         };
-        let all = words == Words::All;
+        let all = matches!(words, Words::Page | Words::All);
         let body = self.body(all);
         let margin = self.px(16);
         let beside = self.w * 4 > self.h * 5;
         let column = if beside { self.w - body.h.min(self.w * 3 / 5) - margin } else { self.w - 2 * margin };
-        let countdown = || Block::Countdown {
-            label: self.texts.time_left,
-            left: countdown(left),
-            style: self.style(Weight::Bold, 30),
-            colour: if left < HURRY { colours::STOP } else { colours::INK },
-        };
         let amount_style = self.fitted(self.style(Weight::Bold, if words == Words::One { 44 } else { 62 }), &amount.to_string(), column);
         let mut head = Vec::new();
         if words != Words::One {
@@ -203,10 +208,15 @@ impl<'a> Page<'a> {
             head.extend(self.lines(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), colours::MUTED, column, 2));
         }
         let mut foot = Vec::new();
+        if let Some(code) = second {
+            let style = self.style(Weight::Regular, 20);
+            let room = column - code.side_px() as i32 - self.px(PAGE_GAP);
+            foot.extend([Block::Page(code, self.fonts.balanced(style, self.texts.page, room, 4), style), Block::Gap(self.px(6))]);
+        }
         if all {
             foot.extend([Block::Steps(self.style(Weight::Bold, 24)), Block::Gap(self.px(6))]);
         }
-        foot.push(countdown());
+        foot.push(self.countdown(left));
         if beside {
             head.push(Block::Gap(self.px(24)));
             head.append(&mut foot);
@@ -224,6 +234,12 @@ impl<'a> Page<'a> {
         PayPlan { qr, header: all, stacks: vec![(head_area, head), (foot_area, foot)] }
     }
 
+    /// Whether none of the words stand outside.
+    fn holds(&self, plan: &PayPlan) -> bool {
+        let body = self.body(plan.header);
+        plan.stacks.iter().all(|(area, _)| area.y >= body.y && area.y + area.h <= body.y + body.h)
+    }
+
     fn put_pay(&mut self, plan: PayPlan, code: Rc<Code>) {
         self.header(colours::GROUND, plan.header);
         let side = code.side_px() as i32;
@@ -235,6 +251,41 @@ impl<'a> Page<'a> {
         for (area, blocks) in plan.stacks {
             self.stack(area, blocks);
         }
+    }
+
+    /// A code to take along, as large as the page allows; on a small one with fewer words around it.
+    fn pay_at_store(&mut self, scene: &Scene, left: Span) {
+        for words in [Words::All, Words::Few, Words::One] {
+            let body = self.body(words == Words::All);
+            let (fits, scale) = self.scale_for(body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+            if fits || words == Words::One {
+                self.header(colours::GROUND, words == Words::All);
+                return self.scaled(scale, body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+            }
+        }
+    }
+
+    fn store_blocks(&self, scene: &Scene, left: Span, room: i32, words: Words) -> Vec<Block> {
+        let Scene::PayAtStore { code, store, item, amount, fee, within, .. } = scene else { return Vec::new() };
+        let mut blocks = Vec::new();
+        if words == Words::All {
+            blocks.extend(self.lines(item, self.style(Weight::Regular, 26), colours::MUTED, room, 2));
+        }
+        let style = self.fitted(self.style(Weight::Bold, 58), &amount.to_string(), room);
+        blocks.push(Block::Line { text: amount.to_string(), style, colour: colours::INK });
+        if let Some(fee) = fee.filter(|_| words == Words::All) {
+            blocks.extend(self.lines(&self.texts.with_fee(fee), self.style(Weight::Regular, 20), colours::MUTED, room, 2));
+        }
+        let style = self.style(Weight::Bold, 58);
+        let lines = self.in_groups(code, style, room - 2 * self.px(16));
+        blocks.extend([Block::Gap(self.px(18)), Block::Card { label: self.texts.payment_code, lines, style }, Block::Gap(self.px(18))]);
+        blocks.extend(self.lines(&self.texts.pay_at_store(store, *within), self.style(Weight::Bold, 32), colours::ACCENT, room, 2));
+        if words != Words::One {
+            blocks.push(Block::Gap(self.px(8)));
+            blocks.extend(self.lines(self.texts.photograph, self.style(Weight::Regular, 24), colours::INK, room, 4));
+        }
+        blocks.extend([Block::Gap(self.px(18)), self.countdown(left)]);
+        blocks
     }
 
     /// Idle: what can be bought.
@@ -298,20 +349,38 @@ impl<'a> Page<'a> {
     /// A page that says one thing; shrunk until all of it fits.
     fn message(&mut self, message: Message) {
         let body = self.header(message.ground, true);
+        let (_, scale) = self.scale_for(body, MESSAGE_MARGIN, |page, room| page.message_blocks(&message, room));
+        self.scaled(scale, body, MESSAGE_MARGIN, |page, room| page.message_blocks(&message, room));
+    }
+
+    /// The scale with which blocks fit into a part of the page, not above the page's own; and whether they do.
+    fn scale_for(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) -> (bool, f32) {
         let scale = self.scale;
-        let margin = self.px(28);
-        let column = Rect::new(margin, body.y, self.w - 2 * margin, body.h);
-        let mut blocks = self.message_blocks(&message, column.w);
+        let room = self.w - 2 * self.px(margin);
+        let mut fits = false;
+        let mut fitting = scale;
         for _ in 0..16 {
-            if self.height(&blocks) <= column.h {
+            fitting = self.scale;
+            fits = self.height(&blocks_in(self, room)) <= body.h;
+            if fits {
                 break;
             }
             self.scale *= 0.92;
-            blocks = self.message_blocks(&message, column.w);
         }
+        self.scale = scale;
+        (fits, fitting)
+    }
+
+    /// Puts blocks of this scale in the middle of a part of the page.
+    fn scaled(&mut self, scale: f32, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) {
+        let own = self.scale;
+        let margin = self.px(margin);
+        let column = Rect::new(margin, body.y, self.w - 2 * margin, body.h);
+        self.scale = scale;
+        let blocks = blocks_in(self, column.w);
         let height = self.height(&blocks).min(column.h);
         self.stack(Rect { y: column.y + (column.h - height) / 2, h: height, ..column }, blocks);
-        self.scale = scale;
+        self.scale = own;
     }
 
     fn message_blocks(&self, message: &Message, room: i32) -> Vec<Block> {
@@ -340,104 +409,6 @@ impl<'a> Page<'a> {
             blocks.extend(self.lines(&self.settings.contact, style, message.ink, room, 2));
         }
         blocks
-    }
-
-    fn lines(&self, text: &str, style: Style, colour: Colour, room: i32, lines_max: usize) -> impl Iterator<Item = Block> + use<> {
-        self.fonts.balanced(style, text, room, lines_max).into_iter().map(move |text| Block::Line { text, style, colour })
-    }
-
-    /// An order number in even pieces that fit: somebody will type it, so nothing of it may be left out.
-    fn in_pieces(&self, text: &str, style: Style, room: i32) -> Vec<String> {
-        let characters: Vec<char> = text.chars().collect();
-        let piece =
-            |pieces: usize| characters.chunks(characters.len().div_ceil(pieces).max(1)).map(|piece| piece.iter().collect()).collect();
-        let fits = |lines: &Vec<String>| lines.iter().all(|line| self.fonts.width(style, line) <= room);
-        (1..=characters.len()).map(piece).find(fits).unwrap_or_default()
-    }
-
-    fn height(&self, blocks: &[Block]) -> i32 {
-        blocks.iter().map(|block| self.block_height(block)).sum()
-    }
-
-    fn block_height(&self, block: &Block) -> i32 {
-        match block {
-            Block::Gap(px) | Block::Sign(_, _, px) => *px,
-            Block::Line { style, .. } | Block::Countdown { style, .. } => style.line(),
-            Block::Steps(style) => style.line() + self.px(10),
-            Block::Card { lines, style, .. } => self.style(Weight::Regular, 18).line() + style.line() * lines.len() as i32 + self.px(28),
-        }
-    }
-
-    fn stack(&mut self, area: Rect, blocks: Vec<Block>) {
-        let mut y = area.y;
-        for block in blocks {
-            let place = Rect { y, h: self.block_height(&block), ..area };
-            y += place.h;
-            match block {
-                Block::Gap(_) => {}
-                Block::Sign(sign, disc, size) => {
-                    let area = Rect::new(place.x + (place.w - size) / 2, place.y, size, size);
-                    // White on colour, or the colour of the page on white.
-                    let stroke = if disc == colours::WHITE { self.ground() } else { colours::WHITE };
-                    self.marks.push(Mark { area, kind: Kind::Sign { sign, disc, stroke } });
-                }
-                Block::Line { text, style, colour } => self.text(place, &text, style, colour, Align::Centre),
-                Block::Steps(style) => self.steps(place, style),
-                Block::Countdown { label, left, style, colour } => {
-                    let label_style = self.style(Weight::Regular, 22);
-                    let digits = self.fonts.width(style, "88:88");
-                    let label_width = self.fonts.width(label_style, label);
-                    let gap = self.px(12);
-                    // The digits explain themselves where there is no room to.
-                    let before = if label_width + gap + digits <= place.w { label_width + gap } else { 0 };
-                    let x = place.x + (place.w - digits - before).max(0) / 2;
-                    if before > 0 {
-                        self.text(Rect { x, w: label_width, ..place }, label, label_style, colours::MUTED, Align::Left);
-                    }
-                    self.text(Rect { x: x + before, w: digits, ..place }, &left, style, colour, Align::Left);
-                }
-                Block::Card { label, lines, style } => {
-                    self.fill(place, colours::CARD, self.px(14));
-                    let label_style = self.style(Weight::Regular, 18);
-                    let upper = Rect { y: place.y + self.px(12), h: label_style.line(), ..place };
-                    self.text(upper, label, label_style, colours::MUTED, Align::Centre);
-                    for (line, text) in (0..).zip(&lines) {
-                        let place = Rect { y: upper.y + upper.h + line * style.line(), h: style.line(), ..place };
-                        self.text(place, text, style, colours::INK, Align::Centre);
-                    }
-                }
-            }
-        }
-    }
-
-    /// How to pay in three words, numbered where there is room for numbers, and left out where there is none for words.
-    fn steps(&mut self, place: Rect, style: Style) {
-        let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
-        let number = |style: Style| Style { px: (style.px * 3 / 4).max(LETTER_PX_MIN), ..style };
-        let disc = |style: Style| number(style).line() + style.px as i32 / 4;
-        let widths = |style: Style, before: i32| words.map(|word| before + self.fonts.width(style, word));
-        let before = |style: Style| disc(style) + style.px as i32 / 3;
-        let total = |style: Style, before: i32| widths(style, before).iter().sum::<i32>() + 2 * style.px as i32;
-        let mut style = style;
-        while style.px > LETTER_PX_MIN && total(style, before(style)) > place.w {
-            style.px -= 1;
-        }
-        let numbered = total(style, before(style)) <= place.w;
-        let before = if numbered { before(style) } else { 0 };
-        if total(style, before) > place.w {
-            return;
-        }
-        let mut x = place.x + (place.w - total(style, before)) / 2;
-        for ((word, width), n) in words.into_iter().zip(widths(style, before)).zip(["1", "2", "3"]) {
-            if numbered {
-                let disc = disc(style);
-                let circle = Rect::new(x, place.y + (place.h - disc) / 2, disc, disc);
-                self.fill(circle, colours::ACCENT, disc / 2);
-                self.text(circle, n, number(style), colours::WHITE, Align::Centre);
-            }
-            self.text(Rect { x: x + before, w: width - before, ..place }, word, style, colours::INK, Align::Left);
-            x += width + style.px as i32;
-        }
     }
 
     /// The colour below everything.

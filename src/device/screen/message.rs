@@ -67,6 +67,10 @@ impl Message {
             Scene::Preparing { item, amount } => {
                 Self { amount: Some(amount.to_string()), ..Self::new(Sign::Clock, ACCENT, t.preparing) }.line(item)
             }
+            Scene::Checking { item } => Self::new(Sign::Clock, ACCENT, t.checking).line(item),
+            Scene::Collect { item } => Self::new(Sign::Check, GOOD, t.paid).line(item).line(t.collect_more),
+            // The code goes on at the store.
+            Scene::PayAtStore { item, .. } => Self::new(Sign::Clock, ACCENT, t.code_gone).line(item),
             // A payment that is laid out as a message is past its deadline.
             Scene::Pay { item, .. } | Scene::Cancelling { item } => {
                 Self::new(Sign::Clock, WARN, t.cancelling).line(t.cancelling_more).line(item)

@@ -25,6 +25,11 @@ use surface::{Surface, SurfaceError};
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a surface on which nothing happens is looked at.
 const CHECK: Duration = Duration::from_secs(5);
+/// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
+const MOMENT: Duration = Duration::from_millis(40);
+
+/// The thread's name.
+const THREAD: &str = "screen";
 
 /// How the screen is made up; it does not change while the program runs.
 #[derive(Clone, Debug)]
@@ -140,7 +145,7 @@ impl Screen {
     ) -> Self {
         let shared = Arc::new(Shared { slot: Mutex::new(Slot { latest: first, stop: false, stopped: false }), changed: Condvar::new() });
         let for_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             // Made here: the fonts' rasters and the QR code never leave this thread.
             let hand = Hand { settings, clock, surface: None, brush: Brush::new(), layout: Layout::default(), drawn: Vec::new() };
             let worker = Worker { shared: for_thread, report, reported: None };
@@ -174,6 +179,22 @@ impl Drop for Screen {
     }
 }
 
+/// From now on a panic on the screen's thread is told by `report` and ends nothing but pictures: the thread stands still.
+/// Elsewhere a panic ends the program, which begins anew within a second; a picture that cannot be drawn would end it
+/// again and again, and nobody would get what they paid for.
+pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if std::thread::current().name() == Some(THREAD) {
+            report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
+            loop {
+                std::thread::park();
+            }
+        }
+    }));
+}
+
 /// Between whoever shows and the thread: a slot rather than a queue, because only the latest picture is true.
 struct Shared {
     slot: Mutex<Slot>,
@@ -190,6 +211,12 @@ impl Shared {
     /// A slot is whole at any moment, so a panic elsewhere does not make it unusable.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until another picture is to be shown, or none at all, but no longer than this.
+    fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
+        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.latest == *shown);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -211,8 +238,12 @@ impl<R: Fn(ScreenState)> Worker<R> {
             };
             self.report(drawn.map_or_else(|error| ScreenState::Gone(error.to_string().into()), |()| ScreenState::Working));
             let slot = self.shared.lock();
-            let waited = self.shared.changed.wait_timeout_while(slot, pause, |slot| !slot.stop && slot.latest == picture);
-            let slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let mut slot = self.shared.wait(slot, pause, &picture);
+            // What invites nobody to pay and takes nothing down may wait for what comes next.
+            if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
+                let passing = slot.latest.clone();
+                slot = self.shared.wait(slot, MOMENT, &passing);
+            }
             if slot.stop {
                 break;
             }
@@ -230,11 +261,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
 }
 
 impl<R: Fn(ScreenState)> Drop for Worker<R> {
-    /// Also when a panic ends the thread: then there is no screen, and whoever sells must know.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
-        }
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
     }
@@ -292,8 +319,7 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// How long this picture stays as it is; `None` for ever.
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
-        let Scene::Pay { until, .. } = &picture.scene else { return None };
-        let left = (*until - (self.clock)()).0;
+        let left = (picture.scene.until()? - (self.clock)()).0;
         // A countdown rounds up: it changes whenever the whole seconds that are left do.
         (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
     }

@@ -16,9 +16,9 @@ use std::rc::Rc;
 const BAND: i32 = 16;
 /// Drawn rows are handed on when there are so many bytes of them, unless a QR code comes or goes.
 const HANDFUL: usize = 48 * 1024;
-/// So many bytes are kept for the next picture: more than a handful and the last band of it, and less than the C library
-/// would take from the system and give back each time.
-const KEPT: usize = 96 * 1024;
+/// So many bytes are kept for the next picture: what one with a QR code takes on a panel of 480×800, which the system would
+/// otherwise give and take page by page in every sale.
+const KEPT: usize = 400 * 1024;
 
 /// A rectangle in pixels; not empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +105,9 @@ pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
 /// What draws, with the memory that it uses again for every picture.
 pub(super) struct Brush {
     fonts: Fonts,
-    canvas: Canvas,
+    /// For a panel of 16 bits a pixel, and of 32.
+    narrow: Canvas<2>,
+    wide: Canvas<4>,
     /// Rows in the panel's format, each kind once.
     bytes: Vec<u8>,
     /// For each row of the panel from the first that is in `bytes`: which of them.
@@ -123,8 +125,7 @@ pub(super) struct Change<'a> {
 
 impl Brush {
     pub(super) fn new() -> Self {
-        let canvas = Canvas { area: Rect::new(0, 0, 0, 0), pixels: Vec::new() };
-        Self { fonts: Fonts::new(), canvas, bytes: Vec::new(), which: Vec::new() }
+        Self { fonts: Fonts::new(), narrow: Canvas::new(), wide: Canvas::new(), bytes: Vec::new(), which: Vec::new() }
     }
 
     pub(super) fn fonts(&self) -> &Fonts {
@@ -133,7 +134,7 @@ impl Brush {
 
     /// Draws the part of a page that lies in `area` of the panel, in the panel's format, rows without padding.
     pub(super) fn draw(&mut self, page: &[Mark], geometry: Geometry, rotation: Rotation, area: Rect) -> Vec<u8> {
-        let mut out = vec![0; area.pixels() * geometry.format.bytes()];
+        let mut out = Vec::with_capacity(area.pixels() * geometry.format.bytes());
         self.draw_into(page, geometry, rotation, area, &mut out);
         out
     }
@@ -151,7 +152,9 @@ impl Brush {
             differing = std::iter::once(first.start..last.end).collect();
         }
         let kinds = change.kinds_of_rows();
-        self.bytes.reserve_exact(KEPT.saturating_sub(self.bytes.len()));
+        // All that must go out at once is taken in one piece, rather than grown into.
+        let own = if at_once { differing.iter().map(|dirty| 1 + count(&kinds[dirty.start as usize..dirty.end as usize])).sum() } else { 0 };
+        self.bytes.reserve_exact((own * row).max(HANDFUL + BAND as usize * row));
         for dirty in differing {
             let (mut first, mut y) = (dirty.start, dirty.start);
             while y < dirty.end {
@@ -161,11 +164,9 @@ impl Brush {
                     while end < dirty.end && end - y < BAND && kinds[end as usize] {
                         end += 1;
                     }
-                    let from = self.bytes.len();
-                    self.which.extend((from / row..).take((end - y) as usize));
+                    self.which.extend((self.bytes.len() / row..).take((end - y) as usize));
                     let mut bytes = std::mem::take(&mut self.bytes);
-                    bytes.resize(from + row * (end - y) as usize, 0);
-                    self.draw_into(new, geometry, rotation, Rect::new(0, y, width, end - y), &mut bytes[from..]);
+                    self.draw_into(new, geometry, rotation, Rect::new(0, y, width, end - y), &mut bytes);
                     self.bytes = bytes;
                 } else {
                     self.which.push(self.bytes.len() / row - 1);
@@ -185,17 +186,21 @@ impl Brush {
         Ok(())
     }
 
-    fn draw_into(&mut self, page: &[Mark], geometry: Geometry, rotation: Rotation, area: Rect, out: &mut [u8]) {
-        for (band, out) in (0..).zip(out.chunks_mut((area.w * BAND) as usize * geometry.format.bytes())) {
-            let y = area.y + BAND * band;
+    /// Appends the bytes of a part of the panel.
+    fn draw_into(&mut self, page: &[Mark], geometry: Geometry, rotation: Rotation, area: Rect, out: &mut Vec<u8>) {
+        for y in (area.y..area.y + area.h).step_by(BAND as usize) {
             let on_panel = Rect { y, h: BAND.min(area.y + area.h - y), ..area };
-            self.canvas.clear(rotation.to_page(on_panel, geometry));
-            for mark in page {
-                self.canvas.add(mark, &mut self.fonts);
+            let on_page = rotation.to_page(on_panel, geometry);
+            match geometry.format {
+                PixelFormat::Rgb565 => self.narrow.draw(page, &mut self.fonts, on_page, rotation, on_panel, out),
+                PixelFormat::Xrgb8888 => self.wide.draw(page, &mut self.fonts, on_page, rotation, on_panel, out),
             }
-            self.canvas.copy_turned(rotation, geometry.format, on_panel, out);
         }
     }
+}
+
+fn count(kinds: &[bool]) -> usize {
+    kinds.iter().filter(|own| **own).count()
 }
 
 impl Change<'_> {
@@ -296,17 +301,45 @@ impl Rotation {
     }
 }
 
-/// A part of a page, as pixels.
-struct Canvas {
+/// A part of a page, as pixels in the panel's format: of `N` bytes each.
+struct Canvas<const N: usize> {
     area: Rect,
-    pixels: Vec<Colour>,
+    pixels: Vec<[u8; N]>,
+    /// The last mix of each coverage: a text's colour and ground are the same all along.
+    mixes: [Mix<N>; 256],
 }
 
-impl Canvas {
-    fn clear(&mut self, area: Rect) {
+/// What came of laying a colour over a pixel.
+#[derive(Clone, Copy)]
+struct Mix<const N: usize> {
+    below: [u8; N],
+    above: Colour,
+    pixel: [u8; N],
+}
+
+impl<const N: usize> Canvas<N> {
+    const fn new() -> Self {
+        // Black over black is black.
+        Self { area: Rect::new(0, 0, 0, 0), pixels: Vec::new(), mixes: [Mix { below: [0; N], above: 0, pixel: [0; N] }; 256] }
+    }
+
+    /// Draws the part of the page that lies at `on_panel`, and appends its bytes as they lie there.
+    fn draw(&mut self, page: &[Mark], fonts: &mut Fonts, on_page: Rect, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
+        self.begin(on_page, page);
+        for mark in page {
+            self.add(mark, fonts);
+        }
+        self.copy_turned(rotation, on_panel, out);
+    }
+
+    /// Takes another part of a page: black, unless the page's ground covers it anyway.
+    fn begin(&mut self, area: Rect, page: &[Mark]) {
         self.area = area;
-        self.pixels.resize(area.pixels(), 0);
-        self.pixels.fill(0);
+        self.pixels.resize(area.pixels(), [0; N]);
+        let is_ground = |mark: &Mark| matches!(mark.kind, Kind::Fill { radius: 0, .. }) && mark.area.common(area) == Some(area);
+        if !page.first().is_some_and(is_ground) {
+            self.pixels.fill([0; N]);
+        }
     }
 
     fn add(&mut self, mark: &Mark, fonts: &mut Fonts) {
@@ -320,7 +353,8 @@ impl Canvas {
     }
 
     /// The pixels of `x..x + w` in row `y`, which lie within.
-    fn row(&mut self, x: i32, y: i32, w: i32) -> &mut [Colour] {
+    #[inline]
+    fn row(&mut self, x: i32, y: i32, w: i32) -> &mut [[u8; N]] {
         let start = ((y - self.area.y) * self.area.w + (x - self.area.x)) as usize;
         &mut self.pixels[start..start + w as usize]
     }
@@ -331,7 +365,7 @@ impl Canvas {
             let depth = (radius - (y - area.y)).max(radius - (area.y + area.h - 1 - y)).max(0);
             let inset = if depth > 0 { radius } else { 0 };
             if let Some(plain) = Rect::new(area.x + inset, y, area.w - 2 * inset, 1).common(part) {
-                flood(self.row(plain.x, y, plain.w), colour);
+                flood(self.row(plain.x, y, plain.w), packed(colour));
             }
             for i in 0..inset {
                 let (across, down) = ((radius - i) as f32 - 0.5, depth as f32 - 0.5);
@@ -339,7 +373,7 @@ impl Canvas {
                 for x in [area.x + i, area.x + area.w - 1 - i] {
                     if (part.x..part.x + part.w).contains(&x) {
                         let pixel = &mut self.row(x, y, 1)[0];
-                        *pixel = blended(*pixel, colour, coverage);
+                        *pixel = over(*pixel, colour, coverage);
                     }
                 }
             }
@@ -348,7 +382,7 @@ impl Canvas {
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one kind of mark, taken apart")]
     fn text(&mut self, area: Rect, part: Rect, fonts: &mut Fonts, style: Style, text: &str, x: i32, colour: Colour) {
-        let baseline = area.y + style.baseline();
+        let (baseline, full) = (area.y + style.baseline(), packed(colour));
         fonts.letters(style, text, |pen, raster| {
             let Some(height) = raster.coverage.len().checked_div(raster.width) else { return };
             let letter = Rect::new(x + pen + raster.left, baseline + raster.top, raster.width as i32, height as i32);
@@ -356,8 +390,20 @@ impl Canvas {
             for y in seen.y..seen.y + seen.h {
                 let from = (y - letter.y) as usize * raster.width + (seen.x - letter.x) as usize;
                 let coverage = &raster.coverage[from..from + seen.w as usize];
-                for (pixel, &coverage) in self.row(seen.x, y, seen.w).iter_mut().zip(coverage) {
-                    *pixel = blended(*pixel, colour, u32::from(coverage));
+                let start = ((y - self.area.y) * self.area.w + (seen.x - self.area.x)) as usize;
+                for (pixel, &coverage) in self.pixels[start..].iter_mut().zip(coverage) {
+                    // Most of a letter is all or nothing.
+                    match coverage {
+                        0 => {}
+                        255 => *pixel = full,
+                        _ => {
+                            let mix = &mut self.mixes[usize::from(coverage)];
+                            if mix.below != *pixel || mix.above != colour {
+                                *mix = Mix { below: *pixel, above: colour, pixel: over(*pixel, colour, u32::from(coverage)) };
+                            }
+                            *pixel = mix.pixel;
+                        }
+                    }
                 }
             }
         });
@@ -386,10 +432,10 @@ impl Canvas {
             }
             let start = (area.x + ((0.5 - inner) * size).ceil() as i32).clamp(around.start, around.end);
             let end = (area.x + ((0.5 + inner) * size).floor() as i32).clamp(start, around.end);
-            flood(self.row(start, y, end - start), disc);
+            flood(self.row(start, y, end - start), packed(disc));
             for x in (around.start..start).chain(end..around.end) {
                 let pixel = &mut self.row(x, y, 1)[0];
-                *pixel = blended(*pixel, disc, coverage(length(centre(x - area.x) - 0.5, v - 0.5) - RADIUS));
+                *pixel = over(*pixel, disc, coverage(length(centre(x - area.x) - 0.5, v - 0.5) - RADIUS));
             }
             let reach = THICKNESS + 1.0 / size;
             let near = |(a, b): &&(Point, Point)| (a.1.min(b.1) - reach..=a.1.max(b.1) + reach).contains(&v);
@@ -399,7 +445,7 @@ impl Canvas {
                 let at = (centre(x - area.x), v);
                 let distance = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
                 let pixel = &mut self.row(x, y, 1)[0];
-                *pixel = blended(*pixel, stroke, coverage(distance - THICKNESS));
+                *pixel = over(*pixel, stroke, coverage(distance - THICKNESS));
             }
         }
     }
@@ -408,7 +454,7 @@ impl Canvas {
         const WHITE: Colour = 0xff_ffff;
         const BLACK: Colour = 0;
         for y in part.y..part.y + part.h {
-            flood(self.row(part.x, y, part.w), WHITE);
+            flood(self.row(part.x, y, part.w), packed(WHITE));
         }
         let module = code.module_px() as i32;
         let quiet = QUIET_ZONE as i32 * module;
@@ -418,47 +464,34 @@ impl Canvas {
                 for (column, _) in dark.iter().enumerate().filter(|(_, dark)| **dark) {
                     let square = Rect::new(area.x + quiet + column as i32 * module, y, module, 1);
                     if let Some(seen) = square.common(band) {
-                        self.row(seen.x, y, seen.w).fill(BLACK);
+                        self.row(seen.x, y, seen.w).fill(packed(BLACK));
                     }
                 }
             }
         }
     }
 
-    /// Copies all pixels into `out`, turned and in the panel's format.
-    fn copy_turned(&self, rotation: Rotation, format: PixelFormat, on_panel: Rect, out: &mut [u8]) {
+    /// Appends all pixels to `out`, turned.
+    fn copy_turned(&self, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
         let (w, h) = (self.area.w as isize, self.area.h as isize);
         // Of the panel's first pixel here, of one step right and of one step down: where in `self.pixels`.
         let (first, right, down) = match rotation {
-            Rotation::None => (0, 1, w),
+            Rotation::None => return out.extend_from_slice(self.pixels.as_flattened()),
             Rotation::Quarter => ((h - 1) * w, -w, 1),
             Rotation::Half => (h * w - 1, -1, -w),
             Rotation::ThreeQuarters => (w - 1, w, -1),
         };
-        let bytes = on_panel.w as usize * format.bytes();
-        // The last row, as it is here and as it went out: most rows of a picture are like the one above.
-        let mut last: (&[Colour], &[u8]) = (&[], &[]);
-        for (y, out) in out.chunks_exact_mut(bytes).enumerate() {
-            let start = first + y as isize * down;
-            if right == 1 {
-                let row = &self.pixels[start as usize..start as usize + on_panel.w as usize];
-                if row == last.0 {
-                    out.copy_from_slice(last.1);
-                } else {
-                    encode(format, row.iter().copied(), out);
-                }
-                last = (row, out);
-            } else {
-                encode(format, (0..on_panel.w as isize).map(|x| self.pixels[(start + x * right) as usize]), out);
-            }
+        for y in 0..on_panel.h as isize {
+            let start = first + y * down;
+            (0..on_panel.w as isize).for_each(|x| out.extend_from_slice(&self.pixels[(start + x * right) as usize]));
         }
     }
 }
 
 /// Fills a row: doubled copies of its beginning, which the C library does sixteen pixels at a time.
-fn flood(row: &mut [Colour], colour: Colour) {
+fn flood<const N: usize>(row: &mut [[u8; N]], pixel: [u8; N]) {
     let mut done = row.len().min(8);
-    row[..done].fill(colour);
+    row[..done].fill(pixel);
     while done < row.len() {
         let more = done.min(row.len() - done);
         row.copy_within(..more, done);
@@ -466,35 +499,46 @@ fn flood(row: &mut [Colour], colour: Colour) {
     }
 }
 
-fn encode(format: PixelFormat, row: impl Iterator<Item = Colour>, out: &mut [u8]) {
-    match format {
-        PixelFormat::Rgb565 => {
-            for (out, c) in out.chunks_exact_mut(2).zip(row) {
-                let packed = ((c >> 8) & 0xf800) | ((c >> 5) & 0x07e0) | ((c >> 3) & 0x001f);
-                out.copy_from_slice(&(packed as u16).to_le_bytes());
-            }
-        }
-        PixelFormat::Xrgb8888 => {
-            for (out, c) in out.chunks_exact_mut(4).zip(row) {
-                out.copy_from_slice(&c.to_le_bytes());
-            }
-        }
+/// A colour in the panel's format: two bytes of RGB565, or four of XRGB8888.
+#[inline]
+fn packed<const N: usize>(colour: Colour) -> [u8; N] {
+    let narrow = ((colour >> 8) & 0xf800) | ((colour >> 5) & 0x07e0) | ((colour >> 3) & 0x001f);
+    let bytes = if N == 2 { narrow } else { colour }.to_le_bytes();
+    std::array::from_fn(|i| bytes[i])
+}
+
+/// The colour that such a pixel shows.
+#[inline]
+fn unpacked<const N: usize>(pixel: [u8; N]) -> Colour {
+    let value = (0..).zip(pixel).fold(0, |value, (i, byte)| value | u32::from(byte) << (8 * i));
+    if N != 2 {
+        return value;
+    }
+    // The high bits again where there are none: white stays white.
+    let (red, green, blue) = (value >> 11 & 0x1f, value >> 5 & 0x3f, value & 0x1f);
+    (red << 3 | red >> 2) << 16 | (green << 2 | green >> 4) << 8 | (blue << 3 | blue >> 2)
+}
+
+/// `colour` laid over a pixel. `coverage` of 255 is all of it.
+#[inline]
+fn over<const N: usize>(pixel: [u8; N], colour: Colour, coverage: u32) -> [u8; N] {
+    match coverage {
+        0 => pixel,
+        255 => packed(colour),
+        _ => packed(blended(unpacked(pixel), colour, coverage)),
     }
 }
 
-/// `coverage` of 255 is all `above`.
+/// Each channel mixed and rounded, red and blue in one go.
+#[inline]
 fn blended(below: Colour, above: Colour, coverage: u32) -> Colour {
-    match coverage {
-        0 => below,
-        255 => above,
-        _ => {
-            let mix = |shift: u32| {
-                let (below, above) = (below >> shift & 0xff, above >> shift & 0xff);
-                ((below * (255 - coverage) + above * coverage + 127) / 255) << shift
-            };
-            mix(16) | mix(8) | mix(0)
-        }
-    }
+    const LANES: u32 = 0x00ff_00ff;
+    let mix = |below: u32, above: u32| {
+        let sum = below * (255 - coverage) + above * coverage + 0x0080_0080;
+        // Divided by 255, exactly.
+        (sum + (sum >> 8 & LANES)) >> 8 & LANES
+    };
+    mix(below & LANES, above & LANES) | mix(below >> 8 & 0xff, above >> 8 & 0xff) << 8
 }
 
 type Point = (f32, f32);
@@ -555,11 +599,16 @@ mod tests {
     #[test]
     fn colours_keep_their_channels() {
         for (colour, packed) in [(0xff_0000, 0xf800_u16), (0x00_ff00, 0x07e0), (0x00_00ff, 0x001f), (0xff_ffff, 0xffff), (0x07_0307, 0)] {
-            let mut out = [0; 2];
-            encode(PixelFormat::Rgb565, [colour].into_iter(), &mut out);
-            assert_eq!(out, packed.to_le_bytes(), "{colour:06x}");
+            assert_eq!(super::packed::<2>(colour), packed.to_le_bytes(), "{colour:06x}");
+            assert_eq!(super::packed::<2>(unpacked(packed.to_le_bytes())), packed.to_le_bytes(), "{colour:06x}");
+            assert_eq!(unpacked(super::packed::<4>(colour)), colour);
         }
+        assert_eq!(unpacked([0xff, 0xff]), 0xff_ffff);
         assert_eq!(blended(0x00_ff10, 0xff_0010, 128), 0x80_7f10);
+        for (below, above, coverage) in (0..=255).flat_map(|below| [0, 1, 127, 200, 255].map(|above| (below, above, 255 - below / 2))) {
+            let wanted = (below * (255 - coverage) + above * coverage + 127) / 255;
+            assert_eq!(blended(below * 0x01_0101, above * 0x01_0101, coverage), wanted * 0x01_0101, "{below} {above} {coverage}");
+        }
     }
 
     #[test]
@@ -568,15 +617,14 @@ mod tests {
         let area = Rect::new(3, 2, size, size);
         for sign in [Sign::Check, Sign::Cross, Sign::Exclamation, Sign::Clock] {
             for part in [Rect::new(0, 0, 60, 60), Rect::new(20, 9, 11, 30), Rect::new(0, 40, 60, 20)] {
-                let mut canvas = Canvas { area: part, pixels: vec![ground; part.pixels()] };
+                let mut canvas = Canvas::<4> { area: part, pixels: vec![packed(ground); part.pixels()], ..Canvas::new() };
                 canvas.sign(area, area.common(part).expect("some"), sign, disc, stroke);
                 for (i, pixel) in (0..).zip(&canvas.pixels) {
                     let (x, y) = (part.x + i % part.w - area.x, part.y + i / part.w - area.y);
                     let at = ((x as f32 + 0.5) / size as f32, (y as f32 + 0.5) / size as f32);
-                    let over = |below, above, distance: f32| {
-                        blended(below, above, ((0.5 - distance * size as f32).clamp(0.0, 1.0) * 255.0) as u32)
-                    };
-                    let below = over(ground, disc, length(at.0 - 0.5, at.1 - 0.5) - 0.49);
+                    let over =
+                        |below, above, distance: f32| over(below, above, ((0.5 - distance * size as f32).clamp(0.0, 1.0) * 255.0) as u32);
+                    let below = over(packed::<4>(ground), disc, length(at.0 - 0.5, at.1 - 0.5) - 0.49);
                     let line = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
                     assert_eq!(*pixel, over(below, stroke, line - 0.045), "{sign:?} {part:?} at {x},{y}");
                 }

@@ -4,7 +4,7 @@
 
 use crate::order::ids::OrderId;
 use crate::order::money::Rupiah;
-use crate::order::time::Boot;
+use crate::order::time::{Boot, Span};
 
 /// All that the panel shows at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +15,8 @@ pub struct Picture {
     pub sandbox: bool,
 }
 
-/// One state of the machine as the customer sees it. Only [`Scene::Pay`] puts a QR code on the panel.
+/// One state of the machine as the customer sees it. Only [`Scene::Pay`] puts a QR code on the panel, and only
+/// [`Scene::PayAtStore`] a payment code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scene {
     /// Before anything is known.
@@ -42,8 +43,37 @@ pub enum Scene {
         amount: Rupiah,
         /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
+        /// The address of the customer's page, shown as a second, smaller code where there is room for both.
+        page: Option<Box<str>>,
         /// When the QR leaves the panel.
         until: Boot,
+    },
+    /// The payment code is up, to be taken to a store. From `until` on it is taken off the panel as a QR is.
+    PayAtStore {
+        /// What the customer tells the cashier, and types in here later.
+        code: Box<str>,
+        /// The store's name.
+        store: &'static str,
+        /// The item's name as shown.
+        item: Box<str>,
+        /// What is to be paid, a fee included.
+        amount: Rupiah,
+        /// The part of `amount` that is an imposed fee.
+        fee: Option<Rupiah>,
+        /// How long it may be paid, if that is known.
+        within: Option<Span>,
+        /// When the code leaves the panel.
+        until: Boot,
+    },
+    /// Paid at a store: the code hands it out.
+    Collect {
+        /// The item's name as shown.
+        item: Box<str>,
+    },
+    /// Somebody typed in a payment code, and it is being looked at.
+    Checking {
+        /// The item's name as shown.
+        item: Box<str>,
     },
     /// The QR is gone and the answer to the cancel is awaited.
     Cancelling {
@@ -93,4 +123,15 @@ pub enum Scene {
         /// What was paid back.
         amount: Rupiah,
     },
+}
+
+impl Scene {
+    /// When it is taken off the panel by itself.
+    #[must_use]
+    pub fn until(&self) -> Option<Boot> {
+        match self {
+            Self::Pay { until, .. } | Self::PayAtStore { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
 }

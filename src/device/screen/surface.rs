@@ -7,7 +7,7 @@ use super::paint::Rect;
 use super::{PixelFormat, SurfaceSettings};
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -16,9 +16,6 @@ use std::path::{Path, PathBuf};
 const SIDE_MIN: u32 = 240;
 /// The largest panel side, in pixels: bounds the memory that a wrong configuration can ask for.
 const SIDE_MAX: u32 = 4096;
-
-/// More pieces than these Linux does not take in one write (`UIO_MAXIOV`).
-const SLICES_MAX: usize = 1024;
 
 const WRITING: &str = "write to it";
 
@@ -115,6 +112,7 @@ fn failed<'a>(path: &'a Path, doing: &'static str) -> impl FnOnce(io::Error) -> 
 struct Virtual {
     path: PathBuf,
     file: File,
+    memory: MmapMut,
     geometry: Geometry,
 }
 
@@ -128,8 +126,27 @@ impl Virtual {
         }
         let length = geometry.row() * geometry.height as usize;
         file.set_len(length as u64).map_err(failed(path, "set its length"))?;
-        Ok(Self { path: path.into(), file, geometry })
+        allocate(&file, length).map_err(failed(path, WRITING))?;
+        let memory = map(&file, length).map_err(failed(path, "map it"))?;
+        Ok(Self { path: path.into(), file, memory, geometry })
     }
+
+    /// Has the kernel tell whoever watches the file (inotify): it does of a write, and not of what goes through a mapping.
+    fn tell(&self) -> Result<(), SurfaceError> {
+        self.file.write_all_at(&self.memory[..1], 0).map_err(failed(&self.path, WRITING))
+    }
+}
+
+/// Writes every block that the file system has not set apart yet: a disk that is full must say so now, since a mapping
+/// has no way to.
+fn allocate(file: &File, length: usize) -> io::Result<()> {
+    const BLOCK: u64 = 512;
+    if file.metadata()?.blocks() * BLOCK >= length as u64 {
+        return Ok(());
+    }
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    file.write_all_at(&bytes, 0)
 }
 
 impl Surface for Virtual {
@@ -140,31 +157,18 @@ impl Surface for Virtual {
     fn put(&mut self, area: Rect, pixels: &[u8]) -> Result<(), SurfaceError> {
         let (row, bytes) = (self.geometry.row(), area.w as usize * self.geometry.format.bytes());
         let start = area.y as usize * row + area.x as usize * self.geometry.format.bytes();
-        let put = |pixels: &[u8], at: usize| self.file.write_all_at(pixels, at as u64).map_err(failed(&self.path, WRITING));
-        pixels.chunks_exact(bytes).enumerate().try_for_each(|(y, pixels)| put(pixels, start + y * row))
+        for (y, pixels) in pixels.chunks_exact(bytes).enumerate() {
+            self.memory[start + y * row..][..bytes].copy_from_slice(pixels);
+        }
+        self.tell()
     }
 
     fn put_rows(&mut self, first: i32, rows: &[&[u8]]) -> Result<(), SurfaceError> {
-        let start = first as u64 * self.geometry.row() as u64;
-        let put = |file: &mut File| {
-            if rows.len() > SLICES_MAX {
-                return file.write_all_at(&rows.concat(), start);
-            }
-            let mut slices: Vec<_> = rows.iter().map(|row| IoSlice::new(row)).collect();
-            let mut left = slices.as_mut_slice();
-            file.seek(SeekFrom::Start(start))?;
-            // One call, unless a signal or a full disk cuts it short.
-            while !left.is_empty() {
-                match file.write_vectored(left) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => IoSlice::advance_slices(&mut left, written),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        };
-        put(&mut self.file).map_err(failed(&self.path, WRITING))
+        let row = self.geometry.row();
+        for (place, pixels) in self.memory[first as usize * row..].chunks_exact_mut(row).zip(rows) {
+            place.copy_from_slice(pixels);
+        }
+        self.tell()
     }
 
     fn check(&self) -> Result<(), SurfaceError> {
@@ -328,10 +332,13 @@ fn ask_layout(file: &File) -> io::Result<Layout> {
     })
 }
 
-#[allow(unsafe_code, reason = "a mapping has no safe form; a framebuffer device is memory that nothing truncates")]
+#[allow(
+    unsafe_code,
+    reason = "a mapping has no safe form; a framebuffer device is memory that nothing truncates, and a file that stands in for one is ours"
+)]
 fn map(file: &File, length: usize) -> io::Result<MmapMut> {
-    // SAFETY: the length is the driver's own; other writers (the console) can only change colours, never what is read,
-    // because nothing is read back.
+    // SAFETY: the length is the driver's own, or the file's; other writers (the console) can only change colours, never
+    // what is decided, because nothing is read back. Whoever truncates the file under a picture ends this program.
     unsafe { MmapOptions::new().len(length).map_mut(file) }
 }
 
@@ -388,7 +395,7 @@ mod tests {
         let geometry = Geometry { width: 2, height: 3000, format: PixelFormat::Rgb565 };
         let mut screen = Virtual::open(&path, geometry).expect("opened");
         let (odd, even): (&[u8], &[u8]) = (&[1; 4], &[2; 4]);
-        for (first, count) in [(2999, 1), (7, SLICES_MAX), (0, SLICES_MAX + 1), (0, 3000)] {
+        for (first, count) in [(2999, 1), (7, 1024), (0, 1025), (0, 3000)] {
             let black = vec![0; 12_000];
             screen.file.write_all_at(&black, 0).expect("written");
             let rows: Vec<&[u8]> = (first..first + count).map(|y| if y % 2 == 0 { even } else { odd }).collect();

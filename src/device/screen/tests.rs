@@ -5,6 +5,7 @@ use super::paint::Kind;
 use super::picture::{Picture, Scene};
 use super::*;
 use crate::order::ids::OrderId;
+use crate::order::time::Span;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -12,6 +13,8 @@ use std::time::Instant;
 
 /// Of the length that Midtrans' own have.
 const PAYLOAD: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR6105755535409100000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304C385";
+/// The customer's page of an order.
+const PAGE: &str = "https://pay.example.co.id/pay/vm-001_0192f3c4d5e6f7a8b9c0d1e2";
 const LONG: &str = "Kopi susu gula aren dingin ukuran besar sekali dengan topping boba dan es krim vanila";
 const ROTATIONS: [Rotation; 4] = [Rotation::None, Rotation::Quarter, Rotation::Half, Rotation::ThreeQuarters];
 
@@ -33,7 +36,19 @@ fn idle() -> Picture {
 
 fn pay(until: i64) -> Picture {
     let (payload, item) = (PAYLOAD.into(), "Teh botol 350 ml".into());
-    plain(Scene::Pay { payload, item, amount: rupiah(5_100), fee: Some(rupiah(100)), until: Boot(until) })
+    plain(Scene::Pay { payload, item, amount: rupiah(5_100), fee: Some(rupiah(100)), page: None, until: Boot(until) })
+}
+
+fn at_store(code: &str, until: i64) -> Scene {
+    let (item, within) = (LONG.into(), Some(Span::secs(86_400)));
+    let amount = rupiah(1_000_000_000);
+    Scene::PayAtStore { code: code.into(), store: "Indomaret", item, amount, fee: Some(rupiah(999)), within, until: Boot(until) }
+}
+
+/// The QR with the code of the customer's page.
+fn pay_with_page(until: i64) -> Picture {
+    let Scene::Pay { payload, item, amount, fee, until, .. } = pay(until).scene else { panic!("a QR") };
+    plain(Scene::Pay { payload, item, amount, fee, page: Some(PAGE.into()), until })
 }
 
 fn scenes() -> Vec<Scene> {
@@ -49,9 +64,16 @@ fn scenes() -> Vec<Scene> {
             item: item.clone(),
             amount: rupiah(1_000_000_000),
             fee: Some(rupiah(999_999)),
+            page: Some(PAGE.into()),
             until: Boot(839_000),
         },
         pay(-1).scene,
+        pay_with_page(60_000).scene,
+        at_store("8127740588870520", 60_000),
+        at_store("25709650945026", -1),
+        at_store(&"W".repeat(32), 60_000),
+        Scene::Collect { item: item.clone() },
+        Scene::Checking { item: item.clone() },
         Scene::Cancelling { item: item.clone() },
         Scene::DoNotPay { order: Some(order()) },
         Scene::DoNotPay { order: None },
@@ -156,6 +178,38 @@ fn a_phone_reads_the_payload_from_every_panel_and_nothing_when_nobody_is_to_pay(
                 rig.show(idle());
                 rig.until(<[String]>::is_empty);
             }
+        }
+    }
+}
+
+#[test]
+fn the_page_s_code_stands_beside_the_qr_where_both_can_be_read_and_gives_way_where_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (size, both) in [((480, 800), true), ((800, 480), true), ((240, 240), false)] {
+        for rotate in ROTATIONS {
+            let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay_with_page(1_000));
+            assert_eq!(rig.report(), ScreenState::Working);
+            let mut found = decode(&rig.settings.surface, &rig.bytes());
+            found.sort();
+            let wanted: &[&str] = if both { &[PAYLOAD, PAGE] } else { &[PAYLOAD] };
+            assert_eq!(found, wanted, "{size:?} {rotate:?}");
+            rig.clock.store(1_000, Ordering::SeqCst);
+            rig.until(<[String]>::is_empty);
+        }
+    }
+}
+
+#[test]
+fn a_payment_code_is_shown_whole_in_groups_of_four() {
+    for size in [(480, 800), (800, 480), (320, 240), (240, 240)] {
+        for (code, wanted) in [("8127740588870520", "8127 7405 8887 0520"), ("25709650945026", "2570 9650 9450 26"), ("1234", "1234")] {
+            let marks = page(&plain(at_store(code, 60_000)), size, Language::Id);
+            let texts: Vec<&str> =
+                marks.iter().filter_map(|mark| if let Kind::Text { text, .. } = &mark.kind { Some(&**text) } else { None }).collect();
+            assert!(texts.join(" ").contains(wanted), "{size:?}: {texts:?}");
+            let gone = page(&plain(at_store(code, -1)), size, Language::Id);
+            let left = gone.iter().any(|mark| matches!(&mark.kind, Kind::Text { text, .. } if text.contains(&code[..4])));
+            assert!(!left, "{size:?}: it leaves the panel by itself");
         }
     }
 }

@@ -31,6 +31,16 @@ texts! {
     step_open: "Buka", "Open";
     step_scan: "Pindai", "Scan";
     step_pay: "Bayar", "Pay";
+    page: "Atau pindai ini untuk membayar di ponsel Anda", "Or scan this to pay on your phone";
+    payment_code: "Kode pembayaran", "Payment code";
+    pay_at: "Bayar di kasir", "Pay at any";
+    within: "dalam", "within";
+    hours: "jam", "hours";
+    minutes: "menit", "minutes";
+    photograph: "Foto kode ini. Setelah membayar, ketik kode di mesin ini.", "Photograph this code. After paying, type it in here.";
+    code_gone: "Bayar di kasir, lalu kembali ke sini", "Pay at the store, then come back";
+    checking: "Memeriksa pembayaran…", "Checking your payment…";
+    collect_more: "Ketik kode pembayaran untuk mengambil.", "Type in the payment code to collect.";
     time_left: "Sisa waktu", "Time left";
     fee: "termasuk biaya", "incl. fee";
     too_small: "QRIS tidak muat di layar ini", "The QR does not fit this screen";
@@ -83,6 +93,18 @@ impl Texts {
         }
     }
 
+    /// `Pay at any Alfamart within 24 hours`. A code is shown for minutes, so that a day is still a day when it has just
+    /// begun.
+    pub(super) fn pay_at_store(&self, store: &str, within: Option<Span>) -> String {
+        let minutes = within.map_or(0, |within| within.0 / 60_000);
+        let time = match minutes {
+            ..=0 => String::new(),
+            1..180 => format!(" {} {minutes} {}", self.within, self.minutes),
+            _ => format!(" {} {} {}", self.within, (minutes + 15) / 60, self.hours),
+        };
+        format!("{} {store}{time}", self.pay_at)
+    }
+
     /// `incl. fee Rp100`.
     pub(super) fn with_fee(&self, fee: Rupiah) -> String {
         format!("{} {fee}", self.fee)
@@ -104,6 +126,18 @@ mod tests {
         for (milliseconds, text) in [(120_000, "2:00"), (119_999, "2:00"), (61_000, "1:01"), (1, "0:01"), (0, "0:00"), (-5_000, "0:00")] {
             assert_eq!(countdown(Span::millis(milliseconds)), text);
         }
+    }
+
+    #[test]
+    fn how_long_a_code_may_be_paid_is_told_in_round_words() {
+        let at = |seconds| texts(Language::En).pay_at_store("Alfamart", seconds);
+        for (seconds, words) in
+            [(86_400, " within 24 hours"), (86_399, " within 24 hours"), (85_000, " within 23 hours"), (7_200, " within 120 minutes")]
+        {
+            assert_eq!(at(Some(Span::secs(seconds))), format!("Pay at any Alfamart{words}"));
+        }
+        assert_eq!(at(None), "Pay at any Alfamart");
+        assert_eq!(texts(Language::Id).pay_at_store("Indomaret", Some(Span::secs(259_200))), "Bayar di kasir Indomaret dalam 72 jam");
     }
 
     #[test]

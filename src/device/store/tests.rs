@@ -35,7 +35,8 @@ fn finished(n: u32) -> Order {
 
 fn paid(n: u32) -> Order {
     let receipt = key().sign(claims());
-    let charge = Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true };
+    let charge =
+        Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true, code: None, pay_within: None, pay_url: None };
     Order { charge: Some(charge), state: State::Paid { receipt, deliver_by: Boot(1) }, ..order(n) }
 }
 
@@ -52,6 +53,8 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
                INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum
                FROM c, orders WHERE request_id = 'r-1'";
     store.connection.execute(sql, [last]).expect("filled");
+    drop(store);
+    let mut store = open(&directory);
     for n in last + 1..=last + 5 {
         store.commit(&finished(n), None, vec![], &[]).expect("stored");
     }
@@ -135,4 +138,32 @@ fn a_page_that_is_damaged_within_is_set_aside() {
     std::fs::write(&path, bytes).expect("written");
     let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
     assert!(opened.set_aside.is_some());
+}
+
+#[test]
+fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let draft = || -> Draft {
+        Box::new(|seq, name| {
+            let text = format!(r#"{{"event_id":"{name}","stream":"s","seq":{seq},"state":"requested","reason":null,"item":"A1"}}"#);
+            serde_json::from_str(&text).expect("an event")
+        })
+    };
+    let seqs = |events: Vec<VendEvent>| events.iter().filter_map(|event| event.seq).collect::<Vec<_>>();
+    let (events, _) = store.commit(&paid(1), None, vec![draft(), draft()], &[]).expect("stored");
+    assert_eq!(seqs(events), [1, 2]);
+    assert_eq!(store.next_event(0).expect("readable").map(|(seq, _)| seq), Some(1));
+    store.forget(&[1, 2]).expect("forgotten");
+    for (n, last) in [(2, 3), (3, 4)] {
+        drop(store);
+        store = open(&directory);
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting), (None, 0));
+        let (events, _) = store.commit(&finished(n), None, vec![draft()], &[]).expect("stored");
+        assert_eq!(seqs(events), [last]);
+        // With a commit of its own, and with one that tells nothing.
+        store.commit(&finished(n + 10), None, vec![], &[last]).expect("stored");
+        let rows: i64 = store.connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a count");
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
+    }
 }

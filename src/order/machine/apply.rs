@@ -1,5 +1,6 @@
 //! What an event makes of an order: one function an event, each a table over all states.
 
+use super::counter::{check_code, collected, see_at_counter, see_paid};
 use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, RelayRefusal, Report, Seen, State, Undelivered};
 use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer, Outcome};
 use crate::order::qris;
@@ -19,7 +20,10 @@ const CALL_TIME: Span = Span::secs(5);
 #[must_use]
 pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order {
     match event {
-        Event::Tick => order.state = tick(order.state, now, with),
+        Event::Tick => {
+            let collected_earlier = order.is_over_the_counter() && order.earlier_boot;
+            order.state = tick(order.state, collected_earlier, now, with);
+        }
         Event::Seen(seen) => return see(order, seen, now, with),
         Event::CreateRefused(refusal) => order.state = create_refused(order.state, &refusal),
         Event::CreateDelayed(reason) => order.state = create_delayed(order.state, reason),
@@ -27,13 +31,21 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::Settled(receipt) => return settle(order, receipt, now, with),
         Event::CheckPassed(owner) => order.state = check_passed(order.state, owner),
         Event::CheckFailed(reason) => order.state = withdraw(order.state, Ending::Cancelled(reason), now, with),
-        Event::RelayAnswered(answer) => order.state = relay_answered(order.state, answer, order.earlier_boot),
+        Event::RelayAnswered(answer) => {
+            let unknown = match (order.earlier_boot, order.is_over_the_counter()) {
+                (false, _) => IfUnknown::Dispense,
+                (true, false) => IfUnknown::Confirm,
+                (true, true) => IfUnknown::Collect,
+            };
+            order.state = relay_answered(order.state, answer, unknown);
+        }
         Event::RelayRefused(refusal) => order.state = relay_refused(order.state, refusal),
         Event::RelayUnanswered => order.state = relay_unanswered(order.state),
         Event::TicketClosed(answer) => order.state = ticket_closed(order.state, answer),
         Event::TicketUnknown => order.state = ticket_unknown(order.state),
         Event::Told => order.state = told(order.state),
         Event::CancelAsked => order.state = cancel_asked(order.state, now, with),
+        Event::Collected => return collected(order, now, with),
     }
     order
 }
@@ -46,15 +58,18 @@ pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<
     if before.is_some_and(|b| b.name() == name) {
         return Vec::new();
     }
-    let unpaid = before.is_some_and(|b| b.receipt().is_none());
+    let unpaid = before.is_some_and(|b| b.receipt().is_none() || matches!(b.state, State::AwaitingCollection { .. }));
     if unpaid && name.0 == EventState::Dispensing { vec![(EventState::Paid, None), name] } else { vec![name] }
 }
 
-fn tick(state: State, now: Boot, with: &Context) -> State {
+/// `collected_earlier`: over the counter, in an earlier boot.
+fn tick(state: State, collected_earlier: bool, now: Boot, with: &Context) -> State {
     match state {
         State::Requested { give_up_at, trouble, .. } if now >= give_up_at => {
             ended(End::Failed, Some(trouble.unwrap_or(Reason::Backend)), None, LeftCharge::Unknown)
         }
+        // Over the counter the customer takes the code along.
+        State::AwaitingPayment { payload: None, until, .. } if now >= until => State::AtCounter,
         State::AwaitingPayment { until, .. } if now >= until => withdraw(state, Ending::Cancelled(Reason::Timeout), now, with),
         State::AwaitingPayment { .. } if relay_doubtful(&state, with).is_some_and(|since| now >= since + GONE_WAIT) => {
             withdraw(state, Ending::Cancelled(Reason::Relay), now, with)
@@ -64,11 +79,18 @@ fn tick(state: State, now: Boot, with: &Context) -> State {
         }
         State::Cancelling { why, free_at: Some(at), late_until } if now >= at => State::Cancelling { why, free_at: None, late_until },
         State::Paid { receipt, deliver_by } if now >= deliver_by => refund_due(Some(receipt), Undelivered::Late, false),
+        // Whether it was handed out is still to be told, but nobody waits for it any more.
+        State::Dispensing { receipt, deliver_by, ask: Ask::Query, overdue: false, .. } if collected_earlier && now >= deliver_by => {
+            State::AwaitingCollection { receipt, sent: true, doubtful: true }
+        }
         State::Dispensing { receipt, deliver_by, sent, overdue: false, .. } if now >= deliver_by => {
             State::Dispensing { receipt, deliver_by, ask: Ask::Close, sent, overdue: true }
         }
         State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -87,6 +109,9 @@ pub(super) fn relay_doubtful(state: &State, with: &Context) -> Option<Boot> {
         }
         State::AwaitingPayment { .. }
         | State::Requested { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -106,7 +131,11 @@ fn withdraw(state: State, why: Ending, now: Boot, with: &Context) -> State {
         State::AwaitingPayment { until, .. } => {
             State::Cancelling { why, free_at, late_until: Some(now.min(until) + with.rules.late_grace) }
         }
-        state @ (State::Cancelling { .. }
+        // Nobody stands there, so that nobody else need wait for the answer.
+        State::AtCounter => State::Cancelling { why, free_at: None, late_until: None },
+        state @ (State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
+        | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
         | State::Dispensing { .. }
@@ -125,7 +154,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         return see_another(order, &seen);
     }
     if order.receipt().is_none() {
-        let charge = Charge { order_id: seen.order_id.clone(), gross_amount: seen.gross_amount, sandbox: seen.sandbox };
+        let charge = Charge::of(&seen, order.is_over_the_counter(), order.charge.as_ref());
         if order.charge.as_ref() != Some(&charge) {
             order.charge = Some(charge);
         }
@@ -142,12 +171,13 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
             // The backend is still charging: an answer to another question (which orders are open) came before its own.
-            None if seen.gross_amount.is_none() && seen.payload.is_none() => return order,
-            None => offer_qr(&order, &seen, checked, now, with),
+            None if seen.gross_amount.is_none() && seen.payload.is_none() && seen.code.is_none() => return order,
+            None => offer(&order, &seen, checked, now, with),
         },
         State::AwaitingPayment { payload, shown_at, until, checked } => {
             let late_until = Some(now.min(until) + with.rules.late_grace);
-            match ended_at_midtrans(&seen, late_until, Some(Reason::Timeout)) {
+            let cancelled = payload.is_some().then_some(Reason::Timeout);
+            match ended_at_midtrans(&seen, late_until, cancelled) {
                 Some(end) => end,
                 None => {
                     let sooner = seen.expires_in.map(|left| now + left).filter(|end| *end + DEADLINE_SLACK < until);
@@ -155,6 +185,8 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
                 }
             }
         }
+        State::AtCounter => see_at_counter(&seen),
+        state @ (State::AwaitingCollection { .. } | State::TakenBack { .. }) => see_paid(state, &seen),
         State::Cancelling { why, free_at, late_until } => match seen.status {
             Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
             Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement => {
@@ -172,7 +204,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             State::Ended { how, why, late_until, left, ticket_closed }
         }
         State::Paid { receipt, .. } => match delivery_allowed(&seen, now, with) {
-            Some(deliver_by) => dispensing(receipt, deliver_by),
+            Some(deliver_by) => dispensing(receipt, deliver_by, false),
             None => refund_due(Some(receipt), Undelivered::Late, false),
         },
         State::Dispensing { receipt, ask: Ask::Confirm, sent, overdue, .. } => match delivery_allowed(&seen, now, with) {
@@ -202,7 +234,7 @@ fn see_another(mut order: Order, seen: &Seen) -> Order {
 }
 
 /// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
-fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
+pub(super) fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
         Status::Pending | Status::Settlement => return None,
         Status::Expire => (End::Expired, None, LeftCharge::Nothing),
@@ -215,11 +247,17 @@ fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Re
 
 /// Puts a charge on the screen if what Midtrans made of it can be shown to people. One that cannot was never payable
 /// here: the order ends at once, and the charge is cancelled.
-fn offer_qr(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
+fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
     let showable = || {
         let gross = seen.gross_amount.filter(|g| *g >= order.offer.amount).ok_or(Ending::Failed(Reason::GrossAmount))?;
-        let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Midtrans))?;
-        qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Midtrans))?;
+        let payload = if order.is_over_the_counter() {
+            check_code(order.offer.request.payment, order.charge.as_ref(), seen)?;
+            None
+        } else {
+            let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Midtrans))?;
+            qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Midtrans))?;
+            Some(payload)
+        };
         // While the relay is gone, what it listed when it gave the ticket.
         let kids = if with.relay_owner.is_some() { with.relay_kids } else { &order.posted.kids };
         let known = seen.kid.as_ref().is_some_and(|kid| kids.contains(kid));
@@ -252,6 +290,9 @@ fn create_refused(state: State, refusal: &Refusal) -> State {
         // It was to be cancelled before it was made.
         State::Cancelling { why, .. } => ended(why.end(), Some(why.reason()), None, LeftCharge::Nothing),
         state @ (State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Ended { .. }
         | State::Paid { .. }
         | State::Dispensing { .. }
@@ -265,6 +306,9 @@ fn create_delayed(state: State, reason: Reason) -> State {
     match state {
         State::Requested { give_up_at, checked, .. } => State::Requested { give_up_at, checked, trouble: Some(reason) },
         state @ (State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -278,6 +322,8 @@ fn create_delayed(state: State, reason: Reason) -> State {
 fn absent(state: State, now: Boot, with: &Context) -> State {
     match state {
         State::AwaitingPayment { .. } => withdraw(state, Ending::Cancelled(Reason::Backend), now, with),
+        State::AtCounter => ended(End::Cancelled, Some(Reason::Backend), None, LeftCharge::Nothing),
+        State::AwaitingCollection { receipt, sent, .. } => refund_due(Some(receipt), Undelivered::NotCollected, sent),
         State::Cancelling { why, late_until, .. } => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
         State::Ended { how, why, late_until, ticket_closed, .. } => {
             State::Ended { how, why, late_until, left: LeftCharge::Nothing, ticket_closed }
@@ -285,6 +331,7 @@ fn absent(state: State, now: Boot, with: &Context) -> State {
         State::Paid { receipt, .. } => refund_due(Some(receipt), Undelivered::Late, false),
         State::Dispensing { receipt, ask: Ask::Confirm, sent, .. } => refund_due(Some(receipt), Undelivered::Late, sent),
         state @ (State::Requested { .. }
+        | State::TakenBack { .. }
         | State::Dispensing { .. }
         | State::Dispensed { .. }
         | State::RefundDue { .. }
@@ -294,21 +341,32 @@ fn absent(state: State, now: Boot, with: &Context) -> State {
 
 fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
     let claims = receipt.claims();
+    let counter = order.is_over_the_counter();
+    // Who pays at a store is not here: it waits, whoever holds the machine.
+    let free = with.alone || counter;
     let in_time = match &order.state {
-        State::Requested { .. } => true,
-        State::AwaitingPayment { until, .. } => now <= *until + with.rules.late_grace && with.alone,
-        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.is_some_and(|t| now <= t) && with.alone,
+        State::Requested { .. } | State::AtCounter => true,
+        State::AwaitingPayment { until, .. } => counter || now <= *until + with.rules.late_grace && free,
+        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.is_some_and(|t| now <= t) && free,
         // A mismatch that the backend settled after all is a person's affair already; any other receipt is known.
+        State::AwaitingCollection { .. } | State::TakenBack { .. } => return order,
         State::Paid { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => {
             return order;
         }
     };
-    let sandbox = order.charge.as_ref().is_some_and(|c| c.sandbox);
-    order.charge = Some(Charge { order_id: claims.sub.clone(), gross_amount: Some(claims.gross_amount), sandbox });
-    order.state = match (in_time, order.earlier_boot) {
-        (false, _) => refund_due(Some(receipt), Undelivered::Late, false),
-        (true, true) => State::Paid { receipt, deliver_by: now + with.rules.deliver_within },
-        (true, false) => dispensing(receipt, now + with.rules.deliver_within),
+    let (order_id, gross_amount) = (claims.sub.clone(), Some(claims.gross_amount));
+    order.charge = Some(match order.charge {
+        Some(charge) if charge.order_id == order_id => Charge { gross_amount, ..charge },
+        other => {
+            let sandbox = other.is_some_and(|charge| charge.sandbox);
+            Charge { order_id, gross_amount, sandbox, code: None, pay_within: None, pay_url: None }
+        }
+    });
+    order.state = match (in_time, counter, order.earlier_boot) {
+        (false, _, _) => refund_due(Some(receipt), Undelivered::Late, false),
+        (true, true, _) => State::AwaitingCollection { receipt, sent: false, doubtful: false },
+        (true, false, true) => State::Paid { receipt, deliver_by: now + with.rules.deliver_within },
+        (true, false, false) => dispensing(receipt, now + with.rules.deliver_within, false),
     };
     order
 }
@@ -317,6 +375,9 @@ fn check_passed(state: State, owner: u64) -> State {
     match state {
         State::AwaitingPayment { payload, shown_at, until, .. } => State::AwaitingPayment { payload, shown_at, until, checked: owner },
         state @ (State::Requested { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -327,17 +388,34 @@ fn check_passed(state: State, owner: u64) -> State {
     }
 }
 
-fn relay_answered(state: State, answer: DispenseAnswer, earlier_boot: bool) -> State {
+/// What follows when the ledger says that it never drove the line for an order.
+#[derive(Clone, Copy)]
+enum IfUnknown {
+    /// Delivered: whoever paid stands there.
+    Dispense,
+    /// The backend must allow it, since nobody knows how long the power was off.
+    Confirm,
+    /// Over the counter: the customer types in the code once more.
+    Collect,
+}
+
+fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> State {
     match state {
         State::Dispensing { receipt, deliver_by, ask, sent, overdue } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
             DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
             DispenseAnswer::Dispensing => State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue },
             DispenseAnswer::Unknown if ask != Ask::Query => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
-            DispenseAnswer::Unknown => {
-                let ask = if earlier_boot { Ask::Confirm } else { Ask::Dispense };
-                State::Dispensing { receipt, deliver_by, ask, sent, overdue }
-            }
+            DispenseAnswer::Unknown => match unknown {
+                IfUnknown::Dispense => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
+                IfUnknown::Confirm => State::Dispensing { receipt, deliver_by, ask: Ask::Confirm, sent, overdue },
+                IfUnknown::Collect => State::AwaitingCollection { receipt, sent, doubtful: false },
+            },
+        },
+        State::AwaitingCollection { receipt, sent, doubtful } => match answer {
+            DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Dispensing => State::AwaitingCollection { receipt, sent, doubtful },
+            DispenseAnswer::Unknown => State::AwaitingCollection { receipt, sent, doubtful: false },
         },
         // Told by the relay's signal: the outcome of an order that was given up is its only way to `dispensed`.
         State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { sent }, why } => match answer {
@@ -348,6 +426,8 @@ fn relay_answered(state: State, answer: DispenseAnswer, earlier_boot: bool) -> S
         },
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -367,6 +447,9 @@ fn relay_refused(state: State, refusal: RelayRefusal) -> State {
         },
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -385,6 +468,9 @@ fn relay_unanswered(state: State) -> State {
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -411,11 +497,15 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
         (State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(outcome)) => {
             delivered(receipt, outcome)
         }
+        (State::TakenBack { receipt, how, .. }, CloseAnswer::Closed) => State::TakenBack { receipt, how, ticket_closed: true },
+        (State::TakenBack { receipt, .. }, CloseAnswer::Ended(outcome)) => delivered(receipt, outcome),
         // A recorded outcome for money without a receipt: nobody can say which payment opened the relay.
         (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_)) => uncertain(None),
         (
             state @ (State::Requested { .. }
             | State::AwaitingPayment { .. }
+            | State::AtCounter
+            | State::AwaitingCollection { .. }
             | State::Cancelling { .. }
             | State::Paid { .. }
             | State::Dispensing { .. }
@@ -430,6 +520,7 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
 fn ticket_unknown(state: State) -> State {
     match state {
         State::Ended { how, why, left, .. } => State::Ended { how, why, late_until: None, left, ticket_closed: true },
+        State::TakenBack { receipt, how, .. } => State::TakenBack { receipt, how, ticket_closed: true },
         State::Dispensing { receipt, ask: Ask::Close, sent: true, .. } => uncertain(Some(receipt)),
         State::Dispensing { receipt, ask: Ask::Close, sent: false, .. } => {
             State::RefundDue { receipt: Some(receipt), why: Undelivered::Late, report: Report::Tell(Delivery::Undelivered) }
@@ -440,6 +531,8 @@ fn ticket_unknown(state: State) -> State {
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
         | State::Cancelling { .. }
         | State::Paid { .. }
         | State::Dispensing { .. }
@@ -457,6 +550,9 @@ fn told(state: State) -> State {
         }
         state @ (State::Requested { .. }
         | State::AwaitingPayment { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -470,11 +566,11 @@ fn ended(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftChar
     State::Ended { how, why, late_until, left, ticket_closed: false }
 }
 
-fn dispensing(receipt: Receipt, deliver_by: Boot) -> State {
-    State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent: false, overdue: false }
+pub(super) fn dispensing(receipt: Receipt, deliver_by: Boot, sent: bool) -> State {
+    State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue: false }
 }
 
-fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
+pub(super) fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
     State::RefundDue { receipt, why, report: Report::CloseFirst { sent } }
 }
 

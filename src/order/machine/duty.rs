@@ -41,6 +41,8 @@ pub enum BackendCall {
     Watch(OrderId),
     /// `GET /v1/orders/{order_id}`: what is it now?
     Confirm(OrderId),
+    /// The same, rarely: nobody waits for the answer.
+    Look(OrderId),
     /// `POST /v1/orders/{order_id}/cancel`.
     Cancel(OrderId),
     /// `POST /v1/orders/{order_id}/outcome`.
@@ -61,6 +63,8 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
         State::Ended { ticket_closed: false, late_until, .. } if late_until.is_none_or(|t| now > t) => {
             Some(RelayCall::Close(order.ticket.clone()))
         }
+        State::AwaitingCollection { receipt, doubtful: true, .. } => Some(RelayCall::Query(receipt.claims().sub.clone())),
+        State::TakenBack { ticket_closed: false, .. } => Some(RelayCall::Close(order.ticket.clone())),
         State::Dispensing { receipt, ask, .. } => match ask {
             Ask::Dispense => Some(RelayCall::Dispense(receipt.clone())),
             Ask::Query => Some(RelayCall::Query(receipt.claims().sub.clone())),
@@ -69,6 +73,9 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
         },
         State::RefundDue { report: Report::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
         State::Requested { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
         | State::Cancelling { .. }
         | State::Ended { .. }
         | State::Paid { .. }
@@ -83,6 +90,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
     match &order.state {
         State::Requested { .. } => Some(BackendCall::Create),
         State::AwaitingPayment { shown_at, .. } if !with.push || now >= *shown_at + POLL_AFTER => id.cloned().map(BackendCall::Watch),
+        State::AtCounter | State::AwaitingCollection { .. } => id.cloned().map(BackendCall::Look),
         State::Cancelling { free_at, .. } => Some(match (id, free_at) {
             (Some(id), _) => BackendCall::Cancel(id.clone()),
             // The first POST may still be on its way: the same one again has its answer, and then it can be cancelled.
@@ -102,6 +110,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
             id.cloned().map(|id| BackendCall::Tell(id, *delivery, Some(why.reason())))
         }
         State::AwaitingPayment { .. }
+        | State::TakenBack { .. }
         | State::Dispensing { .. }
         | State::Dispensed { .. }
         | State::RefundDue { .. }
@@ -114,6 +123,8 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
 pub fn unfinished(order: &Order) -> bool {
     match &order.state {
         State::Requested { .. } | State::AwaitingPayment { .. } | State::Cancelling { .. } => true,
+        State::AtCounter | State::AwaitingCollection { .. } => true,
+        State::TakenBack { ticket_closed, .. } => !ticket_closed,
         State::Paid { .. } | State::Dispensing { .. } => true,
         State::Ended { left, ticket_closed, .. } => *left != LeftCharge::Nothing || !ticket_closed,
         State::Dispensed { told, .. } => !told,
@@ -139,6 +150,7 @@ pub fn next_deadline(order: &Order, now: Boot, with: &Context) -> Option<Boot> {
         State::Cancelling { free_at, .. } => *free_at,
         State::Ended { late_until, ticket_closed: false, .. } => late_until.map(|t| Boot(t.0 + 1)).filter(|t| *t > now),
         State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, overdue: false, .. } => Some(*deliver_by),
+        State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => None,
         State::Ended { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => None,
     }
 }

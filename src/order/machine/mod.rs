@@ -9,6 +9,7 @@
 //! changes nothing.
 
 mod apply;
+mod counter;
 mod duty;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod tests;
 pub use apply::{apply, passed};
 pub use duty::{BackendCall, Duty, RelayCall, duty, next_deadline, unfinished};
 
-use super::ids::{KeyId, OrderId, Ticket};
+use super::ids::{KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
 use super::outcome::{CloseAnswer, Delivery, DispenseAnswer};
 use super::reason::Reason;
@@ -69,6 +70,15 @@ pub struct Charge {
     pub gross_amount: Option<Rupiah>,
     /// Not real money.
     pub sandbox: bool,
+    /// Over the counter: what the customer tells the cashier, and types in at the machine later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<PaymentCode>,
+    /// Over the counter: how long it could be paid when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_within: Option<Span>,
+    /// The customer's page, where the screen shows its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_url: Option<Box<str>>,
 }
 
 /// Where an order is. Deadlines are of the boot in which they were stored; see [`Order::restarted`].
@@ -86,17 +96,37 @@ pub enum State {
         #[serde(skip)]
         trouble: Option<Reason>,
     },
-    /// The QR is on the screen, or will be as soon as the relay said (again) that it can deliver.
+    /// The QR or payment code is on the screen, or will be as soon as the relay said (again) that it can deliver.
     AwaitingPayment {
-        /// The string in the QR, checked.
-        payload: Box<str>,
-        /// Since when it can be scanned.
+        /// The string in the QR, checked; `None`: over the counter, where the charge has a code.
+        payload: Option<Box<str>>,
+        /// Since when it can be seen.
         shown_at: Boot,
-        /// The QR leaves the screen then at the latest, also while this program is down.
+        /// It leaves the screen then at the latest, also while this program is down.
         until: Boot,
         /// The owner of the relay's name that said it can deliver; 0: none in this run of the program.
         #[serde(skip)]
         checked: u64,
+    },
+    /// Over the counter: the code left the screen, and may be paid at the store until Midtrans ends it.
+    AtCounter,
+    /// Paid over the counter: it waits until the customer is back and types in the code.
+    AwaitingCollection {
+        /// The proof.
+        receipt: Receipt,
+        /// Whether an earlier `Dispense` may have reached the relay.
+        sent: bool,
+        /// The relay must say first that it recorded nothing for it; until then it cannot be collected.
+        doubtful: bool,
+    },
+    /// Paid over the counter, and taken back by the store before it was collected: nothing was paid after all.
+    TakenBack {
+        /// What was the proof.
+        receipt: Receipt,
+        /// In which way it ended.
+        how: End,
+        /// Whether the relay's ticket is void.
+        ticket_closed: bool,
     },
     /// The QR is gone and the backend is asked to cancel the charge.
     Cancelling {
@@ -227,6 +257,8 @@ pub enum Undelivered {
     RelayRefused,
     /// The settlement does not match the charge.
     Mismatch,
+    /// Paid over the counter, and never collected.
+    NotCollected,
 }
 
 /// What the backend is told of a paid order that was not delivered.
@@ -255,6 +287,12 @@ pub struct Seen {
     pub gross_amount: Option<Rupiah>,
     /// The string in the QR.
     pub payload: Option<Box<str>>,
+    /// Over the counter: the payment code.
+    pub code: Option<PaymentCode>,
+    /// Over the counter: the store that takes it, as the backend spells it.
+    pub store: Option<Box<str>>,
+    /// The customer's page, if the screen is to show its address.
+    pub pay_url: Option<Box<str>>,
     /// Until Midtrans or the backend ends it.
     pub expires_in: Option<Span>,
     /// Since Midtrans settled it.
@@ -302,6 +340,8 @@ pub enum Event {
     Told,
     /// A person or controller wants it cancelled.
     CancelAsked,
+    /// The customer typed in the code; the backend and the relay, asked just now, say that it can be handed out.
+    Collected,
 }
 
 /// The errors of `Dispense` that lead to different ends.
@@ -354,11 +394,16 @@ impl Order {
     }
 
     /// An order that the backend has open and this database does not: it was lost, or is older than the order. A pending
-    /// one is cancelled; a settled one is treated as of an earlier boot, with `Dispense` taken as sent.
+    /// one is cancelled, but kept if it has a payment code; a settled one is treated as of an earlier boot, with
+    /// `Dispense` taken as sent.
     #[must_use]
     pub fn adopted(offer: Offer, ticket: Ticket, seen: &Seen, receipt: Option<Receipt>, now: Boot, with: &Context) -> Self {
-        let charge = Charge { order_id: seen.order_id.clone(), gross_amount: seen.gross_amount, sandbox: seen.sandbox };
+        let counter = offer.request.payment.is_over_the_counter();
+        let charge = Charge::of(seen, counter, None);
         let state = match receipt {
+            // Nobody waits for it, so that it need not hold the machine.
+            Some(receipt) if counter => State::AwaitingCollection { receipt, sent: true, doubtful: true },
+            None if counter && charge.code.is_some() => State::AtCounter,
             Some(receipt) if with.alone => {
                 let deliver_by = now + with.rules.deliver_within;
                 State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue: false }
@@ -403,6 +448,7 @@ impl Order {
             State::AwaitingPayment { payload, checked, .. } => {
                 State::AwaitingPayment { payload, shown_at: now, until: now + self.offer.timeout, checked }
             }
+            state @ (State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. }) => state,
             State::Cancelling { why, .. } => State::Cancelling { why, free_at: None, late_until: None },
             State::Ended { how, why, left, ticket_closed, .. } => State::Ended { how, why, late_until: None, left, ticket_closed },
             State::Paid { receipt, .. } => State::Paid { receipt, deliver_by: now + rules.deliver_within },
@@ -434,8 +480,27 @@ impl Order {
             State::Requested { .. } | State::AwaitingPayment { .. } | State::Paid { .. } => true,
             State::Cancelling { free_at, .. } => free_at.is_some(),
             State::Dispensing { overdue, .. } => !overdue,
+            State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => false,
             State::Ended { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => false,
         }
+    }
+
+    /// Whether it is paid at a store, hours later perhaps, and not by the phone of whoever stands there.
+    #[must_use]
+    pub fn is_over_the_counter(&self) -> bool {
+        self.offer.request.payment.is_over_the_counter()
+    }
+
+    /// The payment code, once there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<&PaymentCode> {
+        self.charge.as_ref().and_then(|c| c.code.as_ref())
+    }
+
+    /// Whether it waits in the background: for the customer to pay at the store, or to come back.
+    #[must_use]
+    pub fn waits_for_customer(&self) -> bool {
+        matches!(self.state, State::AtCounter | State::AwaitingCollection { .. })
     }
 
     /// The order's name, once it has one.
@@ -448,7 +513,9 @@ impl Order {
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
         match &self.state {
-            State::Requested { .. } | State::AwaitingPayment { .. } | State::Cancelling { .. } | State::Ended { .. } => None,
+            State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => None,
+            State::Cancelling { .. } | State::Ended { .. } => None,
+            State::AwaitingCollection { receipt, .. } | State::TakenBack { receipt, .. } => Some(receipt),
             State::Paid { receipt, .. } | State::Dispensing { receipt, .. } | State::Dispensed { receipt, .. } => Some(receipt),
             State::RefundDue { receipt, .. } | State::Refunded { receipt } => receipt.as_ref(),
         }
@@ -481,17 +548,45 @@ impl Order {
     pub fn name(&self) -> (EventState, Option<Reason>) {
         match &self.state {
             State::Requested { .. } => (EventState::Requested, None),
-            State::AwaitingPayment { .. } => (EventState::AwaitingPayment, None),
+            State::AwaitingPayment { .. } | State::AtCounter => (EventState::AwaitingPayment, None),
+            State::AwaitingCollection { .. } => (EventState::AwaitingCollection, None),
+            State::TakenBack { how, .. } => (how.name(), Some(Reason::Midtrans)),
             State::Cancelling { why, .. } => (EventState::Cancelling, Some(why.reason())),
-            State::Ended { how: End::Cancelled, why, .. } => (EventState::Cancelled, *why),
-            State::Ended { how: End::Expired, why, .. } => (EventState::Expired, *why),
-            State::Ended { how: End::Denied, why, .. } => (EventState::Denied, *why),
-            State::Ended { how: End::Failed, why, .. } => (EventState::Failed, *why),
+            State::Ended { how, why, .. } => (how.name(), *why),
             State::Paid { .. } => (EventState::Paid, None),
             State::Dispensing { .. } => (EventState::Dispensing, None),
             State::Dispensed { .. } => (EventState::Dispensed, None),
             State::RefundDue { why, .. } => (EventState::RefundDue, Some(why.reason())),
             State::Refunded { .. } => (EventState::Refunded, None),
+        }
+    }
+}
+
+impl Charge {
+    /// The charge that the backend told. What it told before and does not tell any more stays known: how long a code could
+    /// be paid changes with every answer.
+    fn of(seen: &Seen, counter: bool, before: Option<&Self>) -> Self {
+        let before = before.filter(|charge| charge.order_id == seen.order_id);
+        let code = if counter { seen.code.clone() } else { None };
+        let pay_within = code.as_ref().and(seen.expires_in);
+        Self {
+            order_id: seen.order_id.clone(),
+            gross_amount: seen.gross_amount,
+            sandbox: seen.sandbox,
+            code: before.and_then(|charge| charge.code.clone()).or(code),
+            pay_within: before.and_then(|charge| charge.pay_within).or(pay_within),
+            pay_url: before.and_then(|charge| charge.pay_url.clone()).or_else(|| seen.pay_url.clone()),
+        }
+    }
+}
+
+impl End {
+    const fn name(self) -> EventState {
+        match self {
+            Self::Cancelled => EventState::Cancelled,
+            Self::Expired => EventState::Expired,
+            Self::Denied => EventState::Denied,
+            Self::Failed => EventState::Failed,
         }
     }
 }
@@ -523,6 +618,7 @@ impl Undelivered {
             Self::Late => Reason::Late,
             Self::RelayRefused => Reason::RelayRefused,
             Self::Mismatch => Reason::Mismatch,
+            Self::NotCollected => Reason::NotCollected,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The walks of the design, a row a step: what happened, and what is then announced and done.
 
+mod counter;
+
 use super::*;
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::receipt::testing::{claims, key};
@@ -17,12 +19,16 @@ fn rp(n: u64) -> Rupiah {
 }
 
 fn offer() -> Offer {
+    offer_by(Payment::Gopay)
+}
+
+fn offer_by(payment: Payment) -> Offer {
     let request = VendRequest {
         request_id: RequestId::new("r-1").expect("an id"),
         item: ItemId::new("A1").expect("an id"),
         amount: None,
         description: None,
-        payment: Payment::Gopay,
+        payment,
         timeout_s: None,
     };
     Offer { request, amount: rp(5000), timeout: Span::secs(120) }
@@ -50,6 +56,9 @@ fn seen(status: Status) -> Seen {
         status,
         gross_amount: Some(rp(5000)),
         payload: Some(payload()),
+        code: None,
+        store: None,
+        pay_url: None,
         expires_in: Some(Span::secs(900)),
         settled_ago: None,
         kid: Some(kid()),

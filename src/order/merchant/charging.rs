@@ -1,6 +1,7 @@
 //! What becomes of an order while it is charged, ended, and reported on.
 
 use super::*;
+use crate::order::request::Payment;
 
 impl Order {
     pub(super) fn charged(&mut self, charge: Charge, now: Wall, with: &Context<'_>) {
@@ -13,7 +14,9 @@ impl Order {
                     self.begin_cancelling(Some(charge), Ending::GaveUp, now);
                 } else {
                     self.ask.at = Some(self.ask.at.unwrap_or(now + self.spread(ASK_SPACING)));
-                    self.state = State::Pending { cancel_at: charge.charged_at + self.sale.timeout + CANCEL_AFTER_TIMEOUT, charge };
+                    let cancel_at = charge.charged_at + self.sale.timeout + CANCEL_AFTER_TIMEOUT;
+                    let cancel_at = (!self.is_over_the_counter()).then_some(cancel_at);
+                    self.state = State::Pending { charge, cancel_at };
                 }
             }
             State::Cancelling { charge: known @ None, .. } => *known = Some(charge),
@@ -21,6 +24,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { charge: Some(_), .. }
             | State::Closed { charge: Some(_), .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -35,6 +39,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { charge: Some(_), .. }
             | State::Closed { charge: Some(_), .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -42,12 +47,15 @@ impl Order {
     }
 
     pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
+        // Midtrans keeps no Idempotency-Key for it: the same call again would be refused as a second one.
+        let repeatable = self.sale.payment != Payment::Indomaret;
         match &mut self.state {
             State::Charging { tries, unsure, retry_at } => {
                 *tries += 1;
                 *retry_at = now + doubled(Span::millis(250), *tries, Span::secs(3));
                 match no_charge {
                     NoCharge::Passing(_) => {}
+                    NoCharge::Unsure(_) if !repeatable => self.begin_cancelling(None, Ending::GaveUp, now),
                     NoCharge::Unsure(_) => *unsure = true,
                     NoCharge::Exists => self.begin_cancelling(None, Ending::GaveUp, now),
                     // A denial of a call that was repeated says nothing about the one before it.
@@ -62,6 +70,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { charge: Some(_), .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -85,6 +94,7 @@ impl Order {
             State::Charging { .. }
             | State::Pending { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => self.asked(now, true),
@@ -102,6 +112,7 @@ impl Order {
             State::Charging { .. }
             | State::Pending { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -125,6 +136,7 @@ impl Order {
             State::Charging { .. }
             | State::Pending { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -137,6 +149,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -154,6 +167,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -169,6 +183,7 @@ impl Order {
             State::Pending { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }
+            | State::Held { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
@@ -188,19 +203,22 @@ impl Order {
                     *stored = why;
                 }
             }
-            State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            State::Held { .. } | State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
     }
 
     pub(super) fn delivered(&mut self, told: Told) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
                 return Err(Refused::NotPaid);
             }
         }
         match &self.delivery {
-            None => self.delivery = Some(told),
+            None => {
+                self.first_told(told.outcome);
+                self.delivery = Some(told);
+            }
             // The detail is for people, and a report that is sent again may word it otherwise.
             Some(first) if first.outcome == told.outcome => {}
             Some(_) => return Err(Refused::OutcomeStands),

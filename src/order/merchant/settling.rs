@@ -2,22 +2,29 @@
 
 use super::*;
 use crate::order::money::Rupiah;
+use crate::order::request::Payment;
 
 /// The status of an order changes only when Midtrans is asked, so a notification is worth a question or it is not.
 /// A `pending` one asks nothing.
 #[must_use]
-fn is_news(state: &State, said: Said) -> bool {
-    match (state, said) {
+fn is_news(order: &Order, said: Said) -> bool {
+    match (&order.state, said) {
         (_, Said::Pending) => false,
         (State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. }, _) => true,
-        (State::Closed { .. }, Said::Settled | Said::Suspect | Said::Refunded | Said::Reversed | Said::Other) => true,
+        // Paid, says Midtrans, and may take it back: that it is paid is known.
+        (State::Held { .. }, Said::Settled) => false,
+        (State::Held { .. }, _) => true,
+        (State::Closed { .. }, Said::Settled | Said::Suspect | Said::Refunded | Said::PartlyRefunded | Said::ChargedBack | Said::Other) => {
+            true
+        }
         (State::Closed { .. }, Said::Expired | Said::Cancelled | Said::Denied | Said::Failed) => false,
-        (State::Settled { .. } | State::Withheld { .. }, Said::Refunded) => true,
-        // A reversal changes nothing here: the order stays settled.
-        (
-            State::Settled { .. } | State::Withheld { .. },
-            Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled | Said::Denied | Said::Failed | Said::Reversed | Said::Other,
-        ) => false,
+        (State::Settled { .. } | State::Withheld { .. }, Said::Refunded | Said::PartlyRefunded | Said::ChargedBack) => true,
+        // A counter may take a settlement back.
+        (State::Settled { .. } | State::Withheld { .. }, Said::Denied) => order.is_over_the_counter() && order.taken_back.is_none(),
+        (State::Settled { .. } | State::Withheld { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled) => false,
+        (State::Settled { .. } | State::Withheld { .. }, Said::Failed | Said::Other) => false,
+        (State::Refunded { .. }, Said::ChargedBack) => true,
+        (State::Refunded { .. }, Said::Refunded) => !matches!(order.repayment, Some(Repayment::Done { .. }) | None) && !order.late_fact,
         (
             State::Refunded { .. },
             Said::Settled
@@ -26,8 +33,7 @@ fn is_news(state: &State, said: Said) -> bool {
             | Said::Cancelled
             | Said::Denied
             | Said::Failed
-            | Said::Refunded
-            | Said::Reversed
+            | Said::PartlyRefunded
             | Said::Other,
         ) => false,
     }
@@ -35,7 +41,7 @@ fn is_news(state: &State, said: Said) -> bool {
 
 impl Order {
     pub(super) fn notified(&mut self, said: Said, now: Wall) {
-        if !is_news(&self.state, said) {
+        if !is_news(self, said) {
             return;
         }
         self.ask.noted_at = Some(now);
@@ -54,19 +60,24 @@ impl Order {
         match report.said {
             Said::Settled => return self.settled(report, now, with),
             Said::Pending => self.still_pending(now),
-            Said::Suspect | Said::Other => self.looked_in_vain(now),
-            Said::Expired => self.ended(Closing::Expire),
-            Said::Cancelled => self.ended(Closing::Cancel),
-            Said::Denied => self.ended(Closing::Deny),
-            Said::Failed => self.ended(Closing::Failure),
-            Said::Refunded => self.refunded(),
-            Said::Reversed => self.reversed(report, now),
+            Said::Suspect | Said::Other => {
+                self.suspected();
+                self.looked_in_vain(now);
+            }
+            Said::Expired => self.ended(Closing::Expire, now),
+            Said::Cancelled => self.ended(Closing::Cancel, now),
+            Said::Denied => self.ended(Closing::Deny, now),
+            Said::Failed => self.ended(Closing::Failure, now),
+            Said::Refunded => self.refunded(Some(report), now),
+            Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
+            Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
         }
         self.asked(now, true);
     }
 
     pub(super) fn status_unanswered(&mut self, now: Wall) {
         self.looked_in_vain(now);
+        self.refund_not_seen(now);
         self.asked(now, false);
     }
 
@@ -78,6 +89,8 @@ impl Order {
         self.ask.at = match &self.state {
             State::Charging { .. } => self.ask.at,
             State::Pending { charge, .. } => Some(hot.unwrap_or_else(|| now + self.spread(polling(now - charge.charged_at)))),
+            // Not before it can be told for good, unless somebody said that something has happened.
+            State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is asked again, and looked after, by itself.
             State::Cancelling { .. } => hot,
             // Midtrans may say settled to the notification before it says so to get-status; and the question that was just
@@ -86,7 +99,7 @@ impl Order {
                 let unsure = self.ask.noted_at.filter(|noted| now < *noted + CALL_LIFE);
                 hot.or(unsure.map(|noted| noted + CALL_LIFE))
             }
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered => None,
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
             }
@@ -100,15 +113,15 @@ impl Order {
     /// Midtrans says settled. It is believed if it is exactly what was charged.
     fn settled(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {}
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => return self.asked(now, true),
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
+            State::Settled { .. } | State::Withheld { .. } => {
+                self.not_refunded_yet(now);
+                return self.asked(now, true);
+            }
+            State::Refunded { .. } => return self.asked(now, true),
         }
-        let by = Settlement {
-            transaction_id: report.transaction_id.clone(),
-            gross_amount: report.gross_amount,
-            payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
-            settled_at: report.settled_at.unwrap_or(now),
-        };
+        self.suspect = false;
+        let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
@@ -121,12 +134,45 @@ impl Order {
             }
             Err(_) => self.state = State::Withheld { charge, by, why: Withheld::Mismatch },
             Ok(_) if with.paid_already => self.state = State::Withheld { charge, by, why: Withheld::PaidTwice },
+            Ok(_) if self.must_be_held(now, with.rules) => {
+                if !matches!(self.state, State::Held { .. }) {
+                    self.state = State::Held { charge, by, until: now + with.rules.reversal_window };
+                }
+                if let State::Held { until, .. } = &self.state {
+                    self.ask = Ask { at: Some(*until), ..Ask::default() };
+                }
+                return;
+            }
             Ok(gross_amount) => {
                 let receipt = self.sign(&by, gross_amount, now, with.rules);
+                self.collect_by = self.is_over_the_counter().then(|| now + with.rules.collect_within);
                 self.state = State::Settled { charge, by, receipt };
             }
         }
         self.asked(now, true);
+    }
+
+    /// An Indomaret may take a settlement back within minutes: no receipt before the window is over.
+    fn must_be_held(&self, now: Wall, rules: &Rules) -> bool {
+        match &self.state {
+            State::Held { until, .. } => now < *until,
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => self.sale.payment == Payment::Indomaret && rules.reversal_window > Span::ZERO,
+        }
+    }
+
+    pub(super) fn settlement_of(&self, report: &Report, now: Wall) -> Settlement {
+        Settlement {
+            transaction_id: report.transaction_id.clone(),
+            gross_amount: report.gross_amount,
+            payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
+            settled_at: report.settled_at.unwrap_or(now),
+        }
     }
 
     /// Whether a settlement is exactly the charge's; then what was paid.
@@ -181,18 +227,35 @@ impl Order {
     }
 
     fn still_pending(&mut self, now: Wall) {
+        self.suspect = false;
         match &mut self.state {
             State::Cancelling { look: true, .. } => self.cancel_again(now, false),
             State::Closed { charge, .. } => {
                 let charge = charge.take();
                 self.begin_cancelling(charge, Ending::Leftover, now);
             }
+            // Not paid after all; a settlement that comes is held from its own first moment on.
+            State::Held { charge: Some(charge), .. } => {
+                let charge = charge.clone();
+                self.state = State::Pending { charge, cancel_at: None };
+            }
             State::Charging { .. }
             | State::Pending { .. }
             | State::Cancelling { look: false, .. }
+            | State::Held { charge: None, .. }
             | State::Settled { .. }
             | State::Withheld { .. }
             | State::Refunded { .. } => {}
+        }
+    }
+
+    /// A word that may be money and may not: kept, until another comes.
+    fn suspected(&mut self) {
+        match &self.state {
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
+                self.suspect = true;
+            }
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
     }
 
@@ -203,6 +266,7 @@ impl Order {
             State::Charging { .. }
             | State::Pending { .. }
             | State::Cancelling { look: false, .. }
+            | State::Held { .. }
             | State::Closed { .. }
             | State::Settled { .. }
             | State::Withheld { .. }
@@ -210,38 +274,52 @@ impl Order {
         }
     }
 
-    fn ended(&mut self, how: Closing) {
+    fn ended(&mut self, how: Closing, now: Wall) {
         match &mut self.state {
             State::Charging { .. } => self.close(None, how, None),
             State::Pending { charge, .. } => {
                 let charge = charge.clone();
                 self.close(Some(charge), how, None);
             }
+            // Any answer but settlement wins: there was no receipt yet.
+            State::Held { charge, .. } => {
+                let charge = charge.take();
+                self.close(charge, how, None);
+            }
             State::Cancelling { charge, why, .. } => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, how, Some(why));
             }
-            // What was paid stays paid: a stale answer, or a reversal that a person must look at.
-            State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            State::Closed { .. } => {}
+            // What was paid stays paid: a stale answer, or a counter that took its settlement back.
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
+                if how == Closing::Deny && self.is_over_the_counter() {
+                    self.taken_back = Some(TakenBack::Reversal);
+                    self.stop_refund("the counter took its settlement back", now);
+                }
+                return;
+            }
         }
+        self.suspect = false;
     }
 
-    fn refunded(&mut self) {
-        let (charge, receipt) = (self.charge().cloned(), self.receipt().cloned());
-        self.state = State::Refunded { charge, receipt };
-    }
-
-    /// Given back in part, or taken back: after a receipt nothing changes; without one a person must look at it.
-    fn reversed(&mut self, report: &Report, now: Wall) {
+    /// Given back in part, or taken by the customer's bank: after a receipt a person is told; without one it is a
+    /// settlement that nobody saw, at which a person must look too.
+    fn taken(&mut self, how: TakenBack, report: &Report, now: Wall) {
+        if self.taken_back != Some(TakenBack::Chargeback) && self.taken_back.as_ref() != Some(&how) {
+            // A larger part than the one that was seen is news.
+            self.seen.retain(|kind| *kind != Attention::PartialRefund);
+            self.taken_back = Some(how.clone());
+        }
+        match how {
+            TakenBack::Partly { .. } => self.not_refunded_yet(now),
+            TakenBack::Chargeback | TakenBack::Reversal => self.stop_refund("the money was taken back already", now),
+        }
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => {
-                let by = Settlement {
-                    transaction_id: report.transaction_id.clone(),
-                    gross_amount: report.gross_amount,
-                    payment_type: report.payment_type.clone().unwrap_or_else(|| self.sale.payment.as_str().into()),
-                    settled_at: report.settled_at.unwrap_or(now),
-                };
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
+                let by = self.settlement_of(report, now);
+                self.suspect = false;
                 self.state = State::Withheld { charge: self.charge().cloned(), by, why: Withheld::Mismatch };
             }
         }
@@ -254,6 +332,7 @@ fn polling(age: Span) -> Span {
         ..300 => ASK_SPACING,
         300..900 => Span::secs(30),
         900..3600 => Span::secs(120),
-        3600.. => Span::secs(600),
+        3600..21_600 => Span::secs(600),
+        21_600.. => Span::secs(1800),
     }
 }

@@ -55,6 +55,28 @@ pub struct Order {
     pub delivery: Option<Told>,
     /// The machine told two different things.
     pub conflict: bool,
+    /// What becomes of the money of an order that was not delivered, once somebody or something sees to it.
+    #[serde(default)]
+    pub repayment: Option<Repayment>,
+    /// Midtrans took the money back, or a part of it, after it was the merchant's.
+    #[serde(default)]
+    pub taken_back: Option<TakenBack>,
+    /// Midtrans' last word was one of which nobody knows whether it is money: `capture`, or a settlement that fraud
+    /// detection does not accept.
+    #[serde(default)]
+    pub suspect: bool,
+    /// When it was listed because no outcome came.
+    #[serde(default)]
+    pub unreported_at: Option<Wall>,
+    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
+    #[serde(default)]
+    pub late_fact: bool,
+    /// Over the counter, once there is a receipt: the customer can collect until then.
+    #[serde(default)]
+    pub collect_by: Option<Wall>,
+    /// What a person has seen and needs not be told again.
+    #[serde(default)]
+    pub seen: Vec<Attention>,
 }
 
 /// What an order is.
@@ -73,8 +95,8 @@ pub enum State {
     Pending {
         /// What Midtrans answered.
         charge: Charge,
-        /// When it is cancelled if nobody ended it.
-        cancel_at: Wall,
+        /// When it is cancelled if nobody ended it; a payment code is left to Midtrans' expiry.
+        cancel_at: Option<Wall>,
     },
     /// Midtrans is asked to end it.
     Cancelling {
@@ -97,6 +119,15 @@ pub enum State {
         how: Closing,
         /// Why we wanted it, if we did.
         why: Option<Ending>,
+    },
+    /// Paid where a settlement may be taken back within minutes: no receipt before `until`, and not without asking again.
+    Held {
+        /// What was charged.
+        charge: Option<Charge>,
+        /// What was paid.
+        by: Settlement,
+        /// Until then it may be taken back.
+        until: Wall,
     },
     /// Paid; there is a receipt.
     Settled {
@@ -122,6 +153,9 @@ pub enum State {
         charge: Option<Charge>,
         /// The receipt, if there was one.
         receipt: Option<Receipt>,
+        /// What was paid; `None` where nothing but the refund was ever seen.
+        #[serde(default)]
+        by: Option<Settlement>,
     },
 }
 
@@ -138,6 +172,12 @@ pub struct Charge {
     pub qr_url: Option<Box<str>>,
     /// Opens GoPay on a phone.
     pub deeplink_url: Option<Box<str>>,
+    /// What the customer says at the counter.
+    #[serde(default)]
+    pub payment_code: Option<Box<str>>,
+    /// At which counter: `alfamart`, `indomaret`.
+    #[serde(default)]
+    pub store: Option<Box<str>>,
     /// When we had the answer.
     pub charged_at: Wall,
     /// When Midtrans ends it, by our clock.
@@ -214,6 +254,130 @@ pub struct Told {
     pub detail: Option<Box<str>>,
 }
 
+/// What becomes of the money of an order that was not delivered. A refund and a delivery exclude each other, and so do
+/// these: what is begun through Midtrans must have failed before anything else is done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Repayment {
+    /// Midtrans is asked for it.
+    Asked {
+        /// Who wants it.
+        by: Asker,
+        /// Calls that were made.
+        tries: u32,
+        /// When the next may be made.
+        retry_at: Wall,
+        /// Ask get-status next, and not for the refund.
+        look: bool,
+        /// One of the calls may have had its effect.
+        unsure: bool,
+        /// Why Midtrans refused, if it did: get-status has the last word.
+        refused: Option<Box<str>>,
+    },
+    /// It did not come about; the money is still due.
+    Refused {
+        /// Why, for people.
+        why: Box<str>,
+        /// When.
+        at: Wall,
+        /// A call may have had its effect all the same: nothing else is done before Midtrans could be asked.
+        unsure: bool,
+    },
+    /// Midtrans says that it went back.
+    Done {
+        /// When we heard of it.
+        at: Wall,
+    },
+    /// A person gave it back otherwise.
+    ByHand {
+        /// How.
+        note: Box<str>,
+        /// Who.
+        by: Option<Box<str>>,
+        /// When.
+        at: Wall,
+    },
+    /// An attendant handed the goods over: no refund.
+    Given {
+        /// Who.
+        by: Box<str>,
+        /// When.
+        at: Wall,
+    },
+}
+
+/// Who wants the money to go back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Asker {
+    /// The backend itself (`auto_refund`).
+    Automatic,
+    /// A person; with a name where one was given.
+    Person(Option<Box<str>>),
+}
+
+/// That the money is to go back through Midtrans.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefundWish {
+    /// Who wants it.
+    pub by: Asker,
+    /// Although the machine told no outcome.
+    pub no_report: bool,
+}
+
+/// What Midtrans answered to a refund.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RefundAnswer {
+    /// It went back.
+    Approved,
+    /// Nobody knows whether it did; the same call, with the same `refund_key`, tells.
+    Unsure(Box<str>),
+    /// Nothing was done; the same call may do better later.
+    Passing(Box<str>),
+    /// It did not, says Midtrans; get-status decides, because a call before this one may have.
+    Refused(Box<str>),
+}
+
+/// How Midtrans took money back that was the merchant's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum TakenBack {
+    /// A refund of a part of it, made at Midtrans.
+    Partly {
+        /// What went back in sum.
+        amount: Option<Rupiah>,
+    },
+    /// The customer's bank took it.
+    Chargeback,
+    /// A shop's counter took its settlement back after the receipt was signed.
+    Reversal,
+}
+
+/// Why a person must look at an order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attention {
+    /// The customer is owed the money, and nothing pays it back by itself.
+    RefundDue,
+    /// Midtrans did not pay it back.
+    RefundFailed,
+    /// Nobody knows whether the item came.
+    Uncertain,
+    /// The machine told no outcome in time.
+    Unreported,
+    /// What was paid is not what was charged.
+    Mismatch,
+    /// The machine told two different outcomes.
+    Conflict,
+    /// Midtrans' word for it may be money and may not.
+    Suspect,
+    /// A part of the money went back.
+    PartialRefund,
+    /// The customer's bank took the money.
+    Chargeback,
+    /// The counter took its settlement back after the receipt was signed.
+    Reversed,
+    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
+    LateFact,
+}
+
 /// When Midtrans is asked for an order's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ask {
@@ -247,8 +411,10 @@ pub enum Said {
     Failed,
     /// All of it went back.
     Refunded,
-    /// Part of it went back, or the customer's bank took it.
-    Reversed,
+    /// Part of it went back.
+    PartlyRefunded,
+    /// The customer's bank took it, or a part of it.
+    ChargedBack,
     /// A word for something that does not happen to a QR.
     Other,
 }
@@ -272,6 +438,12 @@ pub struct Report {
     pub settled_at: Option<Wall>,
     /// `custom_field1..3`, where the answer has them.
     pub custom_fields: [Option<Box<str>>; 3],
+    /// The counter, of a payment over one.
+    pub store: Option<Box<str>>,
+    /// What the customer says there.
+    pub payment_code: Option<Box<str>>,
+    /// What went back in sum; `None` where nothing did.
+    pub refund_amount: Option<Rupiah>,
 }
 
 /// Why a call for a charge brought none.
@@ -331,6 +503,35 @@ pub enum Event {
     CancelAsked,
     /// The machine told what became of it.
     Delivered(Told),
+    /// The machine told another outcome than before.
+    Contradicted {
+        /// Which.
+        told: Told,
+        /// A refund is being asked for at Midtrans.
+        refund_on_its_way: bool,
+    },
+    /// No outcome came in time (from [`super::duty`]).
+    Unreported,
+    /// The money is to go back through Midtrans.
+    RefundAsked(RefundWish),
+    /// What Midtrans answered to that.
+    RefundAnswered(RefundAnswer),
+    /// A person gave the money back otherwise.
+    SettledByHand {
+        /// How.
+        note: Box<str>,
+        /// Who.
+        by: Option<Box<str>>,
+        /// Although the machine told no outcome.
+        no_report: bool,
+    },
+    /// An attendant handed the goods over.
+    Given {
+        /// Who.
+        by: Box<str>,
+    },
+    /// A person has seen what is listed and cannot be decided by a refund.
+    SeenBy(Box<str>),
 }
 
 impl Order {
@@ -348,10 +549,21 @@ impl Order {
             State::Charging { .. } => None,
             State::Pending { charge, .. } => Some(charge),
             State::Cancelling { charge, .. }
+            | State::Held { charge, .. }
             | State::Closed { charge, .. }
             | State::Settled { charge, .. }
             | State::Withheld { charge, .. }
             | State::Refunded { charge, .. } => charge.as_ref(),
+        }
+    }
+
+    /// What was paid, as far as it is known.
+    #[must_use]
+    pub fn settlement(&self) -> Option<&Settlement> {
+        match &self.state {
+            State::Held { by, .. } | State::Settled { by, .. } | State::Withheld { by, .. } => Some(by),
+            State::Refunded { by, .. } => by.as_ref(),
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => None,
         }
     }
 
@@ -361,54 +573,49 @@ impl Order {
         match &self.state {
             State::Settled { receipt, .. } => Some(receipt),
             State::Refunded { receipt, .. } => receipt.as_ref(),
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Withheld { .. } => {
-                None
-            }
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Held { .. }
+            | State::Cancelling { .. }
+            | State::Closed { .. }
+            | State::Withheld { .. } => None,
         }
+    }
+
+    /// When the receipt was signed, by our clock.
+    #[must_use]
+    pub fn receipt_at(&self) -> Option<Wall> {
+        self.receipt().map(|receipt| Wall(receipt.claims().iat.saturating_mul(1000)))
+    }
+
+    /// Whether it is paid at a shop's counter, with a code.
+    #[must_use]
+    pub fn is_over_the_counter(&self) -> bool {
+        self.sale.payment.is_over_the_counter()
     }
 
     /// Whether the machine still has something to expect of it: not ended, or paid and without outcome.
     #[must_use]
     pub fn is_open(&self) -> bool {
         match &self.state {
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => true,
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
             State::Settled { .. } => self.delivery.is_none(),
             State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         }
     }
 
-    /// Whether the customer is owed the money.
-    #[must_use]
-    pub fn is_refund_due(&self) -> bool {
-        match &self.state {
-            State::Withheld { .. } => true,
-            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
-                Some(Delivery::Failed | Delivery::Undelivered) => true,
-                Some(Delivery::Dispensed | Delivery::Uncertain) | None => false,
-            },
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => {
-                false
-            }
-        }
-    }
-
-    /// Whether a person must look at it: a settlement that does not match, an outcome nobody knows, two outcomes.
-    #[must_use]
-    pub fn needs_attention(&self) -> bool {
-        let uncertain = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
-        match &self.state {
-            State::Withheld { .. } => true,
-            State::Settled { .. } => uncertain || self.conflict,
-            State::Refunded { .. } => self.conflict,
-            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
-        }
-    }
-
-    /// When Midtrans or the backend ends it, whichever comes first; only of one that can be paid.
+    /// When Midtrans or the backend ends it, whichever comes first, of one that can be paid; of one that waits for its
+    /// customer, until when it can be collected.
     #[must_use]
     pub fn ends_at(&self) -> Option<Wall> {
         match &self.state {
-            State::Pending { charge, cancel_at } => Some(charge.expires_at.min(*cancel_at)),
+            State::Pending { charge, cancel_at } => Some(cancel_at.map_or(charge.expires_at, |at| at.min(charge.expires_at))),
+            // It is paid, and asked about at `until`: what it becomes is known a little later.
+            State::Held { charge, until, .. } => {
+                let known = *until + Span::secs(60);
+                Some(charge.as_ref().map_or(known, |charge| charge.expires_at.max(known)))
+            }
+            State::Settled { .. } if self.delivery.is_none() => self.collect_by,
             State::Charging { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }

@@ -1,5 +1,6 @@
 //! What the simulated Midtrans remembers: its transactions and who asked for what.
 
+use super::channel::Channel;
 use super::transaction::{Status, Transaction};
 use crate::order::time::Wall;
 use crate::sim::faults::Fault;
@@ -15,7 +16,7 @@ pub(super) struct Books {
     all: Vec<Transaction>,
     /// The latest of an order_id: one that ended unpaid frees it.
     by_order: BTreeMap<String, usize>,
-    /// transaction_id, QR payload, image and deeplink.
+    /// transaction_id, QR payload, image, deeplink, payment code.
     by_name: BTreeMap<String, usize>,
     /// What the batch must look at.
     pending: BTreeSet<(Wall, usize)>,
@@ -25,7 +26,8 @@ impl Books {
     pub fn add(&mut self, transaction: Transaction) -> usize {
         let at = self.all.len();
         self.by_order.insert(transaction.charge.order_id.clone(), at);
-        for name in [&transaction.id, &transaction.payload, &transaction.image_token, &transaction.deeplink_id] {
+        let names = [&transaction.id, &transaction.payload, &transaction.image_token, &transaction.deeplink_id, &transaction.code];
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
             self.by_name.insert(name.clone(), at);
         }
         if transaction.status == Status::Pending {
@@ -58,7 +60,12 @@ impl Books {
 
     pub fn set(&mut self, at: usize, status: Status) {
         let transaction = &mut self.all[at];
-        self.pending.remove(&(transaction.charge.expires_at, at));
+        let key = (transaction.charge.expires_at, at);
+        if status == Status::Pending {
+            self.pending.insert(key);
+        } else {
+            self.pending.remove(&key);
+        }
         transaction.status = status;
     }
 
@@ -79,10 +86,12 @@ pub struct Book {
     pub order_id: String,
     /// Midtrans' name of it.
     pub transaction_id: String,
-    /// `gopay` or `qris`, as it is told now.
+    /// `gopay`, `qris`, `cstore`, `bank_transfer`, `credit_card`, as it is told now.
     pub payment_type: &'static str,
-    /// `pending`, `settlement`, `expire`, `cancel`, `deny`
+    /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`, …
     pub status: &'static str,
+    /// `accept`, `challenge`, `deny`
+    pub fraud_status: &'static str,
     /// What was charged, rupiah.
     pub amount: u64,
     /// What the customer pays, rupiah.
@@ -97,8 +106,20 @@ pub struct Book {
     pub failed_attempts: u32,
     /// `custom_field1..3`
     pub custom_fields: [Option<String>; 3],
-    /// What is in its QR.
+    /// What is in its QR; empty where there is none.
     pub qr_payload: String,
+    /// `alfamart`, `indomaret`
+    pub store: Option<&'static str>,
+    /// What is typed at the counter; an account number.
+    pub payment_code: Option<String>,
+    /// What the shop prints.
+    pub receipt: Vec<String>,
+    /// What went back to the customer, rupiah.
+    pub refunded: u64,
+    /// The last part of the link that opens GoPay.
+    pub deeplink_id: String,
+    /// Where GoPay sends its customer when all is over.
+    pub callback_url: Option<String>,
 }
 
 impl Book {
@@ -116,6 +137,13 @@ impl Book {
             failed_attempts: transaction.failed_attempts,
             custom_fields: transaction.charge.custom_fields.clone(),
             qr_payload: transaction.payload.clone(),
+            fraud_status: transaction.fraud.as_str(),
+            store: if let Channel::Cstore(store) = transaction.charge.channel { Some(store.as_str()) } else { None },
+            payment_code: Some(transaction.code.clone()).filter(|code| !code.is_empty()),
+            receipt: transaction.charge.receipt.clone(),
+            refunded: transaction.refunded(),
+            deeplink_id: transaction.deeplink_id.clone(),
+            callback_url: transaction.charge.callback_url.clone(),
         }
     }
 }
@@ -129,10 +157,12 @@ pub struct Logged {
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// `charge`, `status`, `cancel`, `expire`, `qr_image`, `none`
+    /// `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, `none`
     pub call: &'static str,
     /// Empty where the request names none.
     pub order_id: String,
+    /// `Idempotency-Key`, as sent.
+    pub idempotency_key: Option<String>,
     /// The HTTP status of its answer; none where the connection was cut.
     pub http: Option<u16>,
     /// The body's.
@@ -148,6 +178,12 @@ pub struct Paid {
     pub order_id: String,
     /// Whole rupiah, fees included.
     pub amount: u64,
+}
+
+impl Transaction {
+    pub(super) fn paid(&self) -> Paid {
+        Paid { order_id: self.charge.order_id.clone(), amount: self.gross }
+    }
 }
 
 /// Why a customer's app does not pay.
@@ -169,4 +205,7 @@ pub enum PayError {
     /// It never was a charge.
     #[error("denied")]
     Denied,
+    /// There is nothing to take back.
+    #[error("not_paid")]
+    NotPaid,
 }

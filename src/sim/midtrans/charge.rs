@@ -1,41 +1,27 @@
 //! The body of a charge, read as strictly as Midtrans is known to read it.
 
+use super::Options;
+use super::channel::{Acquirer, Bank, Channel, Store};
 use crate::order::time::{Span, Wall};
 use serde_json::{Map, Value};
 
 /// What is charged.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Charge {
-    pub kind: Kind,
+    pub channel: Channel,
     pub order_id: String,
     pub amount: u64,
     pub expires_at: Wall,
     pub custom_fields: [Option<String>; 3],
     pub metadata: Option<Value>,
-}
-
-/// The `payment_type`s that make a QR.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Gopay,
-    Qris,
-}
-
-impl Kind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gopay => "gopay",
-            Self::Qris => "qris",
-        }
-    }
-
-    /// The acquirer's limit of one payment.
-    const fn amount_max(self) -> u64 {
-        match self {
-            Self::Gopay => 20_000_000,
-            Self::Qris => 10_000_000,
-        }
-    }
+    /// Where GoPay sends its customer when all is over.
+    pub callback_url: Option<String>,
+    /// What the shop prints, where it prints anything.
+    pub receipt: Vec<String>,
+    /// `credit_card.token_id`
+    pub card_token: Option<String>,
+    /// A card's money is only reserved.
+    pub is_preauthorisation: bool,
 }
 
 /// Why a body is no charge.
@@ -54,36 +40,85 @@ pub(super) enum Refused {
 const ORDER_ID_CHARS_MAX: usize = 50;
 const NAME_CHARS_MAX: usize = 50;
 const CUSTOM_FIELD_CHARS_MAX: usize = 255;
+const CUSTOMER_FIELD_CHARS_MAX: usize = 255;
+const CSTORE_MESSAGE_CHARS_MAX: usize = 20;
+const CSTORE_FREE_TEXT_CHARS_MAX: usize = 40;
 const EXPIRY_MIN: Span = Span::secs(20);
-const EXPIRY_MAX: Span = Span::secs(7 * 86_400);
 
-/// Reads a charge; `default_expiry` holds where the body asks for none.
-pub(super) fn read(body: &[u8], default_expiry: Span, now: Wall) -> Result<Charge, Refused> {
-    let body = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(body)) => body,
-        Ok(Value::Null) => return Err(Refused::Null),
-        Ok(_) | Err(_) => return Err(Refused::Syntax),
-    };
-    let kind = match body.get("payment_type").and_then(Value::as_str) {
-        None => return Err(Refused::Invalid(vec!["payment_type is required".into()])),
-        Some("gopay") => Kind::Gopay,
-        Some("qris") => Kind::Qris,
-        Some(_) => return Err(Refused::NotActivated),
-    };
+/// A JSON object, or what is wrong with a body that is none.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refused> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(Value::Null) => Err(Refused::Null),
+        Ok(_) | Err(_) => Err(Refused::Syntax),
+    }
+}
+
+/// Reads a charge.
+pub(super) fn read(body: &[u8], options: &Options, now: Wall) -> Result<Charge, Refused> {
+    let body = object(body)?;
     let mut wrong = Vec::new();
+    let payment_type = match body.get("payment_type").and_then(Value::as_str) {
+        None | Some("") => return Err(Refused::Invalid(vec!["payment_type is required".into()])),
+        Some(name) if !options.payment_types.iter().any(|active| active == name) => return Err(Refused::NotActivated),
+        Some(name) => name,
+    };
     let nothing = Map::new();
-    let details = body.get("transaction_details").and_then(Value::as_object).unwrap_or(&nothing);
+    let section = |name: &str| body.get(name).and_then(Value::as_object).unwrap_or(&nothing);
+    let channel = channel(payment_type, section(payment_type), &mut wrong)?;
+    let details = section("transaction_details");
     let order_id = order_id(details, &mut wrong);
-    let amount = amount(details, kind, &mut wrong);
-    items(body.get("item_details"), amount, &mut wrong);
+    let amount = amount(details, channel, options, &mut wrong);
+    items(body.get("item_details"), amount, channel, options, &mut wrong);
+    customer(section("customer_details"), &mut wrong);
     let custom_fields = ["custom_field1", "custom_field2", "custom_field3"].map(|name| custom_field(&body, name, &mut wrong));
-    let expires_at = expires_at(body.get("custom_expiry"), default_expiry, now, &mut wrong);
+    let expires_at = expires_at(body.get("custom_expiry"), channel, options, now, &mut wrong);
     let metadata = body.get("metadata").filter(|metadata| metadata.is_object()).cloned();
-    if wrong.is_empty() { Ok(Charge { kind, order_id, amount, expires_at, custom_fields, metadata }) } else { Err(Refused::Invalid(wrong)) }
+    let text = |section: &Map<String, Value>, name: &str| section.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    let gopay = section("gopay");
+    let wants_callback = gopay.get("enable_callback").and_then(Value::as_bool).unwrap_or(false);
+    let callback_url = text(gopay, "callback_url").filter(|_| channel == Channel::Gopay && wants_callback);
+    let is_preauthorisation = text(section("credit_card"), "type").as_deref() == Some("authorize");
+    let card_token = text(section("credit_card"), "token_id").filter(|_| channel == Channel::CreditCard);
+    let receipt = receipt(channel, section("cstore"), &mut wrong);
+    let charge =
+        Charge { channel, order_id, amount, expires_at, custom_fields, metadata, callback_url, receipt, card_token, is_preauthorisation };
+    if wrong.is_empty() { Ok(charge) } else { Err(Refused::Invalid(wrong)) }
+}
+
+fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<String>) -> Result<Channel, Refused> {
+    let word = |name: &str| section.get(name).and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let mut refuse = |why: &str, instead: Channel| {
+        wrong.push(why.to_owned());
+        Ok(instead)
+    };
+    match payment_type {
+        "gopay" => Ok(Channel::Gopay),
+        "qris" => match word("acquirer").as_deref() {
+            None | Some("gopay") => Ok(Channel::Qris(Acquirer::Gopay)),
+            Some("airpay shopee") => Ok(Channel::Qris(Acquirer::AirpayShopee)),
+            Some(_) => refuse("qris.acquirer is not supported", Channel::Qris(Acquirer::Gopay)),
+        },
+        // The documents write the names of the shops in both cases.
+        "cstore" => match word("store").as_deref() {
+            Some("alfamart") => Ok(Channel::Cstore(Store::Alfamart)),
+            Some("indomaret") => Ok(Channel::Cstore(Store::Indomaret)),
+            None => refuse("cstore.store is required", Channel::Cstore(Store::Alfamart)),
+            Some(_) => refuse("cstore.store is not supported", Channel::Cstore(Store::Alfamart)),
+        },
+        "bank_transfer" => match word("bank").as_deref() {
+            Some("bca") => Ok(Channel::BankTransfer(Bank::Bca)),
+            None => refuse("bank_transfer.bank is required", Channel::BankTransfer(Bank::Bca)),
+            Some(_) => Err(Refused::NotActivated),
+        },
+        "credit_card" => Ok(Channel::CreditCard),
+        // Activated by the options, and not played.
+        _ => Err(Refused::NotActivated),
+    }
 }
 
 fn order_id(details: &Map<String, Value>, wrong: &mut Vec<String>) -> String {
-    let id = details.get("order_id").and_then(Value::as_str).unwrap_or("");
+    let id = order_id_of(details);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_~.".contains(c);
     if id.is_empty() {
         wrong.push("transaction_details.order_id is required".into());
@@ -92,33 +127,49 @@ fn order_id(details: &Map<String, Value>, wrong: &mut Vec<String>) -> String {
     } else if !id.chars().all(allowed) {
         wrong.push("transaction_details.order_id contains characters that are not allowed".into());
     }
-    id.to_owned()
+    id
 }
 
-fn amount(details: &Map<String, Value>, kind: Kind, wrong: &mut Vec<String>) -> u64 {
+/// A text, or a number, which the documents' samples for PHP send.
+pub(super) fn order_id_of(details: &Map<String, Value>) -> String {
+    match details.get("order_id") {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(id)) => id.to_string(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => String::new(),
+    }
+}
+
+fn amount(details: &Map<String, Value>, channel: Channel, options: &Options, wrong: &mut Vec<String>) -> u64 {
+    let limit = options.limits.of(channel);
     let Some(value) = details.get("gross_amount") else {
         wrong.push("transaction_details.gross_amount is required".into());
         return 0;
     };
     match whole(value).and_then(|amount| u64::try_from(amount).ok()) {
         Some(0) | None => wrong.push("transaction_details.gross_amount must be a whole number, at least 0.01".into()),
-        Some(amount) if amount > kind.amount_max() => wrong.push("transaction_details.gross_amount is above the limit".into()),
+        Some(amount) if amount > limit.max => wrong.push(format!("transaction_details.gross_amount is above the limit of {}", limit.max)),
+        Some(amount) if amount < limit.min => wrong.push(format!("transaction_details.gross_amount is below the limit of {}", limit.min)),
         Some(amount) => return amount,
     }
     0
 }
 
-/// A number without decimals, or one in quotes, which the client libraries let through.
-fn whole(value: &Value) -> Option<i64> {
+/// A number without decimals, or with none but zeros, also in quotes, which the client libraries let through.
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    let read = |text: &str| match text.split_once('.') {
+        None => text.parse().ok(),
+        Some((whole, decimals)) if decimals.bytes().all(|digit| digit == b'0') => whole.parse().ok(),
+        Some(_) => None,
+    };
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok()),
-        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => read(&number.to_string()),
+        Value::String(text) => read(text),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn items(items: Option<&Value>, amount: u64, wrong: &mut Vec<String>) {
-    let Some(items) = items else { return };
+fn items(items: Option<&Value>, amount: u64, channel: Channel, options: &Options, wrong: &mut Vec<String>) {
+    let Some(items) = items.filter(|items| !items.is_null()) else { return };
     let Some(items) = items.as_array() else {
         wrong.push("item_details must be a list".into());
         return;
@@ -128,10 +179,16 @@ fn items(items: Option<&Value>, amount: u64, wrong: &mut Vec<String>) {
         let price = item.get("price").and_then(whole);
         let quantity = item.get("quantity").and_then(whole).filter(|quantity| *quantity >= 1);
         sum = sum.zip(price.zip(quantity)).and_then(|(sum, (price, quantity))| sum.checked_add(price.checked_mul(quantity)?));
-        match item.get("name").and_then(Value::as_str).map(|name| name.chars().count()) {
+        let name = item.get("name").and_then(Value::as_str);
+        if channel == Channel::Cstore(Store::Alfamart) && name.is_some_and(|name| name.contains('|')) {
+            wrong.push("item_details.name contains characters that are not allowed".into());
+        }
+        match name.map(|name| name.chars().count()) {
             None | Some(0) => wrong.push("item_details.name is required".into()),
             // Whether Core API refuses or cuts is not known: to refuse is what a client must survive.
-            Some(length) if length > NAME_CHARS_MAX => wrong.push("item_details.name length must be less than or equal to 50".into()),
+            Some(length) if options.long_names_refused && length > NAME_CHARS_MAX => {
+                wrong.push("item_details.name length must be less than or equal to 50".into())
+            }
             Some(_) => {}
         }
     }
@@ -148,8 +205,38 @@ fn custom_field(body: &Map<String, Value>, name: &str, wrong: &mut Vec<String>) 
     Some(text.to_owned())
 }
 
+fn customer(details: &Map<String, Value>, wrong: &mut Vec<String>) {
+    for (name, value) in details {
+        if value.as_str().is_some_and(|text| text.chars().count() > CUSTOMER_FIELD_CHARS_MAX) {
+            wrong.push(format!("customer_details.{name} length must be less than or equal to 255"));
+        }
+    }
+}
+
+/// What is printed at Alfamart: three lines. `message` stands on the cashier's screen.
+fn receipt(channel: Channel, cstore: &Map<String, Value>, wrong: &mut Vec<String>) -> Vec<String> {
+    let Channel::Cstore(store) = channel else { return Vec::new() };
+    let mut text = |name: &str, chars_max: usize| {
+        let text = cstore.get(name)?.as_str()?;
+        if text.chars().count() > chars_max {
+            wrong.push(format!("cstore.{name} length must be less than or equal to {chars_max}"));
+        }
+        if store == Store::Alfamart && text.contains('|') {
+            wrong.push(format!("cstore.{name} contains characters that are not allowed"));
+        }
+        Some(text.to_owned())
+    };
+    text("message", CSTORE_MESSAGE_CHARS_MAX);
+    let lines = ["alfamart_free_text_1", "alfamart_free_text_2", "alfamart_free_text_3"];
+    match store {
+        Store::Alfamart => lines.iter().filter_map(|name| text(name, CSTORE_FREE_TEXT_CHARS_MAX)).collect(),
+        Store::Indomaret => Vec::new(),
+    }
+}
+
 /// `order_time` "yyyy-MM-dd HH:mm:ss +0700" (else now) and so many units after it.
-fn expires_at(custom: Option<&Value>, default: Span, now: Wall, wrong: &mut Vec<String>) -> Wall {
+fn expires_at(custom: Option<&Value>, channel: Channel, options: &Options, now: Wall, wrong: &mut Vec<String>) -> Wall {
+    let default = if channel.has_qr() { options.expiry } else { options.counter_expiry };
     let Some(custom) = custom.filter(|custom| !custom.is_null()) else { return now + default };
     let from = match custom.get("order_time").and_then(Value::as_str) {
         None => Some(now),
@@ -163,11 +250,11 @@ fn expires_at(custom: Option<&Value>, default: Span, now: Wall, wrong: &mut Vec<
         Some(_) => None,
     };
     let seconds = custom.get("expiry_duration").and_then(whole).zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    let span = seconds.filter(|seconds| (0..=EXPIRY_MAX.0 / 1_000).contains(seconds)).map(Span::secs);
+    let span = seconds.filter(|seconds| (0..=channel.expiry_max().0 / 1_000).contains(seconds)).map(Span::secs);
     match from.zip(span) {
         Some((from, span)) if span >= EXPIRY_MIN && from + span > now => from + span,
         _ => {
-            wrong.push("custom_expiry is not valid: 20 seconds to 7 days".into());
+            wrong.push(format!("custom_expiry is not valid: 20 seconds to {} days", channel.expiry_max().0 / 86_400_000));
             now + default
         }
     }
@@ -190,7 +277,7 @@ mod tests {
     }
 
     fn result(body: &Value) -> Result<Charge, Refused> {
-        read(body.to_string().as_bytes(), Span::secs(900), NOW)
+        read(body.to_string().as_bytes(), &Options::new("key", ""), NOW)
     }
 
     #[test]
@@ -200,8 +287,15 @@ mod tests {
         assert_eq!(charge.custom_fields, [Some("vm-001".to_owned()), None, None]);
         let mut quoted = good();
         quoted["transaction_details"]["gross_amount"] = json!("5000");
+        quoted["transaction_details"]["order_id"] = json!(1_578_557_780);
         quoted["custom_expiry"] = json!({ "expiry_duration": "20", "unit": "minute" });
-        assert_eq!(result(&quoted).expect("as clients send it").expires_at, NOW + Span::secs(1_200));
+        let charge = result(&quoted).expect("as clients send it");
+        assert_eq!((charge.expires_at, charge.order_id.as_str()), (NOW + Span::secs(1_200), "1578557780"));
+        for (amount, expected) in
+            [(json!("5000.00"), Some(5_000)), (json!(5000.0), Some(5_000)), (json!("5000.5"), None), (json!("x"), None)]
+        {
+            assert_eq!(whole(&amount), expected, "{amount}");
+        }
     }
 
     #[test]
@@ -238,7 +332,65 @@ mod tests {
         }
         assert_eq!(result(&json!(null)), Err(Refused::Null));
         assert_eq!(result(&json!([])), Err(Refused::Syntax));
-        assert_eq!(read(b"{", Span::secs(900), NOW), Err(Refused::Syntax));
-        assert_eq!(result(&json!({ "payment_type": "cstore" })), Err(Refused::NotActivated));
+        assert_eq!(read(b"{", &Options::new("key", ""), NOW), Err(Refused::Syntax));
+        for body in [json!({ "payment_type": "echannel" }), json!({ "payment_type": "bank_transfer", "bank_transfer": { "bank": "bni" } })]
+        {
+            assert_eq!(result(&body), Err(Refused::NotActivated), "{body}");
+        }
+    }
+
+    #[test]
+    fn shops_and_acquirers_are_read() {
+        type Row = (&'static str, Value, u64, Result<Channel, &'static str>);
+        let rows: [Row; 14] = [
+            ("cstore", json!({ "store": "alfamart" }), 5_000, Ok(Channel::Cstore(Store::Alfamart))),
+            ("cstore", json!({ "store": "Indomaret", "message": "x".repeat(20) }), 10_000, Ok(Channel::Cstore(Store::Indomaret))),
+            ("cstore", json!({ "store": "indomaret" }), 9_999, Err("below the limit of 10000")),
+            ("cstore", json!({ "store": "alfamart" }), 5_000_001, Err("above the limit of 5000000")),
+            ("cstore", json!({ "store": "seven" }), 5_000, Err("cstore.store is not supported")),
+            ("cstore", json!({}), 5_000, Err("cstore.store is required")),
+            ("cstore", json!({ "store": "alfamart", "message": "x".repeat(21) }), 5_000, Err("less than or equal to 20")),
+            ("cstore", json!({ "store": "alfamart", "alfamart_free_text_2": "x".repeat(41) }), 5_000, Err("less than or equal to 40")),
+            ("cstore", json!({ "store": "alfamart", "alfamart_free_text_1": "a|b" }), 5_000, Err("not allowed")),
+            ("qris", json!({}), 5_000, Ok(Channel::Qris(Acquirer::Gopay))),
+            ("qris", json!({ "acquirer": "airpay shopee" }), 5_000, Ok(Channel::Qris(Acquirer::AirpayShopee))),
+            ("qris", json!({ "acquirer": "nobody" }), 5_000, Err("qris.acquirer")),
+            ("qris", json!({}), 10_000_001, Err("above the limit of 10000000")),
+            ("bank_transfer", json!({ "bank": "bca" }), 44_145, Ok(Channel::BankTransfer(Bank::Bca))),
+        ];
+        for (payment_type, section, amount, expected) in rows {
+            let mut body = json!({ "payment_type": payment_type, "transaction_details": { "order_id": "o-1", "gross_amount": amount } });
+            body[payment_type] = section.clone();
+            match (result(&body), expected) {
+                (Ok(charge), Ok(channel)) => assert_eq!(charge.channel, channel, "{section}"),
+                (Err(Refused::Invalid(wrong)), Err(why)) => assert!(wrong.iter().any(|text| text.contains(why)), "{section}: {wrong:?}"),
+                (seen, expected) => panic!("{section} {amount}: {seen:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn expiry_has_limits_for_each_channel() {
+        for (payment_type, section, days, taken) in [
+            ("gopay", json!({}), 7, true),
+            ("gopay", json!({}), 8, false),
+            ("qris", json!({ "acquirer": "airpay shopee" }), 5, true),
+            ("qris", json!({ "acquirer": "airpay shopee" }), 6, false),
+            ("cstore", json!({ "store": "indomaret" }), 180, true),
+            ("cstore", json!({ "store": "indomaret" }), 181, false),
+        ] {
+            let mut body = json!({ "payment_type": payment_type, "transaction_details": { "order_id": "o-1", "gross_amount": 10_000 },
+                "custom_expiry": { "order_time": format!("{} +0700", NOW.to_midtrans()), "expiry_duration": days, "unit": "day" } });
+            body[payment_type] = section;
+            let expected = taken.then(|| NOW + Span::secs(days * 86_400));
+            assert_eq!(result(&body).ok().map(|charge| charge.expires_at), expected, "{payment_type} {days}");
+        }
+        let mut body = json!({ "payment_type": "cstore", "cstore": { "store": "alfamart" },
+            "transaction_details": { "order_id": "o-1", "gross_amount": 10_000 } });
+        assert_eq!(result(&body).expect("good").expires_at, NOW + Span::secs(86_400), "a day where nothing is asked for");
+        for order_time in ["2026-01-01 00:00:00", "tomorrow", "2020-01-01 00:00:00 +0700"] {
+            body["custom_expiry"] = json!({ "order_time": order_time, "expiry_duration": 20 });
+            assert!(result(&body).is_err(), "{order_time}");
+        }
     }
 }

@@ -1,24 +1,26 @@
 //! What customers, time and the people at the controls do to transactions, and what Midtrans then tells the merchant.
 
-use super::{Book, IDEMPOTENCY_LIFE, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Via, is_held};
+use super::forgery::Forgery;
+use super::{Answer, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Told, Via, is_held};
 use crate::order::time::{Span, Wall};
 use crate::sim::faults::{Fault, Moment};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 impl Midtrans {
-    /// A customer pays, found by order_id, transaction_id or the text in the QR. With `force` also what was cancelled
+    /// A customer pays, found by order_id, transaction_id, payment code, account number or the text in the QR; `via` is
+    /// what reads a QR, and nothing at a counter. With `force` also what was cancelled
     /// or has expired: a payment that was under way when it ended.
     ///
     /// # Errors
     /// What the app tells the customer; no money moves.
     pub fn pay(&mut self, name: &str, via: Via, force: bool, now: Wall) -> Result<Paid, PayError> {
-        self.run_batch(now);
+        self.pass(now);
         let at = self.payable(name, force, now)?;
         self.books.set(at, Status::Settlement);
         let transaction = self.books.at_mut(at);
         transaction.settled_at = Some(now);
-        transaction.paid_via = Some(via);
-        let paid = Paid { order_id: transaction.charge.order_id.clone(), amount: transaction.gross };
+        transaction.paid_via = transaction.charge.channel.has_qr().then_some(via);
+        let paid = transaction.paid();
         self.notify(at, now);
         Ok(paid)
     }
@@ -28,11 +30,11 @@ impl Midtrans {
     /// # Errors
     /// As for [`Midtrans::pay`].
     pub fn fail(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
-        self.run_batch(now);
+        self.pass(now);
         let at = self.payable(name, false, now)?;
         let transaction = self.books.at_mut(at);
         transaction.failed_attempts = transaction.failed_attempts.saturating_add(1);
-        Ok(Paid { order_id: transaction.charge.order_id.clone(), amount: transaction.gross })
+        Ok(transaction.paid())
     }
 
     fn payable(&self, name: &str, force: bool, now: Wall) -> Result<usize, PayError> {
@@ -42,8 +44,14 @@ impl Midtrans {
             Status::Expire | Status::Cancel if force => Ok(at),
             Status::Pending | Status::Expire => Err(PayError::Expired),
             Status::Cancel => Err(PayError::Cancelled),
-            Status::Settlement => Err(PayError::AlreadyPaid),
-            Status::Deny => Err(PayError::Denied),
+            Status::Deny | Status::Failure => Err(PayError::Denied),
+            Status::Authorize
+            | Status::Capture
+            | Status::Settlement
+            | Status::Refund
+            | Status::PartialRefund
+            | Status::Chargeback
+            | Status::PartialChargeback => Err(PayError::AlreadyPaid),
         }
     }
 
@@ -51,61 +59,199 @@ impl Midtrans {
     ///
     /// # Errors
     /// [`PayError::Unknown`]
-    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<(), PayError> {
+    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
         self.notify(at, now);
-        Ok(())
+        Ok(self.books.at(at).paid())
+    }
+
+    /// Cancelled or expired at the dashboard: the same rules as over the API, and the same answer.
+    pub fn end_by_hand(&mut self, name: &str, how: Status, now: Wall) -> Value {
+        self.pass(now);
+        body_of(&self.end(name, how, now))
+    }
+
+    /// Refunded at the dashboard, which merchants may do to whom the API refuses it.
+    pub fn refund_by_hand(&mut self, name: &str, body: &[u8], now: Wall) -> Value {
+        self.pass(now);
+        let allowed = std::mem::replace(&mut self.options.refunds, true);
+        let (answer, _) = self.refund(name, false, body, now);
+        self.options.refunds = allowed;
+        body_of(&answer)
+    }
+
+    /// A shop takes back what it has told as paid, as Indomaret does within minutes: settlement becomes deny.
+    ///
+    /// # Errors
+    /// [`PayError::Unknown`], or [`PayError::NotPaid`] where there is nothing to take back.
+    pub fn reverse(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
+        let at = self.paid(name, now)?;
+        self.books.set(at, Status::Deny);
+        self.notify(at, now);
+        Ok(self.books.at(at).paid())
+    }
+
+    /// The customer's bank takes money back: all of it, or as much as is said.
+    ///
+    /// # Errors
+    /// As for [`Midtrans::reverse`].
+    pub fn charge_back(&mut self, name: &str, amount: Option<u64>, now: Wall) -> Result<Paid, PayError> {
+        let at = self.paid(name, now)?;
+        let transaction = self.books.at_mut(at);
+        transaction.charged_back = amount.unwrap_or(transaction.gross).min(transaction.gross);
+        let status = if transaction.charged_back == transaction.gross { Status::Chargeback } else { Status::PartialChargeback };
+        self.books.set(at, status);
+        self.notify(at, now);
+        Ok(self.books.at(at).paid())
+    }
+
+    fn paid(&mut self, name: &str, now: Wall) -> Result<usize, PayError> {
+        self.pass(now);
+        let (at, transaction) = self.books.find(name).ok_or(PayError::Unknown)?;
+        match transaction.status {
+            Status::Settlement | Status::Capture | Status::PartialRefund | Status::PartialChargeback => Ok(at),
+            Status::Pending
+            | Status::Authorize
+            | Status::Expire
+            | Status::Cancel
+            | Status::Deny
+            | Status::Failure
+            | Status::Refund
+            | Status::Chargeback => Err(PayError::NotPaid),
+        }
+    }
+
+    /// Makes a transaction what it is told to be, whatever it was, and tells the merchant unless `quietly`.
+    ///
+    /// # Errors
+    /// [`PayError::Unknown`]
+    pub fn set(&mut self, name: &str, status: Option<Status>, fraud: Option<Fraud>, quietly: bool, now: Wall) -> Result<Paid, PayError> {
+        self.pass(now);
+        let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
+        if let Some(status) = status {
+            self.books.set(at, status);
+        }
+        let transaction = self.books.at_mut(at);
+        transaction.fraud = fraud.unwrap_or(transaction.fraud);
+        if matches!(transaction.status, Status::Settlement | Status::Capture) {
+            transaction.settled_at.get_or_insert(now);
+        }
+        if !quietly {
+            self.notify(at, now);
+        }
+        Ok(self.books.at(at).paid())
+    }
+
+    /// Sends a notification that Midtrans would not have sent, made from the true one. Of an order that nobody knows it
+    /// is a settlement of 5000 rupiah. Without an address it goes where those of the order go.
+    ///
+    /// # Errors
+    /// [`PayError::Unknown`] where there is nowhere to send it.
+    pub fn forge(&mut self, name: &str, forgery: &Forgery, url: Option<String>, now: Wall) -> Result<Paid, PayError> {
+        self.pass(now);
+        let known = self.books.find(name).map(|(at, _)| at);
+        let mut body = match known {
+            Some(at) => self.message(at),
+            None => self.strangers_message(name, now),
+        };
+        forgery.alter(&mut body, &self.options.server_key);
+        let mut urls = known.map_or_else(|| self.options.notification_urls.clone(), |at| self.books.at(at).urls.clone());
+        if let Some(url) = url {
+            urls = vec![url];
+        }
+        if urls.is_empty() {
+            return Err(PayError::Unknown);
+        }
+        let fault = Some(Fault::ForgeNotification(forgery.clone()));
+        for url in urls {
+            let notice = Notice { url, body: text(&body), order_id: name.to_owned(), retries: 0, fault: fault.clone() };
+            self.notices.add(now, notice);
+        }
+        Ok(known.map_or_else(|| Paid { order_id: name.to_owned(), amount: 0 }, |at| self.books.at(at).paid()))
+    }
+
+    fn strangers_message(&mut self, order_id: &str, now: Wall) -> Map<String, Value> {
+        let body = json!({
+            "transaction_time": now.to_midtrans(), "transaction_status": "settlement", "transaction_id": self.rng.uuid(),
+            "status_message": NOTIFICATION, "status_code": "200", "signature_key": "", "settlement_time": now.to_midtrans(),
+            "payment_type": "gopay", "order_id": order_id, "merchant_id": self.options.merchant.id, "gross_amount": "5000.00",
+            "fraud_status": "accept", "currency": "IDR",
+        });
+        body.as_object().cloned().unwrap_or_default()
+    }
+
+    /// What a notification of the transaction says now.
+    fn message(&self, at: usize) -> Map<String, Value> {
+        let transaction = self.books.at(at);
+        let mut body = transaction.signed(transaction.notification_code(), &self.options);
+        body["status_message"] = json!(NOTIFICATION);
+        body.as_object().cloned().unwrap_or_default()
     }
 
     /// Queues the notification of what a transaction is now.
     pub(super) fn notify(&mut self, at: usize, now: Wall) {
         let transaction = self.books.at(at);
-        let status = transaction.status;
-        let mut body = transaction.signed(status.notification_code(), &self.options.merchant.id, &self.options.server_key);
-        body["status_message"] = json!("midtrans payment notification");
-        let order_id = transaction.charge.order_id.clone();
-        let notice =
-            |url: &String| Notice { url: url.clone(), body: body.to_string().into_bytes(), order_id: order_id.clone(), retries: 0 };
+        if transaction.urls.is_empty() {
+            return;
+        }
+        let (status, order_id, urls) = (transaction.status, transaction.charge.order_id.clone(), transaction.urls.clone());
+        let mut body = self.message(at);
+        let fault = self.faults.take(Moment::Notification, status.as_str(), &order_id);
         let (mut due, mut copies) = (now + self.options.notification_delay, 1);
-        match self.faults.take(Moment::Notification, status.as_str(), &order_id) {
+        match &fault {
             Some(Fault::DropNotification) => copies = 0,
             Some(Fault::DuplicateNotification) => copies = 2,
-            Some(Fault::DelayNotification { ms }) => due = due + Span::millis(ms),
+            Some(Fault::DelayNotification { ms }) => due = due + Span::millis(*ms),
+            Some(Fault::ForgeNotification(forgery)) => forgery.alter(&mut body, &self.options.server_key),
             _ => {}
         }
-        for _ in 0..copies {
-            for url in &self.books.at(at).urls {
-                self.notices.add(due, notice(url));
+        for url in urls {
+            let notice = Notice { url, body: text(&body), order_id: order_id.clone(), retries: 0, fault: fault.clone() };
+            if copies == 0 {
+                self.notices.remember(&notice, None, now);
+            }
+            for _ in 0..copies {
+                if fault == Some(Fault::ReorderNotification) {
+                    self.notices.hold_back(notice.clone());
+                } else {
+                    self.notices.add(due, notice.clone());
+                }
             }
         }
     }
 
     /// What is to be sent now; nothing of it is kept, so each must come back to [`Midtrans::notified`].
     pub fn due(&mut self, now: Wall) -> Vec<Notice> {
-        self.run_batch(now);
+        self.pass(now);
         self.notices.take_due(now)
     }
 
     /// How the merchant answered; `None` if it did not within 15 s.
     pub fn notified(&mut self, notice: Notice, http: Option<u16>, now: Wall) {
+        self.notices.remember(&notice, Some(http), now);
         self.notices.answered(notice, http, &self.options.retry_spacing, &mut self.rng, now);
     }
 
     /// When [`Midtrans::due`] must be called next.
     #[must_use]
     pub fn next_due(&self) -> Option<Wall> {
-        self.notices.next_due().into_iter().chain(self.next_batch).min()
+        let later = self.later.first_key_value().map(|((at, _), _)| *at);
+        self.notices.next_due().into_iter().chain(self.next_batch).chain(later).min()
     }
 
-    /// Expires what is over, when its hour has come: late, as the real batch.
-    pub(super) fn run_batch(&mut self, now: Wall) {
+    /// Lets everything happen that happens by itself until now: what was to come later, and the batch that expires what
+    /// is over, which runs as late as the real one.
+    pub(super) fn pass(&mut self, now: Wall) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let what = entry.remove();
+            self.happen(&what, now);
+        }
         let batch = *self.next_batch.get_or_insert(now + self.options.batch_every);
         if now < batch {
             return;
         }
         self.next_batch = Some(now + self.options.batch_every);
-        let held = &self.held;
-        self.keys.retain(|_, kept| now - kept.at < IDEMPOTENCY_LIFE || kept.hold.is_some_and(|hold| is_held(held, hold, now)));
+        self.forget_old_keys(now);
         for at in self.books.overdue(now) {
             self.books.set(at, Status::Expire);
             self.notify(at, now);
@@ -173,4 +319,25 @@ impl Midtrans {
     pub fn requests(&self) -> Vec<Logged> {
         self.log.iter().cloned().collect()
     }
+
+    /// Forgets them.
+    pub fn forget_requests(&mut self) {
+        self.log.clear();
+    }
+
+    /// The last 10,000 attempts to deliver a notification, the oldest first; those of one order where one is named.
+    #[must_use]
+    pub fn told(&self, order_id: Option<&str>) -> Vec<Told> {
+        self.notices.told(order_id)
+    }
+}
+
+const NOTIFICATION: &str = "midtrans payment notification";
+
+fn body_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
+fn text(body: &Map<String, Value>) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
 }

@@ -1,8 +1,11 @@
 //! Notifications on their way, and Midtrans' rules for sending one again.
 
 use crate::order::time::{Span, Wall};
+use crate::sim::faults::Fault;
 use crate::sim::rng::Rng;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
 
 /// One notification for one address, with the body of the moment it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,29 @@ pub struct Notice {
     pub order_id: String,
     /// How often it was sent before.
     pub retries: usize,
+    /// What was done to it on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// One attempt to deliver a notification: the dashboard's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// When it was answered, or dropped: milliseconds of UTC by the simulator's clock.
+    pub at_ms: i64,
+    /// The order it tells of.
+    pub order_id: String,
+    /// Where it went.
+    pub url: String,
+    /// How often it was sent before.
+    pub retries: usize,
+    /// Whether it was sent at all.
+    pub sent: bool,
+    /// The HTTP status of the answer; none where there was no answer in time.
+    pub http: Option<u16>,
+    /// What was done to it on purpose.
+    pub fault: Option<Fault>,
+    /// What it said.
+    pub body: Value,
 }
 
 /// The queue, by the time they are due.
@@ -22,10 +48,14 @@ pub struct Notice {
 pub(super) struct Notices {
     queue: BTreeMap<(Wall, u64), Notice>,
     number: u64,
+    /// By order, what must come after the next one.
+    held_back: BTreeMap<String, Vec<Notice>>,
+    history: VecDeque<(Wall, Notice, Option<Option<u16>>)>,
 }
 
 /// More than this wait for nobody: the oldest go.
 const WAITING_MAX: usize = 100_000;
+const HISTORY_MAX: usize = 10_000;
 
 impl Notices {
     pub fn add(&mut self, due: Wall, notice: Notice) {
@@ -34,6 +64,13 @@ impl Notices {
         }
         self.number += 1;
         self.queue.insert((due, self.number), notice);
+    }
+
+    /// It goes after the next one of its order was answered.
+    pub fn hold_back(&mut self, notice: Notice) {
+        if self.held_back.len() < WAITING_MAX {
+            self.held_back.entry(notice.order_id.clone()).or_default().push(notice);
+        }
     }
 
     pub fn next_due(&self) -> Option<Wall> {
@@ -45,8 +82,34 @@ impl Notices {
         std::mem::replace(&mut self.queue, later).into_values().collect()
     }
 
+    /// Keeps what became of an attempt: `None` if it was never made, `Some(None)` if nobody answered.
+    pub fn remember(&mut self, notice: &Notice, http: Option<Option<u16>>, now: Wall) {
+        if self.history.len() >= HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back((now, notice.clone(), http));
+    }
+
+    pub fn told(&self, order_id: Option<&str>) -> Vec<Told> {
+        let wanted = self.history.iter().filter(|(_, notice, _)| order_id.is_none_or(|id| id == notice.order_id));
+        let told = |(at, notice, http): &(Wall, Notice, Option<Option<u16>>)| Told {
+            at_ms: at.0,
+            order_id: notice.order_id.clone(),
+            url: notice.url.clone(),
+            retries: notice.retries,
+            sent: http.is_some(),
+            http: http.flatten(),
+            fault: notice.fault.clone(),
+            body: serde_json::from_slice(&notice.body).unwrap_or_default(),
+        };
+        wanted.map(told).collect()
+    }
+
     /// What an answer (`None`: none came in time) means for a notice: perhaps once more, later.
     pub fn answered(&mut self, mut notice: Notice, http: Option<u16>, spacing: &[Span], rng: &mut Rng, now: Wall) {
+        for after in self.held_back.remove(&notice.order_id).unwrap_or_default() {
+            self.add(now, after);
+        }
         let Some(wait) = spacing.get(notice.retries).filter(|_| notice.retries < retries_max(http)) else { return };
         // Each with a random shift; the first of two minutes was seen after 33 s.
         let least = wait.0 / 4;
@@ -78,7 +141,7 @@ mod tests {
             [(Some(200), 0), (Some(301), 0), (Some(500), 1), (Some(404), 2), (Some(400), 2), (Some(503), 4), (Some(403), 5), (None, 5)]
         {
             let (mut notices, mut rng, mut now, mut sent) = (Notices::default(), Rng::new(1), Wall(0), 0);
-            notices.add(now, Notice { url: "u".into(), body: vec![], order_id: "o".into(), retries: 0 });
+            notices.add(now, Notice { url: "u".into(), body: vec![], order_id: "o".into(), retries: 0, fault: None });
             while let Some(due) = notices.next_due() {
                 assert!(notices.take_due(due - Span(1)).is_empty());
                 if sent > 0 {

@@ -1,5 +1,9 @@
+mod faults;
+mod money;
+
 use super::*;
 use crate::sim::faults::Fault;
+use serde_json::Value;
 
 const KEY: &str = "SB-Mid-server-test";
 const START: Wall = Wall(1_800_000_000_000);
@@ -192,7 +196,7 @@ fn codes_of_the_body_and_of_http() {
         ("POST", "/v2/charge", b"null", 500, "500"),
         ("POST", "/v2/charge", b"{", 413, "413"),
         ("POST", "/v2/charge", b"{}", 400, "400"),
-        ("POST", "/v2/charge", br#"{"payment_type":"cstore"}"#, 200, "402"),
+        ("POST", "/v2/charge", br#"{"payment_type":"echannel"}"#, 200, "402"),
         ("GET", "/v2/charge", b"", 405, "405"),
         ("GET", "/v2/nothing/status", b"{}", 200, "404"),
         ("POST", "/v2/nothing/cancel", b"null", 200, "404"),
@@ -231,48 +235,6 @@ fn notifications_go_where_the_headers_say() {
 }
 
 #[test]
-fn faults_strike_where_they_are_planned() {
-    let mut sim = midtrans();
-    let once = |fault: Fault| Plan { count: Some(1), ..fault.into() };
-    sim.plan(once(Fault::Refuse));
-    assert_eq!(sim.handle(&charge_of("o-1", "gopay"), START), Reply::Cut);
-    assert!(sim.transactions().is_empty(), "refused before it was done");
-    sim.plan(once(Fault::LoseAnswer));
-    assert_eq!(sim.handle(&charge_of("o-1", "gopay"), START), Reply::Cut);
-    assert_eq!(sim.transactions().len(), 1, "done, and nobody was told");
-    sim.plan(Plan { count: Some(2), ..Fault::Deny { code: 900 }.into() });
-    for expected in ["202", "202", "201"] {
-        assert_eq!(code(sim.handle(&charge_of("o-2", "gopay"), START)), expected);
-    }
-    sim.plan(once(Fault::ImposeFee { rupiah: 100 }));
-    let (_, charge) = answer(sim.handle(&charge_of("o-3", "qris"), START));
-    assert_eq!(charge["gross_amount"], "5100.00");
-    assert!(charge["qr_string"].as_str().is_some_and(|payload| payload.contains("54075100.00")));
-    for (done, transactions) in [(false, 5), (true, 6)] {
-        sim.plan(once(Fault::ServerError { code: 503, done }));
-        assert_eq!(answer(sim.handle(&charge_of("o-4", "gopay"), START)).0, 503);
-        assert_eq!(sim.transactions().len(), transactions);
-    }
-    sim.pay("o-2", Via::Gopay, false, START).expect("payable");
-    sim.plan(once(Fault::StaleStatus));
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "201");
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "200");
-    sim.due(START);
-    for (fault, copies, late) in
-        [(Fault::DropNotification, 0, 0), (Fault::DuplicateNotification, 2, 0), (Fault::DelayNotification { ms: 60_000 }, 1, 60)]
-    {
-        sim.plan(once(fault));
-        sim.notify_again("o-2", START).expect("known");
-        assert_eq!(told(&mut sim, at(late) - Span(1)).len(), 0);
-        assert_eq!(told(&mut sim, at(late)).len(), copies);
-    }
-    assert!(sim.plans().is_empty());
-    sim.plan(once(Fault::Refuse));
-    sim.heal();
-    assert_eq!(call(&mut sim, "GET", "/v2/o-2/status", START), "200");
-}
-
-#[test]
 fn a_payment_under_way_can_settle_what_was_cancelled() {
     let mut sim = midtrans();
     sim.handle(&charge_of("o-1", "gopay"), START);
@@ -281,4 +243,45 @@ fn a_payment_under_way_can_settle_what_was_cancelled() {
     assert!(sim.pay("o-1", Via::Gopay, true, at(1)).is_ok());
     assert_eq!(call(&mut sim, "GET", "/v2/o-1/status", at(1)), "200");
     assert_eq!(sim.pay("o-1", Via::Gopay, true, at(2)), Err(PayError::AlreadyPaid), "never twice");
+}
+
+#[test]
+fn answers_differ_where_the_documents_do() {
+    let mut sim = midtrans();
+    let fields = |sim: &mut Midtrans, order_id: &str, kind: &str| {
+        let (_, body) = answer(sim.handle(&charge_of(order_id, kind), START));
+        ["expiry_time", "expire_time", "qr_string"].map(|field| body[field].is_string())
+    };
+    let rows = [
+        (ExpiryField::ExpiryTime, true, "qris", [true, false, true]),
+        (ExpiryField::ExpireTime, true, "qris", [false, true, true]),
+        (ExpiryField::None, false, "qris", [false, false, false]),
+        (ExpiryField::ExpireTime, true, "gopay", [true, false, false]),
+    ];
+    for (number, (field, qr_string, kind, expected)) in rows.into_iter().enumerate() {
+        sim.change(Change { expiry_field: Some(field), qr_string: Some(qr_string), ..Change::default() }, START);
+        assert_eq!(fields(&mut sim, &format!("o-{number}"), kind), expected, "{field:?} {kind}");
+    }
+    let change: Change = serde_json::from_str(r#"{"fee":100,"payment_types":["qris"],"balance":null}"#).expect("a change");
+    sim.change(change, START);
+    assert_eq!(code(sim.handle(&charge_of("o-7", "gopay"), START)), "402");
+    let (_, raised) = answer(sim.handle(&charge_of("o-8", "qris"), START));
+    assert_eq!(raised["gross_amount"], "5100.00");
+    sim.pay("o-8", Via::Qris, false, START).expect("payable");
+    let settled = told(&mut sim, START).pop().expect("told");
+    assert_eq!(settled["metadata"]["extra_info"]["gross_amount_info"]["original_amount"], "5000.00");
+    assert!(serde_json::from_str::<Change>(r#"{"feee":100}"#).is_err(), "what is not there is no option");
+}
+
+#[test]
+fn every_option_can_be_told_and_given_back() {
+    let mut sim = midtrans();
+    let told = serde_json::to_value(sim.options().told()).expect("plain");
+    assert_eq!(told["retry_spacing_ms"], json!([120_000, 600_000, 1_800_000, 5_400_000, 12_600_000]));
+    sim.change(serde_json::from_value(told.clone()).expect("its own words"), START);
+    assert_eq!(serde_json::to_value(sim.options().told()).expect("plain"), told);
+}
+
+fn once(fault: Fault) -> Plan {
+    Plan { count: Some(1), ..fault.into() }
 }

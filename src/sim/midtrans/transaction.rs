@@ -1,56 +1,117 @@
 //! One transaction as the simulated Midtrans keeps it, and how it is told: by get-status, and by a notification, which
 //! count its states differently and so sign differently.
 
-use super::charge::{Charge, Kind};
+use super::channel::{Acquirer, Channel, Store};
+use super::charge::Charge;
+use super::options::{ExpiryField, Options};
 use crate::order::time::Wall;
 use ring::digest::{Context, SHA512};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It can be paid.
     Pending,
+    /// A card's money is reserved.
+    Authorize,
+    /// A card was taken; the money comes with the next settlement.
+    Capture,
+    /// It is paid.
     Settlement,
+    /// Nobody paid in time.
     Expire,
+    /// Ended by the merchant.
     Cancel,
+    /// Refused by the provider; of a paid one: taken back.
     Deny,
+    /// Something unexpected happened to it.
+    Failure,
+    /// All of it went back.
+    Refund,
+    /// A part of it went back.
+    PartialRefund,
+    /// The customer's bank took all of it back.
+    Chargeback,
+    /// The customer's bank took a part of it back.
+    PartialChargeback,
 }
 
 impl Status {
+    /// As Midtrans writes it.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Authorize => "authorize",
+            Self::Capture => "capture",
             Self::Settlement => "settlement",
             Self::Expire => "expire",
             Self::Cancel => "cancel",
             Self::Deny => "deny",
+            Self::Failure => "failure",
+            Self::Refund => "refund",
+            Self::PartialRefund => "partial_refund",
+            Self::Chargeback => "chargeback",
+            Self::PartialChargeback => "partial_chargeback",
         }
     }
 
-    /// The `status_code` of get-status, cancel and expire.
-    pub const fn answer_code(self) -> &'static str {
+    /// The `status_code` of get-status, cancel and expire, where nobody is suspected.
+    pub(super) const fn answer_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
-            Self::Settlement | Self::Cancel => "200",
+            Self::Authorize
+            | Self::Capture
+            | Self::Settlement
+            | Self::Cancel
+            | Self::Refund
+            | Self::PartialRefund
+            | Self::Chargeback
+            | Self::PartialChargeback => "200",
             Self::Expire => "407",
-            Self::Deny => "202",
-        }
-    }
-
-    /// The `status_code` of a notification.
-    pub const fn notification_code(self) -> &'static str {
-        match self {
-            Self::Pending => "201",
-            Self::Settlement => "200",
-            Self::Expire | Self::Cancel | Self::Deny => "202",
+            Self::Deny | Self::Failure => "202",
         }
     }
 
     /// Whether its order_id may be charged again.
-    pub const fn frees_order_id(self) -> bool {
+    pub(super) const fn frees_order_id(self) -> bool {
         match self {
-            Self::Pending | Self::Settlement => false,
-            Self::Expire | Self::Cancel | Self::Deny => true,
+            Self::Expire | Self::Cancel | Self::Deny | Self::Failure => true,
+            Self::Pending
+            | Self::Authorize
+            | Self::Capture
+            | Self::Settlement
+            | Self::Refund
+            | Self::PartialRefund
+            | Self::Chargeback
+            | Self::PartialChargeback => false,
+        }
+    }
+}
+
+/// What the fraud detection thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fraud {
+    /// Nothing against it.
+    Accept,
+    /// A person must look at it.
+    Challenge,
+    /// It is fraud.
+    Deny,
+}
+
+impl Fraud {
+    /// As Midtrans writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Challenge => "challenge",
+            Self::Deny => "deny",
         }
     }
 }
@@ -72,55 +133,123 @@ pub(super) struct Transaction {
     /// The amount with the fee that the customer pays.
     pub gross: u64,
     pub status: Status,
+    pub fraud: Fraud,
     pub made_at: Wall,
     pub settled_at: Option<Wall>,
     pub paid_via: Option<Via>,
     pub failed_attempts: u32,
+    /// What is in its QR; empty where there is none.
     pub payload: String,
-    /// The path segment of the framed QR image.
+    /// The path segment of the framed QR image; empty where there is none.
     pub image_token: String,
     pub deeplink_id: String,
+    /// The payment code or account number; empty where there is none.
+    pub code: String,
+    /// What the provider calls the payment.
+    pub reference: String,
+    /// Of a card, as it may be shown.
+    pub masked_card: Option<String>,
     pub urls: Vec<String>,
+    pub refunds: Vec<Refund>,
+    pub charged_back: u64,
+}
+
+/// Money that went back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refund {
+    /// `refund_chargeback_id`
+    pub id: u64,
+    pub uuid: String,
+    pub amount: u64,
+    pub reason: Option<String>,
+    pub key: String,
+    pub made_at: Wall,
+    pub confirmed_at: Option<Wall>,
 }
 
 impl Transaction {
+    /// The `status_code` of get-status, cancel and expire.
+    pub fn answer_code(&self) -> &'static str {
+        match (self.status, self.fraud) {
+            (Status::Capture | Status::Authorize, Fraud::Challenge) => "201",
+            (status, _) => status.answer_code(),
+        }
+    }
+
+    /// The `status_code` of a notification.
+    pub fn notification_code(&self) -> &'static str {
+        match self.status {
+            Status::Expire | Status::Cancel => "202",
+            _ => self.answer_code(),
+        }
+    }
+
     pub fn gross_amount(&self) -> String {
         format!("{}.00", self.gross)
     }
 
+    pub fn refunded(&self) -> u64 {
+        self.refunds.iter().map(|refund| refund.amount).sum()
+    }
+
+    /// Whether the customer paid a charge of GoPay by its QR with another app.
+    fn was_scanned(&self) -> bool {
+        self.charge.channel == Channel::Gopay && self.paid_via == Some(Via::Qris)
+    }
+
     /// A charge sent as `gopay` and scanned with another app comes back as `qris`.
     pub fn payment_type(&self) -> &'static str {
-        match self.paid_via {
-            Some(Via::Qris) => Kind::Qris.as_str(),
-            Some(Via::Gopay) | None => self.charge.kind.as_str(),
-        }
+        if self.was_scanned() { "qris" } else { self.charge.channel.payment_type() }
     }
 
     /// What every message about it has.
-    pub fn facts(&self, code: &str, merchant_id: &str) -> Value {
+    pub fn facts(&self, code: &str, options: &Options) -> Value {
         let mut facts = json!({
             "status_code": code,
             "transaction_id": self.id,
             "order_id": self.charge.order_id,
-            "merchant_id": merchant_id,
+            "merchant_id": options.merchant.id,
             "gross_amount": self.gross_amount(),
             "currency": "IDR",
             "payment_type": self.payment_type(),
             "transaction_time": self.made_at.to_midtrans(),
             "transaction_status": self.status.as_str(),
-            "fraud_status": "accept",
-            "expiry_time": self.charge.expires_at.to_midtrans(),
         });
-        if self.payment_type() == Kind::Qris.as_str() {
-            facts["acquirer"] = json!("gopay");
+        if self.charge.channel.has_fraud_status() {
+            facts["fraud_status"] = json!(self.fraud.as_str());
+        }
+        let expiry = json!(self.charge.expires_at.to_midtrans());
+        match (self.charge.channel, options.expiry_field) {
+            (Channel::CreditCard, _) | (_, ExpiryField::None) => {}
+            (Channel::Qris(_), ExpiryField::ExpireTime) => facts["expire_time"] = expiry,
+            (_, ExpiryField::ExpiryTime | ExpiryField::ExpireTime) => facts["expiry_time"] = expiry,
+        }
+        match self.charge.channel {
+            Channel::Gopay if self.was_scanned() => facts["acquirer"] = json!("gopay"),
+            Channel::Gopay => {}
+            Channel::Qris(acquirer) => facts["acquirer"] = json!(acquirer.as_str()),
+            Channel::Cstore(store) => {
+                facts["store"] = json!(store.as_str());
+                facts["payment_code"] = json!(self.code);
+            }
+            Channel::BankTransfer(bank) => facts["va_numbers"] = json!([{ "bank": bank.as_str(), "va_number": self.code }]),
+            Channel::CreditCard => {
+                facts["masked_card"] = json!(self.masked_card);
+                facts["bank"] = json!("bni");
+                facts["card_type"] = json!("credit");
+                facts["approval_code"] = json!(self.approval_code());
+                facts["eci"] = json!("05");
+                facts["channel_response_code"] = json!("00");
+                facts["channel_response_message"] = json!("Approved");
+            }
         }
         facts
     }
 
     /// The same, signed, with all that get-status and notifications add.
-    pub fn signed(&self, code: &str, merchant_id: &str, server_key: &str) -> Value {
-        let mut facts = self.facts(code, merchant_id);
-        facts["signature_key"] = json!(signature(&self.charge.order_id, code, &self.gross_amount(), server_key));
+    pub fn signed(&self, code: &str, options: &Options) -> Value {
+        let mut facts = self.facts(code, options);
+        facts["signature_key"] = json!(signature(&self.charge.order_id, code, &self.gross_amount(), &options.server_key));
         for (field, value) in ["custom_field1", "custom_field2", "custom_field3"].iter().zip(&self.charge.custom_fields) {
             if let Some(value) = value {
                 facts[*field] = json!(value);
@@ -129,21 +258,49 @@ impl Transaction {
         if let Some(metadata) = self.metadata() {
             facts["metadata"] = metadata;
         }
-        if let (Status::Settlement, Some(at), Some(via)) = (self.status, self.settled_at, self.paid_via) {
+        if let Some(at) = self.settled_at {
             facts["settlement_time"] = json!(at.to_midtrans());
-            facts["merchant_cross_reference_id"] = json!(self.deeplink_id);
-            if self.payment_type() == Kind::Qris.as_str() {
-                let (issuer, kind) = match via {
-                    Via::Gopay => ("gopay", "on-us"),
-                    Via::Qris => ("dana", "off-us"),
-                };
-                facts["issuer"] = json!(issuer);
-                facts["transaction_type"] = json!(kind);
-            } else {
-                facts["payment_option_type"] = json!("GOPAY_WALLET");
-            }
+            self.add_payment(&mut facts);
+        }
+        if !self.refunds.is_empty() {
+            facts["refund_amount"] = json!(format!("{}.00", self.refunded()));
+            facts["refunds"] = self.refunds.iter().map(Refund::told).collect();
+        }
+        if self.charged_back > 0 {
+            facts["chargeback_amount"] = json!(format!("{}.00", self.charged_back));
         }
         facts
+    }
+
+    /// What is known of a payment once it was made.
+    fn add_payment(&self, facts: &mut Value) {
+        match self.charge.channel {
+            Channel::Gopay | Channel::Qris(_) => {
+                let acquirer = if let Channel::Qris(acquirer) = self.charge.channel { acquirer } else { Acquirer::Gopay };
+                if acquirer == Acquirer::Gopay {
+                    facts["merchant_cross_reference_id"] = json!(self.reference);
+                } else {
+                    facts["shopeepay_reference_number"] = json!(self.approval_code());
+                    facts["reference_id"] = json!(self.approval_code());
+                }
+                if self.payment_type() == "gopay" {
+                    facts["payment_option_type"] = json!("GOPAY_WALLET");
+                    return;
+                }
+                let is_gopay = self.paid_via != Some(Via::Qris);
+                facts["issuer"] = json!(if is_gopay { "gopay" } else { "dana" });
+                facts["transaction_type"] = json!(if is_gopay && acquirer == Acquirer::Gopay { "on-us" } else { "off-us" });
+            }
+            Channel::Cstore(Store::Indomaret) => facts["approval_code"] = json!(self.approval_code()),
+            Channel::BankTransfer(_) => facts["payment_amounts"] = json!([]),
+            Channel::Cstore(Store::Alfamart) | Channel::CreditCard => {}
+        }
+    }
+
+    /// Twenty digits, made from what the provider calls the payment.
+    fn approval_code(&self) -> String {
+        let digits = self.reference.bytes().map(|byte| char::from(b'0' + byte % 10));
+        digits.take(20).collect()
     }
 
     /// The merchant's own, and where a fee was imposed the amount before it.
@@ -161,39 +318,98 @@ impl Transaction {
     }
 
     /// The answer to its charge.
-    pub fn charged(&self, merchant_id: &str, public_url: &str) -> Value {
+    pub fn charged(&self, options: &Options) -> Value {
         let id = &self.id;
-        let kind = self.charge.kind;
-        let mut answer = self.facts("201", merchant_id);
+        let public_url = &options.public_url;
+        let channel = self.charge.channel;
+        let mut answer = self.facts(self.answer_code(), options);
+        answer["status_message"] = json!(match channel {
+            Channel::Gopay => "GoPay transaction is created",
+            Channel::Qris(_) => "QRIS transaction is created",
+            Channel::Cstore(_) => "Success, cstore transaction is successful",
+            Channel::BankTransfer(_) => "Success, Bank Transfer transaction is created",
+            Channel::CreditCard => "Success, Credit Card transaction is successful",
+        });
         let action =
             |name: &str, method: &str, path: String| json!({ "name": name, "method": method, "url": format!("{public_url}{path}") });
-        let mut actions = vec![
-            action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", kind.as_str())),
-            action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)),
-        ];
-        match kind {
-            Kind::Gopay => {
-                answer["status_message"] = json!("GoPay transaction is created");
+        if channel.has_qr() {
+            let mut actions = vec![action("generate-qr-code", "GET", format!("/v2/{}/{id}/qr-code", channel.payment_type()))];
+            if options.qr_code_v2 {
+                actions.push(action("generate-qr-code-v2", "GET", format!("/v4/qris/gopay/{}/qr-code", self.image_token)));
+            }
+            let with_string = if channel == Channel::Gopay {
                 actions.push(action("deeplink-redirect", "GET", format!("/gopay/partner/app/payment-pin?id={}", self.deeplink_id)));
                 actions.push(action("get-status", "GET", format!("/v2/{id}/status")));
                 actions.push(action("cancel", "POST", format!("/v2/{id}/cancel")));
-            }
-            Kind::Qris => {
-                answer["status_message"] = json!("QRIS transaction is created");
+                options.gopay_qr_string
+            } else {
+                options.qr_string
+            };
+            if with_string {
                 answer["qr_string"] = json!(self.payload);
             }
+            answer["actions"] = Value::Array(actions);
         }
-        answer["actions"] = Value::Array(actions);
         answer
     }
 
     /// The answer to a charge that the provider denied.
-    pub fn denied(&self, merchant_id: &str, channel_code: u16) -> Value {
-        let mut answer = self.facts(Status::Deny.answer_code(), merchant_id);
-        answer["status_message"] = json!("GO-PAY transaction is rejected");
+    pub fn denied(&self, options: &Options, channel_code: u16) -> Value {
+        let mut answer = self.facts(Status::Deny.answer_code(), options);
+        answer["status_message"] = json!(match self.charge.channel {
+            Channel::Gopay => "GO-PAY transaction is rejected",
+            Channel::Qris(_) => "QRIS transaction is rejected",
+            Channel::Cstore(_) | Channel::BankTransfer(_) | Channel::CreditCard => "Transaction is denied",
+        });
         answer["channel_response_code"] = json!(channel_code.to_string());
-        answer["channel_response_message"] = json!(if channel_code == 900 { "GENERIC_SERVICE_ERROR" } else { "Internal system error" });
+        answer["channel_response_message"] = json!(channel_message(channel_code));
         answer
+    }
+}
+
+impl Refund {
+    /// As it stands in `refunds`.
+    fn told(&self) -> Value {
+        let mut told = json!({
+            "refund_chargeback_id": self.id,
+            "refund_chargeback_uuid": self.uuid,
+            "refund_amount": format!("{}.00", self.amount),
+            "created_at": self.made_at.to_midtrans(),
+            "refund_key": self.key,
+        });
+        if let Some(reason) = &self.reason {
+            told["reason"] = json!(reason);
+        }
+        if let Some(at) = self.confirmed_at {
+            told["bank_confirmed_at"] = json!(at.to_midtrans());
+        }
+        told
+    }
+}
+
+/// GoPay's name of its response code.
+const fn channel_message(code: u16) -> &'static str {
+    match code {
+        200 => "Success",
+        101 => "WALLET_NOT_FOUND",
+        102 => "MERCHANT_NOT_AUTHORIZED",
+        105 => "USER_NOT_FOUND",
+        109 => "CURRENTLY_NOT_ALLOWED",
+        112 => "WALLET_BLOCKED",
+        116 => "MERCHANT_NOT_FOUND",
+        119 => "INCORRECT_PIN",
+        126 => "CUSTOMER_WALLET_BLOCKED",
+        130 => "SERVICE_BLOCKED",
+        132 => "TRANSACTION_IN_PROGRESS",
+        133 => "SETTLEMENT_FAILED",
+        135 => "TRANSACTION_NOT_FOUND",
+        142 => "INVALID_MERCHANT_IDENTIFIER",
+        153 => "INVALID_PAYMENT_OPTION",
+        900 => "GENERIC_SERVICE_ERROR",
+        901 => "ATTRIBUTE_NOT_AVAILABLE",
+        902 => "MALFORMED_JSON",
+        903 => "FORBIDDEN_OPERATION",
+        _ => "Internal system error",
     }
 }
 

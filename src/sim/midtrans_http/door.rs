@@ -5,7 +5,7 @@ use axum::serve::{IncomingStream, Listener};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,13 +14,22 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) struct Door(pub TcpListener);
 
 /// One connection, as a handler holds it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Line(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// So many bytes may still leave.
+    left: Arc<AtomicUsize>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { left: Arc::new(AtomicUsize::new(usize::MAX)) }
+    }
+}
 
 impl Line {
-    /// Not a byte more leaves by this connection.
-    pub fn cut(&self) {
-        self.0.store(true, Ordering::Release);
+    /// No more than so many bytes leave by this connection from now on.
+    pub fn cut_after(&self, bytes: usize) {
+        self.left.store(bytes, Ordering::Release);
     }
 }
 
@@ -58,10 +67,16 @@ impl AsyncRead for Cuttable {
 
 impl AsyncWrite for Cuttable {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.line.0.load(Ordering::Acquire) {
+        let left = self.line.left.load(Ordering::Acquire);
+        if left == usize::MAX {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        }
+        if left == 0 {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..bytes.len().min(left)]))?;
+        self.line.left.store(left - written, Ordering::Release);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

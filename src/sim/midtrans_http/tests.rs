@@ -2,13 +2,17 @@
 
 use super::*;
 use crate::backend::midtrans::{
-    ChargeAs, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey, Settings, Transaction,
-    TransactionStatus, idempotency_key,
+    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey,
+    Settings, Transaction, TransactionStatus, idempotency_key,
 };
 use crate::host::secret::Secret;
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use crate::order::money::Rupiah;
-use crate::sim::faults::{BrokenImage, Fault};
+use crate::order::request::Payment;
+use crate::sim::faults::{BrokenImage, Fault, Plan};
+use crate::sim::midtrans::Via;
+use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const KEY: &str = "SB-Mid-server-test";
@@ -25,7 +29,7 @@ fn client(base_url: &str, key: &str, charge_as: ChargeAs, notification_url: &str
         base_url: base_url.into(),
         server_key: ServerKey::new(&Secret::new(key)),
         notification_url: notification_url.into(),
-        charge_as,
+        charge: ChargeOptions { charge_as, ..ChargeOptions::default() },
     };
     Client::new(settings, http.build().expect("a client")).expect("settings")
 }
@@ -41,6 +45,7 @@ fn order(id: &str) -> ChargeRequest {
     ChargeRequest {
         order_id: OrderId::new(id).expect("an order_id"),
         description: "Teh botol 350 ml".into(),
+        payment: Payment::Gopay,
         fields: CustomFields {
             device: DeviceId::new("vm-001").expect("a device"),
             request_id: RequestId::new("r-1").expect("a request_id"),
@@ -321,4 +326,93 @@ async fn the_controls_work_over_http() {
     let link = charged.deeplink_url().expect("a link");
     assert_eq!(http.get(link).send().await.expect("answered").status(), 200);
     assert_eq!(get("/gopay/partner/app/payment-pin?id=x").await.status(), 404);
+}
+
+#[tokio::test]
+async fn gopays_page_takes_a_pin_and_sends_its_customer_back() {
+    let simulator = simulator(Options::new(KEY, "")).await;
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let rows = [
+        (
+            "o-1",
+            "https://shop.example/finish",
+            "pay",
+            "123456",
+            Some("https://shop.example/finish?order_id=o-1&result=success"),
+            "settlement",
+        ),
+        ("o-2", "app://finish?x=1", "cancel", "123456", Some("app://finish?x=1&order_id=o-2&result=failure"), "pending"),
+        ("o-3", "https://shop.example/finish", "pay", "000000", None, "pending"),
+        ("o-4", "", "pay", "123456", None, "settlement"),
+    ];
+    for (order_id, callback_url, press, pin, sent_to, status) in rows {
+        let body = json!({ "payment_type": "gopay", "transaction_details": { "order_id": order_id, "gross_amount": 5_000 },
+            "gopay": { "enable_callback": !callback_url.is_empty(), "callback_url": callback_url } });
+        let charge = http.post(format!("{}/v2/charge", simulator.url())).basic_auth(KEY, Some("")).json(&body);
+        let charged: Value = charge.send().await.expect("answered").json().await.expect("JSON");
+        let link = charged["actions"].as_array().expect("actions").iter().find(|action| action["name"] == "deeplink-redirect");
+        let link = link.expect("a link")["url"].as_str().expect("an address");
+        let page = http.get(link).send().await.expect("answered").text().await.expect("text");
+        let button = format!("formaction=\"{}&amp;press={press}\"", link.strip_prefix(&simulator.url()).expect("here"));
+        assert!(page.contains("Rp5000") && page.contains(&button), "{page}");
+        let pressed = http.post(format!("{link}&press={press}")).body(format!("pin={pin}")).send().await.expect("answered");
+        let location = pressed.headers().get("location").map(|to| to.to_str().expect("text").to_owned());
+        assert_eq!(location.as_deref(), sent_to, "{order_id}");
+        assert_eq!(simulator.with(|midtrans, _| midtrans.transaction(order_id)).expect("known").status, status, "{order_id}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_can_be_cut_in_the_middle() {
+    let (simulator, client) = both().await;
+    charge(&client, "o-1").await.expect("charged");
+    once(&simulator, Fault::CutAnswer);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let asked = http.get(format!("{}/v2/o-1/status", simulator.url())).basic_auth(KEY, Some(""));
+    let mut response = asked.send().await.expect("it begins like an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = Vec::new();
+    let end = loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+            other => break other,
+        }
+    };
+    assert!(end.is_err() && body.starts_with(b"{") && body.len() > 100, "{end:?} after {} bytes", body.len());
+    assert!(client.status("o-1").await.is_ok(), "and well again");
+}
+
+#[tokio::test]
+async fn pictures_can_lie() {
+    let (simulator, client) = both().await;
+    let charged = charge(&client, "o-1").await.expect("charged");
+    let good = client.qr_payload(&charged).await.expect("a payload");
+    let amount = Rupiah::new(5_000).expect("an amount");
+    once(&simulator, Fault::BrokenImage { how: BrokenImage::WrongAmount });
+    let dear = client.qr_payload(&charged).await.expect("it can be read");
+    assert!(dear.contains("5001.00") && crate::order::qris::check(&dear, amount).is_err());
+    once(&simulator, Fault::BrokenImage { how: BrokenImage::BadCrc });
+    let bad = client.qr_payload(&charged).await.expect("it can be read");
+    assert!(bad != good && bad[..bad.len() - 4] == good[..good.len() - 4] && crate::order::qris::check(&bad, amount).is_err());
+}
+
+#[tokio::test]
+async fn whoever_does_not_answer_is_told_again() {
+    let options = Options { notification_timeout: Span::millis(50), retry_spacing: vec![Span::ZERO; 5], ..Options::new(KEY, "") };
+    let simulator = simulator(options).await;
+    // It takes connections and says nothing.
+    let deaf = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", deaf.local_addr().expect("an address"));
+    let client = client(&simulator.url(), KEY, ChargeAs::Qris, &url);
+    charge(&client, "o-1").await.expect("charged");
+    let mut held = Vec::new();
+    while simulator.with(|midtrans, _| midtrans.told(Some("o-1")).len()) < 6 {
+        tokio::select! {
+            connection = deaf.accept() => held.push(connection.expect("a connection")),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    let told = simulator.with(|midtrans, _| midtrans.told(None));
+    assert_eq!(told.iter().map(|told| (told.retries, told.http)).collect::<Vec<_>>(), (0..6).map(|n| (n, None)).collect::<Vec<_>>());
+    assert!(simulator.with(|midtrans, now| midtrans.due(now)).is_empty(), "five times, and no more");
 }

@@ -89,7 +89,7 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) ->
                 Duty::Call(Call::Charge) => break Some(MidtransCall::Charge),
                 Duty::Call(Call::GetStatus) => break Some(MidtransCall::Status),
                 Duty::Call(Call::Cancel) => break Some(MidtransCall::Cancel),
-                #[allow(unreachable_patterns, reason = "refunds are not part of this model")]
+                // Refunds are not part of this model.
                 Duty::Call(_) => break None,
                 Duty::Rest => break None,
             }
@@ -129,7 +129,7 @@ fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
         }
         What::Overdue => {
             if let State::Pending { cancel_at, .. } = &mut order.state {
-                *cancel_at = NOW;
+                *cancel_at = Some(NOW);
             }
             return Some(order);
         }
@@ -159,6 +159,8 @@ fn event_of(order: &Order, call: MidtransCall, say: MidtransSay) -> Event {
             qr_payload: Some(crate::sim::qris::Merchant::default().payload(price().get(), "r").into()),
             qr_url: None,
             deeplink_url: None,
+            payment_code: None,
+            store: None,
             charged_at: NOW,
             expires_at: NOW + merchant::MIDTRANS_EXPIRY,
         }),
@@ -196,6 +198,9 @@ fn report(order: &Order, money: Money) -> Report {
         said,
         settled_at: (said == Said::Settled).then_some(NOW),
         custom_fields: order.custom_fields().map(|field| Some(field.into())),
+        payment_code: None,
+        refund_amount: None,
+        store: None,
     }
 }
 
@@ -229,7 +234,7 @@ fn calm(mut order: Order, asking: bool) -> Order {
         }
         State::Pending { charge, cancel_at } => {
             plain(charge);
-            *cancel_at = NOW + order.sale.timeout + merchant::CANCEL_AFTER_TIMEOUT;
+            *cancel_at = Some(NOW + order.sale.timeout + merchant::CANCEL_AFTER_TIMEOUT);
         }
         State::Cancelling { tries, retry_at, charge, .. } => {
             *tries = 0;
@@ -309,7 +314,7 @@ impl World {
     }
 
     fn resource(&self, lab: &Lab, charge: u8) -> HttpSay {
-        let place = Place { public_url: "https://pay.example".into(), sandbox: true };
+        let place = Place { public_url: "https://pay.example".into(), sandbox: true, contact: None };
         match self.merchant(lab, charge) {
             Some(order) => HttpSay::Order(lab.resources.borrow_mut().put(view::resource(&order, 1, NOW, &place))),
             None => HttpSay::Nothing,

@@ -182,7 +182,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
             let resource = lab.resources.borrow().get(resource);
             let receipt = resource.receipt.as_deref().map(|jws| Receipt::restore(jws).expect("signed by the merchant"));
             let fits = receipt.filter(|receipt| order.fits(receipt));
-            let seen = then(order, Event::Seen(seen_of(resource)));
+            let seen = then(order, Event::Seen(seen_of(resource, false)));
             match fits {
                 Some(receipt) => then(seen, Event::Settled(receipt)),
                 None => seen,
@@ -261,7 +261,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
             None
         }
         Some(BackendCall::Watch(id)) => Some(HttpAsk::Watch(charge_of(&id))),
-        Some(BackendCall::Confirm(id)) => Some(HttpAsk::Get(charge_of(&id))),
+        Some(BackendCall::Confirm(id) | BackendCall::Look(id)) => Some(HttpAsk::Get(charge_of(&id))),
         Some(BackendCall::Cancel(id)) => Some(HttpAsk::Cancel(charge_of(&id))),
         Some(BackendCall::Tell(id, delivery, _)) => Some(HttpAsk::Tell(charge_of(&id), delivery.into())),
         None => None,

@@ -31,6 +31,7 @@ use crate::order::merchant::{Order as MerchantOrder, Rules as MerchantRules, Sai
 use crate::order::money::Rupiah;
 use crate::order::outcome::{Delivery, Outcome};
 use crate::order::receipt::SigningKey;
+use crate::order::time::Span;
 use crate::wire::orders::Order as Resource;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -262,7 +263,13 @@ const ISSUER: &str = "pay.example";
 
 impl Lab {
     fn new(late_payments: u8) -> Self {
-        let rules = MerchantRules { issuer: ISSUER.into(), keys: vec![SigningKey::from_seed([7; 32])], max_imposed_fee: 0 };
+        let rules = MerchantRules {
+            issuer: ISSUER.into(),
+            keys: vec![SigningKey::from_seed([7; 32])],
+            max_imposed_fee: 0,
+            reversal_window: Span::secs(300),
+            collect_within: Span::secs(72 * 3600),
+        };
         Self {
             machine: RefCell::new(Shelf::new()),
             merchant: RefCell::new(Shelf::new()),

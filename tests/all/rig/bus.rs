@@ -64,6 +64,18 @@ impl DbusDaemon {
         }
     }
 
+    /// The power cut.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// Sends it a signal, if it runs.
+    pub fn signal(&self, name: &str) {
+        if let Some(process) = &self.process {
+            process.signal(name);
+        }
+    }
+
     /// Starts the bus again, at the same socket.
     pub fn resume(&mut self) {
         let mut start = command(tool("dbus-daemon"));

@@ -53,6 +53,11 @@ impl<T> Heard<T> {
 }
 
 impl<T: Clone> Heard<T> {
+    /// Those at and behind a place.
+    pub fn since(&self, from: usize) -> Vec<T> {
+        self.lock().get(from..).unwrap_or_default().to_vec()
+    }
+
     pub fn all(&self) -> Vec<T> {
         self.lock().clone()
     }

@@ -37,6 +37,19 @@ impl Http {
         }
     }
 
+    /// Gets a page with headers of one's own; the answer with its headers.
+    pub fn get_with(&self, url: &str, headers: &[(&str, &str)]) -> (Answer, reqwest::header::HeaderMap) {
+        let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap_or_else(|why| panic!("no answer: {why:?}"));
+            let headers = response.headers().clone();
+            let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let (status, content_type, retry_after) = (response.status().as_u16(), text("content-type"), text("retry-after"));
+            let body = response.bytes().await.expect("a body").to_vec();
+            (Answer { status, content_type: content_type.unwrap_or_default(), retry_after, body }, headers)
+        })
+    }
+
     pub fn get(&self, url: &str, token: Option<&str>) -> Answer {
         self.send(self.client.get(url), token)
     }
@@ -54,6 +67,13 @@ impl Http {
     /// Posts bytes as they are.
     pub fn post_bytes(&self, url: &str, token: Option<&str>, content_type: &str, body: &[u8]) -> Answer {
         self.send(self.client.post(url).header("Content-Type", content_type).body(body.to_vec()), token)
+    }
+
+    /// Passes a request on as it came; nothing where there is no answer.
+    pub fn forward(&self, method: &str, url: &str, headers: &[(String, String)], body: Vec<u8>) -> Option<Answer> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).ok()?;
+        let request = headers.iter().fold(self.client.request(method, url), |request, (name, value)| request.header(name, value));
+        self.try_send(request.body(body), None).ok()
     }
 
     pub fn try_delete(&self, url: &str) -> Result<Answer, reqwest::Error> {

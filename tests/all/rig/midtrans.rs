@@ -8,6 +8,19 @@ use serde_json::{Value, json};
 /// The Server Key of the tests, of the form that Midtrans' sandbox gives.
 pub const SERVER_KEY: &str = "SB-Mid-server-rig";
 
+/// A notification with a signature over its own fields, as whoever knows the Server Key can write one.
+pub fn notification(order_id: &str, status_code: &str, gross_amount: &str, transaction_status: &str) -> Value {
+    let signed = format!("{order_id}{status_code}{gross_amount}{SERVER_KEY}");
+    let digest = ring::digest::digest(&ring::digest::SHA512, signed.as_bytes());
+    let signature: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "transaction_time": "2026-11-20 15:00:00", "transaction_status": transaction_status, "transaction_id": "8f6b0b80-0000-4000-8000-000000000000",
+        "status_message": "midtrans payment notification", "status_code": status_code, "signature_key": signature,
+        "payment_type": "gopay", "order_id": order_id, "merchant_id": "G000000000", "gross_amount": gross_amount,
+        "fraud_status": "accept", "currency": "IDR"
+    })
+}
+
 /// The app that a customer pays with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Via {
@@ -52,15 +65,44 @@ impl Midtrans {
         self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
     }
 
+    /// A customer tells the cashier a payment code, and pays.
+    pub fn pay_at_counter(&self, code: &str) {
+        let answer = self.post("/sim/pay", &json!({ "payment_code": code }));
+        assert!(answer.status < 300, "the payment was not taken: {} {}", answer.status, answer.text());
+    }
+
+    /// It ends at Midtrans: `cancel`, `expire`, or `reverse`, with which a store takes its payment back.
+    pub fn end(&self, how: &str, order_id: &str) {
+        let answer = self.post(&format!("/sim/{how}/{order_id}"), &json!({}));
+        assert!(answer.status < 300, "/sim/{how}: {} {}", answer.status, answer.text());
+    }
+
+    /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
+    pub fn pay_late_if_possible(&self, name: &str) -> Answer {
+        self.post(&format!("/sim/pay/{name}?via=gopay&force=true"), &json!({}))
+    }
+
     /// Pays an order that was cancelled or has expired: the payment was under way.
     pub fn pay_late(&self, order_id: &str) {
-        let answer = self.post(&format!("/sim/pay/{order_id}?via=gopay&force=true"), &json!({}));
+        let answer = self.pay_late_if_possible(order_id);
         assert!(answer.status < 300, "the late payment was not taken: {} {}", answer.status, answer.text());
     }
 
     /// The customer's attempt fails: wrong PIN, no money.
     pub fn fail(&self, order_id: &str) -> Answer {
         self.post(&format!("/sim/fail/{order_id}"), &json!({}))
+    }
+
+    /// Makes an order something else, as if by Midtrans' dashboard; `quietly` without a notification.
+    pub fn set(&self, order_id: &str, status: &str, quietly: bool) {
+        let answer = self.post(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
+        assert!(answer.status < 300, "/sim/set: {} {}", answer.status, answer.text());
+    }
+
+    /// Changes how the simulator behaves.
+    pub fn change(&self, options: &Value) {
+        let answer = self.post("/sim/options", options);
+        assert!(answer.status < 300, "/sim/options: {} {}", answer.status, answer.text());
     }
 
     /// The notification of what the order is now, once more.

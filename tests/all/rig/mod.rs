@@ -2,10 +2,12 @@
 //! it sees, never for a time. Whatever a test starts is gone when it ends, also when it fails.
 
 pub mod bare_broker;
+pub mod browser;
 pub mod bus;
 pub mod caller;
 pub mod certificates;
 pub mod ends;
+pub mod fuzz;
 pub mod heard;
 pub mod http;
 pub mod link;
@@ -13,6 +15,7 @@ pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
 pub mod process;
+pub mod proxy;
 pub mod relay_log;
 pub mod relayd;
 pub mod screen;

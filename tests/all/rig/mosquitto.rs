@@ -72,6 +72,18 @@ impl Mosquitto {
         }
     }
 
+    /// The power cut.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// Sends it a signal, if it runs.
+    pub fn signal(&self, name: &str) {
+        if let Some(process) = &self.process {
+            process.signal(name);
+        }
+    }
+
     /// Starts the broker again after [`Mosquitto::stop`], at the same ports.
     pub fn resume(&mut self) {
         let process = Process::start("mosquitto", command(tool("mosquitto")).arg("-c").arg(&self.config));

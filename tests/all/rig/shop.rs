@@ -252,6 +252,28 @@ impl Shop {
         self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
     }
 
+    /// A charge for A1 that is paid, and known to be; its order_id.
+    pub fn paid(&self) -> String {
+        let order = self.charge();
+        let order_id = order["order_id"].as_str().expect("an id").to_owned();
+        assert!(self.midtrans.pay(&order_id, Via::Gopay).status < 300);
+        self.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+        order_id
+    }
+
+    /// The same, and its machine has told an outcome.
+    pub fn told(&self, outcome: &str) -> String {
+        let order_id = self.paid();
+        let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome }));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        order_id
+    }
+
+    /// Runs a command of `qris-backend`.
+    pub fn merchant(&self, arguments: &[&str]) -> Output {
+        output(self.program_command(Program::Backend).args(arguments))
+    }
+
     /// Posts a notification.
     pub fn notify(&self, body: &Value) -> Answer {
         self.http.post(&format!("{}/midtrans/notifications", self.backend_url), None, &[], body)
@@ -279,6 +301,13 @@ impl Shop {
     pub fn start_backend(&mut self) {
         let mut start = self.program_command(Program::Backend);
         self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
+    }
+
+    /// Starts the backend where something else is mounted.
+    pub fn start_backend_in(&mut self, namespace: &super::namespace::Namespace) {
+        let mut start = self.program_command(Program::Backend);
+        start.arg("serve");
+        self.backend = Some(Process::start_service("qris-backend", &mut namespace.command(&start), self.path()));
     }
 
     /// The power cut.
@@ -358,6 +387,12 @@ impl Shop {
     /// The directory in which everything is.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Leaves the directory behind, for whoever looks into it.
+    pub fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.path()
     }
 
     fn secret(&self, name: &str, value: &str) -> PathBuf {

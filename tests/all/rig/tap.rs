@@ -94,6 +94,16 @@ impl Tap {
         self.acks.find_from(from, PATIENCE, |reason| Some(*reason)).unwrap_or_else(|| panic!("{topic}: no answer"))
     }
 
+    /// Publishes JSON when there is a broker to take it, and waits for nobody.
+    pub fn post(&self, topic: &str, payload: &Value) {
+        drop(self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_string()));
+    }
+
+    /// Every message at and behind a place.
+    pub fn since(&self, from: usize) -> Vec<Message> {
+        self.messages.since(from)
+    }
+
     /// Publishes JSON, which the broker must take.
     pub fn publish(&self, topic: &str, payload: &Value) {
         let answer = self.publish_bytes(topic, payload.to_string().as_bytes(), false);

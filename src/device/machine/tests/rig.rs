@@ -135,6 +135,7 @@ impl Rig {
             rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
             keys: keys(),
             screen_required: true,
+            deeplink: false,
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
             broker: "the broker".into(),

@@ -1,0 +1,125 @@
+//! Tells people what they must look at: `[alerts] command` is run with one JSON object on its standard input for each.
+//!
+//! What is to be told stands in the database, so that it survives a restart; it counts as told when the command ends with
+//! status 0, and is tried again for two days otherwise. So each is told once at least: `alert_id` tells repetitions.
+//! One command runs at a time, whichever of several backends on one database runs it.
+
+mod command;
+
+use super::books::{self, Alert, Subject};
+use super::shop::Shop;
+use super::told;
+use crate::host::clock;
+use crate::host::events::{Event as Journal, emit};
+use crate::order::merchant::Attention;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The command has so long.
+const LIMIT: Duration = Duration::from_secs(30);
+/// What commands beside `serve` wrote is noticed after this.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Tells whatever is to be told, for ever.
+pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
+    let mut bits = [0; 8];
+    SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+    let me = super::hex(&bits);
+    loop {
+        // Both ends of the wait lead to a look.
+        let _ = timeout(LOOK, shop.alerts.notified()).await;
+        tell_all(&shop, &command, &me).await;
+    }
+}
+
+/// Tells what is due now, one after the other.
+async fn tell_all(shop: &Shop, command: &[String], me: &str) {
+    let due = shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await;
+    // The journal was told of an error; the next look comes.
+    let Ok(due) = due else { return };
+    for alert in due {
+        let (who, wanted) = (me.to_owned(), alert.clone());
+        // Of two backends one has the turn; and what the other has just told, or what has ended, is told no more.
+        let mine = shop.write(move |tx, _| books::take_turn(tx, &who, &wanted, clock::now().wall)).await;
+        match mine {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(_) => return,
+        }
+        let body = object(&alert, shop.place.sandbox).to_string();
+        let result = command::call(command, body.as_bytes(), LIMIT).await;
+        note(&alert, &result);
+        let good = result.is_ok();
+        let written = shop.write(move |tx, _| {
+            let now = clock::now().wall;
+            if good { books::alert_done(tx, &alert, now) } else { books::alert_failed(tx, &alert, now) }
+        });
+        if written.await.is_err() {
+            return;
+        }
+    }
+}
+
+fn note(alert: &Alert, result: &Result<(), command::CallError>) {
+    let order = match &alert.about {
+        Subject::Order(stored, _) => Some(stored.order.id.clone()),
+        Subject::Offline => None,
+    };
+    let (device, kind) = (alert.device.clone(), alert.kind().into());
+    match result {
+        Ok(()) => emit(&Journal::AlertTold { order, device, kind }),
+        Err(error) => emit(&Journal::AlertFailed { order, device, kind, why: error.to_string().into() }),
+    }
+}
+
+/// What the command reads.
+fn object(alert: &Alert, sandbox: bool) -> Value {
+    let device = &alert.device;
+    let (subject, told, to_do, order) = match &alert.about {
+        Subject::Order(stored, kind) => {
+            let order = &stored.order;
+            (
+                order.id.as_str(),
+                in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()),
+                told::to_do(*kind),
+                told::summary(order),
+            )
+        }
+        Subject::Offline => {
+            let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();
+            (device.as_str(), told, "look at its power and its network", Value::Null)
+        }
+    };
+    json!({
+        "alert_id": format!("{subject}/{}/{}", alert.kind(), alert.since.0),
+        "kind": alert.kind(),
+        "since": alert.since.to_rfc3339_wib(),
+        "device": device,
+        "told": told,
+        "to_do": to_do,
+        "order": order,
+        "tries": alert.tries,
+        "sandbox": sandbox,
+    })
+}
+
+/// One sentence for a message on a phone.
+fn in_words(kind: Attention, item: &str, amount: &str) -> String {
+    let what = match kind {
+        Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
+        Attention::RefundFailed => "could not be refunded through Midtrans: the customer is still owed the money",
+        Attention::Uncertain => "was paid, and nobody knows whether it came",
+        Attention::Unreported => "was paid, and the machine told nothing of it",
+        Attention::Mismatch => "was paid otherwise than it was charged: nothing was delivered for it",
+        Attention::Conflict => "was reported with two different outcomes",
+        Attention::Suspect => "has a word at Midtrans that may be money and may not",
+        Attention::PartialRefund => "was refunded in part at Midtrans",
+        Attention::Chargeback => "was charged back by the customer's bank",
+        Attention::Reversed => "was taken back by the shop's counter after its receipt",
+        Attention::LateFact => "got goods and money, or the money twice",
+    };
+    format!("{item} for {amount} {what}")
+}

@@ -1,0 +1,141 @@
+//! Orders by the page, for people: however many there are, a page of them is in memory.
+
+use super::{BooksError, Stored, first_int, ledger, text};
+use crate::backend::store::{Tx, Value};
+use crate::order::ids::{DeviceId, OrderId, RequestId};
+use crate::order::time::Wall;
+
+/// Orders of a page.
+pub const PAGE: usize = 500;
+
+/// Which orders are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of this machine only.
+    pub device: Option<DeviceId>,
+    /// Begun then or later.
+    pub from: Wall,
+    /// Begun before.
+    pub until: Wall,
+    /// Only those whose customer is owed the money.
+    pub refund_due: bool,
+    /// Only those at which a person must look.
+    pub attention: bool,
+}
+
+/// Where a page begins: behind this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    at: Wall,
+    id: String,
+}
+
+impl Cursor {
+    /// Before every order that can be.
+    pub const OLDEST: Self = Self { at: Wall(i64::MIN), id: String::new() };
+
+    /// After every order that can be.
+    #[must_use]
+    pub fn newest() -> Self {
+        // No order_id begins with a character behind `~`.
+        Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
+    }
+
+    /// Behind this order in a list by the time at which orders began.
+    #[must_use]
+    pub fn behind(stored: &Stored) -> Self {
+        Self { at: stored.order.created_at, id: stored.order.id.to_string() }
+    }
+}
+
+/// The next [`PAGE`] orders, the newest first.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+        WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
+            AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND attention >= $7
+        ORDER BY created_ms DESC, order_id DESC LIMIT $8";
+    let [device, refund_due, attention] = wanted.values();
+    let page = limit();
+    let values =
+        [behind.at.into(), behind.id.as_str().into(), wanted.from.into(), wanted.until.into(), device, refund_due, attention, page];
+    tx.rows(sql, &values)?.iter().map(ledger::read).collect()
+}
+
+/// A machine's newest order.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+        WHERE device = $1 ORDER BY created_ms DESC LIMIT 1";
+    tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
+}
+
+/// How many orders are wanted.
+///
+/// # Errors
+/// The database's.
+pub fn count(tx: &mut dyn Tx, wanted: &Wanted) -> Result<u64, BooksError> {
+    let sql = "SELECT count(*) FROM orders
+        WHERE created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) AND refund_due >= $4 AND attention >= $5";
+    let [device, refund_due, attention] = wanted.values();
+    let count = first_int(&tx.rows(sql, &[wanted.from.into(), wanted.until.into(), device, refund_due, attention])?)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// The next [`PAGE`] orders that were settled in a span, the oldest settlement first, and where the next page begins.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn settled(
+    tx: &mut dyn Tx,
+    device: Option<&DeviceId>,
+    (from, until): (Wall, Wall),
+    behind: &Cursor,
+) -> Result<Vec<(Cursor, Stored)>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, settled_ms FROM orders
+        WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms >= $3 AND settled_ms < $4
+            AND ($5 IS NULL OR device = $5)
+        ORDER BY settled_ms, order_id LIMIT $6";
+    let device = text(device.map(DeviceId::as_str));
+    let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
+    let rows = tx.rows(sql, &values)?;
+    let cursor = |row: &crate::backend::store::Row| Ok::<_, BooksError>(Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() });
+    rows.iter().map(|row| Ok((cursor(row)?, ledger::read(row)?))).collect()
+}
+
+/// How many orders were settled in a span and the sum of their prices, counted by the database from its columns.
+///
+/// # Errors
+/// The database's.
+pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall)) -> Result<(u64, u64), BooksError> {
+    let sql = "SELECT count(*), coalesce(sum(amount), 0) FROM orders
+        WHERE settled_ms IS NOT NULL AND settled_ms >= $1 AND settled_ms < $2 AND ($3 IS NULL OR device = $3)";
+    let rows = tx.rows(sql, &[from.into(), until.into(), text(device.map(DeviceId::as_str))])?;
+    let number = |column| rows.first().map_or(Ok(0), |row| row.int(column));
+    Ok((u64::try_from(number(0)?).unwrap_or(0), u64::try_from(number(1)?).unwrap_or(0)))
+}
+
+/// Every order_id under which a request was charged, the first first.
+///
+/// # Errors
+/// The database's.
+pub fn attempts(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Vec<OrderId>, BooksError> {
+    let sql = "SELECT order_id FROM orders WHERE device = $1 AND request_id = $2 ORDER BY attempt";
+    let rows = tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?;
+    rows.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+}
+
+impl Wanted {
+    /// The parts of the condition that may be missing.
+    fn values(&self) -> [Value; 3] {
+        [text(self.device.as_ref().map(DeviceId::as_str)), self.refund_due.into(), self.attention.into()]
+    }
+}
+
+fn limit() -> Value {
+    Value::Int(i64::try_from(PAGE).expect("a small number"))
+}

@@ -1,0 +1,78 @@
+//! The words of the history.
+
+use crate::order::merchant::{Asker, Event, RefundAnswer, Report, State, Told};
+
+/// The state's name in the books and in the history.
+#[must_use]
+pub fn state_word(state: &State) -> &'static str {
+    match state {
+        State::Charging { .. } => "charging",
+        State::Pending { .. } => "pending",
+        State::Cancelling { .. } => "cancelling",
+        // Paid for all that Midtrans says, and not for the machine: the database has no word of its own for it.
+        State::Held { .. } => "pending",
+        State::Closed { .. } => "closed",
+        State::Settled { .. } => "settled",
+        State::Withheld { .. } => "withheld",
+        State::Refunded { .. } => "refunded",
+    }
+}
+
+pub(super) fn describe(event: &Event) -> String {
+    let said = |report: &Report| format!("{:?}", report.said).to_lowercase();
+    match event {
+        Event::Charged(charge) => format!("charged {} as {}", charge.gross_amount, charge.transaction_id),
+        Event::ChargedUnreadable(_, why) => format!("charged, but its QR cannot be had ({why})"),
+        Event::NotCharged(why) => format!("not charged ({why:?})"),
+        Event::Status(report) => format!("get-status says {}", said(report)),
+        Event::StatusUnknown => "get-status knows no such transaction".into(),
+        Event::StatusUnanswered => "get-status was not answered".into(),
+        Event::CancelDone(report) => format!("cancel answered {}", said(report)),
+        Event::CancelRefused => "Midtrans cannot cancel it any more".into(),
+        Event::CancelUnknown => "Midtrans has nothing to cancel".into(),
+        Event::CancelUnanswered => "cancel was not answered".into(),
+        Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
+        Event::Abandoned => "whoever asked Midtrans is gone".into(),
+        Event::Restarted => "the backend was restarted".into(),
+        Event::TimedOut => "nobody ended it in time".into(),
+        Event::GaveUp => "nobody waits for the charge any more".into(),
+        Event::Awaited => "the machine asked again".into(),
+        Event::CancelAsked => "the machine wants it ended".into(),
+        Event::Delivered(told) => match told.reason {
+            Some(reason) => format!("the machine told {} ({reason})", told.outcome),
+            None => format!("the machine told {}", told.outcome),
+        },
+        Event::Contradicted { told, .. } => another_outcome(told),
+        Event::Unreported => "no outcome was told in time".into(),
+        Event::RefundAsked(wish) => {
+            let by = match &wish.by {
+                Asker::Automatic => "the backend itself".into(),
+                Asker::Person(by) => person(by.as_deref()),
+            };
+            let unreported = if wish.no_report { ", without a report of the machine" } else { "" };
+            format!("{by} wants it refunded{unreported}")
+        }
+        Event::RefundAnswered(answer) => match answer {
+            RefundAnswer::Approved => "Midtrans refunded it".into(),
+            RefundAnswer::Unsure(why) => format!("the refund was not answered ({why})"),
+            RefundAnswer::Passing(why) => format!("the refund could not be asked for ({why})"),
+            RefundAnswer::Refused(why) => format!("the refund was refused ({why})"),
+        },
+        Event::SettledByHand { note, by, no_report } => {
+            let unreported = if *no_report { ", without a report of the machine" } else { "" };
+            format!("{} settled it by hand{unreported}: {note}", person(by.as_deref()))
+        }
+        Event::Given { by } => format!("{by} handed the goods over"),
+        Event::SeenBy(by) => format!("{by} has seen it"),
+    }
+}
+
+/// That a machine told something else than before.
+pub(super) fn another_outcome(told: &Told) -> String {
+    let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("another outcome was told: {}{reason}", told.outcome)
+}
+
+fn person(name: Option<&str>) -> String {
+    name.unwrap_or("a person").into()
+}

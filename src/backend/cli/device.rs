@@ -1,0 +1,87 @@
+//! `qris-backend device`: the machines that are let in.
+
+use super::books;
+use super::print::{Column, Out, heading, left, row};
+use crate::backend::config::Config;
+use crate::backend::devices::{self, Device};
+use crate::backend::store::Store;
+use crate::host::events::{Event as Journal, emit};
+use crate::host::{Failure, clock};
+use crate::order::ids::DeviceId;
+use base64::Engine as _;
+use clap::Subcommand;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
+
+/// The machines that are let in.
+#[derive(Debug, Subcommand)]
+pub enum Devices {
+    /// Let a machine in; its new token is written to standard output, once
+    Add {
+        /// Its name
+        id: String,
+        /// Replace the token of a machine that has one, which is good no more; also to let a revoked one in again
+        #[arg(long)]
+        replace: bool,
+    },
+    /// List machines
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a machine in no more
+    Revoke {
+        /// Its name
+        id: String,
+    },
+}
+
+const COLUMNS: [Column; 3] = [left("MACHINE", 40), left("ADDED (+07:00)", 19), left("REVOKED (+07:00)", 19)];
+
+/// Runs the command.
+pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
+    let now = clock::now().wall;
+    let mut out = Out::default();
+    match command {
+        Devices::Add { id, replace } => {
+            let device = DeviceId::new(&id).map_err(Failure::usage)?;
+            let store = Store::open_beside(&config.store, true).map_err(Failure::failed)?;
+            let mut bits = [0; 32];
+            SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+            let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits);
+            let (hash, wanted) = (devices::hash(&token), device.clone());
+            if !store.run(move |tx| devices::add(tx, &wanted, &hash, replace, now)).await.map_err(Failure::failed)? {
+                let why = format!("{device} has a token already: with --replace it gets a new one, and the old one is good no more");
+                return Err(Failure::failed(why));
+            }
+            emit(&Journal::DeviceAdded { device });
+            out.line(&token)
+        }
+        Devices::List { json } => {
+            let list = books(config)?.read(devices::list).await.map_err(Failure::failed)?;
+            if json {
+                return list.iter().try_for_each(|device| out.line(&as_json(device)));
+            }
+            out.line(&heading(&COLUMNS))?;
+            let cells = |device: &Device| {
+                [device.id.to_string(), device.added.to_midtrans(), device.revoked.map_or("-".into(), |at| at.to_midtrans())]
+            };
+            list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))
+        }
+        Devices::Revoke { id } => {
+            let device = DeviceId::new(&id).map_err(Failure::usage)?;
+            let wanted = device.clone();
+            if !books(config)?.run(move |tx| devices::revoke(tx, &wanted, now)).await.map_err(Failure::failed)? {
+                return Err(Failure::failed(format!("there is no device {device}")));
+            }
+            emit(&Journal::DeviceRevoked { device });
+            Ok(())
+        }
+    }
+}
+
+fn as_json(device: &Device) -> String {
+    let Device { id, added, revoked } = device;
+    json!({ "device": id, "added": added.to_rfc3339_wib(), "revoked": revoked.map(|at| at.to_rfc3339_wib()) }).to_string()
+}

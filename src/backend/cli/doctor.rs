@@ -1,0 +1,265 @@
+//! `qris-backend doctor`: whether everything works that selling needs, each with what to do about it.
+
+mod network;
+
+use super::print::Out;
+use crate::backend::books::BooksError;
+use crate::backend::config::Config;
+use crate::backend::keys::Ring;
+use crate::backend::store::{Store, StoreError};
+use crate::backend::{devices, midtrans_client};
+use crate::host::config::Source;
+use crate::host::{Failure, disk, tls};
+use clap::Args;
+use serde_json::json;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// How.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Ok,
+    Warn,
+    Bad,
+}
+
+impl Level {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Bad => "BAD",
+        }
+    }
+}
+
+/// What was found about one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    check: &'static str,
+    level: Level,
+    said: String,
+    to_do: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, said: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, said: said.into(), to_do: None }
+    }
+
+    fn warn(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { check, level: Level::Warn, said: said.into(), to_do: Some(to_do.into()) }
+    }
+
+    fn bad(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { check, level: Level::Bad, said: said.into(), to_do: Some(to_do.into()) }
+    }
+}
+
+/// Less free room than this is worth a word: some hundred thousand orders.
+const ROOM_WARN: u64 = 1 << 30;
+/// Less than this is no room.
+const ROOM_BAD: u64 = 64 << 20;
+
+/// Runs the command.
+pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(), Failure> {
+    tls::install_provider();
+    let mut findings = vec![Finding::ok("config", format!("{} is well formed", source.path().display()))];
+    findings.extend(keys(config));
+    findings.extend(books(config).await);
+    findings.push(alerts(config));
+    let server_key = config.server_key(source);
+    let midtrans = match server_key {
+        Ok(key) => midtrans_client(config, key).map_err(|error| error.to_string()),
+        Err(faults) => Err(faults.to_string()),
+    };
+    findings.extend(network::look(config, midtrans).await);
+    tell(&findings, wanted.json)
+}
+
+fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
+    let mut out = Out::default();
+    for Finding { check, level, said, to_do } in findings {
+        if as_json {
+            out.line(&json!({ "check": check, "level": level.as_str().to_lowercase(), "said": said, "to_do": to_do }).to_string())?;
+            continue;
+        }
+        out.line(&format!("{:<4}  {check:<13} {said}", level.as_str()))?;
+        if let Some(to_do) = to_do {
+            out.line(&format!("{:<20}-> {to_do}", ""))?;
+        }
+    }
+    match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
+        0 => Ok(()),
+        1 => Err(Failure::failed("one thing is bad")),
+        bad => Err(Failure::failed(format!("{bad} things are bad"))),
+    }
+}
+
+/// The files that hold secrets, and what is in the signing key's.
+fn keys(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![secret("server key", &config.server_key_file), secret("signing key", &config.signing_key_file)];
+    findings.extend(config.mqtt_password_file.iter().map(|path| secret("broker's", path)));
+    findings.push(match Ring::read(&config.signing_key_file) {
+        Ok(ring) => {
+            let keys = ring.into_keys();
+            Finding::ok("receipts", format!("signed with {}, one of {} keys", keys[0].kid(), keys.len()))
+        }
+        Err(error) => {
+            Finding::bad("receipts", error.to_string(), "make a key with `qris-backend keys new`, or correct receipts.signing_key_file")
+        }
+    });
+    findings
+}
+
+/// Who may read a secret.
+fn secret(check: &'static str, path: &Path) -> Finding {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // A name without a slash is a credential of the service manager, which guards it.
+        Err(_) if path.components().count() == 1 => {
+            return Finding::ok(check, format!("{} is a credential of the service", path.display()));
+        }
+        Err(error) => {
+            return Finding::bad(check, format!("{}: {error}", path.display()), "correct the path, or the rights of its directories");
+        }
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    let said = format!("{} has mode {mode:04o}", path.display());
+    if mode & 0o007 != 0 {
+        Finding::bad(check, format!("{said}: everybody on this computer may use it"), format!("chmod 600 {}", path.display()))
+    } else if mode & 0o020 != 0 {
+        Finding::warn(check, format!("{said}: its group may write it"), format!("chmod g-w {}", path.display()))
+    } else {
+        Finding::ok(check, said)
+    }
+}
+
+/// The database: whole, writable, with room; and the machines in it.
+async fn books(config: &Config) -> Vec<Finding> {
+    let path = &config.store;
+    let mut findings = vec![room(path)];
+    findings.extend(set_aside(path));
+    let store = match Store::open_beside(path, false) {
+        Ok(store) => store,
+        Err(error) => {
+            findings.push(Finding::bad(
+                "database",
+                error.to_string(),
+                "`serve` and `device add` make one; run this as the user of the service",
+            ));
+            return findings;
+        }
+    };
+    findings.push(whole(&store).await);
+    findings.push(writable(&store, path).await);
+    findings.push(machines(&store).await);
+    findings
+}
+
+fn room(path: &Path) -> Finding {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let free = match disk::free_bytes(directory) {
+        Ok(free) => free,
+        Err(error) => {
+            return Finding::bad("disk", format!("{}: {error}", directory.display()), "make the directory, owned by the service's user");
+        }
+    };
+    let said = format!("{} MB free for {}", free >> 20, path.display());
+    if free < ROOM_BAD {
+        Finding::bad("disk", said, "make room: nothing is sold when the books cannot be written")
+    } else if free < ROOM_WARN {
+        Finding::warn("disk", said, "make room")
+    } else {
+        Finding::ok("disk", said)
+    }
+}
+
+/// Damaged databases beside this one.
+fn set_aside(path: &Path) -> Option<Finding> {
+    let name = path.file_name()?.to_str()?;
+    let entries = std::fs::read_dir(path.parent()?).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let aside: Vec<_> = names
+        .filter(|other| other.starts_with(&format!("{name}.corrupt-")) && !other.ends_with("-wal") && !other.ends_with("-shm"))
+        .collect();
+    let newest = aside.iter().max()?;
+    let said = format!("{} damaged databases were set aside, the last as {newest}", aside.len());
+    Some(Finding::warn("database", said, "keep it for whoever looks into it, look at the disk, then move it away"))
+}
+
+async fn whole(store: &Store) -> Finding {
+    let checked =
+        store.read(|tx| Ok::<_, StoreError>(tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from))));
+    match checked.await {
+        Ok(Some(Ok(said))) if said == "ok" => Finding::ok("database", "every page is whole"),
+        Ok(Some(Ok(said))) => Finding::bad("database", format!("damaged: {said}"), "restore a backup; look at the disk"),
+        Ok(Some(Err(error))) | Err(error) => Finding::bad("database", error.to_string(), "restore a backup; look at the disk"),
+        Ok(None) => Finding::bad("database", "the check said nothing", "restore a backup; look at the disk"),
+    }
+}
+
+/// Writes, and takes it back.
+async fn writable(store: &Store, path: &Path) -> Finding {
+    let tried = store.run(|tx| {
+        tx.rows("INSERT INTO devices (id, token_hash, added_ms) VALUES ('doctor', 'doctor', 0)", &[])?;
+        Err::<(), _>(BooksError::Unknown)
+    });
+    if let Err(error) = tried.await
+        && !matches!(error, BooksError::Unknown)
+    {
+        return Finding::bad("database", format!("cannot be written: {error}"), "look at its owner, its disk, and who holds it");
+    }
+    let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
+    // The directory of a process in /proc belongs to the user that it runs as.
+    if owner(path) != owner(Path::new("/proc/self")) {
+        return Finding::warn(
+            "database",
+            "can be written, and belongs to another user than this command",
+            "run commands as the user of the service",
+        );
+    }
+    Finding::ok("database", "can be written")
+}
+
+async fn machines(store: &Store) -> Finding {
+    match store.read(devices::list).await {
+        Err(error) => Finding::bad("machines", error.to_string(), "restore a backup"),
+        Ok(list) => {
+            let (all, revoked) = (list.len(), list.iter().filter(|device| device.revoked.is_some()).count());
+            let said = format!("{} are let in, {revoked} are revoked", all - revoked);
+            if all == revoked {
+                Finding::warn("machines", said, "`qris-backend device add ID` lets one in")
+            } else {
+                Finding::ok("machines", said)
+            }
+        }
+    }
+}
+
+/// Who is told what a person must look at.
+fn alerts(config: &Config) -> Finding {
+    let Some(command) = &config.alerts_command else {
+        return Finding::warn(
+            "alerts",
+            "nobody is told: [alerts] is not there",
+            "set alerts.command, or look at `orders --attention` and `--refund-due` every day",
+        );
+    };
+    let program = PathBuf::from(&command[0]);
+    match std::fs::metadata(&program) {
+        Err(error) => Finding::bad("alerts", format!("{}: {error}", program.display()), "correct alerts.command"),
+        Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
+            Finding::bad("alerts", format!("{} cannot be executed", program.display()), format!("chmod +x {}", program.display()))
+        }
+        Ok(_) => Finding::ok("alerts", format!("{} is run for each", program.display())),
+    }
+}

@@ -1,0 +1,293 @@
+//! What lies outside this computer: Midtrans, its way back to us, the broker; and `serve` itself.
+
+use super::Finding;
+use crate::backend::broker;
+use crate::backend::config::Config;
+use crate::backend::midtrans::{Midtrans, MidtransError};
+use crate::host::clock;
+use crate::host::http::{Limits, client, read_limited};
+use crate::host::mqtt::{Mqtt, MqttEvent};
+use crate::host::tls::{self, LastTrusted};
+use crate::order::time::{Span, Wall};
+use crate::wire::orders::Problem;
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// One question.
+const WAIT: Duration = Duration::from_secs(10);
+const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
+/// An answer is read up to this.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// A clock that is further off is worth a word.
+const CLOCK_WARN: Span = Span::secs(5);
+/// A clock that is further off is wrong: receipts and expiries would be.
+const CLOCK_BAD: Span = Span::secs(60);
+
+/// Looks at all of it at once. `midtrans` is why there is no client, where there is none.
+pub async fn look(config: &Config, midtrans: Result<Midtrans, String>) -> Vec<Finding> {
+    let (mut findings, notifications, broker, serve) =
+        tokio::join!(key_and_clock(config, midtrans), notifications(config), broker(config), serve(config));
+    findings.extend([notifications, broker, serve]);
+    findings
+}
+
+async fn key_and_clock(config: &Config, midtrans: Result<Midtrans, String>) -> Vec<Finding> {
+    let place = if config.is_sandbox() { "the money is not real" } else { "the money is real" };
+    let midtrans = match midtrans {
+        Ok(midtrans) => midtrans,
+        Err(why) => return vec![Finding::bad("midtrans", why, "correct midtrans.server_key_file")],
+    };
+    let before = clock::now().wall;
+    let (answer, date) = midtrans.probe(&random_uuid()).await;
+    let after = clock::now().wall;
+    let base_url = &config.base_url;
+    let key = match answer {
+        Err(MidtransError::NotFound) => Finding::ok("midtrans", format!("the key is valid at {base_url} ({place})")),
+        Err(MidtransError::Unauthorized) => Finding::bad(
+            "midtrans",
+            format!("the key is not valid at {base_url}"),
+            "sandbox and production keys differ: take the Server Key of the environment of midtrans.base_url from Midtrans' dashboard",
+        ),
+        Err(MidtransError::Unreachable(why)) => Finding::bad(
+            "midtrans",
+            format!("{base_url} cannot be reached: {why}"),
+            "look at the network, DNS, the firewall and midtrans.base_url",
+        ),
+        Err(
+            error @ (MidtransError::RateLimited | MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_)),
+        ) => Finding::bad("midtrans", format!("{base_url}: {error}"), "try again in a minute; is midtrans.base_url Midtrans' API?"),
+        Err(
+            error @ (MidtransError::Conflict
+            | MidtransError::CannotModify
+            | MidtransError::Denied { .. }
+            | MidtransError::Refused { .. }
+            | MidtransError::NotActivated { .. }
+            | MidtransError::RefundRefused { .. }
+            | MidtransError::Qr(_)),
+        ) => Finding::warn("midtrans", format!("{base_url} answers otherwise than expected: {error}"), "ask Midtrans"),
+        Ok(_) => Finding::warn("midtrans", format!("{base_url} knows a transaction that cannot be"), "is midtrans.base_url Midtrans' API?"),
+    };
+    vec![key, clock_finding(date, before, after)]
+}
+
+/// Compares our clock, read before and after, with Midtrans'.
+fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
+    let Some(theirs) = theirs else {
+        return Finding::warn("clock", "Midtrans did not say what time it is", "compare `timedatectl` by hand");
+    };
+    let ours = Wall(before.0.midpoint(after.0));
+    // The header counts whole seconds, rounded down.
+    let off = Span((ours - (theirs + Span::millis(500))).0.abs());
+    let said = format!("{}.{} s {} Midtrans' clock", off.0 / 1000, off.0 % 1000 / 100, if ours < theirs { "behind" } else { "ahead of" });
+    let to_do = "set the clock: `timedatectl set-ntp true`, and see that a time server can be reached";
+    if off > CLOCK_BAD {
+        Finding::bad("clock", said, to_do)
+    } else if off > CLOCK_WARN {
+        Finding::warn("clock", said, to_do)
+    } else {
+        Finding::ok("clock", said)
+    }
+}
+
+/// Posts something harmless to where Midtrans posts notifications, and recognises this program's refusal of it.
+async fn notifications(config: &Config) -> Finding {
+    const CHECK: &str = "notifications";
+    let url = &config.notification_url;
+    let Ok(parsed) = Url::parse(url) else { return Finding::bad(CHECK, format!("{url} is no address"), "correct http.public_url") };
+    let tls = match tls::client_config(None, None, &LastTrusted::default()) {
+        Ok(tls) => tls,
+        Err(error) => return Finding::bad(CHECK, error.to_string(), "install the system's CA certificates"),
+    };
+    let sent = match client(Some(tls.as_ref()), LIMITS) {
+        Ok(client) => client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await,
+        Err(error) => return Finding::bad(CHECK, error.to_string(), "this build cannot speak HTTP"),
+    };
+    let response = match sent {
+        Ok(response) => response,
+        Err(error) => {
+            let why = causes(&error);
+            return Finding::bad(
+                CHECK,
+                format!("{url} cannot be reached from here: {why}"),
+                "look at DNS, firewall, web server and certificate; is `serve` running?",
+            );
+        }
+    };
+    let status = response.status().as_u16();
+    if (300..400).contains(&status) {
+        let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere").to_owned();
+        let said = format!("{url} redirects ({status}) to {to}: Midtrans does not follow, the notification is lost");
+        return Finding::bad(
+            CHECK,
+            said,
+            "make the web server answer without a redirect, or set midtrans.notification_url to the final address",
+        );
+    }
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
+    let body = read_limited(response, ANSWER_BYTES_MAX).await.unwrap_or_default();
+    let is_ours =
+        kind.starts_with("application/problem+json") && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
+    if !(is_ours && status == 400) {
+        let to_do = match status {
+            401 | 403 => "something in front of `serve` asks who it is: notifications carry no password; let them pass",
+            404 => "it is another program's page: let the web server pass /midtrans/notifications on to http.listen",
+            502..=504 => "the web server is there, `serve` behind it is not",
+            _ => "let the web server pass it on to http.listen unchanged",
+        };
+        return Finding::bad(CHECK, format!("{url} answers {status}, and not as this program does"), to_do);
+    }
+    judge_address(config, &parsed)
+}
+
+/// Midtrans' rules for where it posts to: public, port 80 or 443.
+fn judge_address(config: &Config, url: &Url) -> Finding {
+    const CHECK: &str = "notifications";
+    let said = format!("{url} is reached, and it is this program");
+    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(|host| is_private(host)));
+    if is_private(host) {
+        let said = format!("{said}; but only from here: {host} is not public");
+        let to_do = "Midtrans must reach it: set http.public_url to a public name, with a web server or a tunnel in front";
+        return if simulated { Finding::warn(CHECK, said, to_do) } else { Finding::bad(CHECK, said, to_do) };
+    }
+    match (url.scheme(), url.port_or_known_default()) {
+        ("https", Some(443)) => Finding::ok(CHECK, said),
+        (_, Some(port @ (80 | 443))) => Finding::warn(CHECK, format!("{said}, on port {port} without TLS"), "use https on port 443"),
+        (_, port) => {
+            let port = port.map_or_else(|| "no port".into(), |port| format!("port {port}"));
+            Finding::bad(CHECK, format!("{said}; but on {port}, where Midtrans does not post"), "use port 443")
+        }
+    }
+}
+
+/// Whether a host cannot be reached from outside.
+fn is_private(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            host.eq_ignore_ascii_case("localhost") || [".local", ".localhost", ".internal", ".lan"].iter().any(|end| host.ends_with(end))
+        }
+    }
+}
+
+/// Connects to the broker as `serve` does.
+async fn broker(config: &Config) -> Finding {
+    const CHECK: &str = "broker";
+    let Some(wanted) = &config.mqtt else {
+        return Finding::ok(CHECK, "none is configured: machines ask over HTTP");
+    };
+    let place = format!("{}:{}", wanted.host, wanted.port);
+    let settings = match broker::settings(wanted) {
+        Ok(settings) => settings,
+        Err(error) => return Finding::bad(CHECK, error.to_string(), "correct the certificates in [mqtt]"),
+    };
+    let (mqtt, mut events) = Mqtt::start(settings, 8);
+    let came = tokio::time::timeout(WAIT, async {
+        loop {
+            match events.recv().await {
+                Some(MqttEvent::Up { .. }) => return Ok(()),
+                Some(MqttEvent::Down { reason, .. }) => return Err(reason),
+                Some(MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
+                None => return Err("the connection ended".into()),
+            }
+        }
+    });
+    let came = came.await.unwrap_or_else(|_| Err(format!("no answer in {} s", WAIT.as_secs())));
+    mqtt.stop(None);
+    let refused = |why: &str| ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
+    match came {
+        Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
+        Err(why) if refused(&why) => Finding::bad(
+            CHECK,
+            format!("{place} refuses our name or password ({why})"),
+            "compare mqtt.username and mqtt.password_file with the broker's list of users",
+        ),
+        Err(why) => {
+            Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
+        }
+    }
+}
+
+/// Whether `serve` answers where it listens.
+async fn serve(config: &Config) -> Finding {
+    let ip = match config.listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}/healthz", SocketAddr::new(ip, config.listen.port()));
+    let asked = async {
+        let client = client(None, LIMITS).map_err(|error| error.to_string())?;
+        let response = client.get(&url).send().await.map_err(|error| causes(&error))?;
+        Ok::<_, String>(response.status().as_u16())
+    };
+    match asked.await {
+        Ok(200) => Finding::ok("serve", format!("answers at {}", config.listen)),
+        Ok(status) => Finding::bad("serve", format!("{url} answers {status}"), "is another program listening there?"),
+        Err(why) => {
+            Finding::bad("serve", format!("does not answer at {}: {why}", config.listen), "start it: `systemctl start qris-backend`")
+        }
+    }
+}
+
+/// An error with its causes in one line; the last one mostly says it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// No transaction has it.
+fn random_uuid() -> String {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+    let hex = crate::backend::hex(&bits);
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_midtrans() {
+        let theirs = Wall(1_000_000_000);
+        for (off_s, level) in
+            [(0, Level::Ok), (4, Level::Ok), (-4, Level::Ok), (7, Level::Warn), (-7, Level::Warn), (61, Level::Bad), (-62, Level::Bad)]
+        {
+            let ours = theirs + Span::secs(off_s);
+            let found = clock_finding(Some(theirs), ours, ours + Span::millis(200));
+            assert_eq!(found.level, level, "{off_s}: {}", found.said);
+        }
+        assert_eq!(clock_finding(None, theirs, theirs).level, Level::Warn);
+    }
+
+    #[test]
+    fn what_nobody_outside_can_reach_is_private() {
+        for host in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.1.1", "::1", "fd00::1", "fe80::1", "localhost", "shop.local"] {
+            assert!(is_private(host), "{host}");
+        }
+        for host in ["pay.example", "8.8.8.8", "2001:4860:4860::8888", "local.example"] {
+            assert!(!is_private(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn no_two_probes_ask_the_same() {
+        let id = random_uuid();
+        assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert_ne!(id, random_uuid());
+    }
+}

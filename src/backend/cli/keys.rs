@@ -1,0 +1,48 @@
+//! `qris-backend keys`: the keys that sign receipts.
+
+use super::print::Out;
+use crate::backend::config::Config;
+use crate::backend::keys::Ring;
+use crate::host::Failure;
+use crate::order::ids::KeyId;
+use clap::Subcommand;
+
+/// The keys that sign receipts.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and write it to `receipts.signing_key_file`
+    New {
+        /// Add it to those that are there; `keys use` then signs with it
+        #[arg(long)]
+        rotate: bool,
+    },
+    /// Write the JWK Set for the keys.json of machines to standard output
+    Public,
+    /// Sign with this key from now on; a `serve` that runs takes it up within seconds
+    Use {
+        /// Its name
+        kid: String,
+    },
+}
+
+/// Runs the command.
+pub fn run(config: &Config, keys: Keys) -> Result<(), Failure> {
+    let path = &config.signing_key_file;
+    let mut out = Out::default();
+    match keys {
+        Keys::New { rotate } => {
+            let kid = Ring::make(path, rotate).map_err(Failure::failed)?;
+            out.line(kid.as_str())
+        }
+        Keys::Public => {
+            let ring = Ring::read(path).map_err(Failure::failed)?;
+            out.text(&ring.public(&config.issuer))
+        }
+        Keys::Use { kid } => {
+            let kid = KeyId::new(&kid).map_err(Failure::usage)?;
+            Ring::choose(path, &kid).map_err(Failure::failed)?;
+            eprintln!("receipts are signed with {kid} from now on");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The commands beside `serve`, a file each. They open the books beside it, also while it runs: what they write is taken up
+//! by its sweep within a second, what they read is what is committed.
+
+mod device;
+mod doctor;
+mod keys;
+mod orders;
+mod print;
+mod reconcile;
+mod refund;
+mod report;
+mod time;
+
+use super::config::Config;
+use super::store::Store;
+use crate::host::config::Source;
+use crate::host::{Failure, clock};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The merchant's backend: asks Midtrans for charges, and signs receipts for what was paid.
+#[derive(Debug, Parser)]
+#[command(name = "qris-backend")]
+pub struct Arguments {
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/qris-backend/backend.toml")]
+    pub config: PathBuf,
+    /// Read the configuration, say what is wrong with it, and end
+    #[arg(long, global = true)]
+    pub check: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve machines, Midtrans and customers
+    Serve,
+    /// The keys that sign receipts
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// The machines that are let in
+    #[command(subcommand)]
+    Device(device::Devices),
+    /// List orders, or show one with its history
+    Orders(orders::Orders),
+    /// Give an order's money back
+    Refund(refund::Refund),
+    /// An attendant handed the goods over: there will be no refund
+    Given(refund::Given),
+    /// A person has seen what is listed of an order and no refund would end (a chargeback, a late outcome …)
+    Seen(refund::Seen),
+    /// What was paid on a day, and what became of it
+    Report(report::Report),
+    /// Ask Midtrans about every order of a day, and list each difference
+    Reconcile(reconcile::Reconcile),
+    /// Look whether everything works that selling needs
+    Doctor(doctor::Doctor),
+}
+
+/// Runs a command other than `serve`.
+///
+/// # Errors
+/// What went wrong, and whether it is the use.
+pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve => unreachable!("serve is not run from here"),
+        Command::Keys(command) => keys::run(config, command),
+        Command::Device(command) => device::run(config, command).await,
+        Command::Orders(wanted) => orders::run(config, wanted).await,
+        Command::Refund(wanted) => refund::refund(config, source, wanted).await,
+        Command::Given(wanted) => refund::given(config, wanted).await,
+        Command::Seen(wanted) => refund::seen(config, wanted).await,
+        Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
+        Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
+        Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
+    }
+}
+
+/// The books, which must be there.
+fn books(config: &Config) -> Result<Store, Failure> {
+    Store::open_beside(&config.store, false).map_err(Failure::failed)
+}

@@ -1,0 +1,267 @@
+//! `qris-backend orders`: lists orders, or shows one with everything that happened to it.
+
+use super::books;
+use super::print::{Column, Out, heading, left, plain, right, row};
+use super::time::{When, when};
+use crate::backend::books::{self, BooksError, Cursor, Line, Stored, Wanted};
+use crate::backend::config::Config;
+use crate::backend::{told, view};
+use crate::host::Failure;
+use crate::order::ids::{DeviceId, OrderId};
+use crate::order::merchant::{Attention, Order};
+use crate::order::time::Wall;
+use crate::wire::orders::{Refund, Status};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Which orders.
+#[derive(Debug, Args)]
+pub struct Orders {
+    /// One order, with its history
+    #[arg(conflicts_with_all = ["device", "since", "until", "date", "status", "refund_due", "attention", "limit"])]
+    order: Option<OrderId>,
+    /// Only of this machine
+    #[arg(long, value_name = "ID", value_parser = device_id)]
+    device: Option<DeviceId>,
+    /// Only orders of this day, in Western Indonesia Time
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = super::time::day, conflicts_with_all = ["since", "until"])]
+    date: Option<Wall>,
+    /// Only orders that began then or later: a day, or a moment such as "2026-11-20 15:00"
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    since: Option<When>,
+    /// Only orders that began before: a day counts to its end
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    until: Option<When>,
+    /// Only with this status: pending, settlement, expire, cancel, deny, failure, refund
+    #[arg(long, visible_alias = "state", value_name = "STATUS", value_parser = status)]
+    status: Option<Status>,
+    /// Only those whose customer is owed the money
+    #[arg(long)]
+    refund_due: bool,
+    /// Only those at which a person must look; with a KIND, for this: refund_failed, uncertain, unreported, mismatch,
+    /// conflict, suspect, partial_refund, chargeback, reversed, late_fact
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention)]
+    attention: Option<Option<Attention>>,
+    /// So many at most; 0: all
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: u64,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads a machine's name.
+pub fn device_id(text: &str) -> Result<DeviceId, String> {
+    DeviceId::new(text).map_err(|error| error.to_string())
+}
+
+fn attention(text: &str) -> Result<Attention, String> {
+    Attention::from_word(text).ok_or_else(|| format!("one of {}", Attention::ALL.map(Attention::as_str).join(", ")))
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    use Status::{Cancel, Deny, Expire, Failure, Pending, Refund, Settlement};
+    let all = [Pending, Settlement, Expire, Cancel, Deny, Failure, Refund];
+    let found = all.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| "one of pending, settlement, expire, cancel, deny, failure, refund".into())
+}
+
+/// 120 wide.
+const COLUMNS: [Column; 8] = [
+    left("BEGAN (+07:00)", 16),
+    left("ORDER", 22),
+    left("MACHINE", 10),
+    left("ITEM", 8),
+    right("PRICE", 10),
+    left("STATUS", 10),
+    left("OUTCOME", 11),
+    left("NOTE", 19),
+];
+
+/// Runs the command.
+pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
+    match wanted.order.clone() {
+        Some(id) => show(config, id, wanted.json).await,
+        None => list(config, wanted).await,
+    }
+}
+
+async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
+    let store = books(config)?;
+    let (from, until) = match asked.date {
+        Some(day) => (When::Day(day).start(), When::Day(day).end()),
+        None => (asked.since.map_or(Wall(i64::MIN), When::start), asked.until.map_or(Wall(i64::MAX), When::end)),
+    };
+    let kind = asked.attention.flatten();
+    // That a refund is due is a list of its own.
+    let refund_due = asked.refund_due || kind == Some(Attention::RefundDue);
+    let attention = asked.attention.is_some() && kind != Some(Attention::RefundDue);
+    let wanted = Wanted { device: asked.device, from, until, refund_due, attention };
+    let fits = |order: &Order| {
+        asked.status.is_none_or(|status| status == view::status(order)) && kind.is_none_or(|kind| order.attention().contains(&kind))
+    };
+    let by_columns = asked.status.is_none() && kind.is_none();
+    let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
+    let mut out = Out::default();
+    if !asked.json {
+        out.line(&heading(&COLUMNS))?;
+    }
+    let (mut behind, mut shown, mut fit) = (Cursor::newest(), 0, 0_u64);
+    loop {
+        // A page at a time, so that who reads slowly (`| less`) holds up nobody who writes.
+        let page = {
+            let (wanted, behind) = (wanted.clone(), behind.clone());
+            store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
+        };
+        let Some(last) = page.last() else { break };
+        behind = Cursor::behind(last);
+        let mut text = String::new();
+        for stored in page.iter().filter(|stored| fits(&stored.order)) {
+            fit += 1;
+            if shown < limit {
+                shown += 1;
+                text += &if asked.json { told::summary(&stored.order).to_string() } else { row(&COLUMNS, &cells(&stored.order)) };
+                text.push('\n');
+            }
+        }
+        out.text(&text)?;
+        // Without a condition on what an order is the database counts the rest quicker.
+        if out.is_closed() || (shown == limit && by_columns) {
+            break;
+        }
+    }
+    if by_columns && !out.is_closed() {
+        fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?;
+    }
+    if fit > shown && !out.is_closed() {
+        eprintln!("{} older orders are left out: --limit 0 lists all {fit}", fit - shown);
+    }
+    Ok(())
+}
+
+/// An order in one line of the table.
+fn cells(order: &Order) -> [String; 8] {
+    let sale = &order.sale;
+    let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
+    [
+        order.created_at.to_midtrans()[..16].into(),
+        order.id.to_string(),
+        sale.device.to_string(),
+        sale.item.to_string(),
+        sale.amount.to_string(),
+        view::status(order).as_str().into(),
+        outcome.into(),
+        note(order),
+    ]
+}
+
+/// What a person should know of it, in few words.
+fn note(order: &Order) -> String {
+    // That a refund is due is said by the first word already.
+    let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
+    let money = match view::refund(order) {
+        Some(Refund::Due) if !why.is_empty() => Some("due"),
+        Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
+        refund => refund.map(refund_told),
+    };
+    money.into_iter().chain(why).collect::<Vec<_>>().join(", ")
+}
+
+fn refund_told(refund: Refund) -> &'static str {
+    match refund {
+        Refund::Due => "refund due",
+        Refund::Done => "refunded",
+        Refund::ByHand => "refunded by hand",
+        Refund::Given => "given",
+    }
+}
+
+async fn show(config: &Config, id: OrderId, as_json: bool) -> Result<(), Failure> {
+    let store = books(config)?;
+    let wanted = id.clone();
+    let found = store.read(move |tx| {
+        let Some(stored) = books::load(tx, &wanted)? else { return Ok::<_, BooksError>(None) };
+        let sale = &stored.order.sale;
+        let attempts = books::attempts(tx, &sale.device, &sale.request_id)?;
+        Ok(Some((attempts, books::history(tx, &wanted)?, stored)))
+    });
+    let Some((attempts, history, stored)) = found.await.map_err(Failure::failed)? else {
+        return Err(Failure::failed(format!("there is no order {id}")));
+    };
+    let mut out = Out::default();
+    if as_json {
+        return out.line(&whole(&stored, &attempts, &history).to_string());
+    }
+    out.line(&format!("order {id} (times are Western Indonesia Time, +07:00)"))?;
+    for (name, value) in facts(&stored, &attempts) {
+        out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
+    }
+    out.line("history")?;
+    history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_midtrans(), plain(&past.event, usize::MAX))))
+}
+
+/// What there is to say of an order, a line each.
+fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
+    let order = &stored.order;
+    let sale = &order.sale;
+    let mut facts = vec![
+        ("machine", sale.device.to_string()),
+        ("request", sale.request_id.to_string()),
+        ("ticket", sale.ticket.to_string()),
+        ("item", sale.description.as_deref().map_or_else(|| sale.item.to_string(), |name| format!("{} ({name})", sale.item))),
+        ("price", sale.amount.to_string()),
+    ];
+    let others: Vec<_> = attempts.iter().filter(|id| **id != order.id).map(ToString::to_string).collect();
+    if !others.is_empty() {
+        facts.push(("attempt", format!("{}; the same request was also charged as {}", order.attempt, others.join(", "))));
+    }
+    let state = books::state_word(&order.state);
+    facts.push(("payment", sale.payment.as_str().into()));
+    facts.push(("began", order.created_at.to_midtrans()));
+    if let Some(charge) = order.charge() {
+        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_midtrans())));
+        facts.push(("expires", charge.expires_at.to_midtrans()));
+    }
+    facts.extend(told::transaction(order).map(|id| ("transaction", id)));
+    facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
+    if let Some(by) = order.settlement() {
+        let paid = by.gross_amount.map_or_else(|| "an amount that is no whole rupiah".into(), |amount| amount.to_string());
+        facts.push(("paid", format!("{paid} by {} at {}", by.payment_type, by.settled_at.to_midtrans())));
+    }
+    if order.receipt().is_some() {
+        facts.push(("receipt", format!("signed; the machine's key is {}", sale.kid)));
+    }
+    if let Some(told) = &order.delivery {
+        let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
+    }
+    facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
+    facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", told::repayment(repayment))));
+    facts.extend(order.attention().into_iter().map(|why| ("look at it", format!("{}: {}", why.as_str(), told::to_do(why)))));
+    facts
+}
+
+/// Everything in JSON.
+fn whole(stored: &Stored, attempts: &[OrderId], history: &[Line]) -> Value {
+    let mut whole = told::summary(&stored.order);
+    let charge = stored.order.charge();
+    let more = json!({
+        "rev": stored.rev,
+        "state": books::state_word(&stored.order.state),
+        "ticket": stored.order.sale.ticket,
+        "description": stored.order.sale.description,
+        "attempts": attempts,
+        "charged_at": charge.map(|charge| charge.charged_at.to_rfc3339_wib()),
+        "expires_at": charge.map(|charge| charge.expires_at.to_rfc3339_wib()),
+        "payment_type": stored.order.settlement().map(|by| by.payment_type.clone()),
+        "paid": stored.order.settlement().and_then(|by| by.gross_amount),
+        "kid": stored.order.sale.kid,
+        "has_receipt": stored.order.receipt().is_some(),
+        "history": history.iter().map(|line| json!({ "at": line.at.to_rfc3339_wib(), "event": line.event })).collect::<Vec<_>>(),
+    });
+    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
+        whole.extend(more);
+    }
+    whole
+}

@@ -1,0 +1,134 @@
+//! What the commands write: tables of fixed columns, one JSON object a line, and no complaint when the reader has seen
+//! enough (`| head`).
+
+use crate::host::Failure;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its heading.
+    pub name: &'static str,
+    /// Text that is longer is cut, with an ellipsis; 0: as wide as it is, for the last one.
+    pub width: usize,
+    /// Numbers stand on the right, and are never cut.
+    pub right: bool,
+}
+
+/// A column of text.
+#[must_use]
+pub const fn left(name: &'static str, width: usize) -> Column {
+    Column { name, width, right: false }
+}
+
+/// A column of numbers.
+#[must_use]
+pub const fn right(name: &'static str, width: usize) -> Column {
+    Column { name, width, right: true }
+}
+
+/// The line with the headings.
+#[must_use]
+pub fn heading(columns: &[Column]) -> String {
+    row(columns, &columns.iter().map(|column| column.name.to_owned()).collect::<Vec<_>>())
+}
+
+/// One line of a table, without blanks at its end.
+#[must_use]
+pub fn row(columns: &[Column], cells: &[String]) -> String {
+    let mut line = String::new();
+    for (column, cell) in columns.iter().zip(cells) {
+        if !line.is_empty() {
+            line.push_str("  ");
+        }
+        let cell = plain(cell, if column.width == 0 || column.right { usize::MAX } else { column.width });
+        let width = column.width;
+        let written = if column.right { write!(line, "{cell:>width$}") } else { write!(line, "{cell:<width$}") };
+        written.expect("a string takes all");
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// A text on one line: what would move the cursor or break the line becomes a blank, what is too long is cut.
+#[must_use]
+pub fn plain(text: &str, width: usize) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    if text.chars().count() <= width {
+        return clean.collect();
+    }
+    clean.take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Standard output.
+#[derive(Debug, Default)]
+pub struct Out {
+    closed: bool,
+}
+
+impl Out {
+    /// Writes a line. Where nobody reads any more nothing is written.
+    ///
+    /// # Errors
+    /// Standard output cannot be written for another reason: a full disk.
+    pub fn line(&mut self, line: &str) -> Result<(), Failure> {
+        self.text(&format!("{line}\n"))
+    }
+
+    /// Writes text as it is.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
+            result => result.map_err(|error| Failure::failed(format!("standard output: {error}")))?,
+        }
+        Ok(())
+    }
+
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// A field of CSV (RFC 4180).
+#[must_use]
+pub fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}
+
+/// A record of CSV, with its line end.
+#[must_use]
+pub fn csv_record(fields: &[String]) -> String {
+    fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned_and_cut() {
+        let columns = [left("MACHINE", 8), right("PAID", 8), left("NOTE", 0)];
+        let line = |cells: [&str; 3]| row(&columns, &cells.map(String::from));
+        assert_eq!(heading(&columns), "MACHINE       PAID  NOTE");
+        assert_eq!(line(["vm-001", "Rp5.000", "a note of any length"]), "vm-001     Rp5.000  a note of any length");
+        assert_eq!(line(["vm-0000000001", "Rp5.000", ""]), "vm-0000…   Rp5.000");
+        assert_eq!(line(["vm-001", "Rp1.000.000", "an amount is whole"]), "vm-001    Rp1.000.000  an amount is whole");
+        assert_eq!(line(["éé", "1", "a\nb\u{1b}[31m"]), "éé               1  a b [31m");
+    }
+
+    #[test]
+    fn csv_is_that_of_rfc_4180() {
+        let record = csv_record(&["a", "b,c", "say \"yes\"", "two\nlines", ""].map(String::from));
+        assert_eq!(record, "a,\"b,c\",\"say \"\"yes\"\"\",\"two\nlines\",\r\n");
+    }
+}

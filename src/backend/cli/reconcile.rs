@@ -1,0 +1,198 @@
+//! `qris-backend reconcile`: asks Midtrans about every order of a day, and lists each difference. What Midtrans would have
+//! told by a notification that was lost is handed to the books as that notification would have been; nothing else is
+//! changed.
+
+use super::books;
+use super::print::{Column, Out, heading, left, row};
+use super::time::{Days, days_told};
+use crate::backend::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
+use crate::backend::config::Config;
+use crate::backend::keys::Ring;
+use crate::backend::midtrans::{MidtransError, Transaction};
+use crate::backend::reconcile::{Difference, compare, is_live, live};
+use crate::backend::shop::Shop;
+use crate::backend::store::Tx;
+use crate::backend::{open_shop, view, work};
+use crate::host::config::Source;
+use crate::host::{Failure, clock, tls};
+use crate::order::ids::OrderId;
+use crate::order::merchant::{Order, next_deadline};
+use crate::order::time::Wall;
+use clap::Args;
+use serde_json::json;
+use std::collections::HashSet;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+
+/// Which days, and how.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    #[command(flatten)]
+    days: Days,
+    /// Questions a second at most
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    per_second: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A question that is not answered is asked again so often.
+const TRIES: u32 = 3;
+/// Before that.
+const PAUSE: Duration = Duration::from_secs(10);
+/// On a terminal, so many orders a sign of life.
+const PROGRESS_EVERY: usize = 50;
+const COLUMNS: [Column; 3] = [left("ORDER", 22), left("MACHINE", 14), left("DIFFERENCE", 0)];
+
+/// What came out.
+#[derive(Debug, Default)]
+struct Tally {
+    asked: usize,
+    live: usize,
+    differences: usize,
+    unanswered: usize,
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<(), Failure> {
+    let span = wanted.days.span(clock::now().wall).map_err(Failure::usage)?;
+    tls::install_provider();
+    let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
+    let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?);
+    let ids = shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?;
+    let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut out, mut tally) = (Out::default(), Tally::default());
+    if !wanted.json {
+        out.line(&heading(&COLUMNS))?;
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let (order, found) = look(&shop, id, &mut pace, &mut tally).await?;
+        tally.differences += found.len();
+        for difference in &found {
+            let now = if difference.is_news() { take_up(&shop, &order, difference).await? } else { order.clone() };
+            out.text(&told(&now, difference, wanted.json))?;
+        }
+        if number % PROGRESS_EVERY == PROGRESS_EVERY - 1 && std::io::stderr().is_terminal() {
+            eprint!("\r{} of {} orders", number + 1, ids.len());
+        }
+    }
+    let Tally { asked, live, differences, unanswered } = tally;
+    let mut summary = format!("{}: asked about {asked} orders, {differences} differences", days_told(span));
+    if live > 0 {
+        summary += &format!("; {live} have not ended: `serve` asks about them by itself");
+    }
+    if unanswered > 0 {
+        summary += &format!("; {unanswered} could not be asked: run it again");
+    }
+    if differences + unanswered > 0 {
+        return Err(Failure::failed(summary));
+    }
+    if wanted.json {
+        eprintln!("{summary}");
+        return Ok(());
+    }
+    out.line(&summary)
+}
+
+/// Every order that began or was settled in the span.
+fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<Vec<OrderId>, BooksError> {
+    let (mut ids, mut known) = (Vec::new(), HashSet::new());
+    let mut add = |id: &OrderId| {
+        if known.insert(id.clone()) {
+            ids.push(id.clone());
+        }
+    };
+    let wanted = Wanted { device: None, from, until, refund_due: false, attention: false };
+    let mut behind = Cursor::newest();
+    loop {
+        let page = ledger::page(tx, &wanted, &behind)?;
+        let Some(last) = page.last() else { break };
+        behind = Cursor::behind(last);
+        page.iter().for_each(|stored| add(&stored.order.id));
+    }
+    let mut behind = Cursor::OLDEST;
+    loop {
+        let page = ledger::settled(tx, None, (from, until), &behind)?;
+        let Some((last, _)) = page.last() else { return Ok(ids) };
+        behind = last.clone();
+        page.iter().for_each(|(_, stored)| add(&stored.order.id));
+    }
+}
+
+/// Asks about one order, and compares.
+async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally) -> Result<(Order, Vec<Difference>), Failure> {
+    let order = load(shop, id).await?;
+    if is_live(&order) {
+        tally.live += 1;
+        let found = live(next_deadline(&order), clock::now().wall);
+        return Ok((order, found.into_iter().collect()));
+    }
+    let Some(answer) = ask(shop, id, pace).await? else {
+        tally.unanswered += 1;
+        return Ok((order, Vec::new()));
+    };
+    tally.asked += 1;
+    // What changed while Midtrans was asked is in the books now.
+    let order = load(shop, id).await?;
+    let found = if is_live(&order) { Vec::new() } else { compare(&order, answer.as_ref()) };
+    Ok((order, found))
+}
+
+/// `None`: it could not be asked. `Some(None)`: there is no such transaction.
+async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<Transaction>>, Failure> {
+    for attempt in 1..=TRIES {
+        pace.tick().await;
+        match shop.midtrans.status(id.as_str()).await {
+            Ok(transaction) => return Ok(Some(Some(transaction))),
+            Err(MidtransError::NotFound) => return Ok(Some(None)),
+            Err(error @ MidtransError::Unauthorized) => return Err(Failure::failed(error)),
+            Err(error) if error.may_retry() && attempt < TRIES => sleep(PAUSE).await,
+            Err(error) => {
+                eprintln!("{id}: {error}");
+                return Ok(None);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Hands the books what a notification would have: they ask Midtrans themselves, and believe only that.
+async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
+    let (id, said) = (order.id.clone(), difference.as_notified());
+    if let Some(said) = said {
+        let noted = shop.write(move |tx, desk| ledger::notified(tx, desk, &id, said, clock::now().wall)).await;
+        if let Noted::News(done) = noted.map_err(Failure::failed)? {
+            work::carry_on(Arc::clone(shop), *done).await;
+        }
+    }
+    load(shop, &order.id).await
+}
+
+async fn load(shop: &Shop, id: &OrderId) -> Result<Order, Failure> {
+    let wanted = id.clone();
+    let found = shop.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
+    found.map(|stored| stored.order).map_err(Failure::failed)
+}
+
+fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
+    let device = &order.sale.device;
+    if as_json {
+        let object = json!({
+            "order_id": order.id,
+            "device": device,
+            "difference": difference.as_str(),
+            "told": difference.told(),
+            "to_do": difference.to_do(),
+            "status": view::status(order),
+            "refund": view::refund(order),
+        });
+        return format!("{object}\n");
+    }
+    let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.told()]);
+    let now = if difference.is_news() { format!("; it is {} now", view::status(order).as_str()) } else { String::new() };
+    format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())
+}

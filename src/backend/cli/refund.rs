@@ -1,0 +1,220 @@
+//! `qris-backend refund`, `given`, `seen`: what a person decides about an order's money. They write beside `serve`, and
+//! work without it; whichever of the two asks Midtrans, the other waits for it.
+
+use super::books;
+use super::print::Out;
+use crate::backend::books::{self as ledger, BooksError, Desk, Done};
+use crate::backend::config::Config;
+use crate::backend::keys::Ring;
+use crate::backend::shop::Shop;
+use crate::backend::store::{Store, Tx};
+use crate::backend::{desk, open_shop, told, view, work};
+use crate::host::config::Source;
+use crate::host::{Failure, clock, tls};
+use crate::order::ids::OrderId;
+use crate::order::merchant::{Order, Refused, Repayment, next_deadline};
+use clap::Args;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How the money goes back.
+#[derive(Debug, Args)]
+pub struct Refund {
+    /// The order
+    order: OrderId,
+    /// It was given back otherwise: how, for the books
+    #[arg(long, value_name = "NOTE", value_parser = text)]
+    settled_by_hand: Option<String>,
+    /// Although the machine never told what became of it; an hour after the settlement at the earliest
+    #[arg(long, requires = "by")]
+    no_report: bool,
+    /// Who decides it
+    #[arg(long, value_name = "NAME", value_parser = text)]
+    by: Option<String>,
+    /// What came of it as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who handed what over.
+#[derive(Debug, Args)]
+pub struct Given {
+    /// The order
+    order: OrderId,
+    /// Who handed the goods over
+    #[arg(long, value_name = "NAME", value_parser = text)]
+    by: String,
+    /// What came of it as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who has seen what.
+#[derive(Debug, Args)]
+pub struct Seen {
+    /// The order
+    order: OrderId,
+    /// Who has seen it
+    #[arg(long, value_name = "NAME", value_parser = text)]
+    by: String,
+    /// What came of it as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The longest name or note.
+const TEXT_CHARS_MAX: usize = 200;
+/// Midtrans' answer to a refund is waited for so long; `serve` goes on asking afterwards.
+const WAIT: Duration = Duration::from_secs(60);
+/// The books are looked at so often meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
+
+fn text(text: &str) -> Result<String, String> {
+    let trimmed = text.trim();
+    let plain = !trimmed.is_empty() && trimmed.chars().count() <= TEXT_CHARS_MAX && !trimmed.chars().any(char::is_control);
+    if plain { Ok(trimmed.into()) } else { Err(format!("1 to {TEXT_CHARS_MAX} characters on one line")) }
+}
+
+/// Runs `refund`.
+pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
+    let Refund { order: id, settled_by_hand, no_report, by, json } = wanted;
+    let (wanted, by) = (id.clone(), by.map(Into::into));
+    if let Some(note) = settled_by_hand {
+        let decide = move |tx: &mut dyn Tx, desk: &Desk| ledger::refund_by_hand(tx, desk, &wanted, &note, by, no_report, clock::now().wall);
+        let order = decided(config, &id, decide).await?;
+        return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
+    }
+    let shop = shop(config, source)?;
+    let written = shop.write(move |tx, desk| ledger::request_refund(tx, desk, &wanted, by, no_report, clock::now().wall)).await;
+    taken(&shop.store, &id, written).await?;
+    let order = answered(&shop, &id).await?;
+    match &order.repayment {
+        Some(Repayment::Refused { why, unsure, .. }) => {
+            if json {
+                say(&order, json, "")?;
+            }
+            let mut lines = format!("{} was not refunded: {why}", about(&order));
+            lines += if *unsure {
+                "\n  a call before may have done it all the same: ask for it once more, and Midtrans tells"
+            } else {
+                "\n  the money is still due: give it back otherwise, then say how with --settled-by-hand NOTE"
+            };
+            Err(Failure::failed(lines))
+        }
+        Some(Repayment::Asked { .. }) => {
+            let said =
+                format!("{}: Midtrans has not answered in {} s; `serve` goes on asking, see `orders {id}`", about(&order), WAIT.as_secs());
+            Err(Failure::failed(said))
+        }
+        Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+            say(&order, json, &format!("{} was refunded through Midtrans", about(&order)))
+        }
+    }
+}
+
+/// Runs `given`.
+pub async fn given(config: &Config, wanted: Given) -> Result<(), Failure> {
+    let Given { order: id, by, json } = wanted;
+    let (name, wanted) = (by.clone(), id.clone());
+    let order = decided(config, &id, move |tx, desk| ledger::given(tx, desk, &wanted, &name, clock::now().wall)).await?;
+    say(&order, json, &format!("{} is noted as handed over by {by}: no refund", about(&order)))
+}
+
+/// Runs `seen`.
+pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
+    let Seen { order: id, by, json } = wanted;
+    let (name, wanted) = (by.clone(), id.clone());
+    let order = decided(config, &id, move |tx, desk| ledger::seen(tx, desk, &wanted, &name, clock::now().wall)).await?;
+    say(&order, json, &format!("{} is noted as seen by {by}", about(&order)))
+}
+
+fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
+    tls::install_provider();
+    let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
+    Ok(Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?))
+}
+
+/// Writes what was decided without asking Midtrans: for that neither its key nor ours are needed.
+async fn decided(
+    config: &Config,
+    id: &OrderId,
+    decide: impl FnOnce(&mut dyn Tx, &Desk) -> Result<Done, BooksError> + Send + 'static,
+) -> Result<Order, Failure> {
+    let (store, desk) = (books(config)?, desk(config, Vec::new()));
+    let written = store.run(move |tx| decide(tx, &desk)).await;
+    taken(&store, id, written).await
+}
+
+/// The order after a change of it, or why there was none.
+async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
+    match written {
+        Ok(done) => Ok(done.now.order),
+        Err(BooksError::Unknown) => Err(Failure::failed(format!("there is no order {id}"))),
+        Err(BooksError::Refused(why)) => {
+            let order = load(store, id).await?;
+            Err(Failure::failed(format!("{}: {why}{}", about(&order), advice(why, id))))
+        }
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// What to do instead, on a line of its own.
+fn advice(why: Refused, id: &OrderId) -> String {
+    let advice = match why {
+        Refused::NotReported => format!("once it is listed as unreported, an hour after the settlement: refund {id} --no-report --by NAME"),
+        Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
+        Refused::NotByApi => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
+        Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
+        Refused::RefundUnsure => format!("refund {id}"),
+        Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks Midtrans"),
+        Refused::Delivered
+        | Refused::RefundedAlready
+        | Refused::Given
+        | Refused::TakenBack
+        | Refused::OutcomeStands
+        | Refused::NothingToSee => {
+            format!("`orders {id}` shows its history")
+        }
+    };
+    format!("\n  {advice}")
+}
+
+/// Sees the refund through: asks Midtrans, unless `serve` does, and waits for what comes of it.
+async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
+    let end = Instant::now() + WAIT;
+    loop {
+        let order = load(&shop.store, id).await?;
+        if !matches!(order.repayment, Some(Repayment::Asked { .. })) || Instant::now() > end {
+            return Ok(order);
+        }
+        if next_deadline(&order).is_some_and(|due| due <= clock::now().wall) {
+            work::advance(Arc::clone(shop), id.clone()).await;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
+    let wanted = id.clone();
+    let found = store.read(move |tx| ledger::load(tx, &wanted)?.ok_or(BooksError::Unknown)).await;
+    found.map(|stored| stored.order).map_err(Failure::failed)
+}
+
+/// The amount that the customer paid, and of which order.
+fn about(order: &Order) -> String {
+    let paid = order.settlement().and_then(|by| by.gross_amount).unwrap_or(order.sale.amount);
+    format!("{paid} of order {} ({} at {})", order.id, order.sale.item, order.sale.device)
+}
+
+fn say(order: &Order, as_json: bool, words: &str) -> Result<(), Failure> {
+    let mut out = Out::default();
+    if !as_json {
+        return out.line(words);
+    }
+    let mut object = told::summary(order);
+    object["repayment"] = json!(order.repayment.as_ref().map(told::repayment));
+    object["refund"] = json!(view::refund(order));
+    out.line(&object.to_string())
+}

@@ -1,0 +1,319 @@
+//! The customer's page as HTML. It says what somebody who knows the order_id may know: amount, item, where the order is,
+//! how to pay it. No ticket, no receipt, no request_id, no device.
+
+use super::words::Words;
+use crate::order::outcome::Delivery;
+use crate::order::request::Payment;
+use crate::wire::orders::{Order, Refund, Status};
+use std::fmt::Write as _;
+
+/// Live news: looked for so often while something is about to happen, in seconds.
+const SOON_S: u32 = 3;
+/// And while only a person or a late payment can change it.
+const SELDOM_S: u32 = 30;
+/// A page without a script is loaded again at most so often, in seconds.
+const NO_SCRIPT_S: u32 = 5;
+/// Digits of a payment code that stand together.
+const GROUP: usize = 4;
+
+/// What the page is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sheet<'a> {
+    /// The order as it is told to its machine.
+    pub(super) order: &'a Order,
+    /// What the customer buys, in words.
+    pub(super) name: &'a str,
+    /// What its money is doing.
+    pub(super) standing: Standing,
+    /// Until when it can be paid, or collected at the machine: `2026-11-20 16:24`, WIB.
+    pub(super) until: Option<&'a str>,
+    /// The QR's picture: at Midtrans, or in the address itself.
+    pub(super) qr_url: Option<&'a str>,
+    /// Where the merchant is reached.
+    pub(super) contact: Option<&'a str>,
+    /// The page to which GoPay sends the customer back, and what it says of the payment.
+    pub(super) finish: Option<Finish>,
+    /// The same page in the other language.
+    pub(super) other_language: &'a str,
+}
+
+/// What an order's money is doing: what the page must know besides what the machine is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is being charged.
+    Charging,
+    /// It can be paid.
+    Payable,
+    /// It is being ended.
+    Ending,
+    /// Paid at a counter that may take the payment back for some minutes.
+    Held,
+    /// Paid, or ended.
+    Over,
+}
+
+/// What GoPay's redirect says. It is not believed: it only chooses the greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// `result=success`
+    Success,
+    /// `result=failure`
+    Failure,
+    /// Anything else.
+    Unsaid,
+}
+
+/// Where an order is, as far as its customer is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Preparing,
+    Waiting,
+    Counter,
+    Confirming,
+    Ending,
+    Cancelled,
+    Expired,
+    Failed,
+    Working,
+    Collect,
+    Delivered,
+    Unsure,
+    RefundDue,
+    Refunded,
+    ByHand,
+    Given,
+}
+
+fn stage(order: &Order, standing: Standing) -> Stage {
+    match order.refund {
+        Some(Refund::Due) => return Stage::RefundDue,
+        Some(Refund::Done) => return Stage::Refunded,
+        Some(Refund::ByHand) => return Stage::ByHand,
+        Some(Refund::Given) => return Stage::Given,
+        None => {}
+    }
+    let over_the_counter = match order.payment {
+        Payment::Gopay => false,
+        Payment::Alfamart | Payment::Indomaret => true,
+    };
+    match (standing, order.status) {
+        (Standing::Payable, _) if over_the_counter => Stage::Counter,
+        (Standing::Payable, _) => Stage::Waiting,
+        (Standing::Charging, _) => Stage::Preparing,
+        (Standing::Held, _) => Stage::Confirming,
+        (Standing::Ending, _) | (Standing::Over, Status::Pending) => Stage::Ending,
+        (Standing::Over, Status::Cancel) => Stage::Cancelled,
+        (Standing::Over, Status::Expire) => Stage::Expired,
+        (Standing::Over, Status::Deny | Status::Failure) => Stage::Failed,
+        (Standing::Over, Status::Refund) => Stage::Refunded,
+        (Standing::Over, Status::Settlement) => match order.outcome.as_ref().map(|told| told.outcome) {
+            None if over_the_counter => Stage::Collect,
+            None => Stage::Working,
+            Some(Delivery::Dispensed) => Stage::Delivered,
+            Some(Delivery::Uncertain) => Stage::Unsure,
+            Some(Delivery::Failed | Delivery::Undelivered) => Stage::RefundDue,
+        },
+    }
+}
+
+/// How a stage looks: its words, its colour, and when the page looks again.
+struct Look {
+    head: String,
+    more: &'static str,
+    colour: &'static str,
+    next_s: u32,
+    calls: bool,
+}
+
+fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
+    let plain = |head: &str, colour, next_s| Look { head: head.into(), more: "", colour, next_s, calls: false };
+    let ended = |head: &str| Look { more: words.paid_anyway, calls: true, ..plain(head, "grey", SELDOM_S) };
+    match stage {
+        Stage::Preparing => plain(words.preparing, "blue", SOON_S),
+        // Whoever comes back from the app has paid, or believes so: no word of waiting for the customer.
+        Stage::Waiting if finish == Some(Finish::Success) => plain(words.confirming, "blue", SOON_S),
+        Stage::Waiting | Stage::Counter => plain(words.waiting, "blue", SOON_S),
+        Stage::Confirming => Look { more: words.held, ..plain(words.confirming, "blue", SOON_S) },
+        Stage::Ending => plain(words.ending, "grey", SOON_S),
+        Stage::Cancelled => ended(words.cancelled),
+        Stage::Expired => ended(words.expired),
+        Stage::Failed => ended(words.failed),
+        Stage::Working => Look { more: words.working, ..plain(words.paid, "green", SOON_S) },
+        Stage::Collect => Look { more: words.collect, ..plain(words.paid, "green", SOON_S) },
+        Stage::Delivered => plain(words.delivered, "green", SELDOM_S),
+        Stage::Unsure => Look { calls: true, ..plain(words.unsure, "red", SELDOM_S) },
+        Stage::RefundDue => Look { more: words.say_code, calls: true, ..plain(words.refund_due, "red", SELDOM_S) },
+        Stage::Refunded => Look { more: words.refunded_hint, ..plain(words.refunded, "green", SELDOM_S) },
+        Stage::ByHand => plain(words.by_hand, "green", SELDOM_S),
+        Stage::Given => plain(words.given, "green", SELDOM_S),
+    }
+}
+
+/// The whole page.
+pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
+    let order = sheet.order;
+    let stage = stage(order, sheet.standing);
+    let look = look(stage, words, sheet.finish);
+    let amount = order.gross_amount.unwrap_or(order.amount);
+    // Without a script the page comes again by itself.
+    let again = format!("<noscript><meta http-equiv=refresh content={}></noscript>", look.next_s.max(NO_SCRIPT_S));
+    let mut html = head(words, &amount.to_string(), &again);
+    let mut add = |text: std::fmt::Arguments<'_>| html.write_fmt(text).expect("a string takes all");
+    if order.sandbox {
+        add(format_args!("<p class=t>{}</p>", words.test));
+    }
+    add(format_args!("<main data-next={}>", look.next_s));
+    match sheet.finish {
+        Some(Finish::Success) => add(format_args!("<p class=f>{}</p>", words.thanks)),
+        Some(Finish::Failure) => add(format_args!("<p class=f>{}</p>", words.sorry)),
+        Some(Finish::Unsaid) | None => {}
+    }
+    add(format_args!("<p>{}</p><p class=b>{amount}</p>", escape(sheet.name)));
+    if let Some(fee) = amount.above(order.amount) {
+        add(format_args!("<p>{} {fee}</p>", words.fee));
+    }
+    add(format_args!("<p class=\"s {}\" role=status>{}</p>", look.colour, look.head));
+    if !look.more.is_empty() {
+        add(format_args!("<p>{}</p>", look.more));
+    }
+    if sheet.finish.is_some() && sheet.standing == Standing::Payable {
+        add(format_args!("<p><a class=c href=\"../{}\">{}</a></p>", order.order_id, words.back));
+    }
+    match stage {
+        Stage::Waiting if sheet.finish.is_none() => {
+            if let Some(url) = order.deeplink_url.as_deref().filter(|url| is_deeplink(url)) {
+                add(format_args!("<a class=p href=\"{}\">{}</a>", escape(url), words.pay));
+            }
+            if let Some(url) = sheet.qr_url {
+                add(format_args!(
+                    "<img alt=\"{}\" width=400 height=400 src=\"{}\"><p class=n>{}</p>",
+                    words.qr_alt,
+                    escape(url),
+                    words.qr_hint
+                ));
+            }
+        }
+        Stage::Counter | Stage::Collect => {
+            let store = order.store.as_deref().unwrap_or_else(|| order.payment.as_str());
+            if stage == Stage::Counter {
+                add(format_args!("<p>{} <b>{}</b></p>", words.counter, escape(&titled(store))));
+            }
+            if let Some(until) = sheet.until {
+                let before = if stage == Stage::Counter { words.pay_before } else { words.collect_before };
+                add(format_args!("<p>{before} {until} WIB</p>"));
+            }
+            if let Some(code) = order.payment_code.as_deref() {
+                add(format_args!("<p class=n>{}</p><p class=k>{}</p>", words.counter_code, escape(&grouped(code))));
+            }
+        }
+        Stage::Preparing
+        | Stage::Waiting
+        | Stage::Confirming
+        | Stage::Ending
+        | Stage::Cancelled
+        | Stage::Expired
+        | Stage::Failed
+        | Stage::Working
+        | Stage::Delivered
+        | Stage::Unsure
+        | Stage::RefundDue
+        | Stage::Refunded
+        | Stage::ByHand
+        | Stage::Given => {}
+    }
+    match sheet.contact {
+        Some(contact) => {
+            let class = if look.calls { "p" } else { "c" };
+            match telephone(contact) {
+                Some(number) => add(format_args!("<p><a class={class} href=\"tel:{number}\">{} {}</a></p>", words.call, escape(contact))),
+                None => add(format_args!("<p>{} <b>{}</b></p>", words.call, escape(contact))),
+            }
+        }
+        None if look.calls => add(format_args!("<p>{}</p>", words.call_machine)),
+        None => {}
+    }
+    add(format_args!("<p class=n>{}</p><p><code>{}</code></p></main>", words.order_number, order.order_id));
+    let other = words.other();
+    add(format_args!(
+        "<p class=n><a lang={} hreflang={0} href=\"{}\">{}</a></p>",
+        other.language,
+        escape(sheet.other_language),
+        words.other_language
+    ));
+    html.push_str(&tail());
+    html
+}
+
+/// A page without an order; perhaps it comes again by itself.
+pub(super) fn apology(title: &str, hint: &str, words: &Words, again_s: Option<u32>) -> String {
+    let again = again_s.map(|seconds| format!("<meta http-equiv=refresh content={seconds}>")).unwrap_or_default();
+    let mut html = head(words, title, &again);
+    write!(html, "<main><p class=b>{title}</p><p>{hint}</p></main>").expect("a string takes all");
+    html.push_str("</body></html>");
+    html
+}
+
+fn head(words: &Words, title: &str, again: &str) -> String {
+    format!(
+        "<!doctype html><html lang={}><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">\
+         <meta name=robots content=noindex><title>{title}</title>{again}<style>{STYLE}</style></head><body>",
+        words.language,
+    )
+}
+
+fn tail() -> String {
+    format!("<script>{SCRIPT}</script></body></html>")
+}
+
+/// The page's style; the policy allows this one, by its hash.
+pub(super) const STYLE: &str = "body{font:18px/1.4 sans-serif;margin:0 auto;max-width:26em;padding:0 16px 16px;text-align:center;color:#111;\
+background:#fff;overflow-wrap:anywhere}p{margin:.6em 0}.t{background:#c00;color:#fff;font-weight:700;margin:0 -16px;padding:.4em}\
+.b{font-size:2em;font-weight:700;margin:.2em 0}.f{font-size:1.2em;font-weight:700}.s{font-size:1.3em;font-weight:700;border-radius:.4em;\
+padding:.5em}.blue{background:#e3f0ff}.green{background:#dff5e1}.red{background:#ffe3e0}.grey{background:#eee}\
+a.p{display:block;box-sizing:border-box;min-height:56px;background:#00811b;color:#fff;padding:.8em;border-radius:.5em;font-size:1.2em;\
+font-weight:700;text-decoration:none;margin:1em 0}img{display:block;margin:0 auto;width:100%;max-width:20em;height:auto;\
+image-rendering:pixelated}.k{font-size:1.8em;font-weight:700;font-family:monospace}.n{color:#555;font-size:.9em}code{font-size:1.1em;\
+overflow-wrap:anywhere}";
+
+/// The page's script; the policy allows this one, by its hash. It looks for news while the page is seen, and puts them in
+/// place of the old.
+pub(super) const SCRIPT: &str = "\"use strict\";(function(){var tag='',timer=0;function old(){return document.querySelector('main')}\
+function later(){clearTimeout(timer);timer=setTimeout(look,1000*(+old().dataset.next||30))}\
+function look(){if(document.hidden){later();return}\
+fetch(location.href,{cache:'no-store',headers:tag?{'If-None-Match':tag}:{}}).then(function(r){if(r.status!==200)return;\
+tag=r.headers.get('ETag')||'';return r.text().then(function(t){\
+var fresh=new DOMParser().parseFromString(t,'text/html').querySelector('main');\
+if(fresh&&fresh.outerHTML!==old().outerHTML)old().replaceWith(fresh)})}).catch(function(){}).then(later)}\
+document.addEventListener('visibilitychange',function(){if(!document.hidden){clearTimeout(timer);look()}});later()})()";
+
+/// `12345678901` → `1234 5678 901`
+fn grouped(code: &str) -> String {
+    let letters: Vec<char> = code.chars().collect();
+    letters.chunks(GROUP).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// `alfamart` → `Alfamart`
+fn titled(store: &str) -> String {
+    let mut letters = store.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What a phone can call, if this is a number.
+fn telephone(contact: &str) -> Option<String> {
+    let number: String = contact.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+    let is_number = number.len() >= 5 && contact.chars().all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
+    is_number.then_some(number)
+}
+
+/// What Midtrans calls a deeplink is an address of the app or of the web, and no script.
+fn is_deeplink(url: &str) -> bool {
+    ["https://", "http://", "gojek://", "gopay://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+/// Text as it may stand between tags and in quotes.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+use super::super::words::{ENGLISH, INDONESIAN};
+use super::*;
+use crate::order::reason::Reason;
+use crate::wire::orders::OutcomeReport;
+use serde_json::json;
+
+/// What nobody may read on the page.
+const SECRETS: [&str; 5] = ["a-ticket-of-22-letters", "the-request-id", "vm-001", "the-receipt", "the-kid"];
+
+fn order() -> Order {
+    serde_json::from_value(json!({
+        "order_id": "4x7c1m8k2p9q", "rev": 3, "request_id": SECRETS[1], "device": SECRETS[2], "ticket": SECRETS[0], "item": "A1",
+        "amount": 5000, "gross_amount": 5000, "payment": "gopay", "status": "pending", "qr_payload": "00020101",
+        "deeplink_url": "https://gopay.example/pay?id=1&x=2", "pay_url": null, "payment_code": null, "store": null,
+        "expires_in_s": 100, "settled_ago_s": null, "kid": SECRETS[4], "receipt": null, "outcome": null, "refund": null, "sandbox": false
+    }))
+    .expect("an order")
+}
+
+fn sheet(order: &Order) -> Sheet<'_> {
+    Sheet {
+        order,
+        name: "Teh <b>botol</b>",
+        standing: match order.status {
+            Status::Pending if order.gross_amount.is_none() => Standing::Charging,
+            Status::Pending => Standing::Payable,
+            _ => Standing::Over,
+        },
+        until: Some("2026-11-20 16:24"),
+        qr_url: Some("https://api.example/qr"),
+        contact: Some("0812-3456-7890"),
+        finish: None,
+        other_language: "?lang=en",
+    }
+}
+
+#[test]
+fn each_stage_is_told_in_both_languages() {
+    let told = |outcome| Some(OutcomeReport { outcome, reason: Some(Reason::Failed), detail: Some("the-receipt".into()) });
+    type Row = (&'static str, fn(&mut Order), &'static str, &'static str, bool);
+    let rows: [Row; 15] = [
+        ("asked for", |o| o.gross_amount = None, "Menyiapkan", "Preparing", false),
+        ("on offer", |_| {}, "Menunggu pembayaran", "Waiting for your payment", true),
+        ("cancelled", |o| o.status = Status::Cancel, "Dibatalkan", "Cancelled", false),
+        ("expired", |o| o.status = Status::Expire, "Kedaluwarsa", "Expired", false),
+        ("denied", |o| o.status = Status::Deny, "tidak berhasil", "did not work", false),
+        ("broken", |o| o.status = Status::Failure, "tidak berhasil", "did not work", false),
+        ("paid", |o| o.status = Status::Settlement, "Mesin sedang bekerja", "The machine is working", false),
+        ("refunded", |o| (o.status, o.refund) = (Status::Refund, Some(Refund::Done)), "sudah dikembalikan", "was returned", false),
+        ("owed", |o| (o.status, o.refund) = (Status::Settlement, Some(Refund::Due)), "akan dikembalikan", "will be returned", false),
+        ("a mismatch", |o| (o.status, o.refund) = (Status::Failure, Some(Refund::Due)), "akan dikembalikan", "will be returned", false),
+        ("by hand", |o| (o.status, o.refund) = (Status::Settlement, Some(Refund::ByHand)), "langsung dengan Anda", "by hand", false),
+        ("given", |o| (o.status, o.refund) = (Status::Settlement, Some(Refund::Given)), "sudah diserahkan", "handed to you", false),
+        ("refunded, unsaid", |o| o.status = Status::Refund, "sudah dikembalikan", "was returned", false),
+        ("over the counter", |o| o.payment = Payment::Alfamart, "Bayar di kasir", "Pay at the counter", false),
+        (
+            "to be collected",
+            |o| (o.payment, o.status) = (Payment::Indomaret, Status::Settlement),
+            "Ketik kode",
+            "Type the payment code",
+            false,
+        ),
+    ];
+    let mut cases: Vec<_> = rows
+        .into_iter()
+        .map(|(what, change, id, en, pays)| {
+            let mut order = order();
+            order.receipt = Some("the-receipt".into());
+            change(&mut order);
+            (what, order, id, en, pays)
+        })
+        .collect();
+    for (outcome, id, en) in [
+        (Delivery::Dispensed, "Terima kasih", "Thank you"),
+        (Delivery::Uncertain, "tidak tahu", "does not know"),
+        (Delivery::Failed, "akan dikembalikan", "will be returned"),
+        (Delivery::Undelivered, "akan dikembalikan", "will be returned"),
+    ] {
+        let order = Order { status: Status::Settlement, outcome: told(outcome), ..order() };
+        cases.push((outcome.as_str(), order, id, en, false));
+    }
+    for (what, order, id, en, pays) in cases {
+        for (words, expected) in [(&INDONESIAN, id), (&ENGLISH, en)] {
+            let html = page(&sheet(&order), words);
+            assert!(html.contains(expected), "{what}: no {expected:?} in {html}");
+            assert_eq!(html.contains("<a class=p href=\"https://gopay.example/pay?id=1&amp;x=2\">"), pays, "{what}: {html}");
+            assert_eq!(html.contains("<img "), pays, "{what}");
+            assert!(html.contains("Rp5.000") && html.contains("4x7c1m8k2p9q"), "{what}");
+            assert!(html.contains("Teh &lt;b&gt;botol&lt;/b&gt;") && html.contains("tel:081234567890"), "{what}: {html}");
+            assert!(html.contains(&format!("lang={}", words.language)), "{what}");
+            for secret in SECRETS {
+                assert!(!html.contains(secret), "{what}: {secret} stands in {html}");
+            }
+            assert!(html.len() < 8 * 1024, "{what}: {} bytes", html.len());
+        }
+    }
+}
+
+#[test]
+fn a_payment_over_the_counter_shows_store_code_and_time() {
+    let mut order = order();
+    (order.payment, order.store, order.payment_code) = (Payment::Alfamart, Some("alfamart".into()), Some("10002000300".into()));
+    let html = page(&sheet(&order), &ENGLISH);
+    for text in ["Pay at the counter of <b>Alfamart</b>", "1000 2000 300", "Pay before 2026-11-20 16:24 WIB"] {
+        assert!(html.contains(text), "{html}");
+    }
+    assert!(!html.contains("<img ") && !html.contains("gopay.example"), "{html}");
+    order.status = Status::Settlement;
+    let html = page(&sheet(&order), &ENGLISH);
+    for text in ["Type the payment code at the machine", "1000 2000 300", "Collect before 2026-11-20 16:24 WIB"] {
+        assert!(html.contains(text), "{html}");
+    }
+}
+
+#[test]
+fn what_is_no_address_is_no_link() {
+    for url in ["javascript:alert(1)", "data:text/html,x", "//x", "\" onclick=\"x"] {
+        let order = Order { deeplink_url: Some(url.into()), ..order() };
+        assert!(!page(&sheet(&order), &ENGLISH).contains("<a class=p"), "{url}");
+    }
+    let order = order();
+    for (contact, link) in [("0812-3456", true), ("+62 812 3456", true), ("ask@shop.example", false), ("12", false)] {
+        let html = page(&Sheet { contact: Some(contact), ..sheet(&order) }, &ENGLISH);
+        assert_eq!(html.contains("href=\"tel:"), link, "{contact}");
+        assert!(html.contains(contact), "{contact}");
+    }
+    let due = Order { status: Status::Settlement, refund: Some(Refund::Due), ..order };
+    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("the number on the machine"));
+}
+
+#[test]
+fn the_finish_page_greets_and_tells_the_truth() {
+    let pending = order();
+    let finish = |order: &Order, finish| page(&Sheet { finish: Some(finish), ..sheet(order) }, &ENGLISH);
+    let success = finish(&pending, Finish::Success);
+    assert!(success.contains("Thank you!") && success.contains("being confirmed") && !success.contains("<img "), "{success}");
+    let failure = finish(&pending, Finish::Failure);
+    assert!(failure.contains("Sorry") && failure.contains("Waiting for your payment") && failure.contains("href=\"../4x7c1m8k2p9q\""));
+    let cancelled = Order { status: Status::Cancel, ..order() };
+    let lie = finish(&cancelled, Finish::Success);
+    assert!(lie.contains("Cancelled. Please do not pay.") && !lie.contains("href=\"../"), "{lie}");
+    assert!(!finish(&pending, Finish::Unsaid).contains("class=f"));
+}
+
+#[test]
+fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
+    let mut order = order();
+    (order.payment, order.payment_code) = (Payment::Indomaret, Some("12345678".into()));
+    for (standing, told) in [(Standing::Held, "being confirmed"), (Standing::Ending, "Being cancelled")] {
+        let html = page(&Sheet { standing, ..sheet(&order) }, &ENGLISH);
+        assert!(html.contains(told) && !html.contains("1234 5678") && !html.contains("<img "), "{html}");
+    }
+}
+
+#[test]
+fn a_fee_is_named() {
+    let order = Order { gross_amount: Some(crate::order::money::Rupiah::new(5100).expect("in range")), ..order() };
+    let html = page(&sheet(&order), &ENGLISH);
+    assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
+}

@@ -1,0 +1,123 @@
+//! Every word of the customer's page, in one table: a line a text, Indonesian and English.
+
+macro_rules! words {
+    ($($name:ident: $id:literal, $en:literal;)*) => {
+        /// The words in one language. The names say where they stand.
+        #[derive(Debug)]
+        pub(super) struct Words {
+            /// As in `lang`.
+            pub(super) language: &'static str,
+            $(pub(super) $name: &'static str,)*
+        }
+
+        pub(super) const INDONESIAN: Words = Words { language: "id", $($name: $id,)* };
+        pub(super) const ENGLISH: Words = Words { language: "en", $($name: $en,)* };
+    };
+}
+
+words! {
+    test: "UJI COBA – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
+    pay: "Bayar dengan GoPay", "Pay with GoPay";
+    qr_alt: "Kode QRIS untuk pembayaran ini", "QRIS code for this payment";
+    qr_hint: "Atau pindai dengan aplikasi QRIS apa pun", "Or scan with any QRIS app";
+    fee: "termasuk biaya", "incl. fee";
+    preparing: "Menyiapkan pembayaran…", "Preparing the payment…";
+    waiting: "Menunggu pembayaran", "Waiting for your payment";
+    counter: "Bayar di kasir", "Pay at the counter of";
+    counter_code: "Kode pembayaran", "Payment code";
+    pay_before: "Bayar sebelum", "Pay before";
+    ending: "Sedang dibatalkan. Jangan bayar.", "Being cancelled. Please do not pay.";
+    cancelled: "Dibatalkan. Jangan bayar.", "Cancelled. Please do not pay.";
+    expired: "Kedaluwarsa. Jangan bayar.", "Expired. Please do not pay.";
+    failed: "Pembayaran tidak berhasil. Jangan bayar.", "The payment did not work. Please do not pay.";
+    paid_anyway: "Sudah terlanjur bayar? Hubungi kami.", "Paid already? Contact us.";
+    confirming: "Pembayaran sedang dipastikan", "Your payment is being confirmed";
+    held: "Toko masih dapat membatalkannya beberapa menit. Halaman ini memberi tahu Anda.", "The store may still take it back for some minutes. This page will tell you.";
+    paid: "Sudah dibayar", "Paid";
+    working: "Mesin sedang bekerja", "The machine is working";
+    collect: "Ketik kode pembayaran di mesin untuk mengambil barang.", "Type the payment code at the machine to collect.";
+    collect_before: "Ambil sebelum", "Collect before";
+    delivered: "Selesai. Terima kasih!", "Done. Thank you!";
+    unsure: "Sudah dibayar, dan mesin tidak tahu apakah barang keluar. Kami sedang memeriksanya.", "Paid, and the machine does not know whether the item came. We are looking into it.";
+    refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";
+    say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
+    call_machine: "Hubungi nomor yang tertera di mesin.", "Call the number on the machine.";
+    call: "Hubungi", "Call";
+    refunded: "Uang Anda sudah dikembalikan", "Your money was returned";
+    refunded_hint: "Dana kembali ke aplikasi pembayaran Anda.", "It goes back to your payment app.";
+    by_hand: "Sudah diselesaikan langsung dengan Anda", "Settled with you by hand";
+    given: "Barang sudah diserahkan kepada Anda", "The goods were handed to you";
+    order_number: "Nomor pesanan", "Order number";
+    thanks: "Terima kasih!", "Thank you!";
+    sorry: "Maaf, pembayaran di aplikasi tidak berhasil.", "Sorry, the payment in the app did not work.";
+    back: "Kembali ke pembayaran", "Back to the payment";
+    not_found: "Pesanan tidak ditemukan", "We do not know this order";
+    not_found_hint: "Periksa alamatnya, atau pindai lagi kode di mesin.", "Check the address, or scan the machine's code again.";
+    not_now: "Sebentar…", "One moment…";
+    not_now_hint: "Halaman ini belum dapat ditampilkan. Halaman dicoba lagi sendiri.", "This page cannot be shown now. It tries again by itself.";
+    other_language: "English", "Bahasa Indonesia";
+}
+
+impl Words {
+    /// The words in the other language.
+    pub(super) fn other(&self) -> &'static Words {
+        if self.language == ENGLISH.language { &INDONESIAN } else { &ENGLISH }
+    }
+}
+
+/// The words that `?lang=` asks for, else those that the phone likes best by `Accept-Language` (RFC 9110), else
+/// Indonesian.
+pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Words {
+    match asked {
+        Some("en") => return &ENGLISH,
+        Some("id") => return &INDONESIAN,
+        Some(_) | None => {}
+    }
+    let mut best: (f32, &'static Words) = (0.0, &INDONESIAN);
+    for range in accept_language.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let primary = parts.next().unwrap_or("").split('-').next().unwrap_or("").to_ascii_lowercase();
+        let words = match primary.as_str() {
+            // `in` is what Java and old Androids call Indonesian.
+            "id" | "in" => &INDONESIAN,
+            "en" => &ENGLISH,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.trim().parse().ok());
+        // What cannot be read asks for nothing; of equals the first counts.
+        if let Some(quality) = quality.filter(|quality| (0.0..=1.0).contains(quality))
+            && quality > best.0
+        {
+            best = (quality, words);
+        }
+    }
+    best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_phone_decides_on_the_language() {
+        for (asked, accept, language) in [
+            (None, "", "id"),
+            (None, "en", "en"),
+            (None, "en-US,en;q=0.9,id;q=0.8", "en"),
+            (None, "id-ID,id;q=0.9,en;q=0.8", "id"),
+            (None, "in", "id"),
+            (None, "fr, en;q=0.4", "en"),
+            (None, "en;q=0.2, id;q=0.7", "id"),
+            (None, "en;q=0", "id"),
+            (None, "en;q=high", "id"),
+            (None, "fr-FR,de", "id"),
+            (None, "EN-GB", "en"),
+            (Some("id"), "en", "id"),
+            (Some("en"), "id", "en"),
+            (Some("xx"), "en", "en"),
+        ] {
+            assert_eq!(choose(asked, accept).language, language, "{asked:?} {accept:?}");
+        }
+        assert_eq!((ENGLISH.other().language, INDONESIAN.other().language), ("id", "en"));
+    }
+}

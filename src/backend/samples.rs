@@ -1,0 +1,92 @@
+//! Orders for unit tests, made by the core from what happens to them.
+
+use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
+use crate::order::merchant::{self, Charge, Context, Event, MIDTRANS_EXPIRY, Order, Report, Rules, Said, Sale, Told};
+use crate::order::money::Rupiah;
+use crate::order::outcome::Delivery;
+use crate::order::receipt::SigningKey;
+use crate::order::request::Payment;
+use crate::order::time::{Span, Wall};
+
+/// When every sample begins.
+pub const T0: Wall = Wall(1_795_132_800_000);
+
+/// An order that is being charged.
+pub fn order(id: &str, device: &str, price: u64) -> Order {
+    let sale = Sale {
+        device: DeviceId::new(device).expect("an id"),
+        request_id: RequestId::new(id).expect("an id"),
+        ticket: Ticket::from_random([7; 16]),
+        item: ItemId::new("A1").expect("an id"),
+        description: None,
+        amount: Rupiah::new(price).expect("an amount"),
+        payment: Payment::Gopay,
+        timeout: Span::secs(120),
+        kid: rules().keys[0].kid().clone(),
+    };
+    merchant::begin(OrderId::new(id).expect("an id"), sale, T0)
+}
+
+/// The same when it can be paid.
+pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
+    let charge = Charge {
+        transaction_id: TransactionId::new(&format!("t-{id}")).expect("an id"),
+        gross_amount: Rupiah::new(gross).expect("an amount"),
+        qr_payload: Some("qr".into()),
+        qr_url: None,
+        deeplink_url: None,
+        payment_code: None,
+        store: None,
+        charged_at: T0,
+        expires_at: T0 + MIDTRANS_EXPIRY,
+    };
+    after(order(id, device, price), Event::Charged(charge), T0)
+}
+
+/// What a get-status says of it.
+pub fn report(order: &Order, said: Said) -> Report {
+    Report {
+        order_id: order.id.clone(),
+        transaction_id: order.charge().expect("charged").transaction_id.clone(),
+        gross_amount: Some(order.charge().expect("charged").gross_amount),
+        currency: Some("IDR".into()),
+        payment_type: Some("gopay".into()),
+        said,
+        settled_at: Some(T0 + Span::secs(5)),
+        custom_fields: order.custom_fields().map(|field| Some(field.into())),
+        store: None,
+        payment_code: None,
+        refund_amount: None,
+    }
+}
+
+/// The same when it is paid, five seconds after it began.
+pub fn paid(id: &str, device: &str, price: u64, gross: u64) -> Order {
+    let order = pending(id, device, price, gross);
+    let report = report(&order, Said::Settled);
+    after(order, Event::Status(report), T0 + Span::secs(6))
+}
+
+/// The same when the machine told of it.
+pub fn told(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
+    after(paid(id, device, price, gross), Event::Delivered(Told { outcome, reason: None, detail: None }), T0 + Span::secs(8))
+}
+
+/// What it is after something happened.
+pub fn after(order: Order, event: Event, now: Wall) -> Order {
+    let mut order = merchant::apply(order, event, now, &Context { rules: &rules(), paid_already: false }).expect("not refused");
+    while let merchant::Duty::Apply(event) = merchant::duty(&order, now) {
+        order = merchant::apply(order, event, now, &Context { rules: &rules(), paid_already: false }).expect("not refused");
+    }
+    order
+}
+
+fn rules() -> Rules {
+    Rules {
+        issuer: "pay.example".into(),
+        keys: vec![SigningKey::from_seed([1; 32])],
+        max_imposed_fee: 1000,
+        reversal_window: Span::secs(300),
+        collect_within: Span::secs(72 * 3600),
+    }
+}

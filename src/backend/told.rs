@@ -1,0 +1,180 @@
+//! An order in the words of the people who look after it: what became of its money, and what they should do.
+
+use super::view;
+use crate::order::merchant::{Asker, Attention, Order, Repayment, State, TakenBack};
+use crate::order::outcome::Delivery;
+use serde_json::{Value, json};
+
+/// What became of the money of an order that was paid. Each has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The machine told that it came.
+    Delivered,
+    /// An attendant handed the goods over.
+    Given,
+    /// The customer is owed it.
+    RefundDue,
+    /// It went back through Midtrans.
+    Refunded,
+    /// A person gave it back otherwise.
+    RefundedByHand,
+    /// Nobody knows whether the item came.
+    Uncertain,
+    /// The machine told nothing in time.
+    Unreported,
+    /// Paid a moment ago, or waiting for the customer to collect.
+    Awaited,
+    /// Midtrans, the shop's counter or the customer's bank took it back.
+    TakenBack,
+}
+
+impl End {
+    /// Every kind there is, in the order of a report.
+    pub const ALL: [Self; 9] = [
+        Self::Delivered,
+        Self::Given,
+        Self::RefundDue,
+        Self::Refunded,
+        Self::RefundedByHand,
+        Self::Uncertain,
+        Self::Unreported,
+        Self::Awaited,
+        Self::TakenBack,
+    ];
+
+    /// Its word in JSON and CSV.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Given => "given",
+            Self::RefundDue => "refund_due",
+            Self::Refunded => "refunded",
+            Self::RefundedByHand => "refunded_by_hand",
+            Self::Uncertain => "uncertain",
+            Self::Unreported => "unreported",
+            Self::Awaited => "awaited",
+            Self::TakenBack => "taken_back",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Given => "handed over by an attendant",
+            Self::RefundDue => "refund due",
+            Self::Refunded => "refunded through Midtrans",
+            Self::RefundedByHand => "refunded by hand",
+            Self::Uncertain => "uncertain: nobody knows whether it came",
+            Self::Unreported => "unreported by the machine",
+            Self::Awaited => "paid just now, or not collected yet",
+            Self::TakenBack => "taken back by counter or bank",
+        }
+    }
+}
+
+/// What became of the money of an order that was settled.
+#[must_use]
+pub fn end(order: &Order) -> End {
+    match &order.repayment {
+        Some(Repayment::Given { .. }) => return End::Given,
+        Some(Repayment::ByHand { .. }) => return End::RefundedByHand,
+        Some(Repayment::Done { .. }) => return End::Refunded,
+        Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => {}
+    }
+    match &order.taken_back {
+        Some(TakenBack::Chargeback | TakenBack::Reversal) => return End::TakenBack,
+        // The rest of it is still the merchant's, or owed.
+        Some(TakenBack::Partly { .. }) | None => {}
+    }
+    if order.is_refund_due() {
+        return End::RefundDue;
+    }
+    match &order.state {
+        State::Refunded { .. } => End::Refunded,
+        State::Withheld { .. } => End::RefundDue,
+        State::Settled { .. } => match order.delivery.as_ref().map(|told| told.outcome) {
+            Some(Delivery::Dispensed) => End::Delivered,
+            Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
+            Some(Delivery::Uncertain) => End::Uncertain,
+            None if order.unreported_at.is_some() => End::Unreported,
+            None => End::Awaited,
+        },
+        State::Held { .. } => End::Awaited,
+        // Settled once, and not any more.
+        State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => End::TakenBack,
+    }
+}
+
+/// What a person should do about it.
+#[must_use]
+pub const fn to_do(attention: Attention) -> &'static str {
+    match attention {
+        Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
+        Attention::RefundFailed => {
+            "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
+        }
+        Attention::Uncertain => "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER` if not",
+        Attention::Unreported => {
+            "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
+        }
+        Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
+        Attention::Conflict => "read the machine's journal for this order and decide: `refund ORDER` or `given ORDER --by NAME`",
+        Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
+        Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",
+        Attention::Chargeback => "the customer's bank took the money: contest it at Midtrans if it is wrong; then `seen ORDER --by NAME`",
+        Attention::Reversed => "the shop's counter took the money back after the receipt: ask Midtrans; then `seen ORDER --by NAME`",
+        Attention::LateFact => {
+            "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`"
+        }
+    }
+}
+
+/// How the money goes back, or why not.
+#[must_use]
+pub fn repayment(repayment: &Repayment) -> String {
+    let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    match repayment {
+        Repayment::Asked { by: Asker::Automatic, .. } => "Midtrans is asked for the refund, as auto_refund says".into(),
+        Repayment::Asked { by: Asker::Person(who), .. } => format!("Midtrans is asked for the refund{}", by(who)),
+        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_midtrans()),
+        Repayment::Done { at } => format!("refunded through Midtrans at {}", at.to_midtrans()),
+        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_midtrans()),
+        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_midtrans()),
+    }
+}
+
+/// Midtrans' name of an order's transaction, once it is known.
+#[must_use]
+pub fn transaction(order: &Order) -> Option<String> {
+    let settled = order.settlement().map(|by| by.transaction_id.to_string());
+    settled.or_else(|| order.charge().map(|charge| charge.transaction_id.to_string()))
+}
+
+/// An order in JSON, for lists and alerts: nothing in it opens a relay.
+#[must_use]
+pub fn summary(order: &Order) -> Value {
+    let sale = &order.sale;
+    let delivery = order.delivery.as_ref();
+    json!({
+        "order_id": order.id,
+        "device": sale.device,
+        "request_id": sale.request_id,
+        "attempt": order.attempt,
+        "item": sale.item,
+        "amount": sale.amount,
+        "gross_amount": order.charge().map(|charge| charge.gross_amount),
+        "payment": sale.payment,
+        "status": view::status(order),
+        "outcome": delivery.map(|told| told.outcome),
+        "reason": delivery.and_then(|told| told.reason),
+        "detail": delivery.and_then(|told| told.detail.as_deref()),
+        "refund": view::refund(order),
+        "attention": order.attention(),
+        "transaction_id": transaction(order),
+        "began_at": order.created_at.to_rfc3339_wib(),
+        "settled_at": order.settlement().map(|by| by.settled_at.to_rfc3339_wib()),
+    })
+}

@@ -1,0 +1,124 @@
+//! `collect`: hands out what was paid at a store, by its payment code. Over MQTT at any machine, or over D-Bus at the one
+//! that we are on.
+
+use super::Connection;
+use super::broker::{Broker, News};
+use super::machine::{Bus, Service};
+use super::print;
+use crate::host::Failure;
+use crate::host::mqtt::{Outbound, Retained};
+use crate::order::ids::{DeviceId, PaymentCode, RequestId};
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use crate::wire::topics::Topic;
+use crate::wire::vend::{EventState, VendEvent};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The broker forgets a code that no machine took so soon: whoever typed it in has gone by then.
+const EXPIRY_S: u32 = 15;
+/// The machine answers within 10 s of taking it.
+const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 11);
+/// A delivery is over by then: it may begin within 10 minutes, and takes 2 at most.
+const END_WAIT: Duration = Duration::from_secs(780);
+
+/// Hands out what was paid at a store.
+#[derive(clap::Args, Debug)]
+pub(super) struct Collect {
+    /// The payment code; spaces and hyphens do not count
+    #[arg(value_parser = PaymentCode::typed)]
+    code: PaymentCode,
+    /// The machine, over MQTT; without it the one that we are on, over D-Bus
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: Option<DeviceId>,
+    /// Over MQTT: show what becomes of it, to its end; exit status 0 only if it was dispensed
+    #[arg(long, requires = "device")]
+    wait: bool,
+    #[command(flatten)]
+    bus: Bus,
+}
+
+/// Why it ends with status 1.
+#[derive(Debug, thiserror::Error)]
+enum CollectError {
+    /// Not handed out.
+    #[error("{}{}", .state.as_str(), .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Otherwise { state: EventState, why: Option<String> },
+    /// Over D-Bus: not begun.
+    #[error("{state} ({reason})")]
+    Refused { state: String, reason: String },
+    /// Nobody subscribes to the machine's codes.
+    #[error("no machine took it: {0} is not at this broker")]
+    NotThere(DeviceId),
+    /// The machine says nothing.
+    #[error("{0} told nothing of it; is it online, and may we hear it?")]
+    NoAnswer(DeviceId),
+    /// It began and does not end.
+    #[error("it did not end in {s} s", s = END_WAIT.as_secs())]
+    NoEnd,
+}
+
+impl Collect {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        match self.device {
+            Some(device) => at(device, &self.code, self.wait, connection, json).await,
+            None => here(&self.bus, &self.code).await,
+        }
+    }
+}
+
+/// At the machine that we are on.
+async fn here(bus: &Bus, code: &PaymentCode) -> Result<(), Failure> {
+    let service = Service::connect(bus, DEVICE_NAME, DEVICE_PATH).await?;
+    let (state, reason): (String, String) = service.ask("Collect", code.as_str()).await.map_err(Failure::failed)?;
+    if state == EventState::Paid.as_str() {
+        return print::line(&state);
+    }
+    Err(Failure::failed(CollectError::Refused { state, reason }))
+}
+
+async fn at(device: DeviceId, code: &PaymentCode, wait: bool, connection: Connection, json: bool) -> Result<(), Failure> {
+    let filters = if wait { vec![Topic::VendEvent.of(&device)] } else { Vec::new() };
+    let mut broker = Broker::connect(connection, filters, Retained::Never).await?;
+    let payload = serde_json::json!({ "code": code }).to_string().into_bytes();
+    let message = Outbound { topic: Topic::VendCollect.of(&device), payload, expiry_s: Some(EXPIRY_S), ..Outbound::default() };
+    let taken = broker.publish(message).await.map_err(Failure::failed)?;
+    let result = match (taken, wait) {
+        (false, _) => Err(Failure::failed(CollectError::NotThere(device))),
+        (true, true) => follow(&mut broker, &device, code, json).await,
+        (true, false) => Ok(()),
+    };
+    broker.leave().await;
+    result
+}
+
+/// Shows the events of this code until it is handed out, or refused.
+async fn follow(broker: &mut Broker, device: &DeviceId, code: &PaymentCode, json: bool) -> Result<(), Failure> {
+    let start = Instant::now();
+    // Known with its first event.
+    let mut request: Option<RequestId> = None;
+    loop {
+        let end = start + if request.is_some() { END_WAIT } else { ANSWER_WAIT };
+        let none = if request.is_some() { CollectError::NoEnd } else { CollectError::NoAnswer(device.clone()) };
+        let message = match timeout_at(end, broker.next()).await.map_err(|_| Failure::failed(none))? {
+            News::Message(message) => message,
+            News::Lost(reason) => {
+                print::remark(&format!("connection lost: {reason}"));
+                continue;
+            }
+            News::Back => continue,
+        };
+        let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
+        if event.payment_code.as_deref() != Some(code.as_str()) {
+            continue;
+        }
+        print::line(&if json { serde_json::to_string(&event).map_err(Failure::failed)? } else { print::event(device.as_str(), &event) })?;
+        if event.state == EventState::Dispensed {
+            return Ok(());
+        }
+        if event.state.is_end() {
+            let why = event.detail.map(Into::into).or_else(|| event.reason.map(|reason| reason.to_string()));
+            return Err(Failure::failed(CollectError::Otherwise { state: event.state, why }));
+        }
+        request = request.or(event.request_id);
+    }
+}

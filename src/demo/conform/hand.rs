@@ -1,0 +1,82 @@
+//! Who pays.
+
+use super::report::{Stop, different};
+use crate::host::config::http_url;
+use crate::host::http::{Limits, client, read_limited};
+use reqwest::Client;
+use serde_json::Value;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A simulator answers at once.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// The hand that pays.
+#[derive(Debug)]
+pub enum Hand {
+    /// The controls of a simulated Midtrans.
+    Simulator(Client, String),
+    /// A command of the shell.
+    Command(String),
+    /// A person who reads the QR.
+    Person,
+    /// Nobody.
+    None,
+}
+
+impl Hand {
+    /// Pays at a simulated Midtrans.
+    ///
+    /// # Errors
+    /// Why there is none at this address, in words.
+    pub fn simulator(url: &str) -> Result<Self, String> {
+        let url = http_url(url).map_err(|error| error.to_string())?;
+        let limits = Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 1 };
+        Ok(Self::Simulator(client(None, limits).map_err(|error| error.to_string())?, url))
+    }
+
+    /// Whether it pays at once, without a person.
+    pub fn is_quick(&self) -> bool {
+        match self {
+            Self::Simulator(..) | Self::Command(_) => true,
+            Self::Person | Self::None => false,
+        }
+    }
+
+    /// Pays an order: whether the payment was taken. A person is only asked; the order tells.
+    ///
+    /// # Errors
+    /// There is no hand, or it cannot be used.
+    pub async fn pay(&self, order: &Value) -> Result<bool, Stop> {
+        let field = |name: &str| order[name].as_str().unwrap_or_default().to_owned();
+        match self {
+            Self::Simulator(client, url) => {
+                let request = client.post(format!("{url}/sim/pay/{}?via=qris", field("order_id")));
+                let response = request.send().await.map_err(|error| Stop::NotRun(format!("--simulator: {error}")))?;
+                let status = response.status().as_u16();
+                let body = read_limited(response, 1 << 16).await.unwrap_or_default();
+                match status {
+                    200..=299 => Ok(true),
+                    409 => Ok(false),
+                    _ => Err(Stop::NotRun(format!("--simulator: {status} {}", String::from_utf8_lossy(&body)))),
+                }
+            }
+            Self::Command(command) => {
+                let mut shell = std::process::Command::new("/bin/sh");
+                shell.args(["-c", command]).env("ORDER_ID", field("order_id")).env("QR", field("qr_payload"));
+                shell.env("AMOUNT", order["gross_amount"].to_string()).stdin(Stdio::null());
+                let status = tokio::task::spawn_blocking(move || shell.status()).await;
+                match status {
+                    Ok(Ok(status)) => Ok(status.success()),
+                    Ok(Err(error)) => Err(Stop::NotRun(format!("--pay: {error}"))),
+                    Err(_) => Err(different("an end of the command", "none")),
+                }
+            }
+            Self::Person => {
+                println!("pay {} rupiah now: {}", order["gross_amount"], field("qr_payload"));
+                Ok(true)
+            }
+            Self::None => Err(Stop::NotRun("nobody pays: --simulator, --pay or --interactive is missing".into())),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `qris-demo conform`: checks any implementation of the backend's HTTP interface from outside, as a machine would use it,
+//! and names each difference from `docs/openapi.json` and the words of `docs/protocol.md`.
+
+mod ask;
+mod create;
+mod ends;
+mod hand;
+mod outside;
+mod paid;
+mod report;
+mod schema;
+mod watch;
+
+use crate::host::clock;
+use crate::host::{Failure, exit, parse};
+use crate::order::ids::{DeviceId, ItemId, KeyId, Ticket};
+use crate::order::receipt::KeySet;
+use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
+use hand::Hand;
+use report::{Report, Stop, different};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use schema::Schema;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// No check takes longer, but those in which a person pays.
+const CHECK: Duration = Duration::from_secs(150);
+/// A person needs longer.
+const PERSON: Duration = Duration::from_secs(900);
+/// An order that is refused with 429 or 503 is asked for again within this.
+const AGAIN: Duration = Duration::from_secs(100);
+/// Money that was paid is news within this: the first quick questions of a backend, and one of its polls.
+const NEWS: Duration = Duration::from_secs(45);
+/// Two changes that should wake a long poll wake it within this.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Checks a backend from outside: every call that a machine makes, and what it must refuse. It orders and cancels, and
+/// pays where it is given a hand; use a sandbox. Ends with 0 if nothing differs, 1 if something does, 2 for wrong use.
+#[derive(clap::Parser, Debug)]
+#[command(name = "qris-demo conform")]
+struct Arguments {
+    /// The backend, as a machine's `backend.url`.
+    #[arg(long, value_name = "URL")]
+    backend: String,
+    /// A private CA in front of it.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// A machine's token; whoever lists processes can read it: better a file.
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, required_unless_present = "token_file", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file with the machine's token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Another machine's token, to see that orders of others are not shown.
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
+    other_token: Option<String>,
+    /// The JWK Set of the receipt keys, as machines have it. Nothing can be ordered without.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// The token's machine; else the first order tells.
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+    /// What is sold.
+    #[arg(long, value_name = "ITEM", default_value = "A1")]
+    item: String,
+    /// For how much, whole rupiah.
+    #[arg(long, value_name = "RUPIAH", default_value_t = 5000)]
+    amount: u64,
+    /// The backend's limit; tries whether it holds.
+    #[arg(long, value_name = "N")]
+    orders_per_minute: Option<usize>,
+    /// Pays at a simulated Midtrans (`qris-demo midtrans`).
+    #[arg(long, value_name = "URL", group = "hand")]
+    simulator: Option<String>,
+    /// Pays by a command of the shell, with ORDER_ID, QR and AMOUNT in its environment; status 0: paid, else refused.
+    #[arg(long, value_name = "COMMAND", group = "hand")]
+    pay: Option<String>,
+    /// Prints the QR's string, and waits for a person who pays it.
+    #[arg(long, group = "hand")]
+    interactive: bool,
+}
+
+/// Runs the command: arguments, checks, exit status.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match parse::<Arguments>(arguments) {
+        Ok(arguments) => exit("qris-demo conform", run(arguments)),
+        Err(status) => status,
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    crate::host::tls::install_provider();
+    let tester = Tester::new(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
+    let good = runtime.block_on(async {
+        let mut report = Report::default();
+        outside::strangers(&tester, &mut report).await;
+        create::all(&tester, &mut report).await;
+        watch::all(&tester, &mut report).await;
+        ends::all(&tester, &mut report).await;
+        paid::all(&tester, &mut report).await;
+        outside::all(&tester, &mut report).await;
+        tester.clear_up().await;
+        for (name, checked) in tester.ask.shapes() {
+            report.tell(&name, checked);
+        }
+        report.end()
+    });
+    if good { Ok(()) } else { Err(Failure::failed("the backend differs from the contract")) }
+}
+
+/// What all checks share.
+#[derive(Debug)]
+struct Tester {
+    ask: Ask,
+    token: String,
+    other_token: Option<String>,
+    keys: Option<KeySet>,
+    kids: Vec<KeyId>,
+    device: Option<DeviceId>,
+    item: ItemId,
+    amount: u64,
+    orders_per_minute: Option<usize>,
+    hand: Hand,
+    /// Orders that were made: what can still be paid is cancelled at the end.
+    made: Mutex<Vec<String>>,
+    /// Requests that were refused, and must not be found among the orders.
+    refused: Mutex<Vec<Value>>,
+    random: SystemRandom,
+}
+
+impl Tester {
+    fn new(arguments: Arguments) -> Result<Self, Failure> {
+        let wrong = |what: &str, why: &dyn std::fmt::Display| Failure::usage(format!("{what}: {why}"));
+        let backend = crate::host::config::http_url(&arguments.backend).map_err(|error| wrong("--backend", &error))?;
+        let schema = Schema::read(crate::backend::http::OPENAPI).map_err(|error| wrong("openapi.json", &error))?;
+        let ask = Ask::new(&backend, arguments.ca_file.as_deref(), schema).map_err(|error| wrong("--ca-file", &error))?;
+        let token = match (arguments.token, arguments.token_file) {
+            (Some(token), _) => token,
+            (None, Some(file)) => std::fs::read_to_string(&file).map_err(|error| wrong("--token-file", &error))?,
+            (None, None) => return Err(Failure::usage("--token or --token-file is missing")),
+        };
+        let keys = match arguments.keys {
+            Some(file) => {
+                let text = std::fs::read_to_string(&file).map_err(|error| wrong("--keys", &error))?;
+                Some(KeySet::from_jwks(&text).map_err(|error| wrong("--keys", &error))?)
+            }
+            None => None,
+        };
+        let kids = keys.as_ref().map(KeySet::receipt_kids).unwrap_or_default();
+        if keys.is_some() && kids.is_empty() {
+            return Err(Failure::usage("--keys: there is no receipt key in it"));
+        }
+        let hand = match (arguments.simulator, arguments.pay) {
+            (Some(url), _) => Hand::simulator(&url).map_err(|error| wrong("--simulator", &error))?,
+            (None, Some(command)) => Hand::Command(command),
+            (None, None) if arguments.interactive => Hand::Person,
+            (None, None) => Hand::None,
+        };
+        Ok(Self {
+            ask,
+            token: token.trim().to_owned(),
+            other_token: arguments.other_token,
+            keys,
+            kids,
+            device: arguments.device.map(|id| DeviceId::new(&id).map_err(|error| wrong("--device", &error))).transpose()?,
+            item: ItemId::new(&arguments.item).map_err(|error| wrong("--item", &error))?,
+            amount: arguments.amount,
+            orders_per_minute: arguments.orders_per_minute,
+            hand,
+            made: Mutex::default(),
+            refused: Mutex::default(),
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// So long may a check take.
+    fn within(&self) -> Duration {
+        if matches!(self.hand, Hand::Person) { PERSON } else { CHECK }
+    }
+
+    fn bits(&self) -> [u8; 16] {
+        let mut bits = [0; 16];
+        self.random.fill(&mut bits).expect("the kernel has randomness");
+        bits
+    }
+
+    fn new_request_id(&self) -> String {
+        let bits: String = self.bits()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("conform-{bits}")
+    }
+
+    /// The body of a new sale.
+    fn sale(&self) -> Result<Value, Stop> {
+        if self.kids.is_empty() {
+            return Err(Stop::NotRun("nothing can be ordered without --keys".into()));
+        }
+        Ok(json!({
+            "request_id": self.new_request_id(), "ticket": Ticket::from_random(self.bits()), "kids": self.kids, "item": self.item,
+            "description": "qris-demo conform", "amount": self.amount, "payment": "gopay", "timeout_s": 300
+        }))
+    }
+
+    /// Posts a body once.
+    async fn post(&self, body: &Value) -> Result<Answer, Stop> {
+        let key = body["request_id"].as_str().unwrap_or_default();
+        let answer = self.ask.call(CREATE, "").token(&self.token).key(key).json(body).send().await?;
+        self.remember(&answer);
+        Ok(answer)
+    }
+
+    fn remember(&self, answer: &Answer) {
+        let order: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        if let Some(id) = order.as_ref().and_then(|order| order["order_id"].as_str()) {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if !made.iter().any(|known| known == id) {
+                made.push(id.to_owned());
+            }
+        }
+    }
+
+    /// Posts a body; where the backend asks to come again later, it is asked again.
+    async fn order(&self, body: &Value) -> Result<Answer, Stop> {
+        let end = Instant::now() + AGAIN;
+        loop {
+            let answer = self.post(body).await?;
+            match (answer.status, answer.retry_after) {
+                (429 | 503, Some(seconds)) if Instant::now() + Duration::from_secs(seconds) < end => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// A new order that can be paid: what was asked, and what came.
+    async fn charged(&self) -> Result<(Value, Value), Stop> {
+        let body = self.sale()?;
+        let answer = self.order(&body).await?;
+        answer.is(201)?;
+        Ok((body, answer.json()?))
+    }
+
+    /// An order as it is now.
+    async fn show(&self, id: &str) -> Result<Value, Stop> {
+        let answer = self.ask.call(SHOW, id).token(&self.token).send().await?;
+        answer.is(200)?;
+        answer.json()
+    }
+
+    /// Cancels; where the backend asks to come again later, it is asked again.
+    async fn cancel(&self, id: &str) -> Result<Answer, Stop> {
+        let end = Instant::now() + AGAIN;
+        loop {
+            let answer = self.ask.call(CANCEL, id).token(&self.token).send().await?;
+            match (answer.status, answer.retry_after) {
+                (503, Some(seconds)) if Instant::now() + Duration::from_secs(seconds) < end => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// Looks at an order until it satisfies `look`, by long polls.
+    async fn until(&self, id: &str, what: &str, look: impl Fn(&Value) -> bool) -> Result<Value, Stop> {
+        let within = if matches!(self.hand, Hand::Person) { PERSON } else { NEWS };
+        let end = Instant::now() + within;
+        let mut order = self.show(id).await?;
+        while !look(&order) {
+            if Instant::now() > end {
+                return Err(different(format_args!("{what} within {} s", within.as_secs()), schema::short(&order)));
+            }
+            let query = format!("wait=10&since={}", order["rev"]);
+            let answer = self.ask.call(SHOW, id).token(&self.token).query(query).send().await?;
+            answer.is(200)?;
+            order = answer.json()?;
+        }
+        Ok(order)
+    }
+
+    /// Leaves nothing that can be paid.
+    async fn clear_up(&self) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in made {
+            if self.show(&id).await.is_ok_and(|order| order["status"] == "pending") {
+                // It expires by itself otherwise.
+                drop(self.cancel(&id).await);
+            }
+        }
+    }
+}
+
+/// The text of a field, or a difference.
+fn text<'a>(order: &'a Value, field: &str) -> Result<&'a str, Stop> {
+    order[field].as_str().ok_or_else(|| different(format_args!("a text in {field}"), &order[field]))
+}
+
+/// Seconds since 1970.
+fn now_s() -> i64 {
+    clock::now().wall.0 / 1000
+}

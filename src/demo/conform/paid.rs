@@ -1,0 +1,173 @@
+//! Orders that were paid: receipts and outcomes.
+
+use super::ask::{Answer, OPEN, OUTCOME, SHOW};
+use super::report::{Checked, Report, Stop, different, holds, same};
+use super::{SOON, Tester, now_s, text};
+use crate::order::ids::DeviceId;
+use crate::order::receipt::Claims;
+use crate::order::time::Wall;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// Clocks of this computer, the backend and Midtrans may differ by so much, in seconds.
+const CLOCKS_S: i64 = 300;
+
+pub async fn all(t: &Tester, report: &mut Report) {
+    let within = t.within();
+    report.check("an order that is not paid has no outcome", within, unpaid(t)).await;
+    report.check("a payment becomes a receipt that verifies, and wakes the long poll", within, receipt(t)).await;
+    report.check("an order that was paid is not cancelled", within, no_cancel(t)).await;
+    report.check("a paid order without outcome is open, and with one is not", within, open(t)).await;
+    for (outcome, refund) in
+        [("dispensed", Value::Null), ("failed", json!("due")), ("undelivered", json!("due")), ("uncertain", Value::Null)]
+    {
+        report.check(&format!("the outcome {outcome} stays"), within, outcomes(t, outcome, &refund)).await;
+    }
+    report.check("a wrong outcome is refused by name", within, wrong(t)).await;
+}
+
+/// Tells an outcome.
+pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<Answer, Stop> {
+    let body = json!({"outcome": outcome, "reason": null, "detail": "told by qris-demo conform"});
+    t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await
+}
+
+/// A paid order with its receipt: what was asked, and the order.
+async fn settled(t: &Tester) -> Result<(Value, Value), Stop> {
+    let (body, order) = t.charged().await?;
+    let id = text(&order, "order_id")?;
+    holds(t.hand.pay(&order).await?, "the payment to be taken", "a refusal")?;
+    let settled = t.until(id, "settlement with a receipt", |order| order["status"] == "settlement").await?;
+    Ok((body, settled))
+}
+
+async fn unpaid(t: &Tester) -> Checked {
+    let (_, order) = t.charged().await?;
+    let answer = tell(t, text(&order, "order_id")?, "dispensed").await?;
+    answer.problem(503, &["backend", "midtrans"])?;
+    let now = t.show(text(&order, "order_id")?).await?;
+    same("outcome", &Value::Null, &now["outcome"])?;
+    same("status", &json!("pending"), &now["status"])
+}
+
+async fn receipt(t: &Tester) -> Checked {
+    let (body, order) = t.charged().await?;
+    let id = text(&order, "order_id")?;
+    let watch = async {
+        let mut rev = order["rev"].clone();
+        let end = Instant::now() + t.within();
+        loop {
+            let answer = t.ask.call(SHOW, id).token(&t.token).query(format!("wait=60&since={rev}")).send().await?;
+            answer.is(200)?;
+            let now = answer.json()?;
+            if now["status"] != "pending" {
+                return Ok::<_, Stop>((now, Instant::now()));
+            }
+            holds(Instant::now() < end, "settlement", &now["status"])?;
+            rev = now["rev"].clone();
+        }
+    };
+    let pay = async {
+        let paid = t.hand.pay(&order).await?;
+        holds(paid, "the payment to be taken", "a refusal")?;
+        let now = t.until(id, "settlement with a receipt", |order| order["status"] == "settlement").await?;
+        Ok::<_, Stop>((now, Instant::now()))
+    };
+    let ((woken, at), (now, seen)) = tokio::try_join!(watch, pay)?;
+    same("status", &json!("settlement"), &woken["status"])?;
+    let late = at.saturating_duration_since(seen);
+    holds(late < SOON, "the long poll to tell of it at once", format_args!("{late:?} later"))?;
+    same("receipt", &now["receipt"], &woken["receipt"])?;
+    for field in ["outcome", "refund", "expires_in_s"] {
+        same(field, &Value::Null, &now[field])?;
+    }
+    holds(now["rev"].as_u64() > order["rev"].as_u64(), "a higher rev", &now["rev"])?;
+    let ago = now["settled_ago_s"].as_i64();
+    holds(ago.is_some_and(|ago| ago <= CLOCKS_S), "seconds in settled_ago_s", &now["settled_ago_s"])?;
+    verify(t, &body, &now)
+}
+
+/// The receipt's signature and each of its claims.
+fn verify(t: &Tester, body: &Value, order: &Value) -> Checked {
+    let jws = text(order, "receipt")?;
+    let device = text(order, "device")?;
+    let device = DeviceId::new(device).map_err(|error| different("a device id", error))?;
+    let keys = t.keys.as_ref().ok_or_else(|| Stop::NotRun("--keys is missing".into()))?;
+    let receipt = keys.verify(jws, t.device.as_ref().unwrap_or(&device)).map_err(|error| different("a receipt that verifies", error))?;
+    let Claims { sub, jti, ticket, item, amount, gross_amount, payment_type, settled_at, iat, .. } = receipt.claims();
+    same("claim sub", &text(order, "order_id")?, &sub.as_str())?;
+    same("claim jti", &text(body, "request_id")?, &jti.as_str())?;
+    same("claim ticket", &text(body, "ticket")?, &ticket.as_str())?;
+    same("claim item", &text(body, "item")?, &item.as_str())?;
+    same("claim amount", &body["amount"].as_u64(), &Some(amount.get()))?;
+    same("claim gross_amount", &order["gross_amount"].as_u64(), &Some(gross_amount.get()))?;
+    holds(["gopay", "qris"].contains(&&**payment_type), "payment_type gopay or qris", payment_type)?;
+    let settled = Wall::from_rfc3339(settled_at).map_err(|error| different("a settled_at of RFC 3339", error))?;
+    for (claim, seconds) in [("settled_at", settled.0 / 1000), ("iat", *iat)] {
+        holds((seconds - now_s()).abs() <= CLOCKS_S, format_args!("a {claim} of now"), format_args!("{} s away", seconds - now_s()))?;
+    }
+    let header = jws.split('.').next().unwrap_or_default();
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    let header: Value = serde_json::from_slice(&header).unwrap_or_default();
+    same("the receipt's kid", &order["kid"], &header["kid"])
+}
+
+async fn no_cancel(t: &Tester) -> Checked {
+    let (_, order) = settled(t).await?;
+    let id = text(&order, "order_id")?;
+    let answer = t.cancel(id).await?;
+    answer.is(200)?;
+    let after = answer.json()?;
+    same("status", &json!("settlement"), &after["status"])?;
+    same("receipt", &order["receipt"], &after["receipt"])?;
+    tell(t, id, "dispensed").await?.is(200)
+}
+
+async fn open(t: &Tester) -> Checked {
+    let (_, order) = settled(t).await?;
+    let id = text(&order, "order_id")?;
+    let listed = || async {
+        let answer = t.ask.call(OPEN, "").token(&t.token).query("state=open").send().await?;
+        answer.is(200)?;
+        Ok::<_, Stop>(answer.json()?["orders"].as_array().is_some_and(|orders| orders.iter().any(|order| order["order_id"] == id)))
+    };
+    holds(listed().await?, "a paid order without outcome among the open ones", "none")?;
+    tell(t, id, "dispensed").await?.is(200)?;
+    holds(!listed().await?, "an order with an outcome to be open no more", "it is listed")
+}
+
+async fn outcomes(t: &Tester, outcome: &str, refund: &Value) -> Checked {
+    let (_, order) = settled(t).await?;
+    let id = text(&order, "order_id")?;
+    let first = tell(t, id, outcome).await?;
+    first.is(200)?;
+    let first = first.json()?;
+    same("outcome.outcome", &json!(outcome), &first["outcome"]["outcome"])?;
+    same("refund", refund, &first["refund"])?;
+    let again = tell(t, id, outcome).await?;
+    again.is(200)?;
+    same("outcome", &first["outcome"], &again.json()?["outcome"])?;
+    let other = if outcome == "dispensed" { "failed" } else { "dispensed" };
+    tell(t, id, other).await?.problem(409, &["reused_id"])?;
+    let now = t.show(id).await?;
+    same("outcome", &first["outcome"], &now["outcome"])?;
+    same("receipt", &order["receipt"], &now["receipt"])
+}
+
+async fn wrong(t: &Tester) -> Checked {
+    let (_, order) = t.charged().await?;
+    let call = |body: Value| t.ask.call(OUTCOME, text(&order, "order_id").unwrap_or_default()).token(&t.token).json(&body).send();
+    for (body, field) in [
+        (json!({}), "outcome"),
+        (json!({"outcome": "eaten"}), "outcome"),
+        (json!({"outcome": 1}), "outcome"),
+        (json!({"outcome": "failed", "reason": "because"}), "reason"),
+        (json!({"outcome": "failed", "detail": 5}), "detail"),
+    ] {
+        let answer = call(body).await?;
+        answer.problem(422, &["malformed"])?;
+        answer.names(field)?;
+    }
+    Ok(())
+}

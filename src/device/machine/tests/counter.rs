@@ -1,0 +1,481 @@
+//! Orders that are paid at a store: many at once in the background, and collected with their codes.
+
+use super::rig::*;
+use crate::device::machine::calls::LOOK_EVERY;
+use crate::device::machine::*;
+use crate::order::machine::RelayCall;
+use crate::order::outcome::CloseAnswer;
+use crate::order::reason::Reason;
+use crate::order::request::{Payment, Refusal};
+use crate::wire::orders::{Order as Resource, Status};
+use crate::wire::vend::EventState;
+
+fn code(n: u8) -> String {
+    format!("81277405888705{n:02}")
+}
+
+/// The order of request `r-n`, as one that is paid at an Alfamart.
+fn at_store(n: u8, status: Status) -> Resource {
+    Resource {
+        payment: Payment::Alfamart,
+        qr_payload: None,
+        payment_code: Some(code(n).into()),
+        store: Some("alfamart".into()),
+        expires_in_s: Some(86_000),
+        ..resource(n, status)
+    }
+}
+
+fn paid_at_store(n: u8) -> Resource {
+    Resource { rev: 2, settled_ago_s: Some(4000), receipt: Some(receipt_of(n).jws().into()), ..at_store(n, Status::Settlement) }
+}
+
+/// Answers `Check` for the collection under way.
+fn checked(deliverable: bool, reason: &str) -> RelayAnswer {
+    RelayAnswer::Checked { deliverable, reason: reason.into() }
+}
+
+impl Rig {
+    fn vend_at_store(&mut self, n: u8) -> Vec<Effect> {
+        self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"A1","payment":"alfamart"}}"#)).1
+    }
+
+    /// A code that is up.
+    fn code_shown(&mut self, n: u8) {
+        let effects = self.vend_at_store(n);
+        self.prepare(&effects, Ok(ticket(n)));
+        self.answer(n, order(at_store(n, Status::Pending)));
+        assert!(self.scene.starts_with("PayAtStore"), "{}", self.scene);
+    }
+
+    /// One that the customer took along.
+    fn taken_along(&mut self, n: u8) {
+        self.code_shown(n);
+        self.after(120_000);
+        assert!(self.scene.starts_with("Idle"), "{}", self.scene);
+        assert!(self.backend(n).is_none() && self.relay(n).is_none(), "nothing is cancelled");
+    }
+
+    fn collectable(&mut self, n: u8) {
+        self.taken_along(n);
+        let (ack, _) = self.pay(&receipt_of(n));
+        assert!(self.is_acked(ack));
+        assert_eq!(self.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
+    }
+
+    fn collect(&mut self, code: &str) -> Vec<Effect> {
+        let (ack, effects) = self.message(Topic::VendCollect, &format!(r#"{{"code":"{code}"}}"#));
+        assert!(self.is_acked(ack), "at once");
+        effects
+    }
+
+    /// The question to the backend for a collection.
+    fn confirm(&mut self, effects: &[Effect], n: u8, answer: BackendAnswer) -> Vec<Effect> {
+        let asked = |effect: &Effect| match effect {
+            Effect::Backend(call, _, HttpCall::Get(id)) if *id == order_id(&format!("o-{n}")) => Some(*call),
+            _ => None,
+        };
+        let call = effects.iter().find_map(asked).expect("the backend is asked");
+        self.on(Input::Backend(call, request_id(&format!("r-{n}")), answer))
+    }
+
+    /// The question to the relay for a collection.
+    fn check(&mut self, effects: &[Effect], n: u8, answer: RelayAnswer) -> Vec<Effect> {
+        let asked = |effect: &Effect| match effect {
+            Effect::Relay(call, _, RelayCall::Check(known)) if *known == ticket(n) => Some(*call),
+            _ => None,
+        };
+        let call = effects.iter().find_map(asked).expect("the relay is asked");
+        self.on(Input::Relay(call, request_id(&format!("r-{n}")), answer))
+    }
+}
+
+fn refusal(rig: &Rig) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let event = rig.events.last().expect("an event");
+    let request = event.request_id.as_ref().map(RequestId::as_str);
+    (event.reason.map(Reason::as_str), request, event.payment_code.as_deref())
+}
+
+#[test]
+fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected_once() {
+    let mut rig = Rig::new();
+    rig.taken_along(1);
+    let shown = rig.events.last().expect("an event");
+    assert_eq!((shown.payment_code.as_deref(), shown.store.as_deref()), (Some(&*code(1)), Some("alfamart")));
+    rig.told();
+    rig.offered(2);
+    rig.pay(&receipt_of(1));
+    assert!(rig.scene.starts_with("Pay {"), "who stands there does not notice: {}", rig.scene);
+    rig.collect(&code(1));
+    assert_eq!(refusal(&rig), (Some("busy"), Some("r-1"), Some(&*code(1))));
+    rig.pay(&receipt_of(2));
+    rig.delivered(2);
+    rig.after(11_000);
+    rig.told();
+
+    let effects = rig.collect(&code(1)[..4]);
+    assert!(effects.iter().all(|effect| !matches!(effect, Effect::Backend(..))));
+    let grouped = format!("{} {}-{}", &code(1)[..4], &code(1)[4..8], &code(1)[8..]);
+    let effects = rig.collect(&grouped);
+    assert!(rig.scene.starts_with("Checking"), "{}", rig.scene);
+    rig.vend(3);
+    assert_eq!(rig.told(), ["refused(wrong_code)", "refused(busy)"]);
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    assert!(rig.scene.starts_with("Dispensing"), "{}", rig.scene);
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+    rig.delivered(1);
+    assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome == crate::order::outcome::Delivery::Dispensed));
+    rig.answer(1, order(Resource { rev: 3, ..paid_at_store(1) }));
+    rig.told();
+    rig.collect(&code(1));
+    assert_eq!(refusal(&rig), (Some("unknown_request"), Some("r-1"), Some(&*code(1))), "known after its end too");
+    assert!(rig.events.last().expect("an event").detail.as_deref().is_some_and(|why| why.contains("collected already")));
+}
+
+#[test]
+fn paid_while_its_code_is_up_the_screen_says_so_and_the_machine_is_free() {
+    let mut rig = Rig::new();
+    rig.code_shown(1);
+    rig.pay(&receipt_of(1));
+    assert!(rig.scene.starts_with("Collect"), "{}", rig.scene);
+    assert!(rig.machine.holder.is_none());
+    rig.after(10_000);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+    assert_eq!(rig.told(), ["requested", "awaiting_payment", "awaiting_collection"]);
+}
+
+#[test]
+fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() {
+    let mut rig = Rig::new();
+    rig.taken_along(1);
+    for _ in 0..3 {
+        rig.after(LOOK_EVERY.0 - 1);
+        assert_eq!(rig.backend(1), None);
+        rig.after(1);
+        assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "one GET, not a long poll");
+        rig.answer(1, order(at_store(1, Status::Pending)));
+        assert_eq!(rig.backend(1), None);
+    }
+    let hint = r#"{"order_id":"o-1","rev":2,"status":"settlement"}"#;
+    rig.after(6_000);
+    rig.message(Topic::PaymentUpdate, hint);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
+    rig.answer(1, gone());
+    rig.after(5_000);
+    assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))), "what was to be asked is asked again");
+    rig.answer(1, order(paid_at_store(1)));
+    assert_eq!(rig.told().last().map(String::as_str), Some("awaiting_collection"));
+    rig.after(LOOK_EVERY.0);
+    rig.answer(1, order(Resource { expires_in_s: Some(0), ..paid_at_store(1) }));
+    assert_eq!(rig.told(), ["refund_due(not_collected)"]);
+    rig.closed(1);
+    let told = rig.backend(1);
+    assert!(
+        matches!(&told, Some(HttpCall::Tell(_, report)) if report.outcome.as_str() == "undelivered" && report.reason == Some(Reason::NotCollected)),
+        "{told:?}"
+    );
+    assert!(rig.scene.starts_with("Idle"), "nobody stands there: {}", rig.scene);
+}
+
+#[test]
+fn at_every_connect_the_list_tells_what_became_of_those_that_wait() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    rig.taken_along(2);
+    rig.taken_along(3);
+    rig.told();
+    rig.on(Input::BrokerUp { refused: vec![] });
+    rig.answer_open(vec![Resource { expires_in_s: Some(0), ..paid_at_store(1) }, at_store(3, Status::Pending)]);
+    assert_eq!(rig.told(), ["refund_due(not_collected)"]);
+    assert_eq!(rig.backend(2), Some(HttpCall::Get(order_id("o-2"))), "open no more: how did it end?");
+    assert_eq!(rig.backend(3), None);
+    rig.answer(2, order(at_store(2, Status::Expire)));
+    assert_eq!(rig.told(), ["expired"]);
+    rig.collect(&code(2));
+    assert_eq!(refusal(&rig).0, Some("unknown_request"));
+    assert!(rig.events.last().expect("an event").detail.as_deref().is_some_and(|why| why.contains("never paid")));
+}
+
+#[test]
+fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards() {
+    type Answers = (BackendAnswer, Option<RelayAnswer>, &'static str);
+    let later = BackendAnswer::Later(Refusal::new(Reason::Backend, "soon"), Span::secs(1));
+    let table: Vec<Answers> = vec![
+        (gone(), None, "refused(backend)"),
+        (later, None, "refused(backend)"),
+        (BackendAnswer::Absent, None, "refused(backend)"),
+        (order(at_store(1, Status::Pending)), None, "refused(unknown_request)"),
+        (order(paid_at_store(1)), Some(checked(false, "line_blocked")), "refused(line_blocked)"),
+        (order(paid_at_store(1)), Some(checked(false, "busy")), "refused(busy)"),
+        (order(paid_at_store(1)), Some(checked(false, "relay")), "refused(relay)"),
+        (order(paid_at_store(1)), Some(RelayAnswer::NoAnswer("no answer in 2 s".into())), "refused(relay)"),
+    ];
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    for (backend, relay, told) in table {
+        let effects = rig.collect(&code(1));
+        let effects = rig.confirm(&effects, 1, backend);
+        if let Some(relay) = relay {
+            rig.check(&effects, 1, relay);
+        }
+        assert_eq!(rig.told(), [told]);
+        assert_eq!(refusal(&rig).2, Some(&*code(1)));
+        rig.after(1_000);
+    }
+    // Nobody answers at all.
+    let effects = rig.collect(&code(1));
+    rig.after(10_000);
+    assert_eq!(rig.told(), ["refused(backend)"]);
+    rig.confirm(&effects, 1, order(paid_at_store(1)));
+    assert!(rig.told().is_empty() && rig.machine.holder.is_none(), "too late for this one");
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.after(10_000);
+    assert_eq!(rig.told(), ["refused(relay)"]);
+    rig.check(&effects, 1, checked(true, ""));
+    assert!(rig.told().is_empty() && rig.machine.holder.is_none());
+
+    rig.after(1_000);
+    rig.on(Input::RelayDown("gone".into()));
+    rig.collect(&code(1));
+    assert_eq!(rig.told(), ["refused(relay)"]);
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.settle_open();
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!(rig.told(), ["paid", "dispensing"]);
+}
+
+#[test]
+fn the_answer_of_a_relay_that_was_replaced_meanwhile_does_not_count() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!(rig.told(), ["refused(relay)"]);
+}
+
+#[test]
+fn what_the_backend_says_at_the_collection_counts() {
+    type Case = (fn(&mut Resource), &'static str, EventState);
+    let cases: [Case; 4] = [
+        (|r| r.expires_in_s = Some(0), "refund_due(not_collected)", EventState::RefundDue),
+        (|r| r.refund = Some(crate::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
+        (|r| (r.status, r.receipt) = (Status::Deny, None), "denied(midtrans)", EventState::Denied),
+        (|r| (r.status, r.receipt) = (Status::Failure, None), "failed(midtrans)", EventState::Failed),
+    ];
+    for (change, told, state) in cases {
+        let mut rig = Rig::new();
+        rig.collectable(1);
+        let asked = crate::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
+        let effects = rig.on(Input::Asked(Asked::Collect(asked), ReplyTo(7)));
+        let mut resource = paid_at_store(1);
+        change(&mut resource);
+        let effects = rig.confirm(&effects, 1, order(resource));
+        let replied = effects.iter().any(|effect| matches!(effect, Effect::Reply(ReplyTo(7), reply) if reply.state == Some(state)));
+        assert!(replied, "{effects:?}");
+        assert_eq!(rig.told(), [told], "its own event, and no refusal beside it");
+        assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
+        rig.answer_relay(1, RelayAnswer::Close(CloseAnswer::Closed));
+        rig.collect(&code(1));
+        assert_eq!(refusal(&rig).0, Some("unknown_request"));
+    }
+}
+
+#[test]
+fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    for known in ["81277405888705", "1", "8127740588870500", "x"] {
+        rig.collect(known);
+        rig.after(1_000);
+    }
+    assert_eq!(rig.told(), ["refused(wrong_code)"; 4]);
+    rig.collectable(2);
+    // What is known or no code at all is no guess.
+    let (ack, _) = rig.message(Topic::VendCollect, r#"{"code":""}"#);
+    assert!(rig.is_acked(ack));
+    assert_eq!(rig.told(), ["refused(malformed)"]);
+    rig.taken_along(3);
+    rig.told();
+    rig.collect(&code(3));
+    assert_eq!(rig.told(), ["refused(unknown_request)"], "not paid yet");
+    rig.collect("8127740588870599");
+    rig.after(1_000);
+    rig.collect(&code(1));
+    assert_eq!(rig.told(), ["refused(wrong_code)", "refused(rate_limited)"]);
+    let typed = crate::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
+    let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Backend(_, _, HttpCall::Get(_))));
+    assert!(asks(&rig.on(Input::Asked(Asked::Collect(typed), ReplyTo(7)))), "the board's own keys are not locked out");
+    for same_boot in [true, false] {
+        rig.power_cut(same_boot);
+        rig.bring_up();
+        rig.answer_open(vec![paid_at_store(1), paid_at_store(2), at_store(3, Status::Pending)]);
+        rig.after(1_000);
+        rig.collect(&code(1));
+        assert_eq!(rig.told(), ["refused(rate_limited)"], "{same_boot}");
+    }
+    rig.after(600_000);
+    let effects = rig.collect(&code(1));
+    assert!(asks(&effects) && rig.told().is_empty());
+}
+
+#[test]
+fn a_wrong_code_that_cannot_be_counted_is_refused_otherwise() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    rig.collect("1234");
+    assert_eq!(rig.told(), ["refused(store)"]);
+    drop(connection);
+    rig.after(2_000);
+    assert!(rig.machine.faults.is_empty());
+}
+
+#[test]
+fn a_retained_or_garbled_code_is_refused() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    let payload = format!(r#"{{"code":"{}"}}"#, code(1));
+    let (ack, effects) = rig.any_message(Topic::VendCollect, &payload, true);
+    assert!(rig.is_acked(ack) && !effects.iter().any(|effect| matches!(effect, Effect::Backend(..))));
+    assert_eq!(rig.told(), ["refused(retained)"]);
+    for (payload, told) in [("{}", "refused(malformed)"), (r#"{"code":7}"#, "refused(malformed)"), ("", "refused(malformed)")] {
+        let (ack, _) = rig.message(Topic::VendCollect, payload);
+        assert!(rig.is_acked(ack));
+        assert_eq!(rig.told(), [told], "{payload}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
+    for same_boot in [true, false] {
+        let mut rig = Rig::new();
+        rig.collectable(1);
+        rig.taken_along(2);
+        rig.told();
+        rig.power_cut(same_boot);
+        assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+        rig.bring_up();
+        let effects = rig.on(Input::RelayTold(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
+        assert!(closes(&effects).is_empty());
+        rig.on(Input::RelayUp(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
+        rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
+        rig.after(1_000);
+        let effects = rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending)]);
+        assert_eq!(closes(&effects), [ticket(9)], "a ticket may be open for days");
+        assert!(rig.told().is_empty(), "{same_boot}: nothing happened to them");
+        rig.pay(&receipt_of(2));
+        assert_eq!(rig.told(), ["awaiting_collection"]);
+        let effects = rig.collect(&code(1));
+        let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+        rig.check(&effects, 1, checked(true, ""));
+        assert_eq!(rig.told(), ["paid", "dispensing"]);
+        // Once more, in the middle of it.
+        rig.power_cut(same_boot);
+        rig.bring_up();
+        assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+        rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+        if same_boot {
+            assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+        } else {
+            assert_eq!(rig.told(), ["awaiting_collection"]);
+            assert!(rig.machine.holder.is_none());
+        }
+    }
+}
+
+#[test]
+fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
+    let mut rig = Rig::new();
+    rig.collectable(1);
+    rig.told();
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    connection.execute_batch("DROP TRIGGER revisions_count_by_one").expect("dropped");
+    connection.execute("UPDATE orders SET body = replace(body, '5000', '5001')", []).expect("damaged");
+    drop(connection);
+    rig.power_cut(true);
+    rig.bring_up();
+    rig.answer_open(vec![paid_at_store(1), at_store(2, Status::Pending), Resource { expires_in_s: Some(0), ..paid_at_store(3) }]);
+    assert_eq!(rig.told(), ["awaiting_collection", "awaiting_payment", "awaiting_collection", "refund_due(not_collected)"]);
+    rig.collect(&code(1));
+    assert_eq!(refusal(&rig).0, Some("relay"), "first the ledger");
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    rig.told();
+    let effects = rig.collect(&code(1));
+    let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
+    rig.check(&effects, 1, checked(true, ""));
+    assert_eq!(rig.told(), ["paid", "dispensing"]);
+}
+
+#[test]
+fn so_many_wait_and_no_more_while_a_qr_is_still_sold() {
+    let mut rig = Rig::dark(0);
+    rig.bring_up();
+    rig.settle_open();
+    let most = u8::try_from(WAITING_MAX).expect("a small number");
+    for n in 1..=most {
+        rig.taken_along(n);
+    }
+    rig.told();
+    rig.after(1_000);
+    let effects = rig.vend_at_store(most + 1);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Prepare(..))));
+    assert_eq!(rig.told(), ["refused(rate_limited)"]);
+    assert_eq!(rig.events.last().and_then(|event| event.field.as_deref()), Some("payment"));
+    rig.offered(most + 2);
+    rig.message(Topic::VendCancel, &format!(r#"{{"request_id":"r-{}"}}"#, most + 2));
+    rig.answer(most + 2, order(resource(most + 2, Status::Cancel)));
+    // One is given up, which makes room, and nobody sees anything of it.
+    rig.after(11_000);
+    rig.told();
+    rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
+    assert_eq!(rig.told(), ["cancelling(customer)"]);
+    assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+    assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
+    rig.answer(1, order(at_store(1, Status::Cancel)));
+    assert_eq!(rig.told(), ["cancelled(customer)"]);
+    rig.code_shown(most + 3);
+}
+
+#[test]
+fn a_paid_order_waits_for_its_own_relay_and_asks_no_other_machine_s() {
+    let mut rig = Rig::new();
+    let own = RelayFacts { device: Some("vm-001".into()), ..rig.facts.clone() };
+    rig.dispensing(1);
+    rig.answer_relay(1, RelayAnswer::NoAnswer("gone".into()));
+    rig.on(Input::RelayUp(RelayFacts { device: Some("vm-002".into()), tickets: vec![ticket(9)], ..own.clone() }));
+    rig.settle_open();
+    rig.after(5_000);
+    assert_eq!(rig.relay(1), None, "its answers say nothing of this machine's orders, nor are its tickets ours to close");
+    assert_eq!(rig.told().last().map(String::as_str), Some("dispensing"));
+    rig.on(Input::RelayUp(own));
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
+}
+
+#[test]
+fn an_outcome_that_the_backend_does_not_want_is_told_for_a_day() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.delivered(1);
+    let start = rig.now.boot;
+    let mut tries = 0;
+    while rig.backend(1).is_some() || rig.machine.live.contains_key(&request_id("r-1")) {
+        if rig.backend(1).is_some() {
+            let effects = rig.answer(1, BackendAnswer::Absent);
+            tries += 1;
+            let given_up = effects.iter().any(|effect| matches!(effect, Effect::Journal(Journal::OutcomeUnwanted { .. })));
+            assert_eq!(given_up, rig.now.boot >= start + Span::secs(24 * 3600), "after {} ms", (rig.now.boot - start).0);
+        }
+        rig.after(60_000);
+    }
+    assert!((100..200).contains(&tries), "rarely in the end: {tries}");
+}

@@ -1,0 +1,158 @@
+//! What is owed and what a person must look at, read off the order.
+
+use super::*;
+use crate::order::outcome::Delivery;
+
+impl Attention {
+    /// Every kind there is.
+    pub const ALL: [Self; 11] = [
+        Self::RefundDue,
+        Self::RefundFailed,
+        Self::Uncertain,
+        Self::Unreported,
+        Self::Mismatch,
+        Self::Conflict,
+        Self::Suspect,
+        Self::PartialRefund,
+        Self::Chargeback,
+        Self::Reversed,
+        Self::LateFact,
+    ];
+
+    /// Its word in lists and alerts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefundDue => "refund_due",
+            Self::RefundFailed => "refund_failed",
+            Self::Uncertain => "uncertain",
+            Self::Unreported => "unreported",
+            Self::Mismatch => "mismatch",
+            Self::Conflict => "conflict",
+            Self::Suspect => "suspect",
+            Self::PartialRefund => "partial_refund",
+            Self::Chargeback => "chargeback",
+            Self::Reversed => "reversed",
+            Self::LateFact => "late_fact",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether nothing but a person's having seen it ends it; the others end with a refund, an outcome or a gift.
+    #[must_use]
+    pub const fn ends_when_seen(self) -> bool {
+        match self {
+            Self::Suspect | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
+            Self::RefundDue | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => false,
+        }
+    }
+}
+
+impl Order {
+    /// Whether the customer is owed the money.
+    #[must_use]
+    pub fn is_refund_due(&self) -> bool {
+        let owed = match &self.state {
+            State::Withheld { .. } => true,
+            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
+                Some(Delivery::Failed | Delivery::Undelivered) => true,
+                Some(Delivery::Dispensed | Delivery::Uncertain) | None => false,
+            },
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Refunded { .. } => return false,
+        };
+        match &self.repayment {
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) => !self.money_is_gone(),
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => false,
+            None => owed && !self.money_is_gone(),
+        }
+    }
+
+    /// Whether the money was taken back whole: there is nothing to refund.
+    pub(super) fn money_is_gone(&self) -> bool {
+        match &self.taken_back {
+            Some(TakenBack::Chargeback | TakenBack::Reversal) => true,
+            Some(TakenBack::Partly { .. }) | None => false,
+        }
+    }
+
+    /// Whether a refund, a person or an attendant has settled what the customer is owed.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        match &self.repayment {
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => true,
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => matches!(self.state, State::Refunded { .. }),
+        }
+    }
+
+    /// Everything for which a person must look at it, in the order of [`Attention::ALL`].
+    #[must_use]
+    pub fn attention(&self) -> Vec<Attention> {
+        let kinds = Attention::ALL.into_iter().filter(|kind| self.is_listed_as(*kind));
+        kinds.filter(|kind| !(kind.ends_when_seen() && self.seen.contains(kind))).collect()
+    }
+
+    /// Whether a person must look at it for more than a refund that is due.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.attention().iter().any(|kind| *kind != Attention::RefundDue)
+    }
+
+    /// What ends by being seen is seen; what comes later is listed again.
+    pub(super) fn seen_by_a_person(&mut self) -> Result<(), Refused> {
+        let now: Vec<Attention> = self.attention().into_iter().filter(|kind| kind.ends_when_seen()).collect();
+        if now.is_empty() {
+            return Err(Refused::NothingToSee);
+        }
+        self.seen.extend(now);
+        Ok(())
+    }
+
+    fn is_listed_as(&self, kind: Attention) -> bool {
+        let open = !self.is_decided();
+        match kind {
+            // Of a mismatch that word says more.
+            Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch(),
+            Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
+            Attention::Uncertain => open && self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain),
+            Attention::Unreported => open && self.unreported_at.is_some() && self.delivery.is_none(),
+            Attention::Mismatch => open && self.is_mismatch(),
+            Attention::Conflict => open && self.conflict,
+            Attention::Suspect => open && self.suspect,
+            Attention::PartialRefund => open && matches!(self.taken_back, Some(TakenBack::Partly { .. })),
+            Attention::Chargeback => self.taken_back == Some(TakenBack::Chargeback),
+            Attention::Reversed => self.taken_back == Some(TakenBack::Reversal),
+            Attention::LateFact => self.late_fact,
+        }
+    }
+
+    fn is_mismatch(&self) -> bool {
+        matches!(self.state, State::Withheld { why: Withheld::Mismatch, .. })
+    }
+
+    /// When it is listed if the machine tells no outcome until then.
+    pub(super) fn unreported_after(&self) -> Option<Wall> {
+        match &self.state {
+            State::Settled { .. } if self.delivery.is_none() && self.unreported_at.is_none() && self.repayment.is_none() => {
+                self.receipt_at().map(|at| self.collect_by.unwrap_or(at).max(at) + REPORT_WITHIN)
+            }
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Settled { .. }
+            | State::Withheld { .. }
+            | State::Refunded { .. } => None,
+        }
+    }
+}

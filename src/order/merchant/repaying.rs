@@ -1,0 +1,275 @@
+//! How the money of an order that was not delivered goes back: through Midtrans, by hand, or not at all because an
+//! attendant handed the goods over. One of these, once.
+
+use super::*;
+use crate::order::outcome::Delivery;
+
+/// A refund that Midtrans does not answer is asked for so many times, over half a day; then a person is told.
+const REFUND_TRIES: u32 = 20;
+/// Between the first two of them; doubled from there.
+const REFUND_PAUSE: Span = Span::secs(10);
+/// The longest between two of them.
+const REFUND_PAUSE_MAX: Span = Span::secs(3600);
+
+impl Order {
+    pub(super) fn refund_asked(&mut self, wish: RefundWish, now: Wall) -> Result<(), Refused> {
+        self.may_repay(now, wish.no_report)?;
+        if self.is_over_the_counter() {
+            return Err(Refused::NotByApi);
+        }
+        // A person may know better: what the bank took in part may be given back for the rest.
+        if self.money_is_gone() {
+            return Err(Refused::TakenBack);
+        }
+        match &self.state {
+            State::Settled { .. } | State::Withheld { .. } => {}
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Refunded { .. } => return Err(Refused::NotPaid),
+        }
+        // What an earlier call may have done is looked at first.
+        let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
+        self.repayment = Some(Repayment::Asked { by: wish.by, tries: 0, retry_at: now, look: unsure, unsure, refused: None });
+        Ok(())
+    }
+
+    pub(super) fn settled_by_hand(&mut self, note: Box<str>, by: Option<Box<str>>, no_report: bool, now: Wall) -> Result<(), Refused> {
+        self.may_repay(now, no_report)?;
+        self.nothing_unsure()?;
+        self.repayment = Some(Repayment::ByHand { note, by, at: now });
+        match &self.state {
+            State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
+            // Of a settlement that was never accepted it is the note that counts.
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn given(&mut self, by: Box<str>, now: Wall) -> Result<(), Refused> {
+        // An attendant stands at the machine; what it never reported it may still deliver within its ten minutes.
+        self.may_repay(now, true)?;
+        self.nothing_unsure()?;
+        match &self.state {
+            State::Settled { .. } | State::Withheld { .. } => {}
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Refunded { .. } => return Err(Refused::NotPaid),
+        }
+        self.repayment = Some(Repayment::Given { by, at: now });
+        Ok(())
+    }
+
+    /// Takes Midtrans' answer to the refund.
+    pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall) {
+        let pause = self.pause_after_refund();
+        let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, .. }) = &mut self.repayment else { return };
+        *tries += 1;
+        *retry_at = now + pause;
+        let why = match answer {
+            RefundAnswer::Approved => return self.refunded(None, now),
+            RefundAnswer::Refused(why) => {
+                (*look, *retry_at, *refused) = (true, now, Some(why));
+                return;
+            }
+            RefundAnswer::Passing(why) => why,
+            RefundAnswer::Unsure(why) => {
+                (*look, *unsure) = (true, true);
+                why
+            }
+        };
+        if *tries >= REFUND_TRIES {
+            let unsure = *unsure;
+            self.repayment = Some(Repayment::Refused { why, at: now, unsure });
+        }
+    }
+
+    /// Get-status says settled, of an order whose refund is asked for: it has not happened.
+    pub(super) fn not_refunded_yet(&mut self, now: Wall) {
+        let pause = self.pause_after_refund();
+        if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
+            *unsure = false;
+        }
+        let Some(Repayment::Asked { look, unsure, refused, retry_at, .. }) = &mut self.repayment else { return };
+        if !std::mem::take(look) {
+            return;
+        }
+        *unsure = false;
+        match refused.take() {
+            Some(why) => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
+            None => *retry_at = now + pause,
+        }
+    }
+
+    /// Get-status was to say what became of the refund, and did not.
+    pub(super) fn refund_not_seen(&mut self, now: Wall) {
+        let pause = self.pause_after_refund();
+        let Some(Repayment::Asked { look: true, tries, retry_at, unsure, refused, .. }) = &mut self.repayment else { return };
+        *tries += 1;
+        *retry_at = now + pause;
+        if *tries >= REFUND_TRIES {
+            let why = refused.take().unwrap_or_else(|| "Midtrans could not be asked what became of it".into());
+            // What Midtrans refused may have been a repetition of a call that it had granted.
+            let unsure = *unsure || *tries > 1;
+            self.repayment = Some(Repayment::Refused { why, at: now, unsure });
+        }
+    }
+
+    /// There is nothing left to refund.
+    pub(super) fn stop_refund(&mut self, why: &str, now: Wall) {
+        match &self.repayment {
+            Some(Repayment::Asked { .. }) => self.repayment = Some(Repayment::Refused { why: why.into(), at: now, unsure: false }),
+            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
+        }
+    }
+
+    /// Get-status is asked for by itself, to see what became of a refund.
+    pub(super) fn is_looking_for_a_refund(&self) -> bool {
+        matches!(self.repayment, Some(Repayment::Asked { look: true, .. }))
+    }
+
+    fn pause_after_refund(&self) -> Span {
+        match &self.repayment {
+            Some(Repayment::Asked { tries, .. }) => self.spread(doubled(REFUND_PAUSE, tries + 1, REFUND_PAUSE_MAX)),
+            Some(Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
+                REFUND_PAUSE
+            }
+        }
+    }
+
+    /// The machine told another outcome than before. No refund runs until a person decides; one that is `on_its_way` to
+    /// Midtrans cannot be called back.
+    pub(super) fn contradicted(&mut self, on_its_way: bool, now: Wall) {
+        if self.is_decided() {
+            self.late_fact = true;
+        } else {
+            self.conflict = true;
+        }
+        match &self.repayment {
+            Some(Repayment::Asked { unsure, .. }) if !on_its_way => {
+                let why = "the machine told another outcome meanwhile".into();
+                self.repayment = Some(Repayment::Refused { why, at: now, unsure: *unsure });
+            }
+            Some(
+                Repayment::Asked { .. }
+                | Repayment::Refused { .. }
+                | Repayment::Done { .. }
+                | Repayment::ByHand { .. }
+                | Repayment::Given { .. },
+            )
+            | None => {}
+        }
+    }
+
+    /// An outcome was told for the first time, maybe after the matter was settled without one.
+    pub(super) fn first_told(&mut self, outcome: Delivery) {
+        let came = match outcome {
+            Delivery::Dispensed | Delivery::Uncertain => true,
+            Delivery::Failed | Delivery::Undelivered => false,
+        };
+        match &self.repayment {
+            Some(Repayment::Refused { unsure: false, .. }) if outcome == Delivery::Dispensed => self.repayment = None,
+            Some(
+                Repayment::Asked { .. }
+                | Repayment::Refused { .. }
+                | Repayment::Done { .. }
+                | Repayment::ByHand { .. }
+                | Repayment::Given { .. },
+            ) => self.late_fact |= came,
+            None => {}
+        }
+    }
+
+    /// Midtrans says that the money went back.
+    pub(super) fn refunded(&mut self, report: Option<&Report>, now: Wall) {
+        match &self.repayment {
+            // Twice, then: once by hand, and once through Midtrans. Or the goods and the money.
+            Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
+            Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) | None => {
+                self.repayment = Some(Repayment::Done { at: now });
+            }
+        }
+        if let Some(report) = report
+            && self.settlement().is_none()
+        {
+            let by = self.settlement_of(report, now);
+            self.state = State::Refunded { charge: self.charge().cloned(), receipt: None, by: Some(by) };
+            return;
+        }
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        let (charge, receipt, by) = (self.charge().cloned(), self.receipt().cloned(), self.settlement().cloned());
+        self.state = State::Refunded { charge, receipt, by };
+    }
+
+    /// Whether the money may go back, or the goods be handed over: refund and delivery exclude each other.
+    fn may_repay(&self, now: Wall, no_report: bool) -> Result<(), Refused> {
+        match &self.repayment {
+            Some(Repayment::Asked { .. }) => return Err(Refused::RefundUnderWay),
+            Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
+            Some(Repayment::Given { .. }) => return Err(Refused::Given),
+            Some(Repayment::Refused { .. }) | None => {}
+        }
+        match &self.state {
+            State::Withheld { .. } => Ok(()),
+            State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
+                Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain) => Ok(()),
+                Some(Delivery::Dispensed) if self.conflict => Ok(()),
+                Some(Delivery::Dispensed) => Err(Refused::Delivered),
+                None if !no_report => Err(Refused::NotReported),
+                None => match (self.unreported_at, self.receipt_at()) {
+                    (Some(_), Some(at)) if now >= at + NO_REPORT_AFTER => Ok(()),
+                    _ => Err(Refused::TooEarly),
+                },
+            },
+            State::Refunded { .. } => Err(Refused::RefundedAlready),
+            State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } if self.suspect => {
+                if matches!(self.state, State::Closed { .. }) { Ok(()) } else { Err(Refused::NotEnded) }
+            }
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } => {
+                Err(Refused::NotPaid)
+            }
+        }
+    }
+
+    /// A call for a refund that may have had its effect must be looked at before anything else is done.
+    fn nothing_unsure(&self) -> Result<(), Refused> {
+        match &self.repayment {
+            Some(Repayment::Refused { unsure: true, .. }) => Err(Refused::RefundUnsure),
+            Some(
+                Repayment::Asked { .. }
+                | Repayment::Refused { unsure: false, .. }
+                | Repayment::Done { .. }
+                | Repayment::ByHand { .. }
+                | Repayment::Given { .. },
+            )
+            | None => Ok(()),
+        }
+    }
+
+    /// Whether the backend may pay it back by itself, where the merchant wants that: the machine told one outcome, or the
+    /// request was paid twice. What nobody knows, what contradicts itself and what does not match is for a person.
+    #[must_use]
+    pub fn may_refund_by_itself(&self) -> bool {
+        let known = match &self.state {
+            State::Withheld { why, .. } => *why == Withheld::PaidTwice,
+            State::Settled { .. } => true,
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Refunded { .. } => false,
+        };
+        let clear = !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
+        let came = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+        known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
+    }
+}

@@ -1,0 +1,114 @@
+//! Payments over the counter: no cancel by time, a settlement that may be taken back, a time to collect.
+
+use super::*;
+
+fn counter(payment: Payment) -> Order {
+    Order { sale: Sale { payment, ..order().sale }, ..order() }
+}
+
+fn code(store: &str) -> Charge {
+    Charge {
+        qr_payload: None,
+        payment_code: Some("8127740588870520".into()),
+        store: Some(store.into()),
+        expires_at: T0 + COUNTER_EXPIRY,
+        ..charge(5000)
+    }
+}
+
+/// Lives through events, and through what time brings in between.
+fn lives(payment: Payment, events: &[(i64, Event)]) -> Order {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let mut order = apply(counter(payment), Event::Charged(code(payment.as_str())), T0, &with).expect("a fact");
+    for (ms, event) in events {
+        let now = T0 + Span::millis(*ms);
+        while let Duty::Apply(event) = duty(&order, now) {
+            order = apply(order, event, now, &with).expect("a fact");
+        }
+        order = apply(order, event.clone(), now, &with).expect("granted");
+    }
+    order
+}
+
+fn at(ms: i64) -> Wall {
+    T0 + Span::millis(ms)
+}
+
+#[test]
+fn a_code_waits_for_its_customer_and_nobody_cancels_it_but_the_machine() {
+    let order = lives(Payment::Alfamart, &[]);
+    assert_eq!(order.ends_at(), Some(T0 + COUNTER_EXPIRY));
+    let mut asked = Vec::new();
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let mut order = order;
+    while let Some(due) = next_deadline(&order).filter(|due| *due < T0 + COUNTER_EXPIRY) {
+        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus), "never a cancel");
+        asked.push(due);
+        order = apply(order, status(Said::Pending), due, &with).expect("a fact");
+    }
+    assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= ASK_SPACING));
+    assert!(asked.len() < 150 && asked.len() > 60, "{} questions in a day", asked.len());
+    let expired = lives(Payment::Alfamart, &[(86_400_000, status(Said::Expired))]);
+    assert_eq!(word(&expired), "expire");
+    let cancelled = lives(Payment::Alfamart, &[(1000, Event::CancelAsked), (2000, Event::CancelDone(report(Said::Cancelled)))]);
+    assert_eq!(word(&cancelled), "cancel");
+}
+
+#[test]
+fn what_was_paid_can_be_collected_for_so_long() {
+    let paid = lives(Payment::Alfamart, &[(7_200_000, status(Said::Settled))]);
+    let until = at(7_200_000) + Span::secs(72 * 3600);
+    assert_eq!((word(&paid).as_str(), paid.ends_at()), ("settled", Some(until)), "an Alfamart's settlement is one at once");
+    assert_eq!(next_deadline(&paid), Some(until + REPORT_WITHIN), "then its machine tells that nobody came");
+    let told = lives(Payment::Alfamart, &[(7_200_000, status(Said::Settled)), (7_300_000, told(Delivery::Dispensed))]);
+    assert_eq!((told.ends_at(), next_deadline(&told)), (None, None));
+}
+
+#[test]
+fn an_indomarets_settlement_is_one_only_after_its_window() {
+    let settled = |ms| (ms, status(Said::Settled));
+    let table: Vec<(&str, Vec<(i64, Event)>, &str)> = vec![
+        ("paid", vec![settled(1000)], "held"),
+        ("paid, and asked too early", vec![settled(1000), settled(2000), settled(300_999)], "held"),
+        ("paid, and still after the window", vec![settled(1000), settled(301_000)], "settled"),
+        ("taken back in the window", vec![settled(1000), (100_000, status(Said::Denied))], "deny"),
+        ("taken back, found at its end", vec![settled(1000), (301_000, status(Said::Denied))], "deny"),
+        ("expired, says the end: no settlement", vec![settled(1000), (301_000, status(Said::Expired))], "expire"),
+        ("pending, says the end: not paid", vec![settled(1000), (301_000, status(Said::Pending))], "pending"),
+        ("and paid again: another window", vec![settled(1000), (301_000, status(Said::Pending)), settled(400_000)], "held"),
+        ("nobody answers at the end", vec![settled(1000), (301_000, Event::StatusUnanswered)], "held"),
+        ("the notification of the settlement alone", vec![(1000, Event::Notified(Said::Settled))], "pending"),
+        ("taken back after the window", vec![settled(1000), settled(301_000), (400_000, status(Said::Denied))], "settled"),
+        ("cancelled by the machine while held", vec![settled(1000), (2000, Event::CancelAsked)], "held"),
+    ];
+    for (what, events, wanted) in table {
+        let order = lives(Payment::Indomaret, &events);
+        assert_eq!(word(&order), wanted, "{what}");
+        assert_eq!(order.receipt().is_some(), wanted == "settled", "{what}");
+    }
+    let held = lives(Payment::Indomaret, &[settled(1000)]);
+    assert_eq!((next_deadline(&held), held.is_open(), held.is_refund_due()), (Some(at(301_000)), true, false));
+    assert_eq!(duty(&held, at(301_000)), Duty::Call(Call::GetStatus));
+    // What the counter takes back is looked at without delay.
+    let news = lives(Payment::Indomaret, &[settled(1000), (60_000, Event::Notified(Said::Denied))]);
+    assert_eq!(duty(&news, at(60_000)), Duty::Call(Call::GetStatus));
+    let gone = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, status(Said::Denied))]);
+    assert_eq!((gone.attention(), gone.is_refund_due()), (vec![Attention::Reversed], false));
+    let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
+    assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
+}
+
+#[test]
+fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let lost = Event::NotCharged(NoCharge::Unsure("cut".into()));
+    let indomaret = apply(counter(Payment::Indomaret), lost.clone(), T0, &with).expect("a fact");
+    assert_eq!((word(&indomaret).as_str(), duty(&indomaret, T0)), ("cancelling", Duty::Call(Call::Cancel)));
+    let dead = apply(indomaret, Event::CancelDone(report(Said::Cancelled)), T0, &with).expect("a fact");
+    assert!(wants_another(&dead, T0));
+    let alfamart = apply(counter(Payment::Alfamart), lost, T0, &with).expect("a fact");
+    assert_eq!(word(&alfamart), "charging", "its Idempotency-Key is kept");
+}

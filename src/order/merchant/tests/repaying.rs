@@ -1,0 +1,305 @@
+//! Refunds, gifts and what a person must look at.
+
+use super::*;
+
+fn with_rules<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
+    let rules = rules();
+    run(&Context { rules: &rules, paid_already: false })
+}
+
+fn settled() -> Vec<(i64, Event)> {
+    vec![(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))]
+}
+
+/// A paid order of which the machine told this, if anything.
+fn paid(outcome: Option<Delivery>) -> Order {
+    live(&settled().into_iter().chain(outcome.map(|outcome| (2000, told(outcome)))).collect::<Vec<_>>())
+}
+
+fn contradicted(outcome: Delivery) -> Event {
+    Event::Contradicted { told: Told { outcome, reason: None, detail: None }, refund_on_its_way: false }
+}
+
+fn refund(no_report: bool) -> Event {
+    Event::RefundAsked(RefundWish { by: Asker::Person(Some("Ani".into())), no_report })
+}
+
+fn by_hand(no_report: bool) -> Event {
+    Event::SettledByHand { note: "cash".into(), by: None, no_report }
+}
+
+fn given() -> Event {
+    Event::Given { by: "Budi".into() }
+}
+
+fn answered(answer: RefundAnswer) -> Event {
+    Event::RefundAnswered(answer)
+}
+
+/// Applies events to an order at a time, as far as they are granted.
+fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused> {
+    let now = T0 + Span::millis(ms);
+    for event in events {
+        order = with_rules(|with| apply(order, event, now, with))?;
+        while let Duty::Apply(event) = duty(&order, now) {
+            order = with_rules(|with| apply(order, event, now, with)).expect("a fact");
+        }
+    }
+    Ok(order)
+}
+
+fn money(order: &Order) -> &'static str {
+    match &order.repayment {
+        None => "none",
+        Some(Repayment::Asked { look: false, .. }) => "asked",
+        Some(Repayment::Asked { look: true, .. }) => "looking",
+        Some(Repayment::Refused { .. }) => "refused",
+        Some(Repayment::Done { .. }) => "done",
+        Some(Repayment::ByHand { .. }) => "by_hand",
+        Some(Repayment::Given { .. }) => "given",
+    }
+}
+
+#[test]
+fn refund_and_delivery_exclude_each_other() {
+    type Row = (&'static str, Order, Event, Result<&'static str, Refused>);
+    let hour = NO_REPORT_AFTER.0 + 1000;
+    let unreported = || then(paid(None), vec![Event::Unreported], 901_000).expect("a fact");
+    let conflict = |first, second| then(paid(Some(first)), vec![contradicted(second)], 3000).expect("a fact");
+    let counter = || Order { sale: Sale { payment: Payment::Alfamart, ..order().sale }, ..paid(Some(Delivery::Undelivered)) };
+    let pending = || live(&[(0, Event::Charged(charge(5000)))]);
+    let table: Vec<Row> = vec![
+        ("not paid", pending(), refund(true), Err(Refused::NotPaid)),
+        ("not paid", pending(), by_hand(true), Err(Refused::NotPaid)),
+        ("not paid", pending(), given(), Err(Refused::NotPaid)),
+        ("no outcome yet", paid(None), refund(false), Err(Refused::NotReported)),
+        ("no outcome yet, and not late", paid(None), refund(true), Err(Refused::TooEarly)),
+        ("no outcome yet", paid(None), by_hand(true), Err(Refused::TooEarly)),
+        ("no outcome yet", paid(None), given(), Err(Refused::TooEarly)),
+        ("unreported, not asked for as such", unreported(), refund(false), Err(Refused::NotReported)),
+        ("unreported", unreported(), refund(true), Ok("asked")),
+        ("unreported", unreported(), by_hand(true), Ok("by_hand")),
+        ("unreported", unreported(), given(), Ok("given")),
+        ("dispensed", paid(Some(Delivery::Dispensed)), refund(true), Err(Refused::Delivered)),
+        ("dispensed", paid(Some(Delivery::Dispensed)), by_hand(true), Err(Refused::Delivered)),
+        ("dispensed", paid(Some(Delivery::Dispensed)), given(), Err(Refused::Delivered)),
+        ("failed", paid(Some(Delivery::Failed)), refund(false), Ok("asked")),
+        ("undelivered", paid(Some(Delivery::Undelivered)), by_hand(false), Ok("by_hand")),
+        ("undelivered", paid(Some(Delivery::Undelivered)), given(), Ok("given")),
+        ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), refund(false), Ok("asked")),
+        ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), given(), Ok("given")),
+        ("a conflict, a person decides", conflict(Delivery::Dispensed, Delivery::Failed), refund(false), Ok("asked")),
+        ("a conflict, a person decides", conflict(Delivery::Failed, Delivery::Dispensed), given(), Ok("given")),
+        ("over the counter", counter(), refund(false), Err(Refused::NotByApi)),
+        ("over the counter", counter(), by_hand(false), Ok("by_hand")),
+    ];
+    for (what, order, event, wanted) in table {
+        let after = then(order, vec![event.clone()], hour);
+        assert_eq!(after.as_ref().map(money).map_err(|refused| *refused), wanted, "{what}: {event:?}");
+    }
+    let early = then(unreported(), vec![refund(true)], NO_REPORT_AFTER.0 - 1);
+    assert_eq!(early.map(|order| money(&order).to_owned()), Err(Refused::TooEarly), "an hour is an hour");
+}
+
+#[test]
+fn the_money_goes_one_way_once() {
+    let failed = || paid(Some(Delivery::Failed));
+    let asked = || then(failed(), vec![refund(false)], 3000).expect("granted");
+    let done = || then(asked(), vec![answered(RefundAnswer::Approved)], 3000).expect("a fact");
+    let gave = || then(failed(), vec![given()], 3000).expect("granted");
+    let cash = || then(failed(), vec![by_hand(false)], 3000).expect("granted");
+    let unsure = || {
+        let mut order = asked();
+        for round in 0..100 {
+            order = then(order, vec![answered(RefundAnswer::Unsure("cut".into()))], 4000 + round).expect("a fact");
+        }
+        order
+    };
+    assert_eq!((word(&done()).as_str(), money(&done())), ("refunded", "done"));
+    assert_eq!((word(&cash()).as_str(), money(&gave())), ("refunded", "given"));
+    assert_eq!(money(&unsure()), "refused");
+    let table = [
+        ("asked", asked(), [Refused::RefundUnderWay; 3]),
+        ("done", done(), [Refused::RefundedAlready; 3]),
+        ("by hand", cash(), [Refused::RefundedAlready; 3]),
+        ("given", gave(), [Refused::Given; 3]),
+    ];
+    for (what, order, refusals) in table {
+        for (event, refused) in [refund(true), by_hand(true), given()].into_iter().zip(refusals) {
+            assert_eq!(then(order.clone(), vec![event.clone()], 10_000_000), Err(refused), "{what}: {event:?}");
+        }
+    }
+    assert_eq!(then(unsure(), vec![by_hand(false)], 10_000_000), Err(Refused::RefundUnsure));
+    assert_eq!(then(unsure(), vec![given()], 10_000_000), Err(Refused::RefundUnsure));
+    let again = then(unsure(), vec![refund(false)], 10_000_000).expect("once more");
+    assert_eq!(duty(&again, T0 + Span::millis(10_000_000)), Duty::Call(Call::GetStatus), "what an earlier call did is looked at first");
+}
+
+#[test]
+fn midtrans_answers_decide_and_get_status_has_the_last_word() {
+    let refused = || answered(RefundAnswer::Refused("POS refunds not allowed".into()));
+    let unsure = || answered(RefundAnswer::Unsure("cut".into()));
+    type Row = (&'static str, Vec<Event>, &'static str, &'static str);
+    let table: Vec<Row> = vec![
+        ("approved", vec![answered(RefundAnswer::Approved)], "done", "refunded"),
+        ("passing", vec![answered(RefundAnswer::Passing("no route".into()))], "asked", "settled"),
+        ("lost", vec![unsure()], "looking", "settled"),
+        ("lost, and it was made", vec![unsure(), status(Said::Refunded)], "done", "refunded"),
+        ("lost, and it was not", vec![unsure(), status(Said::Settled)], "asked", "settled"),
+        ("lost, and the look is lost", vec![unsure(), Event::StatusUnanswered], "looking", "settled"),
+        ("refused", vec![refused()], "looking", "settled"),
+        ("refused, and it was not made", vec![refused(), status(Said::Settled)], "refused", "settled"),
+        ("406: it was made before", vec![refused(), status(Said::Refunded)], "done", "refunded"),
+        ("refused: a part of it went back before", vec![refused(), status(Said::PartlyRefunded)], "refused", "settled"),
+        ("refused: the bank took it", vec![refused(), status(Said::ChargedBack)], "refused", "settled"),
+        ("a notification is enough to look, not to believe", vec![Event::Notified(Said::Refunded)], "asked", "settled"),
+    ];
+    for (what, events, repayment, state) in table {
+        let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+        assert_eq!(duty(&asked, T0 + Span::millis(3000)), Duty::Call(Call::Refund));
+        let order = then(asked, events, 3000).expect("facts");
+        assert_eq!((money(&order), word(&order).as_str()), (repayment, state), "{what}");
+    }
+    let order = then(paid(Some(Delivery::Failed)), vec![refund(false), refused(), status(Said::Settled)], 3000).expect("facts");
+    let Some(Repayment::Refused { why, unsure, .. }) = &order.repayment else { panic!("{:?}", order.repayment) };
+    assert_eq!((&**why, *unsure, order.is_refund_due()), ("POS refunds not allowed", false, true));
+    assert_eq!(order.attention(), [Attention::RefundFailed]);
+    assert!(next_deadline(&order).is_none(), "nobody asks for ever");
+    assert!(then(order.clone(), vec![by_hand(false)], 4000).is_ok() && then(order, vec![given()], 4000).is_ok());
+}
+
+#[test]
+fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
+    let mut order = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let mut calls = Vec::new();
+    while money(&order) != "refused" {
+        let due = next_deadline(&order).expect("something is to be done");
+        let event = match duty(&order, due) {
+            Duty::Call(Call::Refund) => answered(RefundAnswer::Unsure("cut".into())),
+            Duty::Call(Call::GetStatus) => Event::StatusUnanswered,
+            other => panic!("{other:?}"),
+        };
+        calls.push(due);
+        order = with_rules(|with| apply(order, event, due, with)).expect("a fact");
+        assert!(calls.len() < 60, "it ends");
+    }
+    assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= Span::secs(10)), "{calls:?}");
+    let lasted = calls[calls.len() - 1] - calls[0];
+    assert!((Span::secs(6 * 3600)..Span::secs(48 * 3600)).contains(&lasted), "{lasted:?}");
+    assert_eq!(order.attention(), [Attention::RefundFailed]);
+    // When Midtrans answers at last, it is known what became of it.
+    for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done")] {
+        let due = next_deadline(&order).expect("it is asked");
+        assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
+        let known = with_rules(|with| apply(order.clone(), status(said), due, with)).expect("a fact");
+        assert!(!matches!(known.repayment, Some(Repayment::Refused { unsure: true, .. })), "{said:?}");
+        assert_eq!((money(&known), next_deadline(&known)), (wanted, None));
+    }
+}
+
+#[test]
+fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
+    use Attention::{Chargeback, Conflict, LateFact, Mismatch, PartialRefund, RefundDue, Suspect, Uncertain, Unreported};
+    let charged = || (0, Event::Charged(charge(5000)));
+    let after = |order: Order, events: Vec<Event>| then(order, events, 4_000_000).expect("granted");
+    let unreported = || then(paid(None), vec![], 901_000).expect("nothing");
+    let mismatched = || {
+        let said = Event::Status(Report { gross_amount: Some(rp(1)), ..report(Said::Settled) });
+        live(&[charged(), (1000, said.clone()), (11_000, said)])
+    };
+    let suspect = || live(&[charged(), (500, status(Said::Suspect))]);
+    let given_up = || live(&[charged(), (500, status(Said::Suspect)), (1000, Event::CancelAsked), (90_000_000, Event::CancelUnanswered)]);
+    type Row = (&'static str, Order, Vec<Attention>);
+    let table: Vec<Row> = vec![
+        ("dispensed", paid(Some(Delivery::Dispensed)), vec![]),
+        ("failed", paid(Some(Delivery::Failed)), vec![RefundDue]),
+        ("uncertain", paid(Some(Delivery::Uncertain)), vec![Uncertain]),
+        ("silent, so far", paid(None), vec![]),
+        ("silent", after(unreported(), vec![Event::Unreported]), vec![Unreported]),
+        ("silent, then told", after(unreported(), vec![Event::Unreported, told(Delivery::Dispensed)]), vec![]),
+        ("silent, then refunded", after(unreported(), vec![Event::Unreported, by_hand(true)]), vec![]),
+        (
+            "silent, refunded, and then told",
+            after(unreported(), vec![Event::Unreported, by_hand(true), told(Delivery::Dispensed)]),
+            vec![LateFact],
+        ),
+        (
+            "silent, refunded, and then told that it was right",
+            after(unreported(), vec![Event::Unreported, by_hand(true), told(Delivery::Undelivered)]),
+            vec![],
+        ),
+        ("mismatch", mismatched(), vec![Mismatch]),
+        ("mismatch, refunded", after(mismatched(), vec![by_hand(false)]), vec![]),
+        ("two outcomes", after(paid(Some(Delivery::Dispensed)), vec![contradicted(Delivery::Failed)]), vec![Conflict]),
+        ("two outcomes, due", after(paid(Some(Delivery::Failed)), vec![contradicted(Delivery::Dispensed)]), vec![RefundDue, Conflict]),
+        ("two outcomes, decided", after(paid(Some(Delivery::Dispensed)), vec![contradicted(Delivery::Failed), given()]), vec![]),
+        (
+            "decided, then another outcome",
+            after(paid(Some(Delivery::Failed)), vec![given(), contradicted(Delivery::Dispensed)]),
+            vec![LateFact],
+        ),
+        ("given, then refunded at Midtrans", after(paid(Some(Delivery::Failed)), vec![given(), status(Said::Refunded)]), vec![LateFact]),
+        ("not accepted", suspect(), vec![Suspect]),
+        ("not accepted at first", after(suspect(), vec![status(Said::Settled)]), vec![]),
+        ("not accepted, then expired", after(suspect(), vec![status(Said::Expired)]), vec![]),
+        ("not accepted, and given up", given_up(), vec![Suspect]),
+        ("not accepted, given up, settled by hand", after(given_up(), vec![by_hand(false)]), vec![]),
+        ("not accepted, given up, seen", after(given_up(), vec![Event::SeenBy("Ani".into())]), vec![]),
+        ("a part went back", after(paid(Some(Delivery::Dispensed)), vec![status(Said::PartlyRefunded)]), vec![PartialRefund]),
+        ("the bank took it", after(paid(Some(Delivery::Dispensed)), vec![status(Said::ChargedBack)]), vec![Chargeback]),
+        ("the bank took what was due", after(paid(Some(Delivery::Failed)), vec![status(Said::ChargedBack)]), vec![Chargeback]),
+        ("refunded by the merchant at Midtrans", after(paid(Some(Delivery::Dispensed)), vec![status(Said::Refunded)]), vec![]),
+    ];
+    for (what, order, kinds) in table {
+        assert_eq!(order.attention(), kinds, "{what}");
+    }
+    let chargeback = after(paid(Some(Delivery::Failed)), vec![status(Said::ChargedBack)]);
+    assert!(!chargeback.is_refund_due());
+    assert_eq!(then(chargeback.clone(), vec![refund(false)], 5_000_000), Err(Refused::TakenBack));
+    assert!(after(chargeback, vec![Event::SeenBy("Ani".into())]).attention().is_empty());
+    let nothing = then(paid(Some(Delivery::Failed)), vec![Event::SeenBy("Ani".into())], 5_000_000);
+    assert_eq!(nothing, Err(Refused::NothingToSee), "a refund that is due does not end by being seen");
+}
+
+#[test]
+fn what_is_silent_is_noticed_after_a_quarter_of_an_hour() {
+    let order = paid(None);
+    let at = T0 + Span::millis(1000) + REPORT_WITHIN;
+    assert_eq!(next_deadline(&order), Some(at));
+    assert_eq!((duty(&order, at - Span::millis(1)), duty(&order, at)), (Duty::Rest, Duty::Apply(Event::Unreported)));
+    let listed = then(order, vec![Event::Unreported], 901_000).expect("a fact");
+    assert!(next_deadline(&listed).is_none() && listed.is_open());
+    assert!(next_deadline(&paid(Some(Delivery::Dispensed))).is_none());
+}
+
+#[test]
+fn only_what_is_certain_is_refunded_by_itself() {
+    let contradiction = then(paid(Some(Delivery::Failed)), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
+    let twice = {
+        let charged = live(&[(0, Event::Charged(charge(5000)))]);
+        apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
+    };
+    let refused =
+        then(paid(Some(Delivery::Failed)), vec![refund(false), answered(RefundAnswer::Refused("412".into())), status(Said::Settled)], 3000);
+    let partly = then(paid(Some(Delivery::Failed)), vec![status(Said::PartlyRefunded)], 3000);
+    for (what, order, wanted) in [
+        ("failed", paid(Some(Delivery::Failed)), true),
+        ("undelivered", paid(Some(Delivery::Undelivered)), true),
+        ("paid twice", twice, true),
+        ("uncertain", paid(Some(Delivery::Uncertain)), false),
+        ("dispensed", paid(Some(Delivery::Dispensed)), false),
+        ("silent", paid(None), false),
+        ("two outcomes", contradiction, false),
+        ("refused before", refused.expect("facts"), false),
+        ("a part went back", partly.expect("facts"), false),
+    ] {
+        assert_eq!(order.may_refund_by_itself(), wanted, "{what}");
+    }
+    // A second outcome stops a refund that has not been sent yet; one that is on its way cannot be called back.
+    let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
+    assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Rest));
+    let told = Told { outcome: Delivery::Dispensed, reason: None, detail: None };
+    let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
+    assert_eq!(money(&on_its_way), "asked");
+}

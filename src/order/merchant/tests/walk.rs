@@ -1,0 +1,180 @@
+//! Random lives: whatever comes, in whatever order, some things never happen.
+
+use super::*;
+
+/// Lives that are tried; each prints its seed when it goes wrong.
+const LIVES: u64 = 1000;
+const STEPS: usize = 60;
+
+struct Dice(u64);
+
+impl Dice {
+    fn draw(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)) % below
+    }
+
+    fn of<T: Clone>(&mut self, list: &[T]) -> T {
+        list[usize::try_from(self.draw(list.len() as u64)).expect("small")].clone()
+    }
+}
+
+const SAID: [Said; 11] = [
+    Said::Pending,
+    Said::Settled,
+    Said::Settled,
+    Said::Suspect,
+    Said::Expired,
+    Said::Cancelled,
+    Said::Denied,
+    Said::Refunded,
+    Said::PartlyRefunded,
+    Said::ChargedBack,
+    Said::Other,
+];
+const TOLD: [Delivery; 4] = [Delivery::Dispensed, Delivery::Failed, Delivery::Uncertain, Delivery::Undelivered];
+
+/// Midtrans as far as a refund goes: it gives the money back once, and says so.
+#[derive(Default)]
+struct Bank {
+    refunds: u32,
+}
+
+impl Bank {
+    /// What a call brings. Its answer may be lost, and it may have been made all the same.
+    fn refund(&mut self, dice: &mut Dice) -> RefundAnswer {
+        match dice.draw(6) {
+            0 => RefundAnswer::Passing("no route".into()),
+            1 => RefundAnswer::Refused("POS refunds not allowed".into()),
+            2 => RefundAnswer::Unsure("cut before".into()),
+            3 if self.refunds == 0 => {
+                self.refunds += 1;
+                RefundAnswer::Unsure("cut after".into())
+            }
+            _ if self.refunds > 0 => RefundAnswer::Refused("406".into()),
+            _ => {
+                self.refunds += 1;
+                RefundAnswer::Approved
+            }
+        }
+    }
+}
+
+fn outside(dice: &mut Dice, honest: bool) -> Event {
+    let told = Told { outcome: dice.of(&TOLD), reason: None, detail: None };
+    let by = || "Ani".into();
+    match dice.draw(14) {
+        0 => Event::Notified(dice.of(&SAID)),
+        1 if !honest => Event::Status(Report { gross_amount: Some(rp(1)), ..report(Said::Settled) }),
+        2 => Event::StatusUnanswered,
+        3 => Event::StatusUnknown,
+        4 => Event::CancelAsked,
+        5 => Event::CancelUnanswered,
+        6 => Event::Restarted,
+        7 | 8 => Event::Delivered(told),
+        9 => Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: dice.draw(2) == 0 }),
+        10 => Event::SettledByHand { note: "cash".into(), by: None, no_report: dice.draw(2) == 0 },
+        11 => Event::Given { by: by() },
+        12 => Event::SeenBy(by()),
+        _ => Event::Abandoned,
+    }
+}
+
+#[test]
+fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
+    let seed = 20_261_120;
+    for life in 0..LIVES {
+        let mut dice = Dice(seed + life);
+        let payment = dice.of(&[Payment::Gopay, Payment::Alfamart, Payment::Indomaret]);
+        let rules = rules();
+        let mut order = Order { sale: Sale { payment, ..order().sale }, ..order() };
+        let mut bank = Bank::default();
+        let mut now = T0;
+        let mut settled_seen = false;
+        let mut trail = Vec::new();
+        for _ in 0..STEPS {
+            now = now + Span::millis(i64::try_from(dice.draw(3)).expect("small") * dice.of(&[10, 5_000, 400_000, 4_000_000]));
+            let with = Context { rules: &rules, paid_already: false };
+            let event = match duty(&order, now) {
+                Duty::Apply(event) => event,
+                Duty::Call(call) if dice.draw(3) > 0 => match call {
+                    Call::Charge => dice.of(&[
+                        Event::Charged(charge(5000)),
+                        Event::NotCharged(NoCharge::Unsure("cut".into())),
+                        Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }),
+                    ]),
+                    Call::Cancel => dice.of(&[Event::CancelDone(report(Said::Cancelled)), Event::CancelRefused, Event::CancelUnknown]),
+                    // What Midtrans refunded it says so; before that anything, but no refund of ours that it did not make.
+                    Call::GetStatus if bank.refunds > 0 => dice.of(&[status(Said::Refunded), Event::StatusUnanswered]),
+                    Call::GetStatus => {
+                        let said = dice.of(&SAID);
+                        settled_seen |= said == Said::Settled;
+                        status(said)
+                    }
+                    Call::Refund => Event::RefundAnswered(bank.refund(&mut dice)),
+                },
+                Duty::Call(_) | Duty::Rest => outside(&mut dice, life % 2 == 0),
+            };
+            let before = order.clone();
+            trail.push(format!("{} {event:?}", (now - T0).0));
+            let said = |what: &str, order: &Order| format!("seed {}: {what}\n{}\n{order:#?}", seed + life, trail.join("\n"));
+            match apply(order.clone(), event.clone(), now, &with) {
+                Ok(after) => order = after,
+                Err(Refused::OutcomeStands) => {
+                    let Event::Delivered(told) = event.clone() else { panic!("{}", said("another refusal", &order)) };
+                    let event = Event::Contradicted { told, refund_on_its_way: false };
+                    order = apply(order.clone(), event, now, &with).expect("a fact");
+                }
+                Err(_) => assert_eq!(order, before),
+            }
+            check(&before, &order, &event, settled_seen, now).unwrap_or_else(|what| panic!("{}", said(what, &order)));
+        }
+    }
+}
+
+fn check(before: &Order, after: &Order, event: &Event, settled_seen: bool, now: Wall) -> Result<(), &'static str> {
+    let paid = |order: &Order| matches!(order.state, State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. });
+    if paid(before) && !paid(after) {
+        return Err("what is paid stays paid");
+    }
+    if after.receipt().is_some() && !settled_seen {
+        return Err("a receipt without a settlement");
+    }
+    if before.receipt().is_some() && before.receipt() != after.receipt() {
+        return Err("a receipt stays as it is");
+    }
+    if after.receipt().is_some() && before.receipt().is_none() && after.sale.payment == Payment::Indomaret {
+        let State::Held { until, .. } = &before.state else { return Err("an Indomaret's receipt without its window") };
+        if now < *until {
+            return Err("an Indomaret's receipt within its window");
+        }
+    }
+    let settled_by_a_person = |order: &Order| matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+    if settled_by_a_person(before) && before.repayment != after.repayment {
+        return Err("what a person settled stays settled");
+    }
+    if settled_by_a_person(after) && matches!(duty(after, now + Span::secs(86_400)), Duty::Call(Call::Refund)) {
+        return Err("a refund of what a person settled");
+    }
+    let begun = |order: &Order| order.repayment.is_some();
+    let dispensed = |order: &Order| order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
+    let held_back = matches!(before.state, State::Withheld { .. });
+    if !begun(before) && begun(after) && dispensed(before) && !before.conflict && !held_back && !matches!(event, Event::Status(_)) {
+        return Err("a refund or a gift of what was delivered");
+    }
+    let no_report = matches!(
+        event,
+        Event::RefundAsked(RefundWish { no_report: true, .. }) | Event::SettledByHand { no_report: true, .. } | Event::Given { .. }
+    );
+    let silent = matches!(before.state, State::Settled { .. }) && before.delivery.is_none();
+    if !begun(before) && begun(after) && silent && !matches!(event, Event::Status(_)) {
+        let signed = before.receipt_at().ok_or("a settled order has a receipt")?;
+        if !no_report || now < signed + NO_REPORT_AFTER || before.unreported_at.is_none() {
+            return Err("a refund of what the machine may still deliver");
+        }
+    }
+    Ok(())
+}

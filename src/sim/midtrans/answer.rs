@@ -1,0 +1,110 @@
+//! What it answers: the body's `status_code` decides, and seldom agrees with the HTTP status.
+
+use super::Midtrans;
+use super::charge::Refused;
+use serde_json::{Value, json};
+
+pub(super) const INTERNAL_ERROR: &str = "Sorry, we encountered internal server error. We will fix this soon.";
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub http: u16,
+    /// Of the body.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+/// What the connection does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It answers.
+    Answer(Answer),
+    /// It answers as soon as [`Midtrans::is_held`] says no.
+    Hold(u64, Answer),
+    /// It is closed in the middle of this answer.
+    CutAmid(Answer),
+    /// It is closed.
+    Cut,
+}
+
+impl Answer {
+    pub(super) fn json(http: u16, body: &Value) -> Self {
+        Self { http, content_type: "application/json", body: body.to_string().into_bytes() }
+    }
+
+    /// For a path that is none: a page for people, whatever was asked for.
+    pub(super) fn nowhere() -> Self {
+        Self { http: 404, content_type: "text/html", body: b"<html><body><h1>404 Not Found</h1></body></html>".to_vec() }
+    }
+
+    /// The body's `status_code`.
+    pub(super) fn code(&self) -> Option<String> {
+        if self.content_type != "application/json" {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        Some(body.get("status_code")?.as_str()?.to_owned())
+    }
+
+    /// The first half, and noise.
+    pub(super) fn garbled(mut self) -> Self {
+        self.body.truncate(self.body.len() / 2);
+        self.body.extend_from_slice(b"\xff\x00");
+        self
+    }
+}
+
+impl Midtrans {
+    /// A body that is told as it is, with the HTTP status of its code.
+    pub(super) fn answer(&self, body: &Value) -> Answer {
+        let code = body.get("status_code").and_then(Value::as_str).and_then(|code| code.parse().ok()).unwrap_or(200);
+        Answer::json(self.http_status(code), body)
+    }
+
+    /// An error as Midtrans words it.
+    pub(super) fn error(&mut self, code: u16, message: &str) -> Answer {
+        let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });
+        Answer::json(self.http_status(code), &body)
+    }
+
+    /// 400, with what is wrong.
+    pub(super) fn invalid(&mut self, wrong: &[String]) -> Answer {
+        let message = "One or more parameters in the payload is invalid.";
+        let body = json!({ "status_code": "400", "status_message": message, "validation_messages": wrong, "id": self.rng.uuid() });
+        Answer::json(self.http_status(400), &body)
+    }
+
+    pub(super) fn malformed(&mut self) -> Answer {
+        self.error(413, "The request cannot be processed due to malformed syntax in the request body")
+    }
+
+    pub(super) fn unknown(&mut self) -> Answer {
+        self.error(404, "Transaction doesn't exist.")
+    }
+
+    pub(super) fn cannot_modify(&mut self) -> Answer {
+        self.error(412, "Merchant cannot modify the status of the transaction")
+    }
+
+    pub(super) fn refused(&mut self, refused: Refused) -> Answer {
+        match refused {
+            Refused::Null => self.error(500, "Sorry, we encountered an unexpected error."),
+            Refused::Syntax => self.malformed(),
+            Refused::NotActivated => self.error(402, "Payment channel is not activated."),
+            Refused::Invalid(wrong) => self.invalid(&wrong),
+        }
+    }
+
+    /// Most errors of the body come with HTTP 200.
+    fn http_status(&self, code: u16) -> u16 {
+        let usual = match code {
+            202 => 200,
+            400 | 401 | 405 | 413 | 429 | 500..=599 => code,
+            _ => 200,
+        };
+        self.options.http_statuses.get(&code).copied().unwrap_or(usual)
+    }
+}

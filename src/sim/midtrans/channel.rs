@@ -1,0 +1,164 @@
+//! The ways to pay that the simulated merchant has, and what differs between them.
+
+use crate::order::time::Span;
+use serde::{Deserialize, Serialize};
+
+/// How a charge is to be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// A QR or a link of GoPay.
+    Gopay,
+    /// A QR for any app.
+    Qris(Acquirer),
+    /// At the counter of a shop.
+    Cstore(Store),
+    /// To a virtual account.
+    BankTransfer(Bank),
+    /// By a card whose token the charge carries.
+    CreditCard,
+}
+
+/// Who takes the money of a QRIS payment for the merchant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acquirer {
+    Gopay,
+    AirpayShopee,
+}
+
+/// A chain of shops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Store {
+    Alfamart,
+    Indomaret,
+}
+
+/// A bank that gives out account numbers. The official test suites use one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bank {
+    Bca,
+}
+
+impl Channel {
+    /// The `payment_type` of its charges.
+    pub const fn payment_type(self) -> &'static str {
+        match self {
+            Self::Gopay => "gopay",
+            Self::Qris(_) => "qris",
+            Self::Cstore(_) => "cstore",
+            Self::BankTransfer(_) => "bank_transfer",
+            Self::CreditCard => "credit_card",
+        }
+    }
+
+    /// Whether there is a QR to scan.
+    pub const fn has_qr(self) -> bool {
+        match self {
+            Self::Gopay | Self::Qris(_) => true,
+            Self::Cstore(_) | Self::BankTransfer(_) | Self::CreditCard => false,
+        }
+    }
+
+    /// Whether its messages say `fraud_status`: those of Indomaret do not.
+    pub const fn has_fraud_status(self) -> bool {
+        !matches!(self, Self::Cstore(Store::Indomaret))
+    }
+
+    /// Whether it can be refunded over the API.
+    pub const fn is_refundable(self) -> bool {
+        match self {
+            Self::Gopay | Self::Qris(_) | Self::CreditCard => true,
+            Self::Cstore(_) | Self::BankTransfer(_) => false,
+        }
+    }
+
+    /// How long it may be payable at most.
+    pub const fn expiry_max(self) -> Span {
+        const DAY_S: i64 = 86_400;
+        match self {
+            Self::Gopay | Self::Qris(Acquirer::Gopay) => Span::secs(7 * DAY_S),
+            Self::Qris(Acquirer::AirpayShopee) => Span::secs(5 * DAY_S),
+            Self::Cstore(_) | Self::BankTransfer(_) | Self::CreditCard => Span::secs(180 * DAY_S),
+        }
+    }
+}
+
+impl Acquirer {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gopay => "gopay",
+            Self::AirpayShopee => "airpay shopee",
+        }
+    }
+}
+
+impl Store {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alfamart => "alfamart",
+            Self::Indomaret => "indomaret",
+        }
+    }
+}
+
+impl Bank {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bca => "bca",
+        }
+    }
+}
+
+/// The least and the most that one payment may be, whole rupiah.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// At least.
+    pub min: u64,
+    /// At most.
+    pub max: u64,
+}
+
+/// The acquirers' limits, as published in March 2026.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Of a verified user.
+    pub gopay: Limit,
+    /// Of every acquirer.
+    pub qris: Limit,
+    /// Without cash; with cash it is half.
+    pub alfamart: Limit,
+    /// At its counter.
+    pub indomaret: Limit,
+    /// To a virtual account.
+    pub bank_transfer: Limit,
+    /// By card.
+    pub credit_card: Limit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limit = |min, max| Limit { min, max };
+        Self {
+            gopay: limit(1, 20_000_000),
+            qris: limit(1, 10_000_000),
+            alfamart: limit(1, 5_000_000),
+            indomaret: limit(10_000, 5_000_000),
+            bank_transfer: limit(1, 999_999_999_999),
+            credit_card: limit(1, 999_999_999_999),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) const fn of(&self, channel: Channel) -> Limit {
+        match channel {
+            Channel::Gopay => self.gopay,
+            Channel::Qris(_) => self.qris,
+            Channel::Cstore(Store::Alfamart) => self.alfamart,
+            Channel::Cstore(Store::Indomaret) => self.indomaret,
+            Channel::BankTransfer(_) => self.bank_transfer,
+            Channel::CreditCard => self.credit_card,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A charge is entered, or refused.
+
+use super::channel::{Channel, Store};
+use super::charge::{self, Charge};
+use super::transaction::{Fraud, Status, Transaction};
+use super::{Answer, Midtrans, Request};
+use crate::order::time::Wall;
+use crate::sim::faults::{Fault, Moment};
+
+impl Midtrans {
+    pub(super) fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {
+        let charge = match charge::read(&request.body, &self.options, now) {
+            Ok(charge) => charge,
+            Err(refused) => return (self.refused(refused), None),
+        };
+        if self.books.is_full() {
+            return (self.error(503, "The simulator's books are full: start it anew"), None);
+        }
+        if self.books.of_order(order_id).is_some_and(|(_, old)| !old.status.frees_order_id()) {
+            let why =
+                "The request could not be completed due to a conflict with the current state of the target resource, please try again";
+            return (self.error(406, why), None);
+        }
+        let fault = self.faults.take(Moment::Charge, "charge", order_id);
+        let fee = if let Some(Fault::ImposeFee { rupiah }) = fault { rupiah } else { self.options.fee };
+        let mut transaction = self.enter(charge, fee, request, now);
+        if let Some(Fault::Deny { code }) = fault {
+            transaction.status = Status::Deny;
+            let answer = self.answer(&transaction.denied(&self.options, code));
+            let at = self.books.add(transaction);
+            if self.options.denials_notified {
+                self.notify(at, now);
+            }
+            return (answer, fault);
+        }
+        if transaction.charge.channel == Channel::CreditCard && !self.take_card(&mut transaction) {
+            return (self.error(411, "Credit card token is no longer available. Please create a new one."), fault);
+        }
+        let answer = self.answer(&transaction.charged(&self.options));
+        let at = self.books.add(transaction);
+        self.notify(at, now);
+        (answer, fault)
+    }
+
+    fn enter(&mut self, charge: Charge, fee: u64, request: &Request, now: Wall) -> Transaction {
+        let gross = charge.amount.saturating_add(fee);
+        let channel = charge.channel;
+        let code = match channel {
+            Channel::Cstore(Store::Alfamart) => format!("8127{}", self.digits(12)),
+            Channel::Cstore(Store::Indomaret) => format!("5781{}", self.digits(8)),
+            Channel::BankTransfer(_) => format!("81278{}", self.digits(6)),
+            Channel::Gopay | Channel::Qris(_) | Channel::CreditCard => String::new(),
+        };
+        let (payload, image_token) = if channel.has_qr() {
+            let payload = self.options.merchant.payload(gross, &self.rng.uuid());
+            (payload, format!("A1{}{:012}ID", now.0, self.rng.below(1_000_000_000_000)))
+        } else {
+            (String::new(), String::new())
+        };
+        Transaction {
+            id: self.rng.uuid(),
+            gross,
+            status: Status::Pending,
+            fraud: Fraud::Accept,
+            made_at: now,
+            settled_at: None,
+            paid_via: None,
+            failed_attempts: 0,
+            payload,
+            image_token,
+            deeplink_id: self.rng.uuid(),
+            code,
+            reference: self.rng.uuid(),
+            masked_card: None,
+            urls: self.notification_urls(request),
+            refunds: Vec::new(),
+            charged_back: 0,
+            charge,
+        }
+    }
+
+    /// So many digits that look like chance, and that come but once in ten to the power of so many.
+    fn digits(&mut self, count: u32) -> String {
+        // Steps of a number that has no factor in common with ten go through all of them.
+        const STEP: u64 = 61_803_399;
+        self.codes = self.codes.wrapping_add(1);
+        let place = self.options.seed.wrapping_add(self.codes) % 10_u64.pow(count);
+        let number = u128::from(place) * u128::from(STEP) % 10_u128.pow(count);
+        format!("{number:0width$}", width = count as usize)
+    }
+
+    fn notification_urls(&self, request: &Request) -> Vec<String> {
+        let list = |header: &str| header.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect::<Vec<_>>();
+        let mut urls = match (&request.override_notification, &request.append_notification) {
+            (Some(instead), _) => list(instead),
+            (None, Some(beside)) => [self.options.notification_urls.clone(), list(beside)].concat(),
+            (None, None) => self.options.notification_urls.clone(),
+        };
+        urls.truncate(self.options.notification_urls_max);
+        urls
+    }
+}

@@ -1,0 +1,284 @@
+//! `qris-demo conform`: our own backend keeps the contract, and one that does not is found out, each difference by name.
+
+use crate::rig::process::Process;
+use crate::rig::proxy::{Proxy, Reply};
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{command, output, succeed};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde_json::{Value, json};
+use std::process::Output;
+use std::time::Duration;
+
+fn open(orders_per_minute: u32) -> (Shop, String) {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    if orders_per_minute > 0 {
+        shop.kill_backend();
+        shop.edit(Program::Backend, |text| text.replace("orders_per_minute = 0", &format!("orders_per_minute = {orders_per_minute}")));
+        shop.start_backend();
+    }
+    let other = succeed(shop.program_command(Program::Backend).args(["device", "add", "vm-002"])).trim().to_owned();
+    (shop, other)
+}
+
+fn conform(shop: &Shop, backend: &str, more: &[&str]) -> std::process::Command {
+    let mut start = command(env!("CARGO_BIN_EXE_qris-demo"));
+    start.args(["conform", "--backend", backend, "--token", &shop.token, "--keys"]).arg(shop.path().join("keys.json")).args(more);
+    start
+}
+
+/// What it said, and the lines that tell a difference.
+fn differences(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter(|line| line.starts_with("DIFFERENCE: ")).map(str::to_owned).collect()
+}
+
+/// Runs it to its end; it waits for long polls, so it takes longer than others.
+fn run(mut command: std::process::Command) -> Output {
+    let process = Process::start("conform", &mut command);
+    let line = process.wait_line_within(Duration::from_secs(240), " checks: ");
+    assert!(line.contains(" ok, "), "{line}");
+    let (status, text) = process.finish();
+    Output { status, stdout: text.into_bytes(), stderr: Vec::new() }
+}
+
+#[test]
+fn our_own_backend_keeps_the_contract() {
+    let (shop, other) = open(0);
+    let ended = run(conform(&shop, &shop.backend_url, &["--other-token", &other, "--simulator", &shop.midtrans.url, "--device", "vm-001"]));
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(differences(&ended), [""; 0], "{text}");
+    assert_eq!(ended.status.code(), Some(0), "{text}");
+    let skipped: Vec<_> = text.lines().filter(|line| line.starts_with("skipped: ")).collect();
+    let expected = ["more orders than orders_per_minute", "a payment over the counter"];
+    assert!(skipped.iter().all(|line| expected.iter().any(|known| line.contains(known))), "{skipped:#?}");
+    // It leaves nothing behind that can be paid.
+    shop.wait_nothing_payable();
+    assert!(!text.contains(&shop.token) && !text.contains(&other), "a token stands in what it told");
+}
+
+#[test]
+fn without_a_hand_and_keys_it_says_what_it_could_not_look_at() {
+    let (shop, _) = open(3);
+    let mut alone = command(env!("CARGO_BIN_EXE_qris-demo"));
+    let ended = output(alone.args(["conform", "--backend", &shop.backend_url, "--token", &shop.token]));
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!((ended.status.code(), differences(&ended)), (Some(0), vec![]), "{text}");
+    assert!(text.contains("skipped: a sale is charged") && text.contains("nothing can be ordered without --keys"), "{text}");
+    assert!(text.contains("ok: who has no token is refused"), "{text}");
+    assert!(shop.midtrans.transactions().is_empty());
+}
+
+#[test]
+fn wrong_use_ends_with_2() {
+    let (shop, _) = open(0);
+    let keys = shop.path().join("signing-key.json").display().to_string();
+    for (arguments, told) in [
+        (vec!["--token", "x"], "--backend"),
+        (vec!["--backend", "http://127.0.0.1:1"], "--token"),
+        (vec!["--backend", "http://pay.example", "--token", "x"], "loopback"),
+        (vec!["--backend", "http://127.0.0.1:1", "--token", "x", "--keys", &keys], "not a JWK Set"),
+        (vec!["--backend", "http://127.0.0.1:1", "--token", "x", "--item", "A|1"], "--item"),
+        (vec!["--backend", "http://127.0.0.1:1", "--token", "x", "--pay", "true", "--interactive"], "cannot be used with"),
+    ] {
+        let ended = output(command(env!("CARGO_BIN_EXE_qris-demo")).arg("conform").args(&arguments));
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(told), "{arguments:?}: {text}");
+    }
+}
+
+/// What a broken backend answers otherwise than ours.
+type Break = fn(&str, &str, &mut Reply);
+
+/// Four faults: a field is dropped; another body is answered with the old order; orders of others are shown; a second
+/// outcome replaces the first.
+fn forgetful(method: &str, path: &str, reply: &mut Reply) {
+    reply.json_mut(|order| order.as_object_mut()?.remove("settled_ago_s").map(drop));
+    let refused_order = method == "POST" && path == "/v1/orders" && reply.status == 409;
+    let hidden_order = path.starts_with("/v1/orders/") && reply.status == 404;
+    let second_outcome = path.ends_with("/outcome") && reply.status == 409;
+    if refused_order || hidden_order || second_outcome {
+        (reply.status, reply.content_type) = (200, "application/json".into());
+    }
+}
+
+/// Three faults: every repetition is new; a receipt says another amount; the QR asks for another sum.
+fn greedy(method: &str, path: &str, reply: &mut Reply) {
+    if method == "POST" && path == "/v1/orders" && reply.status == 200 {
+        reply.status = 201;
+    }
+    reply.json_mut(|order| {
+        let receipt = order["receipt"].as_str()?.to_owned();
+        let parts: Vec<&str> = receipt.split('.').collect();
+        let claims = String::from_utf8(BASE64URL.decode(parts[1]).ok()?).ok()?.replace("\"amount\":5000", "\"amount\":4000");
+        order["receipt"] = json!(format!("{}.{}.{}", parts[0], BASE64URL.encode(claims), parts[2]));
+        Some(())
+    });
+    reply.json_mut(|order| {
+        let payload = order["qr_payload"].as_str()?.replacen("5000", "6000", 1);
+        order["qr_payload"] = json!(payload);
+        Some(())
+    });
+}
+
+/// Two faults: amounts are text; errors are plain text.
+fn sloppy(_: &str, _: &str, reply: &mut Reply) {
+    reply.json_mut(|order| {
+        order["amount"] = json!(order["amount"].as_u64()?.to_string());
+        Some(())
+    });
+    if reply.status >= 400 {
+        (reply.content_type, reply.body) = ("text/plain".into(), b"no".to_vec());
+    }
+}
+
+#[test]
+fn a_backend_that_breaks_the_contract_is_found_out() {
+    let broken: [(&str, Break, &[&str]); 3] = [
+        (
+            "forgetful",
+            forgetful,
+            &[
+                "shape of POST /v1/orders → 201",
+                "expected a field /settled_ago_s; came none",
+                "the same key with another body is refused: expected 409",
+                "an order that nobody made is not there: expected 404",
+                "another machine's order is not there: expected 404",
+                "the outcome dispensed stays: expected 409",
+                "the outcome uncertain stays: expected 409",
+            ],
+        ),
+        (
+            "greedy",
+            greedy,
+            &[
+                "the same key and body again is the same order: expected 200",
+                "posts of one request at the same time make one order: expected 201 once",
+                "a payment becomes a receipt that verifies, and wakes the long poll: expected a receipt that verifies; came the receipt's signature",
+                "the QR is a QRIS payload of the amount: expected a QRIS payload for Rp5.000",
+            ],
+        ),
+        (
+            "sloppy",
+            sloppy,
+            &[
+                "/amount: expected type \"integer\"; came \"5000\"",
+                "shape of GET /v1/orders → 401",
+                "expected Content-Type application/problem+json; came \"text/plain\"",
+                "an address that is not there is a problem: expected JSON",
+            ],
+        ),
+    ];
+    let (mut shop, other) = open(0);
+    std::thread::scope(|scope| {
+        for (what, alter, told) in broken {
+            let proxy = Proxy::start(&shop.backend_url, alter);
+            // A machine has two long polls: each run is a machine of its own.
+            shop.token = succeed(shop.program_command(Program::Backend).args(["device", "add", what])).trim().to_owned();
+            let start = conform(&shop, &proxy.url, &["--other-token", &other, "--simulator", &shop.midtrans.url]);
+            scope.spawn(move || {
+                let ended = run(start);
+                let (differences, text) = (differences(&ended), String::from_utf8_lossy(&ended.stdout).into_owned());
+                assert_eq!(ended.status.code(), Some(1), "{what}: {text}");
+                for words in told {
+                    assert!(differences.iter().any(|line| line.contains(words)), "{what}: no {words:?} in {differences:#?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_document_is_whole_and_the_backend_serves_it() {
+    let (shop, _) = open(0);
+    let answer = shop.http.get(&format!("{}/openapi.json", shop.backend_url), None);
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    let document = answer.json();
+    let written: Value = serde_json::from_str(&crate::rig::source_text("docs/openapi.json")).expect("JSON");
+    assert!(document == written, "another document is served than stands in docs/");
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    // Whatever is referred to is there; every operation has a name of its own, answers, and its path's parameters.
+    let mut references = Vec::new();
+    refer(&document, &mut references);
+    assert!(references.len() > 50);
+    for target in references {
+        let pointer = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} is elsewhere"));
+        assert!(document.pointer(pointer).is_some(), "{target} is not there");
+    }
+    let mut names = std::collections::BTreeSet::new();
+    let paths = document["paths"].as_object().expect("paths");
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().expect("operations") {
+            assert!(["get", "post"].contains(&method.as_str()), "{method} {path}");
+            assert!(names.insert(operation["operationId"].as_str().expect("a name").to_owned()), "{method} {path}");
+            let answers = operation["responses"].as_object().expect("answers");
+            assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {path}");
+            for (status, answer) in answers {
+                let answer = answer["$ref"].as_str().and_then(|target| document.pointer(&target[1..])).unwrap_or(answer);
+                assert!(answer["description"].is_string(), "{method} {path} {status}");
+            }
+            let wanted = path.matches('{').count();
+            let given = operation["parameters"].as_array().into_iter().flatten().filter(|parameter| {
+                let parameter = parameter["$ref"].as_str().and_then(|target| document.pointer(&target[1..])).unwrap_or(parameter);
+                parameter["in"] == "path" && parameter["required"] == true
+            });
+            assert_eq!(given.count(), wanted, "{method} {path}");
+            for security in operation["security"].as_array().into_iter().flatten() {
+                let name = security.as_object().and_then(|names| names.keys().next()).expect("a scheme");
+                assert!(document["components"]["securitySchemes"][name].is_object(), "{method} {path}");
+            }
+        }
+    }
+    // Every path of the contract is in it, and the server knows each.
+    let mut expected = vec![
+        "/healthz",
+        "/metrics",
+        "/midtrans/notifications",
+        "/openapi.json",
+        "/pay/{order_id}",
+        "/pay/{order_id}/finish",
+        "/readyz",
+        "/v1/orders",
+        "/v1/orders/{order_id}",
+        "/v1/orders/{order_id}/cancel",
+        "/v1/orders/{order_id}/outcome",
+        "/v1/orders/{order_id}/qr.png",
+    ];
+    expected.sort_unstable();
+    assert_eq!(paths.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+    for path in paths.keys() {
+        let url = format!("{}{}", shop.backend_url, path.replace("{order_id}", "an-order"));
+        let answer = shop.http.delete(&url);
+        assert_eq!((answer.status, answer.json()["code"].clone()), (405, json!("malformed")), "{path}");
+    }
+    // The words are those of the program.
+    let words: Vec<_> = qris::order::reason::Reason::ALL.iter().map(|reason| json!(reason)).collect();
+    assert_eq!(document["components"]["schemas"]["Reason"]["enum"], json!(words));
+    for (path, content_type, text) in
+        [("/healthz", "text/plain; charset=utf-8", "ok\n"), ("/readyz", "text/plain; charset=utf-8", "ready\n")]
+    {
+        let answer = shop.http.get(&format!("{}{path}", shop.backend_url), None);
+        assert_eq!((answer.status, answer.content_type.as_str(), answer.text().as_str()), (200, content_type, text));
+    }
+    let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None);
+    assert_eq!((metrics.status, metrics.content_type.as_str()), (200, "text/plain; version=0.0.4"));
+    shop.charge();
+    // Counted after it was answered.
+    crate::rig::wait_for("the counters", || {
+        let metrics = shop.http.get(&format!("{}/metrics", shop.backend_url), None).text();
+        ["orders", "charges"].iter().all(|name| metrics.contains(&format!("\nqris_backend_{name}_total 1\n"))).then_some(())
+    });
+}
+
+fn refer<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|value| refer(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| refer(value, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,224 @@
+//! The customer's page in a real browser on a phone-sized screen, and what it does not tell.
+
+use crate::rig::browser::Browser;
+use crate::rig::http::Http;
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{Options, Program, Shop};
+use serde_json::{Value, json};
+
+/// The cheapest phones have 320 pixels of CSS.
+const PHONE: (u32, u32) = (320, 568);
+const CONTACT: &str = "0812-3456-7890";
+const STATUS: &str = "document.querySelector('[role=status]').textContent";
+
+fn open() -> Shop {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.kill_backend();
+    shop.edit(Program::Backend, |text| text.replace("[store]", &format!("[customer]\ncontact = \"{CONTACT}\"\n[store]")));
+    shop.start_backend();
+    shop
+}
+
+/// Whether the status on the page has these words.
+fn says(words: &str) -> String {
+    format!("return {STATUS}.includes({words:?})")
+}
+
+fn text<'a>(order: &'a Value, field: &str) -> &'a str {
+    order[field].as_str().unwrap_or_else(|| panic!("{field}: {order}"))
+}
+
+fn tell(shop: &Shop, order_id: &str, outcome: &str) {
+    let told = shop.post_to(order_id, "outcome", &json!({"outcome": outcome, "reason": null, "detail": null}));
+    assert_eq!(told.status, 200, "{}", told.text());
+}
+
+#[test]
+fn a_phone_shows_how_to_pay_and_follows_the_order_to_its_end() {
+    let shop = open();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let browser = Browser::start(temporary.path());
+    browser.be_phone(PHONE.0, PHONE.1, "id-ID,id;q=0.9,en;q=0.5");
+    let order = shop.charge();
+    let (order_id, url) = (text(&order, "order_id"), text(&order, "pay_url"));
+    browser.open(url);
+
+    assert_eq!(browser.run("return document.documentElement.lang"), "id");
+    assert_eq!(browser.text("main .b"), "Rp5.000");
+    assert_eq!(browser.run(&format!("return {STATUS}")), "Menunggu pembayaran");
+    assert!(browser.text("body").contains("Bottled tea") && browser.text("body").contains("UJI COBA"));
+    assert_eq!(browser.text("a.p"), "Bayar dengan GoPay");
+    assert_eq!(browser.run("return document.querySelector('a.p').getAttribute('href')"), text(&order, "deeplink_url"));
+    browser.wait("the QR from Midtrans", "const i = document.querySelector('main img'); return i.complete && i.naturalWidth > 100");
+    let src = browser.run("return document.querySelector('main img').src");
+    assert!(src.as_str().is_some_and(|src| src.starts_with(&shop.midtrans.url)), "{src}");
+    assert_eq!(browser.run("return document.querySelector('a[href^=tel]').textContent.includes('0812-3456-7890')"), true);
+    // It fits the phone, and the button is large enough for a thumb.
+    let fits = "return [innerWidth, document.documentElement.scrollWidth, Math.round(document.querySelector('a.p').getBoundingClientRect().height)]";
+    let sizes = browser.run(fits);
+    assert_eq!((&sizes[0], &sizes[1]), (&json!(PHONE.0), &json!(PHONE.0)), "no horizontal scroll");
+    assert!(sizes[2].as_u64() >= Some(48), "the button's height: {sizes}");
+    browser.keep("pay-page.png");
+
+    // Paid, and later owed: the page follows without being touched.
+    assert!(shop.midtrans.pay(order_id, Via::Qris).status < 300);
+    browser.wait("paid", &says("Sudah dibayar"));
+    assert_eq!(browser.count("main img"), 0, "nobody pays twice");
+    assert_eq!(browser.count("a[href*=gopay]"), 0);
+    tell(&shop, order_id, "undelivered");
+    browser.wait("refund due", &says("akan dikembalikan"));
+    assert!(browser.text("main").contains(CONTACT) && browser.text("main").contains(order_id));
+    assert_eq!(browser.run("return document.documentElement.scrollWidth"), PHONE.0);
+    browser.keep("pay-page-refund-due.png");
+
+    // The other language, by hand and by the phone.
+    browser.click("a[hreflang=en]");
+    browser.wait("English", "return document.documentElement.lang === 'en'");
+    assert_eq!(browser.run(&format!("return {STATUS}")), "Your money will be returned");
+    browser.be_phone(PHONE.0, PHONE.1, "en-GB,en;q=0.9");
+    let other = shop.charge();
+    browser.open(text(&other, "pay_url"));
+    assert_eq!(browser.run(&format!("return {STATUS}")), "Waiting for your payment");
+    assert_eq!(browser.text("a.p"), "Pay with GoPay");
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn the_finish_page_thanks_or_apologises_and_changes_nothing() {
+    let shop = open();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let browser = Browser::start(temporary.path());
+    browser.be_phone(PHONE.0, PHONE.1, "en");
+    let order = shop.charge();
+    let (order_id, url) = (text(&order, "order_id"), text(&order, "pay_url"));
+    for (query, greeting) in [
+        (format!("?order_id={order_id}&result=success"), "Thank you!"),
+        (format!("?order_id={order_id}&result=failure"), "Sorry, the payment in the app did not work."),
+        ("?order_id=another&result=success".into(), "Thank you!"),
+        ("?result=settlement&lang=xx".into(), ""),
+        ("?%ff%=&&result=%00&lang=%22%3E%3Cscript%3Ealert(1)%3C/script%3E".into(), ""),
+        (String::new(), ""),
+    ] {
+        browser.open(&format!("{url}/finish{query}"));
+        let shown = browser.run("return document.querySelector('.f')?.textContent ?? ''");
+        assert_eq!(shown, greeting, "{query}");
+        assert_eq!(browser.count("main img"), 0, "{query}");
+        assert_eq!(browser.text("main .b"), "Rp5.000", "{query}");
+    }
+    assert_eq!(
+        (shop.order_at_backend(order_id)["status"].as_str(), &shop.order_at_backend(order_id)["rev"]),
+        (Some("pending"), &order["rev"])
+    );
+    // Back to the payment, and on it the truth: nobody has paid.
+    browser.click("a.c[href^='../']");
+    browser.wait("the payment's page", "return document.querySelector('a.p')?.textContent === 'Pay with GoPay'");
+    // A redirect that says success is told the order's end, live.
+    browser.open(&format!("{url}/finish?order_id={order_id}&result=success"));
+    assert_eq!(browser.run(&format!("return {STATUS}")), "Your payment is being confirmed");
+    assert_eq!(shop.post_to(order_id, "cancel", &json!({})).status, 200);
+    browser.wait("the cancel", &says("Cancelled. Please do not pay."));
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn without_a_script_the_page_comes_again_by_itself() {
+    let shop = open();
+    let temporary = tempfile::tempdir().expect("a directory");
+    let browser = Browser::start(temporary.path());
+    browser.be_phone(PHONE.0, PHONE.1, "en");
+    browser.allow_scripts(false);
+    let order = shop.charge();
+    let order_id = text(&order, "order_id");
+    browser.open(text(&order, "pay_url"));
+    assert_eq!(browser.run(&format!("return {STATUS}")), "Waiting for your payment");
+    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
+    browser.wait("paid", &says("Paid"));
+    tell(&shop, order_id, "dispensed");
+    browser.wait("delivered", &says("Thank you!"));
+}
+
+#[test]
+fn the_page_tells_no_secret_and_is_kept_nowhere() {
+    let shop = open();
+    let order = shop.charge();
+    let (order_id, url) = (text(&order, "order_id"), text(&order, "pay_url"));
+    let http = Http::new();
+    let secrets = |order: &Value| {
+        let mut secrets: Vec<String> = ["ticket", "request_id", "kid"].iter().map(|field| text(order, field).to_owned()).collect();
+        secrets.extend(order["receipt"].as_str().map(str::to_owned));
+        secrets.extend([shop.token.clone(), "vm-001".into(), crate::rig::midtrans::SERVER_KEY.into()]);
+        secrets
+    };
+    let look = |order: &Value, what: &str| {
+        for address in [url.to_owned(), format!("{url}?lang=en"), format!("{url}/finish?result=success")] {
+            let (answer, headers) = http.get_with(&address, &[]);
+            assert_eq!((answer.status, answer.content_type.as_str()), (200, "text/html; charset=utf-8"), "{what} {address}");
+            let page = answer.text();
+            for secret in secrets(order) {
+                assert!(!page.contains(&secret), "{what} {address}: {secret} stands in {page}");
+            }
+            assert!(page.len() < 15 * 1024, "{what}: {} bytes", page.len());
+            let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+            assert_eq!(header("cache-control"), "no-store");
+            assert_eq!(header("referrer-policy"), "no-referrer");
+            assert_eq!(header("x-content-type-options"), "nosniff");
+            assert!(header("x-robots-tag").contains("noindex"));
+            assert_eq!(header("vary"), "Accept-Language");
+            let policy = header("content-security-policy");
+            assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+            for rule in [
+                "connect-src 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                "frame-ancestors 'none'",
+                &format!("img-src {}", shop.midtrans.url),
+            ] {
+                assert!(policy.contains(rule), "{rule}: {policy}");
+            }
+            // What was seen is not sent again.
+            let (again, _) = http.get_with(&address, &[("if-none-match", &header("etag"))]);
+            assert_eq!((again.status, again.body.len()), (304, 0), "{what} {address}");
+        }
+    };
+    look(&order, "waiting");
+    assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
+    let paid = shop.wait_order(order_id, "paid", |order| (order["status"] == "settlement").then(|| order.clone()));
+    look(&paid, "paid");
+    tell(&shop, order_id, "failed");
+    look(&shop.order_at_backend(order_id), "owed");
+    assert_eq!(shop.midtrans.calls("cancel", order_id).len(), 0);
+}
+
+#[test]
+fn an_unknown_page_is_friendly_and_a_flood_is_slowed() {
+    let shop = open();
+    let http = Http::new();
+    for name in ["nobody-has-this-id", "a%20b", "%ff%fe", "..%2f..%2fetc", "'%20OR%20'1'%3D'1", &"x".repeat(60)] {
+        for (language, words) in [("en", "We do not know this order"), ("id", "Pesanan tidak ditemukan")] {
+            for end in ["", "/finish?result=success"] {
+                let url = format!("{}/pay/{name}{end}", shop.backend_url);
+                let (answer, headers) = http.get_with(&url, &[("accept-language", language)]);
+                assert_eq!((answer.status, answer.content_type.as_str()), (404, "text/html; charset=utf-8"), "{url}");
+                assert!(answer.text().contains(words), "{url}: {}", answer.text());
+                assert_eq!(headers["cache-control"], "no-store");
+            }
+        }
+    }
+    assert_eq!(shop.midtrans.requests().len(), 0, "Midtrans is not asked for what strangers make up");
+    // A phone asks once in three seconds; who asks all the time waits, and no other customer notices.
+    let (order, other) = (shop.charge(), shop.charge());
+    let mut slowed = 0;
+    for _ in 0..60 {
+        let (answer, headers) = http.get_with(text(&order, "pay_url"), &[("accept-language", "en")]);
+        match answer.status {
+            200 => {}
+            429 => {
+                slowed += 1;
+                assert!(headers.contains_key("retry-after") && answer.text().contains("One moment"), "{}", answer.text());
+            }
+            status => panic!("{status}: {}", answer.text()),
+        }
+    }
+    assert!(slowed > 10, "{slowed} of 60 were slowed");
+    assert_eq!(http.get_with(text(&other, "pay_url"), &[]).0.status, 200);
+}

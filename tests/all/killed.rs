@@ -1,0 +1,98 @@
+//! Real programs, a real Mosquitto and a real dbus-daemon, while a seeded loop kills, stops and starts them and cuts the
+//! network between them, and customers buy. When everything is well again, every order comes to its end within a bounded
+//! time, and the books of Midtrans, backend, machine and relay agree.
+//!
+//! Several machines run side by side, each with a whole shop of its own: most of a sale is waiting. `tests/run --sales N
+//! --seed S` runs it for N sales; so do `QRIS_SALES` and `QRIS_SEED` in the environment of the test.
+
+mod books;
+mod customers;
+mod harm;
+
+use crate::rig::shop::Shop;
+use customers::Customer;
+use harm::Ordeal;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+/// Machines side by side.
+const MACHINES: u64 = 10;
+/// A machine that sells so slowly is stuck: a sale takes a second without harm, and every harm ends within eight.
+const SALE_AT_MOST: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_few_sales_while_everything_is_killed() {
+    run(2, 6, seed());
+}
+
+#[test]
+#[ignore = "minutes, and everything is busy: `tests/run` gives it a step of its own"]
+fn many_sales_while_everything_is_killed() {
+    let sales = number("QRIS_SALES").unwrap_or(300);
+    run(number("QRIS_MACHINES").unwrap_or(MACHINES), sales, seed());
+}
+
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    number("QRIS_SEED").unwrap_or_else(|| u64::try_from(now.as_millis()).expect("a few digits") % 1_000_000)
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text:?} is no number")))
+}
+
+fn run(machines: u64, sales: u64, seed: u64) {
+    println!("killed: seed {seed}, {sales} sales at {machines} machines");
+    let start = Instant::now();
+    let threads: Vec<_> = (0..machines)
+        .map(|i| {
+            let share = sales / machines + u64::from(i < sales % machines);
+            std::thread::spawn(move || one_machine(seed.wrapping_mul(1_000).wrapping_add(i), i, share))
+        })
+        .collect();
+    let mut figures: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (i, thread) in threads.into_iter().enumerate() {
+        match thread.join() {
+            Ok(Ok(of_one)) => of_one.into_iter().for_each(|(name, count)| *figures.entry(name).or_default() += count),
+            Ok(Err(told)) => wrong.push(format!("machine {i}: {told}")),
+            Err(_) => wrong.push(format!("machine {i}: the test itself panicked")),
+        }
+    }
+    let figures = figures.iter().fold(String::new(), |mut text, (name, count)| {
+        let _ = write!(text, ", {name} {count}");
+        text
+    });
+    println!("killed: seed {seed}, {} s{figures}", start.elapsed().as_secs());
+    assert!(wrong.is_empty(), "seed {seed} (QRIS_SEED={seed} QRIS_SALES={sales}):\n{}", wrong.join("\n"));
+}
+
+/// One machine until it has made its sales and everything is in order again; its figures, or what went wrong.
+fn one_machine(seed: u64, number: u64, sales: u64) -> Result<BTreeMap<&'static str, u64>, String> {
+    // Every other broker forgets everything when it ends.
+    let mut ordeal = Ordeal::open(seed, number.is_multiple_of(2));
+    let done = suffer(&mut ordeal, sales);
+    done.map_err(|why| format!("{why}\n    {}", ordeal.keep_files()))
+}
+
+fn suffer(ordeal: &mut Ordeal, sales: u64) -> Result<BTreeMap<&'static str, u64>, String> {
+    let patience = SALE_AT_MOST * u32::try_from(sales + 2).expect("not that many");
+    let start = Instant::now();
+    while ordeal.count("sales") < sales {
+        let customer = Customer::draw(&mut ordeal.rng);
+        customer.visits(ordeal)?;
+        if start.elapsed() > patience {
+            return Err(format!("only {} of {sales} sales in {patience:?}", ordeal.count("sales")));
+        }
+    }
+    ordeal.heal()?;
+    books::close(ordeal)?;
+    Ok(std::mem::take(&mut ordeal.figures))
+}
+
+/// The shop's files after a failure.
+fn where_the_files_are(shop: &mut Shop) -> String {
+    format!("databases, configuration and logs: {}", shop.keep().display())
+}

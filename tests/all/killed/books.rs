@@ -1,0 +1,195 @@
+//! The books, when everything is well again: what Midtrans took, what the machine says, what the backend knows, and what
+//! the relay did.
+
+use super::harm::{LINES, Ordeal};
+use crate::rig::caller::Caller;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Within this time after everything was mended every order is final. The longest that anything waits is the backoff
+/// of a connection (30 s) and the backend's own end of a charge (a minute after its time on the screen).
+const HEALED_WITHIN: Duration = Duration::from_secs(150);
+
+/// Waits until the books balance; else tells what does not.
+pub fn close(ordeal: &mut Ordeal) -> Result<(), String> {
+    let caller = Caller::connect(&ordeal.shop.bus.address);
+    let start = Instant::now();
+    loop {
+        ordeal.pass(Duration::from_millis(500))?;
+        let audit = Audit::of(ordeal, &caller);
+        if audit.wrong.is_empty() {
+            ordeal.note(&format!("the books balance after {:?}", start.elapsed()));
+            let worst = ordeal.figures.entry("seconds to heal, summed up").or_default();
+            *worst += start.elapsed().as_secs();
+            for (name, count) in audit.sums {
+                *ordeal.figures.entry(name).or_default() += count;
+            }
+            return Ok(());
+        }
+        if start.elapsed() > HEALED_WITHIN {
+            return Err(format!("{HEALED_WITHIN:?} after everything was mended:\n      {}", audit.wrong.join("\n      ")));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Audit {
+    wrong: Vec<String>,
+    sums: BTreeMap<&'static str, u64>,
+}
+
+/// What one line must have done: at least so many pulses, and at most.
+#[derive(Default, Clone, Copy)]
+struct Pulses {
+    least: u64,
+    most: u64,
+}
+
+impl Audit {
+    fn of(ordeal: &Ordeal, caller: &Caller) -> Self {
+        let mut audit = Self::default();
+        let shop = &ordeal.shop;
+        let ends = audit.machine_ends(ordeal, caller);
+        let mut lines = vec![Pulses::default(); usize::try_from(LINES).expect("few")];
+        let line_of: BTreeMap<&str, u64> = ordeal.requests.iter().map(|(request, line)| (request.as_str(), *line)).collect();
+        let transactions = shop.midtrans.transactions();
+        let orders: Vec<(bool, Value)> = transactions
+            .iter()
+            .filter_map(|charge| {
+                let order_id = charge["order_id"].as_str().expect("an id");
+                if charge["status"] == "pending" {
+                    audit.wrong.push(format!("{order_id} can still be paid"));
+                }
+                let answer = shop.backend_get(&format!("/v1/orders/{order_id}"));
+                if answer.status != 200 {
+                    audit.wrong.push(format!("{order_id}: the backend answers {} {}", answer.status, answer.text()));
+                    return None;
+                }
+                Some((is_paid(charge), answer.json()))
+            })
+            .collect();
+        let request_of = |order: &Value| order["request_id"].as_str().expect("a request").to_owned();
+        let paid_requests: BTreeSet<String> = orders.iter().filter(|(paid, _)| *paid).map(|(_, order)| request_of(order)).collect();
+        for (paid, order) in &orders {
+            let request = request_of(order);
+            let end = ends.get(&request).map_or("", String::as_str);
+            let line = line_of.get(request.as_str()).copied().expect("a request of ours");
+            let pulses = &mut lines[usize::try_from(line).expect("few")];
+            audit.enter(*paid, order, end, paid_requests.contains(&request), pulses);
+        }
+        audit.add_up();
+        audit.relay(ordeal, caller, &lines);
+        let open = shop.backend_get("/v1/orders?state=open").json();
+        if open["orders"].as_array().is_none_or(|orders| !orders.is_empty()) {
+            audit.wrong.push(format!("open at the backend: {open}"));
+        }
+        audit
+    }
+
+    /// The machine's own word for each request.
+    fn machine_ends(&mut self, ordeal: &Ordeal, caller: &Caller) -> BTreeMap<String, String> {
+        let mut ends = BTreeMap::new();
+        for (request, _) in &ordeal.requests {
+            match caller.device::<_, String>("Cancel", &(request.as_str(),)) {
+                Ok(state) => {
+                    let is_end = matches!(
+                        state.as_str(),
+                        "" | "refused" | "cancelled" | "expired" | "denied" | "failed" | "dispensed" | "refund_due" | "refunded"
+                    );
+                    if !is_end {
+                        self.wrong.push(format!("{request} is {state} at the machine"));
+                    }
+                    ends.insert(request.clone(), state);
+                }
+                Err(refused) => self.wrong.push(format!("{request}: the machine answers {refused:?}")),
+            }
+        }
+        ends
+    }
+
+    fn enter(&mut self, paid: bool, order: &Value, end: &str, request_paid: bool, pulses: &mut Pulses) {
+        let (order_id, outcome, refund) = (&order["order_id"], order["outcome"]["outcome"].as_str(), order["refund"].as_str());
+        let mut sum = |name: &'static str| *self.sums.entry(name).or_default() += 1;
+        if !paid {
+            // The order of a request of which another charge was paid is told with that one.
+            let agrees = request_paid || matches!(end, "" | "refused" | "cancelled" | "expired" | "denied" | "failed");
+            if !agrees || outcome.is_some() || refund.is_some() || order["receipt"] != Value::Null {
+                self.wrong.push(format!("{order_id} was not paid, and is {end:?} at the machine, {order} at the backend"));
+            }
+            return;
+        }
+        sum("settled");
+        let agrees = match (outcome, refund) {
+            (Some("dispensed"), None) => {
+                sum("dispensed");
+                pulses.least += 1;
+                pulses.most += 1;
+                end == "dispensed"
+            }
+            (Some("failed"), Some(_)) => {
+                sum("refund due");
+                pulses.most += 1;
+                matches!(end, "refund_due" | "refunded")
+            }
+            (Some("undelivered"), Some(_)) => {
+                sum("refund due");
+                matches!(end, "refund_due" | "refunded")
+            }
+            (Some("uncertain"), _) => {
+                sum("uncertain");
+                pulses.most += 1;
+                matches!(end, "refund_due" | "refunded")
+            }
+            // A second charge of a request that was paid twice.
+            (None, Some(_)) => {
+                sum("refund due");
+                true
+            }
+            _ => false,
+        };
+        if !agrees {
+            self.wrong.push(format!("{order_id} was paid, and is {end:?} at the machine, {order} at the backend"));
+        }
+    }
+
+    fn add_up(&mut self) {
+        let sum = |name: &str| self.sums.get(name).copied().unwrap_or_default();
+        let ended = sum("dispensed") + sum("refund due") + sum("uncertain");
+        if sum("settled") != ended {
+            self.wrong.push(format!("{} settled, {ended} ended", sum("settled")));
+        }
+    }
+
+    /// At most one pulse an order, one for each that was dispensed, and none for one that was not paid.
+    fn relay(&mut self, ordeal: &Ordeal, caller: &Caller, lines: &[Pulses]) {
+        let mut driven: BTreeMap<String, u64> = BTreeMap::new();
+        let mut active = BTreeSet::new();
+        for edge in ordeal.shop.relay.edges() {
+            if edge.active {
+                *driven.entry(edge.line.clone()).or_default() += 1;
+                active.insert(edge.line);
+            } else {
+                active.remove(&edge.line);
+            }
+        }
+        self.sums.insert("pulses", driven.values().sum());
+        for (line, Pulses { least, most }) in lines.iter().enumerate() {
+            let pulses = driven.remove(&format!("i{line}")).unwrap_or_default();
+            if !(*least..=*most).contains(&pulses) {
+                self.wrong.push(format!("line i{line} had {pulses} pulses, and its orders ask for {least} to {most}"));
+            }
+        }
+        if !driven.is_empty() || !active.is_empty() {
+            self.wrong.push(format!("other lines were driven ({driven:?}), or are still active ({active:?})"));
+        }
+        let tickets: Vec<String> = caller.relay_property("Tickets");
+        if !tickets.is_empty() {
+            self.wrong.push(format!("the relay holds {} tickets open: {tickets:?}", tickets.len()));
+        }
+    }
+}
+
+fn is_paid(charge: &Value) -> bool {
+    matches!(charge["status"].as_str(), Some("settlement" | "refund" | "partial_refund"))
+}

@@ -1,0 +1,201 @@
+//! Customers, of the kinds that there are, and the controller that asks for them.
+
+use super::harm::{LINES, Moment, Ordeal};
+use crate::rig::midtrans::Via;
+use crate::rig::shop::new_request_id;
+use qris::sim::rng::Rng;
+use qris::wire::vend::EventState;
+use serde_json::json;
+use std::time::Duration;
+
+/// What a customer does with the QR.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Customer {
+    PaysAtOnce,
+    PaysAfterAWhile,
+    /// Wrong PIN first.
+    FailsFirst,
+    Cancels,
+    /// Pays and cancels at the same time.
+    CannotDecide,
+    /// Pays what was cancelled: the payment was under way.
+    PaysAfterCancel,
+    /// Goes away; the machine gives up.
+    Never,
+    /// Comes back with a picture of the QR after the machine gave up.
+    Late,
+}
+
+/// The controller repeats what was not answered.
+const ASK_AGAIN: Duration = Duration::from_millis(2_500);
+/// A customer who sees no QR in this time goes away.
+const QR_WITHIN: Duration = Duration::from_secs(16);
+/// A customer who has paid waits so long for the goods.
+const END_WITHIN: Duration = Duration::from_secs(9);
+/// The shortest `timeout_s`.
+const SCREEN_S: u64 = 10;
+
+impl Customer {
+    pub fn draw(rng: &mut Rng) -> Self {
+        match rng.below(100) {
+            0..=39 => Self::PaysAtOnce,
+            40..=54 => Self::PaysAfterAWhile,
+            55..=64 => Self::FailsFirst,
+            65..=73 => Self::Cancels,
+            74..=83 => Self::CannotDecide,
+            84..=91 => Self::PaysAfterCancel,
+            92..=95 => Self::Never,
+            _ => Self::Late,
+        }
+    }
+
+    /// From the request until there is nothing more to wait for. It counts as a sale once the QR was seen.
+    pub fn visits(self, ordeal: &mut Ordeal) -> Result<(), String> {
+        let line = ordeal.count("orders") % LINES;
+        let request = new_request_id();
+        ordeal.requests.push((request.clone(), line));
+        ordeal.note(&format!("{request}: {self:?} asks for i{line}"));
+        ordeal.prepare_ambush();
+        let Some(payload) = self.asks(ordeal, &request, line)? else {
+            return self.leaves(ordeal, &request);
+        };
+        ordeal.add("orders");
+        ordeal.add("sales");
+        ordeal.note(&format!("{request}: sees the QR"));
+        ordeal.passes(Moment::Shown);
+        self.acts(ordeal, &request, &payload)?;
+        ordeal.until(END_WITHIN, |ordeal| ended(ordeal, &request)).map(|_| ())
+    }
+
+    /// Without a QR: the machine refused, or something was wrong. The next one comes a bit later.
+    fn leaves(self, ordeal: &mut Ordeal, request: &str) -> Result<(), String> {
+        if ordeal.told.get(request) == Some(&EventState::Refused) {
+            ordeal.add("refused");
+        } else {
+            ordeal.add("orders");
+            ordeal.add("without a QR");
+        }
+        let while_ = ordeal.millis(200, 1_000);
+        ordeal.pass(while_)
+    }
+
+    /// The QR, once it is on the screen; `None` where none came.
+    fn asks(self, ordeal: &mut Ordeal, request: &str, line: u64) -> Result<Option<String>, String> {
+        let before = ordeal.shop.screen.payload();
+        let long = matches!(self, Self::Never | Self::Late);
+        let mut waited = Duration::ZERO;
+        while waited < QR_WITHIN {
+            ask(ordeal, request, line, if long { SCREEN_S } else { 60 });
+            ordeal.passes(Moment::Asked);
+            let seen = ordeal.until(ASK_AGAIN, |ordeal| {
+                if ended(ordeal, request).is_some() {
+                    return Some(None);
+                }
+                let payload = ordeal.shop.screen.payload().filter(|payload| Some(payload) != before.as_ref());
+                payload.map(Some)
+            })?;
+            match seen {
+                Some(payload) => return Ok(payload),
+                None => waited += ASK_AGAIN,
+            }
+        }
+        Ok(None)
+    }
+
+    fn acts(self, ordeal: &mut Ordeal, request: &str, payload: &str) -> Result<(), String> {
+        match self {
+            Self::PaysAtOnce => pay(ordeal, payload),
+            Self::PaysAfterAWhile => {
+                let while_ = ordeal.millis(200, 3_500);
+                ordeal.pass(while_)?;
+                pay(ordeal, payload);
+            }
+            Self::FailsFirst => {
+                ordeal.shop.midtrans.fail(payload);
+                let while_ = ordeal.millis(100, 1_500);
+                ordeal.pass(while_)?;
+                pay(ordeal, payload);
+            }
+            Self::Cancels => {
+                let while_ = ordeal.millis(0, 1_500);
+                ordeal.pass(while_)?;
+                cancel(ordeal, request);
+            }
+            Self::CannotDecide => {
+                let (between, pays_first) = (ordeal.millis(0, 120), ordeal.rng.below(2) == 0);
+                if pays_first {
+                    pay(ordeal, payload);
+                    ordeal.pass(between)?;
+                    cancel(ordeal, request);
+                } else {
+                    cancel(ordeal, request);
+                    ordeal.pass(between)?;
+                    pay(ordeal, payload);
+                }
+            }
+            Self::PaysAfterCancel => {
+                cancel(ordeal, request);
+                let while_ = ordeal.millis(0, 6_000);
+                ordeal.pass(while_)?;
+                pay_late(ordeal, payload);
+            }
+            Self::Never => {
+                ordeal.until(Duration::from_secs(SCREEN_S + 3), |ordeal| ended(ordeal, request))?;
+            }
+            Self::Late => {
+                ordeal.until(Duration::from_secs(SCREEN_S + 3), |ordeal| ended(ordeal, request))?;
+                let while_ = ordeal.millis(0, 6_000);
+                ordeal.pass(while_)?;
+                pay_late(ordeal, payload);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Over MQTT, or over D-Bus.
+fn ask(ordeal: &mut Ordeal, request: &str, line: u64, timeout_s: u64) {
+    let item = format!("i{line}");
+    if ordeal.rng.below(4) == 0 {
+        ordeal.add("requests over D-Bus");
+        ordeal.call_device("Vend", &["ssa{sv}", request, &item, "1", "timeout_s", "u", &timeout_s.to_string()]);
+    } else {
+        ordeal.add("requests over MQTT");
+        let body = json!({"request_id": request, "item": item, "timeout_s": timeout_s});
+        ordeal.shop.controller.post("qrisd/v1/vm-001/vend/request", &body);
+    }
+}
+
+fn cancel(ordeal: &mut Ordeal, request: &str) {
+    ordeal.note(&format!("{request}: cancels"));
+    if ordeal.rng.below(4) == 0 {
+        ordeal.call_device("Cancel", &["s", request]);
+    } else {
+        ordeal.shop.controller.post("qrisd/v1/vm-001/vend/cancel", &json!({"request_id": request}));
+    }
+}
+
+fn pay(ordeal: &mut Ordeal, payload: &str) {
+    let via = if ordeal.rng.below(2) == 0 { Via::Gopay } else { Via::Qris };
+    let answer = ordeal.shop.midtrans.scan(payload, via);
+    ordeal.note(&format!("pays: {} {}", answer.status, answer.text()));
+    if answer.status < 300 {
+        ordeal.add("payments");
+        ordeal.passes(Moment::Scanned);
+    }
+}
+
+fn pay_late(ordeal: &mut Ordeal, payload: &str) {
+    let answer = ordeal.shop.midtrans.pay_late_if_possible(payload);
+    ordeal.note(&format!("pays late: {} {}", answer.status, answer.text()));
+    if answer.status < 300 {
+        ordeal.add("payments");
+        ordeal.add("late payments");
+        ordeal.passes(Moment::Scanned);
+    }
+}
+
+/// Whether the news says that a request came to its end.
+fn ended(ordeal: &Ordeal, request: &str) -> Option<EventState> {
+    ordeal.told.get(request).copied().filter(|state| state.is_end() || *state == EventState::Refused)
+}

@@ -1,0 +1,525 @@
+//! What is done to a machine and to everything around it, and how it is mended.
+
+use crate::rig::link::{Cable, Link};
+use crate::rig::process::Process;
+use crate::rig::screen::Screen;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::tap::{Tap, event};
+use crate::rig::{Running, mosquitto::TAP, output};
+use qris::sim::rng::Rng;
+use qris::wire::vend::EventState;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// Lines of the machine, each with an item of its own: sale n sells item n of them, so a pulse tells whose it is.
+pub const LINES: u64 = 48;
+const TICK: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Victim {
+    Qrisd,
+    Relayd,
+    Backend,
+    Broker,
+    Bus,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wire {
+    Broker,
+    Backend,
+    Midtrans,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Harm {
+    /// `kill -9`, and a start some time later.
+    Kill(Victim),
+    /// Both of the machine's programs at once.
+    PowerCut,
+    /// SIGTERM, and a start some time later.
+    Terminate(Victim),
+    /// SIGSTOP, and SIGCONT some time later.
+    Stop(Victim),
+    Cut(Wire),
+    Silence(Wire),
+    /// Something that Midtrans does by itself, once.
+    Midtrans(&'static str),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Repair {
+    Start(Victim),
+    Continue(Victim),
+    Mend(Wire),
+}
+
+/// A moment in a sale, at which somebody may lie in wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moment {
+    Asked,
+    Shown,
+    Scanned,
+    Paid,
+    Dispensing,
+    Pulse,
+    Dispensed,
+}
+
+/// A harm that waits for a moment, and strikes so long after it.
+struct Ambush {
+    moment: Moment,
+    after: Duration,
+    harm: Harm,
+}
+
+/// A shop in trouble.
+pub struct Ordeal {
+    pub shop: Shop,
+    pub rng: Rng,
+    pub figures: BTreeMap<&'static str, u64>,
+    /// What `vend/event` told last of each request: news, which may be lost with a broker.
+    pub told: BTreeMap<String, EventState>,
+    /// Every request that was made, and its line.
+    pub requests: Vec<(String, u64)>,
+    midtrans_link: Link,
+    heard: usize,
+    repairs: Vec<(Instant, Repair)>,
+    next_harm: Instant,
+    ambush: Option<Ambush>,
+    struck: Vec<(Instant, Harm)>,
+    callers: Vec<Running>,
+    edges: usize,
+    began: Instant,
+    journal: String,
+}
+
+impl Ordeal {
+    /// A shop with short times, small pictures and many lines.
+    pub fn open(seed: u64, broker_persistence: bool) -> Self {
+        let orders = "orders_per_minute = 0\ncancel_wait_s = 3\nlate_settlement_grace_s = 3\ndeliver_within_s = 20\n";
+        let mut shop = Shop::open(Options { machine: false, broker_persistence, orders: orders.into(), ..Options::default() });
+        let midtrans_link = Link::to(shop.midtrans.port);
+        let midtrans = (shop.midtrans.url.clone(), format!("http://127.0.0.1:{}", midtrans_link.port));
+        shop.edit(Program::Backend, |text| text.replace(&midtrans.0, &midtrans.1));
+        shop.kill_backend();
+        shop.start_backend();
+        let root = shop.path().display().to_string();
+        let screen = shop.path().join("screen.raw");
+        shop.edit(Program::Qrisd, |text| {
+            let text = text.replace("width = 480, height = 800", "width = 300, height = 400");
+            (0..LINES).fold(text, |mut text, line| {
+                let _ = write!(text, "\n[[item]]\nid = \"i{line}\"\nprice = 5000\n");
+                text
+            })
+        });
+        shop.edit(Program::Relayd, |text| {
+            (0..LINES).fold(text, |mut text, line| {
+                let _ = write!(
+                    text,
+                    "\n[[line]]\nname = \"i{line}\"\nitems = [\"i{line}\"]\nmin_amount = 2000\nchip = \"sim:{root}/relay.log\"\npulse_ms = 120\n"
+                );
+                text
+            })
+        });
+        shop.screen = Screen::new(screen, 300, 400);
+        shop.start_machine();
+        let now = Instant::now();
+        Self {
+            shop,
+            rng: Rng::new(seed),
+            figures: BTreeMap::new(),
+            told: BTreeMap::new(),
+            requests: Vec::new(),
+            midtrans_link,
+            heard: 0,
+            repairs: Vec::new(),
+            next_harm: now,
+            ambush: None,
+            struck: Vec::new(),
+            callers: Vec::new(),
+            edges: 0,
+            began: now,
+            journal: format!("seed {seed}, persistence {broker_persistence}\n"),
+        }
+    }
+
+    pub fn add(&mut self, figure: &'static str) {
+        *self.figures.entry(figure).or_default() += 1;
+    }
+
+    pub fn count(&self, figure: &str) -> u64 {
+        self.figures.get(figure).copied().unwrap_or_default()
+    }
+
+    /// A line of the journal that a failure leaves behind.
+    pub fn note(&mut self, what: &str) {
+        let _ = writeln!(self.journal, "{:9.3} {what}", self.began.elapsed().as_secs_f64());
+    }
+
+    /// Milliseconds at random.
+    pub fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.rng.below(to - from))
+    }
+
+    /// Goes on for so long, or until there is something; harm is done and mended meanwhile.
+    pub fn until<T>(&mut self, patience: Duration, mut look: impl FnMut(&mut Self) -> Option<T>) -> Result<Option<T>, String> {
+        let end = Instant::now() + patience;
+        loop {
+            self.tick()?;
+            if let Some(found) = look(self) {
+                return Ok(Some(found));
+            }
+            if Instant::now() >= end {
+                return Ok(None);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Goes on for so long.
+    pub fn pass(&mut self, time: Duration) -> Result<(), String> {
+        self.until(time, |_| None::<()>).map(|_| ())
+    }
+
+    /// A new customer: perhaps somebody lies in wait for this sale.
+    pub fn prepare_ambush(&mut self) {
+        use Moment::{Asked, Dispensed, Dispensing, Paid, Pulse, Scanned, Shown};
+        if self.rng.below(100) >= 55 {
+            self.ambush = None;
+            return;
+        }
+        let moments = [Asked, Shown, Scanned, Scanned, Paid, Dispensing, Pulse, Pulse, Dispensed];
+        let moment = self.pick(&moments);
+        let after = if self.rng.below(3) == 0 { Duration::ZERO } else { self.millis(0, 150) };
+        let harm = self.draw_program_harm();
+        self.ambush = Some(Ambush { moment, after, harm });
+    }
+
+    /// A moment has come.
+    pub fn passes(&mut self, moment: Moment) {
+        if let Some(ambush) = self.ambush.take_if(|ambush| ambush.moment == moment) {
+            self.struck.push((Instant::now() + ambush.after, ambush.harm));
+        }
+    }
+
+    /// Calls the machine over D-Bus as a controller on the same board does, and does not wait for the answer.
+    pub fn call_device(&mut self, method: &str, arguments: &[&str]) {
+        let mut call = crate::rig::command(crate::rig::tool("busctl"));
+        call.args([&format!("--address={}", self.shop.bus.address), "--timeout=5", "call", "io.qrisd.Device1"]);
+        call.args(["/io/qrisd/Device1", "io.qrisd.Device1", method]).args(arguments);
+        let child = call.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("busctl is there");
+        self.callers.push(Running(child));
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
+        self.hear();
+        self.see_line();
+        self.callers.retain_mut(|caller| matches!(caller.0.try_wait(), Ok(None)));
+        self.look_after_programs()?;
+        let now = Instant::now();
+        while let Some(at) = self.repairs.iter().position(|(due, _)| *due <= now) {
+            let (_, repair) = self.repairs.remove(at);
+            self.repair(repair);
+        }
+        while let Some(at) = self.struck.iter().position(|(due, _)| *due <= now) {
+            let (_, harm) = self.struck.remove(at);
+            self.strike(harm);
+        }
+        if self.next_harm <= now {
+            self.next_harm = now + self.millis(300, 4_500);
+            let harm = self.draw_harm();
+            self.strike(harm);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self) {
+        let news = self.shop.tap.since(self.heard);
+        self.heard += news.len();
+        for event in news.iter().filter_map(event) {
+            let Some(request) = event.request_id.as_ref().map(ToString::to_string) else { continue };
+            self.note(&format!("{request} {} {:?} {:?}", event.state.as_str(), event.reason, event.order_id));
+            // A refusal of a repeated request says nothing of the order that there is.
+            if event.state != EventState::Refused || !self.told.contains_key(&request) {
+                self.told.insert(request, event.state);
+            }
+            match event.state {
+                EventState::Paid => self.passes(Moment::Paid),
+                EventState::Dispensing => self.passes(Moment::Dispensing),
+                EventState::Dispensed => self.passes(Moment::Dispensed),
+                _ => {}
+            }
+        }
+    }
+
+    fn see_line(&mut self) {
+        let length = std::fs::metadata(&self.shop.relay.0).map_or(0, |file| usize::try_from(file.len()).expect("a small file"));
+        if length > self.edges {
+            self.edges = length;
+            self.passes(Moment::Pulse);
+        }
+    }
+
+    /// A service manager's part: what ends by itself is started again. A panic is the end of the test.
+    fn look_after_programs(&mut self) -> Result<(), String> {
+        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
+            let Some(process) = self.program(victim).as_ref() else { continue };
+            let Some(status) = process.try_status() else { continue };
+            let text = process.text();
+            if status.code().is_none() || text.contains("panicked at") {
+                return Err(format!("{victim:?} ended by itself ({status}):\n{}", tail(&text)));
+            }
+            self.note(&format!("{victim:?} ended by itself: {status}"));
+            self.add("ended by themselves");
+            self.bury(victim);
+            self.repairs.push((Instant::now() + Duration::from_millis(100), Repair::Start(victim)));
+        }
+        Ok(())
+    }
+
+    fn draw_program_harm(&mut self) -> Harm {
+        use Victim::{Backend, Broker, Bus, Qrisd, Relayd};
+        let victim = self.pick(&[Qrisd, Qrisd, Qrisd, Relayd, Relayd, Relayd, Backend, Backend, Broker, Bus]);
+        match self.rng.below(10) {
+            0..=4 => Harm::Kill(victim),
+            5 | 6 => Harm::PowerCut,
+            7 => Harm::Terminate(victim),
+            _ => Harm::Stop(victim),
+        }
+    }
+
+    fn draw_harm(&mut self) -> Harm {
+        let wire = self.pick(&[Wire::Broker, Wire::Backend, Wire::Midtrans]);
+        match self.rng.below(10) {
+            0 | 1 => Harm::Cut(wire),
+            2 => Harm::Silence(wire),
+            3 | 4 => Harm::Midtrans(self.pick(&MIDTRANS_FAULTS)),
+            _ => self.draw_program_harm(),
+        }
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.rng.below(from.len() as u64)).expect("an index")]
+    }
+
+    /// Does it, unless its victim is in trouble already.
+    fn strike(&mut self, harm: Harm) {
+        let short = self.rng.below(5) != 0;
+        let down = if short { self.millis(0, 1_500) } else { self.millis(1_500, 7_000) };
+        let stopped = self.millis(30, 3_000);
+        let now = Instant::now();
+        let busy = |victim: Victim, ordeal: &Self| {
+            ordeal.repairs.iter().any(|(_, repair)| matches!(repair, Repair::Start(it) | Repair::Continue(it) if *it == victim))
+        };
+        let cut = |wire: Wire, ordeal: &Self| ordeal.repairs.iter().any(|(_, repair)| matches!(repair, Repair::Mend(it) if *it == wire));
+        match harm {
+            Harm::Kill(victim) | Harm::Terminate(victim) if !busy(victim, self) => {
+                self.note(&format!("{harm:?} for {down:?}"));
+                let gently = matches!(harm, Harm::Terminate(_));
+                self.add(match (gently, victim) {
+                    (true, _) => "SIGTERM",
+                    (false, Victim::Qrisd) => "kill -9 qrisd",
+                    (false, Victim::Relayd) => "kill -9 qris-relayd",
+                    (false, Victim::Backend) => "kill -9 qris-backend",
+                    (false, Victim::Broker) => "kill -9 mosquitto",
+                    (false, Victim::Bus) => "kill -9 dbus-daemon",
+                });
+                self.end(victim, gently);
+                self.repairs.push((now + down, Repair::Start(victim)));
+            }
+            Harm::PowerCut if !busy(Victim::Qrisd, self) && !busy(Victim::Relayd, self) => {
+                self.note(&format!("{harm:?} for {down:?}"));
+                self.add("kill -9 both");
+                for victim in [Victim::Qrisd, Victim::Relayd] {
+                    self.end(victim, false);
+                    let apart = self.millis(0, 300);
+                    self.repairs.push((now + down + apart, Repair::Start(victim)));
+                }
+            }
+            Harm::Stop(victim) if !busy(victim, self) => {
+                self.note(&format!("{harm:?} for {stopped:?}"));
+                self.add("SIGSTOP");
+                self.signal(victim, "STOP");
+                self.repairs.push((now + stopped, Repair::Continue(victim)));
+            }
+            Harm::Cut(wire) | Harm::Silence(wire) if !cut(wire, self) => {
+                self.note(&format!("{harm:?} for {down:?}"));
+                let silent = matches!(harm, Harm::Silence(_));
+                self.add(if silent { "network silent" } else { "network cut" });
+                self.wire(wire).set(if silent { Cable::Silent } else { Cable::Cut });
+                self.repairs.push((now + down, Repair::Mend(wire)));
+            }
+            Harm::Midtrans(fault) => {
+                self.note(&format!("Midtrans: {fault}"));
+                self.add("Midtrans faults");
+                self.shop.midtrans.fault(&serde_json::from_str::<Value>(fault).expect("JSON"));
+            }
+            Harm::Kill(_) | Harm::PowerCut | Harm::Terminate(_) | Harm::Stop(_) | Harm::Cut(_) | Harm::Silence(_) => {}
+        }
+    }
+
+    fn repair(&mut self, repair: Repair) {
+        self.note(&format!("{repair:?}"));
+        match repair {
+            Repair::Start(victim) => self.start(victim),
+            Repair::Continue(victim) => self.signal(victim, "CONT"),
+            Repair::Mend(wire) => self.wire(wire).set(Cable::Whole),
+        }
+    }
+
+    /// Everything is well again, and stays so.
+    pub fn heal(&mut self) -> Result<(), String> {
+        self.note("everything is mended");
+        self.ambush = None;
+        self.struck.clear();
+        for (_, repair) in std::mem::take(&mut self.repairs) {
+            self.repair(repair);
+        }
+        self.shop.midtrans.heal();
+        self.shop.midtrans.release();
+        // No further harm: later than any test lasts.
+        self.next_harm = Instant::now() + Duration::from_secs(1_000_000);
+        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
+            let ready = self.until(Duration::from_secs(30), |ordeal| {
+                let process = ordeal.program(victim).as_ref()?;
+                process.notices.all().iter().any(|notice| notice == "READY=1").then_some(())
+            })?;
+            if ready.is_none() {
+                let text = self.program(victim).as_ref().map_or_else(String::new, Process::text);
+                return Err(format!("{victim:?} is not ready 30 s after everything was mended:\n{}", tail(&text)));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, victim: Victim, gently: bool) {
+        match victim {
+            Victim::Broker if gently => self.shop.broker.stop(),
+            Victim::Broker => self.shop.broker.kill(),
+            Victim::Bus if gently => self.shop.bus.stop(),
+            Victim::Bus => self.shop.bus.kill(),
+            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
+                if gently && let Some(process) = self.program(victim) {
+                    process.terminate();
+                }
+                self.bury(victim);
+            }
+        }
+    }
+
+    /// Ends a program and keeps what it wrote. The relay's line is made safe, as its unit's `ExecStopPost` does.
+    fn bury(&mut self, victim: Victim) {
+        if let Some(process) = self.program(victim).take() {
+            process.kill();
+            let (_, text) = process.finish();
+            drop(process);
+            self.keep_log(victim, &text);
+        }
+        if victim == Victim::Relayd {
+            let safe = output(self.shop.program_command(Program::Relayd).arg("--safe"));
+            assert!(safe.status.success(), "{}", String::from_utf8_lossy(&safe.stderr));
+        }
+    }
+
+    fn keep_log(&mut self, victim: Victim, text: &str) {
+        let path = self.shop.path().join(format!("{victim:?}.log"));
+        let at = self.began.elapsed().as_secs_f64();
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| writeln!(file, "--- until {at:.3}\n{text}")).expect("written");
+    }
+
+    fn start(&mut self, victim: Victim) {
+        match victim {
+            Victim::Broker => {
+                self.shop.broker.resume();
+                // New clients: what the old ones had in flight is lost with the old broker, as it may be.
+                self.hear();
+                self.shop.tap = Tap::connect(&self.shop.broker, TAP, &["qrisd/#"]);
+                self.shop.controller = Tap::connect(&self.shop.broker, "vm-001-controller", &[]);
+                self.heard = 0;
+            }
+            Victim::Bus => self.shop.bus.resume(),
+            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
+                let (program, name) = match victim {
+                    Victim::Qrisd => (Program::Qrisd, "qrisd"),
+                    Victim::Relayd => (Program::Relayd, "qris-relayd"),
+                    _ => (Program::Backend, "qris-backend"),
+                };
+                let mut command = self.shop.program_command(program);
+                if victim == Victim::Backend {
+                    command.arg("serve");
+                }
+                let process = Process::start_notifying(name, &mut command, self.shop.path());
+                *self.program(victim) = Some(process);
+            }
+        }
+    }
+
+    fn signal(&mut self, victim: Victim, name: &str) {
+        match victim {
+            Victim::Broker => self.shop.broker.signal(name),
+            Victim::Bus => self.shop.bus.signal(name),
+            Victim::Qrisd | Victim::Relayd | Victim::Backend => {
+                if let Some(process) = self.program(victim) {
+                    process.signal(name);
+                }
+            }
+        }
+    }
+
+    fn program(&mut self, victim: Victim) -> &mut Option<Process> {
+        match victim {
+            Victim::Qrisd => &mut self.shop.qrisd,
+            Victim::Relayd => &mut self.shop.relayd,
+            Victim::Backend => &mut self.shop.backend,
+            Victim::Broker | Victim::Bus => unreachable!("no program of ours"),
+        }
+    }
+
+    fn wire(&self, wire: Wire) -> &Link {
+        match wire {
+            Wire::Broker => &self.shop.broker_link,
+            Wire::Backend => &self.shop.backend_link,
+            Wire::Midtrans => &self.midtrans_link,
+        }
+    }
+
+    /// After a failure: everything is left in the directory; where that is.
+    pub fn keep_files(&mut self) -> String {
+        for victim in [Victim::Qrisd, Victim::Relayd, Victim::Backend] {
+            if let Some(process) = self.program(victim).take() {
+                process.kill();
+                let (_, text) = process.finish();
+                self.keep_log(victim, &text);
+            }
+        }
+        let transactions = json!(self.shop.midtrans.transactions()).to_string();
+        std::fs::write(self.shop.path().join("midtrans.json"), transactions).expect("written");
+        std::fs::write(self.shop.path().join("what-happened.log"), &self.journal).expect("written");
+        super::where_the_files_are(&mut self.shop)
+    }
+}
+
+const MIDTRANS_FAULTS: [&str; 12] = [
+    r#"{"fault":"refuse","count":1}"#,
+    r#"{"fault":"hang","on":"charge","ms":1500,"count":1}"#,
+    r#"{"fault":"hang","on":"cancel","ms":1500,"count":1}"#,
+    r#"{"fault":"lose_answer","on":"charge","count":1}"#,
+    r#"{"fault":"lose_answer","on":"cancel","count":1}"#,
+    r#"{"fault":"server_error","code":503,"count":1}"#,
+    r#"{"fault":"server_error","code":500,"done":true,"on":"cancel","count":1}"#,
+    r#"{"fault":"garble","count":1}"#,
+    r#"{"fault":"deny","count":1}"#,
+    r#"{"fault":"drop_notification","count":1}"#,
+    r#"{"fault":"delay_notification","ms":2500,"count":1}"#,
+    r#"{"fault":"duplicate_notification","count":1}"#,
+];
+
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

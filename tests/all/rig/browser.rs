@@ -1,0 +1,126 @@
+//! A headless Chromium, driven over the WebDriver protocol by its own driver.
+
+use super::http::Http;
+use super::process::Process;
+use super::{command, tool, wait_for};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The browser; it ends with the test.
+pub struct Browser {
+    http: Http,
+    session: String,
+    /// Killed last: it ends the browser that it started.
+    _driver: Process,
+}
+
+impl Browser {
+    /// Starts it; `temporary` holds its profile.
+    pub fn start(temporary: &Path) -> Self {
+        let mut command = command(tool("chromedriver"));
+        let driver = Process::start("chromedriver", command.arg("--port=0").env("HOME", temporary).env("TMPDIR", temporary));
+        let line = driver.wait_line("started successfully on port");
+        let port = line.rsplit(' ').next().expect("a line").trim_end_matches('.').to_owned();
+        let profile = format!("--user-data-dir={}", temporary.join("profile").display());
+        // Nothing but the page: a browser that looks for updates would need a network.
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-quic",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--no-proxy-server",
+            "--window-size=1280,1000",
+            &profile,
+        ];
+        let options = json!({ "binary": tool("chromium"), "args": arguments });
+        let wanted =
+            json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
+        let http = Http::new();
+        let root = format!("http://127.0.0.1:{port}/session");
+        let answer = http.post(&root, None, &[], &wanted);
+        let id = answer.json()["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned();
+        Self { http, session: format!("{root}/{id}"), _driver: driver }
+    }
+
+    fn post(&self, command: &str, body: &Value) -> Value {
+        let answer = self.http.post(&format!("{}/{command}", self.session), None, &[], body);
+        assert_eq!(answer.status, 200, "{command} {body}: {}", answer.text());
+        answer.json()["value"].take()
+    }
+
+    /// Goes to a page, and waits until it is loaded.
+    pub fn open(&self, address: &str) {
+        self.post("url", &json!({ "url": address }));
+    }
+
+    /// Runs a script in the page; what it returns.
+    pub fn run(&self, script: &str) -> Value {
+        self.post("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Waits until a script returns true.
+    pub fn wait(&self, what: &str, script: &str) {
+        wait_for(what, || (self.run(script) == true).then_some(()));
+    }
+
+    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test.
+    pub fn click(&self, selector: &str) {
+        let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
+        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).expect("an element's id");
+        self.post(&format!("element/{element}/click"), &json!({}));
+    }
+
+    pub fn text(&self, selector: &str) -> String {
+        let text = self.run(&format!("return document.querySelector({selector:?}).textContent"));
+        text.as_str().expect("a text").to_owned()
+    }
+
+    pub fn count(&self, selector: &str) -> u64 {
+        self.run(&format!("return document.querySelectorAll({selector:?}).length")).as_u64().expect("a number")
+    }
+
+    /// A phone: its screen in pixels of CSS, touch, and the languages that it asks for.
+    pub fn be_phone(&self, width: u32, height: u32, languages: &str) {
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": true }),
+        );
+        self.devtools("Emulation.setUserAgentOverride", &json!({ "userAgent": "a phone", "acceptLanguage": languages }));
+    }
+
+    /// Whether pages may run scripts.
+    pub fn allow_scripts(&self, allow: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": !allow }));
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) {
+        self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
+    }
+
+    /// Keeps a picture of the page beside the build's other results, for people to look at.
+    pub fn keep(&self, name: &str) {
+        let answer = self.http.get(&format!("{}/screenshot", self.session), None).json();
+        let picture = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().expect("a picture")).expect("base64");
+        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), picture).expect("written");
+    }
+
+    /// What the browser's console calls severe: errors of the page's script, answers that failed.
+    pub fn errors(&self) -> Vec<String> {
+        let log = self.post("se/log", &json!({ "type": "browser" }));
+        let severe = log.as_array().expect("a list").iter().filter(|line| line["level"] == "SEVERE");
+        severe.map(|line| line["message"].to_string()).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends its browser before it answers; without a driver there is no browser to end.
+        drop(self.http.try_delete(&self.session));
+    }
+}

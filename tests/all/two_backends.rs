@@ -1,0 +1,116 @@
+//! Two processes of the backend on one database: whatever both hear at the same time happens once.
+
+use crate::rig::free_port;
+use crate::rig::http::{Answer, Http};
+use crate::rig::midtrans::{Via, notification};
+use crate::rig::process::Process;
+use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::sync::Barrier;
+
+/// Orders that are told to both.
+const ORDERS: usize = 8;
+
+/// The second process, and its address.
+fn second(shop: &Shop) -> (Process, String) {
+    let port = free_port();
+    let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
+    let first = shop.backend_url.rsplit(':').next().expect("a port");
+    // Behind one name: only where it listens is another.
+    let text = text.replacen(&format!("listen = \"127.0.0.1:{first}\""), &format!("listen = \"127.0.0.1:{port}\""), 1);
+    let path = shop.path().join("backend-2.toml");
+    std::fs::write(&path, text).expect("written");
+    let mut start = crate::rig::command(Program::Backend.binary());
+    start.arg("--config").arg(&path).arg("serve").current_dir(shop.path());
+    (Process::start_service("second-backend", &mut start, shop.path()), format!("http://127.0.0.1:{port}"))
+}
+
+/// Asks both at the same time; both answers.
+fn both(urls: [&str; 2], ask: impl Fn(&Http, &str) -> Answer + Sync) -> [Answer; 2] {
+    let together = Barrier::new(2);
+    std::thread::scope(|scope| {
+        let asked = urls.map(|url| {
+            let (ask, together) = (&ask, &together);
+            scope.spawn(move || {
+                let http = Http::new();
+                together.wait();
+                ask(&http, url)
+            })
+        });
+        asked.map(|thread| thread.join().expect("no panic"))
+    })
+}
+
+#[test]
+fn one_notification_at_two_backends_makes_one_receipt() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let (_second, other) = second(&shop);
+    let urls = [shop.backend_url.as_str(), &other];
+    shop.midtrans.fault(&json!({"fault": "drop_notification"}));
+    let mut receipts = Vec::new();
+    for _ in 0..ORDERS {
+        let order = shop.charge();
+        let order_id = order["order_id"].as_str().expect("an id");
+        assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
+        let told = notification(order_id, "200", "5000.00", "settlement");
+        for answer in both(urls, |http, url| http.post(&format!("{url}/midtrans/notifications"), None, &[], &told)) {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        // Each that waits is told, wherever it asks, and the same.
+        let seen = both(urls, |http, url| {
+            crate::rig::wait_for("settlement", || {
+                let answer = http.get(&format!("{url}/v1/orders/{order_id}"), Some(&shop.token));
+                (answer.json()["status"] == "settlement").then_some(answer)
+            })
+        });
+        let [a, b] = seen.map(|answer| answer.json());
+        assert_eq!((&a["receipt"], &a["rev"]), (&b["receipt"], &b["rev"]));
+        receipts.push((order_id.to_owned(), a["receipt"].as_str().expect("a receipt").to_owned()));
+    }
+    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
+    for (order_id, receipt) in &receipts {
+        let mut kept = books.prepare("SELECT jws FROM receipts WHERE order_id = $1").expect("SQL");
+        let kept: Vec<String> = kept.query_map([order_id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
+        assert_eq!(kept, [receipt.as_str()], "exactly one receipt");
+        // News may come twice, and say the same.
+        let updates = shop.tap.wait_from(0, "payment/update", |message| {
+            (message.topic.ends_with("/payment/update") && message.json()["order_id"] == order_id.as_str()).then_some(())
+        });
+        let () = updates;
+        let updates: Vec<Value> = shop.tap.messages().iter().filter(|m| m.topic.ends_with("/payment/update")).map(|m| m.json()).collect();
+        let ours: Vec<_> = updates.iter().filter(|update| update["order_id"] == order_id.as_str()).collect();
+        assert!((1..=2).contains(&ours.len()) && ours.windows(2).all(|pair| pair[0] == pair[1]), "{ours:?}");
+        assert_eq!(ours[0]["receipt"], receipt.as_str());
+    }
+}
+
+#[test]
+fn one_request_at_two_backends_is_charged_once_and_cancelled_once() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let (_second, other) = second(&shop);
+    let urls = [shop.backend_url.as_str(), &other];
+    for _ in 0..ORDERS {
+        let body = shop.order_body(&new_request_id());
+        let key = body["request_id"].as_str().expect("an id").to_owned();
+        let answers = both(urls, |http, url| {
+            crate::rig::wait_for("a charge", || {
+                let answer = http.post(&format!("{url}/v1/orders"), Some(&shop.token), &[("Idempotency-Key", &key)], &body);
+                (answer.status != 503).then_some(answer)
+            })
+        });
+        let mut statuses = answers.each_ref().map(|answer| answer.status);
+        statuses.sort_unstable();
+        assert!(statuses[0] == 200 && [200, 201].contains(&statuses[1]), "{statuses:?}: {}", answers[0].text());
+        let [a, b] = answers.map(|answer| answer.json());
+        assert_eq!((&a["order_id"], &a["qr_payload"]), (&b["order_id"], &b["qr_payload"]));
+        let charges = shop.midtrans.transactions().into_iter().filter(|charge| charge["custom_fields"][1] == key.as_str());
+        assert_eq!(charges.count(), 1);
+        let order_id = a["order_id"].as_str().expect("an id");
+        let ended = both(urls, |http, url| http.post(&format!("{url}/v1/orders/{order_id}/cancel"), Some(&shop.token), &[], &json!({})));
+        for answer in ended {
+            assert_eq!((answer.status, answer.json()["status"].clone()), (200, json!("cancel")), "{}", answer.text());
+        }
+        assert_eq!(shop.midtrans.status(order_id), "cancel");
+    }
+}
