@@ -81,7 +81,14 @@ fn orders_are_listed_filtered_and_shown() {
     assert!(stderr(&cut).contains("1 older orders are left out: --limit 0 lists all 2"), "{cut:?}");
 
     let one = good(&shop, &["orders", uncertain]);
-    for part in ["Western Indonesia Time, +07:00", "machine      vm-001", "paid         Rp5.000 by gopay at ", "outcome      uncertain", "look at it   uncertain: ", "history"] {
+    for part in [
+        "Western Indonesia Time, +07:00",
+        "machine      vm-001",
+        "paid         Rp5.000 by gopay at ",
+        "outcome      uncertain",
+        "look at it   uncertain: ",
+        "history",
+    ] {
         assert!(one.contains(part), "{part} in {one}");
     }
     let whole = &lines(&good(&shop, &["orders", "--json", failed]))[0];
@@ -91,11 +98,20 @@ fn orders_are_listed_filtered_and_shown() {
     assert!(!good(&shop, &["orders", "--json", failed]).contains("eyJ"), "no receipt is told");
 
     assert!(refused(&shop, &["orders", "nobody"]).contains("there is no order nobody"));
-    for wrong in [&["orders", "--status", "lost"][..], &["orders", "--since", "yesterday"], &["orders", failed, "--refund-due"], &["orders", "--attention=much"]] {
+    for wrong in [
+        &["orders", "--status", "lost"][..],
+        &["orders", "--since", "yesterday"],
+        &["orders", failed, "--refund-due"],
+        &["orders", "--attention=much"],
+    ] {
         assert_eq!(shop.merchant(wrong).status.code(), Some(2), "{wrong:?}");
     }
     // Who reads only the first line ends it without a complaint.
-    let script = format!("{} --config {} orders --json | head -n 1; echo ${{PIPESTATUS[0]}}", Program::Backend.binary(), shop.config(Program::Backend).display());
+    let script = format!(
+        "{} --config {} orders --json | head -n 1; echo ${{PIPESTATUS[0]}}",
+        Program::Backend.binary(),
+        shop.config(Program::Backend).display()
+    );
     let piped = output(command(tool("bash")).args(["-c", &script]));
     assert!(stdout(&piped).ends_with("\n0\n") && stderr(&piped).is_empty(), "{piped:?}");
 }
@@ -190,12 +206,24 @@ fn a_report_sums_up_what_became_of_every_rupiah() {
 
     let report = &lines(&good(&shop, &["report", "--json"]))[0];
     let sum = |orders: u64| json!({ "orders": orders, "amount": orders * 5000 });
-    let ends = [("paid", 6), ("delivered", 1), ("given", 1), ("refund_due", 1), ("refunded", 1), ("uncertain", 1), ("awaited", 1), ("unreported", 0)];
+    let ends = [
+        ("paid", 6),
+        ("delivered", 1),
+        ("given", 1),
+        ("refund_due", 1),
+        ("refunded", 1),
+        ("uncertain", 1),
+        ("awaited", 1),
+        ("unreported", 0),
+    ];
     for (end, orders) in ends {
         assert_eq!(report["total"][end], sum(orders), "{end}");
         assert_eq!(report["machines"][0][end], sum(orders), "{end}");
     }
-    assert_eq!((&report["machines"][0]["device"], &report["balanced"], &report["total"]["fees"]), (&json!(DEVICE), &json!(true), &json!(0)));
+    assert_eq!(
+        (&report["machines"][0]["device"], &report["balanced"], &report["total"]["fees"]),
+        (&json!(DEVICE), &json!(true), &json!(0))
+    );
 
     let table = good(&shop, &["report"]);
     assert!(table.contains("balanced: Rp30.000 paid = the sum of what became of it"), "{table}");
@@ -279,7 +307,14 @@ fn a_short_command_never_sets_a_database_aside() {
     assert!(!database.exists(), "none is made by looking");
     std::fs::write(&database, &harm).expect("written");
     shop.start_backend();
-    assert_eq!(shop.path().read_dir().expect("readable").filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-")).count(), 1);
+    assert_eq!(
+        shop.path()
+            .read_dir()
+            .expect("readable")
+            .filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-"))
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -310,8 +345,6 @@ fn a_second_serve_gives_up_nothing_that_the_first_asks_for() {
         let other = format!("http://127.0.0.1:{port}/v1/orders/{order_id}");
         assert_eq!(shop.http.get(&other, Some(&shop.token)).json()["status"], "pending");
         assert!(shop.midtrans.pay(&order_id, Via::Gopay).status < 300);
-        wait_for("its receipt at the second", || {
-            shop.http.get(&other, Some(&shop.token)).json()["receipt"].as_str().map(|_| ())
-        });
+        wait_for("its receipt at the second", || shop.http.get(&other, Some(&shop.token)).json()["receipt"].as_str().map(|_| ()));
     });
 }

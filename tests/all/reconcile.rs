@@ -62,7 +62,8 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
         shop.midtrans.set(order_id, status, true);
     }
     let (status, found) = differences(&shop);
-    let expected = [(&missed, "missed_settlement"), (&refunded, "unknown_refund"), (&charged_back, "unknown_chargeback"), (&expired, "not_settled")];
+    let expected =
+        [(&missed, "missed_settlement"), (&refunded, "unknown_refund"), (&charged_back, "unknown_chargeback"), (&expired, "not_settled")];
     assert_eq!((status, found), (Some(1), expected.map(|(id, word)| (id.clone(), word.to_owned())).to_vec()));
     // What a notification would have told is in the books now, by the same way.
     let order = shop.order_at_backend(&missed);
@@ -74,7 +75,10 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
     assert_eq!(differences(&shop), (Some(1), vec![(expired.clone(), "not_settled".into())]));
     let table = shop.merchant(&["reconcile"]);
     let told = String::from_utf8_lossy(&table.stdout).into_owned();
-    assert!(told.contains("the books say that it is paid; Midtrans says expire") && told.contains("-> look at it in Midtrans' dashboard"), "{told}");
+    assert!(
+        told.contains("the books say that it is paid; Midtrans says expire") && told.contains("-> look at it in Midtrans' dashboard"),
+        "{told}"
+    );
     assert!(stderr(&table).contains("1 differences"), "{}", stderr(&table));
 }
 
