@@ -28,6 +28,7 @@ mod killed;
 mod late_settlement;
 mod long_poll;
 mod merchant_commands;
+mod midtrans_table;
 mod mqtt_link;
 mod notifications;
 mod official_clients;
