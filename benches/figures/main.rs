@@ -9,10 +9,12 @@
 #[path = "../../tests/all/rig/mod.rs"]
 mod rig;
 
+mod acquirer;
 mod backend;
 mod eyes;
 mod figures;
 mod floor;
+mod load;
 mod mqtt;
 mod program;
 mod shop;
@@ -37,6 +39,7 @@ struct Counts {
     starts: usize,
     traced: usize,
     lone: usize,
+    load: load::Amounts,
 }
 
 fn main() {
@@ -57,8 +60,11 @@ fn main() {
         }
     }
     let installed = installed.expect("--installed DIRECTORY: start this by benches/run");
-    let counts =
-        if quick { Counts { sales: 10, starts: 5, traced: 5, lone: 1 } } else { Counts { sales: 200, starts: 50, traced: 100, lone: 5 } };
+    let counts = if quick {
+        Counts { sales: 10, starts: 5, traced: 5, lone: 1, load: load::Amounts { burst: 500, paced: 100, all: 600 } }
+    } else {
+        Counts { sales: 200, starts: 50, traced: 100, lone: 5, load: load::Amounts { burst: 20_000, paced: 2_000, all: 100_000 } }
+    };
     qris::host::tls::install_provider();
     let report = measure(&installed, &counts, only.as_deref());
     print!("{}", report.text());
@@ -68,7 +74,7 @@ fn main() {
 }
 
 /// The groups of figures, by the word that asks for one of them alone.
-const GROUPS: [&str; 6] = ["sales", "starts", "whole", "memory", "writes", "sizes"];
+const GROUPS: [&str; 7] = ["sales", "starts", "whole", "memory", "writes", "backend", "sizes"];
 
 fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report {
     assert!(only.is_none_or(|only| GROUPS.contains(&only)), "--only takes one of {GROUPS:?}");
@@ -99,6 +105,7 @@ fn measure(installed: &Installed, counts: &Counts, only: Option<&str>) -> Report
             }
             "memory" => memory(&mut report, installed, new(&ram).path(), new(&ram).path()),
             "writes" => written(&mut report, installed, new(&ram).path(), counts),
+            "backend" => load::measure(&mut report, installed, new(&ram).path(), new(&disk).path(), &counts.load),
             _ => sizes(&mut report, installed),
         }
     }

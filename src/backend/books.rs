@@ -266,6 +266,8 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
     // An earlier release waited for no report: what it left without one is looked at once.
     tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
     alerts::catch_up(tx, now)?;
+    // Whoever told people is gone with the rest.
+    tx.rows("DELETE FROM alert_turn", &[])?;
     Ok(ids.len())
 }
 

@@ -95,18 +95,19 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
         if messages.is_empty() {
             return;
         }
-        let mut done = Vec::new();
-        for message in messages {
-            let id = PublishId(u64::try_from(message.seq).unwrap_or(0));
-            after = message.seq;
+        // All of them are handed over, then waited for: one has gone out as soon as the one before is acknowledged, and
+        // each gets its answer, also when the connection is lost.
+        let ids: Vec<_> = messages.iter().map(|message| (message.seq, PublishId(u64::try_from(message.seq).unwrap_or(0)))).collect();
+        for (message, (seq, id)) in messages.into_iter().zip(&ids) {
+            after = *seq;
             let (topic, payload) = (message.topic, message.payload.into_bytes());
-            mqtt.publish(id, Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
+            mqtt.publish(*id, Outbound { topic, payload, expiry_s: Some(NEWS_EXPIRY_S), ..Outbound::default() });
+        }
+        let mut done = Vec::new();
+        for (seq, id) in ids {
             if link.wait(events, id).await.is_some() {
                 shop.counts.published.fetch_add(1, Ordering::Relaxed);
-                done.push(message.seq);
-            }
-            if !link.up {
-                break;
+                done.push(seq);
             }
         }
         if !done.is_empty() && shop.write(move |tx, _| books::published(tx, &done)).await.is_err() {

@@ -15,6 +15,7 @@ pub mod relay;
 pub mod screen;
 pub mod store;
 
+use crate::host::arguments::Usage;
 use crate::host::bus::{Remote, RemoteEvent};
 use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
@@ -26,7 +27,6 @@ use crate::order::time::Boot;
 use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use crate::wire::status::Status;
 use crate::wire::topics::Topic;
-use clap::Parser;
 use config::Config;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
@@ -34,7 +34,7 @@ use machine::{Effect, Input, Machine};
 use ports::{Near, Order, Ports, RelaySlot};
 use relay::Relay;
 use screen::Screen;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -54,25 +54,20 @@ const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
-/// Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one.
-#[derive(Parser, Debug)]
-#[command(name = PROGRAM)]
-struct Arguments {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/qrisd/qrisd.toml")]
-    config: PathBuf,
-    /// Say what is wrong with the configuration, then end
-    #[arg(long)]
-    check: bool,
-}
+const USAGE: Usage = Usage {
+    program: PROGRAM,
+    about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
+    config: "/etc/qrisd/qrisd.toml",
+    instead: &[("check", "Say what is wrong with the configuration, then end")],
+};
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let arguments: Arguments = match host::parse(arguments) {
-        Ok(arguments) => arguments,
+    let told = match USAGE.read(arguments) {
+        Ok(told) => told,
         Err(status) => return status,
     };
-    let result = if arguments.check { check(&arguments.config) } else { run(&arguments.config) };
+    let result = if told.instead.is_some() { check(&told.config) } else { run(&told.config) };
     host::exit(PROGRAM, result)
 }
 
@@ -235,6 +230,8 @@ async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: 
                 let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
                 inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
             }
+            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),

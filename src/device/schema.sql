@@ -52,9 +52,9 @@ CREATE TRIGGER live_orders_stay BEFORE DELETE ON orders
 WHEN old.live = 1
 BEGIN SELECT raise(ABORT, 'an unfinished order is never deleted'); END;
 
--- Its seq is the seq of the event, so it must never be used twice.
+-- Its seq is the seq of the event, so it must never be used twice: the last row stays, emptied once the broker has it.
 CREATE TABLE outbox (
-    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq     INTEGER PRIMARY KEY,
     payload TEXT NOT NULL
 ) STRICT;
 

@@ -30,6 +30,10 @@ pub struct Store {
     waiting: i64,
     /// The number of the last event.
     seq: u64,
+    /// Its row is kept for its number only.
+    emptied: bool,
+    /// Orders, finished or not.
+    orders: i64,
     /// Dropped last: nobody else may have the database before it is closed.
     _lock: File,
 }
@@ -153,11 +157,13 @@ impl Store {
                 stream
             }
         };
-        let waiting = connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?;
-        let seq: Option<i64> =
-            connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0)).optional()?;
-        let seq = u64::try_from(seq.unwrap_or(0)).unwrap_or(0);
-        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, _lock: lock })
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let waiting = number("SELECT count(*) FROM outbox WHERE payload <> ''")?;
+        let seq = number("SELECT coalesce(max(seq), 0) FROM outbox")?;
+        let emptied = number("SELECT count(*) FROM outbox WHERE payload = ''")? > 0;
+        let orders = number("SELECT count(*) FROM orders")?;
+        let seq = u64::try_from(seq).unwrap_or(0);
+        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, _lock: lock })
     }
 
     /// Writes what changes nothing: whether it can be written.
@@ -260,6 +266,9 @@ impl Store {
             None => (None, "".into()),
             Some((indexed, last_event)) => (Some(indexed), last_event.into()),
         };
+        if self.emptied && !drafts.is_empty() {
+            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
+        }
         for draft in drafts {
             seq += 1;
             let event = draft(seq, &format!("{}.{seq}", self.stream));
@@ -273,10 +282,12 @@ impl Store {
             let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
         }
-        let forgotten = forget(&transaction, sent)?;
+        let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
+        forget(&transaction, sent, seq)?;
         transaction.commit()?;
-        self.seq = seq;
-        self.waiting += i64_of(events.len() as u64) - forgotten;
+        self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
+        (self.seq, self.orders) = (seq, orders);
+        self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
         let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
         Ok((events, stored))
     }
@@ -287,9 +298,10 @@ impl Store {
     /// They are published again after the next start then; their `event_id` makes that harmless.
     pub fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
-        let forgotten = forget(&transaction, sent)?;
+        forget(&transaction, sent, self.seq)?;
         transaction.commit()?;
-        self.waiting -= forgotten;
+        self.emptied |= sent.contains(&self.seq);
+        self.waiting -= i64_of(sent.len() as u64);
         Ok(())
     }
 
@@ -298,7 +310,11 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
-        let mut select = self.connection.prepare_cached("SELECT seq, payload FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+        if seq >= self.seq || self.waiting == 0 {
+            return Ok(None);
+        }
+        let sql = "SELECT seq, payload FROM outbox WHERE seq > ?1 AND payload <> '' ORDER BY seq LIMIT 1";
+        let mut select = self.connection.prepare_cached(sql)?;
         let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
         Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
     }
@@ -426,7 +442,6 @@ impl Columns {
     /// Writes the row in place of one with these columns `before`. SQLite writes an index anew for each column that a
     /// statement sets, changed or not, so that those that most transitions leave alone are set only when they change.
     fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
-        let new = before.is_none();
         // Each statement takes the first of these: what every version sets, then what has an index.
         let columns: [&dyn ToSql; 13] = [
             &self.state,
@@ -465,12 +480,6 @@ impl Columns {
         if changed != 1 {
             return Err(rusqlite::Error::StatementChangedRows(changed));
         }
-        if new {
-            // The oldest finished orders beyond the limit go.
-            let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid
-                       LIMIT max(0, (SELECT count(*) FROM orders) - ?1))";
-            transaction.prepare_cached(sql)?.execute([KNOWN_REQUESTS])?;
-        }
         Ok(())
     }
 
@@ -505,13 +514,23 @@ fn receipt_in(body: &mut serde_json::Value) -> Option<&mut serde_json::Value> {
     body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
 }
 
-fn forget(transaction: &Transaction<'_>, sent: &[u64]) -> rusqlite::Result<i64> {
-    let mut forgotten = 0;
-    for seq in sent {
-        let changed = transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(*seq)])?;
-        forgotten += i64_of(changed as u64);
+/// Forgets the oldest finished orders of so many, beyond the limit; how many.
+fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result<i64> {
+    if orders <= KNOWN_REQUESTS {
+        return Ok(0);
     }
-    Ok(forgotten)
+    let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
+    let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
+    Ok(i64_of(changed as u64))
+}
+
+/// Forgets events; of the `last`, whose number must not be used again, all but its number.
+fn forget(transaction: &Transaction<'_>, sent: &[u64], last: u64) -> rusqlite::Result<()> {
+    for seq in sent {
+        let sql = if *seq == last { "UPDATE outbox SET payload = '' WHERE seq = ?1" } else { "DELETE FROM outbox WHERE seq = ?1" };
+        transaction.prepare_cached(sql)?.execute([i64_of(*seq)])?;
+    }
+    Ok(())
 }
 
 fn i64_of(number: u64) -> i64 {

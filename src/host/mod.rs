@@ -1,7 +1,7 @@
 //! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
-//! the journal, the service manager, its database.
 //! the journal, the service manager, its database; and how it reaches broker, bus and backend.
 
+pub mod arguments;
 pub mod backoff;
 #[cfg(feature = "_bus")]
 pub mod bus;
@@ -24,6 +24,7 @@ pub mod sqlite;
 pub mod tls;
 
 use std::error::Error;
+#[cfg(feature = "_commands")]
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -72,11 +73,12 @@ pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Reads a program's arguments (the first is its name). `--help` and `--version` (the package's) are answered on
+/// Reads the arguments of a program with sub-commands (the first is its name). `--help` and `--version` (the package's) are answered on
 /// standard output.
 ///
 /// # Errors
 /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
+#[cfg(feature = "_commands")]
 pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
     let mut command = A::command().version(env!("CARGO_PKG_VERSION"));
     let read = command.try_get_matches_from_mut(arguments).and_then(|matches| A::from_arg_matches(&matches));
@@ -115,16 +117,6 @@ mod tests {
     #[error("cannot open the store")]
     struct Outer(#[source] std::io::Error);
 
-    #[derive(clap::Parser, Debug)]
-    struct Arguments {
-        #[arg(long)]
-        config: String,
-    }
-
-    fn arguments(words: &[&str]) -> impl Iterator<Item = OsString> {
-        words.iter().map(OsString::from).collect::<Vec<_>>().into_iter()
-    }
-
     #[test]
     fn an_error_is_told_with_its_causes_one_a_line() {
         let error = Outer(std::io::Error::other("disk on fire"));
@@ -145,8 +137,19 @@ mod tests {
         assert_eq!(exit("t", Ok(())), ExitCode::SUCCESS);
         assert_eq!(exit("t", Err(Failure::failed("no"))), ExitCode::from(1));
         assert_eq!(exit("t", Err(Failure::usage("no"))), ExitCode::from(2));
-        assert_eq!(parse::<Arguments>(arguments(&["t", "--config", "x"])).expect("good use").config, "x");
-        assert_eq!(parse::<Arguments>(arguments(&["t", "--nothing"])).expect_err("wrong use"), ExitCode::from(2));
-        assert_eq!(parse::<Arguments>(arguments(&["t", "--version"])).expect_err("answered"), ExitCode::SUCCESS);
+    }
+
+    #[cfg(feature = "_commands")]
+    #[test]
+    fn arguments_are_read_or_the_program_ends() {
+        #[derive(clap::Parser, Debug)]
+        struct Arguments {
+            #[arg(long)]
+            config: String,
+        }
+        let read = |word: &str| parse::<Arguments>(["t", "--config", "x", word].into_iter().map(OsString::from));
+        assert_eq!(read("--config=y").map(|read| read.config).expect_err("twice"), ExitCode::from(2));
+        assert_eq!(read("--nothing").expect_err("wrong use"), ExitCode::from(2));
+        assert_eq!(read("--version").expect_err("answered"), ExitCode::SUCCESS);
     }
 }

@@ -11,15 +11,15 @@ pub mod ledger;
 pub mod line;
 pub mod store;
 
+use crate::host::arguments::Usage;
 use crate::host::config::{BusAddress, Faults};
 use crate::host::events::{Event, emit};
 use crate::host::{self, Failure, journal, memory, service};
 use bus::{SIGNALS_MAX, Service, Signal};
-use clap::Parser;
 use config::Config;
 use dispenser::Dispenser;
 use line::{Hardware, Report};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,33 +38,23 @@ const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 /// Whether the bus is there is looked at so often.
 const BUS_LOOK: Duration = Duration::from_secs(5);
 
-/// Drives the relay of a machine, once for each receipt.
-#[derive(Parser, Debug)]
-#[command(name = PROGRAM)]
-struct Arguments {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/qrisd/relay.toml")]
-    config: PathBuf,
-    /// Say what is wrong with the configuration, then end
-    #[arg(long)]
-    check: bool,
-    /// Set all lines inactive, then end
-    #[arg(long, conflicts_with = "check")]
-    safe: bool,
-}
+const USAGE: Usage = Usage {
+    program: PROGRAM,
+    about: "Drives the lines of one machine: once for each receipt that proves a payment",
+    config: "/etc/qrisd/relay.toml",
+    instead: &[("check", "Say what is wrong with the configuration, then end"), ("safe", "Set all lines inactive, then end")],
+};
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    let arguments: Arguments = match host::parse(arguments) {
-        Ok(arguments) => arguments,
+    let told = match USAGE.read(arguments) {
+        Ok(told) => told,
         Err(status) => return status,
     };
-    let result = if arguments.check {
-        check(&arguments.config).map_err(Failure::from)
-    } else if arguments.safe {
-        make_safe(&arguments.config)
-    } else {
-        run(&arguments.config)
+    let result = match told.instead {
+        Some("check") => check(&told.config).map_err(Failure::from),
+        Some(_) => make_safe(&told.config),
+        None => run(&told.config),
     };
     host::exit(PROGRAM, result)
 }

@@ -19,6 +19,7 @@ mod storage;
 mod tests;
 
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
+pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};
 pub use show::{Shown, View};
 

@@ -7,7 +7,7 @@ use crate::wire::status::FaultCode;
 use crate::wire::topics::Topic;
 
 /// Marks the numbers of messages that are not in the outbox: status, refusals, repetitions.
-pub(super) const NEWS: u64 = 1 << 63;
+pub const NEWS: u64 = 1 << 63;
 /// What the broker has is forgotten with the next commit, or alone after this: so a delivery costs no write of its own.
 const FORGET_AFTER: Span = Span::secs(5);
 /// So many are forgotten at once.

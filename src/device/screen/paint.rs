@@ -16,9 +16,9 @@ use std::rc::Rc;
 const BAND: i32 = 16;
 /// Drawn rows are handed on when there are so many bytes of them, unless a QR code comes or goes.
 const HANDFUL: usize = 48 * 1024;
-/// So many bytes are kept for the next picture: more than a handful and the last band of it, and less than the C library
-/// would take from the system and give back each time.
-const KEPT: usize = 96 * 1024;
+/// So many bytes are kept for the next picture: what one with a QR code takes on a panel of 480×800, which the system would
+/// otherwise give and take page by page in every sale.
+const KEPT: usize = 400 * 1024;
 
 /// A rectangle in pixels; not empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,7 +154,7 @@ impl Brush {
         let kinds = change.kinds_of_rows();
         // All that must go out at once is taken in one piece, rather than grown into.
         let own = if at_once { differing.iter().map(|dirty| 1 + count(&kinds[dirty.start as usize..dirty.end as usize])).sum() } else { 0 };
-        self.bytes.reserve_exact(KEPT.max(own * row));
+        self.bytes.reserve_exact((own * row).max(HANDFUL + BAND as usize * row));
         for dirty in differing {
             let (mut first, mut y) = (dirty.start, dirty.start);
             while y < dirty.end {
@@ -305,11 +305,22 @@ impl Rotation {
 struct Canvas<const N: usize> {
     area: Rect,
     pixels: Vec<[u8; N]>,
+    /// The last mix of each coverage: a text's colour and ground are the same all along.
+    mixes: [Mix<N>; 256],
+}
+
+/// What came of laying a colour over a pixel.
+#[derive(Clone, Copy)]
+struct Mix<const N: usize> {
+    below: [u8; N],
+    above: Colour,
+    pixel: [u8; N],
 }
 
 impl<const N: usize> Canvas<N> {
     const fn new() -> Self {
-        Self { area: Rect::new(0, 0, 0, 0), pixels: Vec::new() }
+        // Black over black is black.
+        Self { area: Rect::new(0, 0, 0, 0), pixels: Vec::new(), mixes: [Mix { below: [0; N], above: 0, pixel: [0; N] }; 256] }
     }
 
     /// Draws the part of the page that lies at `on_panel`, and appends its bytes as they lie there.
@@ -379,12 +390,19 @@ impl<const N: usize> Canvas<N> {
             for y in seen.y..seen.y + seen.h {
                 let from = (y - letter.y) as usize * raster.width + (seen.x - letter.x) as usize;
                 let coverage = &raster.coverage[from..from + seen.w as usize];
-                for (pixel, &coverage) in self.row(seen.x, y, seen.w).iter_mut().zip(coverage) {
+                let start = ((y - self.area.y) * self.area.w + (seen.x - self.area.x)) as usize;
+                for (pixel, &coverage) in self.pixels[start..].iter_mut().zip(coverage) {
                     // Most of a letter is all or nothing.
                     match coverage {
                         0 => {}
                         255 => *pixel = full,
-                        _ => *pixel = over(*pixel, colour, u32::from(coverage)),
+                        _ => {
+                            let mix = &mut self.mixes[usize::from(coverage)];
+                            if mix.below != *pixel || mix.above != colour {
+                                *mix = Mix { below: *pixel, above: colour, pixel: over(*pixel, colour, u32::from(coverage)) };
+                            }
+                            *pixel = mix.pixel;
+                        }
                     }
                 }
             }
@@ -599,7 +617,7 @@ mod tests {
         let area = Rect::new(3, 2, size, size);
         for sign in [Sign::Check, Sign::Cross, Sign::Exclamation, Sign::Clock] {
             for part in [Rect::new(0, 0, 60, 60), Rect::new(20, 9, 11, 30), Rect::new(0, 40, 60, 20)] {
-                let mut canvas = Canvas::<4> { area: part, pixels: vec![packed(ground); part.pixels()] };
+                let mut canvas = Canvas::<4> { area: part, pixels: vec![packed(ground); part.pixels()], ..Canvas::new() };
                 canvas.sign(area, area.common(part).expect("some"), sign, disc, stroke);
                 for (i, pixel) in (0..).zip(&canvas.pixels) {
                     let (x, y) = (part.x + i % part.w - area.x, part.y + i / part.w - area.y);

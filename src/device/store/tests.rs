@@ -53,6 +53,8 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
                INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum
                FROM c, orders WHERE request_id = 'r-1'";
     store.connection.execute(sql, [last]).expect("filled");
+    drop(store);
+    let mut store = open(&directory);
     for n in last + 1..=last + 5 {
         store.commit(&finished(n), None, vec![], &[]).expect("stored");
     }
@@ -136,4 +138,93 @@ fn a_page_that_is_damaged_within_is_set_aside() {
     std::fs::write(&path, bytes).expect("written");
     let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
     assert!(opened.set_aside.is_some());
+}
+
+#[test]
+fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let draft = || -> Draft {
+        Box::new(|seq, name| {
+            let text = format!(r#"{{"event_id":"{name}","stream":"s","seq":{seq},"state":"requested","reason":null,"item":"A1"}}"#);
+            serde_json::from_str(&text).expect("an event")
+        })
+    };
+    let seqs = |events: Vec<VendEvent>| events.iter().filter_map(|event| event.seq).collect::<Vec<_>>();
+    let (events, _) = store.commit(&paid(1), None, vec![draft(), draft()], &[]).expect("stored");
+    assert_eq!(seqs(events), [1, 2]);
+    assert_eq!(store.next_event(0).expect("readable").map(|(seq, _)| seq), Some(1));
+    store.forget(&[1, 2]).expect("forgotten");
+    for (n, last) in [(2, 3), (3, 4)] {
+        drop(store);
+        store = open(&directory);
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting), (None, 0));
+        let (events, _) = store.commit(&finished(n), None, vec![draft()], &[]).expect("stored");
+        assert_eq!(seqs(events), [last]);
+        // With a commit of its own, and with one that tells nothing.
+        store.commit(&finished(n + 10), None, vec![], &[last]).expect("stored");
+        let rows: i64 = store.connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a count");
+        assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
+    }
+}
+
+/// An order whose code is `code-n`, at a store and paid there.
+fn collectable(n: u32) -> Order {
+    let receipt = key().sign(claims());
+    let charge = Charge {
+        order_id: OrderId::new(&format!("o-{n}")).expect("an id"),
+        code: Some(PaymentCode::new(&format!("code{n}")).expect("a code")),
+        ..paid(n).charge.expect("charged")
+    };
+    Order { charge: Some(charge), state: State::AwaitingCollection { receipt, sent: false, doubtful: false }, ..order(n) }
+}
+
+#[test]
+fn a_code_is_known_as_long_as_its_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let code = |n: u32| PaymentCode::new(&format!("code{n}")).expect("a code");
+    let (_, stored) = store.commit(&collectable(1), None, vec![], &[]).expect("stored");
+    assert_eq!(store.by_code(&code(1)).expect("readable").map(|found| found.order), Some(stored.order));
+    assert!(store.by_code(&code(2)).expect("readable").is_none());
+    let over = Order { state: State::Refunded { receipt: collectable(1).receipt().cloned() }, ..collectable(1) };
+    store.commit(&over, Some(stored.rev), vec![], &[]).expect("stored");
+    assert!(store.by_code(&code(1)).expect("readable").is_some(), "also when it is over");
+    store.connection.execute("DELETE FROM orders", []).expect("forgotten");
+    assert!(store.by_code(&code(1)).expect("readable").is_none());
+    let left: i64 = store.connection.query_row("SELECT count(*) FROM codes", [], |row| row.get(0)).expect("a number");
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_written_to_be_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("qrisd.db");
+    let store = open(&directory);
+    store
+        .connection
+        .execute_batch(
+            "DROP TRIGGER a_forgotten_order_has_no_code; DROP TRIGGER collection_needs_a_receipt; DROP TABLE codes;
+             DROP TRIGGER dispensing_ends_or_waits_again;
+             CREATE TRIGGER dispensing_ends_one_way_or_the_other BEFORE UPDATE ON orders WHEN old.state = 'dispensing'
+             BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due'); END;",
+        )
+        .expect("as it was");
+    drop(store);
+    let mut store = open(&directory);
+    let dispensing = State::Dispensing {
+        receipt: key().sign(claims()),
+        deliver_by: Boot(1),
+        ask: crate::order::machine::Ask::Query,
+        sent: true,
+        overdue: false,
+    };
+    let (_, stored) = store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[]).expect("stored");
+    store.commit(&collectable(1), Some(stored.rev), vec![], &[]).expect("it waits for its customer again");
+    let changes = |store: &Store| store.connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).expect("a number");
+    let before = changes(&store);
+    drop(store);
+    let locked = Connection::open(&path).expect("opens");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    assert_eq!(changes(&open(&directory)), before, "opened while nobody can write it");
 }

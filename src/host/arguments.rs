@@ -1,0 +1,133 @@
+//! The arguments of a daemon: where its configuration is, and what to do instead of running. A few lines, where a parser
+//! that also knows sub-commands (`qris-backend`, `qrisctl`) takes a fifth of a megabyte.
+
+use lexopt::Arg;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a daemon understands.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Its name.
+    pub program: &'static str,
+    /// What it is for, in a sentence.
+    pub about: &'static str,
+    /// Where its configuration is unless `--config` says otherwise.
+    pub config: &'static str,
+    /// What it can do instead of running, one at a time: the option without its dashes, and what it does.
+    pub instead: &'static [(&'static str, &'static str)],
+}
+
+/// What it was told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Where the configuration is.
+    pub config: PathBuf,
+    /// Which of [`Usage::instead`].
+    pub instead: Option<&'static str>,
+}
+
+impl Usage {
+    /// Reads the arguments (the first is the program's name). `--help` and `--version` are answered on standard output.
+    ///
+    /// # Errors
+    /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
+    pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Told, ExitCode> {
+        // Nobody is left to be told when standard output or error is closed.
+        match self.try_read(arguments) {
+            Ok(Word::Told(told)) => Ok(told),
+            Ok(Word::Answer(answer)) => {
+                let _ = write!(std::io::stdout(), "{answer}");
+                Err(ExitCode::SUCCESS)
+            }
+            Err(error) => {
+                let _ = write!(std::io::stderr(), "error: {error}\n\n{}\n\nFor more information, try '--help'.\n", self.usage());
+                Err(ExitCode::from(2))
+            }
+        }
+    }
+
+    fn try_read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Word, lexopt::Error> {
+        let mut words = lexopt::Parser::from_iter(arguments);
+        let (mut config, mut instead) = (None, None);
+        while let Some(word) = words.next()? {
+            match word {
+                Arg::Short('h') | Arg::Long("help") => return Ok(Word::Answer(self.help())),
+                Arg::Short('V') | Arg::Long("version") => {
+                    return Ok(Word::Answer(format!("{} {}\n", self.program, env!("CARGO_PKG_VERSION"))));
+                }
+                Arg::Long("config") if config.is_none() => config = Some(words.value()?.into()),
+                Arg::Long(name) => match self.instead.iter().find(|(known, _)| *known == name) {
+                    Some((known, _)) if instead.is_none() => instead = Some(*known),
+                    Some(_) => return Err(format!("'--{name}' cannot be used with what stands before it").into()),
+                    None => return Err(word.unexpected()),
+                },
+                Arg::Short(_) | Arg::Value(_) => return Err(word.unexpected()),
+            }
+        }
+        Ok(Word::Told(Told { config: config.unwrap_or_else(|| self.config.into()), instead }))
+    }
+
+    fn usage(&self) -> String {
+        format!("Usage: {} [OPTIONS]", self.program)
+    }
+
+    fn help(&self) -> String {
+        let config = ("config <FILE>", format!("The configuration [default: {}]", self.config));
+        let options = std::iter::once(config).chain(self.instead.iter().map(|(name, does)| (*name, (*does).to_owned())));
+        let options: String = options.map(|(name, does)| format!("      --{name:13}  {does}\n")).collect();
+        format!(
+            "{}\n\n{}\n\nOptions:\n{options}  -h, --help           Print help\n  -V, --version        Print version\n",
+            self.about,
+            self.usage()
+        )
+    }
+}
+
+enum Word {
+    Told(Told),
+    Answer(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USAGE: Usage = Usage { program: "t", about: "Does t.", config: "/etc/t", instead: &[("check", "Looks"), ("safe", "Rests")] };
+
+    fn read(words: &[&str]) -> Result<Told, ExitCode> {
+        USAGE.read(std::iter::once("t").chain(words.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        let told = |config: &str, instead| Ok(Told { config: config.into(), instead });
+        for (words, wanted) in [
+            (&[][..], told("/etc/t", None)),
+            (&["--config", "a"], told("a", None)),
+            (&["--check", "--config=a"], told("a", Some("check"))),
+            (&["--safe"], told("/etc/t", Some("safe"))),
+            (&["--safe", "--check"], Err(ExitCode::from(2))),
+            (&["--config"], Err(ExitCode::from(2))),
+            (&["--config", "a", "--config", "b"], Err(ExitCode::from(2))),
+            (&["--nothing"], Err(ExitCode::from(2))),
+            (&["serve"], Err(ExitCode::from(2))),
+            (&["-x"], Err(ExitCode::from(2))),
+            (&["--check", "--help"], Err(ExitCode::SUCCESS)),
+            (&["-V"], Err(ExitCode::SUCCESS)),
+        ] {
+            assert_eq!(read(words), wanted, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_all() {
+        let help = USAGE.help();
+        assert!(
+            help.contains("Usage: t") && help.contains("      --check          Looks\n") && help.contains("[default: /etc/t]"),
+            "{help}"
+        );
+    }
+}
