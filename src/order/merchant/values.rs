@@ -387,6 +387,9 @@ pub struct Ask {
     pub hot_from: Option<Wall>,
     /// Questions of this round.
     pub tries: u32,
+    /// When a notification last brought news: an answer to an older question does not answer it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted_at: Option<Wall>,
 }
 
 /// Midtrans' word for a transaction, as far as it matters here.
