@@ -76,9 +76,9 @@ fn orders_are_listed_filtered_and_shown() {
         assert_eq!(ids(arguments), expected, "{arguments:?}");
     }
     let cut = shop.merchant(&["orders", "--limit", "1"]);
-    assert!(stdout(&cut).lines().count() == 2 && stderr(&cut).contains("2 older orders are left out: --limit 0 lists all 3"), "{cut:?}");
+    assert!(stdout(&cut).lines().count() == 2 && stderr(&cut).contains("2 older orders left out: --limit 0 lists all 3"), "{cut:?}");
     let cut = shop.merchant(&["orders", "--status", "settlement", "--limit", "1"]);
-    assert!(stderr(&cut).contains("1 older orders are left out: --limit 0 lists all 2"), "{cut:?}");
+    assert!(stderr(&cut).contains("1 older order left out: --limit 0 lists all 2"), "{cut:?}");
 
     let one = good(&shop, &["orders", uncertain]);
     for part in [
