@@ -69,11 +69,19 @@ impl Browser {
         wait_for(what, || (self.run(script) == true).then_some(()));
     }
 
-    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test.
+    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test. One
+    /// that a live page replaced just then is looked for again.
     pub fn click(&self, selector: &str) {
-        let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
-        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).expect("an element's id");
-        self.post(&format!("element/{element}/click"), &json!({}));
+        wait_for(selector, || {
+            let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
+            let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).expect("an element's id");
+            let answer = self.http.post(&format!("{}/element/{element}/click", self.session), None, &[], &json!({}));
+            if answer.status == 404 && answer.json()["value"]["error"] == "stale element reference" {
+                return None;
+            }
+            assert_eq!(answer.status, 200, "click {selector}: {}", answer.text());
+            Some(())
+        });
     }
 
     pub fn text(&self, selector: &str) -> String {
