@@ -3,6 +3,7 @@
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
+use crate::rig::wait_for;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
@@ -90,8 +91,8 @@ fn press(browser: &Browser, order_id: &str, label: &str) {
          document.querySelectorAll('.wanted').forEach(old => old.classList.remove('wanted')); \
          button?.classList.add('wanted'); return !!button"
     );
-    browser.wait(label, &button);
-    browser.click(".wanted");
+    // The page is drawn anew now and then, and what was marked is gone with the old one.
+    wait_for(label, || (browser.run(&button) == true && browser.try_click(".wanted")).then_some(()));
 }
 
 fn type_code(browser: &Browser, code: &str) {
