@@ -2,7 +2,6 @@
 //! This reads the table against the sources: no cell is empty, every file is there, every test has that name.
 
 use crate::rig::source;
-use std::path::Path;
 
 /// The columns: number, statement, documents, where, test.
 const COLUMNS: usize = 5;
@@ -59,7 +58,7 @@ fn quoted(cell: &str) -> Vec<&str> {
 /// Whether `FILE::NAME` is a test function in that file.
 fn is_test(test: &str) -> bool {
     let Some((file, name)) = test.rsplit_once("::") else { return false };
-    let Ok(text) = std::fs::read_to_string(source(Path::new(file))) else { return false };
+    let Ok(text) = std::fs::read_to_string(source(file)) else { return false };
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     let begins = |line: &&str| line.starts_with(&format!("fn {name}(")) || line.starts_with(&format!("async fn {name}("));
     let Some(at) = lines.iter().position(|line| begins(&line)) else { return false };
