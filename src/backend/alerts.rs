@@ -81,7 +81,12 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
     let (subject, told, to_do, order) = match &alert.about {
         Subject::Order(stored, kind) => {
             let order = &stored.order;
-            (order.id.as_str(), in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()), told::to_do(*kind), told::summary(order))
+            (
+                order.id.as_str(),
+                in_words(*kind, &order.sale.item.to_string(), &order.sale.amount.to_string()),
+                told::to_do(*kind),
+                told::summary(order),
+            )
         }
         Subject::Offline => {
             let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();

@@ -266,6 +266,8 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
     // An earlier release waited for no report: what it left without one is looked at once.
     tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
     alerts::catch_up(tx, now)?;
+    // Whoever told people is gone with the rest.
+    tx.rows("DELETE FROM alert_turn", &[])?;
     Ok(ids.len())
 }
 
@@ -383,16 +385,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
     if asked || status == Status::Pending {
         return Ok(());
     }
-    let receipt = match &order.state {
-        State::Settled { receipt, .. } => Some(receipt.jws().into()),
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Closed { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => None,
-    };
+    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
     let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
     let payload = serde_json::to_string(&update).expect("plain data");
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)

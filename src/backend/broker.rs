@@ -72,9 +72,11 @@ async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEven
     for device in shop.presence.look_for(now) {
         let wanted = device.clone();
         let Ok(Some(newest)) = shop.read(move |tx| books::newest_of(tx, &wanted)).await else { continue };
-        let update = PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
+        let update =
+            PaymentUpdate { order_id: newest.order.id.clone(), rev: newest.rev, status: view::status(&newest.order), receipt: None };
         let payload = serde_json::to_vec(&update).expect("plain data");
-        let message = Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
+        let message =
+            Outbound { topic: Topic::PaymentUpdate.of(&device), payload, expiry_s: Some(LOOK_FOR_EXPIRY_S), ..Outbound::default() };
         mqtt.publish(LOOKING, message);
         match link.wait(events, LOOKING).await {
             Some(Sent::Taken) => shop.heard(&device).await,

@@ -114,7 +114,7 @@ pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, span: (Wall, Wall)) -> R
 mod tests {
     use super::*;
     use crate::backend::samples::{T0, after, paid, told};
-    use crate::order::merchant::{Event, RefundAnswer, RefundWish, Asker};
+    use crate::order::merchant::{Asker, Event, RefundAnswer, RefundWish};
     use crate::order::outcome::Delivery;
     use crate::order::time::Span;
 

@@ -5,7 +5,6 @@ use crate::order::merchant::{Asker, Attention, Order, Repayment, State, TakenBac
 use crate::order::outcome::Delivery;
 use serde_json::{Value, json};
 
-
 /// What became of the money of an order that was paid. Each has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
@@ -114,19 +113,24 @@ pub fn end(order: &Order) -> End {
 pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
         Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
-        Attention::RefundFailed => "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`",
+        Attention::RefundFailed => {
+            "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
+        }
         Attention::Uncertain => "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER` if not",
-        Attention::Unreported => "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`",
+        Attention::Unreported => {
+            "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
+        }
         Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
         Attention::Conflict => "read the machine's journal for this order and decide: `refund ORDER` or `given ORDER --by NAME`",
         Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
         Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",
         Attention::Chargeback => "the customer's bank took the money: contest it at Midtrans if it is wrong; then `seen ORDER --by NAME`",
         Attention::Reversed => "the shop's counter took the money back after the receipt: ask Midtrans; then `seen ORDER --by NAME`",
-        Attention::LateFact => "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`",
+        Attention::LateFact => {
+            "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`"
+        }
     }
 }
-
 
 /// How the money goes back, or why not.
 #[must_use]

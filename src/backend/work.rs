@@ -83,8 +83,14 @@ pub async fn sweep(shop: Arc<Shop>) {
         }
         if let Ok(ids) = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await {
             service::watchdog();
-            for id in ids {
-                tokio::spawn(advance(Arc::clone(&shop), id));
+            // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
+            let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
+            for (place, id) in (0_u32..).zip(ids) {
+                let shop = Arc::clone(&shop);
+                tokio::spawn(async move {
+                    sleep(pause * place).await;
+                    advance(shop, id).await;
+                });
             }
         }
     }

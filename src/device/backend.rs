@@ -173,3 +173,62 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) 
         other => BackendAnswer::Wrong(Refusal::new(reason(Reason::Backend), format!("it answered {other}: {detail}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What the answer to an order comes to, in a word, and its reason.
+    fn told(status: u16, body: &str, telling: bool) -> (&'static str, Option<Reason>) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        match refused(status, &HeaderMap::new(), body.as_bytes(), telling) {
+            BackendAnswer::Absent => ("absent", None),
+            BackendAnswer::OtherOutcome => ("told", None),
+            BackendAnswer::Refused(refusal) => ("refused", Some(refusal.reason)),
+            BackendAnswer::Later(refusal, _) => ("later", Some(refusal.reason)),
+            BackendAnswer::Wrong(refusal) => ("wrong", Some(refusal.reason)),
+            BackendAnswer::NoAnswer { code, .. } => ("no answer", code),
+            answer @ (BackendAnswer::Order(_) | BackendAnswer::Open(_)) => panic!("{answer:?}"),
+        }
+    }
+
+    #[test]
+    fn a_status_means_the_same_with_and_without_its_code() {
+        // The status, our backend's code, what it means, and the reason without a code.
+        for (status, code, what, plain) in [
+            (400, "malformed", "refused", Some(Reason::Malformed)),
+            (401, "backend", "wrong", Some(Reason::Backend)),
+            (404, "unknown_request", "absent", None),
+            (408, "backend", "wrong", Some(Reason::Backend)),
+            (409, "reused_id", "refused", Some(Reason::ReusedId)),
+            (422, "malformed", "refused", Some(Reason::Malformed)),
+            (500, "backend", "no answer", None),
+            (502, "backend", "no answer", None),
+        ] {
+            let problem = json!({"type": "about:blank", "title": "x", "status": status, "code": code}).to_string();
+            let plain_problem = json!({"type": "about:blank", "title": "x", "status": status}).to_string();
+            let expected = Reason::ALL.iter().find(|reason| reason.as_str() == code).copied();
+            let coded = told(status, &problem, false);
+            assert_eq!(coded.0, what, "{status}");
+            assert!(what == "absent" || coded.1 == expected, "{status}: {coded:?}");
+            for body in [plain_problem.as_str(), "<html>", ""] {
+                assert_eq!(told(status, body, false), (what, plain), "{status} {body}");
+            }
+        }
+        // What is too large or of another kind is the machine's own fault, and an outcome that another came before is told.
+        assert_eq!(
+            told(413, &json!({"type": "x", "title": "x", "status": 413, "code": "too_large"}).to_string(), false).1,
+            Some(Reason::TooLarge)
+        );
+        assert_eq!(
+            told(415, &json!({"type": "x", "title": "x", "status": 415, "code": "malformed"}).to_string(), false).1,
+            Some(Reason::Malformed)
+        );
+        for body in [json!({"type": "x", "title": "x", "status": 409, "code": "reused_id"}).to_string(), String::new()] {
+            assert_eq!(told(409, &body, true), ("told", None));
+        }
+        let unpaid = json!({"type": "x", "title": "x", "status": 503, "code": "backend"}).to_string();
+        assert_eq!(told(503, &unpaid, true), ("later", Some(Reason::Backend)));
+    }
+}

@@ -24,12 +24,17 @@ const TARGET: &str = "qris";
 /// Begins to write the journal of `program` (its SYSLOG_IDENTIFIER). To be called once, first thing; a second call
 /// changes nothing. Events before it are lost.
 ///
-/// With `QRIS_LOG=debug` in the environment libraries' own records are written too.
+/// With `QRIS_LOG=debug` in the environment libraries' own records are written too, with `QRIS_LOG=trace` all of them.
 pub fn start(program: &'static str) {
-    let debug = std::env::var_os("QRIS_LOG").is_some_and(|value| value == "debug");
+    let libraries = match std::env::var_os("QRIS_LOG").as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("debug") => Some(Level::DEBUG),
+        Some("trace") => Some(Level::TRACE),
+        Some(_) | None => None,
+    };
     let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == TARGET);
-    let theirs =
-        tracing_subscriber::filter::filter_fn(move |metadata| debug && metadata.target() != TARGET && *metadata.level() <= Level::DEBUG);
+    let theirs = tracing_subscriber::filter::filter_fn(move |metadata| {
+        libraries.is_some_and(|most| *metadata.level() <= most) && metadata.target() != TARGET
+    });
     let registry = tracing_subscriber::registry();
     // The journal's socket may be missing where its stream is there, as in a container: then the stream gets lines.
     let journals = if is_journal_stream() {

@@ -239,7 +239,13 @@ mod tests {
     fn the_date_of_an_http_header_is_read() {
         let wall = Wall::from_rfc3339("1994-11-06T08:49:37Z");
         assert_eq!(Wall::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), wall);
-        for bad in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nix 1994 08:49:37 GMT", "Sun, 31 Feb 2024 00:00:00 GMT"] {
+        for bad in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nix 1994 08:49:37 GMT",
+            "Sun, 31 Feb 2024 00:00:00 GMT",
+        ] {
             assert!(Wall::from_http_date(bad).is_err(), "{bad:?}");
         }
     }

@@ -246,4 +246,58 @@ mod tests {
         faults.clear();
         assert!(faults.plans().is_empty());
     }
+
+    const MANUAL: &str = include_str!("../../docs/simulator.md");
+
+    #[test]
+    fn the_manual_names_every_fault_and_writes_them_right() {
+        let all = serde_json::json!([
+            "refuse",
+            "hang",
+            "lose_answer",
+            "cut_answer",
+            "error",
+            "alter_answer",
+            "server_error",
+            "garble",
+            "too_large",
+            "rate_limit",
+            "deny",
+            "impose_fee",
+            "stale_status",
+            "status_lags",
+            "deny_refund",
+            "broken_image",
+            "drop_notification",
+            "delay_notification",
+            "duplicate_notification",
+            "reorder_notification",
+            "forge_notification"
+        ]);
+        let written: Vec<&str> = MANUAL.split('`').filter(|text| text.starts_with("{\"fault\"")).collect();
+        assert!(written.len() > 20, "{written:?}");
+        let mut named = std::collections::BTreeSet::new();
+        for text in written {
+            let plan: Plan = serde_json::from_str(text).expect(text);
+            let plain = serde_json::to_value(&plan).expect("plain");
+            named.insert(plain["fault"].as_str().expect("a name").to_owned());
+        }
+        for name in all.as_array().expect("a list") {
+            assert!(named.contains(name.as_str().expect("text")), "{name} is not in the manual");
+        }
+        // A name that is not in the list above is one that was added: this fails until it stands in both.
+        let unknown = serde_json::from_str::<Fault>(r#"{"fault":"?"}"#).expect_err("none").to_string();
+        assert_eq!(unknown.matches('`').count() / 2 - 1, all.as_array().expect("a list").len(), "{unknown}");
+        for how in ["unavailable", "html", "cut", "blank", "too_large", "wrong_amount", "bad_crc"] {
+            assert!(MANUAL.contains(&format!("`{how}`")) || MANUAL.contains(&format!("\"{how}\"")), "{how} is not in the manual");
+        }
+    }
+
+    #[test]
+    fn the_manual_names_every_option() {
+        let options = crate::sim::midtrans::Options::new("key", "").told();
+        for name in serde_json::to_value(options).expect("plain").as_object().expect("an object").keys() {
+            assert!(MANUAL.contains(&format!("`{name}`")), "{name} is not in the manual");
+        }
+    }
 }

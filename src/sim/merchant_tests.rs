@@ -13,7 +13,7 @@ use crate::host::http::{Limits, client};
 use crate::host::secret::Secret;
 use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, KeyId, Ticket};
-use crate::order::merchant::Rules;
+use crate::order::merchant::{Attention, Rules};
 use crate::order::reason::Reason;
 use crate::order::receipt::{KeySet, SigningKey, jwk_set};
 use crate::order::time::Span;
@@ -24,6 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+mod counter;
+mod discipline;
+mod refunds;
 
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEY: &str = "SB-Mid-server-test";
@@ -47,6 +51,11 @@ impl Rig {
 
     /// A backend that knows nothing, with a Midtrans that may.
     async fn with(simulator: SimulatorHandle) -> Self {
+        Self::tuned(simulator, |_| {}).await
+    }
+
+    /// The same, of a merchant who decided otherwise.
+    async fn tuned(simulator: SimulatorHandle, tune: impl FnOnce(&mut Desk)) -> Self {
         tls::install_provider();
         let directory = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -69,7 +78,8 @@ impl Rig {
             reversal_window: Span::secs(300),
             collect_within: Span::secs(72 * 3600),
         };
-        let desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
+        let mut desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
+        tune(&mut desk);
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
         let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
@@ -110,6 +120,39 @@ impl Rig {
         assert_eq!((order.status, order.gross_amount), (Status::Pending, Some(order.amount)));
         assert!(order.qr_payload.as_deref().is_some_and(|payload| payload.starts_with("000201")));
         order
+    }
+
+    /// A code for a counter, that can be paid.
+    async fn code(&self, request: &str, payment: &str) -> Order {
+        let mut body = self.body(request);
+        (body["payment"], body["amount"]) = (json!(payment), json!(10_000));
+        let response =
+            self.call(Method::POST, "/v1/orders").header("Idempotency-Key", request).json(&body).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::CREATED);
+        response.json().await.expect("an order")
+    }
+
+    async fn tell(&self, order: &Order, outcome: &str) -> StatusCode {
+        let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
+        call.json(&json!({ "outcome": outcome })).send().await.expect("an answer").status()
+    }
+
+    /// The order as the books have it, once it is so.
+    async fn until(&self, order: &Order, what: &str, so: impl Fn(&books::Stored) -> bool) -> books::Stored {
+        let begun = Instant::now();
+        loop {
+            let id = order.order_id.clone();
+            let stored = self.shop.read(move |tx| books::load(tx, &id)).await.expect("read").expect("in the books");
+            if so(&stored) {
+                return stored;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {:#?}", stored.order);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn kinds(&self, order: &Order) -> Vec<Attention> {
+        self.until(order, "", |_| true).await.order.attention()
     }
 
     async fn get(&self, path: &str) -> Order {

@@ -5,10 +5,11 @@
 
 use crate::rig::fuzz::Target;
 use crate::rig::relayd::{ISSUER, claims};
+use crate::rig::shop::{Options, Shop};
 use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use qris::backend::midtrans::{ChargeAs, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
+use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
 use qris::host::config::{BusAddress, Source, http_url};
 use qris::host::secret::Secret;
 use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
@@ -31,8 +32,18 @@ use std::sync::{Arc, Mutex};
 const DETAIL_MAX: usize = 16 * 1024;
 
 const VEND_WORDS: &[&str] = &[
-    "\"request_id\":", "\"item\":", "\"amount\":", "\"description\":", "\"payment\":", "\"timeout_s\":", "\"gopay\"", "\"alfamart\"",
-    "\"indomaret\"", "\"code\":", "5000", "120",
+    "\"request_id\":",
+    "\"item\":",
+    "\"amount\":",
+    "\"description\":",
+    "\"payment\":",
+    "\"timeout_s\":",
+    "\"gopay\"",
+    "\"alfamart\"",
+    "\"indomaret\"",
+    "\"code\":",
+    "5000",
+    "120",
 ];
 
 fn refused(refusal: &Refusal) -> String {
@@ -174,7 +185,20 @@ fn ticket(i: u8) -> String {
 
 #[test]
 fn jwk_sets() {
-    let words = ["\"keys\":", "\"kty\":", "\"OKP\"", "\"crv\":", "\"Ed25519\"", "\"x\":", "\"d\":", "\"kid\":", "\"role\":", "\"receipt\"", "\"operator\"", "\"iss\":"];
+    let words = [
+        "\"keys\":",
+        "\"kty\":",
+        "\"OKP\"",
+        "\"crv\":",
+        "\"Ed25519\"",
+        "\"x\":",
+        "\"d\":",
+        "\"kid\":",
+        "\"role\":",
+        "\"receipt\"",
+        "\"operator\"",
+        "\"iss\":",
+    ];
     Target { name: "jwk_set", words: &words, longest: 70_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let private = match SigningKey::from_jwk(&text) {
@@ -196,8 +220,17 @@ fn jwk_sets() {
 fn notification() {
     let key = ServerKey::new(&Secret::new("SB-Mid-server-rig"));
     let words = [
-        "\"order_id\":", "\"status_code\":", "\"gross_amount\":", "\"signature_key\":", "\"transaction_status\":", "\"transaction_id\":",
-        "\"fraud_status\":", "\"settlement\"", "\"accept\"", "\"200\"", "\"5000.00\"",
+        "\"order_id\":",
+        "\"status_code\":",
+        "\"gross_amount\":",
+        "\"signature_key\":",
+        "\"transaction_status\":",
+        "\"transaction_id\":",
+        "\"fraud_status\":",
+        "\"settlement\"",
+        "\"accept\"",
+        "\"200\"",
+        "\"5000.00\"",
     ];
     Target { name: "notification", words: &words, longest: 66_000 }.run(|bytes| match Notification::parse(bytes) {
         Ok(note) => {
@@ -235,8 +268,21 @@ fn qris_payload() {
 #[test]
 fn the_backends_answers() {
     let words = [
-        "\"order_id\":", "\"rev\":", "\"request_id\":", "\"ticket\":", "\"status\":", "\"settlement\"", "\"receipt\":", "\"outcome\":", "\"refund\":",
-        "\"due\"", "\"qr_payload\":", "\"orders\":", "\"code\":", "\"errors\":", "null",
+        "\"order_id\":",
+        "\"rev\":",
+        "\"request_id\":",
+        "\"ticket\":",
+        "\"status\":",
+        "\"settlement\"",
+        "\"receipt\":",
+        "\"outcome\":",
+        "\"refund\":",
+        "\"due\"",
+        "\"qr_payload\":",
+        "\"orders\":",
+        "\"code\":",
+        "\"errors\":",
+        "null",
     ];
     Target { name: "backend_answer", words: &words, longest: 20_000 }.run(|bytes| {
         let order = match serde_json::from_slice::<Order>(bytes) {
@@ -248,7 +294,8 @@ fn the_backends_answers() {
             Err(error) => error.to_string(),
         };
         let open = serde_json::from_slice::<OpenOrders>(bytes).map_or_else(|error| error.to_string(), |open| open.orders.len().to_string());
-        let problem = serde_json::from_slice::<Problem>(bytes).map_or_else(|error| error.to_string(), |problem| format!("{:?}", problem.code));
+        let problem =
+            serde_json::from_slice::<Problem>(bytes).map_or_else(|error| error.to_string(), |problem| format!("{:?}", problem.code));
         format!("{order}|{open}|{problem}")
     });
 }
@@ -256,7 +303,19 @@ fn the_backends_answers() {
 /// Ids, amounts, times, addresses, words: what comes as a string over D-Bus, HTTP or from a file.
 #[test]
 fn small_words() {
-    let words = ["dispensed", "closed", "io.qrisd.Relay1.Error.Busy", "peer:/", "unix:path=/", "tcp:host=", "https://", "http://127.0.0.1", "2026-11-20T15:00:00+07:00", "2026-11-20 15:00:00", "10000.00"];
+    let words = [
+        "dispensed",
+        "closed",
+        "io.qrisd.Relay1.Error.Busy",
+        "peer:/",
+        "unix:path=/",
+        "tcp:host=",
+        "https://",
+        "http://127.0.0.1",
+        "2026-11-20T15:00:00+07:00",
+        "2026-11-20 15:00:00",
+        "10000.00",
+    ];
     Target { name: "small_words", words: &words, longest: 300 }.run(|bytes| {
         let text = &*String::from_utf8_lossy(bytes);
         let same = |read: Option<&str>| assert!(read.is_none_or(|read| read == text), "{text:?} was read as {read:?}");
@@ -287,8 +346,24 @@ fn small_words() {
 #[test]
 fn configuration() {
     let words = [
-        "[device]", "[[item]]", "[[line]]", "[[button]]", "id = ", "price = ", "from_request = { min = 1, max = 2 }", "chip = ", "\"sim:/x\"",
-        "pulse_ms = ", "rupiah_per_pulse = ", "sensor = { chip = \"sim:/y\", within_ms = 1 }", "clear_button", "items = [\"*\"]", "\"\"\"", "'''", "\n", " = ",
+        "[device]",
+        "[[item]]",
+        "[[line]]",
+        "[[button]]",
+        "id = ",
+        "price = ",
+        "from_request = { min = 1, max = 2 }",
+        "chip = ",
+        "\"sim:/x\"",
+        "pulse_ms = ",
+        "rupiah_per_pulse = ",
+        "sensor = { chip = \"sim:/y\", within_ms = 1 }",
+        "clear_button",
+        "items = [\"*\"]",
+        "\"\"\"",
+        "'''",
+        "\n",
+        " = ",
     ];
     let read = |name: &str, text: &str| {
         let source = Source::from_text(format!("/nowhere/{name}.toml"), text);
@@ -297,13 +372,16 @@ fn configuration() {
             "relay" => qris::relay::config::Config::from_source(&source).err(),
             _ => qris::backend::config::Config::from_source(&source).err(),
         };
-        faults.map_or_else(|| "good".to_owned(), |faults| {
-            let lines = text.lines().count().max(1);
-            for fault in faults.iter() {
-                assert!(fault.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{fault} of {lines} lines");
-            }
-            faults.to_string().lines().take(3).collect()
-        })
+        faults.map_or_else(
+            || "good".to_owned(),
+            |faults| {
+                let lines = text.lines().count().max(1);
+                for fault in faults.iter() {
+                    assert!(fault.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{fault} of {lines} lines");
+                }
+                faults.to_string().lines().take(3).collect()
+            },
+        )
     };
     Target { name: "configuration", words: &words, longest: 8_000 }.run(|bytes| {
         let text = String::from_utf8_lossy(bytes);
@@ -315,13 +393,29 @@ fn configuration() {
 #[test]
 fn midtrans_answers() {
     let words = [
-        "\"status_code\":", "\"200\"", "\"201\"", "\"404\"", "\"412\"", "\"transaction_status\":", "\"settlement\"", "\"pending\"", "\"fraud_status\":",
-        "\"gross_amount\":", "\"5000.00\"", "\"actions\":", "\"generate-qr-code\"", "\"qr_string\":", "\"refunds\":", "\"custom_field1\":", "\"metadata\":",
+        "\"status_code\":",
+        "\"200\"",
+        "\"201\"",
+        "\"404\"",
+        "\"412\"",
+        "\"transaction_status\":",
+        "\"settlement\"",
+        "\"pending\"",
+        "\"fraud_status\":",
+        "\"gross_amount\":",
+        "\"5000.00\"",
+        "\"actions\":",
+        "\"generate-qr-code\"",
+        "\"qr_string\":",
+        "\"refunds\":",
+        "\"custom_field1\":",
+        "\"metadata\":",
     ];
     let http = Endless::start();
     Target { name: "midtrans_answer", words: &words, longest: 70_000 }.run(|bytes| {
         // The first byte picks the HTTP status, as the corpus' answers begin with a brace.
-        let status = [200, 200, 200, 201, 202, 400, 404, 412, 429, 500, 503][bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 11];
+        let status =
+            [200, 200, 200, 201, 202, 400, 404, 412, 429, 500, 503][bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 11];
         http.says(status, "application/json", bytes);
         match http.runtime.block_on(http.client.status("order-1")) {
             Ok(found) => {
@@ -361,6 +455,54 @@ fn qr_images() {
     // Other targets run beside it; a picture that unpacks to gigabytes would be seen all the same.
     let grown = resident_peak_kib().saturating_sub(before);
     assert!(grown < 512 * 1024, "it took {grown} KiB");
+}
+
+/// Bodies posted to the backend itself, with a machine's token: it answers each, never with an error of its own, and is
+/// still there.
+#[test]
+fn backend_requests() {
+    let words = [
+        "\"request_id\":",
+        "\"ticket\":",
+        "\"kids\":",
+        "\"item\":",
+        "\"amount\":",
+        "\"payment\":",
+        "\"alfamart\"",
+        "\"timeout_s\":",
+        "\"outcome\":",
+        "\"dispensed\"",
+        "\"uncertain\"",
+        "\"reason\":",
+        "\"detail\":",
+        "\"order_id\":",
+        "\"signature_key\":",
+        "\"gross_amount\":",
+    ];
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let order = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    Target { name: "backend_request", words: &words, longest: 70_000 }.run(|bytes| {
+        let paths =
+            ["/v1/orders", &format!("/v1/orders/{order}/outcome"), &format!("/v1/orders/{order}/cancel"), "/midtrans/notifications"];
+        let said = paths.map(|path| {
+            let token = (path != "/midtrans/notifications").then_some(shop.token.as_str());
+            let answer = shop.http.post_bytes(&format!("{}{path}", shop.backend_url), token, "application/json", bytes);
+            assert!(matches!(answer.status, 200..=499 | 503), "{path}: {} {}", answer.status, answer.text());
+            assert!(answer.body.len() <= DETAIL_MAX, "{path}: an answer of {} bytes", answer.body.len());
+            let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let field =
+                problem["errors"][0]["field"].as_str().filter(|field| words.iter().any(|word| word.trim_matches(['"', ':']) == *field));
+            format!(
+                "{} {} {}",
+                ["two", "three", "four", "five"][usize::from(answer.status / 100 - 2)],
+                problem["code"].as_str().unwrap_or("-"),
+                field.unwrap_or("-")
+            )
+        });
+        said.join("|")
+    });
+    let backend = shop.backend.as_ref().expect("it runs");
+    assert!(backend.try_status().is_none() && !backend.text().contains("panicked"), "{}", backend.text());
 }
 
 /// The same PNG with every chunk's checksum repaired.
@@ -420,16 +562,19 @@ impl Endless {
                 });
             }
         });
-        let http = qris::host::http::client(None, qris::host::http::Limits {
-            total: std::time::Duration::from_secs(10),
-            read: std::time::Duration::from_secs(10),
-            idle_connections: 1,
-        });
+        let http = qris::host::http::client(
+            None,
+            qris::host::http::Limits {
+                total: std::time::Duration::from_secs(10),
+                read: std::time::Duration::from_secs(10),
+                idle_connections: 1,
+            },
+        );
         let settings = Settings {
             base_url: url.clone(),
             server_key: ServerKey::new(&Secret::new("SB-Mid-server-rig")),
             notification_url: "https://pay.example/midtrans/notifications".into(),
-            charge_as: ChargeAs::Gopay,
+            charge: ChargeOptions::default(),
         };
         let client = Midtrans::new(settings, http.expect("a client")).expect("settings");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// Machines side by side.
-const MACHINES: u64 = 6;
+const MACHINES: u64 = 10;
 /// A machine that sells so slowly is stuck: a sale takes a second without harm, and every harm ends within eight.
 const SALE_AT_MOST: Duration = Duration::from_secs(60);
 

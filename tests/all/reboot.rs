@@ -11,7 +11,7 @@ use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 
 /// Starts the machine in another boot, and waits until it is online from there.
-fn reboot(shop: &mut Shop) -> Namespace {
+pub fn reboot(shop: &mut Shop) -> Namespace {
     let (boot, id) = Namespace::boot(shop.path());
     shop.start_machine_in(&boot);
     wait_for("the machine to be online in its new boot", || {

@@ -2,11 +2,11 @@
 //! sale, through failures, and with the libraries' own records switched on.
 
 use crate::rig::link::Cable;
-use crate::rig::midtrans::{SERVER_KEY, Via};
+use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::{output, wait_for};
+use crate::rig::{PATIENCE, output, wait_for};
 use base64_of::base64;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -104,7 +104,7 @@ fn talkative(shop: &Shop, program: Program, name: &str) -> Process {
     if program == Program::Backend {
         start.arg("serve");
     }
-    Process::start_service(name, start.env("QRIS_LOG", "debug"), shop.path())
+    Process::start_service(name, start.env("QRIS_LOG", "trace"), shop.path())
 }
 
 fn search_shop(shop: &Shop, search: &Search) {
@@ -125,7 +125,17 @@ fn a_sale_tells_no_secret() {
     let order_id = sold.order_id.expect("its order").to_string();
     shop.wait_outcome(&order_id, "dispensed");
     search_shop(&shop, &search);
-    for path in ["/metrics", "/healthz", "/readyz", "/openapi.json", &format!("/pay/{order_id}"), "/v1/orders", "/nothing"] {
+    for path in [
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        &format!("/pay/{order_id}"),
+        &format!("/pay/{order_id}/finish?result=success"),
+        "/pay/unknown",
+        "/v1/orders",
+        "/nothing",
+    ] {
         search.through(path, &shop.http.get(&format!("{}{path}", shop.backend_url), None).text());
     }
     for path in ["/v1/orders?state=open", &format!("/v1/orders/{order_id}"), "/v1/orders/unknown"] {
@@ -184,6 +194,37 @@ fn failures_tell_no_secret() {
     let process = talkative(&shop, Program::Qrisd, "qrisd");
     process.wait_line("lost the broker");
     search.process("qrisd with a wrong password", &process);
+}
+
+#[test]
+fn a_debug_print_tells_no_secret() {
+    use qris::backend::midtrans::{ChargeOptions, Midtrans, Notification, ServerKey, Settings};
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("server-key");
+    std::fs::write(&file, SERVER_KEY).expect("written");
+    let secret = qris::host::secret::Secret::read(&file).expect("a secret");
+    let server_key = ServerKey::new(&secret);
+    let settings = Settings {
+        base_url: "http://127.0.0.1:1".into(),
+        server_key: server_key.clone(),
+        notification_url: "http://127.0.0.1:1/midtrans/notifications".into(),
+        charge: ChargeOptions::default(),
+    };
+    let limits = qris::host::http::Limits { total: PATIENCE, read: PATIENCE, idle_connections: 0 };
+    let client = qris::host::http::client(None, limits).expect("a client");
+    let signed = notification("an-order", "200", "5000.00", "settlement").to_string();
+    let notification = Notification::parse(signed.as_bytes()).expect("a notification");
+    assert!(notification.is_signed_with(&server_key), "it is this key");
+    let printed = [
+        format!("{secret:?} {secret:#?}"),
+        format!("{server_key:?} {server_key:#?}"),
+        format!("{settings:?} {settings:#?}"),
+        format!("{notification:?}"),
+        format!("{:#?}", Midtrans::new(settings, client).expect("a client")),
+    ];
+    let search =
+        Search(vec![("server key".into(), SERVER_KEY.into()), ("server key as it is sent".into(), base64(&format!("{SERVER_KEY}:")))]);
+    printed.iter().for_each(|text| search.through("a debug print", text));
 }
 
 #[test]

@@ -49,7 +49,9 @@ impl Alert {
         }
     }
 
-    fn subject(&self) -> &str {
+    /// The order's name, or the machine's.
+    #[must_use]
+    pub fn subject(&self) -> &str {
         match &self.about {
             Subject::Order(stored, _) => stored.order.id.as_str(),
             Subject::Offline => self.device.as_str(),

@@ -9,6 +9,8 @@ use crate::order::receipt::SigningKey;
 use crate::order::request::Payment;
 use std::sync::Arc;
 
+mod people;
+
 const T0: Wall = Wall(1_795_132_800_000);
 
 fn desk() -> Arc<Desk> {

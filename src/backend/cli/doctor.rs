@@ -113,7 +113,9 @@ fn keys(config: &Config) -> Vec<Finding> {
             let keys = ring.into_keys();
             Finding::ok("receipts", format!("signed with {}, one of {} keys", keys[0].kid(), keys.len()))
         }
-        Err(error) => Finding::bad("receipts", error.to_string(), "make a key with `qris-backend keys new`, or correct receipts.signing_key_file"),
+        Err(error) => {
+            Finding::bad("receipts", error.to_string(), "make a key with `qris-backend keys new`, or correct receipts.signing_key_file")
+        }
     });
     findings
 }
@@ -126,7 +128,9 @@ fn secret(check: &'static str, path: &Path) -> Finding {
         Err(_) if path.components().count() == 1 => {
             return Finding::ok(check, format!("{} is a credential of the service", path.display()));
         }
-        Err(error) => return Finding::bad(check, format!("{}: {error}", path.display()), "correct the path, or the rights of its directories"),
+        Err(error) => {
+            return Finding::bad(check, format!("{}: {error}", path.display()), "correct the path, or the rights of its directories");
+        }
     };
     let mode = metadata.permissions().mode() & 0o777;
     let said = format!("{} has mode {mode:04o}", path.display());
@@ -147,7 +151,11 @@ async fn books(config: &Config) -> Vec<Finding> {
     let store = match Store::open_beside(path, false) {
         Ok(store) => store,
         Err(error) => {
-            findings.push(Finding::bad("database", error.to_string(), "`serve` and `device add` make one; run this as the user of the service"));
+            findings.push(Finding::bad(
+                "database",
+                error.to_string(),
+                "`serve` and `device add` make one; run this as the user of the service",
+            ));
             return findings;
         }
     };
@@ -161,7 +169,9 @@ fn room(path: &Path) -> Finding {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let free = match disk::free_bytes(directory) {
         Ok(free) => free,
-        Err(error) => return Finding::bad("disk", format!("{}: {error}", directory.display()), "make the directory, owned by the service's user"),
+        Err(error) => {
+            return Finding::bad("disk", format!("{}: {error}", directory.display()), "make the directory, owned by the service's user");
+        }
     };
     let said = format!("{} MB free for {}", free >> 20, path.display());
     if free < ROOM_BAD {
@@ -178,14 +188,17 @@ fn set_aside(path: &Path) -> Option<Finding> {
     let name = path.file_name()?.to_str()?;
     let entries = std::fs::read_dir(path.parent()?).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let aside: Vec<_> = names.filter(|other| other.starts_with(&format!("{name}.corrupt-")) && !other.ends_with("-wal") && !other.ends_with("-shm")).collect();
+    let aside: Vec<_> = names
+        .filter(|other| other.starts_with(&format!("{name}.corrupt-")) && !other.ends_with("-wal") && !other.ends_with("-shm"))
+        .collect();
     let newest = aside.iter().max()?;
     let said = format!("{} damaged databases were set aside, the last as {newest}", aside.len());
     Some(Finding::warn("database", said, "keep it for whoever looks into it, look at the disk, then move it away"))
 }
 
 async fn whole(store: &Store) -> Finding {
-    let checked = store.read(|tx| Ok::<_, StoreError>(tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from))));
+    let checked =
+        store.read(|tx| Ok::<_, StoreError>(tx.rows("PRAGMA quick_check(1)", &[])?.first().map(|row| row.text(0).map(String::from))));
     match checked.await {
         Ok(Some(Ok(said))) if said == "ok" => Finding::ok("database", "every page is whole"),
         Ok(Some(Ok(said))) => Finding::bad("database", format!("damaged: {said}"), "restore a backup; look at the disk"),
@@ -208,7 +221,11 @@ async fn writable(store: &Store, path: &Path) -> Finding {
     let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
     // The directory of a process in /proc belongs to the user that it runs as.
     if owner(path) != owner(Path::new("/proc/self")) {
-        return Finding::warn("database", "can be written, and belongs to another user than this command", "run commands as the user of the service");
+        return Finding::warn(
+            "database",
+            "can be written, and belongs to another user than this command",
+            "run commands as the user of the service",
+        );
     }
     Finding::ok("database", "can be written")
 }
@@ -219,7 +236,11 @@ async fn machines(store: &Store) -> Finding {
         Ok(list) => {
             let (all, revoked) = (list.len(), list.iter().filter(|device| device.revoked.is_some()).count());
             let said = format!("{} are let in, {revoked} are revoked", all - revoked);
-            if all == revoked { Finding::warn("machines", said, "`qris-backend device add ID` lets one in") } else { Finding::ok("machines", said) }
+            if all == revoked {
+                Finding::warn("machines", said, "`qris-backend device add ID` lets one in")
+            } else {
+                Finding::ok("machines", said)
+            }
         }
     }
 }
@@ -227,7 +248,11 @@ async fn machines(store: &Store) -> Finding {
 /// Who is told what a person must look at.
 fn alerts(config: &Config) -> Finding {
     let Some(command) = &config.alerts_command else {
-        return Finding::warn("alerts", "nobody is told: [alerts] is not there", "set alerts.command, or look at `orders --attention` and `--refund-due` every day");
+        return Finding::warn(
+            "alerts",
+            "nobody is told: [alerts] is not there",
+            "set alerts.command, or look at `orders --attention` and `--refund-due` every day",
+        );
     };
     let program = PathBuf::from(&command[0]);
     match std::fs::metadata(&program) {

@@ -1,7 +1,7 @@
 //! `qris-backend orders`: lists orders, or shows one with everything that happened to it.
 
 use super::books;
-use super::print::{Column, Out, heading, left, plain, right, row};
+use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{When, when};
 use crate::backend::books::{self, BooksError, Cursor, Line, Stored, Wanted};
 use crate::backend::config::Config;
@@ -66,16 +66,16 @@ fn status(text: &str) -> Result<Status, String> {
     found.ok_or_else(|| "one of pending, settlement, expire, cancel, deny, failure, refund".into())
 }
 
-/// With an order_id of 22 characters and the others as wide as they may be: 119.
+/// 120 wide.
 const COLUMNS: [Column; 8] = [
-    left("BEGAN (+07:00)", 19),
+    left("BEGAN (+07:00)", 16),
     left("ORDER", 22),
-    left("MACHINE", 14),
-    left("ITEM", 10),
-    right("PRICE", 12),
+    left("MACHINE", 10),
+    left("ITEM", 8),
+    right("PRICE", 10),
     left("STATUS", 10),
     left("OUTCOME", 11),
-    left("NOTE", 0),
+    left("NOTE", 19),
 ];
 
 /// Runs the command.
@@ -134,7 +134,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?;
     }
     if fit > shown && !out.is_closed() {
-        eprintln!("{} older orders are left out: --limit 0 lists all {fit}", fit - shown);
+        eprintln!("{} left out: --limit 0 lists all {fit}", counted(fit - shown, "older order"));
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ fn cells(order: &Order) -> [String; 8] {
     let sale = &order.sale;
     let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
     [
-        order.created_at.to_midtrans(),
+        order.created_at.to_midtrans()[..16].into(),
         order.id.to_string(),
         sale.device.to_string(),
         sale.item.to_string(),
@@ -156,10 +156,14 @@ fn cells(order: &Order) -> [String; 8] {
 }
 
 /// What a person should know of it, in few words.
-fn note(order: &Order) -> String {
-    let money = view::refund(order).map(refund_told);
+pub fn note(order: &Order) -> String {
     // That a refund is due is said by the first word already.
-    let why = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str);
+    let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
+    let money = match view::refund(order) {
+        Some(Refund::Due) if !why.is_empty() => Some("due"),
+        Some(Refund::ByHand) if !why.is_empty() => Some("by hand"),
+        refund => refund.map(refund_told),
+    };
     money.into_iter().chain(why).collect::<Vec<_>>().join(", ")
 }
 

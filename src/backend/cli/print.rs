@@ -10,9 +10,9 @@ use std::io::{ErrorKind, Write as _};
 pub struct Column {
     /// Its heading.
     pub name: &'static str,
-    /// What is longer is cut, with an ellipsis; 0: as wide as it is, for the last one.
+    /// Text that is longer is cut, with an ellipsis; 0: as wide as it is, for the last one.
     pub width: usize,
-    /// Numbers stand on the right.
+    /// Numbers stand on the right, and are never cut.
     pub right: bool,
 }
 
@@ -42,7 +42,7 @@ pub fn row(columns: &[Column], cells: &[String]) -> String {
         if !line.is_empty() {
             line.push_str("  ");
         }
-        let cell = plain(cell, if column.width == 0 { usize::MAX } else { column.width });
+        let cell = plain(cell, if column.width == 0 || column.right { usize::MAX } else { column.width });
         let width = column.width;
         let written = if column.right { write!(line, "{cell:>width$}") } else { write!(line, "{cell:<width$}") };
         written.expect("a string takes all");
@@ -59,6 +59,13 @@ pub fn plain(text: &str, width: usize) -> String {
         return clean.collect();
     }
     clean.take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `1 difference`, `2 differences`.
+#[must_use]
+pub fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Standard output.
@@ -122,6 +129,7 @@ mod tests {
         assert_eq!(heading(&columns), "MACHINE       PAID  NOTE");
         assert_eq!(line(["vm-001", "Rp5.000", "a note of any length"]), "vm-001     Rp5.000  a note of any length");
         assert_eq!(line(["vm-0000000001", "Rp5.000", ""]), "vm-0000…   Rp5.000");
+        assert_eq!(line(["vm-001", "Rp1.000.000", "an amount is whole"]), "vm-001    Rp1.000.000  an amount is whole");
         assert_eq!(line(["éé", "1", "a\nb\u{1b}[31m"]), "éé               1  a b [31m");
     }
 

@@ -104,7 +104,8 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             Err(Failure::failed(lines))
         }
         Some(Repayment::Asked { .. }) => {
-            let said = format!("{}: Midtrans has not answered in {} s; `serve` goes on asking, see `orders {id}`", about(&order), WAIT.as_secs());
+            let said =
+                format!("{}: Midtrans has not answered in {} s; `serve` goes on asking, see `orders {id}`", about(&order), WAIT.as_secs());
             Err(Failure::failed(said))
         }
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
@@ -168,7 +169,12 @@ fn advice(why: Refused, id: &OrderId) -> String {
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
         Refused::RefundUnsure => format!("refund {id}"),
         Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks Midtrans"),
-        Refused::Delivered | Refused::RefundedAlready | Refused::Given | Refused::TakenBack | Refused::OutcomeStands | Refused::NothingToSee => {
+        Refused::Delivered
+        | Refused::RefundedAlready
+        | Refused::Given
+        | Refused::TakenBack
+        | Refused::OutcomeStands
+        | Refused::NothingToSee => {
             format!("`orders {id}` shows its history")
         }
     };

@@ -11,7 +11,7 @@ use crate::backend::shop::Shop;
 use crate::backend::view;
 use crate::host::clock;
 use crate::order::ids::OrderId;
-use crate::order::merchant::State as Standing;
+use crate::order::merchant;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use draw::{Finish, Sheet};
+use draw::{Finish, Sheet, Standing};
 use ring::digest::{SHA256, digest};
 use std::sync::{Arc, LazyLock};
 use words::Words;
@@ -93,7 +93,7 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
         let png = orders::draw(resource.qr_payload.as_deref()?)?;
         Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
     });
-    let before = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
+    let until = order.ends_at().map(|at| at.to_rfc3339_wib().get(..16).unwrap_or_default().replace('T', " "));
     let other = words.other().language;
     let other_language = match finish {
         None | Some(Finish::Unsaid) => format!("?lang={other}"),
@@ -103,8 +103,17 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
     let sheet = Sheet {
         order: &resource,
         name: order.sale.description.as_deref().unwrap_or_else(|| order.sale.item.as_str()),
-        payable: matches!(order.state, Standing::Pending { .. }),
-        pay_before: before.as_deref(),
+        standing: match &order.state {
+            merchant::State::Charging { .. } => Standing::Charging,
+            merchant::State::Pending { .. } => Standing::Payable,
+            merchant::State::Cancelling { .. } => Standing::Ending,
+            merchant::State::Held { .. } => Standing::Held,
+            merchant::State::Closed { .. }
+            | merchant::State::Settled { .. }
+            | merchant::State::Withheld { .. }
+            | merchant::State::Refunded { .. } => Standing::Over,
+        },
+        until: until.as_deref(),
         qr_url: qr.as_ref().map(|(url, _)| url.as_str()),
         contact: shop.place.contact.as_deref(),
         finish,

@@ -76,7 +76,8 @@ struct Arguments {
     /// Pays at a simulated Midtrans (`qris-demo midtrans`).
     #[arg(long, value_name = "URL", group = "hand")]
     simulator: Option<String>,
-    /// Pays by a command of the shell, with ORDER_ID, QR and AMOUNT in its environment; status 0: paid, else refused.
+    /// Pays by a command of the shell, with ORDER_ID, QR, PAYMENT_CODE and AMOUNT in its environment; status 0: paid, else
+    /// refused.
     #[arg(long, value_name = "COMMAND", group = "hand")]
     pay: Option<String>,
     /// Prints the QR's string, and waits for a person who pays it.

@@ -17,6 +17,10 @@ impl Order {
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
         }
+        // A person may know better: what the bank took in part may be given back for the rest.
+        if self.money_is_gone() {
+            return Err(Refused::TakenBack);
+        }
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } => {}
             State::Charging { .. }
@@ -92,10 +96,15 @@ impl Order {
             *unsure = false;
         }
         let Some(Repayment::Asked { look, unsure, refused, retry_at, .. }) = &mut self.repayment else { return };
-        if !std::mem::take(look) {
+        if !*look {
             return;
         }
-        *unsure = false;
+        if std::mem::take(unsure) && refused.is_some() {
+            // Refused because a call before it was granted? Get-status may be behind: it is asked twice.
+            *retry_at = now + LOOK_AGAIN;
+            return;
+        }
+        *look = false;
         match refused.take() {
             Some(why) => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
             None => *retry_at = now + pause,
@@ -212,9 +221,6 @@ impl Order {
             Some(Repayment::Done { .. } | Repayment::ByHand { .. }) => return Err(Refused::RefundedAlready),
             Some(Repayment::Given { .. }) => return Err(Refused::Given),
             Some(Repayment::Refused { .. }) | None => {}
-        }
-        if self.money_is_gone() {
-            return Err(Refused::TakenBack);
         }
         match &self.state {
             State::Withheld { .. } => Ok(()),

@@ -27,7 +27,10 @@ impl Midtrans {
         if let Some(Fault::Deny { code }) = fault {
             transaction.status = Status::Deny;
             let answer = self.answer(&transaction.denied(&self.options, code));
-            self.books.add(transaction);
+            let at = self.books.add(transaction);
+            if self.options.denials_notified {
+                self.notify(at, now);
+            }
             return (answer, fault);
         }
         if transaction.charge.channel == Channel::CreditCard && !self.take_card(&mut transaction) {
@@ -42,11 +45,10 @@ impl Midtrans {
     fn enter(&mut self, charge: Charge, fee: u64, request: &Request, now: Wall) -> Transaction {
         let gross = charge.amount.saturating_add(fee);
         let channel = charge.channel;
-        let mut digits = |count: u32| format!("{:0width$}", self.rng.below(10_u64.pow(count)), width = count as usize);
         let code = match channel {
-            Channel::Cstore(Store::Alfamart) => format!("8127{}", digits(12)),
-            Channel::Cstore(Store::Indomaret) => format!("5781{}", digits(8)),
-            Channel::BankTransfer(_) => format!("81278{}", digits(6)),
+            Channel::Cstore(Store::Alfamart) => format!("8127{}", self.digits(12)),
+            Channel::Cstore(Store::Indomaret) => format!("5781{}", self.digits(8)),
+            Channel::BankTransfer(_) => format!("81278{}", self.digits(6)),
             Channel::Gopay | Channel::Qris(_) | Channel::CreditCard => String::new(),
         };
         let (payload, image_token) = if channel.has_qr() {
@@ -75,6 +77,16 @@ impl Midtrans {
             charged_back: 0,
             charge,
         }
+    }
+
+    /// So many digits that look like chance, and that come but once in ten to the power of so many.
+    fn digits(&mut self, count: u32) -> String {
+        // Steps of a number that has no factor in common with ten go through all of them.
+        const STEP: u64 = 61_803_399;
+        self.codes = self.codes.wrapping_add(1);
+        let place = self.options.seed.wrapping_add(self.codes) % 10_u64.pow(count);
+        let number = u128::from(place) * u128::from(STEP) % 10_u128.pow(count);
+        format!("{number:0width$}", width = count as usize)
     }
 
     fn notification_urls(&self, request: &Request) -> Vec<String> {

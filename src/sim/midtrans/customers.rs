@@ -59,10 +59,10 @@ impl Midtrans {
     ///
     /// # Errors
     /// [`PayError::Unknown`]
-    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<(), PayError> {
+    pub fn notify_again(&mut self, name: &str, now: Wall) -> Result<Paid, PayError> {
         let (at, _) = self.books.find(name).ok_or(PayError::Unknown)?;
         self.notify(at, now);
-        Ok(())
+        Ok(self.books.at(at).paid())
     }
 
     /// Cancelled or expired at the dashboard: the same rules as over the API, and the same answer.
@@ -183,7 +183,7 @@ impl Midtrans {
     /// What a notification of the transaction says now.
     fn message(&self, at: usize) -> Map<String, Value> {
         let transaction = self.books.at(at);
-        let mut body = transaction.signed(transaction.status.notification_code(), &self.options);
+        let mut body = transaction.signed(transaction.notification_code(), &self.options);
         body["status_message"] = json!(NOTIFICATION);
         body.as_object().cloned().unwrap_or_default()
     }

@@ -54,6 +54,8 @@ pub struct Options {
     pub qr_code_v2: bool,
     /// Whether a name in `item_details` longer than 50 characters is refused. Whether it is, is not known.
     pub long_names_refused: bool,
+    /// Whether a charge that the provider denies is told by a notification as well. Whether it is, is not known.
+    pub denials_notified: bool,
     /// A fee that customers pay on top of every charge, whole rupiah: the dashboard's "automatic fee imposition".
     pub fee: u64,
     /// The HTTP status of answers whose body has this code, where it is to be another than usual.
@@ -111,6 +113,7 @@ impl Options {
             gopay_qr_string: false,
             qr_code_v2: true,
             long_names_refused: true,
+            denials_notified: true,
             fee: 0,
             http_statuses: BTreeMap::new(),
             seed: 1,
@@ -137,6 +140,7 @@ impl Options {
             gopay_qr_string,
             qr_code_v2,
             long_names_refused,
+            denials_notified,
             fee,
             http_statuses
         );
@@ -176,6 +180,7 @@ impl Options {
             gopay_qr_string: Some(self.gopay_qr_string),
             qr_code_v2: Some(self.qr_code_v2),
             long_names_refused: Some(self.long_names_refused),
+            denials_notified: Some(self.denials_notified),
             fee: Some(self.fee),
             http_statuses: Some(self.http_statuses.clone()),
         }
@@ -209,6 +214,7 @@ pub struct Change {
     pub gopay_qr_string: Option<bool>,
     pub qr_code_v2: Option<bool>,
     pub long_names_refused: Option<bool>,
+    pub denials_notified: Option<bool>,
     pub fee: Option<u64>,
     pub http_statuses: Option<BTreeMap<u16, u16>>,
 }

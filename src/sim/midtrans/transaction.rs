@@ -59,7 +59,7 @@ impl Status {
         }
     }
 
-    /// The `status_code` of get-status, cancel and expire.
+    /// The `status_code` of get-status, cancel and expire, where nobody is suspected.
     pub(super) const fn answer_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
@@ -73,14 +73,6 @@ impl Status {
             | Self::PartialChargeback => "200",
             Self::Expire => "407",
             Self::Deny | Self::Failure => "202",
-        }
-    }
-
-    /// The `status_code` of a notification.
-    pub(super) const fn notification_code(self) -> &'static str {
-        match self {
-            Self::Expire | Self::Cancel => "202",
-            other => other.answer_code(),
         }
     }
 
@@ -176,6 +168,22 @@ pub(super) struct Refund {
 }
 
 impl Transaction {
+    /// The `status_code` of get-status, cancel and expire.
+    pub fn answer_code(&self) -> &'static str {
+        match (self.status, self.fraud) {
+            (Status::Capture | Status::Authorize, Fraud::Challenge) => "201",
+            (status, _) => status.answer_code(),
+        }
+    }
+
+    /// The `status_code` of a notification.
+    pub fn notification_code(&self) -> &'static str {
+        match self.status {
+            Status::Expire | Status::Cancel => "202",
+            _ => self.answer_code(),
+        }
+    }
+
     pub fn gross_amount(&self) -> String {
         format!("{}.00", self.gross)
     }
@@ -314,7 +322,7 @@ impl Transaction {
         let id = &self.id;
         let public_url = &options.public_url;
         let channel = self.charge.channel;
-        let mut answer = self.facts(self.status.answer_code(), options);
+        let mut answer = self.facts(self.answer_code(), options);
         answer["status_message"] = json!(match channel {
             Channel::Gopay => "GoPay transaction is created",
             Channel::Qris(_) => "QRIS transaction is created",

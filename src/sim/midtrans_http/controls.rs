@@ -148,7 +148,7 @@ async fn set(State(sim): Sim, Path(name): Path<String>, Json(set): Json<Set>) ->
 }
 
 async fn link(State(sim): Sim, Path(account_id): Path<String>) -> Response {
-    told(sim.with(|midtrans, _| midtrans.agree_to_link(&account_id)))
+    told(sim.with(|midtrans, _| midtrans.agree_to_link(&account_id)).map(|()| json!({})))
 }
 
 async fn notify(State(sim): Sim, Path(name): Path<String>) -> Response {

@@ -95,7 +95,7 @@ fn gopay_page(book: &Book, trouble: &str) -> Html<String> {
 fn shell(body: &str) -> String {
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <title>GoPay (simulated)</title><style>body{{font:18px system-ui,sans-serif;margin:1rem}}button,input{{font:inherit;\
+         <link rel=icon href=\"data:,\"><title>GoPay (simulated)</title><style>body{{font:18px system-ui,sans-serif;margin:1rem}}button,input{{font:inherit;\
          padding:.6rem 1.2rem}}</style>{body}</html>"
     )
 }

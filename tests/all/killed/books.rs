@@ -97,6 +97,11 @@ impl Audit {
                         state.as_str(),
                         "" | "refused" | "cancelled" | "expired" | "denied" | "failed" | "dispensed" | "refund_due" | "refunded"
                     );
+                    if state == "awaiting_collection" {
+                        // The customer comes back; if it is not taken now, then in the next round.
+                        let code = ordeal.codes.get(request).map_or("", String::as_str);
+                        drop(caller.device::<_, (String, String)>("Collect", &(code,)));
+                    }
                     if !is_end {
                         self.wrong.push(format!("{request} is {state} at the machine"));
                     }

@@ -65,6 +65,23 @@ impl Midtrans {
         self.post(&format!("/sim/pay/{order_id}?via={}", via.as_str()), &json!({}))
     }
 
+    /// A customer tells the cashier a payment code, and pays if that can be.
+    pub fn pay_at_counter_if_possible(&self, code: &str) -> Answer {
+        self.post("/sim/pay", &json!({ "payment_code": code }))
+    }
+
+    /// The same, and it must be taken.
+    pub fn pay_at_counter(&self, code: &str) {
+        let answer = self.pay_at_counter_if_possible(code);
+        assert!(answer.status < 300, "the payment was not taken: {} {}", answer.status, answer.text());
+    }
+
+    /// It ends at Midtrans: `cancel`, `expire`, or `reverse`, with which a store takes its payment back.
+    pub fn end(&self, how: &str, order_id: &str) {
+        let answer = self.post(&format!("/sim/{how}/{order_id}"), &json!({}));
+        assert!(answer.status < 300, "/sim/{how}: {} {}", answer.status, answer.text());
+    }
+
     /// Pays an order that was cancelled or has expired, found by any of its names, if that can be.
     pub fn pay_late_if_possible(&self, name: &str) -> Answer {
         self.post(&format!("/sim/pay/{name}?via=gopay&force=true"), &json!({}))
@@ -79,6 +96,18 @@ impl Midtrans {
     /// The customer's attempt fails: wrong PIN, no money.
     pub fn fail(&self, order_id: &str) -> Answer {
         self.post(&format!("/sim/fail/{order_id}"), &json!({}))
+    }
+
+    /// Makes an order something else, as if by Midtrans' dashboard; `quietly` without a notification.
+    pub fn set(&self, order_id: &str, status: &str, quietly: bool) {
+        let answer = self.post(&format!("/sim/set/{order_id}"), &json!({ "status": status, "quietly": quietly }));
+        assert!(answer.status < 300, "/sim/set: {} {}", answer.status, answer.text());
+    }
+
+    /// Changes how the simulator behaves.
+    pub fn change(&self, options: &Value) {
+        let answer = self.post("/sim/options", options);
+        assert!(answer.status < 300, "/sim/options: {} {}", answer.status, answer.text());
     }
 
     /// The notification of what the order is now, once more.

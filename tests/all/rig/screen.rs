@@ -10,7 +10,7 @@ pub struct Screen {
     pub width: usize,
     pub height: usize,
     /// The picture that was read last, and what was in it: reading one takes a while.
-    last: RefCell<(Vec<u8>, Option<String>)>,
+    last: RefCell<(Vec<u8>, Vec<String>)>,
 }
 
 impl Screen {
@@ -20,11 +20,16 @@ impl Screen {
 
     /// The payload of the QR that is shown; `None` without one, or while it is being drawn.
     pub fn payload(&self) -> Option<String> {
-        let pixels = std::fs::read(&self.path).ok()?;
+        self.codes().into_iter().next()
+    }
+
+    /// What stands in all codes that are shown.
+    pub fn codes(&self) -> Vec<String> {
+        let Ok(pixels) = std::fs::read(&self.path) else { return Vec::new() };
         let mut last = self.last.borrow_mut();
         if last.0 != pixels {
-            let payload = self.decode(&pixels);
-            *last = (pixels, payload);
+            let codes = self.decode(&pixels);
+            *last = (pixels, codes);
         }
         last.1.clone()
     }
@@ -38,9 +43,9 @@ impl Screen {
         wait_for("a screen without a QR", || self.payload().is_none().then_some(()));
     }
 
-    fn decode(&self, pixels: &[u8]) -> Option<String> {
+    fn decode(&self, pixels: &[u8]) -> Vec<String> {
         if pixels.len() < self.width * self.height * 2 {
-            return None;
+            return Vec::new();
         }
         let grey = |x: usize, y: usize| {
             let at = (y * self.width + x) * 2;
@@ -50,6 +55,6 @@ impl Screen {
         };
         let mut image = rqrr::PreparedImage::prepare_from_greyscale(self.width, self.height, grey);
         let grids = image.detect_grids();
-        grids.iter().find_map(|grid| grid.decode().ok()).map(|(_, text)| text)
+        grids.iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect()
     }
 }

@@ -252,6 +252,28 @@ impl Shop {
         self.http.post(&format!("{}/v1/orders/{order_id}/{what}", self.backend_url), Some(&self.token), &[], body)
     }
 
+    /// A charge for A1 that is paid, and known to be; its order_id.
+    pub fn paid(&self) -> String {
+        let order = self.charge();
+        let order_id = order["order_id"].as_str().expect("an id").to_owned();
+        assert!(self.midtrans.pay(&order_id, Via::Gopay).status < 300);
+        self.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(|_| ()));
+        order_id
+    }
+
+    /// The same, and its machine has told an outcome.
+    pub fn told(&self, outcome: &str) -> String {
+        let order_id = self.paid();
+        let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome }));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        order_id
+    }
+
+    /// Runs a command of `qris-backend`.
+    pub fn merchant(&self, arguments: &[&str]) -> Output {
+        output(self.program_command(Program::Backend).args(arguments))
+    }
+
     /// Posts a notification.
     pub fn notify(&self, body: &Value) -> Answer {
         self.http.post(&format!("{}/midtrans/notifications", self.backend_url), None, &[], body)

@@ -51,12 +51,14 @@ async fn key_and_clock(config: &Config, midtrans: Result<Midtrans, String>) -> V
             format!("the key is not valid at {base_url}"),
             "sandbox and production keys differ: take the Server Key of the environment of midtrans.base_url from Midtrans' dashboard",
         ),
-        Err(MidtransError::Unreachable(why)) => {
-            Finding::bad("midtrans", format!("{base_url} cannot be reached: {why}"), "look at the network, DNS, the firewall and midtrans.base_url")
-        }
-        Err(error @ (MidtransError::RateLimited | MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_))) => {
-            Finding::bad("midtrans", format!("{base_url}: {error}"), "try again in a minute; is midtrans.base_url Midtrans' API?")
-        }
+        Err(MidtransError::Unreachable(why)) => Finding::bad(
+            "midtrans",
+            format!("{base_url} cannot be reached: {why}"),
+            "look at the network, DNS, the firewall and midtrans.base_url",
+        ),
+        Err(
+            error @ (MidtransError::RateLimited | MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_)),
+        ) => Finding::bad("midtrans", format!("{base_url}: {error}"), "try again in a minute; is midtrans.base_url Midtrans' API?"),
         Err(
             error @ (MidtransError::Conflict
             | MidtransError::CannotModify
@@ -107,18 +109,27 @@ async fn notifications(config: &Config) -> Finding {
         Ok(response) => response,
         Err(error) => {
             let why = causes(&error);
-            return Finding::bad(CHECK, format!("{url} cannot be reached from here: {why}"), "look at DNS, firewall, web server and certificate; is `serve` running?");
+            return Finding::bad(
+                CHECK,
+                format!("{url} cannot be reached from here: {why}"),
+                "look at DNS, firewall, web server and certificate; is `serve` running?",
+            );
         }
     };
     let status = response.status().as_u16();
     if (300..400).contains(&status) {
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere").to_owned();
         let said = format!("{url} redirects ({status}) to {to}: Midtrans does not follow, the notification is lost");
-        return Finding::bad(CHECK, said, "make the web server answer without a redirect, or set midtrans.notification_url to the final address");
+        return Finding::bad(
+            CHECK,
+            said,
+            "make the web server answer without a redirect, or set midtrans.notification_url to the final address",
+        );
     }
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
     let body = read_limited(response, ANSWER_BYTES_MAX).await.unwrap_or_default();
-    let is_ours = kind.starts_with("application/problem+json") && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
+    let is_ours =
+        kind.starts_with("application/problem+json") && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
     if !(is_ours && status == 400) {
         let to_do = match status {
             401 | 403 => "something in front of `serve` asks who it is: notifications carry no password; let them pass",
@@ -136,7 +147,7 @@ fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
     let said = format!("{url} is reached, and it is this program");
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(|host| is_private(host)));
+    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(is_private));
     if is_private(host) {
         let said = format!("{said}; but only from here: {host} is not public");
         let to_do = "Midtrans must reach it: set http.public_url to a public name, with a web server or a tunnel in front";
@@ -157,7 +168,9 @@ fn is_private(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        Err(_) => host.eq_ignore_ascii_case("localhost") || [".local", ".localhost", ".internal", ".lan"].iter().any(|end| host.ends_with(end)),
+        Err(_) => {
+            host.eq_ignore_ascii_case("localhost") || [".local", ".localhost", ".internal", ".lan"].iter().any(|end| host.ends_with(end))
+        }
     }
 }
 
@@ -188,10 +201,14 @@ async fn broker(config: &Config) -> Finding {
     let refused = |why: &str| ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
     match came {
         Ok(()) => Finding::ok(CHECK, format!("{place} lets us in")),
-        Err(why) if refused(&why) => {
-            Finding::bad(CHECK, format!("{place} refuses our name or password ({why})"), "compare mqtt.username and mqtt.password_file with the broker's list of users")
+        Err(why) if refused(&why) => Finding::bad(
+            CHECK,
+            format!("{place} refuses our name or password ({why})"),
+            "compare mqtt.username and mqtt.password_file with the broker's list of users",
+        ),
+        Err(why) => {
+            Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs")
         }
-        Err(why) => Finding::bad(CHECK, format!("{place}: {why}"), "look at the network, the port, the certificate, and whether the broker runs"),
     }
 }
 
@@ -211,7 +228,9 @@ async fn serve(config: &Config) -> Finding {
     match asked.await {
         Ok(200) => Finding::ok("serve", format!("answers at {}", config.listen)),
         Ok(status) => Finding::bad("serve", format!("{url} answers {status}"), "is another program listening there?"),
-        Err(why) => Finding::bad("serve", format!("does not answer at {}: {why}", config.listen), "start it: `systemctl start qris-backend`"),
+        Err(why) => {
+            Finding::bad("serve", format!("does not answer at {}: {why}", config.listen), "start it: `systemctl start qris-backend`")
+        }
     }
 }
 
@@ -245,7 +264,9 @@ mod tests {
     #[test]
     fn a_clock_is_judged_by_midtrans() {
         let theirs = Wall(1_000_000_000);
-        for (off_s, level) in [(0, Level::Ok), (4, Level::Ok), (-4, Level::Ok), (7, Level::Warn), (-7, Level::Warn), (61, Level::Bad), (-62, Level::Bad)] {
+        for (off_s, level) in
+            [(0, Level::Ok), (4, Level::Ok), (-4, Level::Ok), (7, Level::Warn), (-7, Level::Warn), (61, Level::Bad), (-62, Level::Bad)]
+        {
             let ours = theirs + Span::secs(off_s);
             let found = clock_finding(Some(theirs), ours, ours + Span::millis(200));
             assert_eq!(found.level, level, "{off_s}: {}", found.said);

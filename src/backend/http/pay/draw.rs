@@ -23,10 +23,10 @@ pub(super) struct Sheet<'a> {
     pub(super) order: &'a Order,
     /// What the customer buys, in words.
     pub(super) name: &'a str,
-    /// Whether it can be paid now.
-    pub(super) payable: bool,
-    /// Until when it can be paid: `2026-11-20 16:24`, WIB.
-    pub(super) pay_before: Option<&'a str>,
+    /// What its money is doing.
+    pub(super) standing: Standing,
+    /// Until when it can be paid, or collected at the machine: `2026-11-20 16:24`, WIB.
+    pub(super) until: Option<&'a str>,
     /// The QR's picture: at Midtrans, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
     /// Where the merchant is reached.
@@ -35,6 +35,21 @@ pub(super) struct Sheet<'a> {
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
+}
+
+/// What an order's money is doing: what the page must know besides what the machine is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is being charged.
+    Charging,
+    /// It can be paid.
+    Payable,
+    /// It is being ended.
+    Ending,
+    /// Paid at a counter that may take the payment back for some minutes.
+    Held,
+    /// Paid, or ended.
+    Over,
 }
 
 /// What GoPay's redirect says. It is not believed: it only chooses the greeting.
@@ -54,6 +69,7 @@ enum Stage {
     Preparing,
     Waiting,
     Counter,
+    Confirming,
     Ending,
     Cancelled,
     Expired,
@@ -68,7 +84,7 @@ enum Stage {
     Given,
 }
 
-fn stage(order: &Order, payable: bool) -> Stage {
+fn stage(order: &Order, standing: Standing) -> Stage {
     match order.refund {
         Some(Refund::Due) => return Stage::RefundDue,
         Some(Refund::Done) => return Stage::Refunded,
@@ -80,16 +96,17 @@ fn stage(order: &Order, payable: bool) -> Stage {
         Payment::Gopay => false,
         Payment::Alfamart | Payment::Indomaret => true,
     };
-    match order.status {
-        Status::Pending if payable && over_the_counter => Stage::Counter,
-        Status::Pending if payable => Stage::Waiting,
-        Status::Pending if order.gross_amount.is_none() => Stage::Preparing,
-        Status::Pending => Stage::Ending,
-        Status::Cancel => Stage::Cancelled,
-        Status::Expire => Stage::Expired,
-        Status::Deny | Status::Failure => Stage::Failed,
-        Status::Refund => Stage::Refunded,
-        Status::Settlement => match order.outcome.as_ref().map(|told| told.outcome) {
+    match (standing, order.status) {
+        (Standing::Payable, _) if over_the_counter => Stage::Counter,
+        (Standing::Payable, _) => Stage::Waiting,
+        (Standing::Charging, _) => Stage::Preparing,
+        (Standing::Held, _) => Stage::Confirming,
+        (Standing::Ending, _) | (Standing::Over, Status::Pending) => Stage::Ending,
+        (Standing::Over, Status::Cancel) => Stage::Cancelled,
+        (Standing::Over, Status::Expire) => Stage::Expired,
+        (Standing::Over, Status::Deny | Status::Failure) => Stage::Failed,
+        (Standing::Over, Status::Refund) => Stage::Refunded,
+        (Standing::Over, Status::Settlement) => match order.outcome.as_ref().map(|told| told.outcome) {
             None if over_the_counter => Stage::Collect,
             None => Stage::Working,
             Some(Delivery::Dispensed) => Stage::Delivered,
@@ -116,6 +133,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
         // Whoever comes back from the app has paid, or believes so: no word of waiting for the customer.
         Stage::Waiting if finish == Some(Finish::Success) => plain(words.confirming, "blue", SOON_S),
         Stage::Waiting | Stage::Counter => plain(words.waiting, "blue", SOON_S),
+        Stage::Confirming => Look { more: words.held, ..plain(words.confirming, "blue", SOON_S) },
         Stage::Ending => plain(words.ending, "grey", SOON_S),
         Stage::Cancelled => ended(words.cancelled),
         Stage::Expired => ended(words.expired),
@@ -134,7 +152,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
 /// The whole page.
 pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     let order = sheet.order;
-    let stage = stage(order, sheet.payable);
+    let stage = stage(order, sheet.standing);
     let look = look(stage, words, sheet.finish);
     let amount = order.gross_amount.unwrap_or(order.amount);
     // Without a script the page comes again by itself.
@@ -158,7 +176,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     if !look.more.is_empty() {
         add(format_args!("<p>{}</p>", look.more));
     }
-    if sheet.finish.is_some() && sheet.payable {
+    if sheet.finish.is_some() && sheet.standing == Standing::Payable {
         add(format_args!("<p><a class=c href=\"../{}\">{}</a></p>", order.order_id, words.back));
     }
     match stage {
@@ -179,9 +197,10 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
             let store = order.store.as_deref().unwrap_or_else(|| order.payment.as_str());
             if stage == Stage::Counter {
                 add(format_args!("<p>{} <b>{}</b></p>", words.counter, escape(&titled(store))));
-                if let Some(until) = sheet.pay_before {
-                    add(format_args!("<p>{} {until} WIB</p>", words.pay_before));
-                }
+            }
+            if let Some(until) = sheet.until {
+                let before = if stage == Stage::Counter { words.pay_before } else { words.collect_before };
+                add(format_args!("<p>{before} {until} WIB</p>"));
             }
             if let Some(code) = order.payment_code.as_deref() {
                 add(format_args!("<p class=n>{}</p><p class=k>{}</p>", words.counter_code, escape(&grouped(code))));
@@ -189,6 +208,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         }
         Stage::Preparing
         | Stage::Waiting
+        | Stage::Confirming
         | Stage::Ending
         | Stage::Cancelled
         | Stage::Expired

@@ -32,9 +32,11 @@ words! {
     failed: "Pembayaran tidak berhasil. Jangan bayar.", "The payment did not work. Please do not pay.";
     paid_anyway: "Sudah terlanjur bayar? Hubungi kami.", "Paid already? Contact us.";
     confirming: "Pembayaran sedang dipastikan", "Your payment is being confirmed";
+    held: "Toko masih dapat membatalkannya beberapa menit. Halaman ini memberi tahu Anda.", "The store may still take it back for some minutes. This page will tell you.";
     paid: "Sudah dibayar", "Paid";
     working: "Mesin sedang bekerja", "The machine is working";
     collect: "Ketik kode pembayaran di mesin untuk mengambil barang.", "Type the payment code at the machine to collect.";
+    collect_before: "Ambil sebelum", "Collect before";
     delivered: "Selesai. Terima kasih!", "Done. Thank you!";
     unsure: "Sudah dibayar, dan mesin tidak tahu apakah barang keluar. Kami sedang memeriksanya.", "Paid, and the machine does not know whether the item came. We are looking into it.";
     refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";

@@ -232,3 +232,181 @@ fn mutate(body: &mut Value, random: &mut Random) {
         }
     }
 }
+
+#[test]
+fn a_code_for_a_counter_is_read() {
+    let body = json!({
+        "status_code": "201", "status_message": "Success, cstore transaction is successful", "transaction_id": "d615df87-c96f",
+        "order_id": "o-1", "merchant_id": "G812785002", "gross_amount": "162500.00", "currency": "IDR", "payment_type": "cstore",
+        "transaction_time": "2020-01-09 15:16:19", "transaction_status": "pending", "payment_code": "8127740588870520", "store": "alfamart",
+    });
+    let charge = classify_charge(200, body.to_string().as_bytes()).expect("a charge");
+    assert_eq!((charge.payment_code.as_deref(), charge.store.as_deref()), (Some("8127740588870520"), Some("alfamart")));
+    for bad in [json!(""), json!("8\n9"), json!("8".repeat(65)), json!(["8"]), json!("kode é")] {
+        let odd = with(json!({ "payment_code": bad }));
+        assert_eq!(read(&odd).expect("a transaction").payment_code, None, "{bad}");
+    }
+}
+
+#[test]
+fn a_refund_is_made_or_said_why_not() {
+    use RefundRefusal::{Amount, CannotModify, Denied, Duplicate, NotAllowed, Other, Partly};
+    let refunded = |code: &str, word: &str| with(json!({ "status_code": code, "status_message": "m", "transaction_status": word }));
+    let refused = |code: &str, message: &str| json!({ "status_code": code, "status_message": message, "id": "x" });
+    assert!(classify_refund(200, refunded("200", "refund").to_string().as_bytes()).is_ok());
+    for (body, wanted, at) in [
+        (refunded("200", "partial_refund"), Partly, 200),
+        (refunded("202", "settlement"), Denied, 202),
+        (refused("402", "Merchant doesn't have access for this payment type"), NotAllowed, 402),
+        (refused("412", "Refund is not allowed for this merchant"), NotAllowed, 412),
+        (refused("413", "POS refund is not allowed"), NotAllowed, 413),
+        (refused("406", "Duplicate refund ID"), Duplicate, 406),
+        (refused("412", "Merchant cannot modify the status of the transaction"), CannotModify, 412),
+        (refused("414", "Refund request is rejected due to invalid amount"), Amount, 414),
+        (refused("400", "One or more parameters in the payload is invalid."), Other, 400),
+    ] {
+        let error = classify_refund(200, body.to_string().as_bytes()).expect_err("refused");
+        assert!(matches!(&error, MidtransError::RefundRefused { why, code, .. } if (*why, *code) == (wanted, at)), "{body}: {error:?}");
+        assert!(!error.may_retry() && !error.effect_unknown());
+    }
+    let not_allowed = classify_refund(200, refused("412", "Refund is not allowed").to_string().as_bytes()).expect_err("refused");
+    assert!(not_allowed.to_string().starts_with("POS refunds not allowed ("), "{not_allowed}");
+    for (http, body, again) in [(202, "{}", true), (500, "<html>", true), (200, "{}", true), (401, "", false), (429, "{}", true)] {
+        let error = classify_refund(http, body.as_bytes()).expect_err("no refund");
+        assert_eq!(error.may_retry(), again, "{http}: {error}");
+        assert!(!matches!(error, MidtransError::RefundRefused { .. }));
+    }
+}
+
+/// Numbers that look random and repeat with their seed (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn draw(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((bits ^ (bits >> 31)) % below.max(1) as u64).expect("below")
+    }
+}
+
+fn odd_value(dice: &mut Dice) -> Value {
+    const WORDS: [&str; 22] = [
+        "",
+        "settlement",
+        "capture",
+        "pending",
+        "deny",
+        "failure",
+        "refund",
+        "partial_refund",
+        "chargeback",
+        "expire",
+        "accept",
+        "challenge",
+        "200",
+        "201",
+        "202",
+        "404",
+        "407",
+        "412",
+        "900",
+        "-1",
+        "99999999999999999999999",
+        "2026-13-45 99:99:99",
+    ];
+    match dice.draw(10) {
+        0 => Value::Null,
+        1 => json!(dice.draw(2) == 0),
+        2 => json!(dice.draw(1000)),
+        3 => json!(-1.5e300),
+        4 => json!(u64::MAX),
+        5 => json!([WORDS[dice.draw(WORDS.len())], null, {}]),
+        6 => json!({ "name": WORDS[dice.draw(WORDS.len())], "url": 5, "deeper": [[[[]]]] }),
+        7 => json!("é\u{202e}\u{0}\u{ffff}".repeat(dice.draw(200))),
+        _ => json!(WORDS[dice.draw(WORDS.len())]),
+    }
+}
+
+/// Whatever Midtrans, or something in between, may send: real answers, bent.
+fn bent(dice: &mut Dice, samples: &[Value]) -> Vec<u8> {
+    let mut body = samples[dice.draw(samples.len())].clone();
+    let other = samples[dice.draw(samples.len())].clone();
+    for _ in 0..dice.draw(5) {
+        let object = body.as_object_mut().expect("an object");
+        let names: Vec<String> = object.keys().chain(other.as_object().expect("an object").keys()).cloned().collect();
+        let name = names[dice.draw(names.len())].clone();
+        match dice.draw(4) {
+            0 => drop(object.remove(&name)),
+            1 => drop(object.insert(name, other.get("order_id").cloned().unwrap_or_default())),
+            2 => drop(object.insert(format!("new_{}", dice.draw(9)), odd_value(dice))),
+            _ => drop(object.insert(name, odd_value(dice))),
+        }
+    }
+    let mut bytes = body.to_string().into_bytes();
+    for _ in 0..dice.draw(4).saturating_sub(1) {
+        let at = dice.draw(bytes.len());
+        match dice.draw(4) {
+            0 => bytes.truncate(at),
+            1 if !bytes.is_empty() => bytes[at] = u8::try_from(dice.draw(256)).expect("a byte"),
+            2 => bytes.splice(at..at, br#","status_code":"201""#.iter().copied()).for_each(drop),
+            _ => bytes.extend_from_slice(b"[[[["),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn whatever_comes_is_classified_and_nothing_panics() {
+    let refunds = json!([{ "refund_chargeback_id": 1, "refund_amount": "5000.00", "refund_key": "o-1", "bank_confirmed_at": null }]);
+    let settlement = json!({ "status_code": "200", "transaction_status": "settlement", "settlement_time": "2024-01-13 17:52:40",
+        "custom_field1": "vm-001", "custom_field2": "r-1", "custom_field3": "A1|5000|x", "issuer": "gopay", "payment_type": "qris" });
+    let samples = [
+        pending(),
+        with(settlement),
+        with(json!({ "status_code": "200", "transaction_status": "refund", "refund_amount": "5000.00", "refunds": refunds })),
+        with(json!({ "status_code": "202", "transaction_status": "deny", "channel_response_code": "900" })),
+        with(
+            json!({ "status_code": "201", "payment_type": "cstore", "payment_code": "8127740588870520", "store": "indomaret", "actions": null }),
+        ),
+        with(json!({ "status_code": "201", "payment_type": "qris", "qr_string": "0002", "expire_time": "2024-01-13 18:06:40" })),
+        with(json!({ "status_code": "407", "transaction_status": "expire" })),
+        json!({ "status_code": "400", "status_message": "m", "validation_messages": ["a", "b"], "id": "x" }),
+        json!({ "status_code": "412", "status_message": "Merchant cannot modify the status of the transaction", "id": "x" }),
+        json!({ "message": "API rate limit exceeded" }),
+    ];
+    let seed = 20_261_120;
+    for round in 0..20_000_u64 {
+        let mut dice = Dice(seed + round);
+        let bytes = bent(&mut dice, &samples);
+        let http = [200, 200, 200, 201, 202, 204, 301, 400, 401, 404, 413, 429, 500, 503, 599][dice.draw(15)];
+        let said = || format!("seed {}: HTTP {http} {}", seed + round, String::from_utf8_lossy(&bytes));
+        for answer in [classify(http, &bytes), classify_charge(http, &bytes), classify_refund(http, &bytes)] {
+            match answer {
+                Ok(transaction) => {
+                    let paid = transaction.transaction_status == TransactionStatus::Settlement
+                        && matches!(transaction.fraud_status, None | Some(FraudStatus::Accept));
+                    assert_eq!(transaction.is_settled(), paid, "{}", said());
+                    let money = crate::backend::work::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+                    assert_eq!(money == crate::order::merchant::Said::Settled, paid, "{}", said());
+                    assert!(transaction.actions.len() <= LIST_MAX, "{}", said());
+                }
+                Err(error) => {
+                    // Nobody knows, so it is asked again; and what is told of it fits in a log.
+                    assert!(!error.effect_unknown() || error.may_retry(), "{}: {error}", said());
+                    assert!(error.to_string().chars().count() < 8_000, "{}", said());
+                }
+            }
+        }
+        if let Ok(transaction) = classify_charge(http, &bytes) {
+            let dead = [TransactionStatus::Deny, TransactionStatus::Failure].contains(&transaction.transaction_status);
+            assert!(!dead, "a denied charge is none: {}", said());
+        }
+        if let Ok(transaction) = classify_refund(http, &bytes) {
+            assert_eq!(transaction.transaction_status, TransactionStatus::Refund, "{}", said());
+        }
+        // The same from the other side: what is posted to us.
+        drop(super::super::Notification::parse(&bytes));
+    }
+}

@@ -15,6 +15,8 @@ fn faults_strike_where_they_are_planned() {
     for expected in ["202", "202", "201"] {
         assert_eq!(code(sim.handle(&charge_of("o-2", "gopay"), START)), expected);
     }
+    let statuses: Vec<Value> = told(&mut sim, START).into_iter().map(|notice| notice["transaction_status"].clone()).collect();
+    assert_eq!(statuses, ["pending", "deny", "deny", "pending"]);
     sim.plan(once(Fault::ImposeFee { rupiah: 100 }));
     let (_, charge) = answer(sim.handle(&charge_of("o-3", "qris"), START));
     assert_eq!(charge["gross_amount"], "5100.00");

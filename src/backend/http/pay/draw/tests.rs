@@ -21,8 +21,12 @@ fn sheet(order: &Order) -> Sheet<'_> {
     Sheet {
         order,
         name: "Teh <b>botol</b>",
-        payable: order.status == Status::Pending && order.gross_amount.is_some(),
-        pay_before: Some("2026-11-20 16:24"),
+        standing: match order.status {
+            Status::Pending if order.gross_amount.is_none() => Standing::Charging,
+            Status::Pending => Standing::Payable,
+            _ => Standing::Over,
+        },
+        until: Some("2026-11-20 16:24"),
         qr_url: Some("https://api.example/qr"),
         contact: Some("0812-3456-7890"),
         finish: None,
@@ -101,6 +105,11 @@ fn a_payment_over_the_counter_shows_store_code_and_time() {
         assert!(html.contains(text), "{html}");
     }
     assert!(!html.contains("<img ") && !html.contains("gopay.example"), "{html}");
+    order.status = Status::Settlement;
+    let html = page(&sheet(&order), &ENGLISH);
+    for text in ["Type the payment code at the machine", "1000 2000 300", "Collect before 2026-11-20 16:24 WIB"] {
+        assert!(html.contains(text), "{html}");
+    }
 }
 
 #[test]
@@ -131,6 +140,16 @@ fn the_finish_page_greets_and_tells_the_truth() {
     let lie = finish(&cancelled, Finish::Success);
     assert!(lie.contains("Cancelled. Please do not pay.") && !lie.contains("href=\"../"), "{lie}");
     assert!(!finish(&pending, Finish::Unsaid).contains("class=f"));
+}
+
+#[test]
+fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
+    let mut order = order();
+    (order.payment, order.payment_code) = (Payment::Indomaret, Some("12345678".into()));
+    for (standing, told) in [(Standing::Held, "being confirmed"), (Standing::Ending, "Being cancelled")] {
+        let html = page(&Sheet { standing, ..sheet(&order) }, &ENGLISH);
+        assert!(html.contains(told) && !html.contains("1234 5678") && !html.contains("<img "), "{html}");
+    }
 }
 
 #[test]

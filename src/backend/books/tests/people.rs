@@ -1,0 +1,230 @@
+//! What people do with orders, and what they are told of.
+
+use super::*;
+use crate::order::merchant::{Attention, Repayment};
+
+fn told(outcome: Delivery) -> Told {
+    Told { outcome, reason: None, detail: None }
+}
+
+impl Rig {
+    /// The same with automatic refunds.
+    fn refunding(per_day: u32) -> Self {
+        let rig = Self::new();
+        let desk = Desk { auto_refund_per_day: per_day, orders_per_minute: 0, ..Arc::into_inner(desk()).expect("one") };
+        Self { desk: Arc::new(desk), ..rig }
+    }
+
+    /// An order with a receipt of this moment.
+    async fn paid(&self, request: &str, ticket: u8, at: Wall) {
+        self.create(request, ticket, "d", at).await.expect("created");
+        let name = format!("o-{request}");
+        self.answered(&name, Event::Charged(charge(request)), at).await;
+        let report = settled(&self.load(&name).await.order, &format!("t-{request}"));
+        self.answered(&name, Event::Status(report), at).await;
+    }
+
+    async fn tell(&self, order: &str, outcome: Delivery, at: Wall) -> Done {
+        let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
+        let result = self.run(move |tx, desk| delivered(tx, desk, &device, &id, told(outcome), at)).await.expect("written");
+        result.unwrap_or_else(|done| done)
+    }
+
+    async fn listed(&self, kind: Attention) -> Vec<String> {
+        let sql = "SELECT subject FROM alerts WHERE kind = $1 AND ended_ms IS NULL ORDER BY subject";
+        let rows = self.run(move |tx, _| Ok(tx.rows(sql, &[kind.as_str().into()])?)).await.expect("read");
+        rows.iter().map(|row| row.text(0).expect("a name").to_owned()).collect()
+    }
+
+    async fn due(&self, at: Wall) -> Vec<Alert> {
+        self.run(move |tx, _| due_alerts(tx, at)).await.expect("read")
+    }
+
+    /// Does for an order what time has made due.
+    async fn pass(&self, order: &str, at: Wall) -> Done {
+        let id = id(order);
+        self.run(move |tx, desk| claim(tx, desk, &id, at)).await.expect("written")
+    }
+}
+
+fn kinds(alerts: &[Alert]) -> Vec<(&'static str, String)> {
+    alerts.iter().map(|alert| (alert.kind(), alert.subject().to_owned())).collect()
+}
+
+#[tokio::test]
+async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    let done = rig.tell("o-r1", Delivery::Failed, T0).await;
+    assert!(done.alert);
+    let alerts = rig.due(T0).await;
+    assert_eq!(kinds(&alerts), [("refund_due", "o-r1".to_owned())]);
+    assert!(matches!(&alerts[0].about, Subject::Order(stored, Attention::RefundDue) if stored.order.is_refund_due()));
+    // Nobody could be told: later and later, and not for ever.
+    let mut at = T0;
+    let mut tries = 0;
+    while let Some(alert) = rig.due(at).await.pop() {
+        rig.run(move |tx, _| alert_failed(tx, &alert, at)).await.expect("written");
+        tries += 1;
+        assert_eq!(rig.due(at + Span::secs(59)).await, [], "after {tries}");
+        at = at + Span::secs(3600);
+    }
+    assert_eq!(tries, ALERT_TRIES);
+    assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r1"], "the list has it all the same");
+    // Another kind of the same order is another alert; told is told.
+    rig.tell("o-r1", Delivery::Dispensed, at).await;
+    let alert = rig.due(at).await.pop().expect("a conflict");
+    assert_eq!(alert.kind(), "conflict");
+    rig.run(move |tx, _| alert_done(tx, &alert, at)).await.expect("written");
+    assert_eq!(rig.due(at + Span::secs(86_400)).await, []);
+    // Decided: neither is so any more.
+    rig.run(move |tx, desk| given(tx, desk, &id("o-r1"), "Budi", at)).await.expect("granted");
+    assert_eq!((rig.listed(Attention::RefundDue).await.len(), rig.listed(Attention::Conflict).await.len()), (0, 0));
+    assert_eq!(rig.count("SELECT count(*) FROM alerts WHERE ended_ms IS NULL").await, 0);
+    let history = rig.run(|tx, _| history(tx, &id("o-r1"))).await.expect("read");
+    assert!(history.last().expect("lines").event.contains("Budi handed the goods over"), "{history:?}");
+}
+
+#[tokio::test]
+async fn what_ends_before_anybody_was_told_is_not_told() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.tell("o-r1", Delivery::Failed, T0).await;
+    rig.run(|tx, desk| refund_by_hand(tx, desk, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
+    assert_eq!(rig.due(T0 + Span::secs(86_400)).await, []);
+    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::ByHand { .. })));
+    let again = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), None, false, T0)).await;
+    assert!(matches!(again, Err(BooksError::Refused(Refused::RefundedAlready))), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.paid("r2", 2, T0).await;
+    let late = T0 + merchant::REPORT_WITHIN;
+    let due = rig.run(move |tx, _| claim_due(tx, late)).await.expect("read");
+    assert_eq!(due.len(), 2);
+    for order in ["o-r1", "o-r2"] {
+        assert!(rig.pass(order, late).await.alert);
+    }
+    assert_eq!(rig.listed(Attention::Unreported).await.len(), 2);
+    assert_eq!(kinds(&rig.due(late).await).iter().filter(|(kind, _)| *kind == "unreported").count(), 2);
+    rig.tell("o-r1", Delivery::Dispensed, late).await;
+    assert_eq!(rig.listed(Attention::Unreported).await, ["o-r2"]);
+    // The other stays silent; an hour after its receipt a person may end it, by name.
+    let early = T0 + merchant::NO_REPORT_AFTER - Span::secs(1);
+    let wish = |at: Wall, no_report| rig.run(move |tx, desk| request_refund(tx, desk, &id("o-r2"), Some("Ani".into()), no_report, at));
+    assert!(matches!(wish(early, true).await, Err(BooksError::Refused(Refused::TooEarly))));
+    let hour = T0 + merchant::NO_REPORT_AFTER;
+    assert!(matches!(wish(hour, false).await, Err(BooksError::Refused(Refused::NotReported))));
+    wish(hour, true).await.expect("granted");
+    assert_eq!(rig.pass("o-r2", hour).await.call, Some(Call::Refund), "serve takes it up");
+    let history = rig.run(|tx, _| history(tx, &id("o-r2"))).await.expect("read");
+    assert!(history.iter().any(|line| line.event.contains("Ani wants it refunded, without a report")), "{history:?}");
+}
+
+#[tokio::test]
+async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtful() {
+    let rig = Rig::refunding(2);
+    for (number, outcome) in
+        [(1_u8, Delivery::Uncertain), (2, Delivery::Dispensed), (3, Delivery::Failed), (4, Delivery::Undelivered), (5, Delivery::Failed)]
+    {
+        rig.paid(&format!("r{number}"), number, T0).await;
+        rig.tell(&format!("o-r{number}"), outcome, T0).await;
+    }
+    let begun = |number: u8| {
+        let rig = &rig;
+        async move { rig.load(&format!("o-r{number}")).await.order.repayment.is_some() }
+    };
+    assert_eq!([begun(1).await, begun(2).await, begun(3).await, begun(4).await, begun(5).await], [false, false, true, true, false]);
+    assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r5"], "over the limit: for a person");
+    let history = rig.run(|tx, _| history(tx, &id("o-r5"))).await.expect("read");
+    assert!(history.iter().any(|line| line.event.contains("the limit of 2 a day")), "{history:?}");
+    // Another day is another limit. A conflict that comes at once stops what was not sent yet.
+    let tomorrow = T0 + Span::secs(86_400);
+    rig.paid("r6", 6, tomorrow).await;
+    rig.tell("o-r6", Delivery::Failed, tomorrow).await;
+    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Asked { .. })));
+    rig.tell("o-r6", Delivery::Dispensed, tomorrow).await;
+    assert!(matches!(rig.load("o-r6").await.order.repayment, Some(Repayment::Refused { .. })));
+    assert_eq!(rig.pass("o-r6", tomorrow + Span::secs(3600)).await.call, None);
+}
+
+#[tokio::test]
+async fn two_programs_refund_once() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.tell("o-r1", Delivery::Failed, T0).await;
+    let beside = rig.beside();
+    let mut tasks = Vec::new();
+    for round in 0..12 {
+        let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
+        let desk = desk();
+        tasks.push(tokio::spawn(async move {
+            match round % 3 {
+                0 => store.run(move |tx| request_refund(tx, &desk, &id("o-r1"), None, false, T0)).await,
+                1 => store.run(move |tx| refund_by_hand(tx, &desk, &id("o-r1"), "cash", None, false, T0)).await,
+                _ => store.run(move |tx| given(tx, &desk, &id("o-r1"), "Budi", T0)).await,
+            }
+        }));
+    }
+    let mut granted = 0;
+    for task in tasks {
+        match task.await.expect("ran") {
+            Ok(_) => granted += 1,
+            Err(BooksError::Refused(Refused::RefundUnderWay | Refused::RefundedAlready | Refused::Given)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(granted, 1);
+    // Two servers take it up: one asks.
+    let mut calls = 0;
+    for round in 0..6 {
+        let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };
+        let desk = desk();
+        let done = store.run(move |tx| claim(tx, &desk, &id("o-r1"), T0)).await.expect("written");
+        calls += usize::from(done.call == Some(Call::Refund));
+    }
+    assert!(calls <= 1);
+}
+
+#[tokio::test]
+async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
+    let rig = Rig::new();
+    let vm = || DeviceId::new("vm-001").expect("an id");
+    for at in [T0, T0 + Span::secs(60)] {
+        rig.run(move |tx, _| machine_offline(tx, &vm(), at)).await.expect("written");
+    }
+    let alert = rig.due(T0).await.pop().expect("one");
+    assert_eq!((alert.kind(), &alert.about, alert.since), ("offline", &Subject::Offline, T0));
+    rig.run(move |tx, _| alert_done(tx, &alert, T0)).await.expect("written");
+    rig.run(move |tx, _| machine_offline(tx, &vm(), T0)).await.expect("written");
+    assert_eq!(rig.due(T0 + Span::secs(999)).await, []);
+    rig.run(move |tx, _| machine_back(tx, &vm(), T0)).await.expect("written");
+    rig.run(move |tx, _| machine_offline(tx, &vm(), T0 + Span::secs(5))).await.expect("written");
+    assert_eq!(rig.due(T0 + Span::secs(5)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_wrote_is_taken_up() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.paid("r2", 2, T0).await;
+    rig.tell("o-r2", Delivery::Failed, T0).await;
+    // It kept no alerts, waited for no report, and knew nothing of the order's newer fields.
+    rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("deleted");
+    rig.run(|tx, _| Ok(tx.rows("UPDATE orders SET due_ms = NULL", &[])?)).await.expect("forgotten");
+    let late = T0 + merchant::REPORT_WITHIN;
+    rig.run(move |tx, desk| restarted(tx, desk, late)).await.expect("written");
+    assert_eq!(kinds(&rig.due(late).await), [("refund_due", "o-r2".to_owned())]);
+    assert_eq!(rig.run(move |tx, _| claim_due(tx, late)).await.expect("read"), [id("o-r1")]);
+    assert!(rig.pass("o-r1", late).await.alert);
+    assert_eq!(rig.run(move |tx, _| claim_due(tx, late)).await.expect("read"), [], "once");
+    let body: String = serde_json::to_string(&rig.load("o-r1").await.order).expect("plain");
+    let mut old: serde_json::Value = serde_json::from_str(&body).expect("an object");
+    for field in ["repayment", "taken_back", "suspect", "unreported_at", "late_fact", "collect_by", "seen"] {
+        old.as_object_mut().expect("an object").remove(field).expect(field);
+    }
+    assert!(serde_json::from_value::<Order>(old).is_ok(), "an order of an earlier release is read");
+}

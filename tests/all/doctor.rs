@@ -1,0 +1,158 @@
+//! `qris-backend doctor`: each thing that can be wrong, found and told with what to do.
+
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{command, free_port, output};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn healthy() -> Shop {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    for name in ["server-key", "signing-key.json", "backend-password"] {
+        mode(&shop.path().join(name), 0o600);
+    }
+    shop
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+}
+
+/// Exit status, and the lines as they are told about each thing.
+fn examine(shop: &Shop) -> (i32, Vec<Value>) {
+    let output = shop.merchant(&["doctor", "--json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (output.status.code().expect("a status"), lines)
+}
+
+/// The line about one thing that is not well, or the first.
+fn about<'a>(lines: &'a [Value], check: &str) -> &'a Value {
+    let of = |line: &&Value| line["check"] == check;
+    lines
+        .iter()
+        .filter(of)
+        .find(|line| line["level"] != "ok")
+        .or_else(|| lines.iter().find(of))
+        .unwrap_or_else(|| panic!("nothing about {check}: {lines:?}"))
+}
+
+#[test]
+fn a_healthy_backend_has_nothing_bad() {
+    let shop = healthy();
+    let (status, lines) = examine(&shop);
+    assert_eq!(status, 0, "{lines:#?}");
+    for check in [
+        "config",
+        "server key",
+        "signing key",
+        "broker's",
+        "receipts",
+        "disk",
+        "database",
+        "machines",
+        "midtrans",
+        "clock",
+        "broker",
+        "serve",
+    ] {
+        assert_eq!(about(&lines, check)["level"], "ok", "{:?}", about(&lines, check));
+    }
+    // From loopback only, which does for a simulator; and nobody is told.
+    for check in ["notifications", "alerts"] {
+        assert_eq!(about(&lines, check)["level"], "warn", "{:?}", about(&lines, check));
+        assert!(about(&lines, check)["to_do"].is_string());
+    }
+    let output = shop.merchant(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.lines().any(|line| line.starts_with("OK    midtrans")) && text.contains("WARN  alerts"), "{text}");
+}
+
+#[test]
+fn each_ill_is_named_with_what_to_do() {
+    type Harm = fn(&mut Shop);
+    let table: [(&str, &str, &str, Harm); 9] = [
+        ("midtrans", "the key is not valid at", "sandbox and production keys differ", |shop| {
+            std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
+        }),
+        ("server key", "everybody on this computer may use it", "chmod 600", |shop| mode(&shop.path().join("server-key"), 0o644)),
+        ("broker", "refuses our name or password", "mqtt.password_file", |shop| {
+            std::fs::write(shop.path().join("backend-password"), "wrong\n").expect("written");
+        }),
+        ("broker", "127.0.0.1:", "whether the broker runs", |shop| {
+            let closed = format!("mqtt://127.0.0.1:{}", free_port());
+            shop.edit(Program::Backend, |text| text.replace(&format!("mqtt://127.0.0.1:{}", shop.broker.port), &closed));
+        }),
+        ("serve", "does not answer", "systemctl start", Shop::kill_backend),
+        ("notifications", "cannot be reached from here", "is `serve` running?", Shop::kill_backend),
+        ("notifications", "answers 404", "another program's page", |shop| {
+            let elsewhere = format!("notification_url = \"{}/nowhere\"\ncharge_as", shop.midtrans.url);
+            shop.edit(Program::Backend, |text| text.replace("charge_as", &elsewhere));
+        }),
+        ("alerts", "cannot be executed", "chmod +x", |shop| {
+            let script = shop.path().join("alert");
+            std::fs::write(&script, "#!/bin/sh\n").expect("written");
+            let section = format!("[alerts]\ncommand = [\"{}\"]\n[store]", script.display());
+            shop.edit(Program::Backend, |text| text.replace("[store]", &section));
+        }),
+        ("database", "damaged", "backup", |shop| {
+            shop.kill_backend();
+            for suffix in ["-wal", "-shm"] {
+                drop(std::fs::remove_file(shop.path().join(format!("orders.db{suffix}"))));
+            }
+            std::fs::write(shop.path().join("orders.db"), b"this is not a database ".repeat(100)).expect("written");
+        }),
+    ];
+    for (check, said, to_do, harm) in table {
+        let mut shop = healthy();
+        harm(&mut shop);
+        let (status, lines) = examine(&shop);
+        let line = about(&lines, check);
+        assert_eq!((status, &line["level"]), (1, &Value::from("bad")), "{said}: {lines:#?}");
+        let text = |key: &str| line[key].as_str().expect("text").to_owned();
+        assert!(
+            text("said").contains(said) && text("to_do").contains(to_do) || text("said").contains(said) && check == "database",
+            "{line:#?}"
+        );
+    }
+}
+
+/// A web server that gives everybody the same answer; its address.
+fn answering(head: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut request = [0; 4096];
+            drop(stream.read(&mut request));
+            let body = "{\"status_code\":\"404\",\"status_message\":\"Transaction doesn't exist.\"}";
+            drop(
+                stream
+                    .write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes()),
+            );
+        }
+    });
+    url
+}
+
+#[test]
+fn a_wrong_clock_and_a_redirect_are_found() {
+    let shop = healthy();
+    let date = output(command("date").args(["-u", "-d", "2 minutes ago", "+%a, %d %b %Y %H:%M:%S GMT"]));
+    let slow = answering(format!("200 OK\r\ndate: {}", String::from_utf8_lossy(&date.stdout).trim()));
+    let redirecting = answering("301 Moved Permanently\r\nlocation: https://www.pay.example/".into());
+    let simulator = format!("base_url = \"{}\"", shop.midtrans.url);
+    shop.edit(Program::Backend, |text| {
+        let text = text.replace(&simulator, &format!("base_url = \"{slow}\""));
+        text.replace("charge_as", &format!("notification_url = \"{redirecting}\"\ncharge_as"))
+    });
+    let (status, lines) = examine(&shop);
+    assert_eq!(status, 1);
+    assert_eq!(about(&lines, "midtrans")["level"], "ok", "{lines:#?}");
+    let (clock, notifications) = (about(&lines, "clock"), about(&lines, "notifications"));
+    assert!(clock["level"] == "bad" && clock["said"].as_str().is_some_and(|said| said.contains("s ahead of Midtrans' clock")), "{clock:?}");
+    let said = notifications["said"].as_str().expect("text");
+    assert!(notifications["level"] == "bad" && said.contains("redirects (301) to https://www.pay.example/"), "{notifications:?}");
+}

@@ -1,0 +1,350 @@
+//! What the merchant's people type: `qris-backend orders`, `refund`, `given`, `report`, `keys use`, `device add`, beside a
+//! running `serve` and without one.
+
+use crate::rig::midtrans::Via;
+use crate::rig::process::Process;
+use crate::rig::shop::{DEVICE, Options, Program, Shop, new_request_id};
+use crate::rig::{command, free_port, output, tool, wait_for};
+use serde_json::{Value, json};
+use std::process::Output;
+
+fn backend_only() -> Shop {
+    Shop::open(Options { machine: false, ..Options::default() })
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// What a command wrote that must succeed.
+fn good(shop: &Shop, arguments: &[&str]) -> String {
+    let output = shop.merchant(arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// What a command says that must fail with status 1.
+fn refused(shop: &Shop, arguments: &[&str]) -> String {
+    let output = shop.merchant(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}{}", stdout(&output), stderr(&output));
+    stderr(&output)
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect()
+}
+
+#[test]
+fn orders_are_listed_filtered_and_shown() {
+    let shop = backend_only();
+    let failed = shop.told("failed");
+    let uncertain = shop.told("uncertain");
+    let pending = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+
+    let list = good(&shop, &["orders"]);
+    let rows: Vec<_> = list.lines().collect();
+    assert!(rows[0].starts_with("BEGAN (+07:00)") && rows.len() == 4, "{list}");
+    assert!(rows.iter().all(|row| row.chars().count() <= 120 && *row == row.trim_end()), "{list}");
+    for (row, (order_id, what)) in rows[1..].iter().zip([(&pending, "pending"), (&uncertain, "uncertain"), (&failed, "refund due")]) {
+        assert!(row.contains(order_id.as_str()) && row.contains(what) && row.contains("Rp5.000") && row.contains(DEVICE), "{row}");
+    }
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let list = lines(&good(&shop, &[&["orders", "--json"], arguments].concat()));
+        list.iter().map(|order| order["order_id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let (failed, uncertain, pending) = (failed.as_str(), uncertain.as_str(), pending.as_str());
+    let today = &rows[1][..10];
+    let table: [(&[&str], &[&str]); 12] = [
+        (&[], &[pending, uncertain, failed]),
+        (&["--refund-due"], &[failed]),
+        (&["--attention"], &[uncertain]),
+        (&["--attention=uncertain"], &[uncertain]),
+        (&["--attention=mismatch"], &[]),
+        (&["--status", "pending"], &[pending]),
+        (&["--state", "settlement"], &[uncertain, failed]),
+        (&["--device", DEVICE, "--limit", "2"], &[pending, uncertain]),
+        (&["--device", "vm-other"], &[]),
+        (&["--since", today], &[pending, uncertain, failed]),
+        (&["--until", "2020-01-01 12:00"], &[]),
+        (&["--date", "2020-01-01"], &[]),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(ids(arguments), expected, "{arguments:?}");
+    }
+    let cut = shop.merchant(&["orders", "--limit", "1"]);
+    assert!(stdout(&cut).lines().count() == 2 && stderr(&cut).contains("2 older orders left out: --limit 0 lists all 3"), "{cut:?}");
+    let cut = shop.merchant(&["orders", "--status", "settlement", "--limit", "1"]);
+    assert!(stderr(&cut).contains("1 older order left out: --limit 0 lists all 2"), "{cut:?}");
+
+    let one = good(&shop, &["orders", uncertain]);
+    for part in [
+        "Western Indonesia Time, +07:00",
+        "machine      vm-001",
+        "paid         Rp5.000 by gopay at ",
+        "outcome      uncertain",
+        "look at it   uncertain: ",
+        "history",
+    ] {
+        assert!(one.contains(part), "{part} in {one}");
+    }
+    let whole = &lines(&good(&shop, &["orders", "--json", failed]))[0];
+    assert_eq!((&whole["refund"], &whole["outcome"], &whole["attempts"]), (&json!("due"), &json!("failed"), &json!([failed])));
+    let history: Vec<_> = whole["history"].as_array().expect("a list").iter().map(|line| line["event"].as_str().expect("text")).collect();
+    assert!(history[0].starts_with("ordered") && history.last().is_some_and(|last| last.contains("failed")), "{history:?}");
+    assert!(!good(&shop, &["orders", "--json", failed]).contains("eyJ"), "no receipt is told");
+
+    assert!(refused(&shop, &["orders", "nobody"]).contains("there is no order nobody"));
+    for wrong in [
+        &["orders", "--status", "lost"][..],
+        &["orders", "--since", "yesterday"],
+        &["orders", failed, "--refund-due"],
+        &["orders", "--attention=much"],
+    ] {
+        assert_eq!(shop.merchant(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    // Who reads only the first line ends it without a complaint.
+    let script = format!(
+        "{} --config {} orders --json | head -n 1; echo ${{PIPESTATUS[0]}}",
+        Program::Backend.binary(),
+        shop.config(Program::Backend).display()
+    );
+    let piped = output(command(tool("bash")).args(["-c", &script]));
+    assert!(stdout(&piped).ends_with("\n0\n") && stderr(&piped).is_empty(), "{piped:?}");
+}
+
+#[test]
+fn a_refund_goes_through_midtrans_with_and_without_serve() {
+    let mut shop = backend_only();
+    let (first, second) = (shop.told("failed"), shop.told("undelivered"));
+    let told = good(&shop, &["refund", &first, "--by", "Sari"]);
+    assert_eq!(told, format!("Rp5.000 of order {first} (A1 at vm-001) was refunded through Midtrans\n"));
+    // `serve` noticed.
+    shop.wait_order(&first, "its refund", |order| (order["refund"] == "done" && order["status"] == "refund").then_some(()));
+    assert_eq!(shop.midtrans.status(&first), "refund");
+    assert!(refused(&shop, &["refund", &first]).contains("it is refunded already"));
+    assert!(good(&shop, &["orders", &first]).contains("Sari wants it refunded"));
+
+    shop.kill_backend();
+    let told = &lines(&good(&shop, &["refund", "--json", &second]))[0];
+    assert_eq!((&told["refund"], &told["order_id"]), (&json!("done"), &json!(second)));
+    assert_eq!(shop.midtrans.status(&second), "refund");
+    for order_id in [&first, &second] {
+        assert_eq!(shop.midtrans.calls("refund", order_id).len(), 1, "whoever asks, it is asked once");
+    }
+}
+
+#[test]
+fn what_the_contract_does_not_allow_is_given_back_by_hand() {
+    let shop = backend_only();
+    shop.midtrans.change(&json!({ "refunds": false }));
+    let order_id = shop.told("failed");
+    let told = refused(&shop, &["refund", &order_id]);
+    assert!(told.contains(&format!("Rp5.000 of order {order_id}")) && told.contains("POS refunds not allowed"), "{told}");
+    assert!(told.contains("--settled-by-hand"), "{told}");
+    assert!(good(&shop, &["orders", "--attention=refund_failed"]).contains(&order_id));
+    let told = good(&shop, &["refund", &order_id, "--settled-by-hand", "cash, receipt 12", "--by", "Sari"]);
+    assert_eq!(told, format!("Rp5.000 of order {order_id} (A1 at vm-001) is noted as refunded by hand\n"));
+    assert_eq!(shop.order_at_backend(&order_id)["refund"], "by_hand");
+    assert!(good(&shop, &["orders", &order_id]).contains("settled by hand by Sari at "));
+    assert!(refused(&shop, &["given", &order_id, "--by", "Budi"]).contains("it is refunded already"));
+    assert_eq!(good(&shop, &["orders", "--refund-due", "--json"]), "");
+}
+
+#[test]
+fn goods_that_were_handed_over_are_not_refunded() {
+    let shop = backend_only();
+    let order_id = shop.told("failed");
+    let told = good(&shop, &["given", &order_id, "--by", "Budi"]);
+    assert_eq!(told, format!("Rp5.000 of order {order_id} (A1 at vm-001) is noted as handed over by Budi: no refund\n"));
+    assert_eq!(shop.order_at_backend(&order_id)["refund"], "given");
+    assert!(refused(&shop, &["refund", &order_id]).contains("an attendant handed the goods over"));
+    assert!(shop.midtrans.calls("refund", &order_id).is_empty());
+
+    let (sold, silent) = (shop.told("dispensed"), shop.paid());
+    let unpaid = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    let table: [(&[&str], &str); 7] = [
+        (&["refund", &sold], "reported it as dispensed"),
+        (&["refund", &silent], "may still deliver it"),
+        (&["refund", &silent, "--no-report", "--by", "Sari"], "an hour after the settlement"),
+        (&["given", &silent, "--by", "Budi"], "an hour after the settlement"),
+        (&["refund", &unpaid], "the order is not paid"),
+        (&["refund", "nobody"], "there is no order nobody"),
+        (&["seen", &sold, "--by", "Sari"], "nothing of it ends by being seen"),
+    ];
+    for (arguments, why) in table {
+        assert!(refused(&shop, arguments).contains(why), "{arguments:?}: {}", refused(&shop, arguments));
+    }
+    for wrong in [&["refund"][..], &["refund", &silent, "--no-report"], &["given", &silent], &["given", &silent, "--by", " "]] {
+        assert_eq!(shop.merchant(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_chargeback_is_listed_until_somebody_has_seen_it() {
+    let shop = backend_only();
+    let order_id = shop.told("dispensed");
+    shop.midtrans.set(&order_id, "chargeback", false);
+    wait_for("the chargeback in the list", || good(&shop, &["orders", "--attention=chargeback"]).contains(&order_id).then_some(()));
+    assert!(good(&shop, &["seen", &order_id, "--by", "Sari"]).contains("is noted as seen by Sari"));
+    assert_eq!(good(&shop, &["orders", "--attention", "--json"]), "");
+}
+
+#[test]
+fn a_report_sums_up_what_became_of_every_rupiah() {
+    let shop = backend_only();
+    shop.told("dispensed");
+    let (failed, refunded, given) = (shop.told("failed"), shop.told("failed"), shop.told("failed"));
+    shop.told("uncertain");
+    shop.paid();
+    good(&shop, &["refund", &refunded]);
+    good(&shop, &["given", &given, "--by", "Budi"]);
+    let _ = failed;
+
+    let report = &lines(&good(&shop, &["report", "--json"]))[0];
+    let sum = |orders: u64| json!({ "orders": orders, "amount": orders * 5000 });
+    let ends = [
+        ("paid", 6),
+        ("delivered", 1),
+        ("given", 1),
+        ("refund_due", 1),
+        ("refunded", 1),
+        ("uncertain", 1),
+        ("awaited", 1),
+        ("unreported", 0),
+    ];
+    for (end, orders) in ends {
+        assert_eq!(report["total"][end], sum(orders), "{end}");
+        assert_eq!(report["machines"][0][end], sum(orders), "{end}");
+    }
+    assert_eq!(
+        (&report["machines"][0]["device"], &report["balanced"], &report["total"]["fees"]),
+        (&json!(DEVICE), &json!(true), &json!(0))
+    );
+
+    let table = good(&shop, &["report"]);
+    assert!(table.contains("balanced: Rp30.000 paid = the sum of what became of it"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
+    let csv = good(&shop, &["report", "--csv"]);
+    let records: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|record| record.split(',').collect()).collect();
+    assert!(records.len() == 3 && records.iter().all(|record| record.len() == records[0].len()), "{csv}");
+    assert_eq!((records[0][2], records[1][2], records[2][2]), ("device", DEVICE, "all machines"));
+    assert_eq!((records[0][4], records[1][4], records[2][4]), ("paid_amount", "30000", "30000"));
+
+    // Another day, and another machine.
+    assert!(good(&shop, &["report", "--date", "2020-01-01"]).contains("balanced: Rp0 paid"));
+    assert_eq!(lines(&good(&shop, &["report", "--json", "--device", "vm-002"]))[0]["total"]["paid"], sum(0));
+    assert_eq!(shop.merchant(&["report", "--date", "2026-13-01"]).status.code(), Some(2));
+    assert_eq!(shop.merchant(&["report", "--date", "2026-11-20", "--until", "2026-11-19"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_key_is_used_by_a_serve_that_runs() {
+    let shop = backend_only();
+    let old = shop.charge()["kid"].as_str().expect("a kid").to_owned();
+    let new = good(&shop, &["keys", "new", "--rotate"]).trim().to_owned();
+    assert_ne!(old, new);
+    let order = |kids: &[&str]| {
+        let mut body = shop.order_body(&new_request_id());
+        body["kids"] = json!(kids);
+        shop.post_order(&body)
+    };
+    // Added, and not used where the machine knows both.
+    wait_for("the new key to be known", || (order(&[&new]).status == 201).then_some(()));
+    assert_eq!(order(&[&old, &new]).json()["kid"], json!(old));
+    good(&shop, &["keys", "use", &new]);
+    shop.backend.as_ref().expect("it runs").wait_line(&format!("receipts are signed with the key {new}"));
+    assert_eq!(order(&[&old, &new]).json()["kid"], json!(new));
+    assert_eq!(order(&[&old]).json()["kid"], json!(old), "a machine that knows only the old one is served all the same");
+    // A file that cannot be used changes nothing.
+    std::fs::write(shop.path().join("signing-key.json"), "{}").expect("written");
+    shop.backend.as_ref().expect("it runs").wait_line("the file of signing keys cannot be used");
+    assert_eq!(order(&[&old, &new]).json()["kid"], json!(new));
+}
+
+#[test]
+fn a_token_is_replaced_only_on_purpose() {
+    let shop = backend_only();
+    let told = refused(&shop, &["device", "add", DEVICE]);
+    assert!(told.contains("vm-001 has a token already") && told.contains("--replace"), "{told}");
+    assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200, "the old one stays");
+    let token = good(&shop, &["device", "add", DEVICE, "--replace"]);
+    assert_eq!((token.lines().count(), token.trim().len()), (1, 43), "the token alone");
+    assert_eq!(shop.backend_get("/v1/orders?state=open").status, 401);
+    let open = shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(token.trim()));
+    assert_eq!(open.status, 200);
+    good(&shop, &["device", "revoke", DEVICE]);
+    let list = lines(&good(&shop, &["device", "list", "--json"]));
+    assert!(list.len() == 1 && list[0]["device"] == DEVICE && list[0]["revoked"].is_string(), "{list:?}");
+    assert!(refused(&shop, &["device", "add", DEVICE]).contains("--replace"), "also of a revoked one");
+}
+
+#[test]
+fn a_short_command_never_sets_a_database_aside() {
+    let mut shop = backend_only();
+    shop.charge();
+    shop.kill_backend();
+    let database = shop.path().join("orders.db");
+    for suffix in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(shop.path().join(format!("orders.db{suffix}"))));
+    }
+    let harm = b"this is not a database ".repeat(100);
+    std::fs::write(&database, &harm).expect("written");
+    let aside = || {
+        let entries = std::fs::read_dir(shop.path()).expect("readable");
+        entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-")).count()
+    };
+    for arguments in [&["orders"][..], &["report"], &["device", "list"], &["device", "add", "vm-002"], &["given", "x", "--by", "Budi"]] {
+        let told = refused(&shop, arguments);
+        assert!(told.contains("is damaged"), "{arguments:?}: {told}");
+    }
+    assert!(std::fs::read(&database).expect("read") == harm && aside() == 0);
+    std::fs::remove_file(&database).expect("removed");
+    assert!(refused(&shop, &["orders"]).contains("there is no database"));
+    assert!(!database.exists(), "none is made by looking");
+    std::fs::write(&database, &harm).expect("written");
+    shop.start_backend();
+    assert_eq!(
+        shop.path()
+            .read_dir()
+            .expect("readable")
+            .filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains(".corrupt-"))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_second_serve_gives_up_nothing_that_the_first_asks_for() {
+    let shop = backend_only();
+    let port = free_port();
+    let second = shop.path().join("second.toml");
+    let text = std::fs::read_to_string(shop.config(Program::Backend)).expect("there");
+    let first_listen = text.lines().find(|line| line.starts_with("listen = ")).expect("a listen");
+    std::fs::write(&second, text.replace(first_listen, &format!("listen = \"127.0.0.1:{port}\""))).expect("written");
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "charge", "count": 1}));
+    let body = shop.order_body(&new_request_id());
+    std::thread::scope(|scope| {
+        let (url, token, body) = (format!("{}/v1/orders", shop.backend_url), shop.token.clone(), body.clone());
+        let asking = scope.spawn(move || {
+            let request_id = body["request_id"].as_str().expect("an id").to_owned();
+            crate::rig::http::Http::new().post(&url, Some(&token), &[("Idempotency-Key", &request_id)], &body)
+        });
+        shop.midtrans.wait_held(1);
+        let mut start = command(Program::Backend.binary());
+        start.arg("--config").arg(&second).arg("serve");
+        let _second = Process::start_service("qris-backend-2", &mut start, shop.path());
+        shop.midtrans.release();
+        let answer = asking.join().expect("no panic");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        // Both serve it.
+        let order_id = answer.json()["order_id"].as_str().expect("an id").to_owned();
+        let other = format!("http://127.0.0.1:{port}/v1/orders/{order_id}");
+        assert_eq!(shop.http.get(&other, Some(&shop.token)).json()["status"], "pending");
+        assert!(shop.midtrans.pay(&order_id, Via::Gopay).status < 300);
+        wait_for("its receipt at the second", || shop.http.get(&other, Some(&shop.token)).json()["receipt"].as_str().map(|_| ()));
+    });
+}

@@ -1,0 +1,360 @@
+//! Paid at a store, hours later as the customer sees it, and collected with the payment code: with a real broker, bus,
+//! backend and relay service, and the simulated Midtrans at whose counter is paid.
+
+use crate::reboot::reboot;
+use crate::rig::caller::Caller;
+use crate::rig::link::Cable;
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{Options, Program, Shop, new_request_id};
+use crate::rig::wait_for;
+use qris::order::reason::Reason;
+use qris::wire::vend::{EventState, VendEvent};
+use serde_json::json;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// An order whose code was shown.
+struct Coded {
+    request_id: String,
+    order_id: String,
+    code: String,
+}
+
+impl Shop {
+    /// The controller asks for a payment code; it is up.
+    fn code(&self, store: &str) -> Coded {
+        let request_id = new_request_id();
+        let amount = if store == "indomaret" { 15_000 } else { 5_000 };
+        self.request(&json!({"request_id": request_id, "item": "exit", "amount": amount, "payment": store, "timeout_s": 10}));
+        let shown = self.wait_state(&request_id, EventState::AwaitingPayment);
+        assert_eq!(shown.store.as_deref(), Some(store));
+        assert_eq!(self.screen.payload(), None, "no QR beside it");
+        let (order_id, code) = (shown.order_id.expect("an order").to_string(), shown.payment_code.expect("a code").to_string());
+        Coded { request_id, order_id, code }
+    }
+
+    /// The same, once the customer took the code along.
+    fn taken_along(&self, store: &str) -> Coded {
+        let coded = self.code(store);
+        self.wait_idle();
+        coded
+    }
+
+    fn collectable(&self, store: &str) -> Coded {
+        let coded = self.taken_along(store);
+        self.midtrans.pay_at_counter(&coded.code);
+        self.wait_state(&coded.request_id, EventState::AwaitingCollection);
+        coded
+    }
+
+    /// The controller asks for the goods of a code.
+    fn collect(&self, code: &str) {
+        self.controller.publish("qrisd/v1/vm-001/vend/collect", &json!({"code": code}));
+    }
+
+    /// The same; the refusal that follows. Refusals of a request are told once a second, so that is waited for.
+    fn collect_in_vain(&self, code: &str) -> VendEvent {
+        thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
+        // As the machine counts, which got the last one a little later.
+        let second = |last: Instant| last.elapsed() > Duration::from_millis(1500);
+        wait_for("a second to be over", || LAST.get().is_none_or(second).then_some(()));
+        LAST.set(Some(Instant::now()));
+        let from = self.tap.count();
+        self.collect(code);
+        self.tap
+            .wait_event_from(from, "a refusal", |event| event.state == EventState::Refused && event.payment_code.as_deref() == Some(code))
+    }
+
+    fn collect_and_take(&self, coded: &Coded) {
+        self.collect(&coded.code);
+        self.wait_state(&coded.request_id, EventState::Dispensed);
+        self.wait_outcome(&coded.order_id, "dispensed");
+    }
+
+    fn states(&self, request_id: &str) -> Vec<&'static str> {
+        let of = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.seq.is_some();
+        self.tap.events().iter().filter(|event| of(event)).map(|event| event.state.as_str()).collect()
+    }
+}
+
+fn fast_indomaret() -> Options {
+    Options { midtrans: "charge_as = \"gopay\"\n[orders]\nreversal_window_s = 3\n".into(), ..Options::default() }
+}
+
+#[test]
+fn a_code_is_paid_while_the_machine_sells_to_others_and_collected_once() {
+    let shop = Shop::open(Options::default());
+    let first = shop.taken_along("alfamart");
+    let second = shop.taken_along("alfamart");
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(shop.midtrans.status(&first.order_id), "pending", "nobody cancels it");
+    shop.offer("A2");
+    shop.midtrans.pay_at_counter(&first.code);
+    shop.wait_state(&first.request_id, EventState::AwaitingCollection);
+    assert_eq!(shop.collect_in_vain(&first.code).reason, Some(Reason::Busy));
+    shop.pay(Via::Qris);
+    shop.wait_idle();
+    assert_eq!(shop.pulses(), 2, "nothing falls out when the money arrives");
+
+    let grouped = format!("{} {}", &first.code[..4], &first.code[4..]);
+    shop.collect(&grouped);
+    shop.wait_state(&first.request_id, EventState::Dispensed);
+    assert_eq!(shop.pulses(), 3);
+    let wanted = ["requested", "awaiting_payment", "awaiting_collection", "paid", "dispensing", "dispensed"];
+    assert_eq!(shop.states(&first.request_id), wanted);
+    shop.wait_outcome(&first.order_id, "dispensed");
+    let used = shop.collect_in_vain(&first.code);
+    assert_eq!((used.reason, used.field.as_deref()), (Some(Reason::UnknownRequest), Some("code")));
+    assert!(used.detail.expect("why").contains("collected already"));
+    let unpaid = shop.collect_in_vain(&second.code);
+    assert_eq!(unpaid.reason, Some(Reason::UnknownRequest));
+    assert!(unpaid.detail.expect("why").contains("not paid yet"));
+    assert_eq!(shop.pulses(), 3);
+    shop.check_books();
+}
+
+#[test]
+fn paid_while_the_code_is_on_the_screen_it_waits_all_the_same() {
+    let shop = Shop::open(Options::default());
+    let coded = shop.code("alfamart");
+    shop.midtrans.pay_at_counter(&coded.code);
+    shop.wait_state(&coded.request_id, EventState::AwaitingCollection);
+    shop.wait_idle();
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(shop.pulses(), 1);
+    shop.collect_and_take(&coded);
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn a_code_that_nobody_pays_expires_and_one_that_is_cancelled_is_told_so() {
+    let shop = Shop::open(Options::default());
+    let (expired, cancelled) = (shop.taken_along("alfamart"), shop.taken_along("alfamart"));
+    shop.midtrans.end("expire", &expired.order_id);
+    shop.wait_state(&expired.request_id, EventState::Expired);
+    shop.cancel(&cancelled.request_id);
+    let event = shop.wait_state(&cancelled.request_id, EventState::Cancelled);
+    assert_eq!(event.reason, Some(Reason::Customer));
+    assert_eq!(shop.midtrans.status(&cancelled.order_id), "cancel");
+    for coded in [&expired, &cancelled] {
+        let refused = shop.collect_in_vain(&coded.code);
+        assert_eq!(refused.reason, Some(Reason::UnknownRequest));
+        assert!(refused.detail.expect("why").contains("never paid"));
+    }
+    // Money for it all the same, long after: there is nobody to hand it to.
+    shop.midtrans.pay_late(&cancelled.order_id);
+    let due = shop.wait_state(&cancelled.request_id, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Late));
+    shop.wait_outcome(&cancelled.order_id, "undelivered");
+    assert_eq!(shop.order_at_backend(&cancelled.order_id)["refund"], "due");
+    assert_eq!(shop.pulses(), 0);
+    shop.check_books();
+}
+
+#[test]
+fn wrong_codes_lead_to_a_pause_over_mqtt_alone_and_a_restart_does_not_end_it() {
+    let mut shop = Shop::open(Options::default());
+    let coded = shop.collectable("alfamart");
+    for n in 0..5 {
+        assert_eq!(shop.collect_in_vain(&format!("999900{n}")).reason, Some(Reason::WrongCode));
+    }
+    assert_eq!(shop.collect_in_vain("9999006").reason, Some(Reason::RateLimited));
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::RateLimited), "nor is a right one told");
+    shop.kill_qrisd();
+    shop.start_qrisd();
+    shop.wait_online();
+    shop.qrisd.as_ref().expect("it runs").wait_line("the relay service answers");
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::RateLimited));
+    let caller = Caller::connect(&shop.bus.address);
+    let collect = |code: &str| caller.device::<_, (String, String)>("Collect", &(code,)).expect("an answer");
+    assert_eq!(collect("9999007"), ("refused".into(), "wrong_code".into()));
+    assert_eq!(collect("???"), ("refused".into(), "malformed".into()));
+    assert_eq!(collect(&coded.code), ("paid".into(), String::new()), "who types on the machine is not locked out");
+    shop.wait_state(&coded.request_id, EventState::Dispensed);
+    assert_eq!(collect(&coded.code), ("refused".into(), "unknown_request".into()));
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn what_cannot_be_handed_out_now_can_be_later() {
+    let mut shop = Shop::open(Options::default());
+    let coded = shop.collectable("alfamart");
+    shop.backend_link.set(Cable::Cut);
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::Backend));
+    shop.backend_link.set(Cable::Whole);
+    shop.wait_fault("backend", false);
+    shop.kill_relayd();
+    shop.wait_fault("relay", true);
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::Relay));
+    shop.start_relayd();
+    shop.wait_fault("relay", false);
+    let topic = "qrisd/v1/vm-001/vend/collect";
+    let from = shop.tap.count();
+    shop.controller.publish_bytes(topic, json!({"code": coded.code}).to_string().as_bytes(), true);
+    shop.tap.wait_event_from(from, "a refusal", |event| event.reason == Some(Reason::Retained));
+    shop.controller.publish_bytes(topic, b"", true);
+    shop.collect_and_take(&coded);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn a_blocked_line_keeps_what_was_paid_until_it_is_cleared() {
+    let line =
+        |root: &std::path::Path| format!("pulse_ms = 50\nsensor = {{ chip = \"sim:{}\", offset = 27, within_ms = 100 }}\n", root.display());
+    let sensor = tempfile::tempdir().expect("a directory");
+    let shop = Shop::open(Options { line: line(&sensor.path().join("drop")), ..Options::default() });
+    let coded = shop.collectable("alfamart");
+    let failed = shop.offer("A1");
+    shop.pay(Via::Gopay);
+    let due = shop.wait_state(&failed, EventState::RefundDue);
+    assert_eq!(due.reason, Some(Reason::Failed));
+    shop.wait_fault("line_blocked", true);
+    assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::LineBlocked));
+    assert_eq!(shop.pulses(), 1);
+    assert_eq!(shop.order_at_backend(&coded.order_id)["outcome"], json!(null));
+}
+
+#[test]
+fn the_machine_is_rebooted_again_and_again_and_everything_waits_for_its_customer() {
+    let mut shop = Shop::open(Options::default());
+    let (paid, unpaid) = (shop.collectable("alfamart"), shop.taken_along("alfamart"));
+    shop.kill_machine();
+    // Paid while the machine is off.
+    shop.midtrans.pay_at_counter(&unpaid.code);
+    shop.wait_order(&unpaid.order_id, "settlement", |order| (order["status"] == "settlement").then_some(()));
+    let _first = reboot(&mut shop);
+    shop.wait_state(&unpaid.request_id, EventState::AwaitingCollection);
+    assert_eq!(shop.pulses(), 0);
+    shop.qrisd.as_ref().expect("it runs").wait_line("the relay service answers");
+
+    // While the relay is asked, others are told to wait.
+    shop.relayd.as_ref().expect("it runs").signal("STOP");
+    shop.collect(&paid.code);
+    assert_eq!(shop.collect_in_vain(&unpaid.code).reason, Some(Reason::Busy), "somebody is being served");
+    shop.relayd.as_ref().expect("it runs").signal("CONT");
+    shop.wait_state(&paid.request_id, EventState::Dispensed);
+    shop.kill_machine();
+    let _second = reboot(&mut shop);
+    shop.wait_outcome(&paid.order_id, "dispensed");
+    shop.qrisd.as_ref().expect("it runs").wait_line("the relay service answers");
+    shop.collect_and_take(&unpaid);
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn a_lost_database_is_filled_from_the_backend_and_what_was_paid_is_collected() {
+    let mut shop = Shop::open(Options::default());
+    let (paid, unpaid) = (shop.collectable("alfamart"), shop.taken_along("alfamart"));
+    let qr = shop.offer("A1");
+    shop.kill_qrisd();
+    std::fs::write(shop.path().join("qrisd.db"), b"garbage ".repeat(1000)).expect("written");
+    for log in ["qrisd.db-wal", "qrisd.db-shm"] {
+        drop(std::fs::remove_file(shop.path().join(log)));
+    }
+    let from = shop.tap.count();
+    shop.start_qrisd();
+    shop.wait_fault("store_reset", true);
+    let told = |request_id: &str, state: EventState| {
+        let is = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state == state;
+        shop.tap.wait_event_from(from, "an order of the backend's", is)
+    };
+    assert_eq!(told(&qr, EventState::Cancelled).reason, Some(Reason::Store));
+    told(&paid.request_id, EventState::AwaitingCollection);
+    assert_eq!(told(&unpaid.request_id, EventState::AwaitingPayment).payment_code.as_deref(), Some(&*unpaid.code));
+    shop.midtrans.pay_at_counter(&unpaid.code);
+    told(&unpaid.request_id, EventState::AwaitingCollection);
+    shop.collect_and_take(&paid);
+    shop.collect_and_take(&unpaid);
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
+    let shop = Shop::open(fast_indomaret());
+    let (back, kept) = (shop.taken_along("indomaret"), shop.taken_along("indomaret"));
+    shop.midtrans.pay_at_counter(&back.code);
+    shop.midtrans.pay_at_counter(&kept.code);
+    assert_eq!(shop.midtrans.status(&back.order_id), "settlement");
+    shop.midtrans.end("reverse", &back.order_id);
+    let denied = shop.wait_state(&back.request_id, EventState::Denied);
+    assert_eq!(denied.reason, Some(Reason::Midtrans));
+    shop.wait_state(&kept.request_id, EventState::AwaitingCollection);
+    assert_eq!(shop.collect_in_vain(&back.code).reason, Some(Reason::UnknownRequest));
+    assert!(!shop.states(&back.request_id).contains(&"awaiting_collection"));
+    shop.collect_and_take(&kept);
+    assert_eq!(shop.pulses(), 1);
+}
+
+#[test]
+fn indomaret_takes_a_payment_back_after_the_window_and_it_is_not_handed_out() {
+    let shop = Shop::open(fast_indomaret());
+    let coded = shop.collectable("indomaret");
+    shop.midtrans.end("reverse", &coded.order_id);
+    let denied = shop.wait_state(&coded.request_id, EventState::Denied);
+    assert_eq!(denied.reason, Some(Reason::Midtrans));
+    let refused = shop.collect_in_vain(&coded.code);
+    assert_eq!(refused.reason, Some(Reason::UnknownRequest));
+    assert!(refused.detail.expect("why").contains("taken back"));
+    assert_eq!(shop.pulses(), 0);
+    shop.sell("A1", Via::Gopay);
+}
+
+#[test]
+fn qrisctl_asks_for_a_code_and_collects_with_it() {
+    let shop = Shop::open(Options::default());
+    let text = |output: std::process::Output| (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let vend = ["vend", "--device", "vm-001", "--item", "A1", "--payment", "alfamart", "--timeout-s", "10"];
+    let (status, request_id) = text(shop.qrisctl(&vend));
+    assert_eq!(status, Some(0));
+    let shown = shop.wait_state(&request_id, EventState::AwaitingPayment);
+    let code = shown.payment_code.expect("a code").to_string();
+    assert_eq!(text(shop.qrisctl(&["collect", &code, "--device", "vm-001", "--wait"])).0, Some(1), "the code is still up: busy or unpaid");
+    shop.midtrans.pay_at_counter(&code);
+    shop.wait_state(&request_id, EventState::AwaitingCollection);
+    let (status, told) = text(shop.qrisctl(&["collect", &code, "--device", "vm-001", "--wait"]));
+    assert_eq!(status, Some(0), "{told}");
+    let states: Vec<_> =
+        told.lines().filter_map(|line| line.split(' ').find(|word| ["paid", "dispensing", "dispensed"].contains(word))).collect();
+    assert_eq!(states, ["paid", "dispensing", "dispensed"]);
+    let wrong = shop.qrisctl(&["collect", "1234", "--device", "vm-001", "--wait"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("no order here has this payment code"));
+    assert_eq!(shop.qrisctl(&["collect", "not a code!", "--device", "vm-001"]).status.code(), Some(2));
+    // On the machine itself.
+    let second = shop.collectable("alfamart");
+    let (status, told) = text(shop.qrisctl(&["collect", &second.code, "--bus", &shop.bus.address]));
+    assert_eq!((status, told.as_str()), (Some(0), "paid"));
+    shop.wait_state(&second.request_id, EventState::Dispensed);
+    let again = shop.qrisctl(&["collect", &second.code, "--bus", &shop.bus.address]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("refused (unknown_request)"));
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn the_screen_shows_the_customers_page_beside_the_qr_where_it_is_wanted() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.edit(Program::Qrisd, |text| text.replace("[screen]\n", "[screen]\ndeeplink = true\n"));
+    shop.start_machine();
+    let request_id = shop.vend("A1");
+    let shown = shop.wait_state(&request_id, EventState::AwaitingPayment);
+    let order_id = shown.order_id.expect("an order").to_string();
+    let order = shop.order_at_backend(&order_id);
+    let mut wanted = [order["qr_payload"].as_str().expect("a QR").to_owned(), order["pay_url"].as_str().expect("a page").to_owned()];
+    wanted.sort();
+    wait_for("both codes on the screen", || {
+        let mut codes = shop.screen.codes();
+        codes.sort();
+        (codes == wanted).then_some(())
+    });
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    wait_for("a screen without codes", || shop.screen.codes().is_empty().then_some(()));
+    shop.check_books();
+}
