@@ -3,7 +3,6 @@
 use crate::rig::browser::Browser;
 use crate::rig::http::Http;
 use crate::rig::midtrans::{Midtrans, SERVER_KEY};
-use crate::rig::wait_for;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
