@@ -1,7 +1,7 @@
 //! Orders by the page, for people: however many there are, a page of them is in memory.
 
 use super::{BooksError, Stored, first_int, ledger, text};
-use crate::backend::store::{Tx, Value};
+use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
 use crate::order::time::Wall;
 
@@ -74,6 +74,33 @@ pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, B
     tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
 }
 
+/// The requests whose orders changed since a line of the history, whoever wrote it, and the newest line: [`PAGE`] lines at
+/// most.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, RequestId)>, i64), BooksError> {
+    let sql = "SELECT h.seq, o.device, o.request_id FROM history AS h JOIN orders AS o ON o.order_id = h.order_id
+        WHERE h.seq > $1 ORDER BY h.seq LIMIT $2";
+    let rows = tx.rows(sql, &[line.into(), limit()])?;
+    let newest = rows.last().map_or(Ok(line), |row| row.int(0))?;
+    let damaged = |what: &str, why: String| StoreError::Damaged { what: what.into(), why };
+    let request = |row: &Row| {
+        let (device, request) = (row.text(1)?, row.text(2)?);
+        let device = DeviceId::new(device).map_err(|error| damaged(device, error.to_string()))?;
+        Ok::<_, BooksError>((device, RequestId::new(request).map_err(|error| damaged(request, error.to_string()))?))
+    };
+    Ok((rows.iter().map(request).collect::<Result<_, _>>()?, newest))
+}
+
+/// The newest line of the history.
+///
+/// # Errors
+/// The database's.
+pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
+    Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
+}
+
 /// How many orders are wanted.
 ///
 /// # Errors
@@ -103,7 +130,7 @@ pub fn settled(
     let device = text(device.map(DeviceId::as_str));
     let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
     let rows = tx.rows(sql, &values)?;
-    let cursor = |row: &crate::backend::store::Row| Ok::<_, BooksError>(Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() });
+    let cursor = |row: &Row| Ok::<_, BooksError>(Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() });
     rows.iter().map(|row| Ok((cursor(row)?, ledger::read(row)?))).collect()
 }
 

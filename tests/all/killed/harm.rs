@@ -9,7 +9,7 @@ use crate::rig::{Running, mosquitto::TAP, output};
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -89,6 +89,8 @@ pub struct Ordeal {
     pub codes: BTreeMap<String, String>,
     /// Requests that were paid at a store and not collected yet.
     pub to_collect: Vec<String>,
+    /// Orders that were paid after Midtrans had called them cancelled.
+    pub late: BTreeSet<String>,
     midtrans_link: Link,
     heard: usize,
     repairs: Vec<(Instant, Repair)>,
@@ -140,6 +142,7 @@ impl Ordeal {
             requests: Vec::new(),
             codes: BTreeMap::new(),
             to_collect: Vec::new(),
+            late: BTreeSet::new(),
             midtrans_link,
             heard: 0,
             repairs: Vec::new(),
