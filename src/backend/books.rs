@@ -385,16 +385,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
     if asked || status == Status::Pending {
         return Ok(());
     }
-    let receipt = match &order.state {
-        State::Settled { receipt, .. } => Some(receipt.jws().into()),
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Closed { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => None,
-    };
+    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
     let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
     let payload = serde_json::to_string(&update).expect("plain data");
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)

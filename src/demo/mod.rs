@@ -13,6 +13,7 @@ mod page;
 mod panel;
 mod phone;
 mod process;
+mod prove;
 mod script;
 mod site;
 mod watch;
@@ -72,6 +73,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
+        "model" => Some(|arguments| prove::model(arguments.into_iter())),
         "catalog" => Some(|_| {
             print!("{}", crate::host::catalog::text());
             ExitCode::SUCCESS

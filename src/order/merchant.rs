@@ -36,6 +36,8 @@ pub const CANCEL_AFTER_TIMEOUT: Span = Span::secs(60);
 pub const MIDTRANS_EXPIRY: Span = Span::secs(15 * 60);
 /// Get-status after a notification is repeated quickly for so long.
 const HOT: Span = Span::secs(5);
+/// No question to Midtrans is on its way for longer.
+const CALL_LIFE: Span = Span::secs(15);
 /// Otherwise never more often than this.
 pub const ASK_SPACING: Span = Span::secs(10);
 /// A settlement that does not match its charge is looked at again after this.

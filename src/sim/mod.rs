@@ -8,5 +8,6 @@ pub mod faults;
 mod merchant_tests;
 pub mod midtrans;
 pub mod midtrans_http;
+pub mod model;
 pub mod qris;
 pub mod rng;

@@ -230,7 +230,7 @@ impl Machine {
 }
 
 /// What a relay's answer says of an order, if anything.
-fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
+pub(crate) fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
     match (answer, call) {
         (RelayAnswer::Checked { .. }, _) if asked != owner => None,
         (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
@@ -272,7 +272,7 @@ fn is_address(url: &str) -> bool {
 }
 
 /// The core's view of an order resource; with the customer's page where the screen shows its address.
-pub(super) fn seen_of(resource: Resource, deeplink: bool) -> Seen {
+pub(crate) fn seen_of(resource: Resource, deeplink: bool) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,

@@ -18,6 +18,8 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "demo")]
+pub(crate) use answers::{relay_event, seen_of};
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};

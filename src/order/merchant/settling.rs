@@ -44,10 +44,11 @@ impl Order {
         if !is_news(self, said) {
             return;
         }
+        self.ask.noted_at = Some(now);
         match self.ask.hot_from {
             // The same news again, or a flood of it: the question that is on its way answers it.
             Some(from) if now < from + ASK_SPACING => self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING)),
-            Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0 },
+            Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0, noted_at: Some(now) },
         }
     }
 
@@ -92,8 +93,12 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is asked again, and looked after, by itself.
             State::Cancelling { .. } => hot,
-            // Midtrans may say settled to the notification before it says so to get-status.
-            State::Closed { .. } if answered => hot,
+            // Midtrans may say settled to the notification before it says so to get-status; and the question that was just
+            // answered may be older than the notification.
+            State::Closed { .. } if answered => {
+                let unsure = self.ask.noted_at.filter(|noted| now < *noted + CALL_LIFE);
+                hot.or(unsure.map(|noted| noted + CALL_LIFE))
+            }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
@@ -121,7 +126,7 @@ impl Order {
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
                 let again = *self.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
-                self.ask = Ask { at: Some(again), hot_from: self.ask.hot_from, tries: self.ask.tries + 1 };
+                self.ask = Ask { at: Some(again), tries: self.ask.tries + 1, ..self.ask };
                 if let State::Cancelling { look, retry_at, .. } = &mut self.state {
                     (*look, *retry_at) = (true, again + MISMATCH_WAIT);
                 }
@@ -134,7 +139,7 @@ impl Order {
                     self.state = State::Held { charge, by, until: now + with.rules.reversal_window };
                 }
                 if let State::Held { until, .. } = &self.state {
-                    self.ask = Ask { at: Some(*until), hot_from: None, tries: 0 };
+                    self.ask = Ask { at: Some(*until), ..Ask::default() };
                 }
                 return;
             }

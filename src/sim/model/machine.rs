@@ -1,0 +1,673 @@
+//! `qrisd` in the model: the orders by `order::machine`, and the calls that their duties ask for.
+
+use super::{
+    HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id, ticket,
+    ticket_number,
+};
+use crate::device::machine::{RelayAnswer, relay_event, seen_of};
+use crate::order::ids::KeyId;
+use crate::order::machine::{self as core, BackendCall, Context, Event, Order, Posted, RelayCall, Rules, State};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer};
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::request::{Offer, Payment, VendRequest};
+use crate::order::time::{Boot, Span};
+use crate::wire::dbus::RelayError;
+
+/// It is always this time; what is stored is moved instead.
+const NOW: Boot = Boot(10_000_000_000);
+/// Longer ago is all the same.
+const AGO_MAX: i64 = 6_000;
+/// No call lasts longer; a pause that is longer waits for its end.
+const CALL_MAX: i64 = 15_000;
+const TRANSITIONS_MAX: usize = 8;
+const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
+
+/// What is stored, and what is known in this run of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Machine {
+    pub(super) slots: [Slot; ORDERS],
+    /// The owner of the relay's name, as far as it was noticed.
+    pub(super) owner: Option<u8>,
+    /// How long ago that changed.
+    changed_ago: i64,
+    /// `?state=open` is asked, or is to be asked.
+    open: Option<u8>,
+    open_wanted: bool,
+    tickets_given: [u8; ORDERS],
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    pub(super) stage: Stage,
+    relay: Option<RelayAsk>,
+    http: Option<HttpAsk>,
+    hinted: bool,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// Not asked for, or not in this scenario.
+    Nothing,
+    /// At the broker.
+    Asked,
+    /// The relay is asked for a ticket.
+    Candidate,
+    /// Refused.
+    Refused,
+    /// Stored, by its number.
+    Order(u32),
+}
+
+/// What happens to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Tick,
+    Later(i64),
+    Restarted {
+        same_boot: bool,
+    },
+    Seen(u32),
+    /// By the merchant's order of that number.
+    Settled(u32),
+    Told,
+    CreateDelayed,
+    Absent,
+    Relay(RelayAsk, RelaySay),
+    Signal(super::Ended),
+    CancelAsked,
+}
+
+/// What decides about a step, and so names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct StepKey(u32, What, Around);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Around {
+    alone: bool,
+    owner: Option<u8>,
+    changed_ago: i64,
+}
+
+/// What decides about a duty.
+pub(super) type DutyKey = (u32, Around);
+
+/// What an order asks for now, and what can be seen of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    relay: Option<RelayAsk>,
+    http: Option<HttpAsk>,
+    finds: bool,
+    deadline: Option<i64>,
+    pub(super) holds: bool,
+    pub(super) unfinished: bool,
+    pub(super) ended: bool,
+    pub(super) asked: bool,
+    offered: bool,
+    /// The charge whose QR is drawn, its ticket, and who vouched for it.
+    pub(super) drawn: Option<(u8, u8, u8)>,
+}
+
+impl Machine {
+    pub(super) fn new(orders: usize) -> Self {
+        let slot = |stage| Slot { stage, relay: None, http: None, hinted: false };
+        let mut slots = [slot(Stage::Nothing); ORDERS];
+        for slot in slots.iter_mut().take(orders) {
+            slot.stage = Stage::Asked;
+        }
+        Self { slots, owner: Some(1), changed_ago: AGO_MAX, open: None, open_wanted: false, tickets_given: [0; ORDERS] }
+    }
+}
+
+fn kids(lab: &Lab) -> Vec<KeyId> {
+    lab.rules.keys.iter().map(|key| key.kid().clone()).collect()
+}
+
+fn context<'a>(around: Around, kids: &'a [KeyId]) -> Context<'a> {
+    Context {
+        rules: &RULES,
+        alone: around.alone,
+        relay_owner: around.owner.map(u64::from),
+        relay_changed_at: NOW - Span(around.changed_ago),
+        relay_kids: kids,
+        screen_gone_since: None,
+        push: true,
+    }
+}
+
+fn answer_of(ask: RelayAsk, say: RelaySay) -> RelayAnswer {
+    match (ask, say) {
+        (RelayAsk::Check(_), RelaySay::Deliverable) => RelayAnswer::Checked { deliverable: true, reason: "".into() },
+        (RelayAsk::Check(_), RelaySay::Busy) => RelayAnswer::Checked { deliverable: false, reason: "busy".into() },
+        (RelayAsk::Check(_), _) => RelayAnswer::Checked { deliverable: false, reason: "relay".into() },
+        (RelayAsk::Close(_), RelaySay::Closed) => RelayAnswer::Close(CloseAnswer::Closed),
+        (RelayAsk::Close(_), RelaySay::Driving) => RelayAnswer::Close(CloseAnswer::Dispensing),
+        (RelayAsk::Close(_), RelaySay::Ended(ended)) => RelayAnswer::Close(CloseAnswer::Ended(ended.into())),
+        (_, RelaySay::Ended(ended)) => RelayAnswer::Dispense(DispenseAnswer::Ended(ended.into())),
+        (_, RelaySay::Driving) => RelayAnswer::Dispense(DispenseAnswer::Dispensing),
+        (_, RelaySay::Unknown) => RelayAnswer::Dispense(DispenseAnswer::Unknown),
+        (_, RelaySay::Busy) => RelayAnswer::Refused(RelayError::Busy, "".into()),
+        (_, RelaySay::UnknownTicket) => RelayAnswer::Refused(RelayError::UnknownTicket, "".into()),
+        (_, RelaySay::Nothing) => RelayAnswer::NoAnswer("".into()),
+        (_, RelaySay::Refused | RelaySay::Closed | RelaySay::Deliverable | RelaySay::NotDeliverable) => {
+            RelayAnswer::Refused(RelayError::Blocked, "".into())
+        }
+    }
+}
+
+fn call_of(ask: RelayAsk, order: &Order) -> Option<RelayCall> {
+    Some(match ask {
+        RelayAsk::Check(_) => RelayCall::Check(order.ticket.clone()),
+        RelayAsk::Dispense(_) => RelayCall::Dispense(order.receipt()?.clone()),
+        RelayAsk::Query(charge) => RelayCall::Query(order_id(charge)),
+        RelayAsk::Close(number) => RelayCall::Close(ticket(number)),
+    })
+}
+
+/// One step of one order: the product's own function, and a clock that stands still.
+fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
+    let key = StepKey(number, what, around);
+    if let Some(known) = lab.machine_steps.borrow().get(&key) {
+        return *known;
+    }
+    let order = lab.machine.borrow().get(number);
+    let kids = kids(lab);
+    let with = context(around, &kids);
+    let then = |order: Order, event: Event| core::apply(order, event, NOW, &with);
+    let after = match what {
+        What::Tick => then(order, Event::Tick),
+        What::Later(by) => later(order, by),
+        What::Restarted { same_boot } => order.restarted(same_boot, NOW, &RULES),
+        What::Seen(resource) => {
+            let resource = lab.resources.borrow().get(resource);
+            let receipt = resource.receipt.as_deref().map(|jws| Receipt::restore(jws).expect("signed by the merchant"));
+            let fits = receipt.filter(|receipt| order.fits(receipt));
+            let seen = then(order, Event::Seen(seen_of(resource, false)));
+            match fits {
+                Some(receipt) => then(seen, Event::Settled(receipt)),
+                None => seen,
+            }
+        }
+        What::Settled(paid) => match lab.merchant.borrow().get(paid).receipt() {
+            Some(receipt) if order.fits(receipt) => then(order, Event::Settled(receipt.clone())),
+            Some(_) | None => order,
+        },
+        What::Told => then(order, Event::Told),
+        What::CreateDelayed => then(order, Event::CreateDelayed(Reason::Midtrans)),
+        What::Absent => then(order, Event::Absent),
+        What::Relay(ask, say) => {
+            let asked = if let RelayAsk::Check(owner) = ask { u64::from(owner) } else { 0 };
+            let owner = around.owner.map_or(0, u64::from);
+            match relay_event(&answer_of(ask, say), call_of(ask, &order).as_ref(), asked, owner, &order) {
+                Some(event) => then(order, event),
+                None => order,
+            }
+        }
+        What::Signal(ended) => then(order, Event::RelayAnswered(DispenseAnswer::Ended(ended.into()))),
+        What::CancelAsked => then(order, Event::CancelAsked),
+    };
+    let after = lab.machine.borrow_mut().put(after);
+    lab.machine_steps.borrow_mut().insert(key, after);
+    after
+}
+
+/// The order as it is that much later: its times move, the clock does not.
+fn later(mut order: Order, by: i64) -> Order {
+    // Far past is past.
+    let moved = |at: &mut Boot| *at = Boot((at.0 - by).max(NOW.0 - 1_000_000));
+    match &mut order.state {
+        State::Requested { give_up_at, .. } => moved(give_up_at),
+        State::AwaitingPayment { shown_at, until, .. } => {
+            moved(shown_at);
+            moved(until);
+        }
+        State::Cancelling { free_at, late_until, .. } => free_at.iter_mut().chain(late_until).for_each(moved),
+        State::Ended { late_until, .. } => {
+            if late_until.is_some_and(|at| at.0 - by < NOW.0 - 1_000) {
+                *late_until = Some(NOW - Span(1_000));
+            } else {
+                late_until.iter_mut().for_each(moved);
+            }
+        }
+        State::Paid { deliver_by, .. } => moved(deliver_by),
+        State::Dispensing { deliver_by, overdue: false, .. } => moved(deliver_by),
+        _ => {}
+    }
+    order
+}
+
+/// What is asked of others for an order.
+fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
+    if let Some(known) = lab.duties.borrow().get(&(number, around)) {
+        return *known;
+    }
+    let order = lab.machine.borrow().get(number);
+    let kids = kids(lab);
+    let with = context(around, &kids);
+    let duty = core::duty(&order, NOW, &with);
+    let relay = around.owner.and_then(|owner| {
+        Some(match duty.relay? {
+            RelayCall::Check(_) => RelayAsk::Check(owner),
+            RelayCall::Dispense(receipt) => RelayAsk::Dispense(charge_of(&receipt.claims().sub)),
+            RelayCall::Query(id) => RelayAsk::Query(charge_of(&id)),
+            RelayCall::Close(ticket) => RelayAsk::Close(ticket_number(&ticket)),
+        })
+    });
+    let mut finds = false;
+    let http = match duty.backend {
+        Some(BackendCall::Create) => Some(HttpAsk::Create),
+        Some(BackendCall::Find) => {
+            finds = true;
+            None
+        }
+        Some(BackendCall::Watch(id)) => Some(HttpAsk::Watch(charge_of(&id))),
+        Some(BackendCall::Confirm(id) | BackendCall::Look(id)) => Some(HttpAsk::Get(charge_of(&id))),
+        Some(BackendCall::Cancel(id)) => Some(HttpAsk::Cancel(charge_of(&id))),
+        Some(BackendCall::Tell(id, delivery, _)) => Some(HttpAsk::Tell(charge_of(&id), delivery.into())),
+        None => None,
+    };
+    let drawn = match (&order.state, order.order_id()) {
+        (State::AwaitingPayment { checked, .. }, Some(id)) if *checked != 0 => {
+            Some((charge_of(id), ticket_number(&order.ticket), u8::try_from(*checked).expect("few")))
+        }
+        _ => None,
+    };
+    let deadline = core::next_deadline(&order, NOW, &with).map(|at| at.0 - NOW.0).filter(|left| *left > 0);
+    let answer = Wanted {
+        relay,
+        http,
+        finds,
+        deadline,
+        holds: order.holds_machine(),
+        unfinished: core::unfinished(&order),
+        ended: order.name().0.is_end(),
+        asked: matches!(order.state, State::Requested { .. }),
+        offered: matches!(order.state, State::Requested { .. } | State::AwaitingPayment { .. }) && !order.earlier_boot,
+        drawn,
+    };
+    lab.duties.borrow_mut().insert((number, around), answer);
+    answer
+}
+
+impl World {
+    fn around(&self, lab: &Lab, order: u8) -> Around {
+        let holds = |slot: &Slot| match slot.stage {
+            Stage::Order(number) => lab.machine.borrow().values[number as usize].holds_machine(),
+            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => false,
+        };
+        let alone = !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
+        Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
+    }
+
+    /// What a stored order asks for and shows.
+    pub(super) fn wanted(&self, lab: &Lab, order: u8) -> Option<Wanted> {
+        match self.machine.slots[usize::from(order)].stage {
+            Stage::Order(number) => Some(wanted(lab, number, self.around(lab, order))),
+            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => None,
+        }
+    }
+
+    fn happens(&mut self, lab: &Lab, order: u8, what: What) {
+        let Stage::Order(mut number) = self.machine.slots[usize::from(order)].stage else { return };
+        let around = self.around(lab, order);
+        number = step(lab, number, what, around);
+        for _ in 0..TRANSITIONS_MAX {
+            let next = step(lab, number, What::Tick, around);
+            if next == number {
+                break;
+            }
+            number = next;
+        }
+        self.machine.slots[usize::from(order)].stage = Stage::Order(number);
+    }
+
+    /// After every input: time for every order, and the calls that are asked for now. Gives what is to be sent.
+    fn pump(&mut self, lab: &Lab) -> Vec<Message> {
+        let mut out = Vec::new();
+        for order in 0..2 {
+            self.happens(lab, order, What::Tick);
+        }
+        let mut lookers = 0;
+        for order in 0..2 {
+            let Some(wanted) = self.wanted(lab, order) else { continue };
+            if !wanted.unfinished {
+                self.abandon(order);
+                continue;
+            }
+            let slot = self.machine.slots[usize::from(order)];
+            let dispenses = matches!(slot.relay, Some(RelayAsk::Dispense(_)));
+            if !dispenses && slot.relay != wanted.relay {
+                self.drop_relay_call(order);
+                self.machine.slots[usize::from(order)].relay = wanted.relay;
+                out.extend(wanted.relay.map(|ask| Message::ToRelay { order, ask, live: true }));
+            }
+            let asks = wanted.http.or_else(|| {
+                let charge = self.known_charge(lab, order)?;
+                let getting = matches!(slot.http, Some(HttpAsk::Get(_)));
+                ((slot.hinted || getting) && !wanted.ended).then_some(HttpAsk::Get(charge))
+            });
+            if slot.http != asks {
+                self.drop_http_call(order);
+                let slot = &mut self.machine.slots[usize::from(order)];
+                slot.hinted = false;
+                slot.http = asks;
+                out.extend(asks.map(|ask| Message::Post { order, ask, live: true }));
+            }
+            if wanted.finds {
+                lookers |= 1 << order;
+            }
+        }
+        if self.machine.open.is_none() && (self.machine.open_wanted || lookers != 0) {
+            self.machine.open = Some(lookers);
+            self.machine.open_wanted = false;
+            out.push(Message::AskOpen { lookers, live: true });
+        }
+        out
+    }
+
+    fn known_charge(&self, lab: &Lab, order: u8) -> Option<u8> {
+        let Stage::Order(number) = self.machine.slots[usize::from(order)].stage else { return None };
+        lab.machine.borrow().values[number as usize].order_id().map(charge_of)
+    }
+
+    fn abandon(&mut self, order: u8) {
+        self.drop_relay_call(order);
+        self.drop_http_call(order);
+        self.machine.slots[usize::from(order)].hinted = false;
+    }
+
+    fn drop_relay_call(&mut self, order: u8) {
+        if let Some(RelayAsk::Dispense(charge)) = self.machine.slots[usize::from(order)].relay.take() {
+            self.relay.waits[usize::from(charge)] = false;
+        }
+        self.forget(|message| match message {
+            Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } => of == order,
+            _ => false,
+        });
+    }
+
+    fn drop_http_call(&mut self, order: u8) {
+        match self.machine.slots[usize::from(order)].http.take() {
+            Some(HttpAsk::Create) => self.backend.posts[usize::from(order)] = false,
+            Some(HttpAsk::Cancel(charge)) => self.backend.cancels[usize::from(charge)] = false,
+            Some(HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..)) | None => {}
+        }
+        self.forget(|message| match message {
+            Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } => of == order,
+            _ => false,
+        });
+    }
+
+    /// A message for the machine. Gives what is to be sent.
+    pub(super) fn machine_takes(&mut self, lab: &Lab, message: Message) -> Vec<Message> {
+        self.take(message);
+        let mut out = Vec::new();
+        match message {
+            Message::Vend(order) => {
+                let busy = (0..2).any(|other| {
+                    self.machine.slots[usize::from(other)].stage == Stage::Candidate || self.wanted(lab, other).is_some_and(|w| w.holds)
+                });
+                let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate);
+                if !known {
+                    let may = !busy && self.machine.owner.is_some();
+                    self.machine.slots[usize::from(order)].stage = if may { Stage::Candidate } else { Stage::Refused };
+                    if may {
+                        // Acknowledged only once there is an order: the broker keeps it.
+                        out.push(Message::Prepare { order, live: true });
+                    }
+                }
+            }
+            Message::Prepared { order, ticket: given, live } => match (self.machine.slots[usize::from(order)].stage, given, live) {
+                (Stage::Candidate, Some(given), true) => {
+                    let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
+                    if others {
+                        self.machine.slots[usize::from(order)].stage = Stage::Refused;
+                        out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
+                    } else {
+                        let new = new_order(lab, order, given, self.machine.owner.unwrap_or(1));
+                        self.machine.slots[usize::from(order)].stage = Stage::Order(lab.machine.borrow_mut().put(new));
+                    }
+                }
+                (Stage::Candidate, None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
+                (_, Some(given), _) => out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false }),
+                (_, None, _) => {}
+            },
+            Message::FromRelay { order, ask, say, live } => {
+                let fact = matches!((ask, say), (RelayAsk::Dispense(_) | RelayAsk::Query(_), RelaySay::Ended(_)));
+                if live {
+                    self.drop_relay_call(order);
+                }
+                if live || fact {
+                    self.happens(lab, order, What::Relay(ask, say));
+                }
+            }
+            Message::Finished { charge, ended } => {
+                let order = super::order_of(charge);
+                if self.known_charge(lab, order) == Some(charge) {
+                    self.happens(lab, order, What::Signal(ended));
+                }
+            }
+            Message::Answer { order, ask, say, .. } => {
+                // Its doubles, and a double of the question, are of no interest any more.
+                self.drop_http_call(order);
+                self.http_answered(lab, order, ask, say);
+            }
+            Message::Open { lookers, orders, .. } => {
+                self.machine.open = None;
+                self.open_answered(lab, lookers, orders);
+            }
+            Message::Push { charge, receipt } => {
+                let order = super::order_of(charge);
+                if receipt {
+                    let paid = self.backend.orders[usize::from(charge)].expect("books forget none");
+                    self.happens(lab, order, What::Settled(paid));
+                } else if self.known_charge(lab, order) == Some(charge) {
+                    let ended = self.wanted(lab, order).is_some_and(|wanted| wanted.ended);
+                    self.machine.slots[usize::from(order)].hinted = !ended;
+                }
+            }
+            Message::Prepare { .. }
+            | Message::ToRelay { .. }
+            | Message::Post { .. }
+            | Message::AskOpen { .. }
+            | Message::ToMidtrans { .. }
+            | Message::FromMidtrans { .. }
+            | Message::Notify { .. } => {}
+        }
+        out.extend(self.pump(lab));
+        out
+    }
+
+    fn http_answered(&mut self, lab: &Lab, order: u8, ask: HttpAsk, say: HttpSay) {
+        let telling = matches!(ask, HttpAsk::Tell(..));
+        match (say, ask) {
+            (HttpSay::Order(resource), _) => {
+                if telling {
+                    self.happens(lab, order, What::Told);
+                }
+                self.happens(lab, order, What::Seen(resource));
+            }
+            (HttpSay::OtherOutcome, _) => self.happens(lab, order, What::Told),
+            (HttpSay::Later, HttpAsk::Create) => self.happens(lab, order, What::CreateDelayed),
+            (HttpSay::Later | HttpSay::Nothing, _) => {}
+        }
+    }
+
+    fn open_answered(&mut self, lab: &Lab, lookers: u8, orders: [Option<u32>; ORDERS]) {
+        for order in 0..2_u8 {
+            let looks = lookers & (1 << order) != 0 && self.wanted(lab, order).is_some_and(|wanted| wanted.finds);
+            match orders[usize::from(order)] {
+                Some(resource) => self.happens(lab, order, What::Seen(resource)),
+                None if looks => self.happens(lab, order, What::Absent),
+                None => {}
+            }
+        }
+    }
+
+    /// A call that nobody will answer is given up; `even_late`: also one whose answer is still on its way.
+    pub(super) fn machine_hears_nothing(&self, lab: &Lab, even_late: bool) -> Vec<(super::Channel, World, Vec<Message>)> {
+        let mut all = Vec::new();
+        for order in 0..2_u8 {
+            let slot = self.machine.slots[usize::from(order)];
+            let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
+            if slot.stage == Stage::Candidate {
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order),
+                );
+                if coming == even_late {
+                    let mut world = self.clone();
+                    world.forget(|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
+                    world.machine.slots[usize::from(order)].stage = Stage::Refused;
+                    let out = world.pump(lab);
+                    all.push((super::Channel::Bus, world, out));
+                }
+            }
+            if let Some(ask) = slot.relay {
+                let waits = matches!(ask, RelayAsk::Dispense(charge) if self.relay.waits[usize::from(charge)]);
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order),
+                );
+                if (coming || waits) == even_late {
+                    let mut world = self.clone();
+                    world.drop_relay_call(order);
+                    world.happens(lab, order, What::Relay(ask, RelaySay::Nothing));
+                    let out = world.pump(lab);
+                    all.push((super::Channel::Bus, world, out));
+                }
+            }
+            if let Some(ask) = slot.http {
+                let waits = match ask {
+                    HttpAsk::Create => self.backend.posts[usize::from(order)],
+                    HttpAsk::Cancel(charge) => self.backend.cancels[usize::from(charge)],
+                    HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..) => false,
+                };
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order),
+                );
+                if (coming || waits) == even_late && !matches!(ask, HttpAsk::Watch(_) if even_late) {
+                    let mut world = self.clone();
+                    world.drop_http_call(order);
+                    world.http_answered(lab, order, ask, HttpSay::Nothing);
+                    let out = world.pump(lab);
+                    all.push((super::Channel::Http, world, out));
+                }
+            }
+        }
+        if self.machine.open.is_some() {
+            let coming = self.wire.iter().any(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
+            if coming == even_late {
+                let mut world = self.clone();
+                world.forget(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
+                world.machine.open = None;
+                world.machine.open_wanted = true;
+                let out = world.pump(lab);
+                all.push((super::Channel::Http, world, out));
+            }
+        }
+        all
+    }
+
+    /// Whether its QR may be up, or will be, within the time that it was made for.
+    pub(super) fn is_offered(&self, lab: &Lab, order: u8) -> bool {
+        self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
+    }
+
+    /// The machine's clock goes to its next deadline.
+    pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
+        let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
+        if by > CALL_MAX && !self.is_quiet() {
+            return None;
+        }
+        let mut world = self.clone();
+        world.machine.changed_ago = (world.machine.changed_ago + by).min(AGO_MAX);
+        for order in 0..2 {
+            world.happens(lab, order, What::Later(by));
+        }
+        let out = world.pump(lab);
+        Some((world, out))
+    }
+
+    /// A customer or controller wants it cancelled.
+    pub(super) fn machine_cancels(&self, lab: &Lab, order: u8) -> Option<(World, Vec<Message>)> {
+        if self.left.cancels[usize::from(order)] == 0 || !matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_)) {
+            return None;
+        }
+        let mut world = self.clone();
+        world.left.cancels[usize::from(order)] -= 1;
+        world.happens(lab, order, What::CancelAsked);
+        (world.machine != self.machine).then(|| {
+            let out = world.pump(lab);
+            (world, out)
+        })
+    }
+
+    /// What the bus tells of the relay's name.
+    pub(super) fn machine_notices_relay(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
+        if self.machine.owner == Some(self.relay.run) {
+            return None;
+        }
+        let mut world = self.clone();
+        world.machine.changed_ago = 0;
+        world.machine.owner = if self.machine.owner.is_some() { None } else { Some(self.relay.run) };
+        let out = world.pump(lab);
+        Some((world, out))
+    }
+
+    /// The connection to the broker is made anew.
+    pub(super) fn machine_connects(&mut self, lab: &Lab) -> Vec<Message> {
+        self.machine.open_wanted = true;
+        self.pump(lab)
+    }
+
+    /// The program starts again, with what is stored.
+    pub(super) fn machine_restarts(&mut self, lab: &Lab, same_boot: bool) -> Vec<Message> {
+        for order in 0..2_u8 {
+            self.abandon(order);
+            let slot = &mut self.machine.slots[usize::from(order)];
+            if slot.stage == Stage::Candidate {
+                slot.stage = Stage::Asked;
+                self.send(Message::Vend(order));
+            }
+        }
+        self.forget(|m| matches!(m, Message::Prepare { live: true, .. } | Message::Prepared { live: true, .. }));
+        self.forget(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
+        // Answers and signals to a program that is not there.
+        self.wire.retain(|m| !matches!(m, Message::Prepared { .. } | Message::FromRelay { .. } | Message::Finished { .. }));
+        self.machine.open = None;
+        self.machine.open_wanted = true;
+        self.machine.owner = None;
+        self.machine.changed_ago = 0;
+        for order in 0..2_u8 {
+            if self.wanted(lab, order).is_some_and(|wanted| wanted.unfinished) {
+                self.happens(lab, order, What::Restarted { same_boot });
+            }
+        }
+        self.pump(lab)
+    }
+
+    /// Draws the next ticket of a request.
+    pub(super) fn draw_ticket(&mut self, order: u8) -> Option<u8> {
+        let given = &mut self.machine.tickets_given[usize::from(order)];
+        let each = u8::try_from(TICKETS_EACH).expect("few");
+        (*given < each).then(|| {
+            *given += 1;
+            order * each + *given - 1
+        })
+    }
+}
+
+fn new_order(lab: &Lab, order: u8, given: u8, owner: u8) -> Order {
+    let request = VendRequest {
+        request_id: request_id(order),
+        item: item(),
+        amount: None,
+        description: None,
+        payment: Payment::Gopay,
+        timeout_s: None,
+    };
+    let offer = Offer { request, amount: price(), timeout: Span::secs(120) };
+    let posted = Posted { kids: kids(lab), description: "Tea".into() };
+    Order::new(offer, ticket(given), posted, owner.into(), NOW)
+}

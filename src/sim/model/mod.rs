@@ -1,0 +1,541 @@
+//! Every order of events, one after the other: the decisions of machine, relay and backend under an exhaustive search.
+//!
+//! What decides is the product's own code, called as it is: `order::machine` (`apply`, `duty`, `next_deadline`,
+//! `restarted`), `order::ledger` (`prepare`, `admit`, `after_restart`), `order::merchant` (`apply`, `duty`,
+//! `wants_another`, `next_attempt`), and how answers are read (`device::machine::relay_event`, `seen_of`,
+//! `backend::view::resource`). What carries it – who calls whom, what is lost – is modelled here, in a world small enough
+//! to be looked at whole: [`World`].
+//!
+//! Time is abstract. Each program has a clock of its own, and nothing says how they go against each other: a clock moves
+//! by jumping to the next deadline of an order, and may do so at any moment, whatever is on the way. Pauses between
+//! retries and polls have no length: each may end at any moment. Counters that only make such pauses longer stand still.
+//! A message arrives at any later moment, in any order; that is free. Per channel one is lost, doubled, or so late that
+//! whoever waits has given up.
+
+mod backend;
+mod machine;
+mod midtrans;
+mod properties;
+mod relay;
+mod scenarios;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use scenarios::scenarios;
+pub use search::{Counts, Found, Scenario, Verdict, search};
+
+use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
+use crate::order::machine::Order as MachineOrder;
+use crate::order::merchant::{Order as MerchantOrder, Rules as MerchantRules, Said};
+use crate::order::money::Rupiah;
+use crate::order::outcome::{Delivery, Outcome};
+use crate::order::receipt::SigningKey;
+use crate::order::time::Span;
+use crate::wire::orders::Order as Resource;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Requests at most.
+const ORDERS: usize = 2;
+/// Order ids behind one request at most; more than that needs more faults than any scenario has.
+const ATTEMPTS: usize = 3;
+/// Charges at most.
+const CHARGES: usize = ORDERS * ATTEMPTS;
+/// Tickets that one request can have: one a try of the message that asks.
+const TICKETS_EACH: usize = 4;
+/// Tickets at most.
+const TICKETS: usize = ORDERS * TICKETS_EACH;
+
+/// A program that can crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `qrisd`
+    Machine,
+    /// `qris-relayd`
+    Relay,
+    /// `qris-backend`
+    Backend,
+}
+
+/// Between whom a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    /// `qrisd` and `qris-relayd`: D-Bus.
+    Bus,
+    /// `qrisd` and `qris-backend`: HTTP.
+    Http,
+    /// `qris-backend` to `qrisd`: MQTT.
+    Push,
+    /// `qris-backend` and Midtrans: HTTP.
+    Midtrans,
+    /// Midtrans to `qris-backend`: notifications.
+    Notice,
+}
+const CHANNELS: usize = 5;
+
+/// The whole of it at one moment. Small, and equal where nothing that is to come could differ.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct World {
+    machine: machine::Machine,
+    relay: relay::Relay,
+    backend: backend::Backend,
+    midtrans: midtrans::Midtrans,
+    /// On the way, sorted.
+    wire: Vec<Message>,
+    left: Budget,
+    /// For each charge: how often the line was driven for it.
+    pulses: [u8; CHARGES],
+    /// A pulse without a settlement.
+    stolen: bool,
+}
+
+/// What may still go wrong or be done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Budget {
+    /// Crashes of each program.
+    pub crashes: [u8; 3],
+    /// Crashes in all.
+    pub crashes_in_all: u8,
+    /// Messages lost, doubled or too late, on each channel.
+    pub faults: [u8; CHANNELS],
+    /// Cancels by customer or controller, for each request.
+    pub cancels: [u8; ORDERS],
+    /// Payments of a charge that was ended: denied, cancelled, expired.
+    pub late_payments: u8,
+    /// Payments that Midtrans denies.
+    pub denials: u8,
+    /// Charges that Midtrans denies, so that another order_id may do better.
+    pub charge_denials: u8,
+    /// Settlements for another sum than was charged.
+    pub mismatches: u8,
+    /// Items that the sensor does not see.
+    pub jams: u8,
+    /// Ledgers that are lost at a crash of the relay.
+    pub ledgers: u8,
+}
+
+/// A message on its way. `live`: its caller still waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Message {
+    /// A vend request, until the machine acknowledges it.
+    Vend(u8),
+    Prepare {
+        order: u8,
+        live: bool,
+    },
+    Prepared {
+        order: u8,
+        ticket: Option<u8>,
+        live: bool,
+    },
+    ToRelay {
+        order: u8,
+        ask: RelayAsk,
+        live: bool,
+    },
+    FromRelay {
+        order: u8,
+        ask: RelayAsk,
+        say: RelaySay,
+        live: bool,
+    },
+    /// The relay's signal.
+    Finished {
+        charge: u8,
+        ended: Ended,
+    },
+    /// To the merchant's backend.
+    Post {
+        order: u8,
+        ask: HttpAsk,
+        live: bool,
+    },
+    Answer {
+        order: u8,
+        ask: HttpAsk,
+        say: HttpSay,
+        live: bool,
+    },
+    /// `?state=open`, asked by those whose bit is set.
+    AskOpen {
+        lookers: u8,
+        live: bool,
+    },
+    Open {
+        lookers: u8,
+        orders: [Option<u32>; ORDERS],
+        live: bool,
+    },
+    /// `payment/update`: with a receipt, or a hint.
+    Push {
+        charge: u8,
+        receipt: bool,
+    },
+    ToMidtrans {
+        charge: u8,
+        call: MidtransCall,
+        live: bool,
+    },
+    FromMidtrans {
+        charge: u8,
+        call: MidtransCall,
+        say: MidtransSay,
+        live: bool,
+    },
+    Notify {
+        charge: u8,
+        said: NoticeWord,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum RelayAsk {
+    Check(u8),
+    Dispense(u8),
+    Query(u8),
+    Close(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Ended {
+    Dispensed,
+    Failed,
+    Uncertain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum RelaySay {
+    Deliverable,
+    NotDeliverable,
+    Ended(Ended),
+    Driving,
+    Unknown,
+    Closed,
+    Busy,
+    UnknownTicket,
+    Refused,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum HttpAsk {
+    Create,
+    Watch(u8),
+    Get(u8),
+    Cancel(u8),
+    Tell(u8, Word),
+}
+
+/// [`Delivery`], with an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Word {
+    Dispensed,
+    Failed,
+    Uncertain,
+    Undelivered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum HttpSay {
+    /// A resource, by its number in the [`Lab`].
+    Order(u32),
+    OtherOutcome,
+    Later,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum MidtransCall {
+    Charge,
+    Status,
+    Cancel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum MidtransSay {
+    Charged,
+    DeniedCharge,
+    Is(midtrans::Status),
+    NotFound,
+    Cancelled,
+    CannotCancel,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum NoticeWord {
+    Settled,
+    Ended,
+}
+
+/// The values behind the numbers in a [`World`], and what the product's functions made of them.
+struct Lab {
+    machine: RefCell<Shelf<MachineOrder>>,
+    merchant: RefCell<Shelf<MerchantOrder>>,
+    resources: RefCell<Shelf<Resource>>,
+    machine_steps: RefCell<HashMap<machine::StepKey, u32>>,
+    merchant_steps: RefCell<HashMap<backend::StepKey, Option<(u32, Option<MidtransCall>)>>>,
+    duties: RefCell<HashMap<machine::DutyKey, machine::Wanted>>,
+    rules: MerchantRules,
+    late_payments: u8,
+    seen: RefCell<Counts>,
+}
+
+/// Values by number: equal ones have one number.
+struct Shelf<T> {
+    values: Vec<T>,
+    numbers: HashMap<String, u32>,
+}
+
+impl<T: Clone + std::fmt::Debug> Shelf<T> {
+    fn new() -> Self {
+        Self { values: Vec::new(), numbers: HashMap::new() }
+    }
+
+    fn put(&mut self, value: T) -> u32 {
+        let key = format!("{value:?}");
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = u32::try_from(self.values.len()).expect("a model has fewer orders than that");
+        self.values.push(value);
+        self.numbers.insert(key, number);
+        number
+    }
+
+    fn get(&self, number: u32) -> T {
+        self.values[number as usize].clone()
+    }
+}
+
+const ISSUER: &str = "pay.example";
+
+impl Lab {
+    fn new(late_payments: u8) -> Self {
+        let rules = MerchantRules {
+            issuer: ISSUER.into(),
+            keys: vec![SigningKey::from_seed([7; 32])],
+            max_imposed_fee: 0,
+            reversal_window: Span::secs(300),
+            collect_within: Span::secs(72 * 3600),
+        };
+        Self {
+            machine: RefCell::new(Shelf::new()),
+            merchant: RefCell::new(Shelf::new()),
+            resources: RefCell::new(Shelf::new()),
+            machine_steps: RefCell::default(),
+            merchant_steps: RefCell::default(),
+            duties: RefCell::default(),
+            rules,
+            late_payments,
+            seen: RefCell::default(),
+        }
+    }
+}
+
+fn device() -> DeviceId {
+    DeviceId::new("vm-001").expect("an id")
+}
+
+fn item() -> ItemId {
+    ItemId::new("A1").expect("an item")
+}
+
+fn price() -> Rupiah {
+    Rupiah::new(5_000).expect("an amount")
+}
+
+fn request_id(order: u8) -> RequestId {
+    RequestId::new(&format!("r{order}")).expect("an id")
+}
+
+/// The name of a charge: the request's first order_id, then `-2`, `-3`.
+fn order_id(charge: u8) -> OrderId {
+    let (order, attempt) = (order_of(charge), usize::from(charge) % ATTEMPTS + 1);
+    let name = if attempt == 1 { format!("o{order}") } else { format!("o{order}-{attempt}") };
+    OrderId::new(&name).expect("an id")
+}
+
+fn charge_of(id: &OrderId) -> u8 {
+    let all = 0..u8::try_from(CHARGES).expect("few");
+    all.into_iter().find(|charge| order_id(*charge) == *id).expect("a name that the model gave")
+}
+
+fn order_of(charge: u8) -> u8 {
+    charge / u8::try_from(ATTEMPTS).expect("few")
+}
+
+fn ticket(number: u8) -> Ticket {
+    Ticket::from_random([number; 16])
+}
+
+fn ticket_number(ticket_: &Ticket) -> u8 {
+    let all = 0..u8::try_from(TICKETS).expect("few");
+    all.into_iter().find(|number| ticket(*number) == *ticket_).expect("a ticket that the model gave")
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Dispensed => Self::Dispensed,
+            Outcome::Failed => Self::Failed,
+            Outcome::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Dispensed => Self::Dispensed,
+            Ended::Failed => Self::Failed,
+            Ended::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
+impl From<Delivery> for Word {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Dispensed => Self::Dispensed,
+            Delivery::Failed => Self::Failed,
+            Delivery::Uncertain => Self::Uncertain,
+            Delivery::Undelivered => Self::Undelivered,
+        }
+    }
+}
+
+impl From<Word> for Delivery {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Dispensed => Self::Dispensed,
+            Word::Failed => Self::Failed,
+            Word::Uncertain => Self::Uncertain,
+            Word::Undelivered => Self::Undelivered,
+        }
+    }
+}
+
+impl From<NoticeWord> for Said {
+    fn from(word: NoticeWord) -> Self {
+        match word {
+            NoticeWord::Settled => Self::Settled,
+            // Which of the ends a notification names decides nothing: Midtrans is asked.
+            NoticeWord::Ended => Self::Expired,
+        }
+    }
+}
+
+impl Message {
+    fn channel(self) -> Option<Channel> {
+        match self {
+            Self::Vend(_) => None,
+            Self::Prepare { .. } | Self::Prepared { .. } | Self::ToRelay { .. } | Self::FromRelay { .. } | Self::Finished { .. } => {
+                Some(Channel::Bus)
+            }
+            Self::Post { .. } | Self::Answer { .. } | Self::AskOpen { .. } | Self::Open { .. } => Some(Channel::Http),
+            Self::Push { .. } => Some(Channel::Push),
+            Self::ToMidtrans { .. } | Self::FromMidtrans { .. } => Some(Channel::Midtrans),
+            Self::Notify { .. } => Some(Channel::Notice),
+        }
+    }
+
+    /// To whom it goes, where that is a program that can crash and break the connection.
+    fn is_request_to(self, program: Program) -> bool {
+        match self {
+            Self::Prepare { .. } | Self::ToRelay { .. } => program == Program::Relay,
+            Self::Post { .. } | Self::AskOpen { .. } => program == Program::Backend,
+            Self::Vend(_)
+            | Self::Prepared { .. }
+            | Self::FromRelay { .. }
+            | Self::Finished { .. }
+            | Self::Answer { .. }
+            | Self::Open { .. }
+            | Self::Push { .. }
+            | Self::ToMidtrans { .. }
+            | Self::FromMidtrans { .. }
+            | Self::Notify { .. } => false,
+        }
+    }
+
+    /// The same, with nobody waiting for its answer any more.
+    fn stale(self) -> Self {
+        let mut message = self;
+        match &mut message {
+            Self::Prepare { live, .. }
+            | Self::Prepared { live, .. }
+            | Self::ToRelay { live, .. }
+            | Self::FromRelay { live, .. }
+            | Self::Post { live, .. }
+            | Self::Answer { live, .. }
+            | Self::AskOpen { live, .. }
+            | Self::Open { live, .. }
+            | Self::ToMidtrans { live, .. }
+            | Self::FromMidtrans { live, .. } => *live = false,
+            Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => {}
+        }
+        message
+    }
+
+    fn is_live(self) -> bool {
+        self != self.stale() || matches!(self, Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. })
+    }
+}
+
+impl World {
+    fn send(&mut self, message: Message) {
+        // Stale copies of a question that nobody waits for are as good as one.
+        if !message.is_live() && self.wire.contains(&message) {
+            return;
+        }
+        let at = self.wire.partition_point(|known| *known <= message);
+        self.wire.insert(at, message);
+    }
+
+    fn take(&mut self, message: Message) {
+        if let Some(at) = self.wire.iter().position(|known| *known == message) {
+            self.wire.remove(at);
+        }
+    }
+
+    /// Whether no call is under way. A long poll does not count, and what is told by itself may be on its way for long.
+    fn is_quiet(&self) -> bool {
+        let is_call = |message: &Message| match message {
+            Message::Post { ask: HttpAsk::Watch(_), .. } => false,
+            Message::Prepare { .. } | Message::Prepared { .. } | Message::ToRelay { .. } | Message::FromRelay { .. } => true,
+            Message::Post { .. } | Message::Answer { .. } | Message::AskOpen { .. } | Message::Open { .. } => true,
+            Message::ToMidtrans { .. } | Message::FromMidtrans { .. } => true,
+            Message::Vend(_) | Message::Finished { .. } | Message::Push { .. } | Message::Notify { .. } => false,
+        };
+        !self.wire.iter().any(|message| message.is_live() && is_call(message))
+    }
+
+    /// Nobody waits any more for the answers to what `which` selects.
+    fn forget(&mut self, which: impl Fn(Message) -> bool) {
+        let mut stale = Vec::new();
+        self.wire.retain(|message| {
+            let drop = which(*message);
+            if drop {
+                stale.push(message.stale());
+            }
+            !drop
+        });
+        for message in stale {
+            // An answer that nobody takes is no message, but for the relay's outcome, which is a fact.
+            let fact = matches!(message, Message::FromRelay { say: RelaySay::Ended(_), .. } | Message::Prepared { ticket: Some(_), .. });
+            let asks =
+                matches!(message, Message::Prepare { .. } | Message::ToRelay { .. } | Message::Post { .. } | Message::ToMidtrans { .. });
+            // A stale question that only asks does nothing.
+            let acts = match message {
+                Message::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. } => false,
+                Message::Post { ask: HttpAsk::Watch(_) | HttpAsk::Get(_), .. } => false,
+                Message::ToMidtrans { call: MidtransCall::Status, .. } => false,
+                _ => true,
+            };
+            if fact || asks && acts {
+                self.send(message);
+            }
+        }
+    }
+}

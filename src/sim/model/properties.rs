@@ -1,0 +1,173 @@
+//! What must hold in every world, and in those in which nothing moves any more by itself.
+
+use super::midtrans::Status as Money;
+use super::relay::{Kept, Written};
+use super::{ATTEMPTS, CHARGES, Ended, Lab, ORDERS, World, machine::Stage, order_of};
+use crate::order::merchant::State;
+use crate::order::outcome::Delivery;
+
+/// What does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The line was driven twice for one request.
+    SecondPulse,
+    /// The line was driven for what was not settled.
+    PulseWithoutSettlement,
+    /// The money is to go back, and the item was handed out.
+    RefundAndItem,
+    /// A QR is up, and its ticket could not be used.
+    QrThatCannotBeDelivered,
+    /// Money came, and the backend does not know what became of it.
+    MoneyForgotten,
+    /// What the backend was told is not what the ledger says.
+    ReportAgainstLedger,
+    /// The machine still waits for something that will never come.
+    MachineNotFinished,
+    /// From here nothing leads to an end without somebody's help.
+    NeverEnds,
+}
+
+fn charges() -> impl Iterator<Item = u8> {
+    0..u8::try_from(CHARGES).expect("few")
+}
+
+/// What must hold always.
+pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
+    if world.stolen {
+        return Some(Broken::PulseWithoutSettlement);
+    }
+    for order in 0..ORDERS {
+        let pulses: u8 = world.pulses[order * ATTEMPTS..(order + 1) * ATTEMPTS].iter().sum();
+        if pulses > 1 {
+            return Some(Broken::SecondPulse);
+        }
+    }
+    for charge in charges() {
+        let Some(order) = world.merchant(lab, charge) else { continue };
+        let failed = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Failed);
+        if order.is_refund_due() && world.pulses[usize::from(charge)] > 0 && !failed {
+            return Some(Broken::RefundAndItem);
+        }
+    }
+    for order in 0..2 {
+        if let Some((_, ticket, vouched)) = world.wanted(lab, order).and_then(|wanted| wanted.drawn)
+            && world.machine.owner == Some(vouched)
+            && world.relay.run == vouched
+            && !world.relay.could_deliver(ticket)
+            && !order_is_driven(world, ticket)
+        {
+            return Some(Broken::QrThatCannotBeDelivered);
+        }
+    }
+    None
+}
+
+/// The QR stays for the moment in which its own payment is being delivered by a receipt that reached the relay first.
+fn order_is_driven(world: &World, ticket: u8) -> bool {
+    matches!(world.relay.tickets[usize::from(ticket)], Kept::Used(_))
+}
+
+/// What must hold where nothing moves any more by itself.
+pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
+    for order in 0..2 {
+        if world.wanted(lab, order).is_some_and(|wanted| wanted.unfinished || wanted.holds) {
+            return Some(Broken::MachineNotFinished);
+        }
+        if matches!(world.machine.slots[usize::from(order)].stage, Stage::Asked | Stage::Candidate) {
+            return Some(Broken::MachineNotFinished);
+        }
+    }
+    for charge in charges() {
+        let at = usize::from(charge);
+        let (order, money) = (world.merchant(lab, charge), world.midtrans.charges[at]);
+        match (&order, money) {
+            (Some(order), Money::Settled) => match &order.state {
+                State::Settled { .. } => {
+                    let Some(told) = &order.delivery else { return Some(Broken::MoneyForgotten) };
+                    let right = match (world.relay.entries[at], told.outcome) {
+                        (Some(Written::Ended(ended)), outcome) => super::Word::from(outcome) == word(ended),
+                        (Some(Written::Driving), _) => false,
+                        (None, Delivery::Undelivered) => world.pulses[at] == 0,
+                        // The ledger that knew is lost.
+                        (None, Delivery::Uncertain) => world.relay.reset,
+                        (None, Delivery::Dispensed | Delivery::Failed) => world.relay.reset && world.pulses[at] > 0,
+                    };
+                    if !right && !order.conflict {
+                        return Some(Broken::ReportAgainstLedger);
+                    }
+                }
+                State::Withheld { .. } | State::Refunded { .. } => {}
+                _ => return Some(Broken::MoneyForgotten),
+            },
+            (Some(order), Money::SettledOtherwise) if !matches!(order.state, State::Withheld { .. }) => {
+                return Some(Broken::MoneyForgotten);
+            }
+            (None, Money::Settled | Money::SettledOtherwise) => return Some(Broken::MoneyForgotten),
+            (Some(_) | None, _) => {}
+        }
+    }
+    None
+}
+
+fn word(ended: Ended) -> super::Word {
+    match ended {
+        Ended::Dispensed => super::Word::Dispensed,
+        Ended::Failed => super::Word::Failed,
+        Ended::Uncertain => super::Word::Uncertain,
+    }
+}
+
+/// Counts what kind of end this is.
+pub(super) fn count(world: &World, lab: &Lab) {
+    let mut counts = lab.seen.borrow_mut();
+    counts.ends += 1;
+    let mut paid = false;
+    for charge in charges() {
+        let Some(order) = world.merchant(lab, charge) else { continue };
+        let outcome = order.delivery.as_ref().map(|told| told.outcome);
+        let withheld = match &order.state {
+            State::Withheld { why, .. } => Some(*why),
+            _ => None,
+        };
+        let late = order_of(charge) < 2 && world.left.late_payments < lab.late_payments;
+        paid |= matches!(order.state, State::Settled { .. }) || withheld.is_some();
+        counts.sales += usize::from(outcome == Some(Delivery::Dispensed));
+        counts.late_sales += usize::from(outcome == Some(Delivery::Dispensed) && late);
+        counts.refunds_due += usize::from(order.is_refund_due());
+        counts.uncertain += usize::from(outcome == Some(Delivery::Uncertain));
+        counts.failed += usize::from(outcome == Some(Delivery::Failed));
+        counts.mismatches += usize::from(withheld == Some(crate::order::merchant::Withheld::Mismatch));
+        counts.paid_twice += usize::from(withheld == Some(crate::order::merchant::Withheld::PaidTwice));
+        counts.second_attempts += usize::from(order.attempt > 1);
+        counts.conflicts += usize::from(order.conflict);
+    }
+    counts.unpaid += usize::from(!paid);
+}
+
+/// A world in one line, for people.
+pub(super) fn told(world: &World, lab: &Lab) -> String {
+    let mut text = String::new();
+    for order in 0..ORDERS {
+        match world.machine.slots[order].stage {
+            Stage::Nothing => {}
+            Stage::Order(number) => {
+                let order = lab.machine.borrow().get(number);
+                text += &format!("machine {:?} ", order.state);
+            }
+            other => text += &format!("machine {other:?} "),
+        }
+    }
+    for charge in charges() {
+        if let Some(order) = world.merchant(lab, charge) {
+            let money = world.midtrans.charges[usize::from(charge)];
+            text += &format!(
+                "| {} {:?} ask {:?} told {:?} Midtrans {money:?} ",
+                order.id,
+                order.state,
+                order.ask.at,
+                order.delivery.map(|t| t.outcome)
+            );
+        }
+    }
+    text
+}
