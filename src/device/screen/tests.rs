@@ -42,7 +42,16 @@ fn pay(until: i64) -> Picture {
 fn at_store(code: &str, until: i64) -> Scene {
     let (item, within) = (LONG.into(), Some(Span::secs(86_400)));
     let amount = rupiah(1_000_000_000);
-    Scene::PayAtStore { code: code.into(), store: "Indomaret", item, amount, fee: Some(rupiah(999)), within, page: None, until: Boot(until) }
+    Scene::PayAtStore {
+        code: code.into(),
+        store: "Indomaret",
+        item,
+        amount,
+        fee: Some(rupiah(999)),
+        within,
+        page: None,
+        until: Boot(until),
+    }
 }
 
 fn at_store_with_page(until: i64) -> Scene {
