@@ -22,7 +22,7 @@ mod words;
 
 pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, take_turn};
 pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
-pub use listing::{Cursor, PAGE, Wanted, attempts, count, newest_of, page, settled, settled_totals};
+pub use listing::{Cursor, PAGE, Wanted, attempts, changed_since, count, newest_line, newest_of, page, settled, settled_totals};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 use words::describe;

@@ -66,7 +66,9 @@ pub(super) enum Stage {
 pub(super) enum What {
     Tick,
     Later(i64),
-    Restarted { same_boot: bool },
+    Restarted {
+        same_boot: bool,
+    },
     Seen(u32),
     /// By the merchant's order of that number.
     Settled(u32),
@@ -511,7 +513,9 @@ impl World {
             let slot = self.machine.slots[usize::from(order)];
             let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
             if slot.stage == Stage::Candidate {
-                let coming = on_its_way(&|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order),
+                );
                 if coming == even_late {
                     let mut world = self.clone();
                     world.forget(|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
@@ -522,9 +526,9 @@ impl World {
             }
             if let Some(ask) = slot.relay {
                 let waits = matches!(ask, RelayAsk::Dispense(charge) if self.relay.waits[usize::from(charge)]);
-                let coming = on_its_way(&|m| {
-                    matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order)
-                });
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order),
+                );
                 if (coming || waits) == even_late {
                     let mut world = self.clone();
                     world.drop_relay_call(order);
@@ -539,9 +543,9 @@ impl World {
                     HttpAsk::Cancel(charge) => self.backend.cancels[usize::from(charge)],
                     HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..) => false,
                 };
-                let coming = on_its_way(&|m| {
-                    matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order)
-                });
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order),
+                );
                 if (coming || waits) == even_late && !matches!(ask, HttpAsk::Watch(_) if even_late) {
                     let mut world = self.clone();
                     world.drop_http_call(order);
