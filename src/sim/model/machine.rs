@@ -104,6 +104,8 @@ pub(super) struct Wanted {
     pub(super) ended: bool,
     pub(super) asked: bool,
     offered: bool,
+    /// The backend answered that it cannot yet, and is asked again and again.
+    delayed: bool,
     /// The charge whose QR is drawn, its ticket, and who vouched for it.
     pub(super) drawn: Option<(u8, u8, u8)>,
 }
@@ -282,6 +284,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         unfinished: core::unfinished(&order),
         ended: order.name().0.is_end(),
         asked: matches!(order.state, State::Requested { .. }),
+        delayed: matches!(order.state, State::Requested { trouble: Some(_), .. }),
         offered: matches!(order.state, State::Requested { .. } | State::AwaitingPayment { .. }) && !order.earlier_boot,
         drawn,
     };
@@ -568,6 +571,17 @@ impl World {
     /// Whether its QR may be up, or will be, within the time that it was made for.
     pub(super) fn is_offered(&self, lab: &Lab, order: u8) -> bool {
         self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
+    }
+
+    /// Whether the only calls under way are a question that is asked again after each answer: they fill any time.
+    pub(super) fn only_asks_again(&self, lab: &Lab) -> bool {
+        let again = |order: u8| self.wanted(lab, order).is_some_and(|wanted| wanted.delayed);
+        let mut others = self.clone();
+        others.wire.retain(|message| match message {
+            Message::Post { order, ask: HttpAsk::Create, .. } | Message::Answer { order, ask: HttpAsk::Create, .. } => !again(*order),
+            _ => true,
+        });
+        others.is_quiet()
     }
 
     /// The machine's clock goes to its next deadline.
