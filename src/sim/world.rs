@@ -40,7 +40,7 @@ const PRICE: u64 = 5_000;
 pub struct Counts([u64; KINDS.len()]);
 
 /// What is counted, in order.
-pub const KINDS: [&str; 30] = [
+pub const KINDS: [&str; 31] = [
     "requests",
     "sales",
     "refunds due",
@@ -71,6 +71,7 @@ pub const KINDS: [&str; 30] = [
     "relay ledgers lost",
     "backends restored from a backup",
     "hostile messages",
+    "cards set back to an older image",
 ];
 
 /// Places in [`KINDS`].
@@ -105,6 +106,7 @@ mod kind {
     pub const LEDGERS: usize = 27;
     pub const RESTORED: usize = 28;
     pub const HOSTILE: usize = 29;
+    pub const CARDS: usize = 30;
 }
 
 impl Counts {
@@ -177,6 +179,12 @@ enum Event {
     /// Something goes wrong, or somebody is hostile.
     Mischief,
     Ends(Outage),
+    /// The power goes at a moment that was waited for.
+    PowerCut,
+    /// A merchant whose books were restored compares them with Midtrans'.
+    Reconciles,
+    /// The connection to the broker is made anew, as happens now and then.
+    Reconnects,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -314,6 +322,13 @@ impl World {
                 self.broker_takes(crate::wire::topics::Topic::VendCancel, payload);
             }
             Event::Mischief => self.mischief(),
+            Event::PowerCut if self.storm => self.cut_power(),
+            Event::PowerCut => {}
+            Event::Reconciles => self.reconcile(),
+            Event::Reconnects => {
+                self.drop_broker(false);
+                self.connect_broker(500);
+            }
             Event::Ends(outage) => {
                 self.cut[outage as usize] = false;
                 if matches!(outage, Outage::Broker) {
@@ -345,6 +360,10 @@ impl World {
         self.machine.wall_off = 0;
         self.connect_broker(100);
         self.clear_line();
+        if self.counts.0[kind::RESTORED] > 0 {
+            self.after(3_600_000, Event::Reconciles);
+        }
+        self.after(5_400_000, Event::Reconnects);
     }
 
     /// One thing goes wrong.
@@ -411,10 +430,39 @@ impl World {
         }
         self.count(kind::POWER, "the power is cut");
         let off = if self.one_in(3) { 700_000 } else { self.below(20_000) };
+        if self.one_in(4) {
+            self.copy_card();
+        }
         self.restart_relay(false);
         // Nobody runs meanwhile: what was on its way to the machine is lost with it.
         self.machine.off_until = self.now + off;
         self.start_machine(false);
+    }
+
+    /// While it is off somebody makes an image of the card, or puts an older one in its place.
+    fn copy_card(&mut self) {
+        self.stop_machine();
+        self.stop_relay();
+        let images = ["qrisd.db", "ledger.db"].map(|name| (self.directory.join(name), self.directory.join(format!("{name}.image"))));
+        // Closed, so all of each is in one file.
+        if images[0].1.exists() && self.one_in(2) {
+            self.count(kind::CARDS, "an older image of the card is put in");
+            self.amnesia = true;
+            self.relay.begin_another_ledger();
+            for (live, image) in &images {
+                for suffix in ["-wal", "-shm"] {
+                    let mut name = live.clone().into_os_string();
+                    name.push(suffix);
+                    drop(std::fs::remove_file(name));
+                }
+                drop(std::fs::copy(image, live));
+            }
+        } else {
+            self.note(|| "an image of the card is made".into());
+            for (live, image) in &images {
+                drop(std::fs::copy(live, image));
+            }
+        }
     }
 
     /// Somebody says again, or otherwise, what was said on the broker.

@@ -53,8 +53,8 @@ pub(super) enum Stage {
     Nothing,
     /// At the broker.
     Asked,
-    /// The relay is asked for a ticket.
-    Candidate,
+    /// The relay is asked for a ticket, by this owner's name.
+    Candidate(u8),
     /// Refused.
     Refused,
     /// Stored, by its number.
@@ -296,7 +296,7 @@ impl World {
     fn around(&self, lab: &Lab, order: u8) -> Around {
         let holds = |slot: &Slot| match slot.stage {
             Stage::Order(number) => lab.machine.borrow().values[number as usize].holds_machine(),
-            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => false,
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
         };
         let alone = !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
         Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
@@ -306,7 +306,7 @@ impl World {
     pub(super) fn wanted(&self, lab: &Lab, order: u8) -> Option<Wanted> {
         match self.machine.slots[usize::from(order)].stage {
             Stage::Order(number) => Some(wanted(lab, number, self.around(lab, order))),
-            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => None,
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => None,
         }
     }
 
@@ -408,30 +408,30 @@ impl World {
         match message {
             Message::Vend(order) => {
                 let busy = (0..2).any(|other| {
-                    self.machine.slots[usize::from(other)].stage == Stage::Candidate || self.wanted(lab, other).is_some_and(|w| w.holds)
+                    matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_)) || self.wanted(lab, other).is_some_and(|w| w.holds)
                 });
-                let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate);
+                let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate(_));
                 if !known {
-                    let may = !busy && self.machine.owner.is_some();
-                    self.machine.slots[usize::from(order)].stage = if may { Stage::Candidate } else { Stage::Refused };
-                    if may {
+                    let owner = self.machine.owner.filter(|_| !busy);
+                    self.machine.slots[usize::from(order)].stage = owner.map_or(Stage::Refused, Stage::Candidate);
+                    if owner.is_some() {
                         // Acknowledged only once there is an order: the broker keeps it.
                         out.push(Message::Prepare { order, live: true });
                     }
                 }
             }
             Message::Prepared { order, ticket: given, live } => match (self.machine.slots[usize::from(order)].stage, given, live) {
-                (Stage::Candidate, Some(given), true) => {
+                (Stage::Candidate(owner), Some(given), true) => {
                     let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
                     if others {
                         self.machine.slots[usize::from(order)].stage = Stage::Refused;
                         out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
                     } else {
-                        let new = new_order(lab, order, given, self.machine.owner.unwrap_or(1));
+                        let new = new_order(lab, order, given, owner);
                         self.machine.slots[usize::from(order)].stage = Stage::Order(lab.machine.borrow_mut().put(new));
                     }
                 }
-                (Stage::Candidate, None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
+                (Stage::Candidate(_), None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
                 (_, Some(given), _) => out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false }),
                 (_, None, _) => {}
             },
@@ -513,7 +513,7 @@ impl World {
         for order in 0..2_u8 {
             let slot = self.machine.slots[usize::from(order)];
             let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
-            if slot.stage == Stage::Candidate {
+            if matches!(slot.stage, Stage::Candidate(_)) {
                 let coming = on_its_way(&|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
                 if coming == even_late {
                     let mut world = self.clone();
@@ -636,7 +636,7 @@ impl World {
         for order in 0..2_u8 {
             self.abandon(order);
             let slot = &mut self.machine.slots[usize::from(order)];
-            if slot.stage == Stage::Candidate {
+            if matches!(slot.stage, Stage::Candidate(_)) {
                 slot.stage = Stage::Asked;
                 self.send(Message::Vend(order));
             }

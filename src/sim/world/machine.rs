@@ -131,6 +131,10 @@ impl World {
         Now { boot: Boot(self.now - self.machine.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + self.machine.wall_off) }
     }
 
+    pub(super) fn stop_machine(&mut self) {
+        self.machine.machine = None;
+    }
+
     /// The program ends where it is and starts again, in the same boot or in another.
     pub(super) fn start_machine(&mut self, same_boot: bool) {
         self.machine.machine = None;

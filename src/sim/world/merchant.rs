@@ -156,6 +156,20 @@ impl World {
         self.start_merchant();
     }
 
+    /// As `qris-backend reconcile` hands it to the books: what Midtrans settled is asked about where the books say otherwise.
+    pub(super) fn reconcile(&mut self) {
+        self.note(|| "the merchant reconciles".into());
+        let now = self.wall();
+        let paid = self.midtrans.transactions().into_iter().filter(|book| book.status == "settlement");
+        for id in paid.filter_map(|book| OrderId::new(&book.order_id).ok()).collect::<Vec<_>>() {
+            match self.books(|tx, desk| books::notified(tx, desk, &id, Said::Settled, now)) {
+                Ok(Noted::News(done)) => self.carry_on(*done),
+                Ok(Noted::Forgotten) => drop(self.look_up(&id)),
+                Ok(Noted::Known) | Err(_) => {}
+            }
+        }
+    }
+
     pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let Side { books, desk, .. } = &mut self.merchant;
         match books {

@@ -61,6 +61,11 @@ impl Side {
         self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
     }
 
+    /// What it remembers is not what it wrote last.
+    pub(super) fn begin_another_ledger(&mut self) {
+        self.ledger += 1;
+    }
+
     pub(super) fn run(&self) -> u64 {
         self.run
     }
@@ -91,6 +96,10 @@ impl World {
             lines: vec![line],
             buttons: Vec::new(),
         }
+    }
+
+    pub(super) fn stop_relay(&mut self) {
+        self.relay.dispenser = None;
     }
 
     pub(super) fn start_relay(&mut self) {
@@ -274,6 +283,10 @@ impl World {
         self.after(500, Event::Relay(Arrival::LineEnds { run, line }));
         let Some(order) = self.being_driven() else { return self.fail("the line is driven for nobody".into()) };
         self.note(|| "the line is driven".into());
+        if self.storm && self.one_in(8) {
+            let soon = self.below(500);
+            self.after(soon, Event::PowerCut);
+        }
         let times = self.pulses.entry((self.relay.ledger, order.clone())).or_default();
         *times += 1;
         if *times > 1 {
