@@ -268,7 +268,7 @@ fn an_answer_to_an_older_question_does_not_answer_a_notification() {
     assert_eq!(duty(&order, again), Duty::Call(Call::GetStatus));
     let order = apply(order, Event::Status(report(Said::Settled)), again, &with).expect("a fact");
     assert!(matches!(order.state, State::Settled { .. }));
-    assert_eq!(next_deadline(&order), None);
+    assert_eq!(order.ask.at, None);
 }
 
 #[test]
