@@ -22,7 +22,7 @@ mod words;
 
 pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, take_turn};
 pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
-pub use listing::{Cursor, PAGE, Wanted, attempts, count, newest_of, page, settled, settled_totals};
+pub use listing::{Cursor, PAGE, Wanted, attempts, changed_since, count, newest_line, newest_of, page, settled, settled_totals};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 use words::describe;
@@ -385,16 +385,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
     if asked || status == Status::Pending {
         return Ok(());
     }
-    let receipt = match &order.state {
-        State::Settled { receipt, .. } => Some(receipt.jws().into()),
-        State::Charging { .. }
-        | State::Pending { .. }
-        | State::Cancelling { .. }
-        | State::Held { .. }
-        | State::Closed { .. }
-        | State::Withheld { .. }
-        | State::Refunded { .. } => None,
-    };
+    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
     let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
     let payload = serde_json::to_string(&update).expect("plain data");
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)

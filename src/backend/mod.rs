@@ -112,6 +112,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
     let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
+    let others = tokio::spawn(waiters::follow(Arc::clone(&shop)));
     let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
     let publisher = match &config.mqtt {
         Some(wanted) => {
@@ -140,7 +141,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     let _ = server.await;
     sweep.abort();
     keys.abort();
-    publisher.into_iter().chain(teller).for_each(|task| task.abort());
+    publisher.into_iter().chain(teller).chain([others]).for_each(|task| task.abort());
     Ok(())
 }
 

@@ -94,14 +94,14 @@ impl Difference {
     #[must_use]
     pub const fn to_do(&self) -> &'static str {
         match self {
-            Self::MissedSettlement => "it was handed to the books like a notification: see `orders ORDER` for what it became",
+            Self::MissedSettlement => "handed to the books like a notification",
             Self::NotSettled(_) => "look at it in Midtrans' dashboard, and ask Midtrans: a settlement should stay",
             Self::Suspect(_) => "look at it in Midtrans' dashboard: accept or deny it there",
             Self::StillPayable => "cancel it in Midtrans' dashboard; the books take a late payment as refund due",
-            Self::UnknownRefund(_) | Self::UnknownPartialRefund(_) => "it was handed to the books like a notification: see `orders ORDER`",
+            Self::UnknownRefund(_) | Self::UnknownPartialRefund(_) => "handed to the books like a notification",
             Self::RefundNotMade => "look at it in Midtrans' dashboard: has the customer the money?",
             Self::RefundedTwice => "the customer has both: settle it with the customer",
-            Self::UnknownChargeback(_) => "it was handed to the books like a notification: see `orders ORDER`",
+            Self::UnknownChargeback(_) => "handed to the books like a notification",
             Self::Amount { .. } => "compare it in Midtrans' dashboard, and look at max_imposed_fee",
             Self::Currency(_) => "ask Midtrans",
             Self::Transaction { .. } => "ask Midtrans; nothing that is paid under another transaction opens the relay",

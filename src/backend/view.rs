@@ -2,6 +2,7 @@
 
 use crate::order::merchant::{Closing, Order, Repayment, State};
 use crate::order::outcome::Delivery;
+use crate::order::receipt::Receipt;
 use crate::order::time::Wall;
 use crate::wire::orders::{self, OutcomeReport, Refund, Status};
 
@@ -27,10 +28,17 @@ pub fn status(order: &Order) -> Status {
             Closing::Deny => Status::Deny,
             Closing::Failure => Status::Failure,
         },
+        State::Settled { .. } if order.is_void() => Status::Deny,
         State::Settled { .. } => Status::Settlement,
         State::Withheld { .. } => Status::Failure,
         State::Refunded { .. } => Status::Refund,
     }
+}
+
+/// What opens the relay, while it may.
+#[must_use]
+pub fn receipt(order: &Order) -> Option<&Receipt> {
+    order.receipt().filter(|_| status(order) == Status::Settlement)
 }
 
 /// What became of the money.
@@ -85,16 +93,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         expires_in_s: order.ends_at().map(|at| seconds((at - now).0)),
         settled_ago_s: settled_at.map(|at| seconds((now - at).0)),
         kid: Some(sale.kid.clone()),
-        receipt: match &order.state {
-            State::Settled { receipt, .. } => Some(receipt.jws().into()),
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Withheld { .. }
-            | State::Refunded { .. } => None,
-        },
+        receipt: receipt(order).map(|receipt| receipt.jws().into()),
         outcome: order.delivery.as_ref().map(|told| OutcomeReport {
             outcome: told.outcome,
             reason: told.reason,

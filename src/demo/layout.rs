@@ -234,6 +234,8 @@ pulse_ms = 500
 listen = "127.0.0.1:{backend}"
 public_url = "http://127.0.0.1:{backend}"
 orders_per_minute = 60
+[customer]
+contact = "0812-3456-7890"
 [midtrans]
 base_url = "http://127.0.0.1:{midtrans}"
 server_key_file = {server_key}

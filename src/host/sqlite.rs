@@ -214,7 +214,8 @@ impl Share {
     /// # Errors
     /// The system's reason.
     pub fn let_others_in(&self) -> std::io::Result<()> {
-        // flock(2) turns the one kind of lock into the other; there is no moment without.
+        // flock(2) takes the one kind of lock away before it gives the other. Who looks just then finds nobody, and begins as
+        // if it were alone, as it did before there was this lock: charges of that moment are given up, and nothing is lost.
         if self.alone { self.lock.lock_shared() } else { Ok(()) }
     }
 }

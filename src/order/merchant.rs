@@ -57,6 +57,7 @@ pub const ATTEMPTS_MAX: u32 = 9;
 
 /// What is to be done now.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Duty {
     /// Time has passed: apply this.
     Apply(Event),

@@ -171,7 +171,10 @@ enum Event {
     /// The simulated Midtrans has something to send.
     MidtransDue,
     /// A customer pays what was on the screen.
-    Pays { payload: Box<str>, force: bool },
+    Pays {
+        payload: Box<str>,
+        force: bool,
+    },
     /// A controller asks.
     Vends,
     /// A controller or customer wants it cancelled.
@@ -479,7 +482,10 @@ impl World {
                 let payload = format!(r#"{{"order_id":"{order}","rev":1,"status":"settlement","receipt":"e30.e30.AA"}}"#);
                 (crate::wire::topics::Topic::PaymentUpdate, payload.into_bytes())
             }
-            _ => (crate::wire::topics::Topic::VendRequest, format!(r#"{{"request_id":"evil-{}","item":"A1"}}"#, self.rng.below(9)).into_bytes()),
+            _ => (
+                crate::wire::topics::Topic::VendRequest,
+                format!(r#"{{"request_id":"evil-{}","item":"A1"}}"#, self.rng.below(9)).into_bytes(),
+            ),
         };
         if self.one_in(2) && !payload.is_empty() {
             let at = self.below_u(payload.len() as u64);

@@ -122,7 +122,8 @@ impl Attacker {
 
     /// A ticket of the past or present, in some state; the newest mostly.
     fn some_ticket(&mut self) -> Option<String> {
-        let open: Vec<_> = self.tickets.iter().filter(|(_, (_, _, state))| *state == State::Open).map(|(ticket, _)| ticket.clone()).collect();
+        let open: Vec<_> =
+            self.tickets.iter().filter(|(_, (_, _, state))| *state == State::Open).map(|(ticket, _)| ticket.clone()).collect();
         let all: Vec<_> = self.tickets.keys().cloned().collect();
         let from = if self.rng.below(4) > 0 && !open.is_empty() { open } else { all };
         (!from.is_empty()).then(|| from[self.below(from.len())].clone())
@@ -153,9 +154,10 @@ impl Attacker {
 
     /// What the promise allows for a receipt that the backend signed: the outcomes recorded, a pulse, or nothing.
     fn may_open(&self, claims: &Claims) -> bool {
-        let open = self.tickets.get(claims.ticket.as_str()).is_some_and(|(item, amount, state)| {
-            *state == State::Open && item == claims.item.as_str() && *amount == claims.amount.get()
-        });
+        let open = self
+            .tickets
+            .get(claims.ticket.as_str())
+            .is_some_and(|(item, amount, state)| *state == State::Open && item == claims.item.as_str() && *amount == claims.amount.get());
         open && claims.aud.as_str() == "vm-001" && !self.recorded.contains_key(claims.sub.as_str())
     }
 
@@ -492,7 +494,8 @@ fn messages(request_id: &str, order_id: &str, receipt: &str) -> Vec<(String, Vec
         ("telemetry", json!({})),
     ];
     all.extend((0..40).map(|i| ("vend/cancel", json!({"request_id": format!("f-{i}")}))));
-    let mut messages: Vec<(String, Vec<u8>)> = all.into_iter().map(|(topic, body)| (topic.to_owned(), body.to_string().into_bytes())).collect();
+    let mut messages: Vec<(String, Vec<u8>)> =
+        all.into_iter().map(|(topic, body)| (topic.to_owned(), body.to_string().into_bytes())).collect();
     for topic in ["vend/request", "vend/cancel", "vend/collect", "payment/update"] {
         messages.push((topic.into(), b"\xff\xfe\x00".to_vec()));
         messages.push((topic.into(), vec![b'['; 8 * 1024]));

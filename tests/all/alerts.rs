@@ -73,7 +73,10 @@ fn whatever_a_person_must_look_at_is_told_once() {
     assert!(told.len() == 3 && told[2]["order"]["order_id"] == json!(third), "{told:#?}");
     // The program knows nothing of ours but where tools are.
     let environment = alerted.text("environment");
-    let strange: Vec<_> = environment.lines().filter(|line| !["PATH=", "LANG=", "PWD=", "OLDPWD=", "SHLVL=", "_="].iter().any(|known| line.starts_with(known))).collect();
+    let strange: Vec<_> = environment
+        .lines()
+        .filter(|line| !["PATH=", "LANG=", "PWD=", "OLDPWD=", "SHLVL=", "_="].iter().any(|known| line.starts_with(known)))
+        .collect();
     assert!(strange.is_empty(), "{strange:?}");
 }
 

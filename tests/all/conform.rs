@@ -67,6 +67,17 @@ fn without_a_hand_and_keys_it_says_what_it_could_not_look_at() {
     assert!(text.contains("skipped: a sale is charged") && text.contains("nothing can be ordered without --keys"), "{text}");
     assert!(text.contains("ok: who has no token is refused"), "{text}");
     assert!(shop.midtrans.transactions().is_empty());
+    // One check alone, with the limit that the backend has and with one that it has not.
+    for (limit, status, told) in [("3", 0, "ok: more orders than"), ("1", 0, "ok: more orders than"), ("0", 0, "skipped: more orders than")]
+    {
+        let ended = output(&mut conform(&shop, &shop.backend_url, &["--only", "orders_per_minute", "--orders-per-minute", limit]));
+        let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+        assert!(ended.status.code() == Some(status) && text.contains(told) && !text.contains("who has no token"), "{limit}: {text}");
+    }
+    let (unlimited, _) = open(0);
+    let ended = output(&mut conform(&unlimited, &unlimited.backend_url, &["--only", "orders_per_minute", "--orders-per-minute", "2"]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(differences(&ended)[0].contains("expected 429 after 2 orders in a minute; came none"), "{:?}", differences(&ended));
 }
 
 #[test]

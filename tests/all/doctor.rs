@@ -31,7 +31,12 @@ fn examine(shop: &Shop) -> (i32, Vec<Value>) {
 /// The line about one thing that is not well, or the first.
 fn about<'a>(lines: &'a [Value], check: &str) -> &'a Value {
     let of = |line: &&Value| line["check"] == check;
-    lines.iter().filter(of).find(|line| line["level"] != "ok").or_else(|| lines.iter().find(of)).unwrap_or_else(|| panic!("nothing about {check}: {lines:?}"))
+    lines
+        .iter()
+        .filter(of)
+        .find(|line| line["level"] != "ok")
+        .or_else(|| lines.iter().find(of))
+        .unwrap_or_else(|| panic!("nothing about {check}: {lines:?}"))
 }
 
 #[test]
@@ -39,7 +44,20 @@ fn a_healthy_backend_has_nothing_bad() {
     let shop = healthy();
     let (status, lines) = examine(&shop);
     assert_eq!(status, 0, "{lines:#?}");
-    for check in ["config", "server key", "signing key", "broker's", "receipts", "disk", "database", "machines", "midtrans", "clock", "broker", "serve"] {
+    for check in [
+        "config",
+        "server key",
+        "signing key",
+        "broker's",
+        "receipts",
+        "disk",
+        "database",
+        "machines",
+        "midtrans",
+        "clock",
+        "broker",
+        "serve",
+    ] {
         assert_eq!(about(&lines, check)["level"], "ok", "{:?}", about(&lines, check));
     }
     // From loopback only, which does for a simulator; and nobody is told.
@@ -94,7 +112,10 @@ fn each_ill_is_named_with_what_to_do() {
         let line = about(&lines, check);
         assert_eq!((status, &line["level"]), (1, &Value::from("bad")), "{said}: {lines:#?}");
         let text = |key: &str| line[key].as_str().expect("text").to_owned();
-        assert!(text("said").contains(said) && text("to_do").contains(to_do) || text("said").contains(said) && check == "database", "{line:#?}");
+        assert!(
+            text("said").contains(said) && text("to_do").contains(to_do) || text("said").contains(said) && check == "database",
+            "{line:#?}"
+        );
     }
 }
 
@@ -107,7 +128,10 @@ fn answering(head: String) -> String {
             let mut request = [0; 4096];
             drop(stream.read(&mut request));
             let body = "{\"status_code\":\"404\",\"status_message\":\"Transaction doesn't exist.\"}";
-            drop(stream.write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes()));
+            drop(
+                stream
+                    .write_all(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes()),
+            );
         }
     });
     url

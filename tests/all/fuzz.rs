@@ -5,6 +5,7 @@
 
 use crate::rig::fuzz::Target;
 use crate::rig::relayd::{ISSUER, claims};
+use crate::rig::shop::{Options, Shop};
 use crate::rig::source_text;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -454,6 +455,54 @@ fn qr_images() {
     // Other targets run beside it; a picture that unpacks to gigabytes would be seen all the same.
     let grown = resident_peak_kib().saturating_sub(before);
     assert!(grown < 512 * 1024, "it took {grown} KiB");
+}
+
+/// Bodies posted to the backend itself, with a machine's token: it answers each, never with an error of its own, and is
+/// still there.
+#[test]
+fn backend_requests() {
+    let words = [
+        "\"request_id\":",
+        "\"ticket\":",
+        "\"kids\":",
+        "\"item\":",
+        "\"amount\":",
+        "\"payment\":",
+        "\"alfamart\"",
+        "\"timeout_s\":",
+        "\"outcome\":",
+        "\"dispensed\"",
+        "\"uncertain\"",
+        "\"reason\":",
+        "\"detail\":",
+        "\"order_id\":",
+        "\"signature_key\":",
+        "\"gross_amount\":",
+    ];
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let order = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    Target { name: "backend_request", words: &words, longest: 70_000 }.run(|bytes| {
+        let paths =
+            ["/v1/orders", &format!("/v1/orders/{order}/outcome"), &format!("/v1/orders/{order}/cancel"), "/midtrans/notifications"];
+        let said = paths.map(|path| {
+            let token = (path != "/midtrans/notifications").then_some(shop.token.as_str());
+            let answer = shop.http.post_bytes(&format!("{}{path}", shop.backend_url), token, "application/json", bytes);
+            assert!(matches!(answer.status, 200..=499 | 503), "{path}: {} {}", answer.status, answer.text());
+            assert!(answer.body.len() <= DETAIL_MAX, "{path}: an answer of {} bytes", answer.body.len());
+            let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let field =
+                problem["errors"][0]["field"].as_str().filter(|field| words.iter().any(|word| word.trim_matches(['"', ':']) == *field));
+            format!(
+                "{} {} {}",
+                ["two", "three", "four", "five"][usize::from(answer.status / 100 - 2)],
+                problem["code"].as_str().unwrap_or("-"),
+                field.unwrap_or("-")
+            )
+        });
+        said.join("|")
+    });
+    let backend = shop.backend.as_ref().expect("it runs");
+    assert!(backend.try_status().is_none() && !backend.text().contains("panicked"), "{}", backend.text());
 }
 
 /// The same PNG with every chunk's checksum repaired.

@@ -4,8 +4,8 @@
 #[allow(dead_code, reason = "the rig offers more than the tests of any one day take")]
 mod rig;
 
-mod alerts;
 mod adversaries;
+mod alerts;
 mod backend_limits;
 mod backend_refuses;
 mod broker_acl;
@@ -28,10 +28,11 @@ mod killed;
 mod late_settlement;
 mod long_poll;
 mod merchant_commands;
+mod midtrans_table;
 mod mqtt_link;
 mod notifications;
-mod over_the_counter;
 mod official_clients;
+mod over_the_counter;
 mod power_cut;
 mod power_more;
 mod qrisctl;

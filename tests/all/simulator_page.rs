@@ -83,15 +83,14 @@ fn charge(midtrans: &Midtrans, order_id: &str, how: &Value) -> Value {
     answer
 }
 
-/// Presses an order's button with this label, when it is there.
+/// Presses an order's button with this label as soon as it is there. Found and pressed in one step: the page draws itself
+/// anew whenever something has changed.
 fn press(browser: &Browser, order_id: &str, label: &str) {
-    let button = format!(
+    let press = format!(
         "const button = [...document.querySelectorAll('[data-order={order_id:?}] button')].find(button => button.textContent === {label:?}); \
-         document.querySelectorAll('.wanted').forEach(old => old.classList.remove('wanted')); \
-         button?.classList.add('wanted'); return !!button"
+         button?.click(); return !!button"
     );
-    browser.wait(label, &button);
-    browser.click(".wanted");
+    browser.wait(label, &press);
 }
 
 fn type_code(browser: &Browser, code: &str) {

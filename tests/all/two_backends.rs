@@ -74,10 +74,9 @@ fn one_notification_at_two_backends_makes_one_receipt() {
         let kept: Vec<String> = kept.query_map([order_id], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
         assert_eq!(kept, [receipt.as_str()], "exactly one receipt");
         // News may come twice, and say the same.
-        let updates = shop.tap.wait_from(0, "payment/update", |message| {
+        shop.tap.wait_from(0, "payment/update", |message| {
             (message.topic.ends_with("/payment/update") && message.json()["order_id"] == order_id.as_str()).then_some(())
         });
-        let () = updates;
         let updates: Vec<Value> = shop.tap.messages().iter().filter(|m| m.topic.ends_with("/payment/update")).map(|m| m.json()).collect();
         let ours: Vec<_> = updates.iter().filter(|update| update["order_id"] == order_id.as_str()).collect();
         assert!((1..=2).contains(&ours.len()) && ours.windows(2).all(|pair| pair[0] == pair[1]), "{ours:?}");

@@ -1,7 +1,7 @@
 //! Orders by the page, for people: however many there are, a page of them is in memory.
 
 use super::{BooksError, Stored, first_int, ledger, text};
-use crate::backend::store::{Tx, Value};
+use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
 use crate::order::time::Wall;
 
@@ -40,20 +40,14 @@ impl Cursor {
         // No order_id begins with a character behind `~`.
         Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
     }
-
-    /// Behind this order in a list by the time at which orders began.
-    #[must_use]
-    pub fn behind(stored: &Stored) -> Self {
-        Self { at: stored.order.created_at, id: stored.order.id.to_string() }
-    }
 }
 
-/// The next [`PAGE`] orders, the newest first.
+/// The next [`PAGE`] orders, the newest first, and where the next page begins.
 ///
 /// # Errors
 /// The database's; a damaged row.
-pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<(Cursor, Stored)>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
         WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
             AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND attention >= $7
         ORDER BY created_ms DESC, order_id DESC LIMIT $8";
@@ -61,7 +55,7 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Sto
     let page = limit();
     let values =
         [behind.at.into(), behind.id.as_str().into(), wanted.from.into(), wanted.until.into(), device, refund_due, attention, page];
-    tx.rows(sql, &values)?.iter().map(ledger::read).collect()
+    tx.rows(sql, &values)?.iter().map(placed).collect()
 }
 
 /// A machine's newest order.
@@ -72,6 +66,33 @@ pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, B
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
         WHERE device = $1 ORDER BY created_ms DESC LIMIT 1";
     tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
+}
+
+/// The requests whose orders changed since a line of the history, whoever wrote it, and the newest line: [`PAGE`] lines at
+/// most.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn changed_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<(DeviceId, RequestId)>, i64), BooksError> {
+    let sql = "SELECT h.seq, o.device, o.request_id FROM history AS h JOIN orders AS o ON o.order_id = h.order_id
+        WHERE h.seq > $1 ORDER BY h.seq LIMIT $2";
+    let rows = tx.rows(sql, &[line.into(), limit()])?;
+    let newest = rows.last().map_or(Ok(line), |row| row.int(0))?;
+    let damaged = |what: &str, why: String| StoreError::Damaged { what: what.into(), why };
+    let request = |row: &Row| {
+        let (device, request) = (row.text(1)?, row.text(2)?);
+        let device = DeviceId::new(device).map_err(|error| damaged(device, error.to_string()))?;
+        Ok::<_, BooksError>((device, RequestId::new(request).map_err(|error| damaged(request, error.to_string()))?))
+    };
+    Ok((rows.iter().map(request).collect::<Result<_, _>>()?, newest))
+}
+
+/// The newest line of the history.
+///
+/// # Errors
+/// The database's.
+pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
+    Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
 }
 
 /// How many orders are wanted.
@@ -102,9 +123,7 @@ pub fn settled(
         ORDER BY settled_ms, order_id LIMIT $6";
     let device = text(device.map(DeviceId::as_str));
     let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
-    let rows = tx.rows(sql, &values)?;
-    let cursor = |row: &crate::backend::store::Row| Ok::<_, BooksError>(Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() });
-    rows.iter().map(|row| Ok((cursor(row)?, ledger::read(row)?))).collect()
+    tx.rows(sql, &values)?.iter().map(placed).collect()
 }
 
 /// How many orders were settled in a span and the sum of their prices, counted by the database from its columns.
@@ -134,6 +153,11 @@ impl Wanted {
     fn values(&self) -> [Value; 3] {
         [text(self.device.as_ref().map(DeviceId::as_str)), self.refund_due.into(), self.attention.into()]
     }
+}
+
+/// An order and its place in a list: by the column, which the database sorted by.
+fn placed(row: &Row) -> Result<(Cursor, Stored), BooksError> {
+    Ok((Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() }, ledger::read(row)?))
 }
 
 fn limit() -> Value {

@@ -225,7 +225,7 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
     let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read");
-    assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
+    assert_eq!((listed.len(), view::status(&listed[0].1.order)), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
 }
@@ -363,4 +363,34 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     // The machine posts once more: it is the same order.
     let known = rig.create("r1", 1, "whatever", T0).await.expect("the same");
     assert!(!known.is_new && known.done.now.order.id == id("o-r1"));
+}
+
+#[tokio::test]
+async fn of_two_who_tell_people_one_has_the_turn() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let report = settled(&rig.load("o-r1").await.order, "t-r1");
+    rig.answered("o-r1", Event::Status(report), T0 + Span::secs(1)).await;
+    let told = Told { outcome: Delivery::Failed, reason: None, detail: None };
+    let device = DeviceId::new("vm-001").expect("an id");
+    let order = id("o-r1");
+    rig.run(move |tx, desk| delivered(tx, desk, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");
+    let at = |seconds: i64| T0 + Span::secs(seconds);
+    let due = rig.run(move |tx, _| due_alerts(tx, at(3))).await.expect("read");
+    let [alert] = due.as_slice() else { panic!("{due:?}") };
+    let turn = async |who: &'static str, seconds: i64| {
+        let alert = alert.clone();
+        rig.run(move |tx, _| take_turn(tx, who, &alert, at(seconds))).await.expect("written")
+    };
+    assert!(turn("a", 3).await && !turn("b", 4).await && turn("a", 50).await);
+    assert!(!turn("b", 100).await, "it was taken once more meanwhile");
+    assert!(turn("b", 110).await && !turn("a", 111).await, "who does not come back loses it");
+    let failed = alert.clone();
+    rig.run(move |tx, _| alert_failed(tx, &failed, at(112))).await.expect("written");
+    assert!(!turn("b", 113).await, "not before it is tried again");
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(171))).await.expect("read").len(), 0);
+    assert_eq!(rig.run(move |tx, _| due_alerts(tx, at(172))).await.expect("read").len(), 1, "a minute later");
+    let done = alert.clone();
+    rig.run(move |tx, _| alert_done(tx, &done, at(173))).await.expect("written");
+    assert!(!turn("b", 174).await && rig.run(move |tx, _| due_alerts(tx, at(100_000))).await.expect("read").is_empty());
 }

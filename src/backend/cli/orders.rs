@@ -1,7 +1,7 @@
 //! `qris-backend orders`: lists orders, or shows one with everything that happened to it.
 
 use super::books;
-use super::print::{Column, Out, heading, left, plain, right, row};
+use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{When, when};
 use crate::backend::books::{self, BooksError, Cursor, Line, Stored, Wanted};
 use crate::backend::config::Config;
@@ -113,10 +113,10 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             let (wanted, behind) = (wanted.clone(), behind.clone());
             store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
         };
-        let Some(last) = page.last() else { break };
-        behind = Cursor::behind(last);
+        let Some((last, _)) = page.last() else { break };
+        behind = last.clone();
         let mut text = String::new();
-        for stored in page.iter().filter(|stored| fits(&stored.order)) {
+        for (_, stored) in page.iter().filter(|(_, stored)| fits(&stored.order)) {
             fit += 1;
             if shown < limit {
                 shown += 1;
@@ -134,7 +134,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?;
     }
     if fit > shown && !out.is_closed() {
-        eprintln!("{} older orders are left out: --limit 0 lists all {fit}", fit - shown);
+        eprintln!("{} left out: --limit 0 lists all {fit}", counted(fit - shown, "older order"));
     }
     Ok(())
 }
@@ -156,7 +156,7 @@ fn cells(order: &Order) -> [String; 8] {
 }
 
 /// What a person should know of it, in few words.
-fn note(order: &Order) -> String {
+pub fn note(order: &Order) -> String {
     // That a refund is due is said by the first word already.
     let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
     let money = match view::refund(order) {

@@ -61,6 +61,13 @@ pub fn plain(text: &str, width: usize) -> String {
     clean.take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// `1 difference`, `2 differences`.
+#[must_use]
+pub fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Standard output.
 #[derive(Debug, Default)]
 pub struct Out {

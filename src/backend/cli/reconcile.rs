@@ -3,7 +3,8 @@
 //! changed.
 
 use super::books;
-use super::print::{Column, Out, heading, left, row};
+use super::orders::note;
+use super::print::{Column, Out, counted, heading, left, row};
 use super::time::{Days, days_told};
 use crate::backend::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
 use crate::backend::config::Config;
@@ -24,7 +25,7 @@ use std::collections::HashSet;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 /// Which days, and how.
 #[derive(Debug, Args)]
@@ -43,6 +44,10 @@ pub struct Reconcile {
 const TRIES: u32 = 3;
 /// Before that.
 const PAUSE: Duration = Duration::from_secs(10);
+/// What was handed to the books is asked about within this.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
+/// … and the books are looked at so often meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
 /// On a terminal, so many orders a sign of life.
 const PROGRESS_EVERY: usize = 50;
 const COLUMNS: [Column; 3] = [left("ORDER", 22), left("MACHINE", 14), left("DIFFERENCE", 0)];
@@ -50,10 +55,10 @@ const COLUMNS: [Column; 3] = [left("ORDER", 22), left("MACHINE", 14), left("DIFF
 /// What came out.
 #[derive(Debug, Default)]
 struct Tally {
-    asked: usize,
-    live: usize,
-    differences: usize,
-    unanswered: usize,
+    asked: u64,
+    live: u64,
+    differences: u64,
+    unanswered: u64,
 }
 
 /// Runs the command.
@@ -71,7 +76,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     }
     for (number, id) in ids.iter().enumerate() {
         let (order, found) = look(&shop, id, &mut pace, &mut tally).await?;
-        tally.differences += found.len();
+        tally.differences += found.len() as u64;
         for difference in &found {
             let now = if difference.is_news() { take_up(&shop, &order, difference).await? } else { order.clone() };
             out.text(&told(&now, difference, wanted.json))?;
@@ -81,9 +86,9 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
         }
     }
     let Tally { asked, live, differences, unanswered } = tally;
-    let mut summary = format!("{}: asked about {asked} orders, {differences} differences", days_told(span));
+    let mut summary = format!("{}: asked about {}, {}", days_told(span), counted(asked, "order"), counted(differences, "difference"));
     if live > 0 {
-        summary += &format!("; {live} have not ended: `serve` asks about them by itself");
+        summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
     }
     if unanswered > 0 {
         summary += &format!("; {unanswered} could not be asked: run it again");
@@ -110,9 +115,9 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<Vec<OrderId>,
     let mut behind = Cursor::newest();
     loop {
         let page = ledger::page(tx, &wanted, &behind)?;
-        let Some(last) = page.last() else { break };
-        behind = Cursor::behind(last);
-        page.iter().for_each(|stored| add(&stored.order.id));
+        let Some((last, _)) = page.last() else { break };
+        behind = last.clone();
+        page.iter().for_each(|(_, stored)| add(&stored.order.id));
     }
     let mut behind = Cursor::OLDEST;
     loop {
@@ -169,7 +174,16 @@ async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Re
             work::carry_on(Arc::clone(shop), *done).await;
         }
     }
-    load(shop, &order.id).await
+    // Of an order that Midtrans told of a moment ago the question waits its ten seconds.
+    let end = Instant::now() + TAKEN_UP_WITHIN;
+    loop {
+        let now = load(shop, &order.id).await?;
+        match now.ask.at {
+            Some(at) if Instant::now() < end => sleep((at - clock::now().wall).to_duration().clamp(LOOK, TAKEN_UP_WITHIN)).await,
+            Some(_) | None => return Ok(now),
+        }
+        work::advance(Arc::clone(shop), order.id.clone()).await;
+    }
 }
 
 async fn load(shop: &Shop, id: &OrderId) -> Result<Order, Failure> {
@@ -193,6 +207,8 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
         return format!("{object}\n");
     }
     let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.told()]);
-    let now = if difference.is_news() { format!("; it is {} now", view::status(order).as_str()) } else { String::new() };
+    let words = [view::status(order).as_str().into(), note(order)];
+    let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+    let now = if difference.is_news() { format!("; it is now: {now}") } else { String::new() };
     format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())
 }

@@ -66,12 +66,12 @@ pub async fn run(config: &Config, wanted: Report, now: Wall) -> Result<(), Failu
 fn as_table(report: &report::Report, span: (Wall, Wall)) -> String {
     let total_of = |sum: Sum| format!("{:>7} {:>18}\n", sum.orders, total(sum.amount));
     let mut text = format!("settled {} (days of Western Indonesia Time, +07:00)\n\n", days_told(span));
-    text += &format!("{:<40} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
-    text += &format!("{:<40} {}", "paid", total_of(report.total.paid));
+    text += &format!("{:<44} {:>7} {:>18}\n", "", "ORDERS", "AMOUNT");
+    text += &format!("{:<44} {}", "paid", total_of(report.total.paid));
     for end in End::ALL {
-        text += &format!("  {:<38} {}", end.told(), total_of(report.total.of(end)));
+        text += &format!("  {:<42} {}", end.told(), total_of(report.total.of(end)));
     }
-    text += &format!("{:<40} {:>26}\n", "fees: paid above the prices", rupiah(report.total.fees()));
+    text += &format!("{:<44} {:>26}\n", "fees: paid above the prices", rupiah(report.total.fees()));
     text += &match report.difference() {
         None => format!("balanced: {} paid = the sum of what became of it\n", total(report.total.paid.amount)),
         Some(difference) => format!("NOT balanced: {difference}\n"),

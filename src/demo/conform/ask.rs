@@ -40,8 +40,17 @@ pub struct Ask {
     client: Client,
     url: String,
     schema: Schema,
-    /// Of each call and status: how many there were, and the first that was different.
-    shapes: Mutex<BTreeMap<(String, u16), (usize, Option<Stop>)>>,
+    /// Of each call and status.
+    shapes: Mutex<BTreeMap<(String, u16), Shape>>,
+}
+
+/// The answers of one kind.
+#[derive(Debug, Default)]
+struct Shape {
+    /// How many there were.
+    count: usize,
+    /// The first that was different.
+    stop: Option<Stop>,
 }
 
 /// A call that is being put together.
@@ -117,9 +126,9 @@ impl Ask {
     /// What the shapes of all answers came to, one check for each kind.
     pub fn shapes(&self) -> Vec<(String, Checked)> {
         let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |((call, status), (count, stop)): (&(String, u16), &(usize, Option<Stop>))| {
-            let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-            (format!("shape of {call} → {status} ({times})"), stop.clone().map_or(Ok(()), Err))
+        let told = |((call, status), shape): (&(String, u16), &Shape)| {
+            let times = if shape.count == 1 { "once".to_owned() } else { format!("{} times", shape.count) };
+            (format!("shape of {call} → {status} ({times})"), shape.stop.clone().map_or(Ok(()), Err))
         };
         shapes.iter().map(told).collect()
     }
@@ -144,10 +153,10 @@ impl Ask {
         let found = self.schema.answer(&seen);
         let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         let name = (format!("{} {}", op.method.to_ascii_uppercase(), op.path), answer.status);
-        let (count, stop) = shapes.entry(name).or_default();
-        *count += 1;
-        if let (None, Err(found)) = (&stop, found) {
-            *stop = Some(found);
+        let shape = shapes.entry(name).or_default();
+        shape.count += 1;
+        if let (None, Err(found)) = (&shape.stop, found) {
+            shape.stop = Some(found);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/orders`.
 
 use super::ask::{CREATE, OPEN};
+use super::paid::COUNTER_MIN;
 use super::report::{Checked, Report, Stop, different, holds, same};
 use super::{CHECK, Tester, text};
 use crate::order::ids::Ticket;
@@ -218,8 +219,7 @@ async fn counter(t: &Tester) -> Checked {
     let mut taken = 0;
     for payment in ["alfamart", "indomaret"] {
         let mut body = t.sale()?;
-        // Counters take no small sums.
-        (body["payment"], body["amount"]) = (json!(payment), json!(t.amount.max(20_000)));
+        (body["payment"], body["amount"]) = (json!(payment), json!(t.amount.max(COUNTER_MIN)));
         let answer = t.order(&body).await?;
         if answer.status == 422 {
             answer.names("payment")?;

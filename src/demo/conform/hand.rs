@@ -63,7 +63,11 @@ impl Hand {
             }
             Self::Command(command) => {
                 let mut shell = std::process::Command::new("/bin/sh");
-                shell.args(["-c", command]).env("ORDER_ID", field("order_id")).env("QR", field("qr_payload"));
+                shell
+                    .args(["-c", command])
+                    .env("ORDER_ID", field("order_id"))
+                    .env("QR", field("qr_payload"))
+                    .env("PAYMENT_CODE", field("payment_code"));
                 shell.env("AMOUNT", order["gross_amount"].to_string()).stdin(Stdio::null());
                 let status = tokio::task::spawn_blocking(move || shell.status()).await;
                 match status {
@@ -73,7 +77,7 @@ impl Hand {
                 }
             }
             Self::Person => {
-                println!("pay {} rupiah now: {}", order["gross_amount"], field("qr_payload"));
+                println!("pay {} rupiah now: {}{}", order["gross_amount"], field("qr_payload"), field("payment_code"));
                 Ok(true)
             }
             Self::None => Err(Stop::NotRun("nobody pays: --simulator, --pay or --interactive is missing".into())),

@@ -73,10 +73,14 @@ struct Arguments {
     /// The backend's limit; tries whether it holds.
     #[arg(long, value_name = "N")]
     orders_per_minute: Option<usize>,
+    /// Runs only the checks whose names have these words.
+    #[arg(long, value_name = "WORDS")]
+    only: Option<String>,
     /// Pays at a simulated Midtrans (`qris-demo midtrans`).
     #[arg(long, value_name = "URL", group = "hand")]
     simulator: Option<String>,
-    /// Pays by a command of the shell, with ORDER_ID, QR and AMOUNT in its environment; status 0: paid, else refused.
+    /// Pays by a command of the shell, with ORDER_ID, QR, PAYMENT_CODE and AMOUNT in its environment; status 0: paid, else
+    /// refused.
     #[arg(long, value_name = "COMMAND", group = "hand")]
     pay: Option<String>,
     /// Prints the QR's string, and waits for a person who pays it.
@@ -92,12 +96,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(mut arguments: Arguments) -> Result<(), Failure> {
     crate::host::tls::install_provider();
+    let only = arguments.only.take();
     let tester = Tester::new(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
     let good = runtime.block_on(async {
-        let mut report = Report::default();
+        let mut report = Report::of(only);
         outside::strangers(&tester, &mut report).await;
         create::all(&tester, &mut report).await;
         watch::all(&tester, &mut report).await;

@@ -12,11 +12,14 @@ use std::time::Instant;
 
 /// Clocks of this computer, the backend and Midtrans may differ by so much, in seconds.
 const CLOCKS_S: i64 = 300;
+/// Counters take no small sums.
+pub const COUNTER_MIN: u64 = 20_000;
 
 pub async fn all(t: &Tester, report: &mut Report) {
     let within = t.within();
     report.check("an order that is not paid has no outcome", within, unpaid(t)).await;
     report.check("a payment becomes a receipt that verifies, and wakes the long poll", within, receipt(t)).await;
+    report.check("a payment over the counter becomes a receipt, and the order waits for its customer", within, counter(t)).await;
     report.check("an order that was paid is not cancelled", within, no_cancel(t)).await;
     report.check("a paid order without outcome is open, and with one is not", within, open(t)).await;
     for (outcome, refund) in
@@ -102,7 +105,8 @@ fn verify(t: &Tester, body: &Value, order: &Value) -> Checked {
     same("claim item", &text(body, "item")?, &item.as_str())?;
     same("claim amount", &body["amount"].as_u64(), &Some(amount.get()))?;
     same("claim gross_amount", &order["gross_amount"].as_u64(), &Some(gross_amount.get()))?;
-    holds(["gopay", "qris"].contains(&&**payment_type), "payment_type gopay or qris", payment_type)?;
+    let types: &[&str] = if body["payment"] == "gopay" { &["gopay", "qris"] } else { &["cstore"] };
+    holds(types.contains(&&**payment_type), format_args!("payment_type {}", types.join(" or ")), payment_type)?;
     let settled = Wall::from_rfc3339(settled_at).map_err(|error| different("a settled_at of RFC 3339", error))?;
     for (claim, seconds) in [("settled_at", settled.0 / 1000), ("iat", *iat)] {
         holds((seconds - now_s()).abs() <= CLOCKS_S, format_args!("a {claim} of now"), format_args!("{} s away", seconds - now_s()))?;
@@ -111,6 +115,26 @@ fn verify(t: &Tester, body: &Value, order: &Value) -> Checked {
     let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
     let header: Value = serde_json::from_slice(&header).unwrap_or_default();
     same("the receipt's kid", &order["kid"], &header["kid"])
+}
+
+/// At a store that takes nothing back, so that it is settled at once.
+async fn counter(t: &Tester) -> Checked {
+    let mut body = t.sale()?;
+    (body["payment"], body["amount"]) = (json!("alfamart"), json!(t.amount.max(COUNTER_MIN)));
+    let answer = t.order(&body).await?;
+    if answer.status == 422 {
+        return Err(Stop::NotRun("this backend takes no payments over the counter".into()));
+    }
+    answer.is(201)?;
+    let order = answer.json()?;
+    let id = text(&order, "order_id")?;
+    holds(t.hand.pay(&order).await?, "the payment to be taken", "a refusal")?;
+    let settled = t.until(id, "settlement with a receipt", |order| order["status"] == "settlement").await?;
+    for field in ["payment_code", "store"] {
+        same(field, &order[field], &settled[field])?;
+    }
+    verify(t, &body, &settled)?;
+    tell(t, id, "dispensed").await?.is(200)
 }
 
 async fn no_cancel(t: &Tester) -> Checked {

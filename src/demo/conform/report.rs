@@ -35,14 +35,23 @@ pub fn holds(holds: bool, expected: impl fmt::Display, came: impl fmt::Display) 
 /// Prints and counts.
 #[derive(Debug, Default)]
 pub struct Report {
+    only: Option<String>,
     good: usize,
     different: usize,
     not_run: usize,
 }
 
 impl Report {
+    /// Runs only the checks whose names have these words, if there are some.
+    pub fn of(only: Option<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Runs a check, no longer than `within`, and tells what it came to.
     pub async fn check(&mut self, name: &str, within: Duration, check: impl Future<Output = Checked>) {
+        if self.only.as_deref().is_some_and(|words| !name.contains(words)) {
+            return;
+        }
         let checked = timeout(within, check).await;
         self.tell(name, checked.unwrap_or_else(|_| Err(different(format_args!("an end within {} s", within.as_secs()), "none"))));
     }

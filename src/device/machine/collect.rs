@@ -205,6 +205,8 @@ impl Machine {
                 BackendAnswer::Absent => "it knows no such order".into(),
                 BackendAnswer::Order(_) | BackendAnswer::Open(_) | BackendAnswer::OtherOutcome => "it gave no answer to this".into(),
             };
+            // Asked until it answers, so that the fault goes when it is back.
+            self.reconciliation.ask_open();
             let refusal = Refusal::new(Reason::Backend, format!("the backend does not confirm it: {refusal}"));
             return self.refuse_collection(collection, &refusal, now);
         };
@@ -272,6 +274,7 @@ impl Machine {
             Some(_) => Refusal::new(Reason::Relay, "the relay service does not answer"),
         };
         if collection.asked_owner.is_none() {
+            self.reconciliation.ask_open();
             self.effects.push(Effect::Abandon(collection.call));
         }
         self.refuse_collection(collection, &refusal, now);

@@ -18,11 +18,11 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "demo")]
+pub(crate) use answers::{relay_event, seen_of};
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};
-#[cfg(feature = "demo")]
-pub(crate) use answers::{relay_event, seen_of};
 pub use show::{Shown, View};
 
 use super::screen::ScreenState;

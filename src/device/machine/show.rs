@@ -159,14 +159,12 @@ impl Machine {
             State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { item, amount },
             State::AwaitingPayment { payload, until, .. } => {
                 let (fee, until) = (paid.above(amount), *until);
+                let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
                 match (payload, order.code(), store_name(order.offer.request.payment)) {
-                    (Some(payload), _, _) => {
-                        let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
-                        Scene::Pay { payload: payload.clone(), item, amount: paid, fee, page, until }
-                    }
+                    (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), item, amount: paid, fee, page, until },
                     (None, Some(code), Some(store)) => {
                         let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
-                        Scene::PayAtStore { code: code.as_str().into(), store, item, amount: paid, fee, within, until }
+                        Scene::PayAtStore { code: code.as_str().into(), store, item, amount: paid, fee, within, page, until }
                     }
                     (None, _, _) => Scene::Preparing { item, amount },
                 }

@@ -54,9 +54,10 @@ impl Layout {
                     page.message(Message::too_small(page.texts, item));
                 }
             }
-            Scene::PayAtStore { until, .. } if *until > now => {
-                *self = Self::default();
-                page.pay_at_store(&picture.scene, *until - now);
+            Scene::PayAtStore { until, page: address, .. } if *until > now => {
+                self.code = None;
+                let beside = self.beside(address.as_deref(), &page);
+                page.pay_at_store(&picture.scene, *until - now, beside.as_ref());
             }
             other => {
                 *self = Self::default();
@@ -73,9 +74,8 @@ impl Layout {
     /// Gives up the header and the steps, then all but amount and countdown, until the QR code is large enough.
     fn pay(&mut self, page: &mut Page<'_>, payload: &str, scene: &Scene, left: Span) -> bool {
         let mut found = None;
-        let address = if let Scene::Pay { page: Some(address), .. } = scene { Some(address) } else { None };
-        let beside = address.and_then(|address| made(&mut self.page, address, page.px(PAGE_CODE)));
-        let beside = beside.filter(|code| code.module_px() >= MODULE_PX_WANTED);
+        let address = if let Scene::Pay { page: Some(address), .. } = scene { Some(&**address) } else { None };
+        let beside = self.beside(address, page);
         for words in [Words::Page, Words::All, Words::Few, Words::One] {
             let second = beside.clone().filter(|_| words == Words::Page);
             if words == Words::Page && second.is_none() {
@@ -96,6 +96,13 @@ impl Layout {
         let Some((plan, code)) = found else { return false };
         page.put_pay(plan, code);
         true
+    }
+}
+
+impl Layout {
+    /// The code of the customer's page, if the page has room for one that can be read.
+    fn beside(&mut self, address: Option<&str>, page: &Page<'_>) -> Option<Rc<Code>> {
+        made(&mut self.page, address?, page.px(PAGE_CODE)).filter(|code| code.module_px() >= MODULE_PX_WANTED)
     }
 }
 
@@ -209,9 +216,7 @@ impl<'a> Page<'a> {
         }
         let mut foot = Vec::new();
         if let Some(code) = second {
-            let style = self.style(Weight::Regular, 20);
-            let room = column - code.side_px() as i32 - self.px(PAGE_GAP);
-            foot.extend([Block::Page(code, self.fonts.balanced(style, self.texts.page, room, 4), style), Block::Gap(self.px(6))]);
+            foot.extend([self.page_beside(code, self.texts.page, 20, column), Block::Gap(self.px(6))]);
         }
         if all {
             foot.extend([Block::Steps(self.style(Weight::Bold, 24)), Block::Gap(self.px(6))]);
@@ -254,33 +259,43 @@ impl<'a> Page<'a> {
     }
 
     /// A code to take along, as large as the page allows; on a small one with fewer words around it.
-    fn pay_at_store(&mut self, scene: &Scene, left: Span) {
-        for words in [Words::All, Words::Few, Words::One] {
-            let body = self.body(words == Words::All);
-            let (fits, scale) = self.scale_for(body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+    fn pay_at_store(&mut self, scene: &Scene, left: Span, beside: Option<&Rc<Code>>) {
+        for words in [Words::Page, Words::All, Words::Few, Words::One] {
+            if words == Words::Page && beside.is_none() {
+                continue;
+            }
+            let second = beside.filter(|_| words == Words::Page);
+            let header = matches!(words, Words::Page | Words::All);
+            let body = self.body(header);
+            let (fits, scale) = self.scale_for(body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words, second));
+            // The second code does not shrink, so that words which do are not made too small beside it.
+            let fits = fits && (words != Words::Page || scale > 0.7 * self.scale);
             if fits || words == Words::One {
-                self.header(colours::GROUND, words == Words::All);
-                return self.scaled(scale, body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words));
+                self.header(colours::GROUND, header);
+                return self.scaled(scale, body, STORE_MARGIN, |page, room| page.store_blocks(scene, left, room, words, second));
             }
         }
     }
 
-    fn store_blocks(&self, scene: &Scene, left: Span, room: i32, words: Words) -> Vec<Block> {
+    fn store_blocks(&self, scene: &Scene, left: Span, room: i32, words: Words, second: Option<&Rc<Code>>) -> Vec<Block> {
         let Scene::PayAtStore { code, store, item, amount, fee, within, .. } = scene else { return Vec::new() };
         let mut blocks = Vec::new();
-        if words == Words::All {
+        let all = matches!(words, Words::Page | Words::All);
+        if all {
             blocks.extend(self.lines(item, self.style(Weight::Regular, 26), colours::MUTED, room, 2));
         }
         let style = self.fitted(self.style(Weight::Bold, 58), &amount.to_string(), room);
         blocks.push(Block::Line { text: amount.to_string(), style, colour: colours::INK });
-        if let Some(fee) = fee.filter(|_| words == Words::All) {
+        if let Some(fee) = fee.filter(|_| all) {
             blocks.extend(self.lines(&self.texts.with_fee(fee), self.style(Weight::Regular, 20), colours::MUTED, room, 2));
         }
         let style = self.style(Weight::Bold, 58);
         let lines = self.in_groups(code, style, room - 2 * self.px(16));
         blocks.extend([Block::Gap(self.px(18)), Block::Card { label: self.texts.payment_code, lines, style }, Block::Gap(self.px(18))]);
         blocks.extend(self.lines(&self.texts.pay_at_store(store, *within), self.style(Weight::Bold, 32), colours::ACCENT, room, 2));
-        if words != Words::One {
+        if let Some(code) = second {
+            blocks.extend([Block::Gap(self.px(8)), self.page_beside(code.clone(), self.texts.take_along, 22, room)]);
+        } else if words != Words::One {
             blocks.push(Block::Gap(self.px(8)));
             blocks.extend(self.lines(self.texts.photograph, self.style(Weight::Regular, 24), colours::INK, room, 4));
         }

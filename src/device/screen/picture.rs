@@ -15,8 +15,8 @@ pub struct Picture {
     pub sandbox: bool,
 }
 
-/// One state of the machine as the customer sees it. Only [`Scene::Pay`] puts a QR code on the panel, and only
-/// [`Scene::PayAtStore`] a payment code.
+/// One state of the machine as the customer sees it. Only [`Scene::Pay`] puts a QRIS code on the panel, and
+/// only [`Scene::PayAtStore`] a payment code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scene {
     /// Before anything is known.
@@ -62,6 +62,8 @@ pub enum Scene {
         fee: Option<Rupiah>,
         /// How long it may be paid, if that is known.
         within: Option<Span>,
+        /// The address of the customer's page, which has the code too; shown as a code where there is room for it.
+        page: Option<Box<str>>,
         /// When the code leaves the panel.
         until: Boot,
     },

@@ -42,7 +42,23 @@ fn pay(until: i64) -> Picture {
 fn at_store(code: &str, until: i64) -> Scene {
     let (item, within) = (LONG.into(), Some(Span::secs(86_400)));
     let amount = rupiah(1_000_000_000);
-    Scene::PayAtStore { code: code.into(), store: "Indomaret", item, amount, fee: Some(rupiah(999)), within, until: Boot(until) }
+    Scene::PayAtStore {
+        code: code.into(),
+        store: "Indomaret",
+        item,
+        amount,
+        fee: Some(rupiah(999)),
+        within,
+        page: None,
+        until: Boot(until),
+    }
+}
+
+fn at_store_with_page(until: i64) -> Scene {
+    let Scene::PayAtStore { code, store, item, amount, fee, within, until, .. } = at_store("8127740588870520", until) else {
+        panic!("a code")
+    };
+    Scene::PayAtStore { code, store, item, amount, fee, within, page: Some(PAGE.into()), until }
 }
 
 /// The QR with the code of the customer's page.
@@ -71,6 +87,7 @@ fn scenes() -> Vec<Scene> {
         pay_with_page(60_000).scene,
         at_store("8127740588870520", 60_000),
         at_store("25709650945026", -1),
+        at_store_with_page(60_000),
         at_store(&"W".repeat(32), 60_000),
         Scene::Collect { item: item.clone() },
         Scene::Checking { item: item.clone() },
@@ -196,6 +213,22 @@ fn the_page_s_code_stands_beside_the_qr_where_both_can_be_read_and_gives_way_whe
             rig.clock.store(1_000, Ordering::SeqCst);
             rig.until(<[String]>::is_empty);
         }
+    }
+}
+
+#[test]
+fn a_payment_code_can_be_taken_along_with_the_page_that_has_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (size, shown) in [((480, 800), true), ((240, 240), false)] {
+        let rig = Rig::start(
+            settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, Rotation::None),
+            plain(at_store_with_page(1_000)),
+        );
+        assert_eq!(rig.report(), ScreenState::Working);
+        let wanted: &[&str] = if shown { &[PAGE] } else { &[] };
+        assert_eq!(decode(&rig.settings.surface, &rig.bytes()), wanted, "{size:?}");
+        rig.clock.store(1_000, Ordering::SeqCst);
+        rig.until(<[String]>::is_empty);
     }
 }
 

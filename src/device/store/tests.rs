@@ -167,3 +167,64 @@ fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
         assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
     }
 }
+
+/// An order whose code is `code-n`, at a store and paid there.
+fn collectable(n: u32) -> Order {
+    let receipt = key().sign(claims());
+    let charge = Charge {
+        order_id: OrderId::new(&format!("o-{n}")).expect("an id"),
+        code: Some(PaymentCode::new(&format!("code{n}")).expect("a code")),
+        ..paid(n).charge.expect("charged")
+    };
+    Order { charge: Some(charge), state: State::AwaitingCollection { receipt, sent: false, doubtful: false }, ..order(n) }
+}
+
+#[test]
+fn a_code_is_known_as_long_as_its_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    let code = |n: u32| PaymentCode::new(&format!("code{n}")).expect("a code");
+    let (_, stored) = store.commit(&collectable(1), None, vec![], &[]).expect("stored");
+    assert_eq!(store.by_code(&code(1)).expect("readable").map(|found| found.order), Some(stored.order));
+    assert!(store.by_code(&code(2)).expect("readable").is_none());
+    let over = Order { state: State::Refunded { receipt: collectable(1).receipt().cloned() }, ..collectable(1) };
+    store.commit(&over, Some(stored.rev), vec![], &[]).expect("stored");
+    assert!(store.by_code(&code(1)).expect("readable").is_some(), "also when it is over");
+    store.connection.execute("DELETE FROM orders", []).expect("forgotten");
+    assert!(store.by_code(&code(1)).expect("readable").is_none());
+    let left: i64 = store.connection.query_row("SELECT count(*) FROM codes", [], |row| row.get(0)).expect("a number");
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_written_to_be_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("qrisd.db");
+    let store = open(&directory);
+    store
+        .connection
+        .execute_batch(
+            "DROP TRIGGER a_forgotten_order_has_no_code; DROP TRIGGER collection_needs_a_receipt; DROP TABLE codes;
+             DROP TRIGGER dispensing_ends_or_waits_again;
+             CREATE TRIGGER dispensing_ends_one_way_or_the_other BEFORE UPDATE ON orders WHEN old.state = 'dispensing'
+             BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due'); END;",
+        )
+        .expect("as it was");
+    drop(store);
+    let mut store = open(&directory);
+    let dispensing = State::Dispensing {
+        receipt: key().sign(claims()),
+        deliver_by: Boot(1),
+        ask: crate::order::machine::Ask::Query,
+        sent: true,
+        overdue: false,
+    };
+    let (_, stored) = store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[]).expect("stored");
+    store.commit(&collectable(1), Some(stored.rev), vec![], &[]).expect("it waits for its customer again");
+    let changes = |store: &Store| store.connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).expect("a number");
+    let before = changes(&store);
+    drop(store);
+    let locked = Connection::open(&path).expect("opens");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    assert_eq!(changes(&open(&directory)), before, "opened while nobody can write it");
+}

@@ -124,7 +124,7 @@ impl Order {
             Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch(),
             Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
             Attention::Uncertain => open && self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain),
-            Attention::Unreported => open && self.unreported_at.is_some() && self.delivery.is_none(),
+            Attention::Unreported => open && self.unreported_at.is_some() && self.delivery.is_none() && !self.is_void(),
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.conflict,
             Attention::Suspect => open && self.suspect,
@@ -142,7 +142,7 @@ impl Order {
     /// When it is listed if the machine tells no outcome until then.
     pub(super) fn unreported_after(&self) -> Option<Wall> {
         match &self.state {
-            State::Settled { .. } if self.delivery.is_none() && self.unreported_at.is_none() && self.repayment.is_none() => {
+            State::Settled { .. } if self.is_open() && self.unreported_at.is_none() && self.repayment.is_none() => {
                 self.receipt_at().map(|at| self.collect_by.unwrap_or(at).max(at) + REPORT_WITHIN)
             }
             State::Charging { .. }

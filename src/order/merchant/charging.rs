@@ -126,6 +126,8 @@ impl Order {
             State::Cancelling { charge, why, .. } if give_up => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, Closing::Failure, Some(why));
+                // Given up, not forgotten: when Midtrans can be asked again it is asked once more what became of it.
+                self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
             State::Cancelling { look, tries, retry_at, .. } => {
                 *tries += 1;

@@ -96,10 +96,15 @@ impl Order {
             *unsure = false;
         }
         let Some(Repayment::Asked { look, unsure, refused, retry_at, .. }) = &mut self.repayment else { return };
-        if !std::mem::take(look) {
+        if !*look {
             return;
         }
-        *unsure = false;
+        if std::mem::take(unsure) && refused.is_some() {
+            // Refused because a call before it was granted? Get-status may be behind: it is asked twice.
+            *retry_at = now + LOOK_AGAIN;
+            return;
+        }
+        *look = false;
         match refused.take() {
             Some(why) => self.repayment = Some(Repayment::Refused { why, at: now, unsure: false }),
             None => *retry_at = now + pause,

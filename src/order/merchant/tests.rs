@@ -344,6 +344,21 @@ fn a_notification_is_asked_about_at_once_and_a_flood_of_them_is_not() {
 }
 
 #[test]
+fn what_is_given_up_is_asked_about_once_more() {
+    let day = CANCEL_GIVE_UP.0;
+    let given_up = live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked), (day, Event::CancelUnanswered)]);
+    assert_eq!(word(&given_up), "failure");
+    let due = next_deadline(&given_up).expect("once more");
+    assert_eq!(duty(&given_up, due), Duty::Call(Call::GetStatus));
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let unanswered = apply(given_up.clone(), Event::StatusUnanswered, due, &with).expect("a fact");
+    assert!(next_deadline(&unanswered).is_some_and(|next| next - due >= ASK_SPACING), "until it is answered");
+    let paid = apply(given_up, status(Said::Settled), due, &with).expect("a fact");
+    assert_eq!(word(&paid), "settled", "nobody had told of it");
+}
+
+#[test]
 fn another_attempt_follows_only_one_that_is_dead() {
     let denied = live(&[(0, Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }))]);
     assert!(wants_another(&denied, T0) && !wants_another(&denied, T0 + ANSWER_WITHIN));

@@ -594,12 +594,18 @@ impl Order {
         self.sale.payment.is_over_the_counter()
     }
 
+    /// Whether its receipt is good for nothing any more: the counter took the payment back before anybody collected.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        matches!(self.state, State::Settled { .. }) && self.delivery.is_none() && self.taken_back == Some(TakenBack::Reversal)
+    }
+
     /// Whether the machine still has something to expect of it: not ended, or paid and without outcome.
     #[must_use]
     pub fn is_open(&self) -> bool {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } => true,
-            State::Settled { .. } => self.delivery.is_none(),
+            State::Settled { .. } => self.delivery.is_none() && !self.is_void(),
             State::Closed { .. } | State::Withheld { .. } | State::Refunded { .. } => false,
         }
     }
@@ -615,7 +621,7 @@ impl Order {
                 let known = *until + Span::secs(60);
                 Some(charge.as_ref().map_or(known, |charge| charge.expires_at.max(known)))
             }
-            State::Settled { .. } if self.delivery.is_none() => self.collect_by,
+            State::Settled { .. } if self.is_open() => self.collect_by,
             State::Charging { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }

@@ -57,7 +57,9 @@ pub(super) enum What {
     /// The pause before the next charge or cancel is over.
     Retry,
     /// Nobody waits for the charge any more: since now, or for long.
-    Unwaited { long: bool },
+    Unwaited {
+        long: bool,
+    },
     /// A charge that nobody ended is to be cancelled.
     Overdue,
     /// It was settled too long ago to be delivered after a reboot.
@@ -474,9 +476,7 @@ impl World {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             let Some(call) = self.backend.calls[usize::from(charge)] else { continue };
-            let of = |m: Message| {
-                matches!(m, Message::ToMidtrans { charge: of, live: true, .. } | Message::FromMidtrans { charge: of, live: true, .. } if of == charge)
-            };
+            let of = |m: Message| matches!(m, Message::ToMidtrans { charge: of, live: true, .. } | Message::FromMidtrans { charge: of, live: true, .. } if of == charge);
             if self.wire.iter().any(|m| of(*m)) == even_late {
                 let mut world = self.clone();
                 world.forget(of);

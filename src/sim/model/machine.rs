@@ -66,7 +66,9 @@ pub(super) enum Stage {
 pub(super) enum What {
     Tick,
     Later(i64),
-    Restarted { same_boot: bool },
+    Restarted {
+        same_boot: bool,
+    },
     Seen(u32),
     /// By the merchant's order of that number.
     Settled(u32),
@@ -408,7 +410,8 @@ impl World {
         match message {
             Message::Vend(order) => {
                 let busy = (0..2).any(|other| {
-                    matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_)) || self.wanted(lab, other).is_some_and(|w| w.holds)
+                    matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_))
+                        || self.wanted(lab, other).is_some_and(|w| w.holds)
                 });
                 let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate(_));
                 if !known {
@@ -514,7 +517,9 @@ impl World {
             let slot = self.machine.slots[usize::from(order)];
             let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
             if matches!(slot.stage, Stage::Candidate(_)) {
-                let coming = on_its_way(&|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order),
+                );
                 if coming == even_late {
                     let mut world = self.clone();
                     world.forget(|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
@@ -525,9 +530,9 @@ impl World {
             }
             if let Some(ask) = slot.relay {
                 let waits = matches!(ask, RelayAsk::Dispense(charge) if self.relay.waits[usize::from(charge)]);
-                let coming = on_its_way(&|m| {
-                    matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order)
-                });
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order),
+                );
                 if (coming || waits) == even_late {
                     let mut world = self.clone();
                     world.drop_relay_call(order);
@@ -542,9 +547,9 @@ impl World {
                     HttpAsk::Cancel(charge) => self.backend.cancels[usize::from(charge)],
                     HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..) => false,
                 };
-                let coming = on_its_way(&|m| {
-                    matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order)
-                });
+                let coming = on_its_way(
+                    &|m| matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order),
+                );
                 if (coming || waits) == even_late && !matches!(ask, HttpAsk::Watch(_) if even_late) {
                     let mut world = self.clone();
                     world.drop_http_call(order);

@@ -120,23 +120,73 @@ pub struct Budget {
 enum Message {
     /// A vend request, until the machine acknowledges it.
     Vend(u8),
-    Prepare { order: u8, live: bool },
-    Prepared { order: u8, ticket: Option<u8>, live: bool },
-    ToRelay { order: u8, ask: RelayAsk, live: bool },
-    FromRelay { order: u8, ask: RelayAsk, say: RelaySay, live: bool },
+    Prepare {
+        order: u8,
+        live: bool,
+    },
+    Prepared {
+        order: u8,
+        ticket: Option<u8>,
+        live: bool,
+    },
+    ToRelay {
+        order: u8,
+        ask: RelayAsk,
+        live: bool,
+    },
+    FromRelay {
+        order: u8,
+        ask: RelayAsk,
+        say: RelaySay,
+        live: bool,
+    },
     /// The relay's signal.
-    Finished { charge: u8, ended: Ended },
+    Finished {
+        charge: u8,
+        ended: Ended,
+    },
     /// To the merchant's backend.
-    Post { order: u8, ask: HttpAsk, live: bool },
-    Answer { order: u8, ask: HttpAsk, say: HttpSay, live: bool },
+    Post {
+        order: u8,
+        ask: HttpAsk,
+        live: bool,
+    },
+    Answer {
+        order: u8,
+        ask: HttpAsk,
+        say: HttpSay,
+        live: bool,
+    },
     /// `?state=open`, asked by those whose bit is set.
-    AskOpen { lookers: u8, live: bool },
-    Open { lookers: u8, orders: [Option<u32>; ORDERS], live: bool },
+    AskOpen {
+        lookers: u8,
+        live: bool,
+    },
+    Open {
+        lookers: u8,
+        orders: [Option<u32>; ORDERS],
+        live: bool,
+    },
     /// `payment/update`: with a receipt, or a hint.
-    Push { charge: u8, receipt: bool },
-    ToMidtrans { charge: u8, call: MidtransCall, live: bool },
-    FromMidtrans { charge: u8, call: MidtransCall, say: MidtransSay, live: bool },
-    Notify { charge: u8, said: NoticeWord },
+    Push {
+        charge: u8,
+        receipt: bool,
+    },
+    ToMidtrans {
+        charge: u8,
+        call: MidtransCall,
+        live: bool,
+    },
+    FromMidtrans {
+        charge: u8,
+        call: MidtransCall,
+        say: MidtransSay,
+        live: bool,
+    },
+    Notify {
+        charge: u8,
+        said: NoticeWord,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -474,10 +524,8 @@ impl World {
         for message in stale {
             // An answer that nobody takes is no message, but for the relay's outcome, which is a fact.
             let fact = matches!(message, Message::FromRelay { say: RelaySay::Ended(_), .. } | Message::Prepared { ticket: Some(_), .. });
-            let asks = matches!(
-                message,
-                Message::Prepare { .. } | Message::ToRelay { .. } | Message::Post { .. } | Message::ToMidtrans { .. }
-            );
+            let asks =
+                matches!(message, Message::Prepare { .. } | Message::ToRelay { .. } | Message::Post { .. } | Message::ToMidtrans { .. });
             // A stale question that only asks does nothing.
             let acts = match message {
                 Message::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. } => false,

@@ -160,7 +160,13 @@ pub(super) fn told(world: &World, lab: &Lab) -> String {
     for charge in charges() {
         if let Some(order) = world.merchant(lab, charge) {
             let money = world.midtrans.charges[usize::from(charge)];
-            text += &format!("| {} {:?} ask {:?} told {:?} Midtrans {money:?} ", order.id, order.state, order.ask.at, order.delivery.map(|t| t.outcome));
+            text += &format!(
+                "| {} {:?} ask {:?} told {:?} Midtrans {money:?} ",
+                order.id,
+                order.state,
+                order.ask.at,
+                order.delivery.map(|t| t.outcome)
+            );
         }
     }
     text

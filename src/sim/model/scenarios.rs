@@ -39,12 +39,10 @@ pub fn scenarios(long: bool) -> Vec<Scenario> {
         one("one order, late money, a mismatch, a jam".into(), Budget { mismatches: 1, jams: 1, ..LATE }),
         one("one order, a charge denied".into(), Budget { charge_denials: 1, ..CALM }),
         one("one order, the machine crashes".into(), Budget { crashes: crashes(1, 0, 0), crashes_in_all: 1, ..CALM }),
-        one("one order, the relay crashes or loses its ledger".into(), Budget {
-            crashes: crashes(0, 1, 0),
-            crashes_in_all: 1,
-            ledgers: 1,
-            ..CALM
-        }),
+        one(
+            "one order, the relay crashes or loses its ledger".into(),
+            Budget { crashes: crashes(0, 1, 0), crashes_in_all: 1, ledgers: 1, ..CALM },
+        ),
         one("one order, the backend crashes".into(), Budget { crashes: crashes(0, 0, 1), crashes_in_all: 1, ..CALM }),
         one("one order, the power is cut".into(), Budget { crashes: crashes(1, 1, 0), crashes_in_all: 1, ..CALM }),
     ];

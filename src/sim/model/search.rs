@@ -313,7 +313,11 @@ impl World {
         // The answer to a call comes on the call's own connection: there is one, or none.
         let is_answer = matches!(
             message,
-            Message::Prepared { .. } | Message::FromRelay { .. } | Message::Answer { .. } | Message::Open { .. } | Message::FromMidtrans { .. }
+            Message::Prepared { .. }
+                | Message::FromRelay { .. }
+                | Message::Answer { .. }
+                | Message::Open { .. }
+                | Message::FromMidtrans { .. }
         );
         if !is_answer {
             let mut twice = spent;

@@ -24,8 +24,12 @@ const QUEUE_MAX: usize = 100;
 /// What reaches the machine.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Starts { run: u64 },
-    Woken { run: u64 },
+    Starts {
+        run: u64,
+    },
+    Woken {
+        run: u64,
+    },
     Answer(Caller, Answer),
     /// Nobody answered in time.
     Timeout(Caller),
@@ -33,11 +37,19 @@ pub(super) enum Arrival {
     RelayTold(RelayFacts),
     RelayGone,
     Finished(OrderId, DispenseAnswer),
-    BrokerUp { run: u64 },
+    BrokerUp {
+        run: u64,
+    },
     /// A message of the broker, by its number, on one connection.
-    Delivers { connection: u64, message: u64 },
+    Delivers {
+        connection: u64,
+        message: u64,
+    },
     /// The broker has what was published.
-    Published { connection: u64, id: PublishId },
+    Published {
+        connection: u64,
+        id: PublishId,
+    },
 }
 
 /// Who asked: one call of one run of the program.

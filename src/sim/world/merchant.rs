@@ -4,8 +4,8 @@
 use super::{BEGIN, Event, Outage, PUBLIC_URL, SERVER_KEY, World, device, kind, machine};
 use crate::backend::books::{self, BooksError, Desk, Done, Forgotten, Noted, Stored};
 use crate::backend::midtrans::{
-    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, MidtransError, Notification, ServerKey, Transaction, idempotency_key, read_answer,
-    read_charge,
+    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, MidtransError, Notification, ServerKey, Transaction, idempotency_key,
+    read_answer, read_charge,
 };
 use crate::backend::store::{Direct, Tx};
 use crate::backend::view::{self, Place};
@@ -55,17 +55,38 @@ impl Ask {
 /// What reaches the backend.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Asked { ask: Ask, from: machine::Caller },
+    Asked {
+        ask: Ask,
+        from: machine::Caller,
+    },
     /// A call reaches Midtrans.
-    AtMidtrans { run: u64, id: OrderId, call: Call, comes_back: bool, after: i64 },
+    AtMidtrans {
+        run: u64,
+        id: OrderId,
+        call: Call,
+        comes_back: bool,
+        after: i64,
+    },
     /// Midtrans' answer, or that there is none.
-    Answered { run: u64, id: OrderId, call: Call, answer: Option<(u16, Vec<u8>)> },
+    Answered {
+        run: u64,
+        id: OrderId,
+        call: Call,
+        answer: Option<(u16, Vec<u8>)>,
+    },
     /// Something is due.
-    Sweep { run: u64 },
+    Sweep {
+        run: u64,
+    },
     /// Whoever waited for so long is answered.
-    Patience { run: u64, number: u64 },
+    Patience {
+        run: u64,
+        number: u64,
+    },
     /// The outbox is looked at.
-    Publish { run: u64 },
+    Publish {
+        run: u64,
+    },
     Notice(Notice),
 }
 

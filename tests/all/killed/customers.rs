@@ -24,6 +24,8 @@ pub enum Customer {
     Never,
     /// Comes back with a picture of the QR after the machine gave up.
     Late,
+    /// Pays at a store, and comes back for the goods.
+    AtCounter,
 }
 
 /// The controller repeats what was not answered.
@@ -38,32 +40,39 @@ const SCREEN_S: u64 = 10;
 impl Customer {
     pub fn draw(rng: &mut Rng) -> Self {
         match rng.below(100) {
-            0..=39 => Self::PaysAtOnce,
-            40..=54 => Self::PaysAfterAWhile,
-            55..=64 => Self::FailsFirst,
-            65..=73 => Self::Cancels,
-            74..=83 => Self::CannotDecide,
-            84..=91 => Self::PaysAfterCancel,
-            92..=95 => Self::Never,
-            _ => Self::Late,
+            0..=35 => Self::PaysAtOnce,
+            36..=49 => Self::PaysAfterAWhile,
+            50..=59 => Self::FailsFirst,
+            60..=68 => Self::Cancels,
+            69..=78 => Self::CannotDecide,
+            79..=86 => Self::PaysAfterCancel,
+            87..=89 => Self::Never,
+            90..=92 => Self::Late,
+            _ => Self::AtCounter,
         }
     }
 
     /// From the request until there is nothing more to wait for. It counts as a sale once the QR was seen.
     pub fn visits(self, ordeal: &mut Ordeal) -> Result<(), String> {
+        if !ordeal.to_collect.is_empty() && ordeal.rng.below(3) == 0 {
+            return collects(ordeal);
+        }
         let line = ordeal.count("orders") % LINES;
         let request = new_request_id();
         ordeal.requests.push((request.clone(), line));
         ordeal.note(&format!("{request}: {self:?} asks for i{line}"));
         ordeal.prepare_ambush();
-        let Some(payload) = self.asks(ordeal, &request, line)? else {
+        let Some(shown) = self.asks(ordeal, &request, line)? else {
             return self.leaves(ordeal, &request);
         };
         ordeal.add("orders");
         ordeal.add("sales");
-        ordeal.note(&format!("{request}: sees the QR"));
+        ordeal.note(&format!("{request}: sees the QR, or the code"));
         ordeal.passes(Moment::Shown);
-        self.acts(ordeal, &request, &payload)?;
+        self.acts(ordeal, &request, &shown)?;
+        if self == Self::AtCounter {
+            return Ok(());
+        }
         ordeal.until(END_WITHIN, |ordeal| ended(ordeal, &request)).map(|_| ())
     }
 
@@ -79,23 +88,27 @@ impl Customer {
         ordeal.pass(while_)
     }
 
-    /// The QR, once it is on the screen; `None` where none came.
+    /// What is in the QR once it is on the screen, or the payment code; `None` where none came.
     fn asks(self, ordeal: &mut Ordeal, request: &str, line: u64) -> Result<Option<String>, String> {
         let before = ordeal.shop.screen.payload();
-        let long = matches!(self, Self::Never | Self::Late);
+        let timeout_s = if matches!(self, Self::Never | Self::Late | Self::AtCounter) { SCREEN_S } else { 60 };
         let mut waited = Duration::ZERO;
         while waited < QR_WITHIN {
-            ask(ordeal, request, line, if long { SCREEN_S } else { 60 });
+            ask(ordeal, request, line, timeout_s, self == Self::AtCounter);
             ordeal.passes(Moment::Asked);
             let seen = ordeal.until(ASK_AGAIN, |ordeal| {
                 if ended(ordeal, request).is_some() {
                     return Some(None);
                 }
-                let payload = ordeal.shop.screen.payload().filter(|payload| Some(payload) != before.as_ref());
-                payload.map(Some)
+                let shown = if self == Self::AtCounter {
+                    ordeal.codes.get(request).cloned()
+                } else {
+                    ordeal.shop.screen.payload().filter(|payload| Some(payload) != before.as_ref())
+                };
+                shown.map(Some)
             })?;
             match seen {
-                Some(payload) => return Ok(payload),
+                Some(shown) => return Ok(shown),
                 None => waited += ASK_AGAIN,
             }
         }
@@ -148,20 +161,52 @@ impl Customer {
                 ordeal.pass(while_)?;
                 pay_late(ordeal, payload);
             }
+            Self::AtCounter => {
+                let while_ = ordeal.millis(0, 4_000);
+                ordeal.pass(while_)?;
+                let answer = ordeal.shop.midtrans.pay_at_counter_if_possible(payload);
+                ordeal.note(&format!("{request}: pays at the store: {} {}", answer.status, answer.text()));
+                if answer.status < 300 {
+                    ordeal.add("payments");
+                    ordeal.add("payments at a store");
+                    ordeal.passes(Moment::Scanned);
+                    ordeal.to_collect.push(request.to_owned());
+                }
+            }
         }
         Ok(())
     }
 }
 
+/// Somebody who paid at a store comes back with the code, and once more if it did not work.
+fn collects(ordeal: &mut Ordeal) -> Result<(), String> {
+    let which = usize::try_from(ordeal.rng.below(ordeal.to_collect.len() as u64)).expect("an index");
+    let request = ordeal.to_collect[which].clone();
+    let code = ordeal.codes[&request].clone();
+    ordeal.note(&format!("{request}: comes back with {code}"));
+    ordeal.prepare_ambush();
+    if ordeal.rng.below(4) == 0 {
+        ordeal.call_device("Collect", &["s", &code]);
+    } else {
+        ordeal.shop.controller.post("qrisd/v1/vm-001/vend/collect", &json!({"code": code}));
+    }
+    if ordeal.until(Duration::from_secs(4), |ordeal| ended(ordeal, &request))?.is_some() {
+        ordeal.to_collect.remove(which);
+    }
+    Ok(())
+}
+
 /// Over MQTT, or over D-Bus.
-fn ask(ordeal: &mut Ordeal, request: &str, line: u64, timeout_s: u64) {
+fn ask(ordeal: &mut Ordeal, request: &str, line: u64, timeout_s: u64, at_counter: bool) {
     let item = format!("i{line}");
+    let payment = if at_counter { "alfamart" } else { "gopay" };
     if ordeal.rng.below(4) == 0 {
         ordeal.add("requests over D-Bus");
-        ordeal.call_device("Vend", &["ssa{sv}", request, &item, "1", "timeout_s", "u", &timeout_s.to_string()]);
+        let timeout_s = timeout_s.to_string();
+        ordeal.call_device("Vend", &["ssa{sv}", request, &item, "2", "timeout_s", "u", &timeout_s, "payment", "s", payment]);
     } else {
         ordeal.add("requests over MQTT");
-        let body = json!({"request_id": request, "item": item, "timeout_s": timeout_s});
+        let body = json!({"request_id": request, "item": item, "payment": payment, "timeout_s": timeout_s});
         ordeal.shop.controller.post("qrisd/v1/vm-001/vend/request", &body);
     }
 }
@@ -191,6 +236,7 @@ fn pay_late(ordeal: &mut Ordeal, payload: &str) {
     if answer.status < 300 {
         ordeal.add("payments");
         ordeal.add("late payments");
+        ordeal.late.insert(answer.json()["order_id"].as_str().expect("an id").to_owned());
         ordeal.passes(Moment::Scanned);
     }
 }

@@ -9,7 +9,7 @@ use crate::rig::{Running, mosquitto::TAP, output};
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -85,6 +85,12 @@ pub struct Ordeal {
     pub told: BTreeMap<String, EventState>,
     /// Every request that was made, and its line.
     pub requests: Vec<(String, u64)>,
+    /// Payment codes of requests that are paid at a store.
+    pub codes: BTreeMap<String, String>,
+    /// Requests that were paid at a store and not collected yet.
+    pub to_collect: Vec<String>,
+    /// Orders that were paid after Midtrans had called them cancelled.
+    pub late: BTreeSet<String>,
     midtrans_link: Link,
     heard: usize,
     repairs: Vec<(Instant, Repair)>,
@@ -134,6 +140,9 @@ impl Ordeal {
             figures: BTreeMap::new(),
             told: BTreeMap::new(),
             requests: Vec::new(),
+            codes: BTreeMap::new(),
+            to_collect: Vec::new(),
+            late: BTreeSet::new(),
             midtrans_link,
             heard: 0,
             repairs: Vec::new(),
@@ -243,6 +252,9 @@ impl Ordeal {
         for event in news.iter().filter_map(event) {
             let Some(request) = event.request_id.as_ref().map(ToString::to_string) else { continue };
             self.note(&format!("{request} {} {:?} {:?}", event.state.as_str(), event.reason, event.order_id));
+            if let Some(code) = &event.payment_code {
+                self.codes.insert(request.clone(), code.to_string());
+            }
             // A refusal of a repeated request says nothing of the order that there is.
             if event.state != EventState::Refused || !self.told.contains_key(&request) {
                 self.told.insert(request, event.state);

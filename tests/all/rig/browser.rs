@@ -69,11 +69,25 @@ impl Browser {
         wait_for(what, || (self.run(script) == true).then_some(()));
     }
 
-    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test.
+    /// Presses the first element that fits, as a mouse would: one that is covered or cannot be seen fails the test. One
+    /// that a live page replaced just then is looked for again.
     pub fn click(&self, selector: &str) {
-        let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
-        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).expect("an element's id");
-        self.post(&format!("element/{element}/click"), &json!({}));
+        wait_for(selector, || self.try_click(selector).then_some(()));
+    }
+
+    /// The same, once; whether it was there until it was pressed.
+    pub fn try_click(&self, selector: &str) -> bool {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let mut found = self.http.post(&format!("{}/element", self.session), None, &[], &wanted);
+        if found.status == 200 {
+            let element = found.json()["value"].as_object().and_then(|found| found.values().next()?.as_str().map(str::to_owned));
+            let element = element.expect("an element's id");
+            found = self.http.post(&format!("{}/element/{element}/click", self.session), None, &[], &json!({}));
+        }
+        let gone = found.status == 404
+            && ["no such element", "stale element reference"].iter().any(|error| found.json()["value"]["error"] == *error);
+        assert!(found.status == 200 || gone, "click {selector}: {}", found.text());
+        !gone
     }
 
     pub fn text(&self, selector: &str) -> String {

@@ -147,7 +147,7 @@ fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
     let said = format!("{url} is reached, and it is this program");
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(|host| is_private(host)));
+    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(is_private));
     if is_private(host) {
         let said = format!("{said}; but only from here: {host} is not public");
         let to_do = "Midtrans must reach it: set http.public_url to a public name, with a web server or a tunnel in front";

@@ -66,6 +66,14 @@ impl Page<'_> {
         (1..=characters.len()).map(piece).find(fits).unwrap_or_default()
     }
 
+    /// The customer's page as a code, and what it is good for.
+    pub(super) fn page_beside(&self, code: Rc<Code>, text: &str, px: i32, room: i32) -> Block {
+        let style = self.style(Weight::Regular, px);
+        let room = room - code.side_px() as i32 - self.px(PAGE_GAP);
+        let lines = (code.side_px() as i32 / style.line()).max(1) as usize;
+        Block::Page(code, self.fonts.balanced(style, text, room, lines), style)
+    }
+
     /// A payment code in groups of four, as people read numbers to each other, on as few lines as they fit.
     pub(super) fn in_groups(&self, code: &str, style: Style, room: i32) -> Vec<String> {
         let characters: Vec<char> = code.chars().collect();

@@ -69,7 +69,8 @@ fn what_was_paid_can_be_collected_for_so_long() {
 #[test]
 fn an_indomarets_settlement_is_one_only_after_its_window() {
     let settled = |ms| (ms, status(Said::Settled));
-    let table: Vec<(&str, Vec<(i64, Event)>, &str)> = vec![
+    type Row = (&'static str, Vec<(i64, Event)>, &'static str);
+    let table: Vec<Row> = vec![
         ("paid", vec![settled(1000)], "held"),
         ("paid, and asked too early", vec![settled(1000), settled(2000), settled(300_999)], "held"),
         ("paid, and still after the window", vec![settled(1000), settled(301_000)], "settled"),
@@ -96,6 +97,12 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     assert_eq!(duty(&news, at(60_000)), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, status(Said::Denied))]);
     assert_eq!((gone.attention(), gone.is_refund_due()), (vec![Attention::Reversed], false));
+    assert_eq!((gone.is_void(), gone.is_open(), next_deadline(&gone)), (true, false, None), "nothing is handed out for it");
+    let told = lives(
+        Payment::Indomaret,
+        &[settled(1000), settled(301_000), (302_000, told(Delivery::Dispensed)), (400_000, status(Said::Denied))],
+    );
+    assert_eq!((told.is_void(), told.attention()), (false, vec![Attention::Reversed]), "handed out before");
     let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
     assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
 }
