@@ -212,6 +212,11 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             None => refund_due(Some(receipt), Undelivered::Late, sent),
         },
         State::RefundDue { receipt, report: Report::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
+        // It was told and does not know: its books are older than that. It is told again.
+        State::Dispensed { receipt, told: true } if has_forgotten(&seen) => State::Dispensed { receipt, told: false },
+        State::RefundDue { receipt, why, report: Report::Told(delivery) } if has_forgotten(&seen) => {
+            State::RefundDue { receipt, why, report: Report::Tell(delivery) }
+        }
         state @ (State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
     };
     order
@@ -270,6 +275,11 @@ fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) ->
         }
         Err(why) => ended(why.end(), Some(why.reason()), None, LeftCharge::ToCancel(seen.order_id.clone())),
     }
+}
+
+/// Whether the backend still waits for the outcome of a paid order.
+fn has_forgotten(seen: &Seen) -> bool {
+    seen.status == Status::Settlement && !seen.has_outcome && !seen.refund
 }
 
 /// Whether the backend, asked in this boot, allows to deliver an order of an earlier one, and until when.
@@ -403,7 +413,7 @@ fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> S
     match state {
         State::Dispensing { receipt, deliver_by, ask, sent, overdue } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
-            DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
+            DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent: true, overdue },
             DispenseAnswer::Dispensing => State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue },
             DispenseAnswer::Unknown if ask != Ask::Query => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
             DispenseAnswer::Unknown => match unknown {
@@ -482,6 +492,13 @@ fn relay_unanswered(state: State) -> State {
 
 fn ticket_closed(state: State, answer: CloseAnswer) -> State {
     match (state, answer) {
+        // Driven, so that a ledger which forgets it later must not make it undelivered.
+        (State::Dispensing { receipt, deliver_by, ask, overdue, .. }, CloseAnswer::Dispensing) => {
+            State::Dispensing { receipt, deliver_by, ask, sent: true, overdue }
+        }
+        (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Dispensing) => {
+            State::RefundDue { receipt, why, report: Report::CloseFirst { sent: true } }
+        }
         (state, CloseAnswer::Dispensing) => state,
         // Without a ticket nothing can be delivered any more.
         (State::Ended { how, why, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
