@@ -44,6 +44,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::TicketClosed(answer) => order.state = ticket_closed(order.state, answer),
         Event::TicketUnknown => order.state = ticket_unknown(order.state),
         Event::Told => order.state = told(order.state),
+        Event::Forgotten => order.state = forgotten(order.state),
         Event::CancelAsked => order.state = cancel_asked(order.state, now, with),
         Event::Collected => return collected(order, now, with),
     }
@@ -212,11 +213,6 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             None => refund_due(Some(receipt), Undelivered::Late, sent),
         },
         State::RefundDue { receipt, report: Report::Told(_), .. } if seen.status == Status::Refund => State::Refunded { receipt },
-        // It was told and does not know: its books are older than that. It is told again.
-        State::Dispensed { receipt, told: true } if has_forgotten(&seen) => State::Dispensed { receipt, told: false },
-        State::RefundDue { receipt, why, report: Report::Told(delivery) } if has_forgotten(&seen) => {
-            State::RefundDue { receipt, why, report: Report::Tell(delivery) }
-        }
         state @ (State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. }) => state,
     };
     order
@@ -275,11 +271,6 @@ fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) ->
         }
         Err(why) => ended(why.end(), Some(why.reason()), None, LeftCharge::ToCancel(seen.order_id.clone())),
     }
-}
-
-/// Whether the backend still waits for the outcome of a paid order.
-fn has_forgotten(seen: &Seen) -> bool {
-    seen.status == Status::Settlement && !seen.has_outcome && !seen.refund
 }
 
 /// Whether the backend, asked in this boot, allows to deliver an order of an earlier one, and until when.
@@ -576,6 +567,17 @@ fn told(state: State) -> State {
         | State::Dispensing { .. }
         | State::RefundDue { .. }
         | State::Refunded { .. }) => state,
+    }
+}
+
+/// The backend was told and does not know: its books are older than that. It is told again.
+fn forgotten(state: State) -> State {
+    match state {
+        State::Dispensed { receipt, told: true } => State::Dispensed { receipt, told: false },
+        State::RefundDue { receipt, why, report: Report::Told(delivery) } => {
+            State::RefundDue { receipt, why, report: Report::Tell(delivery) }
+        }
+        state => state,
     }
 }
 

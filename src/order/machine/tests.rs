@@ -312,10 +312,9 @@ fn a_backend_that_forgot_the_outcome_is_told_again() {
         walk.on(Event::RelayAnswered(DispenseAnswer::Ended(outcome)));
         walk.on(Event::Told);
         assert!(!unfinished(&walk.order));
-        let knows = Seen { has_outcome: true, ..seen(Status::Settlement) };
-        assert!(walk.on(Event::Seen(knows)).is_empty());
-        assert_eq!(walk.backend(), None);
-        assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty(), "nothing that a controller must know");
+        assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty());
+        assert_eq!(walk.backend(), None, "an answer without an outcome alone is no reason");
+        assert!(walk.on(Event::Forgotten).is_empty(), "nothing that a controller must know");
         assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, told, _)) if told == delivery));
     }
 }

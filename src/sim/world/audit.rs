@@ -48,14 +48,14 @@ impl World {
                 (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times == 1,
                 (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
                 (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
-                // Who lost the memory cannot agree; a second pulse was looked for all the same.
-                (Some(_), _) => self.amnesia && (times == 0 || told != Some(Delivery::Undelivered)),
+                // A card or ledger that was set back has forgotten what it did; a second pulse was looked for all the same.
+                (Some(_), _) => self.amnesia,
                 (None, _) => false,
             };
             if !agree && !order.conflict {
                 return Some(format!("{id} was told {told:?}, the ledger says {ledger:?}, and it was driven {times} times"));
             }
-            if order.is_refund_due() && times > 0 && told != Some(Delivery::Failed) && !order.conflict {
+            if order.is_refund_due() && times > 0 && told != Some(Delivery::Failed) && !order.conflict && !self.amnesia {
                 return Some(format!("{id} is to be paid back and was handed out"));
             }
         }
