@@ -5,7 +5,7 @@ use super::{World, device, kind};
 use crate::backend::books;
 use crate::order::ids::OrderId;
 use crate::order::machine::unfinished;
-use crate::order::merchant::State;
+use crate::order::merchant::{Attention, Order, State};
 use crate::order::outcome::{Delivery, DispenseAnswer, Outcome};
 
 impl World {
@@ -21,7 +21,7 @@ impl World {
             Err(error) => return Some(format!("the machine's database cannot be read: {error}")),
         }
         let open = self.books(|tx, _| books::open_orders(tx, &device())).unwrap_or_default();
-        if let Some(stored) = open.first() {
+        if let Some(stored) = open.iter().find(|stored| !self.is_for_a_person(&stored.order)) {
             return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
         }
         for book in self.midtrans.transactions() {
@@ -39,8 +39,10 @@ impl World {
             let order = stored.order;
             let told = order.delivery.as_ref().map(|told| told.outcome);
             match (&order.state, told) {
-                (State::Withheld { .. } | State::Refunded { .. }, _) if times == 0 => continue,
+                // Paid twice, and the machine that handed it out for the other payment has forgotten which.
+                (State::Withheld { .. } | State::Refunded { .. }, _) if times == 0 || self.amnesia => continue,
                 (State::Settled { .. }, Some(_)) => {}
+                (State::Settled { .. }, None) if self.is_for_a_person(&order) => continue,
                 (state, told) => return Some(format!("{id} is paid, and at the backend {state:?}, told {told:?}, driven {times}")),
             }
             let agree = match (told, ledger) {
@@ -48,11 +50,10 @@ impl World {
                 (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times == 1,
                 (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
                 (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
-                // A card or ledger that was set back has forgotten what it did; a second pulse was looked for all the same.
-                (Some(_), _) => self.amnesia,
-                (None, _) => false,
+                (Some(_) | None, _) => false,
             };
-            if !agree && !order.conflict {
+            // A card or ledger that was set back has forgotten what it did; a second pulse was looked for all the same.
+            if !agree && !self.amnesia && !order.conflict {
                 return Some(format!("{id} was told {told:?}, the ledger says {ledger:?}, and it was driven {times} times"));
             }
             if order.is_refund_due() && times > 0 && told != Some(Delivery::Failed) && !order.conflict && !self.amnesia {
@@ -60,6 +61,12 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether nobody remembers what became of it: the machine's card and the backend's books were both set back, and the
+    /// merchant is told that it was never reported.
+    fn is_for_a_person(&self, order: &Order) -> bool {
+        self.amnesia && order.attention().contains(&Attention::Unreported)
     }
 
     /// Counts how the orders ended.
