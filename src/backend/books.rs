@@ -276,6 +276,16 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
         stored.claimed_until = None;
         write(tx, desk, stored, Event::Restarted, now, Claim::Keep)?;
     }
+    let refunding =
+        "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL AND state IN ('settled', 'withheld')";
+    for row in tx.rows(refunding, &[])? {
+        let mut stored = match ledger::load(tx, &ledger::order_id(row.text(0)?)?) {
+            Err(error) if error.is_damage() => continue,
+            loaded => loaded?.ok_or(BooksError::Unknown)?,
+        };
+        stored.claimed_until = None;
+        write(tx, desk, stored, Event::Abandoned, now, Claim::Keep)?;
+    }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
     // An earlier release waited for no report: what it left without one is looked at once.
     tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;

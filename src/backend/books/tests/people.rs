@@ -106,6 +106,18 @@ async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
 }
 
 #[tokio::test]
+async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.tell("o-r1", Delivery::Failed, T0).await;
+    rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), None, false, T0)).await.expect("granted");
+    assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
+    rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(1))).await.expect("starts");
+    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
+    assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
+}
+
+#[tokio::test]
 async fn what_ends_before_anybody_was_told_is_not_told() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
