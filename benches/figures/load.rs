@@ -94,6 +94,8 @@ struct Office {
     backend: Program,
     port: u16,
     token: String,
+    /// The key that signs receipts, by its name: what the machine's relay service lists.
+    kid: String,
     key: ServerKey,
     news: Receiver<crate::mqtt::Message>,
     /// Ordered and not settled.
@@ -141,6 +143,8 @@ signing_key_file = "{root}/signing-key.json"
             command
         };
         rig::succeed(&mut run(&["keys", "new"]));
+        let keys: serde_json::Value = serde_json::from_str(&rig::succeed(&mut run(&["keys", "public"]))).expect("a JWK Set");
+        let kid = keys["keys"][0]["kid"].as_str().expect("a key has a name").to_owned();
         let token = rig::succeed(&mut run(&["device", "add", DEVICE])).trim().to_owned();
         let backend = Program::start("qris-backend", &mut run(&["serve"]), directory.path());
         backend.wait_ready();
@@ -150,6 +154,7 @@ signing_key_file = "{root}/signing-key.json"
             backend,
             port,
             token,
+            kid,
             key: ServerKey::new(&Secret::new(KEY)),
             news,
             open: Mutex::default(),
@@ -164,7 +169,7 @@ signing_key_file = "{root}/signing-key.json"
         let start = Instant::now();
         let left = AtomicUsize::new(count);
         // What hears of receipts stays on this thread.
-        let Self { port, token, open, ordered, .. } = self;
+        let Self { port, token, kid, open, ordered, .. } = self;
         std::thread::scope(|scope| {
             for _ in 0..SENDERS {
                 scope.spawn(|| {
@@ -175,7 +180,7 @@ signing_key_file = "{root}/signing-key.json"
                         bits[..8].copy_from_slice(&number.to_be_bytes());
                         let (request, ticket) = (format!("load-{number}"), Ticket::from_random(bits));
                         let body = format!(
-                            r#"{{"request_id":"{request}","ticket":"{ticket}","kids":[],"item":"A1","description":"Teh","amount":{AMOUNT},"payment":"gopay","timeout_s":840}}"#
+                            r#"{{"request_id":"{request}","ticket":"{ticket}","kids":["{kid}"],"item":"A1","description":"Teh","amount":{AMOUNT},"payment":"gopay","timeout_s":840}}"#
                         );
                         let head = format!("authorization: Bearer {token}\r\nidempotency-key: {request}\r\n");
                         let (status, answer) = wire.post("/v1/orders", &head, &body);

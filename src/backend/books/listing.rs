@@ -41,7 +41,7 @@ impl Cursor {
         Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
     }
 
-    /// Behind a row whose eighth column is what the list is ordered by.
+    /// Behind a row, by its eighth column, which the database sorted by.
     fn behind(row: &Row) -> Result<Self, BooksError> {
         Ok(Self { at: Wall(row.int(7)?), id: row.text(0)?.into() })
     }
