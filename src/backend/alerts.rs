@@ -66,6 +66,7 @@ async fn tell_all(shop: &Shop, command: &[String], me: &str) {
 fn note(alert: &Alert, result: &Result<(), command::CallError>) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
+        Subject::Damaged(id, _) => Some(id.clone()),
         Subject::Offline => None,
     };
     let (device, kind) = (alert.device.clone(), alert.kind().into());
@@ -87,6 +88,11 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
                 told::to_do(*kind),
                 told::summary(order),
             )
+        }
+        Subject::Damaged(id, _) => {
+            let told = "an order at which somebody must look cannot be read any more: its row in the database is damaged".into();
+            let to_do = "look for it in Midtrans' dashboard by its order_id; look at the disk, and restore a backup";
+            (id.as_str(), told, to_do, json!({ "order_id": id }))
         }
         Subject::Offline => {
             let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();

@@ -22,7 +22,9 @@ mod words;
 
 pub use alerts::{ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, take_turn};
 pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
-pub use listing::{Cursor, PAGE, Wanted, attempts, changed_since, count, newest_line, newest_of, page, settled, settled_totals};
+pub use listing::{
+    Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
+};
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 use words::describe;
@@ -56,6 +58,14 @@ pub enum BooksError {
     /// The core's reason.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl BooksError {
+    /// Whether it is one row that cannot be read: what concerns others goes on without it.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Damaged { .. }))
+    }
 }
 
 /// What the merchant decided, as far as the books need it.
@@ -258,9 +268,23 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
     let charging = "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND state = 'charging'";
     let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
     for id in &ids {
-        let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+        let mut stored = match ledger::load(tx, id) {
+            // One damaged row must not keep all machines from selling; the sweep stumbles over it, and the journal is told.
+            Err(error) if error.is_damage() => continue,
+            loaded => loaded?.ok_or(BooksError::Unknown)?,
+        };
         stored.claimed_until = None;
         write(tx, desk, stored, Event::Restarted, now, Claim::Keep)?;
+    }
+    let refunding =
+        "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL AND state IN ('settled', 'withheld')";
+    for row in tx.rows(refunding, &[])? {
+        let mut stored = match ledger::load(tx, &ledger::order_id(row.text(0)?)?) {
+            Err(error) if error.is_damage() => continue,
+            loaded => loaded?.ok_or(BooksError::Unknown)?,
+        };
+        stored.claimed_until = None;
+        write(tx, desk, stored, Event::Abandoned, now, Claim::Keep)?;
     }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
     // An earlier release waited for no report: what it left without one is looked at once.

@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
+/// The last moment at which something can be delivered, after the longest time on the screen. The backend lets a person
+/// refund what was not reported an hour after its payment: nothing may be delivered after that.
+const DELIVERED_BY_MAX: Span = Span::secs(2760);
 
 /// What `qrisd` is told.
 #[derive(Debug)]
@@ -269,9 +272,16 @@ impl Written {
         let timeout = seconds(checker, orders.timeout_s, 120, timeout_range, "orders.timeout_s");
         let rules = Rules {
             cancel_wait: seconds(checker, orders.cancel_wait_s, 15, 1..=120, "orders.cancel_wait_s"),
-            late_grace: seconds(checker, orders.late_settlement_grace_s, 120, 0..=3600, "orders.late_settlement_grace_s"),
-            deliver_within: seconds(checker, orders.deliver_within_s, 600, 10..=86_400, "orders.deliver_within_s"),
+            late_grace: seconds(checker, orders.late_settlement_grace_s, 120, 0..=2700, "orders.late_settlement_grace_s"),
+            deliver_within: seconds(checker, orders.deliver_within_s, 600, 10..=2700, "orders.deliver_within_s"),
         };
+        if rules.late_grace.0 + rules.deliver_within.0 > DELIVERED_BY_MAX.0 {
+            let most = DELIVERED_BY_MAX.0 / 1000;
+            let why = format_args!(
+                "together with orders.late_settlement_grace_s at most {most} s: what is not reported an hour after its payment may be refunded"
+            );
+            checker.fault(&(), "orders.deliver_within_s", why);
+        }
         let orders_per_minute = checker.integer(orders.orders_per_minute, 10, 0..=600, "orders.orders_per_minute");
         let (prices, names, shown) = check_items(self.item, language, checker);
         let boot_id = match clock::boot_id() {

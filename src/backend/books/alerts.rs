@@ -22,6 +22,8 @@ const OFFLINE: &str = "offline";
 pub enum Subject {
     /// An order at which a person must look, as it stands now.
     Order(Box<Stored>, Attention),
+    /// An order at which a person must look, and which cannot be read any more.
+    Damaged(OrderId, Attention),
     /// A machine that is not seen.
     Offline,
 }
@@ -44,7 +46,7 @@ impl Alert {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.about {
-            Subject::Order(_, kind) => kind.as_str(),
+            Subject::Order(_, kind) | Subject::Damaged(_, kind) => kind.as_str(),
             Subject::Offline => OFFLINE,
         }
     }
@@ -54,6 +56,7 @@ impl Alert {
     pub fn subject(&self) -> &str {
         match &self.about {
             Subject::Order(stored, _) => stored.order.id.as_str(),
+            Subject::Damaged(id, _) => id.as_str(),
             Subject::Offline => self.device.as_str(),
         }
     }
@@ -68,7 +71,11 @@ pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> 
     let rows = tx.rows(sql, &[now.0.into(), DUE_MAX.into()])?;
     let mut alerts = Vec::new();
     for row in &rows {
-        alerts.extend(read(tx, row)?);
+        match read(tx, row) {
+            // Whoever it is about, the others are told of.
+            Err(error) if error.is_damage() => {}
+            alert => alerts.extend(alert?),
+        }
     }
     Ok(alerts)
 }
@@ -78,10 +85,15 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
     let damaged = |why: String| StoreError::Damaged { what: format!("alert {kind} of {subject}"), why };
     let device = DeviceId::new(row.text(2)?).map_err(|error| damaged(error.to_string()))?;
     let about = match Attention::from_word(kind) {
-        Some(kind) => match ledger::load(tx, &ledger::order_id(subject)?)? {
-            Some(stored) => Subject::Order(Box::new(stored), kind),
-            None => return Ok(None),
-        },
+        Some(kind) => {
+            let id = ledger::order_id(subject)?;
+            match ledger::load(tx, &id) {
+                Ok(Some(stored)) => Subject::Order(Box::new(stored), kind),
+                Ok(None) => return Ok(None),
+                Err(error) if error.is_damage() => Subject::Damaged(id, kind),
+                Err(error) => return Err(error),
+            }
+        }
         None if kind == OFFLINE => Subject::Offline,
         // Of a later release.
         None => return Ok(None),
@@ -165,7 +177,11 @@ pub(super) fn catch_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
         AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = o.order_id) ORDER BY created_ms DESC LIMIT 1000";
     let ids = tx.rows(sql, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<OrderId>, _>>()?;
     for id in ids {
-        if let Some(stored) = ledger::load(tx, &id)? {
+        let stored = match ledger::load(tx, &id) {
+            Err(error) if error.is_damage() => continue,
+            loaded => loaded?,
+        };
+        if let Some(stored) = stored {
             for kind in stored.order.attention() {
                 begin(tx, id.as_str(), kind.as_str(), &stored.order.sale.device, now)?;
             }

@@ -40,13 +40,42 @@ impl Cursor {
         // No order_id begins with a character behind `~`.
         Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
     }
+
+    /// Behind a row, by its eighth column, which the database sorted by.
+    fn behind(row: &Row) -> Result<Self, BooksError> {
+        Ok(Self { at: Wall(row.int(7)?), id: row.text(0)?.into() })
+    }
 }
 
-/// The next [`PAGE`] orders, the newest first, and where the next page begins.
+/// A part of a list. What cannot be read takes nothing else with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The orders.
+    pub orders: Vec<Stored>,
+    /// The names of those whose rows are damaged.
+    pub damaged: Vec<String>,
+    /// Where the next page begins; `None`: this was the last.
+    pub behind: Option<Cursor>,
+}
+
+impl Page {
+    fn of(rows: &[Row]) -> Result<Self, BooksError> {
+        let mut page = Self { behind: rows.last().map(Cursor::behind).transpose()?, ..Self::default() };
+        for row in rows {
+            match ledger::read(row) {
+                Err(error) if error.is_damage() => page.damaged.push(row.text(0)?.into()),
+                stored => page.orders.push(stored?),
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// The next [`PAGE`] orders, the newest first.
 ///
 /// # Errors
-/// The database's; a damaged row.
-pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<(Cursor, Stored)>, BooksError> {
+/// The database's.
+pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
         WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
             AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND attention >= $7
@@ -55,7 +84,18 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<(Cu
     let page = limit();
     let values =
         [behind.at.into(), behind.id.as_str().into(), wanted.from.into(), wanted.until.into(), device, refund_due, attention, page];
-    tx.rows(sql, &values)?.iter().map(placed).collect()
+    Page::of(&tx.rows(sql, &values)?)
+}
+
+/// The names of the orders behind this one whose rows are damaged, among the next [`PAGE`], and the last of these.
+///
+/// # Errors
+/// The database's.
+pub fn damaged(tx: &mut dyn Tx, behind: &str) -> Result<(Vec<String>, Option<String>), BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
+        WHERE order_id > $1 ORDER BY order_id LIMIT $2";
+    let Page { damaged, behind, .. } = Page::of(&tx.rows(sql, &[behind.into(), limit()])?)?;
+    Ok((damaged, behind.map(|cursor| cursor.id)))
 }
 
 /// A machine's newest order.
@@ -107,23 +147,18 @@ pub fn count(tx: &mut dyn Tx, wanted: &Wanted) -> Result<u64, BooksError> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// The next [`PAGE`] orders that were settled in a span, the oldest settlement first, and where the next page begins.
+/// The next [`PAGE`] orders that were settled in a span, the oldest settlement first.
 ///
 /// # Errors
-/// The database's; a damaged row.
-pub fn settled(
-    tx: &mut dyn Tx,
-    device: Option<&DeviceId>,
-    (from, until): (Wall, Wall),
-    behind: &Cursor,
-) -> Result<Vec<(Cursor, Stored)>, BooksError> {
+/// The database's.
+pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall, Wall), behind: &Cursor) -> Result<Page, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, settled_ms FROM orders
         WHERE settled_ms IS NOT NULL AND (settled_ms, order_id) > ($1, $2) AND settled_ms >= $3 AND settled_ms < $4
             AND ($5 IS NULL OR device = $5)
         ORDER BY settled_ms, order_id LIMIT $6";
     let device = text(device.map(DeviceId::as_str));
     let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
-    tx.rows(sql, &values)?.iter().map(placed).collect()
+    Page::of(&tx.rows(sql, &values)?)
 }
 
 /// How many orders were settled in a span and the sum of their prices, counted by the database from its columns.
@@ -153,11 +188,6 @@ impl Wanted {
     fn values(&self) -> [Value; 3] {
         [text(self.device.as_ref().map(DeviceId::as_str)), self.refund_due.into(), self.attention.into()]
     }
-}
-
-/// An order and its place in a list: by the column, which the database sorted by.
-fn placed(row: &Row) -> Result<(Cursor, Stored), BooksError> {
-    Ok((Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() }, ledger::read(row)?))
 }
 
 fn limit() -> Value {

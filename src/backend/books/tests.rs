@@ -207,7 +207,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
     assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 1);
-    assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::newest())).await.expect("read").len(), 1);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::newest())).await.expect("read").orders.len(), 1);
 }
 
 /// What `orders` lists with its filters.
@@ -222,10 +222,10 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     let mut report = settled(&rig.load("o-r1").await.order, "t-r1");
     report.gross_amount = Rupiah::new(1).ok();
     rig.answered("o-r1", Event::Status(report.clone()), T0 + Span::secs(1)).await;
-    assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").len(), 0);
+    assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").orders.len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
-    let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read");
-    assert_eq!((listed.len(), view::status(&listed[0].1.order)), (1, Status::Failure));
+    let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").orders;
+    assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
 }
@@ -309,6 +309,30 @@ async fn rows_cannot_be_bent() {
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     let damaged = rig.run(|tx, _| load(tx, &id("o-r1"))).await;
     assert!(matches!(damaged, Err(BooksError::Store(StoreError::Damaged { .. }))), "{damaged:?}");
+}
+
+#[tokio::test]
+async fn one_damaged_row_stops_nothing_but_itself() {
+    let rig = Rig::new();
+    for (request, ticket) in [("r1", 1), ("r2", 2)] {
+        rig.create(request, ticket, "d", T0).await.expect("created");
+    }
+    let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1 WHERE order_id = 'o-r1'";
+    rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
+    // It is still being charged, and the program starts all the same.
+    rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(30))).await.expect("starts");
+    assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
+    // Lists have the others, and name it.
+    let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
+    let Page { orders, damaged: names, behind } = rig.run(move |tx, _| page(tx, &all, &Cursor::newest())).await.expect("read");
+    assert_eq!((orders.len(), orders[0].order.id.as_str(), names), (1, "o-r2", vec!["o-r1".to_owned()]));
+    assert!(behind.is_some());
+    // Nor when it is no text any more.
+    let flip = "UPDATE orders SET body = CAST(x'7bff7d' AS TEXT), version = version + 1 WHERE order_id = 'o-r1'";
+    rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
+    let (found, last) = rig.run(|tx, _| damaged(tx, "")).await.expect("read");
+    assert_eq!((found, last.as_deref()), (vec!["o-r1".to_owned()], Some("o-r2")));
+    assert_eq!(rig.run(|tx, _| damaged(tx, "o-r2")).await.expect("read"), (vec![], None));
 }
 
 #[tokio::test]

@@ -106,17 +106,18 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     if !asked.json {
         out.line(&heading(&COLUMNS))?;
     }
-    let (mut behind, mut shown, mut fit) = (Cursor::newest(), 0, 0_u64);
+    let (mut behind, mut shown, mut fit, mut damaged) = (Cursor::newest(), 0, 0_u64, Vec::new());
     loop {
         // A page at a time, so that who reads slowly (`| less`) holds up nobody who writes.
         let page = {
             let (wanted, behind) = (wanted.clone(), behind.clone());
             store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
         };
-        let Some((last, _)) = page.last() else { break };
-        behind = last.clone();
+        let Some(last) = page.behind else { break };
+        behind = last;
+        damaged.extend(page.damaged);
         let mut text = String::new();
-        for (_, stored) in page.iter().filter(|(_, stored)| fits(&stored.order)) {
+        for stored in page.orders.iter().filter(|stored| fits(&stored.order)) {
             fit += 1;
             if shown < limit {
                 shown += 1;
@@ -131,12 +132,19 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         }
     }
     if by_columns && !out.is_closed() {
-        fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?;
+        fit = store.read(move |tx| books::count(tx, &wanted)).await.map_err(Failure::failed)?.saturating_sub(damaged.len() as u64);
     }
     if fit > shown && !out.is_closed() {
         eprintln!("{} left out: --limit 0 lists all {fit}", counted(fit - shown, "older order"));
     }
-    Ok(())
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let told = format!("cannot be read, their rows are damaged: {}", damaged.join(", "));
+    Err(Failure::failed(format!(
+        "{} {told}\n  look for them in Midtrans' dashboard, look at the disk, and restore a backup",
+        counted(damaged.len() as u64, "order")
+    )))
 }
 
 /// An order in one line of the table.

@@ -21,7 +21,7 @@ use crate::order::merchant::{Order, next_deadline};
 use crate::order::time::Wall;
 use clap::Args;
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,7 @@ struct Tally {
     live: u64,
     differences: u64,
     unanswered: u64,
+    unreadable: u64,
 }
 
 /// Runs the command.
@@ -67,10 +68,11 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?);
-    let ids = shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?;
+    let (ids, damaged) = shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?;
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut out, mut tally) = (Out::default(), Tally::default());
+    let (mut out, mut tally) = (Out::default(), Tally { unreadable: damaged.len() as u64, ..Tally::default() });
+    damaged.iter().for_each(|id| eprintln!("{id}: its row in the database is damaged: look for it in Midtrans' dashboard"));
     if !wanted.json {
         out.line(&heading(&COLUMNS))?;
     }
@@ -85,7 +87,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
             eprint!("\r{} of {} orders", number + 1, ids.len());
         }
     }
-    let Tally { asked, live, differences, unanswered } = tally;
+    let Tally { asked, live, differences, unanswered, unreadable } = tally;
     let mut summary = format!("{}: asked about {}, {}", days_told(span), counted(asked, "order"), counted(differences, "difference"));
     if live > 0 {
         summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
@@ -93,7 +95,10 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     if unanswered > 0 {
         summary += &format!("; {unanswered} could not be asked: run it again");
     }
-    if differences + unanswered > 0 {
+    if unreadable > 0 {
+        summary += &format!("; {unreadable} cannot be read: restore a backup");
+    }
+    if differences + unanswered + unreadable > 0 {
         return Err(Failure::failed(summary));
     }
     if wanted.json {
@@ -103,9 +108,9 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     out.line(&summary)
 }
 
-/// Every order that began or was settled in the span.
-fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<Vec<OrderId>, BooksError> {
-    let (mut ids, mut known) = (Vec::new(), HashSet::new());
+/// Every order that began or was settled in the span, and the names of those whose rows are damaged.
+fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>, BTreeSet<String>), BooksError> {
+    let (mut ids, mut known, mut damaged) = (Vec::new(), HashSet::new(), BTreeSet::new());
     let mut add = |id: &OrderId| {
         if known.insert(id.clone()) {
             ids.push(id.clone());
@@ -115,16 +120,18 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<Vec<OrderId>,
     let mut behind = Cursor::newest();
     loop {
         let page = ledger::page(tx, &wanted, &behind)?;
-        let Some((last, _)) = page.last() else { break };
-        behind = last.clone();
-        page.iter().for_each(|(_, stored)| add(&stored.order.id));
+        let Some(last) = page.behind else { break };
+        behind = last;
+        page.orders.iter().for_each(|stored| add(&stored.order.id));
+        damaged.extend(page.damaged);
     }
     let mut behind = Cursor::OLDEST;
     loop {
         let page = ledger::settled(tx, None, (from, until), &behind)?;
-        let Some((last, _)) = page.last() else { return Ok(ids) };
-        behind = last.clone();
-        page.iter().for_each(|(_, stored)| add(&stored.order.id));
+        let Some(last) = page.behind else { return Ok((ids, damaged)) };
+        behind = last;
+        page.orders.iter().for_each(|stored| add(&stored.order.id));
+        damaged.extend(page.damaged);
     }
 }
 

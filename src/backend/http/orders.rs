@@ -31,6 +31,8 @@ use std::time::Duration;
 const LOOK_UP: Duration = Duration::from_secs(10);
 /// Detail of an outcome that is kept, in characters.
 const DETAIL_CHARS_MAX: usize = 200;
+/// A POST waits so long for its charge: its answer is to be there within ten seconds.
+const CHARGE_WAIT: Duration = Duration::from_millis(9500);
 /// Keys that a machine lists at most.
 const KIDS_MAX: usize = 32;
 /// Pixels a module, and quiet modules around them, of a QR image.
@@ -78,7 +80,7 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
     let is_new = taken.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
 
     let waiter = shop.waiters.register(&device, &request_id);
-    let answer = waiter.until(ANSWER_WITHIN.to_duration(), || charged(&shop, &device, &request_id)).await?;
+    let answer = waiter.until(CHARGE_WAIT, || charged(&shop, &device, &request_id)).await?;
     match answer {
         Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(*order)).into_response()),
         Some(Charged::Refused(refusal)) => Err(refusal),

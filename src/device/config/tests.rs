@@ -71,3 +71,23 @@ fn a_price_that_the_line_does_not_take_is_told() {
         assert!(fits, "{line}: {told:?}");
     }
 }
+
+#[test]
+fn nothing_is_delivered_when_a_person_may_refund_it_already() {
+    let told = |orders: &str| {
+        let source = Source::from_text("qrisd.toml", format!("[orders]\n{orders}\n"));
+        let faults = Config::from_source(&source).expect_err("no broker is named");
+        faults.iter().map(ToString::to_string).filter(|fault| fault.contains("orders.")).collect::<Vec<_>>()
+    };
+    for good in ["", "deliver_within_s = 2640", "late_settlement_grace_s = 2160", "late_settlement_grace_s = 60\ndeliver_within_s = 2700"] {
+        assert_eq!(told(good), Vec::<String>::new(), "{good}");
+    }
+    for (wrong, fault) in [
+        ("deliver_within_s = 2641", "qrisd.toml:2: orders.deliver_within_s: together with orders.late_settlement_grace_s at most 2760 s"),
+        ("late_settlement_grace_s = 2161", "orders.deliver_within_s: together with"),
+        ("deliver_within_s = 2701", "qrisd.toml:2: orders.deliver_within_s: "),
+    ] {
+        let told = told(wrong);
+        assert!(told.len() == 1 && told[0].contains(fault), "{wrong}: {told:?}");
+    }
+}

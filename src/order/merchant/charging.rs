@@ -146,6 +146,10 @@ impl Order {
     }
 
     pub(super) fn abandoned(&mut self) {
+        // Whoever is gone may have made the refund: what Midtrans says to the next call for it is not the whole truth.
+        if let Some(Repayment::Asked { unsure, look: false, .. }) = &mut self.repayment {
+            *unsure = true;
+        }
         match &mut self.state {
             State::Charging { unsure, .. } => *unsure = true,
             State::Pending { .. }

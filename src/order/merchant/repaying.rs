@@ -230,7 +230,8 @@ impl Order {
                 Some(Delivery::Dispensed) => Err(Refused::Delivered),
                 None if !no_report => Err(Refused::NotReported),
                 None => match (self.unreported_at, self.receipt_at()) {
-                    (Some(_), Some(at)) if now >= at + NO_REPORT_AFTER => Ok(()),
+                    // What can be collected until then is delivered then.
+                    (Some(_), Some(at)) if now >= self.collect_by.unwrap_or(at).max(at) + NO_REPORT_AFTER => Ok(()),
                     _ => Err(Refused::TooEarly),
                 },
             },

@@ -123,6 +123,11 @@ impl Order {
         self.suspect = false;
         let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
+        // A person gave it back before Midtrans was sure of it: the goods besides would be too much.
+        if self.is_decided() {
+            self.state = State::Refunded { charge, receipt: None, by: Some(by) };
+            return self.asked(now, true);
+        }
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
                 let again = *self.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;

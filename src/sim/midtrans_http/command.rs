@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 /// A simulated Midtrans to pay on, without an account and without money.
 #[derive(clap::Parser)]
-#[command(name = "qris-demo midtrans")]
+#[command(name = "qris-demo midtrans", bin_name = "qris-demo midtrans")]
 struct Arguments {
     /// Where it listens; port 0 takes a free one, which the first line on standard output tells.
     #[arg(long, default_value = "127.0.0.1:0")]

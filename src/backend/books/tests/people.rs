@@ -86,6 +86,38 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
 }
 
 #[tokio::test]
+async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
+    let rig = Rig::new();
+    for (request, ticket) in [("r1", 1), ("r2", 2)] {
+        rig.paid(request, ticket, T0).await;
+        rig.tell(&format!("o-{request}"), Delivery::Failed, T0).await;
+    }
+    let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1 WHERE order_id = 'o-r1'";
+    rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
+    let alerts = rig.due(T0).await;
+    let mut told = kinds(&alerts);
+    told.sort();
+    assert_eq!(told, [("refund_due", "o-r1".to_owned()), ("refund_due", "o-r2".to_owned())]);
+    assert!(alerts.iter().any(|alert| alert.about == Subject::Damaged(id("o-r1"), Attention::RefundDue)));
+    // A later release may keep alerts of orders, which this one has to take up: not of that.
+    rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("written");
+    rig.run(|tx, desk| restarted(tx, desk, T0)).await.expect("starts");
+    assert_eq!(kinds(&rig.due(T0).await), [("refund_due", "o-r2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() {
+    let rig = Rig::new();
+    rig.paid("r1", 1, T0).await;
+    rig.tell("o-r1", Delivery::Failed, T0).await;
+    rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), None, false, T0)).await.expect("granted");
+    assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
+    rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(1))).await.expect("starts");
+    assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
+    assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
+}
+
+#[tokio::test]
 async fn what_ends_before_anybody_was_told_is_not_told() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;

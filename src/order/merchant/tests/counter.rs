@@ -119,3 +119,21 @@ fn a_lost_charge_of_an_indomaret_is_replaced_and_never_repeated() {
     let alfamart = apply(counter(Payment::Alfamart), lost, T0, &with).expect("a fact");
     assert_eq!(word(&alfamart), "charging", "its Idempotency-Key is kept");
 }
+
+#[test]
+fn what_was_not_reported_is_refunded_an_hour_after_the_last_moment_to_collect_it() {
+    let order = lives(Payment::Alfamart, &[(1000, status(Said::Settled))]);
+    let collect_by = order.collect_by.expect("it waits");
+    let listed = with_rules(|with| apply(order, Event::Unreported, collect_by + REPORT_WITHIN, with)).expect("a fact");
+    let by_hand = |at: Wall| {
+        let event = Event::SettledByHand { note: "cash".into(), by: Some("Ani".into()), no_report: true };
+        with_rules(|with| apply(listed.clone(), event, at, with)).map(|order| word(&order))
+    };
+    assert_eq!(by_hand(collect_by + NO_REPORT_AFTER - Span::millis(1)), Err(Refused::TooEarly));
+    assert_eq!(by_hand(collect_by + NO_REPORT_AFTER), Ok("refunded".into()));
+}
+
+fn with_rules<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
+    let rules = rules();
+    run(&Context { rules: &rules, paid_already: false })
+}

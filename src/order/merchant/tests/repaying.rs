@@ -280,6 +280,31 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
 }
 
 #[test]
+fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
+    let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    // Midtrans has it already, and get-status is behind: it is asked once more before anybody is told to pay by hand.
+    let refused = || vec![answered(RefundAnswer::Refused("406".into())), status(Said::Settled)];
+    let behind = then(asked.clone(), [vec![Event::Abandoned], refused()].concat(), 4000).expect("facts");
+    assert_eq!((money(&behind), behind.attention()), ("looking", vec![]));
+    assert_eq!(money(&then(behind.clone(), vec![status(Said::Refunded)], 65_000).expect("a fact")), "done");
+    assert_eq!(money(&then(behind, vec![status(Said::Settled)], 65_000).expect("a fact")), "refused");
+    assert_eq!(money(&then(asked.clone(), refused(), 4000).expect("facts")), "refused", "nobody asked before");
+    // Nor is it settled by hand when another outcome stops it meanwhile.
+    let stopped = then(asked, vec![Event::Abandoned, contradicted(Delivery::Dispensed)], 4000).expect("facts");
+    assert_eq!(then(stopped, vec![by_hand(false)], 5000), Err(Refused::RefundUnsure));
+}
+
+#[test]
+fn what_was_given_back_by_hand_gets_no_receipt_when_midtrans_is_sure_at_last() {
+    let ended = live(&[(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)]);
+    let closed = then(ended, vec![Event::CancelDone(report(Said::Cancelled))], 2000).expect("a fact");
+    let by_hand = then(closed, vec![by_hand(false)], 3000).expect("granted");
+    let sure = then(by_hand, vec![Event::Notified(Said::Settled), status(Said::Settled)], 60_000).expect("facts");
+    assert!(sure.receipt().is_none() && matches!(sure.state, State::Refunded { by: Some(_), .. }), "{sure:?}");
+    assert!(matches!(sure.repayment, Some(Repayment::ByHand { .. })) && sure.attention().is_empty());
+}
+
+#[test]
 fn what_is_silent_is_noticed_after_a_quarter_of_an_hour() {
     let order = paid(None);
     let at = T0 + Span::millis(1000) + REPORT_WITHIN;
