@@ -161,14 +161,14 @@ pub enum Noted {
     Forgotten,
 }
 
-/// Takes a verified notification.
+/// Takes a verified notification. Who has no time to ask get-status (`asks` is false) leaves it to the sweep.
 ///
 /// # Errors
 /// The database's.
-pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, asks: bool, now: Wall) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else { return Ok(Noted::Forgotten) };
     let before = stored.order.clone();
-    let done = write(tx, desk, stored, Event::Notified(said), now, Claim::Take)?;
+    let done = write(tx, desk, stored, Event::Notified(said), now, if asks { Claim::Take } else { Claim::Keep })?;
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 
