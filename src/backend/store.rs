@@ -171,6 +171,37 @@ where
     answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
 }
 
+/// The same database in the hands of one caller, without a thread: for simulation.
+#[derive(Debug)]
+pub struct Direct(Connection);
+
+impl Direct {
+    /// Opens the database, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`]
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = sqlite::open(path, &SCHEMA)?;
+        opened.connection.execute_batch(ADDITIONS)?;
+        Ok(Self(opened.connection))
+    }
+
+    /// Runs a job in a transaction; it is committed when this returns, unless the job or the commit failed.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub fn run<T, E: From<StoreError>>(&mut self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+        let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
+        self.0.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        let result = job(&mut SqliteTx { connection: &mut self.0 });
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.0.execute_batch(end);
+        let value = result?;
+        ended.map_err(|error| E::from(StoreError::Commit(error.to_string())))?;
+        Ok(value)
+    }
+}
+
 /// A job without its types.
 trait Job: Send {
     /// Whether what it did may be committed.

@@ -268,7 +268,7 @@ async fn refund(shop: &Shop, order: &Order) -> Event {
     })
 }
 
-fn refund_answer(error: &MidtransError) -> RefundAnswer {
+pub(crate) fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
         // A wrong key is mended by a person, and then the refund goes on by itself.
@@ -295,7 +295,7 @@ fn note<T>(shop: &Shop, answer: &Result<T, MidtransError>) {
     shop.note_midtrans(trouble);
 }
 
-fn no_charge(error: &MidtransError) -> NoCharge {
+pub(crate) fn no_charge(error: &MidtransError) -> NoCharge {
     let why: Box<str> = error.to_string().into();
     match error {
         MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
@@ -313,7 +313,7 @@ fn no_charge(error: &MidtransError) -> NoCharge {
 }
 
 /// A transaction in the core's words.
-fn report(transaction: Transaction) -> Report {
+pub(crate) fn report(transaction: Transaction) -> Report {
     let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
     Report {
         order_id: transaction.order_id,

@@ -74,6 +74,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "model" => Some(|arguments| prove::model(arguments.into_iter())),
+        "simulate" => Some(|arguments| prove::simulate(arguments.into_iter())),
         "catalog" => Some(|_| {
             print!("{}", crate::host::catalog::text());
             ExitCode::SUCCESS

@@ -161,7 +161,7 @@ pub struct Ack {
     number: u64,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "demo"))]
 impl Ack {
     /// The right to acknowledge a message of that number.
     pub(crate) const fn numbered(number: u64) -> Self {

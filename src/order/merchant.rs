@@ -44,6 +44,8 @@ pub const ASK_SPACING: Span = Span::secs(10);
 const MISMATCH_WAIT: Span = Span::secs(10);
 /// A charge of which Midtrans knew nothing is looked for once more after this: its request may have been on the way.
 const LOOK_AGAIN: Span = Span::secs(60);
+/// What ended unpaid is asked about once more so long after its charge expired.
+const LAST_LOOK: Span = Span::secs(60);
 /// A cancel that leads nowhere is given up after this.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
 /// A machine tells what became of a paid order within this, or it is listed.
@@ -57,6 +59,7 @@ pub const ATTEMPTS_MAX: u32 = 9;
 
 /// What is to be done now.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Duty {
     /// Time has passed: apply this.
     Apply(Event),

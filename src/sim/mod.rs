@@ -11,3 +11,4 @@ pub mod midtrans_http;
 pub mod model;
 pub mod qris;
 pub mod rng;
+pub mod world;

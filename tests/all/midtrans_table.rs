@@ -61,6 +61,6 @@ fn is_test(test: &str) -> bool {
     let Ok(text) = std::fs::read_to_string(source(file)) else { return false };
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     let begins = |line: &&str| line.starts_with(&format!("fn {name}(")) || line.starts_with(&format!("async fn {name}("));
-    let Some(at) = lines.iter().position(|line| begins(&line)) else { return false };
+    let Some(at) = lines.iter().position(begins) else { return false };
     lines[..at].iter().rev().take_while(|line| line.starts_with("#[")).any(|line| line.contains("test"))
 }

@@ -141,7 +141,17 @@ fn a_sale_tells_no_secret() {
     for path in ["/v1/orders?state=open", &format!("/v1/orders/{order_id}"), "/v1/orders/unknown"] {
         search.through(path, &shop.backend_get(path).text());
     }
-    for arguments in [&["keys", "public"][..], &["device", "list"], &["orders"], &["--check"], &["--help"]] {
+    for arguments in [
+        &["keys", "public"][..],
+        &["device", "list"],
+        &["orders"],
+        &["orders", &order_id],
+        &["report"],
+        &["reconcile"],
+        &["doctor"],
+        &["--check"],
+        &["--help"],
+    ] {
         let told = output(shop.program_command(Program::Backend).args(arguments));
         search.through(
             &format!("{arguments:?}"),

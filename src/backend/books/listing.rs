@@ -40,20 +40,14 @@ impl Cursor {
         // No order_id begins with a character behind `~`.
         Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
     }
-
-    /// Behind this order in a list by the time at which orders began.
-    #[must_use]
-    pub fn behind(stored: &Stored) -> Self {
-        Self { at: stored.order.created_at, id: stored.order.id.to_string() }
-    }
 }
 
-/// The next [`PAGE`] orders, the newest first.
+/// The next [`PAGE`] orders, the newest first, and where the next page begins.
 ///
 /// # Errors
 /// The database's; a damaged row.
-pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Stored>, BooksError> {
-    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders
+pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<(Cursor, Stored)>, BooksError> {
+    let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
         WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
             AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND attention >= $7
         ORDER BY created_ms DESC, order_id DESC LIMIT $8";
@@ -61,7 +55,7 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Vec<Sto
     let page = limit();
     let values =
         [behind.at.into(), behind.id.as_str().into(), wanted.from.into(), wanted.until.into(), device, refund_due, attention, page];
-    tx.rows(sql, &values)?.iter().map(ledger::read).collect()
+    tx.rows(sql, &values)?.iter().map(placed).collect()
 }
 
 /// A machine's newest order.
@@ -129,9 +123,7 @@ pub fn settled(
         ORDER BY settled_ms, order_id LIMIT $6";
     let device = text(device.map(DeviceId::as_str));
     let values = [behind.at.into(), behind.id.as_str().into(), from.into(), until.into(), device, limit()];
-    let rows = tx.rows(sql, &values)?;
-    let cursor = |row: &Row| Ok::<_, BooksError>(Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() });
-    rows.iter().map(|row| Ok((cursor(row)?, ledger::read(row)?))).collect()
+    tx.rows(sql, &values)?.iter().map(placed).collect()
 }
 
 /// How many orders were settled in a span and the sum of their prices, counted by the database from its columns.
@@ -161,6 +153,11 @@ impl Wanted {
     fn values(&self) -> [Value; 3] {
         [text(self.device.as_ref().map(DeviceId::as_str)), self.refund_due.into(), self.attention.into()]
     }
+}
+
+/// An order and its place in a list: by the column, which the database sorted by.
+fn placed(row: &Row) -> Result<(Cursor, Stored), BooksError> {
+    Ok((Cursor { at: Wall(row.int(7)?), id: row.text(0)?.into() }, ledger::read(row)?))
 }
 
 fn limit() -> Value {

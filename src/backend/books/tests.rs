@@ -238,7 +238,7 @@ async fn a_mismatch_signs_nothing_and_is_listed() {
     assert_eq!(rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read").len(), 0);
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
     let listed = rig.run(|tx, _| page(tx, &wanted(false, true), &Cursor::newest())).await.expect("read");
-    assert_eq!((listed.len(), view::status(&listed[0].order)), (1, Status::Failure));
+    assert_eq!((listed.len(), view::status(&listed[0].1.order)), (1, Status::Failure));
     assert_eq!(rig.count("SELECT count(*) FROM receipts").await, 0);
     assert!(rig.outbox().await[0].payload.contains("\"status\":\"failure\",\"receipt\":null"));
 }

@@ -113,10 +113,10 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             let (wanted, behind) = (wanted.clone(), behind.clone());
             store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
         };
-        let Some(last) = page.last() else { break };
-        behind = Cursor::behind(last);
+        let Some((last, _)) = page.last() else { break };
+        behind = last.clone();
         let mut text = String::new();
-        for stored in page.iter().filter(|stored| fits(&stored.order)) {
+        for (_, stored) in page.iter().filter(|(_, stored)| fits(&stored.order)) {
             fit += 1;
             if shown < limit {
                 shown += 1;

@@ -115,9 +115,9 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<Vec<OrderId>,
     let mut behind = Cursor::newest();
     loop {
         let page = ledger::page(tx, &wanted, &behind)?;
-        let Some(last) = page.last() else { break };
-        behind = Cursor::behind(last);
-        page.iter().for_each(|stored| add(&stored.order.id));
+        let Some((last, _)) = page.last() else { break };
+        behind = last.clone();
+        page.iter().for_each(|(_, stored)| add(&stored.order.id));
     }
     let mut behind = Cursor::OLDEST;
     loop {

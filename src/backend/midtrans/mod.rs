@@ -96,8 +96,7 @@ impl Midtrans {
             .header("Idempotency-Key", idempotency_key)
             .json(&request.body(&self.charge));
         let (http, body) = answer(call).await?;
-        let charge = answer::classify_charge(http, &body)?;
-        about(charge, request.order_id.as_str())
+        read_charge(http, &body, request.order_id.as_str())
     }
 
     /// What Midtrans says of a transaction, by its order_id or transaction_id. No more often than every 10 s an order.
@@ -106,7 +105,7 @@ impl Midtrans {
     /// [`MidtransError::NotFound`] only on Midtrans' own word.
     pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
         let (http, body) = answer(self.call(Method::GET, &format!("{id}/status"))).await?;
-        about(answer::classify(http, &body)?, id)
+        read_answer(http, &body, id)
     }
 
     /// Asks about a transaction that cannot be: [`MidtransError::NotFound`] says that the key is good. Besides, what
@@ -133,7 +132,7 @@ impl Midtrans {
     pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
         let (http, body) = answer(call).await?;
-        about(answer::classify(http, &body)?, id)
+        read_answer(http, &body, id)
     }
 
     /// Gives everything back that was paid. The same order's refund is never made twice, however often it is asked for:
@@ -205,6 +204,22 @@ impl Midtrans {
             .header(AUTHORIZATION, self.authorization.clone())
             .timeout(self.timeout)
     }
+}
+
+/// Reads the answer to a charge of this order.
+///
+/// # Errors
+/// As [`Midtrans::charge`].
+pub fn read_charge(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
+    about(answer::classify_charge(http, body)?, order_id)
+}
+
+/// Reads the answer to any other call about this transaction.
+///
+/// # Errors
+/// As [`Midtrans::status`] and [`Midtrans::cancel`].
+pub fn read_answer(http: u16, body: &[u8], id: &str) -> Result<Transaction, MidtransError> {
+    about(answer::classify(http, body)?, id)
 }
 
 /// HTTP status and body of an answer that came whole.

@@ -183,7 +183,11 @@ impl Machine {
     fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), crate::device::store::StoreError> {
         let request = resource.request_id.clone();
         if self.find(&request)?.is_some() {
-            let events = self.seen(&request, resource.clone());
+            let mut events = self.seen(&request, resource.clone());
+            // What is finished here was told: a backend that was restored from an older backup does not know it any more.
+            if resource.status == Status::Settlement && resource.outcome.is_none() && !self.live.contains_key(&request) {
+                events.push(Event::Forgotten);
+            }
             return self.happen(&request, events, now);
         }
         if self.candidate.as_ref().is_some_and(|candidate| *candidate.request_id() == request) {

@@ -44,6 +44,7 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::TicketClosed(answer) => order.state = ticket_closed(order.state, answer),
         Event::TicketUnknown => order.state = ticket_unknown(order.state),
         Event::Told => order.state = told(order.state),
+        Event::Forgotten => order.state = forgotten(order.state),
         Event::CancelAsked => order.state = cancel_asked(order.state, now, with),
         Event::Collected => return collected(order, now, with),
     }
@@ -403,7 +404,7 @@ fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> S
     match state {
         State::Dispensing { receipt, deliver_by, ask, sent, overdue } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
-            DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
+            DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent: true, overdue },
             DispenseAnswer::Dispensing => State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue },
             DispenseAnswer::Unknown if ask != Ask::Query => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
             DispenseAnswer::Unknown => match unknown {
@@ -482,6 +483,13 @@ fn relay_unanswered(state: State) -> State {
 
 fn ticket_closed(state: State, answer: CloseAnswer) -> State {
     match (state, answer) {
+        // Driven, so that a ledger which forgets it later must not make it undelivered.
+        (State::Dispensing { receipt, deliver_by, ask, overdue, .. }, CloseAnswer::Dispensing) => {
+            State::Dispensing { receipt, deliver_by, ask, sent: true, overdue }
+        }
+        (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Dispensing) => {
+            State::RefundDue { receipt, why, report: Report::CloseFirst { sent: true } }
+        }
         (state, CloseAnswer::Dispensing) => state,
         // Without a ticket nothing can be delivered any more.
         (State::Ended { how, why, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
@@ -559,6 +567,17 @@ fn told(state: State) -> State {
         | State::Dispensing { .. }
         | State::RefundDue { .. }
         | State::Refunded { .. }) => state,
+    }
+}
+
+/// The backend was told and does not know: its books are older than that. It is told again.
+fn forgotten(state: State) -> State {
+    match state {
+        State::Dispensed { receipt, told: true } => State::Dispensed { receipt, told: false },
+        State::RefundDue { receipt, why, report: Report::Told(delivery) } => {
+            State::RefundDue { receipt, why, report: Report::Tell(delivery) }
+        }
+        state => state,
     }
 }
 

@@ -338,6 +338,8 @@ pub enum Event {
     TicketUnknown,
     /// The backend took the report, or has another.
     Told,
+    /// The backend lists the order as one whose outcome it was never told.
+    Forgotten,
     /// A person or controller wants it cancelled.
     CancelAsked,
     /// The customer typed in the code; the backend and the relay, asked just now, say that it can be handed out.

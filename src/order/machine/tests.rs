@@ -305,6 +305,32 @@ fn refund_due_is_told_only_after_the_ticket_is_closed() {
 }
 
 #[test]
+fn a_backend_that_forgot_the_outcome_is_told_again() {
+    use crate::order::outcome::Outcome;
+    for (outcome, delivery) in [(Outcome::Dispensed, Delivery::Dispensed), (Outcome::Failed, Delivery::Failed)] {
+        let mut walk = Walk::dispensing();
+        walk.on(Event::RelayAnswered(DispenseAnswer::Ended(outcome)));
+        walk.on(Event::Told);
+        assert!(!unfinished(&walk.order));
+        assert!(walk.on(Event::Seen(seen(Status::Settlement))).is_empty());
+        assert_eq!(walk.backend(), None, "an answer without an outcome alone is no reason");
+        assert!(walk.on(Event::Forgotten).is_empty(), "nothing that a controller must know");
+        assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, told, _)) if told == delivery));
+    }
+}
+
+#[test]
+fn what_was_seen_driven_is_uncertain_when_the_ledger_forgets_it() {
+    for answer in [Event::RelayAnswered(DispenseAnswer::Dispensing), Event::TicketClosed(CloseAnswer::Dispensing)] {
+        let mut walk = Walk::dispensing();
+        walk.after(600);
+        assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
+        assert!(walk.on(answer.clone()).is_empty());
+        assert_eq!(walk.on(Event::TicketUnknown), ["refund_due(uncertain)"], "{answer:?}");
+    }
+}
+
+#[test]
 fn close_decides_the_end() {
     use crate::order::outcome::Outcome;
     let cases = [

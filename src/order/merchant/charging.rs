@@ -60,11 +60,11 @@ impl Order {
                     NoCharge::Exists => self.begin_cancelling(None, Ending::GaveUp, now),
                     // A denial of a call that was repeated says nothing about the one before it.
                     NoCharge::NotMade { .. } if *unsure => self.begin_cancelling(None, Ending::GaveUp, now),
-                    NoCharge::NotMade { again, why } => self.close(None, Closing::Failure, Some(Ending::NotMade { again, why })),
+                    NoCharge::NotMade { again, why } => self.close(None, Closing::Failure, Some(Ending::NotMade { again, why }), now),
                 }
             }
             State::Cancelling { charge: None, why, .. } => match no_charge {
-                NoCharge::NotMade { .. } if *why == Ending::Asked => self.close(None, Closing::Cancel, Some(Ending::Asked)),
+                NoCharge::NotMade { .. } if *why == Ending::Asked => self.close(None, Closing::Cancel, Some(Ending::Asked), now),
                 NoCharge::Passing(_) | NoCharge::Unsure(_) | NoCharge::Exists | NoCharge::NotMade { .. } => {}
             },
             State::Pending { .. }
@@ -83,7 +83,7 @@ impl Order {
             State::Cancelling { charge: None, why, .. } => {
                 let why = why.clone();
                 let how = if why == Ending::Asked { Closing::Cancel } else { Closing::Failure };
-                self.close(None, how, Some(why));
+                self.close(None, how, Some(why), now);
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
             // It answered before: look once more, or cancel once more.
@@ -105,7 +105,7 @@ impl Order {
         match &mut self.state {
             State::Cancelling { charge, why, .. } if report.said == Said::Cancelled => {
                 let (charge, why) = (charge.take(), why.clone());
-                self.close(charge, Closing::Cancel, Some(why));
+                self.close(charge, Closing::Cancel, Some(why), now);
             }
             // Any other word is not what was asked for: get-status is.
             State::Cancelling { .. } => self.cancel_again(now, true),
@@ -125,7 +125,7 @@ impl Order {
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
                 let (charge, why) = (charge.take(), why.clone());
-                self.close(charge, Closing::Failure, Some(why));
+                self.close(charge, Closing::Failure, Some(why), now);
                 // Given up, not forgotten: when Midtrans can be asked again it is asked once more what became of it.
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
@@ -165,7 +165,7 @@ impl Order {
         }
         match &self.state {
             State::Charging { unsure, .. } if *unsure || restarted => self.begin_cancelling(None, Ending::GaveUp, now),
-            State::Charging { .. } => self.close(None, Closing::Failure, Some(Ending::GaveUp)),
+            State::Charging { .. } => self.close(None, Closing::Failure, Some(Ending::GaveUp), now),
             State::Pending { .. }
             | State::Cancelling { .. }
             | State::Closed { .. }
@@ -234,8 +234,16 @@ impl Order {
         self.ask.at = self.ask.at.filter(|_| self.is_hot(now));
     }
 
-    pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>) {
+    pub(super) fn close(&mut self, charge: Option<Charge>, how: Closing, why: Option<Ending>, now: Wall) {
         self.state = State::Closed { charge, how, why };
+        self.ask.at = self.ask.at.or(self.last_look(now));
+    }
+
+    /// When Midtrans is asked for the last time about a charge that ended unpaid: somebody may have paid it all the same,
+    /// and the notification of that may be lost.
+    pub(super) fn last_look(&self, now: Wall) -> Option<Wall> {
+        let at = self.charge()?.expires_at + self.spread(LAST_LOOK);
+        (now < at).then_some(at)
     }
 
     /// A span, a little longer for some orders than for others, so that they do not all ask at once.

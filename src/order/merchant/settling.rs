@@ -97,7 +97,7 @@ impl Order {
             // answered may be older than the notification.
             State::Closed { .. } if answered => {
                 let unsure = self.ask.noted_at.filter(|noted| now < *noted + CALL_LIFE);
-                hot.or(unsure.map(|noted| noted + CALL_LIFE))
+                hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_look(now))
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
@@ -276,19 +276,19 @@ impl Order {
 
     fn ended(&mut self, how: Closing, now: Wall) {
         match &mut self.state {
-            State::Charging { .. } => self.close(None, how, None),
+            State::Charging { .. } => self.close(None, how, None, now),
             State::Pending { charge, .. } => {
                 let charge = charge.clone();
-                self.close(Some(charge), how, None);
+                self.close(Some(charge), how, None, now);
             }
             // Any answer but settlement wins: there was no receipt yet.
             State::Held { charge, .. } => {
                 let charge = charge.take();
-                self.close(charge, how, None);
+                self.close(charge, how, None, now);
             }
             State::Cancelling { charge, why, .. } => {
                 let (charge, why) = (charge.take(), why.clone());
-                self.close(charge, how, Some(why));
+                self.close(charge, how, Some(why), now);
             }
             State::Closed { .. } => {}
             // What was paid stays paid: a stale answer, or a counter that took its settlement back.

@@ -254,6 +254,46 @@ fn a_second_payment_of_a_request_is_due_back() {
 }
 
 #[test]
+fn an_answer_to_an_older_question_does_not_answer_a_notification() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let then = |order: Order, event: Event, s: i64| apply(order, event, T0 + Span::secs(s), &with).expect("a fact");
+    let order = then(order(), Event::Charged(charge(5000)), 0);
+    // It expired, which is asked about; that question takes eight seconds, and meanwhile it is paid after all.
+    let order = then(order, Event::Notified(Said::Expired), 900);
+    let order = then(order, Event::Notified(Said::Settled), 901);
+    let order = then(order, Event::Status(report(Said::Expired)), 908);
+    assert!(matches!(order.state, State::Closed { how: Closing::Expire, .. }));
+    let again = next_deadline(&order).expect("it is asked about once more");
+    assert_eq!(duty(&order, again), Duty::Call(Call::GetStatus));
+    let order = apply(order, Event::Status(report(Said::Settled)), again, &with).expect("a fact");
+    assert!(matches!(order.state, State::Settled { .. }));
+    assert_eq!(order.ask.at, None);
+}
+
+#[test]
+fn what_ended_unpaid_is_asked_about_once_more_after_its_expiry() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    for said in [Said::Cancelled, Said::Expired] {
+        // Nobody notifies of what comes after.
+        let ended = match said {
+            Said::Cancelled => {
+                live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked), (2000, Event::CancelDone(report(said)))])
+            }
+            _ => live(&[(0, Event::Charged(charge(5000))), (900_000, status(said))]),
+        };
+        let again = next_deadline(&ended).expect("it is asked about once more");
+        assert!(again > T0 + MIDTRANS_EXPIRY, "{said:?}: {again:?}");
+        assert_eq!(duty(&ended, again), Duty::Call(Call::GetStatus), "{said:?}");
+        let paid = apply(ended.clone(), status(Said::Settled), again, &with).expect("a fact");
+        assert!(matches!(paid.state, State::Settled { .. }), "{said:?}");
+        let unpaid = apply(ended, status(said), again, &with).expect("a fact");
+        assert_eq!(next_deadline(&unpaid), None, "{said:?}: and not once more than that");
+    }
+}
+
+#[test]
 fn the_first_outcome_stays() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };

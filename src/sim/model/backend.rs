@@ -70,6 +70,9 @@ pub(super) enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct StepKey(u32, What, bool, bool);
 
+/// The order after a step and what is to be asked for it; `None`: refused.
+pub(super) type Stepped = Option<(u32, Option<MidtransCall>)>;
+
 impl Backend {
     pub(super) fn new() -> Self {
         Self { orders: [None; CHARGES], calls: [None; CHARGES], posts: [false; ORDERS], cancels: [false; CHARGES] }
@@ -77,7 +80,7 @@ impl Backend {
 }
 
 /// One step of one order: the product's own functions. Gives the order and what is to be asked for it; `None`: refused.
-fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) -> Option<(u32, Option<MidtransCall>)> {
+fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) -> Stepped {
     let key = StepKey(number, what, paid_already, asking);
     if let Some(known) = lab.merchant_steps.borrow().get(&key) {
         return *known;
@@ -215,11 +218,12 @@ fn calm(mut order: Order, asking: bool) -> Order {
         charge.expires_at = NOW + merchant::MIDTRANS_EXPIRY;
     };
     order.created_at = NOW;
-    let waits = match &order.state {
-        State::Charging { .. } | State::Cancelling { why: Ending::GaveUp, .. } => true,
-        State::Closed { why: Some(Ending::GaveUp | Ending::NotMade { again: true, .. }), .. } => true,
-        _ => false,
-    };
+    let waits = matches!(
+        &order.state,
+        State::Charging { .. }
+            | State::Cancelling { why: Ending::GaveUp, .. }
+            | State::Closed { why: Some(Ending::GaveUp | Ending::NotMade { again: true, .. }), .. }
+    );
     order.answer_by = match order.answer_by {
         at if !waits || at < NOW => NOW - PAST,
         NOW => NOW,

@@ -53,8 +53,8 @@ pub(super) enum Stage {
     Nothing,
     /// At the broker.
     Asked,
-    /// The relay is asked for a ticket.
-    Candidate,
+    /// The relay is asked for a ticket, by this owner's name.
+    Candidate(u8),
     /// Refused.
     Refused,
     /// Stored, by its number.
@@ -106,6 +106,8 @@ pub(super) struct Wanted {
     pub(super) ended: bool,
     pub(super) asked: bool,
     offered: bool,
+    /// The backend answered that it cannot yet, and is asked again and again.
+    delayed: bool,
     /// The charge whose QR is drawn, its ticket, and who vouched for it.
     pub(super) drawn: Option<(u8, u8, u8)>,
 }
@@ -284,6 +286,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         unfinished: core::unfinished(&order),
         ended: order.name().0.is_end(),
         asked: matches!(order.state, State::Requested { .. }),
+        delayed: matches!(order.state, State::Requested { trouble: Some(_), .. }),
         offered: matches!(order.state, State::Requested { .. } | State::AwaitingPayment { .. }) && !order.earlier_boot,
         drawn,
     };
@@ -295,7 +298,7 @@ impl World {
     fn around(&self, lab: &Lab, order: u8) -> Around {
         let holds = |slot: &Slot| match slot.stage {
             Stage::Order(number) => lab.machine.borrow().values[number as usize].holds_machine(),
-            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => false,
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
         };
         let alone = !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
         Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
@@ -305,7 +308,7 @@ impl World {
     pub(super) fn wanted(&self, lab: &Lab, order: u8) -> Option<Wanted> {
         match self.machine.slots[usize::from(order)].stage {
             Stage::Order(number) => Some(wanted(lab, number, self.around(lab, order))),
-            Stage::Nothing | Stage::Asked | Stage::Candidate | Stage::Refused => None,
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => None,
         }
     }
 
@@ -407,30 +410,31 @@ impl World {
         match message {
             Message::Vend(order) => {
                 let busy = (0..2).any(|other| {
-                    self.machine.slots[usize::from(other)].stage == Stage::Candidate || self.wanted(lab, other).is_some_and(|w| w.holds)
+                    matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_))
+                        || self.wanted(lab, other).is_some_and(|w| w.holds)
                 });
-                let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate);
+                let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate(_));
                 if !known {
-                    let may = !busy && self.machine.owner.is_some();
-                    self.machine.slots[usize::from(order)].stage = if may { Stage::Candidate } else { Stage::Refused };
-                    if may {
+                    let owner = self.machine.owner.filter(|_| !busy);
+                    self.machine.slots[usize::from(order)].stage = owner.map_or(Stage::Refused, Stage::Candidate);
+                    if owner.is_some() {
                         // Acknowledged only once there is an order: the broker keeps it.
                         out.push(Message::Prepare { order, live: true });
                     }
                 }
             }
             Message::Prepared { order, ticket: given, live } => match (self.machine.slots[usize::from(order)].stage, given, live) {
-                (Stage::Candidate, Some(given), true) => {
+                (Stage::Candidate(owner), Some(given), true) => {
                     let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
                     if others {
                         self.machine.slots[usize::from(order)].stage = Stage::Refused;
                         out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
                     } else {
-                        let new = new_order(lab, order, given, self.machine.owner.unwrap_or(1));
+                        let new = new_order(lab, order, given, owner);
                         self.machine.slots[usize::from(order)].stage = Stage::Order(lab.machine.borrow_mut().put(new));
                     }
                 }
-                (Stage::Candidate, None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
+                (Stage::Candidate(_), None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
                 (_, Some(given), _) => out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false }),
                 (_, None, _) => {}
             },
@@ -512,7 +516,7 @@ impl World {
         for order in 0..2_u8 {
             let slot = self.machine.slots[usize::from(order)];
             let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
-            if slot.stage == Stage::Candidate {
+            if matches!(slot.stage, Stage::Candidate(_)) {
                 let coming = on_its_way(
                     &|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order),
                 );
@@ -574,6 +578,17 @@ impl World {
         self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
     }
 
+    /// Whether the only calls under way are a question that is asked again after each answer: they fill any time.
+    pub(super) fn only_asks_again(&self, lab: &Lab) -> bool {
+        let again = |order: u8| self.wanted(lab, order).is_some_and(|wanted| wanted.delayed);
+        let mut others = self.clone();
+        others.wire.retain(|message| match message {
+            Message::Post { order, ask: HttpAsk::Create, .. } | Message::Answer { order, ask: HttpAsk::Create, .. } => !again(*order),
+            _ => true,
+        });
+        others.is_quiet()
+    }
+
     /// The machine's clock goes to its next deadline.
     pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
@@ -626,7 +641,7 @@ impl World {
         for order in 0..2_u8 {
             self.abandon(order);
             let slot = &mut self.machine.slots[usize::from(order)];
-            if slot.stage == Stage::Candidate {
+            if matches!(slot.stage, Stage::Candidate(_)) {
                 slot.stage = Stage::Asked;
                 self.send(Message::Vend(order));
             }

@@ -275,7 +275,7 @@ struct Lab {
     merchant: RefCell<Shelf<MerchantOrder>>,
     resources: RefCell<Shelf<Resource>>,
     machine_steps: RefCell<HashMap<machine::StepKey, u32>>,
-    merchant_steps: RefCell<HashMap<backend::StepKey, Option<(u32, Option<MidtransCall>)>>>,
+    merchant_steps: RefCell<HashMap<backend::StepKey, backend::Stepped>>,
     duties: RefCell<HashMap<machine::DutyKey, machine::Wanted>>,
     rules: MerchantRules,
     late_payments: u8,
@@ -527,12 +527,12 @@ impl World {
             let asks =
                 matches!(message, Message::Prepare { .. } | Message::ToRelay { .. } | Message::Post { .. } | Message::ToMidtrans { .. });
             // A stale question that only asks does nothing.
-            let acts = match message {
-                Message::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. } => false,
-                Message::Post { ask: HttpAsk::Watch(_) | HttpAsk::Get(_), .. } => false,
-                Message::ToMidtrans { call: MidtransCall::Status, .. } => false,
-                _ => true,
-            };
+            let acts = !matches!(
+                message,
+                Message::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. }
+                    | Message::Post { ask: HttpAsk::Watch(_) | HttpAsk::Get(_), .. }
+                    | Message::ToMidtrans { call: MidtransCall::Status, .. }
+            );
             if fact || asks && acts {
                 self.send(message);
             }

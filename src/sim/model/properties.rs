@@ -73,7 +73,7 @@ pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
         if world.wanted(lab, order).is_some_and(|wanted| wanted.unfinished || wanted.holds) {
             return Some(Broken::MachineNotFinished);
         }
-        if matches!(world.machine.slots[usize::from(order)].stage, Stage::Asked | Stage::Candidate) {
+        if matches!(world.machine.slots[usize::from(order)].stage, Stage::Asked | Stage::Candidate(_)) {
             return Some(Broken::MachineNotFinished);
         }
     }

@@ -186,7 +186,7 @@ impl World {
         for (name, world, out) in self.relay_drives() {
             by(name, true, Program::Relay, world, out);
         }
-        let quiet = self.is_quiet();
+        let quiet = self.is_quiet() || self.only_asks_again(lab);
         if let Some((mut world, out)) = self.machine_waits(lab)
             && (quiet || late(Channel::Http))
         {

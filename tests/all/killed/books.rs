@@ -68,20 +68,26 @@ impl Audit {
         let ends = audit.machine_ends(ordeal, caller);
         let mut lines = vec![Pulses::default(); usize::try_from(LINES).expect("few")];
         let line_of: BTreeMap<&str, u64> = ordeal.requests.iter().map(|(request, line)| (request.as_str(), *line)).collect();
-        let transactions = shop.midtrans.transactions();
-        let orders: Vec<(bool, Value)> = transactions
-            .iter()
-            .filter_map(|charge| {
-                let order_id = charge["order_id"].as_str().expect("an id");
-                if charge["status"] == "pending" {
-                    audit.wrong.push(format!("{order_id} can still be paid"));
-                }
+        // A charge that was denied frees its order_id: the next attempt may have the same.
+        let mut paid_of: BTreeMap<String, bool> = BTreeMap::new();
+        for charge in shop.midtrans.transactions() {
+            let order_id = charge["order_id"].as_str().expect("an id");
+            if charge["status"] == "pending" {
+                audit.wrong.push(format!("{order_id} can still be paid"));
+            }
+            if paid_of.insert(order_id.to_owned(), is_paid(&charge)) == Some(true) {
+                audit.wrong.push(format!("{order_id} was charged again after it was paid"));
+            }
+        }
+        let orders: Vec<(bool, Value)> = paid_of
+            .into_iter()
+            .filter_map(|(order_id, paid)| {
                 let answer = shop.backend_get(&format!("/v1/orders/{order_id}"));
                 if answer.status != 200 {
                     audit.wrong.push(format!("{order_id}: the backend answers {} {}", answer.status, answer.text()));
                     return None;
                 }
-                Some((is_paid(charge), answer.json()))
+                Some((paid, answer.json()))
             })
             .collect();
         let request_of = |order: &Value| order["request_id"].as_str().expect("a request").to_owned();

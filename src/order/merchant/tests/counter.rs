@@ -69,7 +69,8 @@ fn what_was_paid_can_be_collected_for_so_long() {
 #[test]
 fn an_indomarets_settlement_is_one_only_after_its_window() {
     let settled = |ms| (ms, status(Said::Settled));
-    let table: Vec<(&str, Vec<(i64, Event)>, &str)> = vec![
+    type Row = (&'static str, Vec<(i64, Event)>, &'static str);
+    let table: Vec<Row> = vec![
         ("paid", vec![settled(1000)], "held"),
         ("paid, and asked too early", vec![settled(1000), settled(2000), settled(300_999)], "held"),
         ("paid, and still after the window", vec![settled(1000), settled(301_000)], "settled"),

@@ -84,7 +84,7 @@ fn messages_can_be_forged() {
         sim.plan(once(Fault::AlterAnswer(forgery(&set, how))));
         forged(&answer(sim.handle(&request("GET", "/v2/o-1/status", b""), at(1))).1);
         sim.notify_again("o-1", at(1)).expect("known");
-        assert_eq!(told(&mut sim, at(1)), [truth.clone()], "the truth is what it was");
+        assert_eq!(told(&mut sim, at(1)), std::slice::from_ref(&truth), "the truth is what it was");
     }
     // Of an order that nobody knows.
     let nobody = forgery(&json!({ "gross_amount": "9.00" }), Signature::Right);
