@@ -154,7 +154,7 @@ async fn a_notification_for_which_there_is_no_time_is_left_to_the_sweep() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;
     let order = id("o-r1");
-    let noted = rig.run(move |tx, desk| notified(tx, desk, &order, Said::Settled, false, T0)).await.expect("noted");
+    let noted = rig.run(move |tx, desk| notified_in_a_flood(tx, desk, &order, Said::Settled, T0)).await.expect("noted");
     assert!(matches!(noted, Noted::News(done) if done.call.is_none()), "nobody is to ask");
     let due = rig.run(|tx, _| claim_due(tx, T0)).await.expect("read");
     assert_eq!(due, [id("o-r1")], "and nobody has claimed it");
@@ -175,7 +175,7 @@ async fn two_programs_and_one_notification_make_one_receipt() {
         tasks.push(tokio::spawn(async move {
             let noted = {
                 let desk = Arc::clone(&desk);
-                store.run(move |tx| notified(tx, &desk, &id("o-r1"), Said::Settled, true, T0)).await.expect("noted")
+                store.run(move |tx| notified(tx, &desk, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
             };
             // Whoever was told to ask, asks; the others answer all the same, as one whose lease ran out would.
             let done = store.run(move |tx| answered(tx, &desk, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");

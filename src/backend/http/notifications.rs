@@ -44,8 +44,8 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         // In a task of its own: a sender that hangs up does not stop what its message began.
         tokio::spawn(async move {
             let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
-            let asks = place.is_some();
-            let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, said, asks, clock::now().wall)).await;
+            let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
+            let noted = shop.write(move |tx, desk| note(tx, desk, &id, said, clock::now().wall)).await;
             match noted {
                 Ok(Noted::News(done)) => {
                     tokio::spawn(async move {

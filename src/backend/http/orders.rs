@@ -317,7 +317,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Nam
 
 /// Asks Midtrans about an order of which a machine says that it was paid, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
-    let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, true, clock::now().wall)).await?;
+    let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, clock::now().wall)).await?;
     if let Noted::News(done) = noted {
         tokio::spawn(work::carry_on(Arc::clone(shop), *done));
     }
