@@ -61,10 +61,13 @@ pub fn measure(report: &mut Report, installed: &Installed, ram: &Path, disk: &Pa
     std::thread::sleep(REST);
     let after = in_ram.backend.memory();
     drop(in_ram);
-    // Means: what a disk does in a second is what its slow moments leave.
-    let (sync, commit) = (floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean());
+    // Means, before and after: what a disk does in a second is what its slow moments leave, and they come and go.
+    let floors = || [floor::sync(disk, FLOORS).mean(), floor::commit(disk, FLOORS).mean()];
+    let before = floors();
     let on_disk = Office::open(installed, disk);
     let (orders_on_disk, notified_on_disk) = (on_disk.order(amounts.burst), on_disk.settle(amounts.burst));
+    let after_load = floors();
+    let [sync, commit] = [0, 1].map(|floor| f64::midpoint(before[floor], after_load[floor]));
     report.numbers(
         &format!("the backend under load: {SENDERS} connections, {} orders, a Midtrans that answers at once", amounts.burst),
         "a second",
