@@ -2,8 +2,8 @@
 //!
 //! The writer takes up to [`GROUP_MAX`] jobs that wait, runs each in a savepoint, commits once and then answers all: with
 //! one fsync for many, a disk that syncs six hundred times a second takes four thousand notifications. Jobs speak to a
-//! [`Tx`], which knows numbered parameters (`$1`, written in order) and rows of three kinds of value, so that what is written for SQLite can
-//! run on PostgreSQL too.
+//! [`Tx`], which knows numbered parameters (`$1`, written in order) and rows of three kinds of value, so that what is
+//! written for SQLite can run on PostgreSQL too.
 //!
 //! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may; see [`Store::open_beside`].
 
