@@ -31,6 +31,11 @@ impl Times {
         sorted.get(rank - 1).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
     }
 
+    /// What each takes when one follows the other, in milliseconds.
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<Duration>().as_secs_f64() * 1000.0 / self.0.len() as f64
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -176,9 +176,21 @@ pub enum Noted {
 /// # Errors
 /// The database's.
 pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, desk, id, said, now, Claim::Take)
+}
+
+/// Takes a verified notification for one who has no time to ask get-status: the sweep does it.
+///
+/// # Errors
+/// The database's.
+pub fn notified_in_a_flood(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall) -> Result<Noted, BooksError> {
+    note_down(tx, desk, id, said, now, Claim::Keep)
+}
+
+fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else { return Ok(Noted::Forgotten) };
     let before = stored.order.clone();
-    let done = write(tx, desk, stored, Event::Notified(said), now, Claim::Take)?;
+    let done = write(tx, desk, stored, Event::Notified(said), now, claim)?;
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 

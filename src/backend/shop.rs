@@ -19,6 +19,9 @@ use tokio::sync::{Notify, Semaphore};
 
 /// Calls to Midtrans that are under way at once.
 const CALLS_MAX: usize = 128;
+/// Orders that notifications and the sweep have claimed and not asked for yet, with those that are being asked for. What
+/// is over stays due in the books: a claim should be asked for well within its lease, and each costs memory.
+const ASKING_MAX: usize = 1024;
 
 /// What the service manager is told while all is well.
 pub const SERVING: &str = "serving machines";
@@ -50,6 +53,8 @@ pub struct Shop {
     pub stopping: AtomicBool,
     /// Bounds the calls to Midtrans.
     pub calls: Semaphore,
+    /// Bounds the tasks for which nobody waits.
+    pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
     midtrans_gone: AtomicBool,
     store_failing: AtomicBool,
@@ -91,6 +96,7 @@ impl Shop {
             counts: Counts::default(),
             stopping: AtomicBool::new(false),
             calls: Semaphore::new(CALLS_MAX),
+            asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
             midtrans_gone: AtomicBool::new(false),
             store_failing: AtomicBool::new(false),

@@ -85,11 +85,14 @@ pub async fn sweep(shop: Arc<Shop>) {
             service::watchdog();
             // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
             let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
-            for (place, id) in (0_u32..).zip(ids) {
+            for (turn, id) in (0_u32..).zip(ids) {
+                // Those for which there is no place now are still due at the next look.
+                let Ok(place) = Arc::clone(&shop.asking).try_acquire_owned() else { break };
                 let shop = Arc::clone(&shop);
                 tokio::spawn(async move {
-                    sleep(pause * place).await;
+                    sleep(pause * turn).await;
                     advance(shop, id).await;
+                    drop(place);
                 });
             }
         }

@@ -150,6 +150,19 @@ async fn a_request_is_one_order_however_often_it_is_posted() {
 }
 
 #[tokio::test]
+async fn a_notification_for_which_there_is_no_time_is_left_to_the_sweep() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let order = id("o-r1");
+    let noted = rig.run(move |tx, desk| notified_in_a_flood(tx, desk, &order, Said::Settled, T0)).await.expect("noted");
+    assert!(matches!(noted, Noted::News(done) if done.call.is_none()), "nobody is to ask");
+    let due = rig.run(|tx, _| claim_due(tx, T0)).await.expect("read");
+    assert_eq!(due, [id("o-r1")], "and nobody has claimed it");
+    let done = rig.run(|tx, desk| claim(tx, desk, &id("o-r1"), T0)).await.expect("claimed");
+    assert_eq!(done.call, Some(Call::GetStatus));
+}
+
+#[tokio::test]
 async fn two_programs_and_one_notification_make_one_receipt() {
     let rig = Rig::new();
     rig.pending("r1", 1).await;

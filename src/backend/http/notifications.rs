@@ -43,10 +43,15 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         let (shop, id) = (Arc::clone(shop), id.clone());
         // In a task of its own: a sender that hangs up does not stop what its message began.
         tokio::spawn(async move {
-            let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, said, clock::now().wall)).await;
+            let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
+            let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
+            let noted = shop.write(move |tx, desk| note(tx, desk, &id, said, clock::now().wall)).await;
             match noted {
                 Ok(Noted::News(done)) => {
-                    tokio::spawn(work::carry_on(shop, *done));
+                    tokio::spawn(async move {
+                        work::carry_on(shop, *done).await;
+                        drop(place);
+                    });
                     Ok(true)
                 }
                 Ok(Noted::Known) => Ok(true),
