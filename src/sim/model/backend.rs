@@ -116,6 +116,12 @@ fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
                 order.ask.noted_at = None;
             }
             order.mismatched_at = order.mismatched_at.map(|_| NOW - PAST);
+            // The last question about what ended is asked after its expiry.
+            if let State::Closed { charge: Some(charge), .. } = &mut order.state
+                && order.ask.hot_from != Some(NOW)
+            {
+                charge.expires_at = NOW - LONG;
+            }
             return Some(order);
         }
         What::Cold => {
@@ -215,7 +221,7 @@ fn calm(mut order: Order, asking: bool) -> Order {
     let soft = |at: &mut Wall| *at = if *at <= NOW && asking { NOW } else { NOW + SOON };
     let plain = |charge: &mut Charge| {
         charge.charged_at = NOW;
-        charge.expires_at = NOW + merchant::MIDTRANS_EXPIRY;
+        charge.expires_at = if charge.expires_at < NOW { NOW - LONG } else { NOW + merchant::MIDTRANS_EXPIRY };
     };
     order.created_at = NOW;
     let waits = matches!(
