@@ -37,16 +37,18 @@ pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result
 }
 
 /// A machine's orders that have not ended, and settled ones without outcome. Of several attempts at one request the
-/// newest, unless an older one was paid.
+/// newest, unless an older one was paid. A damaged row is left out.
 ///
 /// # Errors
-/// The database's; a damaged row.
+/// The database's.
 pub fn open_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<Vec<Stored>, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum FROM orders AS o
         WHERE device = $1 AND is_open = 1 AND (state = 'settled' OR NOT EXISTS (
             SELECT 1 FROM orders AS n WHERE n.device = o.device AND n.request_id = o.request_id AND n.attempt > o.attempt))
         ORDER BY created_ms LIMIT $2";
-    tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?.iter().map(read).collect()
+    let rows = tx.rows(sql, &[device.as_str().into(), OPEN_MAX.into()])?;
+    // A row that cannot be read must not keep the machine from all its other orders.
+    rows.iter().map(read).filter(|stored| !stored.as_ref().is_err_and(BooksError::is_damage)).collect()
 }
 
 /// One line of an order's history.

@@ -106,6 +106,20 @@ async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
 }
 
 #[tokio::test]
+async fn a_damaged_order_does_not_keep_its_machine_from_the_others() {
+    let rig = Rig::new();
+    for (request, ticket) in [("r1", 1), ("r2", 2)] {
+        rig.paid(request, ticket, T0).await;
+    }
+    let open = || rig.run(|tx, _| open_orders(tx, &DeviceId::new("vm-001").expect("an id")));
+    assert_eq!(open().await.expect("read").len(), 2);
+    let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1 WHERE order_id = 'o-r1'";
+    rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
+    let left: Vec<_> = open().await.expect("read").into_iter().map(|stored| stored.order.id).collect();
+    assert_eq!(left, [id("o-r2")]);
+}
+
+#[tokio::test]
 async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
