@@ -47,7 +47,9 @@ impl Order {
         self.ask.noted_at = Some(now);
         match self.ask.hot_from {
             // The same news again, or a flood of it: the question that is on its way answers it.
-            Some(from) if now < from + ASK_SPACING => self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING)),
+            Some(from) if (from..from + ASK_SPACING).contains(&now) => {
+                self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
+            }
             Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0, noted_at: Some(now) },
         }
     }
@@ -96,7 +98,7 @@ impl Order {
             // Midtrans may say settled to the notification before it says so to get-status; and the question that was just
             // answered may be older than the notification.
             State::Closed { .. } if answered => {
-                let unsure = self.ask.noted_at.filter(|noted| now < *noted + CALL_LIFE);
+                let unsure = self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now));
                 hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_look(now))
             }
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
@@ -107,7 +109,7 @@ impl Order {
     }
 
     pub(super) fn is_hot(&self, now: Wall) -> bool {
-        self.ask.hot_from.is_some_and(|from| now < from + HOT)
+        self.ask.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
     }
 
     /// Midtrans says settled. It is believed if it is exactly what was charged.

@@ -272,6 +272,20 @@ fn an_answer_to_an_older_question_does_not_answer_a_notification() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_delays_no_question_and_hurries_none() {
+    let rules = rules();
+    let with = Context { rules: &rules, paid_already: false };
+    let order = live(&[(0, Event::Charged(charge(5000))), (170_000, Event::Notified(Said::Settled))]);
+    // Two minutes back. What is asked now is no quick question after that notification.
+    let now = T0 + Span::secs(60);
+    let asked = apply(order.clone(), status(Said::Pending), now, &with).expect("a fact");
+    assert!(asked.ask.at.is_some_and(|at| at >= now + ASK_SPACING), "{:?}", asked.ask);
+    // The next notification is news.
+    let told = apply(order, Event::Notified(Said::Settled), now, &with).expect("a fact");
+    assert_eq!(duty(&told, now), Duty::Call(Call::GetStatus));
+}
+
+#[test]
 fn what_ended_unpaid_is_asked_about_once_more_after_its_expiry() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
