@@ -1,10 +1,11 @@
 //! The connection to the broker, as a command needs it: it comes about now or the command fails.
 
-use super::Connection;
+use super::{Connection, print};
 use crate::host::Failure;
 use crate::host::config::{MqttSection, Source};
 use crate::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
 use crate::host::tls::{LastTrusted, install_provider};
+use crate::wire::vend::VendEvent;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use std::time::Duration;
@@ -162,6 +163,21 @@ impl Broker {
                 Some(MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
                 // The task ends only when it is told to.
                 None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The next event of a machine. A lost connection is told and waited out; what a later release says otherwise is left out.
+    pub(super) async fn next_event(&mut self) -> VendEvent {
+        loop {
+            match self.next().await {
+                News::Message(message) => {
+                    if let Ok(event) = serde_json::from_slice(&message.payload) {
+                        return event;
+                    }
+                }
+                News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
+                News::Back => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 //! that we are on.
 
 use super::Connection;
-use super::broker::{Broker, News};
+use super::broker::Broker;
 use super::machine::{Bus, Service};
 use super::print;
 use crate::host::Failure;
@@ -10,7 +10,7 @@ use crate::host::mqtt::{Outbound, Retained};
 use crate::order::ids::{DeviceId, PaymentCode, RequestId};
 use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use crate::wire::topics::Topic;
-use crate::wire::vend::{EventState, VendEvent};
+use crate::wire::vend::EventState;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -99,15 +99,7 @@ async fn follow(broker: &mut Broker, device: &DeviceId, code: &PaymentCode, json
     loop {
         let end = start + if request.is_some() { END_WAIT } else { ANSWER_WAIT };
         let none = if request.is_some() { CollectError::NoEnd } else { CollectError::NoAnswer(device.clone()) };
-        let message = match timeout_at(end, broker.next()).await.map_err(|_| Failure::failed(none))? {
-            News::Message(message) => message,
-            News::Lost(reason) => {
-                print::remark(&format!("connection lost: {reason}"));
-                continue;
-            }
-            News::Back => continue,
-        };
-        let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
+        let event = timeout_at(end, broker.next_event()).await.map_err(|_| Failure::failed(none))?;
         if event.payment_code.as_deref() != Some(code.as_str()) {
             continue;
         }

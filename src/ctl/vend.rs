@@ -1,7 +1,7 @@
 //! `vend` and `cancel`: what a controller does, from a terminal.
 
 use super::Connection;
-use super::broker::{Broker, News, random_hex};
+use super::broker::{Broker, random_hex};
 use super::print;
 use crate::host::Failure;
 use crate::host::mqtt::{Outbound, Retained};
@@ -156,19 +156,9 @@ async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Resu
     let mut answered = false;
     loop {
         let end = start + if answered { *end_wait } else { ANSWER_WAIT };
-        let news = timeout_at(end, broker.next()).await.map_err(|_| {
+        let event = timeout_at(end, broker.next_event()).await.map_err(|_| {
             Failure::failed(if answered { EndError::NoEnd(request_id.clone(), *end_wait) } else { EndError::NoAnswer(device.clone()) })
         })?;
-        let message = match news {
-            News::Message(message) => message,
-            News::Lost(reason) => {
-                print::remark(&format!("connection lost: {reason}"));
-                continue;
-            }
-            News::Back => continue,
-        };
-        // Of another request, or of a release that says more than we know.
-        let Ok(event) = serde_json::from_slice::<VendEvent>(&message.payload) else { continue };
         if event.request_id.as_ref() != Some(request_id) {
             continue;
         }
