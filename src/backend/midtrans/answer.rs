@@ -398,7 +398,17 @@ pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, Mid
                     message: text("status_message"),
                 });
             }
-            _ => {}
+            TransactionStatus::Pending
+            | TransactionStatus::Settlement
+            | TransactionStatus::Capture
+            | TransactionStatus::Authorize
+            | TransactionStatus::Expire
+            | TransactionStatus::Cancel
+            | TransactionStatus::Refund
+            | TransactionStatus::PartialRefund
+            | TransactionStatus::Chargeback
+            | TransactionStatus::PartialChargeback
+            | TransactionStatus::Unknown(_) => {}
         }
     }
     classify(http, body)
