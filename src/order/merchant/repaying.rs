@@ -21,15 +21,7 @@ impl Order {
         if self.money_is_gone() {
             return Err(Refused::TakenBack);
         }
-        match &self.state {
-            State::Settled { .. } | State::Withheld { .. } => {}
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Refunded { .. } => return Err(Refused::NotPaid),
-        }
+        self.holds_the_money()?;
         // What an earlier call may have done is looked at first.
         let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
         self.repayment = Some(Repayment::Asked { by: wish.by, tries: 0, retry_at: now, look: unsure, unsure, refused: None });
@@ -49,18 +41,10 @@ impl Order {
     }
 
     pub(super) fn given(&mut self, by: Box<str>, now: Wall) -> Result<(), Refused> {
-        // An attendant stands at the machine; what it never reported it may still deliver within its ten minutes.
+        // An attendant stands at the machine; but what it never reported it may still deliver, until the hour is over.
         self.may_repay(now, true)?;
         self.nothing_unsure()?;
-        match &self.state {
-            State::Settled { .. } | State::Withheld { .. } => {}
-            State::Charging { .. }
-            | State::Pending { .. }
-            | State::Cancelling { .. }
-            | State::Held { .. }
-            | State::Closed { .. }
-            | State::Refunded { .. } => return Err(Refused::NotPaid),
-        }
+        self.holds_the_money()?;
         self.repayment = Some(Repayment::Given { by, at: now });
         Ok(())
     }
@@ -242,6 +226,19 @@ impl Order {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Held { .. } => {
                 Err(Refused::NotPaid)
             }
+        }
+    }
+
+    /// Only of what was paid for good, and not yet paid back, something can be returned through Midtrans or handed over.
+    fn holds_the_money(&self) -> Result<(), Refused> {
+        match &self.state {
+            State::Settled { .. } | State::Withheld { .. } => Ok(()),
+            State::Charging { .. }
+            | State::Pending { .. }
+            | State::Cancelling { .. }
+            | State::Held { .. }
+            | State::Closed { .. }
+            | State::Refunded { .. } => Err(Refused::NotPaid),
         }
     }
 
