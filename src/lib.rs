@@ -13,11 +13,28 @@ pub mod ctl;
 pub mod demo;
 #[cfg(feature = "device")]
 pub mod device;
+/// Of the machine's program, what `qrisctl` checks configurations with, and draws with.
+#[cfg(all(feature = "ctl", not(feature = "device")))]
+pub mod device {
+    pub mod config;
+    pub mod machine {
+        //! What a machine is set to.
+        mod settings;
+        pub use settings::Settings;
+    }
+    pub mod screen;
+}
 #[cfg(feature = "_program")]
 pub mod host;
 pub mod order;
 #[cfg(feature = "relay")]
 pub mod relay;
+/// Of the relay service, what `qrisctl` checks configurations with, and tries lines with.
+#[cfg(all(feature = "ctl", not(feature = "relay")))]
+pub mod relay {
+    pub mod config;
+    pub mod line;
+}
 #[cfg(feature = "demo")]
 pub mod sim;
 pub mod wire;

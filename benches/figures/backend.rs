@@ -182,6 +182,7 @@ impl Shared {
             outcome: None,
             refund: None,
             sandbox: false,
+            collect_within_s: None,
         };
         orders.insert(order_id, order.clone());
         order

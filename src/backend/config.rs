@@ -162,11 +162,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
-        let written: Written = source.parse()?;
-        let mut checker = source.checker();
-        let checked = check(written, &mut checker);
-        checker.finish()?;
-        Ok(checked.expect("what is missing was noted as a fault"))
+        source.read_checked(check)
     }
 
     /// Whether the money is not real.

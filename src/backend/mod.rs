@@ -27,9 +27,10 @@ pub mod work;
 
 use crate::host::events::{Event as Journal, emit};
 use crate::host::http::{Limits, client};
+use crate::host::service::Signals;
 use crate::host::sqlite::{self, Share};
 use crate::host::tls::{self, LastTrusted};
-use crate::host::{self, Failure, clock, journal, service};
+use crate::host::{self, Failure, Leave, clock, journal, service};
 use books::Desk;
 use cli::{Arguments, Command};
 use config::Config;
@@ -37,6 +38,7 @@ use keys::Ring;
 use midtrans::{Midtrans, Settings};
 use presence::Presence;
 use shop::Shop;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,17 +61,22 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Err(status) => return status,
     };
     journal::start(NAME);
-    host::exit(NAME, run(arguments))
+    host::exit(NAME, run(arguments).and_then(Leave::carry_out))
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
-    let (config, source) = Config::read(&arguments.config)?;
+/// Its commands, for the libraries that make manual pages and completions.
+#[cfg(feature = "demo")]
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
+}
+
+fn run(arguments: Arguments) -> Result<Leave, Failure> {
     if arguments.check {
-        config.server_key(&source)?;
-        Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
-        println!("{}: good", source.path().display());
-        return Ok(());
+        println!("{}: good", examine(&arguments.config)?.display());
+        return Ok(Leave::Stop);
     }
+    let (config, source) = Config::read(&arguments.config)?;
     let Some(command) = arguments.command else {
         return Err(Failure::usage("what to do is missing: serve, keys, device, orders, report … (--help tells more)"));
     };
@@ -80,13 +87,21 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve => {
             let server_key = config.server_key(&source)?;
             let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
-            runtime.block_on(serve(config, server_key, ring))
+            runtime.block_on(serve(config, server_key, ring, &arguments.config))
         }
-        command => runtime.block_on(cli::run(&config, &source, command)),
+        command => runtime.block_on(cli::run(&config, &source, command)).map(|()| Leave::Stop),
     };
     // A call to Midtrans that hangs must not keep the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
+}
+
+/// The configuration at `path` is good, with the secrets that it names.
+fn examine(path: &Path) -> Result<PathBuf, Failure> {
+    let (config, source) = Config::read(path)?;
+    config.server_key(&source)?;
+    Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
+    Ok(source.path().to_owned())
 }
 
 fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
@@ -95,8 +110,8 @@ fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
     checker.finish().map_or_else(Failure::from, |()| Failure::failed(error.to_string()))
 }
 
-async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> Result<(), Failure> {
-    let terminated = service::terminated();
+async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path: &Path) -> Result<Leave, Failure> {
+    let mut signals = Signals::new();
     tls::install_provider();
     let (share, store) = open_store(&config)?;
     let shop = Arc::new(open_shop(&config, server_key, ring, store)?);
@@ -128,12 +143,11 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     service::status(shop::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
-    let why = tokio::select! {
-        why = terminated => why,
+    let told = tokio::select! {
+        told = signals.next_good(NAME, || examine(path).map(drop)) => told,
         _ = &mut server => return Err(Failure::failed("the server ended by itself")),
     };
-    service::stopping();
-    emit(&Journal::Stopping { program: NAME.into(), why: why.into() });
+    let leave = told.announce(NAME);
     shop.stopping.store(true, Ordering::Relaxed);
     // Both kinds of errors say that the server has ended already.
     let _ = stop.send(true);
@@ -142,7 +156,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring) -> R
     sweep.abort();
     keys.abort();
     publisher.into_iter().chain(teller).chain([others]).for_each(|task| task.abort());
-    Ok(())
+    Ok(leave)
 }
 
 /// Opens the database for `serve`. Who is alone there may set a damaged one aside; beside another `serve` it stays.
@@ -203,7 +217,12 @@ impl From<MidtransSetup> for Failure {
 fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
     let midtrans = midtrans_client(config, server_key)?;
     let desk = desk(config, ring.into_keys());
-    let place = view::Place { public_url: config.public_url.clone().into(), sandbox: config.is_sandbox(), contact: config.contact.clone() };
+    let place = view::Place {
+        public_url: config.public_url.clone().into(),
+        sandbox: config.is_sandbox(),
+        contact: config.contact.clone(),
+        collect_within: config.collect_within,
+    };
     Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
 }
 
@@ -228,7 +247,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Compares every byte whatever the first ones say. `black_box` keeps the compiler from leaving the loop early.
+/// Compares every byte whatever the first ones say, so that time tells a forger nothing. `black_box` keeps the compiler from
+/// leaving the loop early.
 fn same_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     let difference = a.iter().zip(b).fold(0_u8, |sum, (x, y)| std::hint::black_box(sum | (x ^ y)));
     a.len() == b.len() && std::hint::black_box(difference) == 0

@@ -25,6 +25,8 @@ pub enum Difference {
     RefundedTwice,
     /// Taken back by the customer's bank, which the books do not know.
     UnknownChargeback(String),
+    /// Taken back at the store's counter, which the books do not know.
+    UnknownReversal,
     /// Another amount than was charged.
     Amount {
         /// In the books, whole rupiah.
@@ -61,6 +63,7 @@ impl Difference {
             Self::RefundNotMade => "refund_not_made",
             Self::RefundedTwice => "refunded_twice",
             Self::UnknownChargeback(_) => "unknown_chargeback",
+            Self::UnknownReversal => "unknown_reversal",
             Self::Amount { .. } => "amount",
             Self::Currency(_) => "currency",
             Self::Transaction { .. } => "transaction",
@@ -82,6 +85,7 @@ impl Difference {
             Self::RefundNotMade => "the books say that it was refunded through Midtrans; Midtrans does not".into(),
             Self::RefundedTwice => "Midtrans gave it back, and in the books it was settled by hand or handed over".into(),
             Self::UnknownChargeback(word) => format!("Midtrans says {word}; the books do not know it"),
+            Self::UnknownReversal => "the store took the payment back; the books do not know it".into(),
             Self::Amount { books, midtrans } => format!("the charge was {books}; Midtrans says {midtrans}"),
             Self::Currency(currency) => format!("Midtrans says {currency}, not IDR"),
             Self::Transaction { books, midtrans } => format!("the charge was {books}; Midtrans has {midtrans} under this order"),
@@ -101,7 +105,7 @@ impl Difference {
             Self::UnknownRefund(_) | Self::UnknownPartialRefund(_) => "handed to the books like a notification",
             Self::RefundNotMade => "look at it in Midtrans' dashboard: has the customer the money?",
             Self::RefundedTwice => "the customer has both: settle it with the customer",
-            Self::UnknownChargeback(_) => "handed to the books like a notification",
+            Self::UnknownChargeback(_) | Self::UnknownReversal => "handed to the books like a notification",
             Self::Amount { .. } => "compare it in Midtrans' dashboard, and look at max_imposed_fee",
             Self::Currency(_) => "ask Midtrans",
             Self::Transaction { .. } => "ask Midtrans; nothing that is paid under another transaction opens the relay",
@@ -124,6 +128,7 @@ impl Difference {
             Self::UnknownRefund(_) => Some(Said::Refunded),
             Self::UnknownPartialRefund(_) => Some(Said::PartlyRefunded),
             Self::UnknownChargeback(_) => Some(Said::ChargedBack),
+            Self::UnknownReversal => Some(Said::Denied),
             Self::NotSettled(_)
             | Self::Suspect(_)
             | Self::StillPayable
@@ -227,7 +232,9 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
         // That one says cancelled and the other expired makes nobody richer: not paid is not paid.
         TransactionStatus::Expire | TransactionStatus::Cancel | TransactionStatus::Deny | TransactionStatus::Failure => {
             let known = order.taken_back == Some(TakenBack::Reversal);
-            (paid && !known).then(|| Difference::NotSettled(word.into()))
+            let at_counter = theirs.transaction_status == TransactionStatus::Deny && order.is_over_the_counter();
+            let difference = || if at_counter { Difference::UnknownReversal } else { Difference::NotSettled(word.into()) };
+            (paid && !known).then(difference)
         }
         TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => {
             (paid || !order.suspect).then(|| Difference::Suspect(word.into()))
@@ -240,9 +247,10 @@ mod tests {
     use super::*;
     use crate::backend::midtrans::FraudStatus;
     use crate::backend::samples::{T0, after, order, paid, pending, report, told};
-    use crate::order::merchant::{Event, NoCharge};
+    use crate::order::merchant::{Event, NoCharge, Sale};
     use crate::order::money::Rupiah;
     use crate::order::outcome::Delivery;
+    use crate::order::request::Payment;
 
     /// What Midtrans says of an order of 5,000 rupiah.
     fn theirs(order: &Order, status: &str) -> Transaction {
@@ -283,7 +291,16 @@ mod tests {
             after(order, Event::Status(report), T0)
         };
         let given = || after(failed(), Event::Given { by: "Budi".into() }, T0);
-        let table: [(&str, Order, &str, &[&str]); 20] = [
+        let at_store = || {
+            let order = sold();
+            Order { sale: Sale { payment: Payment::Alfamart, ..order.sale.clone() }, ..order }
+        };
+        let reversed = || {
+            let order = at_store();
+            let report = report(&order, Said::Denied);
+            after(order, Event::Status(report), T0)
+        };
+        let table: [(&str, Order, &str, &[&str]); 24] = [
             ("sold", sold(), "settlement", &[]),
             ("not reported yet", paid("o", "vm-001", 5000, 5000), "settlement", &[]),
             ("refund due", failed(), "settlement", &[]),
@@ -300,6 +317,10 @@ mod tests {
             ("refund of what was cancelled", unpaid(), "refund", &["unknown_refund"]),
             ("a part", sold(), "partial_refund", &["unknown_partial_refund"]),
             ("chargeback", sold(), "chargeback", &["unknown_chargeback"]),
+            ("taken back by the store", at_store(), "deny", &["unknown_reversal"]),
+            ("taken back by the store, as is known", reversed(), "deny", &[]),
+            ("denied after it was settled, by no store", sold(), "deny", &["not_settled"]),
+            ("at a store, and expired", at_store(), "expire", &["not_settled"]),
             ("refunded here only", refunded(), "settlement", &["refund_not_made"]),
             ("goods and money", given(), "refund", &["refunded_twice"]),
             ("a strange word", sold(), "capture", &["suspect"]),

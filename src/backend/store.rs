@@ -25,10 +25,13 @@ const WAITING_MAX: usize = 4096;
 /// the same pages, so the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two fsyncs, and
 /// everybody waits for it. The file of the log is kept as it is then (bytes).
 const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_limit", 32 << 20)];
-/// What later releases added to it; run at every opening.
-const ADDITIONS: &str = include_str!("additions.sqlite.sql");
 /// The backend's database.
-const SCHEMA: Schema = Schema { application_id: 0x7172_6201, version: 1, sql: include_str!("schema.sqlite.sql") };
+const SCHEMA: Schema = Schema {
+    application_id: 0x7172_6201,
+    version: 1,
+    sql: include_str!("schema.sqlite.sql"),
+    additions: include_str!("additions.sqlite.sql"),
+};
 
 /// Why the books could not be read or written. Nothing of the job was done.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +124,6 @@ impl Store {
     }
 
     fn over(path: &Path, writing: sqlite::Opened) -> Result<Self, StoreError> {
-        writing.connection.execute_batch(ADDITIONS)?;
         for (name, value) in WRITER {
             writing.connection.pragma_update_and_check(None, name, value, |_| Ok(()))?;
         }
@@ -181,7 +183,6 @@ impl Direct {
     /// [`StoreError::Open`]
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = sqlite::open(path, &SCHEMA)?;
-        opened.connection.execute_batch(ADDITIONS)?;
         Ok(Self(opened.connection))
     }
 
@@ -193,8 +194,11 @@ impl Direct {
         let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
         self.0.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let result = job(&mut SqliteTx { connection: &mut self.0 });
-        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.0.execute_batch(end);
+        let ended = if result.is_ok() { self.0.execute_batch("COMMIT") } else { Ok(()) };
+        // What could not be committed must not stay begun; a full disk has rolled it back by itself.
+        if !self.0.is_autocommit() {
+            self.0.execute_batch("ROLLBACK").map_err(sqlite)?;
+        }
         let value = result?;
         ended.map_err(|error| E::from(StoreError::Commit(error.to_string())))?;
         Ok(value)

@@ -3,7 +3,7 @@
 use crate::order::merchant::{Closing, Order, Repayment, State};
 use crate::order::outcome::Delivery;
 use crate::order::receipt::Receipt;
-use crate::order::time::Wall;
+use crate::order::time::{Span, Wall};
 use crate::wire::orders::{self, OutcomeReport, Refund, Status};
 
 /// Where this backend is seen from, and with which money it deals.
@@ -15,6 +15,8 @@ pub struct Place {
     pub sandbox: bool,
     /// Where customers reach the merchant.
     pub contact: Option<Box<str>>,
+    /// How long what was paid over the counter can be collected.
+    pub collect_within: Span,
 }
 
 /// The contract's word for it. `settlement` only where there is a receipt.
@@ -101,5 +103,6 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         }),
         refund: refund(order),
         sandbox: place.sandbox,
+        collect_within_s: sale.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
     }
 }

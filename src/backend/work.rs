@@ -101,6 +101,8 @@ pub async fn sweep(shop: Arc<Shop>) {
 
 /// Tells everybody whom a committed change concerns.
 pub fn announce(shop: &Arc<Shop>, done: &Done) {
+    // First: on a computer with all programs the journal tells what follows from it behind it.
+    journal(shop, done);
     let sale = &done.now.order.sale;
     if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
         shop.waiters.wake(&sale.device, &sale.request_id);
@@ -115,7 +117,6 @@ pub fn announce(shop: &Arc<Shop>, done: &Done) {
         shop.due.notify_one();
         tokio::spawn(advance_later(Arc::clone(shop), next.clone()));
     }
-    journal(shop, done);
 }
 
 /// A new attempt waits a moment before it asks.

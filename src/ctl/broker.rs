@@ -2,8 +2,8 @@
 
 use super::{Connection, print};
 use crate::host::Failure;
-use crate::host::config::{MqttSection, Source};
-use crate::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, Subscription};
+use crate::host::config::{MqttSection, MqttSettings, Source};
+use crate::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, SESSION_EXPIRY_S, Subscription};
 use crate::host::tls::{LastTrusted, install_provider};
 use crate::wire::vend::VendEvent;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -88,10 +88,21 @@ pub(super) enum News {
 impl Broker {
     /// Connects and subscribes.
     pub(super) async fn connect(connection: Connection, filters: Vec<String>, retained: Retained) -> Result<Self, Failure> {
+        Self::connect_to(settings(connection)?, filters, retained, SESSION_EXPIRY_S).await
+    }
+
+    /// The same with settings from elsewhere. The client id is nobody else's. With a session that expires at once nothing of us
+    /// stays at the broker: whoever publishes there is not told that somebody listens.
+    pub(super) async fn connect_to(
+        settings: MqttSettings,
+        filters: Vec<String>,
+        retained: Retained,
+        session_expiry_s: u32,
+    ) -> Result<Self, Failure> {
         install_provider();
-        let settings = settings(connection)?;
         let client_id = format!("qrisctl-{}", random_hex()?);
         let mut settings = LinkSettings::new(settings, client_id, &LastTrusted::default()).map_err(Failure::usage)?;
+        settings.session_expiry_s = session_expiry_s;
         settings.subscriptions = filters.into_iter().map(|filter| Subscription { filter, retained, retain_as_published: true }).collect();
         let (mqtt, events) = Mqtt::start(settings, EVENTS_MAX);
         let mut broker = Self { mqtt, events, published: 0, early: std::collections::VecDeque::new() };
@@ -215,7 +226,7 @@ pub(super) fn random_hex() -> Result<String, Failure> {
 }
 
 /// The flags over the file, checked.
-fn settings(connection: Connection) -> Result<crate::host::config::MqttSettings, Failure> {
+fn settings(connection: Connection) -> Result<MqttSettings, Failure> {
     let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
     let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(Into::into));
     let written = match config {

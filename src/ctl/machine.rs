@@ -56,7 +56,12 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) async fn connect(bus: &Bus, name: &'static str, path: &'static str) -> Result<Self, Failure> {
-        let connection = bus::connect(&bus.bus).await.map_err(Failure::failed)?;
+        Self::connect_at(&bus.bus, name, path).await
+    }
+
+    /// The same with an address from elsewhere.
+    pub(super) async fn connect_at(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Self, Failure> {
+        let connection = bus::connect(bus).await.map_err(Failure::failed)?;
         Ok(Self { connection, name, path })
     }
 
@@ -68,6 +73,19 @@ impl Service {
     /// Calls a method that answers two texts.
     pub(super) async fn ask(&self, method: &str, argument: &str) -> Result<(String, String), ServiceError> {
         self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    /// Asks for a picture.
+    pub(super) async fn picture(&self) -> Result<Vec<u8>, ServiceError> {
+        let answer = self.connection.call_method(Some(self.name), self.path, Some(self.name), "Screenshot", &()).await;
+        answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
+    }
+
+    /// Whether anybody answers to its name.
+    pub(super) async fn is_there(&self) -> bool {
+        let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+        let answer = self.connection.call_method(Some(bus), path, Some(bus), "NameHasOwner", &(self.name,)).await;
+        answer.is_ok_and(|answer| answer.body().deserialize().unwrap_or(false))
     }
 
     async fn send(&self, method: &str, argument: &str) -> Result<zbus::Message, ServiceError> {

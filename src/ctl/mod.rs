@@ -1,15 +1,24 @@
 //! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `collect`,
-//! `watch`, `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too.
+//! `watch`, `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` does both, and draws.
+//! `setup` makes a computer a machine, `doctor` looks whether it is a sound one.
 //!
 //! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
 //! wrong use or configuration.
 
 mod broker;
 mod collect;
+mod doctor;
+mod hardware;
+mod look;
 mod machine;
 mod order;
 mod print;
 mod relay;
+mod screen;
+mod services;
+mod setup;
+mod site;
+mod staging;
 mod status;
 mod vend;
 mod watch;
@@ -27,6 +36,13 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
     host::exit("qrisctl", run(arguments))
 }
 
+/// Its commands, for the libraries that make manual pages and completions.
+#[cfg(feature = "demo")]
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
+}
+
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { connection, json, command } = arguments;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
@@ -39,6 +55,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Status(status) => status.run(connection, json).await,
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,
+            Command::Screen(screen) => screen.run(connection, json).await,
+            Command::Setup(setup) => setup.run(connection, json).await,
+            Command::Doctor(doctor) => doctor.run(connection, json).await,
         }
     })
 }
@@ -102,4 +121,10 @@ enum Command {
     Order(order::Order),
     /// On the machine: look at the relay service, or clear a blocked line
     Relay(relay::Relay),
+    /// Look at a machine's screen, try a panel, or draw any state without a machine
+    Screen(screen::Screen),
+    /// On the machine: make it one that sells
+    Setup(Box<setup::Setup>),
+    /// On the machine: look whether everything works that selling needs
+    Doctor(doctor::Doctor),
 }

@@ -7,7 +7,7 @@ use crate::order::ids::OrderId;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::wire::orders::{Order, Refund};
-use crate::wire::vend::{EventState, VendEvent};
+use crate::wire::vend::EventState;
 use serde::Serialize;
 
 /// How often the backend is asked again, with a long poll each, until it was told what became of a paid order.
@@ -67,13 +67,13 @@ pub struct Audit {
 /// # Errors
 /// When a side cannot be asked.
 pub async fn audit(site: &Site, wait: bool) -> Result<Audit, SiteError> {
-    let events = site.watched.last_events();
+    let told = site.watched.last_told();
     let mut sales = Vec::new();
     for transaction in site.midtrans.transactions().await? {
         let paid = transaction.is_paid();
         let order = reported(site, &transaction.order_id, paid && wait).await?;
         sales.push(Sale {
-            machine: events.get(&transaction.order_id).map(|VendEvent { state, reason, .. }| (*state, *reason)),
+            machine: told.get(&transaction.order_id).copied(),
             paid,
             rupiah: transaction.gross_amount,
             outcome: order.outcome.map(|report| report.outcome),

@@ -1,9 +1,12 @@
 //! What happened, across all programs, in the order in which the demo learned of it; and how to wait for something.
 
+use super::networks::Network;
 use crate::host::clock;
+use crate::order::ids::{OrderId, RequestId};
+use crate::order::reason::Reason;
 use crate::order::time::Boot;
 use crate::wire::payment::PaymentUpdate;
-use crate::wire::vend::VendEvent;
+use crate::wire::vend::{EventState, VendEvent};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,8 +42,25 @@ pub enum Who {
 pub enum Fact {
     /// A line of a program's standard error.
     Log,
-    /// Something was done on purpose: a button, a payment, a plug.
+    /// The customer did something; what comes of it is told by others.
     Deed,
+    /// The customer walked away.
+    Leave,
+    /// A product's button was pressed.
+    Press {
+        /// Which product.
+        item: &'static str,
+    },
+    /// What the customer's app says of a payment.
+    Payment {
+        /// Whether it took the money.
+        paid: bool,
+    },
+    /// The machine's power was cut or given back.
+    Power {
+        /// Whether there is power.
+        on: bool,
+    },
     /// `vend/event`.
     Vend {
         /// As it was published.
@@ -67,8 +87,29 @@ pub enum Fact {
         /// Whether it runs.
         up: bool,
     },
-    /// A request that the simulated Midtrans answered, or a notification that it sent.
-    Midtrans,
+    /// What the machine's controller heard of an order on D-Bus.
+    Order {
+        /// Which request.
+        request_id: RequestId,
+        /// Absent before it has one.
+        order_id: Option<OrderId>,
+        /// What it is now.
+        state: EventState,
+        /// Why, where there is a reason.
+        reason: Option<Reason>,
+    },
+    /// A network was cut or mended.
+    Network {
+        /// Which.
+        network: Network,
+        /// Whether it stands.
+        up: bool,
+    },
+    /// An HTTP request or answer that passed through a network.
+    Call {
+        /// Whether it is the answer.
+        answer: bool,
+    },
 }
 
 /// One thing that happened.
@@ -78,8 +119,10 @@ pub struct Entry {
     pub n: u64,
     /// Milliseconds since the demo started.
     pub at_ms: i64,
-    /// Who tells it.
+    /// Who tells it, or where it comes from.
     pub who: Who,
+    /// Where it goes, where it goes anywhere.
+    pub to: Option<Who>,
     /// For people.
     pub text: String,
     /// For programs.
@@ -117,10 +160,19 @@ impl Chronicle {
         Self { began: clock::now().boot, list: Mutex::default(), next: watch::Sender::new(0) }
     }
 
-    /// Adds an entry.
+    /// Adds an entry of what somebody did or said.
     pub fn note(&self, who: Who, text: impl Into<String>, fact: Fact) {
+        self.add(who, None, text.into(), fact);
+    }
+
+    /// Adds an entry of what went from one to another.
+    pub fn arrow(&self, from: Who, to: Who, text: impl Into<String>, fact: Fact) {
+        self.add(from, Some(to), text.into(), fact);
+    }
+
+    fn add(&self, who: Who, to: Option<Who>, text: String, fact: Fact) {
         let mut list = self.list();
-        let entry = Entry { n: list.next, at_ms: clock::now().boot.0 - self.began.0, who, text: text.into(), fact };
+        let entry = Entry { n: list.next, at_ms: self.now_ms(), who, to, text, fact };
         list.next += 1;
         list.entries.push_back(Arc::new(entry));
         if list.entries.len() > ENTRIES_MAX {
@@ -133,6 +185,12 @@ impl Chronicle {
     #[must_use]
     pub fn mark(&self) -> u64 {
         self.list().next
+    }
+
+    /// Milliseconds since the demo started.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        clock::now().boot.0 - self.began.0
     }
 
     /// The entries from number `from` on that are still kept.

@@ -1,6 +1,7 @@
 //! What the installation is made of before anything runs: a temporary directory, ports, configuration files, a price list.
 
 use super::chronicle::Who;
+use super::networks::NearPorts;
 use super::panel::{HEIGHT, WIDTH};
 use super::process::{self, ProcessError, Program};
 use reqwest::Url;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// The machine's name everywhere.
 pub const DEVICE: &str = "vm-001";
+/// How long a motor is driven for one item: a spiral's turn, long enough to cut the power in the middle of it.
+const PULSE_MS: u32 = 1000;
 /// What the simulated Midtrans knows the merchant by. It guards nothing.
 pub const SERVER_KEY: &str = "SB-Mid-server-demo";
 
@@ -26,7 +29,6 @@ pub struct Product {
     /// On the button and the screen.
     pub name: &'static str,
     /// On the screen of an Indonesian machine.
-    #[serde(skip)]
     name_id: &'static str,
     /// Whole rupiah.
     pub rupiah: u64,
@@ -108,6 +110,8 @@ pub struct Files<'a> {
     pub root: &'a Path,
     /// Who listens where.
     pub ports: &'a Ports,
+    /// Where they are reached by each other.
+    pub near: NearPorts,
     /// What differs.
     pub options: Options,
 }
@@ -154,7 +158,7 @@ impl Files<'_> {
     }
 
     fn qrisd_toml(&self) -> String {
-        let Ports { broker, backend, .. } = self.ports;
+        let NearPorts { broker, backend, .. } = self.near;
         let Options { grace_s, cancel_wait_s, .. } = self.options;
         let file = |name| quoted(&self.machine(name).display().to_string());
         let mut text = format!(
@@ -181,12 +185,15 @@ virtual = {{ path = {screen}, width = {WIDTH}, height = {HEIGHT}, format = "rgb5
 contact = "0812-3456-7890"
 [relay]
 bus = {bus}
+[controller]
+bus = {controller}
 "#,
             token = file("backend-token"),
             keys = file("keys.json"),
             store = file("qrisd.db"),
             screen = file("screen.raw"),
             bus = self.bus(),
+            controller = quoted(&format!("peer:{}", self.controller().display())),
         );
         for Product { id, name, name_id, rupiah } in PRODUCTS {
             // Writing to a String does not fail.
@@ -196,9 +203,7 @@ bus = {bus}
     }
 
     fn relay_toml(&self) -> String {
-        let items = PRODUCTS.map(|product| format!("\"{}\"", product.id)).join(", ");
-        let min_amount = PRODUCTS.iter().map(|product| product.rupiah).min().expect("something is sold");
-        format!(
+        let mut text = format!(
             r#"[device]
 id = "{DEVICE}"
 [dbus]
@@ -207,18 +212,21 @@ bus = {bus}
 keys_file = {keys}
 [ledger]
 path = {ledger}
-[[line]]
-name = "tray 1"
-items = [{items}]
-min_amount = {min_amount}
-chip = {chip}
-pulse_ms = 500
 "#,
             bus = self.bus(),
             keys = quoted(&self.machine("keys.json").display().to_string()),
             ledger = quoted(&self.machine("ledger.db").display().to_string()),
-            chip = quoted(&format!("sim:{}", self.machine("relay.log").display())),
-        )
+        );
+        // A motor for each product. One file stands for all of them, as a board with several relays does.
+        let chip = quoted(&format!("sim:{}", self.machine("relay.log").display()));
+        for Product { id, rupiah, .. } in PRODUCTS {
+            // Writing to a String does not fail.
+            let _ = write!(
+                text,
+                "[[line]]\nname = \"{id}\"\nitems = [\"{id}\"]\nmin_amount = {rupiah}\nchip = {chip}\npulse_ms = {PULSE_MS}\n"
+            );
+        }
+        text
     }
 
     /// A socket without a bus: a laptop may have none.
@@ -226,8 +234,15 @@ pulse_ms = 500
         quoted(&format!("peer:{}", self.machine("relay.sock").display()))
     }
 
+    /// The socket of the machine's D-Bus interface for controllers.
+    #[must_use]
+    pub fn controller(&self) -> PathBuf {
+        self.machine("vend.sock")
+    }
+
     fn backend_toml(&self) -> String {
-        let Ports { broker, midtrans, backend } = self.ports;
+        let Ports { broker, backend, .. } = self.ports;
+        let NearPorts { midtrans, notices, .. } = self.near;
         let file = |name| quoted(&self.merchant(name).display().to_string());
         format!(
             r#"[http]
@@ -238,6 +253,7 @@ orders_per_minute = 60
 contact = "0812-3456-7890"
 [midtrans]
 base_url = "http://127.0.0.1:{midtrans}"
+notification_url = "http://127.0.0.1:{notices}/midtrans/notifications"
 server_key_file = {server_key}
 [store]
 url = {store}
@@ -344,15 +360,20 @@ mod tests {
     #[test]
     fn what_is_written_is_toml() {
         let options = Options { keep: false, grace_s: 5, cancel_wait_s: 3 };
-        let files = Files { root: Path::new("/tmp/a \"b\""), ports: &Ports { broker: 1, midtrans: 2, backend: 3 }, options };
+        let files = Files {
+            root: Path::new("/tmp/a \"b\""),
+            ports: &Ports { broker: 1, midtrans: 2, backend: 3 },
+            near: NearPorts { broker: 4, backend: 5, midtrans: 6, notices: 7 },
+            options,
+        };
         let read = |text: String| text.parse::<toml::Table>().unwrap_or_else(|error| panic!("{error}\n{text}"));
         let qrisd = read(files.qrisd_toml());
         assert_eq!(qrisd["item"].as_array().map(Vec::len), Some(PRODUCTS.len()));
         assert_eq!(qrisd["screen"]["virtual"]["path"].as_str(), Some("/tmp/a \"b\"/machine/screen.raw"));
         let relay = read(files.relay_toml());
-        assert_eq!(relay["line"][0]["items"].as_array().map(Vec::len), Some(PRODUCTS.len()));
+        assert_eq!(relay["line"].as_array().map(Vec::len), Some(PRODUCTS.len()));
         assert_eq!(relay["dbus"]["bus"], qrisd["relay"]["bus"]);
-        assert_eq!(read(files.backend_toml())["midtrans"]["base_url"].as_str(), Some("http://127.0.0.1:2"));
+        assert_eq!(read(files.backend_toml())["midtrans"]["base_url"].as_str(), Some("http://127.0.0.1:6"));
     }
 
     #[test]

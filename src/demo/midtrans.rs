@@ -1,24 +1,19 @@
 //! The controls of the simulated Midtrans: what customers do with what their phone read, what is made to go wrong, and
 //! its books.
 
-use super::chronicle::{Fact, Who};
 use super::phone::Bill;
-use super::watch::Watched;
 use crate::host::http::{HttpError, Limits, client, read_limited};
 use crate::order::ids::OrderId;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Its answers are there at once: it is on this computer.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
-/// The largest answer that is read: its books and its log of requests.
+/// The largest answer that is read: its books.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
-/// Its log of requests is asked for so long after something happened elsewhere.
-const LOG_AFTER: Duration = Duration::from_millis(30);
 
 /// The app with which a customer pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,22 +123,6 @@ impl Midtrans {
         self.ask(self.http.get(self.url(&["sim", "transactions"]))).await
     }
 
-    /// Carries its log of requests into the chronicle, for ever. It is asked after something happened elsewhere, so
-    /// that an idle demo does nothing.
-    pub async fn follow(self, watched: Arc<Watched>) {
-        let mut changes = watched.chronicle.subscribe();
-        let mut told = 0;
-        while changes.changed().await.is_ok() {
-            tokio::time::sleep(LOG_AFTER).await;
-            // It is asked again with the next change.
-            let Ok(log) = self.ask::<Vec<Request>>(self.http.get(self.url(&["sim", "requests"]))).await else { continue };
-            for request in log.iter().skip(told) {
-                watched.chronicle.note(Who::Midtrans, request.told(), Fact::Midtrans);
-            }
-            told = log.len();
-        }
-    }
-
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MidtransError> {
         let response = request.send().await.map_err(MidtransError::Unreachable)?;
         let status = response.status();
@@ -164,35 +143,5 @@ impl Midtrans {
         let mut url = self.base.clone();
         url.path_segments_mut().expect("an http address has a path").clear().extend(segments);
         url
-    }
-}
-
-/// One line of its log of requests.
-#[derive(Debug, Deserialize)]
-struct Request {
-    call: Box<str>,
-    order_id: Box<str>,
-    http: Option<u16>,
-    status_code: Option<Box<str>>,
-}
-
-impl Request {
-    fn told(&self) -> String {
-        let answer = match (self.http, &self.status_code) {
-            (Some(_), Some(code)) => code.to_string(),
-            (Some(http), None) => format!("HTTP {http}"),
-            (None, _) => "the connection was cut".into(),
-        };
-        let order = if self.order_id.is_empty() { String::new() } else { format!(" {}", self.order_id) };
-        let deed = match &*self.call {
-            "charge" => "charges",
-            "status" => "tells the status of",
-            "cancel" => "cancels",
-            "expire" => "expires",
-            "refund" => "refunds",
-            "qr_image" => "hands out the QR of",
-            other => other,
-        };
-        format!("{deed}{order}: {answer}")
     }
 }

@@ -5,10 +5,14 @@
 
 mod books;
 mod broker;
+mod cable;
 mod chronicle;
 mod conform;
+mod controller;
 mod layout;
+mod manuals;
 mod midtrans;
+mod networks;
 mod page;
 mod panel;
 mod phone;
@@ -16,6 +20,7 @@ mod process;
 mod prove;
 mod script;
 mod site;
+mod tap;
 mod watch;
 
 use crate::host::{Failure, exit, parse, service};
@@ -42,8 +47,9 @@ struct Arguments {
     keep: bool,
 }
 
-/// What the machine of the page waits for a cancel and for a late settlement: the contract's own defaults.
-const PAGE: Options = Options { keep: false, grace_s: 120, cancel_wait_s: 15 };
+/// What the machine of the page waits for a late settlement and for a cancel: not the two minutes that a customer gets
+/// (the default), because a visitor would see no refund come due in that time.
+const PAGE: Options = Options { keep: false, grace_s: 15, cancel_wait_s: 5 };
 
 /// So many of the last entries are told when the script fails.
 const TOLD_AFTER_FAILURE: usize = 60;
@@ -74,9 +80,20 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "model" => Some(|arguments| prove::model(arguments.into_iter())),
+        "nth" => Some(|arguments| prove::nth(arguments.into_iter())),
         "simulate" => Some(|arguments| prove::simulate(arguments.into_iter())),
-        "catalog" => Some(|_| {
-            print!("{}", crate::host::catalog::text());
+        "manuals" => Some(|arguments| manuals::main(arguments.into_iter())),
+        "catalog" => Some(|arguments| {
+            let is = |flag: &str| arguments.iter().any(|argument| argument == flag);
+            let (page, merchant) = (is("--page"), is("--merchant"));
+            print!(
+                "{}",
+                match (page, merchant) {
+                    (true, _) => crate::host::catalog::page(),
+                    (false, true) => crate::host::catalog::merchants_text(),
+                    (false, false) => crate::host::catalog::text(),
+                }
+            );
             ExitCode::SUCCESS
         }),
         _ => None,

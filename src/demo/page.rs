@@ -1,9 +1,11 @@
-//! The page: one file without anything from elsewhere, live over server-sent events.
+//! The page: nothing in it is from elsewhere, and it is live over server-sent events. What it shows was said by the
+//! programs, or seen on the panel and the relay lines.
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, Fact, Who};
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
+use super::networks::Network;
 use super::phone::Bill;
 use super::site::{Site, SiteError};
 use super::watch::View;
@@ -12,7 +14,7 @@ use axum::Router;
 use axum::extract::{Json, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
 use serde::{Deserialize, Serialize};
@@ -44,8 +46,11 @@ pub struct PageError {
 }
 
 fn router(site: Arc<Site>) -> Router {
-    Router::new()
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
+    let mut router = Router::new();
+    for Asset { path, content_type, text } in ASSETS {
+        router = router.route(path, get(async move || (asset_headers(content_type), text)));
+    }
+    router
         .route("/products", get(|| async { Json(PRODUCTS) }))
         .route("/events", get(events))
         .route("/screen.png", get(screen))
@@ -56,7 +61,49 @@ fn router(site: Arc<Site>) -> Router {
         .route("/fail", post(fail))
         .route("/leave", post(leave))
         .route("/power", post(power))
+        .route("/network", post(network))
         .with_state(site)
+}
+
+/// One file of the page.
+struct Asset {
+    path: &'static str,
+    content_type: &'static str,
+    text: &'static str,
+}
+
+macro_rules! assets {
+    ($($path:literal $content_type:literal $file:literal,)*) => {
+        [$(Asset { path: $path, content_type: $content_type, text: include_str!(concat!("page/", $file)) },)*]
+    };
+}
+
+const ASSETS: [Asset; 13] = assets![
+    "/" "text/html; charset=utf-8" "index.html",
+    "/page/style.css" "text/css" "style.css",
+    "/page/machine.css" "text/css" "machine.css",
+    "/page/icon.svg" "image/svg+xml" "icon.svg",
+    "/page/main.js" "text/javascript" "main.js",
+    "/page/common.js" "text/javascript" "common.js",
+    "/page/words.js" "text/javascript" "words.js",
+    "/page/machine.js" "text/javascript" "machine.js",
+    "/page/phone.js" "text/javascript" "phone.js",
+    "/page/links.js" "text/javascript" "links.js",
+    "/page/timeline.js" "text/javascript" "timeline.js",
+    "/page/story.js" "text/javascript" "story.js",
+    "/page/tour.js" "text/javascript" "tour.js",
+];
+
+/// The browser is told to take nothing from anywhere else, and not to show the page inside another.
+const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+fn asset_headers(content_type: &'static str) -> [(header::HeaderName, &'static str); 4] {
+    [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ]
 }
 
 /// Why a button did nothing, for the page to show.
@@ -105,7 +152,7 @@ struct Requested {
 async fn vend(State(site): State<Arc<Site>>, Json(pressed): Json<Pressed>) -> Result<Json<Requested>, Refused> {
     let product = PRODUCTS.iter().find(|product: &&Product| product.id == &*pressed.item);
     let product = product.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no such product".into()))?;
-    Ok(Json(Requested { request_id: site.request(product, None)? }))
+    Ok(Json(Requested { request_id: site.request(product, None).await? }))
 }
 
 #[derive(Deserialize)]
@@ -113,9 +160,9 @@ struct Cancelled {
     request_id: RequestId,
 }
 
-async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> StatusCode {
-    site.cancel(&cancelled.request_id);
-    StatusCode::NO_CONTENT
+async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>) -> Result<StatusCode, Refused> {
+    site.cancel(&cancelled.request_id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What the phone has read, maybe a while ago: the page keeps it as a photo.
@@ -144,27 +191,31 @@ async fn pay(State(site): State<Arc<Site>>, Json(payment): Json<Payment>) -> Res
         Via::Gopay => "GoPay",
         Via::Qris => "another QRIS app",
     };
+    let chronicle = &site.watched.chronicle;
+    chronicle.arrow(Who::Customer, Who::Midtrans, format!("pays {} with {app}", bill.amount), Fact::Deed);
     let result = site.midtrans.pay(&bill, payment.via).await;
     let text = match &result {
-        Ok(()) => format!("pays {} with {app}", bill.amount),
-        Err(error) => format!("wants to pay {} with {app}: {error}", bill.amount),
+        Ok(()) => "paid".into(),
+        Err(error) => error.to_string(),
     };
-    site.watched.chronicle.note(Who::Customer, text, Fact::Deed);
+    chronicle.arrow(Who::Midtrans, Who::Customer, text, Fact::Payment { paid: result.is_ok() });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn fail(State(site): State<Arc<Site>>, Json(photo): Json<Photo>) -> Result<StatusCode, Refused> {
+    let chronicle = &site.watched.chronicle;
+    chronicle.arrow(Who::Customer, Who::Midtrans, "types a wrong PIN", Fact::Deed);
     let result = site.midtrans.fail(&photo.into()).await;
     let text = match &result {
-        Ok(()) => "types a wrong PIN: nothing is paid".into(),
-        Err(error) => format!("types a wrong PIN, and not even that: {error}"),
+        Ok(()) => "nothing was paid".into(),
+        Err(error) => error.to_string(),
     };
-    site.watched.chronicle.note(Who::Customer, text, Fact::Deed);
+    chronicle.arrow(Who::Midtrans, Who::Customer, text, Fact::Payment { paid: false });
     Ok(result.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn leave(State(site): State<Arc<Site>>) -> StatusCode {
-    site.watched.chronicle.note(Who::Customer, "walks away", Fact::Deed);
+    site.watched.chronicle.note(Who::Customer, "walks away", Fact::Leave);
     StatusCode::NO_CONTENT
 }
 
@@ -182,11 +233,32 @@ async fn power(State(site): State<Arc<Site>>, Json(plug): Json<Plug>) -> Result<
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `view` events tell how things are, `entry` events what happened, from the beginning as far as it is kept.
+#[derive(Deserialize)]
+struct Flip {
+    network: Network,
+    up: bool,
+}
+
+async fn network(State(site): State<Arc<Site>>, Json(flip): Json<Flip>) -> StatusCode {
+    site.switch(flip.network, flip.up);
+    StatusCode::NO_CONTENT
+}
+
+/// The first event of a stream.
+#[derive(Serialize)]
+struct Hello {
+    /// Entries from this number on are news; those before it were there already.
+    news_from: u64,
+    /// The chronicle's time now, in milliseconds.
+    now_ms: i64,
+}
+
+/// `hello` comes first. `view` events tell how things are, `entry` events what happened, from the beginning as far as it is kept.
 async fn events(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let feed = Feed {
         view: site.watched.view.subscribe(),
         news: site.watched.chronicle.subscribe(),
+        greeted: false,
         shown: None,
         next: 0,
         ready: VecDeque::new(),
@@ -200,6 +272,7 @@ struct Feed {
     site: Arc<Site>,
     view: watch::Receiver<View>,
     news: watch::Receiver<u64>,
+    greeted: bool,
     shown: Option<View>,
     next: u64,
     ready: VecDeque<Arc<Entry>>,
@@ -207,6 +280,11 @@ struct Feed {
 
 impl Feed {
     async fn next(&mut self) -> Option<Event> {
+        if !self.greeted {
+            self.greeted = true;
+            let chronicle = &self.site.watched.chronicle;
+            return told("hello", &Hello { news_from: chronicle.mark(), now_ms: chronicle.now_ms() });
+        }
         loop {
             let view = self.view.borrow_and_update().clone();
             if self.shown.as_ref() != Some(&view) {

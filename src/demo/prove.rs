@@ -1,47 +1,68 @@
-//! What proves the promise without a process: the exhaustive search, and the simulation out of a seed.
+//! What proves the promise without a process: the exhaustive search, the operations that fail one by one, and the simulation
+//! out of a seed.
 
 use crate::host::{Failure, exit, parse};
-use crate::sim::{model, world};
+use crate::sim::{model, nth, world};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Looks at every order of events that a small world allows, and says whether the promise holds in each.
 #[derive(clap::Parser, Debug)]
 #[command(name = "model")]
 struct Model {
-    /// Also the searches that take minutes.
+    /// Also the searches that take long, an hour in all.
     #[arg(long)]
     long: bool,
     /// Only those whose name has this in it.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// How far the searches go that are not known to end, in entries of about a hundred bytes. [default: ten million each]
+    #[arg(long, value_name = "N", requires = "long")]
+    entries: Option<usize>,
+    /// Instead: walk through it by chance for so many seconds, with all that may go wrong at once.
+    #[arg(long, value_name = "S", conflicts_with = "long")]
+    walk: Option<u64>,
+    /// The seed of the first walk; the second has the next one.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "walk")]
+    seed: u64,
 }
 
 /// `qris-demo model`
 pub(super) fn model(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Model>(arguments) {
-        Ok(arguments) => exit("model", search(&arguments)),
+        Ok(arguments) => exit("model", if let Some(seconds) = arguments.walk { walks(&arguments, seconds) } else { search(&arguments) }),
         Err(status) => status,
     }
 }
 
+fn wanted(arguments: &Model, effort: model::Effort) -> Result<Vec<model::Scenario>, Failure> {
+    let mut all = model::scenarios(effort);
+    all.retain(|scenario| arguments.only.as_ref().is_none_or(|only| scenario.name.contains(only.as_str())));
+    if all.is_empty() { Err(Failure::failed("no search has this in its name")) } else { Ok(all) }
+}
+
 fn search(arguments: &Model) -> Result<(), Failure> {
-    let (mut worlds, mut seen, mut unfinished) = (0, model::Counts::default(), 0);
-    for scenario in model::scenarios(arguments.long) {
-        if arguments.only.as_ref().is_some_and(|only| !scenario.name.contains(only.as_str())) {
-            continue;
+    let effort = if arguments.long { model::Effort::Long } else { model::Effort::Short };
+    let (mut worlds, mut seen, mut unfinished) = (0, model::Counts::default(), Vec::new());
+    for mut scenario in wanted(arguments, effort)? {
+        if let Some(entries) = arguments.entries.filter(|_| scenario.bounded) {
+            scenario.entries_max = entries;
         }
+        let begun = Instant::now();
         let found = model::search(&scenario);
-        println!("{}", found.told(&scenario));
+        println!("{} ({} s)", found.told(&scenario), begun.elapsed().as_secs());
         worlds += found.worlds;
         seen.add(&found.counts);
         match &found.verdict {
             model::Verdict::Holds => {}
-            model::Verdict::Unfinished => unfinished += 1,
+            model::Verdict::Unfinished { .. } if scenario.bounded => {
+                println!("  no failure: this one is searched up to a bound, of {} entries", scenario.entries_max);
+            }
+            model::Verdict::Unfinished { .. } => unfinished.push(scenario.name),
             model::Verdict::Broken { what, trace } => {
                 println!("{}", trace.join("\n"));
                 return Err(Failure::failed(format!("{}: {what:?}", scenario.name)));
@@ -49,8 +70,36 @@ fn search(arguments: &Model) -> Result<(), Failure> {
         }
     }
     println!("{worlds} worlds in all; their ends: {seen:?}");
-    if unfinished > 0 {
-        println!("{unfinished} searches ended at their bound: every world that was looked at is well, and there are more");
+    let missing: Vec<&str> = seen.all().into_iter().filter(|(_, count)| *count == 0).map(|(what, _)| what).collect();
+    if !unfinished.is_empty() {
+        return Err(Failure::failed(format!("these searches were to end, and did not: {}", unfinished.join("; "))));
+    }
+    if arguments.only.is_none() && !missing.is_empty() {
+        return Err(Failure::failed(format!("the searches never saw {}", missing.join(", "))));
+    }
+    Ok(())
+}
+
+/// Half of the time for each of the scenarios.
+fn walks(arguments: &Model, seconds: u64) -> Result<(), Failure> {
+    let all = wanted(arguments, model::Effort::Walk)?;
+    let each = Duration::from_secs(seconds) / u32::try_from(all.len()).unwrap_or(1);
+    for scenario in all {
+        let begun = Instant::now();
+        println!("{}: from seed {}", scenario.name, arguments.seed);
+        let walked = model::walk(&scenario, arguments.seed, |_| begun.elapsed() < each);
+        println!(
+            "{} walks, {} steps, {} deviations, {} kinds of end: {:?}",
+            walked.walks,
+            walked.steps,
+            walked.deviations,
+            walked.ends.len(),
+            walked.counts
+        );
+        if let Some((what, seed, way)) = walked.broken {
+            println!("{}", way.join("\n"));
+            return Err(Failure::failed(format!("{}: seed {seed}: {what:?}", scenario.name)));
+        }
     }
     Ok(())
 }
@@ -80,6 +129,9 @@ pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(status) => status,
     }
 }
+
+/// After so many seeds each kind of fault must have been there; a run that leaves one out proves nothing of it.
+const ALL_KINDS_AFTER: u64 = 1_000;
 
 /// Where databases cost no disk.
 fn place() -> PathBuf {
@@ -128,13 +180,122 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
     for (kind, count) in counts.all() {
         println!("{count:>9} {kind}");
     }
-    let missing: Vec<&str> = counts.all().filter(|(_, count)| *count == 0).map(|(kind, _)| kind).collect();
+    let missing: Vec<&str> = counts.missing().collect();
     let broken = broken.into_inner().expect("nobody panics with it");
     if let Some(seed) = broken.first() {
         return Err(Failure::failed(format!("{} of {ran} seeds failed; replay one with --seed {seed}", broken.len())));
     }
-    if ran >= 100 && !missing.is_empty() {
+    if ran >= ALL_KINDS_AFTER && !missing.is_empty() {
         return Err(Failure::failed(format!("it never happened: {}", missing.join(", "))));
     }
     Ok(())
+}
+
+/// Lets every operation fail once, and bits flip in every page of the databases.
+#[derive(clap::Parser, Debug)]
+#[command(name = "nth")]
+struct Nth {
+    /// Only rows whose name has this in it, such as `sale`, `qris-relayd gpio` or `bits`.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// In one row, only this operation, and tell everything that happens.
+    #[arg(long, value_name = "N", requires = "only")]
+    at: Option<u64>,
+    /// To be quick: all operations of the sale, in the other stories one of each kind for each way to fail, and in each page
+    /// one bit.
+    #[arg(long, conflicts_with = "at")]
+    sample: bool,
+    /// Which operations a sample has, and where in a page bits flip.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Tell everything that happens when this bit flips: `qrisd|qris-relayd|qris-backend`, `database|log`, milliseconds,
+    /// byte, bit, with commas between.
+    #[arg(long, value_name = "BIT", conflicts_with_all = ["only", "at"])]
+    flip: Option<String>,
+}
+
+/// `qris-demo nth`
+pub(super) fn nth(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match parse::<Nth>(arguments) {
+        Ok(arguments) => exit("nth", fail_each(&arguments)),
+        Err(status) => status,
+    }
+}
+
+fn fail_each(arguments: &Nth) -> Result<(), Failure> {
+    let template = nth::Template::new(&place()).map_err(Failure::failed)?;
+    let mut rows = nth::Row::all();
+    rows.retain(|row| arguments.only.as_ref().is_none_or(|only| row.name().contains(only.as_str())));
+    if rows.is_empty() {
+        return Err(Failure::failed("no row has this in its name"));
+    }
+    if let Some(flip) = &arguments.flip {
+        return tell_one(&template, nth::Scenario::Sale, read_flip(flip)?);
+    }
+    if let Some(at) = arguments.at {
+        let [nth::Row::Case(case)] = rows[..] else {
+            return Err(Failure::failed(format!("--at needs one row, and {} have this name", rows.len())));
+        };
+        return tell_one(&template, case.scenario, case.strike(at));
+    }
+    let begun = Instant::now();
+    let runs = nth::plan(&template, &rows, arguments.sample, arguments.seed).map_err(Failure::failed)?;
+    let (next, found) = (AtomicUsize::new(0), Mutex::new([nth::Found::default(), nth::Found::default()]));
+    let work = || -> Result<(), nth::StoryError> {
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let told = run.tell(&template)?;
+            let mut found = found.lock().expect("nobody panics with it");
+            let found = &mut found[usize::from(matches!(run.row, nth::Row::Bits(_)))];
+            let broken = found.broken.len();
+            found.add(*run, told);
+            for broken in &found.broken[broken..] {
+                println!("{}: {:?}: {}", run.row.name(), run.strike, broken.why);
+            }
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        all.into_iter().map(|thread| thread.join().expect("a run panics only where the product does")).collect()
+    });
+    all.into_iter().collect::<Result<Vec<()>, _>>().map_err(Failure::failed)?;
+    let [operations, bits] = found.into_inner().expect("nobody panics with it");
+    println!("{} rows, {} runs in {} s", rows.len(), runs.len(), begun.elapsed().as_secs());
+    let told = |found: &nth::Found| {
+        let [sold, back, uncertain, unpaid] = found.ends;
+        let (aside, refused) = (found.set_aside, found.refused);
+        format!(
+            "{sold} dispensed, {back} refunds, {uncertain} uncertain, {unpaid} unpaid; a database was set aside in {aside}, left for a person in {refused}"
+        )
+    };
+    println!("{} operations failed, one a run: {}", operations.operations, told(&operations));
+    println!("{} bits flipped, one a run: {}", bits.operations, told(&bits));
+    let broken = operations.broken.len() + bits.broken.len();
+    if broken > 0 {
+        return Err(Failure::failed(format!("{broken} runs did not end well; replay one with --only ROW --at N, or --flip")));
+    }
+    Ok(())
+}
+
+fn tell_one(template: &nth::Template, scenario: nth::Scenario, strike: nth::Strike) -> Result<(), Failure> {
+    let told = nth::tell(template, scenario, Some(strike)).map_err(Failure::failed)?;
+    print!("{}", told.trace);
+    if !told.struck {
+        println!("nothing was there to fail");
+    }
+    told.failure.map_or(Ok(()), |why| Err(Failure::failed(why)))
+}
+
+fn read_flip(text: &str) -> Result<nth::Strike, Failure> {
+    let wrong = || Failure::failed(format!("{text} is no bit: say for example qris-relayd,log,7300,1234,5"));
+    let parts: Vec<&str> = text.split(',').collect();
+    let [who, file, at, byte, bit] = parts[..] else { return Err(wrong()) };
+    let who = nth::Who::ALL.into_iter().find(|known| known.name() == who).ok_or_else(wrong)?;
+    let log = ["database", "log"].iter().position(|known| *known == file).ok_or_else(wrong)? == 1;
+    let (at, byte, bit) = (at.parse(), byte.parse(), bit.parse());
+    match (at, byte, bit) {
+        (Ok(at), Ok(byte), Ok(bit @ 0..=7)) => Ok(nth::Strike::Flip { who, log, at, byte, bit }),
+        _ => Err(wrong()),
+    }
 }

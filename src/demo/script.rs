@@ -153,7 +153,7 @@ impl Script<'_> {
 
     async fn abandoned(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, None).await?;
-        self.site.cancel(&offer.request_id);
+        self.site.cancel(&offer.request_id).await?;
         self.say(&format!("{number}/5 the customer walks away and cancels"));
         self.ends(number, &offer, EventState::Cancelled, Some(Reason::Customer)).await?;
         match self.site.midtrans.pay(&offer.bill, Via::Gopay).await {
@@ -189,7 +189,7 @@ impl Script<'_> {
         let mut attempt = 1;
         loop {
             let mark = self.site.watched.chronicle.mark();
-            let request_id = self.site.request(product, timeout_s)?;
+            let request_id = self.site.request(product, timeout_s).await?;
             self.say(&format!("{number}/5 {} for Rp{} is requested", product.name, product.rupiah));
             let answered = |event: &VendEvent| event.state == EventState::AwaitingPayment || event.state.is_end();
             let event = self.event_of(&request_id, mark, "a QR", answered).await?;

@@ -2,8 +2,10 @@
 //! configuration files and commands that a real one has.
 
 use super::chronicle::{Fact, InVain, Who};
+use super::controller::{self, Controller, ControllerError};
 use super::layout::{DEVICE, Directory, Files, LayoutError, Options, Ports, Product, SERVER_KEY, random_name, write_new};
 use super::midtrans::{Midtrans, MidtransError};
+use super::networks::{Network, Networks, Sockets};
 use super::panel::Panel;
 use super::process::{Process, ProcessError, Program};
 use super::watch::{self, Watched};
@@ -15,6 +17,7 @@ use crate::order::ids::{DeviceId, OrderId, RequestId};
 use crate::order::money::Rupiah;
 use crate::wire::orders::{ANSWER_MAX, Order};
 use crate::wire::topics::Topic;
+use crate::wire::vend::EventState;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,8 @@ use tokio::task::JoinHandle;
 
 /// The first connection to the embedded broker.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
+/// A press that the machine did not hear of in this time is forgotten, in seconds.
+const PRESS_EXPIRY_S: u32 = 5;
 /// One long poll of the backend; its answer comes when the order changes.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -72,6 +77,9 @@ pub enum SiteError {
     /// Something that should happen did not.
     #[error(transparent)]
     InVain(#[from] InVain),
+    /// The machine's own controller.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
 }
 
 /// A running installation. Its parts end in the order in which they stand here.
@@ -84,6 +92,8 @@ pub struct Site {
     /// The simulated Midtrans' controls.
     pub midtrans: Midtrans,
     watchers: Vec<JoinHandle<()>>,
+    networks: Networks,
+    controller: Controller,
     mqtt: Mqtt,
     published: AtomicU64,
     device: DeviceId,
@@ -111,8 +121,10 @@ impl Site {
         let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
         let ports = Ports::find()?;
         let watched = Arc::new(Watched::new());
-        let files = Files { root: &directory.path, ports: &ports, options };
+        let sockets = Sockets::hold()?;
+        let files = Files { root: &directory.path, ports: &ports, near: sockets.ports(), options };
         files.write()?;
+        let networks = Networks::lay(sockets, ports, &watched);
         let (run, chronicle) = (directory.path.join("run"), Arc::clone(&watched.chronicle));
         let start = |name, who, arguments: Vec<String>| {
             let (run, chronicle) = (run.clone(), Arc::clone(&chronicle));
@@ -136,12 +148,13 @@ impl Site {
         let midtrans = Midtrans::new(ports.url(ports.midtrans))?;
         let (mqtt, events) = Mqtt::start(link(&device, ports.broker)?, EVENTS_WAITING_MAX);
         let up = tokio::sync::watch::Sender::new(false);
+        let controller = Controller::default();
         let mut is_up = up.subscribe();
         let watchers = vec![
             tokio::spawn(watch::broker(Arc::clone(&watched), mqtt.clone(), events, up)),
             tokio::spawn(watch::panel(Arc::clone(&watched), panel.clone())),
             tokio::spawn(watch::line(Arc::clone(&watched), files.machine("relay.log"))),
-            tokio::spawn(midtrans.clone().follow(Arc::clone(&watched))),
+            tokio::spawn(controller.clone().follow(Arc::clone(&watched), files.controller())),
         ];
         let limits = Limits { total: POLL * 2, read: POLL * 2, idle_connections: 1 };
         let site = Self {
@@ -149,6 +162,8 @@ impl Site {
             panel,
             midtrans,
             watchers,
+            networks,
+            controller,
             mqtt,
             published: AtomicU64::new(0),
             device,
@@ -179,31 +194,62 @@ impl Site {
         self.directory.path.join("machine/relay.log")
     }
 
-    /// A customer presses a product's button: the machine's controller publishes a real `vend/request`.
+    /// A customer presses a product's button: the machine's controller publishes a real `vend/request`, or calls `Vend`
+    /// on D-Bus while the machine has no connection to the broker.
     ///
     /// # Errors
-    /// When there is no randomness for its id.
-    pub fn request(&self, product: &Product, timeout_s: Option<u16>) -> Result<RequestId, SiteError> {
+    /// When there is no randomness for its id, or the machine does not answer on D-Bus.
+    pub async fn request(&self, product: &Product, timeout_s: Option<u16>) -> Result<RequestId, SiteError> {
         let request_id = RequestId::new(&random_name()?).expect("hexadecimal digits are allowed");
         let amount = Rupiah::new(product.rupiah).expect("the price list has amounts");
         let mut body = serde_json::json!({"request_id": request_id, "item": product.id, "amount": amount});
         if let Some(timeout_s) = timeout_s {
             body["timeout_s"] = timeout_s.into();
         }
-        self.watched.chronicle.note(Who::Customer, format!("presses {} for {amount}", product.name), Fact::Deed);
-        self.publish(Topic::VendRequest, &body);
+        self.watched.chronicle.arrow(
+            Who::Customer,
+            Who::Machine,
+            format!("presses {} for {amount}", product.name),
+            Fact::Press { item: product.id },
+        );
+        if self.watched.view.borrow().connected {
+            self.publish(Topic::VendRequest, &body);
+        } else {
+            let (state, reason) = self.controller.vend(&request_id, product.id, timeout_s).await?;
+            // A refusal is the answer to the call and no news to others.
+            if state == EventState::Refused.as_str() {
+                controller::tell(&self.watched, request_id.as_str(), "", &state, &reason);
+            }
+        }
         Ok(request_id)
     }
 
-    /// The cancel button: `vend/cancel`.
-    pub fn cancel(&self, request_id: &RequestId) {
-        self.watched.chronicle.note(Who::Customer, "presses cancel", Fact::Deed);
-        self.publish(Topic::VendCancel, &serde_json::json!({"request_id": request_id}));
+    /// The cancel button: `vend/cancel`, or `Cancel` on D-Bus while the machine has no connection to the broker.
+    ///
+    /// # Errors
+    /// When the machine does not answer on D-Bus.
+    pub async fn cancel(&self, request_id: &RequestId) -> Result<(), SiteError> {
+        self.watched.chronicle.arrow(Who::Customer, Who::Machine, "presses cancel", Fact::Deed);
+        if self.watched.view.borrow().connected {
+            self.publish(Topic::VendCancel, &serde_json::json!({"request_id": request_id}));
+            return Ok(());
+        }
+        Ok(self.controller.cancel(request_id).await?)
+    }
+
+    /// Cuts or mends a network.
+    pub fn switch(&self, network: Network, up: bool) {
+        self.networks.switch(network, up, &self.watched);
     }
 
     fn publish(&self, topic: Topic, body: &serde_json::Value) {
         let id = PublishId(self.published.fetch_add(1, Ordering::Relaxed));
-        let message = Outbound { topic: topic.of(&self.device), payload: body.to_string().into_bytes(), ..Outbound::default() };
+        let message = Outbound {
+            topic: topic.of(&self.device),
+            payload: body.to_string().into_bytes(),
+            expiry_s: Some(PRESS_EXPIRY_S),
+            ..Outbound::default()
+        };
         self.mqtt.publish(id, message);
     }
 
@@ -213,7 +259,7 @@ impl Site {
     /// When the panel's file cannot be written.
     pub async fn cut_power(&self) -> Result<(), SiteError> {
         let Some(Machine { device, relay }) = self.machine.lock().await.take() else { return Ok(()) };
-        self.watched.chronicle.note(Who::Demo, "cuts the machine's power", Fact::Deed);
+        self.watched.chronicle.note(Who::Demo, "cuts the machine's power", Fact::Power { on: false });
         device.kill();
         relay.kill();
         self.watched.look(|view| (view.power, view.driven, view.online) = (false, false, false));
@@ -229,7 +275,7 @@ impl Site {
         if machine.is_some() {
             return Ok(());
         }
-        self.watched.chronicle.note(Who::Demo, "gives the machine its power", Fact::Deed);
+        self.watched.chronicle.note(Who::Demo, "gives the machine its power", Fact::Power { on: true });
         self.watched.look(|view| view.power = true);
         let relay = self.start_on_machine("qris-relayd", Who::Relay, "relay.toml").await?;
         let device = self.start_on_machine("qrisd", Who::Machine, "qrisd.toml").await?;

@@ -1,15 +1,17 @@
 //! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
 
 use super::chronicle::{Chronicle, Fact, Who};
+use super::networks::Standing;
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
 use crate::host::mqtt::{Inbound, Mqtt, MqttEvent};
 use crate::order::ids::OrderId;
+use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::wire::payment::PaymentUpdate;
 use crate::wire::status::{Fault, Presence, Status};
 use crate::wire::topics::Topic;
-use crate::wire::vend::VendEvent;
+use crate::wire::vend::{EventState, VendEvent};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -41,6 +43,10 @@ pub struct View {
     pub online: bool,
     /// What the machine says is wrong with it.
     pub faults: Vec<Fault>,
+    /// Which networks stand.
+    pub networks: Standing,
+    /// Whether the machine has a connection to the broker right now. It is missed there only after a while.
+    pub connected: bool,
 }
 
 /// What the watchers share with whoever looks.
@@ -50,15 +56,15 @@ pub struct Watched {
     pub chronicle: Arc<Chronicle>,
     /// How things are.
     pub view: watch::Sender<View>,
-    /// The last event of every order.
-    last_events: Mutex<BTreeMap<OrderId, VendEvent>>,
+    /// The last that the machine said of every order.
+    ends: Mutex<BTreeMap<OrderId, (EventState, Option<Reason>)>>,
 }
 
 impl Watched {
     /// Nothing seen yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { chronicle: Arc::new(Chronicle::new()), view: watch::Sender::new(View::default()), last_events: Mutex::default() }
+        Self { chronicle: Arc::new(Chronicle::new()), view: watch::Sender::new(View::default()), ends: Mutex::default() }
     }
 
     /// Changes the view; looks that did not change wake nobody.
@@ -70,18 +76,21 @@ impl Watched {
         });
     }
 
-    /// The last event of every order that the machine told of.
+    /// The last that the machine told of every order.
     #[must_use]
-    pub fn last_events(&self) -> BTreeMap<OrderId, VendEvent> {
-        self.last_events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn last_told(&self) -> BTreeMap<OrderId, (EventState, Option<Reason>)> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn keep(&self, event: &VendEvent) {
-        let Some(order_id) = &event.order_id else { return };
-        let mut events = self.last_events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.insert(order_id.clone(), event.clone());
-        if events.len() > ORDERS_MAX {
-            events.pop_first();
+    /// Keeps what the machine told of an order. What it told on D-Bus comes over the broker once more, and later: an end
+    /// is not undone by what was before it.
+    pub fn keep(&self, order_id: &OrderId, state: EventState, reason: Option<Reason>) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_end() || !ends.get(order_id).is_some_and(|(before, _)| before.is_end()) {
+            ends.insert(order_id.clone(), (state, reason));
+        }
+        if ends.len() > ORDERS_MAX {
+            ends.pop_first();
         }
     }
 }
@@ -124,16 +133,23 @@ fn take(watched: &Watched, message: &Inbound) {
         }
         Topic::VendEvent => match serde_json::from_slice::<VendEvent>(&message.payload) {
             Ok(event) => {
-                watched.keep(&event);
-                chronicle.note(Who::Machine, told(&event), Fact::Vend { event: Box::new(event) });
+                if let Some(order_id) = &event.order_id {
+                    watched.keep(order_id, event.state, event.reason);
+                }
+                let (text, to) = (told(&event), towards(event.state));
+                let fact = Fact::Vend { event: Box::new(event) };
+                match to {
+                    Some(to) => chronicle.arrow(Who::Machine, to, text, fact),
+                    None => chronicle.note(Who::Machine, text, fact),
+                }
             }
             Err(error) => chronicle.note(Who::Machine, format!("vend/event that is none ({error}): {text}"), Fact::Log),
         },
         Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
             Ok(update) => {
-                let receipt = if update.receipt.is_some() { " with its receipt" } else { "" };
-                let text = format!("tells the machine: order {} is {}{receipt}", update.order_id, update.status.as_str());
-                chronicle.note(Who::Backend, text, Fact::Update { update: Box::new(update) });
+                let receipt = if update.receipt.is_some() { ", signed receipt" } else { "" };
+                let text = format!("{}{receipt}", update.status.as_str());
+                chronicle.arrow(Who::Backend, Who::Machine, text, Fact::Update { update: Box::new(update) });
             }
             Err(Refusal { detail, .. }) => chronicle.note(Who::Backend, format!("payment/update that is none: {detail}"), Fact::Log),
         },
@@ -158,6 +174,25 @@ fn take_status(watched: &Watched, status: Status) {
     // It is published with every order, too, for the sake of `busy`.
     if (before.online, before.faults) != (online, faults) {
         watched.chronicle.note(Who::Machine, text, Fact::Status);
+    }
+}
+
+/// Whom an event concerns beside the machine: who sees it on the screen, or what it drives.
+fn towards(state: EventState) -> Option<Who> {
+    match state {
+        EventState::AwaitingPayment | EventState::AwaitingCollection => Some(Who::Customer),
+        EventState::Dispensing => Some(Who::Relay),
+        EventState::Requested
+        | EventState::Cancelling
+        | EventState::Paid
+        | EventState::Dispensed
+        | EventState::Refused
+        | EventState::Cancelled
+        | EventState::Expired
+        | EventState::Denied
+        | EventState::Failed
+        | EventState::RefundDue
+        | EventState::Refunded => None,
     }
 }
 
@@ -210,8 +245,13 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
                 view.driven = on;
                 view.pulses += u64::from(on);
             });
-            let text = if on { format!("drives {line}") } else { format!("releases {line}") };
-            watched.chronicle.note(Who::Relay, text, Fact::Edge { line, on });
+            let text = if on { format!("line {line} on") } else { format!("line {line} off") };
+            let fact = Fact::Edge { line, on };
+            if on {
+                watched.chronicle.arrow(Who::Relay, Who::Customer, text, fact);
+            } else {
+                watched.chronicle.note(Who::Relay, text, fact);
+            }
         }
     }
 }
@@ -260,6 +300,23 @@ fn new_edges(log: &Path, read: &mut u64) -> Vec<Edge> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_not_undone_by_what_is_told_again() {
+        use EventState::{AwaitingPayment, Dispensed, RefundDue, Requested};
+        let (watched, order_id) = (Watched::new(), OrderId::new("o-1").expect("an id"));
+        for (state, reason, wanted) in [
+            (Requested, None, Requested),
+            (AwaitingPayment, None, AwaitingPayment),
+            (RefundDue, Some(Reason::Late), RefundDue),
+            (Requested, None, RefundDue),
+            (Dispensed, None, Dispensed),
+            (AwaitingPayment, None, Dispensed),
+        ] {
+            watched.keep(&order_id, state, reason);
+            assert_eq!(watched.last_told()[&order_id].0, wanted, "after {state:?}");
+        }
+    }
 
     #[test]
     fn edges_are_read_once_and_only_when_whole() {

@@ -8,7 +8,7 @@ use crate::order::ids::OrderId;
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::order::time::Span;
-use crate::wire::orders::{ANSWER_MAX, OpenOrders, Order, Problem};
+use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, Problem};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
@@ -111,8 +111,8 @@ impl Backend {
 
     async fn order(&self, request: RequestBuilder, telling: bool) -> BackendAnswer {
         match self.send(request).await {
-            Ok((status, _, body)) if status.is_success() => match serde_json::from_slice::<Order>(&body) {
-                Ok(order) => BackendAnswer::Order(Box::new(order)),
+            Ok((status, headers, body)) if status.is_success() => match serde_json::from_slice::<Order>(&body) {
+                Ok(order) => BackendAnswer::Order(Box::new(Order { collect_within_s: number(&headers, COLLECT_WITHIN), ..order })),
                 Err(error) => garbled(&error),
             },
             Ok((status, headers, body)) => refused(status, &headers, &body, telling),
@@ -146,6 +146,11 @@ fn garbled(error: &serde_json::Error) -> BackendAnswer {
     BackendAnswer::NoAnswer { why: format!("its answer cannot be read: {error}").into(), code: None, date_refusal: false }
 }
 
+/// A header that is a number; `None` where it is missing or something else.
+fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
 /// What an answer other than 2xx means. A problem's `code` decides, else the status.
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) -> BackendAnswer {
     let problem: Option<Problem> = serde_json::from_slice(body).ok();
@@ -164,7 +169,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) 
         413 | 422 | 400 => BackendAnswer::Refused(refusal(Reason::Malformed)),
         429 => BackendAnswer::Refused(refusal(Reason::RateLimited)),
         503 => {
-            let after = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
+            let after: Option<i64> = number(headers, RETRY_AFTER.as_str());
             let after = after.unwrap_or(RETRY_AFTER_S.0).clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
             BackendAnswer::Later(refusal(Reason::Backend), Span::secs(after))
         }

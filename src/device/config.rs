@@ -1,9 +1,10 @@
 //! `qrisd.toml`: written, then checked. Every fault is told, with file, line and key.
 
-mod items;
+pub mod items;
+pub mod screen;
 
 use super::machine;
-use super::screen::{self, Language, PixelFormat, Rotation, SurfaceSettings};
+use super::screen::Settings as ScreenSettings;
 use crate::host::config::{BusAddress, Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
@@ -15,6 +16,7 @@ use crate::order::receipt::KeySet;
 use crate::order::request::{Price, PriceList, TIMEOUT_S};
 use crate::order::time::{BootId, Span};
 use items::{WrittenItem, check_items};
+use screen::{WrittenScreen, check_languages, check_letters};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +36,7 @@ pub struct Config {
     /// The backend.
     pub backend: Backend,
     /// The panel.
-    pub screen: screen::Settings,
+    pub screen: ScreenSettings,
     /// Where the relay service is.
     pub relay: BusAddress,
     /// Where controllers on the same board find this program; `None`: nowhere.
@@ -66,11 +68,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
-        let written: Written = source.parse()?;
-        let mut checker = source.checker();
-        let config = written.check(&mut checker);
-        checker.finish()?;
-        Ok(config.expect("a configuration without faults is whole"))
+        source.read_checked(Written::check)
     }
 
     /// Compares with the `relay.toml` that lies beside this `qrisd.toml`, if one does: both must name the same machine,
@@ -83,7 +81,15 @@ impl Config {
         if !path.exists() {
             return Ok(());
         }
-        compare(&self.machine.device, &self.machine.prices, qrisd_toml, &Source::read(&path)?)
+        self.check_against(qrisd_toml, &Source::read(&path)?)
+    }
+
+    /// The same with a `relay.toml` that is in memory.
+    ///
+    /// # Errors
+    /// Everything that does not fit.
+    pub fn check_against(&self, qrisd_toml: &Path, relay: &Source) -> Result<(), Faults> {
+        compare(&self.machine.device, &self.machine.prices, qrisd_toml, relay)
     }
 }
 
@@ -177,27 +183,6 @@ struct WrittenStore {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct WrittenScreen {
-    device: Option<PathBuf>,
-    #[serde(rename = "virtual")]
-    file: Option<WrittenVirtual>,
-    rotate: Option<i64>,
-    contact: Option<String>,
-    required: Option<bool>,
-    deeplink: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenVirtual {
-    path: Option<PathBuf>,
-    width: Option<i64>,
-    height: Option<i64>,
-    format: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct WrittenBus {
     bus: Option<String>,
 }
@@ -241,14 +226,7 @@ impl Written {
     fn check(self, checker: &mut Checker<'_>) -> Option<Config> {
         let id = checker.required(self.device.id, "device.id");
         let device = id.and_then(|id| checker.take(DeviceId::new(&id), "device.id"));
-        let language = match self.device.language.as_deref() {
-            None | Some("id") => Language::Id,
-            Some("en") => Language::En,
-            Some(other) => {
-                checker.fault(&(), "device.language", format_args!("must be \"id\" or \"en\", not {other:?}"));
-                Language::Id
-            }
-        };
+        let languages = check_languages(self.device.language.as_deref(), checker);
         let mqtt = self.mqtt.check("mqtt", checker);
         if let Some(mqtt) = &mqtt {
             checker.take(LinkSettings::new(mqtt.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
@@ -256,9 +234,7 @@ impl Written {
         let backend = self.backend.check(checker);
         let keys = check_keys(self.receipts.keys_file, checker);
         let store = self.store.path.unwrap_or_else(|| "/var/lib/qrisd/qrisd.db".into());
-        let screen_required = self.screen.required.unwrap_or(true);
-        let deeplink = self.screen.deeplink.unwrap_or(false);
-        let (surface, rotate, contact) = self.screen.check(checker);
+        let panel = self.screen.check(checker);
         let relay = check_bus(self.relay.bus.as_deref().unwrap_or("system"), "relay.bus", checker);
         let controller = match (self.controller.bus, &relay) {
             (Some(bus), _) => check_bus(&bus, "controller.bus", checker),
@@ -283,7 +259,7 @@ impl Written {
             checker.fault(&(), "orders.deliver_within_s", why);
         }
         let orders_per_minute = checker.integer(orders.orders_per_minute, 10, 0..=600, "orders.orders_per_minute");
-        let (prices, names, shown) = check_items(self.item, language, checker);
+        let (prices, names, shown) = check_items(self.item, languages.first(), checker);
         let boot_id = match clock::boot_id() {
             Ok(boot_id) => boot_id,
             Err(error) => {
@@ -291,6 +267,7 @@ impl Written {
                 BootId("".into())
             }
         };
+        self.device.name.iter().for_each(|name| check_letters(name, "device.name", checker));
         let device = device?;
         let name = self.device.name.unwrap_or_else(|| device.to_string());
         let mqtt = mqtt?;
@@ -303,13 +280,12 @@ impl Written {
             orders_per_minute: usize::try_from(orders_per_minute).unwrap_or(0),
             rules,
             keys: keys?,
-            screen_required,
-            deeplink,
+            screen_required: panel.required,
             store,
             boot_id,
             released: tls::RELEASED,
         };
-        let screen = screen::Settings { surface: surface?, rotate, language, name, contact, items: shown };
+        let screen = panel.settings(languages, name, shown)?;
         Some(Config { machine, mqtt, backend: backend?, screen, relay: relay?, controller })
     }
 }
@@ -318,54 +294,16 @@ impl WrittenBackend {
     fn check(self, checker: &mut Checker<'_>) -> Option<Backend> {
         let url = checker.required(self.url, "backend.url").and_then(|url| checker.take(http_url(&url), "backend.url"));
         let token = checker.required(self.token_file, "backend.token_file");
-        let token = token.and_then(|file| checker.take(Secret::read(&file), "backend.token_file"));
-        if let (Some(url), Some(_)) = (&url, &self.ca_file)
+        let token = token.and_then(|file| checker.take(Secret::read(&checker.locate(&file)), "backend.token_file"));
+        let ca_file = self.ca_file.map(|file| checker.locate(&file));
+        if let (Some(url), Some(_)) = (&url, &ca_file)
             && url.starts_with("http://")
         {
             checker.fault(&(), "backend.ca_file", "is of no use with http://");
-        } else if self.ca_file.is_some() {
-            checker.take(tls::client_config(self.ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
+        } else if ca_file.is_some() {
+            checker.take(tls::client_config(ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
         }
-        Some(Backend { url: url?, token: token?, ca_file: self.ca_file })
-    }
-}
-
-impl WrittenScreen {
-    fn check(self, checker: &mut Checker<'_>) -> (Option<SurfaceSettings>, Rotation, String) {
-        let surface = match (self.device, self.file) {
-            (Some(_), Some(_)) => {
-                checker.fault(&(), "screen.virtual", "stands beside device: one of the two");
-                None
-            }
-            (device, None) => Some(SurfaceSettings::Device(device.unwrap_or_else(|| "/dev/fb0".into()))),
-            (None, Some(file)) => file.check(checker),
-        };
-        let degrees = self.rotate.unwrap_or(0);
-        let rotate = u32::try_from(degrees).ok().and_then(Rotation::from_degrees).unwrap_or_else(|| {
-            checker.fault(&(), "screen.rotate", format_args!("must be 0, 90, 180 or 270, not {degrees}"));
-            Rotation::None
-        });
-        (surface, rotate, self.contact.unwrap_or_default())
-    }
-}
-
-impl WrittenVirtual {
-    fn check(self, checker: &mut Checker<'_>) -> Option<SurfaceSettings> {
-        let path = checker.required(self.path, "screen.virtual.path");
-        let side = |checker: &mut Checker<'_>, value: Option<i64>, default, key: &str| {
-            u32::try_from(checker.integer(value, default, 240..=4096, key)).unwrap_or(240)
-        };
-        let width = side(checker, self.width, 480, "screen.virtual.width");
-        let height = side(checker, self.height, 800, "screen.virtual.height");
-        let format = match self.format.as_deref() {
-            None | Some("rgb565") => PixelFormat::Rgb565,
-            Some("xrgb8888") => PixelFormat::Xrgb8888,
-            Some(other) => {
-                checker.fault(&(), "screen.virtual.format", format_args!("must be \"rgb565\" or \"xrgb8888\", not {other:?}"));
-                PixelFormat::Rgb565
-            }
-        };
-        Some(SurfaceSettings::Virtual { path: path?, width, height, format })
+        Some(Backend { url: url?, token: token?, ca_file })
     }
 }
 
@@ -376,6 +314,7 @@ fn check_bus(text: &str, key: &str, checker: &mut Checker<'_>) -> Option<BusAddr
 fn check_keys(file: Option<PathBuf>, checker: &mut Checker<'_>) -> Option<KeySet> {
     let key = "receipts.keys_file";
     let file = checker.required(file, key)?;
+    let file = checker.locate(&file);
     let size = checker.take(std::fs::metadata(&file), key)?.len();
     if size > KEYS_BYTES_MAX {
         checker.fault(&(), key, format_args!("{} is larger than {KEYS_BYTES_MAX} bytes", file.display()));

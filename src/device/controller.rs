@@ -2,6 +2,7 @@
 
 use super::inbox::Inbox;
 use super::machine::{Asked, Input, Reply, ReplyTo, Shown, View};
+use super::screen::Camera;
 use crate::host::bus::{Served, serve};
 use crate::host::clock;
 use crate::host::config::BusAddress;
@@ -16,8 +17,12 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use zbus::OwnedVariant;
+
+/// A screen that draws at all has drawn a picture by then.
+const PICTURE_WAIT: Duration = Duration::from_secs(10);
 
 /// What both sides of the interface share: who waits for an answer, and what the properties say.
 #[derive(Debug, Default)]
@@ -53,9 +58,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Serves the interface until the answer is dropped.
 #[must_use]
-pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox) -> Served {
-    let (desk, inbox) = (Arc::clone(desk), inbox.clone());
-    serve(address, DEVICE_NAME, move |builder| builder.serve_at(DEVICE_PATH, Device1 { desk: Arc::clone(&desk), inbox: inbox.clone() }))
+pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox, camera: &Camera) -> Served {
+    let (desk, inbox, camera) = (Arc::clone(desk), inbox.clone(), camera.clone());
+    serve(address, DEVICE_NAME, move |builder| {
+        builder.serve_at(DEVICE_PATH, Device1 { desk: Arc::clone(&desk), inbox: inbox.clone(), camera: camera.clone() })
+    })
 }
 
 /// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
@@ -87,6 +94,7 @@ async fn changed(served: &Served, event: &VendEvent) {
 struct Device1 {
     desk: Arc<Desk>,
     inbox: Inbox,
+    camera: Camera,
 }
 
 impl Device1 {
@@ -127,6 +135,17 @@ impl Device1 {
         };
         let reply = self.ask(asked).await?;
         Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
+    }
+
+    /// What the panel shows now, as a PNG.
+    #[zbus(out_args("png"))]
+    async fn screenshot(&self) -> zbus::fdo::Result<Vec<u8>> {
+        let (answer, answer_rx) = oneshot::channel();
+        self.camera.shot(move |png| drop(answer.send(png)));
+        // Its thread may stand still.
+        let png = tokio::time::timeout(PICTURE_WAIT, answer_rx).await.ok().and_then(Result::ok);
+        let png = png.ok_or_else(|| zbus::fdo::Error::LimitsExceeded("the screen is busy, or stopping".into()))?;
+        png.ok_or_else(|| zbus::fdo::Error::Failed("the screen shows nothing".into()))
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -225,14 +244,23 @@ mod tests {
     use crate::device::inbox::Inbox;
     use zbus::object_server::Interface as _;
 
+    /// One that draws nowhere.
+    fn no_screen() -> crate::device::screen::Screen {
+        use crate::device::screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
+        let settings = samples::settings(SurfaceSettings::Device("/nowhere".into()), Languages::Only(Language::Id));
+        let picture = picture::Picture { scene: picture::Scene::Starting, sandbox: false };
+        Screen::start(settings, picture, || crate::order::time::Boot(0), |_| {})
+    }
+
     #[tokio::test]
     async fn who_cannot_be_found_says_so() {
         let directory = tempfile::tempdir().expect("a directory");
         let address = BusAddress::Peer(directory.path().join("socket"));
         let (inbox, _letters) = Inbox::new();
-        let mut first = start(&address, &Arc::default(), &inbox);
+        let camera = no_screen().camera();
+        let mut first = start(&address, &Arc::default(), &inbox, &camera);
         assert!(unreachable(Some(&mut first)).await.is_none());
-        let mut second = start(&address, &Arc::default(), &inbox);
+        let mut second = start(&address, &Arc::default(), &inbox, &camera);
         let told = unreachable(Some(&mut second)).await.expect("the socket is taken");
         assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("taken")), "{told}");
         assert!(unreachable(None).await.is_none(), "none is wanted");
@@ -242,8 +270,8 @@ mod tests {
     fn what_the_methods_answer_has_names() {
         let (inbox, _letters) = Inbox::new();
         let mut xml = String::new();
-        Device1 { desk: Arc::default(), inbox }.introspect_to_writer(&mut xml, 0);
-        for (name, count) in [("state", 3), ("reason", 2)] {
+        Device1 { desk: Arc::default(), inbox, camera: no_screen().camera() }.introspect_to_writer(&mut xml, 0);
+        for (name, count) in [("state", 3), ("reason", 2), ("png", 1)] {
             let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
             assert_eq!(arguments.count(), count, "{xml}");
         }

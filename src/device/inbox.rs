@@ -24,7 +24,7 @@ pub enum Letter {
     /// The runtime answered: the program makes progress.
     Pong,
     /// The program was told to stop.
-    Stop(&'static str),
+    Stop,
 }
 
 impl Inbox {

@@ -6,6 +6,7 @@
 //! `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
 pub mod backend;
+pub mod commands;
 pub mod config;
 pub mod controller;
 pub mod inbox;
@@ -20,13 +21,15 @@ use crate::host::bus::{Remote, RemoteEvent};
 use crate::host::config::BusAddress;
 use crate::host::events::{Event, emit};
 use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
+use crate::host::service::Signals;
 use crate::host::tls::{LastTrusted, install_provider};
-use crate::host::{self, Failure, clock, journal, memory, service};
+use crate::host::{self, Failure, Leave, clock, journal, memory, service};
 use crate::order::ids::{DeviceId, ItemId};
 use crate::order::time::Boot;
 use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use crate::wire::status::Status;
-use crate::wire::topics::Topic;
+use crate::wire::topics::{self, Topic};
+use commands::Commands;
 use config::Config;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
@@ -54,7 +57,8 @@ const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
-const USAGE: Usage = Usage {
+/// What the program understands.
+pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
     config: "/etc/qrisd/qrisd.toml",
@@ -67,20 +71,25 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Ok(told) => told,
         Err(status) => return status,
     };
-    let result = if told.instead.is_some() { check(&told.config) } else { run(&told.config) };
+    let result = if told.instead.is_some() { check(&told.config) } else { run(&told.config).and_then(Leave::carry_out) };
     host::exit(PROGRAM, result)
 }
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
 fn check(path: &Path) -> Result<(), Failure> {
-    let config = Config::load(path)?;
-    config.check_against_relay(path)?;
-    backend::Backend::new(&config.backend, &LastTrusted::default()).map_err(Failure::usage)?;
+    examine(path)?;
     println!("{}: good", path.display());
     Ok(())
 }
 
-fn run(path: &Path) -> Result<(), Failure> {
+fn examine(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    config.check_against_relay(path)?;
+    backend::Backend::new(&config.backend, &LastTrusted::default()).map_err(Failure::usage)?;
+    Ok(())
+}
+
+fn run(path: &Path) -> Result<Leave, Failure> {
     memory::keep_little();
     let config = Config::load(path)?;
     journal::start(PROGRAM);
@@ -101,7 +110,7 @@ fn run(path: &Path) -> Result<(), Failure> {
     let link = link(&config, &trusted).map_err(Failure::usage)?;
     let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    let result = runtime.block_on(serve(config, machine, effects, screen, link, backend, inbox, letters));
+    let result = runtime.block_on(serve(path, config, machine, effects, screen, link, backend, inbox, letters));
     // Whatever hangs: all that matters is committed.
     runtime.shutdown_background();
     result
@@ -113,15 +122,16 @@ fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, host::tl
     let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
     link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
-    link.subscriptions = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate]
+    link.subscriptions = topics::heard_by(device)
         .into_iter()
-        .map(|topic| Subscription { filter: topic.of(device), retained: Retained::Never, retain_as_published: true })
+        .map(|filter| Subscription { filter, retained: Retained::Never, retain_as_published: true })
         .collect();
     Ok(link)
 }
 
 #[allow(clippy::too_many_arguments, reason = "everything that was made on the way here, each used once")]
 async fn serve(
+    path: &Path,
     config: Config,
     machine: Machine,
     effects: Vec<Effect>,
@@ -130,15 +140,17 @@ async fn serve(
     backend: backend::Backend,
     inbox: Inbox,
     letters: Receiver<Letter>,
-) -> Result<(), Failure> {
-    let terminated = service::terminated();
+) -> Result<Leave, Failure> {
+    let mut signals = Signals::new();
     let (mqtt, events) = Mqtt::start(link, EVENTS_WAITING_MAX);
     let (gone, gone_rx) = tokio::sync::oneshot::channel();
-    tokio::spawn(listen(events, config.machine.device.clone(), inbox.clone(), gone));
+    let camera = screen.camera();
+    let commands = Commands::new(config.machine.device.clone(), mqtt.clone(), camera.clone());
+    tokio::spawn(listen(events, config.machine.device.clone(), commands, inbox.clone(), gone));
     let relay = Arc::new(RelaySlot::default());
     tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone()));
     let desk = Arc::default();
-    let served = config.controller.as_ref().map(|address| controller::start(address, &desk, &inbox));
+    let served = config.controller.as_ref().map(|address| controller::start(address, &desk, &inbox, &camera));
     let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
     tokio::spawn(controller::tell(served, news_rx));
     let ports = Ports {
@@ -156,17 +168,15 @@ async fn serve(
     tokio::spawn(ports.serve(orders_rx));
     let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &Near { screen }, &orders, effects, &letters));
     let owner = owner.map_err(Failure::failed)?;
-    let why = terminated.await;
-    service::stopping();
-    emit(&Event::Stopping { program: PROGRAM.into(), why: why.into() });
-    inbox.post(Letter::Stop(why));
+    let leave = signals.next_good(PROGRAM, || examine(path)).await.announce(PROGRAM);
+    inbox.post(Letter::Stop);
     let ended = async {
         // The owner's last word to the broker is its good-bye; the link tells when it is said.
         drop(gone_rx.await);
         drop(tokio::task::spawn_blocking(move || owner.join()).await);
     };
     drop(tokio::time::timeout(STOP_WITHIN, ended).await);
-    Ok(())
+    Ok(leave)
 }
 
 /// The owner's loop: one input, its commit, its effects.
@@ -198,7 +208,7 @@ fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>,
                 }
             }
             Letter::Pong => service::watchdog(),
-            Letter::Stop(_) => {
+            Letter::Stop => {
                 return order(Order::Stop(machine.farewell()));
             }
         }
@@ -218,20 +228,28 @@ fn until(deadline: Boot, now: Boot) -> Duration {
 }
 
 /// Takes the broker's events to the machine, until the link has ended.
-async fn listen(mut events: mpsc::Receiver<MqttEvent>, device: DeviceId, inbox: Inbox, gone: tokio::sync::oneshot::Sender<()>) {
+async fn listen(
+    mut events: mpsc::Receiver<MqttEvent>,
+    device: DeviceId,
+    mut commands: Commands,
+    inbox: Inbox,
+    gone: tokio::sync::oneshot::Sender<()>,
+) {
     while let Some(event) = events.recv().await {
         match event {
             MqttEvent::Up { refused, .. } => {
                 inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
             }
             MqttEvent::Down { reason, date_refusal } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
-            MqttEvent::Message(Inbound { topic, payload, retain, ack, .. }) => {
+            MqttEvent::Message(message) => {
+                let Some(Inbound { topic, payload, retain, ack, .. }) = commands.take(message) else { continue };
                 // What is for nobody here is taken for a kind that is acknowledged and left.
                 let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
                 inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
             }
             // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
             MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
+            MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
             MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
             MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),

@@ -15,11 +15,8 @@ pub const KNOWN_REQUESTS: i64 = 10_000;
 /// So many events wait for the broker at most; then nothing new is sold.
 pub const OUTBOX_MAX: i64 = 10_000;
 
-const SCHEMA: Schema = Schema { application_id: 0x5152_6431, version: 1, sql: include_str!("schema.sql") };
-
-/// What came to the schema of version 1 later, so that databases of before have it too, and the previous release still
-/// runs on them.
-const ADDITIONS: &str = include_str!("additions.sql");
+const SCHEMA: Schema =
+    Schema { application_id: 0x5152_6431, version: 1, sql: include_str!("schema.sql"), additions: include_str!("additions.sql") };
 
 /// The open database.
 #[derive(Debug)]
@@ -132,19 +129,20 @@ impl Store {
     fn looked_at(self, suspect: bool) -> Result<Self, StoreError> {
         self.live()?;
         if suspect {
-            if let Some(found) = sqlite::check(&self.connection)? {
+            if let Some(found) = sqlite::check_indexes(&self.connection)? {
                 return Err(StoreError::Damaged(found.into()));
             }
             let mut select = self.connection.prepare(SELECT)?;
             let rows = select.query_map([], Self::columns)?;
             rows.into_iter().try_for_each(|row| self.restore(row?).map(drop))?;
+            // A text that is none any more stops whoever comes to it, and no check of SQLite's finds it.
+            let mut texts = self.connection.prepare(TEXTS)?;
+            texts.query_map([], |row| row.get::<_, String>(0))?.try_for_each(|text| text.map(drop))?;
         }
         Ok(self)
     }
 
     fn begin(connection: Connection, lock: File, boot_id: &BootId) -> Result<Self, StoreError> {
-        // Writes nothing where all of it is there.
-        connection.execute_batch(ADDITIONS)?;
         let stream: Option<String> =
             connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
         let stream = match stream {
@@ -383,6 +381,10 @@ impl Store {
         Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
     }
 }
+
+/// All texts beside the orders.
+const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT key FROM facts UNION ALL SELECT value FROM facts
+                     UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes";
 
 const SELECT: &str =
     "SELECT request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum FROM orders";

@@ -70,6 +70,16 @@ impl Usage {
         Ok(Word::Told(Told { config: config.unwrap_or_else(|| self.config.into()), instead }))
     }
 
+    /// The same for the libraries that make manual pages and completions.
+    #[cfg(feature = "demo")]
+    #[must_use]
+    pub fn definition(&self) -> clap::Command {
+        let config = clap::Arg::new("config").long("config").value_name("FILE").default_value(self.config).help("The configuration");
+        let instead =
+            self.instead.iter().map(|(name, does)| clap::Arg::new(*name).long(*name).help(*does).action(clap::ArgAction::SetTrue));
+        clap::Command::new(self.program).about(self.about).version(env!("CARGO_PKG_VERSION")).arg(config).args(instead)
+    }
+
     fn usage(&self) -> String {
         format!("Usage: {} [OPTIONS]", self.program)
     }

@@ -1,9 +1,11 @@
-//! The catalog for `journalctl -x`: what happened and what to do, for every kind of event.
+//! The catalog for `journalctl -x`: what happened and what to do, for every kind of event. And the same as a page.
 
 use super::events::TABLE;
+#[cfg(feature = "demo")]
+use super::events::{Fields, Priority};
 use std::fmt::Write as _;
 
-/// The catalog's file, made from the table of events (the format is that of systemd's message catalogs).
+/// The machine's catalog, made from the table of events (the format is that of systemd's message catalogs).
 #[must_use]
 pub fn text() -> String {
     let mut text = String::from("# Made from the table of events: cargo run -- catalog > systemd/qrisd.catalog\n");
@@ -13,3 +15,58 @@ pub fn text() -> String {
     }
     text
 }
+
+/// The merchant's, without headers. On a computer that has both, systemd adds the headers of an event together, and takes its
+/// text from the file that comes last by name, the machine's: so it is explained once.
+#[must_use]
+pub fn merchants_text() -> String {
+    let mut text = String::from("# Made from the table of events: cargo run -- catalog --merchant > systemd/qris-backend.catalog\n");
+    for kind in TABLE {
+        let (id, subject, what) = (kind.message_id, kind.subject.trim_end_matches('.'), kind.text());
+        write!(text, "\n-- {id}\n\n{subject}.\n\n{what}\n").expect("a String takes everything");
+    }
+    text
+}
+
+/// `docs/journal.md`: every kind of event in one table, worst first.
+#[cfg(feature = "demo")]
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(PAGE_HEAD);
+    let mut kinds: Vec<_> = TABLE.iter().collect();
+    kinds.sort_by_key(|kind| kind.priority as u8);
+    for kind in kinds {
+        let fields: Vec<_> = kind.values.iter().filter_map(|value| Fields::name_of(value)).collect();
+        let text = kind.text().replace('\n', " ").replace('|', "\\|");
+        let (name, id, fields) = (kind.name, kind.message_id, fields.join(" "));
+        let priority = match kind.priority {
+            Priority::Err => "err (3)",
+            Priority::Warning => "warning (4)",
+            Priority::Notice => "notice (5)",
+            Priority::Info => "info (6)",
+        };
+        let subject = kind.subject;
+        writeln!(page, "| {priority} | **{subject}** {text} | {fields} | {name} `{id}` |").expect("a String takes everything");
+    }
+    page
+}
+
+#[cfg(feature = "demo")]
+const PAGE_HEAD: &str = "# Every event in the journal
+
+<!-- Made from the table of events: cargo run -- catalog --page > docs/journal.md -->
+
+`qrisd`, `qris-relayd` and `qris-backend` write each of these as one entry with a fixed `MESSAGE_ID`; `journalctl -x` shows
+the text beside it. An order's whole story, across the programs of a computer:
+
+```sh
+journalctl ORDER_ID=wpc4wpcpx18f3s54vxwr
+journalctl -x -u qrisd -p notice --since today
+```
+
+Fields are there where they apply; `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on a
+machine `DEVICE_ID`. Of one kind at most 50 at once and 10 a second are written; an entry tells how many were not.
+
+| priority | what happened, and what to do | fields | kind and `MESSAGE_ID` |
+| --- | --- | --- | --- |
+";

@@ -8,8 +8,11 @@ mod address;
 
 pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
 
+use crate::host::rooted::within;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -25,6 +28,54 @@ const FAULTS_MAX: usize = 100;
 pub struct Source {
     path: PathBuf,
     text: String,
+    places: Places,
+}
+
+/// Where the files are that a configuration names, if not where it says: below the root of another system, or not put in
+/// their places yet. A program that runs takes every path as it is written, which is the default.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    root: Option<PathBuf>,
+    instead: BTreeMap<PathBuf, Instead>,
+}
+
+#[derive(Debug, Clone)]
+struct Instead {
+    file: PathBuf,
+    is_temporary: bool,
+}
+
+impl Places {
+    /// Absolute paths are those of the system below `root`.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self { root: Some(root.into()), instead: BTreeMap::new() }
+    }
+
+    /// What is named `path`, an absolute one or the plain name of a credential, is read from `file`.
+    pub fn put(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
+        self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: false });
+    }
+
+    /// The same of a file that is gone soon: what is wrong with it is told of `path`.
+    pub fn put_for_now(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
+        self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: true });
+    }
+
+    /// Where a file is.
+    #[must_use]
+    pub fn of(&self, path: &Path) -> PathBuf {
+        match (self.instead.get(path), &self.root) {
+            (Some(instead), _) => instead.file.clone(),
+            (None, Some(root)) if path.is_absolute() => within(root, path),
+            (None, _) => path.into(),
+        }
+    }
+
+    fn as_written(&self, text: &str) -> String {
+        let temporary = self.instead.iter().filter(|(_, instead)| instead.is_temporary);
+        temporary.fold(text.to_owned(), |text, (path, instead)| text.replace(&*instead.file.to_string_lossy(), &path.to_string_lossy()))
+    }
 }
 
 /// One thing that is wrong with a configuration. It prints as `FILE:LINE: KEY: WHY`.
@@ -51,17 +102,38 @@ impl Source {
     /// One fault that says why the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Faults> {
         let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why }]);
-        let size = std::fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?.len();
-        if size > SIZE_MAX {
+        // What a device or a pipe holds is not known before it is read.
+        let mut text = String::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
+        if text.len() as u64 > SIZE_MAX {
             return Err(whole("is larger than 1 MiB".into()));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
-        Ok(Self { path: path.into(), text })
+        read.map_err(|error| whole(format!("cannot be read: {error}")))?;
+        Ok(Self { path: path.into(), text, places: Places::default() })
     }
 
     /// A file that is already in memory; `path` is what faults call it.
     pub fn from_text(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), places: Places::default() }
+    }
+
+    /// The same, whose files are looked for elsewhere.
+    #[must_use]
+    pub fn with_places(mut self, places: Places) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// What is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A text in which files that are gone soon are called as the configuration calls those that they stand for.
+    #[must_use]
+    pub fn as_written(&self, text: &str) -> String {
+        self.places.as_written(text)
     }
 
     /// What faults call the file.
@@ -102,6 +174,18 @@ impl Source {
         }
     }
 
+    /// Reads what is written and checks it. `check` makes the whole of it, or notes what is missing and gives `None`.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn read_checked<W: DeserializeOwned, C>(&self, check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>) -> Result<C, Faults> {
+        let written = self.parse()?;
+        let mut checker = self.checker();
+        let checked = check(written, &mut checker);
+        checker.finish()?;
+        Ok(checked.expect("what is missing was noted as a fault"))
+    }
+
     /// Begins to check what was written here.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {
@@ -110,7 +194,7 @@ impl Source {
 
     fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String) -> Fault {
         let line = span.map(|span| 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count());
-        Fault { file: self.path.clone(), line, key, why: why.replace('\n', " ") }
+        Fault { file: self.path.clone(), line, key, why: self.places.as_written(&why.replace('\n', " ")) }
     }
 
     /// The text without one entry: `key = value`, or a `[table]` with all its lines.
@@ -198,6 +282,12 @@ impl Checker<'_> {
             Some(value) => value,
             None => default,
         }
+    }
+
+    /// Where a file is that the configuration names.
+    #[must_use]
+    pub fn locate(&self, path: &Path) -> PathBuf {
+        self.source.places.of(path)
     }
 
     /// Are there faults so far?

@@ -40,6 +40,9 @@ pub struct Kind {
     pub subject: &'static str,
     /// What happened and what to do: the catalog's text, as doc comment lines.
     explanation: &'static str,
+    /// What it tells, by the names of the variant's fields: for its documentation.
+    #[cfg(feature = "demo")]
+    pub values: &'static [&'static str],
 }
 
 /// The journal fields of one event beside its message; those that do not apply are `None`.
@@ -90,6 +93,24 @@ impl Fields {
             // The others are told by the line only.
             _ => {}
         }
+    }
+
+    /// Under which name the journal has a value, if it has one of its own.
+    #[cfg(feature = "demo")]
+    #[must_use]
+    pub fn name_of(value: &str) -> Option<&'static str> {
+        let mut fields = Self::default();
+        fields.put(value, Some(String::new()));
+        let Self { request_id, order_id, device_id, state, item, amount } = fields;
+        let named = [
+            (request_id, "REQUEST_ID"),
+            (order_id, "ORDER_ID"),
+            (device_id, "DEVICE_ID"),
+            (state, "STATE"),
+            (item, "ITEM"),
+            (amount, "AMOUNT"),
+        ];
+        named.into_iter().find_map(|(put, name)| put.map(|_| name))
     }
 }
 
@@ -159,6 +180,8 @@ macro_rules! events {
             priority: Priority::$priority,
             subject: $subject.trim_ascii(),
             explanation: concat!($($explanation, "\n"),+),
+            #[cfg(feature = "demo")]
+            values: &[$(stringify!($field)),*],
         }),*];
 
         enum Index { $($name),* }
@@ -216,6 +239,11 @@ events! {
     /// Everything it knows is stored; it goes on from there when it is started again.
     /// Nothing is to be done.
     Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
+
+    /// The configuration was to be read again, and is not good.
+    /// Nothing changed: the program goes on with what it read when it started.
+    /// Mend what is told, try it with --check, and reload again.
+    ReloadRefused { program: Text, why: Text } = "aa4db58ef14044b9ba1c9a05afda1ed5", Warning, "{program} goes on as it was, the new configuration is not good: {why}";
 
     /// A damaged database was set aside and a new one begun.
     /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
@@ -345,15 +373,15 @@ events! {
     /// A line is blocked.
     /// Its items are refused before anybody can pay for them.
     /// Look for an empty or jammed spiral, then clear the line: qrisctl relay clear ITEM, or the button inside the door.
-    LineBlocked { item: Option<ItemId>, order: Option<OrderId>, line: Text, why: Text } = "7464ca72746448e1b9abd99a3eb78b61", Err, "{line} is blocked: {why}";
+    LineBlocked { item: ItemId, order: OrderId, line: Text, why: Text } = "7464ca72746448e1b9abd99a3eb78b61", Err, "{line} is blocked: {why}";
 
     /// A blocked line was cleared.
     /// Its items are sold again.
     /// Nothing is to be done.
     LineCleared { item: Option<ItemId>, line: Text, by: Text } = "33c95b570f9c409f9e542131fb990cd2", Notice, "{line} was cleared by {by}";
 
-    /// The hardware of a line does not work.
-    /// Its items are refused before anybody can pay for them.
+    /// The hardware of a line or a button does not work.
+    /// The items of a line are refused before anybody can pay for them; a button is not heard.
     /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
     HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, "{line}: {why}";
 

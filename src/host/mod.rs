@@ -10,16 +10,23 @@ pub mod clock;
 pub mod config;
 pub mod disk;
 pub mod events;
+#[cfg(feature = "_commands")]
+pub mod finding;
 #[cfg(feature = "_http")]
 pub mod http;
+#[cfg(feature = "ctl")]
+pub mod interrupt;
 pub mod journal;
 pub mod memory;
 #[cfg(feature = "_mqtt")]
 pub mod mqtt;
+pub mod rooted;
 pub mod secret;
 pub mod service;
 #[cfg(feature = "_store")]
 pub mod sqlite;
+#[cfg(feature = "_commands")]
+pub mod terminal;
 #[cfg(feature = "_tls")]
 pub mod tls;
 
@@ -27,6 +34,7 @@ use std::error::Error;
 #[cfg(feature = "_commands")]
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
 /// Why a program ends, sorted by the exit status that says so.
@@ -48,6 +56,42 @@ impl Failure {
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
+
+    /// The lines that tell it: as on standard error when it ends the program.
+    #[must_use]
+    pub fn told(&self, program: &str) -> Vec<String> {
+        match self {
+            Self::Use(error) | Self::Failed(error) => chain(program, error.as_ref()),
+        }
+    }
+}
+
+/// How the work of a service ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It was told to stop.
+    Stop,
+    /// It was told to read its configuration again, and that is good. Everything that it knows is stored, so it begins anew.
+    BeginAnew,
+}
+
+impl Leave {
+    /// Ends, or begins anew in the same process with the arguments that it was started with; the program may be another
+    /// release by now.
+    ///
+    /// # Errors
+    /// The program cannot be started any more. The service manager tries it next.
+    pub fn carry_out(self) -> Result<(), Failure> {
+        match self {
+            Self::Stop => Ok(()),
+            Self::BeginAnew => {
+                let mut words = std::env::args_os();
+                let program = words.next().unwrap_or_default();
+                let why = std::process::Command::new(&program).args(words).exec();
+                Err(Failure::failed(format!("cannot begin anew as {}: {why}", program.display())))
+            }
+        }
+    }
 }
 
 impl From<config::Faults> for Failure {
@@ -60,13 +104,13 @@ impl From<config::Faults> for Failure {
 /// and each of its causes, one a line. Faults of a configuration stand alone, so that an editor can jump to them.
 #[must_use]
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
-    let (error, status) = match result {
+    let (failure, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Use(error)) => (error, 2),
-        Err(Failure::Failed(error)) => (error, 1),
+        Err(failure @ Failure::Use(_)) => (failure, 2),
+        Err(failure @ Failure::Failed(_)) => (failure, 1),
     };
     let mut stderr = std::io::stderr().lock();
-    for line in chain(program, error.as_ref()) {
+    for line in failure.told(program) {
         // Where nobody listens the exit status still tells; `eprintln!` would panic and change it.
         let _ = writeln!(stderr, "{line}");
     }

@@ -58,6 +58,8 @@ pub struct LinkSettings {
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
+    /// How long the broker keeps our session without us, in seconds; [`SESSION_EXPIRY_S`] unless somebody wants less.
+    pub session_expiry_s: u32,
 }
 
 impl LinkSettings {
@@ -73,7 +75,7 @@ impl LinkSettings {
         } else {
             None
         };
-        Ok(Self { broker, tls, client_id: client_id.into(), will: None, subscriptions: Vec::new() })
+        Ok(Self { broker, tls, client_id: client_id.into(), will: None, subscriptions: Vec::new(), session_expiry_s: SESSION_EXPIRY_S })
     }
 }
 

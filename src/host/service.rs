@@ -1,6 +1,8 @@
 //! The service manager: readiness, status, watchdog, and the signals that end a program. Without `NOTIFY_SOCKET` the
 //! notices are no-ops, so that a program runs the same on a terminal.
 
+use super::events::{Event, emit};
+use super::{Failure, Leave};
 use sd_notify::NotifyState;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, PoisonError};
@@ -29,9 +31,112 @@ pub fn watchdog() {
     notify(NotifyState::Watchdog);
 }
 
+/// From now on the service manager waits no longer than this for the next [`watchdog`] (WATCHDOG_USEC=): for work in which
+/// standing still does harm. Where it does not watch, or is stricter already, that stays so.
+pub fn watchdog_within(limit: Duration) {
+    if let Some(configured) = watchdog_interval() {
+        notify(NotifyState::WatchdogUsec(micros(limit.min(configured))));
+    }
+}
+
+/// The service manager waits as long as it is configured to, as before [`watchdog_within`].
+pub fn watchdog_as_configured() {
+    if let Some(configured) = watchdog_interval() {
+        notify(NotifyState::WatchdogUsec(micros(configured)));
+    }
+}
+
+fn micros(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
 /// The program ends because it was told to (STOPPING=1).
 pub fn stopping() {
     notify(NotifyState::Stopping);
+}
+
+/// The program reads its configuration again (RELOADING=1), until it says [`ready`].
+pub fn reloading() {
+    notify(NotifyState::Reloading);
+}
+
+/// What a program that runs is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// To end, by the signal of this name.
+    Stop(&'static str),
+    /// To begin anew with the configuration as it is now (SIGHUP, as `systemctl reload` sends it).
+    Reload,
+}
+
+impl Told {
+    /// Tells the service manager and the journal what the program does now, and how it is to leave.
+    pub fn announce(self, program: &'static str) -> Leave {
+        match self {
+            Self::Stop(why) => {
+                stopping();
+                emit(&Event::Stopping { program: program.into(), why: why.into() });
+                Leave::Stop
+            }
+            Self::Reload => {
+                reloading();
+                Leave::BeginAnew
+            }
+        }
+    }
+}
+
+/// The signals by which a service is told what to do. They are seen from [`Signals::new`] on: create it before saying
+/// [`ready`].
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Begins to listen. Needs a tokio runtime with I/O. Should the system refuse to hand a signal over, that signal keeps
+    /// its default action, which ends the program: every program here may be killed at any moment. So does SIGHUP where no
+    /// service manager is: there it says that the terminal is gone.
+    #[must_use]
+    pub fn new() -> Self {
+        let managed = std::env::var_os("NOTIFY_SOCKET").is_some();
+        Self {
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            hangup: managed.then(|| signal(SignalKind::hangup()).ok()).flatten(),
+        }
+    }
+
+    /// The next signal. Nothing is lost when it is dropped before it ends.
+    pub async fn next(&mut self) -> Told {
+        tokio::select! {
+            () = next(&mut self.terminate) => Told::Stop("SIGTERM"),
+            () = next(&mut self.interrupt) => Told::Stop("SIGINT"),
+            () = next(&mut self.hangup) => Told::Reload,
+        }
+    }
+
+    /// As [`Signals::next`], but a program is told to begin anew only if its configuration is good by `check`. One that is not
+    /// is told in the journal, and everything stays as it is.
+    pub async fn next_good(&mut self, program: &'static str, check: impl Fn() -> Result<(), Failure>) -> Told {
+        loop {
+            match self.next().await {
+                Told::Stop(signal) => return Told::Stop(signal),
+                Told::Reload => match check() {
+                    Ok(()) => return Told::Reload,
+                    Err(why) => emit(&Event::ReloadRefused { program: program.into(), why: why.told(program).join("; ").into() }),
+                },
+            }
+        }
+    }
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Resolves to the signal's name on the first SIGTERM or SIGINT after this call, not only after the first poll: create

@@ -2,24 +2,18 @@
 
 use super::clock;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What a program expects of its database.
-#[derive(Debug, Clone, Copy)]
-pub struct Schema {
-    /// Whose file it is (`PRAGMA application_id`): a number of its own for each program, not 0.
-    pub application_id: i32,
-    /// The version of the schema (`PRAGMA user_version`), from 1. Changes are additive.
-    pub version: i32,
-    /// The statements that make an empty database of this version; run in one transaction.
-    pub sql: &'static str,
-}
+mod schema;
+
+pub use schema::Schema;
+use schema::{add, strange};
 
 /// An open database.
 #[derive(Debug)]
@@ -138,7 +132,7 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     let before = if is_lost(path) { Some(moved(path)?) } else { None };
     match attempt(path, schema) {
         Ok((connection, created)) => Ok(Opened { connection, created, set_aside: before }),
-        Err(OpenError::Sqlite { source, .. }) if is_damage(&source) => {
+        Err(OpenError::Damaged { .. }) => {
             let aside = moved(path)?;
             let (connection, created) = attempt(path, schema)?;
             Ok(Opened { connection, created, set_aside: Some(aside) })
@@ -160,11 +154,8 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     if !make && !path.exists() {
         return Err(OpenError::Missing { path: path.into() });
     }
-    match attempt(path, schema) {
-        Ok((connection, created)) => Ok(Opened { connection, created, set_aside: None }),
-        Err(OpenError::Sqlite { path, source }) if is_damage(&source) => Err(OpenError::Damaged { path, why: source.to_string() }),
-        Err(error) => Err(error),
-    }
+    let (connection, created) = attempt(path, schema)?;
+    Ok(Opened { connection, created, set_aside: None })
 }
 
 /// Claims the database at `path` for this process until the answer is dropped, by a lock on `NAME.lock` beside it. SQLite
@@ -244,14 +235,30 @@ pub fn share(path: &Path) -> Result<Share, OpenError> {
 /// # Errors
 /// SQLite's reason when the check cannot be run. What it found is `Some(text)`, at most its first line.
 pub fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    found_by(connection, "PRAGMA quick_check(1)")
+}
+
+/// The same, and compares every index with its table (`PRAGMA integrity_check`): slower still. An index that lost a row hides
+/// it from whoever asks by that index, and from nobody else.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_indexes(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    found_by(connection, "PRAGMA integrity_check(1)")
+}
+
+fn found_by(connection: &Connection, check: &str) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row(check, [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }
 
-/// Does this error say that the file is damaged, and not that it cannot be reached?
+/// Does this error say that the file is damaged, and not that it cannot be reached? A value of another type than its column's
+/// does too, and a text that is no UTF-8: nobody could write it into a STRICT table, but a bit that flips can.
 #[must_use]
 pub fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
+        || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Renames a database with its `-wal` and `-shm` to `NAME.corrupt-UNIXTIME` (`…-wal`, `…-shm`) beside it, and says where
@@ -290,7 +297,8 @@ fn there(path: &Path) -> Result<(), OpenError> {
 fn is_lost(path: &Path) -> bool {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
     match size(path) {
-        0 => size(&with_suffix(path, "-wal")) > 0,
+        // Looked at once more: another process may just have begun it, and its log comes after its first page.
+        0 => size(&with_suffix(path, "-wal")) > 0 && size(path) == 0,
         bytes => bytes < 512,
     }
 }
@@ -301,11 +309,19 @@ fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError
     // SQLite would make it for everybody whom the umask lets, and gives its log the mode of the file. What prevents this
     // prevents SQLite too, which says why.
     drop(OpenOptions::new().create_new(true).write(true).mode(MODE).open(path));
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
-    match prepare(&mut connection, path, schema) {
-        Ok(Ok(created)) => Ok((connection, created)),
-        Ok(Err(error)) => Err(error),
-        Err(error) => Err(explain(path, error)),
+    let until = Instant::now() + BUSY;
+    loop {
+        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
+        match prepare(&mut connection, path, schema) {
+            Ok(Ok(created)) => return Ok((connection, created)),
+            Ok(Err(error)) => return Err(error),
+            // Two that make one database at once want to change its journal both while they read it: SQLite lets neither wait.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) if is_damage(&error) => return Err(OpenError::Damaged { path: path.into(), why: error.to_string() }),
+            Err(error) => return Err(explain(path, error)),
+        }
     }
 }
 
@@ -317,10 +333,13 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     if connection.is_readonly("main")? {
         return Ok(Err(OpenError::ReadOnly { path: path.into() }));
     }
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
-    // The first read; a file that is no database or shorter than it says fails here.
+    // All of one moment: another process may just begin it. The first read; a file that is no database or shorter than it
+    // says fails here.
+    let moment = connection.transaction()?;
+    let number = |pragma: &str| moment.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let (application_id, found) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    moment.commit()?;
     let known = schema.version;
     // A power cut before the first commit leaves an empty database, which nobody has written yet.
     let created = application_id == 0 && found == 0 && tables == 0;
@@ -337,8 +356,10 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
         // Before WAL, after which it cannot be changed. A sale writes a third of what it does with the default of 4096.
         connection.pragma_update(None, "page_size", 1024)?;
     }
+    let strange = if created { None } else { strange(connection, schema)? };
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    empty_log(connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Without it INSERT OR REPLACE slips past DELETE triggers.
     connection.pragma_update(None, "recursive_triggers", true)?;
@@ -349,20 +370,46 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES_MAX}"), [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     if created {
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i32>(0))? > 0 {
+            // Another process began it a moment ago, such as `device add` beside a first `serve`.
+            drop(transaction);
+            return prepare(connection, path, schema);
+        }
         transaction.execute_batch(schema.sql)?;
+        transaction.execute_batch(schema.additions)?;
         transaction.pragma_update(None, "application_id", schema.application_id)?;
         transaction.pragma_update(None, "user_version", schema.version)?;
         transaction.commit()?;
     }
+    if strange.is_some()
+        && let Some(why) = add(connection, schema)?
+    {
+        return Ok(Err(OpenError::Damaged { path: path.into(), why }));
+    }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Ok(created))
+}
+
+/// Copies what the log holds into the database, and makes the log empty. A sync that failed has lost what it was to keep, but
+/// the kernel still shows it, and counts it as written: a program that is started then finds a commit in the log that it was
+/// told had failed, and appends to it. Should the power go later, the log ends at the gap, and all that was committed after
+/// it is lost with it: in a ledger, a pulse. What is copied is synced once more, in the database.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    match result.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
+        // Others may be reading, or the disk be full: then what is there is as good as it was, and the next opening tries again.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::ReadOnly) => Ok(()),
+        Some(_) | None => result,
+    }
 }
 
 /// What is made here is for its owner alone, whatever the umask: orders, receipts and hashes of tokens.
 const MODE: u32 = 0o600;
 /// How long a lock of somebody else is waited for. Readers take none in WAL; a backup or a second process does.
 const BUSY: Duration = Duration::from_millis(500);
+/// Before another try where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// The log is copied into the database every 2 MB, about fifty sales: each copying costs two more fsyncs and writes the
 /// pages again. A longer one would be read at the next start, which has 20 ms.
 const CHECKPOINT_PAGES: u32 = 2000;
@@ -394,272 +441,27 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// For tests of the databases.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod testing {
+    use rusqlite::Connection;
 
-    const SCHEMA: Schema = Schema { application_id: 0x7172_6973, version: 1, sql: "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;" };
-
-    struct Rig(tempfile::TempDir);
-
-    impl Rig {
-        fn new() -> Self {
-            Self(tempfile::tempdir().expect("a directory"))
+    /// Changes rows as no program of ours would: past the triggers, which stand there again afterwards. A schema that is another
+    /// one would be damage by itself.
+    pub(crate) fn damage(connection: &Connection, sql: &str) -> usize {
+        let mut select = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").expect("a schema");
+        let triggers = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("triggers");
+        let triggers: Vec<(String, String)> = triggers.map(|trigger| trigger.expect("a trigger")).collect();
+        for (name, _) in &triggers {
+            connection.execute_batch(&format!("DROP TRIGGER {name}")).expect("dropped");
         }
-
-        fn path(&self) -> PathBuf {
-            self.0.path().join("a.db")
+        let changed = connection.execute(sql, []).expect(sql);
+        for (_, trigger) in &triggers {
+            connection.execute_batch(trigger).expect("made again");
         }
-
-        /// A good database of a few hundred pages, closed.
-        fn filled(&self) {
-            let opened = open(&self.path(), &SCHEMA).expect("new");
-            let sql = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 20000) INSERT INTO t SELECT n FROM c";
-            opened.connection.execute_batch(sql).expect("filled");
-        }
-
-        fn rows(&self) -> i64 {
-            let opened = open(&self.path(), &SCHEMA).expect("opens");
-            opened.connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a count")
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = std::fs::read_dir(self.0.path()).expect("readable");
-            let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
-            names.sort();
-            names
-        }
-    }
-
-    fn pragma(connection: &Connection, name: &str) -> String {
-        let value: rusqlite::types::Value = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect("a value");
-        match value {
-            rusqlite::types::Value::Text(text) => text,
-            rusqlite::types::Value::Integer(number) => number.to_string(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_new_database_has_all_settings_and_reopens_with_them() {
-        let rig = Rig::new();
-        for created in [true, false] {
-            let opened = open(&rig.path(), &SCHEMA).expect("opens");
-            assert_eq!((opened.created, &opened.set_aside), (created, &None));
-            let table = [
-                ("page_size", "1024"),
-                ("journal_mode", "wal"),
-                ("synchronous", "2"),
-                ("foreign_keys", "1"),
-                ("recursive_triggers", "1"),
-                ("wal_autocheckpoint", "2000"),
-                ("journal_size_limit", "4194304"),
-                ("application_id", "1903323507"),
-                ("user_version", "1"),
-            ];
-            for (name, value) in table {
-                assert_eq!(pragma(&opened.connection, name), value, "{name}");
-            }
-            assert_eq!(check(&opened.connection), Ok(None));
-            opened.connection.execute("INSERT INTO t VALUES (NULL)", []).expect("writes");
-        }
-        assert_eq!(rig.rows(), 2);
-        assert_eq!(rig.names(), ["a.db"], "closing leaves no log behind");
-    }
-
-    #[test]
-    fn a_newer_an_older_and_a_foreign_one_are_left_untouched() {
-        let rig = Rig::new();
-        rig.filled();
-        let before = std::fs::read(rig.path()).expect("read");
-        let newer = Schema { version: 0, ..SCHEMA };
-        assert!(matches!(open(&rig.path(), &newer), Err(OpenError::Newer { found: 1, known: 0, .. })));
-        let older = Schema { version: 2, ..SCHEMA };
-        assert!(matches!(open(&rig.path(), &older), Err(OpenError::Older { found: 1, known: 2, .. })));
-        let foreign = Schema { application_id: 7, ..SCHEMA };
-        assert!(matches!(open(&rig.path(), &foreign), Err(OpenError::Foreign { found: 0x7172_6973, .. })));
-        assert!(std::fs::read(rig.path()).expect("read") == before);
-        assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), 0);
-    }
-
-    #[test]
-    fn damage_is_set_aside_and_a_new_one_begun() {
-        type Harm = fn(&Path);
-        let table: [(&str, Harm); 7] = [
-            ("garbage", |path| std::fs::write(path, b"this is not a database, whatever its name says ".repeat(50)).expect("written")),
-            ("one byte", |path| std::fs::write(path, b"x").expect("written")),
-            ("a few bytes", |path| std::fs::write(path, b"x".repeat(400)).expect("written")),
-            ("a header and nothing else", |path| std::fs::write(path, &std::fs::read(path).expect("read")[..600]).expect("written")),
-            ("truncated", |path| {
-                let file = std::fs::File::options().write(true).open(path).expect("opened");
-                file.set_len(file.metadata().expect("metadata").len() / 2).expect("cut");
-            }),
-            ("its schema overwritten", |path| {
-                let mut bytes = std::fs::read(path).expect("read");
-                bytes[100..1024].fill(0xff);
-                std::fs::write(path, bytes).expect("written");
-            }),
-            ("emptied under its log", |path| {
-                std::fs::write(path, b"").expect("written");
-                std::fs::write(with_suffix(path, "-wal"), b"what was committed last").expect("written");
-            }),
-        ];
-        for (what, harm) in table {
-            let rig = Rig::new();
-            rig.filled();
-            harm(&rig.path());
-            let harmed = std::fs::read(rig.path()).expect("read");
-            let opened = open(&rig.path(), &SCHEMA).expect(what);
-            assert!(opened.created, "{what}");
-            let aside = opened.set_aside.expect(what);
-            assert!(aside.file_name().is_some_and(|name| name.to_string_lossy().starts_with("a.db.corrupt-")), "{what}: {aside:?}");
-            assert!(std::fs::read(&aside).expect(what) == harmed, "{what}: nothing of it is changed");
-            drop(opened.connection);
-            assert_eq!(rig.rows(), 0, "{what}");
-        }
-    }
-
-    #[test]
-    fn who_opens_beside_the_owner_sets_nothing_aside() {
-        let rig = Rig::new();
-        assert!(matches!(open_beside(&rig.path(), &SCHEMA, false), Err(OpenError::Missing { .. })));
-        assert!(rig.names().is_empty(), "nothing is made");
-        assert!(open_beside(&rig.path(), &SCHEMA, true).expect("made").created);
-        rig.filled();
-        for harm in [b"x".to_vec(), b"this is not a database ".repeat(100)] {
-            std::fs::write(rig.path(), &harm).expect("written");
-            for make in [false, true] {
-                let told = open_beside(&rig.path(), &SCHEMA, make).expect_err("damaged");
-                assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
-            }
-            assert!(std::fs::read(rig.path()).expect("read") == harm);
-            assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), 0);
-        }
-    }
-
-    #[test]
-    fn a_log_is_set_aside_with_its_database() {
-        let rig = Rig::new();
-        std::fs::write(rig.path(), b"garbage ".repeat(200)).expect("written");
-        std::fs::write(with_suffix(&rig.path(), "-wal"), b"log").expect("written");
-        let opened = open(&rig.path(), &SCHEMA).expect("a new one");
-        let aside = opened.set_aside.expect("set aside");
-        assert_eq!(std::fs::read(with_suffix(&aside, "-wal")).expect("kept"), b"log");
-    }
-
-    #[test]
-    fn nothing_that_was_set_aside_is_overwritten() {
-        let rig = Rig::new();
-        for n in 1..=3 {
-            std::fs::write(rig.path(), b"garbage ".repeat(200)).expect("written");
-            assert!(open(&rig.path(), &SCHEMA).expect("a new one").set_aside.is_some());
-            assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), n);
-        }
-    }
-
-    #[test]
-    fn a_database_that_was_killed_keeps_what_was_committed() {
-        let (rig, after) = (Rig::new(), Rig::new());
-        let opened = open(&rig.path(), &SCHEMA).expect("new");
-        opened.connection.execute("INSERT INTO t VALUES (NULL)", []).expect("committed");
-        // What a kill leaves: the files as they are while the connection is open.
-        for suffix in ["", "-wal"] {
-            std::fs::copy(with_suffix(&rig.path(), suffix), with_suffix(&after.path(), suffix)).expect("copied");
-        }
-        assert_eq!(after.rows(), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_reached_is_not_set_aside() {
-        let rig = Rig::new();
-        let missing = rig.0.path().join("nowhere/a.db");
-        assert!(matches!(open(&missing, &SCHEMA), Err(OpenError::NoDirectory { .. })));
-        // A directory in place of the file: not openable, whoever asks.
-        std::fs::create_dir(rig.path()).expect("made");
-        assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
-        assert_eq!(rig.names(), ["a.db"]);
-        // A file system that nobody may write to.
-        assert!(matches!(open(Path::new("/proc/self/qris.db"), &SCHEMA), Err(OpenError::ReadOnly { .. })));
-    }
-
-    #[test]
-    fn the_systems_reasons_are_told_apart_and_none_is_damage() {
-        let told = |code| explain(Path::new("/x/a.db"), rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
-        use rusqlite::ffi;
-        let table = [
-            (ffi::SQLITE_READONLY, "cannot be written"),
-            (ffi::SQLITE_READONLY_DIRECTORY, "cannot be written"),
-            (ffi::SQLITE_PERM, "cannot be written"),
-            (ffi::SQLITE_CANTOPEN, "cannot be written"),
-            (ffi::SQLITE_FULL, "has no room"),
-            (ffi::SQLITE_IOERR_SHMSIZE, "has no room"),
-            (ffi::SQLITE_IOERR, "cannot be opened"),
-            (ffi::SQLITE_BUSY, "cannot be opened"),
-        ];
-        for (code, text) in table {
-            assert!(told(code).contains(text), "{code}: {}", told(code));
-            assert!(!is_damage(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)), "{code}");
-        }
-    }
-
-    #[test]
-    fn a_locked_database_is_neither_damaged_nor_waited_for_long() {
-        let rig = Rig::new();
-        rig.filled();
-        let holder = Connection::open(rig.path()).expect("opens");
-        holder.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; INSERT INTO t VALUES (NULL);").expect("locked");
-        assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
-        drop(holder);
-        assert_eq!(rig.rows(), 20_000);
-    }
-
-    #[test]
-    fn what_is_made_is_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let rig = Rig::new();
-        let _lock = claim(&rig.path()).expect("free");
-        let _opened = open(&rig.path(), &SCHEMA).expect("new");
-        assert_eq!(rig.names(), ["a.db", "a.db-shm", "a.db-wal", "a.db.lock"]);
-        for name in rig.names() {
-            let mode = std::fs::metadata(rig.0.path().join(&name)).expect("there").permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_database_is_claimed_by_one_at_a_time() {
-        let rig = Rig::new();
-        let held = claim(&rig.path()).expect("free");
-        let told = claim(&rig.path()).expect_err("held").to_string();
-        assert!(told.contains("another process has it"), "{told}");
-        drop(held);
-        drop(claim(&rig.path()).expect("free again"));
-        assert!(matches!(claim(&rig.0.path().join("nowhere/a.db")), Err(OpenError::NoDirectory { .. })));
-        assert!(matches!(claim(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
-    }
-
-    #[test]
-    fn several_share_a_database_once_the_first_lets_them() {
-        let rig = Rig::new();
-        let first = share(&rig.path()).expect("free");
-        assert!(first.is_alone());
-        let path = rig.path();
-        let waits = std::thread::spawn(move || share(&path).expect("shared"));
-        assert!(!waits.is_finished());
-        first.let_others_in().expect("shared");
-        let second = waits.join().expect("joined");
-        assert!(!second.is_alone());
-        drop(first);
-        assert!(!share(&rig.path()).expect("shared").is_alone(), "the second is still there");
-        drop(second);
-        assert!(share(&rig.path()).expect("free").is_alone());
-    }
-
-    #[test]
-    fn a_schema_that_fails_leaves_nothing_behind() {
-        let rig = Rig::new();
-        let wrong = Schema { sql: "CREATE TABLE a (n) STRICT; nonsense", ..SCHEMA };
-        assert!(open(&rig.path(), &wrong).is_err());
-        assert!(open(&rig.path(), &SCHEMA).expect("still empty").created);
+        changed
     }
 }
+
+#[cfg(test)]
+mod tests;

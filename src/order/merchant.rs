@@ -13,14 +13,14 @@ use super::time::{Span, Wall};
 
 mod attention;
 mod charging;
+mod events;
 mod repaying;
 mod settling;
 mod values;
 
-pub use values::{
-    Ask, Asker, Attention, Charge, Closing, Ending, Event, NoCharge, Order, RefundAnswer, RefundWish, Repayment, Report, Said, Sale,
-    Settlement, State, TakenBack, Told, Withheld,
-};
+pub use attention::Attention;
+pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
+pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld};
 #[cfg(test)]
 mod tests;
 

@@ -150,6 +150,12 @@ impl PriceList {
         self.0.iter()
     }
 
+    /// The price of an item that is sold.
+    #[must_use]
+    pub fn of(&self, item: &ItemId) -> Option<Price> {
+        self.0.get(item).copied()
+    }
+
     /// Prices a request, or says why not.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::line::{Command, Ending, Report};
 use crate::host::bus::{Served, serve};
 use crate::host::config::BusAddress;
-use crate::host::events;
+use crate::host::{events, service};
 use crate::order::ids::{ItemId, OrderId};
 use crate::order::outcome::Outcome;
 use crate::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
@@ -17,6 +17,8 @@ use tokio::time::timeout;
 
 /// `Dispense` answers within 20 s; a second is left for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(19);
+/// While a line is driven, a program that stands still holds it active: the service manager ends it after this.
+const WATCHED_WITHIN: Duration = Duration::from_secs(5);
 /// Signals that can wait to be sent. They are news: what does not fit is missed.
 pub const SIGNALS_MAX: usize = 64;
 
@@ -47,13 +49,25 @@ struct Heart {
     dispenser: Dispenser,
     /// Who waits for the end of an order; one for each line that is driven.
     waiting: Vec<(OrderId, oneshot::Sender<(DispenseAnswer, String)>)>,
+    /// Lines that were told to drive and have not told the end.
+    driven: usize,
+}
+
+impl Heart {
+    /// A line is driven no more.
+    fn at_rest(&mut self) {
+        self.driven = self.driven.saturating_sub(1);
+        if self.driven == 0 {
+            service::watchdog_as_configured();
+        }
+    }
 }
 
 impl Service {
     /// Joins the parts. `lines` are in the order of the configuration, `buttons` the items that they ask for.
     #[must_use]
     pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
-        let heart = Mutex::new(Heart { dispenser, waiting: Vec::new() });
+        let heart = Mutex::new(Heart { dispenser, waiting: Vec::new(), driven: 0 });
         Self { heart, lines, buttons, signals, random: SystemRandom::new(), answer_within: ANSWER_WITHIN }
     }
 
@@ -81,8 +95,11 @@ impl Service {
     fn carry_out(&self, effect: Effect, heart: &mut Heart) {
         match effect {
             Effect::Drive(line, pulses) => {
+                service::watchdog_within(WATCHED_WITHIN);
+                heart.driven += 1;
                 // A thread ends with its sender, or by a fault of this program; then nothing is driven by it any more.
                 if self.lines[line].send(Command::Drive(pulses)).is_err() {
+                    heart.at_rest();
                     let ending = Ending { outcome: Outcome::Failed, detail: "nothing was driven: the line's thread is gone".into() };
                     heart.dispenser.ended(line, ending);
                     heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
@@ -106,8 +123,13 @@ impl Service {
     pub fn report(&self, report: Report) {
         match report {
             Report::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
-            Report::Ended(line, ending) => self.with(|dispenser| dispenser.ended(line, ending)),
+            Report::Ended(line, ending) => self.with_heart(|heart| {
+                // Before the ledger: a disk that takes seconds now does not keep a line active.
+                heart.at_rest();
+                heart.dispenser.ended(line, ending);
+            }),
             Report::ClearPressed(line) => self.with(|dispenser| dispenser.clear_pressed(line)),
+            Report::Button(name, state) => self.with(|dispenser| dispenser.button(name, state)),
             Report::Pressed(button) => drop(self.signals.try_send(Signal::Pressed(self.buttons[button].clone()))),
         }
     }

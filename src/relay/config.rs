@@ -8,10 +8,12 @@ use crate::order::ledger::{Condition, Drive, LineState, prepare};
 use crate::order::money::Rupiah;
 use crate::order::receipt::KeySet;
 use crate::order::time::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use written::Written;
 
+/// The ledger, where none is named.
+const LEDGER: &str = "/var/lib/qris-relay/ledger.db";
 /// The most lines and buttons of one machine.
 pub const LINES_MAX: usize = 256;
 /// What the relay service is told.
@@ -70,10 +72,27 @@ pub struct Pin {
     pub active_low: bool,
     /// How long an input must stand still.
     pub debounce: Span,
+    /// The chip's own resistor at an input.
+    pub bias: Bias,
+}
+
+/// A resistor inside the chip, at an input that nothing else holds while its switch is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bias {
+    /// As the board, its firmware or its device tree left it.
+    #[default]
+    AsIs,
+    /// To the supply: for a switch to ground.
+    PullUp,
+    /// To ground: for a switch to the supply.
+    PullDown,
+    /// None: there is one outside.
+    Disabled,
 }
 
 /// Where a line is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Chip {
     /// A GPIO character device and the line's number on it.
     Gpio {
@@ -118,11 +137,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
-        let written: Written = source.parse()?;
-        let mut checker = source.checker();
-        let config = written.check(&mut checker);
-        checker.finish()?;
-        Ok(config.expect("a configuration without faults is whole"))
+        source.read_checked(Written::check)
     }
 
     /// Compares with the `qrisd.toml` that lies beside this `relay.toml`, if one does: the same device, a line for every
@@ -135,7 +150,14 @@ impl Config {
         if !path.exists() {
             return Ok(());
         }
-        let source = Source::read(&path)?;
+        self.check_against(relay_toml, &Source::read(&path)?)
+    }
+
+    /// The same with a `qrisd.toml` that is in memory.
+    ///
+    /// # Errors
+    /// Everything that does not fit.
+    pub fn check_against(&self, relay_toml: &Path, source: &Source) -> Result<(), Faults> {
         let device: Loose = source.parse()?;
         let mut checker = source.checker();
         if let Some(id) = device.device.id.filter(|id| id.as_str() != self.device.as_str()) {
@@ -162,6 +184,26 @@ impl Config {
         checker.finish()
     }
 
+    /// Where the ledger is, whatever else is wrong with a configuration.
+    #[must_use]
+    pub fn ledger_of(path: &Path) -> PathBuf {
+        let written = Source::read(path).and_then(|source| source.parse::<LooseLedger>());
+        written.ok().and_then(|written| written.ledger.path).unwrap_or_else(|| LEDGER.into())
+    }
+
+    /// Every pin, with what people call it.
+    #[must_use]
+    pub fn pins(&self) -> Vec<(String, &Pin)> {
+        let mut pins = Vec::new();
+        for line in &self.lines {
+            pins.push((format!("line {:?}", line.name), &line.pin));
+            pins.extend(line.sensor.as_ref().map(|sensor| (format!("the sensor of line {:?}", line.name), &sensor.pin)));
+            pins.extend(line.clear_button.as_ref().map(|pin| (line.clear_button_name(), pin)));
+        }
+        pins.extend(self.buttons.iter().map(|button| (button.name(), &button.pin)));
+        pins
+    }
+
     /// The line that hands out an item, as an index of `lines`.
     #[must_use]
     pub fn line_of(&self, item: &ItemId) -> Option<usize> {
@@ -177,11 +219,25 @@ pub fn line_of<'a>(lines: impl Iterator<Item = &'a Line> + Clone, item: &ItemId)
 }
 
 impl Line {
+    /// What people call the button in the door that clears it.
+    #[must_use]
+    pub fn clear_button_name(&self) -> String {
+        format!("the clear button of line {:?}", self.name)
+    }
+
     /// As the core sees it.
     #[must_use]
     pub fn state(&self, condition: Condition) -> LineState {
         let sensor = self.sensor.as_ref().map_or(Span::ZERO, |sensor| sensor.within);
         LineState { min_amount: self.min_amount, drive: self.drive, sensor, condition }
+    }
+}
+
+impl Button {
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("the button for {}", self.item)
     }
 }
 
@@ -192,6 +248,18 @@ struct Loose {
     device: LooseDevice,
     #[serde(default)]
     item: Vec<LooseItem>,
+}
+
+/// What matters of a `relay.toml` that may be wrong.
+#[derive(Deserialize)]
+struct LooseLedger {
+    #[serde(default)]
+    ledger: LoosePath,
+}
+
+#[derive(Deserialize, Default)]
+struct LoosePath {
+    path: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]

@@ -14,12 +14,13 @@ use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::{KeySet, Receipt, ReceiptError};
 use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use std::collections::BTreeMap;
 
 /// The fault of a ledger that was set aside in this process' life.
 pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
 /// The fault of a ledger that cannot be read or written.
 pub const FAULT_LEDGER: &str = "ledger";
-/// The fault of hardware that does not work.
+/// The fault of a line's or a button's hardware that does not work.
 pub const FAULT_GPIO: &str = "gpio";
 
 /// The heart of the relay service.
@@ -29,6 +30,8 @@ pub struct Dispenser {
     keys: KeySet,
     lines: Vec<Line>,
     ledger: Ledger,
+    /// The buttons that do not work, and why.
+    broken_buttons: BTreeMap<String, String>,
     /// The program ends: what runs is finished, nothing new begins.
     is_stopping: bool,
     effects: Vec<Effect>,
@@ -98,6 +101,7 @@ impl Dispenser {
             keys: config.keys.clone(),
             lines: config.lines.iter().map(line).collect(),
             ledger: Ledger::new(&config.ledger),
+            broken_buttons: BTreeMap::new(),
             is_stopping: false,
             effects: Vec::new(),
         };
@@ -282,15 +286,16 @@ impl Dispenser {
             }
         };
         let why_blocked = self.why_blocked(index, &ending);
+        let (item, order) = (pulse.item.clone(), pulse.order.clone());
         match self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()) {
             Ok(()) => {
                 self.tell_end(pulse, ending);
-                self.block(index, why_blocked);
+                self.block(index, item, order, why_blocked);
             }
             Err(_) => {
                 let detail = format!("{}; the ledger could not take it", ending.detail);
                 let ending = Ending { outcome: Outcome::Uncertain, detail };
-                self.block(index, why_blocked.or_else(|| self.why_blocked(index, &ending)));
+                self.block(index, item, order, why_blocked.or_else(|| self.why_blocked(index, &ending)));
                 let entry = Entry::Ended(ending.outcome);
                 self.lines[index].job = Job::Unwritten(Pulse { entry, detail: ending.detail.clone(), ..pulse.clone() });
                 self.tell_end(pulse, ending);
@@ -330,6 +335,18 @@ impl Dispenser {
             self.journal(event);
         } else {
             line.broken = why;
+        }
+    }
+
+    /// A button works, or not and why. Nobody may be there to miss it: so it is a fault that is seen from afar.
+    pub fn button(&mut self, name: String, state: Result<(), String>) {
+        let Err(why) = state else {
+            self.broken_buttons.remove(&name);
+            return;
+        };
+        if self.broken_buttons.get(&name) != Some(&why) {
+            self.journal(Event::HardwareFault { line: name.clone().into(), why: why.clone().into() });
+            self.broken_buttons.insert(name, why);
         }
     }
 
@@ -395,7 +412,7 @@ impl Dispenser {
     #[must_use]
     pub fn faults(&self) -> Vec<&'static str> {
         let is_failing = self.ledger.usable().is_err();
-        let is_broken = self.lines.iter().any(|line| line.broken.is_some());
+        let is_broken = self.lines.iter().any(|line| line.broken.is_some()) || !self.broken_buttons.is_empty();
         let all = [(self.ledger.was_reset(), FAULT_LEDGER_RESET), (is_failing, FAULT_LEDGER), (is_broken, FAULT_GPIO)];
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
@@ -433,10 +450,10 @@ impl Dispenser {
         blocks.then(|| format!("{}: {}", ending.outcome, ending.detail))
     }
 
-    fn block(&mut self, index: usize, why: Option<String>) {
+    fn block(&mut self, index: usize, item: ItemId, order: OrderId, why: Option<String>) {
         let Some(why) = why else { return };
         let line = self.lines[index].settings.name.clone();
-        self.journal(Event::LineBlocked { item: None, order: None, line: line.into(), why: why.clone().into() });
+        self.journal(Event::LineBlocked { item, order, line: line.into(), why: why.clone().into() });
         self.lines[index].blocked = Some(why);
     }
 
@@ -467,7 +484,16 @@ impl Dispenser {
         for pulse in interrupted {
             let (request, order, item, amount) = pulse.ids();
             let (device, detail) = (Some(self.me.clone()), pulse.detail.into());
+            let line_blocked = blocked.iter().find(|block| block.order == order).map(|block| Event::LineBlocked {
+                item: item.clone(),
+                order: order.clone(),
+                line: block.line.clone().into(),
+                why: block.why.clone().into(),
+            });
             self.journal(Event::OutcomeUncertain { request: Some(request), order, device, item, amount, detail });
+            if let Some(event) = line_blocked {
+                self.journal(event);
+            }
         }
     }
 

@@ -158,10 +158,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// See [`Store::begin`].
+    /// See [`Store::begin`] and [`Store::mark`]. What is recorded is driven, whatever becomes of the mark: without it two
+    /// faults instead of one make the ledger forget. That it cannot be written is a fault like any other.
     pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), Refusal> {
         self.write(|store| store.begin(receipt, line))?;
         self.forget(&receipt.claims().ticket);
+        drop(self.write(Store::mark));
         Ok(())
     }
 

@@ -9,10 +9,11 @@ use crate::host::clock;
 use crate::order::ledger::Pulses;
 use crate::order::outcome::Outcome;
 use crate::order::time::Span;
-use crate::relay::config::{self, Pin};
+use crate::relay::config::{self, Chip, Pin};
 use pins::{open_input, open_line};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +22,9 @@ use tokio::sync::mpsc::UnboundedSender;
 const RETRY: Duration = Duration::from_secs(5);
 /// A sensor is waited for in steps of this, so that a stop is seen in between.
 const STEP: Span = Span::millis(10);
+/// The clock tells whole milliseconds: of the one that has begun nobody knows how much is left. No pulse is shorter than it
+/// should be, for a board that counts them would miss it.
+const BEGUN: Span = Span::millis(1);
 /// A button is waited for in steps of this.
 const BUTTON_STEP: Duration = Duration::from_millis(500);
 /// The stack of a line's thread; it needs a tenth of it.
@@ -46,6 +50,8 @@ pub enum Report {
     ClearPressed(usize),
     /// A button was pressed.
     Pressed(usize),
+    /// Whether a button works, by its name for people, whenever that may have changed.
+    Button(String, Result<(), String>),
 }
 
 /// How a drive ended.
@@ -103,7 +109,7 @@ impl Hardware {
     /// # Errors
     /// What refuses. A line that could be taken was set inactive even if its sensor could not.
     pub fn open(settings: &config::Line) -> Result<Self, LineError> {
-        let line = open_line(settings)?;
+        let line = open_line(&settings.name, &settings.pin.chip, settings.pin.active_low)?;
         let sensor = match &settings.sensor {
             Some(sensor) => Some((open_input(&sensor.pin)?, sensor.within)),
             None => None,
@@ -171,8 +177,35 @@ impl Hardware {
 ///
 /// # Errors
 /// What refuses.
-pub fn make_safe(settings: &config::Line) -> Result<(), LineError> {
-    open_line(settings).map(drop)
+pub fn make_safe(name: &str, chip: &Chip, active_low: bool) -> Result<(), LineError> {
+    open_line(name, chip, active_low).map(drop)
+}
+
+/// Drives a line once, as an order would, and waits for its sensor: for whoever sets a machine up and looks what moves. No
+/// ledger knows of it, so it needs the hardware to itself, and the service not to run. As soon as `is_stopped` the line is
+/// inactive.
+///
+/// # Errors
+/// The line cannot be taken: somebody holds it, or it is not there.
+pub fn try_once(settings: &config::Line, pulses: Pulses, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, LineError> {
+    let mut hardware = Hardware::open(settings)?;
+    let (commands, commands_rx) = channel();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if is_stopped() {
+                    // One that is over has no use for it.
+                    drop(commands.send(Command::Stop));
+                    return;
+                }
+                std::thread::sleep(STEP.to_duration());
+            }
+        });
+        let ended = hardware.drive(pulses, &commands_rx).0;
+        is_over.store(true, Ordering::Relaxed);
+        Ok(ended)
+    })
 }
 
 enum Waited {
@@ -187,7 +220,7 @@ fn pause(
     seen: &mut bool,
     commands: &Receiver<Command>,
 ) -> Result<Waited, LineError> {
-    let until = clock::now().boot + span;
+    let until = clock::now().boot + span + BEGUN;
     if let Some((sensor, _)) = sensor {
         while !*seen {
             match commands.try_recv() {
@@ -316,8 +349,8 @@ fn told(hardware: &Result<Hardware, LineError>) -> Result<(), String> {
     hardware.as_ref().map(|_| ()).map_err(ToString::to_string)
 }
 
-/// Watches a button in a thread of its own, for as long as the program runs: `report` is told at each press. Trouble is
-/// told to `trouble` once, and the button is tried again.
+/// Watches a button in a thread of its own, for as long as the program runs: `report` is told at each press. One that does
+/// not work is told by its `name`, and tried again.
 ///
 /// # Errors
 /// The system has no thread to give.
@@ -325,25 +358,22 @@ pub fn watch_button(
     pin: Pin,
     reports: UnboundedSender<Report>,
     report: impl Fn() -> Report + Send + 'static,
-    trouble: impl Fn(&LineError) + Send + 'static,
+    name: String,
 ) -> io::Result<()> {
     let body = move || {
-        let mut is_told = false;
+        let tell = |state| drop(reports.send(Report::Button(name.clone(), state)));
         while !reports.is_closed() {
             let error = match open_input(&pin) {
                 Err(error) => error,
                 Ok(mut input) => {
-                    is_told = false;
+                    tell(Ok(()));
                     match watch(input.as_mut(), &reports, &report) {
                         Ok(()) => return,
                         Err(error) => error,
                     }
                 }
             };
-            if !is_told {
-                trouble(&error);
-                is_told = true;
-            }
+            tell(Err(error.to_string()));
             std::thread::sleep(RETRY);
         }
     };

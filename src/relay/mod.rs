@@ -7,20 +7,23 @@
 pub mod bus;
 pub mod config;
 pub mod dispenser;
+pub mod held;
 pub mod ledger;
 pub mod line;
+mod mark;
 pub mod store;
 
 use crate::host::arguments::Usage;
 use crate::host::config::{BusAddress, Faults};
 use crate::host::events::{Event, emit};
-use crate::host::{self, Failure, journal, memory, service};
+use crate::host::service::Signals;
+use crate::host::{self, Failure, Leave, journal, memory, service};
 use bus::{SIGNALS_MAX, Service, Signal};
 use config::Config;
 use dispenser::Dispenser;
+use held::Held;
 use line::{Hardware, Report};
 use std::path::Path;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -38,7 +41,8 @@ const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 /// Whether the bus is there is looked at so often.
 const BUS_LOOK: Duration = Duration::from_secs(5);
 
-const USAGE: Usage = Usage {
+/// What the program understands.
+pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Drives the lines of one machine: once for each receipt that proves a payment",
     config: "/etc/qrisd/relay.toml",
@@ -54,44 +58,65 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
     let result = match told.instead {
         Some("check") => check(&told.config).map_err(Failure::from),
         Some(_) => make_safe(&told.config),
-        None => run(&told.config),
+        None => run(&told.config).and_then(Leave::carry_out),
     };
     host::exit(PROGRAM, result)
 }
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
 fn check(path: &Path) -> Result<(), Faults> {
-    let config = Config::load(path)?;
-    config.check_against_qrisd(path)?;
+    examine(path)?;
     println!("{}: good", path.display());
     Ok(())
 }
 
-/// `--safe`: all lines inactive. One that refuses keeps none of the others from it.
+fn examine(path: &Path) -> Result<(), Faults> {
+    Config::load(path)?.check_against_qrisd(path)
+}
+
+/// `--safe`: all lines inactive that the last run held, or else those of the configuration. One that refuses keeps none of
+/// the others from it, and neither does a configuration that has become unreadable.
 fn make_safe(path: &Path) -> Result<(), Failure> {
-    let config = Config::load(path)?;
-    let errors: Vec<_> =
-        config.lines.iter().filter_map(|line| line::make_safe(line).err().map(|why| format!("{}: {why}", line.name))).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Failure::failed(errors.join("; "))) }
+    let config = Config::load(path);
+    let ledger = config.as_ref().map_or_else(|_| Config::ledger_of(path), |config| config.ledger.clone());
+    let held = held::read(&ledger);
+    let known = held.is_some();
+    let lines = held.unwrap_or_else(|| config.iter().flat_map(|config| &config.lines).map(Held::of).collect());
+    let errors: Vec<_> = lines.iter().filter_map(|line| line.make_safe().err().map(|why| format!("{}: {why}", line.name))).collect();
+    if !errors.is_empty() {
+        return Err(Failure::failed(errors.join("; ")));
+    }
+    held::forget(&ledger);
+    if known { Ok(()) } else { config.map(drop).map_err(Failure::from) }
 }
 
 /// The service. In this order: lines inactive, what was interrupted written as uncertain, bus name taken.
-fn run(path: &Path) -> Result<(), Failure> {
+fn run(path: &Path) -> Result<Leave, Failure> {
     memory::keep_little();
     journal::start(PROGRAM);
     let config = Config::load(path)?;
     journal::belongs_to(&config.device);
+    let lines: Vec<_> = config.lines.iter().map(Held::of).collect();
+    if let Err(why) = held::write(&config.ledger, &lines) {
+        // Then `--safe` goes by the configuration. What the ledger on the same disk suffers is told by its fault.
+        eprintln!("{PROGRAM}: {} cannot list the lines beside it: {why}", config.ledger.display());
+    }
     let hardware: Vec<_> = config.lines.iter().map(Hardware::open).collect();
     let mut dispenser = Dispenser::new(&config);
     for (index, hardware) in hardware.iter().enumerate() {
         dispenser.hardware(index, hardware.as_ref().map(|_| ()).map_err(ToString::to_string));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(work(config, hardware, dispenser))
+    runtime.block_on(work(path, config, hardware, dispenser))
 }
 
-async fn work(config: Config, hardware: Vec<Result<Hardware, line::LineError>>, dispenser: Dispenser) -> Result<(), Failure> {
-    let mut terminated = pin!(service::terminated());
+async fn work(
+    path: &Path,
+    config: Config,
+    hardware: Vec<Result<Hardware, line::LineError>>,
+    dispenser: Dispenser,
+) -> Result<Leave, Failure> {
+    let mut signals_in = Signals::new();
     // Bounded by what there is: each line has one end at a time, and buttons are pressed by people.
     let (reports, mut reports_rx) = mpsc::unbounded_channel();
     let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
@@ -104,9 +129,17 @@ async fn work(config: Config, hardware: Vec<Result<Hardware, line::LineError>>, 
     let mut ticks = interval(watchdog.map_or(TICK, |interval| TICK.min(interval / 2)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut status = String::new();
-    let why = loop {
+    let mut leaves = false;
+    loop {
         tokio::select! {
-            why = &mut terminated => break why,
+            told = signals_in.next_good(PROGRAM, || examine(path).map_err(Failure::from)) => match told.announce(PROGRAM) {
+                Leave::Stop => break,
+                // What is driven is driven to its end; nothing new is promised meanwhile.
+                Leave::BeginAnew => {
+                    leaves = true;
+                    service.with(Dispenser::stop);
+                }
+            },
             Some(report) = reports_rx.recv() => service.report(report),
             _ = ticks.tick() => {
                 // Fed from here, through the dispenser: if either is stuck, nobody feeds.
@@ -117,12 +150,15 @@ async fn work(config: Config, hardware: Vec<Result<Hardware, line::LineError>>, 
                 tell_status(&mut status, &service, &bus_trouble);
             }
         }
-    };
-    service::stopping();
-    emit(&Event::Stopping { program: PROGRAM.into(), why: why.into() });
+        if leaves && !service.with(|dispenser| dispenser.is_driving()) {
+            sleep(ANSWERS_LEAVE).await;
+            bus.abort();
+            return Ok(Leave::BeginAnew);
+        }
+    }
     finish(&service, &mut reports_rx).await;
     bus.abort();
-    Ok(())
+    Ok(Leave::Stop)
 }
 
 /// Threads for lines and buttons, joined with the dispenser.
@@ -137,19 +173,15 @@ fn start_parts(
     for (index, (settings, hardware)) in config.lines.iter().zip(hardware).enumerate() {
         lines.push(line::start(index, settings.clone(), hardware, reports.clone()).map_err(Failure::failed)?);
         if let Some(pin) = &settings.clear_button {
-            let trouble = button_trouble(format!("the clear button of {}", settings.name));
-            line::watch_button(pin.clone(), reports.clone(), move || Report::ClearPressed(index), trouble).map_err(Failure::failed)?;
+            let pressed = move || Report::ClearPressed(index);
+            line::watch_button(pin.clone(), reports.clone(), pressed, settings.clear_button_name()).map_err(Failure::failed)?;
         }
     }
     for (index, button) in config.buttons.iter().enumerate() {
-        let trouble = button_trouble(format!("the button for {}", button.item));
-        line::watch_button(button.pin.clone(), reports.clone(), move || Report::Pressed(index), trouble).map_err(Failure::failed)?;
+        let pressed = move || Report::Pressed(index);
+        line::watch_button(button.pin.clone(), reports.clone(), pressed, button.name()).map_err(Failure::failed)?;
     }
     Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
-}
-
-fn button_trouble(name: String) -> impl Fn(&line::LineError) + Send + 'static {
-    move |why| emit(&Event::HardwareFault { line: name.clone().into(), why: why.to_string().into() })
 }
 
 /// Why the interface cannot be reached, if it cannot.
@@ -232,3 +264,6 @@ async fn until_idle(service: &Service, reports: &mut mpsc::UnboundedReceiver<Rep
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

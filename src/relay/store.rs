@@ -6,6 +6,7 @@ use crate::order::ledger::{Entry, TicketEntry};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::Receipt;
+use crate::relay::mark::Mark;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,12 +18,13 @@ const TICKETS_KEPT: i64 = 20_000;
 /// Old rows are dropped once in so many tickets.
 const PRUNE_EVERY: i64 = 64;
 
-const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, version: 1, sql: include_str!("schema.sql") };
+const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, version: 1, sql: include_str!("schema.sql"), additions: "" };
 
 /// An open ledger.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    mark: Mark,
     /// Held for as long as this lives; nothing is read from it.
     _lock: File,
     /// The last number given to a ticket and to a pulse.
@@ -71,6 +73,8 @@ pub struct Block {
     pub line: String,
     /// Why, for people.
     pub why: String,
+    /// The order that blocked it.
+    pub order: OrderId,
 }
 
 /// Why the ledger could not be read or written.
@@ -85,13 +89,16 @@ pub enum StoreError {
     /// A row is not as it was written.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
+    /// The file beside it, which says how many pulses it has begun.
+    #[error("the ledger's mark cannot be read or written: {0}")]
+    Mark(#[source] std::io::Error),
 }
 
 impl StoreError {
     /// Is the file itself no good, so that it must be set aside?
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Open(_) => false,
+            Self::Open(_) | Self::Mark(_) => false,
             Self::Sqlite(error) => sqlite::is_damage(error),
             Self::Damaged(_) => true,
         }
@@ -99,29 +106,34 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the ledger, or begins one. It is read whole; a damaged one is set aside. What was being driven is written
+    /// Opens the ledger, or begins one. It is read whole; one that is damaged, or has forgotten a pulse, is set aside. What was being driven is written
     /// as uncertain in one commit, together with the block of each line for which `blocks` says so.
     pub fn open(path: &Path, blocks: impl Fn(&str) -> bool) -> Result<Found, StoreError> {
         // A second owner would take for interrupted what the first is driving.
         let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
-        let whole = match Self::read_whole(&mut opened.connection, &blocks) {
+        let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
+        if opened.created {
+            mark.reset().map_err(StoreError::Mark)?;
+        }
+        let whole = match Self::read_whole(&mut opened.connection, &mark, &blocks) {
             Err(error) if error.is_damage() => {
                 drop(opened);
                 let set_aside = |source| StoreError::Open(OpenError::SetAside { path: path.into(), source });
                 let aside = sqlite::set_aside(path).map_err(set_aside)?;
                 opened = sqlite::open(path, &SCHEMA)?;
                 opened.set_aside = Some(aside);
-                Self::read_whole(&mut opened.connection, &blocks)?
+                mark.reset().map_err(StoreError::Mark)?;
+                Self::read_whole(&mut opened.connection, &mark, &blocks)?
             }
             whole => whole?,
         };
         let Whole { tickets, pulses, open, interrupted, blocked } = whole;
-        let store = Self { connection: opened.connection, _lock: lock, tickets, pulses };
+        let store = Self { connection: opened.connection, mark, _lock: lock, tickets, pulses };
         Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
-    fn read_whole(connection: &mut Connection, blocks: &dyn Fn(&str) -> bool) -> Result<Whole, StoreError> {
+    fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<Whole, StoreError> {
         if let Some(damage) = sqlite::check(connection)? {
             return Err(StoreError::Damaged(damage));
         }
@@ -149,6 +161,9 @@ impl Store {
                 }
             }
         }
+        if whole.pulses < mark.pulses() {
+            return Err(StoreError::Damaged(format!("it knows {} pulses of {}", whole.pulses, mark.pulses())));
+        }
         let transaction = connection.transaction()?;
         for row in driving {
             let detail = "the program ended while the line was driven";
@@ -165,7 +180,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let (line, why, order, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
-            whole.blocked.push(Block { line, why });
+            whole.blocked.push(Block { line, why, order: id(&order)? });
         }
         Ok(whole)
     }
@@ -295,10 +310,15 @@ impl Store {
         Ok(())
     }
 
+    /// Writes beside the ledger how many pulses it has begun, so that it cannot forget one unnoticed.
+    pub fn mark(&mut self) -> Result<(), StoreError> {
+        self.mark.write(self.pulses).map_err(StoreError::Mark)
+    }
+
     /// Can the ledger be written?
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
-        Ok(())
+        self.mark()
     }
 }
 

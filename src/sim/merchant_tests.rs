@@ -80,7 +80,7 @@ impl Rig {
         };
         let mut desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
         tune(&mut desk);
-        let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None };
+        let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
         let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
         let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {

@@ -1,26 +1,38 @@
 //! The whole product in virtual time, in one thread, out of one seed: the machine's, the relay's and the backend's own code
-//! over their own databases, and around them a network, a broker, a power supply, clocks, customers, and somebody who
-//! repeats and changes whatever he heard on the broker.
+//! over their own databases, and around them disks, a network, a broker, a power supply, clocks, a screen, customers, a
+//! merchant, and strangers who repeat and change whatever they heard.
 //!
 //! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and of the backend `books` and what reads
-//! Midtrans' answers, against the simulated Midtrans' own core. Sockets are events here. First everything that can go wrong
-//! may; then everything heals, and within [`HEALED`] every order must be final and all books must agree.
+//! Midtrans' answers, against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on
+//! [`super::disk`]. First everything that can go wrong may; then everything heals, and within [`HEALED`] every order must be
+//! final and all books must agree.
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
 
+mod asking;
 mod audit;
+mod broker;
+mod counts;
+mod losses;
 mod machine;
 mod merchant;
+mod mischief;
+mod people;
 mod relay;
 #[cfg(test)]
 mod tests;
 
-use super::midtrans::{Midtrans, Options, Via};
+pub use counts::{Counts, KINDS, Kind};
+
+use super::backend::{Driver as _, ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
+use super::disk::{Disk, DiskError};
+use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
-use crate::order::ids::{DeviceId, ItemId, OrderId};
+use crate::order::ids::{ItemId, OrderId};
 use crate::order::money::Rupiah;
-use crate::order::receipt::{KeySet, SigningKey, jwk_set};
+use crate::order::receipt::{KeySet, jwk_set};
 use crate::order::time::{Span, Wall};
+use losses::Losses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -28,100 +40,16 @@ use std::path::{Path, PathBuf};
 const STORM: i64 = 1_200_000;
 /// So long after that, everything must be final: Midtrans repeats a notification for up to six hours.
 pub const HEALED: Span = Span::secs(8 * 3600);
+/// How long a payment code can be paid here, and its goods be collected: less than the product's own days, so that what
+/// comes of it comes within [`HEALED`].
+const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
+const COLLECT_WITHIN: Span = Span::secs(3 * 3600);
 /// When the simulation begins, for those whose clock is right.
 const BEGIN: i64 = 1_795_161_600_000;
-const SERVER_KEY: &str = "SB-Mid-server-simulated";
-const PUBLIC_URL: &str = "https://pay.example";
-const ISSUER: &str = "pay.example";
-const PRICE: u64 = 5_000;
-
-/// What one run did, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts([u64; KINDS.len()]);
-
-/// What is counted, in order.
-pub const KINDS: [&str; 31] = [
-    "requests",
-    "sales",
-    "refunds due",
-    "uncertain",
-    "unpaid",
-    "late payments",
-    "crashes of the machine",
-    "crashes of the relay",
-    "crashes of the backend",
-    "crashes between two effects",
-    "power cuts",
-    "power cuts in mid-pulse",
-    "jams",
-    "relay calls lost",
-    "relay calls slow",
-    "http calls lost",
-    "http answers lost",
-    "http calls slow",
-    "broker away",
-    "broker sessions lost",
-    "pushes doubled",
-    "Midtrans calls lost",
-    "Midtrans answers lost",
-    "Midtrans calls slow",
-    "notifications doubled",
-    "partitions",
-    "clock at 1970 or jumping",
-    "relay ledgers lost",
-    "backends restored from a backup",
-    "hostile messages",
-    "cards set back to an older image",
-];
-
-/// Places in [`KINDS`].
-mod kind {
-    pub const REQUESTS: usize = 0;
-    pub const SALES: usize = 1;
-    pub const REFUNDS: usize = 2;
-    pub const UNCERTAIN: usize = 3;
-    pub const UNPAID: usize = 4;
-    pub const LATE: usize = 5;
-    pub const MACHINE: usize = 6;
-    pub const RELAY: usize = 7;
-    pub const BACKEND: usize = 8;
-    pub const BETWEEN: usize = 9;
-    pub const POWER: usize = 10;
-    pub const MID_PULSE: usize = 11;
-    pub const JAMS: usize = 12;
-    pub const BUS_LOST: usize = 13;
-    pub const BUS_SLOW: usize = 14;
-    pub const HTTP_LOST: usize = 15;
-    pub const HTTP_ANSWER: usize = 16;
-    pub const HTTP_SLOW: usize = 17;
-    pub const BROKER: usize = 18;
-    pub const SESSIONS: usize = 19;
-    pub const DOUBLED: usize = 20;
-    pub const MIDTRANS_LOST: usize = 21;
-    pub const MIDTRANS_ANSWER: usize = 22;
-    pub const MIDTRANS_SLOW: usize = 23;
-    pub const NOTICES: usize = 24;
-    pub const PARTITIONS: usize = 25;
-    pub const CLOCK: usize = 26;
-    pub const LEDGERS: usize = 27;
-    pub const RESTORED: usize = 28;
-    pub const HOSTILE: usize = 29;
-    pub const CARDS: usize = 30;
-}
-
-impl Counts {
-    /// Adds another run's.
-    pub fn add(&mut self, other: &Self) {
-        for (count, more) in self.0.iter_mut().zip(other.0) {
-            *count += more;
-        }
-    }
-
-    /// Each kind with its count.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        KINDS.into_iter().zip(self.0)
-    }
-}
+/// The machine whose card may be cloned is 0, the one that gets the copy is this.
+const CLONE: usize = 1;
+/// Whose disk the backend's is.
+const MERCHANT: usize = 2;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -136,12 +64,18 @@ pub struct Report {
     pub trace: String,
 }
 
-/// Why a directory of its own could not be made.
+/// Why there was no directory, or none that a simulated disk could be made of.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulation cannot use {}: {source}", path.display())]
 pub struct NoDirectory {
     path: PathBuf,
-    source: std::io::Error,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl NoDirectory {
+    fn new(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { path: path.into(), source: source.into() }
+    }
 }
 
 /// Runs one seed. Databases are made in a directory of its own below `place`, which is gone afterwards.
@@ -150,8 +84,10 @@ pub struct NoDirectory {
 /// When no directory can be made there.
 pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
     let directory = place.join(format!("qris-simulate-{}-{seed}", std::process::id()));
-    std::fs::create_dir_all(&directory).map_err(|source| NoDirectory { path: directory.clone(), source })?;
-    let mut world = World::new(seed, &directory);
+    for name in ["machine", "clone", "backend", "image", "backup"] {
+        std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(&directory, source))?;
+    }
+    let mut world = World::new(seed, &directory).map_err(|source| NoDirectory::new(&directory, source))?;
     world.live();
     let failure = world.failure.take().or_else(|| world.audit());
     world.count_ends();
@@ -165,8 +101,8 @@ pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
 /// One thing that will happen.
 #[derive(Debug)]
 enum Event {
-    Machine(machine::Arrival),
-    Relay(relay::Arrival),
+    Machine(usize, machine::Arrival),
+    Relay(usize, relay::Arrival),
     Merchant(merchant::Arrival),
     /// The simulated Midtrans has something to send.
     MidtransDue,
@@ -175,16 +111,36 @@ enum Event {
         payload: Box<str>,
         force: bool,
     },
+    /// A customer pays at a store.
+    PaysAtStore {
+        code: Box<str>,
+        force: bool,
+    },
+    /// The store takes it back.
+    Reverses(Box<str>),
+    /// The customer is back and types in the code.
+    Collects {
+        code: Box<str>,
+        tries: u32,
+    },
     /// A controller asks.
     Vends,
+    /// A controller asks once more, or for something else under the same name.
+    Repeats(String),
     /// A controller or customer wants it cancelled.
     Cancels(u64),
+    /// The merchant sees to an order.
+    MerchantLooks,
     /// Something goes wrong, or somebody is hostile.
     Mischief,
     Ends(Outage),
-    /// The power goes at a moment that was waited for.
-    PowerCut,
-    /// A merchant whose books were restored compares them with Midtrans'.
+    /// The power of a machine goes at a moment that was waited for.
+    PowerCut(usize),
+    /// A disk can be written again.
+    DiskWorks(usize, &'static str),
+    /// One of two machines with the same card is thrown away.
+    Scrapped,
+    /// A merchant compares the books with Midtrans', as every night.
     Reconciles,
     /// The connection to the broker is made anew, as happens now and then.
     Reconnects,
@@ -200,6 +156,8 @@ enum Outage {
 
 struct World {
     directory: PathBuf,
+    /// Where the two machines and the backend have their databases.
+    places: [PathBuf; 3],
     rng: Rng,
     /// Milliseconds since the beginning.
     now: i64,
@@ -210,50 +168,77 @@ struct World {
     failure: Option<String>,
     storm: bool,
     keys: KeySet,
-    machine: machine::Side,
-    relay: relay::Side,
+    machines: [machine::Side; 2],
+    relays: [relay::Side; 2],
+    /// Which of the machines there are.
+    alive: [bool; 2],
     merchant: merchant::Side,
     midtrans: Midtrans,
     midtrans_at: Option<i64>,
-    /// Who cannot reach whom, until when.
+    broker: broker::Broker,
+    /// Who cannot reach whom.
     cut: [bool; 4],
-    /// Every payload that went over the broker.
-    overheard: Vec<(crate::wire::topics::Topic, Vec<u8>)>,
     vended: u64,
-    /// Payloads that customers have seen.
+    /// Payloads and codes that customers have seen.
     seen: BTreeSet<Box<str>>,
-    /// How often the line was driven for an order, in one life of the ledger.
-    pulses: BTreeMap<(u32, OrderId), u32>,
-    /// A disk was set back or lost, so that two books may remember different things.
-    amnesia: bool,
+    /// How often the line was driven for an order, in one life of a ledger.
+    pulses: BTreeMap<(OrderId, u32), u32>,
+    /// Counts the lives of ledgers.
+    lives: u32,
+    /// When the image of the card was made, if there is one.
+    image: Option<i64>,
+    cloned: bool,
+    backed_up: bool,
+    losses: Losses,
+    /// Of these Midtrans says something else than was charged.
+    altered: BTreeSet<OrderId>,
+    /// Of these money went back at Midtrans without the merchant, first then.
+    outside: BTreeMap<OrderId, i64>,
+    /// Of these the merchant decided.
+    repaid: BTreeSet<OrderId>,
+    /// Of these the merchant wanted to, and was answered with an error: it may be written all the same.
+    wished: BTreeSet<OrderId>,
+    /// For these the backend asked Midtrans to give the money back.
+    asked_back: BTreeSet<OrderId>,
+    /// For these a stranger on the bus began the pulse.
+    strange: BTreeSet<OrderId>,
+    /// Notifications as they were posted.
+    posted: Vec<Vec<u8>>,
+    /// The last to go: whoever holds files of theirs is gone before.
+    disks: [Disk; 3],
 }
 
-fn key() -> SigningKey {
-    SigningKey::from_seed([11; 32])
-}
-
-fn device() -> DeviceId {
-    DeviceId::new("vm-001").expect("an id")
-}
-
-fn item() -> ItemId {
+fn small() -> ItemId {
     ItemId::new("A1").expect("an item")
 }
 
-fn price() -> Rupiah {
-    Rupiah::new(PRICE).expect("an amount")
+/// Dear enough to be paid at any store.
+fn large() -> ItemId {
+    ItemId::new("B1").expect("an item")
+}
+
+fn price(item: &ItemId) -> Rupiah {
+    Rupiah::new(if *item == large() { 15_000 } else { 5_000 }).expect("an amount")
 }
 
 impl World {
-    fn new(seed: u64, directory: &Path) -> Self {
+    fn new(seed: u64, directory: &Path) -> Result<Self, DiskError> {
         let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
+        let mut rng = Rng::new(seed);
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
         options.seed = seed;
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
+        options.counter_expiry = COUNTER_EXPIRY;
+        options.refunds = rng.below(4) > 0;
+        options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
+        let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+        let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
+        let disks = [Disk::at(&places[0])?, Disk::at(&places[1])?, Disk::at(&places[2])?];
         let mut world = Self {
             directory: directory.into(),
-            rng: Rng::new(seed),
+            places,
+            rng,
             now: 0,
             queue: BTreeMap::new(),
             number: 0,
@@ -261,35 +246,45 @@ impl World {
             counts: Counts::default(),
             failure: None,
             storm: true,
-            machine: machine::Side::new(),
-            relay: relay::Side::new(),
-            merchant: merchant::Side::new(),
+            machines: Default::default(),
+            relays: Default::default(),
+            alive: [true, false],
+            merchant: merchant::Side::new(by_itself),
             midtrans: Midtrans::new(options),
             midtrans_at: None,
+            broker: broker::Broker::default(),
             cut: [false; 4],
-            overheard: Vec::new(),
             vended: 0,
             seen: BTreeSet::new(),
             pulses: BTreeMap::new(),
-            amnesia: false,
+            lives: 0,
+            image: None,
+            cloned: false,
+            backed_up: false,
+            losses: Losses::default(),
+            altered: BTreeSet::new(),
+            outside: BTreeMap::new(),
+            repaid: BTreeSet::new(),
+            wished: BTreeSet::new(),
+            asked_back: BTreeSet::new(),
+            strange: BTreeSet::new(),
+            posted: Vec::new(),
             keys,
+            disks,
         };
-        world.start_relay();
+        world.start_relay(0);
         world.start_merchant();
-        world.start_machine(true);
-        world
+        world.start_machine(0, true);
+        Ok(world)
     }
 
     fn live(&mut self) {
-        let mut at = 2_000;
-        while at < STORM - 200_000 {
-            self.at(at, Event::Vends);
-            at += 20_000 + self.below(160_000);
-        }
-        let mut at = 1_000;
-        while at < STORM {
-            self.at(at, Event::Mischief);
-            at += 2_000 + self.below(40_000);
+        self.plan(2_000, STORM - 200_000, 20_000, 160_000, |_| Event::Vends);
+        self.plan(1_000, STORM, 2_000, 34_000, |_| Event::Mischief);
+        self.plan(60_000, STORM, 30_000, 120_000, |_| Event::MerchantLooks);
+        // Some merchants leave alone what is due.
+        if self.one_in(2) {
+            self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
         }
         while let Some(((at, _), event)) = self.queue.pop_first() {
             if at >= STORM && self.storm {
@@ -303,196 +298,60 @@ impl World {
         }
     }
 
+    /// Something again and again, from then until then, with that much and up to that much more between two of them.
+    fn plan(&mut self, from: i64, until: i64, least: i64, more: i64, event: impl Fn(i64) -> Event) {
+        let mut at = from;
+        while at < until {
+            self.at(at, event(at));
+            at += least + self.below(more);
+        }
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Machine(arrival) => self.machine_arrival(arrival),
-            Event::Relay(arrival) => self.relay_arrival(arrival),
+            Event::Machine(m, arrival) => self.machine_arrival(m, arrival),
+            Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
             Event::Merchant(arrival) => self.merchant_arrival(arrival),
             Event::MidtransDue => {
                 self.midtrans_at = None;
                 self.send_notices();
             }
-            Event::Pays { payload, force } => {
-                let paid = self.midtrans.pay(&payload, Via::Qris, force, self.wall());
-                self.note(|| format!("a customer pays: {}", if paid.is_ok() { "paid" } else { "refused" }));
-                if paid.is_ok() && force {
-                    self.counts.0[kind::LATE] += 1;
-                }
-            }
+            Event::Pays { payload, force } => self.pays(&payload, force),
+            Event::PaysAtStore { code, force } => self.pays_at_store(code, force),
+            Event::Reverses(code) => self.reverses(&code),
+            Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
-            Event::Cancels(request) => {
-                let payload = format!(r#"{{"request_id":"r-{request}"}}"#).into_bytes();
-                self.broker_takes(crate::wire::topics::Topic::VendCancel, payload);
+            Event::Repeats(body) => {
+                self.counts.note(Kind::Repeated);
+                self.ask_for(&body);
             }
+            Event::Cancels(request) => self.cancel(request),
+            Event::MerchantLooks => self.merchant_looks(),
             Event::Mischief => self.mischief(),
-            Event::PowerCut if self.storm => self.cut_power(),
-            Event::PowerCut => {}
-            Event::Reconciles => self.reconcile(),
-            Event::Reconnects => {
-                self.drop_broker(false);
-                self.connect_broker(500);
-            }
+            Event::PowerCut(m) if self.storm && self.alive[m] => self.cut_power(m),
+            Event::PowerCut(_) => {}
+            Event::DiskWorks(place, name) => self.disks[place].set(name, None),
+            Event::Scrapped => self.scrap_one(),
+            Event::Reconciles => self.reconcile_with(self.midtrans.transactions()),
+            Event::Reconnects => self.reconnect(),
             Event::Ends(outage) => {
                 self.cut[outage as usize] = false;
                 if matches!(outage, Outage::Broker) {
-                    self.connect_broker(100);
+                    let m = self.some_machine();
+                    self.connect_broker(m, 100);
                 }
             }
         }
         self.look_at_midtrans();
     }
 
-    fn vend(&mut self) {
-        self.vended += 1;
-        self.counts.0[kind::REQUESTS] += 1;
-        let request = self.vended;
-        self.note(|| format!("a controller asks for r-{request}"));
-        let payload = format!(r#"{{"request_id":"r-{request}","item":"A1"}}"#).into_bytes();
-        self.broker_takes(crate::wire::topics::Topic::VendRequest, payload);
-        if self.one_in(6) {
-            let after = 3_000 + self.below(100_000);
-            self.after(after, Event::Cancels(request));
+    fn look_at_midtrans(&mut self) {
+        let Some(due) = self.midtrans.next_due() else { return };
+        let at = (due.0 - BEGIN).max(self.now);
+        if self.midtrans_at.is_none_or(|known| at < known) {
+            self.midtrans_at = Some(at);
+            self.at(at, Event::MidtransDue);
         }
-    }
-
-    /// Everything is well from now on.
-    fn heal(&mut self) {
-        self.storm = false;
-        self.note(|| "all is well from now on".into());
-        self.cut = [false; 4];
-        self.machine.wall_off = 0;
-        self.connect_broker(100);
-        self.clear_line();
-        if self.counts.0[kind::RESTORED] > 0 {
-            self.after(3_600_000, Event::Reconciles);
-        }
-        self.after(5_400_000, Event::Reconnects);
-    }
-
-    /// One thing goes wrong.
-    fn mischief(&mut self) {
-        if !self.storm {
-            return;
-        }
-        match self.below(24) {
-            0 | 1 => {
-                self.count(kind::MACHINE, "the machine crashes");
-                self.start_machine(true);
-            }
-            2 | 3 => {
-                self.count(kind::RELAY, "the relay crashes");
-                self.restart_relay(false);
-            }
-            4 | 5 => {
-                self.count(kind::BACKEND, "the backend crashes");
-                self.start_merchant();
-            }
-            6 | 7 => self.cut_power(),
-            8 | 9 => {
-                self.count(kind::BROKER, "the broker goes away");
-                let lost = self.one_in(3);
-                self.drop_broker(lost);
-                self.begin_outage(Outage::Broker);
-            }
-            10 => {
-                self.count(kind::PARTITIONS, "the network is cut");
-                self.drop_broker(false);
-                self.begin_outage(Outage::Broker);
-                self.begin_outage(Outage::Http);
-            }
-            11 => {
-                self.count(kind::PARTITIONS, "the backend does not reach Midtrans");
-                self.begin_outage(Outage::Midtrans);
-            }
-            12 => self.begin_outage(Outage::Bus),
-            13 => {
-                self.count(kind::CLOCK, "the machine's wall clock jumps");
-                let offsets = [-BEGIN, 86_400_000, -3_600_000, 0];
-                let at = self.below(4);
-                self.machine.wall_off = offsets[usize::try_from(at).unwrap_or(0)];
-            }
-            14 if self.one_in(3) => {
-                self.count(kind::LEDGERS, "the relay loses its ledger");
-                self.restart_relay(true);
-            }
-            15 if self.one_in(2) => self.back_up_or_restore(),
-            16..=19 => self.be_hostile(),
-            _ => {}
-        }
-    }
-
-    fn begin_outage(&mut self, outage: Outage) {
-        self.cut[outage as usize] = true;
-        let after = 500 + self.below(60_000);
-        self.after(after, Event::Ends(outage));
-    }
-
-    fn cut_power(&mut self) {
-        if self.relay.is_driving() {
-            self.counts.0[kind::MID_PULSE] += 1;
-        }
-        self.count(kind::POWER, "the power is cut");
-        let off = if self.one_in(3) { 700_000 } else { self.below(20_000) };
-        if self.one_in(4) {
-            self.copy_card();
-        }
-        self.restart_relay(false);
-        // Nobody runs meanwhile: what was on its way to the machine is lost with it.
-        self.machine.off_until = self.now + off;
-        self.start_machine(false);
-    }
-
-    /// While it is off somebody makes an image of the card, or puts an older one in its place.
-    fn copy_card(&mut self) {
-        self.stop_machine();
-        self.stop_relay();
-        let images = ["qrisd.db", "ledger.db"].map(|name| (self.directory.join(name), self.directory.join(format!("{name}.image"))));
-        // Closed, so all of each is in one file.
-        if images[0].1.exists() && self.one_in(2) {
-            self.count(kind::CARDS, "an older image of the card is put in");
-            self.amnesia = true;
-            self.relay.begin_another_ledger();
-            for (live, image) in &images {
-                for suffix in ["-wal", "-shm"] {
-                    let mut name = live.clone().into_os_string();
-                    name.push(suffix);
-                    drop(std::fs::remove_file(name));
-                }
-                drop(std::fs::copy(image, live));
-            }
-        } else {
-            self.note(|| "an image of the card is made".into());
-            for (live, image) in &images {
-                drop(std::fs::copy(live, image));
-            }
-        }
-    }
-
-    /// Somebody says again, or otherwise, what was said on the broker.
-    fn be_hostile(&mut self) {
-        self.count(kind::HOSTILE, "somebody is hostile");
-        let many = self.overheard.len() as u64;
-        let (topic, mut payload) = match self.below(4) {
-            0 | 1 if many > 0 => {
-                let at = self.below_u(many);
-                self.overheard[usize::try_from(at).unwrap_or(0)].clone()
-            }
-            2 => {
-                let order = OrderId::new(&format!("o{}", self.rng.below(1000))).expect("an id");
-                let payload = format!(r#"{{"order_id":"{order}","rev":1,"status":"settlement","receipt":"e30.e30.AA"}}"#);
-                (crate::wire::topics::Topic::PaymentUpdate, payload.into_bytes())
-            }
-            _ => (
-                crate::wire::topics::Topic::VendRequest,
-                format!(r#"{{"request_id":"evil-{}","item":"A1"}}"#, self.rng.below(9)).into_bytes(),
-            ),
-        };
-        if self.one_in(2) && !payload.is_empty() {
-            let at = self.below_u(payload.len() as u64);
-            let bit = self.rng.below(8);
-            payload[usize::try_from(at).unwrap_or(0)] ^= 1 << bit;
-        }
-        self.broker_takes(topic, payload);
     }
 
     // Time, chance, notes.
@@ -514,8 +373,8 @@ impl World {
         i64::try_from(self.rng.below(u64::try_from(n).unwrap_or(1))).unwrap_or(0)
     }
 
-    fn below_u(&mut self, n: u64) -> u64 {
-        self.rng.below(n)
+    fn below_usize(&mut self, n: usize) -> usize {
+        usize::try_from(self.rng.below(n as u64)).unwrap_or(0)
     }
 
     fn one_in(&mut self, n: u64) -> bool {
@@ -523,14 +382,14 @@ impl World {
     }
 
     /// Something that can go wrong does, while anything may.
-    fn goes_wrong(&mut self, one_in: u64, what: usize) -> bool {
+    fn goes_wrong(&mut self, one_in: u64, what: Kind) -> bool {
         let wrong = self.storm && self.one_in(one_in);
-        self.counts.0[what] += u64::from(wrong);
+        self.counts.more(what, wrong.into());
         wrong
     }
 
-    fn count(&mut self, what: usize, text: &str) {
-        self.counts.0[what] += 1;
+    fn count(&mut self, what: Kind, text: &str) {
+        self.counts.note(what);
         self.note(|| text.to_owned());
     }
 
@@ -544,14 +403,5 @@ impl World {
     fn fail(&mut self, why: String) {
         self.note(|| format!("FAILED: {why}"));
         self.failure.get_or_insert(why);
-    }
-
-    fn look_at_midtrans(&mut self) {
-        let Some(due) = self.midtrans.next_due() else { return };
-        let at = (due.0 - BEGIN).max(self.now);
-        if self.midtrans_at.is_none_or(|known| at < known) {
-            self.midtrans_at = Some(at);
-            self.at(at, Event::MidtransDue);
-        }
     }
 }

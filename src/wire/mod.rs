@@ -1,6 +1,8 @@
 //! What crosses a wire, byte for byte: the contract between the programs.
 
+pub mod command;
 pub mod dbus;
+pub mod enrolment;
 pub mod orders;
 pub mod payment;
 pub mod status;

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::{Refund, Status};
 
+/// A header of the answer to `?state=open`: the names of the keys that the backend can sign receipts with, the one in use first,
+/// with commas between them. A backend may leave it out. For whoever sets a machine up: no machine reads it.
+pub const RECEIPT_KEYS: &str = "receipt-keys";
+/// A header of an answer that is one order, paid over the counter: for how long it can be collected once it is paid, in
+/// seconds. A backend may leave it out; the machine's screen then cannot tell it beside the code.
+pub const COLLECT_WITHIN: &str = "collect-within";
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// So many orders are answered to `?state=open` at most; the oldest, if there are more.
@@ -95,6 +101,10 @@ pub struct Order {
     pub refund: Option<Refund>,
     /// Not real money: a TEST banner is drawn across the screen.
     pub sandbox: bool,
+    /// Over the counter: for how long it can be collected once it is paid, in seconds. Not of the resource: it comes as
+    /// [`COLLECT_WITHIN`].
+    #[serde(skip)]
+    pub collect_within_s: Option<u64>,
 }
 
 /// The answer to `GET /v1/orders?state=open`.

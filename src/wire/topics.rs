@@ -1,5 +1,6 @@
 //! MQTT topics: `qrisd/v1/{device}/…`, both ways.
 
+use super::command;
 use crate::order::ids::DeviceId;
 
 /// A topic of one machine.
@@ -52,6 +53,13 @@ impl Topic {
         let topic = Self::ALL.into_iter().find(|t| t.tail() == tail)?;
         Some((DeviceId::new(device).ok()?, topic))
     }
+}
+
+/// The filters that a machine subscribes to: all that may be said to it.
+#[must_use]
+pub fn heard_by(device: &DeviceId) -> Vec<String> {
+    let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate].map(|topic| topic.of(device));
+    topics.into_iter().chain([command::requests_to(device)]).collect()
 }
 
 #[cfg(test)]

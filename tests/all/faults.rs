@@ -65,6 +65,50 @@ fn a_panel_that_vanishes_takes_its_qr_along_and_comes_back() {
 }
 
 #[test]
+fn a_panel_that_is_replaced_while_a_qr_is_up_shows_it_at_once_and_the_order_goes_on() {
+    let shop = Shop::open(Options::default());
+    let request_id = shop.offer("A1");
+    let payload = shop.screen.wait_payload();
+    let (panel, other) = (shop.screen.path.clone(), shop.path().join("other"));
+    // As the framebuffer of a driver that takes over during boot, which has another size.
+    std::fs::write(&other, vec![0; 320 * 480 * 2]).expect("written");
+    std::fs::rename(&other, &panel).expect("replaced");
+    assert_eq!(shop.screen.wait_payload(), payload);
+    assert_eq!(std::fs::metadata(&panel).expect("there").len(), 480 * 800 * 2);
+    let faults = &shop.last_status().expect("a status")["faults"];
+    assert!(faults.as_array().is_some_and(Vec::is_empty), "{faults}");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn a_panel_that_cannot_be_opened_any_more_is_told_with_the_reason_until_it_can() {
+    let shop = Shop::open(Options::default());
+    let request_id = shop.offer("A1");
+    let (panel, unplugged) = (shop.screen.path.clone(), shop.path().join("unplugged"));
+    std::fs::rename(&panel, &unplugged).expect("unplugged");
+    std::fs::create_dir(&panel).expect("something else has its name");
+    shop.wait_fault("screen", true);
+    let faults = shop.last_status().expect("a status")["faults"].to_string();
+    assert!(faults.contains("Is a directory") && faults.contains(panel.to_str().expect("text")), "{faults}");
+    let ended = shop.wait_state(&request_id, EventState::Cancelled);
+    assert_eq!(ended.reason, Some(Reason::Screen));
+    let refused = shop.vend("A1");
+    shop.tap.wait_refused(&refused, Reason::Screen);
+    shop.wait_nothing_payable();
+    // It comes back while nobody buys, with a picture of before on it.
+    std::fs::remove_dir(&panel).expect("removed");
+    std::fs::rename(&unplugged, &panel).expect("plugged in");
+    shop.wait_fault("screen", false);
+    shop.screen.wait_no_payload();
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
 fn a_database_of_a_newer_release_is_left_alone() {
     let mut shop = Shop::open(Options::default());
     shop.sell("A1", Via::Gopay);

@@ -166,6 +166,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
         [
             "method Cancel(s request_id) → (s state)",
             "method Collect(s code) → (s state, s reason)",
+            "method Screenshot() → (ay png)",
             "method Vend(s request_id, s item, a{sv} options) → (s state, s reason)",
             "property Amount x read",
             "property Faults as read",

@@ -9,6 +9,7 @@ use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::{EventState, VendEvent};
+use rusqlite::Connection;
 use serde_json::json;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -124,6 +125,46 @@ fn paid_while_the_code_is_on_the_screen_it_waits_all_the_same() {
     assert_eq!(shop.pulses(), 1);
     shop.collect_and_take(&coded);
     assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn what_a_store_took_back_unseen_is_found_by_reconcile() {
+    let shop = Shop::open(Options::default());
+    let coded = shop.collectable("alfamart");
+    shop.midtrans.set(&coded.order_id, "deny", true);
+    let reconcile = || shop.merchant(&["reconcile", "--json", "--per-second", "100"]);
+    let found = reconcile();
+    let line: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|why| panic!("{why}: {found:?}"));
+    assert_eq!((&line["order_id"], &line["difference"]), (&json!(coded.order_id), &json!("unknown_reversal")));
+    shop.wait_state(&coded.request_id, EventState::Denied);
+    let again = reconcile();
+    assert!(again.status.success() && again.stdout.is_empty(), "{again:?}");
+    assert_eq!(shop.pulses(), 0);
+}
+
+#[test]
+fn the_machine_hears_with_the_code_how_long_it_can_be_collected() {
+    let shop = Shop::open(Options { midtrans: "[orders]\ncollect_within_h = 5\n".into(), ..Options::default() });
+    let coded = shop.code("alfamart");
+    let url = format!("{}/v1/orders/{}", shop.backend_url, coded.order_id);
+    let (_, headers) = shop.http.get_with(&url, &[("Authorization", &format!("Bearer {}", shop.token))]);
+    assert_eq!(headers.get("collect-within").and_then(|seconds| seconds.to_str().ok()), Some("18000"));
+    let orders = Connection::open(shop.path().join("qrisd.db")).expect("the machine's database");
+    let body: String =
+        orders.query_row("SELECT body FROM orders WHERE request_id = ?1", [&coded.request_id], |row| row.get(0)).expect("its order");
+    let order: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(order["charge"]["collect_within"], 18_000_000, "{body}");
+    shop.cancel(&coded.request_id);
+    shop.wait_state(&coded.request_id, EventState::Cancelled);
+    // A QR is not collected.
+    let request_id = shop.vend("A1");
+    let order_id = shop.wait_state(&request_id, EventState::AwaitingPayment).order_id.expect("an order").to_string();
+    let url = format!("{}/v1/orders/{order_id}", shop.backend_url);
+    let (_, headers) = shop.http.get_with(&url, &[("Authorization", &format!("Bearer {}", shop.token))]);
+    assert!(!headers.contains_key("collect-within"), "{headers:?}");
+    shop.midtrans.pay(&order_id, Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
     shop.check_books();
 }
 

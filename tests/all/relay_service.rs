@@ -126,6 +126,26 @@ fn a_power_cut_in_mid_pulse_is_uncertain_and_never_repeated() {
 }
 
 #[test]
+fn killed_in_mid_pulse_its_line_is_made_safe_though_its_configuration_is_spoiled() {
+    let mut relay = Relayd::start("pulse_ms = 60000\n");
+    let (_, claims) = relay.sale("o-1");
+    let waiting = relay.begin_dispense(relay.key.sign(claims).jws().to_owned());
+    relay.relay.wait_pulses(1);
+    let config = std::fs::read_to_string(relay.config()).expect("its configuration");
+    std::fs::write(relay.config(), format!("nonsense = 1\n{config}")).expect("written");
+    relay.kill();
+    drop(waiting.join().expect("no panic"));
+    assert!(relay.relay.is_active(), "nobody has seen to it yet");
+    let safe = output(relay.command().arg("--safe"));
+    assert!(safe.status.success(), "{}", String::from_utf8_lossy(&safe.stderr));
+    assert!(!relay.relay.is_active());
+    // Nothing is held any more: now it goes by the configuration, and says what is wrong with it.
+    let again = output(relay.command().arg("--safe"));
+    let told = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.code() == Some(2) && told.contains("nonsense"), "{told}");
+}
+
+#[test]
 fn uncertain_blocks_where_it_is_told_to() {
     let mut relay = Relayd::start("pulse_ms = 60000\nblock_on_uncertain = true\n");
     let (_, claims) = relay.sale("o-1");

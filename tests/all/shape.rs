@@ -1,6 +1,6 @@
 //! The shape of the code: which way imports go, and what the pure rooms may not name.
 
-use crate::rig::source;
+use crate::rig::{source, source_text};
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. Each may name those of lower rank, and itself.
@@ -56,6 +56,32 @@ fn every_kind_of_journal_event_is_told_somewhere() {
 fn the_catalog_is_that_of_the_table_of_events() {
     let shipped = std::fs::read_to_string(source("systemd/qrisd.catalog")).expect("there");
     assert!(shipped == qris::host::catalog::text(), "run: cargo run -- catalog > systemd/qrisd.catalog");
+    let merchants = std::fs::read_to_string(source("systemd/qris-backend.catalog")).expect("there");
+    assert!(merchants == qris::host::catalog::merchants_text(), "run: cargo run -- catalog --merchant > systemd/qris-backend.catalog");
+    assert!(source_text("docs/journal.md") == qris::host::catalog::page(), "run: cargo run -- catalog --page > docs/journal.md");
+}
+
+/// Somebody waits for what a page tells them to search for: it must be what a program writes.
+#[test]
+fn every_message_id_in_the_documents_is_of_the_table() {
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(source("docs")).expect("there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("text");
+        let is_id = |word: &&str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        // In a table, or asked of journalctl.
+        for line in text.lines().filter(|line| line.starts_with("| `") || line.contains("MESSAGE_ID=")) {
+            for id in line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id) {
+                looked_at += 1;
+                let is_told = qris::host::events::TABLE.iter().any(|kind| kind.message_id == id);
+                assert!(is_told, "{}: no program writes {id}", path.display());
+            }
+        }
+    }
+    assert!(looked_at > 10, "the documents name {looked_at}");
 }
 
 #[test]
@@ -82,18 +108,23 @@ fn names(line: &str, name: &str) -> bool {
 /// Every Rust file below a directory (or the file of that name), with its text.
 fn sources(place: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
+    gather(place, &mut found);
+    assert!(!found.is_empty(), "{}: no sources", place.display());
+    found
+}
+
+/// A directory may hold none, such as the one with the files of a page.
+fn gather(place: &Path, found: &mut Vec<(PathBuf, String)>) {
     let entries = std::fs::read_dir(place).unwrap_or_else(|why| panic!("{}: {why}", place.display()));
     for entry in entries {
         let path = entry.expect("a directory entry").path();
         if path.is_dir() {
-            found.extend(sources(&path));
+            gather(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = std::fs::read_to_string(&path).expect("a text file");
             found.push((path, text));
         }
     }
-    assert!(!found.is_empty(), "{}: no sources", place.display());
-    found
 }
 
 /// The lines that are no comment, numbered from 1.

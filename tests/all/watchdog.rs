@@ -125,6 +125,21 @@ fn a_program_that_stands_still_is_not_fed_for() {
     shop.check_books();
 }
 
+#[test]
+fn who_drives_a_line_is_watched_more_closely() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let mut start = shop.program_command(Program::Relayd);
+    shop.relayd = Some(Process::start_service("qris-relayd", start.env("WATCHDOG_USEC", "30000000"), shop.path()));
+    shop.start_qrisd();
+    shop.wait_online();
+    for _ in 0..2 {
+        shop.sell("A1", Via::Gopay);
+    }
+    let notices = shop.relayd.as_ref().expect("it runs").notices.all();
+    let limits: Vec<_> = notices.iter().filter(|notice| notice.starts_with("WATCHDOG_USEC=")).collect();
+    assert_eq!(limits, ["WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000", "WATCHDOG_USEC=5000000", "WATCHDOG_USEC=30000000"]);
+}
+
 /// Asks a program of the shop to end, as the service manager does at a stop.
 fn terminate(shop: &mut Shop, program: Program) {
     let process = match program {

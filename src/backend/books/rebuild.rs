@@ -42,6 +42,11 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     let attempt = ledger::latest(tx, &fields.device, &fields.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let kid = desk.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = payment(report);
+    // What was charged is forgotten, but not what it may have been: the price, with the fee that is allowed. Another sum is no
+    // charge of ours, and a settlement of it matches nothing.
+    let price = fields.amount.get();
+    let charged = price..=price.saturating_add(desk.rules.max_imposed_fee);
+    let gross_amount = if charged.contains(&gross_amount.get()) { gross_amount } else { fields.amount };
     let expiry = if payment == Payment::Gopay { MIDTRANS_EXPIRY } else { COUNTER_EXPIRY };
     let charge = Charge {
         transaction_id: report.transaction_id.clone(),

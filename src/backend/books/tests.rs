@@ -195,6 +195,7 @@ async fn two_programs_and_one_notification_make_one_receipt() {
     assert_eq!(outbox.len(), 1);
     assert_eq!(outbox[0].topic, "qrisd/v1/vm-001/payment/update");
     assert!(outbox[0].payload.contains("\"status\":\"settlement\"") && outbox[0].payload.contains("\"receipt\":\"ey"));
+    assert_eq!(rig.outbox().await, outbox, "until the broker has it");
     let seqs = [outbox[0].seq];
     rig.run(move |tx, _| published(tx, &seqs)).await.expect("deleted");
     assert!(rig.outbox().await.is_empty());
@@ -288,6 +289,19 @@ async fn a_cancel_ends_the_attempt_that_took_over_too() {
 }
 
 #[tokio::test]
+async fn another_machines_order_does_not_exist() {
+    let rig = Rig::new();
+    rig.pending("r1", 1).await;
+    let other = || DeviceId::new("vm-002").expect("an id");
+    let cancelled = rig.run(move |tx, desk| cancel_asked(tx, desk, &other(), &id("o-r1"), T0)).await;
+    assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
+    let told = Told { outcome: Delivery::Dispensed, reason: None, detail: None };
+    let told = rig.run(move |tx, desk| delivered(tx, desk, &other(), &id("o-r1"), told, T0)).await;
+    assert!(matches!(told, Err(BooksError::Unknown)), "{told:?}");
+    assert!(matches!(rig.load("o-r1").await.order.state, State::Pending { .. }));
+}
+
+#[tokio::test]
 async fn after_a_restart_what_was_never_handed_out_is_cancelled_at_once() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
@@ -377,6 +391,21 @@ async fn a_job_that_fails_or_panics_writes_nothing_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_is_not_committed_is_answered_with_an_error() {
+    let rig = Rig::new();
+    let done = rig
+        .run(|tx, _| {
+            devices::add(tx, &DeviceId::new("vm-009").expect("an id"), "hash-9", false, T0)?;
+            // As SQLite does by itself where the disk is full.
+            tx.rows("ROLLBACK", &[])?;
+            Ok(())
+        })
+        .await;
+    assert!(matches!(done, Err(BooksError::Store(StoreError::Commit(_)))), "{done:?}");
+    assert_eq!(rig.count("SELECT count(*) FROM devices").await, 0);
+}
+
+#[tokio::test]
 async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     let lost = Rig::new();
     lost.pending("r1", 1).await;
@@ -400,6 +429,24 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
     // The machine posts once more: it is the same order.
     let known = rig.create("r1", 1, "whatever", T0).await.expect("the same");
     assert!(!known.is_new && known.done.now.order.id == id("o-r1"));
+}
+
+#[tokio::test]
+async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
+    for (gross_amount, receipt) in [(5000, true), (100, false), (4999, false), (999_999, false)] {
+        let lost = Rig::new();
+        lost.pending("r1", 1).await;
+        let report = Report { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
+        let rig = Rig::new();
+        rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", false, T0)).await.expect("added");
+        let first = report.clone();
+        let done = rig.run(move |tx, desk| rebuild(tx, desk, &first, None, T0)).await.expect("written");
+        assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");
+        // What does not match is looked at once more, and is for a person then.
+        let done = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
+        assert_eq!(done.now.order.receipt().is_some(), receipt, "{gross_amount}");
+        assert_eq!(done.now.order.is_refund_due(), !receipt, "{gross_amount}");
+    }
 }
 
 #[tokio::test]

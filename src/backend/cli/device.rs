@@ -1,5 +1,7 @@
 //! `qris-backend device`: the machines that are let in.
 
+mod bundle;
+
 use super::books;
 use super::print::{Column, Out, heading, left, row};
 use crate::backend::config::Config;
@@ -23,6 +25,8 @@ pub enum Devices {
         /// Replace the token of a machine that has one, which is good no more; also to let a revoked one in again
         #[arg(long)]
         replace: bool,
+        #[command(flatten)]
+        bundle: Box<bundle::Bundle>,
     },
     /// List machines
     List {
@@ -44,19 +48,30 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     let now = clock::now().wall;
     let mut out = Out::default();
     match command {
-        Devices::Add { id, replace } => {
+        Devices::Add { id, replace, bundle } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
-            let store = Store::open_beside(&config.store, true).map_err(Failure::failed)?;
             let mut bits = [0; 32];
             SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
             let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits);
+            // All that can be wrong is found before the machine is let in: the token is told once.
+            let draft = bundle.draft(config, &device)?;
+            let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
+            let written = draft.map(|draft| draft.with(&token)).transpose()?;
+            let store = Store::open_beside(&config.store, true).map_err(Failure::failed)?;
             let (hash, wanted) = (devices::hash(&token), device.clone());
             if !store.run(move |tx| devices::add(tx, &wanted, &hash, replace, now)).await.map_err(Failure::failed)? {
                 let why = format!("{device} has a token already: with --replace it gets a new one, and the old one is good no more");
                 return Err(Failure::failed(why));
             }
             emit(&Journal::DeviceAdded { device });
-            out.line(&token)
+            let Some(written) = written else { return out.line(&token) };
+            for remark in remarks {
+                eprintln!("{remark}");
+            }
+            if let Some(code) = &written.code {
+                out.text(code)?;
+            }
+            out.line(&written.text)
         }
         Devices::List { json } => {
             let list = books(config)?.read(devices::list).await.map_err(Failure::failed)?;

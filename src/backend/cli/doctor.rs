@@ -9,9 +9,9 @@ use crate::backend::keys::Ring;
 use crate::backend::store::{Store, StoreError};
 use crate::backend::{devices, midtrans_client};
 use crate::host::config::Source;
+use crate::host::finding::{self, Finding};
 use crate::host::{Failure, disk, tls};
 use clap::Args;
-use serde_json::json;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -21,47 +21,6 @@ pub struct Doctor {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Ok,
-    Warn,
-    Bad,
-}
-
-impl Level {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Warn => "WARN",
-            Self::Bad => "BAD",
-        }
-    }
-}
-
-/// What was found about one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
-    check: &'static str,
-    level: Level,
-    said: String,
-    to_do: Option<String>,
-}
-
-impl Finding {
-    fn ok(check: &'static str, said: impl Into<String>) -> Self {
-        Self { check, level: Level::Ok, said: said.into(), to_do: None }
-    }
-
-    fn warn(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { check, level: Level::Warn, said: said.into(), to_do: Some(to_do.into()) }
-    }
-
-    fn bad(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { check, level: Level::Bad, said: said.into(), to_do: Some(to_do.into()) }
-    }
 }
 
 /// Less free room than this is worth a word: some hundred thousand orders.
@@ -87,21 +46,11 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
 
 fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
     let mut out = Out::default();
-    for Finding { check, level, said, to_do } in findings {
-        if as_json {
-            out.line(&json!({ "check": check, "level": level.as_str().to_lowercase(), "said": said, "to_do": to_do }).to_string())?;
-            continue;
-        }
-        out.line(&format!("{:<4}  {check:<13} {said}", level.as_str()))?;
-        if let Some(to_do) = to_do {
-            out.line(&format!("{:<20}-> {to_do}", ""))?;
-        }
+    for finding in findings {
+        let lines = if as_json { vec![finding.json()] } else { finding.words() };
+        lines.iter().try_for_each(|line| out.line(line))?;
     }
-    match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
-        0 => Ok(()),
-        1 => Err(Failure::failed("one thing is bad")),
-        bad => Err(Failure::failed(format!("{bad} things are bad"))),
-    }
+    finding::verdict(findings).map_or(Ok(()), |bad| Err(Failure::failed(bad)))
 }
 
 /// The files that hold secrets, and what is in the signing key's.

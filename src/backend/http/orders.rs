@@ -14,7 +14,7 @@ use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
 use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use crate::order::time::Span;
-use crate::wire::orders::{FieldError, NewOrder, OpenOrders, Order, Status, WAIT_MAX_S};
+use crate::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, Order, RECEIPT_KEYS, Status, WAIT_MAX_S};
 use crate::wire::strict::Object;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -82,15 +82,35 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
     let waiter = shop.waiters.register(&device, &request_id);
     let answer = waiter.until(CHARGE_WAIT, || charged(&shop, &device, &request_id)).await?;
     match answer {
-        Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(*order)).into_response()),
+        Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, *order).into_response()),
         Some(Charged::Refused(refusal)) => Err(refusal),
         None => Err(Refusal::midtrans("Midtrans has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
     }
 }
 
+/// One order, as a machine is told it, with what is no part of the resource in a header.
+pub struct Resource(Order);
+
+impl Resource {
+    fn of(stored: &Stored, shop: &Shop) -> Self {
+        Self(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place))
+    }
+}
+
+impl IntoResponse for Resource {
+    fn into_response(self) -> Response {
+        let within = self.0.collect_within_s;
+        let mut response = Json(self.0).into_response();
+        if let Some(seconds) = within {
+            response.headers_mut().insert(COLLECT_WITHIN, seconds.into());
+        }
+        response
+    }
+}
+
 /// What a POST is answered with.
 enum Charged {
-    Order(Box<Order>),
+    Order(Box<Resource>),
     Refused(Refusal),
 }
 
@@ -128,7 +148,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
     };
     Ok(Some(match refused {
         Some(refusal) => Charged::Refused(refusal),
-        None => Charged::Order(Box::new(view::resource(order, stored.rev, clock::now().wall, &shop.place))),
+        None => Charged::Order(Box::new(Resource::of(&stored, shop))),
     }))
 }
 
@@ -207,7 +227,7 @@ pub async fn open(
     Shared(shop): Shared<Arc<Shop>>,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<OpenOrders>, Refusal> {
+) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
     let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
@@ -215,7 +235,9 @@ pub async fn open(
     }
     let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
     let now = clock::now().wall;
-    Ok(Json(OpenOrders { orders: orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect() }))
+    let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect();
+    let kids: Vec<_> = shop.desk().rules.keys.iter().map(|key| key.kid().to_string()).collect();
+    Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders })))
 }
 
 /// `GET /v1/orders/{order_id}`
@@ -224,15 +246,14 @@ pub async fn show(
     headers: HeaderMap,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Order>, Refusal> {
+) -> Result<Resource, Refusal> {
     let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
     let since = wanted.since.unwrap_or(stored.rev);
-    let resource = |stored: &Stored| Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place));
     if wait == 0 || stored.rev > since {
-        return Ok(resource(&stored));
+        return Ok(Resource::of(&stored, &shop));
     }
     let Some(_poll) = shop.waiters.long_poll(&device) else {
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS)
@@ -252,7 +273,7 @@ pub async fn show(
             Ok::<_, Refusal>((stored.rev > since || stop).then_some(stored))
         }
     });
-    Ok(resource(&changed.await?.unwrap_or(stored)))
+    Ok(Resource::of(&changed.await?.unwrap_or(stored), &shop))
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
@@ -288,7 +309,7 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Json<Order>, Refusal> {
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Resource, Refusal> {
     let device = device(&shop, &headers).await?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
@@ -312,7 +333,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Nam
         }
     });
     match ended.await? {
-        Some(stored) => Ok(Json(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place))),
+        Some(stored) => Ok(Resource::of(&stored, &shop)),
         None => Err(Refusal::midtrans("Midtrans has not ended it yet; we go on trying")),
     }
 }
@@ -327,7 +348,7 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Json<Order>, Refusal> {
+pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Resource, Refusal> {
     let device = device(&shop, &headers).await?;
     let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
@@ -365,7 +386,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Na
             if was.is_none() {
                 tell(&shop, &done.now, &told);
             }
-            Ok(Json(view::resource(&done.now.order, done.now.rev, clock::now().wall, &shop.place)))
+            Ok(Resource::of(&done.now, &shop))
         }
         Err(done) => {
             let order = &done.now.order;

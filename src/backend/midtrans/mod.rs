@@ -10,7 +10,7 @@ mod signature;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
 pub use qr_image::{QrImageError, payload as read_qr};
-pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
+pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key, refund_body};
 pub use signature::{Notification, NotificationError, ServerKey};
 
 use crate::order::ids::OrderId;
@@ -151,7 +151,7 @@ impl Midtrans {
         let body = request::refund_body(id, amount, reason);
         let call = self.call(Method::POST, &format!("{id}/refund")).header("Idempotency-Key", idempotency_key).json(&body);
         let (http, body) = answer(call).await?;
-        about(answer::classify_refund(http, &body)?, id.as_str())
+        read_refund(http, &body, id.as_str())
     }
 
     /// How long a charge lives where its answer does not say.
@@ -220,6 +220,14 @@ pub fn read_charge(http: u16, body: &[u8], order_id: &str) -> Result<Transaction
 /// As [`Midtrans::status`] and [`Midtrans::cancel`].
 pub fn read_answer(http: u16, body: &[u8], id: &str) -> Result<Transaction, MidtransError> {
     about(answer::classify(http, body)?, id)
+}
+
+/// Reads the answer to a refund of this order.
+///
+/// # Errors
+/// As [`Midtrans::refund`].
+pub fn read_refund(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
+    about(answer::classify_refund(http, body)?, order_id)
 }
 
 /// HTTP status and body of an answer that came whole.

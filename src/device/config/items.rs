@@ -1,6 +1,7 @@
 //! What the machine sells: `[[item]]`.
 
-use super::super::screen::Language;
+use super::screen::check_letters;
+use crate::device::screen::{Item, Language};
 use crate::host::config::Checker;
 use crate::order::ids::ItemId;
 use crate::order::money::{AmountError, Rupiah};
@@ -15,61 +16,63 @@ const ITEMS_MAX: usize = 1000;
 /// An item as it is written. What may be written in two ways is told apart here: serde would only say that it fits neither.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WrittenItem {
+pub struct WrittenItem {
     id: Option<String>,
     name: Option<Value>,
     price: Option<Value>,
 }
 
 /// The prices, the names as charged, and what the screen shows.
-pub(super) type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<(String, Option<Rupiah>)>);
+pub type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<Item>);
 
-pub(super) fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
+/// Checks what is sold. `language`: of the names as charged.
+pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
         checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
     }
     if items.len() > ITEMS_MAX {
         checker.fault(&(), "item", format_args!("there are more than {ITEMS_MAX}"));
     }
-    let (mut prices, mut names, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut prices, mut charged, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (i, item) in items.into_iter().enumerate() {
         let key = |name: &str| format!("item[{i}].{name}");
         let id = checker.required(item.id, &key("id"));
         let id = id.and_then(|id| checker.take(ItemId::new(&id), &key("id")));
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
-        let name = item.name.and_then(|name| check_name(name, language, &key("name"), checker));
-        if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+        let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
+        if names.iter().flatten().any(|name| name.is_empty() || name.chars().any(char::is_control)) {
             checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach Midtrans"));
         }
+        names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
         let (Some(id), Some(price)) = (id, price) else { continue };
-        let name = name.unwrap_or_else(|| id.to_string());
+        let [id_name, en_name] = names.unwrap_or_else(|| [id.as_str().into(), id.as_str().into()]);
         let fixed = match price {
             Price::Fixed(amount) => Some(amount),
             Price::FromRequest { .. } => None,
         };
-        shown.push((name.clone(), fixed));
-        names.insert(id.clone(), name.into());
+        let item = Item { id: id.clone(), id_name, en_name, price: fixed };
+        charged.insert(id.clone(), item.name(language).into());
+        shown.push(item);
         if prices.insert(id.clone(), price).is_some() {
             checker.fault(&(), &key("id"), format_args!("{id} stands twice"));
         }
     }
-    (PriceList::new(prices), names, shown)
+    (PriceList::new(prices), charged, shown)
 }
 
-fn check_name(name: Value, language: Language, key: &str, checker: &mut Checker<'_>) -> Option<String> {
-    let mut names = match name {
-        Value::String(name) => return Some(name),
+/// The name in Indonesian and in English; what is written in one language is shown in both.
+fn check_name(name: Value, key: &str, checker: &mut Checker<'_>) -> Option<[Box<str>; 2]> {
+    let names = match name {
+        Value::String(name) => return Some([name.as_str().into(), name.into()]),
         Value::Table(names) if names.iter().all(|(name, value)| matches!(name.as_str(), "id" | "en") && value.is_str()) => names,
         _ => {
             checker.fault(&(), key, "must be text, or { id = …, en = … } with text in each language");
             return None;
         }
     };
-    let (first, second) = match language {
-        Language::Id => ("id", "en"),
-        Language::En => ("en", "id"),
-    };
-    names.remove(first).or_else(|| names.remove(second)).and_then(|name| name.as_str().map(Into::into))
+    let name = |language: &str| names.get(language).and_then(Value::as_str).map(Box::from);
+    let either: Box<str> = name("id").or_else(|| name("en"))?;
+    Some([name("id").unwrap_or_else(|| either.clone()), name("en").unwrap_or(either)])
 }
 
 fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Price> {

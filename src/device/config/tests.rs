@@ -32,6 +32,8 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
         ("name = { id = 5 }\nprice = 1", name.into()),
         ("name = \"\"\nprice = 1", "qrisd.toml:3: item[0].name: must be printable".into()),
         ("name = \"Teh\"", "item[0].price: is missing".into()),
+        ("name = \"日本茶\"\nprice = 1", "qrisd.toml:3: item[0].name: the screen has no '日'".into()),
+        ("name = { id = \"Teh\", en = \"Tea ☕\" }\nprice = 1", "qrisd.toml:3: item[0].name: the screen has no '☕'".into()),
     ];
     for (item, wanted) in table {
         let told = faults(item);
@@ -43,6 +45,40 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
         "name = { en = \"Tea\" }\nprice = { from_request = { min = 1, max = 2, mqtt = true } }",
     ] {
         assert_eq!(faults(good), Vec::<String>::new(), "{good}");
+    }
+}
+
+/// The faults that name `[screen]` or the language.
+fn looks(text: &str) -> Vec<String> {
+    let faults = Config::from_source(&Source::from_text("qrisd.toml", text.to_owned())).expect_err("no broker is named");
+    faults.iter().map(ToString::to_string).filter(|fault| fault.contains("screen") || fault.contains("language")).collect()
+}
+
+#[test]
+fn looks_that_cannot_be_read_are_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let logo = directory.path().join("logo.png");
+    std::fs::write(&logo, "GIF89a").expect("written");
+    let table = [
+        ("[device]\nlanguage = \"de\"", "device.language: must be \"id\", \"en\" or \"both\", not \"de\"".to_owned()),
+        ("[screen]\ncontact = \"☎ 0812-3456-7890\"", "screen.contact: the screen has no '☎'".into()),
+        ("[screen.colours]\nheader = \"blue\"", "screen.colours.header: must be #rrggbb, not \"blue\"".into()),
+        ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is no colour that is known: header, ".into()),
+        ("[screen.colours]\nheader_text = \"#0b2546\"", "screen.colours.header_text: cannot be read on header: a contrast of 1.0".into()),
+        (&format!("[screen]\nlogo = {logo:?}"), "screen.logo: is no PNG that can be read".into()),
+        ("[screen]\nlogo = \"/nowhere/logo.png\"", "screen.logo: ".into()),
+        ("[screen]\nvirtual = { path = \"/tmp/x\", width = 95 }", "screen.virtual.width: must be 96 to 4096, not 95".into()),
+    ];
+    for (text, wanted) in table {
+        let told = looks(text);
+        assert!(told.len() == 1 && told[0].contains(&wanted), "{text}: {told:?}");
+    }
+    for good in [
+        "[device]\nlanguage = \"both\"",
+        "[screen]\ncolours = { header = \"#003300\", accent = \"#006600\" }",
+        "[screen.colours]\nground = \"#101010\"\ncard = \"#202020\"\ntext = \"#ffffff\"\nmuted = \"#c0c0c0\"\naccent = \"#66ccff\"",
+    ] {
+        assert_eq!(looks(good), Vec::<String>::new(), "{good}");
     }
 }
 

@@ -34,6 +34,7 @@ impl Machine {
             return;
         }
         let (owner, before) = (live.asked_owner, live.stored.order.clone());
+        let unheard = live.unanswered.then_some(Event::RelayUnanswered);
         if let (RelayAnswer::Refused(error, detail), Some(RelayCall::Dispense(_))) = (&answer, &call)
             && *error != RelayError::Busy
         {
@@ -41,10 +42,18 @@ impl Machine {
             self.fault(FaultCode::Relay, Some(&format!("it refused a receipt: {error} ({detail})")), now);
         }
         let event = relay_event(&answer, call.as_ref(), owner, self.links.owner, &before);
+        let (told, is_silence) = (event.is_some(), matches!(event, Some(Event::RelayUnanswered)));
         let happened = match event {
-            Some(event) => self.happen(request, vec![event], now),
+            Some(event) => self.happen(request, unheard.into_iter().chain([event]).collect(), now),
             None => Ok(()),
         };
+        if let Some(live) = self.live.get_mut(request) {
+            match &happened {
+                Err(_) => live.unanswered |= is_silence,
+                Ok(()) if told => live.unanswered = false,
+                Ok(()) => {}
+            }
+        }
         let driven = matches!(
             answer,
             RelayAnswer::Refused(RelayError::Busy, _)
@@ -188,7 +197,7 @@ impl Machine {
             live.rev = live.rev.max(resource.rev);
         }
         let receipt = resource.receipt.as_deref().and_then(|jws| self.believe(jws, request));
-        let mut events = vec![Event::Seen(seen_of(resource, self.settings.deeplink))];
+        let mut events = vec![Event::Seen(seen_of(resource))];
         events.extend(receipt.map(Event::Settled));
         events
     }
@@ -271,8 +280,8 @@ fn is_address(url: &str) -> bool {
     web && url.len() <= PAY_URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The core's view of an order resource; with the customer's page where the screen shows its address.
-pub(crate) fn seen_of(resource: Resource, deeplink: bool) -> Seen {
+/// The core's view of an order resource.
+pub(crate) fn seen_of(resource: Resource) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,
@@ -281,12 +290,13 @@ pub(crate) fn seen_of(resource: Resource, deeplink: bool) -> Seen {
         payload: resource.qr_payload,
         code: resource.payment_code.and_then(|code| PaymentCode::new(&code).ok()),
         store: resource.store,
-        pay_url: resource.pay_url.filter(|url| deeplink && is_address(url)),
+        pay_url: resource.pay_url.filter(|url| is_address(url)),
         expires_in: resource.expires_in_s.map(span),
         settled_ago: resource.settled_ago_s.map(span),
         kid: resource.kid,
         has_outcome: resource.outcome.is_some(),
         refund: resource.refund.is_some(),
         sandbox: resource.sandbox,
+        collect_within: resource.collect_within_s.map(span),
     }
 }

@@ -133,6 +133,9 @@ pub(super) struct Live {
     pub(super) look_at: Option<Boot>,
     /// Since when the backend says that there is no order of which it is told the outcome.
     pub(super) absent_since: Option<Boot>,
+    /// A `Dispense` was not answered, and that could not be stored yet: whatever is answered to the next, the line may have
+    /// been driven by this one.
+    pub(super) unanswered: bool,
 }
 
 /// A call under way, or the wait before the next.
@@ -155,6 +158,7 @@ impl Live {
             hint_after: Boot(i64::MIN),
             look_at: None,
             absent_since: None,
+            unanswered: false,
         }
     }
 }

@@ -210,7 +210,7 @@ impl Machine {
             let refusal = Refusal::new(Reason::Backend, format!("the backend does not confirm it: {refusal}"));
             return self.refuse_collection(collection, &refusal, now);
         };
-        let seen = seen_of((*resource).clone(), self.settings.deeplink);
+        let seen = seen_of((*resource).clone());
         let pending = !seen.is_collectable();
         let events = self.seen(&collection.request, *resource);
         if let Err(error) = self.happen(&collection.request, events, now) {

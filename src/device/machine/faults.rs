@@ -59,6 +59,11 @@ impl Links {
         self.relay_up
     }
 
+    /// The broker was there and is not any more, or could not be reached.
+    pub(super) fn broker_lost(&self) -> bool {
+        self.broker_told
+    }
+
     pub(super) fn relay_owner(&self) -> Option<u64> {
         self.relay_up.then_some(self.owner)
     }

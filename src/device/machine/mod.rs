@@ -13,6 +13,7 @@ mod messages;
 mod outbox;
 mod reconcile;
 mod requests;
+mod settings;
 mod show;
 mod storage;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(crate) use answers::{relay_event, seen_of};
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};
+pub use settings::Settings;
 pub use show::{Shown, View};
 
 use super::screen::ScreenState;
@@ -30,13 +32,11 @@ use super::screen::picture::Picture;
 use super::store::Store;
 use crate::host::events::{Event as Journal, Text};
 use crate::host::mqtt::{Ack, PublishId};
-use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::machine::{self as core, Context, Rules};
+use crate::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
+use crate::order::machine::{self as core, Context};
 use crate::order::money::Rupiah;
 use crate::order::outcome::DispenseAnswer;
-use crate::order::receipt::KeySet;
-use crate::order::request::PriceList;
-use crate::order::time::{Boot, BootId, Now, Span, Wall};
+use crate::order::time::{Boot, Now, Span, Wall};
 use crate::wire::dbus::RelayError;
 use crate::wire::status::{Fault, FaultCode};
 use crate::wire::topics::Topic;
@@ -48,7 +48,6 @@ use outbox::Outbox;
 use reconcile::Reconciliation;
 use requests::{Candidate, Limits};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
@@ -61,37 +60,6 @@ const UNFINISHED_MAX: usize = 1000;
 /// So many orders wait for their customers at most, to pay at a store or to come back. The backend lists a hundred open
 /// orders at once, of which those that are sold meanwhile need some; so nobody can fill the relay's tickets either.
 const WAITING_MAX: usize = 50;
-
-/// What a machine is set to.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its name on the broker and in receipts.
-    pub device: DeviceId,
-    /// The broker's address, for people.
-    pub broker: Box<str>,
-    /// What it sells.
-    pub prices: PriceList,
-    /// The items' names as shown and as charged.
-    pub names: BTreeMap<ItemId, Box<str>>,
-    /// How long a QR is shown if the request does not say.
-    pub timeout: Span,
-    /// Requests a minute; 0: no limit.
-    pub orders_per_minute: usize,
-    /// What decides about orders.
-    pub rules: Rules,
-    /// The keys whose receipts are believed.
-    pub keys: KeySet,
-    /// Whether nothing is sold without a working screen.
-    pub screen_required: bool,
-    /// Whether the screen shows the address of the customer's page beside the QR.
-    pub deeplink: bool,
-    /// Where the database is.
-    pub store: PathBuf,
-    /// The kernel's name of this boot.
-    pub boot_id: BootId,
-    /// A wall clock before this is wrong: the program did not exist yet.
-    pub released: Wall,
-}
 
 /// What can happen to a machine.
 #[derive(Debug)]

@@ -4,8 +4,9 @@
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, Live, Slot};
 use super::{Effect, Machine, new_slot};
+use crate::device::store::StoreError;
 use crate::order::ids::{RequestId, Ticket};
-use crate::order::machine::{Event, Order};
+use crate::order::machine::{Event, Order, unfinished};
 use crate::order::request::{Offer, VendRequest};
 use crate::order::time::{Boot, Now, Span};
 use crate::wire::orders::{OPEN_MAX, Order as Resource, Status};
@@ -154,7 +155,10 @@ impl Machine {
         let looks = self.lookers(now.boot);
         let lookers: Vec<_> = asked_for.into_iter().filter(|request| looks.contains(request)).collect();
         for resource in &open {
-            if self.take_in(resource, now).is_err() {
+            if let Err(error) = self.take_in(resource, now) {
+                if error.is_damage() {
+                    self.store_failed(&error, now);
+                }
                 self.reconciliation.wanted = true;
                 break;
             }
@@ -180,9 +184,13 @@ impl Machine {
     }
 
     /// One of the backend's open orders: news of one that is held, or one that this database does not hold.
-    fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), crate::device::store::StoreError> {
+    fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), StoreError> {
         let request = resource.request_id.clone();
-        if self.find(&request)?.is_some() {
+        if let Some(stored) = self.find(&request)? {
+            if unfinished(&stored.order) && !self.live.contains_key(&request) {
+                // The rows of unfinished orders are found by an index, and all were taken up when it was opened.
+                return Err(StoreError::Damaged(format!("the order {request} is unfinished, and not found among those").into()));
+            }
             let mut events = self.seen(&request, resource.clone());
             // What is finished here was told: a backend that was restored from an older backup does not know it any more.
             if resource.status == Status::Settlement && resource.outcome.is_none() && !self.live.contains_key(&request) {
@@ -202,7 +210,7 @@ impl Machine {
         self.adopt(resource, &request, now)
     }
 
-    fn adopt(&mut self, resource: &Resource, request: &RequestId, now: Now) -> Result<(), crate::device::store::StoreError> {
+    fn adopt(&mut self, resource: &Resource, request: &RequestId, now: Now) -> Result<(), StoreError> {
         let receipt = match (resource.status, resource.receipt.as_deref()) {
             (Status::Settlement, Some(jws)) => self.settings.keys.verify(jws, &self.settings.device).ok(),
             _ => None,
@@ -223,7 +231,7 @@ impl Machine {
             return Ok(());
         }
         let offer = Offer { request: asked, amount: resource.amount, timeout: self.settings.timeout };
-        let seen = seen_of(resource.clone(), self.settings.deeplink);
+        let seen = seen_of(resource.clone());
         let order = Order::adopted(offer, resource.ticket.clone(), &seen, receipt.clone(), now.boot, &self.context(request));
         if receipt.as_ref().is_some_and(|receipt| !order.fits(receipt)) {
             return Ok(());

@@ -1,12 +1,13 @@
 //! What the customer sees, and what a controller on the board reads: both follow from the orders.
 
 use super::{Effect, Machine};
-use crate::device::screen::picture::{Picture, Scene};
+use crate::device::screen::picture::{Goods, Picture, Scene};
+use crate::device::store::Store;
 use crate::order::ids::{ItemId, OrderId, RequestId};
 use crate::order::machine::{End, Order, State};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
-use crate::order::request::Payment;
+use crate::order::request::{Offer, Payment, Price};
 use crate::order::time::{Boot, Now, Span};
 use crate::wire::status::FaultCode;
 use crate::wire::vend::EventState;
@@ -15,6 +16,9 @@ use crate::wire::vend::EventState;
 const END_FOR: Span = Span::secs(10);
 /// How long a customer whose money is in question can read whom to call.
 const MONEY_FOR: Span = Span::secs(120);
+
+/// The name under which the database knows whether the backend plays with toy money.
+const SANDBOX: &str = "sandbox";
 
 /// The properties of `io.qrisd.Device1`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -63,11 +67,21 @@ pub struct Shown {
 pub(super) struct Stage {
     end: Option<(Order, Boot)>,
     sandbox: bool,
+    /// What the database says of it.
+    sandbox_stored: bool,
     shown: Option<Picture>,
     told: Option<View>,
 }
 
 impl Stage {
+    /// Takes up what was known of the backend before this start: a screen that invites to buy says what for.
+    pub(super) fn take_up(&mut self, store: &Store) {
+        // Not known is as good as real money: the first order tells.
+        let stored = store.remembered(SANDBOX).ok().flatten().is_some_and(|value| value == "true");
+        self.sandbox |= stored;
+        self.sandbox_stored = stored;
+    }
+
     /// An order went into another state: how a sale ended is remembered for a while. `held`: it kept the machine until now.
     pub(super) fn moved(&mut self, order: &Order, held: bool, now: Boot) {
         let known = self.end.as_ref().is_some_and(|(known, _)| known.ticket == order.ticket);
@@ -111,6 +125,13 @@ impl Machine {
         if self.stage.end.as_ref().is_some_and(|(_, until)| now.boot >= *until) {
             self.stage.end = None;
         }
+        if self.stage.sandbox != self.stage.sandbox_stored
+            && let Some(store) = &mut self.store
+        {
+            // It is worth a banner, and no fault: what matters is stored with each order.
+            self.stage.sandbox_stored = self.stage.sandbox;
+            let _ = store.remember(SANDBOX, &self.stage.sandbox.to_string());
+        }
         let picture = Picture { scene: self.scene(), sandbox: self.stage.sandbox };
         if self.stage.shown.as_ref() != Some(&picture) {
             self.stage.shown = Some(picture.clone());
@@ -132,57 +153,79 @@ impl Machine {
             return self.scene_of(order);
         }
         if let Some(collecting) = self.collection.as_ref().and_then(|collection| self.live.get(collection.request())) {
-            return Scene::Checking { item: self.name_of(&collecting.stored.order.offer.request.item) };
+            return Scene::Checking { goods: self.goods(&collecting.stored.order.offer) };
         }
         if let Some(candidate) = &self.candidate {
             let offer = candidate.offer();
-            return Scene::Preparing { item: self.name_of(&offer.request.item), amount: offer.amount };
+            return Scene::Preparing { goods: self.goods(offer), amount: offer.amount };
         }
         match &self.stage.end {
             Some((order, _)) => self.scene_of(order),
             None => {
                 let missing = (!self.links.relay_up()).then_some(Reason::Relay);
-                let trouble = self.trouble().map(|refusal| refusal.reason).or(missing);
-                Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) }
+                match (self.trouble().map(|refusal| refusal.reason).or(missing), self.offline()) {
+                    // Nothing was heard of it yet, neither good nor bad.
+                    (Some(Reason::Relay), _) if !self.faults.contains_key(&FaultCode::Relay) => Scene::Starting,
+                    (None, Some(reason)) => Scene::Offline { reason: reason.into() },
+                    (trouble, _) => Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) },
+                }
             }
         }
     }
 
+    /// Why a request may well fail for want of a network, or not even come, if so. Requests are taken all the same, since
+    /// nothing else would find out that it is back.
+    fn offline(&self) -> Option<&'static str> {
+        let fault = [FaultCode::Clock, FaultCode::Backend].into_iter().find(|code| self.faults.contains_key(code));
+        fault.map(FaultCode::as_str).or(self.links.broker_lost().then_some("broker"))
+    }
+
+    /// What is sold, as the screen names it: what the request says only of items whose price it brings.
+    fn goods(&self, offer: &Offer) -> Goods {
+        let item = offer.request.item.clone();
+        let own_price = matches!(self.settings.prices.of(&item), Some(Price::FromRequest { .. }));
+        Goods { item, description: offer.request.description.clone().filter(|_| own_price) }
+    }
+
     fn scene_of(&self, order: &Order) -> Scene {
-        let item = self.name_of(&order.offer.request.item);
+        let goods = self.goods(&order.offer);
         let amount = order.offer.amount;
         let paid = order.charge.as_ref().and_then(|charge| charge.gross_amount).unwrap_or(amount);
+        let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
+        let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
         match &order.state {
             // A payment could not be stored now: nobody is invited to make one.
-            State::AwaitingPayment { .. } if self.store_retry_at.is_some() => Scene::DoNotPay { order: order.order_id().cloned() },
+            State::AwaitingPayment { .. } if self.store_retry_at.is_some() => do_not_pay,
             // Not shown before the relay said, in this run of the program, that it can deliver.
-            State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { item, amount },
+            State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
             State::AwaitingPayment { payload, until, .. } => {
                 let (fee, until) = (paid.above(amount), *until);
-                let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
                 match (payload, order.code(), store_name(order.offer.request.payment)) {
-                    (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), item, amount: paid, fee, page, until },
+                    (Some(payload), _, _) => Scene::Pay { payload: payload.clone(), goods, amount: paid, fee, page, until },
                     (None, Some(code), Some(store)) => {
                         let within = order.charge.as_ref().and_then(|charge| charge.pay_within);
-                        Scene::PayAtStore { code: code.as_str().into(), store, item, amount: paid, fee, within, page, until }
+                        let collect = order.charge.as_ref().and_then(|charge| charge.collect_within);
+                        Scene::PayAtStore { code: code.as_str().into(), store, goods, amount: paid, fee, within, collect, page, until }
                     }
-                    (None, _, _) => Scene::Preparing { item, amount },
+                    (None, _, _) => Scene::Preparing { goods, amount },
                 }
             }
-            State::AwaitingCollection { .. } => Scene::Collect { item },
+            State::AwaitingCollection { .. } => {
+                Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) }
+            }
             // Told by events alone: nobody stands there.
             State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
-            State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { item },
-            State::Cancelling { free_at: None, .. } => Scene::DoNotPay { order: order.order_id().cloned() },
+            State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { goods },
+            State::Cancelling { free_at: None, .. } => do_not_pay,
             State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
             State::Ended { how: End::Expired, .. } => Scene::Expired,
             State::Ended { how: End::Denied, .. } => Scene::Denied,
             State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.map_or("", Reason::as_str).into() },
-            State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { item },
-            State::Dispensed { .. } => Scene::Take { item },
+            State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
+            State::Dispensed { .. } => Scene::Take { goods },
             State::RefundDue { .. } => match order.order_id() {
-                Some(id) => Scene::RefundDue { order: id.clone(), amount: paid },
-                None => Scene::DoNotPay { order: None },
+                Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
+                None => do_not_pay,
             },
             State::Refunded { .. } => match order.order_id() {
                 Some(id) => Scene::Refunded { order: id.clone(), amount: paid },

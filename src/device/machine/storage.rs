@@ -26,7 +26,12 @@ impl Machine {
                 self.store = Some(opened.store);
                 self.fault(FaultCode::NewerDatabase, None, now);
                 match self.take_up(now) {
-                    Ok(()) => self.store_works(now),
+                    Ok(()) => {
+                        if let Some(store) = &self.store {
+                            self.stage.take_up(store);
+                        }
+                        self.store_works(now);
+                    }
                     Err(error) => {
                         // Half taken up is not taken up: what is stored is of another boot, perhaps.
                         self.leave_store();
@@ -76,7 +81,8 @@ impl Machine {
 
     pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
         let path = self.settings.store.display().to_string().into();
-        self.store_damaged |= error.is_damage();
+        // Nobody else writes there: what surprises may be damage that only a look at all of it finds.
+        self.store_damaged |= error.is_damage() || error.is_surprise();
         self.store_behind |= self.store.is_some() && error.is_surprise();
         self.store_retry_at = Some(now.boot + STORE_RETRY);
         if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {

@@ -187,6 +187,15 @@ fn look_up(font: &FontRef<'static>, c: char) -> Letter {
     Letter { glyph, advance: font.h_advance_unscaled(glyph) / units_per_em(font) }
 }
 
+/// The first letter that the fonts lack: a question mark would stand in its place.
+#[must_use]
+pub fn unknown_letter(text: &str) -> Option<char> {
+    let fonts = [include_bytes!("bold.ttf").as_slice(), include_bytes!("regular.ttf")];
+    let fonts = fonts.map(|bytes| FontRef::try_from_slice(bytes).expect("the embedded font is sound"));
+    let known = |c: char| c.is_whitespace() || fonts.iter().all(|font| font.glyph_id(c) != GlyphId(0));
+    text.chars().find(|c| !known(*c))
+}
+
 fn units_per_em(font: &FontRef<'static>) -> f32 {
     font.units_per_em().expect("the embedded font names its em")
 }
@@ -236,5 +245,7 @@ mod tests {
             });
             fonts.letters(style, "日", |_, raster| assert!(!raster.coverage.is_empty()));
         }
+        assert_eq!(unknown_letter("Es krim “Café” – 100 %, Rp5.000 …"), None);
+        assert_eq!(unknown_letter("Teh 日本"), Some('日'));
     }
 }

@@ -3,46 +3,51 @@
 use super::paint::{Colour, Sign};
 use super::picture::Scene;
 use super::text::Texts;
+use super::theme::{Signal, Theme, WHITE};
 
-/// The colours of all pages. Dark on light, for a panel in the sun.
-pub(super) mod colours {
-    use super::Colour;
-    pub(in super::super) const HEADER: Colour = 0x0b_2545;
-    pub(in super::super) const GROUND: Colour = 0xee_f2f7;
-    pub(in super::super) const CARD: Colour = 0xff_ffff;
-    pub(in super::super) const INK: Colour = 0x10_1f38;
-    pub(in super::super) const MUTED: Colour = 0x4c_5a72;
-    pub(in super::super) const WHITE: Colour = 0xff_ffff;
-    pub(in super::super) const ACCENT: Colour = 0x00_6fb0;
-    pub(in super::super) const ON_HEADER: Colour = 0x7f_d4f5;
-    pub(in super::super) const GOOD: Colour = 0x0b_7a4b;
-    pub(in super::super) const WARN: Colour = 0xb4_5309;
-    pub(in super::super) const STOP: Colour = 0xb4_1c1c;
-    pub(in super::super) const TEST: Colour = 0xff_c107;
-}
-
-/// A page without QR code and list.
+/// A page that says one thing.
 pub(super) struct Message {
     pub(super) sign: Sign,
     pub(super) ground: Colour,
     pub(super) ink: Colour,
-    pub(super) colour: Colour,
+    pub(super) muted: Colour,
+    /// The disc below the sign.
+    pub(super) disc: Colour,
+    pub(super) loud: bool,
     pub(super) headline: String,
     pub(super) amount: Option<String>,
     pub(super) lines: Vec<String>,
+    /// For whoever repairs the machine.
+    pub(super) code: Option<String>,
     pub(super) order: Option<String>,
     pub(super) contact: bool,
+    /// The customer's page, as a code.
+    pub(super) page: Option<Box<str>>,
 }
 
 impl Message {
-    pub(super) fn new(sign: Sign, colour: Colour, headline: &str) -> Self {
-        let (ground, ink) = (colours::GROUND, colours::INK);
-        Self { sign, ground, ink, colour, headline: headline.into(), amount: None, lines: Vec::new(), order: None, contact: false }
+    pub(super) fn new(theme: &Theme, sign: Sign, disc: Colour, headline: &str) -> Self {
+        Self {
+            sign,
+            ground: theme.ground,
+            ink: theme.text,
+            muted: theme.muted,
+            disc,
+            loud: false,
+            headline: headline.into(),
+            amount: None,
+            lines: Vec::new(),
+            code: None,
+            order: None,
+            contact: false,
+            page: None,
+        }
     }
 
     /// White on a coloured page: to be understood from across the road.
-    fn loud(self) -> Self {
-        Self { ground: self.colour, ink: colours::WHITE, ..self }
+    fn loud(sign: Sign, signal: Signal, headline: &str) -> Self {
+        let theme = Theme { ground: signal.dark(), text: WHITE, muted: WHITE, ..Theme::default() };
+        Self { loud: true, ..Self::new(&theme, sign, WHITE, headline) }
     }
 
     pub(super) fn line(mut self, text: &str) -> Self {
@@ -50,50 +55,63 @@ impl Message {
         self
     }
 
-    pub(super) fn too_small(t: &Texts, item: &str) -> Self {
-        Self::new(Sign::Exclamation, colours::WARN, t.too_small).line(item)
+    fn code(self, code: &str) -> Self {
+        Self { code: Some(code.into()).filter(|code: &String| !code.is_empty()), ..self }
     }
 
-    pub(super) fn of(scene: &Scene, t: &Texts) -> Self {
-        use colours::{ACCENT, GOOD, STOP, WARN};
+    pub(super) fn too_small(theme: &Theme, t: &Texts, item: &str) -> Self {
+        Self::new(theme, Sign::Exclamation, theme.warn(), t.too_small).line(item)
+    }
+
+    /// `item`: the name of the scene's goods, if it has any.
+    pub(super) fn of(scene: &Scene, theme: &Theme, t: &Texts, item: &str) -> Self {
+        let plain = |sign, disc, headline| Self::new(theme, sign, disc, headline);
         match scene {
-            Scene::Starting => Self::new(Sign::Clock, ACCENT, t.starting).line(t.starting_more),
-            Scene::Idle { trouble } => {
-                let code = trouble.as_deref().unwrap_or_default();
-                Self { contact: true, ..Self::new(Sign::Exclamation, WARN, t.out_of_order) }
-                    .line(&format!("{} ({code})", t.why(code)))
-                    .line(t.out_of_order_more)
+            Scene::Starting | Scene::TestCard => plain(Sign::Clock, theme.accent, t.starting).line(t.starting_more),
+            Scene::Idle { trouble: None } => plain(Sign::Check, theme.good(), t.ready).line(t.choose_on_machine).line(t.pay_with_more),
+            Scene::Offline { reason } => plain(Sign::Clock, theme.warn(), t.offline).line(t.offline_more).code(reason),
+            Scene::Idle { trouble: Some(code) } => {
+                let message = plain(Sign::Exclamation, theme.warn(), t.out_of_order).line(t.why(code)).line(t.out_of_order_more);
+                Self { contact: true, ..message.code(code) }
             }
-            Scene::Preparing { item, amount } => {
-                Self { amount: Some(amount.to_string()), ..Self::new(Sign::Clock, ACCENT, t.preparing) }.line(item)
+            Scene::Preparing { amount, .. } => {
+                Self { amount: Some(amount.to_string()), ..plain(Sign::Clock, theme.accent, t.preparing) }.line(item)
             }
-            Scene::Checking { item } => Self::new(Sign::Clock, ACCENT, t.checking).line(item),
-            Scene::Collect { item } => Self::new(Sign::Check, GOOD, t.paid).line(item).line(t.collect_more),
+            Scene::Checking { .. } => plain(Sign::Clock, theme.accent, t.checking).line(item),
+            Scene::Collect { within, .. } => {
+                let message = plain(Sign::Check, theme.good(), t.paid).line(item).line(t.collect_more);
+                match t.collect_within(*within) {
+                    Some(line) => message.line(&line),
+                    None => message,
+                }
+            }
             // The code goes on at the store.
-            Scene::PayAtStore { item, .. } => Self::new(Sign::Clock, ACCENT, t.code_gone).line(item),
+            Scene::PayAtStore { .. } => plain(Sign::Clock, theme.accent, t.code_gone).line(item),
             // A payment that is laid out as a message is past its deadline.
-            Scene::Pay { item, .. } | Scene::Cancelling { item } => {
-                Self::new(Sign::Clock, WARN, t.cancelling).line(t.cancelling_more).line(item)
+            Scene::Pay { .. } | Scene::Cancelling { .. } => {
+                plain(Sign::Clock, theme.warn(), t.cancelling).line(t.cancelling_more).line(item)
             }
-            Scene::DoNotPay { order } => {
-                let order = order.as_ref().map(ToString::to_string);
-                Self { order, contact: true, ..Self::new(Sign::Cross, STOP, t.do_not_pay) }.loud().line(t.do_not_pay_more)
+            Scene::DoNotPay { order, page } => {
+                let message = Self::loud(Sign::Cross, Signal::Stop, t.do_not_pay).line(t.do_not_pay_more);
+                Self { order: order.as_ref().map(ToString::to_string), page: page.clone(), contact: true, ..message }
             }
-            Scene::Dispensing { item } => Self::new(Sign::Check, GOOD, t.paid).loud().line(item).line(t.paid_more),
-            Scene::Take { item } => Self::new(Sign::Check, GOOD, t.take).loud().line(item).line(t.take_more),
+            Scene::Dispensing { .. } => Self::loud(Sign::Check, Signal::Good, t.paid).line(item).line(t.paid_more),
+            Scene::Take { .. } => Self::loud(Sign::Check, Signal::Good, t.take).line(item).line(t.take_more),
             Scene::Cancelled { timed_out } => {
-                Self::new(Sign::Cross, ACCENT, if *timed_out { t.timed_out } else { t.cancelled }).line(t.nothing_paid)
+                plain(Sign::Cross, theme.accent, if *timed_out { t.timed_out } else { t.cancelled }).line(t.nothing_paid)
             }
-            Scene::Expired => Self::new(Sign::Cross, ACCENT, t.expired).line(t.nothing_paid),
-            Scene::Denied => Self::new(Sign::Cross, STOP, t.denied).line(t.denied_more),
-            Scene::Failed { reason } => Self::new(Sign::Exclamation, WARN, t.failed).line(&format!("{} ({reason})", t.why(reason))),
-            Scene::RefundDue { order, amount } => {
-                let (order, amount) = (Some(order.to_string()), Some(amount.to_string()));
-                Self { order, amount, contact: true, ..Self::new(Sign::Exclamation, WARN, t.refund_due) }.line(t.refund_due_more)
+            Scene::Expired => plain(Sign::Cross, theme.accent, t.expired).line(t.nothing_paid),
+            Scene::Denied => plain(Sign::Cross, theme.stop(), t.denied).line(t.denied_more),
+            Scene::Failed { reason } => {
+                plain(Sign::Exclamation, theme.warn(), t.failed).line(t.why(reason)).line(t.failed_more).code(reason)
+            }
+            Scene::RefundDue { order, amount, page } => {
+                let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);
+                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
             }
             Scene::Refunded { order, amount } => {
-                let (order, amount) = (Some(order.to_string()), Some(amount.to_string()));
-                Self { order, amount, contact: true, ..Self::new(Sign::Check, GOOD, t.refunded) }.line(t.refunded_more)
+                let message = plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more);
+                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), contact: true, ..message }
             }
         }
     }

@@ -1,19 +1,29 @@
 //! The panel that people pay at: one thread that draws the latest [`Picture`] and ticks its countdown.
 
+mod camera;
 mod fonts;
 mod layout;
+pub mod logo;
 mod message;
 mod paint;
 pub mod picture;
 mod qr;
+pub mod render;
+pub mod samples;
 mod surface;
 #[cfg(all(test, feature = "backend"))]
 mod tests;
 mod text;
+pub mod theme;
 
+use crate::order::ids::ItemId;
 use crate::order::money::Rupiah;
-use crate::order::time::Boot;
+use crate::order::time::{Boot, Span};
+pub use camera::Camera;
+use camera::{Film, View, ViewSender};
+pub use fonts::unknown_letter;
 use layout::Layout;
+use logo::Logo;
 use paint::{Brush, Change, Mark, Rect};
 use picture::{Picture, Scene};
 use std::path::PathBuf;
@@ -28,6 +38,9 @@ const CHECK: Duration = Duration::from_secs(5);
 /// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 
+/// Where both languages take turns, each has the screen for so long: time to read the longest page.
+const LANGUAGE_FOR: Span = Span::secs(6);
+
 /// The thread's name.
 const THREAD: &str = "screen";
 
@@ -38,21 +51,62 @@ pub struct Settings {
     pub surface: SurfaceSettings,
     /// How the panel is mounted.
     pub rotate: Rotation,
-    /// The language of all texts.
-    pub language: Language,
+    /// The language of all texts, or both.
+    pub languages: Languages,
     /// The machine's name.
     pub name: String,
     /// Whom to call when money is in question; empty when there is nobody.
     pub contact: String,
-    /// What is sold: the names as shown, and prices unless the request brings its own.
-    pub items: Vec<(String, Option<Rupiah>)>,
+    /// What is sold.
+    pub items: Vec<Item>,
+    /// The colours.
+    pub theme: theme::Theme,
+    /// Stands at the top, before the machine's name.
+    pub logo: Option<Arc<Logo>>,
+    /// Shows the customer's page as a second code beside a payment, where there is room for both.
+    pub page_beside: bool,
+}
+
+/// An item as the screen shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Item {
+    /// What requests call it.
+    pub id: ItemId,
+    /// Its name in Indonesian.
+    pub id_name: Box<str>,
+    /// Its name in English.
+    pub en_name: Box<str>,
+    /// Its price; `None`: the request brings it.
+    pub price: Option<Rupiah>,
+}
+
+impl Item {
+    /// The name in this language.
+    #[must_use]
+    pub fn name(&self, language: Language) -> &str {
+        match language {
+            Language::Id => &self.id_name,
+            Language::En => &self.en_name,
+        }
+    }
 }
 
 /// Where the pixels go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SurfaceSettings {
-    /// A framebuffer device such as `/dev/fb0`.
+    /// `/dev/fb0`, or where there is none the first display of `/dev/dri` that has a panel.
+    Any,
+    /// A framebuffer device such as `/dev/fb0`, or a display's such as `/dev/dri/card0`.
     Device(PathBuf),
+    /// Memory of the program's own, which nobody sees.
+    Memory {
+        /// Pixels a row, before rotation.
+        width: u32,
+        /// Rows, before rotation.
+        height: u32,
+        /// How a pixel is laid out.
+        format: PixelFormat,
+    },
     /// A file that holds what a panel would show: little-endian rows without padding, as the panel is mounted.
     Virtual {
         /// The file, created if missing.
@@ -113,6 +167,43 @@ pub enum Language {
     En,
 }
 
+/// Which languages a screen speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Languages {
+    /// One of them.
+    Only(Language),
+    /// Both by turns, Indonesian first.
+    Both,
+}
+
+impl Languages {
+    /// The one of what can be told once only.
+    #[must_use]
+    pub fn first(self) -> Language {
+        match self {
+            Self::Only(language) => language,
+            Self::Both => Language::Id,
+        }
+    }
+
+    /// The language of this moment.
+    fn at(self, now: Boot) -> Language {
+        match self {
+            Self::Only(language) => language,
+            Self::Both if now.0.div_euclid(LANGUAGE_FOR.0) % 2 == 0 => Language::Id,
+            Self::Both => Language::En,
+        }
+    }
+
+    /// How long it stays the language.
+    fn next(self, now: Boot) -> Option<Span> {
+        match self {
+            Self::Only(_) => None,
+            Self::Both => Some(Span::millis(LANGUAGE_FOR.0 - now.0.rem_euclid(LANGUAGE_FOR.0))),
+        }
+    }
+}
+
 /// Whether pictures reach the panel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ScreenState {
@@ -143,7 +234,8 @@ impl Screen {
         clock: impl Fn() -> Boot + Send + 'static,
         report: impl Fn(ScreenState) + Send + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared { slot: Mutex::new(Slot { latest: first, stop: false, stopped: false }), changed: Condvar::new() });
+        let slot = Slot { latest: first, wanted: None, stop: false, stopped: false };
+        let shared = Arc::new(Shared { slot: Mutex::new(slot), changed: Condvar::new(), film: Mutex::default() });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             // Made here: the fonts' rasters and the QR code never leave this thread.
@@ -162,6 +254,14 @@ impl Screen {
             slot.latest = picture;
             self.shared.changed.notify_all();
         }
+    }
+}
+
+impl Screen {
+    /// What takes pictures of the panel for those who are not before it.
+    #[must_use]
+    pub fn camera(&self) -> Camera {
+        Camera(Arc::clone(&self.shared))
     }
 }
 
@@ -186,8 +286,13 @@ pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         usual(panic);
-        if std::thread::current().name() == Some(THREAD) {
-            report(ScreenState::Gone("the screen's thread has failed; restart the program".into()));
+        let (thread, lost) = (std::thread::current(), "the screen's thread has failed; restart the program");
+        let is_screen = thread.name() == Some(THREAD);
+        if is_screen {
+            report(ScreenState::Gone(lost.into()));
+        }
+        // A picture for somebody elsewhere is not worth an order either.
+        if is_screen || thread.name() == Some(camera::THREAD) {
             loop {
                 std::thread::park();
             }
@@ -199,10 +304,13 @@ pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
 struct Shared {
     slot: Mutex<Slot>,
     changed: Condvar,
+    film: Mutex<Film>,
 }
 
 struct Slot {
     latest: Picture,
+    /// Where a view of the panel goes, if one is wanted.
+    wanted: Option<ViewSender>,
     stop: bool,
     stopped: bool,
 }
@@ -215,7 +323,7 @@ impl Shared {
 
     /// Waits until another picture is to be shown, or none at all, but no longer than this.
     fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
-        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.latest == *shown);
+        let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.wanted.is_none() && slot.latest == *shown);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -244,10 +352,16 @@ impl<R: Fn(ScreenState)> Worker<R> {
                 let passing = slot.latest.clone();
                 slot = self.shared.wait(slot, MOMENT, &passing);
             }
+            let wanted = slot.wanted.take();
             if slot.stop {
                 break;
             }
             picture.clone_from(&slot.latest);
+            drop(slot);
+            if let Some(wanted) = wanted {
+                // Who wanted it may be gone.
+                drop(wanted.send(hand.view()));
+            }
         }
         hand.blank();
     }
@@ -280,18 +394,26 @@ struct Hand<C: Fn() -> Boot> {
 impl<C: Fn() -> Boot> Hand<C> {
     /// Brings the panel to this picture, opening it if need be. After an error it is opened afresh and drawn whole.
     fn draw(&mut self, picture: &Picture) -> Result<(), SurfaceError> {
+        // Another panel, or the same with another size, in its place: nothing is missing that must be told.
+        if let Some(surface) = &self.surface
+            && surface.check().is_err()
+        {
+            self.lose();
+        }
         let result = self.try_draw(picture);
         if result.is_err() {
-            self.surface = None;
-            self.drawn.clear();
+            self.lose();
         }
         result
     }
 
+    /// Nothing is known any more of what stands on the panel.
+    fn lose(&mut self) {
+        self.surface = None;
+        self.drawn.clear();
+    }
+
     fn try_draw(&mut self, picture: &Picture) -> Result<(), SurfaceError> {
-        if let Some(surface) = &self.surface {
-            surface.check()?;
-        }
         let surface = match &mut self.surface {
             Some(surface) => surface,
             none => none.insert(surface::open(&self.settings.surface)?),
@@ -309,7 +431,7 @@ impl<C: Fn() -> Boot> Hand<C> {
                 }
             }
             _ => {
-                let change = Change { geometry, rotation, old: &self.drawn, new: &page };
+                let change = Change { geometry, rotation, old: &self.drawn, new: &page, in_one: surface.turns_pages() };
                 self.brush.rows(&change, |first, rows| surface.put_rows(first, rows))?;
             }
         }
@@ -319,9 +441,19 @@ impl<C: Fn() -> Boot> Hand<C> {
 
     /// How long this picture stays as it is; `None` for ever.
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
-        let left = (picture.scene.until()? - (self.clock)()).0;
+        let now = (self.clock)();
+        let left = picture.scene.until().map(|until| (until - now).0).filter(|left| *left > 0);
         // A countdown rounds up: it changes whenever the whole seconds that are left do.
-        (left > 0).then(|| Duration::from_millis(((left - 1) % 1000 + 1).unsigned_abs()))
+        let tick = left.map(|left| Span::millis((left - 1) % 1000 + 1));
+        [tick, self.settings.languages.next(now)].into_iter().flatten().min().map(Span::to_duration)
+    }
+
+    /// What stands on the panel; `None`: nothing does.
+    fn view(&self) -> Option<View> {
+        let geometry = self.surface.as_ref().filter(|_| !self.drawn.is_empty())?.geometry();
+        let (width, height) = self.settings.rotate.page_size(geometry);
+        let upright = surface::Geometry { width: width.unsigned_abs(), height: height.unsigned_abs(), ..geometry };
+        Some(View { marks: self.drawn.clone(), geometry: upright })
     }
 
     /// Leaves the panel black, as without power, also one that could not be drawn on a moment ago.

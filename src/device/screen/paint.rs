@@ -5,12 +5,17 @@
 //! the old one's, each kind of row once (most rows are like the one above, and the marks say so), in bands that stay in
 //! the cache instead of a canvas of the panel's size that would lie in memory all day.
 
+mod canvas;
+mod sign;
+
 use super::fonts::{Fonts, Style};
-use super::qr::{Code, QUIET_ZONE};
+use super::logo::Logo;
+use super::qr::Code;
 use super::surface::Geometry;
 use super::{PixelFormat, Rotation};
+use canvas::Canvas;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Rows drawn at a time: with a panel 480 pixels wide, 30 KiB.
 const BAND: i32 = 16;
@@ -74,7 +79,9 @@ pub(super) enum Kind {
     /// A disc with a sign in white.
     Sign { sign: Sign, disc: Colour, stroke: Colour },
     /// A QR code with its quiet zone, black on white.
-    Qr(Rc<Code>),
+    Qr(Arc<Code>),
+    /// A picture, laid over what is below it; as large as its area.
+    Picture(Arc<Logo>),
 }
 
 /// The signs, understood without words.
@@ -121,6 +128,8 @@ pub(super) struct Change<'a> {
     /// What stands on the panel; empty if that is not known.
     pub(super) old: &'a [Mark],
     pub(super) new: &'a [Mark],
+    /// Everything is handed over in one go, also without a QR code.
+    pub(super) in_one: bool,
 }
 
 impl Brush {
@@ -147,7 +156,7 @@ impl Brush {
         let (width, row) = (geometry.width as i32, geometry.width as usize * geometry.format.bytes());
         let mut differing = change.differing_rows();
         // What an earlier run left on the panel is not known, and may be a QR code.
-        let at_once = change.old.is_empty() || qr_changes(change.old, new);
+        let at_once = change.in_one || change.old.is_empty() || qr_changes(change.old, new);
         if let (true, Some(first), Some(last)) = (at_once, differing.first(), differing.last()) {
             differing = std::iter::once(first.start..last.end).collect();
         }
@@ -253,7 +262,7 @@ impl Change<'_> {
             }
             match &mark.kind {
                 // Each row, and the first one below.
-                Kind::Text { .. } | Kind::Sign { .. } => all(rows),
+                Kind::Text { .. } | Kind::Sign { .. } | Kind::Picture(_) => all(rows),
                 Kind::Fill { radius, .. } => {
                     all(top..(top + radius).min(end));
                     all((end - radius).max(top)..end);
@@ -301,274 +310,6 @@ impl Rotation {
     }
 }
 
-/// A part of a page, as pixels in the panel's format: of `N` bytes each.
-struct Canvas<const N: usize> {
-    area: Rect,
-    pixels: Vec<[u8; N]>,
-    /// The last mix of each coverage: a text's colour and ground are the same all along.
-    mixes: [Mix<N>; 256],
-}
-
-/// What came of laying a colour over a pixel.
-#[derive(Clone, Copy)]
-struct Mix<const N: usize> {
-    below: [u8; N],
-    above: Colour,
-    pixel: [u8; N],
-}
-
-impl<const N: usize> Canvas<N> {
-    const fn new() -> Self {
-        // Black over black is black.
-        Self { area: Rect::new(0, 0, 0, 0), pixels: Vec::new(), mixes: [Mix { below: [0; N], above: 0, pixel: [0; N] }; 256] }
-    }
-
-    /// Draws the part of the page that lies at `on_panel`, and appends its bytes as they lie there.
-    fn draw(&mut self, page: &[Mark], fonts: &mut Fonts, on_page: Rect, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
-        self.begin(on_page, page);
-        for mark in page {
-            self.add(mark, fonts);
-        }
-        self.copy_turned(rotation, on_panel, out);
-    }
-
-    /// Takes another part of a page: black, unless the page's ground covers it anyway.
-    fn begin(&mut self, area: Rect, page: &[Mark]) {
-        self.area = area;
-        self.pixels.resize(area.pixels(), [0; N]);
-        let is_ground = |mark: &Mark| matches!(mark.kind, Kind::Fill { radius: 0, .. }) && mark.area.common(area) == Some(area);
-        if !page.first().is_some_and(is_ground) {
-            self.pixels.fill([0; N]);
-        }
-    }
-
-    fn add(&mut self, mark: &Mark, fonts: &mut Fonts) {
-        let Some(part) = mark.area.common(self.area) else { return };
-        match &mark.kind {
-            Kind::Fill { colour, radius } => self.fill(mark.area, part, *colour, *radius),
-            Kind::Text { text, style, colour, x } => self.text(mark.area, part, fonts, *style, text, *x, *colour),
-            Kind::Sign { sign, disc, stroke } => self.sign(mark.area, part, *sign, *disc, *stroke),
-            Kind::Qr(code) => self.qr(mark.area, part, code),
-        }
-    }
-
-    /// The pixels of `x..x + w` in row `y`, which lie within.
-    #[inline]
-    fn row(&mut self, x: i32, y: i32, w: i32) -> &mut [[u8; N]] {
-        let start = ((y - self.area.y) * self.area.w + (x - self.area.x)) as usize;
-        &mut self.pixels[start..start + w as usize]
-    }
-
-    fn fill(&mut self, area: Rect, part: Rect, colour: Colour, radius: i32) {
-        for y in part.y..part.y + part.h {
-            // How far into a rounded corner this row lies, and with it how many pixels of each end are not plain.
-            let depth = (radius - (y - area.y)).max(radius - (area.y + area.h - 1 - y)).max(0);
-            let inset = if depth > 0 { radius } else { 0 };
-            if let Some(plain) = Rect::new(area.x + inset, y, area.w - 2 * inset, 1).common(part) {
-                flood(self.row(plain.x, y, plain.w), packed(colour));
-            }
-            for i in 0..inset {
-                let (across, down) = ((radius - i) as f32 - 0.5, depth as f32 - 0.5);
-                let coverage = ((radius as f32 - length(across, down) + 0.5).clamp(0.0, 1.0) * 255.0) as u32;
-                for x in [area.x + i, area.x + area.w - 1 - i] {
-                    if (part.x..part.x + part.w).contains(&x) {
-                        let pixel = &mut self.row(x, y, 1)[0];
-                        *pixel = over(*pixel, colour, coverage);
-                    }
-                }
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the fields of one kind of mark, taken apart")]
-    fn text(&mut self, area: Rect, part: Rect, fonts: &mut Fonts, style: Style, text: &str, x: i32, colour: Colour) {
-        let (baseline, full) = (area.y + style.baseline(), packed(colour));
-        fonts.letters(style, text, |pen, raster| {
-            let Some(height) = raster.coverage.len().checked_div(raster.width) else { return };
-            let letter = Rect::new(x + pen + raster.left, baseline + raster.top, raster.width as i32, height as i32);
-            let Some(seen) = letter.common(part) else { return };
-            for y in seen.y..seen.y + seen.h {
-                let from = (y - letter.y) as usize * raster.width + (seen.x - letter.x) as usize;
-                let coverage = &raster.coverage[from..from + seen.w as usize];
-                let start = ((y - self.area.y) * self.area.w + (seen.x - self.area.x)) as usize;
-                for (pixel, &coverage) in self.pixels[start..].iter_mut().zip(coverage) {
-                    // Most of a letter is all or nothing.
-                    match coverage {
-                        0 => {}
-                        255 => *pixel = full,
-                        _ => {
-                            let mix = &mut self.mixes[usize::from(coverage)];
-                            if mix.below != *pixel || mix.above != colour {
-                                *mix = Mix { below: *pixel, above: colour, pixel: over(*pixel, colour, u32::from(coverage)) };
-                            }
-                            *pixel = mix.pixel;
-                        }
-                    }
-                }
-            }
-        });
-    }
-
-    fn sign(&mut self, area: Rect, part: Rect, sign: Sign, disc: Colour, stroke: Colour) {
-        const RADIUS: f32 = 0.49;
-        const THICKNESS: f32 = 0.045;
-        let size = area.w.min(area.h) as f32;
-        // One pixel of softness at each edge.
-        let coverage = |distance: f32| ((0.5 - distance * size).clamp(0.0, 1.0) * 255.0) as u32;
-        let centre = |i: i32| (i as f32 + 0.5) / size;
-        // The columns that may lie between two places in the sign.
-        let columns = |from: f32, to: f32| {
-            let (start, end) = (area.x + (from * size).floor() as i32 - 1, area.x + (to * size).ceil() as i32 + 1);
-            start.max(part.x)..end.min(part.x + part.w)
-        };
-        for y in part.y..part.y + part.h {
-            let v = centre(y - area.y);
-            // Half of what a circle has of this row.
-            let chord = |radius: f32| (radius * radius - (v - 0.5) * (v - 0.5)).max(0.0).sqrt();
-            let (outer, inner) = (chord(RADIUS + 0.5 / size), chord(RADIUS - 0.5 / size));
-            let around = columns(0.5 - outer, 0.5 + outer);
-            if around.is_empty() {
-                continue;
-            }
-            let start = (area.x + ((0.5 - inner) * size).ceil() as i32).clamp(around.start, around.end);
-            let end = (area.x + ((0.5 + inner) * size).floor() as i32).clamp(start, around.end);
-            flood(self.row(start, y, end - start), packed(disc));
-            for x in (around.start..start).chain(end..around.end) {
-                let pixel = &mut self.row(x, y, 1)[0];
-                *pixel = over(*pixel, disc, coverage(length(centre(x - area.x) - 0.5, v - 0.5) - RADIUS));
-            }
-            let reach = THICKNESS + 1.0 / size;
-            let near = |(a, b): &&(Point, Point)| (a.1.min(b.1) - reach..=a.1.max(b.1) + reach).contains(&v);
-            let strokes = sign.strokes().iter().filter(near);
-            let extent = strokes.map(|(a, b)| (a.0.min(b.0) - reach, a.0.max(b.0) + reach)).reduce(|p, q| (p.0.min(q.0), p.1.max(q.1)));
-            for x in extent.map_or(0..0, |(from, to)| columns(from, to)) {
-                let at = (centre(x - area.x), v);
-                let distance = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
-                let pixel = &mut self.row(x, y, 1)[0];
-                *pixel = over(*pixel, stroke, coverage(distance - THICKNESS));
-            }
-        }
-    }
-
-    fn qr(&mut self, area: Rect, part: Rect, code: &Code) {
-        const WHITE: Colour = 0xff_ffff;
-        const BLACK: Colour = 0;
-        for y in part.y..part.y + part.h {
-            flood(self.row(part.x, y, part.w), packed(WHITE));
-        }
-        let module = code.module_px() as i32;
-        let quiet = QUIET_ZONE as i32 * module;
-        for (row, dark) in code.rows().enumerate() {
-            let Some(band) = Rect::new(area.x, area.y + quiet + row as i32 * module, area.w, module).common(part) else { continue };
-            for y in band.y..band.y + band.h {
-                for (column, _) in dark.iter().enumerate().filter(|(_, dark)| **dark) {
-                    let square = Rect::new(area.x + quiet + column as i32 * module, y, module, 1);
-                    if let Some(seen) = square.common(band) {
-                        self.row(seen.x, y, seen.w).fill(packed(BLACK));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Appends all pixels to `out`, turned.
-    fn copy_turned(&self, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
-        let (w, h) = (self.area.w as isize, self.area.h as isize);
-        // Of the panel's first pixel here, of one step right and of one step down: where in `self.pixels`.
-        let (first, right, down) = match rotation {
-            Rotation::None => return out.extend_from_slice(self.pixels.as_flattened()),
-            Rotation::Quarter => ((h - 1) * w, -w, 1),
-            Rotation::Half => (h * w - 1, -1, -w),
-            Rotation::ThreeQuarters => (w - 1, w, -1),
-        };
-        for y in 0..on_panel.h as isize {
-            let start = first + y * down;
-            (0..on_panel.w as isize).for_each(|x| out.extend_from_slice(&self.pixels[(start + x * right) as usize]));
-        }
-    }
-}
-
-/// Fills a row: doubled copies of its beginning, which the C library does sixteen pixels at a time.
-fn flood<const N: usize>(row: &mut [[u8; N]], pixel: [u8; N]) {
-    let mut done = row.len().min(8);
-    row[..done].fill(pixel);
-    while done < row.len() {
-        let more = done.min(row.len() - done);
-        row.copy_within(..more, done);
-        done += more;
-    }
-}
-
-/// A colour in the panel's format: two bytes of RGB565, or four of XRGB8888.
-#[inline]
-fn packed<const N: usize>(colour: Colour) -> [u8; N] {
-    let narrow = ((colour >> 8) & 0xf800) | ((colour >> 5) & 0x07e0) | ((colour >> 3) & 0x001f);
-    let bytes = if N == 2 { narrow } else { colour }.to_le_bytes();
-    std::array::from_fn(|i| bytes[i])
-}
-
-/// The colour that such a pixel shows.
-#[inline]
-fn unpacked<const N: usize>(pixel: [u8; N]) -> Colour {
-    let value = (0..).zip(pixel).fold(0, |value, (i, byte)| value | u32::from(byte) << (8 * i));
-    if N != 2 {
-        return value;
-    }
-    // The high bits again where there are none: white stays white.
-    let (red, green, blue) = (value >> 11 & 0x1f, value >> 5 & 0x3f, value & 0x1f);
-    (red << 3 | red >> 2) << 16 | (green << 2 | green >> 4) << 8 | (blue << 3 | blue >> 2)
-}
-
-/// `colour` laid over a pixel. `coverage` of 255 is all of it.
-#[inline]
-fn over<const N: usize>(pixel: [u8; N], colour: Colour, coverage: u32) -> [u8; N] {
-    match coverage {
-        0 => pixel,
-        255 => packed(colour),
-        _ => packed(blended(unpacked(pixel), colour, coverage)),
-    }
-}
-
-/// Each channel mixed and rounded, red and blue in one go.
-#[inline]
-fn blended(below: Colour, above: Colour, coverage: u32) -> Colour {
-    const LANES: u32 = 0x00ff_00ff;
-    let mix = |below: u32, above: u32| {
-        let sum = below * (255 - coverage) + above * coverage + 0x0080_0080;
-        // Divided by 255, exactly.
-        (sum + (sum >> 8 & LANES)) >> 8 & LANES
-    };
-    mix(below & LANES, above & LANES) | mix(below >> 8 & 0xff, above >> 8 & 0xff) << 8
-}
-
-type Point = (f32, f32);
-
-impl Sign {
-    /// Line segments in a square of side 1.
-    fn strokes(self) -> &'static [(Point, Point)] {
-        match self {
-            Self::Check => &[((0.29, 0.52), (0.44, 0.67)), ((0.44, 0.67), (0.72, 0.36))],
-            Self::Cross => &[((0.34, 0.34), (0.66, 0.66)), ((0.66, 0.34), (0.34, 0.66))],
-            Self::Exclamation => &[((0.5, 0.27), (0.5, 0.55)), ((0.5, 0.715), (0.5, 0.72))],
-            Self::Clock => &[((0.5, 0.25), (0.5, 0.52)), ((0.5, 0.52), (0.66, 0.61))],
-        }
-    }
-}
-
-/// From a point to a line segment.
-fn distance_squared(p: Point, a: Point, b: Point) -> f32 {
-    let (ab, ap) = ((b.0 - a.0, b.1 - a.1), (p.0 - a.0, p.1 - a.1));
-    let squared = ab.0 * ab.0 + ab.1 * ab.1;
-    let t = ((ap.0 * ab.0 + ap.1 * ab.1) / squared).clamp(0.0, 1.0);
-    let away = (ap.0 - t * ab.0, ap.1 - t * ab.1);
-    away.0 * away.0 + away.1 * away.1
-}
-
-/// Of a vector. `hypot` guards against numbers far larger than any panel's, and took a tenth of a picture's time.
-fn length(x: f32, y: f32) -> f32 {
-    (x * x + y * y).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -593,42 +334,6 @@ mod tests {
             assert_eq!(out.iter().filter(|byte| **byte != 0).count(), 6, "{rotation:?}: nothing else");
             let part = Rect::new(1, 0, 3, 2);
             assert_eq!(rotation.to_panel(rotation.to_page(part, PANEL), PANEL), part, "{rotation:?}");
-        }
-    }
-
-    #[test]
-    fn colours_keep_their_channels() {
-        for (colour, packed) in [(0xff_0000, 0xf800_u16), (0x00_ff00, 0x07e0), (0x00_00ff, 0x001f), (0xff_ffff, 0xffff), (0x07_0307, 0)] {
-            assert_eq!(super::packed::<2>(colour), packed.to_le_bytes(), "{colour:06x}");
-            assert_eq!(super::packed::<2>(unpacked(packed.to_le_bytes())), packed.to_le_bytes(), "{colour:06x}");
-            assert_eq!(unpacked(super::packed::<4>(colour)), colour);
-        }
-        assert_eq!(unpacked([0xff, 0xff]), 0xff_ffff);
-        assert_eq!(blended(0x00_ff10, 0xff_0010, 128), 0x80_7f10);
-        for (below, above, coverage) in (0..=255).flat_map(|below| [0, 1, 127, 200, 255].map(|above| (below, above, 255 - below / 2))) {
-            let wanted = (below * (255 - coverage) + above * coverage + 127) / 255;
-            assert_eq!(blended(below * 0x01_0101, above * 0x01_0101, coverage), wanted * 0x01_0101, "{below} {above} {coverage}");
-        }
-    }
-
-    #[test]
-    fn a_sign_is_what_its_distances_say_whole_and_in_parts() {
-        let (size, ground, disc, stroke) = (47, 0x10_2030, 0xff_0000, 0x00_ff00);
-        let area = Rect::new(3, 2, size, size);
-        for sign in [Sign::Check, Sign::Cross, Sign::Exclamation, Sign::Clock] {
-            for part in [Rect::new(0, 0, 60, 60), Rect::new(20, 9, 11, 30), Rect::new(0, 40, 60, 20)] {
-                let mut canvas = Canvas::<4> { area: part, pixels: vec![packed(ground); part.pixels()], ..Canvas::new() };
-                canvas.sign(area, area.common(part).expect("some"), sign, disc, stroke);
-                for (i, pixel) in (0..).zip(&canvas.pixels) {
-                    let (x, y) = (part.x + i % part.w - area.x, part.y + i / part.w - area.y);
-                    let at = ((x as f32 + 0.5) / size as f32, (y as f32 + 0.5) / size as f32);
-                    let over =
-                        |below, above, distance: f32| over(below, above, ((0.5 - distance * size as f32).clamp(0.0, 1.0) * 255.0) as u32);
-                    let below = over(packed::<4>(ground), disc, length(at.0 - 0.5, at.1 - 0.5) - 0.49);
-                    let line = sign.strokes().iter().map(|&(a, b)| distance_squared(at, a, b)).fold(f32::MAX, f32::min).sqrt();
-                    assert_eq!(*pixel, over(below, stroke, line - 0.045), "{sign:?} {part:?} at {x},{y}");
-                }
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Two equal pictures look the same, so showing the same one again costs nothing.
 
-use crate::order::ids::OrderId;
+use crate::order::ids::{ItemId, OrderId};
 use crate::order::money::Rupiah;
 use crate::order::time::{Boot, Span};
 
@@ -15,12 +15,28 @@ pub struct Picture {
     pub sandbox: bool,
 }
 
+/// What a customer buys. Its name comes from the price list; whoever asks for it cannot change it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Goods {
+    /// The item.
+    pub item: ItemId,
+    /// What the request says of an item whose price it brings; of no other.
+    pub description: Option<Box<str>>,
+}
+
 /// One state of the machine as the customer sees it. Only [`Scene::Pay`] puts a QRIS code on the panel, and
 /// only [`Scene::PayAtStore`] a payment code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scene {
     /// Before anything is known.
     Starting,
+    /// Nobody is buying, and the network is gone: what is sold stays to be seen, and a word that it may not work.
+    Offline {
+        /// The reason code.
+        reason: Box<str>,
+    },
+    /// Not a machine's own: shows whoever wires a panel whether it is wired well.
+    TestCard,
     /// Nobody is buying. The machine's name, items and prices come from the screen's own settings.
     Idle {
         /// The reason code (`relay`, `backend`, …) when the machine sells nothing at the moment.
@@ -28,8 +44,8 @@ pub enum Scene {
     },
     /// A charge is being made.
     Preparing {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
         /// The price before any imposed fee.
         amount: Rupiah,
     },
@@ -37,13 +53,13 @@ pub enum Scene {
     Pay {
         /// The QRIS payload, at most 512 ASCII characters, drawn as it is.
         payload: Box<str>,
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
         /// What the QR asks for, a fee included.
         amount: Rupiah,
         /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
-        /// The address of the customer's page, shown as a second, smaller code where there is room for both.
+        /// The address of the customer's page.
         page: Option<Box<str>>,
         /// When the QR leaves the panel.
         until: Boot,
@@ -54,48 +70,54 @@ pub enum Scene {
         code: Box<str>,
         /// The store's name.
         store: &'static str,
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
         /// What is to be paid, a fee included.
         amount: Rupiah,
         /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
         /// How long it may be paid, if that is known.
         within: Option<Span>,
-        /// The address of the customer's page, which has the code too; shown as a code where there is room for it.
+        /// How long it may be collected once it is paid, if that is known.
+        collect: Option<Span>,
+        /// The address of the customer's page, which has the code too.
         page: Option<Box<str>>,
         /// When the code leaves the panel.
         until: Boot,
     },
     /// Paid at a store: the code hands it out.
     Collect {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
+        /// How long it may be collected, if that is known: the backend's clock counts it from the settlement on.
+        within: Option<Span>,
     },
     /// Somebody typed in a payment code, and it is being looked at.
     Checking {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
     },
     /// The QR is gone and the answer to the cancel is awaited.
     Cancelling {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
     },
     /// The cancel stayed unanswered: not finished, please do not pay; whom to contact.
     DoNotPay {
         /// The order, if the backend has named it already.
         order: Option<OrderId>,
+        /// The address of its page.
+        page: Option<Box<str>>,
     },
     /// Paid; the machine is acting.
     Dispensing {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
     },
     /// Done: take your item.
     Take {
-        /// The item's name as shown.
-        item: Box<str>,
+        /// What is sold.
+        goods: Goods,
     },
     /// Nothing was paid and nothing can be paid any more.
     Cancelled {
@@ -117,6 +139,8 @@ pub enum Scene {
         order: OrderId,
         /// What was paid.
         amount: Rupiah,
+        /// The address of its page, where the customer sees what becomes of the money.
+        page: Option<Box<str>>,
     },
     /// The money is on its way back.
     Refunded {
@@ -134,6 +158,32 @@ impl Scene {
         match self {
             Self::Pay { until, .. } | Self::PayAtStore { until, .. } => Some(*until),
             _ => None,
+        }
+    }
+
+    /// What is sold.
+    #[must_use]
+    pub fn goods(&self) -> Option<&Goods> {
+        match self {
+            Self::Preparing { goods, .. }
+            | Self::Pay { goods, .. }
+            | Self::PayAtStore { goods, .. }
+            | Self::Collect { goods, .. }
+            | Self::Checking { goods }
+            | Self::Cancelling { goods }
+            | Self::Dispensing { goods }
+            | Self::Take { goods } => Some(goods),
+            Self::Starting
+            | Self::Offline { .. }
+            | Self::TestCard
+            | Self::Idle { .. }
+            | Self::DoNotPay { .. }
+            | Self::Cancelled { .. }
+            | Self::Expired
+            | Self::Denied
+            | Self::Failed { .. }
+            | Self::RefundDue { .. }
+            | Self::Refunded { .. } => None,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The screen as a customer's phone sees it: the surface's own bytes, read back.
 
+mod pages;
+mod small;
+
 use super::fonts::Fonts;
 use super::paint::Kind;
-use super::picture::{Picture, Scene};
+use super::picture::{Goods, Picture, Scene};
 use super::*;
 use crate::order::ids::OrderId;
 use crate::order::time::Span;
@@ -26,6 +29,15 @@ fn order() -> OrderId {
     OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id")
 }
 
+fn goods(item: &str, description: Option<&str>) -> Goods {
+    Goods { item: ItemId::new(item).expect("an item id"), description: description.map(Into::into) }
+}
+
+/// With the longest name of all.
+fn long() -> Goods {
+    goods("long", None)
+}
+
 fn plain(scene: Scene) -> Picture {
     Picture { scene, sandbox: false }
 }
@@ -35,49 +47,55 @@ fn idle() -> Picture {
 }
 
 fn pay(until: i64) -> Picture {
-    let (payload, item) = (PAYLOAD.into(), "Teh botol 350 ml".into());
-    plain(Scene::Pay { payload, item, amount: rupiah(5_100), fee: Some(rupiah(100)), page: None, until: Boot(until) })
+    plain(Scene::Pay {
+        payload: PAYLOAD.into(),
+        goods: goods("A1", None),
+        amount: rupiah(5_100),
+        fee: Some(rupiah(100)),
+        page: None,
+        until: Boot(until),
+    })
 }
 
 fn at_store(code: &str, until: i64) -> Scene {
-    let (item, within) = (LONG.into(), Some(Span::secs(86_400)));
-    let amount = rupiah(1_000_000_000);
     Scene::PayAtStore {
         code: code.into(),
         store: "Indomaret",
-        item,
-        amount,
+        goods: long(),
+        amount: rupiah(1_000_000_000),
         fee: Some(rupiah(999)),
-        within,
+        within: Some(Span::secs(86_400)),
+        collect: Some(Span::secs(259_200)),
         page: None,
         until: Boot(until),
     }
 }
 
 fn at_store_with_page(until: i64) -> Scene {
-    let Scene::PayAtStore { code, store, item, amount, fee, within, until, .. } = at_store("8127740588870520", until) else {
+    let Scene::PayAtStore { code, store, goods, amount, fee, within, collect, until, .. } = at_store("8127740588870520", until) else {
         panic!("a code")
     };
-    Scene::PayAtStore { code, store, item, amount, fee, within, page: Some(PAGE.into()), until }
+    Scene::PayAtStore { code, store, goods, amount, fee, within, collect, page: Some(PAGE.into()), until }
 }
 
 /// The QR with the code of the customer's page.
 fn pay_with_page(until: i64) -> Picture {
-    let Scene::Pay { payload, item, amount, fee, until, .. } = pay(until).scene else { panic!("a QR") };
-    plain(Scene::Pay { payload, item, amount, fee, page: Some(PAGE.into()), until })
+    let Scene::Pay { payload, goods, amount, fee, until, .. } = pay(until).scene else { panic!("a QR") };
+    plain(Scene::Pay { payload, goods, amount, fee, page: Some(PAGE.into()), until })
 }
 
 fn scenes() -> Vec<Scene> {
-    let item: Box<str> = LONG.into();
     vec![
         Scene::Starting,
         Scene::Idle { trouble: None },
         Scene::Idle { trouble: Some("line_blocked".into()) },
-        Scene::Preparing { item: item.clone(), amount: rupiah(1_000_000_000) },
+        Scene::Offline { reason: "backend".into() },
+        Scene::TestCard,
+        Scene::Preparing { goods: long(), amount: rupiah(1_000_000_000) },
         pay(119_000).scene,
         Scene::Pay {
             payload: PAYLOAD.into(),
-            item: item.clone(),
+            goods: goods("C1", Some("B 1234 XYZ, 14:05–17:45, mobil penumpang, lantai 2")),
             amount: rupiah(1_000_000_000),
             fee: Some(rupiah(999_999)),
             page: Some(PAGE.into()),
@@ -89,19 +107,21 @@ fn scenes() -> Vec<Scene> {
         at_store("25709650945026", -1),
         at_store_with_page(60_000),
         at_store(&"W".repeat(32), 60_000),
-        Scene::Collect { item: item.clone() },
-        Scene::Checking { item: item.clone() },
-        Scene::Cancelling { item: item.clone() },
-        Scene::DoNotPay { order: Some(order()) },
-        Scene::DoNotPay { order: None },
-        Scene::Dispensing { item: item.clone() },
-        Scene::Take { item },
+        Scene::Collect { goods: long(), within: None },
+        Scene::Collect { goods: long(), within: Some(Span::secs(72 * 3600)) },
+        Scene::Checking { goods: long() },
+        Scene::Cancelling { goods: long() },
+        Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) },
+        Scene::DoNotPay { order: None, page: None },
+        Scene::Dispensing { goods: long() },
+        Scene::Take { goods: long() },
         Scene::Cancelled { timed_out: true },
         Scene::Cancelled { timed_out: false },
         Scene::Expired,
         Scene::Denied,
         Scene::Failed { reason: "backend".into() },
-        Scene::RefundDue { order: order(), amount: rupiah(5_000) },
+        Scene::RefundDue { order: order(), amount: rupiah(5_000), page: None },
+        Scene::RefundDue { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
         Scene::Refunded { order: order(), amount: rupiah(5_000) },
     ]
 }
@@ -110,18 +130,26 @@ fn settings(path: &Path, (width, height): (u32, u32), format: PixelFormat, rotat
     Settings {
         surface: SurfaceSettings::Virtual { path: path.into(), width, height, format },
         rotate,
-        language: Language::Id,
+        languages: Languages::Only(Language::Id),
         name: "Mesin Lantai 2".into(),
         contact: "0812-3456-7890 (WhatsApp)".into(),
         items: [
-            ("Teh botol 350 ml", Some(5_000)),
-            ("Air mineral 600 ml", Some(4_000)),
-            ("Kopi susu gula aren", Some(12_500)),
-            (LONG, Some(8_000)),
-            ("Laundry 8 kg", None),
+            ("A1", "Teh botol 350 ml", "Bottled tea 350 ml", Some(5_000)),
+            ("A2", "Air mineral 600 ml", "Mineral water 600 ml", Some(4_000)),
+            ("B1", "Kopi susu gula aren", "Palm sugar latte", Some(12_500)),
+            ("long", LONG, LONG, Some(8_000)),
+            ("C1", "Parkir", "Parking", None),
         ]
-        .map(|(name, price)| (name.into(), price.map(rupiah)))
+        .map(|(id, id_name, en_name, price)| Item {
+            id: ItemId::new(id).expect("an item id"),
+            id_name: id_name.into(),
+            en_name: en_name.into(),
+            price: price.map(rupiah),
+        })
         .into(),
+        theme: theme::Theme::default(),
+        logo: None,
+        page_beside: true,
     }
 }
 
@@ -202,7 +230,7 @@ fn a_phone_reads_the_payload_from_every_panel_and_nothing_when_nobody_is_to_pay(
 #[test]
 fn the_page_s_code_stands_beside_the_qr_where_both_can_be_read_and_gives_way_where_not() {
     let directory = tempfile::tempdir().expect("a directory");
-    for (size, both) in [((480, 800), true), ((800, 480), true), ((240, 240), false)] {
+    for (size, both) in [((480, 800), true), ((1024, 600), true), ((240, 240), false)] {
         for rotate in ROTATIONS {
             let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay_with_page(1_000));
             assert_eq!(rig.report(), ScreenState::Working);
@@ -229,21 +257,6 @@ fn a_payment_code_can_be_taken_along_with_the_page_that_has_it() {
         assert_eq!(decode(&rig.settings.surface, &rig.bytes()), wanted, "{size:?}");
         rig.clock.store(1_000, Ordering::SeqCst);
         rig.until(<[String]>::is_empty);
-    }
-}
-
-#[test]
-fn a_payment_code_is_shown_whole_in_groups_of_four() {
-    for size in [(480, 800), (800, 480), (320, 240), (240, 240)] {
-        for (code, wanted) in [("8127740588870520", "8127 7405 8887 0520"), ("25709650945026", "2570 9650 9450 26"), ("1234", "1234")] {
-            let marks = page(&plain(at_store(code, 60_000)), size, Language::Id);
-            let texts: Vec<&str> =
-                marks.iter().filter_map(|mark| if let Kind::Text { text, .. } = &mark.kind { Some(&**text) } else { None }).collect();
-            assert!(texts.join(" ").contains(wanted), "{size:?}: {texts:?}");
-            let gone = page(&plain(at_store(code, -1)), size, Language::Id);
-            let left = gone.iter().any(|mark| matches!(&mark.kind, Kind::Text { text, .. } if text.contains(&code[..4])));
-            assert!(!left, "{size:?}: it leaves the panel by itself");
-        }
     }
 }
 
@@ -306,7 +319,7 @@ fn what_is_no_screen_is_refused_with_the_reason() {
     let virt = |path: &Path, size| settings(path, size, PixelFormat::Rgb565, Rotation::None);
     let device = |path: &Path| Settings { surface: SurfaceSettings::Device(path.into()), ..virt(path, (0, 0)) };
     for (settings, wanted) in [
-        (virt(&file, (200, 800)), "200×800"),
+        (virt(&file, (95, 800)), "95×800"),
         (virt(&file, (480, 100_000)), "480×100000"),
         (virt(directory.path(), (480, 800)), "directory"),
         (virt(Path::new("/dev/null"), (480, 800)), "not a regular file"),
@@ -321,33 +334,155 @@ fn what_is_no_screen_is_refused_with_the_reason() {
 
 /// The page as marks, without a surface.
 fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
-    let settings = Settings { language, ..settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None) };
+    let settings =
+        Settings { languages: Languages::Only(language), ..settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None) };
     Layout::default().page(picture, &settings, &Fonts::new(), size, Boot(0))
 }
 
-#[test]
-fn no_text_leaves_the_page_or_lies_over_another() {
-    let fonts = Fonts::new();
-    for size in [(480, 800), (320, 480), (800, 480), (480, 320), (320, 240), (240, 240), (1920, 1080)] {
-        for language in [Language::Id, Language::En] {
-            for (scene, sandbox) in scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]) {
-                let what = format!("{size:?} {language:?} {sandbox} {scene:?}");
-                let marks = page(&Picture { scene, sandbox }, size, language);
-                let whole = Rect::new(0, 0, size.0, size.1);
-                assert!(marks.iter().all(|mark| mark.area.common(whole) == Some(mark.area)), "{what}: {marks:#?}");
-                let solid = |mark: &&Mark| !matches!(mark.kind, Kind::Fill { .. });
-                let solids: Vec<_> = marks.iter().filter(solid).collect();
-                for (i, a) in solids.iter().enumerate() {
-                    if let Kind::Text { text, style, .. } = &a.kind {
-                        assert!(fonts.width(*style, text) <= a.area.w, "{what}: {text}");
-                    }
-                    for b in &solids[..i] {
-                        assert_eq!(a.area.common(b.area), None, "{what}: {a:?} over {b:?}");
-                    }
-                }
-            }
+/// What is wrong with a page: something leaves it, or lies over something else that is to be read.
+fn flaw(marks: &[Mark], size: (i32, i32), fonts: &Fonts) -> Option<String> {
+    let whole = Rect::new(0, 0, size.0, size.1);
+    if let Some(mark) = marks.iter().find(|mark| mark.area.common(whole) != Some(mark.area)) {
+        return Some(format!("leaves the page: {mark:?}"));
+    }
+    let solids: Vec<_> = marks.iter().filter(|mark| !matches!(mark.kind, Kind::Fill { .. })).collect();
+    for (i, a) in solids.iter().enumerate() {
+        if let Kind::Text { text, style, .. } = &a.kind
+            && fonts.width(*style, text) > a.area.w
+        {
+            return Some(format!("wider than its room: {text}"));
+        }
+        if let Some(b) = solids[..i].iter().find(|b| a.area.common(b.area).is_some()) {
+            return Some(format!("{a:?} over {b:?}"));
         }
     }
+    None
+}
+
+const SIZES: [(i32, i32); 15] = [
+    (480, 800),
+    (320, 480),
+    (800, 480),
+    (480, 320),
+    (320, 240),
+    (240, 320),
+    (240, 240),
+    (1024, 600),
+    (1280, 1024),
+    (1920, 1080),
+    (240, 135),
+    (170, 320),
+    (160, 128),
+    (128, 160),
+    (128, 128),
+];
+
+#[test]
+fn both_languages_take_turns_and_the_qr_stands_still() {
+    let fonts = Fonts::new();
+    let settings = Settings { languages: Languages::Both, ..settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None) };
+    let mut layout = Layout::default();
+    for picture in [pay(600_000), pay_with_page(600_000)] {
+        let mut at = |now| layout.page(&picture, &settings, &fonts, (480, 800), Boot(now));
+        let (first, second, third) = (at(0), at(6_000), at(12_000));
+        let says =
+            |page: &[Mark], text: &str| page.iter().any(|mark| matches!(&mark.kind, Kind::Text { text: said, .. } if &**said == text));
+        assert!(says(&first, "Bayar") && says(&second, "Pay") && says(&third, "Bayar"));
+        assert!(!paint::qr_changes(&first, &second) && !paint::qr_changes(&second, &third));
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = Settings { surface: virtual_surface(&directory.path().join("screen")), ..settings };
+    let rig = Rig::start(settings, idle());
+    rig.report();
+    let before = rig.bytes();
+    rig.clock.store(6_000, Ordering::SeqCst);
+    let end = Instant::now() + Duration::from_secs(20);
+    while rig.bytes() == before {
+        assert!(Instant::now() < end, "the other language never came");
+        std::thread::yield_now();
+    }
+}
+
+fn virtual_surface(path: &Path) -> SurfaceSettings {
+    SurfaceSettings::Virtual { path: path.into(), width: 480, height: 800, format: PixelFormat::Rgb565 }
+}
+
+#[test]
+fn a_logo_stands_before_the_name_and_colours_are_the_operators() {
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, 300, 100);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().expect("a header").write_image_data(&[0xff, 0x80, 0].repeat(30_000)).expect("pixels");
+    let mut settings = settings(Path::new(""), (0, 0), PixelFormat::Xrgb8888, Rotation::None);
+    settings.logo = Some(Arc::new(Logo::read(&png).expect("a logo")));
+    settings.theme.ground = 0xff_f0f0;
+    let mut brush = Brush::new();
+    for size in SIZES {
+        let marks = Layout::default().page(&idle(), &settings, brush.fonts(), size, Boot(0));
+        assert_eq!(flaw(&marks, size, brush.fonts()), None, "{size:?}");
+        let geometry = surface::Geometry { width: size.0 as u32, height: size.1 as u32, format: PixelFormat::Xrgb8888 };
+        let drawn = brush.draw(&marks, geometry, Rotation::None, Rect::new(0, 0, size.0, size.1));
+        let count =
+            |colour: u32| drawn.chunks_exact(4).filter(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]) == colour).count();
+        assert!(count(0xff_f0f0) > 1000, "{size:?}");
+        assert!(count(0xff_8000) > 100 || size.0 < 240, "{size:?}");
+    }
+}
+
+#[test]
+fn a_shot_is_what_the_panel_shows_upright_and_small() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (size, rotate) in [((480, 800), Rotation::None), ((1024, 600), Rotation::Quarter)] {
+        let rig = Rig::start(settings(&directory.path().join("screen"), size, PixelFormat::Rgb565, rotate), pay(60_000));
+        rig.report();
+        let (sender, shots) = channel();
+        rig.screen.as_ref().expect("running").camera().shot(move |png| drop(sender.send(png)));
+        let png = shots.recv_timeout(Duration::from_secs(60)).expect("an answer").expect("it shows something");
+        assert!(png.len() <= render::PNG_MAX, "{}", png.len());
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().expect("a PNG");
+        let mut rgb = vec![0; reader.output_buffer_size().expect("a size")];
+        let frame = reader.next_frame(&mut rgb).expect("pixels");
+        let wanted = if rotate == Rotation::None { size } else { (size.1, size.0) };
+        assert_eq!((frame.width, frame.height), wanted);
+        let width = frame.width as usize;
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, frame.height as usize, |x, y| rgb[(y * width + x) * 3 + 1]);
+        let read: Vec<_> = image.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();
+        assert_eq!(read, [PAYLOAD]);
+    }
+    // What cannot be drawn on cannot be seen.
+    let rig = Rig::start(settings(&directory.path().join("no/screen"), (480, 800), PixelFormat::Rgb565, Rotation::None), idle());
+    rig.report();
+    let (sender, shots) = channel();
+    rig.screen.as_ref().expect("running").camera().shot(move |png| drop(sender.send(png)));
+    assert_eq!(shots.recv_timeout(Duration::from_secs(60)), Ok(None));
+}
+
+#[test]
+fn pictures_for_others_are_taken_once_a_second_and_for_few() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rig = Rig::start(settings(&directory.path().join("screen"), (480, 800), PixelFormat::Rgb565, Rotation::None), idle());
+    rig.report();
+    let camera = rig.screen.as_ref().expect("running").camera();
+    let (sender, shots) = channel();
+    let ask = |number: usize| {
+        let sender = sender.clone();
+        camera.shot(move |png| drop(sender.send((number, Instant::now(), png))));
+    };
+    let next = || shots.recv_timeout(Duration::from_secs(60)).expect("an answer");
+    let begun = Instant::now();
+    ask(0);
+    let (number, _, png) = next();
+    assert!(number == 0 && png.is_some());
+    // Four wait for the next one, and are told the same; who is not answered is dropped.
+    (1..100).for_each(ask);
+    let answers: Vec<_> = std::iter::repeat_with(next).take(4).collect();
+    assert_eq!(answers.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert!(answers.iter().all(|(_, at, other)| *at - begun >= camera::EVERY && *other == png));
+    assert!(shots.try_recv().is_err());
+    ask(100);
+    assert_eq!(next().0, 100);
 }
 
 #[test]
@@ -374,18 +509,6 @@ fn the_quiet_zone_is_white_and_the_modules_are_whole() {
             }
         }
     }
-}
-
-#[test]
-fn a_tick_redraws_the_countdown_and_nothing_else() {
-    let fonts = Fonts::new();
-    let mut layout = Layout::default();
-    let settings = settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None);
-    let mut at = |now| layout.page(&pay(60_000), &settings, &fonts, (480, 800), Boot(now));
-    let (first, same, next) = (at(0), at(500), at(1_000));
-    assert_eq!(paint::changes(&first, &same), Some(vec![]), "0:60 for a whole second");
-    let changed = paint::changes(&first, &next).expect("the same marks");
-    assert!(changed.len() == 1 && changed[0].h < 50 && changed[0].w < 140, "{changed:?}");
 }
 
 #[test]
@@ -418,7 +541,7 @@ fn after_any_change_the_panel_is_as_if_drawn_afresh_and_a_qr_comes_in_one_go() {
         for i in (0..pictures.len()).flat_map(|i| [i, (i + 7) % pictures.len()]) {
             let (scene, sandbox) = pictures[i].clone();
             let page = Layout::default().page(&Picture { scene, sandbox }, &settings, brush.fonts(), rotation.page_size(geometry), Boot(0));
-            let change = paint::Change { geometry, rotation, old: &old, new: &page };
+            let change = paint::Change { geometry, rotation, old: &old, new: &page, in_one: false };
             let mut puts = 0;
             let put = |first: i32, rows: &[&[u8]]| {
                 puts += 1;

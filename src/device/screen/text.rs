@@ -17,13 +17,15 @@ macro_rules! texts {
 }
 
 texts! {
-    starting: "Sebentar…", "One moment…";
-    starting_more: "Mesin sedang dinyalakan", "The machine is starting";
+    starting: "Menghubungkan…", "Connecting…";
+    starting_more: "Mohon tunggu sebentar", "One moment, please";
+    offline: "Tidak terhubung", "Not connected";
+    offline_more: "Pembayaran mungkin belum bisa", "Paying may not work yet";
     ready: "Siap melayani", "Ready";
     choose: "Pilih produk", "Choose a product";
     choose_on_machine: "Pilih pada mesin, lalu bayar di sini", "Choose on the machine, then pay here";
     more_items: "lainnya", "more";
-    out_of_order: "Tidak tersedia", "Not available";
+    out_of_order: "Sedang gangguan", "Out of order";
     out_of_order_more: "Mohon jangan membayar dahulu", "Please do not pay now";
     pay_with: "GoPay / QRIS", "GoPay / QRIS";
     pay_with_more: "GoPay dan semua aplikasi QRIS", "GoPay and every QRIS app";
@@ -31,7 +33,10 @@ texts! {
     step_open: "Buka", "Open";
     step_scan: "Pindai", "Scan";
     step_pay: "Bayar", "Pay";
-    page: "Atau pindai ini untuk membayar di ponsel Anda", "Or scan this to pay on your phone";
+    page: "Atau pindai ini dengan kamera untuk membayar di ponsel Anda", "Or scan this with the camera to pay on your phone";
+    small_page: "Pakai kamera", "Use the camera";
+    status_page: "Pindai dengan kamera untuk melihat status pesanan", "Scan with the camera to follow your order";
+    status_page_short: "Pindai untuk melihat status", "Scan to follow your order";
     payment_code: "Kode pembayaran", "Payment code";
     pay_at: "Bayar di kasir", "Pay at any";
     within: "dalam", "within";
@@ -42,13 +47,15 @@ texts! {
     code_gone: "Bayar di kasir, lalu kembali ke sini", "Pay at the store, then come back";
     checking: "Memeriksa pembayaran…", "Checking your payment…";
     collect_more: "Ketik kode pembayaran untuk mengambil.", "Type in the payment code to collect.";
+    collect: "Ambil", "Collect";
+    code: "Kode", "Code";
     time_left: "Sisa waktu", "Time left";
     fee: "termasuk biaya", "incl. fee";
     too_small: "QRIS tidak muat di layar ini", "The QR does not fit this screen";
     cancelling: "Membatalkan…", "Cancelling…";
     cancelling_more: "Mohon jangan membayar lagi", "Please do not pay any more";
-    do_not_pay: "Jangan bayar", "Do not pay";
-    do_not_pay_more: "Pesanan ini belum selesai. Jika Anda sudah membayar, hubungi kami.", "This order is not finished. If you have paid, please contact us.";
+    do_not_pay: "Belum selesai, mohon jangan bayar", "Not finished, please do not pay";
+    do_not_pay_more: "Jika Anda sudah membayar, hubungi kami.", "If you have paid already, please contact us.";
     paid: "Pembayaran diterima", "Payment received";
     paid_more: "Sedang diproses…", "Working on it…";
     take: "Silakan ambil", "Please take it";
@@ -58,6 +65,7 @@ texts! {
     nothing_paid: "Tidak ada uang yang ditarik. Silakan pilih lagi.", "Nothing was charged. Please choose again.";
     expired: "QRIS kedaluwarsa", "The QR has expired";
     denied: "Pembayaran ditolak", "Payment refused";
+    failed_more: "Tidak ada uang yang ditarik.", "Nothing was charged.";
     denied_more: "Silakan coba lagi atau pakai aplikasi lain.", "Please try again or use another app.";
     failed: "Tidak berhasil", "That did not work";
     refund_due: "Pengembalian uang", "Refund due";
@@ -66,13 +74,22 @@ texts! {
     refunded_more: "Dana kembali ke aplikasi pembayaran Anda.", "The money goes back to your payment app.";
     order_number: "Nomor pesanan", "Order number";
     contact: "Hubungi", "Contact";
+    up: "ATAS", "TOP";
+    red: "Merah", "Red";
+    green: "Hijau", "Green";
+    blue: "Biru", "Blue";
+    white: "Putih", "White";
     test: "TEST – BUKAN UANG SUNGGUHAN", "TEST – NO REAL MONEY";
+    test_short: "TEST – BUKAN UANG", "TEST – NO MONEY";
     why_connection: "Layanan pembayaran tidak terhubung", "The payment service cannot be reached";
-    why_machine: "Mesin sedang mengalami gangguan", "The machine has a fault";
+    why_machine: "Mesin belum bisa melayani", "The machine cannot serve you now";
     why_updating: "Mesin sedang diperbarui", "The machine is being updated";
     why_busy: "Mesin sedang melayani pesanan lain", "The machine is serving another order";
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
+
+/// The least that a TEST banner says.
+pub(super) const TEST_WORD: &str = "TEST";
 
 /// The table's column of this language.
 pub(super) const fn texts(language: Language) -> &'static Texts {
@@ -97,13 +114,40 @@ impl Texts {
     /// `Pay at any Alfamart within 24 hours`. A code is shown for minutes, so that a day is still a day when it has just
     /// begun.
     pub(super) fn pay_at_store(&self, store: &str, within: Option<Span>) -> String {
-        let minutes = within.map_or(0, |within| within.0 / 60_000);
-        let time = match minutes {
-            ..=0 => String::new(),
-            1..180 => format!(" {} {minutes} {}", self.within, self.minutes),
-            _ => format!(" {} {} {}", self.within, (minutes + 15) / 60, self.hours),
-        };
+        let time = within.and_then(|within| self.within(within)).map_or_else(String::new, |time| format!(" {time}"));
         format!("{} {store}{time}", self.pay_at)
+    }
+
+    /// `Collect within 72 hours`; `None` where that is not known.
+    pub(super) fn collect_within(&self, within: Option<Span>) -> Option<String> {
+        Some(format!("{} {}", self.collect, self.within(within?)?))
+    }
+
+    /// `Photograph this code. After paying, type it in here within 72 hours.`
+    pub(super) fn photograph(&self, collect: Option<Span>) -> String {
+        self.collected(self.photograph, collect)
+    }
+
+    /// The same beside the code of a page that keeps it.
+    pub(super) fn take_along(&self, collect: Option<Span>) -> String {
+        self.collected(self.take_along, collect)
+    }
+
+    /// A text whose last words are what is done to collect, with the time for it if that is known.
+    fn collected(&self, text: &str, collect: Option<Span>) -> String {
+        match collect.and_then(|collect| self.within(collect)) {
+            Some(time) => format!("{} {time}.", text.trim_end_matches('.')),
+            None => text.into(),
+        }
+    }
+
+    fn within(&self, within: Span) -> Option<String> {
+        let minutes = within.0 / 60_000;
+        match minutes {
+            ..=0 => None,
+            1..180 => Some(format!("{} {minutes} {}", self.within, self.minutes)),
+            _ => Some(format!("{} {} {}", self.within, (minutes + 15) / 60, self.hours)),
+        }
     }
 
     /// `incl. fee Rp100`.
@@ -138,6 +182,12 @@ mod tests {
             assert_eq!(at(Some(Span::secs(seconds))), format!("Pay at any Alfamart{words}"));
         }
         assert_eq!(at(None), "Pay at any Alfamart");
+        let collect = |within| texts(Language::En).collect_within(within);
+        assert_eq!(collect(Some(Span::secs(259_190))).as_deref(), Some("Collect within 72 hours"));
+        assert_eq!((collect(None), collect(Some(Span::ZERO))), (None, None));
+        let photograph = |within| texts(Language::Id).photograph(within);
+        assert_eq!(photograph(Some(Span::secs(259_200))), "Foto kode ini. Setelah membayar, ketik kode di mesin ini dalam 72 jam.");
+        assert_eq!(photograph(None), "Foto kode ini. Setelah membayar, ketik kode di mesin ini.");
         assert_eq!(texts(Language::Id).pay_at_store("Indomaret", Some(Span::secs(259_200))), "Bayar di kasir Indomaret dalam 72 jam");
     }
 

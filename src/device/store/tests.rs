@@ -35,8 +35,15 @@ fn finished(n: u32) -> Order {
 
 fn paid(n: u32) -> Order {
     let receipt = key().sign(claims());
-    let charge =
-        Charge { order_id: receipt.claims().sub.clone(), gross_amount: None, sandbox: true, code: None, pay_within: None, pay_url: None };
+    let charge = Charge {
+        order_id: receipt.claims().sub.clone(),
+        gross_amount: None,
+        sandbox: true,
+        code: None,
+        pay_within: None,
+        collect_within: None,
+        pay_url: None,
+    };
     Order { charge: Some(charge), state: State::Paid { receipt, deliver_by: Boot(1) }, ..order(n) }
 }
 
@@ -112,14 +119,46 @@ fn every_changed_column_is_noticed() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut store = open(&directory);
         store.commit(&paid(1), None, vec![], &[]).expect("stored");
-        store.connection.execute_batch("DROP TRIGGER revisions_count_by_one; DROP TRIGGER a_receipt_stays").expect("dropped");
-        assert_eq!(store.connection.execute(&format!("UPDATE orders SET {change}"), []).expect(change), 1);
+        assert_eq!(sqlite::testing::damage(&store.connection, &format!("UPDATE orders SET {change}")), 1);
         let found = store.live().expect_err(change);
         assert!(found.is_damage(), "{change}: {found}");
         drop(store);
         let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("a new one");
         assert!(opened.set_aside.is_some_and(|aside| aside.exists()), "{change}");
         assert!(opened.store.live().expect("empty").is_empty());
+    }
+}
+
+/// In its table, and in each index of it: a row that an index lost is not found by who writes it.
+#[test]
+fn a_bit_in_any_place_where_a_request_is_kept_is_found_in_a_suspect_database() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory);
+    store.commit(&paid(7), None, vec![], &[]).expect("stored");
+    drop(store);
+    let path = directory.path().join("qrisd.db");
+    let good = std::fs::read(&path).expect("read");
+    let name = b"r-7";
+    let places: Vec<usize> = (0..good.len() - name.len()).filter(|&at| good[at..].starts_with(name)).collect();
+    assert!(places.len() >= 2, "the row, and at least one index: {places:?}");
+    for at in places {
+        let mut bytes = good.clone();
+        bytes[at + 2] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        let opened = Store::open(&path, &BootId("b".into()), true).expect("opens");
+        assert!(opened.set_aside.is_some(), "the byte at {at} was not missed");
+    }
+}
+
+#[test]
+fn a_text_beside_the_orders_that_is_none_any_more_is_found_in_a_suspect_database() {
+    for sql in ["INSERT INTO outbox VALUES (9, CAST(x'ff' AS TEXT))", "INSERT INTO facts VALUES ('k', CAST(x'ff' AS TEXT))"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("qrisd.db");
+        drop(open(&directory));
+        rusqlite::Connection::open(&path).expect("opens").execute_batch(sql).expect("damaged");
+        let opened = Store::open(&path, &BootId("b".into()), true).expect("opens");
+        assert!(opened.set_aside.is_some(), "{sql}");
     }
 }
 

@@ -151,7 +151,10 @@ pub enum MqttError {
 impl MqttSection {
     /// Checks the section of a configuration and reads its password. Faults go to `checker` under `section` (`mqtt`).
     /// `None` is returned only after a fault was noted.
-    pub fn check(self, section: &str, checker: &mut Checker<'_>) -> Option<MqttSettings> {
+    pub fn check(mut self, section: &str, checker: &mut Checker<'_>) -> Option<MqttSettings> {
+        for file in [&mut self.password_file, &mut self.ca_file, &mut self.cert_file, &mut self.key_file].into_iter().flatten() {
+            *file = checker.locate(file);
+        }
         match self.settle() {
             Ok(settings) => Some(settings),
             Err(errors) => {

@@ -101,3 +101,16 @@ fn a_missing_file_is_one_fault() {
     assert_eq!(both.iter().count(), 2);
     assert!(both.to_string().ends_with("\n/b: is empty"));
 }
+
+#[test]
+fn files_may_be_elsewhere_than_a_configuration_says() {
+    let of = |places: &Places, path: &str| places.of(Path::new(path)).display().to_string();
+    let mut places = Places::default();
+    assert_eq!(of(&places, "/etc/a"), "/etc/a");
+    places.put("/etc/a", "/run/a");
+    places.put("token", "/run/token");
+    assert_eq!(["/etc/a", "/etc/b", "token", "other"].map(|path| of(&places, path)), ["/run/a", "/etc/b", "/run/token", "other"]);
+    let mut places = Places::below(Path::new("/image"));
+    places.put("/etc/a", "/run/a");
+    assert_eq!(["/etc/a", "/etc/b", "token"].map(|path| of(&places, path)), ["/run/a", "/image/etc/b", "token"]);
+}

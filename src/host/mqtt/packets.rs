@@ -1,8 +1,6 @@
 //! Our settings and messages in rumqttc's words, and the broker's reason codes in ours.
 
-use super::{
-    CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, SESSION_EXPIRY_S, Subscription,
-};
+use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, Subscription};
 use crate::host::secret::Secret;
 use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
@@ -19,7 +17,7 @@ pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
     options
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
+        .set_session_expiry_interval(Some(settings.session_expiry_s))
         .set_receive_maximum(Some(RECEIVE_MAX))
         .set_max_packet_size(Some(MAX_PACKET))
         .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
@@ -100,5 +98,28 @@ pub(super) fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'stati
         SubscribeReasonCode::SharedSubscriptionsNotSupported => Some("shared subscriptions not supported"),
         SubscribeReasonCode::SubscriptionIdNotSupported => Some("subscription identifiers not supported"),
         SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some("wildcard subscriptions not supported"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_broker_took_is_no_refusal_and_everything_else_is() {
+        for taken in [PubAckReason::Success, PubAckReason::NoMatchingSubscribers] {
+            assert_eq!(publish_refusal(taken), None, "{taken:?}");
+        }
+        for refused in [
+            PubAckReason::UnspecifiedError,
+            PubAckReason::ImplementationSpecificError,
+            PubAckReason::NotAuthorized,
+            PubAckReason::TopicNameInvalid,
+            PubAckReason::PacketIdentifierInUse,
+            PubAckReason::QuotaExceeded,
+            PubAckReason::PayloadFormatInvalid,
+        ] {
+            assert!(publish_refusal(refused).is_some(), "{refused:?}");
+        }
     }
 }

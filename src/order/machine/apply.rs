@@ -28,7 +28,13 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::CreateRefused(refusal) => order.state = create_refused(order.state, &refusal),
         Event::CreateDelayed(reason) => order.state = create_delayed(order.state, reason),
         Event::Absent => order.state = absent(order.state, now, with),
-        Event::Settled(receipt) => return settle(order, receipt, now, with),
+        Event::Settled(receipt) => {
+            let adopted = order.is_adopted();
+            order = settle(order, receipt, now, with);
+            if adopted {
+                order.state = taken_as_sent(order.state);
+            }
+        }
         Event::CheckPassed(owner) => order.state = check_passed(order.state, owner),
         Event::CheckFailed(reason) => order.state = withdraw(order.state, Ending::Cancelled(reason), now, with),
         Event::RelayAnswered(answer) => {
@@ -49,6 +55,19 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::Collected => return collected(order, now, with),
     }
     order
+}
+
+/// Whoever knew this order first – this machine before it lost its database, or another one that has the same card – has or had
+/// its ticket, and may have had the receipt too: that a ledger does not know the ticket says nothing about the line.
+fn taken_as_sent(state: State) -> State {
+    match state {
+        State::AwaitingCollection { receipt, doubtful, .. } => State::AwaitingCollection { receipt, sent: true, doubtful },
+        State::Dispensing { receipt, deliver_by, ask, overdue, .. } => State::Dispensing { receipt, deliver_by, ask, sent: true, overdue },
+        State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { .. } } => {
+            State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { sent: true } }
+        }
+        other => other,
+    }
 }
 
 /// The transitions between two versions of an order, as they are announced: each state that was reached, in order, also
@@ -194,15 +213,10 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
                 ended_at_midtrans(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
             }
         },
-        State::Ended { how, why, late_until, ticket_closed, .. } => {
-            let left = match seen.status {
-                Status::Pending => LeftCharge::ToCancel(seen.order_id),
-                // The receipt of a settlement comes with it or by itself; there is nothing to cancel any more.
-                Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
-                    LeftCharge::Nothing
-                }
-            };
-            State::Ended { how, why, late_until, left, ticket_closed }
+        State::Ended { how, why, late_until, left, ticket_closed } => {
+            // Unknown was which charge the request had, and now it is known.
+            let left = if left == LeftCharge::Unknown { LeftCharge::Nothing } else { left };
+            State::Ended { how, why, late_until, left: left_after(left, &seen), ticket_closed }
         }
         State::Paid { receipt, .. } => match delivery_allowed(&seen, now, with) {
             Some(deliver_by) => dispensing(receipt, deliver_by, false),
@@ -221,17 +235,22 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
 /// Another charge behind the same request: it says nothing of the one that is held, but an order that ended leaves none.
 fn see_another(mut order: Order, seen: &Seen) -> Order {
     if let State::Ended { left, .. } = &mut order.state {
-        match seen.status {
-            Status::Pending if *left == LeftCharge::Nothing => *left = LeftCharge::ToCancel(seen.order_id.clone()),
-            Status::Pending => {}
-            Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
-                if *left == LeftCharge::ToCancel(seen.order_id.clone()) {
-                    *left = LeftCharge::Nothing;
-                }
-            }
-        }
+        *left = left_after(left.clone(), seen);
     }
     order
+}
+
+/// What an order that ended leaves after this news of one of its charges.
+fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
+    match seen.status {
+        // One that is cancelled already comes first.
+        Status::Pending if matches!(left, LeftCharge::ToCancel(_)) => left,
+        Status::Pending => LeftCharge::ToCancel(seen.order_id.clone()),
+        // The receipt of a settlement comes with it or by itself; there is nothing to cancel any more.
+        Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
+            if left == LeftCharge::ToCancel(seen.order_id.clone()) { LeftCharge::Nothing } else { left }
+        }
+    }
 }
 
 /// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
@@ -360,7 +379,7 @@ fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Orde
         Some(charge) if charge.order_id == order_id => Charge { gross_amount, ..charge },
         other => {
             let sandbox = other.is_some_and(|charge| charge.sandbox);
-            Charge { order_id, gross_amount, sandbox, code: None, pay_within: None, pay_url: None }
+            Charge { order_id, gross_amount, sandbox, code: None, pay_within: None, collect_within: None, pay_url: None }
         }
     });
     order.state = match (in_time, counter, order.earlier_boot) {

@@ -76,6 +76,9 @@ pub struct Charge {
     /// Over the counter: how long it could be paid when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay_within: Option<Span>,
+    /// Over the counter: how long it can be collected once it is paid, or what was left of it when that was told first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collect_within: Option<Span>,
     /// The customer's page, where the screen shows its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay_url: Option<Box<str>>,
@@ -305,6 +308,8 @@ pub struct Seen {
     pub refund: bool,
     /// Not real money.
     pub sandbox: bool,
+    /// Over the counter: how long it can be collected once it is paid.
+    pub collect_within: Option<Span>,
 }
 
 /// What can happen to an order.
@@ -397,7 +402,7 @@ impl Order {
 
     /// An order that the backend has open and this database does not: it was lost, or is older than the order. A pending
     /// one is cancelled, but kept if it has a payment code; a settled one is treated as of an earlier boot, with
-    /// `Dispense` taken as sent.
+    /// `Dispense` taken as sent, as it is when a receipt comes for one that was pending.
     #[must_use]
     pub fn adopted(offer: Offer, ticket: Ticket, seen: &Seen, receipt: Option<Receipt>, now: Boot, with: &Context) -> Self {
         let counter = offer.request.payment.is_over_the_counter();
@@ -523,11 +528,17 @@ impl Order {
         }
     }
 
+    /// Whether the backend told of it, and not a request of this database's own.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.posted == Posted::default()
+    }
+
     /// Whether this is the request of the order, asked again. Of an order that the backend told, only what it told is known.
     #[must_use]
     pub fn is_of(&self, request: &VendRequest) -> bool {
         let known = &self.offer.request;
-        let adopted = self.posted == Posted::default();
+        let adopted = self.is_adopted();
         let told = (&known.request_id, &known.item, known.payment) == (&request.request_id, &request.item, request.payment)
             && request.amount.is_none_or(|amount| amount == self.offer.amount);
         known == request || adopted && told
@@ -570,13 +581,17 @@ impl Charge {
     fn of(seen: &Seen, counter: bool, before: Option<&Self>) -> Self {
         let before = before.filter(|charge| charge.order_id == seen.order_id);
         let code = if counter { seen.code.clone() } else { None };
-        let pay_within = code.as_ref().and(seen.expires_in);
+        // What is left counts to the end of paying, and once it is paid to the end of collecting.
+        let settled = seen.status == Status::Settlement;
+        let pay_within = code.as_ref().and(seen.expires_in).filter(|_| !settled);
+        let collect_within = seen.expires_in.filter(|_| settled).or(seen.collect_within).filter(|_| counter);
         Self {
             order_id: seen.order_id.clone(),
             gross_amount: seen.gross_amount,
             sandbox: seen.sandbox,
             code: before.and_then(|charge| charge.code.clone()).or(code),
             pay_within: before.and_then(|charge| charge.pay_within).or(pay_within),
+            collect_within: before.and_then(|charge| charge.collect_within).or(collect_within),
             pay_url: before.and_then(|charge| charge.pay_url.clone()).or_else(|| seen.pay_url.clone()),
         }
     }

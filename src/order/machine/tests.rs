@@ -1,5 +1,6 @@
 //! The walks of the design, a row a step: what happened, and what is then announced and done.
 
+mod bounds;
 mod counter;
 
 use super::*;
@@ -65,6 +66,7 @@ fn seen(status: Status) -> Seen {
         has_outcome: false,
         refund: false,
         sandbox: true,
+        collect_within: None,
     }
 }
 
@@ -497,6 +499,10 @@ fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_pai
     let pending = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Pending), None, now, with));
     assert_eq!(pending.name(), (EventState::Cancelled, Some(Reason::Store)));
     assert!(!pending.holds_machine());
+    // Paid all the same: another machine with the same card may have it in its ledger, and hand it out.
+    let mut late = Walk { order: pending, ..Walk::new() };
+    assert_eq!(late.on(Event::Settled(receipt())), ["refund_due(late)"]);
+    assert_eq!(late.on(Event::TicketUnknown), ["refund_due(uncertain)"]);
     let paid = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Settlement), Some(receipt()), now, with));
     assert!(matches!(paid.state, State::Dispensing { ask: Ask::Query, sent: true, .. }));
     assert!(paid.earlier_boot);
@@ -557,6 +563,21 @@ fn another_charge_of_the_request_is_no_news_of_the_one_on_the_screen() {
     walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Pending) }));
     assert_eq!(walk.backend(), Some(BackendCall::Cancel(other())), "an order that ended leaves none");
     walk.on(Event::Seen(Seen { order_id: other(), ..seen(Status::Cancel) }));
+    assert_eq!(walk.backend(), None);
+}
+
+#[test]
+fn what_is_found_is_cancelled_also_if_it_is_a_later_charge_than_the_one_that_was_named() {
+    let mut walk = Walk::new();
+    // The list of open orders named the first charge while it was being made. It failed, and the backend began another.
+    walk.on(Event::Seen(Seen { gross_amount: None, payload: None, ..seen(Status::Pending) }));
+    assert_eq!(walk.after(15), ["failed(backend)"]);
+    assert_eq!(walk.backend(), Some(BackendCall::Find));
+    let other = OrderId::new("o-1-2").expect("an id");
+    walk.on(Event::Seen(Seen { order_id: other.clone(), ..seen(Status::Pending) }));
+    assert_eq!(walk.backend(), Some(BackendCall::Cancel(other.clone())));
+    walk.on(Event::Seen(seen(Status::Cancel)));
+    walk.on(Event::Seen(Seen { order_id: other, ..seen(Status::Cancel) }));
     assert_eq!(walk.backend(), None);
 }
 

@@ -2,6 +2,35 @@
 
 use super::*;
 use crate::order::outcome::Delivery;
+use serde::{Deserialize, Serialize};
+
+/// Why a person must look at an order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attention {
+    /// The customer is owed the money, and nothing pays it back by itself.
+    RefundDue,
+    /// Midtrans did not pay it back.
+    RefundFailed,
+    /// Nobody knows whether the item came.
+    Uncertain,
+    /// The machine told no outcome in time.
+    Unreported,
+    /// What was paid is not what was charged.
+    Mismatch,
+    /// The machine told two different outcomes.
+    Conflict,
+    /// Midtrans' word for it may be money and may not.
+    Suspect,
+    /// A part of the money went back.
+    PartialRefund,
+    /// The customer's bank took the money.
+    Chargeback,
+    /// The counter took its settlement back after the receipt was signed.
+    Reversed,
+    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
+    LateFact,
+}
 
 impl Attention {
     /// Every kind there is.

@@ -131,8 +131,8 @@ impl Order {
             }
             State::Cancelling { look, tries, retry_at, .. } => {
                 *tries += 1;
-                // The first look is due at once: the cancel lost a race, and somebody waits to know which.
-                *retry_at = if then_look && *tries == 1 { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
+                // The look after a cancel is due at once: it lost a race, and somebody waits to know which.
+                *retry_at = if then_look && !*look { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
                 *look = then_look;
             }
             State::Charging { .. }

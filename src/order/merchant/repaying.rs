@@ -98,14 +98,13 @@ impl Order {
     /// Get-status was to say what became of the refund, and did not.
     pub(super) fn refund_not_seen(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
-        let Some(Repayment::Asked { look: true, tries, retry_at, unsure, refused, .. }) = &mut self.repayment else { return };
+        let Some(Repayment::Asked { look: true, tries, retry_at, refused, .. }) = &mut self.repayment else { return };
         *tries += 1;
         *retry_at = now + pause;
         if *tries >= REFUND_TRIES {
             let why = refused.take().unwrap_or_else(|| "Midtrans could not be asked what became of it".into());
             // What Midtrans refused may have been a repetition of a call that it had granted.
-            let unsure = *unsure || *tries > 1;
-            self.repayment = Some(Repayment::Refused { why, at: now, unsure });
+            self.repayment = Some(Repayment::Refused { why, at: now, unsure: true });
         }
     }
 

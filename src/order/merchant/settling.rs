@@ -19,23 +19,28 @@ fn is_news(order: &Order, said: Said) -> bool {
         }
         (State::Closed { .. }, Said::Expired | Said::Cancelled | Said::Denied | Said::Failed) => false,
         (State::Settled { .. } | State::Withheld { .. }, Said::Refunded | Said::PartlyRefunded | Said::ChargedBack) => true,
-        // A counter may take a settlement back.
-        (State::Settled { .. } | State::Withheld { .. }, Said::Denied) => order.is_over_the_counter() && order.taken_back.is_none(),
+        // A counter may take a settlement back, also after a person has given the money back: then it is gone twice.
+        (State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. }, Said::Denied) => {
+            order.is_over_the_counter() && !matches!(order.taken_back, Some(TakenBack::Reversal | TakenBack::Chargeback))
+        }
         (State::Settled { .. } | State::Withheld { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled) => false,
         (State::Settled { .. } | State::Withheld { .. }, Said::Failed | Said::Other) => false,
         (State::Refunded { .. }, Said::ChargedBack) => true,
+        // A part of it as well as what a person had given back.
+        (State::Refunded { .. }, Said::PartlyRefunded) => {
+            matches!(order.repayment, Some(Repayment::ByHand { .. })) && order.taken_back.is_none()
+        }
         (State::Refunded { .. }, Said::Refunded) => !matches!(order.repayment, Some(Repayment::Done { .. }) | None) && !order.late_fact,
-        (
-            State::Refunded { .. },
-            Said::Settled
-            | Said::Suspect
-            | Said::Expired
-            | Said::Cancelled
-            | Said::Denied
-            | Said::Failed
-            | Said::PartlyRefunded
-            | Said::Other,
-        ) => false,
+        (State::Refunded { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other) => false,
+    }
+}
+
+/// Whether it says that money goes back which was settled, or may have been.
+fn goes_back(order: &Order, said: Said) -> bool {
+    match said {
+        Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => true,
+        Said::Denied => order.is_over_the_counter(),
+        Said::Pending | Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled | Said::Failed | Said::Other => false,
     }
 }
 
@@ -44,14 +49,21 @@ impl Order {
         if !is_news(self, said) {
             return;
         }
+        let earlier = self.ask.noted_back.filter(|_| self.unanswered_since(now).is_some());
+        self.ask.noted_back = goes_back(self, said).then_some(said).or(earlier);
         self.ask.noted_at = Some(now);
         match self.ask.hot_from {
             // The same news again, or a flood of it: the question that is on its way answers it.
             Some(from) if (from..from + ASK_SPACING).contains(&now) => {
                 self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
             }
-            Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0, noted_at: Some(now) },
+            Some(_) | None => self.ask = Ask { at: Some(now), hot_from: Some(now), tries: 0, ..self.ask },
         }
+    }
+
+    /// When news came that the question which was just answered may be older than.
+    fn unanswered_since(&self, now: Wall) -> Option<Wall> {
+        self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
     }
 
     pub(super) fn status(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
@@ -73,6 +85,10 @@ impl Order {
             Said::Refunded => self.refunded(Some(report), now),
             Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
+        }
+        // The very news. Of parts that go back there may be another by now.
+        if self.ask.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
+            self.ask.noted_back = None;
         }
         self.asked(now, true);
     }
@@ -98,10 +114,13 @@ impl Order {
             // Midtrans may say settled to the notification before it says so to get-status; and the question that was just
             // answered may be older than the notification.
             State::Closed { .. } if answered => {
-                let unsure = self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now));
+                let unsure = self.unanswered_since(now);
                 hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_look(now))
             }
-            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => None,
+            // The answer that it is settled may be older than the news that the money went back.
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if answered || self.is_looking_for_a_refund() => {
+                self.unanswered_since(now).filter(|_| self.ask.noted_back.is_some()).map(|noted| noted + CALL_LIFE)
+            }
             State::Closed { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 Some(hot.unwrap_or(now + doubled(ASK_SPACING, tries.saturating_sub(3), Span::secs(600))))
             }
@@ -133,7 +152,7 @@ impl Order {
         match self.matching(report, with.rules) {
             Err(_) if self.mismatched_at.is_none_or(|first| now < first + MISMATCH_WAIT) => {
                 let again = *self.mismatched_at.get_or_insert(now) + MISMATCH_WAIT;
-                self.ask = Ask { at: Some(again), tries: self.ask.tries + 1, ..self.ask };
+                self.ask.at = Some(again);
                 if let State::Cancelling { look, retry_at, .. } = &mut self.state {
                     (*look, *retry_at) = (true, again + MISMATCH_WAIT);
                 }
@@ -319,7 +338,11 @@ impl Order {
             self.taken_back = Some(how.clone());
         }
         match how {
-            TakenBack::Partly { .. } => self.not_refunded_yet(now),
+            TakenBack::Partly { .. } => {
+                // The matter was settled otherwise: the customer has more than is due.
+                self.late_fact |= matches!(self.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+                self.not_refunded_yet(now);
+            }
             TakenBack::Chargeback | TakenBack::Reversal => self.stop_refund("the money was taken back already", now),
         }
         match &self.state {

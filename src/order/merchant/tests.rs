@@ -5,6 +5,7 @@ use crate::order::outcome::Delivery;
 use crate::order::receipt::{KeySet, jwk_set};
 use crate::order::request::Payment;
 
+mod bounds;
 mod counter;
 mod repaying;
 mod walk;
@@ -183,6 +184,18 @@ fn transitions() {
     }
 }
 
+/// However long Midtrans could not be asked before: the customer has paid, and stands there.
+#[test]
+fn a_cancel_that_came_too_late_is_looked_after_at_once() {
+    let silence = (0..6).map(|n| (600 + n * 40_000, Event::CancelUnanswered));
+    let silent: Vec<_> = [(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)].into_iter().chain(silence).collect();
+    let refused = live(&[&silent[..], &[(300_000, Event::CancelRefused)]].concat());
+    assert_eq!(duty(&refused, T0 + Span::millis(300_000)), Duty::Call(Call::GetStatus));
+    // One that finds nothing is not repeated as fast.
+    let in_vain = live(&[&silent[..], &[(300_000, Event::CancelRefused), (300_100, Event::StatusUnanswered)]].concat());
+    assert_eq!(duty(&in_vain, T0 + Span::millis(310_000)), Duty::Rest);
+}
+
 #[test]
 fn a_settlement_must_be_exactly_the_charge() {
     type Change = fn(&mut Report);
@@ -269,6 +282,29 @@ fn an_answer_to_an_older_question_does_not_answer_a_notification() {
     let order = apply(order, Event::Status(report(Said::Settled)), again, &with).expect("a fact");
     assert!(matches!(order.state, State::Settled { .. }));
     assert_eq!(order.ask.at, None);
+}
+
+#[test]
+fn an_answer_to_an_older_question_does_not_undo_that_the_money_went_back() {
+    let (rules, at) = (rules(), |ms: i64| T0 + Span::millis(ms));
+    let with = Context { rules: &rules, paid_already: false };
+    let then = |order: Order, event: Event, ms: i64| apply(order, event, at(ms), &with).expect("a fact");
+    for (said, asked_for) in [(Said::Refunded, true), (Said::ChargedBack, true), (Said::PartlyRefunded, true), (Said::Settled, false)] {
+        // Midtrans is being asked; the answer "settled" is on its way while the news comes.
+        let order = live(&[(0, Event::Charged(charge(5000)))]);
+        let order = then(order, Event::Notified(said), 1000);
+        let order = then(order, Event::Status(report(Said::Settled)), 1200);
+        assert!(matches!(order.state, State::Settled { .. }), "{said:?}");
+        assert_eq!(order.ask.at, asked_for.then(|| at(1000) + CALL_LIFE), "{said:?}");
+        // The same of an order that is settled, with a part that went back, and then the rest.
+        let order = then(live(&[(0, Event::Charged(charge(5000)))]), status(Said::Settled), 500);
+        let order = then(order, Event::Notified(Said::PartlyRefunded), 1000);
+        let order = then(order, Event::Notified(said), 1100);
+        let order = then(order, status(Said::PartlyRefunded), 1200);
+        assert!(order.ask.at.is_some(), "{said:?}");
+        let order = then(order, status(Said::Refunded), 20_000);
+        assert!(matches!(order.state, State::Refunded { .. }) && order.ask.at.is_none(), "{said:?}");
+    }
 }
 
 #[test]

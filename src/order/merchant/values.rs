@@ -1,5 +1,6 @@
-//! What an order is made of, what Midtrans may say of it, and what can be read off it.
+//! What an order is made of, and what can be read off it.
 
+use super::{Attention, Said};
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
@@ -314,28 +315,6 @@ pub enum Asker {
     Person(Option<Box<str>>),
 }
 
-/// That the money is to go back through Midtrans.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RefundWish {
-    /// Who wants it.
-    pub by: Asker,
-    /// Although the machine told no outcome.
-    pub no_report: bool,
-}
-
-/// What Midtrans answered to a refund.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RefundAnswer {
-    /// It went back.
-    Approved,
-    /// Nobody knows whether it did; the same call, with the same `refund_key`, tells.
-    Unsure(Box<str>),
-    /// Nothing was done; the same call may do better later.
-    Passing(Box<str>),
-    /// It did not, says Midtrans; get-status decides, because a call before this one may have.
-    Refused(Box<str>),
-}
-
 /// How Midtrans took money back that was the merchant's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TakenBack {
@@ -350,34 +329,6 @@ pub enum TakenBack {
     Reversal,
 }
 
-/// Why a person must look at an order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Attention {
-    /// The customer is owed the money, and nothing pays it back by itself.
-    RefundDue,
-    /// Midtrans did not pay it back.
-    RefundFailed,
-    /// Nobody knows whether the item came.
-    Uncertain,
-    /// The machine told no outcome in time.
-    Unreported,
-    /// What was paid is not what was charged.
-    Mismatch,
-    /// The machine told two different outcomes.
-    Conflict,
-    /// Midtrans' word for it may be money and may not.
-    Suspect,
-    /// A part of the money went back.
-    PartialRefund,
-    /// The customer's bank took the money.
-    Chargeback,
-    /// The counter took its settlement back after the receipt was signed.
-    Reversed,
-    /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
-    LateFact,
-}
-
 /// When Midtrans is asked for an order's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ask {
@@ -390,148 +341,9 @@ pub struct Ask {
     /// When a notification last brought news: an answer to an older question does not answer it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted_at: Option<Wall>,
-}
-
-/// Midtrans' word for a transaction, as far as it matters here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Said {
-    /// It can be paid.
-    Pending,
-    /// The money is the merchant's.
-    Settled,
-    /// Paid, and fraud detection does not accept it.
-    Suspect,
-    /// Nobody paid in time.
-    Expired,
-    /// It was ended before it was paid.
-    Cancelled,
-    /// Refused.
-    Denied,
-    /// Broken.
-    Failed,
-    /// All of it went back.
-    Refunded,
-    /// Part of it went back.
-    PartlyRefunded,
-    /// The customer's bank took it, or a part of it.
-    ChargedBack,
-    /// A word for something that does not happen to a QR.
-    Other,
-}
-
-/// A transaction as Midtrans tells it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// Whose it is.
-    pub order_id: OrderId,
-    /// Midtrans' name of it.
-    pub transaction_id: TransactionId,
-    /// `None` where it is not whole rupiah.
-    pub gross_amount: Option<Rupiah>,
-    /// Must be `IDR`.
-    pub currency: Option<Box<str>>,
-    /// `gopay`, `qris`, …
-    pub payment_type: Option<Box<str>>,
-    /// What it is.
-    pub said: Said,
-    /// When it was paid.
-    pub settled_at: Option<Wall>,
-    /// `custom_field1..3`, where the answer has them.
-    pub custom_fields: [Option<Box<str>>; 3],
-    /// The counter, of a payment over one.
-    pub store: Option<Box<str>>,
-    /// What the customer says there.
-    pub payment_code: Option<Box<str>>,
-    /// What went back in sum; `None` where nothing did.
-    pub refund_amount: Option<Rupiah>,
-}
-
-/// Why a call for a charge brought none.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NoCharge {
-    /// Nothing was charged; the same call may do better later.
-    Passing(Box<str>),
-    /// Nobody knows whether it was charged; the same call tells.
-    Unsure(Box<str>),
-    /// It was charged before and its QR cannot be had any more.
-    Exists,
-    /// Nothing was charged under this order_id.
-    NotMade {
-        /// Whether another order_id may do better.
-        again: bool,
-        /// Midtrans' words.
-        why: Box<str>,
-    },
-}
-
-/// What may happen to an order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// The charge was made and its QR is known.
-    Charged(Charge),
-    /// The charge was made and its QR cannot be had.
-    ChargedUnreadable(Charge, Box<str>),
-    /// No charge was answered.
-    NotCharged(NoCharge),
-    /// Get-status answered.
-    Status(Report),
-    /// Get-status answered that there is no such transaction.
-    StatusUnknown,
-    /// Get-status was not answered.
-    StatusUnanswered,
-    /// The cancel was answered.
-    CancelDone(Report),
-    /// Midtrans cannot cancel it any more: get-status says why.
-    CancelRefused,
-    /// There is nothing to cancel.
-    CancelUnknown,
-    /// The cancel was not answered.
-    CancelUnanswered,
-    /// A notification whose signature verifies says this.
-    Notified(Said),
-    /// Whoever made a call for it is gone.
-    Abandoned,
-    /// The backend was started: nobody waits for a charge any more.
-    Restarted,
-    /// Nobody ended the charge in time (from [`duty`]).
-    TimedOut,
-    /// Nobody waits for the charge any more (from [`duty`]).
-    GaveUp,
-    /// The machine posted its request again and waits.
-    Awaited,
-    /// The machine wants it ended.
-    CancelAsked,
-    /// The machine told what became of it.
-    Delivered(Told),
-    /// The machine told another outcome than before.
-    Contradicted {
-        /// Which.
-        told: Told,
-        /// A refund is being asked for at Midtrans.
-        refund_on_its_way: bool,
-    },
-    /// No outcome came in time (from [`super::duty`]).
-    Unreported,
-    /// The money is to go back through Midtrans.
-    RefundAsked(RefundWish),
-    /// What Midtrans answered to that.
-    RefundAnswered(RefundAnswer),
-    /// A person gave the money back otherwise.
-    SettledByHand {
-        /// How.
-        note: Box<str>,
-        /// Who.
-        by: Option<Box<str>>,
-        /// Although the machine told no outcome.
-        no_report: bool,
-    },
-    /// An attendant handed the goods over.
-    Given {
-        /// Who.
-        by: Box<str>,
-    },
-    /// A person has seen what is listed and cannot be decided by a refund.
-    SeenBy(Box<str>),
+    /// What news of that time said of money that goes back: then an answer that says otherwise does not answer them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted_back: Option<Said>,
 }
 
 impl Order {

@@ -36,12 +36,14 @@ impl Rig {
             line = [
                 {{ name = "tray 1", items = ["A1"], min_amount = 5000, chip = "sim:{}", pulse_ms = 10 }},
                 {{ name = "stuck", items = ["F1"], chip = "sim:{}", pulse_ms = 10 }},
+                {{ name = "long", items = ["L1"], chip = "sim:{}", pulse_ms = 60000 }},
             ]"#,
             at("socket"),
             at("keys.json"),
             at("ledger.db"),
             at("log"),
             at("fifo"),
+            at("long"),
         );
         let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
         let (reports, mut reports_rx) = mpsc::unbounded_channel();
@@ -230,5 +232,47 @@ fn dispense_does_not_wait_for_ever() {
         assert_eq!(rig.query("o-1").await, "dispensed");
         assert_eq!(edges.join().expect("read").len(), 2);
         assert!(!rig.service.with(|dispenser| dispenser.is_driving()));
+    });
+}
+
+#[test]
+fn a_line_counts_as_driven_from_its_command_to_its_end() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let driven = || rig.service.with_heart(|heart| heart.driven);
+        let ticket = rig.prepare("F1").await;
+        let jws = receipt(1, "F1", &ticket);
+        let (answer, ()) = tokio::join!(rig.dispense(&jws), async {
+            while rig.query("o-1").await == "unknown" {}
+            assert_eq!(driven(), 1);
+            let other = rig.prepare("A1").await;
+            assert_eq!(rig.dispense(&receipt(3, "A1", &other)).await.0, "dispensed");
+            assert_eq!(driven(), 1);
+            rig.release();
+        });
+        assert_eq!((answer.0.as_str(), driven()), ("dispensed", 0));
+    });
+}
+
+#[test]
+fn at_a_stop_what_is_driven_becomes_inactive_at_once() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        let ticket = rig.prepare("L1").await;
+        let jws = receipt(1, "L1", &ticket);
+        let (answer, ()) = tokio::join!(rig.dispense(&jws), async {
+            while rig.query("o-1").await == "unknown" {}
+            rig.service.stop_lines();
+        });
+        assert_eq!(answer, ("uncertain".to_owned(), "stopped while it was driven".to_owned()));
+    });
+}
+
+#[test]
+fn faults_are_listed() {
+    run(async {
+        let rig = Rig::new(|_| ()).await;
+        rig.service.report(Report::Hardware(0, Err("unplugged".into())));
+        assert_eq!(rig.proxy().await.get_property::<Vec<String>>("Faults").await.expect("a property"), ["gpio"]);
     });
 }

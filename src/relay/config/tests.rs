@@ -57,6 +57,34 @@ fn the_example_is_good() {
     assert_eq!(line.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
     assert!(line.clear_button.is_some());
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
+    let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
+    // A button bounces; what falls through a light barrier is seen for milliseconds.
+    assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
+    assert_eq!(line.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
+}
+
+#[test]
+fn inputs_have_a_resistor_and_are_debounced() {
+    let rig = Rig::new();
+    let table = [
+        ("", Bias::AsIs),
+        (", bias = \"pull_up\"", Bias::PullUp),
+        (", bias = \"pull_down\"", Bias::PullDown),
+        (", bias = \"disabled\"", Bias::Disabled),
+    ];
+    for (more, want) in table {
+        let text =
+            LINE.replace("offset = 22", &format!("offset = 22{more}")).replace("within_ms", &format!("debounce_ms = 3{more}, within_ms"));
+        let button = format!("[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip0\"\noffset = 5\n{}\n", more.trim_start_matches(", "));
+        let config = rig.load(&format!("{}{text}{button}", rig.head())).expect("good");
+        let line = &config.lines[0];
+        let sensor = line.sensor.as_ref().map(|sensor| (sensor.pin.bias, sensor.pin.debounce));
+        assert_eq!(sensor, Some((want, Span::millis(3))), "{more}");
+        assert_eq!(line.clear_button.as_ref().map(|pin| pin.bias), Some(want), "{more}");
+        assert_eq!(config.buttons[0].pin.bias, want, "{more}");
+        assert_eq!(line.pin.bias, Bias::AsIs, "an output has none");
+    }
 }
 
 #[test]
@@ -80,6 +108,13 @@ fn faults_name_line_and_key() {
         ("name = \"tray 1\"", "name = \"\"", "line[0].name: must be 1 to 64 bytes"),
         ("active_low", "active_hi", "relay.toml:11: line[0].active_hi: unknown field"),
         ("within_ms = 5000", "within = 5000", "line[0].sensor.within: unknown field"),
+        (
+            "offset = 22",
+            "offset = 22, bias = \"up\"",
+            "line[0].clear_button.bias: must be \"pull_up\", \"pull_down\" or \"disabled\", not \"up\"",
+        ),
+        ("offset = 27", "offset = 27, debounce_ms = 1001", "line[0].sensor.debounce_ms: must be 0 to 1000, not 1001"),
+        ("active_low = false", "active_low = false\nbias = \"pull_up\"", "line[0].bias: unknown field"),
     ];
     for (good, bad, want) in table {
         let faults = rig.faults(&format!("{}{}", rig.head(), LINE.replacen(good, bad, 1)));

@@ -1,6 +1,6 @@
 //! `relay.toml` as it is written, and what must be true of it.
 
-use super::{Button, Chip, Config, Items, LINES_MAX, Line, Pin, Sensor};
+use super::{Bias, Button, Chip, Config, Items, LINES_MAX, Line, Pin, Sensor};
 use crate::host::config::{BusAddress, Checker};
 use crate::order::ids::{DeviceId, ItemId};
 use crate::order::ledger::{DRIVE_MAX, Drive};
@@ -17,6 +17,8 @@ const NAME_MAX: usize = 64;
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
 /// A button is believed when it stands still for so long, unless the configuration says otherwise.
 const DEBOUNCE_MS: i64 = 50;
+/// A sensor is believed at once: what falls through a light barrier is seen for milliseconds.
+const SENSOR_DEBOUNCE_MS: i64 = 0;
 
 /// All of it. What is missing or out of range is told together with everything else.
 #[derive(Deserialize)]
@@ -84,6 +86,7 @@ struct WrittenInput {
     chip: Option<String>,
     offset: Option<i64>,
     active_low: Option<bool>,
+    bias: Option<String>,
     debounce_ms: Option<i64>,
 }
 
@@ -93,6 +96,8 @@ struct WrittenSensor {
     chip: Option<String>,
     offset: Option<i64>,
     active_low: Option<bool>,
+    bias: Option<String>,
+    debounce_ms: Option<i64>,
     within_ms: Option<i64>,
 }
 
@@ -103,6 +108,7 @@ struct WrittenButton {
     chip: Option<String>,
     offset: Option<i64>,
     active_low: Option<bool>,
+    bias: Option<String>,
     debounce_ms: Option<i64>,
 }
 
@@ -113,8 +119,8 @@ impl Written {
         let bus = self.dbus.bus.as_deref().unwrap_or("system").parse::<BusAddress>();
         let bus = checker.take(bus, "dbus.bus");
         let keys_file = self.receipts.keys_file.unwrap_or_else(|| "/etc/qrisd/keys.json".into());
-        let keys = read_keys(&keys_file, checker);
-        let ledger = self.ledger.path.unwrap_or_else(|| "/var/lib/qris-relay/ledger.db".into());
+        let keys = read_keys(&checker.locate(&keys_file), checker);
+        let ledger = self.ledger.path.unwrap_or_else(|| super::LEDGER.into());
         if self.line.is_empty() {
             checker.fault(&(), "line", "is missing: a relay service needs a [[line]] at least");
         }
@@ -182,7 +188,7 @@ impl WrittenLine {
         // Outer: is it well? Inner: is there one?
         let clear_button = match self.clear_button {
             None => Some(None),
-            Some(button) => button.check(checker, &key("clear_button")).map(Some),
+            Some(button) => button.check(checker, &key("clear_button"), DEBOUNCE_MS).map(Some),
         };
         let sensor = match self.sensor {
             None => Some(None),
@@ -192,7 +198,7 @@ impl WrittenLine {
             name: name?,
             items: items?,
             min_amount: min_amount?,
-            pin: Pin { chip: chip?, active_low, debounce: Span::ZERO },
+            pin: Pin { chip: chip?, active_low, debounce: Span::ZERO, bias: Bias::AsIs },
             drive: drive?,
             block_on_uncertain: self.block_on_uncertain.unwrap_or(false),
             clear_button: clear_button?,
@@ -211,21 +217,24 @@ impl WrittenLine {
 }
 
 impl WrittenInput {
-    fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Pin> {
+    /// An input that is believed after `debounce_ms`, unless the configuration says otherwise.
+    fn check(self, checker: &mut Checker<'_>, at: &str, debounce_ms: i64) -> Option<Pin> {
         let chip = check_chip(checker, self.chip, self.offset, at);
-        let debounce = checker.integer(self.debounce_ms, DEBOUNCE_MS, 0..=1000, &format!("{at}.debounce_ms"));
-        Some(Pin { chip: chip?, active_low: self.active_low.unwrap_or(false), debounce: Span::millis(debounce) })
+        let bias = check_bias(checker, self.bias.as_deref(), &format!("{at}.bias"));
+        let debounce = checker.integer(self.debounce_ms, debounce_ms, 0..=1000, &format!("{at}.debounce_ms"));
+        Some(Pin { chip: chip?, active_low: self.active_low.unwrap_or(false), debounce: Span::millis(debounce), bias: bias? })
     }
 }
 
 impl WrittenSensor {
     fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Sensor> {
-        let chip = check_chip(checker, self.chip, self.offset, at);
         let key = format!("{at}.within_ms");
         let within = checker.required(self.within_ms, &key);
         let within = checker.integer(within, 1, 1..=DRIVE_MAX.0, &key);
-        let pin = Pin { chip: chip?, active_low: self.active_low.unwrap_or(false), debounce: Span::ZERO };
-        Some(Sensor { pin, within: Span::millis(within) })
+        let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _ } = self;
+        let input = WrittenInput { chip, offset, active_low, bias, debounce_ms };
+        let pin = input.check(checker, at, SENSOR_DEBOUNCE_MS);
+        Some(Sensor { pin: pin?, within: Span::millis(within) })
     }
 }
 
@@ -233,8 +242,9 @@ impl WrittenButton {
     fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Button> {
         let item = checker.required(self.item, &format!("{at}.item"));
         let item = item.and_then(|item| checker.take(ItemId::new(&item), &format!("{at}.item")));
-        let input = WrittenInput { chip: self.chip, offset: self.offset, active_low: self.active_low, debounce_ms: self.debounce_ms };
-        let pin = input.check(checker, at);
+        let Self { chip, offset, active_low, bias, debounce_ms, item: _ } = self;
+        let input = WrittenInput { chip, offset, active_low, bias, debounce_ms };
+        let pin = input.check(checker, at, DEBOUNCE_MS);
         Some(Button { item: item?, pin: pin? })
     }
 }
@@ -275,6 +285,19 @@ fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset: Option<i6
     let offset = checker.required(offset, &format!("{at}.offset"))?;
     let offset = u32::try_from(checker.integer(Some(offset), 0, 0..=1023, &format!("{at}.offset"))).expect("0 to 1023");
     Some(Chip::Gpio { path: chip.into(), offset })
+}
+
+fn check_bias(checker: &mut Checker<'_>, bias: Option<&str>, key: &str) -> Option<Bias> {
+    match bias {
+        None => Some(Bias::AsIs),
+        Some("pull_up") => Some(Bias::PullUp),
+        Some("pull_down") => Some(Bias::PullDown),
+        Some("disabled") => Some(Bias::Disabled),
+        Some(other) => {
+            checker.fault(&(), key, format_args!("must be \"pull_up\", \"pull_down\" or \"disabled\", not {other:?}"));
+            None
+        }
+    }
 }
 
 /// What no line can see by itself: names, items and pins that are used twice.

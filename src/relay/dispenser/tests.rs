@@ -81,6 +81,23 @@ impl Rig {
         effects.iter().filter_map(|effect| if let Effect::Drive(line, _) = effect { Some(*line) } else { None }).collect()
     }
 
+    /// What the journal is told, by its first word.
+    fn journal(&mut self) -> Vec<String> {
+        let effects = self.dispenser.take_effects();
+        let name = |event: &Event| format!("{event:?}").split(' ').next().unwrap_or_default().to_owned();
+        effects.iter().filter_map(|effect| if let Effect::Journal(event) = effect { Some(name(event)) } else { None }).collect()
+    }
+
+    /// Which orders the journal blames for a blocked line, and with which item, since the last look.
+    fn blamed(&mut self) -> Vec<(String, String)> {
+        let effects = self.dispenser.take_effects();
+        let blamed = |effect| match effect {
+            Effect::Journal(Event::LineBlocked { item, order, .. }) => Some((item.to_string(), order.to_string())),
+            _ => None,
+        };
+        effects.into_iter().filter_map(blamed).collect()
+    }
+
     fn state(&self, line: usize) -> String {
         self.dispenser.lines()[line].2.clone()
     }
@@ -290,6 +307,7 @@ fn failed_blocks_and_a_person_clears() {
     let waiting = rig.prepare("A2", 5000);
     rig.begin(1);
     rig.end(0, Outcome::Failed);
+    assert_eq!(rig.blamed(), [("A1".to_owned(), order(1).to_string())]);
     for _ in 0..2 {
         assert_eq!(rig.state(0), "blocked");
         assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Blocked));
@@ -313,6 +331,29 @@ fn failed_blocks_and_a_person_clears() {
 }
 
 #[test]
+fn a_button_that_does_not_work_is_a_fault_told_once() {
+    let mut rig = Rig::new();
+    let told = |rig: &mut Rig| {
+        let effects = rig.dispenser.take_effects();
+        effects.iter().filter(|effect| matches!(effect, Effect::Journal(Event::HardwareFault { .. }))).count()
+    };
+    for (state, faults, journal) in [
+        (Ok(()), &[][..], 0),
+        (Err("busy".to_owned()), &[FAULT_GPIO], 1),
+        (Err("busy".to_owned()), &[FAULT_GPIO], 0),
+        (Err("gone".to_owned()), &[FAULT_GPIO], 1),
+        (Ok(()), &[], 0),
+    ] {
+        rig.dispenser.button("the button for A1".into(), state);
+        assert_eq!((rig.dispenser.faults().as_slice(), told(&mut rig)), (faults, journal));
+    }
+    rig.dispenser.button("the button for A1".into(), Err("gone".into()));
+    rig.dispenser.button("another".into(), Ok(()));
+    assert_eq!(rig.dispenser.faults(), [FAULT_GPIO]);
+    assert_eq!(rig.state(0), "ready", "what it hands out can be sold");
+}
+
+#[test]
 fn uncertain_blocks_where_it_should() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("exit", 5000);
@@ -321,6 +362,9 @@ fn uncertain_blocks_where_it_should() {
     assert!(rig.dispense(key().sign(claims).jws()).is_ok());
     rig.restart();
     assert_eq!([rig.state(0), rig.state(1)], ["ready", "blocked"]);
+    assert_eq!(rig.blamed(), [("exit".to_owned(), order(1).to_string())]);
+    rig.restart();
+    assert_eq!(rig.blamed(), [], "told once");
 }
 
 #[test]
@@ -374,8 +418,9 @@ fn an_end_that_cannot_be_written_is_uncertain_and_written_later() {
     assert_eq!(rig.dispenser.take_effects().iter().filter(|effect| told(effect)).count(), 1);
     for _ in 0..2 {
         rig.dispenser.tick();
-        assert_eq!(rig.query(1), uncertain);
-        assert!(matches!(rig.dispense(&jws), Ok(Dispensed::Known(answer, _)) if answer == uncertain));
+        let words = "told; the ledger could not take it".to_owned();
+        assert_eq!(rig.dispenser.query("o-1"), Ok((uncertain, words.clone())));
+        assert_eq!(rig.dispense(&jws), Ok(Dispensed::Known(uncertain, words)));
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
         assert_eq!(rig.state(0), "busy", "the line takes no order meanwhile");
     }
@@ -416,8 +461,7 @@ fn damage_in_mid_pulse_waits_for_its_end() {
     let mut rig = Rig::new();
     rig.begin(1);
     let path = rig.path();
-    let damage = "DROP TRIGGER pulses_end_once; UPDATE pulses SET sum = 'x'";
-    drop(Connection::open(path).expect("opens").execute_batch(damage));
+    crate::host::sqlite::testing::damage(&Connection::open(path).expect("opens"), "UPDATE pulses SET sum = 'x'");
     rig.dispenser.tick();
     assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
     rig.end(0, Outcome::Dispensed);
@@ -459,4 +503,84 @@ fn a_stop_begins_nothing_and_ends_what_runs() {
     rig.dispenser.give_up();
     assert!(!rig.dispenser.is_driving());
     assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
+}
+
+#[test]
+fn the_journal_is_told_what_happens_to_an_order_and_to_its_line() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.journal(), [""; 0]);
+    assert_eq!(rig.try_prepare("A1", 1), Err(RelayError::Amount));
+    assert_eq!(rig.journal(), ["TicketRefused"]);
+    assert_eq!(rig.dispense("no receipt"), Err(RelayError::InvalidReceipt));
+    assert_eq!(rig.dispense(&receipt(9, &Ticket::from_random([99; 16]))), Err(RelayError::UnknownTicket));
+    assert_eq!(rig.journal(), ["ReceiptRefused", "ReceiptRefused"]);
+    for (outcome, words) in [
+        (Outcome::Dispensed, &["PulseBegins", "PulseEnds"][..]),
+        (Outcome::Uncertain, &["PulseBegins", "OutcomeUncertain"]),
+        (Outcome::Failed, &["PulseBegins", "DeliveryFailed", "LineBlocked"]),
+    ] {
+        rig.begin(rig.drawn + 1);
+        rig.end(0, outcome);
+        assert_eq!(rig.journal(), words, "{outcome:?}");
+    }
+    for _ in 0..2 {
+        rig.dispenser.clear_pressed(0);
+    }
+    assert_eq!(rig.journal(), ["LineCleared"], "once");
+    rig.begin(8);
+    rig.restart();
+    assert_eq!(rig.journal(), ["OutcomeUncertain"]);
+}
+
+#[test]
+fn trouble_is_told_when_it_changes() {
+    let mut rig = Rig::new();
+    let unplugged = || Err("unplugged".to_owned());
+    for (state, told) in [(unplugged(), 1), (unplugged(), 0), (Err("burnt".into()), 1), (Ok(()), 0), (Ok(()), 0), (unplugged(), 1)] {
+        rig.dispenser.hardware(0, state.clone());
+        assert_eq!(rig.journal(), vec!["HardwareFault"; told], "{state:?}");
+    }
+    rig.dispenser.hardware(0, Ok(()));
+    // A disk that is full.
+    rig.fail_commits(true);
+    for told in [&["StoreFailing", "TicketRefused"][..], &["TicketRefused"]] {
+        assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
+        let mut words = rig.journal();
+        words.sort();
+        assert_eq!(words, told);
+    }
+    rig.dispenser.tick();
+    assert_eq!(rig.journal(), [""; 0]);
+    rig.fail_commits(false);
+    rig.dispenser.tick();
+    rig.dispenser.tick();
+    assert_eq!(rig.journal(), ["StoreBack"]);
+    // One that is not there.
+    let home = rig.directory.path().join("home");
+    rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
+    assert_eq!(rig.journal(), ["StoreFailing"]);
+    rig.dispenser.tick();
+    assert_eq!(rig.journal(), [""; 0], "the same again");
+    std::fs::create_dir(&home).expect("made");
+    rig.dispenser.tick();
+    assert_eq!(rig.journal(), ["StoreBack"]);
+    // One that is no good.
+    rig.dispenser.ledger = Ledger::new(&rig.path());
+    std::fs::write(home.join("ledger.db"), b"no database at all").expect("written");
+    rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
+    let effects = rig.dispenser.take_effects();
+    let [Effect::Journal(Event::LedgerReset { path, aside })] = &effects[..] else { panic!("{effects:?}") };
+    let name = home.join("ledger.db").display().to_string();
+    assert!(**path == *name && aside.starts_with(&name) && **aside != *name, "{path} {aside}");
+}
+
+#[test]
+fn what_no_line_drives_is_not_being_driven_whatever_the_ledger_says() {
+    let mut rig = Rig::new();
+    let ticket = rig.prepare("A1", 5000);
+    rig.dispenser.ledger.begin(&key().sign(claims_of(1, &ticket)), "tray 1").expect("written");
+    assert_eq!(rig.query(1), DispenseAnswer::Ended(Outcome::Uncertain));
+    assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));
+    assert!(matches!(rig.dispense(&receipt(1, &ticket)), Ok(Dispensed::Known(DispenseAnswer::Ended(Outcome::Uncertain), _))));
+    assert_eq!(rig.drives(), [0; 0]);
 }

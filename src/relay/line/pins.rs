@@ -3,7 +3,7 @@
 use super::{Input, Line, LineError};
 use crate::host::clock;
 use crate::order::time::Span;
-use crate::relay::config::{self, Chip, Pin};
+use crate::relay::config::{Bias, Chip, Pin};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -16,10 +16,10 @@ const SIM_LOOK: Duration = Duration::from_millis(5);
 const TAIL: u64 = 64 * 1024;
 
 /// Opening a line is setting it inactive.
-pub(super) fn open_line(settings: &config::Line) -> Result<Box<dyn Line>, LineError> {
-    Ok(match &settings.pin.chip {
-        Chip::Gpio { path, offset } => Box::new(GpioLine::open(path, *offset, settings.pin.active_low)?),
-        Chip::Sim(path) => Box::new(SimLine::open(path, &settings.name)?),
+pub(super) fn open_line(name: &str, chip: &Chip, active_low: bool) -> Result<Box<dyn Line>, LineError> {
+    Ok(match chip {
+        Chip::Gpio { path, offset } => Box::new(GpioLine::open(path, *offset, active_low)?),
+        Chip::Sim(path) => Box::new(SimLine::open(path, name)?),
     })
 }
 
@@ -75,12 +75,23 @@ impl GpioInput {
         if pin.debounce > Span::ZERO {
             builder.with_debounce_period(pin.debounce.to_duration());
         }
+        builder.with_bias(bias_of(pin.bias));
         let request = builder.request();
         request.map(|request| Self { request, path: path.into() }).map_err(|why| LineError::Gpio { path: path.into(), why })
     }
 
     fn fault(&self) -> impl Fn(gpiocdev::Error) -> LineError + '_ {
         |why| LineError::Gpio { path: self.path.clone(), why }
+    }
+}
+
+/// What the kernel is asked for; nothing leaves the resistor as it was. A chip that has none ignores it.
+fn bias_of(bias: Bias) -> Option<gpiocdev::line::Bias> {
+    match bias {
+        Bias::AsIs => None,
+        Bias::PullUp => Some(gpiocdev::line::Bias::PullUp),
+        Bias::PullDown => Some(gpiocdev::line::Bias::PullDown),
+        Bias::Disabled => Some(gpiocdev::line::Bias::Disabled),
     }
 }
 
@@ -207,6 +218,53 @@ impl Input for SimInput {
                 return Ok(false);
             }
             std::thread::sleep(SIM_LOOK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn each_whole_line_of_a_file_is_an_edge() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("sensor");
+        let mut input = SimInput { path: path.clone(), read: 0 };
+        let mut sees = || input.wait(NOW).expect("readable");
+        assert!(!sees(), "it is not there yet");
+        std::fs::write(&path, "one\ntwo\nthr").expect("written");
+        assert_eq!([sees(), sees(), sees(), sees()], [true, true, false, false]);
+        std::fs::write(&path, "one\ntwo\nthree\n").expect("written");
+        assert_eq!([sees(), sees()], [true, false]);
+        std::fs::write(&path, "a\n").expect("written");
+        assert_eq!([sees(), sees()], [true, false], "it was begun anew");
+        input.path = directory.path().join("sensor/line");
+        assert!(input.wait(NOW).is_err(), "a file is no directory");
+    }
+
+    #[test]
+    fn an_edge_is_waited_for_as_long_as_was_said() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut input = SimInput { path: directory.path().join("sensor"), read: 0 };
+        let before = clock::now().boot;
+        assert!(!input.wait(Duration::from_millis(30)).expect("readable"));
+        assert!(clock::now().boot - before >= Span::millis(30));
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_the_resistor_that_was_configured() {
+        use gpiocdev::line::Bias as Kernel;
+        let table = [
+            (Bias::AsIs, None),
+            (Bias::PullUp, Some(Kernel::PullUp)),
+            (Bias::PullDown, Some(Kernel::PullDown)),
+            (Bias::Disabled, Some(Kernel::Disabled)),
+        ];
+        for (bias, wanted) in table {
+            assert_eq!(bias_of(bias), wanted, "{bias:?}");
         }
     }
 }

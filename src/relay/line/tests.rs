@@ -4,9 +4,11 @@ use super::*;
 use crate::order::ids::ItemId;
 use crate::order::ledger::Drive;
 use crate::order::money::Rupiah;
-use crate::relay::config::{Chip, Items, Sensor};
+use crate::relay::config::{Bias, Chip, Items, Sensor};
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const ONE: Pulses = Pulses { count: 1, on: Span::millis(20), off: Span::ZERO };
 
@@ -26,7 +28,7 @@ impl Rig {
     }
 
     fn settings(&self, within: Option<Span>) -> config::Line {
-        let pin = |path: PathBuf| Pin { chip: Chip::Sim(path), active_low: false, debounce: Span::ZERO };
+        let pin = |path: PathBuf| Pin { chip: Chip::Sim(path), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs };
         config::Line {
             name: "tray 1".into(),
             items: Items::These(vec![ItemId::new("A1").expect("an item")]),
@@ -79,6 +81,46 @@ fn a_sensor_decides() {
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"].repeat(2));
 }
 
+/// Notes when it was set.
+struct Timed(std::sync::Arc<std::sync::Mutex<Vec<std::time::Instant>>>);
+
+impl Line for Timed {
+    fn set(&mut self, _active: bool) -> Result<(), LineError> {
+        self.0.lock().expect("whole").push(std::time::Instant::now());
+        Ok(())
+    }
+}
+
+/// Sees nothing, and takes exactly as long for it as it is told.
+struct Blind;
+
+impl Input for Blind {
+    fn arm(&mut self) -> Result<(), LineError> {
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<bool, LineError> {
+        std::thread::sleep(timeout);
+        Ok(false)
+    }
+}
+
+#[test]
+fn no_pulse_and_no_pause_is_shorter_than_it_should_be() {
+    for sensor in [None, Some((Box::new(Blind) as Box<dyn Input>, Span::millis(1)))] {
+        let with_sensor = sensor.is_some();
+        let times = std::sync::Arc::default();
+        let mut hardware = Hardware { line: Box::new(Timed(std::sync::Arc::clone(&times))), sensor };
+        let (_commands, commands_rx) = channel();
+        // Longer than one look at the sensor.
+        hardware.drive(Pulses { count: 10, on: Span::millis(25), off: Span::millis(25) }, &commands_rx);
+        let times = times.lock().expect("whole");
+        let shortest = times.windows(2).map(|pair| pair[1] - pair[0]).min();
+        assert!(shortest >= Some(Duration::from_millis(25)), "with a sensor {with_sensor}: {shortest:?}");
+        assert_eq!(times.len(), 20);
+    }
+}
+
 #[test]
 fn a_stop_sets_the_line_inactive_at_once() {
     let rig = Rig::new();
@@ -128,7 +170,10 @@ fn a_pulse_ends_inactive_whatever_happens() {
 
 #[test]
 fn what_an_earlier_process_left_active_becomes_inactive() {
+    // So many edges of other lines as a day has.
+    let long = format!("1 tray 1 1\n{}", "2 other 1\n3 other 0\n".repeat(3000));
     let table = [
+        (&*long, Some("tray 1 0")),
         ("1 tray 1 1\n", Some("tray 1 0")),
         ("1 tray 1 1\n2 tray 1 0\n", None),
         ("1 tray 1 0\n2 other 1\n", None),
@@ -151,6 +196,141 @@ fn hardware_that_is_not_there_is_an_error_with_its_name() {
     settings.pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
     let error = Hardware::open(&settings).err().expect("no such chip").to_string();
     assert!(error.contains("/dev/gpiochip-none"), "{error}");
-    settings.pin.chip = Chip::Sim("/nowhere/at/all".into());
-    assert!(Hardware::open(&settings).is_err());
+    for nowhere in ["/nowhere/at/all", "/dev/null/line"] {
+        settings.pin.chip = Chip::Sim(nowhere.into());
+        assert!(Hardware::open(&settings).is_err(), "{nowhere}");
+    }
+}
+
+/// A line that remembers what it is, and a sensor that looks at it.
+struct Watched(Arc<AtomicBool>);
+
+impl Line for Watched {
+    fn set(&mut self, active: bool) -> Result<(), LineError> {
+        self.0.store(!active, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Sees something once the line is inactive again; or at once, and then has the line stopped.
+struct Eye {
+    is_over: Arc<AtomicBool>,
+    stops: Option<Sender<Command>>,
+}
+
+impl Input for Eye {
+    fn arm(&mut self) -> Result<(), LineError> {
+        self.is_over.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn wait(&mut self, _timeout: Duration) -> Result<bool, LineError> {
+        match &self.stops {
+            Some(stops) => Ok(stops.send(Command::Stop).is_ok()),
+            None => Ok(self.is_over.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+#[test]
+fn what_the_sensor_sees_after_the_pulse_counts_too() {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let eye = Eye { is_over: Arc::clone(&is_over), stops: None };
+    let mut hardware = Hardware { line: Box::new(Watched(is_over)), sensor: Some((Box::new(eye), Span::secs(60))) };
+    let (_commands, commands_rx) = channel();
+    let (ending, error) = hardware.drive(ONE, &commands_rx);
+    assert!(error.is_none());
+    assert_eq!(ending, Ending::dispensed("driven, and seen by the sensor".into()));
+}
+
+#[test]
+fn a_stop_after_the_item_was_seen_leaves_it_delivered_if_no_pulse_is_left() {
+    for (count, wanted) in [(1, Outcome::Dispensed), (2, Outcome::Uncertain)] {
+        let (commands, commands_rx) = channel();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let eye = Eye { is_over: Arc::clone(&is_over), stops: Some(commands) };
+        let line = Box::new(Watched(Arc::clone(&is_over)));
+        let mut hardware = Hardware { line, sensor: Some((Box::new(eye), Span::secs(60))) };
+        let (ending, error) = hardware.drive(Pulses { count, on: Span::secs(60), off: Span::ZERO }, &commands_rx);
+        assert_eq!((ending.outcome, error.is_none(), is_over.load(Ordering::SeqCst)), (wanted, true, true), "{count}");
+    }
+}
+
+#[test]
+fn a_line_that_refuses_has_failed_before_its_first_pulse_and_is_uncertain_from_then_on() {
+    let pulses = Pulses { count: 3, on: Span::millis(1), off: Span::ZERO };
+    for (fails_at, outcome, words) in [
+        (1, Outcome::Failed, "the line could not be driven: x: broken"),
+        (2, Outcome::Uncertain, "the line could not be set inactive: x: broken"),
+        (3, Outcome::Uncertain, "after 1 of 3 pulses: x: broken"),
+        (5, Outcome::Uncertain, "after 2 of 3 pulses: x: broken"),
+    ] {
+        let line = Box::new(Fragile { sets: Vec::new(), fails_at, panics: false });
+        let (_commands, commands_rx) = channel();
+        let (ending, error) = Hardware { line, sensor: None }.drive(pulses, &commands_rx);
+        assert_eq!((ending, error.is_some()), (Ending { outcome, detail: words.into() }, true), "fails at {fails_at}");
+    }
+}
+
+#[test]
+fn a_thread_tells_that_its_line_refuses() {
+    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+    let line = Box::new(Fragile { sets: Vec::new(), fails_at: 1, panics: false });
+    let commands = start(0, Rig::new().settings(None), Ok(Hardware { line, sensor: None }), reports).expect("a thread");
+    commands.send(Command::Drive(ONE)).expect("lives");
+    let Some(Report::Ended(0, ending)) = reports_rx.blocking_recv() else { panic!("no end") };
+    assert_eq!(ending.outcome, Outcome::Failed);
+    assert_eq!(reports_rx.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
+    // Until it can be taken anew nothing is driven.
+    commands.send(Command::Drive(ONE)).expect("lives");
+    let nothing = Ending::failed("nothing was driven: x: broken".into());
+    assert_eq!(reports_rx.blocking_recv(), Some(Report::Ended(0, nothing)));
+}
+
+#[test]
+fn after_a_crash_a_line_is_set_inactive() {
+    let rig = Rig::new();
+    std::fs::write(rig.log(), "1 tray 1 1\n").expect("written");
+    let settings = rig.settings(None);
+    make_safe(&settings.name, &settings.pin.chip, false).expect("there");
+    assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
+}
+
+/// What it sees, one after the other; then it breaks.
+struct Script(std::vec::IntoIter<bool>);
+
+impl Input for Script {
+    fn arm(&mut self) -> Result<(), LineError> {
+        Ok(())
+    }
+
+    fn wait(&mut self, _timeout: Duration) -> Result<bool, LineError> {
+        self.0.next().ok_or_else(|| LineError::Sim { path: "x".into(), why: io::Error::other("broken") })
+    }
+}
+
+#[test]
+fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
+    let watched = |sees: Vec<bool>, listens: bool| {
+        let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+        if !listens {
+            reports_rx.close();
+        }
+        let over = watch(&mut Script(sees.into_iter()), &reports, &|| Report::Pressed(7));
+        let told: Vec<_> = std::iter::from_fn(|| reports_rx.try_recv().ok()).collect();
+        (over.is_ok(), told)
+    };
+    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![Report::Pressed(7), Report::Pressed(7)]));
+    assert_eq!(watched(vec![false], false), (true, Vec::new()));
+    assert_eq!(watched(vec![true, true], false), (true, Vec::new()));
+}
+
+#[test]
+fn a_button_that_cannot_be_had_is_told_by_its_name() {
+    let mut pin = Rig::new().settings(None).pin;
+    pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
+    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+    watch_button(pin, reports, || Report::Pressed(0), "the button for A1".into()).expect("a thread");
+    let Some(Report::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
+    assert_eq!((name.as_str(), why.contains("/dev/gpiochip-none")), ("the button for A1", true), "{why}");
 }

@@ -2,18 +2,19 @@
 
 use super::midtrans::Status as Money;
 use super::{
-    ATTEMPTS, CHARGES, Channel, HttpAsk, HttpSay, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Word, World, device, item,
-    order_id, order_of, price, request_id, ticket,
+    ATTEMPTS, CHARGES, Channel, Flaw, HttpAsk, HttpSay, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Word, World, device,
+    item, order_id, order_of, price, request_id, ticket,
 };
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
 use crate::order::merchant::{
-    self, Call, Charge, Context, Duty, Ending, Event, NoCharge, Order, Report, Said, Sale, State, Told, next_attempt, wants_another,
+    self, Ask, Call, Charge, Context, Duty, Ending, Event, NoCharge, Order, Report, Said, Sale, State, Told, next_attempt, wants_another,
 };
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
 use crate::wire::orders::Status;
+use std::rc::Rc;
 
 /// It is always this time. A deadline passes by being moved to now, at any moment.
 const NOW: Wall = Wall(1_900_000_000_000);
@@ -77,6 +78,10 @@ impl Backend {
     pub(super) fn new() -> Self {
         Self { orders: [None; CHARGES], calls: [None; CHARGES], posts: [false; ORDERS], cancels: [false; CHARGES] }
     }
+
+    pub(super) fn is_asking(&self, charge: u8) -> bool {
+        self.calls[usize::from(charge)].is_some()
+    }
 }
 
 /// One step of one order: the product's own functions. Gives the order and what is to be asked for it; `None`: refused.
@@ -87,7 +92,10 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) ->
     }
     let order = lab.merchant.borrow().get(number);
     let with = Context { rules: &lab.rules, paid_already };
-    let after = taken(order, what, &with).map(|mut order| {
+    let after = taken((*order).clone(), what, &with).map(|mut order| {
+        if lab.flaw == Some(Flaw::OldAnswerCounts) {
+            order.ask.noted_at = None;
+        }
         let call = loop {
             match merchant::duty(&order, NOW) {
                 Duty::Apply(event) => order = merchant::apply(order, event, NOW, &with).expect("time is a fact"),
@@ -103,6 +111,19 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) ->
     });
     lab.merchant_steps.borrow_mut().insert(key, after);
     after
+}
+
+/// Time that passes for an order of which Midtrans is being asked.
+fn waits(lab: &Lab, number: u32, what: What) -> u32 {
+    let key = StepKey(number, what, false, true);
+    if let Some(known) = lab.waits.borrow().get(&key) {
+        return *known;
+    }
+    let order = (*lab.merchant.borrow().get(number)).clone();
+    let waited = taken(order, what, &Context { rules: &lab.rules, paid_already: false }).expect("time is a fact");
+    let waited = lab.merchant.borrow_mut().put(waited);
+    lab.waits.borrow_mut().insert(key, waited);
+    waited
 }
 
 fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
@@ -198,6 +219,7 @@ fn report(order: &Order, money: Money) -> Report {
         Money::Cancelled => Said::Cancelled,
         Money::Expired => Said::Expired,
         Money::Denied => Said::Denied,
+        Money::Refunded => Said::Refunded,
     };
     let gross = if money == Money::SettledOtherwise { Rupiah::new(6_000).expect("an amount") } else { price() };
     Report {
@@ -261,8 +283,44 @@ fn calm(mut order: Order, asking: bool) -> Order {
     order
 }
 
+/// The order without what decides nothing any more, of which Midtrans is not being asked. `dead`: nobody can ever pay it,
+/// and Midtrans can say nothing but that it ended: an order that is closed learns nothing from being asked about. `final_`:
+/// its money will not go back at Midtrans, so that an order that is paid is not asked about again. `replaced`: another
+/// attempt followed, so that nobody waits for this one.
+pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced: bool) -> u32 {
+    if let Some(known) = lab.calmed.borrow().get(&(number, dead, final_, replaced)) {
+        return *known;
+    }
+    let mut order = (*lab.merchant.borrow().get(number)).clone();
+    if replaced && !matches!(order.state, State::Charging { .. }) {
+        order.answer_by = NOW - PAST;
+    }
+    match &mut order.state {
+        State::Closed { charge, .. } if dead => {
+            order.ask = Ask::default();
+            order.mismatched_at = None;
+            charge.iter_mut().for_each(|charge| charge.expires_at = NOW - LONG);
+        }
+        State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if final_ && order.ask.at.is_none() => {
+            order.ask = Ask::default();
+            order.mismatched_at = None;
+        }
+        State::Charging { .. }
+        | State::Pending { .. }
+        | State::Cancelling { .. }
+        | State::Held { .. }
+        | State::Closed { .. }
+        | State::Settled { .. }
+        | State::Withheld { .. }
+        | State::Refunded { .. } => {}
+    }
+    let after = lab.merchant.borrow_mut().put(order);
+    lab.calmed.borrow_mut().insert((number, dead, final_, replaced), after);
+    after
+}
+
 impl World {
-    pub(super) fn merchant(&self, lab: &Lab, charge: u8) -> Option<Order> {
+    pub(super) fn merchant(&self, lab: &Lab, charge: u8) -> Option<Rc<Order>> {
         self.backend.orders[usize::from(charge)].map(|number| lab.merchant.borrow().get(number))
     }
 
@@ -326,11 +384,14 @@ impl World {
     }
 
     fn resource(&self, lab: &Lab, charge: u8) -> HttpSay {
-        let place = Place { public_url: "https://pay.example".into(), sandbox: true, contact: None };
-        match self.merchant(lab, charge) {
-            Some(order) => HttpSay::Order(lab.resources.borrow_mut().put(view::resource(&order, 1, NOW, &place))),
-            None => HttpSay::Nothing,
+        let Some(number) = self.backend.orders[usize::from(charge)] else { return HttpSay::Nothing };
+        if let Some(known) = lab.told.borrow().get(&number) {
+            return HttpSay::Order(*known);
         }
+        let place = Place { public_url: "https://pay.example".into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
+        let resource = lab.resources.borrow_mut().put(view::resource(&lab.merchant.borrow().get(number), 1, NOW, &place));
+        lab.told.borrow_mut().insert(number, resource);
+        HttpSay::Order(resource)
     }
 
     /// As `backend::http::orders` answers a POST: not while it is charged.
@@ -452,9 +513,9 @@ impl World {
         if self.write(lab, charge, What::Delivered(word), false, out) {
             return self.resource(lab, charge);
         }
-        let Some(mut order) = self.merchant(lab, charge) else { return HttpSay::Later };
+        let Some(order) = self.merchant(lab, charge) else { return HttpSay::Later };
         if order.delivery.is_some() {
-            order.conflict = true;
+            let order = Order { conflict: true, ..(*order).clone() };
             self.backend.orders[usize::from(charge)] = Some(lab.merchant.borrow_mut().put(order));
             return HttpSay::OtherOutcome;
         }
@@ -531,9 +592,8 @@ impl World {
                 let mut out = Vec::new();
                 // While Midtrans is asked, nobody else takes the order up.
                 if asking {
-                    let with = Context { rules: &lab.rules, paid_already: false };
-                    let waited = taken(order.clone(), what, &with).expect("time is a fact");
-                    world.backend.orders[usize::from(charge)] = Some(lab.merchant.borrow_mut().put(waited));
+                    world.backend.orders[usize::from(charge)] =
+                        self.backend.orders[usize::from(charge)].map(|number| waits(lab, number, what));
                 } else {
                     world.write(lab, charge, what, true, &mut out);
                 }

@@ -1,12 +1,12 @@
 //! `qrisd` in the model: the orders by `order::machine`, and the calls that their duties ask for.
 
 use super::{
-    HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id, ticket,
-    ticket_number,
+    Flaw, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
+    ticket, ticket_number,
 };
 use crate::device::machine::{RelayAnswer, relay_event, seen_of};
 use crate::order::ids::KeyId;
-use crate::order::machine::{self as core, BackendCall, Context, Event, Order, Posted, RelayCall, Rules, State};
+use crate::order::machine::{self as core, BackendCall, Context, Event, Order, Posted, RelayCall, Report, Rules, State};
 use crate::order::outcome::{CloseAnswer, DispenseAnswer};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
@@ -20,6 +20,10 @@ const NOW: Boot = Boot(10_000_000_000);
 const AGO_MAX: i64 = 6_000;
 /// No call lasts longer; a pause that is longer waits for its end.
 const CALL_MAX: i64 = 15_000;
+/// Every deadline but the far ones is nearer.
+const NEAR: Span = Span::secs(30);
+/// Where a far one is put.
+const FAR: Span = Span::secs(60);
 const TRANSITIONS_MAX: usize = 8;
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 
@@ -108,6 +112,12 @@ pub(super) struct Wanted {
     offered: bool,
     /// The backend answered that it cannot yet, and is asked again and again.
     delayed: bool,
+    /// It is on the screen, or was, and nobody vouches that it could be delivered.
+    pub(super) doubtful: bool,
+    /// Money came for it, as far as the machine will ever care: another receipt is no news.
+    pub(super) paid: bool,
+    /// What became of it is known for good: the relay's word is no news.
+    pub(super) decided: bool,
     /// The charge whose QR is drawn, its ticket, and who vouched for it.
     pub(super) drawn: Option<(u8, u8, u8)>,
 }
@@ -174,19 +184,20 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
     if let Some(known) = lab.machine_steps.borrow().get(&key) {
         return *known;
     }
-    let order = lab.machine.borrow().get(number);
+    let order = (*lab.machine.borrow().get(number)).clone();
     let kids = kids(lab);
     let with = context(around, &kids);
     let then = |order: Order, event: Event| core::apply(order, event, NOW, &with);
     let after = match what {
         What::Tick => then(order, Event::Tick),
         What::Later(by) => later(order, by),
-        What::Restarted { same_boot } => order.restarted(same_boot, NOW, &RULES),
+        // What is known in one run of the program only is gone.
+        What::Restarted { same_boot } => order.as_stored().restarted(same_boot, NOW, &RULES),
         What::Seen(resource) => {
-            let resource = lab.resources.borrow().get(resource);
+            let resource = (*lab.resources.borrow().get(resource)).clone();
             let receipt = resource.receipt.as_deref().map(|jws| Receipt::restore(jws).expect("signed by the merchant"));
             let fits = receipt.filter(|receipt| order.fits(receipt));
-            let seen = then(order, Event::Seen(seen_of(resource, false)));
+            let seen = then(order, Event::Seen(seen_of(resource)));
             match fits {
                 Some(receipt) => then(seen, Event::Settled(receipt)),
                 None => seen,
@@ -276,6 +287,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         }
         _ => None,
     };
+    let doubtful = matches!(order.state, State::AwaitingPayment { checked, .. } if around.owner.map(u64::from) != Some(checked));
     let deadline = core::next_deadline(&order, NOW, &with).map(|at| at.0 - NOW.0).filter(|left| *left > 0);
     let answer = Wanted {
         relay,
@@ -286,18 +298,132 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         unfinished: core::unfinished(&order),
         ended: order.name().0.is_end(),
         asked: matches!(order.state, State::Requested { .. }),
-        delayed: matches!(order.state, State::Requested { trouble: Some(_), .. }),
+        delayed: match order.state {
+            State::Requested { trouble: Some(_), .. } => true,
+            // What it was answered is not remembered here.
+            State::Cancelling { free_at: Some(_), .. } => http == Some(HttpAsk::Create),
+            _ => false,
+        },
         offered: matches!(order.state, State::Requested { .. } | State::AwaitingPayment { .. }) && !order.earlier_boot,
+        doubtful,
+        paid: is_paid(&order),
+        decided: is_decided(&order),
         drawn,
     };
     lab.duties.borrow_mut().insert((number, around), answer);
     answer
 }
 
+/// Whether [`Event::Settled`] changes nothing any more.
+fn is_paid(order: &Order) -> bool {
+    match &order.state {
+        State::AwaitingCollection { .. } | State::TakenBack { .. } | State::Paid { .. } | State::Dispensing { .. } => true,
+        State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => true,
+        State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter | State::Cancelling { .. } | State::Ended { .. } => {
+            false
+        }
+    }
+}
+
+/// Whether [`Event::RelayAnswered`] changes nothing any more.
+fn is_decided(order: &Order) -> bool {
+    match &order.state {
+        State::Dispensed { .. } | State::Refunded { .. } => true,
+        State::RefundDue { report, .. } => match report {
+            Report::Tell(_) | Report::Told(_) => true,
+            Report::CloseFirst { .. } => false,
+        },
+        State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter | State::Cancelling { .. } | State::Ended { .. } => {
+            false
+        }
+        State::AwaitingCollection { .. } | State::TakenBack { .. } | State::Paid { .. } | State::Dispensing { .. } => false,
+    }
+}
+
+/// Whom an order names that said it can be delivered.
+pub(super) fn checked(lab: &Lab, number: u32) -> Option<u8> {
+    match lab.machine.borrow().get(number).state {
+        State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } => {
+            Some(u8::try_from(checked).expect("few")).filter(|at| *at != 0)
+        }
+        _ => None,
+    }
+}
+
+/// The same order, with another one named.
+pub(super) fn checked_by(lab: &Lab, number: u32, owner: u8) -> u32 {
+    if let Some(known) = lab.renamed.borrow().get(&(number, owner)) {
+        return *known;
+    }
+    let mut order = (*lab.machine.borrow().get(number)).clone();
+    if let State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } = &mut order.state {
+        *checked = owner.into();
+    }
+    let after = lab.machine.borrow_mut().put(order);
+    lab.renamed.borrow_mut().insert((number, owner), after);
+    after
+}
+
+/// Of a machine's only order: a deadline that all others come before is far, and how far is not told apart. It counts
+/// where it stands among the others; those that are near, a poll, a doubt, an answer, are at most 15 s away, and begin anew
+/// at most once for each crash.
+pub(super) fn stretched(lab: &Lab, number: u32) -> u32 {
+    if let Some(known) = lab.stretched.borrow().get(&number) {
+        return *known;
+    }
+    let mut order = (*lab.machine.borrow().get(number)).clone();
+    let far = |at: &mut Boot| {
+        if *at > NOW + NEAR {
+            *at = NOW + FAR;
+        }
+    };
+    match &mut order.state {
+        State::AwaitingPayment { shown_at, until, .. } => {
+            far(until);
+            // Once it is polled, how long it has been shown decides nothing.
+            *shown_at = (*shown_at).max(NOW - core::POLL_AFTER);
+        }
+        State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.iter_mut().for_each(far),
+        State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, .. } => far(deliver_by),
+        State::Requested { .. } | State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => {}
+        State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => {}
+    }
+    let after = lab.machine.borrow_mut().put(order);
+    lab.stretched.borrow_mut().insert(number, after);
+    after
+}
+
+impl Machine {
+    /// Whether it has one request only, for ever.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.slots[1].stage, Stage::Nothing)
+    }
+
+    pub(super) fn forget_change(&mut self) {
+        self.changed_ago = AGO_MAX;
+    }
+}
+
+impl Slot {
+    /// Of whom the order's ticket is being asked for.
+    pub(super) fn checks(&self) -> Option<u8> {
+        match self.relay {
+            Some(RelayAsk::Check(owner)) => Some(owner),
+            Some(RelayAsk::Dispense(_) | RelayAsk::Query(_) | RelayAsk::Close(_)) | None => None,
+        }
+    }
+
+    pub(super) fn rename_checks(&mut self, renamed: impl Fn(u8) -> u8) {
+        if let Some(RelayAsk::Check(owner)) = &mut self.relay {
+            *owner = renamed(*owner);
+        }
+    }
+}
+
 impl World {
     fn around(&self, lab: &Lab, order: u8) -> Around {
         let holds = |slot: &Slot| match slot.stage {
-            Stage::Order(number) => lab.machine.borrow().values[number as usize].holds_machine(),
+            Stage::Order(number) => lab.machine.borrow().get(number).holds_machine(),
             Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
         };
         let alone = !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
@@ -370,9 +496,9 @@ impl World {
         out
     }
 
-    fn known_charge(&self, lab: &Lab, order: u8) -> Option<u8> {
+    pub(super) fn known_charge(&self, lab: &Lab, order: u8) -> Option<u8> {
         let Stage::Order(number) = self.machine.slots[usize::from(order)].stage else { return None };
-        lab.machine.borrow().values[number as usize].order_id().map(charge_of)
+        lab.machine.borrow().get(number).order_id().map(charge_of)
     }
 
     fn abandon(&mut self, order: u8) {
@@ -536,7 +662,8 @@ impl World {
                 if (coming || waits) == even_late {
                     let mut world = self.clone();
                     world.drop_relay_call(order);
-                    world.happens(lab, order, What::Relay(ask, RelaySay::Nothing));
+                    let closed = lab.flaw == Some(Flaw::SilenceIsClosed) && matches!(ask, RelayAsk::Close(_));
+                    world.happens(lab, order, What::Relay(ask, if closed { RelaySay::Closed } else { RelaySay::Nothing }));
                     let out = world.pump(lab);
                     all.push((super::Channel::Bus, world, out));
                 }
@@ -628,6 +755,18 @@ impl World {
         world.machine.owner = if self.machine.owner.is_some() { None } else { Some(self.relay.run) };
         let out = world.pump(lab);
         Some((world, out))
+    }
+
+    /// The broker lost its sessions, and nothing that was on its way: the connection is made anew.
+    pub(super) fn machine_loses_session(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
+        let at = super::Channel::Push as usize;
+        let open = (0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.unfinished));
+        (self.left.faults[at] > 0 && open).then(|| {
+            let mut world = self.clone();
+            world.left.faults[at] -= 1;
+            let out = world.machine_connects(lab);
+            (world, out)
+        })
     }
 
     /// The connection to the broker is made anew.

@@ -22,6 +22,8 @@ pub(super) enum Status {
     Cancelled,
     Expired,
     Denied,
+    /// Settled, and given back by the merchant at Midtrans itself.
+    Refunded,
 }
 
 impl Midtrans {
@@ -30,7 +32,7 @@ impl Midtrans {
     }
 
     pub(super) fn was_settled(&self, charge: u8) -> bool {
-        self.charges[usize::from(charge)] == Status::Settled
+        matches!(self.charges[usize::from(charge)], Status::Settled | Status::Refunded)
     }
 }
 
@@ -103,6 +105,11 @@ impl World {
             // After a quarter of an hour: not while the charge is being made or fetched.
             if is == Status::Pending && self.is_quiet() && !self.wanted(lab, super::order_of(charge)).is_some_and(|wanted| wanted.asked) {
                 all.push(("Midtrans expires", becomes(Status::Expired, NoticeWord::Ended)));
+            }
+            if is == Status::Settled && self.left.refunds > 0 {
+                let mut world = becomes(Status::Refunded, NoticeWord::Refunded);
+                world.left.refunds -= 1;
+                all.push(("the merchant refunds at Midtrans", world));
             }
             if matches!(is, Status::Cancelled | Status::Expired | Status::Denied) && seen && self.left.late_payments > 0 {
                 let mut world = becomes(Status::Settled, NoticeWord::Settled);

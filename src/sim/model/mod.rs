@@ -16,14 +16,19 @@ mod backend;
 mod machine;
 mod midtrans;
 mod properties;
+mod reduce;
 mod relay;
 mod scenarios;
 mod search;
+mod shelf;
+mod steps;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-pub use scenarios::scenarios;
+pub use scenarios::{Effort, scenarios};
 pub use search::{Counts, Found, Scenario, Verdict, search};
+pub use walk::{Walked, walk};
 
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
 use crate::order::machine::Order as MachineOrder;
@@ -33,8 +38,8 @@ use crate::order::outcome::{Delivery, Outcome};
 use crate::order::receipt::SigningKey;
 use crate::order::time::Span;
 use crate::wire::orders::Order as Resource;
+use shelf::{Map, Parts, Shelf};
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// Requests at most.
 const ORDERS: usize = 2;
@@ -113,6 +118,23 @@ pub struct Budget {
     pub jams: u8,
     /// Ledgers that are lost at a crash of the relay.
     pub ledgers: u8,
+    /// Refunds that the merchant makes at Midtrans itself, without asking the backend.
+    pub refunds: u8,
+}
+
+/// A deliberate fault in what carries the decisions, to show that the search finds such a one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// The line is driven before that is written.
+    PulseBeforeCommit,
+    /// A receipt opens the relay again, whatever the ledger holds.
+    NoLedger,
+    /// `Close` is answered and not done.
+    CloseForgets,
+    /// A `Close` that nobody answers is taken for done.
+    SilenceIsClosed,
+    /// An answer of Midtrans counts as one to what was notified after the question.
+    OldAnswerCounts,
 }
 
 /// A message on its way. `live`: its caller still waits for the answer.
@@ -267,6 +289,7 @@ enum MidtransSay {
 enum NoticeWord {
     Settled,
     Ended,
+    Refunded,
 }
 
 /// The values behind the numbers in a [`World`], and what the product's functions made of them.
@@ -274,45 +297,81 @@ struct Lab {
     machine: RefCell<Shelf<MachineOrder>>,
     merchant: RefCell<Shelf<MerchantOrder>>,
     resources: RefCell<Shelf<Resource>>,
-    machine_steps: RefCell<HashMap<machine::StepKey, u32>>,
-    merchant_steps: RefCell<HashMap<backend::StepKey, backend::Stepped>>,
-    duties: RefCell<HashMap<machine::DutyKey, machine::Wanted>>,
+    /// What each merchant's order looks like from outside.
+    told: RefCell<Map<u32, u32>>,
+    machine_steps: RefCell<Map<machine::StepKey, u32>>,
+    merchant_steps: RefCell<Map<backend::StepKey, backend::Stepped>>,
+    waits: RefCell<Map<backend::StepKey, u32>>,
+    duties: RefCell<Map<machine::DutyKey, machine::Wanted>>,
+    renamed: RefCell<Map<(u32, u8), u32>>,
+    stretched: RefCell<Map<u32, u32>>,
+    calmed: RefCell<Map<(u32, bool, bool, bool), u32>>,
+    parts: Everything,
+    flaw: Option<Flaw>,
+    /// Worlds that are as good as one are made one.
+    reduces: bool,
     rules: MerchantRules,
     late_payments: u8,
     seen: RefCell<Counts>,
 }
 
-/// Values by number: equal ones have one number.
-struct Shelf<T> {
-    values: Vec<T>,
-    numbers: HashMap<String, u32>,
+/// The five parts of a world, by number.
+struct Everything {
+    machines: Parts<machine::Machine>,
+    relays: Parts<relay::Relay>,
+    backends: Parts<backend::Backend>,
+    outsides: Parts<(midtrans::Midtrans, [u8; CHARGES], bool)>,
+    wires: Parts<Vec<Message>>,
 }
 
-impl<T: Clone + std::fmt::Debug> Shelf<T> {
+/// A world but for what is left of its budget, exactly.
+type Key = [u32; 5];
+
+impl Everything {
     fn new() -> Self {
-        Self { values: Vec::new(), numbers: HashMap::new() }
+        Self { machines: Parts::new(), relays: Parts::new(), backends: Parts::new(), outsides: Parts::new(), wires: Parts::new() }
     }
 
-    fn put(&mut self, value: T) -> u32 {
-        let key = format!("{value:?}");
-        if let Some(number) = self.numbers.get(&key) {
-            return *number;
+    /// The memory they take, about: each is kept twice, once by number and once to be found.
+    fn bytes(&self) -> usize {
+        let wires = 2 * self.wires.len() * (size_of::<Vec<Message>>() + 4 * size_of::<Message>());
+        let machines = 2 * self.machines.len() * size_of::<machine::Machine>();
+        let relays = 2 * self.relays.len() * size_of::<relay::Relay>();
+        let backends = 2 * self.backends.len() * size_of::<backend::Backend>();
+        wires + machines + relays + backends
+    }
+
+    fn put(&self, world: &World) -> Key {
+        let outside = (world.midtrans.clone(), world.pulses, world.stolen);
+        [
+            self.machines.put(&world.machine),
+            self.relays.put(&world.relay),
+            self.backends.put(&world.backend),
+            self.outsides.put(&outside),
+            self.wires.put(&world.wire),
+        ]
+    }
+
+    fn get(&self, key: Key, left: Budget) -> World {
+        let [machine, relay, backend, outside, wire] = key;
+        let (midtrans, pulses, stolen) = self.outsides.get(outside);
+        World {
+            machine: self.machines.get(machine),
+            relay: self.relays.get(relay),
+            backend: self.backends.get(backend),
+            midtrans,
+            wire: self.wires.get(wire),
+            left,
+            pulses,
+            stolen,
         }
-        let number = u32::try_from(self.values.len()).expect("a model has fewer orders than that");
-        self.values.push(value);
-        self.numbers.insert(key, number);
-        number
-    }
-
-    fn get(&self, number: u32) -> T {
-        self.values[number as usize].clone()
     }
 }
 
 const ISSUER: &str = "pay.example";
 
 impl Lab {
-    fn new(late_payments: u8) -> Self {
+    fn new(late_payments: u8, flaw: Option<Flaw>, reduces: bool) -> Self {
         let rules = MerchantRules {
             issuer: ISSUER.into(),
             keys: vec![SigningKey::from_seed([7; 32])],
@@ -324,9 +383,17 @@ impl Lab {
             machine: RefCell::new(Shelf::new()),
             merchant: RefCell::new(Shelf::new()),
             resources: RefCell::new(Shelf::new()),
+            told: RefCell::default(),
             machine_steps: RefCell::default(),
             merchant_steps: RefCell::default(),
+            waits: RefCell::default(),
             duties: RefCell::default(),
+            renamed: RefCell::default(),
+            stretched: RefCell::default(),
+            calmed: RefCell::default(),
+            parts: Everything::new(),
+            flaw,
+            reduces,
             rules,
             late_payments,
             seen: RefCell::default(),
@@ -423,6 +490,7 @@ impl From<NoticeWord> for Said {
             NoticeWord::Settled => Self::Settled,
             // Which of the ends a notification names decides nothing: Midtrans is asked.
             NoticeWord::Ended => Self::Expired,
+            NoticeWord::Refunded => Self::Refunded,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::midtrans::Status as Money;
 use super::relay::{Kept, Written};
 use super::{ATTEMPTS, CHARGES, Ended, Lab, ORDERS, World, machine::Stage, order_of};
-use crate::order::merchant::State;
+use crate::order::merchant::{State, Withheld};
 use crate::order::outcome::Delivery;
 
 /// What does not hold.
@@ -19,6 +19,8 @@ pub enum Broken {
     QrThatCannotBeDelivered,
     /// Money came, and the backend does not know what became of it.
     MoneyForgotten,
+    /// Midtrans gave the money back, and the backend does not know.
+    RefundForgotten,
     /// What the backend was told is not what the ledger says.
     ReportAgainstLedger,
     /// The machine still waits for something that will never come.
@@ -50,11 +52,11 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
         }
     }
     for order in 0..2 {
-        if let Some((_, ticket, vouched)) = world.wanted(lab, order).and_then(|wanted| wanted.drawn)
+        if let Some((charge, ticket, vouched)) = world.wanted(lab, order).and_then(|wanted| wanted.drawn)
             && world.machine.owner == Some(vouched)
             && world.relay.run == vouched
-            && !world.relay.could_deliver(ticket)
-            && !order_is_driven(world, ticket)
+            && !world.relay.will_deliver(ticket)
+            && !is_driven(world, ticket, charge)
         {
             return Some(Broken::QrThatCannotBeDelivered);
         }
@@ -63,8 +65,16 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
 }
 
 /// The QR stays for the moment in which its own payment is being delivered by a receipt that reached the relay first.
-fn order_is_driven(world: &World, ticket: u8) -> bool {
-    matches!(world.relay.tickets[usize::from(ticket)], Kept::Used(_))
+fn is_driven(world: &World, ticket: u8, charge: u8) -> bool {
+    world.relay.tickets[usize::from(ticket)] == Kept::Used(charge)
+}
+
+/// Whether another charge of the same order has the receipt.
+fn is_paid_twice(world: &World, lab: &Lab, charge: u8) -> bool {
+    charges().any(|other| {
+        let same = other != charge && order_of(other) == order_of(charge);
+        same && world.merchant(lab, other).is_some_and(|order| order.receipt().is_some())
+    })
 }
 
 /// What must hold where nothing moves any more by itself.
@@ -85,6 +95,8 @@ pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
                 State::Settled { .. } => {
                     let Some(told) = &order.delivery else { return Some(Broken::MoneyForgotten) };
                     let right = match (world.relay.entries[at], told.outcome) {
+                        // "Dispensed" is a word for a line that was driven, and for nothing else.
+                        (Some(Written::Ended(Ended::Dispensed)), _) if world.pulses[at] == 0 => false,
                         (Some(Written::Ended(ended)), outcome) => super::Word::from(outcome) == word(ended),
                         (Some(Written::Driving), _) => false,
                         (None, Delivery::Undelivered) => world.pulses[at] == 0,
@@ -92,17 +104,21 @@ pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
                         (None, Delivery::Uncertain) => world.relay.reset,
                         (None, Delivery::Dispensed | Delivery::Failed) => world.relay.reset && world.pulses[at] > 0,
                     };
-                    if !right && !order.conflict {
+                    // Two things are told of one order only where the ledger that knew is lost.
+                    let is_known = order.conflict && world.relay.reset;
+                    if order.conflict != is_known || !(right || is_known) {
                         return Some(Broken::ReportAgainstLedger);
                     }
                 }
-                State::Withheld { .. } | State::Refunded { .. } => {}
+                // What matches its charge is withheld for one reason only, and Midtrans has not given it back.
+                State::Withheld { why: Withheld::PaidTwice, .. } if world.pulses[at] == 0 && is_paid_twice(world, lab, charge) => {}
                 _ => return Some(Broken::MoneyForgotten),
             },
-            (Some(order), Money::SettledOtherwise) if !matches!(order.state, State::Withheld { .. }) => {
+            (Some(order), Money::Refunded) if !matches!(order.state, State::Refunded { .. }) => return Some(Broken::RefundForgotten),
+            (Some(order), Money::SettledOtherwise) if !matches!(order.state, State::Withheld { why: Withheld::Mismatch, .. }) => {
                 return Some(Broken::MoneyForgotten);
             }
-            (None, Money::Settled | Money::SettledOtherwise) => return Some(Broken::MoneyForgotten),
+            (None, Money::Settled | Money::SettledOtherwise | Money::Refunded) => return Some(Broken::MoneyForgotten),
             (Some(_) | None, _) => {}
         }
     }
@@ -136,12 +152,35 @@ pub(super) fn count(world: &World, lab: &Lab) {
         counts.refunds_due += usize::from(order.is_refund_due());
         counts.uncertain += usize::from(outcome == Some(Delivery::Uncertain));
         counts.failed += usize::from(outcome == Some(Delivery::Failed));
-        counts.mismatches += usize::from(withheld == Some(crate::order::merchant::Withheld::Mismatch));
-        counts.paid_twice += usize::from(withheld == Some(crate::order::merchant::Withheld::PaidTwice));
+        counts.mismatches += usize::from(withheld == Some(Withheld::Mismatch));
+        counts.paid_twice += usize::from(withheld == Some(Withheld::PaidTwice));
         counts.second_attempts += usize::from(order.attempt > 1);
+        counts.refunded += usize::from(matches!(order.state, State::Refunded { .. }));
         counts.conflicts += usize::from(order.conflict);
     }
     counts.unpaid += usize::from(!paid);
+}
+
+/// What came of it, for people and for comparing two searches.
+pub(super) fn outcome(world: &World, lab: &Lab) -> String {
+    let mut text = String::new();
+    for order in 0..ORDERS {
+        match world.machine.slots[order].stage {
+            Stage::Nothing => {}
+            Stage::Order(number) => text += &format!("machine {:?} ", lab.machine.borrow().get(number).name()),
+            other => text += &format!("machine {other:?} "),
+        }
+    }
+    for charge in charges() {
+        let at = usize::from(charge);
+        if let Some(order) = world.merchant(lab, charge) {
+            let (status, refund) = (crate::backend::view::status(&order), crate::backend::view::refund(&order));
+            let outcome = order.delivery.as_ref().map(|told| told.outcome);
+            text += &format!("| {} {status:?} {refund:?} {outcome:?} {}", order.id, if order.conflict { "conflict " } else { "" });
+            text += &format!("Midtrans {:?} pulses {} ledger {:?} ", world.midtrans.charges[at], world.pulses[at], world.relay.entries[at]);
+        }
+    }
+    text
 }
 
 /// A world in one line, for people.
@@ -165,7 +204,7 @@ pub(super) fn told(world: &World, lab: &Lab) -> String {
                 order.id,
                 order.state,
                 order.ask.at,
-                order.delivery.map(|t| t.outcome)
+                order.delivery.as_ref().map(|t| t.outcome)
             );
         }
     }

@@ -1,6 +1,6 @@
 //! `qris-relayd` in the model: what `order::ledger` admits, committed, and then a line that is driven in two steps.
 
-use super::{CHARGES, Ended, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price};
+use super::{CHARGES, Ended, Flaw, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price};
 use crate::order::ledger::{Admission, Condition, Drive, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
@@ -57,6 +57,11 @@ impl Relay {
         }
     }
 
+    /// Whether a drive is committed, and has not begun.
+    pub(super) fn is_begun(&self) -> bool {
+        matches!(self.line, Line::Begun(_))
+    }
+
     fn line(&self) -> LineState {
         let condition = match (self.line, self.blocked) {
             (Line::Begun(_) | Line::Driven(_), _) => Condition::Busy,
@@ -81,6 +86,12 @@ impl Relay {
             Written::Driving => Entry::Driving,
             Written::Ended(ended) => Entry::Ended(ended.into()),
         })
+    }
+
+    /// Whether a receipt for this ticket would be driven, now or when what is driven has ended.
+    pub(super) fn will_deliver(&self, number: u8) -> bool {
+        let waits = self.tickets[usize::from(number)] == Kept::Open && prepare(Some(&self.line()), price()) == Err(Refused::Busy);
+        waits || self.could_deliver(number)
     }
 
     /// Whether a receipt for this ticket would be driven now.
@@ -136,6 +147,7 @@ impl World {
                     RelayAsk::Close(number) => Some(match self.relay.tickets[usize::from(number)] {
                         Kept::Unknown => RelaySay::UnknownTicket,
                         Kept::Closed => RelaySay::Closed,
+                        Kept::Open if lab.flaw == Some(Flaw::CloseForgets) => RelaySay::Closed,
                         Kept::Open => {
                             self.relay.tickets[usize::from(number)] = Kept::Closed;
                             RelaySay::Closed
@@ -156,7 +168,7 @@ impl World {
 
     fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
         match self.machine.slots[usize::from(order)].stage {
-            super::machine::Stage::Order(number) => Some(super::ticket_number(&lab.machine.borrow().values[number as usize].ticket)),
+            super::machine::Stage::Order(number) => Some(super::ticket_number(&lab.machine.borrow().get(number).ticket)),
             _ => None,
         }
     }
@@ -165,7 +177,17 @@ impl World {
         let receipt = self.merchant(lab, charge).and_then(|order| order.receipt().cloned());
         let receipt = receipt.expect("only a machine with a receipt asks for it, and books forget none");
         let number = super::ticket_number(&receipt.claims().ticket);
-        match admit(self.relay.ticket(number).as_ref(), self.relay.entry(charge), &receipt, Some(&self.relay.line())) {
+        let (kept, found) = match lab.flaw {
+            Some(Flaw::NoLedger) => (Some(TicketEntry::Open { item: item(), amount: price() }), None),
+            _ => (self.relay.ticket(number), self.relay.entry(charge)),
+        };
+        match admit(kept.as_ref(), found, &receipt, Some(&self.relay.line())) {
+            Ok(Admission::Drive(_)) if lab.flaw == Some(Flaw::PulseBeforeCommit) => {
+                self.pulses[usize::from(charge)] += 1;
+                self.relay.line = Line::Begun(charge);
+                self.relay.waits[usize::from(charge)] = live;
+                None
+            }
             Ok(Admission::Drive(_)) => {
                 self.relay.tickets[usize::from(number)] = Kept::Used(charge);
                 self.relay.entries[usize::from(charge)] = Some(Written::Driving);
@@ -183,14 +205,18 @@ impl World {
     }
 
     /// The line goes on: it is driven, or its end is committed, or whoever waits is told that it still runs.
-    pub(super) fn relay_drives(&self) -> Vec<(&'static str, World, Vec<Message>)> {
+    pub(super) fn relay_drives(&self, lab: &Lab) -> Vec<(&'static str, World, Vec<Message>)> {
         let mut all = Vec::new();
         match self.relay.line {
             Line::Idle => {}
             Line::Begun(charge) => {
                 let mut world = self.clone();
                 world.relay.line = Line::Driven(charge);
-                world.pulses[usize::from(charge)] += 1;
+                if lab.flaw == Some(Flaw::PulseBeforeCommit) {
+                    world.relay.entries[usize::from(charge)] = Some(Written::Driving);
+                } else {
+                    world.pulses[usize::from(charge)] += 1;
+                }
                 world.stolen |= !world.midtrans.was_settled(charge);
                 all.push(("the line is driven", world, Vec::new()));
             }

@@ -1,9 +1,9 @@
-//! What is searched: the short ones with every test run, the long ones by `model --long`.
+//! What is searched, and how far.
 
 use super::{Budget, Scenario};
 
 /// Nothing goes wrong, and nobody changes their mind.
-const CALM: Budget = Budget {
+pub(super) const CALM: Budget = Budget {
     crashes: [0; 3],
     crashes_in_all: 0,
     faults: [0; 5],
@@ -14,13 +14,45 @@ const CALM: Budget = Budget {
     mismatches: 0,
     jams: 0,
     ledgers: 0,
+    refunds: 0,
 };
 
 /// A cancel, and money that comes after its charge was denied, cancelled or expired.
-const LATE: Budget = Budget { cancels: [1, 0], late_payments: 1, denials: 1, ..CALM };
+pub(super) const LATE: Budget = Budget { cancels: [1, 0], late_payments: 1, denials: 1, ..CALM };
 
+/// Which of the scenarios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Seconds without optimisation: for every test run.
+    Test,
+    /// A minute or two.
+    Short,
+    /// All of them, an hour or so.
+    Long,
+    /// What is walked by chance: everything at once.
+    Walk,
+}
+
+/// The names of the programs, in the order of a budget's crashes.
+const PROGRAMS: [&str; 3] = ["machine", "relay", "backend"];
 /// The names of the channels, in the order of a budget's faults.
-const CHANNELS: [&str; 5] = ["bus", "http", "push", "midtrans", "notices"];
+const CHANNELS: [&str; 5] = ["bus", "HTTP", "push", "Midtrans", "notifications"];
+
+/// Entries that fit into some five gigabytes with all that belongs to them.
+const ENTRIES_MAX: usize = 60_000_000;
+/// Entries that are searched in five minutes or so.
+const ENTRIES_BOUND: usize = 10_000_000;
+
+/// A scenario of one order, searched to its end.
+pub(super) fn only(name: &str, budget: Budget) -> Scenario {
+    let name = format!("one order, {name}");
+    Scenario { name, orders: 1, budget, entries_max: ENTRIES_MAX, bounded: false, flaw: None, reduces: true }
+}
+
+fn two(name: &str, budget: Budget) -> Scenario {
+    let name = format!("two orders, {name}");
+    Scenario { name, orders: 2, ..only("", budget) }
+}
 
 fn fault(channel: usize) -> [u8; 5] {
     let mut faults = [0; 5];
@@ -28,43 +60,92 @@ fn fault(channel: usize) -> [u8; 5] {
     faults
 }
 
-/// Every scenario; with `long` those that take minutes in a release build.
+fn crash(program: usize) -> [u8; 3] {
+    let mut crashes = [0; 3];
+    crashes[program] = 1;
+    crashes
+}
+
+fn crashes(crashes: [u8; 3], with: Budget) -> Budget {
+    Budget { crashes, crashes_in_all: crashes.iter().sum(), ..with }
+}
+
+/// The scenarios.
 #[must_use]
-pub fn scenarios(long: bool) -> Vec<Scenario> {
-    let one = |name: String, budget: Budget| Scenario { name, orders: 1, budget, worlds_max: 8_000_000 };
-    let two = |name: String, budget: Budget| Scenario { orders: 2, ..one(name, budget) };
-    let crashes = |machine: u8, relay: u8, backend: u8| [machine, relay, backend];
-    let mut all = vec![
-        one("one order, nothing wrong".into(), CALM),
-        one("one order, late money, a mismatch, a jam".into(), Budget { mismatches: 1, jams: 1, ..LATE }),
-        one("one order, a charge denied".into(), Budget { charge_denials: 1, ..CALM }),
-        one("one order, the machine crashes".into(), Budget { crashes: crashes(1, 0, 0), crashes_in_all: 1, ..CALM }),
-        one(
-            "one order, the relay crashes or loses its ledger".into(),
-            Budget { crashes: crashes(0, 1, 0), crashes_in_all: 1, ledgers: 1, ..CALM },
-        ),
-    ];
-    if long {
-        all.extend([
-            one("one order, the backend crashes".into(), Budget { crashes: crashes(0, 0, 1), crashes_in_all: 1, ..CALM }),
-            one("one order, the power is cut".into(), Budget { crashes: crashes(1, 1, 0), crashes_in_all: 1, ..CALM }),
-        ]);
-        for (channel, name) in CHANNELS.into_iter().enumerate() {
-            all.push(one(format!("one order, a fault on {name}"), Budget { faults: fault(channel), ..CALM }));
-        }
-        for (channel, name) in CHANNELS.into_iter().enumerate() {
-            all.push(one(format!("one order, late money, a fault on {name}"), Budget { faults: fault(channel), ..LATE }));
-        }
-        for (name, crashes) in [("machine", [2, 0, 0]), ("relay", [0, 2, 0]), ("backend", [0, 0, 2]), ("power", [2, 2, 0])] {
-            let budget = Budget { crashes, crashes_in_all: 2, late_payments: 1, ledgers: 1, ..CALM };
-            all.push(one(format!("one order, late money, two crashes: {name}"), budget));
-        }
-        let everything = Budget { crashes: [1, 1, 1], crashes_in_all: 2, late_payments: 1, ..CALM };
-        all.push(one("one order, late money, two crashes of any".into(), everything));
-        all.push(one("one order, a fault on each channel".into(), Budget { faults: [1; 5], ..CALM }));
-        all.push(two("two orders, late money".into(), Budget { late_payments: 1, ..CALM }));
-        all.push(two("two orders, one crash".into(), Budget { crashes: [1; 3], crashes_in_all: 1, ..CALM }));
-        all.push(two("two orders, a cancel, one crash".into(), Budget { cancels: [1, 1], crashes: [1; 3], crashes_in_all: 1, ..CALM }));
+pub fn scenarios(effort: Effort) -> Vec<Scenario> {
+    match effort {
+        Effort::Test => test(),
+        Effort::Short => [test(), short()].concat(),
+        Effort::Long => [test(), short(), long()].concat(),
+        Effort::Walk => vec![
+            only("two crashes of each program, a fault on each channel, and all else", EVERYTHING),
+            two("the same", Budget { cancels: [1, 1], ..EVERYTHING }),
+        ],
     }
+}
+
+const EVERYTHING: Budget = Budget {
+    crashes: [2; 3],
+    crashes_in_all: 6,
+    faults: [1; 5],
+    charge_denials: 1,
+    mismatches: 1,
+    jams: 1,
+    ledgers: 1,
+    refunds: 1,
+    ..LATE
+};
+
+fn test() -> Vec<Scenario> {
+    vec![
+        only("nothing wrong", CALM),
+        only("late money, a mismatch, a jam", Budget { mismatches: 1, jams: 1, ..LATE }),
+        only("a refund at Midtrans", Budget { refunds: 1, ..CALM }),
+        only("a charge denied", Budget { charge_denials: 1, ..CALM }),
+        only("the relay crashes or loses its ledger", Budget { ledgers: 1, ..crashes([0, 1, 0], CALM) }),
+    ]
+}
+
+fn short() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for (channel, name) in CHANNELS.into_iter().enumerate() {
+        all.push(only(&format!("a fault on {name}"), Budget { faults: fault(channel), ..CALM }));
+    }
+    all.push(only("the machine crashes", crashes([1, 0, 0], CALM)));
+    all.push(only("the backend crashes", crashes([0, 0, 1], CALM)));
+    all.push(only("two crashes of the machine", crashes([2, 0, 0], CALM)));
+    all.push(only("two crashes of the relay", crashes([0, 2, 0], CALM)));
+    all.push(only("a crash each of machine and relay", crashes([1, 1, 0], CALM)));
+    all.push(only("a crash each of relay and backend", crashes([0, 1, 1], CALM)));
+    all.push(only("late money, a refund at Midtrans", Budget { refunds: 1, ..LATE }));
+    for (channel, name) in CHANNELS.into_iter().enumerate() {
+        all.push(only(&format!("late money, a fault on {name}"), Budget { faults: fault(channel), ..LATE }));
+    }
+    all.push(two("nothing wrong", CALM));
+    for (program, name) in PROGRAMS.into_iter().enumerate() {
+        all.push(only(&format!("late money, a crash of the {name}"), crashes(crash(program), LATE)));
+    }
+    all
+}
+
+/// The first eight end. The others have not been seen to: each goes as far as its bound, and says how far that was.
+fn long() -> Vec<Scenario> {
+    let mut all = vec![
+        only("two crashes of the backend", crashes([0, 0, 2], CALM)),
+        only("a crash each of machine and backend", crashes([1, 0, 1], CALM)),
+        two("one crash", Budget { crashes_in_all: 1, ..crashes([1; 3], CALM) }),
+        two("late money", Budget { cancels: [1, 1], ..LATE }),
+        only("a fault on each channel", Budget { faults: [1; 5], ..CALM }),
+        only("late money, a crash each of machine and relay", crashes([1, 1, 0], LATE)),
+        only("late money, a crash each of relay and backend", crashes([0, 1, 1], LATE)),
+        only("late money, two crashes of the machine", crashes([2, 0, 0], LATE)),
+    ];
+    let mut unseen = vec![
+        two("late money in both, one crash", Budget { cancels: [1, 1], crashes_in_all: 1, ..crashes([1; 3], LATE) }),
+        only("a crash and a fault on each channel", Budget { faults: [1; 5], crashes_in_all: 1, ..crashes([1; 3], CALM) }),
+        only("two crashes of each program", crashes([2; 3], CALM)),
+    ];
+    unseen.extend(scenarios(Effort::Walk));
+    all.extend(unseen.into_iter().map(|scenario| Scenario { entries_max: ENTRIES_BOUND, bounded: true, ..scenario }));
     all
 }

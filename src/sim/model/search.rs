@@ -1,9 +1,13 @@
-//! The search: breadth first over every world that can follow, with the way back to the beginning.
+//! The search: every world that can follow, those with fewest deviations first, with the way back to the beginning.
+//!
+//! A world is kept as five numbers, one for each of its parts, so that two are taken for one only if they are equal. What
+//! is left of the budget is kept beside it: a world that was reached with more left need not be searched with less.
 
 use super::properties::{self, Broken};
-use super::{Budget, CHARGES, Channel, HttpAsk, Lab, Message, Program, World, backend, machine, midtrans, relay};
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, VecDeque};
+use super::reduce::Packed;
+use super::shelf::Quick;
+use super::{Budget, Flaw, Key, Lab, World};
+use std::collections::BTreeSet;
 use std::hash::{Hash as _, Hasher as _};
 
 /// What is searched.
@@ -15,8 +19,14 @@ pub struct Scenario {
     pub orders: usize,
     /// What may go wrong.
     pub budget: Budget,
-    /// More worlds than this end the search without a verdict.
-    pub worlds_max: usize,
+    /// More entries than this end the search without a verdict.
+    pub entries_max: usize,
+    /// It may be larger than that: its fewest deviations are searched, and that it does not end is no failure.
+    pub bounded: bool,
+    /// A deliberate fault.
+    pub flaw: Option<Flaw>,
+    /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
+    pub reduces: bool,
 }
 
 /// What was seen at the ends: that each happens shows that the search is not empty.
@@ -44,27 +54,41 @@ pub struct Counts {
     pub unpaid: usize,
     /// With two reports that do not agree, left to a person.
     pub conflicts: usize,
+    /// With money that went back.
+    pub refunded: usize,
 }
 
 impl Counts {
     /// Adds what another search saw.
-    pub fn add(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.ends, other.ends),
-            (&mut self.sales, other.sales),
-            (&mut self.late_sales, other.late_sales),
-            (&mut self.refunds_due, other.refunds_due),
-            (&mut self.uncertain, other.uncertain),
-            (&mut self.failed, other.failed),
-            (&mut self.mismatches, other.mismatches),
-            (&mut self.paid_twice, other.paid_twice),
-            (&mut self.second_attempts, other.second_attempts),
-            (&mut self.unpaid, other.unpaid),
-            (&mut self.conflicts, other.conflicts),
-        ];
-        for (count, more) in pairs {
-            *count += more;
-        }
+    pub const fn add(&mut self, other: &Self) {
+        self.ends += other.ends;
+        self.sales += other.sales;
+        self.late_sales += other.late_sales;
+        self.refunds_due += other.refunds_due;
+        self.uncertain += other.uncertain;
+        self.failed += other.failed;
+        self.mismatches += other.mismatches;
+        self.paid_twice += other.paid_twice;
+        self.second_attempts += other.second_attempts;
+        self.unpaid += other.unpaid;
+        self.conflicts += other.conflicts;
+        self.refunded += other.refunded;
+    }
+
+    /// What must have been seen for a search not to be empty.
+    #[must_use]
+    pub const fn all(&self) -> [(&'static str, usize); 9] {
+        [
+            ("a sale", self.sales),
+            ("a late settlement that is delivered", self.late_sales),
+            ("money that is to go back", self.refunds_due),
+            ("money that went back", self.refunded),
+            ("an outcome that nobody knows", self.uncertain),
+            ("an item that did not come", self.failed),
+            ("a mismatch", self.mismatches),
+            ("a second order_id", self.second_attempts),
+            ("nothing paid", self.unpaid),
+        ]
     }
 }
 
@@ -74,24 +98,40 @@ impl Found {
     pub fn told(&self, scenario: &Scenario) -> String {
         let verdict = match &self.verdict {
             Verdict::Holds => "holds".to_owned(),
-            Verdict::Unfinished => "too many worlds".to_owned(),
+            Verdict::Unfinished { fewer } => format!("NOT FINISHED; all with fewer than {fewer} deviations hold"),
             Verdict::Broken { what, .. } => format!("BROKEN: {what:?}"),
         };
-        format!("{}: {} worlds, {} steps, depth {}: {verdict}", scenario.name, self.worlds, self.steps, self.depth)
+        let levels: Vec<String> = self.levels.iter().map(ToString::to_string).collect();
+        format!(
+            "{}: {} worlds ({} with what is left to happen; by deviations: {}), {} steps, {} kinds of end, {} MB: {verdict}",
+            scenario.name,
+            self.worlds,
+            self.entries,
+            levels.join(" + "),
+            self.steps,
+            self.ends.len(),
+            self.bytes >> 20,
+        )
     }
 }
 
 /// What a search found.
 #[derive(Debug)]
 pub struct Found {
-    /// Different worlds.
+    /// Different worlds, whatever is left of the budget in them.
     pub worlds: usize,
+    /// Worlds that were walked on from: those of which one is not as another with more left of the budget.
+    pub entries: usize,
+    /// The same by the number of deviations: crashes, faults, cancels, late payments and the like.
+    pub levels: Vec<usize>,
     /// Steps between them.
     pub steps: usize,
-    /// The longest shortest way to one.
-    pub depth: usize,
+    /// What came of it in the end, each once.
+    pub ends: BTreeSet<String>,
     /// What was seen at the ends.
     pub counts: Counts,
+    /// The most memory that worlds and tables took, about.
+    pub bytes: usize,
     /// How it ended.
     pub verdict: Verdict,
 }
@@ -102,412 +142,313 @@ pub enum Verdict {
     /// Every world was looked at, and every property holds in each.
     Holds,
     /// Too many worlds; those that were looked at are well.
-    Unfinished,
+    Unfinished {
+        /// All worlds with fewer deviations than that were looked at.
+        fewer: usize,
+    },
     /// A property does not hold.
     Broken {
         /// Which.
         what: Broken,
-        /// The shortest way there, a line a step.
+        /// A way there with the fewest deviations, and as short as those allow; a line a step.
         trace: Vec<String>,
     },
 }
 
-/// One step, for people and for what it counts as.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    name: &'static str,
-    message: Option<Message>,
-    /// It happens by itself: nobody must choose it, and nothing must go wrong.
-    progress: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Crash {
-    Machine,
-    Relay { lost: bool },
-    Backend,
-    Power { long: bool },
-}
-
-impl World {
-    fn begin(scenario: &Scenario) -> Self {
-        let mut world = Self {
-            machine: machine::Machine::new(scenario.orders),
-            relay: relay::Relay::new(),
-            backend: backend::Backend::new(),
-            midtrans: midtrans::Midtrans::new(),
-            wire: Vec::new(),
-            left: scenario.budget.clone(),
-            pulses: [0; CHARGES],
-            stolen: false,
-        };
-        for order in 0..u8::try_from(scenario.orders).expect("two at most") {
-            world.send(Message::Vend(order));
-        }
-        world
-    }
-
-    /// Every world that can follow, in an order that is always the same.
-    fn next(&self, lab: &Lab) -> Vec<(Step, World)> {
-        let mut all = Vec::new();
-        let mut add = |name, message, progress, world: World| all.push((Step { name, message, progress }, world));
-        for (at, &message) in self.wire.iter().enumerate() {
-            if at > 0 && self.wire[at - 1] == message {
-                continue;
-            }
-            for (name, progress, world) in self.arrives(lab, message) {
-                add(name, Some(message), progress, world);
-            }
-            for (name, world) in self.goes_wrong(lab, message) {
-                add(name, Some(message), false, world);
-            }
-        }
-        let mut by = |name, progress, program, world: World, out: Vec<Message>| {
-            for (name, progress, world) in self.with_crashes(lab, program, world, out, name, progress) {
-                add(name, None, progress, world);
-            }
-        };
-        let late = |channel: Channel| self.left.faults[channel as usize] > 0;
-        for even_late in [false, true] {
-            let name = if even_late { "the answer is too late" } else { "there is no answer" };
-            for (program, mut all) in [
-                (Program::Machine, self.machine_hears_nothing(lab, even_late)),
-                (Program::Backend, self.backend_hears_nothing(lab, even_late)),
-            ] {
-                all.retain(|(channel, ..)| !even_late || late(*channel));
-                for (channel, mut world, out) in all {
-                    if even_late {
-                        world.left.faults[channel as usize] -= 1;
-                    }
-                    by(name, !even_late, program, world, out);
-                }
-            }
-        }
-        for (name, world, out) in self.relay_drives() {
-            by(name, true, Program::Relay, world, out);
-        }
-        let quiet = self.is_quiet() || self.only_asks_again(lab);
-        if let Some((mut world, out)) = self.machine_waits(lab)
-            && (quiet || late(Channel::Http))
-        {
-            world.left.faults[Channel::Http as usize] -= u8::from(!quiet);
-            by("the machine's next deadline passes", quiet, Program::Machine, world, out);
-        }
-        if let Some((world, out)) = self.machine_notices_relay(lab) {
-            by("the machine notices the relay", true, Program::Machine, world, out);
-        }
-        for order in 0..2 {
-            if let Some((world, out)) = self.machine_cancels(lab, order) {
-                by("a cancel is asked", false, Program::Machine, world, out);
-            }
-        }
-        for (slow, mut world, out) in self.backend_sweeps(lab) {
-            if !slow || late(Channel::Midtrans) {
-                world.left.faults[Channel::Midtrans as usize] -= u8::from(slow);
-                by("time passes for the backend", !slow, Program::Backend, world, out);
-            }
-        }
-        for (world, out) in self.backend_puts_off() {
-            by("the backend puts a cancel off", true, Program::Backend, world, out);
-        }
-        for (name, world) in self.midtrans_moves(lab) {
-            add(name, None, name == "Midtrans expires", world);
-        }
-        for crash in CRASHES {
-            for (name, world) in self.crash(lab, crash) {
-                add(name, None, false, world);
-            }
-        }
-        all.retain(|(_, world)| world != self);
-        all
-    }
-
-    /// A message arrives.
-    fn arrives(&self, lab: &Lab, message: Message) -> Vec<(&'static str, bool, World)> {
-        let mut world = self.clone();
-        let (program, out) = match message {
-            Message::ToMidtrans { .. } => {
-                return self.midtrans_takes(message).into_iter().map(|world| ("Midtrans takes", true, world)).collect();
-            }
-            Message::Post { ask: HttpAsk::Watch(charge), .. } if !self.watch_ends(lab, charge) => return Vec::new(),
-            Message::Vend(_)
-            | Message::Prepared { .. }
-            | Message::FromRelay { .. }
-            | Message::Finished { .. }
-            | Message::Answer { .. }
-            | Message::Open { .. }
-            | Message::Push { .. } => (Program::Machine, world.machine_takes(lab, message)),
-            Message::Prepare { .. } | Message::ToRelay { .. } => (Program::Relay, world.relay_takes(lab, message)),
-            Message::Post { .. } | Message::AskOpen { .. } | Message::Notify { .. } | Message::FromMidtrans { .. } => {
-                (Program::Backend, world.backend_takes(lab, message))
-            }
-        };
-        self.with_crashes(lab, program, world, out, "arrives:", true)
-    }
-
-    /// What was committed, and then all that was to be sent, or only the first of it and a crash.
-    fn with_crashes(
-        &self,
-        lab: &Lab,
-        program: Program,
-        world: World,
-        out: Vec<Message>,
-        name: &'static str,
-        progress: bool,
-    ) -> Vec<(&'static str, bool, World)> {
-        let mut all = Vec::new();
-        for sent in 0..out.len() {
-            let mut cut = world.clone();
-            for message in &out[..sent] {
-                cut.send(*message);
-            }
-            let crashes: &[Crash] = match program {
-                Program::Machine => &[Crash::Machine, Crash::Power { long: false }, Crash::Power { long: true }],
-                Program::Relay => &[Crash::Relay { lost: false }, Crash::Power { long: false }],
-                Program::Backend => &[Crash::Backend],
-            };
-            for crash in crashes {
-                cut.look_at_screen(lab);
-                all.extend(cut.crash(lab, *crash).into_iter().map(|(_, world)| ("committed, then a crash:", false, world)));
-            }
-        }
-        let mut whole = world;
-        for message in out {
-            whole.send(message);
-        }
-        whole.look_at_screen(lab);
-        all.push((name, progress, whole));
-        all
-    }
-
-    /// Whoever stands there has seen the QR.
-    fn look_at_screen(&mut self, lab: &Lab) {
-        for order in 0..2 {
-            if let Some((charge, ..)) = self.wanted(lab, order).and_then(|wanted| wanted.drawn) {
-                self.midtrans.seen[usize::from(charge)] = true;
-            }
-        }
-    }
-
-    fn goes_wrong(&self, lab: &Lab, message: Message) -> Vec<(&'static str, World)> {
-        let Some(channel) = message.channel() else { return Vec::new() };
-        if self.left.faults[channel as usize] == 0 || !message.is_live() {
-            return Vec::new();
-        }
-        let mut all = Vec::new();
-        let mut spent = self.clone();
-        spent.left.faults[channel as usize] -= 1;
-        // Midtrans repeats a notification that nobody answered: a lost one is a late one.
-        if channel != Channel::Notice {
-            let mut lost = spent.clone();
-            lost.take(message);
-            if channel == Channel::Push {
-                // The broker lost its sessions: the connection is made anew.
-                let out = lost.machine_connects(lab);
-                for message in out {
-                    lost.send(message);
-                }
-            }
-            all.push(("lost:", lost));
-        }
-        // The answer to a call comes on the call's own connection: there is one, or none.
-        let is_answer = matches!(
-            message,
-            Message::Prepared { .. }
-                | Message::FromRelay { .. }
-                | Message::Answer { .. }
-                | Message::Open { .. }
-                | Message::FromMidtrans { .. }
-        );
-        if !is_answer {
-            let mut twice = spent;
-            twice.send(message);
-            all.push(("doubled:", twice));
-        }
-        all
-    }
-
-    /// A crash and the new start after it, if there may be one.
-    fn crash(&self, lab: &Lab, crash: Crash) -> Vec<(&'static str, World)> {
-        let which: &[Program] = match crash {
-            Crash::Machine => &[Program::Machine],
-            Crash::Relay { .. } => &[Program::Relay],
-            Crash::Backend => &[Program::Backend],
-            Crash::Power { .. } => &[Program::Machine, Program::Relay],
-        };
-        let may = self.left.crashes_in_all > 0 && which.iter().all(|program| self.left.crashes[*program as usize] > 0);
-        if !may || crash == (Crash::Relay { lost: true }) && self.left.ledgers == 0 {
-            return Vec::new();
-        }
-        let mut world = self.clone();
-        world.left.crashes_in_all -= 1;
-        for program in which {
-            world.left.crashes[*program as usize] -= 1;
-        }
-        let mut all = vec![world.clone()];
-        // What was on its way to a program that is gone arrives after its start, or never.
-        let broken = |m: &Message| which.iter().any(|program| m.is_request_to(*program));
-        if world.wire.iter().any(broken) {
-            world.wire.retain(|m| !broken(m));
-            all.push(world);
-        }
-        all.into_iter()
-            .map(|mut world| {
-                let (name, out) = match crash {
-                    Crash::Machine => ("qrisd crashes", world.machine_restarts(lab, true)),
-                    Crash::Relay { lost } => {
-                        world.relay_restarts(lost);
-                        if lost {
-                            world.left.ledgers -= 1;
-                        }
-                        (if lost { "the relay loses its ledger" } else { "the relay crashes" }, Vec::new())
-                    }
-                    Crash::Backend => ("the backend crashes", world.backend_restarts(lab)),
-                    Crash::Power { long } => {
-                        world.relay_restarts(false);
-                        let mut out = Vec::new();
-                        if long {
-                            world.settled_long_ago(lab, &mut out);
-                        }
-                        out.extend(world.machine_restarts(lab, false));
-                        (if long { "power is off for long" } else { "power is cut" }, out)
-                    }
-                };
-                for message in out {
-                    world.send(message);
-                }
-                world.look_at_screen(lab);
-                (name, world)
-            })
-            .collect()
-    }
-}
-
-const CRASHES: [Crash; 6] = [
-    Crash::Machine,
-    Crash::Relay { lost: false },
-    Crash::Relay { lost: true },
-    Crash::Backend,
-    Crash::Power { long: false },
-    Crash::Power { long: true },
-];
-
 /// Searches everything that can happen.
 #[must_use]
 pub fn search(scenario: &Scenario) -> Found {
-    let lab = Lab::new(scenario.budget.late_payments);
-    let mut walk = Walk::default();
-    let first = World::begin(scenario);
-    walk.known.insert(fingerprint(&first), 0);
-    walk.came_from.push((0, 0));
-    let mut frontier = VecDeque::from([(0_u32, 0_usize, first)]);
-    let mut depth = 0;
-    while let Some((number, far, world)) = frontier.pop_front() {
-        depth = far;
-        if let Some(what) = properties::broken(&world, &lab) {
-            return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, &lab, number) });
-        }
-        let all = world.next(&lab);
-        let ends = !all.iter().any(|(step, _)| step.progress);
-        if ends {
-            if let Some(what) = properties::broken_at_end(&world, &lab) {
-                return walk.found(&lab, depth, Verdict::Broken { what, trace: walk.trace(scenario, &lab, number) });
-            }
-            properties::count(&world, &lab);
-            walk.ends.push(number);
-        }
-        for (nth, (step, next)) in all.into_iter().enumerate() {
-            walk.steps += 1;
-            let print = fingerprint(&next);
-            let new = u32::try_from(walk.came_from.len()).expect("fewer worlds than that");
-            let known = *walk.known.entry(print).or_insert(new);
-            if step.progress {
-                walk.progress.push((known, number));
-            }
-            if known == new {
-                if walk.came_from.len() >= scenario.worlds_max {
-                    return walk.found(&lab, depth, Verdict::Unfinished);
-                }
-                walk.came_from.push((number, u16::try_from(nth).expect("few steps a world")));
-                frontier.push_back((new, far + 1, next));
-            }
-        }
+    let lab = Lab::new(scenario.budget.late_payments, scenario.flaw, scenario.reduces);
+    let mut walk = Walk::new(lab);
+    let mut first = World::begin(scenario);
+    walk.settle(&mut first);
+    let key = walk.lab.parts.put(&first);
+    walk.note(Entry { key, left: first.left.pack(), before: 0, nth: 0, next: NONE, level: 0, good: false });
+    let verdict = walk.run(scenario.entries_max).unwrap_or_else(|stop| match stop {
+        Stop::Full => Verdict::Unfinished { fewer: walk.done },
+        Stop::Broken(what, number) => Verdict::Broken { what, trace: walk.trace(scenario, number) },
+    });
+    let levels = walk.levels.iter().map(|level| level.looked_at).collect();
+    let bytes = walk.bytes();
+    Found {
+        worlds: walk.worlds,
+        entries: walk.entries.len(),
+        levels,
+        steps: walk.steps,
+        ends: walk.ends,
+        counts: *walk.lab.seen.borrow(),
+        bytes,
+        verdict,
     }
-    match walk.stuck() {
-        Some(number) => {
-            let trace = walk.trace(scenario, &lab, number);
-            walk.found(&lab, depth, Verdict::Broken { what: Broken::NeverEnds, trace })
-        }
-        None => walk.found(&lab, depth, Verdict::Holds),
-    }
+}
+
+const NONE: u32 = u32::MAX;
+
+/// A world with what was left when it was reached.
+struct Entry {
+    key: Key,
+    left: Packed,
+    /// From which entry it was reached, and by which of its steps.
+    before: u32,
+    nth: u16,
+    level: u8,
+    /// An end can be reached from it by what happens by itself.
+    good: bool,
+    /// The next entry of the same world.
+    next: u32,
 }
 
 #[derive(Default)]
+struct Level {
+    queue: Vec<u32>,
+    looked_at: usize,
+}
+
+/// Why a search stops before its end.
+enum Stop {
+    Full,
+    Broken(Broken, u32),
+}
+
 struct Walk {
-    known: HashMap<u128, u32>,
-    came_from: Vec<(u32, u16)>,
-    /// Steps that happen by themselves, backwards.
-    progress: Vec<(u32, u32)>,
-    ends: Vec<u32>,
+    lab: Lab,
+    entries: Vec<Entry>,
+    /// The first entry of each world, by its hash.
+    table: Vec<u32>,
+    worlds: usize,
+    levels: Vec<Level>,
+    /// So many of them were looked at whole.
+    done: usize,
     steps: usize,
+    ends: BTreeSet<String>,
+    edges_max: usize,
 }
 
 impl Walk {
-    fn found(&self, lab: &Lab, depth: usize, verdict: Verdict) -> Found {
-        Found { worlds: self.came_from.len(), steps: self.steps, depth, counts: *lab.seen.borrow(), verdict }
+    fn new(lab: Lab) -> Self {
+        let levels = vec![Level::default()];
+        Self {
+            lab,
+            entries: Vec::new(),
+            table: vec![NONE; 1 << 10],
+            worlds: 0,
+            levels,
+            done: 0,
+            steps: 0,
+            ends: BTreeSet::new(),
+            edges_max: 0,
+        }
     }
 
-    /// A world from which nothing that happens by itself leads to an end.
-    fn stuck(&mut self) -> Option<u32> {
-        self.progress.sort_unstable();
-        let mut good = vec![false; self.came_from.len()];
-        let mut open = std::mem::take(&mut self.ends);
-        for end in &open {
-            good[*end as usize] = true;
+    fn settle(&self, world: &mut World) {
+        if self.lab.reduces {
+            world.canonical(&self.lab);
         }
-        while let Some(number) = open.pop() {
-            let from = self.progress.partition_point(|(to, _)| *to < number);
-            for (_, before) in self.progress[from..].iter().take_while(|(to, _)| *to == number) {
-                if !std::mem::replace(&mut good[*before as usize], true) {
-                    open.push(*before);
+    }
+
+    fn run(&mut self, entries_max: usize) -> Result<Verdict, Stop> {
+        let mut level = 0;
+        while level < self.levels.len() {
+            self.whole_level(level, entries_max)?;
+            level += 1;
+            self.done = level;
+        }
+        Ok(Verdict::Holds)
+    }
+
+    /// Walks on from all worlds with so many deviations. Those that follow by itself are of the same level or known from an
+    /// earlier one, so that it is seen at once from which of them an end can be reached.
+    fn whole_level(&mut self, level: usize, entries_max: usize) -> Result<(), Stop> {
+        // Backwards: from where to where something happens by itself.
+        let mut edges: Vec<(u32, u32)> = Vec::new();
+        let mut ends: Vec<u32> = Vec::new();
+        let mut at = 0;
+        while at < self.levels[level].queue.len() {
+            let number = self.levels[level].queue[at];
+            at += 1;
+            if self.is_covered_by_earlier(number) {
+                self.entries[number as usize].good = true;
+                ends.push(number);
+                continue;
+            }
+            if self.entries.len() >= entries_max {
+                return Err(Stop::Full);
+            }
+            self.levels[level].looked_at += 1;
+            if self.walk_on(number, &mut edges)? {
+                self.entries[number as usize].good = true;
+                ends.push(number);
+            }
+        }
+        self.edges_max = self.edges_max.max(edges.len());
+        // An end that is reached makes good what leads to it.
+        edges.sort_unstable();
+        while let Some(number) = ends.pop() {
+            let from = edges.partition_point(|(to, _)| *to < number);
+            for (_, before) in edges[from..].iter().take_while(|(to, _)| *to == number) {
+                if !std::mem::replace(&mut self.entries[*before as usize].good, true) {
+                    ends.push(*before);
                 }
             }
         }
-        good.iter().position(|good| !good).map(|number| u32::try_from(number).expect("fewer worlds than that"))
+        match self.levels[level].queue.iter().find(|number| !self.entries[**number as usize].good) {
+            Some(number) => Err(Stop::Broken(Broken::NeverEnds, *number)),
+            None => {
+                self.levels[level].queue = Vec::new();
+                Ok(())
+            }
+        }
     }
 
-    /// The shortest way to a world, gone once more.
-    fn trace(&self, scenario: &Scenario, lab: &Lab, number: u32) -> Vec<String> {
+    /// Looks at a world and at all that follow. `true`: an end is reached, or it leads by itself to where one is.
+    fn walk_on(&mut self, number: u32, edges: &mut Vec<(u32, u32)>) -> Result<bool, Stop> {
+        let Entry { key, left, level, .. } = self.entries[number as usize];
+        let world = self.lab.parts.get(key, Budget::unpack(left));
+        if let Some(what) = properties::broken(&world, &self.lab) {
+            return Err(Stop::Broken(what, number));
+        }
+        let (mut is_end, mut good) = (true, false);
+        let mut by_itself = Vec::new();
+        for (nth, (step, mut next)) in world.next(&self.lab).into_iter().enumerate() {
+            let deviations = world.left.sum() - next.left.sum();
+            self.settle(&mut next);
+            let key_after = self.lab.parts.put(&next);
+            if key_after == key && deviations == 0 {
+                continue;
+            }
+            self.steps += 1;
+            let nth = u16::try_from(nth).expect("few steps a world");
+            let then = usize::from(level) + deviations;
+            let entry = Entry {
+                key: key_after,
+                left: next.left.pack(),
+                before: number,
+                nth,
+                next: NONE,
+                level: u8::try_from(then).expect("few deviations"),
+                good: false,
+            };
+            let after = self.note(entry);
+            if step.progress {
+                debug_assert_eq!(deviations, 0, "what happens by itself is no deviation");
+                is_end = false;
+                let known = &self.entries[after as usize];
+                if known.good || known.level < level {
+                    good = true;
+                } else {
+                    by_itself.push((after, number));
+                }
+            }
+        }
+        if is_end {
+            if let Some(what) = properties::broken_at_end(&world, &self.lab) {
+                return Err(Stop::Broken(what, number));
+            }
+            properties::count(&world, &self.lab);
+            self.ends.insert(properties::outcome(&world, &self.lab));
+        } else if !good {
+            edges.extend(by_itself);
+        }
+        Ok(is_end || good)
+    }
+
+    /// Takes an entry up, unless one is known that covers it. Gives the number of that which stands for it.
+    fn note(&mut self, entry: Entry) -> u32 {
+        let new = u32::try_from(self.entries.len()).expect("fewer worlds than that");
+        let at = self.place(&entry.key);
+        let first = self.table[at];
+        let mut known = first;
+        let mut last = NONE;
+        while known != NONE {
+            let other = &self.entries[known as usize];
+            let covers = if self.lab.reduces { other.left.covers(entry.left) } else { other.left == entry.left };
+            // One of a later level is walked on from later: whatever can be reached from here must be reached here.
+            if covers && other.level <= entry.level {
+                return known;
+            }
+            (last, known) = (known, other.next);
+        }
+        let level = usize::from(entry.level);
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Level::default);
+        }
+        self.levels[level].queue.push(new);
+        self.entries.push(entry);
+        if last == NONE {
+            self.table[at] = new;
+            self.worlds += 1;
+            if self.worlds * 10 > self.table.len() * 7 {
+                self.grow();
+            }
+        } else {
+            self.entries[last as usize].next = new;
+        }
+        new
+    }
+
+    /// Whether an entry of an earlier level that came to be known later covers it.
+    fn is_covered_by_earlier(&self, number: u32) -> bool {
+        let entry = &self.entries[number as usize];
+        let mut known = self.table[self.place(&entry.key)];
+        while known != NONE {
+            let other = &self.entries[known as usize];
+            if self.lab.reduces && other.level < entry.level && other.left.covers(entry.left) {
+                return true;
+            }
+            known = other.next;
+        }
+        false
+    }
+
+    /// Where a world stands in the table, or would.
+    fn place(&self, key: &Key) -> usize {
+        let mut hasher = Quick::default();
+        key.hash(&mut hasher);
+        let mask = self.table.len() - 1;
+        let mut at = usize::try_from(hasher.finish() & mask as u64).expect("a place in the table");
+        while self.table[at] != NONE && self.entries[self.table[at] as usize].key != *key {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.table);
+        self.table = vec![NONE; old.len() * 2];
+        for first in old.into_iter().filter(|first| *first != NONE) {
+            let at = self.place(&self.entries[first as usize].key);
+            self.table[at] = first;
+        }
+    }
+
+    /// The memory of worlds, tables and edges, about.
+    fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.table.len() * 4 + self.edges_max * 8 + self.lab.parts.bytes()
+    }
+
+    /// The way to a world, gone once more.
+    fn trace(&self, scenario: &Scenario, number: u32) -> Vec<String> {
         let mut way = Vec::new();
         let mut at = number;
         while at != 0 {
-            let (before, nth) = self.came_from[at as usize];
-            way.push(nth);
-            at = before;
+            let entry = &self.entries[at as usize];
+            way.push(entry.nth);
+            at = entry.before;
         }
         let mut world = World::begin(scenario);
+        self.settle(&mut world);
         let mut lines = Vec::new();
         for nth in way.into_iter().rev() {
-            let (step, next) = world.next(lab).swap_remove(usize::from(nth));
+            let (step, mut next) = world.next(&self.lab).swap_remove(usize::from(nth));
             lines.push(match step.message {
                 Some(message) => format!("{} {message:?}", step.name),
                 None => step.name.to_owned(),
             });
+            self.settle(&mut next);
             world = next;
-            lines.push(format!("      {}", properties::told(&world, lab)));
+            lines.push(format!("      {}", properties::told(&world, &self.lab)));
         }
         lines.push(format!("{world:?}"));
         lines
     }
-}
-
-/// Two worlds with the same 128 bits are taken for one: with ten million of them the chance is below 10⁻²⁴.
-fn fingerprint(world: &World) -> u128 {
-    let half = |salt: u64| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        world.hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(1) << 64 | half(2)
 }

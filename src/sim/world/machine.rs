@@ -1,27 +1,33 @@
-//! `qrisd` in the simulation: the machine with its database, its clocks, its screen, and the broker's session for it.
+//! `qrisd` in the simulation: a machine with its database, its clocks and its screen. There may be a second one, with a copy
+//! of the first one's card.
 
-use super::{Event, Outage, World, device, item, kind, merchant, price, relay};
+use super::broker::CONTROLLERS;
+use super::counts::Kind;
+use super::{Event, Outage, World, device, large, merchant, price, relay, small};
 use crate::device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
 use crate::device::screen::ScreenState;
 use crate::device::screen::picture::Scene;
+use crate::device::store::Store;
 use crate::host::mqtt::{Ack, PublishId};
 use crate::order::ids::{OrderId, RequestId, Ticket};
 use crate::order::machine::{RelayCall, Rules};
 use crate::order::outcome::DispenseAnswer;
 use crate::order::request::{Price, PriceList};
 use crate::order::time::{Boot, BootId, Now, Span, Wall};
-use crate::wire::topics::Topic;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sim::backend::Ask;
+use std::collections::BTreeMap;
 
 /// The programs' own time limits, in milliseconds.
 const QUICK: i64 = 2_000;
 const SLOW: i64 = 25_000;
 const HTTP: i64 = 12_000;
 const POLL: i64 = 35_000;
-/// A broker keeps so many messages for a machine that is away.
-const QUEUE_MAX: usize = 100;
+/// How long a QR is shown.
+const TIMEOUT: Span = Span::secs(120);
+/// The machine's database, by the name of its file.
+pub(super) const STORE: &str = "qrisd.db";
 
-/// What reaches the machine.
+/// What reaches a machine.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Starts {
@@ -49,12 +55,21 @@ pub(super) enum Arrival {
     Published {
         connection: u64,
         id: PublishId,
+        event: Option<Vec<u8>>,
     },
+    /// The broker does not have it.
+    Unpublished {
+        run: u64,
+        id: PublishId,
+    },
+    /// The screen works again.
+    ScreenBack,
 }
 
-/// Who asked: one call of one run of the program.
+/// Who asked: one call of one run of the program on one of the machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Caller {
+    pub(super) m: usize,
     run: u64,
     call: u64,
 }
@@ -77,10 +92,11 @@ enum Asked {
     Facts,
 }
 
-/// The machine's side.
+/// One machine's side.
+#[derive(Default)]
 pub(super) struct Side {
     machine: Option<Machine>,
-    run: u64,
+    pub(super) run: u64,
     boot: u64,
     /// When it booted.
     booted_at: i64,
@@ -90,108 +106,93 @@ pub(super) struct Side {
     woken_at: Option<i64>,
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
-    /// The connection to the broker; 0: none.
-    connection: u64,
-    connections: u64,
-    /// What the broker keeps for the machine until it is acknowledged.
-    session: VecDeque<(u64, Topic, Vec<u8>)>,
-    messages: u64,
-    scene: String,
-}
-
-impl Side {
-    pub(super) fn new() -> Self {
-        Self {
-            machine: None,
-            run: 0,
-            boot: 0,
-            booted_at: 0,
-            off_until: 0,
-            wall_off: 0,
-            woken_at: None,
-            calls: 0,
-            asked: BTreeMap::new(),
-            connection: 0,
-            connections: 0,
-            session: VecDeque::new(),
-            messages: 0,
-            scene: String::new(),
-        }
-    }
+    /// What it would show.
+    scene: Option<Scene>,
+    /// Since when nobody sees it.
+    pub(super) screen_gone: Option<i64>,
 }
 
 impl World {
-    fn settings(&self) -> Settings {
+    fn settings(&self, m: usize) -> Settings {
         Settings {
             device: device(),
             broker: "the broker".into(),
-            prices: PriceList::new([(item(), Price::Fixed(price()))]),
-            names: BTreeMap::from([(item(), "Tea".into())]),
-            timeout: Span::secs(120),
+            prices: PriceList::new([(small(), Price::Fixed(price(&small()))), (large(), Price::Fixed(price(&large())))]),
+            names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
+            timeout: TIMEOUT,
             orders_per_minute: 0,
             rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
             keys: self.keys.clone(),
             screen_required: true,
-            deeplink: false,
-            store: self.directory.join("qrisd.db"),
-            boot_id: BootId(format!("boot-{}", self.machine.boot).into()),
+            store: self.places[m].join(STORE),
+            boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
             released: Wall(super::BEGIN - 86_400_000),
         }
     }
 
-    fn clocks(&self) -> Now {
-        Now { boot: Boot(self.now - self.machine.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + self.machine.wall_off) }
+    fn clocks(&self, m: usize) -> Now {
+        let side = &self.machines[m];
+        Now { boot: Boot(self.now - side.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + side.wall_off) }
     }
 
-    pub(super) fn stop_machine(&mut self) {
-        self.machine.machine = None;
+    /// Killed where it is.
+    pub(super) fn stop_machine(&mut self, m: usize) {
+        self.disks[m].kill(STORE);
+        let side = &mut self.machines[m];
+        side.machine = None;
+        side.run += 1;
+        side.asked.clear();
+        side.woken_at = None;
+        side.scene = None;
+        side.screen_gone = None;
+        self.disks[m].revive(STORE);
+        self.broker_misses(m);
     }
 
     /// The program ends where it is and starts again, in the same boot or in another.
-    pub(super) fn start_machine(&mut self, same_boot: bool) {
-        self.machine.machine = None;
-        self.machine.run += 1;
-        self.machine.connection = 0;
-        self.machine.asked.clear();
-        self.machine.woken_at = None;
-        self.machine.scene.clear();
+    pub(super) fn start_machine(&mut self, m: usize, same_boot: bool) {
+        self.stop_machine(m);
+        let side = &mut self.machines[m];
+        let at = side.off_until.max(self.now + 300);
         if !same_boot {
-            self.machine.boot += 1;
+            side.boot += 1;
+            side.booted_at = at;
         }
-        let run = self.machine.run;
-        let at = self.machine.off_until.max(self.now + 300);
-        if !same_boot {
-            self.machine.booted_at = at;
-        }
-        self.at(at, Event::Machine(Arrival::Starts { run }));
+        let run = side.run;
+        self.at(at, Event::Machine(m, Arrival::Starts { run }));
     }
 
-    /// Something for the machine, so much later.
-    pub(super) fn machine_hears(&mut self, arrival: Arrival, after: i64) {
-        self.after(after, Event::Machine(arrival));
+    /// Something for a machine, so much later.
+    pub(super) fn machine_hears(&mut self, m: usize, arrival: Arrival, after: i64) {
+        self.after(after, Event::Machine(m, arrival));
     }
 
-    pub(super) fn machine_arrival(&mut self, arrival: Arrival) {
+    pub(super) fn machine_runs(&self, m: usize) -> bool {
+        self.machines[m].machine.is_some()
+    }
+
+    pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
+        let current = self.machines[m].run;
         match arrival {
-            Arrival::Starts { run } if run == self.machine.run => {
-                let (machine, effects) = Machine::load(self.settings(), self.clocks());
-                self.machine.machine = Some(machine);
+            Arrival::Starts { run } if run == current && self.alive[m] => {
+                let (machine, effects) = Machine::load(self.settings(m), self.clocks(m));
+                self.machines[m].machine = Some(machine);
                 self.note(|| "the machine runs".into());
-                self.perform(effects);
-                self.input(Input::Screen(ScreenState::Working));
+                self.perform(m, effects);
+                self.input(m, Input::Screen(ScreenState::Working));
                 let after = 20 + self.below(1_000);
-                let relay_run = self.relay.run();
-                self.after(after, Event::Relay(relay::Arrival::Appears { run: relay_run }));
+                let relay_run = self.relays[m].run();
+                self.after(after, Event::Relay(m, relay::Arrival::Appears { run: relay_run }));
                 let after = 50 + self.below(2_000);
-                self.connect_broker(after);
+                self.connect_broker(m, after);
             }
-            Arrival::Woken { run } if run == self.machine.run => {
-                self.machine.woken_at = None;
-                self.input(Input::Woken);
+            Arrival::Woken { run } if run == current => {
+                self.machines[m].woken_at = None;
+                self.input(m, Input::Woken);
             }
             Arrival::Answer(caller, answer) => self.answered(caller, answer),
             Arrival::Timeout(caller) => {
-                let none = match self.machine.asked.get(&caller) {
+                let none = match self.machines[m].asked.get(&caller) {
                     Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
                     Some(Asked::Relay(..)) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
                     Some(Asked::Backend(..) | Asked::Open(_)) => {
@@ -201,248 +202,212 @@ impl World {
                 };
                 self.answered(caller, none);
             }
-            Arrival::RelayUp(facts) => self.input(Input::RelayUp(facts)),
-            Arrival::RelayTold(facts) => self.input(Input::RelayTold(facts)),
-            Arrival::RelayGone => self.input(Input::RelayDown("it is gone".into())),
-            Arrival::Finished(order, answer) => self.input(Input::Finished(order, answer)),
-            Arrival::BrokerUp { run } if run == self.machine.run && !self.cut[Outage::Broker as usize] => {
-                if self.machine.machine.is_none() || self.machine.connection != 0 {
-                    return;
-                }
-                self.machine.connections += 1;
-                self.machine.connection = self.machine.connections;
-                self.input(Input::BrokerUp { refused: Vec::new() });
-                let all: Vec<u64> = self.machine.session.iter().map(|(message, ..)| *message).collect();
-                for message in all {
-                    self.deliver(message);
-                }
-            }
-            Arrival::Delivers { connection, message } if connection == self.machine.connection => {
-                let Some((_, topic, payload)) = self.machine.session.iter().find(|(known, ..)| *known == message) else { return };
-                let (topic, payload) = (*topic, payload.clone());
+            Arrival::RelayUp(facts) => self.input(m, Input::RelayUp(facts)),
+            Arrival::RelayTold(facts) => self.input(m, Input::RelayTold(facts)),
+            Arrival::RelayGone => self.input(m, Input::RelayDown("it is gone".into())),
+            Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
+            Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
+            Arrival::Delivers { connection, message } => {
+                let Some((topic, payload)) = self.broker.message(m, connection, message) else { return };
                 let ack = Ack::numbered(connection << 32 | message);
-                self.input(Input::Message { topic, payload, retained: false, ack });
+                self.input(m, Input::Message { topic, payload, retained: false, ack });
             }
-            Arrival::Published { connection, id } if connection == self.machine.connection => self.input(Input::Delivered(id)),
+            Arrival::Published { connection, id, event } if self.broker.connection_of(m) == Some(connection) => {
+                self.published(m, id, event);
+            }
+            Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
+            Arrival::ScreenBack => self.screen_back(m),
             Arrival::Starts { .. }
             | Arrival::Woken { .. }
             | Arrival::BrokerUp { .. }
-            | Arrival::Delivers { .. }
-            | Arrival::Published { .. } => {}
+            | Arrival::Published { .. }
+            | Arrival::Unpublished { .. } => {}
         }
     }
 
     fn answered(&mut self, caller: Caller, answer: Answer) {
-        let Some(asked) = self.machine.asked.remove(&caller) else {
-            // Given up, or of an earlier run.
-            return;
-        };
+        let m = caller.m;
+        // Given up, or of an earlier run.
+        let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
         match (asked, answer) {
-            (Asked::Prepare(id), Answer::Prepared(answer)) => self.input(Input::Prepared(id, answer)),
-            (Asked::Relay(id, request), Answer::Relay(answer)) => self.input(Input::Relay(id, request, answer)),
-            (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(Input::Backend(id, request, answer)),
-            (Asked::Open(id), Answer::Backend(answer)) => self.input(Input::Open(id, answer)),
-            (Asked::Facts, Answer::Facts(facts)) => self.input(Input::RelayTold(facts)),
+            (Asked::Prepare(id), Answer::Prepared(answer)) => self.input(m, Input::Prepared(id, answer)),
+            (Asked::Relay(id, request), Answer::Relay(answer)) => self.input(m, Input::Relay(id, request, answer)),
+            (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
+            (Asked::Open(id), Answer::Backend(answer)) => self.input(m, Input::Open(id, answer)),
+            (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
             (_, _) => {}
         }
     }
 
-    fn input(&mut self, input: Input) {
-        let now = self.clocks();
-        let Some(machine) = &mut self.machine.machine else { return };
+    pub(super) fn input(&mut self, m: usize, input: Input) {
+        let now = self.clocks(m);
+        let Some(machine) = &mut self.machines[m].machine else { return };
         let effects = machine.handle(input, now);
-        self.perform(effects);
+        self.perform(m, effects);
     }
 
-    /// Carries effects out, in order; a crash may come between any two.
-    fn perform(&mut self, effects: Vec<Effect>) {
+    /// Carries effects out, in order; a crash may come between any two, and may have come in the commit before them.
+    fn perform(&mut self, m: usize, effects: Vec<Effect>) {
+        if self.disks[m].is_dead(STORE) {
+            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the machine");
+            return self.cut_power(m);
+        }
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
             if matters && self.storm && self.one_in(400) {
-                self.count(kind::BETWEEN, "the machine crashes between two effects");
-                return self.start_machine(true);
+                self.count(Kind::Between, "the machine crashes between two effects");
+                return self.start_machine(m, true);
             }
-            self.perform_one(effect);
+            self.perform_one(m, effect);
         }
-        let now = self.clocks();
-        let next = self.machine.machine.as_ref().and_then(|machine| machine.next_deadline(now.boot));
+        let now = self.clocks(m);
+        let side = &mut self.machines[m];
+        let next = side.machine.as_ref().and_then(|machine| machine.next_deadline(now.boot));
         if let Some(at) = next.map(|at| (self.now + (at - now.boot).0).max(self.now + 1))
-            && self.machine.woken_at.is_none_or(|known| at < known)
+            && side.woken_at.is_none_or(|known| at < known)
         {
-            self.machine.woken_at = Some(at);
-            let run = self.machine.run;
-            self.at(at, Event::Machine(Arrival::Woken { run }));
+            side.woken_at = Some(at);
+            let run = side.run;
+            self.at(at, Event::Machine(m, Arrival::Woken { run }));
         }
     }
 
-    fn perform_one(&mut self, effect: Effect) {
+    fn perform_one(&mut self, m: usize, effect: Effect) {
         match effect {
-            Effect::Ack(ack) => {
-                let connection = self.machine.connection;
-                self.machine.session.retain(|(message, ..)| connection == 0 || ack != Ack::numbered(connection << 32 | message));
-            }
+            Effect::Ack(ack) => self.broker.acknowledged(m, ack),
             Effect::DropBroker => {
                 self.drop_broker(false);
                 let after = 250 + self.below(2_000);
-                self.connect_broker(after);
+                self.connect_broker(m, after);
             }
-            Effect::Publish { id, topic, payload, .. } => self.publishes(id, topic, &payload),
-            Effect::Prepare(id, item, amount) => self.ask_relay(Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
+            Effect::Publish { id, topic, payload, .. } => self.publishes(m, id, topic, &payload),
+            Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
                 self.note(|| format!("the machine asks the relay: {}", word(&call)));
-                self.ask_relay(Asked::Relay(id, request), relay::Call::Order(call), limit);
+                self.ask_relay(m, Asked::Relay(id, request), relay::Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
-                let caller = self.caller();
-                self.after(2, Event::Relay(relay::Arrival::Call { call: relay::Call::Close(ticket), from: caller }));
+                let caller = self.caller(m);
+                self.after(2, Event::Relay(m, relay::Arrival::Call { call: relay::Call::Close(ticket), from: caller }));
             }
-            Effect::ReadRelay => self.ask_relay(Asked::Facts, relay::Call::Facts, QUICK),
+            Effect::ReadRelay => self.ask_relay(m, Asked::Facts, relay::Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
-                self.ask_backend(Asked::Backend(id, request), merchant::Ask::Order(call), limit);
+                self.ask_backend(m, Asked::Backend(id, request), Ask::Order(call), limit);
             }
-            Effect::AskOpen(id) => self.ask_backend(Asked::Open(id), merchant::Ask::Open, HTTP),
+            Effect::AskOpen(id) => self.ask_backend(m, Asked::Open(id), Ask::Open, HTTP),
             Effect::Abandon(id) => {
-                self.machine.asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
+                let asked = &mut self.machines[m].asked;
+                asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
-            Effect::Show(picture) => self.show(&picture.scene),
+            Effect::Show(picture) => self.show(m, picture.scene),
             Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Journal(_) => {}
         }
     }
 
-    fn caller(&mut self) -> Caller {
-        self.machine.calls += 1;
-        Caller { run: self.machine.run, call: self.machine.calls }
+    fn caller(&mut self, m: usize) -> Caller {
+        let side = &mut self.machines[m];
+        side.calls += 1;
+        Caller { m, run: side.run, call: side.calls }
     }
 
-    fn ask_relay(&mut self, asked: Asked, call: relay::Call, limit: i64) {
-        let caller = self.caller();
-        self.machine.asked.insert(caller, asked);
-        self.after(limit, Event::Machine(Arrival::Timeout(caller)));
-        if self.cut[Outage::Bus as usize] || self.goes_wrong(80, kind::BUS_LOST) {
+    fn ask_relay(&mut self, m: usize, asked: Asked, call: relay::Call, limit: i64) {
+        let caller = self.caller(m);
+        self.machines[m].asked.insert(caller, asked);
+        self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
+        if self.cut[Outage::Bus as usize] || self.goes_wrong(80, Kind::BusLost) {
             return;
         }
-        let delay = if self.goes_wrong(80, kind::BUS_SLOW) { self.below(4_000) } else { 1 };
-        self.after(delay, Event::Relay(relay::Arrival::Call { call, from: caller }));
+        let delay = if self.goes_wrong(80, Kind::BusSlow) { self.below(4_000) } else { 1 };
+        self.after(delay, Event::Relay(m, relay::Arrival::Call { call, from: caller }));
     }
 
-    fn ask_backend(&mut self, asked: Asked, ask: merchant::Ask, limit: i64) {
-        let caller = self.caller();
+    fn ask_backend(&mut self, m: usize, asked: Asked, ask: Ask, limit: i64) {
+        let caller = self.caller(m);
         self.note(|| format!("the machine asks the backend: {}", ask.word()));
-        self.machine.asked.insert(caller, asked);
-        self.after(limit, Event::Machine(Arrival::Timeout(caller)));
-        if self.cut[Outage::Http as usize] || self.goes_wrong(25, kind::HTTP_LOST) {
+        self.machines[m].asked.insert(caller, asked);
+        self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
+        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
             return;
         }
-        let slow = self.goes_wrong(25, kind::HTTP_SLOW);
+        let slow = self.goes_wrong(25, Kind::HttpSlow);
         let delay = if slow { self.below(30_000) } else { 5 + self.below(60) };
         self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
     }
 
-    fn show(&mut self, scene: &Scene) {
-        let word = match scene {
-            Scene::Pay { .. } => "pay".to_owned(),
-            other => format!("{other:?}").split([' ', '{']).next().unwrap_or("").to_lowercase(),
+    // The screen.
+
+    fn show(&mut self, m: usize, scene: Scene) {
+        self.note(|| {
+            let word = format!("{scene:?}");
+            format!("the screen of {m} shows {}", word.split([' ', '{']).next().unwrap_or("").to_lowercase())
+        });
+        if let Scene::Pay { until, .. } | Scene::PayAtStore { until, .. } = &scene
+            && *until > self.clocks(m).boot + TIMEOUT
+        {
+            self.fail("a QR is shown for longer than its time".into());
+        }
+        self.machines[m].scene = Some(scene);
+        if self.machines[m].screen_gone.is_none() {
+            self.customers_see(m);
+        }
+    }
+
+    /// The panel is gone for a while.
+    pub(super) fn lose_screen(&mut self, m: usize) {
+        if !self.machine_runs(m) || self.machines[m].screen_gone.is_some() {
+            return;
+        }
+        self.count(Kind::ScreenGone, "the screen is gone");
+        self.machines[m].screen_gone = Some(self.now);
+        self.input(m, Input::Screen(ScreenState::Gone("the panel is gone".into())));
+        let after = if self.one_in(2) { self.below(5_000) } else { self.below(60_000) };
+        self.machine_hears(m, Arrival::ScreenBack, after);
+    }
+
+    pub(super) fn screen_back(&mut self, m: usize) {
+        let Some(since) = self.machines[m].screen_gone.take() else { return };
+        let shown = matches!(self.machines[m].scene, Some(Scene::Pay { .. } | Scene::PayAtStore { .. }));
+        // What cannot be stored cannot be cancelled either; then the screen says so.
+        if shown && self.now - since > 6_000 {
+            self.fail(format!("a QR is up after {} ms without a screen", self.now - since));
+        }
+        self.input(m, Input::Screen(ScreenState::Working));
+        self.customers_see(m);
+    }
+
+    fn customers_see(&mut self, m: usize) {
+        let (payload, code) = match &self.machines[m].scene {
+            Some(Scene::Pay { payload, .. }) => (payload.clone(), false),
+            Some(Scene::PayAtStore { code, .. }) => (code.clone(), true),
+            Some(_) | None => return,
         };
-        self.note(|| format!("the screen shows {word}"));
-        self.machine.scene = word;
-        let Scene::Pay { payload, .. } = scene else { return };
-        let ticket = self.midtrans.transaction(payload).and_then(|book| book.custom_fields[2].clone());
+        let ticket = self.midtrans.transaction(&payload).and_then(|book| book.custom_fields[2].clone());
         let ticket = ticket.and_then(|third| Ticket::new(third.rsplit('|').next()?).ok());
-        let deliverable = ticket.is_some_and(|ticket| self.relay.could_deliver(&ticket));
+        let deliverable = ticket.is_some_and(|ticket| self.relays[m].could_deliver(&ticket));
         // In the storm the relay may have gone since it was asked; see the property of the exhaustive search.
         if !deliverable && !self.storm {
             self.fail("a QR is drawn for what cannot be delivered".into());
         }
-        if !self.seen.insert(payload.clone()) {
-            return;
-        }
-        if !self.one_in(5) {
-            let (late, after) = (self.one_in(8), self.below(90_000));
-            let after = if late { 100_000 + self.below(400_000) } else { 1_500 + after };
-            self.after(after, Event::Pays { payload: payload.clone(), force: late && self.storm });
+        if self.seen.insert(payload.clone()) {
+            if code { self.goes_to_a_store(payload) } else { self.reads_the_qr(payload) }
         }
     }
 
-    // The broker.
+    // What controllers on the board ask.
 
-    /// Somebody publishes to the machine.
-    pub(super) fn broker_takes(&mut self, topic: Topic, payload: Vec<u8>) {
-        self.overheard.push((topic, payload.clone()));
-        if self.overheard.len() > 200 {
-            self.overheard.remove(0);
-        }
-        let copies = if self.goes_wrong(15, kind::DOUBLED) { 2 } else { 1 };
-        for _ in 0..copies {
-            if self.machine.session.len() >= QUEUE_MAX {
-                return;
-            }
-            self.machine.messages += 1;
-            let message = self.machine.messages;
-            self.machine.session.push_back((message, topic, payload.clone()));
-            self.deliver(message);
-        }
+    /// A controller on the same board asks.
+    pub(super) fn ask_on_board(&mut self, m: usize, asked: crate::device::machine::Asked) {
+        self.input(m, Input::Asked(asked, CONTROLLERS));
     }
 
-    fn deliver(&mut self, message: u64) {
-        let connection = self.machine.connection;
-        if connection != 0 {
-            let delay = 1 + self.below(40);
-            self.after(delay, Event::Machine(Arrival::Delivers { connection, message }));
-        }
-    }
-
-    fn publishes(&mut self, id: PublishId, topic: Topic, payload: &[u8]) {
-        if topic == Topic::VendEvent
-            && let Ok(event) = serde_json::from_slice::<crate::wire::vend::VendEvent>(payload)
-        {
-            let request = event.request_id.as_ref().map_or("-", |id| id.as_str()).to_owned();
-            let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            self.note(|| format!("event: {request} {}{reason}", event.state.as_str()));
-        }
-        let connection = self.machine.connection;
-        if connection == 0 {
-            return self.input_later(Input::Undelivered(id, None));
-        }
-        let delay = 2 + self.below(40);
-        self.after(delay, Event::Machine(Arrival::Published { connection, id }));
-    }
-
-    /// An answer that comes at once would come before the effects behind its cause.
-    fn input_later(&mut self, input: Input) {
-        let now = self.clocks();
-        if let Some(machine) = &mut self.machine.machine {
-            let effects = machine.handle(input, now);
-            for effect in effects {
-                self.perform_one(effect);
-            }
-        }
-    }
-
-    pub(super) fn connect_broker(&mut self, after: i64) {
-        let run = self.machine.run;
-        self.after(after, Event::Machine(Arrival::BrokerUp { run }));
-    }
-
-    /// The connection goes; with it, perhaps, what the broker remembers.
-    pub(super) fn drop_broker(&mut self, session_lost: bool) {
-        if session_lost {
-            self.count(kind::SESSIONS, "the broker loses its sessions");
-            self.machine.session.clear();
-        }
-        if self.machine.connection != 0 {
-            self.machine.connection = 0;
-            self.input(Input::BrokerDown { reason: "it is gone".into(), date_refusal: false });
-        }
-    }
-
-    /// Whether the machine waits for nothing any more, and what it says of an order.
-    pub(super) fn machine_store(&mut self) -> Option<crate::device::store::Store> {
+    /// The database, when all is over.
+    pub(super) fn machine_store(&mut self, m: usize) -> Option<Store> {
         // One owner at a time: the program ends first.
-        self.machine.machine = None;
-        let boot = self.settings().boot_id;
-        crate::device::store::Store::open(&self.directory.join("qrisd.db"), &boot, false).ok().map(|opened| opened.store)
+        self.machines[m].machine = None;
+        let boot = self.settings(m).boot_id;
+        Store::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
     }
 }
 

@@ -1,6 +1,8 @@
 //! `qris-relayd` in the simulation: the dispenser with its ledger, the line, and the bus to it.
 
-use super::{Event, World, device, item, kind, machine, price};
+use super::counts::Kind;
+use super::losses::{Given, Loss};
+use super::{Event, World, device, large, machine, price, small};
 use crate::device::machine::{PrepareError, RelayAnswer, RelayFacts};
 use crate::host::config::BusAddress;
 use crate::order::ids::{ItemId, OrderId, Ticket};
@@ -9,24 +11,51 @@ use crate::order::machine::RelayCall;
 use crate::order::money::Rupiah;
 use crate::order::outcome::{DispenseAnswer, Outcome};
 use crate::order::time::Span;
-use crate::relay::config::{Chip, Config, Items, Line, Pin};
-use crate::relay::dispenser::{Dispensed, Dispenser, Effect};
+use crate::relay::config::{Bias, Chip, Config, Items, Line, Pin};
+use crate::relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
 use crate::relay::line::Ending;
 use std::collections::BTreeMap;
 
-/// What happens at the relay.
+/// The ledger, by the name of its file.
+pub(super) const LEDGER: &str = "ledger.db";
+/// One pulse, in milliseconds.
+const PULSE: i64 = 500;
+
+/// What happens at a relay.
 #[derive(Debug)]
 pub(super) enum Arrival {
+    Starts {
+        run: u64,
+    },
     /// A call of the machine.
-    Call { call: Call, from: machine::Caller },
+    Call {
+        call: Call,
+        from: machine::Caller,
+    },
+    /// Somebody else on the bus.
+    Stranger {
+        receipt: String,
+    },
     /// The line has come to its end.
-    LineEnds { run: u64, line: usize },
+    LineEnds {
+        run: u64,
+        line: usize,
+    },
     /// `Dispense` is answered within 20 s.
-    Waited { run: u64, order: OrderId },
+    Waited {
+        run: u64,
+        order: OrderId,
+    },
     /// The ledger is looked at again.
-    Tick { run: u64 },
+    Tick {
+        run: u64,
+    },
     /// The bus tells the machine of the relay.
-    Appears { run: u64 },
+    Appears {
+        run: u64,
+    },
+    /// A person has looked at the line.
+    Cleared,
 }
 
 #[derive(Debug)]
@@ -37,21 +66,19 @@ pub(super) enum Call {
     Facts,
 }
 
-/// The relay's side.
+/// One relay's side.
+#[derive(Default)]
 pub(super) struct Side {
     dispenser: Option<Dispenser>,
     run: u64,
-    /// Counts the ledgers.
-    ledger: u32,
+    /// Names this life of this ledger among all.
+    life: u32,
+    /// What `Dispense` began last: the line is driven for it.
+    begun: Option<OrderId>,
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
-    last: RelayFacts,
 }
 
 impl Side {
-    pub(super) fn new() -> Self {
-        Self { dispenser: None, run: 0, ledger: 0, waits: BTreeMap::new(), last: RelayFacts::default() }
-    }
-
     pub(super) fn is_driving(&self) -> bool {
         self.dispenser.as_ref().is_some_and(Dispenser::is_driving)
     }
@@ -61,13 +88,12 @@ impl Side {
         self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
     }
 
-    /// What it remembers is not what it wrote last.
-    pub(super) fn begin_another_ledger(&mut self) {
-        self.ledger += 1;
+    pub(super) const fn run(&self) -> u64 {
+        self.run
     }
 
-    pub(super) fn run(&self) -> u64 {
-        self.run
+    pub(super) const fn life(&self) -> u32 {
+        self.life
     }
 
     /// What the ledger says of an order.
@@ -77,13 +103,13 @@ impl Side {
 }
 
 impl World {
-    fn relay_config(&self) -> Config {
+    fn relay_config(&self, m: usize) -> Config {
         let line = Line {
             name: "tray 1".into(),
-            items: Items::These(vec![item()]),
-            min_amount: price(),
-            pin: Pin { chip: Chip::Sim("/nowhere".into()), active_low: false, debounce: Span::ZERO },
-            drive: Drive::Single { on: Span::millis(500) },
+            items: Items::These(vec![small(), large()]),
+            min_amount: price(&small()),
+            pin: Pin { chip: Chip::Sim("/nowhere".into()), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs },
+            drive: Drive::Single { on: Span::millis(PULSE) },
             block_on_uncertain: false,
             clear_button: None,
             sensor: None,
@@ -92,129 +118,174 @@ impl World {
             device: device(),
             bus: BusAddress::Session,
             keys: self.keys.clone(),
-            ledger: self.directory.join("ledger.db"),
+            ledger: self.places[m].join(LEDGER),
             lines: vec![line],
             buttons: Vec::new(),
         }
     }
 
-    pub(super) fn stop_relay(&mut self) {
-        self.relay.dispenser = None;
+    /// Killed where it is; whatever line it drove is inactive then.
+    pub(super) fn stop_relay(&mut self, m: usize) {
+        self.disks[m].kill(LEDGER);
+        let side = &mut self.relays[m];
+        side.dispenser = None;
+        side.run += 1;
+        side.waits.clear();
+        side.begun = None;
+        self.disks[m].revive(LEDGER);
+        self.machine_hears(m, machine::Arrival::RelayGone, 20);
     }
 
-    pub(super) fn start_relay(&mut self) {
-        // One owner of a ledger at a time.
-        self.relay.dispenser = None;
-        self.relay.run += 1;
-        self.relay.waits.clear();
-        self.relay.dispenser = Some(Dispenser::new(&self.relay_config()));
-        self.relay_effects();
-        let run = self.relay.run;
-        let after = 50 + self.below(3_000);
-        self.after(after, Event::Relay(Arrival::Appears { run }));
-        self.after(10_000, Event::Relay(Arrival::Tick { run }));
+    /// What it remembers is not what it wrote last.
+    pub(super) fn begin_another_ledger(&mut self, m: usize) {
+        self.lives += 1;
+        self.relays[m].life = self.lives;
     }
 
-    pub(super) fn restart_relay(&mut self, lost: bool) {
-        self.relay.dispenser = None;
-        if lost {
-            self.relay.ledger += 1;
-            self.amnesia = true;
-            for suffix in ["", "-wal", "-shm"] {
-                drop(std::fs::remove_file(self.directory.join(format!("ledger.db{suffix}"))));
-            }
-        }
-        self.start_relay();
-        self.machine_hears(machine::Arrival::RelayGone, 20);
+    /// The program ends where it is and starts again.
+    pub(super) fn start_relay(&mut self, m: usize) {
+        self.stop_relay(m);
+        let at = self.machines[m].off_until.max(self.now + 50);
+        let run = self.relays[m].run;
+        self.at(at, Event::Relay(m, Arrival::Starts { run }));
+    }
+
+    pub(super) fn lose_ledger(&mut self, m: usize) {
+        self.count(Kind::Ledgers, "the relay loses its ledger");
+        self.stop_relay(m);
+        self.losses.note(Loss::Ledger, self.now);
+        self.remove(m, LEDGER);
+        self.begin_another_ledger(m);
+        self.start_relay(m);
     }
 
     /// A person has looked at the line.
-    pub(super) fn clear_line(&mut self) {
-        if let Some(dispenser) = &mut self.relay.dispenser {
-            drop(dispenser.clear(item().as_str()));
+    pub(super) fn clear_line(&mut self, m: usize) {
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            // A ledger that cannot be written is a fault, and the person comes again.
+            drop(dispenser.clear(small().as_str()));
         }
-        self.relay_effects();
-        self.tell_facts();
+        self.relay_effects(m);
+        self.tell_facts(m);
     }
 
-    pub(super) fn relay_arrival(&mut self, arrival: Arrival) {
+    pub(super) fn relay_arrival(&mut self, m: usize, arrival: Arrival) {
+        let current = self.relays[m].run;
         match arrival {
-            Arrival::Call { call, from } => self.relay_call(call, from),
-            Arrival::LineEnds { run, line } if run == self.relay.run => {
-                let jammed = self.goes_wrong(12, kind::JAMS);
+            Arrival::Starts { run } if run == current && self.alive[m] => {
+                let dispenser = Dispenser::new(&self.relay_config(m));
+                if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
+                    // A power cut costs what was not synced, and no more.
+                    if !self.losses.is_harmed(LEDGER) {
+                        self.fail("a ledger was set aside that nobody had harmed".into());
+                    }
+                    self.losses.note(Loss::Ledger, self.now);
+                    self.begin_another_ledger(m);
+                }
+                self.relays[m].dispenser = Some(dispenser);
+                self.relay_effects(m);
+                let after = 50 + self.below(3_000);
+                self.after(after, Event::Relay(m, Arrival::Appears { run }));
+                self.after(2_000, Event::Relay(m, Arrival::Tick { run }));
+            }
+            Arrival::Call { call, from } => self.relay_call(m, call, from),
+            Arrival::Stranger { receipt } => {
+                if let Some(dispenser) = &mut self.relays[m].dispenser
+                    && let Ok(Dispensed::Begun(order)) = dispenser.dispense(&receipt)
+                {
+                    self.strange.insert(order.clone());
+                    self.relays[m].begun = Some(order);
+                }
+                self.relay_effects(m);
+            }
+            Arrival::LineEnds { run, line } if run == current => {
+                let jammed = self.goes_wrong(12, Kind::Jams);
                 let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
-                if let Some(dispenser) = &mut self.relay.dispenser {
+                if let Some(dispenser) = &mut self.relays[m].dispenser {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
                 }
-                self.relay_effects();
+                self.relay_effects(m);
                 if jammed {
-                    self.tell_facts();
+                    self.tell_facts(m);
                     let after = 10_000 + self.below(60_000);
-                    self.after(after, Event::Relay(Arrival::Waited { run: 0, order: OrderId::new("clear").expect("an id") }));
+                    self.after(after, Event::Relay(m, Arrival::Cleared));
                 }
             }
-            // Somebody clears the line.
-            Arrival::Waited { run: 0, .. } => self.clear_line(),
-            Arrival::Waited { run, order } if run == self.relay.run => {
-                for from in self.relay.waits.remove(&order).unwrap_or_default() {
+            Arrival::Cleared => self.clear_line(m),
+            Arrival::Waited { run, order } if run == current => {
+                for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
                     self.relay_answers(from, machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Dispensing)));
                 }
             }
-            Arrival::Tick { run } if run == self.relay.run => {
-                if let Some(dispenser) = &mut self.relay.dispenser {
-                    dispenser.tick();
+            Arrival::Tick { run } if run == current => {
+                let Some(dispenser) = &mut self.relays[m].dispenser else { return };
+                let before = dispenser.faults();
+                dispenser.tick();
+                let told = dispenser.faults() != before;
+                self.relay_effects(m);
+                if told {
+                    self.tell_facts(m);
                 }
-                self.relay_effects();
-                let every = if self.storm { 10_000 } else { 600_000 };
-                self.after(every, Event::Relay(Arrival::Tick { run }));
+                // Every second in the product; it does nothing but where the ledger has failed.
+                let every = if self.storm { 3_000 } else { 600_000 };
+                self.after(every, Event::Relay(m, Arrival::Tick { run }));
             }
-            Arrival::Appears { run } if run == self.relay.run => {
-                let facts = self.facts();
-                self.machine_hears(machine::Arrival::RelayUp(facts), 5);
+            Arrival::Appears { run } if run == current => {
+                if let Some(facts) = self.facts(m) {
+                    self.machine_hears(m, machine::Arrival::RelayUp(facts), 5);
+                }
             }
-            Arrival::LineEnds { .. } | Arrival::Waited { .. } | Arrival::Tick { .. } | Arrival::Appears { .. } => {}
+            Arrival::Starts { .. } | Arrival::LineEnds { .. } | Arrival::Waited { .. } | Arrival::Tick { .. } | Arrival::Appears { .. } => {
+            }
         }
     }
 
-    fn facts(&mut self) -> RelayFacts {
-        let Some(dispenser) = &self.relay.dispenser else { return RelayFacts::default() };
-        RelayFacts {
+    fn facts(&self, m: usize) -> Option<RelayFacts> {
+        let dispenser = self.relays[m].dispenser.as_ref()?;
+        Some(RelayFacts {
             device: Some(dispenser.device().as_str().into()),
             kids: dispenser.keys(),
             tickets: dispenser.tickets(),
             faults: dispenser.faults().into_iter().map(Into::into).collect(),
             blocked: dispenser.lines().into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, ..)| name.into()).collect(),
+        })
+    }
+
+    fn tell_facts(&mut self, m: usize) {
+        if let Some(facts) = self.facts(m) {
+            self.machine_hears(m, machine::Arrival::RelayTold(facts), 5);
         }
     }
 
-    fn tell_facts(&mut self) {
-        let facts = self.facts();
-        self.relay.last = facts.clone();
-        self.machine_hears(machine::Arrival::RelayTold(facts), 5);
-    }
-
-    fn relay_call(&mut self, call: Call, from: machine::Caller) {
-        let bits: [u8; 16] = {
-            let (a, b) = (self.rng.number(), self.rng.number());
-            let mut bits = [0; 16];
-            bits[..8].copy_from_slice(&a.to_be_bytes());
-            bits[8..].copy_from_slice(&b.to_be_bytes());
-            bits
-        };
-        let Some(dispenser) = &mut self.relay.dispenser else { return };
+    fn relay_call(&mut self, m: usize, call: Call, from: machine::Caller) {
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
+        bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
+        let side = &mut self.relays[m];
+        let Some(dispenser) = &mut side.dispenser else { return };
         let answer = match call {
             Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
+                if let Ok(ticket) = &given {
+                    self.losses.tickets.insert(ticket.to_string(), Given { life: side.life, at: self.now, ended: None });
+                }
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
             Call::Close(ticket) => {
-                drop(dispenser.close(ticket.as_str()));
-                return self.relay_effects();
+                // What is not closed is open at the next look.
+                if dispenser.close(ticket.as_str()).is_ok() {
+                    self.losses.ended(ticket.as_str(), self.now);
+                }
+                self.relay_effects(m);
+                return;
             }
-            Call::Facts => machine::Answer::Facts(self.facts()),
+            Call::Facts => match self.facts(m) {
+                Some(facts) => machine::Answer::Facts(facts),
+                None => return,
+            },
             Call::Order(call) => {
-                let refused = |refusal: crate::relay::dispenser::Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
+                let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
                 let answer = match &call {
                     RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {
                         Ok(()) => RelayAnswer::Checked { deliverable: true, reason: "".into() },
@@ -225,16 +296,21 @@ impl World {
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Close(ticket) => match dispenser.close(ticket.as_str()) {
-                        Ok(answer) => RelayAnswer::Close(answer),
+                        Ok(answer) => {
+                            self.losses.ended(ticket.as_str(), self.now);
+                            RelayAnswer::Close(answer)
+                        }
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
                         Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
                         Ok(Dispensed::Begun(order)) => {
-                            let run = self.relay.run;
-                            self.relay.waits.entry(order.clone()).or_default().push(from);
-                            self.after(20_000, Event::Relay(Arrival::Waited { run, order }));
-                            return self.relay_effects();
+                            let run = side.run;
+                            side.begun = Some(order.clone());
+                            side.waits.entry(order.clone()).or_default().push(from);
+                            self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
+                            self.relay_effects(m);
+                            return;
                         }
                         Err(refusal) => refused(refusal),
                     },
@@ -242,65 +318,66 @@ impl World {
                 machine::Answer::Relay(answer)
             }
         };
-        self.relay_effects();
-        self.relay_answers(from, answer);
+        if self.relay_effects(m) {
+            self.relay_answers(from, answer);
+        }
     }
 
     fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
-        if self.goes_wrong(60, kind::BUS_LOST) {
+        if self.goes_wrong(60, Kind::BusLost) {
             return;
         }
-        let delay = if self.goes_wrong(60, kind::BUS_SLOW) { self.below(6_000) } else { 1 };
-        self.machine_hears(machine::Arrival::Answer(from, answer), delay);
+        let delay = if self.goes_wrong(60, Kind::BusSlow) { self.below(6_000) } else { 1 };
+        self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
     }
 
-    /// Carries out what the dispenser committed, in order; a crash may come between any two.
-    fn relay_effects(&mut self) {
-        let Some(dispenser) = &mut self.relay.dispenser else { return };
+    /// Carries out what the dispenser committed, in order; a crash may come between any two, and may have come in the commit
+    /// before them. Whether the program still runs.
+    fn relay_effects(&mut self, m: usize) -> bool {
+        if self.disks[m].is_dead(LEDGER) {
+            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
+            self.cut_power(m);
+            return false;
+        }
+        let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
         for effect in dispenser.take_effects() {
             if self.storm && matches!(effect, Effect::Drive(..) | Effect::Finished { .. }) && self.one_in(25) {
-                self.count(kind::BETWEEN, "the relay crashes between two effects");
-                return self.restart_relay(false);
+                self.count(Kind::Between, "the relay crashes between two effects");
+                self.start_relay(m);
+                return false;
             }
             match effect {
-                Effect::Drive(line, _) => self.pulse(line),
+                Effect::Drive(line, _) => self.pulse(m, line),
                 Effect::Finished { order, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
-                    for from in self.relay.waits.remove(&order).unwrap_or_default() {
+                    for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
                         let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
                         self.relay_answers(from, machine::Answer::Relay(answer));
                     }
-                    self.machine_hears(machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
+                    self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
                 }
                 Effect::Journal(_) => {}
             }
         }
+        true
     }
 
     /// The line goes up: this is what a customer gets.
-    fn pulse(&mut self, line: usize) {
-        let run = self.relay.run;
-        self.after(500, Event::Relay(Arrival::LineEnds { run, line }));
-        let Some(order) = self.being_driven() else { return self.fail("the line is driven for nobody".into()) };
-        self.note(|| "the line is driven".into());
+    fn pulse(&mut self, m: usize, line: usize) {
+        let run = self.relays[m].run;
+        self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
+        let Some(order) = self.relays[m].begun.clone() else { return self.fail("the line is driven for nobody".into()) };
+        self.note(|| format!("the line of {m} is driven for {order}"));
         if self.storm && self.one_in(8) {
-            let soon = self.below(500);
-            self.after(soon, Event::PowerCut);
+            let soon = self.below(PULSE);
+            self.after(soon, Event::PowerCut(m));
         }
-        let times = self.pulses.entry((self.relay.ledger, order.clone())).or_default();
+        let times = self.pulses.entry((order.clone(), self.relays[m].life)).or_default();
         *times += 1;
         if *times > 1 {
             self.fail(format!("{order} was driven twice"));
         }
-        let paid = self.midtrans.transaction(order.as_str()).is_some_and(|book| book.settled_at_ms.is_some());
-        if !paid {
-            self.fail(format!("{order} was driven and is not paid"));
-        }
-    }
-
-    /// The order that the ledger says is driven now.
-    fn being_driven(&mut self) -> Option<OrderId> {
-        let all: Vec<OrderId> = self.midtrans.transactions().iter().filter_map(|book| OrderId::new(&book.order_id).ok()).collect();
-        all.into_iter().find(|order| self.relay.query(order) == Some(DispenseAnswer::Dispensing))
+        self.ticket_used(&order);
+        self.judge_pulse(m, &order);
     }
 }

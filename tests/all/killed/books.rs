@@ -1,7 +1,7 @@
 //! The books, when everything is well again: what Midtrans took, what the machine says, what the backend knows, and what
 //! the relay did.
 
-use super::harm::{LINES, Ordeal};
+use super::harm::{Ordeal, Requested};
 use crate::rig::caller::Caller;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ struct Audit {
     sums: BTreeMap<&'static str, u64>,
 }
 
-/// What one line must have done: at least so many pulses, and at most.
+/// What must have been done for one request: at least so many pulses, and at most.
 #[derive(Default, Clone, Copy)]
 struct Pulses {
     least: u64,
@@ -66,8 +66,7 @@ impl Audit {
         let mut audit = Self::default();
         let shop = &ordeal.shop;
         let ends = audit.machine_ends(ordeal, caller);
-        let mut lines = vec![Pulses::default(); usize::try_from(LINES).expect("few")];
-        let line_of: BTreeMap<&str, u64> = ordeal.requests.iter().map(|(request, line)| (request.as_str(), *line)).collect();
+        let mut due: BTreeMap<&str, Pulses> = ordeal.requests.iter().map(|asked| (asked.request.as_str(), Pulses::default())).collect();
         // A charge that was denied frees its order_id: the next attempt may have the same.
         let mut paid_of: BTreeMap<String, bool> = BTreeMap::new();
         for charge in shop.midtrans.transactions() {
@@ -95,8 +94,7 @@ impl Audit {
         for (paid, order) in &orders {
             let request = request_of(order);
             let end = ends.get(&request).map_or("", String::as_str);
-            let line = line_of.get(request.as_str()).copied().expect("a request of ours");
-            let pulses = &mut lines[usize::try_from(line).expect("few")];
+            let pulses = due.get_mut(request.as_str()).expect("a request of ours");
             let order_id = order["order_id"].as_str().expect("an id");
             if *paid && ordeal.late.contains(order_id) && matches!(order["status"].as_str(), Some("cancel" | "expire")) {
                 audit.untold.push(order_id.to_owned());
@@ -105,7 +103,7 @@ impl Audit {
             audit.enter(*paid, order, end, paid_requests.contains(&request), pulses);
         }
         audit.add_up();
-        audit.relay(ordeal, caller, &lines);
+        audit.relay(ordeal, caller, &due);
         let open = shop.backend_get("/v1/orders?state=open").json();
         if open["orders"].as_array().is_none_or(|orders| !orders.is_empty()) {
             audit.wrong.push(format!("open at the backend: {open}"));
@@ -116,7 +114,7 @@ impl Audit {
     /// The machine's own word for each request.
     fn machine_ends(&mut self, ordeal: &Ordeal, caller: &Caller) -> BTreeMap<String, String> {
         let mut ends = BTreeMap::new();
-        for (request, _) in &ordeal.requests {
+        for Requested { request, .. } in &ordeal.requests {
             match caller.device::<_, String>("Cancel", &(request.as_str(),)) {
                 Ok(state) => {
                     let is_end = matches!(
@@ -192,23 +190,45 @@ impl Audit {
         }
     }
 
-    /// At most one pulse an order, one for each that was dispensed, and none for one that was not paid.
-    fn relay(&mut self, ordeal: &Ordeal, caller: &Caller, lines: &[Pulses]) {
-        let mut driven: BTreeMap<String, u64> = BTreeMap::new();
+    /// At most one pulse an order, one for each that was dispensed, and none for one that was not paid. A pulse is for the last
+    /// request of its line before it; but where one of them waits at a counter, whose customer may come after the next has
+    /// asked, all of that line are counted together.
+    fn relay(&mut self, ordeal: &Ordeal, caller: &Caller, due: &BTreeMap<&str, Pulses>) {
+        let mut driven: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let mut active = BTreeSet::new();
         for edge in ordeal.shop.relay.edges() {
             if edge.active {
-                *driven.entry(edge.line.clone()).or_default() += 1;
+                driven.entry(edge.line.clone()).or_default().push(edge.at_ms);
                 active.insert(edge.line);
             } else {
                 active.remove(&edge.line);
             }
         }
-        self.sums.insert("pulses", driven.values().sum());
-        for (line, Pulses { least, most }) in lines.iter().enumerate() {
-            let pulses = driven.remove(&format!("i{line}")).unwrap_or_default();
-            if !(*least..=*most).contains(&pulses) {
-                self.wrong.push(format!("line i{line} had {pulses} pulses, and its orders ask for {least} to {most}"));
+        self.sums.insert("pulses", driven.values().map(|times| times.len() as u64).sum());
+        let mut of_line: BTreeMap<u64, Vec<&Requested>> = BTreeMap::new();
+        for asked in &ordeal.requests {
+            of_line.entry(asked.line).or_default().push(asked);
+        }
+        for (line, requests) in of_line {
+            let times = driven.remove(&format!("i{line}")).unwrap_or_default();
+            let mut groups: Vec<&[&Requested]> = requests.chunks(1).collect();
+            if requests.iter().any(|asked| ordeal.codes.contains_key(&asked.request)) {
+                groups = vec![&requests];
+            }
+            let mut counted = 0;
+            for (at, group) in groups.iter().enumerate() {
+                let until = groups.get(at + 1).map_or(i64::MAX, |next| next[0].at_ms);
+                let pulses = times.iter().filter(|time| (group[0].at_ms..until).contains(*time)).count() as u64;
+                counted += pulses;
+                let sum = |of: fn(&Pulses) -> u64| group.iter().map(|asked| of(&due[asked.request.as_str()])).sum::<u64>();
+                let (least, most) = (sum(|pulses| pulses.least), sum(|pulses| pulses.most));
+                if !(least..=most).contains(&pulses) {
+                    let names: Vec<&str> = group.iter().map(|asked| asked.request.as_str()).collect();
+                    self.wrong.push(format!("line i{line} had {pulses} pulses for {names:?}, which ask for {least} to {most}"));
+                }
+            }
+            if counted != times.len() as u64 {
+                self.wrong.push(format!("line i{line} was driven before anybody asked: {times:?}"));
             }
         }
         if !driven.is_empty() || !active.is_empty() {

@@ -1,8 +1,9 @@
 //! Customers, of the kinds that there are, and the controller that asks for them.
 
-use super::harm::{LINES, Moment, Ordeal};
+use super::harm::{LINES, Moment, Ordeal, Requested};
 use crate::rig::midtrans::Via;
 use crate::rig::shop::new_request_id;
+use qris::host::clock;
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
 use serde_json::json;
@@ -59,7 +60,7 @@ impl Customer {
         }
         let line = ordeal.count("orders") % LINES;
         let request = new_request_id();
-        ordeal.requests.push((request.clone(), line));
+        ordeal.requests.push(Requested { request: request.clone(), line, at_ms: clock::now().boot.0 });
         ordeal.note(&format!("{request}: {self:?} asks for i{line}"));
         ordeal.prepare_ambush();
         let Some(shown) = self.asks(ordeal, &request, line)? else {

@@ -76,6 +76,15 @@ struct Ambush {
     harm: Harm,
 }
 
+/// A request that was made.
+pub struct Requested {
+    pub request: String,
+    /// Its item's line. After so many others another request has the same.
+    pub line: u64,
+    /// When, in milliseconds of the boot's clock, as a line's edges are written.
+    pub at_ms: i64,
+}
+
 /// A shop in trouble.
 pub struct Ordeal {
     pub shop: Shop,
@@ -83,8 +92,8 @@ pub struct Ordeal {
     pub figures: BTreeMap<&'static str, u64>,
     /// What `vend/event` told last of each request: news, which may be lost with a broker.
     pub told: BTreeMap<String, EventState>,
-    /// Every request that was made, and its line.
-    pub requests: Vec<(String, u64)>,
+    /// Every request that was made, in this order.
+    pub requests: Vec<Requested>,
     /// Payment codes of requests that are paid at a store.
     pub codes: BTreeMap<String, String>,
     /// Requests that were paid at a store and not collected yet.

@@ -108,6 +108,27 @@ impl Browser {
         self.devtools("Emulation.setUserAgentOverride", &json!({ "userAgent": "a phone", "acceptLanguage": languages }));
     }
 
+    /// A window of this size on a desk.
+    pub fn be_window(&self, width: u32, height: u32) {
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+        );
+    }
+
+    /// What the visitor's system prefers, such as `prefers-color-scheme: dark`.
+    pub fn prefer(&self, feature: &str, value: &str) {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [{ "name": feature, "value": value }] }));
+    }
+
+    /// Types at the first element that fits: `\u{e007}` is Enter.
+    pub fn press(&self, selector: &str, key: &str) {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.post("element", &wanted);
+        let element = found.as_object().and_then(|found| found.values().next()?.as_str()).expect("an element's id");
+        self.post(&format!("element/{element}/value"), &json!({ "text": key }));
+    }
+
     /// Whether pages may run scripts.
     pub fn allow_scripts(&self, allow: bool) {
         self.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": !allow }));

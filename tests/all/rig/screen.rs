@@ -18,9 +18,10 @@ impl Screen {
         Self { path, width, height, last: RefCell::default() }
     }
 
-    /// The payload of the QR that is shown; `None` without one, or while it is being drawn.
+    /// The payload of the QRIS code that is shown; `None` without one, or while it is being drawn. The code of a page is
+    /// nothing that a payment app pays.
     pub fn payload(&self) -> Option<String> {
-        self.codes().into_iter().next()
+        self.codes().into_iter().find(|code| code.starts_with("000201"))
     }
 
     /// What stands in all codes that are shown.

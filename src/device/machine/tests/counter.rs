@@ -148,6 +148,28 @@ fn paid_while_its_code_is_up_the_screen_says_so_and_the_machine_is_free() {
 }
 
 #[test]
+fn how_long_it_can_be_collected_is_shown_as_soon_as_the_backend_has_told() {
+    let mut rig = Rig::new();
+    rig.code_shown(1);
+    assert!(rig.scene.contains("within: Some(Span(86000000))"), "how long it can be paid: {}", rig.scene);
+    rig.after(10_000);
+    assert!(rig.backend(1).is_some(), "asked while the code is up");
+    rig.answer(1, order(Resource { expires_in_s: Some(259_000), ..paid_at_store(1) }));
+    assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259000000))"), "{}", rig.scene);
+}
+
+#[test]
+fn a_backend_that_tells_with_the_code_how_long_it_can_be_collected_has_it_on_both_screens() {
+    let mut rig = Rig::new();
+    let effects = rig.vend_at_store(1);
+    rig.prepare(&effects, Ok(ticket(1)));
+    rig.answer(1, order(Resource { collect_within_s: Some(259_200), ..at_store(1, Status::Pending) }));
+    assert!(rig.scene.starts_with("PayAtStore") && rig.scene.contains("collect: Some(Span(259200000))"), "{}", rig.scene);
+    rig.pay(&receipt_of(1));
+    assert!(rig.scene.starts_with("Collect") && rig.scene.contains("within: Some(Span(259200000))"), "{}", rig.scene);
+}
+
+#[test]
 fn the_backend_is_asked_for_what_waits_every_fifteen_minutes_and_at_each_hint() {
     let mut rig = Rig::new();
     rig.taken_along(1);
@@ -362,7 +384,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         rig.taken_along(2);
         rig.told();
         rig.power_cut(same_boot);
-        assert!(rig.scene.starts_with("Idle"), "{}", rig.scene);
+        assert_eq!(rig.scene, "Starting", "nothing was heard of the relay yet");
         rig.bring_up();
         let effects = rig.on(Input::RelayTold(RelayFacts { tickets: vec![ticket(1), ticket(2), ticket(9)], ..rig.facts.clone() }));
         assert!(closes(&effects).is_empty());
@@ -398,8 +420,7 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     rig.collectable(1);
     rig.told();
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
-    connection.execute_batch("DROP TRIGGER revisions_count_by_one").expect("dropped");
-    connection.execute("UPDATE orders SET body = replace(body, '5000', '5001')", []).expect("damaged");
+    crate::host::sqlite::testing::damage(&connection, "UPDATE orders SET body = replace(body, '5000', '5001')");
     drop(connection);
     rig.power_cut(true);
     rig.bring_up();

@@ -2,11 +2,13 @@
 
 use crate::device::machine::outbox::NEWS;
 use crate::device::machine::*;
-use crate::order::machine::RelayCall;
+use crate::order::ids::DeviceId;
+use crate::order::machine::{RelayCall, Rules};
 use crate::order::outcome::{CloseAnswer, Outcome};
 use crate::order::receipt::testing::{claims, key, keys};
 use crate::order::receipt::{Claims, Receipt};
-use crate::order::request::{Payment, Price};
+use crate::order::request::{Payment, Price, PriceList};
+use crate::order::time::BootId;
 use crate::wire::orders::{Order as Resource, Status};
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
@@ -22,6 +24,7 @@ pub(super) struct Rig {
     pub(super) events: Vec<VendEvent>,
     pub(super) acked: Vec<Ack>,
     pub(super) scene: String,
+    pub(super) sandbox: bool,
     /// Whether the broker acknowledges what is published.
     pub(super) broker_takes: bool,
     messages: u64,
@@ -74,6 +77,7 @@ pub(super) fn resource(n: u8, status: Status) -> Resource {
         outcome: None,
         refund: None,
         sandbox: true,
+        collect_within_s: None,
     }
 }
 
@@ -135,7 +139,6 @@ impl Rig {
             rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
             keys: keys(),
             screen_required: true,
-            deeplink: false,
             store: directory.path().join("qrisd.db"),
             boot_id: boot("11111111-aaaa"),
             broker: "the broker".into(),
@@ -154,6 +157,7 @@ impl Rig {
             events: Vec::new(),
             acked: Vec::new(),
             scene: String::new(),
+            sandbox: false,
             broker_takes: true,
             messages: 0,
         };
@@ -187,7 +191,10 @@ impl Rig {
         for effect in effects {
             match effect {
                 Effect::Ack(ack) => self.acked.push(*ack),
-                Effect::Show(picture) => self.scene = format!("{:?}", picture.scene),
+                Effect::Show(picture) => {
+                    self.scene = format!("{:?}", picture.scene);
+                    self.sandbox = picture.sandbox;
+                }
                 _ => {}
             }
         }

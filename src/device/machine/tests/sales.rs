@@ -2,11 +2,17 @@
 
 use super::rig::*;
 use crate::device::machine::*;
+use crate::order::ids::ItemId;
 use crate::order::machine::RelayCall;
 use crate::order::outcome::{CloseAnswer, Delivery, Outcome};
 use crate::order::reason::Reason;
-use crate::order::request::Refusal;
+use crate::order::request::{Price, PriceList, Refusal};
 use crate::wire::orders::{Order as Resource, Refund, Status};
+use crate::wire::topics::Topic;
+
+fn item_id(text: &str) -> ItemId {
+    ItemId::new(text).expect("an item id")
+}
 
 fn told(call: Option<HttpCall>) -> Option<Delivery> {
     match call {
@@ -53,6 +59,24 @@ fn without_the_broker_the_long_poll_brings_the_receipt() {
     rig.after(1000);
     rig.answer(1, order(settled(1, 1)));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+}
+
+#[test]
+fn no_jump_of_the_wall_clock_moves_a_deadline() {
+    let day = Span::secs(86_400);
+    for jumped in [Wall(0), Wall(2_000_000) + day, Wall(2_000_000) - day] {
+        let mut rig = Rig::new();
+        rig.offered(1);
+        rig.after(60_000);
+        rig.now.wall = jumped;
+        rig.on(Input::Woken);
+        assert!(rig.scene.starts_with("Pay"), "{jumped:?}: {}", rig.scene);
+        rig.after(59_999);
+        assert!(rig.scene.starts_with("Pay"), "{jumped:?}: {}", rig.scene);
+        assert_eq!(rig.machine.next_deadline(rig.now.boot), Some(rig.now.boot + Span::millis(1)), "{jumped:?}");
+        rig.after(1);
+        assert!(rig.scene.starts_with("Cancelling"), "{jumped:?}: {}", rig.scene);
+    }
 }
 
 #[test]
@@ -103,6 +127,43 @@ fn the_same_request_is_posted_whatever_changed_meanwhile() {
     assert_eq!(rig.backend(1), Some(first.clone()), "the relay's keys changed: the call goes on");
     rig.power_cut(true);
     assert_eq!(rig.backend(1), Some(first), "another body would be refused as reused_id");
+}
+
+#[test]
+fn the_screen_says_what_a_request_says_only_of_what_it_prices() {
+    for (item, described) in [(r#""item":"A1""#, false), (r#""item":"exit","amount":3000"#, true)] {
+        let mut rig = Rig::new();
+        rig.settings.prices = PriceList::new([
+            (item_id("A1"), Price::Fixed(rp(5_000))),
+            (item_id("exit"), Price::FromRequest { min: rp(2_000), max: rp(9_000), mqtt: true }),
+        ]);
+        rig.power_cut(true);
+        rig.bring_up();
+        rig.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-1",{item},"description":"B 1234 XY"}}"#));
+        assert!(rig.scene.starts_with("Preparing"), "{}", rig.scene);
+        assert_eq!(rig.scene.contains("B 1234 XY"), described, "{}", rig.scene);
+    }
+}
+
+#[test]
+fn a_machine_of_the_sandbox_says_so_from_its_start() {
+    let mut rig = Rig::new();
+    assert!(!rig.sandbox);
+    rig.dispensing(1);
+    rig.delivered(1);
+    rig.power_cut(false);
+    assert!(rig.sandbox, "before anything is heard of the backend");
+}
+
+#[test]
+fn an_idle_screen_says_that_the_network_is_gone() {
+    let mut rig = Rig::new();
+    rig.bring_up();
+    assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
+    rig.on(Input::BrokerDown { reason: "no route".into(), date_refusal: false });
+    assert_eq!(rig.scene, "Offline { reason: \"broker\" }");
+    rig.on(Input::BrokerUp { refused: Vec::new() });
+    assert!(rig.scene.starts_with("Idle { trouble: None"), "{}", rig.scene);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::device::machine::outbox::NEWS;
 use crate::device::machine::*;
 use crate::device::store::{OUTBOX_MAX, Store};
 use crate::order::machine::RelayCall;
+use crate::order::outcome::DispenseAnswer;
 use crate::order::reason::Reason;
+use crate::wire::dbus::RelayError;
 use crate::wire::orders::Status;
 
 /// Holds the database so that nobody else can write it.
@@ -98,6 +100,25 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged() {
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
 }
 
+/// The relay that was asked first may have driven the line, and lost its ledger since: what a new one refuses says nothing of that.
+#[test]
+fn silence_that_cannot_be_stored_is_not_forgotten() {
+    let refused = || RelayAnswer::Refused(RelayError::UnknownTicket, "no such ticket".into());
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    let held = lock(&rig);
+    rig.answer_relay(1, RelayAnswer::NoAnswer("it is gone".into()));
+    drop(held);
+    rig.after(2000);
+    assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+    rig.answer_relay(1, refused());
+    rig.after(2000);
+    assert!(matches!(rig.relay(1), Some(RelayCall::Query(_))), "{:?}", rig.relay(1));
+    rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
+    rig.answer_relay(1, refused());
+    assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(uncertain)"));
+}
+
 #[test]
 fn an_outcome_that_cannot_be_stored_is_asked_again() {
     let mut rig = Rig::new();
@@ -158,8 +179,37 @@ fn a_newer_database_is_left_alone_and_nothing_is_sold() {
 
 fn damage(rig: &Rig, sql: &str) {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
-    connection.execute_batch("DROP TRIGGER revisions_count_by_one").expect("dropped");
-    assert_eq!(connection.execute(sql, []).expect("changed"), 1);
+    assert_eq!(crate::host::sqlite::testing::damage(&connection, sql), 1);
+}
+
+/// Empties the index by which unfinished orders are found.
+fn lose_the_index(rig: &Rig) {
+    let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
+    let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'live_orders'";
+    for (from, to) in [("live = 1", "live = 9"), ("live = 9", "live = 1")] {
+        connection.execute_batch("PRAGMA writable_schema = ON").expect("allowed");
+        assert_eq!(connection.execute(sql, [from, to]).expect("changed"), 1);
+        connection.execute_batch("PRAGMA writable_schema = RESET").expect("read anew");
+        if to == "live = 9" {
+            connection.execute_batch("REINDEX live_orders").expect("emptied");
+        }
+    }
+}
+
+#[test]
+fn a_paid_order_that_its_index_lost_is_missed_when_the_backend_tells_of_it() {
+    let mut rig = Rig::new();
+    rig.dispensing(1);
+    rig.told();
+    lose_the_index(&rig);
+    rig.power_cut(true);
+    assert!(!rig.machine.faults.contains_key(&FaultCode::StoreReset), "nothing is looked at that nobody needs");
+    rig.bring_up();
+    rig.answer_open(vec![settled(1, 3)]);
+    rig.after(2000);
+    assert!(rig.machine.faults.contains_key(&FaultCode::StoreReset), "{:?}", rig.machine.faults);
+    rig.answer_open(vec![settled(1, 5)]);
+    assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
 }
 
 #[test]

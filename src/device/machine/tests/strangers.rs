@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::device::machine::*;
+use crate::order::ids::DeviceId;
 use crate::order::machine::RelayCall;
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;

@@ -1,13 +1,13 @@
 //! What a column is stacked of: lines of text, cards, signs, a countdown.
 
-use super::{Align, HURRY, LETTER_PX_MIN, PAGE_GAP, Page};
+use super::{Align, HURRY, PAGE_GAP, Page};
 use crate::device::screen::fonts::{Style, Weight};
-use crate::device::screen::message::colours;
 use crate::device::screen::paint::{Colour, Kind, Mark, Rect, Sign};
 use crate::device::screen::qr::Code;
 use crate::device::screen::text::countdown;
+use crate::device::screen::theme::{BLACK, WHITE, clearer};
 use crate::order::time::Span;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Something as wide as its column, stacked with others.
 pub(super) enum Block {
@@ -24,9 +24,14 @@ pub(super) enum Block {
         lines: Vec<String>,
         style: Style,
     },
+    /// How to pay in three words, side by side.
     Steps(Style),
+    /// The same, one below the other.
+    StepList(Style),
+    /// One text at each side of a line.
+    Sides(Side, Side),
     /// A second code with the words beside it.
-    Page(Rc<Code>, Vec<String>, Style),
+    Page(Arc<Code>, Vec<String>, Style, Colour),
     /// The label, what is left, and its colour. Its own mark, so that a tick redraws no more.
     Countdown {
         label: &'static str,
@@ -36,14 +41,99 @@ pub(super) enum Block {
     },
 }
 
+/// A text at the side of a line.
+pub(super) type Side = (String, Style, Colour);
+
 impl Page<'_> {
     pub(super) fn countdown(&self, left: Span) -> Block {
         Block::Countdown {
             label: self.texts.time_left,
             left: countdown(left),
             style: self.style(Weight::Bold, 30),
-            colour: if left < HURRY { colours::STOP } else { colours::INK },
+            colour: self.hurry(left),
         }
+    }
+
+    fn hurry(&self, left: Span) -> Colour {
+        if left < HURRY { self.theme.stop() } else { self.theme.text }
+    }
+
+    /// The amount, and what is left, in one line.
+    pub(super) fn amount_and_time(&self, amount: String, left: Span, room: i32) -> Block {
+        let time = (countdown(left), self.style(Weight::Bold, 32), self.hurry(left));
+        self.amount_beside((amount, self.style(Weight::Bold, 44), self.theme.text), time, room)
+    }
+
+    /// The amount and something else in one line; a sum that would be cut off has the line for itself.
+    pub(super) fn amount_beside(&self, amount: Side, right: Side, room: i32) -> Block {
+        if self.beside_fits(&amount, &right, room) {
+            return self.sides(amount, right, room);
+        }
+        Block::Line { style: self.fitted_whole(amount.1, &amount.0, room), text: amount.0, colour: amount.2 }
+    }
+
+    fn beside_fits(&self, left: &Side, right: &Side, room: i32) -> bool {
+        let least = |side: &Side| self.fonts.width(Style { px: self.letter_px_min, ..side.1 }, &side.0);
+        least(right) <= room / 2 && least(left) + self.px(16) + least(right) <= room
+    }
+
+    /// How to pay in three words, and what is left, in one line; words that would be cut off are left out.
+    pub(super) fn steps_and_time(&self, left: Span, room: i32) -> Block {
+        let time = (countdown(left), self.style(Weight::Bold, 28), self.hurry(left));
+        let steps = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay].join(" · ");
+        let steps = (steps, self.style(Weight::Bold, 22), self.theme.accent);
+        if self.beside_fits(&steps, &time, room) { self.sides(steps, time, room) } else { self.countdown(left) }
+    }
+
+    /// Two texts in one line; the left one as large as the right one leaves room for.
+    pub(super) fn sides(&self, left: Side, right: Side, room: i32) -> Block {
+        // One that would be cut off has the line for itself.
+        let both = self.fonts.width(Style { px: self.letter_px_min, ..left.1 }, &left.0)
+            + self.fonts.width(Style { px: self.letter_px_min, ..right.1 }, &right.0);
+        if self.by_page && both > room && left.0 == self.texts.small_page {
+            return Block::Line { style: self.fitted(left.1, &left.0, room), text: left.0, colour: left.2 };
+        }
+        let right = (right.0.clone(), self.fitted(right.1, &right.0, room / 2), right.2);
+        let taken = self.fonts.width(right.1, &right.0) + self.px(16);
+        let style = self.fitted(left.1, &left.0, room - taken);
+        Block::Sides((left.0, style, left.2), right)
+    }
+
+    /// The steps in a column: below one another if there is `height` for that or no room side by side; none where they
+    /// would be cut off.
+    pub(super) fn steps_block(&self, style: Style, room: i32, height: bool) -> Block {
+        let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
+        let widths = words.map(|word| self.fonts.width(style, word));
+        let list = widths.iter().max().unwrap_or(&0) + self.step_disc(style) + style.px as i32 / 2 <= room;
+        let row = widths.iter().sum::<i32>() + style.px as i32 * 8 <= room;
+        match (row, list) {
+            (true, _) => Block::Steps(style),
+            (false, true) if height || style.px <= self.letter_px_min => Block::StepList(style),
+            _ => Block::Steps(style),
+        }
+    }
+
+    fn step_disc(&self, style: Style) -> i32 {
+        style.line() + self.px(4)
+    }
+
+    /// All of a text, whatever the room: in lines broken at spaces, and within a word that is too long for one. For what
+    /// somebody will type in or must not misread.
+    pub(super) fn whole(&self, text: &str, style: Style, colour: Colour, room: i32) -> Vec<Block> {
+        let (style, lines) = self.whole_lines(text, style, room);
+        lines.into_iter().map(|text| Block::Line { text, style, colour }).collect()
+    }
+
+    fn whole_lines(&self, text: &str, style: Style, room: i32) -> (Style, Vec<String>) {
+        let longest = text.split_whitespace().max_by_key(|word| self.fonts.width(style, word)).unwrap_or_default();
+        let style = self.fitted(style, longest, room);
+        let fits = self.fonts.width(style, longest) <= room;
+        let lines = if fits {
+            self.fonts.balanced(style, text, room, text.len())
+        } else {
+            text.split_whitespace().flat_map(|word| self.in_pieces(word, style, room)).collect()
+        };
+        (style, lines)
     }
 
     pub(super) fn lines(
@@ -67,11 +157,17 @@ impl Page<'_> {
     }
 
     /// The customer's page as a code, and what it is good for.
-    pub(super) fn page_beside(&self, code: Rc<Code>, text: &str, px: i32, room: i32) -> Block {
+    pub(super) fn page_beside(&self, code: Arc<Code>, text: &str, (px, colour): (i32, Colour), room: i32) -> Block {
         let style = self.style(Weight::Regular, px);
         let room = room - code.side_px() as i32 - self.px(PAGE_GAP);
         let lines = (code.side_px() as i32 / style.line()).max(1) as usize;
-        Block::Page(code, self.fonts.balanced(style, text, room, lines), style)
+        Block::Page(code, self.fonts.balanced(style, text, room, lines), style, colour)
+    }
+
+    /// The customer's page as a code, and all of a text beside it.
+    pub(super) fn whole_beside(&self, code: Arc<Code>, text: &str, style: Style, colour: Colour, room: i32) -> Block {
+        let (style, lines) = self.whole_lines(text, style, room - code.side_px() as i32 - self.px(PAGE_GAP));
+        Block::Page(code, lines, style, colour)
     }
 
     /// A payment code in groups of four, as people read numbers to each other, on as few lines as they fit.
@@ -91,35 +187,50 @@ impl Page<'_> {
         match block {
             Block::Gap(px) | Block::Sign(_, _, px) => *px,
             Block::Line { style, .. } | Block::Countdown { style, .. } => style.line(),
+            Block::Sides(left, right) => left.1.line().max(right.1.line()),
             Block::Steps(style) => style.line() + self.px(10),
-            Block::Page(code, ..) => code.side_px() as i32,
+            Block::StepList(style) => 3 * (style.line() + self.px(6)),
+            Block::Page(code, lines, style, _) => (code.side_px() as i32).max(style.line() * lines.len() as i32),
             Block::Card { lines, style, .. } => self.style(Weight::Regular, 18).line() + style.line() * lines.len() as i32 + self.px(28),
         }
     }
 
+    /// From the top of the area downwards; what would leave it at its foot is left out.
     pub(super) fn stack(&mut self, area: Rect, blocks: Vec<Block>) {
         let mut y = area.y;
         for block in blocks {
             let place = Rect { y, h: self.block_height(&block), ..area };
+            if y + place.h > area.y + area.h {
+                continue;
+            }
             y += place.h;
             match block {
                 Block::Gap(_) => {}
                 Block::Sign(sign, disc, size) => {
                     let area = Rect::new(place.x + (place.w - size) / 2, place.y, size, size);
                     // White on colour, or the colour of the page on white.
-                    let stroke = if disc == colours::WHITE { self.ground() } else { colours::WHITE };
+                    let stroke = if disc == WHITE { self.ground() } else { clearer(WHITE, BLACK, disc) };
                     self.marks.push(Mark { area, kind: Kind::Sign { sign, disc, stroke } });
                 }
                 Block::Line { text, style, colour } => self.text(place, &text, style, colour, Align::Centre),
                 Block::Steps(style) => self.steps(place, style),
-                Block::Page(code, lines, style) => {
+                Block::StepList(style) => self.step_list(place, style),
+                Block::Sides((left, left_style, left_colour), (right, right_style, right_colour)) => {
+                    let taken = self.fonts.width(right_style, &right);
+                    let left_room = Rect { w: place.w - taken - self.px(8), ..place };
+                    // Two letters and dots tell nothing.
+                    let told = self.fonts.shortened(left_style, &left, left_room.w).chars().count();
+                    let left = if told < left.chars().count().min(6) { String::new() } else { left };
+                    self.text(left_room, &left, left_style, left_colour, Align::Left);
+                    self.text(Rect { x: place.x + place.w - taken, w: taken, ..place }, &right, right_style, right_colour, Align::Right);
+                }
+                Block::Page(code, lines, style, colour) => {
                     let side = code.side_px() as i32;
-                    let area = Rect::new(place.x + place.w - side, place.y, side, side);
-                    self.marks.push(Mark { area, kind: Kind::Qr(code) });
+                    self.code(code, place.x + place.w - side, place.y);
                     let (w, gap) = (place.w - side - self.px(PAGE_GAP), side - style.line() * lines.len() as i32);
                     for (line, text) in (0..).zip(&lines) {
                         let y = place.y + gap.max(0) / 2 + line * style.line();
-                        self.text(Rect::new(place.x, y, w, style.line()), text, style, colours::MUTED, Align::Right);
+                        self.text(Rect::new(place.x, y, w, style.line()), text, style, colour, Align::Right);
                     }
                 }
                 Block::Countdown { label, left, style, colour } => {
@@ -131,18 +242,18 @@ impl Page<'_> {
                     let before = if label_width + gap + digits <= place.w { label_width + gap } else { 0 };
                     let x = place.x + (place.w - digits - before).max(0) / 2;
                     if before > 0 {
-                        self.text(Rect { x, w: label_width, ..place }, label, label_style, colours::MUTED, Align::Left);
+                        self.text(Rect { x, w: label_width, ..place }, label, label_style, self.theme.muted, Align::Left);
                     }
                     self.text(Rect { x: x + before, w: digits, ..place }, &left, style, colour, Align::Left);
                 }
                 Block::Card { label, lines, style } => {
-                    self.fill(place, colours::CARD, self.px(14));
+                    self.fill(place, self.theme.card, self.px(14));
                     let label_style = self.style(Weight::Regular, 18);
                     let upper = Rect { y: place.y + self.px(12), h: label_style.line(), ..place };
-                    self.text(upper, label, label_style, colours::MUTED, Align::Centre);
+                    self.text(upper, label, label_style, self.theme.muted, Align::Centre);
                     for (line, text) in (0..).zip(&lines) {
                         let place = Rect { y: upper.y + upper.h + line * style.line(), h: style.line(), ..place };
-                        self.text(place, text, style, colours::INK, Align::Centre);
+                        self.text(place, text, style, self.theme.text, Align::Centre);
                     }
                 }
             }
@@ -152,13 +263,14 @@ impl Page<'_> {
     /// How to pay in three words, numbered where there is room for numbers, and left out where there is none for words.
     pub(super) fn steps(&mut self, place: Rect, style: Style) {
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
-        let number = |style: Style| Style { px: (style.px * 3 / 4).max(LETTER_PX_MIN), ..style };
+        let least = self.letter_px_min;
+        let number = |style: Style| Style { px: (style.px * 3 / 4).max(least), ..style };
         let disc = |style: Style| number(style).line() + style.px as i32 / 4;
         let widths = |style: Style, before: i32| words.map(|word| before + self.fonts.width(style, word));
         let before = |style: Style| disc(style) + style.px as i32 / 3;
         let total = |style: Style, before: i32| widths(style, before).iter().sum::<i32>() + 2 * style.px as i32;
         let mut style = style;
-        while style.px > LETTER_PX_MIN && total(style, before(style)) > place.w {
+        while style.px > least && total(style, before(style)) > place.w {
             style.px -= 1;
         }
         let numbered = total(style, before(style)) <= place.w;
@@ -171,11 +283,30 @@ impl Page<'_> {
             if numbered {
                 let disc = disc(style);
                 let circle = Rect::new(x, place.y + (place.h - disc) / 2, disc, disc);
-                self.fill(circle, colours::ACCENT, disc / 2);
-                self.text(circle, n, number(style), colours::WHITE, Align::Centre);
+                self.fill(circle, self.theme.accent, disc / 2);
+                self.text(circle, n, number(style), clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
             }
-            self.text(Rect { x: x + before, w: width - before, ..place }, word, style, colours::INK, Align::Left);
+            self.text(Rect { x: x + before, w: width - before, ..place }, word, style, self.theme.text, Align::Left);
             x += width + style.px as i32;
+        }
+    }
+
+    /// The same, one step a line.
+    fn step_list(&mut self, place: Rect, style: Style) {
+        let row = place.h / 3;
+        let disc = self.step_disc(style).min(row);
+        let number = Style { px: (style.px * 3 / 4).max(self.letter_px_min), ..style };
+        let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
+        let widest = words.iter().map(|word| self.fonts.width(style, word)).max().unwrap_or(0);
+        let gap = style.px as i32 / 2;
+        let x = place.x + (place.w - disc - gap - widest).max(0) / 2;
+        for ((line, word), n) in (0..).zip(words).zip(["1", "2", "3"]) {
+            let y = place.y + line * row;
+            let circle = Rect::new(x, y + (row - disc) / 2, disc, disc);
+            self.fill(circle, self.theme.accent, disc / 2);
+            self.text(circle, n, number, clearer(WHITE, BLACK, self.theme.accent), Align::Centre);
+            let beside = Rect::new(x + disc + gap, y, place.x + place.w - x - disc - gap, row);
+            self.text(beside, word, style, self.theme.text, Align::Left);
         }
     }
 }

@@ -105,6 +105,26 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     assert_eq!((told.is_void(), told.attention()), (false, vec![Attention::Reversed]), "handed out before");
     let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
     assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
+    // Also when a part of it had gone back before.
+    let part = [settled(1000), settled(301_000), (310_000, status(Said::PartlyRefunded)), (400_000, Event::Notified(Said::Denied))];
+    let rest = lives(Payment::Indomaret, &part);
+    assert_eq!(duty(&rest, at(400_000)), Duty::Call(Call::GetStatus));
+    let gone = lives(Payment::Indomaret, &[&part[..], &[(401_000, status(Said::Denied))]].concat());
+    assert!(gone.attention().contains(&Attention::Reversed), "{:?}", gone.attention());
+}
+
+#[test]
+fn a_person_hears_that_a_counter_took_back_what_was_given_back_by_hand() {
+    let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
+    let given_back = vec![(0, status(Said::Settled)), (1000, told(Delivery::Undelivered)), (2000, by_hand)];
+    let given_back: Vec<_> = given_back.into_iter().map(|(ms, event)| (310_000 + ms, event)).collect();
+    let first = [(1000, status(Said::Settled))];
+    let noted = [(400_000, Event::Notified(Said::Denied))];
+    let asked = lives(Payment::Indomaret, &[&first[..], &given_back, &noted].concat());
+    assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
+    let denied = [(401_000, status(Said::Denied))];
+    let gone = lives(Payment::Indomaret, &[&first[..], &given_back, &noted, &denied].concat());
+    assert_eq!((gone.attention(), next_deadline(&gone)), (vec![Attention::Reversed], None), "the money is gone twice");
 }
 
 #[test]

@@ -305,6 +305,22 @@ fn what_was_given_back_by_hand_gets_no_receipt_when_midtrans_is_sure_at_last() {
 }
 
 #[test]
+fn a_part_that_goes_back_besides_what_a_person_settled_is_told() {
+    for (what, wish) in [("cash", by_hand(false)), ("goods", given())] {
+        let settled = then(paid(Some(Delivery::Failed)), vec![wish], 3000).expect("granted");
+        let noted = then(settled, vec![Event::Notified(Said::PartlyRefunded)], 4000).expect("a fact");
+        assert_eq!(duty(&noted, T0 + Span::millis(4000)), Duty::Call(Call::GetStatus), "{what}");
+        let told = then(noted, vec![status(Said::PartlyRefunded)], 5000).expect("a fact");
+        // Another part may have gone back since that answer was made, so it is asked once more.
+        let told = then(told, vec![status(Said::PartlyRefunded)], 19_000).expect("a fact");
+        assert_eq!((told.attention(), next_deadline(&told)), (vec![Attention::LateFact], None), "{what}");
+        // Once.
+        let again = then(told.clone(), vec![Event::Notified(Said::PartlyRefunded)], 60_000).expect("a fact");
+        assert!(matches!(again.state, State::Settled { .. }) || again == told, "{what}");
+    }
+}
+
+#[test]
 fn what_is_silent_is_noticed_after_a_quarter_of_an_hour() {
     let order = paid(None);
     let at = T0 + Span::millis(1000) + REPORT_WITHIN;
@@ -345,4 +361,70 @@ fn only_what_is_certain_is_refunded_by_itself() {
     let told = Told { outcome: Delivery::Dispensed, reason: None, detail: None };
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
     assert_eq!(money(&on_its_way), "asked");
+}
+
+#[test]
+fn a_refund_is_asked_for_again_after_a_pause_that_doubles() {
+    let mut order = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let mut last = 3000;
+    for pause in [10_000, 20_000, 40_000, 80_000] {
+        order = then(order, vec![answered(RefundAnswer::Passing("no route".into()))], last).expect("a fact");
+        let due = (next_deadline(&order).expect("it is asked for again") - T0).0;
+        assert!((pause..pause * 11 / 10).contains(&(due - last)), "{} instead of {pause} ms", due - last);
+        last = due;
+    }
+}
+
+#[test]
+fn what_a_look_did_not_find_is_looked_for_and_asked_for_later() {
+    let asked = || then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let unsure = || answered(RefundAnswer::Unsure("cut".into()));
+    // Lost, and not made: the call is made again, after a pause.
+    let lost = then(asked(), vec![unsure(), status(Said::Settled)], 3000).expect("facts");
+    let due = next_deadline(&lost).expect("it is asked for again");
+    assert!(due >= T0 + Span::millis(13_000), "{due:?}");
+    assert_eq!((duty(&lost, due - Span::millis(1)), duty(&lost, due)), (Duty::Rest, Duty::Call(Call::Refund)));
+    // Lost, then refused: get-status may be behind, and is asked again a minute later.
+    let refused = answered(RefundAnswer::Refused("406".into()));
+    let behind = then(asked(), vec![unsure(), refused, status(Said::Settled)], 3000).expect("facts");
+    assert_eq!(next_deadline(&behind), Some(T0 + Span::millis(3000) + LOOK_AGAIN));
+}
+
+#[test]
+fn a_refund_that_failed_is_not_due_any_more_when_the_item_came_and_only_then() {
+    let refused = || vec![answered(RefundAnswer::Refused("412".into())), status(Said::Settled)];
+    let silent = then(paid(None), vec![Event::Unreported, refund(true)], NO_REPORT_AFTER.0 + 1000).expect("granted");
+    let failed = then(silent, refused(), NO_REPORT_AFTER.0 + 2000).expect("facts");
+    assert_eq!(money(&failed), "refused");
+    for (outcome, left) in
+        [(Delivery::Dispensed, "none"), (Delivery::Failed, "refused"), (Delivery::Undelivered, "refused"), (Delivery::Uncertain, "refused")]
+    {
+        let after = then(failed.clone(), vec![told(outcome)], NO_REPORT_AFTER.0 + 3000).expect("a fact");
+        assert_eq!((money(&after), after.is_refund_due()), (left, left == "refused"), "{outcome}");
+    }
+}
+
+#[test]
+fn what_was_never_accepted_is_given_back_by_hand_and_not_otherwise() {
+    let suspect = [(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)];
+    let given_up = live(&[&suspect[..], &[(90_000_000, Event::CancelUnanswered)]].concat());
+    assert_eq!(given_up.attention(), [Attention::Suspect]);
+    for (wish, wanted) in [(refund(true), Err(Refused::NotPaid)), (given(), Err(Refused::NotPaid)), (by_hand(false), Ok("by_hand"))] {
+        let after = then(given_up.clone(), vec![wish.clone()], 91_000_000);
+        assert_eq!(after.as_ref().map(money).map_err(|refused| *refused), wanted, "{wish:?}");
+    }
+}
+
+#[test]
+fn midtrans_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
+    let refunded = Event::Notified(Said::Refunded);
+    let by_hand = then(paid(Some(Delivery::Failed)), vec![by_hand(false)], 3000).expect("granted");
+    let asked = then(by_hand.clone(), vec![refunded.clone()], 60_000).expect("a fact");
+    assert_eq!(duty(&asked, T0 + Span::millis(60_000)), Duty::Call(Call::GetStatus), "twice?");
+    let twice = then(by_hand, vec![status(Said::Refunded)], 60_000).expect("a fact");
+    assert_eq!(twice.attention(), [Attention::LateFact]);
+    assert_eq!(then(twice.clone(), vec![refunded.clone()], 120_000).as_ref(), Ok(&twice), "that is known");
+    let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
+    let done = then(asked, vec![answered(RefundAnswer::Approved)], 4000).expect("a fact");
+    assert_eq!(then(done.clone(), vec![refunded], 60_000).as_ref(), Ok(&done), "as it was asked for");
 }

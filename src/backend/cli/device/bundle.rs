@@ -1,0 +1,235 @@
+//! The enrolment text of a new machine: its token, the keys, and where backend and broker are.
+
+use crate::backend::config::Config;
+use crate::backend::keys::Ring;
+use crate::host::Failure;
+use crate::host::config::{MqttSection, http_url};
+use crate::order::ids::DeviceId;
+use crate::wire::enrolment::{Backend, Broker, Enrolment};
+use clap::Args;
+use qrcode::{Color, EcLevel, QrCode};
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// The largest file that goes into the text, in bytes.
+const FILE_MAX: u64 = 16 * 1024;
+/// Modules of the quiet zone around a code.
+const QUIET: usize = 4;
+
+/// What else a machine is told than its token.
+#[derive(Debug, Args)]
+pub struct Bundle {
+    /// Write one text with all that the machine must know, for `qrisctl setup --from`; it holds the token: it is a secret
+    #[arg(long)]
+    bundle: bool,
+    /// Draw that text as a QR code on the terminal, too
+    #[arg(long, requires = "bundle")]
+    qr: bool,
+    /// The backend as machines reach it; http.public_url without it
+    #[arg(long, requires = "bundle", value_name = "URL")]
+    backend_url: Option<String>,
+    /// A private CA of the backend's certificate, in PEM
+    #[arg(long, requires = "bundle", value_name = "FILE")]
+    backend_ca_file: Option<PathBuf>,
+    /// The broker as machines reach it; mqtt.url without it
+    #[arg(long, requires = "bundle", value_name = "URL")]
+    broker_url: Option<String>,
+    /// A private CA of the broker's certificate, in PEM; mqtt.ca_file without it
+    #[arg(long, requires = "bundle", value_name = "FILE")]
+    broker_ca_file: Option<PathBuf>,
+    /// The machine's name at the broker; its id without it
+    #[arg(long, requires = "bundle", value_name = "NAME")]
+    broker_username: Option<String>,
+    /// A file that holds its password at the broker, or - for standard input
+    #[arg(long, requires = "bundle", value_name = "FILE|-")]
+    broker_password_file: Option<PathBuf>,
+}
+
+/// All of a text but the token.
+pub struct Draft {
+    device: DeviceId,
+    backend_url: String,
+    backend_ca: Option<Box<str>>,
+    broker: Option<Broker>,
+    keys: serde_json::Value,
+    draws: bool,
+}
+
+/// What is written.
+pub struct Written {
+    /// For standard output, folded.
+    pub text: String,
+    /// For standard output, before it.
+    pub code: Option<String>,
+}
+
+impl Bundle {
+    /// Reads all that belongs to the text, before a token is made; `None` where none was asked for.
+    ///
+    /// # Errors
+    /// What cannot be used, or no key to sign with.
+    pub fn draft(&self, config: &Config, device: &DeviceId) -> Result<Option<Draft>, Failure> {
+        if !self.bundle {
+            return Ok(None);
+        }
+        let ring = Ring::read(&config.signing_key_file).map_err(Failure::usage)?;
+        let keys = serde_json::from_str(&ring.public(&config.issuer)).expect("a JWK Set is JSON");
+        let backend_url = http_url(self.backend_url.as_deref().unwrap_or(&config.public_url))
+            .map_err(|why| Failure::usage(format!("--backend-url: {why}")))?;
+        let backend_ca = self.backend_ca_file.as_deref().map(certificate).transpose()?;
+        Ok(Some(Draft { device: device.clone(), backend_url, backend_ca, broker: self.broker(config)?, keys, draws: self.qr }))
+    }
+
+    fn broker(&self, config: &Config) -> Result<Option<Broker>, Failure> {
+        let own = config.mqtt.as_ref().map(|mqtt| {
+            let scheme = if mqtt.tls { "mqtts" } else { "mqtt" };
+            let host = if mqtt.host.contains(':') { format!("[{}]", mqtt.host) } else { mqtt.host.clone() };
+            format!("{scheme}://{host}:{}", mqtt.port)
+        });
+        let Some(url) = self.broker_url.clone().or(own) else {
+            if self.broker_username.is_some() || self.broker_password_file.is_some() || self.broker_ca_file.is_some() {
+                return Err(Failure::usage("which broker? backend.toml has none: give --broker-url"));
+            }
+            return Ok(None);
+        };
+        // As a machine checks it; one in the clear to another computer is for a person to allow, there.
+        let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
+        if let Err(faults) = section.settle() {
+            let why: Vec<_> = faults.into_iter().map(|(_, why)| why.to_string()).collect();
+            return Err(Failure::usage(format!("--broker-url: {}", why.join("; "))));
+        }
+        let own_ca = config.mqtt.as_ref().and_then(|mqtt| mqtt.ca_file.as_deref()).filter(|_| url.starts_with("mqtts://"));
+        let ca = self.broker_ca_file.as_deref().or(own_ca).map(certificate).transpose()?;
+        let password = self.broker_password_file.as_deref().map(password).transpose()?;
+        Ok(Some(Broker { url: url.into(), username: self.broker_username.as_deref().map(Into::into), password, ca }))
+    }
+}
+
+impl Draft {
+    /// The text with its token.
+    ///
+    /// # Errors
+    /// It does not fit into a code that was asked for.
+    pub fn with(self, token: &str) -> Result<Written, Failure> {
+        let Self { device, backend_url, backend_ca, broker, keys, draws } = self;
+        let backend = Backend { url: backend_url.into(), token: token.into(), ca: backend_ca };
+        let text = Enrolment { device, backend, broker, keys }.to_text();
+        let code = if draws { Some(draw(&text)?) } else { None };
+        Ok(Written { text: Enrolment::folded(&text), code })
+    }
+
+    /// What a person should know of it, beside what is written.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut told = vec!["this text holds the machine's token: whoever has it is that machine at the backend. Send it as you would a password, and delete it".to_owned()];
+        let broker = self.broker.as_ref();
+        if broker.is_none() {
+            told.push("it has no broker, as backend.toml has none: `qrisctl setup` will ask (--broker-url puts one in)".into());
+        } else if broker.is_some_and(|broker| broker.password.is_none()) {
+            told.push("it has no password for the broker: `qrisctl setup` will ask (--broker-password-file puts one in)".into());
+        }
+        for (what, url) in [("backend", Some(&*self.backend_url)), ("broker", broker.map(|broker| &*broker.url))] {
+            if url.is_some_and(is_loopback) {
+                told.push(format!(
+                    "its {what} is {}: only a machine on this very computer reaches it (--{what}-url)",
+                    url.unwrap_or_default()
+                ));
+            }
+        }
+        told
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
+}
+
+fn certificate(path: &Path) -> Result<Box<str>, Failure> {
+    let text = read(std::fs::File::open(path), path)?;
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(Failure::usage(format!("{}: is no certificate in PEM", path.display())));
+    }
+    Ok(text.into())
+}
+
+fn password(path: &Path) -> Result<Box<str>, Failure> {
+    let text = match path == Path::new("-") {
+        true => read(Ok(std::io::stdin()), path)?,
+        false => read(std::fs::File::open(path), path)?,
+    };
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(Failure::usage(format!("{}: is empty", path.display())));
+    }
+    Ok(text.into())
+}
+
+fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
+    let mut text = String::new();
+    from.and_then(|from| from.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(|why| failed(&why))?;
+    if text.len() as u64 > FILE_MAX { Err(failed(&"is larger than 16 KiB")) } else { Ok(text) }
+}
+
+/// A text as a QR code of half blocks, black on white whatever the terminal's colours are.
+fn draw(text: &str) -> Result<String, Failure> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
+        Failure::usage("the text is too long for a QR code: leave the certificates out (a public CA needs none), or take the text")
+    })?;
+    let width = code.width();
+    let dark = |x: usize, y: usize| {
+        let inside = |side: usize| (QUIET..QUIET + width).contains(&side);
+        inside(x) && inside(y) && code[(x - QUIET, y - QUIET)] == Color::Dark
+    };
+    let side = width + 2 * QUIET;
+    let mut drawn = String::new();
+    for y in (0..side).step_by(2) {
+        // Black (30) on bright white (107).
+        drawn.push_str("\u{1b}[30;107m");
+        drawn.extend((0..side).map(|x| match (dark(x, y), dark(x, y + 1)) {
+            (true, true) => '█',
+            (true, false) => '▀',
+            (false, true) => '▄',
+            (false, false) => ' ',
+        }));
+        writeln!(drawn, "\u{1b}[0m").expect("a string takes all");
+    }
+    Ok(drawn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_drawn_that_reads_back() {
+        let drawn = draw("qris-enrol1.AbC.x").expect("drawn");
+        // Read as a camera would: four pixels a module, two rows a line.
+        let rows: Vec<Vec<char>> =
+            drawn.lines().map(|line| line.trim_start_matches("\u{1b}[30;107m").trim_end_matches("\u{1b}[0m").chars().collect()).collect();
+        let (width, height) = (rows[0].len() * 4, rows.len() * 8);
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+            let (upper, lower) = match rows[y / 8][x / 4] {
+                '█' => (0, 0),
+                '▀' => (0, 255),
+                '▄' => (255, 0),
+                _ => (255, 255),
+            };
+            if y % 8 < 4 { upper } else { lower }
+        });
+        let grids = image.detect_grids();
+        assert_eq!(grids[0].decode().expect("decoded").1, "qris-enrol1.AbC.x");
+        assert!(draw(&"x".repeat(5000)).is_err());
+    }
+
+    #[test]
+    fn what_only_this_computer_reaches_is_known() {
+        for url in ["http://127.0.0.1:8080", "mqtt://localhost:1883", "mqtts://[::1]:8883"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        assert!(!is_loopback("https://pay.example") && !is_loopback("mqtts://broker.example:8883"));
+    }
+}

@@ -1,0 +1,248 @@
+//! What lies on the disk: users, who may read and write which file, the policy of the bus, and room for orders.
+
+use crate::ctl::broker::random_hex;
+use crate::ctl::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
+use crate::ctl::staging::{SECRETS, credential};
+use crate::device::config::Config as DeviceConfig;
+use crate::host::config::BusAddress;
+use crate::host::disk;
+use crate::host::finding::Finding;
+use crate::relay::config::Config as RelayConfig;
+use std::fs::{self, Metadata, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The group of the console, which the unit names.
+const CONSOLE_GROUP: &str = "tty";
+/// Less free room than this is worth a word: some ten thousand orders.
+const ROOM_WARN: u64 = 128 << 20;
+/// Less than this is no room.
+const ROOM_BAD: u64 = 16 << 20;
+/// Where the bus finds its policies: of packages, and of people.
+const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"];
+
+/// The users and groups that the units name: without one of them a service does not start.
+pub(super) fn users(site: &Site) -> Vec<Finding> {
+    const CHECK: &str = "users";
+    let to_do = "systemd-sysusers makes them, from what the package installs";
+    let users = [DEVICE_USER, RELAY_USER].into_iter().filter(|name| site.user(name).is_none()).map(|name| format!("user {name}"));
+    let groups = [SCREEN_GROUP, CONSOLE_GROUP, GPIO_GROUP, CONTROL_GROUP].into_iter().filter(|name| site.group(name).is_none());
+    let missing: Vec<_> = users.chain(groups.map(|name| format!("group {name}"))).collect();
+    if !missing.is_empty() {
+        return vec![Finding::bad(CHECK, format!("missing: {}", missing.join(", ")), to_do)];
+    }
+    vec![Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"))]
+}
+
+/// What a file is to the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Says what is sold and who is believed: root's, and nobody else may write it.
+    Trusted,
+    /// For the device service alone.
+    Secret,
+    /// Of the service manager, which hands it over.
+    Credential,
+}
+
+/// Who may read and write the configuration, the keys and the secrets that it names.
+pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
+    let (device, relay) = (site.user(DEVICE_USER), site.user(RELAY_USER));
+    let relay_toml = qrisd_toml.with_file_name("relay.toml");
+    let mut wanted: Vec<(PathBuf, Kind, Vec<&User>)> = vec![
+        (qrisd_toml.into(), Kind::Trusted, device.into_iter().collect()),
+        (relay_toml.clone(), Kind::Trusted, relay.into_iter().collect()),
+    ];
+    // Read for their paths alone; what is wrong with them was told.
+    let table = |path: &Path| fs::read_to_string(site.at(path)).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
+    let (qrisd, relayd) = (table(qrisd_toml), table(&relay_toml));
+    let path = |table: &toml::Table, section: &str, key: &str| table.get(section)?.get(key)?.as_str().map(PathBuf::from);
+    let mut keys: Vec<_> = [path(&qrisd, "receipts", "keys_file"), path(&relayd, "receipts", "keys_file")].into_iter().flatten().collect();
+    keys.dedup();
+    wanted.extend(keys.into_iter().map(|path| (path, Kind::Trusted, device.into_iter().chain(relay).collect())));
+    for (section, key) in [("mqtt", "ca_file"), ("mqtt", "cert_file"), ("backend", "ca_file")] {
+        wanted.extend(path(&qrisd, section, key).map(|path| (path, Kind::Trusted, device.into_iter().collect())));
+    }
+    let mut strange = Vec::new();
+    for (section, key) in [("mqtt", "password_file"), ("mqtt", "key_file"), ("backend", "token_file")] {
+        let Some(path) = path(&qrisd, section, key) else { continue };
+        if path.components().count() > 1 {
+            wanted.push((path, Kind::Secret, device.into_iter().collect()));
+        } else {
+            strange.extend(not_handed_over(site, &path));
+            wanted.push((found_credential(site, &path), Kind::Credential, Vec::new()));
+        }
+    }
+    let mut findings: Vec<_> = wanted.iter().filter_map(|(path, kind, readers)| guard(site, path, *kind, readers)).chain(strange).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("files", format!("{} files are whole, and those who should read and write them may", wanted.len())));
+    }
+    findings
+}
+
+/// Where a credential is that has only a name; where it should be, if it is nowhere.
+fn found_credential(site: &Site, name: &Path) -> PathBuf {
+    let name = name.to_string_lossy();
+    let file = if SECRETS.contains(&&*name) { credential(&name) } else { name.into_owned() };
+    let places = CREDENTIALS.map(|directory| Path::new(directory).join(&file));
+    places.iter().find(|path| site.at(path).exists()).unwrap_or(&places[0]).clone()
+}
+
+/// A credential of ours that is there, and that systemd was told wrongly of: the service would not start, or without it.
+fn not_handed_over(site: &Site, name: &Path) -> Option<Finding> {
+    let name = name.to_str().filter(|name| SECRETS.contains(name))?;
+    let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
+    let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
+    let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
+        (true, true, false) => format!("{} is no encrypted secret, and {SECRETS_DROP_IN} says that it is", plain.display()),
+        (false, false, true) => format!("{} is encrypted, and {SECRETS_DROP_IN} does not say so", encrypted.display()),
+        (true, _, true) | (true, false, false) | (false, true, _) | (false, false, false) => return None,
+    };
+    Some(Finding::bad("secrets", said, "sudo qrisctl setup puts that right"))
+}
+
+/// What is wrong with a file, if something is.
+fn guard(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Finding> {
+    let check = match kind {
+        Kind::Trusted => "files",
+        Kind::Secret | Kind::Credential => "secrets",
+    };
+    let shown = path.display();
+    let metadata = match fs::metadata(site.at(path)) {
+        Ok(metadata) => metadata,
+        Err(why) => return Some(Finding::bad(check, format!("{shown}: {why}"), "sudo qrisctl setup makes it; or correct the path")),
+    };
+    let directory = path.parent().and_then(|directory| Some((directory, fs::metadata(site.at(directory)).ok()?)));
+    if let Some((directory, metadata)) = directory.filter(|(_, metadata)| is_loose(metadata)) {
+        let said =
+            format!("{} has mode {:04o}: not root alone may put another {shown} there", directory.display(), metadata.mode() & 0o7777);
+        return Some(Finding::bad(check, said, format!("chown root:root {0}; chmod 755 {0}", directory.display())));
+    }
+    let said =
+        format!("{shown} is {}:{} {:04o}", site.user_name(metadata.uid()), site.group_name(metadata.gid()), metadata.mode() & 0o7777);
+    let (mode, group) = match kind {
+        Kind::Trusted => ("644", "root"),
+        Kind::Secret => ("640", DEVICE_USER),
+        Kind::Credential => ("600", "root"),
+    };
+    let to_do = format!("chown root:{group} {shown}; chmod {mode} {shown}");
+    // A secret may also be its service's own: who can change it can read it anyway.
+    let is_owner_good = metadata.uid() == 0 || (kind == Kind::Secret && readers.iter().any(|user| user.uid == metadata.uid()));
+    if !is_owner_good || metadata.mode() & 0o022 != 0 {
+        return Some(Finding::bad(check, format!("{said}: not root alone may change it"), to_do));
+    }
+    if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
+        return Some(Finding::bad(check, format!("{said}: everybody on this computer may read it"), to_do));
+    }
+    let reader = readers.iter().find(|user| !site.may(user, &metadata, 4))?;
+    Some(Finding::bad(check, format!("{said}: {} cannot read it", reader.name), to_do))
+}
+
+/// Whether somebody but root may put other files into a directory. The sticky bit keeps them from those that are there.
+fn is_loose(metadata: &Metadata) -> bool {
+    metadata.uid() != 0 || (metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0)
+}
+
+/// Whether the system's bus lets the services speak; on another bus this is somebody else's to see to.
+pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
+    const CHECK: &str = "policy";
+    if *bus != BusAddress::System {
+        return None;
+    }
+    let missing: Vec<_> = ["io.qrisd.Relay1.conf", "io.qrisd.Device1.conf"]
+        .into_iter()
+        .filter(|name| !POLICIES.iter().any(|directory| site.at(directory).join(name).exists()))
+        .collect();
+    if missing.is_empty() {
+        return Some(Finding::ok(CHECK, "the bus knows who may ask whom"));
+    }
+    let said = format!("the bus has no {}: nobody may own that name or ask for it", missing.join(" and no "));
+    Some(Finding::bad(CHECK, said, format!("install the package again; they belong into {}; then systemctl reload dbus", POLICIES[0])))
+}
+
+/// Whether what must be remembered can be.
+pub(super) fn state(site: &Site, device: Option<&DeviceConfig>, relay: Option<&RelayConfig>) -> Vec<Finding> {
+    let files = device.map(|device| (device.machine.store.as_path(), DEVICE_USER)).into_iter();
+    let files = files.chain(relay.map(|relay| (relay.ledger.as_path(), RELAY_USER)));
+    files.flat_map(|(path, user)| database(site, path, user)).collect()
+}
+
+fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
+    const CHECK: &str = "state";
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let shown = directory.display();
+    let Ok(metadata) = fs::metadata(site.at(directory)) else {
+        // systemd makes it, for its service.
+        return vec![Finding::warn(CHECK, format!("{shown} is not there yet"), "the service's start makes it: systemctl start")];
+    };
+    let mut findings = Vec::new();
+    if let Some(user) = site.user(user)
+        && !site.may(user, &metadata, 2)
+    {
+        let said = format!("{shown} belongs to {}: {} cannot write there", site.user_name(metadata.uid()), user.name);
+        findings.push(Finding::bad(CHECK, said, format!("chown -R {0}:{0} {shown}", user.name)));
+    }
+    for file in databases(&site.at(path)) {
+        if let (Some(user), Ok(metadata)) = (site.user(user), fs::metadata(&file))
+            && metadata.uid() != user.uid
+        {
+            let said =
+                format!("{} belongs to {}: was the program started as another user?", file.display(), site.user_name(metadata.uid()));
+            findings.push(Finding::bad(CHECK, said, format!("stop the services; chown -R {0}:{0} {shown}; start them", user.name)));
+            break;
+        }
+    }
+    findings.extend(set_aside(site, path));
+    findings.push(room(site, directory));
+    findings
+}
+
+/// The database with what SQLite and the services keep beside it, as far as it is there.
+fn databases(path: &Path) -> Vec<PathBuf> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    ["", "-wal", "-shm", ".mark", ".lock"].map(beside).into_iter().filter(|path| path.exists()).collect()
+}
+
+/// Damaged databases beside this one.
+fn set_aside(site: &Site, path: &Path) -> Option<Finding> {
+    let name = path.file_name()?.to_str()?;
+    let entries = fs::read_dir(site.at(path.parent()?)).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let prefix = format!("{name}.corrupt-");
+    let aside: Vec<_> = names.filter(|other| other.starts_with(&prefix) && !other.ends_with("-wal") && !other.ends_with("-shm")).collect();
+    let newest = aside.iter().max()?;
+    let said = format!("{} damaged of {} set aside, the last as {newest}", aside.len(), path.display());
+    Some(Finding::warn("state", said, "keep it for whoever looks into it, look at the card, then move it away"))
+}
+
+/// Writes there, and takes it away again.
+fn room(site: &Site, directory: &Path) -> Finding {
+    const CHECK: &str = "state";
+    let shown = directory.display();
+    let here = site.at(directory);
+    let free = match disk::free_bytes(&here) {
+        Ok(free) => free,
+        Err(why) => return Finding::bad(CHECK, format!("{shown}: {why}"), "look at the disk"),
+    };
+    let said = format!("{} MB free in {shown}", free >> 20);
+    if let Ok(name) = random_hex() {
+        let file = here.join(format!("doctor-{name}"));
+        if let Err(why) = OpenOptions::new().write(true).create_new(true).open(&file).and_then(|file| file.sync_all()) {
+            let to_do = "look at the disk: is it full, worn, or mounted to be read only? Be root to look";
+            return Finding::bad(CHECK, format!("nothing can be written in {shown}: {why}"), to_do);
+        }
+        // What was just made can be removed.
+        drop(fs::remove_file(&file));
+    }
+    if free < ROOM_BAD {
+        Finding::bad(CHECK, said, "make room: nothing is sold when an order cannot be stored")
+    } else if free < ROOM_WARN {
+        Finding::warn(CHECK, said, "make room")
+    } else {
+        Finding::ok(CHECK, said)
+    }
+}

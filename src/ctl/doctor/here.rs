@@ -1,0 +1,363 @@
+//! What runs on this machine: the services, what they say of themselves, and who holds the lines.
+
+use crate::ctl::hardware;
+use crate::ctl::machine::{Service, ServiceError};
+use crate::ctl::services::{self, Unit};
+use crate::ctl::site::{SERVICES, Site};
+use crate::device::config::Config as DeviceConfig;
+use crate::host::Failure;
+use crate::host::config::BusAddress;
+use crate::host::finding::{Finding, Level};
+use crate::order::ids::KeyId;
+use crate::relay::config::{Chip, Config as RelayConfig};
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Who holds a line that is ours, in the kernel's list.
+const HOLDER: &str = "qris-relayd";
+/// The relay service gives no more tickets at a thousand.
+const TICKETS_WARN: usize = 900;
+
+/// Whether systemd runs the services, and will at the next boot.
+pub(super) fn services(site: &Site) -> Vec<Finding> {
+    if !site.runs() {
+        return Vec::new();
+    }
+    if !services::are_there(site) {
+        return vec![Finding::warn("services", "there is no systemd here", "see by other means that qris-relayd and qrisd run")];
+    }
+    SERVICES
+        .iter()
+        .map(|name| match services::unit(name) {
+            Err(why) => Finding::bad("services", why, "is this system whole?"),
+            Ok(unit) => judged(name, &unit, replaced(unit.pid)),
+        })
+        .collect()
+}
+
+/// What is to be said of a unit. `replaced`: its program on the disk is another by now.
+fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
+    const CHECK: &str = "services";
+    let Unit { active, enabled, loaded, restarts, result, .. } = unit;
+    if loaded != "loaded" {
+        return Finding::bad(CHECK, format!("{name} is {loaded}"), "install the package, or systemctl unmask it");
+    }
+    match (active.as_str(), result.as_str()) {
+        ("active" | "reloading", _) => {}
+        (_, "condition") => return Finding::bad(CHECK, format!("{name} waits for its configuration"), "sudo qrisctl setup"),
+        (state, result) => {
+            let said = format!("{name} is {state} ({result})");
+            return Finding::bad(CHECK, said, format!("journalctl -x -n 30 -u {name}; then systemctl start {name}"));
+        }
+    }
+    if enabled != "enabled" {
+        return Finding::warn(
+            CHECK,
+            format!("{name} runs, and will not after the next boot ({enabled})"),
+            format!("systemctl enable {name}"),
+        );
+    }
+    if replaced {
+        return Finding::warn(CHECK, format!("{name} runs an older program than is installed"), format!("systemctl restart {name}"));
+    }
+    if *restarts > 0 {
+        let said = format!("{name} runs, and was begun anew {restarts} times by itself");
+        return Finding::warn(CHECK, said, format!("journalctl -x -p warning -u {name} says why"));
+    }
+    Finding::ok(CHECK, format!("{name} runs, and will after the next boot"))
+}
+
+/// Whether the file that a process runs is no longer on the disk.
+fn replaced(pid: u32) -> bool {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
+}
+
+/// Whether all programs are of one release.
+pub(super) fn versions(site: &Site) -> Vec<Finding> {
+    const CHECK: &str = "versions";
+    if !site.runs() {
+        return Vec::new();
+    }
+    let ours = env!("CARGO_PKG_VERSION");
+    let told = ["qrisd", "qris-relayd"].map(|name| (name, version(name)));
+    let missing: Vec<_> = told.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        return vec![Finding::bad(CHECK, format!("not to be found: {}", missing.join(", ")), "install the package")];
+    }
+    let other: Vec<_> =
+        told.iter().filter_map(|(name, version)| version.as_ref().filter(|v| *v != ours).map(|v| format!("{name} is {v}"))).collect();
+    if other.is_empty() {
+        return vec![Finding::ok(CHECK, format!("all of release {ours}"))];
+    }
+    vec![Finding::bad(CHECK, format!("{}, qrisctl is {ours}", other.join(", ")), "install one release of all, then restart the services")]
+}
+
+/// What `NAME --version` says.
+fn version(name: &str) -> Option<String> {
+    let told = Command::new(name).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(told.stdout).ok()?;
+    Some(text.trim().strip_prefix(name)?.trim().to_owned())
+}
+
+/// Who holds each pin: of a line, a sensor, a button.
+pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
+    let pins = relay.pins().into_iter().filter_map(|(name, pin)| match &pin.chip {
+        Chip::Gpio { path, offset } => Some((name, path.as_path(), *offset)),
+        Chip::Sim(_) => None,
+    });
+    pins.filter_map(|(name, path, offset)| {
+        let chip = match hardware::chip(&site.at(path)) {
+            Ok(chip) => chip,
+            // That it is not there was told.
+            Err(_) if !path.exists() => return None,
+            Err(why) => return Some(Finding::bad("gpio", why, "is it a GPIO chip? qrisctl setup --find lists them")),
+        };
+        let line = chip.lines.iter().find(|line| line.offset == offset);
+        Some(held(&name, path, offset, line.map(|line| line.holder.as_deref()), chip.lines.len()))
+    })
+    .collect()
+}
+
+/// What is to be said of a pin. `line`: none if the chip has no such line, else who holds it.
+fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count: usize) -> Finding {
+    const CHECK: &str = "gpio";
+    let place = format!("{name} ({} {offset})", path.display());
+    match line {
+        None => Finding::bad(CHECK, format!("{place} is not there: the chip has {count}"), "correct the offset in relay.toml"),
+        Some(Some(HOLDER)) => Finding::ok(CHECK, format!("{place} is held by {HOLDER}")),
+        Some(Some(other)) => {
+            Finding::bad(CHECK, format!("{place} is held by {other:?}"), "another program or driver has it: end it, or choose another line")
+        }
+        Some(None) => {
+            Finding::bad(CHECK, format!("{place} is held by nobody"), "systemctl status qris-relayd says why it does not hold it")
+        }
+    }
+}
+
+/// What the relay service says of itself.
+pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
+    const CHECK: &str = "relay";
+    let to_do = "systemctl status qris-relayd; journalctl -x -u qris-relayd";
+    let service = match reach(&device.relay, RELAY_NAME, RELAY_PATH).await {
+        Ok(service) => service,
+        Err(why) => return vec![Finding::bad(CHECK, why, to_do)],
+    };
+    let read = async {
+        let mut properties = service.properties().await?;
+        Ok::<_, ServiceError>(Relay {
+            device: properties.take("Device")?,
+            lines: properties.take("Lines")?,
+            keys: properties.take("Keys")?,
+            tickets: properties.take::<Vec<String>>("Tickets")?.len(),
+            faults: properties.take("Faults")?,
+        })
+    };
+    match read.await {
+        Ok(relay) => relay.findings(device.machine.device.as_str(), &device.machine.keys.receipt_kids()),
+        Err(why) => vec![Finding::bad(CHECK, why.to_string(), to_do)],
+    }
+}
+
+/// The properties of the relay service.
+struct Relay {
+    device: String,
+    lines: Vec<(String, Vec<String>, String)>,
+    keys: Vec<String>,
+    tickets: usize,
+    faults: Vec<String>,
+}
+
+impl Relay {
+    fn findings(&self, device: &str, keys: &[KeyId]) -> Vec<Finding> {
+        const CHECK: &str = "relay";
+        let mut findings = Vec::new();
+        if self.device != device {
+            let said = format!("qris-relayd is of machine {}, qrisd.toml of {device}", self.device);
+            findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
+        }
+        let missing: Vec<_> = keys.iter().filter(|kid| !self.keys.contains(&kid.to_string())).map(KeyId::as_str).collect();
+        let surplus = self.keys.iter().filter(|kid| !keys.iter().any(|ours| ours.as_str() == *kid)).count();
+        if !missing.is_empty() || surplus > 0 {
+            let said = format!(
+                "qris-relayd has other keys than keys.json (missing: {}; {surplus} more)",
+                if missing.is_empty() { "none".into() } else { missing.join(", ") }
+            );
+            findings.push(Finding::bad(CHECK, said, "systemctl reload qris-relayd qrisd"));
+        }
+        for (name, items, state) in &self.lines {
+            if state == "blocked" {
+                let item = items.first().map_or("ITEM", String::as_str);
+                let said = format!("line {name:?} is blocked: it failed, and waits for a person");
+                findings.push(Finding::bad(
+                    "lines",
+                    said,
+                    format!("look for an empty or jammed spiral; then, as root: qrisctl relay clear {item}"),
+                ));
+            }
+        }
+        for fault in &self.faults {
+            findings.push(match fault.as_str() {
+                "ledger_reset" => {
+                    Finding::warn(CHECK, "the ledger was lost or damaged, and a new one begun", "keep the old file, look at the card")
+                }
+                "gpio" => Finding::bad(
+                    CHECK,
+                    "the hardware of a line or a button does not work",
+                    "journalctl -x -u qris-relayd says which; chip, offset, group gpio, wiring",
+                ),
+                "ledger" => Finding::bad(
+                    CHECK,
+                    "the ledger cannot be written",
+                    "make room in its directory, or look whether the disk became read-only",
+                ),
+                other => Finding::bad(CHECK, format!("fault {other}"), "journalctl -x -u qris-relayd"),
+            });
+        }
+        if self.tickets >= TICKETS_WARN {
+            findings.push(Finding::warn(
+                CHECK,
+                format!("{} tickets are open", self.tickets),
+                "is qrisd connected to its backend? It closes them then",
+            ));
+        }
+        if findings.is_empty() {
+            let busy = self.lines.iter().filter(|(_, _, state)| state == "busy").count();
+            let said = format!("{} lines, {busy} of them driven now; {} open tickets; no fault", self.lines.len(), self.tickets);
+            findings.push(Finding::ok(CHECK, said));
+        }
+        findings
+    }
+}
+
+/// What the device service says of itself.
+pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
+    const CHECK: &str = "machine";
+    let to_do = "systemctl status qrisd; journalctl -x -u qrisd";
+    let Some(bus) = &device.controller else { return Vec::new() };
+    let service = match reach(bus, DEVICE_NAME, DEVICE_PATH).await {
+        Ok(service) => service,
+        Err(why) => return vec![Finding::bad(CHECK, why, to_do)],
+    };
+    let read = async {
+        let mut properties = service.properties().await?;
+        Ok::<_, ServiceError>((properties.take("State")?, properties.take("OrderId")?, properties.take("Faults")?))
+    };
+    match read.await {
+        Ok((state, order, faults)) => machine(state, order, faults),
+        Err(why) => vec![Finding::bad(CHECK, why.to_string(), to_do)],
+    }
+}
+
+fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
+    const CHECK: &str = "machine";
+    let doing = if state.is_empty() { "idle".to_owned() } else { format!("{state}, order {order}") };
+    let mut findings: Vec<_> = faults
+        .iter()
+        .map(|fault| {
+            let said = format!("qrisd tells the fault {fault}");
+            let (level, to_do) = match fault.as_str() {
+                "store" => (Level::Bad, "make room, see whether the disk became read-only, or end the second qrisd"),
+                "store_reset" => (Level::Warn, "its database was damaged and a new one begun: keep the old file, look at the card"),
+                "newer_database" => (Level::Bad, "install the newer release again"),
+                "relay" => (Level::Bad, "systemctl status qris-relayd; qrisctl relay lines"),
+                "line_blocked" => (Level::Bad, "look for an empty or jammed spiral; then, as root: qrisctl relay clear ITEM"),
+                "screen" => (Level::Bad, "panel, cable, [screen]; qrisctl screen test, with qrisd stopped"),
+                "backend" => (Level::Bad, "network, address, token, certificates"),
+                "clock" => (Level::Bad, "timedatectl, the battery of the clock, the certificate"),
+                "config" => (Level::Bad, "the access list of the broker"),
+                _ => (Level::Bad, "journalctl -x -u qrisd"),
+            };
+            Finding { check: CHECK, level, said, to_do: Some(to_do.into()) }
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, format!("{doing}; no fault")));
+    }
+    findings
+}
+
+/// A service that runs. One that does not is not begun by asking: so it is looked for first.
+async fn reach(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Service, String> {
+    let service = Service::connect_at(bus, name, path)
+        .await
+        .map_err(|failure: Failure| failure.told("").join("; ").trim_start_matches([':', ' ']).to_owned())?;
+    // A socket without a bus has no names: who answers there is the service.
+    if !matches!(bus, BusAddress::Peer(_)) && !service.is_there().await {
+        return Err(format!("nobody has the name {name} on the bus {bus}"));
+    }
+    Ok(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(active: &str, enabled: &str, restarts: u32, result: &str) -> Unit {
+        Unit { active: active.into(), enabled: enabled.into(), loaded: "loaded".into(), pid: 0, restarts, result: result.into() }
+    }
+
+    #[test]
+    fn a_unit_is_judged_by_what_comes_next() {
+        for (unit, replaced, level, told) in [
+            (unit("active", "enabled", 0, "success"), false, Level::Ok, "after the next boot"),
+            (unit("active", "disabled", 0, "success"), false, Level::Warn, "will not"),
+            (unit("active", "enabled", 0, "success"), true, Level::Warn, "older program"),
+            (unit("active", "enabled", 3, "success"), false, Level::Warn, "3 times"),
+            (unit("inactive", "enabled", 0, "condition"), false, Level::Bad, "waits for its configuration"),
+            (unit("failed", "enabled", 0, "exit-code"), false, Level::Bad, "failed (exit-code)"),
+            (Unit { loaded: "not-found".into(), ..unit("inactive", "", 0, "success") }, false, Level::Bad, "not-found"),
+        ] {
+            let found = judged("qrisd.service", &unit, replaced);
+            assert_eq!((found.level, found.said.contains(told)), (level, true), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_held_by_its_service_or_something_is_wrong() {
+        for (line, level, told) in [
+            (Some(Some("qris-relayd")), Level::Ok, "held by qris-relayd"),
+            (Some(Some("leds")), Level::Bad, "\"leds\""),
+            (Some(None), Level::Bad, "nobody"),
+            (None, Level::Bad, "the chip has 8"),
+        ] {
+            let found = held("line \"tray 1\"", Path::new("/dev/gpiochip0"), 17, line, 8);
+            assert_eq!((found.level, found.said.contains(told)), (level, true), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_relay_service_is_held_against_what_it_should_be() {
+        let kid = |name: &str| KeyId::new(name).expect("a key's name");
+        let relay = |device: &str, state: &str, keys: &[&str], faults: &[&str], tickets| Relay {
+            device: device.into(),
+            lines: vec![("tray 1".into(), vec!["A1".into()], state.into())],
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            tickets,
+            faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
+        };
+        for (relay, check, level, told) in [
+            (relay("vm-001", "ready", &["k"], &[], 2), "relay", Level::Ok, "no fault"),
+            (relay("vm-002", "ready", &["k"], &[], 0), "relay", Level::Bad, "of machine vm-002"),
+            (relay("vm-001", "ready", &["k", "x"], &[], 0), "relay", Level::Bad, "1 more"),
+            (relay("vm-001", "ready", &[], &[], 0), "relay", Level::Bad, "missing: k"),
+            (relay("vm-001", "blocked", &["k"], &[], 0), "lines", Level::Bad, "\"tray 1\" is blocked"),
+            (relay("vm-001", "ready", &["k"], &["ledger_reset"], 0), "relay", Level::Warn, "new one begun"),
+            (relay("vm-001", "ready", &["k"], &["gpio"], 0), "relay", Level::Bad, "hardware"),
+            (relay("vm-001", "ready", &["k"], &[], 950), "relay", Level::Warn, "950 tickets"),
+        ] {
+            let found = relay.findings("vm-001", &[kid("k")]);
+            assert_eq!((found.len(), found[0].check, found[0].level, found[0].said.contains(told)), (1, check, level, true), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_machine_says_comes_with_what_to_do() {
+        let found = machine(String::new(), String::new(), Vec::new());
+        assert_eq!((found[0].level, found[0].said.as_str()), (Level::Ok, "idle; no fault"));
+        let found = machine("paid".into(), "o-1".into(), vec!["store_reset".into(), "backend".into(), "news".into()]);
+        assert_eq!(found.iter().map(|finding| finding.level).collect::<Vec<_>>(), [Level::Warn, Level::Bad, Level::Bad]);
+        assert!(found.iter().all(|finding| finding.to_do.is_some()));
+    }
+}

@@ -1,0 +1,250 @@
+//! What panels and GPIO chips this computer has, as the kernel lists them.
+
+use super::site::Site;
+use crate::device::config::Config as DeviceConfig;
+use crate::device::screen::SurfaceSettings;
+use crate::host::finding::Finding;
+use crate::host::interrupt::HeldUp;
+use crate::order::ledger::{Drive, Pulses};
+use crate::order::time::Span;
+use crate::relay::config::{Chip, Config as RelayConfig, Line};
+use crate::relay::line::{Ending, LineError, try_once};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+/// What helps who looks for hardware.
+const LIST: &str = "qrisctl setup --find lists what there is";
+/// Lines of a chip that are listed at most.
+const LINES_MAX: u32 = 512;
+
+/// Something that shows pixels.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Panel {
+    /// `/dev/fb0`, `/dev/dri/card0`
+    pub(super) device: PathBuf,
+    /// What the kernel says of it.
+    pub(super) said: String,
+    /// Whether a picture would be seen.
+    pub(super) is_connected: bool,
+}
+
+/// A GPIO chip.
+#[derive(Debug)]
+pub(super) struct GpioChip {
+    pub(super) device: PathBuf,
+    /// Its driver's name for it.
+    pub(super) label: String,
+    pub(super) lines: Vec<GpioLine>,
+}
+
+/// A line of a chip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GpioLine {
+    pub(super) offset: u32,
+    /// What the board calls it; mostly nothing.
+    pub(super) name: String,
+    /// Who holds it, if somebody does.
+    pub(super) holder: Option<String>,
+}
+
+/// Framebuffers, then displays.
+pub(super) fn panels(site: &Site) -> Vec<Panel> {
+    let mut found: Vec<Panel> = entries(&site.at("/sys/class/graphics"))
+        .into_iter()
+        .filter(|(name, _)| name.strip_prefix("fb").is_some_and(|number| number.parse::<u32>().is_ok()))
+        .map(|(name, path)| {
+            let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default().trim().to_owned();
+            let size = read("virtual_size").replace(',', "x");
+            let said = format!("{}, {size}, {} bits a pixel", read("name"), read("bits_per_pixel"));
+            Panel { device: Path::new("/dev").join(name), said, is_connected: true }
+        })
+        .collect();
+    // Each connector of a card is an entry of its own: card0-HDMI-A-1.
+    for (name, path) in entries(&site.at("/sys/class/drm")) {
+        let Some((card, connector)) = name.split_once('-') else { continue };
+        let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
+        let is_connected = read("status").trim() == "connected";
+        let mode = read("modes").lines().next().map(|mode| format!(", {mode}")).unwrap_or_default();
+        let said = format!("{connector}{}", if is_connected { mode } else { ", no panel connected".into() });
+        found.push(Panel { device: Path::new("/dev/dri").join(card), said, is_connected });
+    }
+    found
+}
+
+/// The GPIO chips of the system that runs, or why one cannot be looked at.
+pub(super) fn chips(site: &Site) -> Vec<Result<GpioChip, String>> {
+    let is_chip = |name: &str| name.strip_prefix("gpiochip").is_some_and(|number| number.parse::<u32>().is_ok());
+    let found = entries(&site.at("/dev")).into_iter().filter(|(name, _)| is_chip(name));
+    found.map(|(_, path)| chip(&path)).collect()
+}
+
+/// A chip and its lines.
+pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
+    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let chip = gpiocdev::Chip::from_path(path).map_err(|why| failed(&why))?;
+    let info = chip.info().map_err(|why| failed(&why))?;
+    let line = |offset| {
+        let line = chip.line_info(offset).map_err(|why| failed(&why))?;
+        let holder = line.used.then(|| if line.consumer.is_empty() { "the kernel".to_owned() } else { line.consumer });
+        Ok(GpioLine { offset, name: line.name, holder })
+    };
+    let lines = (0..info.num_lines.min(LINES_MAX)).map(line).collect::<Result<_, String>>()?;
+    Ok(GpioChip { device: path.into(), label: info.label, lines })
+}
+
+/// What there is, in lines.
+pub(super) fn words(site: &Site) -> Vec<String> {
+    let mut told = vec!["Panels:".to_owned()];
+    let panels = panels(site);
+    told.extend(panels.iter().map(|panel| format!("  {:<16} {}", panel.device.display(), panel.said)));
+    if panels.is_empty() {
+        told.push("  none: neither a framebuffer nor a display".into());
+    }
+    told.push("GPIO chips:".into());
+    let chips = chips(site);
+    if chips.is_empty() {
+        told.push("  none: is its driver there, as a character device (/dev/gpiochip0)?".into());
+    }
+    for chip in chips {
+        match chip {
+            Ok(chip) => {
+                told.push(format!("  {:<16} {}, {} lines", chip.device.display(), chip.label, chip.lines.len()));
+                told.extend(wrapped(&chip.lines));
+            }
+            Err(why) => told.push(format!("  {why}")),
+        }
+    }
+    told
+}
+
+/// Lines that have a name or a holder, several in a row.
+fn wrapped(lines: &[GpioLine]) -> Vec<String> {
+    let worth: Vec<_> = lines.iter().filter(|line| !line.name.is_empty() || line.holder.is_some()).map(line_words).collect();
+    let mut rows: Vec<String> = Vec::new();
+    for word in worth {
+        match rows.last_mut() {
+            Some(row) if row.chars().count() + word.chars().count() < 100 => {
+                row.push_str("   ");
+                row.push_str(&word);
+            }
+            _ => rows.push(format!("      {word}")),
+        }
+    }
+    rows
+}
+
+fn line_words(line: &GpioLine) -> String {
+    let name = if line.name.is_empty() { String::new() } else { format!(" {}", line.name) };
+    let holder = line.holder.as_ref().map(|holder| format!(" (held by {holder})")).unwrap_or_default();
+    format!("{}{name}{holder}", line.offset)
+}
+
+/// Whether what the configurations name is there. `elsewhere`: they are for another computer, and it is only remarked.
+pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, elsewhere: bool) -> Vec<Finding> {
+    let found = |check, there: bool, what: &str, to_do: &str| match (there, elsewhere) {
+        (true, _) => Finding::ok(check, format!("{what} is there")),
+        (false, true) => Finding::warn(check, format!("{what} is not here"), "see that the machine has it"),
+        (false, false) => Finding::bad(check, format!("{what} is not there"), to_do),
+    };
+    let mut findings = Vec::new();
+    match &device.screen.surface {
+        SurfaceSettings::Device(path) => {
+            findings.push(found("screen", site.at(path).exists(), &path.display().to_string(), LIST));
+        }
+        SurfaceSettings::Any if device.machine.screen_required => {
+            let there = panels(site).iter().any(|panel| panel.is_connected);
+            findings.push(found("screen", there, "a panel", "connect one, or set up with --screen none: a machine without a panel"));
+        }
+        SurfaceSettings::Any | SurfaceSettings::Virtual { .. } | SurfaceSettings::Memory { .. } => {}
+    }
+    let mut chips: Vec<&Path> = Vec::new();
+    for (_, pin) in relay.pins() {
+        if let Chip::Gpio { path, .. } = &pin.chip
+            && !chips.contains(&path.as_path())
+        {
+            chips.push(path);
+            findings.push(found("gpio", site.at(path).exists(), &path.display().to_string(), LIST));
+        }
+    }
+    findings
+}
+
+/// One pulse of a line, for whoever stands before the machine. A file that stands for a line must afterwards belong to whom it
+/// is for, and not to us.
+pub(super) fn pulse(line: &Line) -> Result<Ending, LineError> {
+    let pulses = match line.drive {
+        Drive::Single { on } => Pulses { count: 1, on, off: Span::ZERO },
+        Drive::PerPulse { on, off, .. } => Pulses { count: 1, on, off },
+    };
+    // Whoever presses Ctrl-C at this moment wants it to end.
+    let held_up = HeldUp::begin();
+    let ended = try_once(line, pulses, HeldUp::came);
+    drop(held_up);
+    if let Chip::Sim(path) = &line.pin.chip {
+        give_to_its_directorys_owner(path);
+    }
+    ended
+}
+
+/// What root made for a test, the service must be able to use.
+pub(super) fn give_to_its_directorys_owner(path: &Path) {
+    if let Some(Ok(directory)) = path.parent().map(fs::metadata) {
+        // Who is not root made it for itself.
+        drop(chown(path, Some(directory.uid()), Some(directory.gid())));
+    }
+}
+
+/// The entries of a directory by name, numbers in their order.
+fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
+    let read = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found: Vec<_> = read.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect();
+    found.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_found_where_the_kernel_lists_them() {
+        let root = tempfile::tempdir().expect("a directory");
+        let file = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::write(path, text).expect("written");
+        };
+        let site = Site::below(root.path()).expect("there");
+        assert_eq!(panels(&site), []);
+        assert!(words(&site).iter().any(|line| line.contains("neither a framebuffer")), "{:?}", words(&site));
+        for (name, text) in [("name", "vc4drmfb\n"), ("virtual_size", "480,800\n"), ("bits_per_pixel", "16\n")] {
+            file(&format!("sys/class/graphics/fb0/{name}"), text);
+        }
+        file("sys/class/graphics/fbcon/cursor_blink", "");
+        for (connector, status, modes) in [("card1-HDMI-A-1", "connected", "1920x1080\n800x600\n"), ("card1-DSI-1", "disconnected", "")] {
+            file(&format!("sys/class/drm/{connector}/status"), status);
+            file(&format!("sys/class/drm/{connector}/modes"), modes);
+        }
+        file("sys/class/drm/card1/dev", "226:1");
+        let panel = |device: &str, said: &str, is_connected| Panel { device: device.into(), said: said.into(), is_connected };
+        assert_eq!(
+            panels(&site),
+            [
+                panel("/dev/fb0", "vc4drmfb, 480x800, 16 bits a pixel", true),
+                panel("/dev/dri/card1", "DSI-1, no panel connected", false),
+                panel("/dev/dri/card1", "HDMI-A-1, 1920x1080", true)
+            ]
+        );
+        file("dev/gpiochip0", "");
+        assert!(words(&site).iter().any(|line| line.contains("gpiochip0:")), "a file that is no chip: {:?}", words(&site));
+    }
+
+    #[test]
+    fn lines_are_listed_if_something_can_be_said_of_them() {
+        let line = |offset, name: &str, holder: Option<&str>| GpioLine { offset, name: name.into(), holder: holder.map(Into::into) };
+        let lines = [line(0, "", None), line(3, "KEY", Some("power")), line(17, "GPIO17", None)];
+        assert_eq!(wrapped(&lines), ["      3 KEY (held by power)   17 GPIO17"]);
+        assert_eq!(wrapped(&vec![lines; 9].concat()).len(), 4, "they do not run over");
+    }
+}

@@ -1,0 +1,282 @@
+//! Looks at what a machine needs outside itself, by really connecting: the broker, the backend, the clock.
+
+use super::broker::{Broker, BrokerError};
+use crate::device::config::Backend;
+use crate::host::config::MqttSettings;
+use crate::host::finding::Finding;
+use crate::host::http::{Limits, client, read_limited};
+use crate::host::mqtt::{Outbound, Retained};
+use crate::host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
+use crate::host::{Failure, clock};
+use crate::order::ids::{DeviceId, KeyId};
+use crate::order::time::Wall;
+use crate::wire::command;
+use crate::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
+use crate::wire::topics::heard_by;
+use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
+use std::time::Duration;
+
+/// One question to the backend.
+const WAIT: Duration = Duration::from_secs(12);
+const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
+/// The name under which the machine's own answer topic is tried; no machine knows such a command.
+const TRIAL: &str = "setup";
+
+/// Connects to the broker as the machine does, with its name and password but not its client id: one that runs keeps its
+/// connection. Subscribes to all that the machine must hear, and says something where nobody listens but a machine may
+/// speak.
+pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
+    const CHECK: &str = "broker";
+    let place = format!("{}:{}{}", wanted.host, wanted.port, if wanted.tls { " with TLS" } else { "" });
+    let name = wanted.username.as_deref().unwrap_or("nobody");
+    let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
+        Ok(broker) => broker,
+        Err(failure) => return no_broker(&place, name, &text(&failure)),
+    };
+    let message =
+        Outbound { topic: command::response_topic(device, TRIAL), payload: b"{}".to_vec(), expiry_s: Some(1), ..Outbound::default() };
+    let said = broker.publish(message).await;
+    broker.leave().await;
+    match said {
+        Ok(_) => Finding::ok(CHECK, format!("{place} lets {name} in, to hear and speak as {device}")),
+        Err(BrokerError::Dumb { topic, reason }) => Finding::bad(
+            CHECK,
+            format!("{place} lets {name} in, but not speak as {device} ({topic}: {reason})"),
+            "the user name must be the device id, or the broker's access list must allow it: see config/mosquitto.acl",
+        ),
+        Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), "try again; look at the broker's log"),
+    }
+}
+
+fn no_broker(place: &str, name: &str, why: &str) -> Finding {
+    const CHECK: &str = "broker";
+    let refused = ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
+    if refused {
+        let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
+        return Finding::bad(CHECK, format!("{place} refuses {name} or the password ({why})"), to_do);
+    }
+    let to_do = if why.contains("does not let us hear") {
+        "let this user read its topics in the broker's access list: see config/mosquitto.acl"
+    } else if why.contains("certificate") || why.contains("Certificate") {
+        "is it the CA of this broker, and the name that stands in its certificate? A private CA belongs into mqtt.ca_file"
+    } else {
+        "look at the address, the network and the firewall, and whether the broker runs"
+    };
+    Finding::bad(CHECK, format!("{place}: {why}"), to_do)
+}
+
+/// What an authorised call to the backend brought.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// How that is, and the clock.
+    pub(super) findings: Vec<Finding>,
+    /// What is open there, if it could be asked.
+    pub(super) open: Option<OpenOrders>,
+    /// The keys that it signs with, the one in use first, if it tells.
+    pub(super) kids: Option<Vec<KeyId>>,
+}
+
+/// Asks the backend for this machine's open orders, which needs its token; and compares clocks.
+pub(super) async fn backend(wanted: &Backend) -> Asked {
+    const CHECK: &str = "backend";
+    install_provider();
+    let url = &wanted.url;
+    let before = clock::now().wall;
+    let bad =
+        |said: String, to_do: &str| Asked { findings: vec![Finding::bad(CHECK, said, to_do), own_clock(before)], open: None, kids: None };
+    let Answer { status, date, kids, body } = match ask(wanted).await {
+        Ok(answer) => answer,
+        Err(Unasked::Ours(why)) => return bad(why, "correct [backend]"),
+        Err(Unasked::Dates(why)) => {
+            return bad(format!("{url}: {why}"), "the clock of this machine is wrong, or the certificate has run out: `timedatectl`");
+        }
+        Err(Unasked::Silent(why)) => {
+            let to_do = if why.to_lowercase().contains("certificate") {
+                "a private CA belongs into backend.ca_file; is it the name that stands in the certificate?"
+            } else {
+                "look at the address, the network, DNS and the firewall, and whether the backend runs"
+            };
+            return bad(format!("{url} cannot be reached: {why}"), to_do);
+        }
+    };
+    let clock = clock_finding(date, before, clock::now().wall);
+    let answer = |finding: Finding, open| Asked { findings: vec![finding, clock.clone()], open, kids: kids.clone() };
+    match (status, serde_json::from_slice::<OpenOrders>(&body)) {
+        (200, Ok(open)) => answer(Finding::ok(CHECK, format!("{url} takes the token")), Some(open)),
+        (200, Err(why)) => {
+            let said = format!("{url} answers something that is no list of orders ({why})");
+            answer(Finding::bad(CHECK, said, "is it the backend's address, and not a web page?"), None)
+        }
+        (401, _) => {
+            let to_do = "make a new token: `qris-backend device add ID --replace`; it goes into the file of backend.token_file";
+            answer(Finding::bad(CHECK, format!("{url} does not take the token"), to_do), None)
+        }
+        (status @ (301..=308), _) => {
+            let said = format!("{url} redirects ({status}), which no machine follows");
+            answer(Finding::bad(CHECK, said, "set backend.url to the final address"), None)
+        }
+        (404, _) => {
+            answer(Finding::bad(CHECK, format!("{url} knows no /v1/orders (404)"), "is it the backend's address, with its path?"), None)
+        }
+        (429 | 503, _) => answer(Finding::warn(CHECK, format!("{url} is there, and busy ({status})"), "look again in a minute"), None),
+        (status, _) => {
+            let to_do = "look at the web server in front of the backend, and at its journal";
+            answer(Finding::bad(CHECK, format!("{url} answers {status}"), to_do), None)
+        }
+    }
+}
+
+/// Whether a receipt of the backend would be believed here: the key that it signs with must be one of ours, or one of its
+/// others. What it signs with it need not tell.
+pub(super) fn keys(ours: &[KeyId], asked: &Asked) -> Finding {
+    const CHECK: &str = "keys";
+    let to_do = "put `qris-backend keys public` into keys.json, as root, and reload qris-relayd and qrisd";
+    if asked.open.is_none() {
+        return Finding::warn(CHECK, "the backend could not be asked for its keys", "see to the backend first");
+    }
+    let Some(theirs) = &asked.kids else {
+        return Finding::ok(CHECK, format!("{} here; the backend does not tell which it signs with", counted(ours.len())));
+    };
+    let Some(in_use) = theirs.first() else {
+        return Finding::bad(CHECK, "the backend has no key", "make one: `qris-backend keys new`");
+    };
+    if ours.contains(in_use) {
+        return Finding::ok(CHECK, format!("{} here, with the one that the backend signs with, {in_use}", counted(ours.len())));
+    }
+    match theirs.iter().find(|kid| ours.contains(kid)) {
+        Some(kid) => {
+            let said = format!("the backend signs with {in_use}, which is not here; for this machine it takes {kid}");
+            Finding::warn(CHECK, said, to_do)
+        }
+        None => Finding::bad(CHECK, format!("no key of the backend is here: it signs with {in_use}, and nothing could be sold"), to_do),
+    }
+}
+
+fn counted(keys: usize) -> String {
+    format!("{keys} receipt key{}", if keys == 1 { "" } else { "s" })
+}
+
+/// Why there is no answer.
+enum Unasked {
+    /// Of what we were told.
+    Ours(String),
+    /// Somebody's dates are wrong.
+    Dates(String),
+    /// Of the way there.
+    Silent(String),
+}
+
+/// What came.
+struct Answer {
+    status: u16,
+    date: Option<Wall>,
+    kids: Option<Vec<KeyId>>,
+    body: Vec<u8>,
+}
+
+async fn ask(wanted: &Backend) -> Result<Answer, Unasked> {
+    let ours = |why: &dyn std::error::Error| Unasked::Ours(why.to_string());
+    let tls = match wanted.url.starts_with("https://") {
+        true => Some(client_config(wanted.ca_file.as_deref(), None, &LastTrusted::default()).map_err(|why| ours(&why))?),
+        false => None,
+    };
+    let client = client(tls.as_deref(), LIMITS).map_err(|why| ours(&why))?;
+    let mut token = HeaderValue::from_str(&format!("Bearer {}", wanted.token.expose()))
+        .map_err(|_| Unasked::Ours("the backend's token holds characters that no header can carry".into()))?;
+    token.set_sensitive(true);
+    let sent = client.get(format!("{}/v1/orders?state=open", wanted.url)).header(AUTHORIZATION, token).send().await;
+    let silent = |error: &(dyn std::error::Error + 'static)| {
+        let why = last_cause(error);
+        if is_date_refusal(error) { Unasked::Dates(why) } else { Unasked::Silent(why) }
+    };
+    let response = sent.map_err(|error| silent(&error))?;
+    let kids = response.headers().get(RECEIPT_KEYS).and_then(|kids| kids.to_str().ok());
+    let kids = kids.map(|kids| kids.split(',').filter_map(|kid| KeyId::new(kid.trim()).ok()).collect());
+    let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
+    let status = response.status().as_u16();
+    let body = read_limited(response, ANSWER_MAX).await.map_err(|error| silent(&error))?;
+    Ok(Answer { status, date, kids, body })
+}
+
+/// Compares our clock, read before and after, with the backend's.
+fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
+    let Some(theirs) = theirs else { return own_clock(after) };
+    Finding::of_clock(theirs, "the backend's", before, after)
+}
+
+/// Of our clock alone only this can be said: before this release was made it cannot be right.
+fn own_clock(ours: Wall) -> Finding {
+    if ours < RELEASED {
+        Finding::bad(
+            "clock",
+            "is before the day of this release",
+            "set it: `timedatectl set-ntp true`, and see that a time server can be reached",
+        )
+    } else {
+        Finding::warn("clock", "nobody told what time it is", "compare `timedatectl` by hand")
+    }
+}
+
+/// The text of a failure with its causes, on one line.
+fn text(failure: &Failure) -> String {
+    let lines = failure.told("");
+    lines.iter().map(|line| line.trim_start_matches([':', ' '])).collect::<Vec<_>>().join("; ")
+}
+
+/// The last cause mostly says it.
+fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::finding::Level;
+
+    #[test]
+    fn a_clock_is_judged_by_the_backend() {
+        assert_eq!(clock_finding(Some(RELEASED), RELEASED, RELEASED).level, Level::Ok);
+        assert_eq!(clock_finding(None, RELEASED, RELEASED).level, Level::Warn);
+        assert_eq!(own_clock(Wall(0)).level, Level::Bad);
+    }
+
+    #[test]
+    fn a_receipt_must_be_believed_here() {
+        let kid = |name: &str| KeyId::new(name).expect("a key's name");
+        let asked = |kids: Option<&[&str]>| Asked {
+            findings: Vec::new(),
+            open: Some(OpenOrders { orders: Vec::new() }),
+            kids: kids.map(|kids| kids.iter().map(|name| kid(name)).collect()),
+        };
+        let ours = [kid("a"), kid("b")];
+        for (theirs, level) in [
+            (Some(&["a"][..]), Level::Ok),
+            (Some(&["b", "c"]), Level::Ok),
+            (Some(&["c", "b"]), Level::Warn),
+            (Some(&["c"]), Level::Bad),
+            (Some(&[]), Level::Bad),
+            (None, Level::Ok),
+        ] {
+            assert_eq!(keys(&ours, &asked(theirs)).level, level, "{theirs:?}");
+        }
+        let silent = Asked { findings: Vec::new(), open: None, kids: None };
+        assert_eq!(keys(&ours, &silent).level, Level::Warn);
+    }
+
+    #[test]
+    fn why_there_is_no_broker_says_what_to_do() {
+        for (why, to_do) in [
+            ("the broker: refused: NotAuthorized", "mosquitto_passwd"),
+            ("the broker does not let us hear qrisd/v1/vm-001/vend/request (x)", "access list"),
+            ("invalid peer certificate: UnknownIssuer", "mqtt.ca_file"),
+            ("Connection refused", "whether the broker runs"),
+        ] {
+            let found = no_broker("b:1", "vm-001", why);
+            assert!(found.level == Level::Bad && found.to_do.as_ref().is_some_and(|told| told.contains(to_do)), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! `screen`: what a panel shows, would show, or should show.
+
+use super::Connection;
+use super::broker::{Broker, News, random_hex};
+use super::machine::{Bus, Service};
+use super::print;
+use crate::device::config::items::{WrittenItem, check_items};
+use crate::device::config::screen::{WrittenScreen, check_languages};
+use crate::device::screen::picture::{Picture, Scene};
+use crate::device::screen::render::{Scale, render, scale};
+use crate::device::screen::samples::{self, Sample};
+use crate::device::screen::{Item, Language, Languages, PixelFormat, Rotation, Screen as Panel, ScreenState, Settings, SurfaceSettings};
+use crate::host::config::Source;
+use crate::host::mqtt::{Outbound, Retained};
+use crate::host::{Failure, clock};
+use crate::order::ids::{DeviceId, ItemId, PaymentCode};
+use crate::order::money::Rupiah;
+use crate::order::qris::LENGTH_MAX;
+use crate::wire::command::{self, Response, SCREENSHOT, Screenshot};
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::Subcommand;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A machine that is there has answered by then.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
+/// The machine's own configuration, where there is one.
+const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
+
+/// Looks at a machine's screen, tries a panel, or draws any state without a machine.
+#[derive(clap::Args, Debug)]
+pub(super) struct Screen {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Save a picture of what a machine's screen shows now
+    Shot(Shot),
+    /// Draw a state of the screen into a PNG file, without a machine
+    Render(Box<Render>),
+    /// List the states that can be drawn
+    States,
+    /// On the machine: put a test card on the panel
+    Test(Test),
+}
+
+#[derive(clap::Args, Debug)]
+struct Shot {
+    /// A machine at the broker; without it, the one we are on
+    #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
+    device: Option<DeviceId>,
+    #[command(flatten)]
+    bus: Bus,
+    /// Where the PNG goes
+    #[arg(long, value_name = "FILE", default_value = "screen.png")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+struct Render {
+    /// What is shown
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(samples::states()))]
+    state: String,
+    /// The panel's own pixels, before it is turned
+    #[arg(long, value_name = "WxH", default_value = "480x800", value_parser = parse_size)]
+    size: (u32, u32),
+    /// rgb565 or xrgb8888
+    #[arg(long, value_name = "FORMAT", default_value = "rgb565", value_parser = parse_format)]
+    format: PixelFormat,
+    /// How the panel is mounted: 0, 90, 180 or 270; without it, what --like says, or 0
+    #[arg(long, value_name = "N", value_parser = parse_rotation)]
+    rotate: Option<Rotation>,
+    /// id or en
+    #[arg(long, value_name = "LANGUAGE", value_parser = parse_language)]
+    lang: Option<Language>,
+    /// What stands in the QR, or the payment code; a sample without it
+    #[arg(long, value_name = "STRING")]
+    payload: Option<String>,
+    /// Whole rupiah, an imposed fee included
+    #[arg(long, value_name = "N", default_value = "5000", value_parser = parse_rupiah)]
+    amount: Rupiah,
+    /// The part of it that is an imposed fee
+    #[arg(long, value_name = "N", value_parser = parse_rupiah)]
+    fee: Option<Rupiah>,
+    /// Which of the items; the first one without it
+    #[arg(long, value_name = "ID", value_parser = ItemId::new)]
+    item: Option<ItemId>,
+    /// What the request says of the item
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The reason code of a trouble
+    #[arg(long, value_name = "CODE")]
+    reason: Option<String>,
+    /// With the TEST banner
+    #[arg(long)]
+    sandbox: bool,
+    /// A qrisd.toml whose names, items, colours and logo are taken
+    #[arg(long, value_name = "FILE")]
+    like: Option<PathBuf>,
+    /// Where the PNG goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+struct Test {
+    /// The panel; without it, what qrisd.toml names
+    #[arg(long, value_name = "DEVICE")]
+    panel: Option<PathBuf>,
+    /// How it is mounted: 0, 90, 180 or 270; without it, what qrisd.toml says
+    #[arg(long, value_name = "N", value_parser = parse_rotation)]
+    rotate: Option<Rotation>,
+    /// Whose [screen] is taken
+    #[arg(long, value_name = "FILE", default_value = QRISD_TOML)]
+    like: PathBuf,
+    /// How long the card stays
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    seconds: u64,
+    #[command(flatten)]
+    bus: Bus,
+    /// Also while qrisd runs, which draws over the card when it has something to show
+    #[arg(long)]
+    force: bool,
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+enum ScreenError {
+    /// Nobody subscribes to the machine's commands.
+    #[error("{0} is not at this broker, or is of a release without pictures")]
+    NotThere(DeviceId),
+    /// It says nothing.
+    #[error("{0} did not answer in {s} s; may we hear it?", s = ANSWER_WAIT.as_secs())]
+    NoAnswer(DeviceId),
+    /// It says no.
+    #[error("{device}: {message} ({code})")]
+    Refused { device: DeviceId, code: Box<str>, message: Box<str> },
+    /// It says something else.
+    #[error("{0} answered something that is no picture")]
+    NoPicture(DeviceId),
+    /// A file cannot be written.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    /// The panel cannot be drawn on.
+    #[error("{0}")]
+    Panel(Box<str>),
+    /// It belongs to somebody.
+    #[error("qrisd runs and has the panel: `systemctl stop qrisd` first, or give --force")]
+    Taken,
+}
+
+impl Screen {
+    pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
+        match self.command {
+            Command::Shot(Shot { device: None, bus, out }) => {
+                let service = Service::connect(&bus, DEVICE_NAME, DEVICE_PATH).await?;
+                save(&out, &service.picture().await.map_err(Failure::failed)?, json)
+            }
+            Command::Shot(Shot { device: Some(device), out, .. }) => save(&out, &over_mqtt(&device, connection).await?, json),
+            Command::Render(render) => render.run(json),
+            Command::States => samples::states().try_for_each(print::line),
+            Command::Test(test) => test.run().await,
+        }
+    }
+}
+
+fn save(path: &Path, png: &[u8], json: bool) -> Result<(), Failure> {
+    std::fs::write(path, png).map_err(|error| Failure::failed(ScreenError::File { path: path.into(), error }))?;
+    let path = path.display().to_string();
+    if json {
+        return print::line(&told(&path, png).to_string());
+    }
+    if let Some(Scale { size: (width, height), panel: Some((of_width, of_height)) }) = scale(png) {
+        print::remark(&format!("{width}×{height} pixels of the panel's {of_width}×{of_height}: the whole picture is too large to send"));
+    }
+    print::line(&print::plain(&path))
+}
+
+/// What there is to know of a picture; `panel` is there when that has more pixels than the picture.
+fn told(path: &str, png: &[u8]) -> serde_json::Value {
+    let mut told = serde_json::json!({ "file": path, "bytes": png.len() });
+    if let Some(Scale { size: (width, height), panel }) = scale(png) {
+        told["width"] = width.into();
+        told["height"] = height.into();
+        if let Some((width, height)) = panel {
+            told["panel"] = serde_json::json!({ "width": width, "height": height });
+        }
+    }
+    told
+}
+
+/// Asks a machine for a picture, on a response topic of our own.
+async fn over_mqtt(device: &DeviceId, connection: Connection) -> Result<Vec<u8>, Failure> {
+    let own = random_hex()?;
+    let topic = format!("{}/{own}", command::response_topic(device, SCREENSHOT));
+    let mut broker = Broker::connect(connection, vec![topic.clone()], Retained::Never).await?;
+    let request = Outbound {
+        topic: command::request_topic(device, SCREENSHOT),
+        payload: b"{}".to_vec(),
+        response_topic: Some(topic),
+        correlation_data: Some(own.into_bytes()),
+        expiry_s: Some(ANSWER_WAIT.as_secs() as u32),
+        ..Outbound::default()
+    };
+    let heard = broker.publish(request).await.map_err(Failure::failed)?;
+    let answer = match heard {
+        true => timeout(ANSWER_WAIT, next_message(&mut broker)).await.map_err(|_| ScreenError::NoAnswer(device.clone())),
+        false => Err(ScreenError::NotThere(device.clone())),
+    };
+    broker.leave().await;
+    picture_in(&answer.map_err(Failure::failed)?, device).map_err(Failure::failed)
+}
+
+async fn next_message(broker: &mut Broker) -> Vec<u8> {
+    loop {
+        match broker.next().await {
+            News::Message(message) => return message.payload,
+            News::Lost(reason) => print::remark(&format!("connection lost: {reason}")),
+            News::Back => {}
+        }
+    }
+}
+
+fn picture_in(answer: &[u8], device: &DeviceId) -> Result<Vec<u8>, ScreenError> {
+    let no_picture = || ScreenError::NoPicture(device.clone());
+    let response: Response<Screenshot> = serde_json::from_slice(answer).map_err(|_| no_picture())?;
+    match (response.result, response.error) {
+        (Some(shot), None) if response.ok => BASE64.decode(shot.png.as_bytes()).map_err(|_| no_picture()),
+        (_, Some(error)) => Err(ScreenError::Refused {
+            device: device.clone(),
+            code: print::plain(&error.code).into(),
+            message: print::plain(&error.message).into(),
+        }),
+        _ => Err(no_picture()),
+    }
+}
+
+impl Render {
+    fn run(self, json: bool) -> Result<(), Failure> {
+        let Self { state, size, format, rotate, lang, payload, amount, fee, item, description, reason, sandbox, like, out } = self;
+        let mut settings = match like {
+            Some(path) => settings_like(&path, Needed::Items)?,
+            None => samples::settings(SurfaceSettings::Device(PathBuf::new()), Languages::Only(Language::Id)),
+        };
+        settings.rotate = rotate.unwrap_or(settings.rotate);
+        settings.languages = lang.map_or(settings.languages, Languages::Only);
+        check_sample(&state, payload.as_deref(), amount, fee).map_err(Failure::usage)?;
+        let mut sample = Sample::new(pick(item, &settings.items).map_err(Failure::usage)?, amount);
+        sample.payload = payload.map(Into::into);
+        sample.fee = fee;
+        sample.goods.description = description.map(Into::into);
+        sample.reason = reason.map_or(sample.reason, Into::into);
+        sample.sandbox = sandbox;
+        let picture = samples::picture(&state, &sample).ok_or_else(|| Failure::usage(format!("there is no state {state}")))?;
+        save(&out, &render(&picture, &settings, size, format).map_err(Failure::failed)?, json)
+    }
+}
+
+impl Test {
+    async fn run(self) -> Result<(), Failure> {
+        let Self { panel, rotate, like, seconds, bus, force } = self;
+        // Without a bus there is nobody to ask, and nobody who answers to it.
+        if let (false, Ok(service)) = (force, Service::connect(&bus, DEVICE_NAME, DEVICE_PATH).await)
+            && service.is_there().await
+        {
+            return Err(Failure::failed(ScreenError::Taken));
+        }
+        let mut settings = match (&panel, like.exists()) {
+            (_, true) => settings_like(&like, Needed::Panel)?,
+            (_, false) => samples::settings(SurfaceSettings::Any, Languages::Only(Language::En)),
+        };
+        settings.surface = panel.map_or(settings.surface, SurfaceSettings::Device);
+        settings.rotate = rotate.unwrap_or(settings.rotate);
+        let card = Card::show(settings).await?;
+        print::line(&format!("The card stays for {seconds} s, or until Ctrl-C."))?;
+        let _ = timeout(Duration::from_secs(seconds), tokio::signal::ctrl_c()).await;
+        drop(card);
+        Ok(())
+    }
+}
+
+/// A test card that is on a panel, until it is dropped.
+pub(super) struct Card {
+    _screen: Panel,
+}
+
+impl Card {
+    /// Puts it there, and says what to look for.
+    pub(super) async fn show(settings: Settings) -> Result<Self, Failure> {
+        let (sender, mut states) = tokio::sync::mpsc::unbounded_channel();
+        let card = Picture { scene: Scene::TestCard, sandbox: false };
+        let screen = Panel::start(settings, card, || clock::now().boot, move |state| drop(sender.send(state)));
+        match states.recv().await {
+            Some(ScreenState::Working) => {}
+            Some(ScreenState::Gone(why)) => return Err(Failure::failed(ScreenError::Panel(why))),
+            None => return Err(Failure::failed(ScreenError::Panel("the screen's thread ended".into()))),
+        }
+        for line in LOOK_FOR {
+            print::line(line)?;
+        }
+        Ok(Self { _screen: screen })
+    }
+}
+
+/// What a panel that is wired and configured well shows.
+const LOOK_FOR: [&str; 6] = [
+    "The test card is on the panel. Look for:",
+    "  the frame: two thin white lines run along all four edges, none of them cut off (else: size or offset of the driver)",
+    "  the arrow and the words at the top: upright as the customer sees them (else: screen.rotate)",
+    "  the bars: red, green and blue as named, white without a tint (else: the panel's channel order)",
+    "  the ramps: from black in even steps, without a jump back or stripes (else: its bits a pixel)",
+    "  the code: a phone's camera reads it at arm's length (else: focus film, brightness, size)",
+];
+
+/// What no machine would be asked to show is not drawn either.
+fn check_sample(state: &str, payload: Option<&str>, amount: Rupiah, fee: Option<Rupiah>) -> Result<(), String> {
+    if let Some(fee) = fee.filter(|fee| *fee >= amount) {
+        return Err(format!("--fee {} must be less than --amount {}, which includes it", fee.get(), amount.get()));
+    }
+    let Some(payload) = payload else { return Ok(()) };
+    if state == "pay-at-store" {
+        return PaymentCode::new(payload).map(drop).map_err(|why| format!("--payload: {why}"));
+    }
+    let length = payload.len();
+    if payload.is_ascii() && (1..=LENGTH_MAX).contains(&length) {
+        Ok(())
+    } else {
+        Err(format!("--payload must be 1 to {LENGTH_MAX} ASCII characters, as QRIS payloads are, not {length} bytes"))
+    }
+}
+
+/// The item that is named, or the first one.
+fn pick(item: Option<ItemId>, items: &[Item]) -> Result<ItemId, String> {
+    let known = || items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>().join(", ");
+    match item {
+        Some(id) if items.iter().any(|item| item.id == id) => Ok(id),
+        Some(id) => Err(format!("--item {id}: there is no such item, only {}", known())),
+        None => items.first().map(|item| item.id.clone()).ok_or_else(|| "there is no item".into()),
+    }
+}
+
+/// What a command needs of a configuration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needed {
+    Panel,
+    /// And what is sold.
+    Items,
+}
+
+/// The looks of a machine: what of its configuration the screen is told.
+fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
+    let source = Source::read(path)?;
+    let written: Written = source.parse()?;
+    let mut checker = source.checker();
+    let languages = check_languages(written.device.language.as_deref(), &mut checker);
+    // A panel is tried before anybody knows what will be sold.
+    let items = match needed {
+        Needed::Items => check_items(written.item, languages.first(), &mut checker).2,
+        Needed::Panel => Vec::new(),
+    };
+    let panel = written.screen.check(&mut checker);
+    checker.finish()?;
+    let name = written.device.name.or(written.device.id).unwrap_or_default();
+    panel.settings(languages, name, items).ok_or_else(|| Failure::usage(format!("{}: no panel", path.display())))
+}
+
+/// What of a `qrisd.toml` concerns the screen; the rest is for `qrisd --check`.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    device: WrittenDevice,
+    #[serde(default)]
+    screen: WrittenScreen,
+    #[serde(default)]
+    item: Vec<WrittenItem>,
+}
+
+#[derive(Deserialize, Default)]
+struct WrittenDevice {
+    id: Option<String>,
+    name: Option<String>,
+    language: Option<String>,
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once(['x', '×']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    sides.filter(|(w, h)| [w, h].iter().all(|side| (96..=4096).contains(*side))).ok_or_else(|| "must be WxH, each side 96 to 4096".into())
+}
+
+fn parse_format(text: &str) -> Result<PixelFormat, &'static str> {
+    match text {
+        "rgb565" => Ok(PixelFormat::Rgb565),
+        "xrgb8888" => Ok(PixelFormat::Xrgb8888),
+        _ => Err("must be rgb565 or xrgb8888"),
+    }
+}
+
+fn parse_rotation(text: &str) -> Result<Rotation, &'static str> {
+    text.parse().ok().and_then(Rotation::from_degrees).ok_or("must be 0, 90, 180 or 270")
+}
+
+fn parse_language(text: &str) -> Result<Language, &'static str> {
+    match text {
+        "id" => Ok(Language::Id),
+        "en" => Ok(Language::En),
+        _ => Err("must be id or en"),
+    }
+}
+
+fn parse_rupiah(text: &str) -> Result<Rupiah, String> {
+    let amount: u64 = text.parse().map_err(|_| "must be whole rupiah".to_owned())?;
+    Rupiah::new(amount).map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_picture_or_says_why_not() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        let read = |json: &str| picture_in(json.as_bytes(), &device).map_err(|why| why.to_string());
+        assert_eq!(read(r#"{"ok":true,"result":{"png":"AQID"}}"#), Ok(vec![1, 2, 3]));
+        let refused = r#"{"ok":false,"error":{"code":"rate_limited","message":"one command in 5 s"}}"#;
+        assert_eq!(read(refused), Err("vm-001: one command in 5 s (rate_limited)".into()));
+        for odd in ["", "{}", r#"{"ok":true,"result":{"png":"?"}}"#, r#"{"ok":false,"result":{"png":"AQID"}}"#] {
+            assert_eq!(read(odd), Err("vm-001 answered something that is no picture".into()), "{odd}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_panels() {
+        assert_eq!(parse_size("480x800"), Ok((480, 800)));
+        for bad in ["480", "480x", "x800", "95x100", "480x4097", "-1x5"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What was said of a machine: by flags, by its enrolment text, and by whoever sits in front of it. A flag goes before the
+//! text, and what was asked for before both.
+
+use super::specs::{Item, Line, Screen};
+use crate::ctl::Connection;
+use crate::host::Failure;
+use crate::host::secret::Secret;
+use crate::order::ids::DeviceId;
+use crate::order::receipt::KeySet;
+use crate::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
+use std::io::Read as _;
+use std::path::Path;
+
+/// The largest file that is taken over, in bytes.
+const FILE_MAX: u64 = 64 * 1024;
+/// The longest path that is looked for, in bytes.
+const PATH_MAX: usize = 1024;
+
+/// Each of them only if somebody said it: what is on the disk stays otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    pub(super) device: Option<DeviceId>,
+    pub(super) name: Option<String>,
+    pub(super) language: Option<String>,
+    pub(super) contact: Option<String>,
+    pub(super) broker_url: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) broker_ca: Option<String>,
+    pub(super) broker_cert: Option<String>,
+    pub(super) broker_key: Option<Secret>,
+    pub(super) allow_plaintext: bool,
+    pub(super) backend_url: Option<String>,
+    pub(super) token: Option<Secret>,
+    pub(super) backend_ca: Option<String>,
+    pub(super) keys: Option<String>,
+    pub(super) items: Vec<Item>,
+    pub(super) lines: Vec<Line>,
+    pub(super) screen: Option<Screen>,
+    pub(super) rotate: Option<u32>,
+}
+
+impl Answers {
+    /// The broker's part of the flags, with the files that they name.
+    pub(super) fn of_connection(connection: Connection) -> Result<Self, Failure> {
+        let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
+        if config.is_some() {
+            return Err(Failure::usage("setup writes /etc/qrisd/qrisd.toml (below --root): --config is for other commands"));
+        }
+        Ok(Self {
+            broker_url: broker,
+            username,
+            password: password_file.as_deref().map(secret).transpose()?,
+            broker_ca: ca_file.as_deref().map(file).transpose()?,
+            broker_cert: cert_file.as_deref().map(file).transpose()?,
+            broker_key: key_file.as_deref().map(secret).transpose()?,
+            ..Self::default()
+        })
+    }
+
+    /// Takes from an enrolment what nobody said otherwise.
+    ///
+    /// # Errors
+    /// It is another machine's: its token and its password let in that one alone.
+    pub(super) fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), String> {
+        let Enrolment { device, backend, broker, keys } = enrolment;
+        if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
+            let way = "qris-backend device add";
+            return Err(format!(
+                "the enrolment text is of {device}, and this machine is to be {said}: take the text of {said} ({way} {said} --bundle), or leave --device out"
+            ));
+        }
+        let own = |text: &str| Some(text.to_owned());
+        self.device.get_or_insert_with(|| device.clone());
+        self.backend_url = self.backend_url.take().or_else(|| own(&backend.url));
+        self.backend_ca = self.backend_ca.take().or_else(|| backend.ca.as_deref().and_then(own));
+        self.token.get_or_insert_with(|| Secret::new(&*backend.token));
+        self.keys.get_or_insert_with(|| format!("{keys}\n"));
+        if let Some(broker) = broker {
+            self.broker_url = self.broker_url.take().or_else(|| own(&broker.url));
+            self.username = self.username.take().or_else(|| own(broker.username.as_deref().unwrap_or(device.as_str())));
+            self.password = self.password.take().or_else(|| broker.password.as_deref().map(Secret::new));
+            self.broker_ca = self.broker_ca.take().or_else(|| broker.ca.as_deref().and_then(own));
+        }
+        Ok(())
+    }
+}
+
+/// Reads an enrolment: the text itself, a file that holds it, or `-` for standard input.
+pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
+    let text = match from {
+        "-" => {
+            let mut text = String::new();
+            let read = std::io::stdin().lock().take(TEXT_MAX as u64 + 1).read_to_string(&mut text);
+            read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
+            text
+        }
+        // Quotes or a prompt may have come along. What holds a secret is never taken for a path, which an error would repeat.
+        text if text.contains(BEGINS) && !Path::new(text).exists() => text.to_owned(),
+        text if text.len() > PATH_MAX => return Err(Failure::usage("--from is neither an enrolment text nor the path of a file")),
+        "" => return Err(Failure::usage("--from is empty: give the enrolment text, a file that holds it, or - for standard input")),
+        path => file(Path::new(path))?,
+    };
+    Enrolment::from_text(&text).map_err(Failure::usage)
+}
+
+/// A small text file that is not empty.
+pub(super) fn file(path: &Path) -> Result<String, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
+    let mut text = String::new();
+    let opened = std::fs::File::open(path).map_err(|why| failed(&why))?;
+    opened.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|why| failed(&why))?;
+    match text.len() as u64 {
+        0 => Err(failed(&"is empty")),
+        length if length > FILE_MAX => Err(failed(&"is larger than 64 KiB")),
+        _ => Ok(text),
+    }
+}
+
+/// A secret in a file.
+pub(super) fn secret(path: &Path) -> Result<Secret, Failure> {
+    Secret::read(path).map_err(Failure::usage)
+}
+
+/// The JWK Set of a file, if it is one.
+pub(super) fn keys(path: &Path) -> Result<String, Failure> {
+    let text = file(path)?;
+    match KeySet::from_jwks(&text) {
+        Ok(set) if set.receipt_kids().is_empty() => Err(Failure::usage(format!("{}: holds no receipt key", path.display()))),
+        Ok(_) => Ok(text),
+        Err(why) => Err(Failure::usage(format!("{}: {why}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::receipt::{SigningKey, jwk_set};
+    use crate::wire::enrolment::{Backend, Broker};
+
+    fn set() -> String {
+        jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")])
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_enrolment() {
+        let enrolment = Enrolment {
+            device: DeviceId::new("vm-007").expect("an id"),
+            backend: Backend { url: "https://pay.example".into(), token: "t".into(), ca: Some("CA".into()) },
+            broker: Some(Broker { url: "mqtts://b".into(), username: None, password: Some("p".into()), ca: None }),
+            keys: serde_json::from_str(&set()).expect("JSON"),
+        };
+        let mut answers = Answers { broker_url: Some("mqtts://other".into()), ..Answers::default() };
+        answers.enrol(&enrolment).expect("it is nobody else's");
+        assert_eq!(answers.broker_url.as_deref(), Some("mqtts://other"));
+        assert_eq!((answers.username.as_deref(), answers.backend_url.as_deref()), (Some("vm-007"), Some("https://pay.example")));
+        assert_eq!((answers.password, answers.token), (Some(Secret::new("p")), Some(Secret::new("t"))));
+        assert_eq!((answers.backend_ca.as_deref(), answers.broker_ca), (Some("CA"), None));
+        assert!(KeySet::from_jwks(&answers.keys.expect("keys")).is_ok());
+        let mut other = Answers { device: Some(DeviceId::new("vm-008").expect("an id")), ..Answers::default() };
+        let why = other.enrol(&enrolment).expect_err("another machine's");
+        assert!(why.contains("of vm-007") && why.contains("to be vm-008") && other.token.is_none(), "{why}");
+    }
+
+    #[test]
+    fn an_enrolment_is_a_text_or_a_file() {
+        let enrolment_of = |from: &str| enrolment(from).map(|found| found.device).map_err(|failure| failure.told("t").join(" "));
+        let text = Enrolment {
+            device: DeviceId::new("vm-007").expect("an id"),
+            backend: Backend { url: "https://pay.example".into(), token: "t".into(), ca: None },
+            broker: None,
+            keys: serde_json::from_str(&set()).expect("JSON"),
+        };
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("enrolment");
+        std::fs::write(&path, format!("{}\n", text.to_text())).expect("written");
+        assert_eq!(enrolment_of(&text.to_text()), Ok(text.device.clone()));
+        assert_eq!(enrolment_of(&path.display().to_string()), Ok(text.device));
+        assert!(enrolment_of("/nowhere/at/all").is_err_and(|why| why.contains("/nowhere/at/all")));
+        std::fs::write(&path, "{}").expect("written");
+        assert!(enrolment_of(&path.display().to_string()).is_err_and(|why| why.contains("no enrolment text")));
+        assert!(keys(&path).is_err_and(|failure| failure.told("t").join(" ").contains("JWK Set")));
+        std::fs::write(&path, set()).expect("written");
+        assert!(keys(&path).is_ok());
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let secret = "c2VjcmV0".repeat(40);
+        for from in [format!("token: qris-enrol1.{secret}"), format!("\"qris-enrol1.{secret}\""), secret.repeat(5)] {
+            let why = format!("{:?}", enrolment(&from).expect_err("no enrolment"));
+            assert!(!why.contains("c2VjcmV0"), "{why}");
+        }
+        assert!(format!("{:?}", enrolment("").expect_err("nothing")).contains("--from is empty"));
+    }
+}

@@ -1,0 +1,141 @@
+//! Questions to the person in front of the machine. Enter takes what stands in brackets.
+
+use crate::ctl::print;
+use crate::host::Failure;
+use crate::host::secret::Secret;
+use crate::host::terminal::Hidden;
+use std::io::{self, BufRead, Write as _};
+
+/// The longest answer, in bytes.
+const ANSWER_MAX: u64 = 64 * 1024;
+/// A question is asked so often; then who answers is no person.
+const TRIES_MAX: usize = 20;
+
+/// Who asks.
+pub(super) struct Asker<R> {
+    answers: R,
+}
+
+impl<R: BufRead> Asker<R> {
+    pub(super) const fn new(answers: R) -> Self {
+        Self { answers }
+    }
+
+    /// A line, checked until it is good. Enter takes `usual`.
+    pub(super) fn line<T>(&mut self, question: &str, usual: Option<&str>, check: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+        for _ in 0..TRIES_MAX {
+            let shown = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
+            let answer = self.read(&format!("{question}{shown}: "))?;
+            let answer = if answer.is_empty() { usual.unwrap_or_default() } else { &answer };
+            if answer.is_empty() {
+                print::line("  An answer is needed; Ctrl-C ends.")?;
+                continue;
+            }
+            match check(answer) {
+                Ok(value) => return Ok(value),
+                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
+            }
+        }
+        Err(Failure::usage("too many answers that cannot be used"))
+    }
+
+    /// The same where no answer is one too.
+    pub(super) fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+        for _ in 0..TRIES_MAX {
+            let answer = self.read(&format!("{question}: "))?;
+            if answer.is_empty() {
+                return Ok(None);
+            }
+            match check(&answer) {
+                Ok(value) => return Ok(Some(value)),
+                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
+            }
+        }
+        Err(Failure::usage("too many answers that cannot be used"))
+    }
+
+    /// A secret, which is not shown. None: Enter.
+    pub(super) fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
+        let hidden = Hidden::begin();
+        let answer = self.read(&format!("{question} (is not shown): "))?;
+        drop(hidden);
+        Ok((!answer.is_empty()).then(|| Secret::new(answer)))
+    }
+
+    /// Yes or no.
+    pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
+        self.line(question, Some(if usual { "yes" } else { "no" }), |answer| match answer.to_lowercase().as_str() {
+            "y" | "yes" | "ya" => Ok(true),
+            "n" | "no" | "tidak" => Ok(false),
+            _ => Err("yes or no".into()),
+        })
+    }
+
+    /// Lines, until together they are what is wanted, or one is empty: a text that was pasted may come as several.
+    pub(super) fn pasted<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+        let mut whole = String::new();
+        let hidden = Hidden::wholly();
+        loop {
+            let line = self.read(if whole.is_empty() { question } else { "" })?;
+            if line.is_empty() && whole.is_empty() {
+                print::line("")?;
+                return Ok(None);
+            }
+            whole.push_str(&line);
+            match check(&whole) {
+                Ok(value) => {
+                    drop(hidden);
+                    print::line("")?;
+                    return Ok(Some(value));
+                }
+                Err(why) if line.is_empty() || whole.len() as u64 > ANSWER_MAX => {
+                    print::line(&format!("  {}", print::plain(&why)))?;
+                    whole.clear();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn read(&mut self, prompt: &str) -> Result<String, Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)?;
+        drop(out);
+        let mut answer = String::new();
+        let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(Failure::failed)?;
+        if read == 0 {
+            return Err(Failure::failed("nobody answers any more: nothing was changed"));
+        }
+        Ok(answer.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Result<u8, String> {
+        text.parse().map_err(|_| "a number".to_owned())
+    }
+
+    #[test]
+    fn a_question_is_asked_until_its_answer_is_good() {
+        let mut asker = Asker::new(&b"x\n\n7\n"[..]);
+        assert_eq!(asker.line("n", None, number).expect("answered"), 7);
+        assert!(asker.line("n", None, number).is_err(), "nobody answers any more");
+        assert_eq!(Asker::new(&b"\n"[..]).line("n", Some("3"), number).expect("the usual"), 3);
+        assert_eq!(Asker::new(&b"\n"[..]).line_or_none("n", number).expect("none"), None);
+        assert!(Asker::new(&b"YA\n"[..]).yes("?", false).expect("answered"));
+        assert!(!Asker::new(&b"maybe\n\n"[..]).yes("?", false).expect("answered"));
+        assert_eq!(Asker::new(&b"hunter2\n"[..]).secret("s").expect("answered"), Some(Secret::new("hunter2")));
+    }
+
+    #[test]
+    fn what_was_pasted_may_come_in_lines() {
+        let whole = |text: &str| if text == "abcdef" { Ok(()) } else { Err("damaged".to_owned()) };
+        assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", whole).expect("pasted"), Some(()));
+        // An empty line ends a bad one, and it is asked for again.
+        assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", whole).expect("pasted"), Some(()));
+        assert_eq!(Asker::new(&b"\n"[..]).pasted("t", whole).expect("nothing"), None);
+    }
+}

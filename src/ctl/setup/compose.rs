@@ -1,0 +1,376 @@
+//! From what is known of a machine to the files that say it: the ones that are there, changed where they must be, or the
+//! shipped examples, filled in.
+
+mod secrets;
+
+use super::answers::Answers;
+use super::edit::{self, EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
+use super::specs::{Screen, least_price};
+use super::write::{Change, Owner, Planned};
+use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, SECRETS_DROP_IN, Site};
+use crate::ctl::staging::Staging;
+use crate::host::Failure;
+use crate::host::config::{Places, Source};
+use std::path::{Path, PathBuf};
+
+/// The relay service's configuration.
+pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
+/// The keys whose receipts are believed.
+const KEYS_JSON: &str = "/etc/qrisd/keys.json";
+/// What a new machine begins with: the shipped examples.
+const NEW_QRISD: &str = include_str!("../../../config/qrisd.toml");
+const NEW_RELAY: &str = include_str!("../../../config/relay.toml");
+
+/// Where the secrets of the device service go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Keep {
+    /// /etc/qrisd, readable by the group qrisd
+    File,
+    /// /etc/credstore, root's alone: systemd hands them over
+    Credential,
+    /// /etc/credstore.encrypted, which only this computer can read
+    Encrypted,
+}
+
+/// What lies on the disk already.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    pub(super) qrisd: Option<String>,
+    pub(super) relay: Option<String>,
+    keys: bool,
+}
+
+/// Why there is nothing to write.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ComposeError {
+    /// Nobody said it.
+    #[error("not known yet: {}", .0.join("; "))]
+    Missing(Vec<&'static str>),
+    /// The machine has another name, and state that belongs to it.
+    #[error(
+        "this machine is {present} already, and was told to become {wanted}: its orders, its ledger and its token belong to {present}. With --force it changes its name"
+    )]
+    OtherDevice {
+        /// Its name.
+        present: String,
+        /// The new one.
+        wanted: String,
+    },
+    /// Nobody could pay for it.
+    #[error("a line hands out {0}, which is not sold: give it with --item {0}:PRICE, too, or leave it out of --line")]
+    Unsold(String),
+    /// A file that is there cannot be changed.
+    #[error("{file}: {why}")]
+    Edit {
+        /// The file.
+        file: &'static str,
+        /// Why.
+        why: EditError,
+    },
+}
+
+/// The files, and where the configuration finds those that it names as long as they are not in their places.
+pub(super) struct Composed {
+    pub(super) files: Vec<Planned>,
+    /// What is removed when they are in their places, on that system.
+    pub(super) obsolete: Vec<PathBuf>,
+    /// What a person should know when all is done.
+    pub(super) remarks: Vec<String>,
+    pub(super) qrisd: Source,
+    pub(super) relay: Source,
+}
+
+impl Composed {
+    /// Whether systemd hands over another secret than before, or another way: at a start alone, no reload brings it.
+    pub(super) fn hands_over_anew(&self, site: &Site) -> bool {
+        let is_systemds =
+            |path: &Path| path == Path::new(SECRETS_DROP_IN) || CREDENTIALS.iter().any(|directory| path.starts_with(directory));
+        let changed = self.files.iter().filter(|file| file.change(site) != Change::Same).any(|file| is_systemds(file.path()));
+        changed || self.obsolete.iter().any(|path| is_systemds(path))
+    }
+}
+
+impl Present {
+    /// Reads what is there.
+    pub(super) fn read(site: &Site) -> Result<Self, Failure> {
+        let read = |path: &str| match std::fs::read_to_string(site.at(path)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::failed(format!("{}: {error}", site.at(path).display()))),
+        };
+        let (qrisd, relay) = (read(QRISD_TOML)?, read(RELAY_TOML)?);
+        for (file, text) in [(QRISD_TOML, &qrisd), (RELAY_TOML, &relay)] {
+            if let Some(text) = text {
+                edit::parse(text).map_err(|why| Failure::usage(ComposeError::Edit { file, why }))?;
+            }
+        }
+        let keys = qrisd.as_deref().and_then(|text| text_of(text, "receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
+        let keys = site.at(keys).exists();
+        Ok(Self { qrisd, relay, keys })
+    }
+
+    /// A text value of the configuration that is there.
+    pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
+        text_of(self.qrisd.as_deref()?, section, key)
+    }
+
+    /// Whether it names a file of its own for a secret.
+    pub(super) fn has_secret(&self, section: &str, key: &str) -> bool {
+        self.value(section, key).is_some()
+    }
+
+    pub(super) const fn has_keys(&self) -> bool {
+        self.keys
+    }
+
+    pub(super) fn items(&self) -> usize {
+        self.qrisd.as_deref().map_or(0, |text| tables_of(text, "item").len())
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.relay.as_deref().map_or(0, |text| tables_of(text, "line").len())
+    }
+
+    /// What is neither here nor among the answers, each with how it is told.
+    pub(super) fn missing(&self, answers: &Answers) -> Vec<&'static str> {
+        let table = [
+            (answers.device.is_none() && self.value("device", "id").is_none(), "the machine's name (--device ID, or --from ENROLMENT)"),
+            (answers.broker_url.is_none() && self.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
+            (answers.backend_url.is_none() && self.value("backend", "url").is_none(), "the backend (--backend URL)"),
+            (answers.token.is_none() && !self.has_secret("backend", "token_file"), "the backend's token (--token-file FILE)"),
+            (answers.keys.is_none() && !self.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
+            (answers.items.is_empty() && self.items() == 0, "what it sells (--item ID:PRICE:NAME)"),
+            (answers.lines.is_empty() && self.lines() == 0, "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
+        ];
+        table.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, what)| what).collect()
+    }
+}
+
+/// Puts it all together. `keep`: where secrets go, if that was said.
+pub(super) fn compose(
+    site: &Site,
+    staging: &Staging,
+    present: &Present,
+    answers: &Answers,
+    keep: Option<Keep>,
+    force: bool,
+) -> Result<Composed, Failure> {
+    let missing = present.missing(answers);
+    if !missing.is_empty() {
+        return Err(Failure::usage(ComposeError::Missing(missing)));
+    }
+    if let (Some(before), Some(wanted)) = (present.value("device", "id"), &answers.device)
+        && before != wanted.as_str()
+        && !force
+    {
+        return Err(Failure::usage(ComposeError::OtherDevice { present: before, wanted: wanted.to_string() }));
+    }
+    let mut draft = Draft { site, staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    staging.credentials(site, &mut draft.places)?;
+    let qrisd = draft.qrisd(present, answers, keep)?;
+    let relay = draft.relay(present, answers, &qrisd)?;
+    draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
+    // Last: the services wait for it.
+    draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
+    let Draft { places, files, obsolete, remarks, .. } = draft;
+    let source = |path: &str, text: String| Source::from_text(path, text).with_places(places.clone());
+    Ok(Composed { files, obsolete, remarks, qrisd: source(QRISD_TOML, qrisd), relay: source(RELAY_TOML, relay) })
+}
+
+struct Draft<'a> {
+    site: &'a Site,
+    staging: &'a Staging,
+    places: Places,
+    files: Vec<Planned>,
+    obsolete: Vec<PathBuf>,
+    remarks: Vec<String>,
+}
+
+/// A text that is changed, and what it is called.
+struct Text {
+    file: &'static str,
+    text: String,
+}
+
+impl Text {
+    fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+        self.change(|text| set(text, section, key, value))
+    }
+
+    fn set_text(&mut self, section: &str, key: &str, value: &str) -> Result<(), Failure> {
+        self.set(section, key, &quoted(value))
+    }
+
+    fn remove(&mut self, section: &str, key: &str) -> Result<(), Failure> {
+        self.change(|text| remove(text, section, key))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&str) -> Result<String, EditError>) -> Result<(), Failure> {
+        self.text = change(&self.text).map_err(|why| Failure::usage(ComposeError::Edit { file: self.file, why }))?;
+        Ok(())
+    }
+}
+
+impl Draft<'_> {
+    fn qrisd(&mut self, present: &Present, answers: &Answers, keep: Option<Keep>) -> Result<String, Failure> {
+        let is_new = present.qrisd.is_none();
+        let mut text = Text { file: QRISD_TOML, text: present.qrisd.clone().unwrap_or_else(|| NEW_QRISD.into()) };
+        if is_new {
+            // What the example says of somebody else's machine.
+            for (section, key) in [("device", "name"), ("screen", "contact"), ("mqtt", "password_file")] {
+                text.remove(section, key)?;
+            }
+        }
+        if let Some(device) = &answers.device {
+            text.set_text("device", "id", device.as_str())?;
+        }
+        let optional =
+            [("device", "name", &answers.name), ("device", "language", &answers.language), ("screen", "contact", &answers.contact)];
+        for (section, key, value) in optional {
+            if let Some(value) = value {
+                text.set_text(section, key, value)?;
+            }
+        }
+        self.broker(&mut text, is_new, answers)?;
+        self.backend(&mut text, answers)?;
+        self.secrets(&mut text, [answers.password.as_ref(), answers.token.as_ref()], keep)?;
+        if let Some(keys) = &answers.keys {
+            let path = text_of(&text.text, "receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
+            self.stage(&path, Owner::Root, 0o644, keys.as_bytes(), false)?;
+        }
+        screen(&mut text, answers)?;
+        if !answers.items.is_empty() {
+            let blocks: Vec<_> = answers.items.iter().map(super::specs::Item::block).collect();
+            text.change(|text| replace_tables(text, "item", &blocks))?;
+        }
+        Ok(text.text)
+    }
+
+    fn broker(&mut self, text: &mut Text, is_new: bool, answers: &Answers) -> Result<(), Failure> {
+        if let Some(url) = &answers.broker_url {
+            text.set_text("mqtt", "url", url)?;
+            if url.starts_with("mqtt://") && answers.broker_ca.is_none() {
+                text.remove("mqtt", "ca_file")?;
+            }
+        }
+        let name = answers.username.clone().or_else(|| is_new.then(|| answers.device.as_ref().map(ToString::to_string)).flatten());
+        if let Some(name) = name {
+            text.set_text("mqtt", "username", &name)?;
+        }
+        self.public_file(text, ("mqtt", "ca_file"), "broker-ca.pem", answers.broker_ca.as_deref())?;
+        self.public_file(text, ("mqtt", "cert_file"), "device.pem", answers.broker_cert.as_deref())?;
+        if let Some(key) = &answers.broker_key {
+            let path = format!("{ETC}/device.key");
+            self.stage(&path, Owner::Device, 0o640, key.expose().as_bytes(), true)?;
+            text.set_text("mqtt", "key_file", &path)?;
+        }
+        if answers.allow_plaintext {
+            text.set("mqtt", "allow_plaintext", "true")?;
+        }
+        Ok(())
+    }
+
+    fn backend(&mut self, text: &mut Text, answers: &Answers) -> Result<(), Failure> {
+        if let Some(url) = &answers.backend_url {
+            text.set_text("backend", "url", url)?;
+            if url.starts_with("http://") && answers.backend_ca.is_none() {
+                text.remove("backend", "ca_file")?;
+            }
+        }
+        self.public_file(text, ("backend", "ca_file"), "backend-ca.pem", answers.backend_ca.as_deref())
+    }
+
+    fn relay(&mut self, present: &Present, answers: &Answers, qrisd: &str) -> Result<String, Failure> {
+        let mut text = Text { file: RELAY_TOML, text: present.relay.clone().unwrap_or_else(|| NEW_RELAY.into()) };
+        if let Some(device) = text_of(qrisd, "device", "id") {
+            text.set_text("device", "id", &device)?;
+        }
+        let keys = text_of(qrisd, "receipts", "keys_file").unwrap_or_else(|| KEYS_JSON.into());
+        if text_of(&text.text, "receipts", "keys_file").is_some_and(|ours| ours != keys) || (keys != KEYS_JSON && present.relay.is_none()) {
+            text.set_text("receipts", "keys_file", &keys)?;
+        }
+        let items = tables_of(qrisd, "item");
+        if !answers.lines.is_empty() {
+            let is_sold = |id: &&String| *id == "*" || items.iter().any(|item| item.get("id").and_then(toml::Value::as_str) == Some(id));
+            if let Some(unsold) = answers.lines.iter().flat_map(|line| &line.items).find(|id| !is_sold(id)) {
+                return Err(Failure::usage(ComposeError::Unsold(unsold.clone())));
+            }
+            let blocks: Vec<_> = answers.lines.iter().map(|line| line.block(least_price(&items, &line.items))).collect();
+            text.change(|text| replace_tables(text, "line", &blocks))?;
+        } else if !answers.items.is_empty() {
+            let before = present.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
+            reprice(&mut text, &before, &items)?;
+        }
+        Ok(text.text)
+    }
+
+    /// A certificate goes beside the configuration: the service sees nobody's home directory.
+    fn public_file(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, content: Option<&str>) -> Result<(), Failure> {
+        let Some(content) = content else { return Ok(()) };
+        let path = format!("{ETC}/{name}");
+        self.stage(&path, Owner::Root, 0o644, content.as_bytes(), false)?;
+        text.set_text(section, key, &path)
+    }
+
+    fn stage(&mut self, path: &str, owner: Owner, mode: u32, content: &[u8], is_secret: bool) -> Result<(), Failure> {
+        self.places.put_for_now(path, self.staging.put(&format!("{}-{}", self.files.len(), name_of(path)), content)?);
+        let planned = Planned::new(path, owner, mode, content.to_vec());
+        self.files.push(if is_secret { planned.secret() } else { planned });
+        Ok(())
+    }
+}
+
+/// Lets each line take what its items cost now: where it asked for the price of the cheapest one, and where it asks for
+/// more than that, so that nobody could buy.
+fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Result<(), Failure> {
+    for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
+        let Some(least) = line.get("min_amount").and_then(toml::Value::as_integer).and_then(|least| u64::try_from(least).ok()) else {
+            continue;
+        };
+        let items: Vec<_> = line.get("items").and_then(toml::Value::as_array).into_iter().flatten().collect();
+        let items: Vec<_> = items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+        match least_price(now, &items) {
+            Some(price) if price != least && (price < least || least_price(before, &items) == Some(least)) => {
+                text.change(|text| set_in(text, "line", at, "min_amount", &price.to_string()))?;
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
+    match &answers.screen {
+        None => {}
+        Some(Screen::Auto) => {
+            text.remove("screen", "device")?;
+            text.remove("screen", "virtual")?;
+            text.set("screen", "required", "true")?;
+        }
+        Some(Screen::None) => {
+            text.remove("screen", "device")?;
+            text.remove("screen", "virtual")?;
+            text.set("screen", "required", "false")?;
+        }
+        Some(Screen::Device(path)) => {
+            text.remove("screen", "virtual")?;
+            text.set_text("screen", "device", &path.display().to_string())?;
+        }
+        Some(Screen::Virtual { path, size }) => {
+            text.remove("screen", "device")?;
+            let size = size.map(|(width, height)| format!(", width = {width}, height = {height}")).unwrap_or_default();
+            text.set("screen", "virtual", &format!("{{ path = {}{size} }}", quoted(&path.display().to_string())))?;
+        }
+    }
+    match answers.rotate {
+        Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
+        None => Ok(()),
+    }
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Where the secrets of the device service lie: in a file of its own, or with systemd, plain or encrypted. One that is told
+//! another place leaves nothing behind in the old one.
+
+use super::{Draft, Keep, Text};
+use crate::ctl::setup::edit::text_of;
+use crate::ctl::setup::write::{Owner, Planned};
+use crate::ctl::site::{CREDENTIALS, ETC, SECRETS_DROP_IN};
+use crate::ctl::staging;
+use crate::host::Failure;
+use crate::host::secret::Secret;
+use std::path::{Path, PathBuf};
+
+/// The settings that name a secret, each with what it is called where no path says otherwise.
+const SETTINGS: [(&str, &str, &str); 2] = [("mqtt", "password_file", "mqtt-password"), ("backend", "token_file", "backend-token")];
+
+impl Draft<'_> {
+    /// Puts secrets where they were told to go, new ones and those that are there; and what systemd must be told of them.
+    pub(super) fn secrets(&mut self, text: &mut Text, new: [Option<&Secret>; 2], keep: Option<Keep>) -> Result<(), Failure> {
+        for ((section, key, name), new) in SETTINGS.into_iter().zip(new) {
+            let before = text_of(&text.text, section, key).map(PathBuf::from);
+            let kept = before.as_deref().map(|before| self.kept(before, name));
+            if let Some(secret) = new {
+                self.secret(text, (section, key), name, secret, keep.or(kept).unwrap_or(Keep::File))?;
+            } else if let (Some(before), Some(keep)) = (&before, keep)
+                && kept != Some(keep)
+            {
+                let secret = Secret::read(&self.places.of(before)).map_err(|why| {
+                    Failure::usage(format!("--secrets: {section}.{key} is to go elsewhere, and cannot be read ({why}): give it once more"))
+                })?;
+                self.secret(text, (section, key), name, &secret, keep)?;
+            }
+            if keep.is_some() {
+                self.leave(text_of(&text.text, section, key).as_deref().map(Path::new), before.as_deref(), name);
+            }
+        }
+        self.drop_in(text);
+        Ok(())
+    }
+
+    /// How a secret is kept now.
+    fn kept(&self, before: &Path, name: &str) -> Keep {
+        let [plain, encrypted] = files(name).map(|file| self.site.at(file));
+        if before.components().count() > 1 {
+            Keep::File
+        } else if encrypted.exists() && (self.site.is_decrypted(name) || !plain.exists()) {
+            Keep::Encrypted
+        } else {
+            Keep::Credential
+        }
+    }
+
+    fn secret(&mut self, text: &mut Text, (section, key): (&str, &str), name: &str, secret: &Secret, keep: Keep) -> Result<(), Failure> {
+        let before = text_of(&text.text, section, key).map(PathBuf::from);
+        let [plain, encrypted] = files(name);
+        let line = format!("{}\n", secret.expose());
+        match keep {
+            Keep::File => {
+                let path = before.filter(|path| path.is_absolute()).unwrap_or_else(|| Path::new(ETC).join(name));
+                self.stage(&path.display().to_string(), Owner::Device, 0o640, line.as_bytes(), true)?;
+                return text.set_text(section, key, &path.display().to_string());
+            }
+            Keep::Credential => self.stage(&plain, Owner::Root, 0o600, line.as_bytes(), true)?,
+            Keep::Encrypted if self.site.runs() => {
+                let content = staging::encrypted(name, &line)?;
+                self.files.push(Planned::new(&encrypted, Owner::Root, 0o600, content).secret());
+            }
+            Keep::Encrypted => {
+                return Err(Failure::usage("a secret can be encrypted only for the computer that it is encrypted on: not with --root"));
+            }
+        }
+        self.places.put_for_now(name, self.staging.put(&format!("secret-{name}"), line.as_bytes())?);
+        text.set_text(section, key, name)
+    }
+
+    /// Notes what is to be removed: this secret in all places but the one where it is now. A file of somebody's own stays.
+    fn leave(&mut self, now: Option<&Path>, before: Option<&Path>, name: &str) {
+        let [plain, encrypted] = files(name);
+        let here = match now {
+            Some(path) if path.components().count() > 1 => Some(path.to_path_buf()),
+            Some(_) if self.is_planned(&encrypted) => Some((&encrypted).into()),
+            Some(_) if self.is_planned(&plain) => Some((&plain).into()),
+            Some(path) if self.kept(path, name) == Keep::Encrypted => Some((&encrypted).into()),
+            Some(_) => Some((&plain).into()),
+            None => None,
+        };
+        let own = Path::new(ETC).join(name);
+        for place in [own.clone(), plain.into(), encrypted.into()] {
+            if Some(&place) != here.as_ref() {
+                self.obsolete.extend(self.site.with_copies(&place));
+            }
+        }
+        if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here.as_deref()) {
+            self.remarks.push(format!("{} still holds a secret that is kept elsewhere now: remove it", before.display()));
+        }
+    }
+
+    fn is_planned(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file.path() == Path::new(path))
+    }
+
+    /// systemd must be told which credentials are encrypted, and of no other: it would not hand over a plain one.
+    fn drop_in(&mut self, text: &Text) {
+        let is_encrypted = |&(section, key, name): &(&str, &str, &str)| {
+            let value = text_of(&text.text, section, key);
+            let [plain, encrypted] = files(name);
+            value.as_deref() == Some(name)
+                && !self.is_planned(&plain)
+                && (self.is_planned(&encrypted) || self.kept(Path::new(name), name) == Keep::Encrypted)
+        };
+        let lines: Vec<_> = SETTINGS
+            .iter()
+            .filter(|setting| is_encrypted(setting))
+            .map(|(_, _, name)| format!("LoadCredentialEncrypted={name}:{}\n", staging::credential(name)))
+            .collect();
+        if !lines.is_empty() {
+            let content = format!("{DROP_IN_HEAD}{}", lines.concat());
+            self.files.push(Planned::new(SECRETS_DROP_IN, Owner::Root, 0o644, content.into_bytes()));
+        } else if self.site.at(SECRETS_DROP_IN).exists() {
+            self.obsolete.push(SECRETS_DROP_IN.into());
+        }
+    }
+}
+
+const DROP_IN_HEAD: &str = "\
+# Written by qrisctl setup --secrets encrypted: these are in /etc/credstore.encrypted. The key to them may be in the TPM, so
+# systemd lets the service open /dev/tpmrm0; without one it is in /var/lib/systemd.
+[Service]
+";
+
+/// The files of a credential: plain, and encrypted.
+fn files(name: &str) -> [String; 2] {
+    CREDENTIALS.map(|directory| format!("{directory}/{}", staging::credential(name)))
+}

@@ -1,0 +1,292 @@
+use super::*;
+use crate::ctl::setup::specs;
+use crate::ctl::site::SECRETS_DROP_IN;
+use crate::device::config::Config as DeviceConfig;
+use crate::host::secret::Secret;
+use crate::order::ids::DeviceId;
+use crate::order::receipt::{SigningKey, jwk_set};
+use crate::relay::config::Config as RelayConfig;
+
+/// A system in a directory, and what becomes of it.
+struct Machine {
+    root: tempfile::TempDir,
+    staging: Staging,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir_all(root.path().join("etc/qrisd")).expect("made");
+        std::fs::write(root.path().join("etc/group"), "qrisd:x:990:\n").expect("written");
+        Self { root, staging: Staging::new().expect("a directory") }
+    }
+
+    fn site(&self) -> Site {
+        Site::below(self.root.path()).expect("there")
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+
+    fn compose(&self, answers: &Answers, keep: Option<Keep>, force: bool) -> Result<Composed, String> {
+        let site = self.site();
+        let told = |failure: Failure| failure.told("t").join("\n");
+        let present = Present::read(&site).map_err(told)?;
+        compose(&site, &self.staging, &present, answers, keep, force).map_err(told)
+    }
+
+    fn write(&self, composed: &Composed) {
+        super::super::write::put(&self.site(), &composed.files).expect("put");
+        assert_eq!(super::super::write::remove(&self.site(), &composed.obsolete), [] as [String; 0]);
+    }
+}
+
+fn all() -> Answers {
+    Answers {
+        device: Some(DeviceId::new("vm-007").expect("an id")),
+        broker_url: Some("mqtts://broker.example:8883".into()),
+        password: Some(Secret::new("hunter2")),
+        backend_url: Some("https://pay.example".into()),
+        token: Some(Secret::new("token-1")),
+        keys: Some(jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")])),
+        items: vec![specs::item("A1:5000:Teh").expect("an item"), specs::item("A2:4000").expect("an item")],
+        lines: vec![specs::line("A1,A2=/dev/gpiochip0:17").expect("a line")],
+        ..Answers::default()
+    }
+}
+
+/// By the services' own checks; what they read.
+fn check(composed: &Composed) -> (DeviceConfig, RelayConfig) {
+    let device = DeviceConfig::from_source(&composed.qrisd).unwrap_or_else(|why| panic!("{why}"));
+    let relay = RelayConfig::from_source(&composed.relay).unwrap_or_else(|why| panic!("{why}"));
+    device.check_against(composed.qrisd.path(), &composed.relay).unwrap_or_else(|why| panic!("{why}"));
+    relay.check_against(composed.relay.path(), &composed.qrisd).unwrap_or_else(|why| panic!("{why}"));
+    (device, relay)
+}
+
+fn paths(composed: &Composed) -> Vec<String> {
+    composed.files.iter().map(|file| file.path().display().to_string()).collect()
+}
+
+#[test]
+fn a_new_machine_gets_the_examples_filled_in() {
+    let machine = Machine::new();
+    let composed = machine.compose(&all(), None, false).expect("composed");
+    let files =
+        ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/keys.json", "/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"];
+    assert_eq!(paths(&composed), files, "the one that services wait for comes last");
+    let (device, relay) = check(&composed);
+    assert_eq!((device.machine.device.as_str(), device.mqtt.username.as_deref()), ("vm-007", Some("vm-007")));
+    assert_eq!((device.mqtt.password, device.backend.token), (Some(Secret::new("hunter2")), Secret::new("token-1")));
+    assert_eq!((device.machine.prices.items().count(), relay.lines.len(), relay.lines[0].min_amount.get()), (2, 1, 4000));
+    for sample in ["Teh botol 350 ml", "\nname = \"Lobby\"", "\ncontact = "] {
+        assert!(!composed.qrisd.text().contains(sample), "{sample} of the example is left:\n{}", composed.qrisd.text());
+    }
+    assert!(composed.qrisd.text().contains("# orders_per_minute = 10"), "its remarks stay");
+}
+
+#[test]
+fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
+    let machine = Machine::new();
+    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    let path = machine.root.path().join("etc/qrisd/qrisd.toml");
+    let by_hand = std::fs::read_to_string(&path).expect("there").replace("# cancel_wait_s = 15 ", "cancel_wait_s = 20 # mine ");
+    std::fs::write(&path, &by_hand).expect("written");
+    let again = machine.compose(&Answers::default(), None, false).expect("nothing is missing");
+    assert_eq!(again.qrisd.text(), by_hand);
+    assert_eq!(paths(&again), ["/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"]);
+    check(&again);
+    let answers = Answers { token: Some(Secret::new("token-2")), rotate: Some(90), name: Some("Lobi".into()), ..Answers::default() };
+    let changed = machine.compose(&answers, None, false).expect("composed");
+    assert!(changed.qrisd.text().contains("cancel_wait_s = 20 # mine"));
+    let (device, _) = check(&changed);
+    assert_eq!((device.backend.token, device.screen.name.as_str()), (Secret::new("token-2"), "Lobi"));
+    // New items take the place of the old ones; the line must take their price.
+    let answers = Answers { items: vec![specs::item("A1:9000").expect("an item")], ..Answers::default() };
+    assert_eq!(check(&machine.compose(&answers, None, false).expect("composed")).0.machine.prices.items().count(), 1);
+}
+
+#[test]
+fn what_nobody_said_is_named_all_at_once() {
+    let machine = Machine::new();
+    let told = machine.compose(&Answers::default(), None, false).map(drop).expect_err("nothing is known");
+    for flag in ["--from", "--broker", "--backend", "--token-file", "--keys", "--item", "--line"] {
+        assert!(told.contains(flag), "{flag}: {told}");
+    }
+    let told = machine.compose(&Answers { keys: None, ..all() }, None, false).map(drop).expect_err("no keys");
+    assert!(told.contains("--keys") && !told.contains("--line"), "{told}");
+}
+
+#[test]
+fn a_machine_changes_its_name_only_by_force() {
+    let machine = Machine::new();
+    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    let other = || Answers { device: Some(DeviceId::new("vm-008").expect("an id")), ..Answers::default() };
+    let told = machine.compose(&other(), None, false).map(drop).expect_err("it has a name");
+    assert!(told.contains("vm-007 already") && told.contains("--force"), "{told}");
+    let (device, relay) = check(&machine.compose(&other(), None, true).expect("composed"));
+    assert_eq!((device.machine.device.as_str(), relay.device.as_str()), ("vm-008", "vm-008"));
+}
+
+#[test]
+fn secrets_go_where_they_are_or_where_they_are_told_to() {
+    let machine = Machine::new();
+    let composed = machine.compose(&all(), Some(Keep::Credential), false).expect("composed");
+    assert!(paths(&composed).contains(&"/etc/credstore/qrisd.backend-token".to_owned()), "{:?}", paths(&composed));
+    assert!(composed.qrisd.text().contains("token_file = \"backend-token\""));
+    check(&composed);
+    machine.write(&composed);
+    // The credential that is there is read, and a new one takes its place.
+    assert_eq!(check(&machine.compose(&Answers::default(), None, false).expect("composed")).0.backend.token, Secret::new("token-1"));
+    let answers = Answers { token: Some(Secret::new("token-2")), ..Answers::default() };
+    let composed = machine.compose(&answers, None, false).expect("composed");
+    assert_eq!(paths(&composed)[0], "/etc/credstore/qrisd.backend-token");
+    assert_eq!(check(&composed).0.backend.token, Secret::new("token-2"));
+    // A path of one's own is kept, too.
+    machine.write(
+        &machine
+            .compose(&Answers { token: Some(Secret::new("token-3")), ..Answers::default() }, Some(Keep::File), false)
+            .expect("composed"),
+    );
+    let path = machine.root.path().join("etc/qrisd/qrisd.toml");
+    let own = std::fs::read_to_string(&path).expect("there").replace("/etc/qrisd/backend-token", "/data/token");
+    std::fs::write(&path, own).expect("written");
+    machine.put("data/token", "token-4\n");
+    assert_eq!(check(&machine.compose(&Answers::default(), None, false).expect("composed")).0.backend.token, Secret::new("token-4"));
+    assert_eq!(paths(&machine.compose(&answers, None, false).expect("composed"))[0], "/data/token");
+    assert!(machine.compose(&answers, Some(Keep::Encrypted), false).map(drop).expect_err("not here").contains("not with --root"));
+}
+
+#[test]
+fn secrets_that_are_there_move_and_leave_nothing_behind() {
+    let machine = Machine::new();
+    machine.write(&machine.compose(&all(), None, false).expect("composed"));
+    machine.put("etc/qrisd/backend-token.before-1", "token-0\n");
+    let named = |composed: &Composed| composed.obsolete.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    // Nothing is said of secrets: they stay.
+    let same = machine.compose(&Answers::default(), None, false).expect("composed");
+    assert!(named(&same).is_empty() && !same.hands_over_anew(&machine.site()));
+    // All go, those that nobody gave anew, too; a copy of an earlier one as well.
+    let moved = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    assert_eq!(named(&moved), ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/backend-token.before-1"]);
+    assert!(moved.hands_over_anew(&machine.site()) && moved.remarks.is_empty());
+    let (device, _) = check(&moved);
+    assert_eq!((device.backend.token, device.mqtt.password), (Secret::new("token-1"), Some(Secret::new("hunter2"))));
+    machine.write(&moved);
+    // Where it is is where it was told to go: done.
+    let again = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    assert!(named(&again).is_empty() && !again.hands_over_anew(&machine.site()), "{:?}", named(&again));
+    // A new one is handed over at a start alone, whoever says where it goes.
+    let new = Answers { token: Some(Secret::new("token-2")), ..Answers::default() };
+    assert!(machine.compose(&new, None, false).expect("composed").hands_over_anew(&machine.site()));
+    let back = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
+    assert_eq!(named(&back), ["/etc/credstore/qrisd.mqtt-password", "/etc/credstore/qrisd.backend-token"]);
+    // A file of somebody's own is theirs to remove.
+    machine.write(&back);
+    let path = machine.root.path().join("etc/qrisd/qrisd.toml");
+    let own = std::fs::read_to_string(&path).expect("there").replace("/etc/qrisd/backend-token", "/data/token");
+    std::fs::write(&path, own).expect("written");
+    machine.put("data/token", "token-4\n");
+    let moved = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
+    assert!(moved.remarks.len() == 1 && moved.remarks[0].contains("/data/token"), "{:?}", moved.remarks);
+    std::fs::remove_file(machine.root.path().join("data/token")).expect("there");
+    let told = machine.compose(&Answers::default(), Some(Keep::Credential), false).map(drop).expect_err("not there");
+    assert!(told.contains("give it once more"), "{told}");
+}
+
+#[test]
+fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
+    let machine = Machine::new();
+    machine.write(&machine.compose(&all(), Some(Keep::Credential), false).expect("composed"));
+    let credstore = machine.root.path().join("etc/credstore");
+    // Encrypted by hand, and systemd not told: a set-up mends that.
+    machine.put("etc/credstore.encrypted/qrisd.backend-token", "only its computer knows\n");
+    std::fs::remove_file(credstore.join("qrisd.backend-token")).expect("there");
+    let site = machine.site();
+    let staging = Staging::new().expect("a directory");
+    let mut draft =
+        Draft { site: &site, staging: &staging, places: site.places(), files: Vec::new(), obsolete: Vec::new(), remarks: Vec::new() };
+    let text = std::fs::read_to_string(machine.root.path().join("etc/qrisd/qrisd.toml")).expect("there");
+    draft.secrets(&mut Text { file: QRISD_TOML, text: text.clone() }, [None, None], None).expect("composed");
+    assert_eq!(draft.files.iter().map(Planned::path).collect::<Vec<_>>(), [Path::new(SECRETS_DROP_IN)]);
+    super::super::write::put(&site, &draft.files).expect("put");
+    let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
+    assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
+    assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));
+    // A plain one in its place would be taken for encrypted.
+    std::fs::remove_file(machine.root.path().join("etc/credstore.encrypted/qrisd.backend-token")).expect("there");
+    machine.put("etc/credstore/qrisd.backend-token", "token-1\n");
+    let composed = machine.compose(&Answers::default(), None, false).expect("composed");
+    assert_eq!(composed.obsolete, [PathBuf::from(SECRETS_DROP_IN)]);
+    assert!(composed.hands_over_anew(&site));
+}
+
+#[test]
+fn lines_take_what_their_items_cost() {
+    let machine = Machine::new();
+    let lines = |items: &[&str], lines: &[&str]| Answers {
+        items: items.iter().map(|item| specs::item(item).expect("an item")).collect(),
+        lines: lines.iter().map(|line| specs::line(line).expect("a line")).collect(),
+        ..Answers::default()
+    };
+    let goods = lines(&["A1:5000", "A2:4000", "B1:9000"], &["A1,A2=/dev/gpiochip0:17", "B1=/dev/gpiochip0:18"]);
+    machine.write(&machine.compose(&Answers { items: goods.items, lines: goods.lines, ..all() }, None, false).expect("composed"));
+    let least = |composed: &Composed| check(composed).1.lines.iter().map(|line| line.min_amount.get()).collect::<Vec<_>>();
+    // Cheaper, dearer, and as it was.
+    let cheaper = machine.compose(&lines(&["A1:3000", "A2:4500", "B1:9000"], &[]), None, false).expect("composed");
+    assert_eq!(least(&cheaper), [3000, 9000]);
+    let dearer = machine.compose(&lines(&["A1:6000", "A2:7000", "B1:9500"], &[]), None, false).expect("composed");
+    assert_eq!(least(&dearer), [6000, 9500]);
+    // What somebody wrote stays, as long as it can be paid.
+    let path = machine.root.path().join("etc/qrisd/relay.toml");
+    let own = std::fs::read_to_string(&path).expect("there").replace("min_amount = 4000", "min_amount = 2500 # mine");
+    std::fs::write(&path, own).expect("written");
+    let dearer = machine.compose(&lines(&["A1:6000", "A2:7000", "B1:9000"], &[]), None, false).expect("composed");
+    assert_eq!(least(&dearer), [2500, 9000]);
+    let cheaper = machine.compose(&lines(&["A1:2000", "A2:7000", "B1:9000"], &[]), None, false).expect("composed");
+    assert_eq!(least(&cheaper), [2000, 9000]);
+    assert!(cheaper.relay.text().contains("min_amount = 2000 # mine"), "{}", cheaper.relay.text());
+    let told = machine.compose(&lines(&[], &["A1,Z=/dev/gpiochip0:17", "A2,B1=/dev/gpiochip0:18"]), None, false).map(drop);
+    assert!(told.expect_err("nobody could pay for it").contains("hands out Z, which is not sold"));
+}
+
+#[test]
+fn certificates_come_along_and_go_with_tls() {
+    let machine = Machine::new();
+    let answers = Answers { broker_ca: Some("PEM\n".into()), ..all() };
+    let composed = machine.compose(&answers, None, false).expect("composed");
+    assert!(composed.qrisd.text().contains("ca_file = \"/etc/qrisd/broker-ca.pem\""), "{}", composed.qrisd.text());
+    let faults = DeviceConfig::from_source(&composed.qrisd).expect_err("it is no certificate").to_string();
+    assert!(faults.contains("mqtt.ca_file: /etc/qrisd/broker-ca.pem"), "{faults}");
+    machine.write(&composed);
+    let plain = Answers { broker_url: Some("mqtt://127.0.0.1:1883".into()), ..Answers::default() };
+    check(&machine.compose(&plain, None, false).expect("composed"));
+}
+
+#[test]
+fn panels_are_written_as_they_are_said() {
+    let machine = Machine::new();
+    for (word, wanted) in [
+        ("none", "required = false"),
+        ("auto", "required = true"),
+        ("/dev/fb1", "device = \"/dev/fb1\""),
+        ("virtual:/tmp/s:240x320", "virtual = { path = \"/tmp/s\", width = 240, height = 320 }"),
+    ] {
+        let answers = Answers { screen: Some(specs::screen(word).expect("a screen")), ..all() };
+        let composed = machine.compose(&answers, None, false).expect("composed");
+        assert!(composed.qrisd.text().contains(wanted), "{word}:\n{}", composed.qrisd.text());
+        check(&composed);
+        machine.write(&composed);
+    }
+}
+
+#[test]
+fn a_file_that_is_broken_is_not_made_worse() {
+    let machine = Machine::new();
+    machine.put("etc/qrisd/qrisd.toml", "[device\n");
+    let told = machine.compose(&all(), None, false).map(drop).expect_err("broken");
+    assert!(told.contains("/etc/qrisd/qrisd.toml") && told.contains("line 1"), "{told}");
+}

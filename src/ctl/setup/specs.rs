@@ -1,0 +1,227 @@
+//! What is sold and what hands it out, as one word on the command line and as a table of the configuration.
+
+use super::edit::quoted;
+use crate::order::ids::ItemId;
+use crate::order::money::Rupiah;
+use std::path::PathBuf;
+
+/// How long a line is active unless something else is said, in milliseconds.
+const PULSE_MS: u32 = 500;
+
+/// `ID:PRICE[:NAME]`, or `ID:MIN-MAX[:NAME]` where the controller reckons the price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) id: ItemId,
+    price: Price,
+    name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Price {
+    Fixed(Rupiah),
+    Asked { min: Rupiah, max: Rupiah },
+}
+
+/// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms]`; the chip may be `sim:/path`, which has no offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) items: Vec<String>,
+    pub(super) chip: String,
+    pub(super) offset: Option<u32>,
+    pub(super) active_low: bool,
+    pub(super) pulse_ms: u32,
+}
+
+/// Which panel: `auto`, `none`, a device, or `virtual:/path[:WxH]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Screen {
+    Auto,
+    None,
+    Device(PathBuf),
+    Virtual { path: PathBuf, size: Option<(u32, u32)> },
+}
+
+pub(super) fn item(text: &str) -> Result<Item, String> {
+    let wrong = || "must be ID:PRICE[:NAME], such as \"A1:5000:Teh botol\", or ID:MIN-MAX[:NAME]".to_owned();
+    let (id, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let id = ItemId::new(id).map_err(|why| why.to_string())?;
+    let (price, name) = rest.split_once(':').map_or((rest, None), |(price, name)| (price, Some(name.trim().to_owned())));
+    let rupiah = |digits: &str| {
+        let amount: u64 = digits.parse().map_err(|_| wrong())?;
+        Rupiah::new(amount).map_err(|why| why.to_string())
+    };
+    let price = match price.split_once('-') {
+        None => Price::Fixed(rupiah(price)?),
+        Some((min, max)) => Price::Asked { min: rupiah(min)?, max: rupiah(max)? },
+    };
+    if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+        return Err(wrong());
+    }
+    Ok(Item { id, price, name })
+}
+
+pub(super) fn line(text: &str) -> Result<Line, String> {
+    let wrong = || "must be ITEMS=CHIP:OFFSET[:low][:500ms], such as \"A1,A2=/dev/gpiochip0:17\", or ITEMS=sim:/path".to_owned();
+    let (items, pin) = text.split_once('=').ok_or_else(wrong)?;
+    let items: Vec<String> = items.split(',').map(|item| item.trim().to_owned()).collect();
+    if items.len() > 1 && items.iter().any(|item| item == "*") {
+        return Err("\"*\" stands alone: it is whatever no other line has".into());
+    }
+    for item in items.iter().filter(|item| *item != "*") {
+        ItemId::new(item).map_err(|why| why.to_string())?;
+    }
+    let (sim, pin) = pin.strip_prefix("sim:").map_or(("", pin), |path| ("sim:", path));
+    let mut fields = pin.split(':');
+    let path = fields.next().filter(|path| path.starts_with('/')).ok_or_else(wrong)?;
+    let mut line = Line { items, chip: format!("{sim}{path}"), offset: None, active_low: false, pulse_ms: PULSE_MS };
+    // Each once: which of two would count must not be guessed.
+    let (mut level, mut pulse) = (None, None);
+    for field in fields {
+        match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.parse()) {
+            ("low" | "high", _, _) if level.is_none() => level = Some(field == "low"),
+            (_, Some(ms), _) if pulse.is_none() => pulse = Some(ms),
+            (_, None, Ok(offset)) if line.offset.is_none() => line.offset = Some(offset),
+            _ => return Err(wrong()),
+        }
+    }
+    if line.offset.is_none() && sim.is_empty() {
+        return Err(wrong());
+    }
+    line.active_low = level.unwrap_or(line.active_low);
+    line.pulse_ms = pulse.unwrap_or(line.pulse_ms);
+    Ok(line)
+}
+
+pub(super) fn screen(text: &str) -> Result<Screen, String> {
+    match text {
+        "auto" => return Ok(Screen::Auto),
+        "none" => return Ok(Screen::None),
+        _ => {}
+    }
+    let wrong = || "must be auto, none, a device such as /dev/fb0, or virtual:/path[:WxH]".to_owned();
+    let Some(file) = text.strip_prefix("virtual:") else {
+        return if text.starts_with('/') { Ok(Screen::Device(text.into())) } else { Err(wrong()) };
+    };
+    let (path, size) = file.split_once(':').map_or((file, None), |(path, size)| (path, Some(size)));
+    let sides = |size: &str| size.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let size = size.map(|size| sides(size).ok_or_else(wrong)).transpose()?;
+    if path.starts_with('/') { Ok(Screen::Virtual { path: path.into(), size }) } else { Err(wrong()) }
+}
+
+impl Item {
+    /// As a table of `qrisd.toml`.
+    pub(super) fn block(&self) -> String {
+        let Self { id, price, name } = self;
+        let price = match price {
+            Price::Fixed(price) => price.get().to_string(),
+            Price::Asked { min, max } => format!("{{ from_request = {{ min = {}, max = {}, mqtt = false }} }}", min.get(), max.get()),
+        };
+        let name = name.as_ref().map(|name| format!("name = {}\n", quoted(name))).unwrap_or_default();
+        format!("[[item]]\nid = {}\n{name}price = {price}\n", quoted(id.as_str()))
+    }
+}
+
+impl Line {
+    /// As a table of `relay.toml`. `least`: what its cheapest item costs, in rupiah, if that is known.
+    pub(super) fn block(&self, least: Option<u64>) -> String {
+        let Self { items, chip, offset, active_low, pulse_ms } = self;
+        let quoted_items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
+        let name = if items.iter().any(|item| item == "*") { "all".to_owned() } else { items.join(" ") };
+        let name: String = name.chars().take(64).collect();
+        let least = least.map(|least| format!("min_amount = {least}\n")).unwrap_or_default();
+        let offset = offset.map(|offset| format!("offset = {offset}\n")).unwrap_or_default();
+        format!(
+            "[[line]]\nname = {}\nitems = [{}]\n{least}chip = {}\n{offset}active_low = {active_low}\npulse_ms = {pulse_ms}\nblock_on_uncertain = false\n",
+            quoted(&name),
+            quoted_items.join(", "),
+            quoted(chip),
+        )
+    }
+}
+
+/// What the cheapest of `items` costs in the `[[item]]` tables of a `qrisd.toml`, in rupiah.
+pub(super) fn least_price(tables: &[toml::Table], items: &[String]) -> Option<u64> {
+    let of = |table: &&toml::Table| {
+        let id = table.get("id").and_then(toml::Value::as_str);
+        items.iter().any(|item| item == "*" || Some(item.as_str()) == id)
+    };
+    let price = |table: &toml::Table| {
+        let price = table.get("price")?;
+        let asked = || price.get("from_request")?.get("min")?.as_integer();
+        price.as_integer().or_else(asked).and_then(|price| u64::try_from(price).ok())
+    };
+    tables.iter().filter(of).filter_map(price).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_words_and_tables() {
+        let block = |text: &str| item(text).map(|item| item.block());
+        assert_eq!(block("A1:5000"), Ok("[[item]]\nid = \"A1\"\nprice = 5000\n".into()));
+        assert_eq!(
+            block("A1:5000:Teh \"botol\": 350 ml"),
+            Ok("[[item]]\nid = \"A1\"\nname = \"Teh \\\"botol\\\": 350 ml\"\nprice = 5000\n".into())
+        );
+        assert_eq!(
+            block("exit:2000-200000:Parkir"),
+            Ok("[[item]]\nid = \"exit\"\nname = \"Parkir\"\nprice = { from_request = { min = 2000, max = 200000, mqtt = false } }\n"
+                .into())
+        );
+        for bad in ["", "A1", "A1:", "A1:x", "A1:0", "a b:5000", "A1:5000:", "A1:1.5", "A1:-5"] {
+            assert!(item(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_are_words_and_tables() {
+        let read = line("A1, A2=/dev/gpiochip0:17:low:300ms").expect("a line");
+        assert_eq!(
+            read.block(Some(4000)),
+            "[[line]]\nname = \"A1 A2\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 4000\nchip = \"/dev/gpiochip0\"\noffset = 17\nactive_low = true\npulse_ms = 300\nblock_on_uncertain = false\n"
+        );
+        let sim = line("*=sim:/tmp/x").expect("a line");
+        assert_eq!((sim.offset, sim.chip.as_str(), sim.pulse_ms, sim.active_low), (None, "sim:/tmp/x", 500, false));
+        for bad in [
+            "",
+            "A1",
+            "A1=",
+            "A1=17",
+            "A1=/dev/gpiochip0",
+            "A1=/dev/gpiochip0:x",
+            "A1=/dev/gpiochip0:1:2",
+            "a b=/dev/x:1",
+            "=/dev/x:1",
+            "*,A1=/dev/x:1",
+        ]
+        .into_iter()
+        .chain(["A1=/dev/x:1:low:high", "A1=/dev/x:1:low:low", "A1=/dev/x:1:300ms:500ms"])
+        {
+            assert!(line(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_line_asks_for_what_its_cheapest_item_costs() {
+        let tables = super::super::edit::tables_of(
+            "[[item]]\nid = \"A\"\nprice = 5000\n[[item]]\nid = \"B\"\nprice = { from_request = { min = 2000, max = 9000 } }\n[[item]]\nid = \"C\"\n",
+            "item",
+        );
+        for (items, least) in [(&["A"][..], Some(5000)), (&["A", "B"], Some(2000)), (&["*"], Some(2000)), (&["C"], None), (&["D"], None)] {
+            let items: Vec<_> = items.iter().map(|item| (*item).to_owned()).collect();
+            assert_eq!(least_price(&tables, &items), least, "{items:?}");
+        }
+    }
+
+    #[test]
+    fn screens_are_words() {
+        assert_eq!((screen("auto"), screen("none")), (Ok(Screen::Auto), Ok(Screen::None)));
+        assert_eq!(screen("/dev/fb1"), Ok(Screen::Device("/dev/fb1".into())));
+        assert_eq!(screen("virtual:/tmp/s:480x800"), Ok(Screen::Virtual { path: "/tmp/s".into(), size: Some((480, 800)) }));
+        for bad in ["", "fb0", "virtual:", "virtual:x", "virtual:/x:1", "virtual:/x:ax1"] {
+            assert!(screen(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Puts files in their places: all of them or none, each whole, with what was there before beside it.
+
+use crate::ctl::site::{DEVICE_USER, Site, is_root};
+use crate::host::clock;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
+use std::path::{Path, PathBuf};
+
+/// Whose a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// root, and its group.
+    Root,
+    /// root; the device service may read it by its group.
+    Device,
+}
+
+/// A file to be written.
+pub(super) struct Planned {
+    path: PathBuf,
+    owner: Owner,
+    mode: u32,
+    content: Vec<u8>,
+    is_secret: bool,
+}
+
+/// What is to become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// There is none yet.
+    New,
+    /// What is in it, or who may read it, is another.
+    Changed,
+    /// It is as it should be.
+    Same,
+}
+
+/// Why nothing was written, or not all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// Before anything changed.
+    #[error("{}: {why}; nothing was changed", path.display())]
+    Before {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// While files were put in their places; what was there is back.
+    #[error("{}: {why}; what was there before is there again", path.display())]
+    Between {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// The package is not installed.
+    #[error("there is no group {DEVICE_USER} in {}: install the package first, or run systemd-sysusers", .0.display())]
+    NoGroup(PathBuf),
+}
+
+impl Planned {
+    pub(super) fn new(path: impl Into<PathBuf>, owner: Owner, mode: u32, content: Vec<u8>) -> Self {
+        Self { path: path.into(), owner, mode, content, is_secret: false }
+    }
+
+    /// What is in it is not for the terminal.
+    pub(super) fn secret(mut self) -> Self {
+        self.is_secret = true;
+        self
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What would become of it.
+    pub(super) fn change(&self, site: &Site) -> Change {
+        let path = site.at(&self.path);
+        let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
+        let owner_fits = !is_root() || gid(site, self.owner).is_some_and(|gid| metadata.uid() == 0 && metadata.gid() == gid);
+        if content == self.content && metadata.mode() & 0o7777 == self.mode && owner_fits { Change::Same } else { Change::Changed }
+    }
+
+    /// A line for people: what, whose, and what becomes of it.
+    pub(super) fn words(&self, site: &Site) -> String {
+        let change = match self.change(site) {
+            Change::New => "new",
+            Change::Changed => "changed",
+            Change::Same => "as it is",
+        };
+        let group = match self.owner {
+            Owner::Root => "root",
+            Owner::Device => DEVICE_USER,
+        };
+        format!("{:<8}  root:{group:<6} {:04o}  {}", change, self.mode, self.path.display())
+    }
+
+    /// The lines that change, with a sign in front; none of a secret.
+    pub(super) fn difference(&self, site: &Site) -> Vec<String> {
+        if self.is_secret {
+            return Vec::new();
+        }
+        let before = fs::read_to_string(site.at(&self.path)).unwrap_or_default();
+        let after = String::from_utf8_lossy(&self.content).into_owned();
+        difference(&before, &after)
+    }
+}
+
+/// Writes what is new or changed; the names of what was there before, kept.
+pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
+    let changed: Vec<_> = files.iter().filter(|file| file.change(site) != Change::Same).collect();
+    let mut staged: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for file in &changed {
+        match stage(site, file) {
+            Ok(new) => staged.push((new, site.at(&file.path))),
+            Err(error) => {
+                staged.iter().for_each(|(new, _)| drop(fs::remove_file(new)));
+                return Err(error);
+            }
+        }
+    }
+    let suffix = format!(".before-{}", clock::now().wall.0 / 1000);
+    let mut kept: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
+    for (new, path) in &staged {
+        let placed = keep(path, &suffix).and_then(|before| match fs::rename(new, path) {
+            Ok(()) => Ok(before),
+            Err(why) => {
+                before.iter().for_each(|before| drop(fs::remove_file(before)));
+                Err(why)
+            }
+        });
+        match placed {
+            Ok(before) => kept.push((path.clone(), before)),
+            Err(why) => {
+                staged.iter().for_each(|(new, _)| drop(fs::remove_file(new)));
+                for (path, before) in kept.iter().rev() {
+                    // The best that can be done: the first error is the one that is told.
+                    drop(before.as_ref().map_or_else(|| fs::remove_file(path), |before| fs::rename(before, path)));
+                }
+                return Err(WriteError::Between { path: path.clone(), why });
+            }
+        }
+    }
+    for (_, path) in &staged {
+        if let Some(directory) = path.parent() {
+            // It is all there; after a power cut right now it might be as it was before, which is whole too.
+            drop(fs::File::open(directory).and_then(|directory| directory.sync_all()));
+        }
+    }
+    Ok(kept.into_iter().filter_map(|(_, before)| before).collect())
+}
+
+/// Removes files of that system; what could not be removed, with why.
+pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
+    let remove = |path: &PathBuf| match fs::remove_file(site.at(path)) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Some(format!("{} cannot be removed: {why}", path.display())),
+        Ok(()) | Err(_) => None,
+    };
+    files.iter().filter_map(remove).collect()
+}
+
+/// Writes a file beside its place, with its owner and mode.
+fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
+    let path = site.at(&file.path);
+    let failed = |why| WriteError::Before { path: path.clone(), why };
+    let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if !directory.exists() {
+        // Directories of secrets are root's alone, as systemd makes them.
+        let mode = if file.is_secret && file.owner == Owner::Root { 0o700 } else { 0o755 };
+        fs::DirBuilder::new().recursive(true).mode(mode).create(directory).map_err(failed)?;
+    }
+    let new = beside(&path, ".setup-new");
+    let write = || -> io::Result<()> {
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        out.write_all(&file.content)?;
+        if is_root() {
+            fchown(&out, Some(0), Some(gid))?;
+        }
+        out.set_permissions(fs::Permissions::from_mode(file.mode))?;
+        out.sync_all()
+    };
+    write().map(|()| new.clone()).map_err(|why| {
+        drop(fs::remove_file(&new));
+        failed(why)
+    })
+}
+
+/// Keeps what is at `path` under another name.
+fn keep(path: &Path, suffix: &str) -> io::Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let before = beside(path, suffix);
+    match fs::hard_link(path, &before) {
+        Ok(()) => Ok(Some(before)),
+        // Set up twice within a second: the older one is the one worth keeping.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(before)),
+        // A file system without links.
+        Err(_) => {
+            let metadata = fs::metadata(path)?;
+            fs::copy(path, &before)?;
+            if is_root() {
+                chown(&before, Some(metadata.uid()), Some(metadata.gid()))?;
+            }
+            Ok(Some(before))
+        }
+    }
+}
+
+fn gid(site: &Site, owner: Owner) -> Option<u32> {
+    match owner {
+        Owner::Root => Some(0),
+        Owner::Device => site.group(DEVICE_USER).map(|group| group.gid),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The lines that are gone and the lines that are new, by their longest common order.
+fn difference(before: &str, after: &str) -> Vec<String> {
+    let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
+    // Configurations have some hundred lines: a table of all pairs is small.
+    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut told) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if j < new.len() && (i == old.len() || common[i][j + 1] > common[i + 1][j]) {
+            told.push(format!("+ {}", new[j]));
+            j += 1;
+        } else {
+            told.push(format!("- {}", old[i]));
+            i += 1;
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(root: &Path) -> Site {
+        fs::create_dir_all(root.join("etc")).expect("made");
+        fs::write(root.join("etc/group"), "qrisd:x:990:\n").expect("written");
+        Site::below(root).expect("there")
+    }
+
+    fn planned(path: &str, content: &str) -> Planned {
+        Planned::new(path, Owner::Device, 0o640, content.into())
+    }
+
+    #[test]
+    fn files_are_put_with_what_was_there_beside_them() {
+        let root = tempfile::tempdir().expect("a directory");
+        let site = site(root.path());
+        let files = [planned("/etc/qrisd/a", "one\n"), planned("/etc/qrisd/b", "two\n")];
+        assert!(files.iter().all(|file| file.change(&site) == Change::New));
+        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
+        assert!(files.iter().all(|file| file.change(&site) == Change::Same), "a second time nothing is to be done");
+        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0]);
+        let files = [planned("/etc/qrisd/a", "three\n"), planned("/etc/qrisd/b", "two\n")];
+        let kept = put(&site, &files).expect("put");
+        assert_eq!(kept.len(), 1);
+        assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
+        let metadata = fs::metadata(root.path().join("etc/qrisd/a")).expect("there");
+        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        if is_root() {
+            assert_eq!((metadata.uid(), metadata.gid()), (0, 990));
+        }
+        let names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd")).expect("there").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        // A mode that somebody changed is a change too.
+        fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o644)).expect("ours");
+        assert_eq!(files[1].change(&site), Change::Changed);
+    }
+
+    #[test]
+    fn what_cannot_all_be_written_changes_nothing() {
+        let root = tempfile::tempdir().expect("a directory");
+        let site = site(root.path());
+        put(&site, &[planned("/etc/qrisd/a", "one\n")]).expect("put");
+        // A directory stands where the second file should be.
+        fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
+        let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/new", "n\n"), planned("/etc/qrisd/b", "two\n")];
+        assert!(matches!(put(&site, &files), Err(WriteError::Between { .. })));
+        assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
+        let mut names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd"))
+            .expect("there")
+            .flatten()
+            .map(|entry| entry.file_name().into_string().expect("text"))
+            .collect();
+        names.sort();
+        assert_eq!(names, ["a", "b"], "nothing is left behind");
+        // Not even staged: the file's directory is a file.
+        let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/a/b", "two\n")];
+        assert!(matches!(put(&site, &files), Err(WriteError::Before { .. })));
+        assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");
+        fs::write(root.path().join("etc/group"), "").expect("written");
+        let bare = Site::below(root.path()).expect("there");
+        assert!(matches!(put(&bare, &files), Err(WriteError::NoGroup(_))));
+    }
+
+    #[test]
+    fn differences_are_lines() {
+        assert_eq!(difference("a\nb\nc\n", "a\nx\nc\nd\n"), ["- b", "+ x", "+ d"]);
+        assert_eq!(difference("", "a\n"), ["+ a"]);
+        assert_eq!(difference("a\n", "a\n"), [] as [&str; 0]);
+    }
+}

@@ -1,0 +1,197 @@
+//! The machine as it lies on its disk: where everything is, and to whom it belongs. Below `/`, or below the root of an
+//! image or of a test.
+
+use crate::host::config::Places;
+use crate::host::rooted::within;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The user of the device service.
+pub(super) const DEVICE_USER: &str = "qrisd";
+/// The user of the relay service.
+pub(super) const RELAY_USER: &str = "qris-relay";
+/// The group of framebuffers and displays.
+pub(super) const SCREEN_GROUP: &str = "video";
+/// The group of GPIO chips.
+pub(super) const GPIO_GROUP: &str = "gpio";
+/// The group of those who may ask this machine to sell.
+pub(super) const CONTROL_GROUP: &str = "qrisd-control";
+/// The services, in the order in which they are started.
+pub(super) const SERVICES: [&str; 2] = ["qris-relayd.service", QRISD_SERVICE];
+/// The device service, which has secrets.
+pub(super) const QRISD_SERVICE: &str = "qrisd.service";
+/// Where the configuration is.
+pub(super) const ETC: &str = "/etc/qrisd";
+/// The device service's configuration.
+pub(super) const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
+/// Where systemd finds credentials that root alone may read, and those that are encrypted for this computer.
+pub(super) const CREDENTIALS: [&str; 2] = ["/etc/credstore", "/etc/credstore.encrypted"];
+
+/// Says to systemd which credentials of the device service are encrypted. The others are of the unit itself.
+pub(super) const SECRETS_DROP_IN: &str = "/etc/systemd/system/qrisd.service.d/50-secrets.conf";
+
+/// A system on a disk.
+#[derive(Debug, Clone)]
+pub(super) struct Site {
+    root: PathBuf,
+    users: Vec<User>,
+    groups: Vec<Group>,
+}
+
+/// A user of that system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// A group of that system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) gid: u32,
+    pub(super) members: Vec<String>,
+}
+
+impl Site {
+    /// The system below `root`; `/` is the one that runs.
+    pub(super) fn below(root: &Path) -> io::Result<Self> {
+        let root = root.canonicalize()?;
+        let read = |name: &str| std::fs::read_to_string(within(&root, &Path::new("/etc").join(name))).unwrap_or_default();
+        let users = read("passwd").lines().filter_map(user).collect();
+        let groups = read("group").lines().filter_map(group).collect();
+        Ok(Self { root, users, groups })
+    }
+
+    /// Whether it is the system that runs.
+    pub(super) fn runs(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Its root.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where one of its files is, seen from here.
+    pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        if self.runs() { self.root.join(path) } else { within(&self.root, path) }
+    }
+
+    /// One of its files and the copies that a set-up kept of it, by their names on that system; those that are there.
+    pub(super) fn with_copies(&self, path: &Path) -> Vec<PathBuf> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Vec::new() };
+        let entries = std::fs::read_dir(self.at(directory)).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let copy = format!("{name}.before-");
+        let mut found: Vec<_> = names.filter(|other| other == name || other.starts_with(&copy)).map(|name| directory.join(name)).collect();
+        found.sort();
+        found
+    }
+
+    /// Where the files are that its configurations name.
+    pub(super) fn places(&self) -> Places {
+        if self.runs() { Places::default() } else { Places::below(&self.root) }
+    }
+
+    /// Whether systemd would decrypt this credential of the device service: where one that is handed over so is plain, the
+    /// service does not start.
+    pub(super) fn is_decrypted(&self, name: &str) -> bool {
+        let text = std::fs::read_to_string(self.at(SECRETS_DROP_IN)).unwrap_or_default();
+        text.lines()
+            .any(|line| line.trim().strip_prefix("LoadCredentialEncrypted=").is_some_and(|rest| rest.split(':').next() == Some(name)))
+    }
+
+    pub(super) fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name)
+    }
+
+    pub(super) fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// What a user is called, or its number.
+    pub(super) fn user_name(&self, uid: u32) -> String {
+        self.users.iter().find(|user| user.uid == uid).map_or_else(|| uid.to_string(), |user| user.name.clone())
+    }
+
+    /// What a group is called, or its number.
+    pub(super) fn group_name(&self, gid: u32) -> String {
+        self.groups.iter().find(|group| group.gid == gid).map_or_else(|| gid.to_string(), |group| group.name.clone())
+    }
+
+    /// Whether a user is in a group, also as the group that came with it.
+    pub(super) fn is_member(&self, user: &User, group: &Group) -> bool {
+        user.gid == group.gid || group.members.contains(&user.name)
+    }
+
+    /// Whether a user may read or write a file, by its mode; `bits` are those of "others": 4, 2.
+    pub(super) fn may(&self, user: &User, metadata: &std::fs::Metadata, bits: u32) -> bool {
+        let in_group = self.groups.iter().any(|group| group.gid == metadata.gid() && self.is_member(user, group));
+        let shift = if metadata.uid() == user.uid {
+            6
+        } else if in_group || metadata.gid() == user.gid {
+            3
+        } else {
+            0
+        };
+        user.uid == 0 || metadata.mode() >> shift & bits == bits
+    }
+}
+
+/// Whether this program may do everything. The directory of a process in /proc belongs to the user that it runs as.
+pub(super) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+fn user(line: &str) -> Option<User> {
+    let mut fields = line.split(':');
+    let (name, _password, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    Some(User { name: name.into(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+}
+
+fn group(line: &str) -> Option<Group> {
+    let mut fields = line.split(':');
+    let (name, _password, gid) = (fields.next()?, fields.next()?, fields.next()?);
+    let members = fields.next().unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    Some(Group { name: name.into(), gid: gid.parse().ok()?, members })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_system_is_known_by_its_files() {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(root.path().join("etc")).expect("new");
+        std::fs::write(root.path().join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nqrisd:x:991:990::/:/x\nother:x:7:7::/:/x\nodd\n")
+            .expect("written");
+        std::fs::write(root.path().join("etc/group"), "video:x:44:qrisd,other\nqrisd:x:990:\nodd:x:many:\n").expect("written");
+        let site = Site::below(root.path()).expect("there");
+        assert!(!site.runs() && Site::below(Path::new("/")).expect("there").runs());
+        assert_eq!(site.at("/etc/a"), site.root().join("etc/a"));
+        let qrisd = site.user("qrisd").expect("a user").clone();
+        assert_eq!((qrisd.uid, site.user_name(991), site.user_name(5)), (991, "qrisd".into(), "5".into()));
+        let (video, own) = (site.group("video").expect("a group"), site.group("qrisd").expect("a group"));
+        assert!(site.is_member(&qrisd, video) && site.is_member(&qrisd, own) && site.group("odd").is_none());
+        // Our own file, with each mode: the bits of the class that a user is in decide, and of no other.
+        let file = root.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let ours = std::fs::metadata(&file).expect("there");
+        let owner = User { name: "owner".into(), uid: ours.uid().max(1), gid: 7 };
+        let stranger = User { name: "stranger".into(), uid: 12345, gid: 12345 };
+        for (mode, may_owner, may_stranger) in [(0o600, ours.uid() != 0, false), (0o604, true, true), (0o060, false, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("ours");
+            let metadata = std::fs::metadata(&file).expect("there");
+            if ours.uid() != 0 {
+                assert_eq!(site.may(&owner, &metadata, 4), may_owner, "{mode:o}");
+            }
+            assert_eq!(site.may(&stranger, &metadata, 4), may_stranger, "{mode:o}");
+        }
+    }
+}

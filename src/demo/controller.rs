@@ -1,0 +1,130 @@
+//! The controller inside the machine, on D-Bus: the way by which the buttons sell while the broker cannot be reached.
+
+use super::chronicle::{Fact, Who};
+use super::watch::Watched;
+use crate::host::bus::{Remote, RemoteEvent};
+use crate::host::config::BusAddress;
+use crate::order::ids::{OrderId, RequestId};
+use crate::order::reason::Reason;
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use crate::wire::vend::EventState;
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use zbus::message::Type;
+use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+
+/// Its connection to the machine's program; none while that does not run.
+#[derive(Debug, Clone, Default)]
+pub struct Controller(Arc<Mutex<Option<Connection>>>);
+
+/// The machine could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// Its program does not run, or has just begun.
+    #[error("the machine is not there")]
+    Away,
+    /// D-Bus.
+    #[error("the machine does not answer on D-Bus")]
+    Bus(#[from] zbus::Error),
+}
+
+impl Controller {
+    /// `Vend`: state and reason, both maybe empty.
+    ///
+    /// # Errors
+    /// When the machine cannot be asked.
+    pub async fn vend(&self, request_id: &RequestId, item: &str, timeout_s: Option<u16>) -> Result<(String, String), ControllerError> {
+        let mut options: HashMap<&str, Variant<'_>> = HashMap::new();
+        if let Some(timeout_s) = timeout_s {
+            options.insert("timeout_s", u32::from(timeout_s).into());
+        }
+        self.call("Vend", &(request_id.as_str(), item, options)).await?.body().deserialize().map_err(Into::into)
+    }
+
+    /// `Cancel`.
+    ///
+    /// # Errors
+    /// When the machine cannot be asked.
+    pub async fn cancel(&self, request_id: &RequestId) -> Result<(), ControllerError> {
+        self.call("Cancel", &(request_id.as_str(),)).await.map(drop)
+    }
+
+    async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(&self, method: &str, body: &B) -> Result<Message, ControllerError> {
+        let connection = self.slot().clone().ok_or(ControllerError::Away)?;
+        Ok(connection.call_method(Some(DEVICE_NAME), DEVICE_PATH, Some(DEVICE_NAME), method, body).await?)
+    }
+
+    /// Stays connected to the socket, for ever, and tells what the machine says there while it has no connection to the
+    /// broker; else the broker tells it.
+    pub async fn follow(self, watched: Arc<Watched>, socket: PathBuf) {
+        let mut remote = Remote::watch(BusAddress::Peer(socket), DEVICE_NAME);
+        let mut signals: Option<MessageStream> = None;
+        loop {
+            let signal = async {
+                match &mut signals {
+                    Some(signals) => signals.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = remote.next() => {
+                    let connection = match event {
+                        RemoteEvent::Up { connection, .. } => Some(connection),
+                        RemoteEvent::NewOwner { .. } => continue,
+                        RemoteEvent::Down { .. } => None,
+                    };
+                    signals = match &connection {
+                        Some(connection) => listen(connection).await,
+                        None => None,
+                    };
+                    *self.slot() = connection;
+                }
+                signal = signal => match signal {
+                    Some(Ok(message)) => take(&watched, &message),
+                    Some(Err(_)) => {}
+                    None => signals = None,
+                },
+            }
+        }
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        // An assignment cannot panic half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn listen(connection: &Connection) -> Option<MessageStream> {
+    let rule = MatchRule::builder().msg_type(Type::Signal).interface(DEVICE_NAME).path(DEVICE_PATH).build().ok()?;
+    MessageStream::for_match_rule(rule, connection, None).await.ok()
+}
+
+/// `OrderChanged`.
+fn take(watched: &Watched, message: &Message) {
+    if watched.view.borrow().connected {
+        return;
+    }
+    let Ok((request_id, order_id, state, reason)) = message.body().deserialize::<(String, String, String, String)>() else { return };
+    tell(watched, &request_id, &order_id, &state, &reason);
+}
+
+/// What became of a request, as D-Bus tells it.
+pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, reason: &str) {
+    let (Ok(request_id), Some(state)) = (RequestId::new(request_id), word::<EventState>(state)) else { return };
+    let (order_id, reason) = (OrderId::new(order_id).ok(), word::<Reason>(reason));
+    if let Some(order_id) = &order_id {
+        watched.keep(order_id, state, reason);
+    }
+    let mut text = state.as_str().replace('_', " ");
+    if let Some(reason) = reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    watched.chronicle.note(Who::Machine, text, Fact::Order { request_id, order_id, state, reason });
+}
+
+fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(text.into()).ok()
+}

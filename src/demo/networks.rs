@@ -1,0 +1,310 @@
+//! The three networks of the installation, each with a switch, and in plain words what passes through them.
+
+use super::cable::Socket;
+use super::chronicle::{Chronicle, Fact, Who};
+use super::layout::{LayoutError, Ports};
+use super::tap::{Asked, Heard};
+use super::watch::Watched;
+use crate::order::money::Rupiah;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Between machine and broker.
+    Broker,
+    /// Between machine and backend.
+    Backend,
+    /// Between backend and Midtrans, both ways.
+    Midtrans,
+}
+
+impl Network {
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "machine–broker",
+            Self::Backend => "machine–backend",
+            Self::Midtrans => "backend–Midtrans",
+        }
+    }
+}
+
+/// Which networks stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Machine to broker.
+    pub broker: bool,
+    /// Machine to backend.
+    pub backend: bool,
+    /// Backend to Midtrans and back.
+    pub midtrans: bool,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { broker: true, backend: true, midtrans: true }
+    }
+}
+
+/// Where the programs find each other: the near ends of the cables.
+#[derive(Debug)]
+pub struct Sockets {
+    broker: Socket,
+    backend: Socket,
+    midtrans: Socket,
+    /// Midtrans' notifications come to the backend by this one.
+    notices: Socket,
+}
+
+impl Sockets {
+    /// Holds a port for each.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn hold() -> Result<Self, LayoutError> {
+        let hold = || Socket::hold().map_err(|source| LayoutError::SetUp { what: "loopback ports".into(), source });
+        Ok(Self { broker: hold()?, backend: hold()?, midtrans: hold()?, notices: hold()? })
+    }
+
+    /// Their ports, where [`Ports`] holds those of the servers themselves.
+    #[must_use]
+    pub fn ports(&self) -> NearPorts {
+        let [broker, backend, midtrans, notices] = [&self.broker, &self.backend, &self.midtrans, &self.notices].map(Socket::port);
+        NearPorts { broker, backend, midtrans, notices }
+    }
+}
+
+/// What stands in the configuration of whoever connects.
+#[derive(Debug, Clone, Copy)]
+pub struct NearPorts {
+    /// To the broker, for the machine.
+    pub broker: u16,
+    /// To the backend, for the machine.
+    pub backend: u16,
+    /// To Midtrans, for the backend.
+    pub midtrans: u16,
+    /// To the backend, for Midtrans.
+    pub notices: u16,
+}
+
+/// The cables, laid.
+#[derive(Debug)]
+pub struct Networks {
+    broker: watch::Sender<bool>,
+    backend: watch::Sender<bool>,
+    midtrans: watch::Sender<bool>,
+    cables: Vec<JoinHandle<()>>,
+}
+
+impl Networks {
+    /// Lays them between `near` and the servers at `far`.
+    #[must_use]
+    pub fn lay(near: Sockets, far: Ports, watched: &Arc<Watched>) -> Self {
+        let [broker, backend, midtrans] = [(); 3].map(|()| watch::Sender::new(true));
+        let cable = |near: Socket, far: u16, switch: &watch::Sender<bool>, from: Who, to: Who| {
+            let (chronicle, watched) = (Arc::clone(&watched.chronicle), Arc::clone(watched));
+            let heard = move |heard: Heard| tell(&chronicle, from, to, &heard);
+            let count = move |connections| {
+                if to == Who::Broker {
+                    watched.look(|view| view.connected = connections > 0);
+                }
+            };
+            tokio::spawn(near.carry(SocketAddr::from((Ipv4Addr::LOCALHOST, far)), switch.subscribe(), heard, count))
+        };
+        let cables = vec![
+            cable(near.broker, far.broker, &broker, Who::Machine, Who::Broker),
+            cable(near.backend, far.backend, &backend, Who::Machine, Who::Backend),
+            cable(near.midtrans, far.midtrans, &midtrans, Who::Backend, Who::Midtrans),
+            cable(near.notices, far.backend, &midtrans, Who::Midtrans, Who::Backend),
+        ];
+        Self { broker, backend, midtrans, cables }
+    }
+
+    /// Cuts or mends one.
+    pub fn switch(&self, network: Network, up: bool, watched: &Watched) {
+        let switch = match network {
+            Network::Broker => &self.broker,
+            Network::Backend => &self.backend,
+            Network::Midtrans => &self.midtrans,
+        };
+        if switch.send_replace(up) == up {
+            return;
+        }
+        let deed = if up { "mends" } else { "cuts" };
+        watched.chronicle.note(Who::Demo, format!("{deed} the network {}", network.name()), Fact::Network { network, up });
+        watched.look(|view| view.networks = self.standing());
+    }
+
+    /// Which stand.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { broker: *self.broker.borrow(), backend: *self.backend.borrow(), midtrans: *self.midtrans.borrow() }
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        for cable in &self.cables {
+            cable.abort();
+        }
+    }
+}
+
+fn tell(chronicle: &Chronicle, from: Who, to: Who, heard: &Heard) {
+    let (from, to, words) = match heard {
+        Heard::Asked(asked) => (from, to, asked_words(asked)),
+        Heard::Answered { asked, status, body } => (to, from, answer_words(asked, *status, body)),
+    };
+    if let Some(words) = words {
+        chronicle.arrow(from, to, words, Fact::Call { answer: matches!(heard, Heard::Answered { .. }) });
+    }
+}
+
+/// The calls of both HTTP interfaces.
+enum Call<'a> {
+    Create,
+    Open,
+    Look { waits: bool },
+    CancelOrder,
+    Outcome,
+    Charge,
+    Status,
+    CancelCharge,
+    Image,
+    Notice,
+    Other(&'a str),
+}
+
+impl<'a> Call<'a> {
+    fn of(asked: &'a Asked) -> Self {
+        let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match (asked.method.as_str(), segments.as_slice()) {
+            ("POST", ["v1", "orders"]) => Self::Create,
+            ("GET", ["v1", "orders"]) => Self::Open,
+            ("GET", ["v1", "orders", _]) => Self::Look { waits: query.contains("wait=") },
+            ("POST", ["v1", "orders", _, "cancel"]) => Self::CancelOrder,
+            ("POST", ["v1", "orders", _, "outcome"]) => Self::Outcome,
+            ("POST", ["v2", "charge"]) => Self::Charge,
+            ("GET", ["v2", _, "status"]) => Self::Status,
+            ("POST", ["v2", _, "cancel"]) => Self::CancelCharge,
+            ("GET", [.., "qr-code"]) => Self::Image,
+            ("POST", ["midtrans", "notifications"]) => Self::Notice,
+            _ => Self::Other(path),
+        }
+    }
+}
+
+/// A request in few words; `None` for what needs none.
+fn asked_words(asked: &Asked) -> Option<String> {
+    let body = &asked.body;
+    Some(match Call::of(asked) {
+        Call::Create => format!("order {} for {}", text(body, "item"), rupiah(body.get("amount"))),
+        Call::Open => "any open orders?".into(),
+        Call::Look { waits: true } => "tell me when it is paid".into(),
+        Call::Look { waits: false } => "how does the order stand?".into(),
+        Call::CancelOrder => "cancel the order".into(),
+        Call::Outcome => format!("outcome: {}", text(body, "outcome")),
+        Call::Charge => format!("charge {}", rupiah(body.pointer("/transaction_details/gross_amount"))),
+        Call::Status => "get-status".into(),
+        Call::CancelCharge => "cancel the charge".into(),
+        Call::Image => "the QR’s picture".into(),
+        Call::Notice => format!("notification: {}", text(body, "transaction_status")),
+        Call::Other(path) => format!("{} {path}", asked.method),
+    })
+}
+
+fn answer_words(asked: &Asked, status: u16, body: &Value) -> Option<String> {
+    if !(200..300).contains(&status) {
+        let code = body.get("code").and_then(Value::as_str).map_or_else(String::new, |code| format!(" {code}"));
+        return Some(format!("{status}{code}"));
+    }
+    Some(match Call::of(asked) {
+        Call::Create => "order with its QR".into(),
+        Call::Open => format!("{} open", body.get("orders").and_then(Value::as_array).map_or(0, Vec::len)),
+        Call::Look { .. } | Call::CancelOrder => match (text(body, "status"), body.get("receipt")) {
+            (status, Some(Value::Object(_) | Value::String(_))) => format!("{status}, signed receipt"),
+            (status, _) => status.into(),
+        },
+        Call::Charge | Call::Status | Call::CancelCharge => match text(body, "transaction_status") {
+            "?" => text(body, "status_code").into(),
+            status => format!("{} {status}", text(body, "status_code")),
+        },
+        // The next thing that is seen says it.
+        Call::Outcome | Call::Image | Call::Notice | Call::Other(_) => return None,
+    })
+}
+
+fn text<'a>(body: &'a Value, field: &str) -> &'a str {
+    body.get(field).and_then(Value::as_str).unwrap_or("?")
+}
+
+fn rupiah(amount: Option<&Value>) -> String {
+    amount.and_then(Value::as_u64).and_then(|amount| Rupiah::new(amount).ok()).map_or_else(|| "?".into(), |amount| amount.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_passes_is_told_in_words() {
+        let asked = |method: &str, target: &str, body: Value| Asked { method: method.into(), target: target.into(), body };
+        let cases = [
+            (
+                asked("POST", "/v1/orders", json!({ "item": "A1", "amount": 5000 })),
+                201,
+                json!({}),
+                "order A1 for Rp5.000",
+                Some("order with its QR"),
+            ),
+            (asked("POST", "/v1/orders", json!({})), 503, json!({ "code": "midtrans" }), "order ? for ?", Some("503 midtrans")),
+            (asked("GET", "/v1/orders?state=open", Value::Null), 200, json!({ "orders": [1, 2] }), "any open orders?", Some("2 open")),
+            (
+                asked("GET", "/v1/orders/o-1?wait=25&since=3", Value::Null),
+                200,
+                json!({ "status": "settlement", "receipt": "x.y.z" }),
+                "tell me when it is paid",
+                Some("settlement, signed receipt"),
+            ),
+            (
+                asked("GET", "/v1/orders/o-1", Value::Null),
+                200,
+                json!({ "status": "pending", "receipt": null }),
+                "how does the order stand?",
+                Some("pending"),
+            ),
+            (asked("POST", "/v1/orders/o-1/outcome", json!({ "outcome": "dispensed" })), 200, json!({}), "outcome: dispensed", None),
+            (
+                asked("POST", "/v2/charge", json!({ "transaction_details": { "gross_amount": 5000 } })),
+                200,
+                json!({ "status_code": "201", "transaction_status": "pending" }),
+                "charge Rp5.000",
+                Some("201 pending"),
+            ),
+            (asked("GET", "/v2/o-1/status", Value::Null), 200, json!({ "status_code": "404" }), "get-status", Some("404")),
+            (
+                asked("POST", "/midtrans/notifications", json!({ "transaction_status": "settlement" })),
+                200,
+                json!({}),
+                "notification: settlement",
+                None,
+            ),
+            (asked("GET", "/v2/gopay/o-1/qr-code", Value::Null), 200, Value::Null, "the QR’s picture", None),
+            (asked("GET", "/healthz", Value::Null), 500, Value::Null, "GET /healthz", Some("500")),
+        ];
+        for (asked, status, body, question, answer) in cases {
+            assert_eq!(asked_words(&asked).as_deref(), Some(question));
+            assert_eq!(answer_words(&asked, status, &body).as_deref(), answer, "{question}");
+        }
+    }
+}

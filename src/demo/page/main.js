@@ -1,0 +1,127 @@
+// Sets the page up and carries the event stream to its parts.
+
+import { $, state, ended, rupiah } from "./common.js";
+import { speak, spoken, t, onLanguage } from "./words.js";
+import * as machine from "./machine.js";
+import * as phone from "./phone.js";
+import * as links from "./links.js";
+import * as timeline from "./timeline.js";
+import * as story from "./story.js";
+import * as tour from "./tour.js";
+
+/** Entries from this number on are news; what is older is shown, and moves nothing. */
+let newsFrom = 0;
+let frame = -1;
+
+function view(told) {
+  const before = state.view;
+  state.view = told;
+  const redraw = told.frame !== frame;
+  frame = told.frame;
+  machine.show();
+  links.show();
+  // The phone reads what the visitor sees: the picture first.
+  Promise.resolve(redraw ? machine.draw() : machine.drawn()).then(() => {
+    phone.look();
+    if (told.bill && !before.bill && state.view.bill) story.cameBack();
+  });
+}
+
+function entry(told) {
+  story.note(told);
+  if (told.kind === "vend") {
+    const { event } = told;
+    told.replayed = heard.has(event.request_id) && rank(event) <= heard.get(event.request_id);
+    told.earlier = isEarlier(event);
+    if (event.state !== "refused" && !told.replayed) take(event, told.earlier);
+  } else if (told.kind === "order" && told.state !== "refused") {
+    told.earlier = isEarlier(told);
+    const same = state.order?.request_id === told.request_id ? state.order : { item: pressedItem };
+    take({ ...same, request_id: told.request_id, order_id: told.order_id, state: told.state, reason: told.reason }, told.earlier);
+    heard.set(told.request_id, rank(told));
+  } else if (told.kind === "press") pressedItem = told.item;
+  else if (told.kind === "edge" && told.on && told.n >= newsFrom) machine.drive(told.line);
+  timeline.add(told);
+  story.tell(told);
+  if (told.kind !== "log") {
+    machine.show();
+    phone.show();
+    askBooks();
+  }
+}
+let pressedItem = null;
+/** Whether this is late news of an order, such as the answer to its cancel, while the machine has gone on to another. */
+const isEarlier = order => !ended(state.order) && order.request_id !== state.order.request_id && !["requested", "refused"].includes(order.state);
+function take(order, earlier) {
+  phone.hear(order);
+  if (!earlier) state.order = order;
+}
+/** What was heard inside the machine while the broker was cut off comes over the broker once more, and later: how far
+    each of those orders had come. */
+const heard = new Map();
+const COURSE = ["requested", "awaiting_payment", "awaiting_collection", "cancelling", "paid", "dispensing"];
+const rank = order => (ended(order) ? COURSE.length : COURSE.indexOf(order.state));
+
+/** The books are asked so long after something happened, in milliseconds. */
+const BOOKS_MS = 250;
+let books = null;
+let asking = false;
+let stale = false;
+async function askBooks() {
+  stale = true;
+  if (asking) return;
+  asking = true;
+  while (stale) {
+    stale = false;
+    await new Promise(done => setTimeout(done, BOOKS_MS));
+    try {
+      books = await (await fetch("/books")).json();
+      showBooks();
+    } catch { /* asked again with the next event */ }
+  }
+  asking = false;
+}
+
+function showBooks() {
+  if (!books) return;
+  const { totals, wrong } = books;
+  $("b-paid").textContent = totals.paid;
+  $("b-dispensed").textContent = totals.dispensed;
+  $("b-refund").textContent = totals.refund_due;
+  const open = totals.paid - totals.dispensed - totals.refund_due;
+  $("b-open").textContent = open;
+  for (const part of document.querySelectorAll("#books .open")) part.hidden = open === 0;
+  const [kind, text] = totals.under_way ? ["wait", t("under_way", totals.under_way, rupiah(totals.rupiah))]
+    : wrong.length ? ["bad", wrong.join("; ")]
+    : totals.orders ? ["good", t("balanced", rupiah(totals.rupiah), totals.pulses)] : ["", t("empty")];
+  $("verdict").textContent = text;
+  $("verdict").className = kind;
+  $("books").className = `card ${kind}`;
+}
+
+function follow() {
+  const stream = new EventSource("/events");
+  const on = (name, work) => stream.addEventListener(name, message => work(JSON.parse(message.data)));
+  on("hello", hello => {
+    newsFrom = hello.news_from;
+    state.order = null;
+    heard.clear();
+    timeline.clear();
+    story.restart();
+  });
+  on("view", view);
+  on("entry", entry);
+  stream.onerror = () => story.headline(t("ended"));
+}
+
+state.products = await (await fetch("/products")).json();
+for (const part of [story, machine, phone, links, timeline, tour]) part.setUp();
+speak(/^id\b/.test(navigator.language) ? "id" : "en");
+$("language").onclick = () => speak(spoken() === "id" ? "en" : "id");
+onLanguage(() => {
+  $("language").textContent = t("language");
+  $("language").lang = spoken() === "id" ? "en" : "id";
+  showBooks();
+});
+askBooks();
+follow();

@@ -1,0 +1,160 @@
+//! The panel and its looks: `[screen]`, and the language of `[device]`.
+
+use crate::device::screen::logo::{FILE_MAX, Logo};
+use crate::device::screen::theme::{self, Theme};
+use crate::device::screen::{Item, Language, Languages, PixelFormat, Rotation, Settings, SurfaceSettings, unknown_letter};
+use crate::host::config::Checker;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// `[screen]` as it is written.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenScreen {
+    device: Option<PathBuf>,
+    #[serde(rename = "virtual")]
+    file: Option<WrittenVirtual>,
+    rotate: Option<i64>,
+    contact: Option<String>,
+    required: Option<bool>,
+    deeplink: Option<bool>,
+    logo: Option<PathBuf>,
+    #[serde(default)]
+    colours: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenVirtual {
+    path: Option<PathBuf>,
+    width: Option<i64>,
+    height: Option<i64>,
+    format: Option<String>,
+}
+
+/// `[screen]`, checked.
+pub struct Panel {
+    /// `None`: what is written names none, which was told.
+    surface: Option<SurfaceSettings>,
+    rotate: Rotation,
+    contact: String,
+    /// Whether nothing is sold without a working screen.
+    pub required: bool,
+    deeplink: bool,
+    theme: Theme,
+    logo: Option<Arc<Logo>>,
+}
+
+impl Panel {
+    /// All that the screen must know; `None` if there is no surface.
+    #[must_use]
+    pub fn settings(self, languages: Languages, name: String, items: Vec<Item>) -> Option<Settings> {
+        let Self { surface, rotate, contact, deeplink, theme, logo, required: _ } = self;
+        Some(Settings { surface: surface?, rotate, languages, name, contact, items, theme, logo, page_beside: deeplink })
+    }
+}
+
+/// Tells of a text that the screen cannot show as it is written.
+pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
+    if let Some(letter) = unknown_letter(text).filter(|letter| !letter.is_control()) {
+        checker.fault(&(), key, format_args!("the screen has no {letter:?}, and would show a question mark: write it in Latin letters"));
+    }
+}
+
+/// Reads `device.language`.
+pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Languages {
+    match written {
+        None | Some("id") => Languages::Only(Language::Id),
+        Some("en") => Languages::Only(Language::En),
+        Some("both") => Languages::Both,
+        Some(other) => {
+            checker.fault(&(), "device.language", format_args!("must be \"id\", \"en\" or \"both\", not {other:?}"));
+            Languages::Only(Language::Id)
+        }
+    }
+}
+
+impl WrittenScreen {
+    /// Checks what is written.
+    pub fn check(self, checker: &mut Checker<'_>) -> Panel {
+        let surface = match (self.device, self.file) {
+            (Some(_), Some(_)) => {
+                checker.fault(&(), "screen.virtual", "stands beside device: one of the two");
+                None
+            }
+            (device, None) => Some(device.map_or(SurfaceSettings::Any, SurfaceSettings::Device)),
+            (None, Some(file)) => file.check(checker),
+        };
+        let degrees = self.rotate.unwrap_or(0);
+        let rotate = u32::try_from(degrees).ok().and_then(Rotation::from_degrees).unwrap_or_else(|| {
+            checker.fault(&(), "screen.rotate", format_args!("must be 0, 90, 180 or 270, not {degrees}"));
+            Rotation::None
+        });
+        Panel {
+            surface,
+            rotate,
+            contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default(),
+            required: self.required.unwrap_or(true),
+            deeplink: self.deeplink.unwrap_or(false),
+            theme: check_colours(self.colours, checker),
+            logo: self.logo.and_then(|path| check_logo(&path, checker)),
+        }
+    }
+}
+
+impl WrittenVirtual {
+    fn check(self, checker: &mut Checker<'_>) -> Option<SurfaceSettings> {
+        let path = checker.required(self.path, "screen.virtual.path");
+        let side = |checker: &mut Checker<'_>, value: Option<i64>, default, key: &str| {
+            u32::try_from(checker.integer(value, default, 96..=4096, key)).unwrap_or(240)
+        };
+        let width = side(checker, self.width, 480, "screen.virtual.width");
+        let height = side(checker, self.height, 800, "screen.virtual.height");
+        let format = match self.format.as_deref() {
+            None | Some("rgb565") => PixelFormat::Rgb565,
+            Some("xrgb8888") => PixelFormat::Xrgb8888,
+            Some(other) => {
+                checker.fault(&(), "screen.virtual.format", format_args!("must be \"rgb565\" or \"xrgb8888\", not {other:?}"));
+                PixelFormat::Rgb565
+            }
+        };
+        Some(SurfaceSettings::Virtual { path: path?, width, height, format })
+    }
+}
+
+/// The colours that are named, in place of the usual ones; all of them must be readable together.
+fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -> Theme {
+    let mut theme = Theme::default();
+    let mut sound = true;
+    for (name, text) in written {
+        let key = format!("screen.colours.{name}");
+        match (theme.key(&name), theme::parse(&text)) {
+            (Some(place), Some(colour)) => *place = colour,
+            (None, _) => {
+                sound = false;
+                let known = "header, header_text, header_accent, ground, card, text, muted, accent";
+                checker.fault(&(), &key, format_args!("is no colour that is known: {known}"));
+            }
+            (Some(_), None) => {
+                sound = false;
+                checker.fault(&(), &key, format_args!("must be #rrggbb, not {text:?}"));
+            }
+        }
+    }
+    for ((above, below), contrast) in theme.unreadable().into_iter().filter(|_| sound) {
+        let why = format_args!("cannot be read on {below}: a contrast of {contrast:.1}, where daylight needs 4.5");
+        checker.fault(&(), &format!("screen.colours.{above}"), why);
+    }
+    theme
+}
+
+fn check_logo(path: &Path, checker: &mut Checker<'_>) -> Option<Arc<Logo>> {
+    let key = "screen.logo";
+    let file = checker.take(std::fs::File::open(checker.locate(path)), key)?;
+    let mut bytes = Vec::new();
+    checker.take(file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes), key)?;
+    checker.take(Logo::read(&bytes), key).map(Arc::new)
+}

@@ -1,0 +1,233 @@
+//! A page that says one thing.
+
+use super::blocks::Block;
+use super::{Align, LETTER_PX_WHOLE, Layout, MODULE_PX_WANTED, PAGE_GAP, Page};
+use crate::device::screen::fonts::{Style, Weight};
+use crate::device::screen::message::Message;
+use crate::device::screen::paint::{Colour, Rect};
+use crate::device::screen::qr::Code;
+use std::sync::Arc;
+
+/// Left and right of it, on a page of 480×800.
+const MARGIN: i32 = 28;
+/// Above and below it.
+const EDGE: i32 = 8;
+/// The room of the code of the customer's page, on such a page.
+const CODE: i32 = 200;
+/// What does not fit is made smaller by this, so many times at most.
+const SCALE_STEP: f32 = 0.92;
+const SCALE_STEPS: i32 = 16;
+
+/// What is left out so that the rest can be read, each step with all before it. Money, the order's number and whom to call
+/// never are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+enum Sparing {
+    Nothing,
+    Sign,
+    Labels,
+    Words,
+    /// What the code is good for; whom to call stands in its place.
+    Caption,
+    /// Nothing more, but letters are smaller than they should be.
+    Size,
+    /// A headline that the rest explains.
+    Headline,
+}
+
+impl Sparing {
+    fn margin(self) -> i32 {
+        if self < Self::Size { MARGIN } else { EDGE }
+    }
+}
+
+/// What is tried while there is a code, and without one.
+const WITH_CODE: [Sparing; 5] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Caption];
+const WITHOUT: [Sparing; 6] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Size, Sparing::Headline];
+
+impl Layout {
+    /// Shrunk until all of it fits.
+    pub(super) fn message(&mut self, page: &mut Page<'_>, message: &Message) {
+        if let Some(address) = message.page.as_deref() {
+            let least = if page.is_small() { MODULE_PX_WANTED - 1 } else { MODULE_PX_WANTED };
+            let body = page.body(true);
+            // On a small page a code that can be read takes half of the width.
+            let (wide, tall) = ((body.h * 7 / 10).min(page.w * 42 / 100), page.px(CODE).max(page.w * 54 / 100));
+            if let Some(code) = self.second(address, if page.is_wide() { wide } else { tall }, least)
+                && if page.is_wide() { page.message_beside(message, &code) } else { page.message_alone(message, Some(&code)) }
+            {
+                return;
+            }
+        }
+        page.message_alone(message, None);
+    }
+}
+
+impl Page<'_> {
+    /// Words on the left, the code and what it is good for on the right. `false`, and nothing is drawn, where the words do
+    /// not fit.
+    fn message_beside(&mut self, message: &Message, code: &Arc<Code>) -> bool {
+        let body = self.body(true);
+        let side = code.side_px() as i32;
+        let margin = self.px(MARGIN / 2);
+        let words = Rect { w: body.w - side - margin, ..body };
+        // Nothing of the words stands below the code.
+        let tried = WITH_CODE.into_iter().filter(|sparing| *sparing < Sparing::Caption);
+        let Some((sparing, scale)) = self.sparing(words, message, None, tried) else { return false };
+        self.header(message.ground, true);
+        self.scaled(scale, words, MARGIN, |page, room| page.message_blocks(message, room, None, sparing));
+        let style = self.style(Weight::Regular, 20);
+        let lines = ((body.h - side - self.px(8)) / style.line()).clamp(0, 4).unsigned_abs();
+        let caption = if lines > 0 { self.status_words(style, side, lines as usize) } else { Vec::new() };
+        let height = side + self.px(8) + style.line() * caption.len() as i32;
+        let (x, y) = (body.x + body.w - side - margin, body.y + (body.h - height).max(0) / 2);
+        self.code(code.clone(), x, y);
+        for (line, text) in (0..).zip(&caption) {
+            let place = Rect::new(x, y + side + self.px(8) + line * style.line(), side, style.line());
+            self.text(place, text, style, message.muted, Align::Centre);
+        }
+        true
+    }
+
+    /// On all of the page; where that is too little, without the header. `false`, and nothing is drawn, where there is a
+    /// code and no room for it.
+    fn message_alone(&mut self, message: &Message, code: Option<&Arc<Code>>) -> bool {
+        let whole = self.body(true);
+        let header = self.scale_for(whole, MARGIN, |page, room| page.message_blocks(message, room, code, Sparing::Sign)).0;
+        let body = self.body(header);
+        let tried: &[Sparing] = if code.is_some() { &WITH_CODE } else { &WITHOUT };
+        let (sparing, scale) = match self.sparing(body, message, code, tried.iter().copied()) {
+            Some(found) => found,
+            None if code.is_some() => return false,
+            // What comes first is what matters most.
+            None => (Sparing::Headline, self.scale * SCALE_STEP.powi(SCALE_STEPS)),
+        };
+        self.header(message.ground, header);
+        let usual = self.letter_px_min;
+        self.letter_px_min = self.letter_px_for(sparing);
+        self.scaled(scale, body, sparing.margin(), |page, room| page.message_blocks(message, room, code, sparing));
+        self.letter_px_min = usual;
+        true
+    }
+
+    /// How little must be left out for the rest to fit, and the scale with which it does.
+    fn sparing(
+        &mut self,
+        body: Rect,
+        message: &Message,
+        code: Option<&Arc<Code>>,
+        mut tried: impl Iterator<Item = Sparing>,
+    ) -> Option<(Sparing, f32)> {
+        let usual = self.letter_px_min;
+        let found = tried.find_map(|sparing| {
+            self.letter_px_min = self.letter_px_for(sparing);
+            let (fits, scale) = self.scale_for(body, sparing.margin(), |page, room| page.message_blocks(message, room, code, sparing));
+            fits.then_some((sparing, scale))
+        });
+        self.letter_px_min = usual;
+        found
+    }
+
+    fn letter_px_for(&self, sparing: Sparing) -> u32 {
+        if sparing >= Sparing::Size { LETTER_PX_WHOLE } else { self.letter_px_min }
+    }
+
+    fn message_blocks(&self, message: &Message, room: i32, code: Option<&Arc<Code>>, sparing: Sparing) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        if sparing < Sparing::Sign {
+            let size = self.px(if message.loud { 180 } else { 128 });
+            blocks.extend([Block::Sign(message.sign, message.disc, size), Block::Gap(self.px(24))]);
+        }
+        if sparing < Sparing::Headline || message.loud {
+            blocks.extend(self.whole(&message.headline, self.style(Weight::Bold, 40), message.ink, room));
+        }
+        if let Some(amount) = &message.amount {
+            let style = self.fitted(self.style(Weight::Bold, 58), amount, room);
+            blocks.extend([Block::Gap(self.px(6)), Block::Line { text: amount.clone(), style, colour: message.ink }]);
+        }
+        for line in message.lines.iter().filter(|_| sparing < Sparing::Words) {
+            let (style, lines) = (self.style(Weight::Regular, 26), if sparing < Sparing::Labels { 4 } else { 2 });
+            blocks.push(Block::Gap(self.px(10)));
+            blocks.extend(self.lines(line, style, message.muted, room, lines));
+        }
+        if let Some(code) = &message.code {
+            blocks.push(Block::Gap(self.px(10)));
+            let code = format!("{}: {code}", self.texts.code);
+            blocks.extend(self.lines(&code, self.style(Weight::Bold, 22), message.muted, room, 1));
+        }
+        if let Some(order) = &message.order {
+            // Regular letters are narrower.
+            let style = self.style(if sparing < Sparing::Size { Weight::Bold } else { Weight::Regular }, 26);
+            let card = sparing < Sparing::Labels;
+            let lines = self.in_pieces(order, style, if card { room - 2 * self.px(16) } else { room });
+            blocks.push(Block::Gap(self.px(if sparing < Sparing::Sign { 24 } else { 6 })));
+            if card {
+                blocks.push(Block::Card { label: self.texts.order_number, lines, style });
+            } else {
+                blocks.extend(lines.into_iter().map(|text| Block::Line { text, style, colour: message.ink }));
+            }
+        }
+        let contact = Some(&*self.settings.contact).filter(|contact| message.contact && !contact.is_empty());
+        let style = self.style(Weight::Bold, 28);
+        if let Some(contact) = contact.filter(|_| code.is_none() || sparing < Sparing::Caption) {
+            blocks.push(Block::Gap(self.px(if sparing < Sparing::Sign { 24 } else { 6 })));
+            if sparing < Sparing::Labels {
+                blocks.extend(self.lines(self.texts.contact, self.style(Weight::Regular, 20), message.muted, room, 1));
+            }
+            blocks.extend(self.whole(contact, style, message.ink, room));
+        }
+        if let Some(code) = code {
+            blocks.push(Block::Gap(self.px(if sparing < Sparing::Caption { 20 } else { 6 })));
+            blocks.push(match contact.filter(|_| sparing >= Sparing::Caption) {
+                Some(contact) => self.whole_beside(code.clone(), contact, style, message.ink, room),
+                None => self.status_beside(code.clone(), message.muted, room),
+            });
+        }
+        blocks
+    }
+
+    /// The code of the order's page, and what it is good for beside it.
+    fn status_beside(&self, code: Arc<Code>, colour: Colour, room: i32) -> Block {
+        let style = self.style(Weight::Regular, 22);
+        let side = code.side_px() as i32;
+        let lines = self.status_words(style, room - side - self.px(PAGE_GAP), (side / style.line()).max(1) as usize);
+        Block::Page(code, lines, style, colour)
+    }
+
+    /// What the code of the order's page is good for: in few words where all of them have no room, and in none where
+    /// those would be cut off too.
+    fn status_words(&self, style: Style, room: i32, lines_max: usize) -> Vec<String> {
+        let uncut = |lines: &Vec<String>| lines.iter().all(|line| !line.ends_with('…') && self.fonts.width(style, line) <= room);
+        let words = [self.texts.status_page, self.texts.status_page_short];
+        words.into_iter().map(|text| self.fonts.balanced(style, text, room, lines_max)).find(uncut).unwrap_or_default()
+    }
+
+    /// The scale with which blocks fit into a part of the page, not above the page's own; and whether they do.
+    pub(super) fn scale_for(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) -> (bool, f32) {
+        let scale = self.scale;
+        let (room, height) = (body.w - 2 * self.px(margin), body.h - 2 * self.px(EDGE));
+        let mut fits = false;
+        let mut fitting = scale;
+        for _ in 0..SCALE_STEPS {
+            fitting = self.scale;
+            fits = self.height(&blocks_in(self, room)) <= height;
+            if fits {
+                break;
+            }
+            self.scale *= SCALE_STEP;
+        }
+        self.scale = scale;
+        (fits, fitting)
+    }
+
+    /// Puts blocks of this scale in the middle of a part of the page.
+    pub(super) fn scaled(&mut self, scale: f32, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) {
+        let own = self.scale;
+        let margin = self.px(margin);
+        let column = Rect { x: body.x + margin, w: body.w - 2 * margin, ..body };
+        self.scale = scale;
+        let blocks = blocks_in(self, column.w);
+        let height = self.height(&blocks).min(column.h);
+        self.stack(Rect { y: column.y + (column.h - height) / 2, h: height, ..column }, blocks);
+        self.scale = own;
+    }
+}

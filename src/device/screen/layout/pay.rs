@@ -1,0 +1,267 @@
+//! The page with the QR code: how much is said around it, and where.
+
+use super::blocks::{Block, Side};
+use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
+use crate::device::screen::fonts::{Style, Weight};
+use crate::device::screen::message::Message;
+use crate::device::screen::paint::Rect;
+use crate::device::screen::picture::Scene;
+use crate::device::screen::qr::Code;
+use crate::order::time::Span;
+use std::sync::Arc;
+
+/// On a wide page words have at least so many hundredths of its width.
+const COLUMN_PERCENT: i32 = 30;
+
+/// Where the parts of a payment go.
+struct Plan {
+    /// The room for the QR code.
+    qr: Rect,
+    header: Option<Rect>,
+    stacks: Vec<(Rect, Vec<Block>)>,
+}
+
+impl Layout {
+    /// The page of a payment. One that is too small for the QRIS code has the code of the customer's page instead.
+    pub(super) fn pay(&mut self, page: &mut Page<'_>, scene: &Scene, left: Span) {
+        let Scene::Pay { payload, page: address, .. } = scene else { return };
+        let small = page.is_small();
+        let address = address.as_deref();
+        let shown = address.filter(|_| small).unwrap_or(payload);
+        page.by_page = small && address.is_some();
+        // Two pixels a module are read from a page that is small for any other reason too.
+        let beside = self.beside(address.filter(|_| page.settings.page_beside && !small), page);
+        let beside_it = if page.is_wide() { self.wide(page, shown, scene, left, beside.clone()) } else { None };
+        let found = beside_it.or_else(|| self.tall(page, shown, scene, left, beside));
+        match found {
+            Some((plan, code)) if !small || code.module_px() > 1 => page.put_pay(plan, code),
+            _ => {
+                let message = Message::too_small(page.theme, page.texts, &page.name(scene.goods()));
+                self.message(page, &message);
+            }
+        }
+    }
+
+    /// Words above and below the code. Gives up the header and the steps, then all but one line above and below, until the
+    /// code is large enough.
+    fn tall(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
+        let mut found = None;
+        for words in [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least] {
+            let second = beside.clone().filter(|_| words == Words::Page);
+            let told = match words {
+                Words::Page => second.is_some(),
+                // Of the apps that its steps are for.
+                Words::Few => !page.by_page,
+                Words::Least => page.by_page,
+                Words::All | Words::One | Words::Sum => true,
+            };
+            if !told {
+                continue;
+            }
+            let plan = page.plan_tall(scene, left, words, second);
+            if !plan.stacks.iter().all(|(area, _)| area.y >= page.banner && area.y + area.h <= page.h - page.banner_below) {
+                continue;
+            }
+            let room = plan.qr.w.min(plan.qr.h);
+            // Where the code could be larger by a third with fewer words, it is.
+            if words == Words::All && room < page.w && !page.by_page {
+                let fewer = page.plan_tall(scene, left, Words::Few, None).qr;
+                if room * 4 < fewer.w.min(fewer.h) * 3 {
+                    continue;
+                }
+            }
+            let code = made(&mut self.code, shown, room);
+            let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
+            let px = code.as_ref().map_or(0, |code| code.module_px());
+            // Words that bring nothing are not given up.
+            if px > found.as_ref().map_or(0, |(_, code): &(Plan, Arc<Code>)| code.module_px()) {
+                found = code.map(|code| (plan, code));
+            }
+            if px >= least {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Words beside the code, which has the whole height; `None` where the amount has no room there.
+    fn wide(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
+        let body = page.body(false);
+        let code = made(&mut self.code, shown, body.h.min(page.w - page.w * COLUMN_PERCENT / 100))?;
+        let side = code.side_px() as i32;
+        let edge = (body.h - side) / 2;
+        // As far from the left edge as from the others, where there is room to.
+        let inset = edge.min(page.px(24)).min((page.w * (100 - COLUMN_PERCENT) / 100 - side).max(0) / 2);
+        let qr = Rect::new(inset, body.y, side, body.h);
+        let column = Rect { x: side + 2 * inset, w: page.w - side - 2 * inset, ..body };
+        for words in [Words::Page, Words::All, Words::Few, Words::One, Words::Sum] {
+            let second = beside.clone().filter(|_| words == Words::Page);
+            if words == Words::Page && second.is_none() {
+                continue;
+            }
+            let header = (words == Words::All).then(|| Rect { h: page.header_height(true), ..column });
+            let top = header.map_or(0, |header| header.h);
+            let room = Rect { y: column.y + top, h: column.h - top, ..column };
+            let margin = page.px(20).min(column.w / 14);
+            let blocks = page.column_blocks(scene, left, words, second, room.w - 2 * margin)?;
+            let height = page.height(&blocks);
+            if height <= room.h || words == Words::Sum {
+                let y = room.y + ((room.h - height) / 2).max(0);
+                let stack = Rect::new(room.x + margin, y, room.w - 2 * margin, height.min(room.h));
+                return Some((Plan { qr, header, stacks: vec![(stack, blocks)] }, code));
+            }
+        }
+        None
+    }
+}
+
+impl Page<'_> {
+    fn plan_tall(&self, scene: &Scene, left: Span, words: Words, second: Option<Arc<Code>>) -> Plan {
+        let Scene::Pay { amount, fee, .. } = scene else {
+            return Plan { qr: self.body(false), header: None, stacks: Vec::new() };
+        };
+        let all = matches!(words, Words::Page | Words::All);
+        let body = self.body(all);
+        let margin = self.px(16);
+        let column = self.w - 2 * margin;
+        let item = self.name(scene.goods());
+        let (amount, fee) = (amount.to_string(), fee.map(|fee| self.texts.with_fee(fee)));
+        let small = self.style(Weight::Bold, 20);
+        let (mut head, mut foot) = (Vec::new(), Vec::new());
+        match words {
+            Words::Page | Words::All => {
+                head.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, column, 1));
+                let style = self.fitted(self.style(Weight::Bold, 62), &amount, column);
+                head.push(Block::Line { text: amount, style, colour: self.theme.text });
+                if let Some(fee) = fee {
+                    head.extend(self.lines(&fee, self.style(Weight::Regular, 20), self.theme.muted, column, 1));
+                }
+                if let Some(code) = second {
+                    foot.extend([self.page_beside(code, self.texts.page, (20, self.theme.muted), column), Block::Gap(self.px(6))]);
+                }
+                foot.extend([Block::Steps(self.style(Weight::Bold, 24)), Block::Gap(self.px(6)), self.countdown(left)]);
+            }
+            Words::Few => {
+                let pay_with = (self.texts.pay_with.to_owned(), small, self.theme.accent);
+                head.push(self.amount_beside((amount, self.style(Weight::Bold, 40), self.theme.text), pay_with, column));
+                let style = self.style(Weight::Regular, 22);
+                let said = fee.map_or(item.clone(), |fee| self.item_and_fee(&item, fee, style, column));
+                head.extend(self.lines(&said, style, self.theme.muted, column, 1));
+                foot.push(self.steps_and_time(left, column));
+            }
+            Words::One => {
+                head.push(self.amount_and_time(amount, left, column));
+                let pay_with = (self.texts.pay_with.to_owned(), small, self.theme.accent);
+                let style = self.style(Weight::Regular, 22);
+                match fee {
+                    Some(fee) if self.by_page => {
+                        foot.extend(self.lines(&fee, self.fitted(style, &fee, column), self.theme.muted, column, 2));
+                        foot.push(self.sides((self.texts.small_page.to_owned(), style, self.theme.muted), pay_with, column));
+                    }
+                    Some(fee) => foot.extend(self.fee_and_pay_with(fee, style, pay_with, column)),
+                    None => {
+                        let said = if self.by_page { self.texts.small_page.to_owned() } else { item };
+                        foot.push(self.sides((said, style, self.theme.muted), pay_with, column));
+                    }
+                }
+            }
+            Words::Sum | Words::Least => {
+                head.push(self.amount_and_time(amount, left, column));
+                if let Some(fee) = fee.filter(|_| words == Words::Sum) {
+                    let style = self.fitted(self.style(Weight::Regular, 22), &fee, column);
+                    foot.extend(self.lines(&fee, style, self.theme.muted, column, 2));
+                }
+            }
+        }
+        let gap = if all { self.px(10) } else { self.px(2) };
+        let (above, below) = (self.height(&head), self.height(&foot));
+        let head_area = Rect::new(margin, body.y + gap, column, above);
+        let foot_area = Rect::new(margin, body.y + body.h - below - gap, column, below);
+        let qr = Rect::new(0, head_area.y + above, self.w, (foot_area.y - head_area.y - above).max(1));
+        let header = all.then(|| Rect::new(0, self.banner, self.w, self.header_height(true)));
+        Plan { qr, header, stacks: vec![(head_area, head), (foot_area, foot)] }
+    }
+
+    /// The item's name, shortened to what the fee leaves of the line: half a sum is another sum.
+    fn item_and_fee(&self, item: &str, fee: String, style: Style, room: i32) -> String {
+        let with_fee = format!(", {fee}");
+        let left = room - self.fonts.width(style, &with_fee);
+        if left < self.fonts.width(style, "Www…") { fee } else { format!("{}{with_fee}", self.fonts.shortened(style, item, left)) }
+    }
+
+    /// The fee has the line for itself where the apps beside it would cut it off, or two.
+    fn fee_and_pay_with(&self, fee: String, style: Style, pay_with: Side, room: i32) -> Vec<Block> {
+        let least = |style: Style| Style { px: LETTER_PX_MIN, ..style };
+        let both = self.fonts.width(least(style), &fee) + self.px(16) + self.fonts.width(least(pay_with.1), &pay_with.0);
+        if both <= room && self.fonts.width(least(pay_with.1), &pay_with.0) <= room / 2 {
+            return vec![self.sides((fee, style, self.theme.muted), pay_with, room)];
+        }
+        self.lines(&fee, self.fitted(style, &fee, room), self.theme.muted, room, 2).collect()
+    }
+
+    fn column_blocks(&self, scene: &Scene, left: Span, words: Words, second: Option<Arc<Code>>, room: i32) -> Option<Vec<Block>> {
+        let Scene::Pay { amount, fee, .. } = scene else { return None };
+        let (item, amount) = (self.name(scene.goods()), amount.to_string());
+        let all = matches!(words, Words::Page | Words::All);
+        let mut blocks = Vec::new();
+        if words != Words::Sum {
+            let pay_with = self.fitted(self.style(Weight::Bold, 28), self.texts.pay_with, room);
+            blocks.extend(self.lines(self.texts.pay_with, pay_with, self.theme.accent, room, 2));
+            blocks.push(Block::Gap(self.px(if all { 12 } else { 4 })));
+        }
+        let named = match words {
+            Words::Page | Words::All => true,
+            Words::Few => !self.by_page,
+            Words::One | Words::Sum | Words::Least => false,
+        };
+        if named {
+            blocks.extend(self.lines(&item, self.style(Weight::Regular, 26), self.theme.muted, room, if all { 3 } else { 2 }));
+        }
+        let style = self.fitted_whole(self.style(Weight::Bold, 62), &amount, room);
+        if self.fonts.width(style, &amount) > room {
+            return None;
+        }
+        blocks.push(Block::Line { text: amount, style, colour: self.theme.text });
+        if let Some(fee) = fee {
+            blocks.extend(self.whole(&self.texts.with_fee(*fee), self.style(Weight::Regular, 20), self.theme.muted, room));
+        }
+        let small_page = || {
+            let lines = self.lines(self.texts.small_page, self.style(Weight::Regular, 22), self.theme.text, room, 2).collect::<Vec<_>>();
+            let cut = lines.iter().any(|line| matches!(line, Block::Line { text, .. } if text.ends_with('…')));
+            if cut { Vec::new() } else { lines }
+        };
+        if words == Words::Sum {
+            blocks.extend([Block::Gap(self.px(6)), self.countdown(left)]);
+            // Only where there is room left for it.
+            blocks.extend(if self.by_page { small_page() } else { Vec::new() });
+            return Some(blocks);
+        }
+        if self.by_page {
+            blocks.push(Block::Gap(self.px(8)));
+            blocks.extend(small_page());
+        } else if words != Words::One {
+            let steps = self.steps_block(self.style(Weight::Bold, 24), room, words == Words::All);
+            blocks.extend([Block::Gap(self.px(if all { 20 } else { 8 })), steps]);
+        }
+        if let Some(code) = second {
+            blocks.extend([Block::Gap(self.px(16)), self.page_beside(code, self.texts.page, (20, self.theme.muted), room)]);
+        }
+        blocks.extend([Block::Gap(self.px(if all { 16 } else { 6 })), self.countdown(left)]);
+        Some(blocks)
+    }
+
+    fn put_pay(&mut self, plan: Plan, code: Arc<Code>) {
+        self.header(self.theme.ground, false);
+        if let Some(header) = plan.header {
+            self.header_in(header, header.w == self.w);
+        }
+        let side = code.side_px() as i32;
+        let (x, y) = (plan.qr.x + (plan.qr.w - side) / 2, plan.qr.y + (plan.qr.h - side) / 2);
+        let border = ((plan.qr.w.min(plan.qr.h) - side) / 2).clamp(0, self.px(10));
+        self.fill(Rect::new(x - border, y - border, side + 2 * border, side + 2 * border), self.theme.card, border);
+        self.code(code, x, y);
+        for (area, blocks) in plan.stacks {
+            self.stack(area, blocks);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One picture of every state, by name: what is drawn without a machine, for documents, tests and whoever tries colours.
+
+use super::picture::{Goods, Picture, Scene};
+use super::{Item, Settings};
+use crate::order::ids::{ItemId, OrderId};
+use crate::order::money::Rupiah;
+use crate::order::qris::crc;
+use crate::order::time::{Boot, Span};
+
+/// What the pictures tell of.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// What stands in the QR; by default one of the usual length for the amount, of a merchant that there is not.
+    pub payload: Option<Box<str>>,
+    /// What is paid, an imposed fee included.
+    pub amount: Rupiah,
+    /// The part of it that is an imposed fee.
+    pub fee: Option<Rupiah>,
+    /// What is sold.
+    pub goods: Goods,
+    /// The order.
+    pub order: OrderId,
+    /// The customer's page of it.
+    pub page: Box<str>,
+    /// A reason code, where the state has one.
+    pub reason: Box<str>,
+    /// A TEST banner lies across the page.
+    pub sandbox: bool,
+}
+
+impl Sample {
+    /// Of this item, at this amount.
+    ///
+    /// # Panics
+    /// Never: what it is made of is well formed.
+    #[must_use]
+    pub fn new(item: ItemId, amount: Rupiah) -> Self {
+        let order = OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id");
+        let page = format!("https://pay.example.co.id/pay/{order}").into();
+        let goods = Goods { item, description: None };
+        Self { payload: None, amount, fee: None, goods, order, page, reason: "backend".into(), sandbox: false }
+    }
+}
+
+type Make = fn(&Sample) -> Scene;
+
+/// How long a sample's code stays, and the code.
+const LEFT: Span = Span::secs(118);
+const PAYMENT_CODE: &str = "8127740588870520";
+
+/// The states by name, in the order in which a sale passes them.
+const STATES: [(&str, Make); 22] = [
+    ("connecting", |_| Scene::Starting),
+    ("idle", |_| Scene::Idle { trouble: None }),
+    ("offline", |sample| Scene::Offline { reason: sample.reason.clone() }),
+    ("out-of-order", |sample| Scene::Idle {
+        trouble: Some(if &*sample.reason == "backend" { "relay".into() } else { sample.reason.clone() }),
+    }),
+    ("preparing", |sample| Scene::Preparing { goods: sample.goods.clone(), amount: sample.amount }),
+    ("pay", |sample| Scene::Pay {
+        payload: sample.payload.clone().unwrap_or_else(|| payload(sample.amount).into()),
+        goods: sample.goods.clone(),
+        amount: sample.amount,
+        fee: sample.fee,
+        page: Some(sample.page.clone()),
+        until: Boot(0) + LEFT,
+    }),
+    ("pay-at-store", |sample| Scene::PayAtStore {
+        code: sample.payload.clone().unwrap_or_else(|| PAYMENT_CODE.into()),
+        store: "Alfamart",
+        goods: sample.goods.clone(),
+        amount: sample.amount,
+        fee: sample.fee,
+        within: Some(Span::secs(24 * 3600)),
+        collect: Some(Span::secs(72 * 3600)),
+        page: Some(sample.page.clone()),
+        until: Boot(0) + LEFT,
+    }),
+    ("paid", |sample| Scene::Dispensing { goods: sample.goods.clone() }),
+    ("take", |sample| Scene::Take { goods: sample.goods.clone() }),
+    ("collect", |sample| Scene::Collect { goods: sample.goods.clone(), within: Some(Span::secs(72 * 3600)) }),
+    ("checking", |sample| Scene::Checking { goods: sample.goods.clone() }),
+    ("cancelling", |sample| Scene::Cancelling { goods: sample.goods.clone() }),
+    ("not-finished", |sample| Scene::DoNotPay { order: Some(sample.order.clone()), page: Some(sample.page.clone()) }),
+    ("cancelled", |_| Scene::Cancelled { timed_out: false }),
+    ("timed-out", |_| Scene::Cancelled { timed_out: true }),
+    ("expired", |_| Scene::Expired),
+    ("refused", |_| Scene::Denied),
+    ("failed", |sample| Scene::Failed { reason: sample.reason.clone() }),
+    ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
+    ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),
+    ("code-gone", |sample| Scene::PayAtStore {
+        code: PAYMENT_CODE.into(),
+        store: "Alfamart",
+        goods: sample.goods.clone(),
+        amount: sample.amount,
+        fee: None,
+        within: None,
+        collect: None,
+        page: None,
+        until: Boot(-1),
+    }),
+    ("test-card", |_| Scene::TestCard),
+];
+
+/// The states' names.
+pub fn states() -> impl Iterator<Item = &'static str> {
+    STATES.iter().map(|(name, _)| *name)
+}
+
+/// The picture of a state; `None`: there is no state of that name.
+#[must_use]
+pub fn picture(state: &str, sample: &Sample) -> Option<Picture> {
+    let (_, make) = STATES.iter().find(|(name, _)| *name == state)?;
+    Some(Picture { scene: make(sample), sandbox: sample.sandbox })
+}
+
+/// What a machine without a configuration sells.
+///
+/// # Panics
+/// Never: what it is made of is well formed.
+#[must_use]
+pub fn items() -> Vec<Item> {
+    let item = |id: &str, id_name: &str, en_name: &str, price: u64| Item {
+        id: ItemId::new(id).expect("an item id"),
+        id_name: id_name.into(),
+        en_name: en_name.into(),
+        price: Rupiah::new(price).ok(),
+    };
+    vec![
+        item("A1", "Teh botol 350 ml", "Bottled tea 350 ml", 5_000),
+        item("A2", "Air mineral 600 ml", "Mineral water 600 ml", 4_000),
+        item("A3", "Kopi susu gula aren", "Palm sugar latte", 12_500),
+        item("B1", "Keripik singkong balado 65 g", "Chilli cassava crisps 65 g", 8_000),
+        item("B2", "Roti sobek cokelat", "Chocolate bread", 9_500),
+    ]
+}
+
+/// The settings of a machine without a configuration.
+#[must_use]
+pub fn settings(surface: super::SurfaceSettings, languages: super::Languages) -> Settings {
+    Settings {
+        surface,
+        rotate: super::Rotation::None,
+        languages,
+        name: "Lobby".into(),
+        contact: "0812-3456-7890 (WhatsApp)".into(),
+        items: items(),
+        theme: super::theme::Theme::default(),
+        logo: None,
+        page_beside: false,
+    }
+}
+
+/// A QRIS payload as long as GoPay's own, of a merchant whose number is all zeros: no app pays it.
+#[must_use]
+pub fn payload(amount: Rupiah) -> String {
+    let tag = |tag: &str, value: &str| format!("{tag}{:02}{value}", value.len());
+    let account = [tag("00", "COM.GO-JEK.WWW"), tag("01", "0000000000000000000"), tag("02", "G000000000"), tag("03", "UKE")].concat();
+    let national = [tag("00", "ID.CO.QRIS.WWW"), tag("02", "AID000000000000"), tag("03", "UKE")].concat();
+    let additional = [tag("50", "00000000-0000-0000-0000-000000000000"), tag("07", "A01")].concat();
+    let mut payload = [
+        tag("00", "01"),
+        tag("01", "12"),
+        tag("26", &account),
+        tag("51", &national),
+        tag("52", "5814"),
+        tag("53", "360"),
+        tag("58", "ID"),
+        tag("59", "NOBODY"),
+        tag("60", "JAKARTA"),
+        tag("61", "10110"),
+        tag("54", &format!("{}.00", amount.get())),
+        tag("62", &additional),
+        "6304".to_owned(),
+    ]
+    .concat();
+    payload.push_str(&format!("{:04X}", crc(&payload)));
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_a_picture_and_a_payload_passes_the_check() {
+        let amount = Rupiah::new(5_000).expect("in range");
+        let sample = Sample::new(ItemId::new("A1").expect("an id"), amount);
+        assert!(states().all(|state| picture(state, &sample).is_some()));
+        assert!(picture("nothing", &sample).is_none());
+        assert_eq!(crate::order::qris::check(&payload(amount), amount), Ok(()));
+    }
+}

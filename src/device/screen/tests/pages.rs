@@ -1,0 +1,210 @@
+//! Pages as marks: what is said on them, and that nothing lies over anything.
+
+use super::*;
+
+#[test]
+fn no_text_leaves_the_page_or_lies_over_another() {
+    let fonts = Fonts::new();
+    for size in SIZES {
+        for language in [Language::Id, Language::En] {
+            for (scene, sandbox) in scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]) {
+                let what = format!("{size:?} {language:?} {sandbox} {scene:?}");
+                let marks = page(&Picture { scene, sandbox }, size, language);
+                assert_eq!(flaw(&marks, size, &fonts), None, "{what}");
+            }
+        }
+    }
+}
+
+/// Numbers that are the same for the same seed (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+
+    fn side(&mut self) -> i32 {
+        i32::try_from(96 + self.below(1100)).expect("small")
+    }
+
+    /// Words of all kinds of letters, wide ones and narrow ones, with spaces or without.
+    fn text(&mut self, longest: u64) -> String {
+        const LETTERS: [char; 16] = ['W', 'i', 'l', 'm', 'M', 'é', '日', '.', '-', '/', 'o', 'Q', '1', '8', ' ', ' '];
+        (0..self.below(longest + 1)).map(|_| LETTERS[self.below(16) as usize]).collect()
+    }
+
+    fn amount(&mut self) -> Rupiah {
+        let digits = u32::try_from(self.below(9)).expect("small");
+        rupiah(1 + self.below(10_u64.pow(digits + 1)))
+    }
+}
+
+/// A scene with everything that somebody may choose, chosen at random.
+fn any_scene(random: &mut Random) -> Scene {
+    let all = scenes();
+    let picked = all[random.below(all.len() as u64) as usize].clone();
+    let described = goods("C1", Some(&random.text(50)));
+    let any_goods = [goods("A1", None), long(), described][random.below(3) as usize].clone();
+    let fee = (random.below(2) == 0).then(|| random.amount());
+    let address = (random.below(2) == 0).then(|| format!("https://{}/pay/x", "a".repeat(random.below(120) as usize)).into());
+    match picked {
+        Scene::Pay { until, .. } => {
+            let payload = "A".repeat(1 + random.below(512) as usize).into();
+            Scene::Pay { payload, goods: any_goods, amount: random.amount(), fee, page: address, until }
+        }
+        Scene::PayAtStore { store, within, collect, until, .. } => {
+            let code = "8".repeat(1 + random.below(32) as usize).into();
+            Scene::PayAtStore { code, store, goods: any_goods, amount: random.amount(), fee, within, collect, page: address, until }
+        }
+        Scene::Preparing { .. } => Scene::Preparing { goods: any_goods, amount: random.amount() },
+        Scene::Dispensing { .. } => Scene::Dispensing { goods: any_goods },
+        Scene::Take { .. } => Scene::Take { goods: any_goods },
+        Scene::RefundDue { .. } => {
+            let order = OrderId::new(&"W".repeat(1 + random.below(50) as usize)).expect("an order id");
+            Scene::RefundDue { order, amount: random.amount(), page: address }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn whatever_is_said_on_whatever_panel_nothing_lies_over_anything() {
+    let seed = std::env::var("QRIS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(5);
+    println!("QRIS_SEED={seed}");
+    let (fonts, mut random) = (Fonts::new(), Random(seed));
+    for n in 0..1500 {
+        let size = (random.side(), random.side());
+        let mut settings = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
+        settings.languages = [Languages::Only(Language::Id), Languages::Only(Language::En)][random.below(2) as usize];
+        settings.name = random.text(60);
+        settings.contact = random.text(60);
+        settings.page_beside = random.below(2) == 0;
+        for item in &mut settings.items {
+            item.id_name = random.text(50).into();
+            item.en_name = random.text(50).into();
+            item.price = item.price.map(|_| random.amount());
+        }
+        let (scene, sandbox) = (any_scene(&mut random), random.below(2) == 0);
+        let what = format!("seed {seed}, page {n}: {size:?} {scene:?} {settings:?}");
+        let marks = Layout::default().page(&Picture { scene, sandbox }, &settings, &fonts, size, Boot(0));
+        assert_eq!(flaw(&marks, size, &fonts), None, "{what}");
+    }
+}
+
+#[test]
+fn what_somebody_types_in_or_dials_is_never_shortened() {
+    for size in SIZES {
+        for scene in [Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) }, scenes().pop().expect("some")] {
+            let marks = page(&plain(scene), size, Language::En);
+            let said: String =
+                marks.iter().filter_map(|mark| if let Kind::Text { text, .. } = &mark.kind { Some(&**text) } else { None }).collect();
+            assert!(said.contains(order().as_str()), "{size:?}: {said}");
+            assert!(said.replace(' ', "").contains("0812-3456-7890(WhatsApp)"), "{size:?}: {said}");
+        }
+    }
+}
+
+/// Half a sum is another sum.
+#[test]
+fn the_fee_is_never_shortened() {
+    for size in SIZES {
+        for (language, sandbox, item) in
+            [Language::En, Language::Id].into_iter().flat_map(|l| [(l, false, "A1"), (l, true, "A1"), (l, false, "B1"), (l, true, "B1")])
+        {
+            let Scene::Pay { payload, amount, page: by_page, until, .. } = pay(60_000).scene else { panic!("no QR") };
+            let scene = Scene::Pay { payload, amount, page: by_page, until, goods: goods(item, None), fee: Some(rupiah(150)) };
+            let said: Vec<String> = page(&Picture { scene, sandbox }, size, language)
+                .into_iter()
+                .filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None })
+                .collect();
+            // A panel too small for a QRIS code sells nothing by this page.
+            if said.iter().any(|text| text.contains("Rp")) {
+                assert!(said.iter().any(|text| text.ends_with("Rp150")), "{size:?} {language:?} {sandbox} {item}: {said:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_description_stands_behind_the_name_of_the_price_list() {
+    let texts = |goods: Goods| {
+        let marks = page(&plain(Scene::Take { goods }), (800, 480), Language::En);
+        marks
+            .into_iter()
+            .filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None })
+            .collect::<Vec<_>>()
+    };
+    for (goods, wanted) in [
+        (goods("C1", Some("B 1234 XYZ")), "Parking – B 1234 XYZ"),
+        (goods("C1", Some("Parking, 3 hours")), "Parking, 3 hours"),
+        (goods("C1", Some("  ")), "Parking"),
+        (goods("A1", None), "Bottled tea 350 ml"),
+        (goods("gone", None), "gone"),
+    ] {
+        let said = texts(goods);
+        assert!(said.iter().any(|text| text == wanted), "{wanted}: {said:?}");
+    }
+}
+
+#[test]
+fn the_sandbox_leaves_three_pixels_a_module_on_the_smallest_panels_too() {
+    for size in [(240, 240), (240, 320), (320, 240)] {
+        for language in [Language::Id, Language::En] {
+            let marks = page(&Picture { sandbox: true, ..pay(60_000) }, size, language);
+            let codes: Vec<u32> =
+                marks.iter().filter_map(|mark| if let Kind::Qr(code) = &mark.kind { Some(code.module_px()) } else { None }).collect();
+            assert_eq!(codes, [3], "{size:?}");
+            let test = text::texts(language).test;
+            let banners = marks.iter().filter(|mark| matches!(&mark.kind, Kind::Text { text, .. } if **text == *test)).count();
+            assert_eq!(banners, 2, "{size:?}");
+        }
+    }
+}
+
+/// Panels that are about as wide as high have the words above and below, where they cost the code most.
+#[test]
+fn a_square_panel_has_its_room_for_the_code() {
+    for size in [(400, 400), (480, 480), (600, 600), (720, 720), (1080, 1080), (600, 660)] {
+        for (fee, sandbox) in [(None, false), (None, true), (Some(rupiah(150)), false), (Some(rupiah(150)), true)] {
+            let Scene::Pay { payload, goods, amount, page: by_page, until, .. } = pay(60_000).scene else { panic!("no QR") };
+            let scene = Scene::Pay { payload, goods, amount, fee, page: by_page, until };
+            let mut settings = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
+            settings.page_beside = false;
+            let marks = Layout::default().page(&Picture { scene, sandbox }, &settings, &Fonts::new(), size, Boot(0));
+            let sides: Vec<i32> = marks.iter().filter(|mark| matches!(mark.kind, Kind::Qr(_))).map(|mark| mark.area.w).collect();
+            assert!(sides[0] * 100 >= size.0 * 60, "{size:?} {fee:?} {sandbox}: {sides:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tick_redraws_the_countdown_and_nothing_else() {
+    let fonts = Fonts::new();
+    let mut layout = Layout::default();
+    let settings = settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None);
+    let mut at = |now| layout.page(&pay(60_000), &settings, &fonts, (480, 800), Boot(now));
+    let (first, same, next) = (at(0), at(500), at(1_000));
+    assert_eq!(paint::changes(&first, &same), Some(vec![]), "0:60 for a whole second");
+    let changed = paint::changes(&first, &next).expect("the same marks");
+    assert!(changed.len() == 1 && changed[0].h < 50 && changed[0].w < 140, "{changed:?}");
+}
+
+#[test]
+fn a_payment_code_is_shown_whole_in_groups_of_four() {
+    for size in [(480, 800), (800, 480), (320, 240), (240, 240)] {
+        for (code, wanted) in [("8127740588870520", "8127 7405 8887 0520"), ("25709650945026", "2570 9650 9450 26"), ("1234", "1234")] {
+            let marks = page(&plain(at_store(code, 60_000)), size, Language::Id);
+            let texts: Vec<&str> =
+                marks.iter().filter_map(|mark| if let Kind::Text { text, .. } = &mark.kind { Some(&**text) } else { None }).collect();
+            assert!(texts.join(" ").contains(wanted), "{size:?}: {texts:?}");
+            let gone = page(&plain(at_store(code, -1)), size, Language::Id);
+            let left = gone.iter().any(|mark| matches!(&mark.kind, Kind::Text { text, .. } if text.contains(&code[..4])));
+            assert!(!left, "{size:?}: it leaves the panel by itself");
+        }
+    }
+}

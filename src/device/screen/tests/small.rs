@@ -1,0 +1,109 @@
+//! What must be seen on every panel, also on the smallest.
+
+use super::*;
+
+/// From the smallest that can be used; the rest is [`SIZES`].
+const SMALLEST: [(i32, i32); 6] = [(96, 96), (96, 160), (160, 96), (112, 112), (128, 96), (100, 130)];
+/// Longer than most.
+const CONTACT: &str = "0812-3456-7890 (WhatsApp) Senin–Sabtu 8–17";
+
+fn said(picture: &Picture, settings: &Settings, size: (i32, i32)) -> Vec<String> {
+    let marks = Layout::default().page(picture, settings, &Fonts::new(), size, Boot(0));
+    assert_eq!(flaw(&marks, size, &Fonts::new()), None, "{size:?} {picture:?}");
+    marks.into_iter().filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None }).collect()
+}
+
+fn looks(language: Language, contact: &str) -> Settings {
+    let settings = settings(Path::new(""), (0, 0), PixelFormat::Rgb565, Rotation::None);
+    Settings { languages: Languages::Only(language), contact: contact.into(), ..settings }
+}
+
+fn both<T: Clone>(of: &[T]) -> impl Iterator<Item = (T, Language, bool)> {
+    let each = |of: &T| {
+        [(Language::Id, false), (Language::Id, true), (Language::En, false), (Language::En, true)].map(|(l, s)| (of.clone(), l, s))
+    };
+    of.iter().flat_map(each).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn the_order_s_number_and_whom_to_call_are_whole_beside_a_code_or_without_it() {
+    let scenes = [
+        Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
+        Scene::RefundDue { order: order(), amount: rupiah(125_000), page: None },
+        Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) },
+    ];
+    // The longer one is more than the very smallest panels hold.
+    for (sizes, contact) in [(&SIZES[..], CONTACT), (&SMALLEST[..], "0812-3456-7890 (WhatsApp)")] {
+        for (size, language, sandbox) in both(sizes) {
+            for scene in scenes.clone() {
+                let due = matches!(scene, Scene::RefundDue { .. });
+                let said = said(&Picture { scene, sandbox }, &looks(language, contact), size).concat().replace(' ', "");
+                assert!(said.contains(order().as_str()), "{size:?} {sandbox}: {said}");
+                assert!(said.contains(&contact.replace(' ', "")), "{size:?} {sandbox}: {said}");
+                assert!(said.contains("Rp125.000") || !due, "{size:?} {sandbox}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_payment_on_every_panel_has_its_code_its_amount_and_its_time() {
+    for (size, language, sandbox) in both(&[&SIZES[..], &SMALLEST[..]].concat()) {
+        // What the TEST banner leaves of the smallest panels is too little for a code.
+        if sandbox && size.0.min(size.1) < 112 {
+            continue;
+        }
+        for fee in [None, Some(rupiah(150))] {
+            let Scene::Pay { payload, goods, until, .. } = pay(60_000).scene else { panic!("a QR") };
+            let scene = Scene::Pay { payload, goods, amount: rupiah(12_500), fee, page: Some(PAGE.into()), until };
+            let what = format!("{size:?} {language:?} {sandbox} {fee:?}");
+            let picture = Picture { scene, sandbox };
+            let marks = Layout::default().page(&picture, &looks(language, CONTACT), &Fonts::new(), size, Boot(0));
+            assert!(marks.iter().any(|mark| matches!(&mark.kind, Kind::Qr(code) if code.module_px() >= 2)), "{what}");
+            let said = said(&picture, &looks(language, CONTACT), size);
+            assert!(said.iter().any(|text| text == "Rp12.500"), "{what}: {said:?}");
+            assert!(said.iter().any(|text| text == "1:00"), "{what}: {said:?}");
+            let fee = said.concat();
+            assert!(!(fee.contains("biaya") || fee.contains("fee")) || fee.contains("Rp150"), "{what}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_order_s_code_is_good_for_is_said_whole_or_not_at_all() {
+    let due = Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) };
+    let unfinished = Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) };
+    for (size, language, sandbox) in both(&[&SIZES[..], &[(320, 240), (400, 240), (480, 272)]].concat()) {
+        for scene in [due.clone(), unfinished.clone()] {
+            let said = said(&Picture { scene, sandbox }, &looks(language, "0812-3456-7890"), size);
+            let whole = text::texts(language).status_page;
+            let cut = said.iter().find(|text| text.strip_suffix('…').is_some_and(|text| whole.contains(text)));
+            assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn the_shelf_s_first_and_last_line_are_whole_on_small_panels() {
+    for (size, language, sandbox) in both(&[(96, 96), (128, 160), (160, 128), (240, 240)]) {
+        for scene in [Scene::Idle { trouble: None }, Scene::Offline { reason: "backend".into() }] {
+            let t = text::texts(language);
+            let said = said(&Picture { scene, sandbox }, &looks(language, ""), size);
+            let cut = said.iter().filter_map(|text| text.strip_suffix('…')).find(|text| {
+                [t.pay_with_more, t.offline_more].iter().any(|whole| whole.starts_with(text))
+                    || text.strip_prefix(t.offline).is_some_and(|code| code.starts_with(" ("))
+            });
+            assert_eq!(cut, None, "{size:?} {language:?} {sandbox}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_test_banner_is_never_cut_off() {
+    for (size, language, _) in both(&[&SIZES[..], &SMALLEST[..]].concat()) {
+        let said = said(&Picture { scene: Scene::Denied, sandbox: true }, &looks(language, ""), size);
+        let banners: Vec<_> = said.iter().filter(|text| text.contains("TEST")).collect();
+        assert_eq!(banners.len(), if size.1 < 160 { 1 } else { 2 }, "{size:?}: {said:?}");
+        assert!(banners.iter().all(|text| !text.contains('…')), "{size:?}: {banners:?}");
+    }
+}

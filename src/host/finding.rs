@@ -1,0 +1,148 @@
+//! What a doctor finds: one thing looked at, how it is, and what to do about it.
+
+use crate::order::time::{Span, Wall};
+use serde_json::json;
+
+/// A clock that is further off is worth a word.
+const CLOCK_WARN: Span = Span::secs(5);
+/// A clock that is further off is wrong: receipts, expiries and the times in events are, and certificates are refused.
+const CLOCK_BAD: Span = Span::secs(60);
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, and somebody should look at it.
+    Warn,
+    /// Does not work.
+    Bad,
+}
+
+impl Level {
+    /// As it stands in front of the line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Bad => "BAD",
+        }
+    }
+}
+
+/// What was found about one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The thing, in a word or two.
+    pub check: &'static str,
+    /// How it is.
+    pub level: Level,
+    /// What was seen.
+    pub said: String,
+    /// What to do about it, where something is to be done.
+    pub to_do: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    pub fn ok(check: &'static str, said: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, said: said.into(), to_do: None }
+    }
+
+    /// Somebody should look at it.
+    pub fn warn(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { check, level: Level::Warn, said: said.into(), to_do: Some(to_do.into()) }
+    }
+
+    /// It does not work.
+    pub fn bad(check: &'static str, said: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { check, level: Level::Bad, said: said.into(), to_do: Some(to_do.into()) }
+    }
+
+    /// Our clock, read before and after, beside somebody else's, who told it in an HTTP header `Date` meanwhile.
+    #[must_use]
+    pub fn of_clock(theirs: Wall, whose: &str, before: Wall, after: Wall) -> Self {
+        const CHECK: &str = "clock";
+        let ours = Wall(before.0.midpoint(after.0));
+        // The header counts whole seconds, rounded down.
+        let theirs = theirs + Span::millis(500);
+        let off = Span((ours - theirs).0.abs());
+        let said = format!("{}.{} s {} {whose}", off.0 / 1000, off.0 % 1000 / 100, if ours < theirs { "behind" } else { "ahead of" });
+        let to_do = "set the clock: `timedatectl set-ntp true`, and see that a time server can be reached";
+        if off > CLOCK_BAD {
+            Self::bad(CHECK, said, to_do)
+        } else if off > CLOCK_WARN {
+            Self::warn(CHECK, said, to_do)
+        } else {
+            Self::ok(CHECK, said)
+        }
+    }
+
+    /// As lines for people: what was seen, and below it what to do.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let Self { check, level, said, to_do } = self;
+        let mut lines = vec![plain(&format!("{:<4}  {check:<13} {said}", level.as_str()))];
+        lines.extend(to_do.as_ref().map(|to_do| plain(&format!("{:<20}-> {to_do}", ""))));
+        lines
+    }
+
+    /// As one JSON object.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Self { check, level, said, to_do } = self;
+        json!({ "check": check, "level": level.as_str().to_lowercase(), "said": said, "to_do": to_do }).to_string()
+    }
+}
+
+/// How many of them are bad, in words; none if none is.
+#[must_use]
+pub fn verdict(findings: &[Finding]) -> Option<String> {
+    match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
+        0 => None,
+        1 => Some("one thing is bad".into()),
+        bad => Some(format!("{bad} things are bad")),
+    }
+}
+
+/// On one line, and without what would drive a terminal: some of it was said by other programs.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_somebody_else_s() {
+        let theirs = Wall(1_000_000_000);
+        for (off_s, level, told) in [
+            (0, Level::Ok, "0.4 s behind the shop's"),
+            (4, Level::Ok, "3.6 s ahead of the shop's"),
+            (-4, Level::Ok, "4.4 s behind the shop's"),
+            (7, Level::Warn, "6.6 s ahead of the shop's"),
+            (-7, Level::Warn, "7.4 s behind the shop's"),
+            (61, Level::Bad, "60.6 s ahead of the shop's"),
+            (-62, Level::Bad, "62.4 s behind the shop's"),
+        ] {
+            let ours = theirs + Span::secs(off_s);
+            let found = Finding::of_clock(theirs, "the shop's", ours, ours + Span::millis(200));
+            assert_eq!((found.level, found.said.as_str()), (level, told));
+        }
+    }
+
+    #[test]
+    fn findings_are_told_in_lines_and_as_objects() {
+        let bad = Finding::bad("broker", "refuses\nour \u{1b}[31mpassword", "compare it");
+        assert_eq!(bad.words(), ["BAD   broker        refuses our  [31mpassword", "                    -> compare it"]);
+        let good = Finding::ok("clock", "0.1 s");
+        assert_eq!(good.words(), ["OK    clock         0.1 s"]);
+        assert_eq!(good.json(), r#"{"check":"clock","level":"ok","said":"0.1 s","to_do":null}"#);
+        let warning = Finding::warn("alerts", "none", "set one");
+        assert_eq!(verdict(&[good.clone(), warning.clone()]), None);
+        assert_eq!(verdict(&[good, bad.clone()]).as_deref(), Some("one thing is bad"));
+        assert_eq!(verdict(&[warning, bad.clone(), bad]).as_deref(), Some("2 things are bad"));
+    }
+}

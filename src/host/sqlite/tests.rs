@@ -1,0 +1,361 @@
+use super::*;
+
+const SCHEMA: Schema =
+    Schema { application_id: 0x7172_6973, version: 1, sql: "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;", additions: "" };
+
+struct Rig(tempfile::TempDir);
+
+impl Rig {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("a.db")
+    }
+
+    /// A good database of a few hundred pages, closed.
+    fn filled(&self) {
+        let opened = open(&self.path(), &SCHEMA).expect("new");
+        let sql = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 20000) INSERT INTO t SELECT n FROM c";
+        opened.connection.execute_batch(sql).expect("filled");
+    }
+
+    fn rows(&self) -> i64 {
+        let opened = open(&self.path(), &SCHEMA).expect("opens");
+        opened.connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a count")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).expect("readable");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+        names.sort();
+        names
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> String {
+    let value: rusqlite::types::Value = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect("a value");
+    match value {
+        rusqlite::types::Value::Text(text) => text,
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_who_begin_a_database_at_once_both_get_it() {
+    for _ in 0..50 {
+        let rig = Rig::new();
+        let start = std::sync::Barrier::new(2);
+        let begin = || {
+            start.wait();
+            open(&rig.path(), &SCHEMA).map(|opened| opened.created)
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let (one, other) = (scope.spawn(begin), scope.spawn(begin));
+            (one.join().expect("no panic"), other.join().expect("no panic"))
+        });
+        let created = [one.expect("opens"), other.expect("opens")];
+        assert_eq!(created.iter().filter(|created| **created).count(), 1, "one of them began it");
+    }
+}
+
+#[test]
+fn a_new_database_has_all_settings_and_reopens_with_them() {
+    let rig = Rig::new();
+    for created in [true, false] {
+        let opened = open(&rig.path(), &SCHEMA).expect("opens");
+        assert_eq!((opened.created, &opened.set_aside), (created, &None));
+        let table = [
+            ("page_size", "1024"),
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+            ("recursive_triggers", "1"),
+            ("wal_autocheckpoint", "2000"),
+            ("journal_size_limit", "4194304"),
+            ("application_id", "1903323507"),
+            ("user_version", "1"),
+        ];
+        for (name, value) in table {
+            assert_eq!(pragma(&opened.connection, name), value, "{name}");
+        }
+        assert_eq!(check(&opened.connection), Ok(None));
+        opened.connection.execute("INSERT INTO t VALUES (NULL)", []).expect("writes");
+    }
+    assert_eq!(rig.rows(), 2);
+    assert_eq!(rig.names(), ["a.db"], "closing leaves no log behind");
+}
+
+#[test]
+fn a_newer_an_older_and_a_foreign_one_are_left_untouched() {
+    let rig = Rig::new();
+    rig.filled();
+    let before = std::fs::read(rig.path()).expect("read");
+    let newer = Schema { version: 0, ..SCHEMA };
+    assert!(matches!(open(&rig.path(), &newer), Err(OpenError::Newer { found: 1, known: 0, .. })));
+    let older = Schema { version: 2, ..SCHEMA };
+    assert!(matches!(open(&rig.path(), &older), Err(OpenError::Older { found: 1, known: 2, .. })));
+    let foreign = Schema { application_id: 7, ..SCHEMA };
+    assert!(matches!(open(&rig.path(), &foreign), Err(OpenError::Foreign { found: 0x7172_6973, .. })));
+    assert!(std::fs::read(rig.path()).expect("read") == before);
+    assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), 0);
+}
+
+#[test]
+fn damage_is_set_aside_and_a_new_one_begun() {
+    type Harm = fn(&Path);
+    let table: [(&str, Harm); 7] = [
+        ("garbage", |path| std::fs::write(path, b"this is not a database, whatever its name says ".repeat(50)).expect("written")),
+        ("one byte", |path| std::fs::write(path, b"x").expect("written")),
+        ("a few bytes", |path| std::fs::write(path, b"x".repeat(400)).expect("written")),
+        ("a header and nothing else", |path| std::fs::write(path, &std::fs::read(path).expect("read")[..600]).expect("written")),
+        ("truncated", |path| {
+            let file = std::fs::File::options().write(true).open(path).expect("opened");
+            file.set_len(file.metadata().expect("metadata").len() / 2).expect("cut");
+        }),
+        ("its schema overwritten", |path| {
+            let mut bytes = std::fs::read(path).expect("read");
+            bytes[100..1024].fill(0xff);
+            std::fs::write(path, bytes).expect("written");
+        }),
+        ("emptied under its log", |path| {
+            std::fs::write(path, b"").expect("written");
+            std::fs::write(with_suffix(path, "-wal"), b"what was committed last").expect("written");
+        }),
+    ];
+    for (what, harm) in table {
+        let rig = Rig::new();
+        rig.filled();
+        harm(&rig.path());
+        let harmed = std::fs::read(rig.path()).expect("read");
+        let opened = open(&rig.path(), &SCHEMA).expect(what);
+        assert!(opened.created, "{what}");
+        let aside = opened.set_aside.expect(what);
+        assert!(aside.file_name().is_some_and(|name| name.to_string_lossy().starts_with("a.db.corrupt-")), "{what}: {aside:?}");
+        assert!(std::fs::read(&aside).expect(what) == harmed, "{what}: nothing of it is changed");
+        drop(opened.connection);
+        assert_eq!(rig.rows(), 0, "{what}");
+    }
+}
+
+const OF_SEVERAL: Schema = Schema {
+    sql: "CREATE TABLE t (n INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
+          CREATE INDEX words ON t (word) WHERE n > 1;
+          CREATE TRIGGER t_stays BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END;",
+    additions: "CREATE TABLE IF NOT EXISTS more (n INTEGER PRIMARY KEY, m INTEGER) STRICT;
+                CREATE INDEX IF NOT EXISTS of_more ON more (m);",
+    ..SCHEMA
+};
+
+/// Where in a file this text stands, once.
+fn place(bytes: &[u8], text: &str) -> usize {
+    let at: Vec<usize> = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text.as_bytes()).map(|(at, _)| at).collect();
+    assert_eq!(at.len(), 1, "{text}");
+    at[0]
+}
+
+#[test]
+fn each_bit_of_the_schemas_text_is_missed() {
+    let rig = Rig::new();
+    drop(open(&rig.path(), &OF_SEVERAL).expect("new"));
+    let good = std::fs::read(rig.path()).expect("read");
+    let texts = [
+        "CREATE TABLE t (n INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT",
+        "CREATE INDEX words ON t (word) WHERE n > 1",
+        "CREATE TRIGGER t_stays BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END",
+        "CREATE TABLE more (n INTEGER PRIMARY KEY, m INTEGER) STRICT",
+        "CREATE INDEX of_more ON more (m)",
+        "triggert_stayst",
+    ];
+    for (text, from) in texts.map(|text| (text, place(&good, text))) {
+        for at in from..from + text.len() {
+            for bit in [0, 3, 5, 7] {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << bit;
+                std::fs::write(rig.path(), &bytes).expect("written");
+                let what = format!("bit {bit} of byte {} of {text}", at - from);
+                let told = open_beside(&rig.path(), &OF_SEVERAL, false).expect_err(&what);
+                assert!(matches!(told, OpenError::Damaged { .. }), "{what}: {told:?}");
+                drop(std::fs::remove_file(with_suffix(&rig.path(), "-wal")));
+            }
+        }
+    }
+    let mut bytes = good;
+    let at = place(&bytes, "ON t (word)") + 6;
+    bytes[at] ^= 1;
+    std::fs::write(rig.path(), &bytes).expect("written");
+    let opened = open(&rig.path(), &OF_SEVERAL).expect("a new one");
+    assert!(opened.created && opened.set_aside.is_some());
+}
+
+#[test]
+fn a_release_takes_up_what_one_before_it_made_and_leaves_what_one_after_it_did() {
+    let rig = Rig::new();
+    let before = Schema { additions: "", ..OF_SEVERAL };
+    open(&rig.path(), &before).expect("new").connection.execute("INSERT INTO t VALUES (1, 'one')", []).expect("written");
+    for schema in [OF_SEVERAL, before, OF_SEVERAL] {
+        let opened = open(&rig.path(), &schema).expect("opens");
+        assert!(!opened.created && opened.set_aside.is_none());
+        opened.connection.execute("INSERT INTO more VALUES (NULL, 1)", []).expect("what was added is there");
+    }
+    let opened = open(&rig.path(), &before).expect("opens");
+    let rows = |sql| opened.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
+    assert_eq!((rows("SELECT count(*) FROM t"), rows("SELECT count(*) FROM more")), (1, 3));
+}
+
+#[test]
+fn who_opens_beside_the_owner_sets_nothing_aside() {
+    let rig = Rig::new();
+    assert!(matches!(open_beside(&rig.path(), &SCHEMA, false), Err(OpenError::Missing { .. })));
+    assert!(rig.names().is_empty(), "nothing is made");
+    assert!(open_beside(&rig.path(), &SCHEMA, true).expect("made").created);
+    rig.filled();
+    for harm in [b"x".to_vec(), b"this is not a database ".repeat(100)] {
+        std::fs::write(rig.path(), &harm).expect("written");
+        for make in [false, true] {
+            let told = open_beside(&rig.path(), &SCHEMA, make).expect_err("damaged");
+            assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
+        }
+        assert!(std::fs::read(rig.path()).expect("read") == harm);
+        assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), 0);
+    }
+}
+
+#[test]
+fn a_log_is_set_aside_with_its_database() {
+    let rig = Rig::new();
+    std::fs::write(rig.path(), b"garbage ".repeat(200)).expect("written");
+    std::fs::write(with_suffix(&rig.path(), "-wal"), b"log").expect("written");
+    let opened = open(&rig.path(), &SCHEMA).expect("a new one");
+    let aside = opened.set_aside.expect("set aside");
+    assert_eq!(std::fs::read(with_suffix(&aside, "-wal")).expect("kept"), b"log");
+}
+
+#[test]
+fn nothing_that_was_set_aside_is_overwritten() {
+    let rig = Rig::new();
+    for n in 1..=3 {
+        std::fs::write(rig.path(), b"garbage ".repeat(200)).expect("written");
+        assert!(open(&rig.path(), &SCHEMA).expect("a new one").set_aside.is_some());
+        assert_eq!(rig.names().iter().filter(|name| name.contains("corrupt")).count(), n);
+    }
+}
+
+#[test]
+fn a_database_that_was_killed_keeps_what_was_committed() {
+    let (rig, after) = (Rig::new(), Rig::new());
+    let opened = open(&rig.path(), &SCHEMA).expect("new");
+    opened.connection.execute("INSERT INTO t VALUES (NULL)", []).expect("committed");
+    // What a kill leaves: the files as they are while the connection is open.
+    for suffix in ["", "-wal"] {
+        std::fs::copy(with_suffix(&rig.path(), suffix), with_suffix(&after.path(), suffix)).expect("copied");
+    }
+    assert_eq!(after.rows(), 1);
+}
+
+#[test]
+fn what_cannot_be_reached_is_not_set_aside() {
+    let rig = Rig::new();
+    let missing = rig.0.path().join("nowhere/a.db");
+    assert!(matches!(open(&missing, &SCHEMA), Err(OpenError::NoDirectory { .. })));
+    // A directory in place of the file: not openable, whoever asks.
+    std::fs::create_dir(rig.path()).expect("made");
+    assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
+    assert_eq!(rig.names(), ["a.db"]);
+    // A file system that nobody may write to.
+    assert!(matches!(open(Path::new("/proc/self/qris.db"), &SCHEMA), Err(OpenError::ReadOnly { .. })));
+}
+
+#[test]
+fn the_systems_reasons_are_told_apart_and_none_is_damage() {
+    let told = |code| explain(Path::new("/x/a.db"), rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
+    use rusqlite::ffi;
+    let table = [
+        (ffi::SQLITE_READONLY, "cannot be written"),
+        (ffi::SQLITE_READONLY_DIRECTORY, "cannot be written"),
+        (ffi::SQLITE_PERM, "cannot be written"),
+        (ffi::SQLITE_CANTOPEN, "cannot be written"),
+        (ffi::SQLITE_FULL, "has no room"),
+        (ffi::SQLITE_IOERR_SHMSIZE, "has no room"),
+        (ffi::SQLITE_IOERR, "cannot be opened"),
+        (ffi::SQLITE_BUSY, "cannot be opened"),
+    ];
+    for (code, text) in table {
+        assert!(told(code).contains(text), "{code}: {}", told(code));
+        assert!(!is_damage(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)), "{code}");
+    }
+}
+
+#[test]
+fn a_text_that_a_bit_made_none_is_damage() {
+    let rig = Rig::new();
+    let opened = open(&rig.path(), &SCHEMA).expect("new");
+    for value in ["CAST(x'7361ec65' AS TEXT)", "x'00'", "1e300"] {
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+        let told = opened.connection.query_row(&format!("SELECT {value}"), [], read).expect_err(value);
+        assert!(is_damage(&told), "{value}: {told:?}");
+    }
+}
+
+#[test]
+fn a_locked_database_is_neither_damaged_nor_waited_for_long() {
+    let rig = Rig::new();
+    rig.filled();
+    let holder = Connection::open(rig.path()).expect("opens");
+    holder.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; INSERT INTO t VALUES (NULL);").expect("locked");
+    assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
+    drop(holder);
+    assert_eq!(rig.rows(), 20_000);
+}
+
+#[test]
+fn what_is_made_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rig = Rig::new();
+    let _lock = claim(&rig.path()).expect("free");
+    let _opened = open(&rig.path(), &SCHEMA).expect("new");
+    assert_eq!(rig.names(), ["a.db", "a.db-shm", "a.db-wal", "a.db.lock"]);
+    for name in rig.names() {
+        let mode = std::fs::metadata(rig.0.path().join(&name)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_database_is_claimed_by_one_at_a_time() {
+    let rig = Rig::new();
+    let held = claim(&rig.path()).expect("free");
+    let told = claim(&rig.path()).expect_err("held").to_string();
+    assert!(told.contains("another process has it"), "{told}");
+    drop(held);
+    drop(claim(&rig.path()).expect("free again"));
+    assert!(matches!(claim(&rig.0.path().join("nowhere/a.db")), Err(OpenError::NoDirectory { .. })));
+    assert!(matches!(claim(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
+}
+
+#[test]
+fn several_share_a_database_once_the_first_lets_them() {
+    let rig = Rig::new();
+    let first = share(&rig.path()).expect("free");
+    assert!(first.is_alone());
+    let path = rig.path();
+    let waits = std::thread::spawn(move || share(&path).expect("shared"));
+    assert!(!waits.is_finished());
+    first.let_others_in().expect("shared");
+    let second = waits.join().expect("joined");
+    assert!(!second.is_alone());
+    drop(first);
+    assert!(!share(&rig.path()).expect("shared").is_alone(), "the second is still there");
+    drop(second);
+    assert!(share(&rig.path()).expect("free").is_alone());
+}
+
+#[test]
+fn a_schema_that_fails_leaves_nothing_behind() {
+    let rig = Rig::new();
+    let wrong = Schema { sql: "CREATE TABLE a (n) STRICT; nonsense", ..SCHEMA };
+    assert!(open(&rig.path(), &wrong).is_err());
+    assert!(open(&rig.path(), &SCHEMA).expect("still empty").created);
+}

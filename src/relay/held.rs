@@ -1,0 +1,72 @@
+//! The lines that this run of the service holds, written down beside the ledger before the first of them is taken.
+//!
+//! After a crash `--safe` sets them inactive, whatever became of the configuration meanwhile: it may be unreadable, or name
+//! other pins, and what it names was perhaps wired for something else since. So the list holds pins and nothing else, and
+//! goes when they are safe.
+
+use super::config::{Chip, Line};
+use super::line::{self, LineError};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A line, as far as it takes to set it inactive.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// What people call it.
+    pub name: String,
+    chip: Chip,
+    active_low: bool,
+}
+
+impl Held {
+    /// What is held of a configured line.
+    #[must_use]
+    pub fn of(line: &Line) -> Self {
+        Self { name: line.name.clone(), chip: line.pin.chip.clone(), active_low: line.pin.active_low }
+    }
+
+    /// Sets it inactive, and no more.
+    ///
+    /// # Errors
+    /// What refuses.
+    pub fn make_safe(&self) -> Result<(), LineError> {
+        line::make_safe(&self.name, &self.chip, self.active_low)
+    }
+}
+
+/// What the last run held and nobody has made safe since; `None`: nothing, as far as can be read.
+#[must_use]
+pub fn read(ledger: &Path) -> Option<Vec<Held>> {
+    serde_json::from_slice(&fs::read(file(ledger)).ok()?).ok()
+}
+
+/// Writes the list down for good.
+///
+/// # Errors
+/// The system's reason; an older list stands.
+pub fn write(ledger: &Path, lines: &[Held]) -> io::Result<()> {
+    let (path, new) = (file(ledger), with_suffix(ledger, ".lines.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(lines)?)?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// All of them are safe.
+pub fn forget(ledger: &Path) {
+    // What is there still is made safe once more, which does no harm.
+    drop(fs::remove_file(file(ledger)));
+}
+
+fn file(ledger: &Path) -> PathBuf {
+    with_suffix(ledger, ".lines")
+}
+
+fn with_suffix(ledger: &Path, suffix: &str) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,141 @@
+//! How many pulses the ledger has begun, kept beside it.
+//!
+//! SQLite ends its log at the first frame whose checksum is wrong: for it that is where a power cut came. So one bit that
+//! flips in the log takes back, without a word, every commit behind it: a line that was driven, and the ticket that was used
+//! for it. The ledger would drive it once more. The mark knows better, and a ledger that has forgotten a pulse is set aside
+//! like any that is damaged. The same finds a ledger that was restored from a copy.
+//!
+//! The file has two places, written in turn, each with its checksum: a power cut in mid-write leaves the other.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// The places are in sectors of their own.
+const PLACES: [u64; 2] = [0, 512];
+/// A number of 64 bits, little-endian, and half a SHA-256 of it.
+const BYTES: usize = 24;
+
+/// The open file.
+#[derive(Debug)]
+pub struct Mark {
+    file: File,
+    pulses: i64,
+    /// The place to be written next.
+    next: usize,
+}
+
+impl Mark {
+    /// Opens the mark of this ledger, `NAME.mark`, or makes it. A place that cannot be read counts as empty.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open(ledger: &Path) -> io::Result<Self> {
+        let mut name = ledger.as_os_str().to_owned();
+        name.push(".mark");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(name)?;
+        let read = |place: u64| {
+            let mut bytes = [0; BYTES];
+            file.read_exact_at(&mut bytes, place).ok()?;
+            let number = *bytes.first_chunk::<8>()?;
+            (bytes[8..] == sum(number)).then(|| i64::from_le_bytes(number))
+        };
+        let [first, second] = PLACES.map(read);
+        // The one that holds less is written next.
+        let next = usize::from(second < first);
+        Ok(Self { pulses: first.max(second).unwrap_or(0), next, file })
+    }
+
+    /// So many pulses were begun.
+    pub const fn pulses(&self) -> i64 {
+        self.pulses
+    }
+
+    /// Writes how many there are now, and waits for the disk.
+    ///
+    /// # Errors
+    /// The system's reason; the last number stands.
+    pub fn write(&mut self, pulses: i64) -> io::Result<()> {
+        if pulses == self.pulses {
+            return Ok(());
+        }
+        self.put(self.next, pulses)?;
+        self.file.sync_data()?;
+        (self.pulses, self.next) = (pulses, 1 - self.next);
+        Ok(())
+    }
+
+    /// Another ledger begins.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn reset(&mut self) -> io::Result<()> {
+        if self.pulses > 0 {
+            [0, 1].into_iter().try_for_each(|place| self.put(place, 0))?;
+            self.file.sync_data()?;
+            self.pulses = 0;
+        }
+        Ok(())
+    }
+
+    fn put(&self, place: usize, pulses: i64) -> io::Result<()> {
+        let number = pulses.to_le_bytes();
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(&number);
+        bytes[8..].copy_from_slice(&sum(number));
+        self.file.write_all_at(&bytes, PLACES[place])
+    }
+}
+
+fn sum(number: [u8; 8]) -> [u8; BYTES - 8] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &number);
+    *digest.as_ref().first_chunk().expect("a digest of 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_remembered_and_one_damaged_place_costs_one_pulse() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = directory.path().join("ledger.db");
+        let mut mark = Mark::open(&ledger).expect("made");
+        assert_eq!(mark.pulses(), 0);
+        for pulses in 1..=5 {
+            mark.write(pulses).expect("written");
+            assert_eq!(Mark::open(&ledger).expect("there").pulses(), pulses);
+        }
+        let path = directory.path().join("ledger.db.mark");
+        let good = std::fs::read(&path).expect("read");
+        for byte in (0..BYTES).chain(512..512 + BYTES) {
+            let mut bytes = good.clone();
+            bytes[byte] ^= 4;
+            std::fs::write(&path, bytes).expect("written");
+            let mut mark = Mark::open(&ledger).expect("there");
+            assert!([4, 5].contains(&mark.pulses()), "byte {byte}: {}", mark.pulses());
+            mark.write(6).expect("written");
+            assert_eq!(Mark::open(&ledger).expect("there").pulses(), 6, "byte {byte}");
+        }
+        mark.reset().expect("written");
+        assert_eq!(Mark::open(&ledger).expect("there").pulses(), 0);
+        std::fs::write(&path, b"x").expect("written");
+        assert_eq!(Mark::open(&ledger).expect("a torn one").pulses(), 0);
+    }
+
+    #[test]
+    fn the_newest_number_is_never_the_one_that_is_written_over() {
+        for last in [4, 5] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let ledger = directory.path().join("ledger.db");
+            for pulses in 1..=last {
+                Mark::open(&ledger).expect("there").write(pulses).expect("written");
+            }
+            let bytes = std::fs::read(directory.path().join("ledger.db.mark")).expect("read");
+            let mut numbers = PLACES.map(|place| bytes[usize::try_from(place).expect("small")]);
+            numbers.sort_unstable();
+            assert_eq!(numbers.map(i64::from), [last - 1, last]);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a run did and what went wrong in it, counted by kind.
+
+macro_rules! kinds {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// Something that is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $(#[doc = $text] $name,)*
+        }
+        /// The kinds in words, in their order.
+        pub const KINDS: &[&str] = &[$($text),*];
+    };
+}
+
+kinds! {
+    Requests = "requests",
+    Repeated = "requests repeated by their controller",
+    Reused = "requests with the id and not the body of another",
+    OverBus = "requests over D-Bus",
+    OverCounter = "requests to pay over the counter",
+    Sales = "sales",
+    RefundsDue = "refunds due",
+    Uncertain = "uncertain",
+    Mismatches = "settlements that do not match",
+    Unreported = "never reported",
+    Unpaid = "unpaid",
+    Refunded = "refunded",
+    Late = "late payments",
+    Collected = "goods collected with a code",
+    WrongCodes = "wrong codes typed in",
+    RefundAsked = "refunds asked for over Midtrans' interface",
+    ByHand = "refunds by hand",
+    Given = "goods handed over by an attendant",
+    WishRefused = "wishes of the merchant that the books refused",
+    RefundOutside = "refunds made at Midtrans",
+    PartOutside = "parts refunded at Midtrans",
+    Chargebacks = "chargebacks",
+    Reversals = "settlements taken back by a counter",
+    Machine = "crashes of the machine",
+    Relay = "crashes of the relay",
+    Backend = "crashes of the backend",
+    Between = "crashes between two effects",
+    Power = "power cuts",
+    MidPulse = "power cuts in mid-pulse",
+    MidCommit = "power cuts in the middle of a commit",
+    Unsynced = "files that lost what was not synced",
+    DiskFull = "full disks",
+    ReadOnly = "disks that may only be read",
+    DiskError = "disks with input/output errors",
+    SyncFails = "single writes, syncs and commits that fail",
+    Jams = "jams",
+    ScreenGone = "screens lost",
+    BusLost = "relay calls lost",
+    BusSlow = "relay calls slow",
+    HttpLost = "http calls lost",
+    HttpAnswer = "http answers lost",
+    HttpSlow = "http calls slow",
+    Broker = "broker away",
+    Sessions = "broker sessions lost",
+    Doubled = "pushes doubled",
+    MidtransLost = "Midtrans calls lost",
+    MidtransAnswer = "Midtrans answers lost",
+    MidtransSlow = "Midtrans calls slow",
+    MidtransAltered = "Midtrans answers that do not match",
+    Notices = "notifications doubled",
+    Forged = "notifications forged",
+    Partitions = "partitions",
+    Clock = "clock at 1970 or jumping",
+    Ledgers = "relay ledgers lost",
+    Stores = "machine databases lost",
+    Cards = "cards set back to an older image",
+    Clones = "cards cloned",
+    Restored = "backends restored from a backup",
+    Hostile = "hostile messages",
+    Strangers = "receipts shown to the relay by a stranger",
+}
+
+/// What one run did, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts([u64; KINDS.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; KINDS.len()])
+    }
+}
+
+impl Counts {
+    /// One more of a kind.
+    pub fn note(&mut self, kind: Kind) {
+        self.more(kind, 1);
+    }
+
+    /// So many more of a kind.
+    pub fn more(&mut self, kind: Kind, many: u64) {
+        self.0[kind as usize] += many;
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub const fn of(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    /// What never happened. That both of two memories forgot the same order is no fault but what two of them may come to, and
+    /// rare.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let rare = KINDS[Kind::Unreported as usize];
+        self.all().filter(move |(kind, count)| *count == 0 && *kind != rare).map(|(kind, _)| kind)
+    }
+
+    /// Each kind with its count.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.iter().copied().zip(self.0)
+    }
+}

@@ -1,0 +1,103 @@
+//! Commands of a fleet to a machine: `cmd/{name}/request`, answered on the MQTT 5 response topic.
+
+use crate::order::ids::DeviceId;
+use serde::{Deserialize, Serialize};
+
+/// Answers with a picture of what the panel shows.
+pub const SCREENSHOT: &str = "screenshot";
+
+/// The filter for all commands to a machine.
+#[must_use]
+pub fn requests_to(device: &DeviceId) -> String {
+    format!("qrisd/v1/{device}/cmd/+/request")
+}
+
+/// The topic of one command.
+#[must_use]
+pub fn request_topic(device: &DeviceId, name: &str) -> String {
+    format!("qrisd/v1/{device}/cmd/{name}/request")
+}
+
+/// Where a machine answers a command; answers may also be wanted below it.
+#[must_use]
+pub fn response_topic(device: &DeviceId, name: &str) -> String {
+    format!("qrisd/v1/{device}/cmd/{name}/response")
+}
+
+/// The command of a topic, if it is one to this machine.
+#[must_use]
+pub fn command_of<'a>(topic: &'a str, device: &DeviceId) -> Option<&'a str> {
+    let name = topic.strip_prefix("qrisd/v1/")?.strip_prefix(device.as_str())?.strip_prefix("/cmd/")?.strip_suffix("/request")?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// Whether a machine may answer there: nobody can make it speak in other topics.
+#[must_use]
+pub fn may_answer_on(topic: &str, device: &DeviceId, name: &str) -> bool {
+    let below = topic.strip_prefix(&response_topic(device, name));
+    below.is_some_and(|below| below.is_empty() || (below.starts_with('/') && !below.contains(['+', '#', '\0'])))
+}
+
+/// What a machine answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Response<T> {
+    /// Whether it did what was asked.
+    pub ok: bool,
+    /// What came of it.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub result: Option<T>,
+    /// Why nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// Why a command came to nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// One of the reasons of `vend/event`.
+    pub code: Box<str>,
+    /// For people.
+    pub message: Box<str>,
+}
+
+/// The result of [`SCREENSHOT`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Screenshot {
+    /// A PNG in base64.
+    pub png: Box<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_known_by_its_topic_and_answered_nowhere_else() {
+        let device = DeviceId::new("vm-001").expect("an id");
+        assert_eq!(command_of(&request_topic(&device, SCREENSHOT), &device), Some(SCREENSHOT));
+        for other in [
+            "qrisd/v1/vm-002/cmd/screenshot/request",
+            "qrisd/v1/vm-0012/cmd/screenshot/request",
+            "qrisd/v1/vm-001/cmd//request",
+            "qrisd/v1/vm-001/cmd/a/b/request",
+            "qrisd/v1/vm-001/vend/request",
+        ] {
+            assert_eq!(command_of(other, &device), None, "{other}");
+        }
+        for (topic, may) in [
+            ("qrisd/v1/vm-001/cmd/screenshot/response", true),
+            ("qrisd/v1/vm-001/cmd/screenshot/response/me", true),
+            ("qrisd/v1/vm-001/cmd/screenshot/response2", false),
+            ("qrisd/v1/vm-001/cmd/other/response", false),
+            ("qrisd/v1/vm-001/cmd/screenshot/response/#", false),
+            ("qrisd/v1/vm-001/vend/event", false),
+            ("", false),
+        ] {
+            assert_eq!(may_answer_on(topic, &device, SCREENSHOT), may, "{topic}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A machine set up where it runs, and `qrisctl doctor` on it: each thing that can be wrong, found and told with what to do.
+//! Its system is a namespace with directories of its own; systemd is played by a script.
+
+use crate::rig::namespace::Namespace;
+use crate::rig::process::Process;
+use crate::rig::shop::Program;
+use crate::rig::{command, output, source_text, succeed};
+use crate::setup::Site;
+use qris::order::receipt::{SigningKey, jwk_set};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What `systemctl show` says of a service that is well.
+const WELL: &str =
+    "ActiveState=active\nUnitFileState=enabled\nLoadState=loaded\nMainPID=0\nNRestarts=0\nResult=success\nConditionResult=yes\n";
+
+/// A machine that sells.
+struct Machine {
+    site: Site,
+    system: Namespace,
+    qrisd: Process,
+    relayd: Option<Process>,
+    /// What `setup` wrote on its standard output.
+    told: String,
+}
+
+impl Machine {
+    fn set_up() -> Self {
+        let site = Site::new();
+        let root = site.root.clone();
+        for directory in ["var/lib/qrisd", "var/lib/qris-relay", "var/lib/systemd", "usr/share/dbus-1/system.d", "bin"] {
+            std::fs::create_dir_all(root.join(directory)).expect("made");
+        }
+        succeed(&mut sh(&root, "chown 991:991 var/lib/qrisd; chown 992:992 var/lib/qris-relay; chmod 700 var/lib/*"));
+        // Without one systemd-creds has no secret of its own.
+        std::fs::write(root.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").expect("written");
+        for policy in ["io.qrisd.Relay1.conf", "io.qrisd.Device1.conf"] {
+            std::fs::write(root.join("usr/share/dbus-1/system.d").join(policy), source_text(&format!("systemd/{policy}")))
+                .expect("written");
+        }
+        let script = format!("#!/bin/sh\necho \"$*\" >> {0}/called\ncase $1 in show) cat {0}/units;; esac\n", root.display());
+        std::fs::write(root.join("bin/systemctl"), script).expect("written");
+        std::fs::set_permissions(root.join("bin/systemctl"), std::fs::Permissions::from_mode(0o755)).expect("ours");
+        std::fs::write(root.join("units"), WELL).expect("written");
+        let mounts = ["etc", "var/lib", "usr/share/dbus-1"].map(|path| format!("mount --bind {}/{path} /{path}\n", root.display()));
+        let system = Namespace::new(&format!("{}mount -t tmpfs none /run\nmkdir -p /run/systemd/system", mounts.concat()));
+
+        let enrolment = site.shop.path().join("enrolment");
+        std::fs::write(&enrolment, site.enrolment()).expect("written");
+        let mut setup = inside(&root, env!("CARGO_BIN_EXE_qrisctl"));
+        let goods = site.goods().into_iter().filter(|word| word != "--no-start");
+        setup.arg("setup").arg("--from").arg(&enrolment).args(goods);
+        let told = succeed(&mut system.command(&setup));
+        // The bus is this test's.
+        let bus = format!("sed -i 's|bus = \"system\"|bus = \"{}\"|' etc/qrisd/qrisd.toml etc/qrisd/relay.toml", site.shop.bus.address);
+        succeed(&mut sh(&root, &bus));
+        let start = |program: Program, name: &str, file: &str| {
+            let mut start = inside(&root, program.binary());
+            start.arg("--config").arg(format!("/etc/qrisd/{file}"));
+            Process::start_service(name, &mut system.command(&start), site.shop.path())
+        };
+        let relayd = start(Program::Relayd, "qris-relayd", "relay.toml");
+        let qrisd = start(Program::Qrisd, "qrisd", "qrisd.toml");
+        qrisd.wait_line("the relay service answers");
+        site.shop.wait_online();
+        // They run as root here, and would as their users there.
+        succeed(&mut sh(&root, "chown -R 991:991 var/lib/qrisd; chown -R 992:992 var/lib/qris-relay"));
+        Self { site, system, qrisd, relayd: Some(relayd), told }
+    }
+
+    fn sh(&self, script: &str) {
+        succeed(&mut sh(&self.site.root, script));
+    }
+
+    fn doctor(&self, more: &[&str]) -> Output {
+        let mut doctor = inside(&self.site.root, env!("CARGO_BIN_EXE_qrisctl"));
+        output(self.system.command(doctor.arg("doctor").args(more)).current_dir(self.site.shop.path()))
+    }
+
+    /// Exit status, and the lines as they are told about each thing.
+    fn examine(&self) -> (i32, Vec<Value>) {
+        let told = self.doctor(&["--json"]);
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        (told.status.code().expect("a status"), lines)
+    }
+}
+
+/// A program of that system, where `systemctl` is the script and the programs are those that were just built.
+fn inside(root: &Path, program: &str) -> Command {
+    let built = Path::new(env!("CARGO_BIN_EXE_qrisctl")).parent().expect("a directory").display();
+    let mut start = command(program);
+    start.env("PATH", format!("{}/bin:{built}:/usr/sbin:/usr/bin:/sbin:/bin", root.display()));
+    start
+}
+
+fn sh(root: &Path, script: &str) -> Command {
+    let mut shell = command("/bin/sh");
+    shell.arg("-ec").arg(script).current_dir(root);
+    shell
+}
+
+/// The lines about one thing that is not well.
+fn ills<'a>(lines: &'a [Value], check: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["check"] == check && line["level"] != "ok").collect()
+}
+
+#[test]
+fn a_machine_is_set_up_started_and_sound() {
+    let mut machine = Machine::set_up();
+    let called = std::fs::read_to_string(machine.site.root.join("called")).expect("systemctl was called");
+    for words in
+        ["enable qris-relayd.service qrisd.service\n", "reload-or-restart qris-relayd.service\n", "reload-or-restart qrisd.service\n"]
+    {
+        assert!(called.contains(words), "{words}: {called}");
+    }
+    assert!(machine.told.contains("the services run") && machine.told.contains("OK    broker"), "{}", machine.told);
+    let (status, lines) = machine.examine();
+    assert_eq!(status, 0, "{lines:#?}");
+    let not_well: Vec<_> = lines.iter().filter(|line| line["level"] != "ok").collect();
+    assert!(not_well.is_empty(), "{not_well:#?}");
+    let checks: Vec<_> = lines.iter().map(|line| line["check"].as_str().expect("text")).collect();
+    for check in
+        ["config", "users", "files", "state", "services", "versions", "relay", "machine", "broker", "backend", "clock", "keys", "orders"]
+    {
+        assert!(checks.contains(&check), "nothing about {check}: {checks:?}");
+    }
+    let words = String::from_utf8_lossy(&machine.doctor(&[]).stdout).into_owned();
+    assert!(words.lines().any(|line| line.starts_with("OK    relay         1 lines")), "{words}");
+    assert_eq!(machine.site.shop.pulses(), 0, "looking moves nothing");
+
+    // Secrets go where they are told to, whatever was there before, and systemd is told of what it hands over.
+    let etc = machine.site.root.join("etc");
+    let is_there = |path: &str| etc.join(path).exists();
+    let drop_in = "systemd/system/qrisd.service.d/50-secrets.conf";
+    for (keep, place, told) in
+        [("credential", "credstore/qrisd.", false), ("encrypted", "credstore.encrypted/qrisd.", true), ("file", "qrisd/", false)]
+    {
+        std::fs::write(machine.site.root.join("called"), "").expect("written");
+        let mut setup = inside(&machine.site.root, env!("CARGO_BIN_EXE_qrisctl"));
+        succeed(&mut machine.system.command(setup.args(["setup", "--yes", "--secrets", keep])));
+        for name in ["backend-token", "mqtt-password"] {
+            let found: Vec<_> = ["credstore/qrisd.", "credstore.encrypted/qrisd.", "qrisd/"]
+                .into_iter()
+                .filter(|place| is_there(&format!("{place}{name}")))
+                .collect();
+            assert_eq!(found, [place], "{name} as {keep}");
+        }
+        assert_eq!(is_there(drop_in), told, "{keep}");
+        let called = std::fs::read_to_string(machine.site.root.join("called")).expect("systemctl was called");
+        assert!(called.contains("daemon-reload\n") && called.contains("\nrestart qrisd.service\n"), "{keep}: {called}");
+        assert!(called.contains("reload-or-restart qris-relayd.service\n"), "{keep}: {called}");
+        let (status, lines) = machine.examine();
+        assert!(status == 0 && lines.iter().all(|line| line["level"] == "ok"), "{keep}: {lines:#?}");
+    }
+
+    // While an order waits, that is told; and asking what a service says does not begin one that does not run.
+    let request = machine.site.shop.offer("A1");
+    let (status, lines) = machine.examine();
+    let about = |check: &str| {
+        lines.iter().find(|line| line["check"] == check).and_then(|line| line["said"].as_str()).unwrap_or_default().to_owned()
+    };
+    assert_eq!(status, 0);
+    assert!(about("machine").starts_with("awaiting_payment, order ") && about("orders").starts_with("1 open"), "{lines:#?}");
+    machine.site.shop.cancel(&request);
+    machine.site.shop.wait_idle();
+    drop(machine.relayd.take());
+    let (status, lines) = machine.examine();
+    let said = ills(&lines, "relay");
+    assert!(status == 1 && said[0]["said"].as_str().is_some_and(|said| said.contains("nobody has the name io.qrisd.Relay1")), "{lines:#?}");
+    drop(machine.qrisd);
+}
+
+#[test]
+fn each_ill_of_a_machine_is_named_with_what_to_do() {
+    let machine = Machine::set_up();
+    let stranger = jwk_set(&[SigningKey::from_seed([9; 32]).to_public_jwk("pay.example")]);
+    std::fs::write(machine.site.root.join("stranger.json"), stranger).expect("written");
+    machine.sh("cp -a etc whole");
+    let failed = WELL.replace("active\n", "failed\n").replace("Result=success", "Result=exit-code");
+    std::fs::write(machine.site.root.join("failed"), failed).expect("written");
+    std::fs::write(machine.site.root.join("again"), WELL.replace("NRestarts=0", "NRestarts=4")).expect("written");
+    // What is done to it and undone; the exit status; about which thing what is said, and what to do.
+    let whole = "for f in qrisd.toml relay.toml keys.json mqtt-password backend-token; do cp -a whole/qrisd/$f etc/qrisd/; done";
+    let handed_over = "sed -i 's,/etc/qrisd/backend-token,backend-token,' etc/qrisd/qrisd.toml; mkdir etc/credstore etc/credstore.encrypted; \
+                       mkdir -p etc/systemd/system/qrisd.service.d; install -m600 etc/qrisd/backend-token etc/credstore/qrisd.backend-token; ";
+    let kept = format!("{whole}; rm -r etc/credstore etc/credstore.encrypted etc/systemd");
+    let taken_for_encrypted = format!(
+        "{handed_over} echo LoadCredentialEncrypted=backend-token:qrisd.backend-token >etc/systemd/system/qrisd.service.d/50-secrets.conf"
+    );
+    let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
+    let table: [(&str, &str, i32, &str, &str, &str); 20] = [
+        (&taken_for_encrypted, &kept, 1, "secrets", "is no encrypted secret", "sudo qrisctl setup"),
+        (&taken_for_plain, &kept, 2, "secrets", "is encrypted, and", "sudo qrisctl setup"),
+        ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "not root alone may change it", "chmod 644"),
+        ("chown 991 etc/qrisd/qrisd.toml", whole, 1, "files", "not root alone may change it", "chown root:root"),
+        ("chmod 777 etc/qrisd", "chmod 755 etc/qrisd", 1, "files", "may put another", "chmod 755"),
+        ("chmod 644 etc/qrisd/backend-token", whole, 1, "secrets", "everybody on this computer", "chmod 640"),
+        ("chgrp 0 etc/qrisd/mqtt-password", whole, 1, "secrets", "qrisd cannot read it", "chown root:qrisd"),
+        ("rm etc/qrisd/mqtt-password", whole, 2, "secrets", "No such file", "qrisctl setup"),
+        ("sed -i '/^gpio:/d' etc/group", "cp whole/group etc/group", 1, "users", "group gpio", "systemd-sysusers"),
+        ("sed -i 's/price = 5000/price = 0/' etc/qrisd/qrisd.toml", whole, 2, "config", "qrisd.toml:", "correct it"),
+        ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
+        ("mv etc/qrisd/relay.toml kept.toml", whole, 2, "config", "relay.toml: cannot be read", "qrisctl setup"),
+        ("chown 0:0 var/lib/qrisd", "chown 991:991 var/lib/qrisd", 1, "state", "qrisd cannot write there", "chown -R qrisd:qrisd"),
+        (
+            "chown 0 var/lib/qris-relay/ledger.db",
+            "chown 992 var/lib/qris-relay/ledger.db",
+            1,
+            "state",
+            "as another user",
+            "chown -R qris-relay",
+        ),
+        ("touch var/lib/qrisd/qrisd.db.corrupt-1700000000", "rm var/lib/qrisd/*corrupt*", 0, "state", "set aside", "look at the card"),
+        ("cp units well; cp failed units", "cp well units", 1, "services", "is failed (exit-code)", "journalctl"),
+        ("cp again units", "cp well units", 0, "services", "4 times by itself", "journalctl"),
+        (
+            "printf '#!/bin/sh\\necho qrisd 0.0.9\\n' > bin/qrisd; chmod 755 bin/qrisd",
+            "rm bin/qrisd",
+            1,
+            "versions",
+            "qrisd is 0.0.9",
+            "one release",
+        ),
+        ("echo wrong > etc/qrisd/mqtt-password", whole, 1, "broker", "refuses vm-001", "mosquitto_passwd"),
+        ("echo wrong > etc/qrisd/backend-token", whole, 1, "backend", "does not take the token", "--replace"),
+    ];
+    for (harm, heal, exit, check, said, to_do) in table {
+        machine.sh(harm);
+        let (status, lines) = machine.examine();
+        let found = ills(&lines, check);
+        let fits = |line: &&&Value| {
+            line["said"].as_str().is_some_and(|text| text.contains(said)) && line["to_do"].as_str().is_some_and(|text| text.contains(to_do))
+        };
+        assert!(status == exit && found.iter().any(|line| fits(&line)), "{harm}: {status}, {found:#?} of {lines:#?}");
+        machine.sh(heal);
+    }
+    // A secret may be its service's own.
+    machine.sh("chown 991:991 etc/qrisd/backend-token; chmod 600 etc/qrisd/backend-token");
+    assert_eq!(machine.examine().0, 0);
+    machine.sh(whole);
+    // Keys of somebody else: the relay service still has its own, and the backend signs with none of these.
+    machine.sh("cp stranger.json etc/qrisd/keys.json");
+    let (status, lines) = machine.examine();
+    let said = |check: &str| ills(&lines, check).iter().map(|line| line["said"].to_string()).collect::<String>();
+    assert_eq!(status, 1);
+    assert!(said("relay").contains("other keys than keys.json") && said("keys").contains("no key of the backend is here"), "{lines:#?}");
+    machine.sh(whole);
+    let (status, lines) = machine.examine();
+    assert!(status == 0 && lines.iter().all(|line| line["level"] == "ok"), "what was mended is well: {lines:#?}");
+    assert_eq!(machine.site.shop.pulses(), 0);
+}
+
+#[test]
+fn a_system_that_does_not_run_is_looked_at_as_far_as_it_goes() {
+    let site = Site::new();
+    let look = || {
+        let told = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["doctor", "--json", "--offline", "--root"]).arg(&site.root));
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        (told.status.code(), text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>())
+    };
+    let (status, lines) = look();
+    assert_eq!(status, Some(2), "nothing is set up: {lines:#?}");
+    assert!(ills(&lines, "config").iter().all(|line| line["to_do"] == "sudo qrisctl setup makes it"), "{lines:#?}");
+    let done = output(site.setup().args(["--from", &site.enrolment()]).args(site.goods()));
+    assert_eq!(done.status.code(), Some(0));
+    let (status, lines) = look();
+    assert_eq!(status, Some(1), "{lines:#?}");
+    let said = ills(&lines, "policy");
+    assert!(said.len() == 1 && said[0]["said"].as_str().is_some_and(|said| said.contains("io.qrisd.Relay1.conf")), "{lines:#?}");
+    assert!(ills(&lines, "config").is_empty() && !lines.iter().any(|line| line["check"] == "broker"), "{lines:#?}");
+}

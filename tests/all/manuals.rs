@@ -1,0 +1,39 @@
+//! The manual pages and completions that packages take: made from the commands, so they name what the commands take.
+
+use crate::rig::{command, succeed, tool};
+
+#[test]
+fn every_option_of_every_program_has_its_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let programs = [
+        ("qrisd", "8", env!("CARGO_BIN_EXE_qrisd")),
+        ("qris-relayd", "8", env!("CARGO_BIN_EXE_qris-relayd")),
+        ("qris-backend", "8", env!("CARGO_BIN_EXE_qris-backend")),
+        ("qrisctl", "1", env!("CARGO_BIN_EXE_qrisctl")),
+    ];
+    succeed(command(env!("CARGO_BIN_EXE_qris-demo")).arg("manuals").arg(directory.path()));
+    let read = |path: String| std::fs::read_to_string(directory.path().join(&path)).unwrap_or_else(|why| panic!("{path}: {why}"));
+    for (name, section, binary) in programs {
+        let page = read(format!("man/{name}.{section}"));
+        let completions =
+            [format!("{name}.bash"), format!("_{name}"), format!("{name}.fish")].map(|file| read(format!("completions/{file}")));
+        let help = succeed(command(binary).arg("--help"));
+        let options = help
+            .lines()
+            .filter(|line| line.trim_start().starts_with('-'))
+            .flat_map(str::split_whitespace)
+            .filter(|word| word.starts_with("--"))
+            .map(|word| word.trim_end_matches(','));
+        let mut count = 0;
+        for option in options.map(|option| &option[2..]).filter(|option| option.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+            assert!(page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))), "{name}.{section} lacks --{option}:\n{page}");
+            for completion in &completions {
+                assert!(completion.contains(option), "a completion of {name} lacks --{option}");
+            }
+            count += 1;
+        }
+        assert!(count >= 3, "{help}");
+    }
+    // A shell takes them.
+    succeed(command(tool("bash")).arg("-n").arg(directory.path().join("completions/qrisctl.bash")));
+}

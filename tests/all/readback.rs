@@ -1,0 +1,77 @@
+//! What a customer's phone makes of the panel: frames are read back by zbar and by rqrr. The whole table, with the image
+//! that Midtrans hands out beside it, is `cargo bench --bench readback`.
+
+#[allow(dead_code, reason = "the benchmark takes all of it")]
+mod camera;
+mod panel;
+
+use camera::{Grey, Harm, Random, badly_held, harmed, rqrr, zbar};
+use panel::{payload, shown, with_midtrans_image};
+use qris::device::screen::{PixelFormat, Rotation};
+
+const FORMATS: [PixelFormat; 2] = [PixelFormat::Rgb565, PixelFormat::Xrgb8888];
+
+/// Both readers read this and nothing else in every picture.
+fn assert_read(pictures: &[(String, String, Grey)]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let frames: Vec<Grey> = pictures.iter().map(|(_, _, picture)| picture.clone()).collect();
+    for ((what, payload, picture), by_zbar) in pictures.iter().zip(zbar(&frames, directory.path())) {
+        assert_eq!(by_zbar, std::slice::from_ref(payload), "zbar, {what}");
+        assert_eq!(rqrr(picture), std::slice::from_ref(payload), "rqrr, {what}");
+    }
+}
+
+#[test]
+fn two_readers_read_every_panel_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut pictures = Vec::new();
+    for (size, format) in panel::SIZES.into_iter().flat_map(|size| FORMATS.map(|format| (size, format))) {
+        let payload = payload(5_000);
+        let picture = shown(&payload, size, format, Rotation::None, directory.path());
+        pictures.push((format!("{size:?} {format:?}"), payload, picture));
+    }
+    for rotate in [Rotation::Quarter, Rotation::Half, Rotation::ThreeQuarters] {
+        let payload = payload(12_500);
+        let picture = shown(&payload, (320, 240), PixelFormat::Rgb565, rotate, directory.path());
+        pictures.push((format!("{rotate:?}"), payload, picture));
+    }
+    // The longest that is ever shown.
+    for size in [(480, 800), (480, 320), (800, 480)] {
+        let payload = "00020101021226".to_owned() + &"A1b2".repeat(124) + "63";
+        assert_eq!(payload.len(), 512);
+        let picture = shown(&payload, size, PixelFormat::Rgb565, Rotation::None, directory.path());
+        pictures.push((format!("512 characters, {size:?}"), payload, picture));
+    }
+    assert_read(&pictures);
+}
+
+#[test]
+fn two_readers_read_the_usual_panel_through_a_bad_camera() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let payload = payload(5_000);
+    let picture = shown(&payload, (480, 800), PixelFormat::Rgb565, Rotation::None, directory.path());
+    let mut random = Random(7);
+    let harms = [
+        Harm::Blur(1.2),
+        Harm::Noise(15.0),
+        Harm::Jpeg(40),
+        Harm::Perspective(20.0),
+        Harm::Brightness(40),
+        Harm::Brightness(-40),
+        Harm::Downscale(60),
+    ];
+    let mut pictures: Vec<_> = harms.map(|harm| (format!("{harm:?}"), payload.clone(), harmed(&picture, harm, &mut random))).into();
+    pictures.push(("all at once".into(), payload.clone(), badly_held(&picture, &mut random)));
+    assert_read(&pictures);
+}
+
+#[test]
+fn the_readers_can_fail_and_the_image_of_midtrans_is_put_where_our_code_stood() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let payload = payload(5_000);
+    let picture = shown(&payload, (480, 800), PixelFormat::Rgb565, Rotation::None, directory.path());
+    let other = with_midtrans_image(&picture, &panel::payload(7_000));
+    assert_read(&[("Midtrans' image".into(), panel::payload(7_000), other)]);
+    let blurred = harmed(&picture, Harm::Blur(6.0), &mut Random(1));
+    assert!(rqrr(&blurred).is_empty() && zbar(&[blurred], directory.path())[0].is_empty(), "nobody reads that");
+}

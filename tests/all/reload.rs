@@ -1,0 +1,99 @@
+//! SIGHUP, as `systemctl reload` sends it: the new configuration is taken, by the same process, and nothing is lost; one
+//! that is not good changes nothing.
+
+use crate::rig::midtrans::Via;
+use crate::rig::process::Process;
+use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::{PATIENCE, wait_for};
+use qris::order::money::Rupiah;
+use qris::wire::vend::EventState;
+
+/// Tells a program to reload and waits until it is ready again.
+fn reload(process: &Process) {
+    let before = process.notices.count();
+    process.signal("HUP");
+    for wanted in ["RELOADING=1", "READY=1"] {
+        let seen = process.notices.find_from(before, PATIENCE, |notice| (notice == wanted).then_some(()));
+        assert!(seen.is_some(), "no {wanted}:\n{}", process.text());
+    }
+    assert!(process.try_status().is_none(), "it is another process:\n{}", process.text());
+    assert!(!process.notices.since(before).iter().any(|notice| notice == "STOPPING=1"), "to systemd it never stopped");
+}
+
+#[test]
+fn the_machine_takes_new_prices_and_keeps_its_order() {
+    let shop = Shop::open(Options::default());
+    let request = shop.offer("A1");
+    shop.edit(Program::Qrisd, |text| text.replacen("price = 5000", "price = 7000", 1));
+    reload(shop.qrisd.as_ref().expect("it runs"));
+    shop.wait_online();
+    shop.pay(Via::Gopay);
+    assert_eq!(shop.wait_state(&request, EventState::Dispensed).amount.map(Rupiah::get), Some(5000));
+    assert_eq!(shop.sell("A1", Via::Gopay).amount.map(Rupiah::get), Some(7000));
+    assert_eq!(shop.pulses(), 2);
+    shop.check_books();
+}
+
+#[test]
+fn a_configuration_that_is_not_good_changes_nothing() {
+    let mut shop = Shop::open(Options::default());
+    for program in [Program::Qrisd, Program::Relayd, Program::Backend] {
+        let process = match program {
+            Program::Qrisd => shop.qrisd.take(),
+            Program::Relayd => shop.relayd.take(),
+            Program::Backend => shop.backend.take(),
+        };
+        let process = process.expect("it runs");
+        let mut good = String::new();
+        shop.edit(program, |text| {
+            good.clone_from(&text);
+            format!("pulse = 1\n{text}")
+        });
+        process.signal("HUP");
+        let told = process.wait_line("goes on as it was");
+        assert!(told.contains(":1: pulse"), "it tells the line and the key: {told}");
+        shop.edit(program, |_| good);
+        assert!(!process.notices.all().iter().any(|notice| notice == "RELOADING=1"), "{program:?} began anew");
+        match program {
+            Program::Qrisd => shop.qrisd = Some(process),
+            Program::Relayd => shop.relayd = Some(process),
+            Program::Backend => shop.backend = Some(process),
+        }
+    }
+    shop.sell("A1", Via::Gopay);
+    shop.check_books();
+}
+
+#[test]
+fn the_relay_service_drives_to_the_end_first() {
+    let shop = Shop::open(Options { line: "pulse_ms = 3000\n".into(), ..Options::default() });
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let request = shop.offer("A1");
+    let told = qrisd.lines.count();
+    shop.edit(Program::Relayd, |text| text.replace("pulse_ms = 3000", "pulse_ms = 60"));
+    shop.pay(Via::Gopay);
+    wait_for("an active line", || shop.relay.edges().last().is_some_and(|edge| edge.active).then_some(()));
+    reload(shop.relayd.as_ref().expect("it runs"));
+    // Cut short it would be uncertain.
+    shop.wait_state(&request, EventState::Dispensed);
+    shop.wait_idle();
+    qrisd.wait_line_from(told, "the relay service answers");
+    shop.offer("A1");
+    shop.pay(Via::Gopay);
+    wait_for("two pulses", || (shop.relay.edges().len() == 4).then_some(()));
+    let edges = shop.relay.edges();
+    let length = |pulse: usize| edges[2 * pulse + 1].at_ms - edges[2 * pulse].at_ms;
+    assert!(length(0) >= 3000 && length(1) < 2000, "{edges:?}");
+}
+
+#[test]
+fn the_backend_takes_new_limits_and_keeps_its_orders() {
+    let shop = Shop::open(Options::default());
+    let request = shop.offer("A1");
+    shop.edit(Program::Backend, |text| text.replacen("orders_per_minute = 0", "orders_per_minute = 1", 1));
+    reload(shop.backend.as_ref().expect("it runs"));
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    let refused = (0..3).map(|number| shop.post_order(&shop.order_body(&format!("limit-{number}"))).status).collect::<Vec<_>>();
+    assert!(refused.contains(&429), "{refused:?}");
+}

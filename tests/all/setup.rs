@@ -1,0 +1,460 @@
+//! `qrisctl setup`: from an enrolment text to a sale; what is wrong is found by connecting, and then nothing changes.
+
+use crate::rig::certificates::Certificates;
+use crate::rig::mosquitto::{Mosquitto, password};
+use crate::rig::process::Process;
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
+use crate::rig::{command, free_port, output, succeed, tool, user, wait_for};
+use qris::order::receipt::{SigningKey, jwk_set};
+use qris::wire::enrolment::Enrolment;
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A merchant without a machine, and a computer that becomes one.
+pub struct Site {
+    pub shop: Shop,
+    pub root: PathBuf,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let shop = Shop::open(Options { machine: false, ..Options::default() });
+        let root = shop.path().join("root");
+        let etc = root.join("etc");
+        std::fs::create_dir_all(&etc).expect("made");
+        // As the package makes them.
+        std::fs::write(etc.join("passwd"), "root:x:0:0::/root:/bin/sh\nqrisd:x:991:991::/:/x\nqris-relay:x:992:992::/:/x\n")
+            .expect("written");
+        std::fs::write(
+            etc.join("group"),
+            "root:x:0:\nqrisd:x:991:\nqris-relay:x:992:\ngpio:x:993:qris-relay\nvideo:x:44:qrisd\ntty:x:5:\nqrisd-control:x:994:\n",
+        )
+        .expect("written");
+        Self { shop, root }
+    }
+
+    /// The machine's enrolment text.
+    pub fn enrolment(&self) -> String {
+        let password = self.shop.path().join(format!("{DEVICE}-password"));
+        let password = password.display().to_string();
+        let told = self.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle", "--broker-password-file", &password]);
+        assert!(told.status.success(), "{}", stderr(&told));
+        assert!(stderr(&told).contains("as you would a password"), "{}", stderr(&told));
+        String::from_utf8(told.stdout).expect("text").trim().to_owned()
+    }
+
+    pub fn setup(&self) -> Command {
+        let mut setup = command(env!("CARGO_BIN_EXE_qrisctl"));
+        setup.args(["setup", "--root"]).arg(&self.root).current_dir(self.shop.path());
+        setup
+    }
+
+    /// The words of a set-up that brings a machine without hardware.
+    pub fn goods(&self) -> Vec<String> {
+        let here = self.shop.path().display();
+        [
+            "--item",
+            "A1:5000:Teh botol",
+            "--line",
+            &format!("A1=sim:{here}/relay.log:50ms"),
+            "--screen",
+            &format!("virtual:{here}/screen.raw"),
+            "--no-start",
+        ]
+        .map(str::to_owned)
+        .into()
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Everything below /etc, with mode and content.
+    fn tree(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.root.join("etc")];
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(&directory).expect("there").map(|entry| entry.expect("an entry").path()) {
+                if entry.is_dir() {
+                    open.push(entry);
+                    continue;
+                }
+                let mode = std::fs::metadata(&entry).expect("there").permissions().mode() & 0o7777;
+                found.insert(entry.clone(), (mode, std::fs::read(&entry).expect("there")));
+            }
+        }
+        found
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_enrolment_text_makes_a_machine_that_sells() {
+    let mut site = Site::new();
+    let text = site.enrolment();
+    let file = site.shop.path().join("enrolment");
+    std::fs::write(&file, format!("{text}\n")).expect("written");
+    let empty = site.tree();
+    let dry = output(site.setup().arg("--from").arg(&file).args(site.goods()).arg("--dry-run"));
+    assert_eq!(dry.status.code(), Some(0), "{}{}", stdout(&dry), stderr(&dry));
+    assert_eq!(site.tree(), empty, "a dry run writes nothing");
+    let shown = stdout(&dry);
+    for line in [
+        "OK    broker",
+        "OK    backend",
+        "OK    keys",
+        "OK    clock",
+        "new       root:qrisd  0640  /etc/qrisd/backend-token",
+        "+ id = \"vm-001\"",
+    ] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+    let enrolment = Enrolment::from_text(&text).expect("good");
+    assert!(!shown.contains(&*enrolment.backend.token) && !shown.contains(&password(DEVICE)), "a secret is shown:\n{shown}");
+
+    let done = output(site.setup().arg("--from").arg(&file).args(site.goods()));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    for (path, mode) in
+        [("qrisd.toml", 0o644), ("relay.toml", 0o644), ("keys.json", 0o644), ("mqtt-password", 0o640), ("backend-token", 0o640)]
+    {
+        let metadata = std::fs::metadata(site.file("etc/qrisd").join(path)).expect("written");
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{path}");
+        if user() == "root" {
+            use std::os::unix::fs::MetadataExt as _;
+            assert_eq!((metadata.uid(), metadata.gid()), (0, if mode == 0o640 { 991 } else { 0 }), "{path}");
+        }
+    }
+    let written = site.tree();
+    let again = output(site.setup().arg("--no-start"));
+    assert_eq!(again.status.code(), Some(0), "{}{}", stdout(&again), stderr(&again));
+    assert_eq!(site.tree(), written, "a second time nothing changes");
+    assert!(stdout(&again).contains("as it is"), "{}", stdout(&again));
+
+    // The services take what was written, as it lies below the root, on this test's bus.
+    for (program, name) in [(Program::Qrisd, "qrisd.toml"), (Program::Relayd, "relay.toml")] {
+        let text = std::fs::read_to_string(site.file("etc/qrisd").join(name)).expect("written");
+        let text = text.replace("/etc/qrisd/", &format!("{}/", site.file("etc/qrisd").display()));
+        let here = format!("{}/", site.shop.path().display());
+        let text = text.replace("/var/lib/qrisd/", &here).replace("/var/lib/qris-relay/", &here);
+        let text = text.replace("bus = \"system\"", &format!("bus = \"{}\"", site.shop.bus.address));
+        site.shop.edit(program, |_| text);
+    }
+    site.shop.start_machine();
+    let sold = site.shop.sell("A1", crate::rig::midtrans::Via::Gopay);
+    assert_eq!(sold.amount.map(|amount| amount.get()), Some(5000));
+    assert_eq!(site.shop.pulses(), 1);
+}
+
+#[test]
+fn the_text_may_come_by_any_way_and_flags_go_before_it() {
+    let site = Site::new();
+    let text = site.enrolment();
+    let by_argument = output(site.setup().args(["--from", &text, "--name", "Lobi"]).args(site.goods()));
+    assert_eq!(by_argument.status.code(), Some(0), "{}{}", stdout(&by_argument), stderr(&by_argument));
+    assert!(std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written").contains("name = \"Lobi\""));
+    // On standard input, wrapped as a mail wraps it. The new token takes the place of the old one, which is kept.
+    let text = site.enrolment();
+    let wrapped: String = text.as_bytes().chunks(76).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect();
+    let file = site.shop.path().join("wrapped");
+    std::fs::write(&file, wrapped).expect("written");
+    let before = std::fs::read(site.file("etc/qrisd/backend-token")).expect("there");
+    let done = output(site.setup().args(["--from", "-", "--no-start"]).stdin(std::fs::File::open(&file).expect("there")));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let kept = site.tree().into_iter().find(|(path, _)| path.to_string_lossy().contains("backend-token.before-")).expect("kept");
+    assert_eq!(kept.1, (0o640, before));
+    assert!(stdout(&done).contains("what was there before is"), "{}", stdout(&done));
+
+    // Another broker, at which nobody listens to everything. Nothing of the set-up stays there that looks like a machine.
+    let lone = site.shop.path().join("lone");
+    std::fs::create_dir(&lone).expect("made");
+    let broker = Mosquitto::start(&lone, None, false);
+    let moved = output(site.setup().args(["--broker", &format!("mqtt://127.0.0.1:{}", broker.port), "--no-start"]));
+    assert_eq!(moved.status.code(), Some(0), "{}{}", stdout(&moved), stderr(&moved));
+    let nobody = output(broker.qrisctl("fleet", &lone).args(["vend", "--device", DEVICE, "--item", "A1"]));
+    assert!(stderr(&nobody).contains("is not at this broker"), "{}", stderr(&nobody));
+}
+
+#[test]
+fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
+    let site = Site::new();
+    let text = site.enrolment();
+    let here = |name: &str, content: &str| {
+        let path = site.shop.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path.display().to_string()
+    };
+    let stranger = here("stranger.json", &jwk_set(&[SigningKey::from_seed([9; 32]).to_public_jwk("pay.example")]));
+    let (bad_password, bad_token) = (here("bad-password", "wrong\n"), here("bad-token", "wrong\n"));
+    let fleet = here("fleet-password", &password("fleet"));
+    let damaged = here("damaged", &text[..text.len() - 20]);
+    let no_keys = here("no-keys", "{}");
+    let (closed, closed_http) = (format!("mqtt://127.0.0.1:{}", free_port()), format!("http://127.0.0.1:{}", free_port()));
+    let nowhere = format!("{}/nowhere", site.shop.backend_url);
+    let from = ["--from", text.as_str()];
+    // What is said more, the exit status, and what is told.
+    let table: [(&[&str], i32, &[&str]); 16] = [
+        (
+            &["--password-file", &bad_password],
+            1,
+            &["BAD   broker", "refuses vm-001 or the password", "mosquitto_passwd", "nothing was changed"],
+        ),
+        (&["--broker", &closed], 1, &["BAD   broker", "whether the broker runs"]),
+        (&["--username", "fleet", "--password-file", &fleet], 1, &["BAD   broker", "but not speak as vm-001", "access list"]),
+        (&["--token-file", &bad_token], 1, &["BAD   backend", "does not take the token", "device add ID --replace"]),
+        (&["--backend", &closed_http], 1, &["BAD   backend", "cannot be reached"]),
+        (&["--backend", &nowhere], 1, &["BAD   backend", "404"]),
+        (&["--keys", &stranger], 1, &["BAD   keys", "no key of the backend is here", "qris-backend keys public"]),
+        (&["--keys", &no_keys], 2, &["no-keys", "JWK Set"]),
+        (&["--item", "A2:9000"], 2, &["relay.toml", "no line has the item A2"]),
+        (&["--broker", "mqtt://broker.example"], 2, &["mqtt.url", "loopback only"]),
+        (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["--config is for other commands"]),
+        (&["--device", "vm-009", "--offline"], 2, &["of vm-001", "to be vm-009", "device add vm-009 --bundle"]),
+        (&["--line", "Z=sim:/tmp/z"], 2, &["hands out Z, which is not sold"]),
+        (&["--line", "*,A1=sim:/tmp/z"], 2, &["\"*\" stands alone"]),
+        (&["--pulse", "nothing"], 2, &["there is no line \"nothing\": A1"]),
+        (&["--rotate", "45"], 2, &["0, 90, 180 or 270"]),
+    ];
+    let empty = site.tree();
+    for (more, status, told) in table {
+        let done = output(site.setup().args(from).args(site.goods()).args(more));
+        let all = format!("{}{}", stdout(&done), stderr(&done));
+        assert_eq!(done.status.code(), Some(status), "{more:?}: {all}");
+        for words in told {
+            assert!(all.contains(words), "{more:?} does not tell {words:?}: {all}");
+        }
+        assert_eq!(site.tree(), empty, "{more:?} changed something");
+    }
+    for (from, told) in [(damaged.as_str(), "damaged"), ("/nowhere/at/all", "/nowhere/at/all"), ("qris-enrol7.x.y", "version 7")] {
+        let done = output(site.setup().args(["--from", from]).args(site.goods()));
+        assert_eq!((done.status.code(), stderr(&done).contains(told)), (Some(2), true), "{from}: {}", stderr(&done));
+    }
+    let done = output(site.setup().args(["--from", &text]));
+    assert!(done.status.code() == Some(2) && stderr(&done).contains("--item") && stderr(&done).contains("--line"), "{}", stderr(&done));
+    assert_eq!(site.tree(), empty);
+    // An image is built where nobody can be reached; and whoever knows better may insist.
+    let bad = ["--password-file", bad_password.as_str()];
+    for more in [&["--offline"][..], &["--force"]] {
+        let done = output(site.setup().args(from).args(site.goods()).args(bad).args(more));
+        assert_eq!(done.status.code(), Some(0), "{more:?}: {}{}", stdout(&done), stderr(&done));
+    }
+}
+
+#[test]
+fn a_system_below_a_directory_is_never_left() {
+    let site = Site::new();
+    let outside = tempfile::tempdir().expect("a directory");
+    // As an image has it whose state outlives its root; that of this computer is somebody else's.
+    let place = outside.path().join("qrisd");
+    let inside = site.file(&place.display().to_string());
+    std::fs::create_dir_all(&inside).expect("made");
+    std::os::unix::fs::symlink(&place, site.file("etc/qrisd")).expect("made");
+    let done = output(site.setup().args(["--from", &site.enrolment(), "--offline"]).args(site.goods()));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(!place.exists() && inside.join("qrisd.toml").exists() && inside.join("backend-token").exists());
+}
+
+#[test]
+fn a_pulse_that_is_broken_off_leaves_the_line_inactive() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let site = Site::new();
+        let text = site.enrolment();
+        let goods = site.goods().iter().map(|word| word.replace(":50ms", ":9000ms")).collect::<Vec<_>>();
+        let setup = Process::start("qrisctl", site.setup().args(["--from", &text]).args(goods).args(["--pulse", "A1"]));
+        site.shop.relay.wait_pulses(1);
+        setup.signal(signal);
+        // As the shell expects of a program that was ended so.
+        assert_eq!(setup.wait().signal(), Some(number), "{signal}: {}", setup.text());
+        assert!(!site.shop.relay.is_active(), "{signal}");
+    }
+}
+
+#[test]
+fn hardware_is_tried_when_it_is_asked_for_and_never_otherwise() {
+    let site = Site::new();
+    let (log, screen) = (site.shop.path().join("relay.log"), site.shop.path().join("screen.raw"));
+    let text = site.enrolment();
+    let done = output(site.setup().args(["--from", &text]).args(site.goods()));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(!log.exists() && !screen.exists(), "a set-up moved something without being asked");
+    let done = output(site.setup().args(["--no-start", "--pulse", "A1", "--test-card", "0"]));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert_eq!(site.shop.pulses(), 1);
+    assert_eq!(std::fs::metadata(&screen).expect("there was a card").len(), 480 * 800 * 2);
+    assert!(stdout(&done).contains("The test card is on the panel"), "{}", stdout(&done));
+    let found = succeed(site.setup().arg("--find"));
+    assert!(found.contains("Panels:") && found.contains("GPIO chips:"), "{found}");
+}
+
+#[test]
+fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
+    let site = Site::new();
+    let text = site.enrolment();
+    let here = site.shop.path().display();
+    let run = |lines: &[&str], more: &[&str]| {
+        let file = site.shop.path().join("answers");
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+        output(site.setup().args(["--ask", "--no-start"]).args(more).stdin(std::fs::File::open(&file).expect("there")))
+    };
+    let (item, line) = ("A1:5000:Teh", format!("A1=sim:{here}/relay.log:50ms"));
+    // Text, name, language, contact, no panel and so no card, goods; pulse; write.
+    let good = [text.as_str(), "Lobi", "both", "0812-1", "none", "A 1:x", item, "", &line, "", "yes", "no"];
+    let empty = site.tree();
+    let left = run(&[&good[..], &["no"]].concat(), &[]);
+    assert_eq!(left.status.code(), Some(1), "{}{}", stdout(&left), stderr(&left));
+    assert_eq!(site.tree(), empty, "who says no at the end changes nothing");
+    assert_eq!(site.shop.pulses(), 1, "yes was said once, then no");
+    let silent = run(&good[..3], &[]);
+    assert!(silent.status.code() == Some(1) && stderr(&silent).contains("nobody answers"), "{}", stderr(&silent));
+    assert_eq!(site.tree(), empty);
+
+    // A text that was pasted in two lines, and a broker that is not there: told, asked again, and taken.
+    let (first, second) = text.split_at(100);
+    let closed = format!("mqtt://127.0.0.1:{}", free_port());
+    let url = format!("mqtt://127.0.0.1:{}", site.shop.broker.port);
+    let again = ["yes", &url, "", "", "no", "yes"];
+    let done = run(&[&[first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(stdout(&done).contains("BAD   broker") && stdout(&done).contains("OK    broker"), "{}", stdout(&done));
+    let written = std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written");
+    for words in ["language = \"both\"", "contact = \"0812-1\"", "required = false", url.as_str()] {
+        assert!(written.contains(words), "{words}:\n{written}");
+    }
+    assert!(!stdout(&done).contains(&password(DEVICE)));
+
+    // A text without the broker's password: that is asked for.
+    std::fs::remove_dir_all(site.file("etc/qrisd")).expect("there");
+    let told = site.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle"]);
+    let text = stdout(&told);
+    let own = password(DEVICE);
+    let done = run(&[&[text.trim(), &own][..], &good[1..10], &["no", "yes"]].concat(), &[]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), format!("{own}\n"));
+}
+
+/// A person at a terminal: what stands there, and what is typed or pasted.
+struct Terminal {
+    child: Child,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    fn start(command: &Command) -> Self {
+        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+        let words: Vec<_> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut script = crate::rig::command(tool("script"));
+        script.args(["-qefc", &format!("exec {}", words.join(" ")), "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = script.spawn().expect("script runs");
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (mut out, sink) = (child.stdout.take().expect("piped"), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = out.read(&mut buffer) {
+                sink.lock().expect("nobody fails with it").push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+        });
+        Self { child, shown }
+    }
+
+    fn shown(&self) -> String {
+        self.shown.lock().expect("nobody fails with it").clone()
+    }
+
+    /// Waits until `question` stands there, then types.
+    fn answer(&mut self, question: &str, typed: &str) {
+        wait_for(question, || self.shown().contains(question).then_some(()));
+        let input = self.child.stdin.as_mut().expect("piped");
+        input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        wait_for("the end", || self.child.try_wait().expect("ours"))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_text_with_certificates_is_pasted_at_a_terminal() {
+    let site = Site::new();
+    let certificates = Certificates::make();
+    let ca = std::fs::read_to_string(certificates.certificate("ca")).expect("made");
+    let (long, other) = (site.shop.path().join("long.pem"), site.shop.path().join("other.pem"));
+    std::fs::write(&long, ca.repeat(8)).expect("written");
+    std::fs::write(&other, ca.repeat(7)).expect("written");
+    let bundle = |broker_ca: &Path| {
+        let paths = [&long, broker_ca].map(|path| path.display().to_string());
+        let told = site.shop.merchant(
+            &[
+                &["device", "add", DEVICE, "--replace", "--bundle", "--backend-url", "https://pay.example", "--backend-ca-file", &paths[0]]
+                    [..],
+                &["--broker-url", "mqtts://broker.example", "--broker-ca-file", &paths[1]],
+            ]
+            .concat(),
+        );
+        assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+        stdout(&told)
+    };
+    // A CA of both once: not for ever longer than a terminal takes in one line.
+    let (once, twice) = (bundle(&long), bundle(&other));
+    assert!(twice.len() > 2 * 4096 && once.len() < twice.len() * 2 / 3, "{} and {}", once.len(), twice.len());
+    let mut setup = site.setup();
+    setup.args(["--offline", "--name", "Lobi", "--language", "id", "--contact", "0812"]).args(site.goods());
+    let mut terminal = Terminal::start(&setup);
+    terminal.answer("there is none): ", &twice);
+    terminal.answer("The machine's password there (is not shown): ", "hunter2\n");
+    terminal.answer("test card on the panel? [no]: ", "\n");
+    terminal.answer("keep your hands away [no]: ", "\n");
+    terminal.answer("start the services? [yes]: ", "\n");
+    assert!(terminal.end().success(), "{}", terminal.shown());
+    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/backend-ca.pem")).expect("written"), ca.repeat(8));
+    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/broker-ca.pem")).expect("written"), ca.repeat(7));
+    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), "hunter2\n");
+    let shown = terminal.shown();
+    assert!(!shown.contains("qris-enrol1") && !shown.contains("hunter2") && !shown.contains("\n\r\n\r\n"), "{shown}");
+}
+
+#[test]
+fn a_bundle_says_what_it_lacks_and_makes_no_token_in_vain() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let told = shop.merchant(&["device", "add", "vm-002", "--bundle", "--broker-password-file", "/nowhere/at/all"]);
+    assert!(told.status.code() == Some(2) && stderr(&told).contains("/nowhere/at/all"), "{}", stderr(&told));
+    let list = stdout(&shop.merchant(&["device", "list"]));
+    assert!(!list.contains("vm-002"), "it was let in all the same: {list}");
+    let told = shop.merchant(&["device", "add", "vm-002", "--bundle", "--qr", "--broker-url", "mqtts://broker.example:8883"]);
+    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    assert!(
+        stderr(&told).contains("no password for the broker") && stderr(&told).contains("only a machine on this very computer"),
+        "{}",
+        stderr(&told)
+    );
+    let text = stdout(&told);
+    let (code, text) = text.split_at(text.find("qris-enrol1.").expect("a code, then the text"));
+    assert!(code.lines().count() > 20 && code.contains('█'));
+    let enrolment = Enrolment::from_text(text).expect("good");
+    assert_eq!(enrolment.broker.as_ref().map(|broker| &*broker.url), Some("mqtts://broker.example:8883"));
+    let bearer = format!("Bearer {}", enrolment.backend.token);
+    let (taken, headers) = shop.http.get_with(&format!("{}/v1/orders?state=open", shop.backend_url), &[("authorization", &bearer)]);
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    // Which keys it signs with, for whoever sets a machine up.
+    let kids = enrolment.key_set().expect("keys").receipt_kids();
+    assert_eq!(headers.get("receipt-keys").and_then(|kids| kids.to_str().ok()), Some(kids[0].as_str()));
+    let told = shop.merchant(&["device", "add", "vm-002", "--bundle"]);
+    assert!(told.status.code() == Some(1) && stderr(&told).contains("--replace"), "{}", stderr(&told));
+}

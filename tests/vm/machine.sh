@@ -1,0 +1,98 @@
+# A virtual machine that is told what to do over its second serial port, and whose panel is seen through QEMU. To be read
+# by scripts with `.`; they set `kernel` (of tests/vm/kernel), `initramfs` (of tests/vm/initramfs) and `work` (a
+# directory) before.
+#
+#   boot "KERNEL ARGUMENTS" QEMU-ARGUMENT…   starts a PC, and waits until it listens
+#   power_on QEMU QEMU-ARGUMENT…             starts any other
+#   guest COMMAND                            runs a line of shell in it: its output, and its status
+#   shot FILE.ppm                            what its panel shows
+#   off                                      the plug
+
+# `console` names the file with what the machine says by itself, if that is not console.log in the directory.
+#
+# A machine that is emulated on a busy computer is slow.
+patience=${VM_PATIENCE:-120}
+
+boot() {
+  local append=$1
+  shift
+  # Emulated: that is the same on every computer, and seconds are enough. Its timers are late when the computer is busy.
+  power_on qemu-system-x86_64 -accel tcg,thread=multi -m 512 -smp 2 -nodefaults -no-reboot -display none -nic none \
+    -kernel "$kernel/vmlinuz" -initrd "$initramfs" -append "console=ttyS0 no_timer_check panic=-1 $append" \
+    -serial "file:$work/console.log" -serial "pipe:$work/serial" -monitor "unix:$work/monitor,server,nowait" "$@"
+}
+
+# Starts this QEMU, whose machine listens at pipe:$work/serial, and waits until it does.
+power_on() {
+  rm -f "$work"/{serial.in,serial.out,monitor}
+  mkfifo "$work/serial.in" "$work/serial.out"
+  "$@" >"$work/qemu.log" 2>&1 &
+  machine=$!
+  # Both directions are opened for both, so that neither end waits for the other.
+  exec 7<>"$work/serial.in" 8<>"$work/serial.out"
+  answer >/dev/null
+}
+
+# Everything up to the next <<…>>, whose content is the status.
+answer() {
+  local line='' part end=$((SECONDS + patience))
+  while kill -0 "$machine" 2>/dev/null && [ $SECONDS -lt $end ]; do
+    # What has come of a line by the end of the wait is kept: the rest of it is still on its way.
+    IFS= read -r -t 5 part <&8 || { line+=$part; continue; }
+    line+=${part%$'\r'}
+    case "$line" in
+      *"<<ready>>") return 0 ;;
+      # Before it stands the rest of an output whose last line has no end.
+      *"<<"[0-9]*">>")
+        [ -z "${line%<<*}" ] || printf '%s\n' "${line%<<*}"
+        line=${line##*<<}
+        return "${line%>>}"
+        ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+    line=
+  done
+  echo "tests/vm: the machine says nothing for $patience s, or has ended; its console:" >&2
+  tail -n 20 "${console:-$work/console.log}" "$work/qemu.log" >&2
+  exit 1
+}
+
+guest() {
+  printf '%s\n' "$*" >&7
+  answer
+}
+
+shot() {
+  local end=$((SECONDS + patience)) picture asked
+  while [ $SECONDS -lt $end ]; do
+    # QEMU forgets a command whose sender has gone before it was read, and is slow to read when the computer is busy. One
+    # that comes late after all writes to a file of its own.
+    picture=$1.$((++pictures))
+    printf 'screendump %s\n' "$picture" | socat -t 5 - "UNIX-CONNECT:$work/monitor" >/dev/null &
+    asked=$!
+    for _ in $(seq 50); do
+      is_whole "$picture" && break
+      sleep 0.1
+    done
+    kill "$asked" 2>/dev/null || true
+    wait "$asked" 2>/dev/null || true
+    is_whole "$picture" && mv "$picture" "$1" && return
+  done
+  echo "tests/vm: no picture of the panel" >&2
+  exit 1
+}
+pictures=0
+
+# Whether a picture has as many bytes as its first lines announce: it is written piece by piece.
+is_whole() {
+  local width height
+  [ -s "$1" ] && read -r width height < <(sed -n 2p "$1" 2>/dev/null) && [ "$(stat -c %s "$1")" -ge $((width * height * 3)) ]
+}
+
+off() {
+  [ -n "${machine:-}" ] || return 0
+  exec 7>&- 8>&-
+  kill "$machine" 2>/dev/null
+  wait "$machine" 2>/dev/null
+  machine=
+}

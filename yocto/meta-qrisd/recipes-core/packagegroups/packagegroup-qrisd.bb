@@ -1,0 +1,9 @@
+SUMMARY = "All that a machine needs to take QRIS payments"
+DESCRIPTION = "The services qrisd and qris-relayd, qrisctl, and a look at GPIO lines, to add to any image with systemd."
+LICENSE = "MIT"
+
+inherit packagegroup features_check
+
+REQUIRED_DISTRO_FEATURES = "systemd"
+
+RDEPENDS:${PN} = "qrisctl qrisd"
