@@ -72,6 +72,10 @@ pub enum LayoutError {
     Command(#[from] ProcessError),
 }
 
+/// Where the servers' ports are looked for.
+const FIRST_PORT: u16 = 10_000;
+const CANDIDATES: u16 = 4_000;
+
 /// Free loopback ports, one for each server.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
@@ -84,16 +88,23 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// All are held at once while they are looked for, so that they differ. Between here and a server's start somebody
-    /// else could take one: then that server does not become ready and says why.
+    /// All are held at once while they are looked for, so that they differ. Until a server starts somebody else could take
+    /// one: the system itself, for a connection of anybody, if it were one of those that it gives away (from 32768 on). So
+    /// it is one of the others, and two demos look in different places.
     ///
     /// # Errors
     /// When there are none.
     pub fn find() -> Result<Self, LayoutError> {
-        let held = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-        let all = (|| Ok((held()?, held()?, held()?)))();
-        let ((broker, _a), (midtrans, _b), (backend, _c)) =
-            all.map_err(|source| LayoutError::SetUp { what: "loopback ports".into(), source })?;
+        let set_up = |source| LayoutError::SetUp { what: "loopback ports".into(), source };
+        let mut random = [0; 2];
+        SystemRandom::new().fill(&mut random).map_err(|_| set_up(io::Error::other("the system has no randomness")))?;
+        let mut free = (0..CANDIDATES).filter_map(|next| {
+            let port = FIRST_PORT + (u16::from_le_bytes(random) % CANDIDATES + next) % CANDIDATES;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|held| (port, held))
+        });
+        let (Some((broker, _a)), Some((midtrans, _b)), Some((backend, _c))) = (free.next(), free.next(), free.next()) else {
+            return Err(set_up(io::ErrorKind::AddrInUse.into()));
+        };
         Ok(Self { broker, midtrans, backend })
     }
 
@@ -356,6 +367,15 @@ fn sweep(parent: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_differ_and_are_none_that_the_system_gives_away() {
+        for _ in 0..50 {
+            let Ports { broker, midtrans, backend } = Ports::find().expect("ports");
+            assert!([broker, midtrans, backend].iter().all(|port| *port < 32_768), "{broker} {midtrans} {backend}");
+            assert!(broker != midtrans && midtrans != backend && backend != broker);
+        }
+    }
 
     #[test]
     fn what_is_written_is_toml() {

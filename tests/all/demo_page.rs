@@ -1,7 +1,7 @@
 //! The demo's page in a real browser: what a visitor sees, presses and cuts, and that the books balance after it.
 
-use crate::rig::Running;
 use crate::rig::browser::Browser;
+use crate::rig::{PATIENCE, Running, wait_for_within};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -225,10 +225,7 @@ fn stories_press_the_buttons_by_themselves() {
         browser.run("captions.length = 0");
         browser.click(&format!("[data-story={story}]"));
         for step in 1..=steps {
-            browser.wait(
-                &format!("step {step} of {story}"),
-                &format!("return captions.some(caption => caption.startsWith('Step {step} of {steps}:'))"),
-            );
+            page.told(&format!("Step {step} of {steps}:"));
         }
         browser.wait(&format!("the end of {story}"), "return document.body.dataset.story === ''");
         assert_eq!(browser.text("#caption"), "That was it. Try it yourself.", "{story}");
@@ -244,7 +241,7 @@ fn stories_press_the_buttons_by_themselves() {
     browser.run("captions.length = 0");
     browser.click("[data-story=t_sale]");
     browser.wait("the power", "return document.querySelector('#power').getAttribute('aria-checked') === 'true'");
-    browser.wait("the sale", "return captions.some(caption => caption.startsWith('Step 1 of 3:'))");
+    page.told("Step 1 of 3:");
     page.clean();
 }
 
@@ -372,6 +369,26 @@ impl Page {
             "return [...document.querySelectorAll('#list .text')].some(text => /is online/.test(text.textContent))",
         );
         Self { browser, _demo: demo, _temporary: temporary }
+    }
+
+    /// Waits for a caption of the story that is told now. The page itself gives up what takes too long, and says so.
+    fn told(&self, start: &str) {
+        let script = format!(
+            "return captions.some(caption => caption.startsWith({})) ? 'told' : document.querySelector('#caption').textContent",
+            json!(start)
+        );
+        wait_for_within(PATIENCE * 3, start, || {
+            let told = self.browser.run(&script);
+            assert!(!told.as_str().is_some_and(|told| told.starts_with("That did not happen")), "{start} {}", self.timeline());
+            (told == "told").then_some(())
+        });
+    }
+
+    /// The last things that happened, and how the page takes things to stand.
+    fn timeline(&self) -> String {
+        let rows = "return [document.querySelector('#just').textContent, document.querySelector('#keys').outerHTML, \
+                    ...[...document.querySelectorAll('#list li')].slice(-60).map(row => row.textContent)].join('\\n')";
+        self.browser.run(rows).as_str().expect("a text").to_owned()
     }
 
     fn pulses(&self) -> u64 {

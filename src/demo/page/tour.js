@@ -6,8 +6,8 @@ import { t, onLanguage, called } from "./words.js";
 /** How long a button is pointed at before it is pressed, and how long a sentence stands before the next. */
 const POINT_MS = 900;
 const READ_MS = 1600;
-/** Nothing that a story waits for takes longer. */
-const WAIT_MS = 40000;
+/** Nothing that a story waits for takes longer: a machine that was cut off asks its backend again after 30 s at most. */
+const WAIT_MS = 60000;
 
 /** Longer than this machine waits for a late payment. */
 const GRACE_MS = 16000;
@@ -112,9 +112,9 @@ async function makeWhole(run) {
   for (const [network, up] of Object.entries(state.view.networks)) if (!up) await pressed(run, wire(network));
   if (!state.view.power) await pressed(run, power);
   await until(run, () => state.view.power && state.view.online && state.view.connected);
-  if (!ended(state.order)) {
-    if (!$("cancel").disabled) await pressed(run, () => $("cancel"));
-  }
+  // The button is not there yet while the machine starts.
+  await until(run, () => ended(state.order) || !$("cancel").disabled);
+  if (!ended(state.order)) await pressed(run, () => $("cancel"));
   await until(run, whole);
 }
 

@@ -29,16 +29,21 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until there is something. For what announces itself in no way but by being there, such as a file's content.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_for_within(PATIENCE, what, look)
+}
+
+/// The same for what may take longer, or gives up by itself.
+pub fn wait_for_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain for: {what}");
+        assert!(Instant::now() < end, "waited {patience:?} in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
