@@ -4,6 +4,7 @@
 mod secrets;
 
 use super::answers::Answers;
+use super::dialogue::Part;
 use super::edit::{self, EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
@@ -44,8 +45,8 @@ pub(super) struct Present {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
     /// Nobody said it.
-    #[error("not known yet: {}", .0.join("; "))]
-    Missing(Vec<&'static str>),
+    #[error("not known yet: {}", .0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; "))]
+    Missing(Vec<(Part, &'static str)>),
     /// The machine has another name, and state that belongs to it.
     #[error(
         "this machine is {present} already, and was told to become {wanted}: its orders, its ledger and its token belong to {present}. With --force it changes its name"
@@ -123,26 +124,51 @@ impl Present {
         self.keys
     }
 
-    pub(super) fn items(&self) -> usize {
-        self.qrisd.as_deref().map_or(0, |text| tables_of(text, "item").len())
+    /// What is sold, by its ids.
+    pub(super) fn items(&self) -> Vec<String> {
+        let tables = self.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
+        tables.iter().map(|item| item.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned()).collect()
     }
 
-    pub(super) fn lines(&self) -> usize {
-        self.relay.as_deref().map_or(0, |text| tables_of(text, "line").len())
+    /// What lines hand out.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.line_tables().iter().flat_map(items_of).collect()
+    }
+
+    /// The pins of its lines, each with whether the low level drives it: they are the service's, set up or not.
+    pub(super) fn pins(&self) -> Vec<(PathBuf, u32, bool)> {
+        let pin = |line: &toml::Table| {
+            let offset = line.get("offset")?.as_integer().and_then(|offset| u32::try_from(offset).ok())?;
+            let active_low = line.get("active_low").and_then(toml::Value::as_bool).unwrap_or(false);
+            Some((line.get("chip")?.as_str()?.into(), offset, active_low))
+        };
+        self.line_tables().iter().filter_map(pin).collect()
+    }
+
+    fn line_tables(&self) -> Vec<toml::Table> {
+        self.relay.as_deref().map(|text| tables_of(text, "line")).unwrap_or_default()
     }
 
     /// What is neither here nor among the answers, each with how it is told.
-    pub(super) fn missing(&self, answers: &Answers) -> Vec<&'static str> {
+    pub(super) fn missing(&self, answers: &Answers) -> Vec<(Part, &'static str)> {
         let table = [
-            (answers.device.is_none() && self.value("device", "id").is_none(), "the machine's name (--device ID, or --from ENROLMENT)"),
-            (answers.broker_url.is_none() && self.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
-            (answers.backend_url.is_none() && self.value("backend", "url").is_none(), "the backend (--backend URL)"),
-            (answers.token.is_none() && !self.has_secret("backend", "token_file"), "the backend's token (--token-file FILE)"),
-            (answers.keys.is_none() && !self.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (answers.items.is_empty() && self.items() == 0, "what it sells (--item ID:PRICE:NAME)"),
-            (answers.lines.is_empty() && self.lines() == 0, "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
+            (
+                Part::Device,
+                answers.device.is_none() && self.value("device", "id").is_none(),
+                "the machine's name (--device ID, or --from ENROLMENT)",
+            ),
+            (Part::Broker, answers.broker_url.is_none() && self.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
+            (Part::Backend, answers.backend_url.is_none() && self.value("backend", "url").is_none(), "the backend (--backend URL)"),
+            (
+                Part::Backend,
+                answers.token.is_none() && !self.has_secret("backend", "token_file"),
+                "the backend's token (--token-file FILE)",
+            ),
+            (Part::Keys, answers.keys.is_none() && !self.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
+            (Part::Items, answers.items.is_empty() && self.items().is_empty(), "what it sells (--item ID:PRICE:NAME)"),
+            (Part::Lines, answers.lines.is_empty() && self.lines().is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
         ];
-        table.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, what)| what).collect()
+        table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
     }
 }
 
@@ -301,6 +327,12 @@ impl Draft<'_> {
             let before = present.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
             reprice(&mut text, &before, &items)?;
         }
+        for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
+            let turned = line.get("name").and_then(toml::Value::as_str).and_then(|name| answers.turned.get(name));
+            if let Some(active_low) = turned {
+                text.change(|text| set_in(text, "line", at, "active_low", &active_low.to_string()))?;
+            }
+        }
         Ok(text.text)
     }
 
@@ -327,8 +359,7 @@ fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Resu
         let Some(least) = line.get("min_amount").and_then(toml::Value::as_integer).and_then(|least| u64::try_from(least).ok()) else {
             continue;
         };
-        let items: Vec<_> = line.get("items").and_then(toml::Value::as_array).into_iter().flatten().collect();
-        let items: Vec<_> = items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+        let items = items_of(line);
         match least_price(now, &items) {
             Some(price) if price != least && (price < least || least_price(before, &items) == Some(least)) => {
                 text.change(|text| set_in(text, "line", at, "min_amount", &price.to_string()))?;
@@ -366,6 +397,12 @@ fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
         Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
         None => Ok(()),
     }
+}
+
+/// What a `[[line]]` hands out.
+fn items_of(line: &toml::Table) -> Vec<String> {
+    let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn name_of(path: &str) -> &str {

@@ -45,20 +45,23 @@ pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<S
     }
 }
 
-/// Sets a key that stands in a table of the array `name`, counted from 0.
+/// Sets a key in a table of the array `name`, counted from 0. One that is not there yet becomes its first.
 pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
     let table = parse(text)?;
     let element = table.iter().find(|(found, _)| found.get_ref().as_ref() == name).and_then(|(_, array)| match array.get_ref() {
         DeValue::Array(elements) => elements.get(index),
         _ => None,
     });
-    let place = match element.map(toml::Spanned::get_ref) {
-        Some(DeValue::Table(table)) => find(table, &[key]),
-        Some(_) | None => None,
-    };
     let nowhere = || EditError::Place { key: format!("{name}[{index}].{key}"), value: value.into() };
-    let place = place.ok_or_else(nowhere)?;
-    let edited = [&text[..place.value.start], value, &text[place.value.end..]].concat();
+    let Some(DeValue::Table(table)) = element.map(toml::Spanned::get_ref) else { return Err(nowhere()) };
+    let edited = match find(table, &[key]) {
+        Some(place) => [&text[..place.value.start], value, &text[place.value.end..]].concat(),
+        None => {
+            let first = table.iter().map(|(key, _)| key.span().start).min().ok_or_else(nowhere)?;
+            let (before, after) = text.split_at(line_start(text, first));
+            format!("{before}{key} = {value}\n{after}")
+        }
+    };
     let wanted = value_of(&format!("{key} = {value}\n"), &[key]);
     let found = tables_of(&edited, name).get(index).and_then(|table| table.get(key).cloned());
     if wanted.is_some() && found == wanted { Ok(edited) } else { Err(nowhere()) }
