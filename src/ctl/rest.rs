@@ -26,12 +26,10 @@ enum Pull {
 
 /// What a reset does with a pin, where that is known.
 fn pull(label: &str, offset: u32) -> Option<Pull> {
-    match offset {
-        _ if !RASPBERRY_PI.contains(&label) => None,
-        ..=PULLED_UP_LAST => Some(Pull::Up),
-        ..=HEADER_LAST => Some(Pull::Down),
-        _ => None,
+    if !RASPBERRY_PI.contains(&label) || offset > HEADER_LAST {
+        return None;
     }
+    Some(if offset <= PULLED_UP_LAST { Pull::Up } else { Pull::Down })
 }
 
 /// Why a line would be driven from power-on until the service starts, and what to do.

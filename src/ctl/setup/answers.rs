@@ -1,7 +1,7 @@
 //! What was said of a machine: by flags, by its enrolment text, and by whoever sits in front of it. A flag goes before the
 //! text, and what was asked for before both.
 
-use super::compose::Present;
+use super::present::Present;
 use super::specs::{Item, Line, Screen};
 use crate::ctl::Connection;
 use crate::host::Failure;

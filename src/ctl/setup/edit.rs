@@ -298,9 +298,12 @@ mod tests {
     fn a_key_of_one_table_is_set() {
         let text = "[[line]]\nmin = 1 # of A\n[[line]]\nmin = 1 # of B\n";
         assert_eq!(set_in(text, "line", 1, "min", "20").expect("set"), text.replace("1 # of B", "20 # of B"));
-        for (name, index, key, value) in
-            [("line", 2, "min", "1"), ("line", 0, "max", "1"), ("item", 0, "min", "1"), ("line", 0, "min", "x y")]
-        {
+        // What is not there yet, whatever stands behind it.
+        let inserted = text.replace("min = 1 # of B", "low = true\nmin = 1 # of B");
+        assert_eq!(set_in(text, "line", 1, "low", "true").expect("set"), inserted);
+        let lines = ["[[line]]\n", "line = [{ min = 1 }]\n"];
+        assert!(lines.iter().all(|text| set_in(text, "line", 0, "low", "true").is_err()));
+        for (name, index, key, value) in [("line", 2, "min", "1"), ("item", 0, "min", "1"), ("line", 0, "min", "x y")] {
             assert!(matches!(set_in(text, name, index, key, value), Err(EditError::Place { .. })), "{name}[{index}].{key}");
         }
     }

@@ -3,8 +3,9 @@
 
 use super::Setup;
 use super::answers::Answers;
-use super::compose::{ComposeError, Composed, Present, compose};
+use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::{Dialogue, Part};
+use super::present::Present;
 use super::told::Told;
 use crate::ctl::site::Site;
 use crate::ctl::staging::Staging;

@@ -3,8 +3,8 @@
 
 use super::Setup;
 use super::answers::Answers;
-use super::compose::Present;
 use super::dialogue::{Dialogue, Seen};
+use super::present::Present;
 use super::settle::Checked;
 use crate::ctl::machine::Service;
 use crate::ctl::screen::Card;
