@@ -192,8 +192,7 @@ pub(super) fn pulse(line: &Line) -> Result<Ending, LineError> {
 /// it an output.
 pub(super) fn give_back(pin: &Pin) {
     if let Err(why) = let_go(&pin.chip) {
-        // Who holds it now has set it. There is nobody to be told who could do more.
-        print::remark(&why.to_string());
+        print::remark(&format!("{why}: the pin stays an output, at rest"));
     }
 }
 

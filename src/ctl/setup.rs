@@ -34,6 +34,9 @@ use trial::{Next, Trial};
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
 /// starts the services.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Without flags it asks for all of it. Exit status: 0 done, 1 a check is bad or nobody went on, 2 wrong use or configuration, 128 + signal where a signal (Ctrl-C) ended it: then nothing was changed."
+)]
 pub(super) struct Setup {
     /// What `qris-backend device add ID --bundle` wrote: the text itself, a file, or - for standard input. It is a secret
     #[arg(long, value_name = "TEXT|FILE|-")]
