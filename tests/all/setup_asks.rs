@@ -368,6 +368,14 @@ fn what_ends_a_set_up_leaves_nothing_behind() {
     let (_connection, _) = silent.accept().expect("it connects");
     setup.signal("TERM");
     assert_eq!((setup.wait().signal(), left(&system).as_str()), (Some(15), ""), "{}", setup.text());
+    // While a test card stands there: it goes, and nothing is written.
+    let mut setup = site.setup();
+    setup.args(["--from", &site.enrolment(), "--test-card", "60"]).args(site.goods());
+    let setup = Process::start("qrisctl", &mut system.command(&setup));
+    setup.wait_line("The test card is on the panel");
+    setup.signal("INT");
+    assert_eq!((setup.wait().signal(), left(&system).as_str()), (Some(2), ""), "{}", setup.text());
+    assert_eq!(site.tree(), before);
     // One that was killed leaves what the next one sweeps; the one that still runs keeps its own.
     start().kill();
     let (killed, living) = (left(&system), start());
