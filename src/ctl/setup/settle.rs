@@ -12,7 +12,7 @@ use crate::ctl::staging::Staging;
 use crate::ctl::{hardware, look, print};
 use crate::device::config::Config as DeviceConfig;
 use crate::host::Failure;
-use crate::host::config::Faults;
+use crate::host::config::{Fault, Faults};
 use crate::host::finding::{self, Finding};
 use crate::relay::config::Config as RelayConfig;
 use std::collections::BTreeSet;
@@ -103,8 +103,12 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
 fn refusals(failure: &Failure) -> Vec<String> {
     let (Failure::Use(error) | Failure::Failed(error)) = failure;
     let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told("This cannot be") };
-    let words = |fault| match Part::of_fault(fault) {
-        Some(part) => format!("This cannot be: {}: {}", part.words(), fault.why),
+    let words = |fault: &Fault| match Part::of_fault(fault) {
+        Some(part) => {
+            let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
+            let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
+            format!("This cannot be: {}{key}: {}", part.words(), fault.why)
+        }
         None => format!("This cannot be, and stands in the file: {fault}"),
     };
     faults.iter().map(words).collect()

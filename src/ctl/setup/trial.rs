@@ -89,7 +89,8 @@ impl<'a> Trial<'a> {
         let mut next = Next::Done;
         for line in lines {
             let this = (line.name.clone(), line.pin.chip.clone());
-            if self.settled.contains(&this) {
+            // What cannot be done is not offered.
+            if self.settled.contains(&this) || self.is_elsewhere(line) {
                 continue;
             }
             self.settled.push(this);
@@ -125,8 +126,13 @@ impl<'a> Trial<'a> {
         Ok(next)
     }
 
+    /// Whether it is a pin of another computer.
+    fn is_elsewhere(&self, line: &Line) -> bool {
+        !self.site.runs() && matches!(line.pin.chip, Chip::Gpio { .. })
+    }
+
     fn pulse(&mut self, line: &Line) -> Result<(), Failure> {
-        if !self.site.runs() && matches!(line.pin.chip, Chip::Gpio { .. }) {
+        if self.is_elsewhere(line) {
             return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
         }
         let pulsed = hardware::pulse(line);
