@@ -1,14 +1,15 @@
 //! What panels and GPIO chips this computer has, as the kernel lists them.
 
 use super::site::Site;
+use super::{print, rest};
 use crate::device::config::Config as DeviceConfig;
 use crate::device::screen::SurfaceSettings;
 use crate::host::finding::Finding;
-use crate::host::interrupt::HeldUp;
+use crate::host::interrupt;
 use crate::order::ledger::{Drive, Pulses};
 use crate::order::time::Span;
-use crate::relay::config::{Chip, Config as RelayConfig, Line};
-use crate::relay::line::{Ending, LineError, try_once};
+use crate::relay::config::{Chip, Config as RelayConfig, Line, Pin};
+use crate::relay::line::{Ending, LineError, let_go, try_once};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -111,6 +112,7 @@ pub(super) fn words(site: &Site) -> Vec<String> {
             Ok(chip) => {
                 told.push(format!("  {:<16} {}, {} lines", chip.device.display(), chip.label, chip.lines.len()));
                 told.extend(wrapped(&chip.lines));
+                told.extend(rest::advice(&chip.label).map(|advice| format!("      {advice}")));
             }
             Err(why) => told.push(format!("  {why}")),
         }
@@ -167,6 +169,7 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
             findings.push(found("gpio", site.at(path).exists(), &path.display().to_string(), LIST));
         }
     }
+    findings.extend(rest::findings(site, &relay.lines));
     findings
 }
 
@@ -178,13 +181,19 @@ pub(super) fn pulse(line: &Line) -> Result<Ending, LineError> {
         Drive::PerPulse { on, off, .. } => Pulses { count: 1, on, off },
     };
     // Whoever presses Ctrl-C at this moment wants it to end.
-    let held_up = HeldUp::begin();
-    let ended = try_once(line, pulses, HeldUp::came);
-    drop(held_up);
+    let ended = try_once(line, pulses, interrupt::came);
     if let Chip::Sim(path) = &line.pin.chip {
         give_to_its_directorys_owner(path);
     }
     ended
+}
+
+/// Lets go of a line that was pulsed, as an input: nobody drives it any more, and the resistor decides. The kernel would leave
+/// it an output.
+pub(super) fn give_back(pin: &Pin) {
+    if let Err(why) = let_go(&pin.chip) {
+        print::remark(&format!("{why}: the pin stays an output, at rest"));
+    }
 }
 
 /// What root made for a test, the service must be able to use.

@@ -14,6 +14,7 @@ mod machine;
 mod order;
 mod print;
 mod relay;
+mod rest;
 mod screen;
 mod services;
 mod setup;
@@ -23,9 +24,12 @@ mod status;
 mod vend;
 mod watch;
 
-use crate::host::{self, Failure};
+use crate::host::{self, Failure, interrupt};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+
+/// As it calls itself in what it tells.
+const NAME: &str = "qrisctl";
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
@@ -33,7 +37,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    host::exit("qrisctl", run(arguments))
+    host::exit(NAME, run(arguments))
 }
 
 /// Its commands, for the libraries that make manual pages and completions.
@@ -56,8 +60,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Order(order) => order.run(json).await,
             Command::Relay(relay) => relay.run(json).await,
             Command::Screen(screen) => screen.run(connection, json).await,
-            Command::Setup(setup) => setup.run(connection, json).await,
-            Command::Doctor(doctor) => doctor.run(connection, json).await,
+            Command::Setup(setup) => interrupt::run(NAME, setup.run(connection, json)).await,
+            Command::Doctor(doctor) => interrupt::run(NAME, doctor.run(connection, json)).await,
         }
     })
 }

@@ -6,35 +6,37 @@ mod ask;
 mod compose;
 mod dialogue;
 mod edit;
+mod goods;
+mod present;
+mod settle;
 mod specs;
+mod told;
+mod trial;
 mod write;
 
-use super::machine::Service;
-use super::screen::Card;
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, hardware, look, print, services};
-use crate::device::config::Config as DeviceConfig;
-use crate::device::screen::SurfaceSettings;
-use crate::host::Failure;
+use super::{Connection, hardware, print, services};
+use crate::device::screen::unknown_letter;
 use crate::host::config::http_url;
-use crate::host::finding::{self, Finding, Level};
-use crate::host::terminal;
+use crate::host::{Failure, interrupt, terminal};
 use crate::order::ids::DeviceId;
-use crate::order::outcome::Outcome;
-use crate::relay::config::{Chip, Config as RelayConfig, Line};
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use answers::Answers;
-use compose::{Composed, Keep, Present, compose};
-use dialogue::Dialogue;
+use compose::Keep;
+use dialogue::{Dialogue, Part};
+use goods::{add_item, add_line, unserved};
+use present::Present;
+use settle::Settling;
 use std::path::PathBuf;
-use std::time::Duration;
-use tokio::time::timeout;
-use write::Change;
+use told::Told;
+use trial::{Next, Trial};
 
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
 /// starts the services.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Without flags it asks for all of it. Exit status: 0 done, 1 a check is bad or nobody went on, 2 wrong use or configuration, 128 + signal where a signal (Ctrl-C) ended it: then nothing was changed."
+)]
 pub(super) struct Setup {
     /// What `qris-backend device add ID --bundle` wrote: the text itself, a file, or - for standard input. It is a secret
     #[arg(long, value_name = "TEXT|FILE|-")]
@@ -43,13 +45,13 @@ pub(super) struct Setup {
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
     /// What stands on its screen
-    #[arg(long, value_name = "TEXT", value_parser = parse_words)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     name: Option<String>,
     /// What the customer reads
     #[arg(long, value_name = "LANGUAGE", value_parser = ["id", "en", "both"])]
     language: Option<String>,
     /// Whom customers call about money
-    #[arg(long, value_name = "TEXT", value_parser = parse_words)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     contact: Option<String>,
     /// Speak to the broker without TLS, though it is another computer
     #[arg(long)]
@@ -113,12 +115,6 @@ pub(super) struct Setup {
     ask: bool,
 }
 
-/// Both configurations, as the services would read them.
-struct Checked {
-    device: DeviceConfig,
-    relay: RelayConfig,
-}
-
 impl Setup {
     pub(super) async fn run(self, connection: Connection, json: bool) -> Result<(), Failure> {
         let site = Site::below(&self.root).map_err(|why| Failure::usage(format!("{}: {why}", self.root.display())))?;
@@ -130,50 +126,45 @@ impl Setup {
         }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
-        let mut answers = self.answers(connection)?;
+        let mut answers = self.answers(connection, &present)?;
         let asks = self.ask || (!self.yes && !json && self.from.as_deref() != Some("-") && terminal::is_there());
-        let mut dialogue = asks.then(|| Dialogue::new(&site, &present));
+        let is_here = site.runs() && !self.offline;
+        let mut dialogue = asks.then(|| Dialogue::new(&site, &present, is_here, self.force)).transpose()?;
         if let Some(dialogue) = &mut dialogue {
             dialogue.gather(&mut answers)?;
         }
         let told = Told { json };
-        let (composed, checked) = loop {
-            let composed = compose(&site, &staging, &present, &answers, self.secrets, self.force)?;
-            let checked = check(&composed)?;
-            let mut findings = hardware::findings(&site, &checked.device, &checked.relay, self.offline || !site.runs());
-            findings.extend(if self.offline { Vec::new() } else { look_outside(&checked).await });
-            for finding in &mut findings {
-                finding.said = composed.qrisd.as_written(&finding.said);
-            }
-            told.findings(&findings)?;
-            let Some(bad) = finding::verdict(&findings) else { break (composed, checked) };
-            let all_the_same = match &mut dialogue {
-                Some(dialogue) => {
-                    if dialogue.again(&findings, &mut answers)? {
-                        continue;
-                    }
-                    self.force || dialogue.write_all_the_same()?
-                }
-                None => self.force,
-            };
-            if all_the_same {
-                break (composed, checked);
-            }
-            let advice = if self.offline { "" } else { ", or with --force, or --offline" };
-            return Err(Failure::failed(format!("{bad}; nothing was changed. Set it up again when that is mended{advice}")));
-        };
-        told.files(&composed, &site, self.dry_run)?;
+        let settling = Settling { setup: &self, site: &site, staging: &staging, present: &present, told: &told };
+        let (mut composed, mut checked) = settling.settle(dialogue.as_mut(), &mut answers, !self.offline).await?;
         if self.dry_run {
+            told.files(&composed, &site, true)?;
             return told.remark("nothing was changed");
         }
-        self.try_hardware(&site, &checked, dialogue.as_mut()).await?;
+        // Until all is written it gives the pins back that it drives.
+        let mut trial = Trial::new(&site, &present);
+        loop {
+            let next = trial.run(&self, &mut checked, dialogue.as_mut(), &mut answers).await?;
+            if let (Next::LinesAgain, Some(dialogue)) = (next, &mut dialogue) {
+                dialogue.lines(&mut answers)?;
+            }
+            if next != Next::Done {
+                (composed, checked) = settling.settle(dialogue.as_mut(), &mut answers, false).await?;
+            }
+            if next != Next::LinesAgain {
+                break;
+            }
+        }
+        told.files(&composed, &site, false)?;
         if let Some(dialogue) = &mut dialogue
-            && !dialogue.write_it()?
+            && !dialogue.write_it(site.runs() && !self.no_start)?
         {
             return Err(Failure::failed("nothing was changed"));
         }
         let hands_over_anew = composed.hands_over_anew(&site);
+        // From here on it is done wholly, whatever signal comes.
+        interrupt::check().map_err(Failure::failed)?;
         let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
+        trial.written(&checked.relay);
         let left = write::remove(&site, &composed.obsolete);
         for remark in left.iter().chain(&composed.remarks) {
             told.remark(remark)?;
@@ -188,7 +179,7 @@ impl Setup {
     }
 
     /// What the flags say.
-    fn answers(&self, connection: Connection) -> Result<Answers, Failure> {
+    fn answers(&self, connection: Connection, present: &Present) -> Result<Answers, Failure> {
         let mut answers = Answers::of_connection(connection)?;
         answers.device = self.device.clone();
         answers.name = self.name.clone();
@@ -199,8 +190,22 @@ impl Setup {
         answers.backend_ca = self.backend_ca_file.as_deref().map(answers::file).transpose()?;
         answers.token = self.token_file.as_deref().map(answers::secret).transpose()?;
         answers.keys = self.keys.as_deref().map(answers::keys).transpose()?;
-        answers.items = self.item.clone();
-        answers.lines = self.line.clone();
+        for item in &self.item {
+            add_item(&mut answers.items, item.clone()).map_err(|why| Failure::usage(format!("--item {item}: {why}")))?;
+        }
+        let sold = answers.sold(present);
+        for line in &self.line {
+            add_line(&sold, &mut answers.lines, line.clone()).map_err(|why| Failure::usage(format!("--line {line}: {why}")))?;
+        }
+        let served = answers.served(present);
+        if let (unserved @ [_, ..], false) = (&*unserved(&sold, &served), served.is_empty()) {
+            return Err(Failure::usage(format!(
+                "{}: no line hands out {}: give one with --line {}=CHIP:OFFSET, too",
+                if self.item.is_empty() { "--line" } else { "--item" },
+                unserved.join(", "),
+                unserved.join(","),
+            )));
+        }
         answers.screen = self.screen.clone();
         answers.rotate = self.rotate;
         if let Some(from) = &self.from {
@@ -209,61 +214,19 @@ impl Setup {
         Ok(answers)
     }
 
-    /// The test card and the pulses that were asked for. In a conversation what goes wrong is told, and it goes on.
-    async fn try_hardware(&self, site: &Site, checked: &Checked, mut dialogue: Option<&mut Dialogue<'_>>) -> Result<(), Failure> {
-        let asked = match (&mut dialogue, self.test_card) {
-            (_, Some(_)) => true,
-            (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.show_card()?,
-            (Some(_) | None, None) => false,
-        };
-        if asked {
-            let shown = self.card(site, checked, dialogue.as_deref_mut()).await;
-            forgiven(shown, dialogue.is_some())?;
+    /// Whether a flag says something of it.
+    const fn says(&self, part: Part) -> bool {
+        match part {
+            Part::Device => self.device.is_some(),
+            // By flags that all commands have.
+            Part::Broker => true,
+            Part::Keys => self.keys.is_some() || self.from.is_some(),
+            Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.from.is_some(),
+            Part::Looks => self.name.is_some() || self.language.is_some() || self.contact.is_some(),
+            Part::Panel => self.screen.is_some() || self.rotate.is_some(),
+            Part::Items => !self.item.is_empty(),
+            Part::Lines => !self.line.is_empty(),
         }
-        let lines = &checked.relay.lines;
-        let named = self.pulse.iter().map(|name| {
-            lines.iter().find(|line| line.name == *name).ok_or_else(|| {
-                let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
-                Failure::usage(format!("there is no line {name:?}: {}", names.join(", ")))
-            })
-        });
-        // All of them are known before the first one moves something.
-        for line in named.collect::<Result<Vec<_>, _>>()? {
-            pulse(site, line)?;
-        }
-        if let (Some(dialogue), true) = (dialogue, self.pulse.is_empty()) {
-            for line in &checked.relay.lines {
-                while dialogue.pulse(&line.name)? {
-                    forgiven(pulse(site, line), true)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn card(&self, site: &Site, checked: &Checked, dialogue: Option<&mut Dialogue<'_>>) -> Result<(), Failure> {
-        let device = &checked.device;
-        let surface = &device.screen.surface;
-        if !site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
-            return Err(Failure::usage("the panel of an image is not here: no test card with --root"));
-        }
-        // Without a bus there is nobody to ask, and nobody who answers to it.
-        if let (true, Some(bus)) = (site.runs(), &device.controller)
-            && let Ok(service) = Service::connect_at(bus, DEVICE_NAME, DEVICE_PATH).await
-            && service.is_there().await
-        {
-            return Err(Failure::failed("qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card"));
-        }
-        let card = Card::show(device.screen.clone()).await?;
-        match (dialogue, self.test_card) {
-            (Some(dialogue), None) => dialogue.seen_card()?,
-            (_, seconds) => drop(timeout(Duration::from_secs(seconds.unwrap_or(0)), tokio::signal::ctrl_c()).await),
-        }
-        drop(card);
-        if let SurfaceSettings::Virtual { path, .. } = surface {
-            hardware::give_to_its_directorys_owner(path);
-        }
-        Ok(())
     }
 
     /// Enables and starts the services, or says what to do.
@@ -302,107 +265,20 @@ impl Setup {
     }
 }
 
-fn pulse(site: &Site, line: &Line) -> Result<(), Failure> {
-    if !site.runs() && matches!(line.pin.chip, Chip::Gpio { .. }) {
-        return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
-    }
-    let ended = hardware::pulse(line)
-        .map_err(|why| Failure::failed(format!("{}: {why}. Whoever holds it must let go: systemctl stop qrisd qris-relayd", line.name)))?;
-    match ended.outcome {
-        Outcome::Dispensed => print::line(&format!("line {:?}: {}", line.name, ended.detail)),
-        Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(format!("line {:?}: {}", line.name, ended.detail))),
-    }
-}
-
-/// What went wrong is told and no more, where somebody sits there who can decide.
-fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
-    match result {
-        Err(failure) if told => failure.told("qrisctl").iter().try_for_each(|line| print::line(&print::plain(line))),
-        result => result,
-    }
-}
-
-/// What the services would say of the files: by their own checks.
-fn check(composed: &Composed) -> Result<Checked, Failure> {
-    let Composed { qrisd, relay, .. } = composed;
-    let both = (DeviceConfig::from_source(qrisd), RelayConfig::from_source(relay));
-    let (device, relays) = match both {
-        (Ok(device), Ok(relays)) => (device, relays),
-        (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => return Err(faults.into()),
-        (Err(faults), Err(others)) => return Err(faults.and(others).into()),
-    };
-    device.check_against(qrisd.path(), relay)?;
-    relays.check_against(relay.path(), qrisd)?;
-    Ok(Checked { device, relay: relays })
-}
-
-/// Broker, backend, keys and clock, by really connecting.
-async fn look_outside(checked: &Checked) -> Vec<Finding> {
-    let device = &checked.device;
-    let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));
-    let keys = look::keys(&device.machine.keys.receipt_kids(), &asked);
-    let mut findings = vec![broker];
-    findings.extend(asked.findings);
-    if asked.open.is_some() {
-        findings.push(keys);
-    }
-    findings
-}
-
-/// How it is told.
-struct Told {
-    json: bool,
-}
-
-impl Told {
-    fn findings(&self, findings: &[Finding]) -> Result<(), Failure> {
-        findings.iter().try_for_each(|finding| match self.json {
-            true => print::line(&finding.json()),
-            false => finding.words().iter().try_for_each(|line| print::line(line)),
-        })
-    }
-
-    fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
-        for file in &composed.files {
-            let change = file.change(site);
-            if self.json {
-                let change = match change {
-                    Change::New => "new",
-                    Change::Changed => "changed",
-                    Change::Same => "same",
-                };
-                print::line(&serde_json::json!({ "file": file.path(), "change": change }).to_string())?;
-                continue;
-            }
-            print::line(&file.words(site))?;
-            if with_difference && change != Change::Same {
-                file.difference(site).iter().try_for_each(|line| print::line(&format!("          {}", print::plain(line))))?;
-            }
-        }
-        for path in &composed.obsolete {
-            match self.json {
-                true => print::line(&serde_json::json!({ "file": path, "change": "removed" }).to_string())?,
-                false => print::line(&format!("{:<25}  {}", "removed", print::plain(&path.display().to_string())))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn remark(&self, text: &str) -> Result<(), Failure> {
-        if self.json { print::line(&serde_json::json!({ "said": text }).to_string()) } else { print::line(&print::plain(text)) }
-    }
-}
-
-/// Whether any of these checks is bad.
-fn is_bad(findings: &[Finding], checks: &[&str]) -> bool {
-    findings.iter().any(|finding| finding.level == Level::Bad && checks.contains(&finding.check))
-}
-
 fn parse_words(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err("must not be empty"),
         text if text.chars().any(char::is_control) => Err("must be printable text"),
         text => Ok(text.into()),
+    }
+}
+
+/// The same of what the screen is to show.
+fn parse_letters(text: &str) -> Result<String, String> {
+    let text = parse_words(text)?;
+    match unknown_letter(&text) {
+        Some(letter) => Err(format!("the screen has no {letter:?}: write it in Latin letters")),
+        None => Ok(text),
     }
 }
 

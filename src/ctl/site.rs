@@ -142,9 +142,14 @@ impl Site {
     }
 }
 
-/// Whether this program may do everything. The directory of a process in /proc belongs to the user that it runs as.
+/// Whether this program may do everything.
 pub(super) fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+    own_uid() == Some(0)
+}
+
+/// The user that this program runs as: the directory of a process in /proc belongs to it.
+pub(super) fn own_uid() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|metadata| metadata.uid())
 }
 
 fn user(line: &str) -> Option<User> {

@@ -1,13 +1,13 @@
 //! A directory of our own for what is looked at before it is put in its place, and for secrets that must be a file for a
-//! moment. It is gone with the command.
+//! moment. It is gone with the command, or with the next one where it was killed.
 
 use super::broker::random_hex;
-use super::site::{CREDENTIALS, DEVICE_USER, Site};
+use super::site::{CREDENTIALS, DEVICE_USER, Site, own_uid};
 use crate::host::Failure;
 use crate::host::config::Places;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,20 +16,49 @@ const RUN: &str = "/run";
 /// The secrets of the device service that can be credentials.
 pub(super) const SECRETS: [&str; 2] = ["mqtt-password", "backend-token"];
 
-/// The directory: ours alone, and removed at the end.
-pub(super) struct Staging(PathBuf);
+/// What its name begins with; 32 digits follow.
+const PREFIX: &str = "qrisctl-";
+/// It is made so often, should others sweep it away meanwhile.
+const TRIES_MAX: usize = 8;
+
+/// The directory: ours alone, and removed at the end. Whoever has its lock lives.
+pub(super) struct Staging {
+    path: PathBuf,
+    _lock: File,
+}
 
 impl Staging {
+    /// Makes it, and removes those of commands that were killed.
     pub(super) fn new() -> Result<Self, Failure> {
-        let name = format!("qrisctl-{}", random_hex()?);
-        let make = |path: PathBuf| DirBuilder::new().mode(0o700).create(&path).map(|()| path);
-        let made = make(Path::new(RUN).join(&name)).or_else(|_| make(std::env::temp_dir().join(&name)));
-        made.map(Self).map_err(|why| Failure::failed(format!("no directory for what is to be checked: {why}")))
+        let elsewhere = std::env::temp_dir();
+        let parents = [Path::new(RUN), &elsewhere];
+        parents.iter().for_each(|parent| sweep(parent));
+        let mut why = io::Error::from(io::ErrorKind::NotFound);
+        for parent in parents {
+            match Self::below(parent, &random_hex()?) {
+                Ok(made) => return Ok(made),
+                Err(error) => why = error,
+            }
+        }
+        Err(Failure::failed(format!("no directory for what is to be checked: {why}")))
+    }
+
+    fn below(parent: &Path, name: &str) -> io::Result<Self> {
+        let path = parent.join(format!("{PREFIX}{name}"));
+        for _ in 0..TRIES_MAX {
+            DirBuilder::new().mode(0o700).create(&path)?;
+            if let Some(lock) = locked(&path) {
+                return Ok(Self { path, _lock: lock });
+            }
+            // Somebody took it for one that was left, in the moment before it had its lock.
+            drop(std::fs::remove_dir(&path));
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// Puts a file there, for us alone to read.
     pub(super) fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let written = written.and_then(|mut file| file.write_all(content));
         written.map_err(|why| Failure::failed(format!("{}: {why}", path.display())))?;
@@ -57,8 +86,34 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is in memory, or in the directory for such things, and nobody else's to read.
-        drop(std::fs::remove_dir_all(&self.0));
+        drop(std::fs::remove_dir_all(&self.path));
     }
+}
+
+/// Removes what killed commands left: directories of this user whose lock nobody has.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_staging(&path) && locked(&path).is_some() {
+            // While we have its lock nobody else takes it for his.
+            drop(std::fs::remove_dir_all(&path));
+        }
+    }
+}
+
+/// Whether it is a directory as we make them: anybody may put something else into a directory for temporary files.
+fn is_staging(path: &Path) -> bool {
+    let digits = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && Some(found.uid()) == own_uid())
+}
+
+/// Takes the lock of a directory: none where somebody has it, or where another is there by now.
+fn locked(path: &Path) -> Option<File> {
+    let lock = File::open(path).ok()?;
+    lock.try_lock().ok()?;
+    let (ours, there) = (lock.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
+    ((ours.dev(), ours.ino()) == (there.dev(), there.ino())).then_some(lock)
 }
 
 /// The name of a credential's file.
@@ -84,4 +139,34 @@ pub(super) fn encrypted(name: &str, secret: &str) -> Result<Vec<u8>, Failure> {
     drop(input);
     let told = child.wait_with_output().map_err(|why| failed(why.to_string()))?;
     if told.status.success() { Ok(told.stdout) } else { Err(failed(String::from_utf8_lossy(&told.stderr).trim().to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_command_left_is_swept_and_nothing_else() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let name = |digit: &str| format!("{PREFIX}{}", digit.repeat(32));
+        let living = Staging::below(parent.path(), &"a".repeat(32)).expect("made");
+        living.put("secret", b"s").expect("put");
+        let left = parent.path().join(name("b"));
+        std::fs::create_dir(&left).expect("made");
+        std::fs::write(left.join("secret"), "s").expect("written");
+        // What only looks like one.
+        std::fs::create_dir(parent.path().join("qrisctl-notes")).expect("made");
+        let own = parent.path().join("own");
+        std::fs::create_dir(&own).expect("made");
+        std::os::unix::fs::symlink(&own, parent.path().join(name("c"))).expect("made");
+        std::fs::write(parent.path().join(name("d")), "").expect("written");
+        sweep(parent.path());
+        assert!(!left.exists() && living.path.join("secret").exists());
+        for kept in ["qrisctl-notes", "own", &name("c"), &name("d")] {
+            assert!(parent.path().join(kept).exists(), "{kept}");
+        }
+        let path = living.path.clone();
+        drop(living);
+        assert!(!path.exists());
+    }
 }

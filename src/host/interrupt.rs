@@ -1,61 +1,184 @@
-//! Signals that end a program, held up while something must first be brought to its end: a line that is driven.
+//! Signals that end a program. They are noted, and the work that is under way ends by itself: its terminal, its files and
+//! its lines are as they should be before the program is gone.
 
+use crate::host::Failure;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Ctrl-C, `kill`, a terminal or connection that goes, Ctrl-\.
-const ENDING: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+/// Ctrl-C, `kill`, a terminal or connection that goes, Ctrl-\; what people call them.
+const ENDING: [(libc::c_int, &str); 4] =
+    [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP"), (libc::SIGQUIT, "SIGQUIT")];
+/// No signal, and no file.
+const NONE: i32 = -1;
 
-/// The last one that came; 0: none.
-static CAME: AtomicI32 = AtomicI32::new(0);
+/// The first one that came.
+static CAME: AtomicI32 = AtomicI32::new(NONE);
+/// What a signal is written to, and where that is seen: a file can be waited for together with others.
+static BELL: AtomicI32 = AtomicI32::new(NONE);
+static HEARD: AtomicI32 = AtomicI32::new(NONE);
 
+#[allow(unsafe_code, reason = "the standard library knows no signals")]
 extern "C" fn note(signal: libc::c_int) {
-    CAME.store(signal, Ordering::Relaxed);
+    // The first one says how the program ends; a failure says that there was one.
+    let _ = CAME.compare_exchange(NONE, signal, Ordering::Relaxed, Ordering::Relaxed);
+    // SAFETY: `write` may be called here; one byte is read. A bell that is full rings already. Whom the signal came between
+    // finds its errno as it was.
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(BELL.load(Ordering::Relaxed), (&raw const signal).cast(), 1);
+        *libc::__errno_location() = errno;
+    }
 }
 
-/// While it lives, signals that end a program are noted only. Dropped, it puts everything back as it was, and sends the one
-/// that came again: now it ends the program. One at a time.
-pub struct HeldUp {
+/// A signal ended it.
+#[derive(Debug, thiserror::Error)]
+#[error("ended by {0}: nothing was changed")]
+pub struct Interrupted(&'static str);
+
+/// Whether a signal came that is to end the work.
+#[must_use]
+pub fn came() -> bool {
+    CAME.load(Ordering::Relaxed) != NONE
+}
+
+/// Ends work that a signal is to end: before something that must be done wholly or not at all.
+///
+/// # Errors
+/// One came.
+pub fn check() -> Result<(), Interrupted> {
+    let came = CAME.load(Ordering::Relaxed);
+    match ENDING.iter().find(|(signal, _)| *signal == came) {
+        Some((_, name)) => Err(Interrupted(name)),
+        None => Ok(()),
+    }
+}
+
+/// Does a program's work, until it is done or a signal comes: then the work is dropped where it waits, what it failed with is
+/// told, and the signal ends the program as it would have without us (a shell says 128 + signal).
+///
+/// # Errors
+/// Those of the work; and that signals cannot be noted.
+pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let noted = Noted::begin().map_err(Failure::failed)?;
+    let mut work = Box::pin(work);
+    let ended = tokio::select! {
+        biased;
+        () = noted.wait() => None,
+        ended = &mut work => Some(ended),
+    };
+    // Everything that it holds is let go first.
+    drop(work);
+    let (failure, came) = match (ended, CAME.load(Ordering::Relaxed)) {
+        (Some(Ok(done)), _) => return Ok(done),
+        (Some(Err(failure)), NONE) => return Err(failure),
+        (Some(Err(failure)), came) => (failure, came),
+        (None, came) => (check().map_err(Failure::failed).err().unwrap_or_else(|| Failure::failed("ended")), came),
+    };
+    let mut stderr = io::stderr().lock();
+    // Where it is told may be gone: so is who would read it. The first line ends that of the question.
+    drop(writeln!(stderr));
+    failure.told(program).iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+    drop(noted);
+    raise(came);
+    Err(failure)
+}
+
+/// While it lives signals that end a program are noted only. One at a time.
+struct Noted {
+    heard: tokio::net::UnixStream,
+    _bell: UnixStream,
     before: Vec<(libc::c_int, libc::sigaction)>,
 }
 
-impl HeldUp {
-    /// Begins.
-    #[must_use]
+impl Noted {
     #[allow(unsafe_code, reason = "the standard library knows no signals")]
-    pub fn begin() -> Self {
-        CAME.store(0, Ordering::Relaxed);
-        let before = ENDING.into_iter().filter_map(|signal| {
+    fn begin() -> io::Result<Self> {
+        let (bell, heard) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        heard.set_nonblocking(true)?;
+        CAME.store(NONE, Ordering::Relaxed);
+        BELL.store(bell.as_raw_fd(), Ordering::Relaxed);
+        HEARD.store(heard.as_raw_fd(), Ordering::Relaxed);
+        let before = ENDING.into_iter().filter_map(|(signal, _)| {
             let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-            // SAFETY: an action of zeroes is a valid one; the handler stores a number, which is all that a handler may do;
-            // `old` is read only where the system has written it.
+            // SAFETY: an action of zeroes is a valid one; the handler does only what a handler may do; `old` is read only
+            // where the system has written it.
             unsafe {
                 let mut new: libc::sigaction = std::mem::zeroed();
                 new.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
-                (libc::sigaction(signal, &raw const new, old.as_mut_ptr()) == 0).then(|| (signal, old.assume_init()))
+                new.sa_flags = libc::SA_RESTART;
+                if libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) != 0 {
+                    return None;
+                }
+                let old = old.assume_init();
+                // Who started us with `nohup` wants it ignored.
+                let is_ignored = old.sa_sigaction == libc::SIG_IGN;
+                (!is_ignored && libc::sigaction(signal, &raw const new, std::ptr::null_mut()) == 0).then_some((signal, old))
             }
         });
-        Self { before: before.collect() }
+        let before = before.collect();
+        Ok(Self { heard: tokio::net::UnixStream::from_std(heard)?, _bell: bell, before })
     }
 
-    /// Whether one came.
-    #[must_use]
-    pub fn came() -> bool {
-        CAME.load(Ordering::Relaxed) != 0
+    /// Until one came.
+    async fn wait(&self) {
+        // Nothing is ever read: who asks later sees it too. That it cannot be waited for is as if none ever came.
+        if self.heard.readable().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-impl Drop for HeldUp {
+impl Drop for Noted {
     #[allow(unsafe_code, reason = "the standard library knows no signals")]
     fn drop(&mut self) {
         for (signal, old) in &self.before {
             // SAFETY: it was the action of this signal before.
             unsafe { libc::sigaction(*signal, old, std::ptr::null_mut()) };
         }
-        let came = CAME.swap(0, Ordering::Relaxed);
-        if came != 0 {
-            // SAFETY: a signal of our own.
-            unsafe { libc::raise(came) };
+        BELL.store(NONE, Ordering::Relaxed);
+        HEARD.store(NONE, Ordering::Relaxed);
+    }
+}
+
+#[allow(unsafe_code, reason = "the standard library knows no signals")]
+fn raise(signal: libc::c_int) {
+    // SAFETY: a signal of our own.
+    unsafe { libc::raise(signal) };
+}
+
+/// Standard input. Who waits for it is woken by a signal, too.
+pub struct Input(File);
+
+impl Input {
+    /// Opens it once more.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
+    }
+}
+
+impl Read for Input {
+    #[allow(unsafe_code, reason = "the standard library does not wait for two files at once")]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let waited = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        loop {
+            // A file that is not there is passed over.
+            let mut files = [waited(self.0.as_raw_fd()), waited(HEARD.load(Ordering::Relaxed))];
+            // SAFETY: the pointer is to that many live values, which the call does not keep.
+            let ready = unsafe { libc::poll(files.as_mut_ptr(), 2, NONE) };
+            check().map_err(io::Error::other)?;
+            match ready {
+                NONE if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                NONE => return Err(io::Error::last_os_error()),
+                _ => return self.0.read(buffer),
+            }
         }
     }
 }

@@ -52,6 +52,7 @@ mod schemas;
 mod screens;
 mod secrets;
 mod setup;
+mod setup_asks;
 mod shape;
 mod shutdown;
 mod simulator_page;

@@ -1,19 +1,16 @@
 //! `qrisctl setup`: from an enrolment text to a sale; what is wrong is found by connecting, and then nothing changes.
 
-use crate::rig::certificates::Certificates;
 use crate::rig::mosquitto::{Mosquitto, password};
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::{command, free_port, output, succeed, tool, user, wait_for};
+use crate::rig::{command, free_port, output, succeed, user};
 use qris::order::receipt::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 /// A merchant without a machine, and a computer that becomes one.
 pub struct Site {
@@ -70,12 +67,12 @@ impl Site {
         .into()
     }
 
-    fn file(&self, path: &str) -> PathBuf {
+    pub fn file(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
     /// Everything below /etc, with mode and content.
-    fn tree(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    pub fn tree(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut found = BTreeMap::new();
         let mut open = vec![self.root.join("etc")];
         while let Some(directory) = open.pop() {
@@ -92,11 +89,11 @@ impl Site {
     }
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -204,7 +201,7 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
     let nowhere = format!("{}/nowhere", site.shop.backend_url);
     let from = ["--from", text.as_str()];
     // What is said more, the exit status, and what is told.
-    let table: [(&[&str], i32, &[&str]); 16] = [
+    let table: [(&[&str], i32, &[&str]); 20] = [
         (
             &["--password-file", &bad_password],
             1,
@@ -217,8 +214,16 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
         (&["--backend", &nowhere], 1, &["BAD   backend", "404"]),
         (&["--keys", &stranger], 1, &["BAD   keys", "no key of the backend is here", "qris-backend keys public"]),
         (&["--keys", &no_keys], 2, &["no-keys", "JWK Set"]),
-        (&["--item", "A2:9000"], 2, &["relay.toml", "no line has the item A2"]),
-        (&["--broker", "mqtt://broker.example"], 2, &["mqtt.url", "loopback only"]),
+        (&["--item", "A2:9000"], 2, &["--item: no line hands out A2", "--line A2=CHIP:OFFSET"]),
+        (&["--item", "A1:9000"], 2, &["--item A1:9000: A1 is there already: A1:5000:Teh botol"]),
+        (&["--item", "A2:9000:茶"], 2, &["the screen has no '茶'"]),
+        (&["--line", "A1=/dev/gpiochip0:4"], 2, &["--line A1=/dev/gpiochip0:4: A1 has a line already"]),
+        (
+            &["--item", "A2:1", "--item", "A3:1", "--line", "A2=/dev/gpiochip0:4", "--line", "A3=/dev/gpiochip0:4"],
+            2,
+            &["--line A3=/dev/gpiochip0:4: that pin is in use already: A2=/dev/gpiochip0:4"],
+        ),
+        (&["--broker", "mqtt://broker.example"], 2, &["the broker (--broker", "mqtt.url", "loopback only"]),
         (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["--config is for other commands"]),
         (&["--device", "vm-009", "--offline"], 2, &["of vm-001", "to be vm-009", "device add vm-009 --bundle"]),
         (&["--line", "Z=sim:/tmp/z"], 2, &["hands out Z, which is not sold"]),
@@ -295,139 +300,6 @@ fn hardware_is_tried_when_it_is_asked_for_and_never_otherwise() {
     assert!(stdout(&done).contains("The test card is on the panel"), "{}", stdout(&done));
     let found = succeed(site.setup().arg("--find"));
     assert!(found.contains("Panels:") && found.contains("GPIO chips:"), "{found}");
-}
-
-#[test]
-fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
-    let site = Site::new();
-    let text = site.enrolment();
-    let here = site.shop.path().display();
-    let run = |lines: &[&str], more: &[&str]| {
-        let file = site.shop.path().join("answers");
-        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
-        output(site.setup().args(["--ask", "--no-start"]).args(more).stdin(std::fs::File::open(&file).expect("there")))
-    };
-    let (item, line) = ("A1:5000:Teh", format!("A1=sim:{here}/relay.log:50ms"));
-    // Text, name, language, contact, no panel and so no card, goods; pulse; write.
-    let good = [text.as_str(), "Lobi", "both", "0812-1", "none", "A 1:x", item, "", &line, "", "yes", "no"];
-    let empty = site.tree();
-    let left = run(&[&good[..], &["no"]].concat(), &[]);
-    assert_eq!(left.status.code(), Some(1), "{}{}", stdout(&left), stderr(&left));
-    assert_eq!(site.tree(), empty, "who says no at the end changes nothing");
-    assert_eq!(site.shop.pulses(), 1, "yes was said once, then no");
-    let silent = run(&good[..3], &[]);
-    assert!(silent.status.code() == Some(1) && stderr(&silent).contains("nobody answers"), "{}", stderr(&silent));
-    assert_eq!(site.tree(), empty);
-
-    // A text that was pasted in two lines, and a broker that is not there: told, asked again, and taken.
-    let (first, second) = text.split_at(100);
-    let closed = format!("mqtt://127.0.0.1:{}", free_port());
-    let url = format!("mqtt://127.0.0.1:{}", site.shop.broker.port);
-    let again = ["yes", &url, "", "", "no", "yes"];
-    let done = run(&[&[first, second][..], &good[1..10], &again].concat(), &["--broker", &closed]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
-    assert!(stdout(&done).contains("BAD   broker") && stdout(&done).contains("OK    broker"), "{}", stdout(&done));
-    let written = std::fs::read_to_string(site.file("etc/qrisd/qrisd.toml")).expect("written");
-    for words in ["language = \"both\"", "contact = \"0812-1\"", "required = false", url.as_str()] {
-        assert!(written.contains(words), "{words}:\n{written}");
-    }
-    assert!(!stdout(&done).contains(&password(DEVICE)));
-
-    // A text without the broker's password: that is asked for.
-    std::fs::remove_dir_all(site.file("etc/qrisd")).expect("there");
-    let told = site.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle"]);
-    let text = stdout(&told);
-    let own = password(DEVICE);
-    let done = run(&[&[text.trim(), &own][..], &good[1..10], &["no", "yes"]].concat(), &[]);
-    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
-    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), format!("{own}\n"));
-}
-
-/// A person at a terminal: what stands there, and what is typed or pasted.
-struct Terminal {
-    child: Child,
-    shown: Arc<Mutex<String>>,
-}
-
-impl Terminal {
-    fn start(command: &Command) -> Self {
-        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
-        let words: Vec<_> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
-        let mut script = crate::rig::command(tool("script"));
-        script.args(["-qefc", &format!("exec {}", words.join(" ")), "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = script.spawn().expect("script runs");
-        let shown = Arc::new(Mutex::new(String::new()));
-        let (mut out, sink) = (child.stdout.take().expect("piped"), Arc::clone(&shown));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = out.read(&mut buffer) {
-                sink.lock().expect("nobody fails with it").push_str(&String::from_utf8_lossy(&buffer[..length]));
-            }
-        });
-        Self { child, shown }
-    }
-
-    fn shown(&self) -> String {
-        self.shown.lock().expect("nobody fails with it").clone()
-    }
-
-    /// Waits until `question` stands there, then types.
-    fn answer(&mut self, question: &str, typed: &str) {
-        wait_for(question, || self.shown().contains(question).then_some(()));
-        let input = self.child.stdin.as_mut().expect("piped");
-        input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
-    }
-
-    fn end(&mut self) -> ExitStatus {
-        wait_for("the end", || self.child.try_wait().expect("ours"))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-#[test]
-fn a_text_with_certificates_is_pasted_at_a_terminal() {
-    let site = Site::new();
-    let certificates = Certificates::make();
-    let ca = std::fs::read_to_string(certificates.certificate("ca")).expect("made");
-    let (long, other) = (site.shop.path().join("long.pem"), site.shop.path().join("other.pem"));
-    std::fs::write(&long, ca.repeat(8)).expect("written");
-    std::fs::write(&other, ca.repeat(7)).expect("written");
-    let bundle = |broker_ca: &Path| {
-        let paths = [&long, broker_ca].map(|path| path.display().to_string());
-        let told = site.shop.merchant(
-            &[
-                &["device", "add", DEVICE, "--replace", "--bundle", "--backend-url", "https://pay.example", "--backend-ca-file", &paths[0]]
-                    [..],
-                &["--broker-url", "mqtts://broker.example", "--broker-ca-file", &paths[1]],
-            ]
-            .concat(),
-        );
-        assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
-        stdout(&told)
-    };
-    // A CA of both once: not for ever longer than a terminal takes in one line.
-    let (once, twice) = (bundle(&long), bundle(&other));
-    assert!(twice.len() > 2 * 4096 && once.len() < twice.len() * 2 / 3, "{} and {}", once.len(), twice.len());
-    let mut setup = site.setup();
-    setup.args(["--offline", "--name", "Lobi", "--language", "id", "--contact", "0812"]).args(site.goods());
-    let mut terminal = Terminal::start(&setup);
-    terminal.answer("there is none): ", &twice);
-    terminal.answer("The machine's password there (is not shown): ", "hunter2\n");
-    terminal.answer("test card on the panel? [no]: ", "\n");
-    terminal.answer("keep your hands away [no]: ", "\n");
-    terminal.answer("start the services? [yes]: ", "\n");
-    assert!(terminal.end().success(), "{}", terminal.shown());
-    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/backend-ca.pem")).expect("written"), ca.repeat(8));
-    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/broker-ca.pem")).expect("written"), ca.repeat(7));
-    assert_eq!(std::fs::read_to_string(site.file("etc/qrisd/mqtt-password")).expect("written"), "hunter2\n");
-    let shown = terminal.shown();
-    assert!(!shown.contains("qris-enrol1") && !shown.contains("hunter2") && !shown.contains("\n\r\n\r\n"), "{shown}");
 }
 
 #[test]

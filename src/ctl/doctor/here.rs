@@ -10,12 +10,11 @@ use crate::host::config::BusAddress;
 use crate::host::finding::{Finding, Level};
 use crate::order::ids::KeyId;
 use crate::relay::config::{Chip, Config as RelayConfig};
+use crate::relay::line::CONSUMER;
 use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Who holds a line that is ours, in the kernel's list.
-const HOLDER: &str = "qris-relayd";
 /// The relay service gives no more tickets at a thousand.
 const TICKETS_WARN: usize = 900;
 
@@ -126,7 +125,7 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
     let place = format!("{name} ({} {offset})", path.display());
     match line {
         None => Finding::bad(CHECK, format!("{place} is not there: the chip has {count}"), "correct the offset in relay.toml"),
-        Some(Some(HOLDER)) => Finding::ok(CHECK, format!("{place} is held by {HOLDER}")),
+        Some(Some(CONSUMER)) => Finding::ok(CHECK, format!("{place} is held by {CONSUMER}")),
         Some(Some(other)) => {
             Finding::bad(CHECK, format!("{place} is held by {other:?}"), "another program or driver has it: end it, or choose another line")
         }

@@ -1,13 +1,16 @@
 //! What was said of a machine: by flags, by its enrolment text, and by whoever sits in front of it. A flag goes before the
 //! text, and what was asked for before both.
 
+use super::present::Present;
 use super::specs::{Item, Line, Screen};
 use crate::ctl::Connection;
 use crate::host::Failure;
+use crate::host::interrupt::Input;
 use crate::host::secret::Secret;
 use crate::order::ids::DeviceId;
 use crate::order::receipt::KeySet;
 use crate::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -38,6 +41,8 @@ pub(super) struct Answers {
     pub(super) lines: Vec<Line>,
     pub(super) screen: Option<Screen>,
     pub(super) rotate: Option<u32>,
+    /// Lines that lie on the disk, by name, and were seen to be driven by the other level: whether by the low one.
+    pub(super) turned: BTreeMap<String, bool>,
 }
 
 impl Answers {
@@ -84,6 +89,45 @@ impl Answers {
         }
         Ok(())
     }
+
+    /// Takes all that an enrolment says, whatever was said before.
+    ///
+    /// # Errors
+    /// As with [`Answers::enrol`].
+    pub(super) fn enrol_anew(&mut self, enrolment: &Enrolment) -> Result<(), String> {
+        let mut anew = Self { device: self.device.clone(), ..Self::default() };
+        anew.enrol(enrolment)?;
+        self.backend_url = anew.backend_url;
+        self.backend_ca = anew.backend_ca;
+        self.token = anew.token;
+        self.keys = anew.keys;
+        if anew.broker_url.is_some() {
+            self.broker_url = anew.broker_url;
+            self.username = anew.username;
+            self.password = anew.password.or(self.password.take());
+            self.broker_ca = anew.broker_ca;
+        }
+        self.device = anew.device;
+        Ok(())
+    }
+
+    /// Notes that the other level drives a line: in what was said of it, or of one that lies on the disk.
+    pub(super) fn turn_over(&mut self, name: &str, active_low: bool) {
+        match self.lines.iter_mut().find(|line| line.name() == name) {
+            Some(line) => line.active_low = active_low,
+            None => drop(self.turned.insert(name.to_owned(), active_low)),
+        }
+    }
+
+    /// What is sold: what was said, or what lies on the disk.
+    pub(super) fn sold(&self, present: &Present) -> Vec<String> {
+        if self.items.is_empty() { present.items() } else { self.items.iter().map(|item| item.id.to_string()).collect() }
+    }
+
+    /// What lines hand out: those that were said, or those on the disk.
+    pub(super) fn served(&self, present: &Present) -> Vec<String> {
+        if self.lines.is_empty() { present.lines() } else { self.lines.iter().flat_map(|line| line.items.clone()).collect() }
+    }
 }
 
 /// Reads an enrolment: the text itself, a file that holds it, or `-` for standard input.
@@ -91,7 +135,7 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
     let text = match from {
         "-" => {
             let mut text = String::new();
-            let read = std::io::stdin().lock().take(TEXT_MAX as u64 + 1).read_to_string(&mut text);
+            let read = Input::open().and_then(|input| input.take(TEXT_MAX as u64 + 1).read_to_string(&mut text));
             read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
             text
         }

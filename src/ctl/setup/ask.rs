@@ -2,6 +2,7 @@
 
 use crate::ctl::print;
 use crate::host::Failure;
+use crate::host::interrupt;
 use crate::host::secret::Secret;
 use crate::host::terminal::Hidden;
 use std::io::{self, BufRead, Write as _};
@@ -62,6 +63,17 @@ impl<R: BufRead> Asker<R> {
         Ok((!answer.is_empty()).then(|| Secret::new(answer)))
     }
 
+    /// A secret without which it does not go on.
+    pub(super) fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
+        for _ in 0..TRIES_MAX {
+            print::line("  An answer is needed; Ctrl-C ends.")?;
+            if let Some(secret) = self.secret(question)? {
+                return Ok(secret);
+            }
+        }
+        Err(Failure::usage("too many answers that cannot be used"))
+    }
+
     /// Yes or no.
     pub(super) fn yes(&mut self, question: &str, usual: bool) -> Result<bool, Failure> {
         self.line(question, Some(if usual { "yes" } else { "no" }), |answer| match answer.to_lowercase().as_str() {
@@ -102,11 +114,21 @@ impl<R: BufRead> Asker<R> {
         out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)?;
         drop(out);
         let mut answer = String::new();
-        let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(Failure::failed)?;
+        let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(unread)?;
         if read == 0 {
+            // What is told next stands on a line of its own.
+            print::line("")?;
             return Err(Failure::failed("nobody answers any more: nothing was changed"));
         }
         Ok(answer.trim().to_owned())
+    }
+}
+
+/// A signal ends it in its own words.
+fn unread(why: io::Error) -> Failure {
+    match interrupt::check() {
+        Err(interrupted) => Failure::failed(interrupted),
+        Ok(()) => Failure::failed(format!("the answer cannot be read: {why}; nothing was changed")),
     }
 }
 

@@ -4,7 +4,9 @@
 mod secrets;
 
 use super::answers::Answers;
-use super::edit::{self, EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
+use super::dialogue::Part;
+use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
+use super::present::Present;
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
 use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, SECRETS_DROP_IN, Site};
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The relay service's configuration.
 pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
 /// The keys whose receipts are believed.
-const KEYS_JSON: &str = "/etc/qrisd/keys.json";
+pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
 /// What a new machine begins with: the shipped examples.
 const NEW_QRISD: &str = include_str!("../../../config/qrisd.toml");
 const NEW_RELAY: &str = include_str!("../../../config/relay.toml");
@@ -32,20 +34,12 @@ pub(super) enum Keep {
     Encrypted,
 }
 
-/// What lies on the disk already.
-#[derive(Debug, Default)]
-pub(super) struct Present {
-    pub(super) qrisd: Option<String>,
-    pub(super) relay: Option<String>,
-    keys: bool,
-}
-
 /// Why there is nothing to write.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
     /// Nobody said it.
-    #[error("not known yet: {}", .0.join("; "))]
-    Missing(Vec<&'static str>),
+    #[error("not known yet: {}", .0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; "))]
+    Missing(Vec<(Part, &'static str)>),
     /// The machine has another name, and state that belongs to it.
     #[error(
         "this machine is {present} already, and was told to become {wanted}: its orders, its ledger and its token belong to {present}. With --force it changes its name"
@@ -87,62 +81,6 @@ impl Composed {
             |path: &Path| path == Path::new(SECRETS_DROP_IN) || CREDENTIALS.iter().any(|directory| path.starts_with(directory));
         let changed = self.files.iter().filter(|file| file.change(site) != Change::Same).any(|file| is_systemds(file.path()));
         changed || self.obsolete.iter().any(|path| is_systemds(path))
-    }
-}
-
-impl Present {
-    /// Reads what is there.
-    pub(super) fn read(site: &Site) -> Result<Self, Failure> {
-        let read = |path: &str| match std::fs::read_to_string(site.at(path)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::failed(format!("{}: {error}", site.at(path).display()))),
-        };
-        let (qrisd, relay) = (read(QRISD_TOML)?, read(RELAY_TOML)?);
-        for (file, text) in [(QRISD_TOML, &qrisd), (RELAY_TOML, &relay)] {
-            if let Some(text) = text {
-                edit::parse(text).map_err(|why| Failure::usage(ComposeError::Edit { file, why }))?;
-            }
-        }
-        let keys = qrisd.as_deref().and_then(|text| text_of(text, "receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
-        let keys = site.at(keys).exists();
-        Ok(Self { qrisd, relay, keys })
-    }
-
-    /// A text value of the configuration that is there.
-    pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
-        text_of(self.qrisd.as_deref()?, section, key)
-    }
-
-    /// Whether it names a file of its own for a secret.
-    pub(super) fn has_secret(&self, section: &str, key: &str) -> bool {
-        self.value(section, key).is_some()
-    }
-
-    pub(super) const fn has_keys(&self) -> bool {
-        self.keys
-    }
-
-    pub(super) fn items(&self) -> usize {
-        self.qrisd.as_deref().map_or(0, |text| tables_of(text, "item").len())
-    }
-
-    pub(super) fn lines(&self) -> usize {
-        self.relay.as_deref().map_or(0, |text| tables_of(text, "line").len())
-    }
-
-    /// What is neither here nor among the answers, each with how it is told.
-    pub(super) fn missing(&self, answers: &Answers) -> Vec<&'static str> {
-        let table = [
-            (answers.device.is_none() && self.value("device", "id").is_none(), "the machine's name (--device ID, or --from ENROLMENT)"),
-            (answers.broker_url.is_none() && self.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
-            (answers.backend_url.is_none() && self.value("backend", "url").is_none(), "the backend (--backend URL)"),
-            (answers.token.is_none() && !self.has_secret("backend", "token_file"), "the backend's token (--token-file FILE)"),
-            (answers.keys.is_none() && !self.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (answers.items.is_empty() && self.items() == 0, "what it sells (--item ID:PRICE:NAME)"),
-            (answers.lines.is_empty() && self.lines() == 0, "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
-        ];
-        table.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, what)| what).collect()
     }
 }
 
@@ -301,6 +239,12 @@ impl Draft<'_> {
             let before = present.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
             reprice(&mut text, &before, &items)?;
         }
+        for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
+            let turned = line.get("name").and_then(toml::Value::as_str).and_then(|name| answers.turned.get(name));
+            if let Some(active_low) = turned {
+                text.change(|text| set_in(text, "line", at, "active_low", &active_low.to_string()))?;
+            }
+        }
         Ok(text.text)
     }
 
@@ -327,8 +271,7 @@ fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Resu
         let Some(least) = line.get("min_amount").and_then(toml::Value::as_integer).and_then(|least| u64::try_from(least).ok()) else {
             continue;
         };
-        let items: Vec<_> = line.get("items").and_then(toml::Value::as_array).into_iter().flatten().collect();
-        let items: Vec<_> = items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+        let items = items_of(line);
         match least_price(now, &items) {
             Some(price) if price != least && (price < least || least_price(before, &items) == Some(least)) => {
                 text.change(|text| set_in(text, "line", at, "min_amount", &price.to_string()))?;
@@ -366,6 +309,12 @@ fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
         Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
         None => Ok(()),
     }
+}
+
+/// What a `[[line]]` hands out.
+pub(super) fn items_of(line: &toml::Table) -> Vec<String> {
+    let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn name_of(path: &str) -> &str {

@@ -1,55 +1,61 @@
 //! The set-up as a conversation: what is known is shown, what is not is asked for, and nothing happens before the end.
 
+mod goods;
+mod part;
+
+pub(super) use goods::Seen;
+pub(super) use part::Part;
+
 use super::answers::{self, Answers};
 use super::ask::Asker;
-use super::compose::Present;
-use super::{is_bad, parse_http, parse_words, specs};
+use super::compose::ComposeError;
+use super::present::Present;
+use super::{parse_http, parse_letters, parse_words, specs};
 use crate::ctl::site::Site;
 use crate::ctl::{hardware, print};
 use crate::host::Failure;
 use crate::host::config::{MqttSection, http_url};
-use crate::host::finding::Finding;
+use crate::host::interrupt::Input;
+use crate::host::tls::{self, LastTrusted};
 use crate::order::ids::DeviceId;
 use crate::wire::enrolment::Enrolment;
-use std::io::{StdinLock, stdin};
+use std::collections::BTreeSet;
+use std::io::BufReader;
 use std::path::Path;
 
 /// Somebody who sits there.
 pub(super) struct Dialogue<'a> {
-    asker: Asker<StdinLock<'static>>,
+    asker: Asker<BufReader<Input>>,
     site: &'a Site,
     present: &'a Present,
-    pulsed: Option<String>,
+    /// Whether it is set up for the computer that it runs on, and its hardware is to be looked at.
+    is_here: bool,
+    /// Whether the machine may get another name.
+    may_rename: bool,
 }
 
 impl<'a> Dialogue<'a> {
-    pub(super) fn new(site: &'a Site, present: &'a Present) -> Self {
-        Self { asker: Asker::new(stdin().lock()), site, present, pulsed: None }
+    pub(super) fn new(site: &'a Site, present: &'a Present, is_here: bool, may_rename: bool) -> Result<Self, Failure> {
+        let input = Input::open().map_err(|why| Failure::failed(format!("standard input: {why}")))?;
+        Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename })
     }
 
     /// Asks for what was not said.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         print::line(
-            "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets].",
+            "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets];\nCtrl-C ends it, and nothing was changed.",
         )?;
         let known = answers.token.is_some() || self.present.has_secret("backend", "token_file");
         if !known {
             print::line(
                 "On the merchant's server, `qris-backend device add ID --bundle` writes one text with all that this machine must know.",
             )?;
-            let read = |text: &str| Enrolment::from_text(text).map_err(|why| why.to_string());
-            if let Some(enrolment) = self.asker.pasted("Paste it here (is not shown; Enter: there is none): ", read)? {
-                answers.enrol(&enrolment).map_err(Failure::usage)?;
-            }
+            self.enrolment(answers, false)?;
         }
         let is_enrolled = answers.token.is_some();
         match &answers.device {
             Some(device) => print::line(&format!("The machine's name: {device}"))?,
-            None => {
-                let usual = self.present.value("device", "id");
-                answers.device =
-                    Some(self.asker.line("The machine's name", usual.as_deref(), |id| DeviceId::new(id).map_err(|why| why.to_string()))?);
-            }
+            None => self.device(answers)?,
         }
         match &answers.broker_url {
             Some(url) if is_enrolled => {
@@ -67,33 +73,53 @@ impl<'a> Dialogue<'a> {
         if answers.keys.is_none() && !self.present.has_keys() {
             self.keys(answers)?;
         }
-        self.looks(answers)?;
-        self.goods(answers)
-    }
-
-    /// Asks again for what a check found bad; false: nobody wants to.
-    pub(super) fn again(&mut self, findings: &[Finding], answers: &mut Answers) -> Result<bool, Failure> {
-        let bad = |checks: &[&str]| is_bad(findings, checks);
-        let (broker, backend, keys, gpio, screen) = (bad(&["broker"]), bad(&["backend"]), bad(&["keys"]), bad(&["gpio"]), bad(&["screen"]));
-        if !(broker || backend || keys || gpio || screen) || !self.asker.yes("Answer that again?", true)? {
-            return Ok(false);
+        if answers.name.is_none() {
+            self.name(answers)?;
         }
-        if broker {
-            self.broker(answers)?;
+        if answers.language.is_none() {
+            self.language(answers)?;
         }
-        if backend {
-            self.backend(answers)?;
+        if answers.contact.is_none() && self.present.value("screen", "contact").is_none() {
+            self.contact(answers)?;
         }
-        if keys {
-            self.keys(answers)?;
-        }
-        if screen {
-            answers.screen = None;
+        if answers.screen.is_none() {
             self.panel(answers)?;
         }
-        if gpio {
-            answers.lines.clear();
+        if answers.items.is_empty() && self.present.items().is_empty() {
+            self.items(answers)?;
+        }
+        if answers.lines.is_empty() && self.present.lines().is_empty() {
             self.lines(answers)?;
+        }
+        Ok(())
+    }
+
+    /// Asks again for what is wrong; false: nobody wants to, or nothing that is asked for would mend it.
+    pub(super) fn again(&mut self, parts: &BTreeSet<Part>, answers: &mut Answers) -> Result<bool, Failure> {
+        if parts.is_empty() || !self.asker.yes("Answer that again?", true)? {
+            return Ok(false);
+        }
+        if parts.contains(&Part::Backend) || parts.contains(&Part::Keys) {
+            print::line("If the merchant's server wrote a new text for this machine, it says all of that.")?;
+            if self.enrolment(answers, true)? {
+                return Ok(true);
+            }
+        }
+        for part in parts {
+            match part {
+                Part::Device => self.device(answers)?,
+                Part::Broker => self.broker(answers)?,
+                Part::Backend => self.backend(answers)?,
+                Part::Keys => self.keys(answers)?,
+                Part::Looks => {
+                    self.name(answers)?;
+                    self.language(answers)?;
+                    self.contact(answers)?;
+                }
+                Part::Panel => self.panel(answers)?,
+                Part::Items => self.items(answers)?,
+                Part::Lines => self.lines(answers)?,
+            }
         }
         Ok(true)
     }
@@ -102,8 +128,8 @@ impl<'a> Dialogue<'a> {
         self.asker.yes("Write it all the same?", false)
     }
 
-    pub(super) fn write_it(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Write these files, and start the services?", true)
+    pub(super) fn write_it(&mut self, starts: bool) -> Result<bool, Failure> {
+        self.asker.yes(if starts { "Write these files, and start the services?" } else { "Write these files?" }, true)
     }
 
     pub(super) fn show_card(&mut self) -> Result<bool, Failure> {
@@ -114,15 +140,37 @@ impl<'a> Dialogue<'a> {
         self.asker.line_or_none("Enter takes it away", |_| Ok(())).map(drop)
     }
 
-    /// Whether this line is to be pulsed; after a pulse, once more.
-    pub(super) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
-        let question = if self.pulsed.as_deref() == Some(name) {
-            format!("Line {name:?}: once more?")
-        } else {
-            format!("Line {name:?}: pulse it now? Something moves: keep your hands away")
+    /// Takes an enrolment text, if there is one: what nobody said otherwise, or (`anew`) all of it.
+    fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
+        let read = |text: &str| Enrolment::from_text(text).map_err(|why| why.to_string());
+        while let Some(enrolment) =
+            self.asker.pasted("Paste it here (is not shown; an empty line ends it; Enter: there is none): ", read)?
+        {
+            let renamed = self.renamed(&enrolment.device);
+            match renamed.map_or_else(|| if anew { answers.enrol_anew(&enrolment) } else { answers.enrol(&enrolment) }, Err) {
+                Ok(()) => return Ok(true),
+                Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
+            }
+        }
+        Ok(false)
+    }
+
+    fn device(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        let usual = answers.device.as_ref().map(ToString::to_string);
+        // One that may not be is no proposal.
+        let usual = self.present.value("device", "id").filter(|_| !self.may_rename || usual.is_none()).or(usual);
+        let (present, may_rename) = (self.present, self.may_rename);
+        let good = |id: &str| {
+            let id = DeviceId::new(id).map_err(|why| why.to_string())?;
+            renamed(present, may_rename, &id).map_or(Ok(id), Err)
         };
-        self.pulsed = Some(name.to_owned());
-        self.asker.yes(&question, false)
+        answers.device = Some(self.asker.line("The machine's name", usual.as_deref(), good)?);
+        Ok(())
+    }
+
+    /// Why the machine may not become another one.
+    fn renamed(&self, device: &DeviceId) -> Option<String> {
+        renamed(self.present, self.may_rename, device)
     }
 
     fn broker(&mut self, answers: &mut Answers) -> Result<(), Failure> {
@@ -157,8 +205,11 @@ impl<'a> Dialogue<'a> {
         let usual = answers.backend_url.clone().or_else(|| self.present.value("backend", "url"));
         answers.backend_url = Some(self.asker.line("The backend (https://…)", usual.as_deref(), parse_http)?);
         let kept = answers.token.is_some() || self.present.has_secret("backend", "token_file");
-        if let Some(token) = self.asker.secret(if kept { "This machine's token (Enter: as it is)" } else { "This machine's token" })? {
-            answers.token = Some(token);
+        let token = self.asker.secret(if kept { "This machine's token (Enter: as it is)" } else { "This machine's token" })?;
+        match token {
+            Some(token) => answers.token = Some(token),
+            None if kept => {}
+            None => answers.token = Some(self.asker.needed_secret("This machine's token")?),
         }
         if answers.backend_url.as_ref().is_some_and(|url| http_url(url).is_ok_and(|url| url.starts_with("https://"))) {
             answers.backend_ca =
@@ -169,36 +220,51 @@ impl<'a> Dialogue<'a> {
 
     fn keys(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let read = |path: &str| answers::keys(Path::new(path)).map_err(|failure| told(&failure));
-        answers.keys = Some(self.asker.line("The file that `qris-backend keys public` wrote", None, read)?);
+        const QUESTION: &str = "The file that `qris-backend keys public` wrote";
+        if answers.keys.is_some() || self.present.has_keys() {
+            let keys = self.asker.line_or_none(&format!("{QUESTION} (Enter: as it is)"), read)?;
+            answers.keys = keys.or(answers.keys.take());
+        } else {
+            answers.keys = Some(self.asker.line(QUESTION, None, read)?);
+        }
         Ok(())
     }
 
     fn certificate(&mut self, question: &str) -> Result<Option<String>, Failure> {
-        self.asker.line_or_none(question, |path| answers::file(Path::new(path)).map_err(|failure| told(&failure)))
+        self.asker.line_or_none(question, |path| {
+            let text = answers::file(Path::new(path)).map_err(|failure| told(&failure))?;
+            let read = tls::client_config(Some(Path::new(path)), None, &LastTrusted::default());
+            read.map(|_| text).map_err(|why| why.to_string())
+        })
     }
 
-    fn looks(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        let words = |text: &str| parse_words(text).map_err(str::to_owned);
-        if answers.name.is_none() {
-            let usual = self.present.value("device", "name").or_else(|| answers.device.as_ref().map(ToString::to_string));
-            answers.name = Some(self.asker.line("What stands on its screen", usual.as_deref(), words)?);
-        }
-        if answers.language.is_none() {
-            let usual = self.present.value("device", "language").unwrap_or_else(|| "id".into());
-            let known =
-                |text: &str| if ["id", "en", "both"].contains(&text) { Ok(text.to_owned()) } else { Err("id, en or both".to_owned()) };
-            answers.language = Some(self.asker.line("What the customer reads: id, en or both", Some(&usual), known)?);
-        }
-        if answers.contact.is_none() && self.present.value("screen", "contact").is_none() {
-            answers.contact = self.asker.line_or_none("Whom customers call about money (Enter: nobody)", words)?;
-        }
-        self.panel(answers)
+    fn name(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        let usual = answers.name.clone().or_else(|| self.present.value("device", "name"));
+        let usual = usual.or_else(|| answers.device.as_ref().map(ToString::to_string));
+        answers.name = Some(self.asker.line("What stands on its screen", usual.as_deref(), parse_letters)?);
+        Ok(())
+    }
+
+    fn language(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        let usual = answers.language.clone().or_else(|| self.present.value("device", "language")).unwrap_or_else(|| "id".into());
+        let known = |text: &str| match text.to_lowercase().as_str() {
+            known @ ("id" | "en" | "both") => Ok(known.to_owned()),
+            _ => Err("id, en or both".to_owned()),
+        };
+        answers.language = Some(self.asker.line("What the customer reads: id, en or both", Some(&usual), known)?);
+        Ok(())
+    }
+
+    fn contact(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        const QUESTION: &str = "Whom customers call about money";
+        answers.contact = match answers.contact.take().or_else(|| self.present.value("screen", "contact")) {
+            Some(usual) => Some(self.asker.line(QUESTION, Some(&usual), parse_letters)?),
+            None => self.asker.line_or_none(&format!("{QUESTION} (Enter: nobody)"), parse_letters)?,
+        };
+        Ok(())
     }
 
     fn panel(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        if answers.screen.is_some() {
-            return Ok(());
-        }
         let is_new = self.present.qrisd.is_none();
         let panels = hardware::panels(self.site);
         for panel in &panels {
@@ -211,44 +277,20 @@ impl<'a> Dialogue<'a> {
         } else {
             "none"
         };
-        let chosen = |text: &str| if text == "as it is" { Ok(None) } else { specs::screen(text).map(Some) };
+        let is_here = self.is_here;
+        let chosen = |text: &str| match specs::screen(text) {
+            _ if !is_new && text == "as it is" => Ok(None),
+            Ok(specs::Screen::Device(path)) if is_here && !path.exists() => Err(format!("{} is not there", path.display())),
+            screen => screen.map(Some),
+        };
         answers.screen = self.asker.line("The panel: auto, none, or a device", Some(usual), chosen)?;
         Ok(())
     }
+}
 
-    fn goods(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        if answers.items.is_empty() && self.present.items() == 0 {
-            print::line("What it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. Enter ends.")?;
-            loop {
-                match self.asker.line_or_none("  Item", specs::item)? {
-                    Some(item) => answers.items.push(item),
-                    None if answers.items.is_empty() => print::line("  One at least is needed.")?,
-                    None => break,
-                }
-            }
-        }
-        if answers.lines.is_empty() && self.present.lines() == 0 {
-            self.lines(answers)?;
-        }
-        Ok(())
-    }
-
-    fn lines(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        hardware::words(self.site)
-            .iter()
-            .skip_while(|line| *line != "GPIO chips:")
-            .try_for_each(|line| print::line(&print::plain(line)))?;
-        print::line(
-            "Which line hands out what, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17. :low where the low level drives. Enter ends.",
-        )?;
-        loop {
-            match self.asker.line_or_none("  Line", specs::line)? {
-                Some(line) => answers.lines.push(line),
-                None if answers.lines.is_empty() => print::line("  One at least is needed.")?,
-                None => return Ok(()),
-            }
-        }
-    }
+fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
+    let before = present.value("device", "id").filter(|before| before != device.as_str() && !may_rename)?;
+    Some(format!("{}; begin anew with it for that", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
 }
 
 /// A failure in one line, without the program's name.

@@ -45,20 +45,23 @@ pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<S
     }
 }
 
-/// Sets a key that stands in a table of the array `name`, counted from 0.
+/// Sets a key in a table of the array `name`, counted from 0. One that is not there yet becomes its first.
 pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
     let table = parse(text)?;
     let element = table.iter().find(|(found, _)| found.get_ref().as_ref() == name).and_then(|(_, array)| match array.get_ref() {
         DeValue::Array(elements) => elements.get(index),
         _ => None,
     });
-    let place = match element.map(toml::Spanned::get_ref) {
-        Some(DeValue::Table(table)) => find(table, &[key]),
-        Some(_) | None => None,
-    };
     let nowhere = || EditError::Place { key: format!("{name}[{index}].{key}"), value: value.into() };
-    let place = place.ok_or_else(nowhere)?;
-    let edited = [&text[..place.value.start], value, &text[place.value.end..]].concat();
+    let Some(DeValue::Table(table)) = element.map(toml::Spanned::get_ref) else { return Err(nowhere()) };
+    let edited = match find(table, &[key]) {
+        Some(place) => [&text[..place.value.start], value, &text[place.value.end..]].concat(),
+        None => {
+            let first = table.iter().map(|(key, _)| key.span().start).min().ok_or_else(nowhere)?;
+            let (before, after) = text.split_at(line_start(text, first));
+            format!("{before}{key} = {value}\n{after}")
+        }
+    };
     let wanted = value_of(&format!("{key} = {value}\n"), &[key]);
     let found = tables_of(&edited, name).get(index).and_then(|table| table.get(key).cloned());
     if wanted.is_some() && found == wanted { Ok(edited) } else { Err(nowhere()) }
@@ -295,9 +298,12 @@ mod tests {
     fn a_key_of_one_table_is_set() {
         let text = "[[line]]\nmin = 1 # of A\n[[line]]\nmin = 1 # of B\n";
         assert_eq!(set_in(text, "line", 1, "min", "20").expect("set"), text.replace("1 # of B", "20 # of B"));
-        for (name, index, key, value) in
-            [("line", 2, "min", "1"), ("line", 0, "max", "1"), ("item", 0, "min", "1"), ("line", 0, "min", "x y")]
-        {
+        // What is not there yet, whatever stands behind it.
+        let inserted = text.replace("min = 1 # of B", "low = true\nmin = 1 # of B");
+        assert_eq!(set_in(text, "line", 1, "low", "true").expect("set"), inserted);
+        let lines = ["[[line]]\n", "line = [{ min = 1 }]\n"];
+        assert!(lines.iter().all(|text| set_in(text, "line", 0, "low", "true").is_err()));
+        for (name, index, key, value) in [("line", 2, "min", "1"), ("item", 0, "min", "1"), ("line", 0, "min", "x y")] {
             assert!(matches!(set_in(text, name, index, key, value), Err(EditError::Place { .. })), "{name}[{index}].{key}");
         }
     }

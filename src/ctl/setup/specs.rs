@@ -1,12 +1,17 @@
 //! What is sold and what hands it out, as one word on the command line and as a table of the configuration.
 
 use super::edit::quoted;
+use super::parse_letters;
 use crate::order::ids::ItemId;
+use crate::order::ledger::DRIVE_MAX;
 use crate::order::money::Rupiah;
+use std::fmt;
 use std::path::PathBuf;
 
 /// How long a line is active unless something else is said, in milliseconds.
 const PULSE_MS: u32 = 500;
+/// The largest number of a line on its chip.
+const OFFSET_MAX: u32 = 1023;
 
 /// `ID:PRICE[:NAME]`, or `ID:MIN-MAX[:NAME]` where the controller reckons the price.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +57,15 @@ pub(super) fn item(text: &str) -> Result<Item, String> {
     };
     let price = match price.split_once('-') {
         None => Price::Fixed(rupiah(price)?),
-        Some((min, max)) => Price::Asked { min: rupiah(min)?, max: rupiah(max)? },
+        Some((min, max)) => match (rupiah(min)?, rupiah(max)?) {
+            (min, max) if min > max => return Err(format!("the least price, {min}, is more than the largest, {max}")),
+            (min, max) => Price::Asked { min, max },
+        },
     };
-    if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+    if name.as_ref().is_some_and(String::is_empty) {
         return Err(wrong());
     }
+    let name = name.map(|name| parse_letters(&name)).transpose()?;
     Ok(Item { id, price, name })
 }
 
@@ -87,8 +96,17 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     if line.offset.is_none() && sim.is_empty() {
         return Err(wrong());
     }
+    if line.offset.is_some_and(|offset| offset > OFFSET_MAX) {
+        return Err(format!("a chip has lines 0 to {OFFSET_MAX} at most"));
+    }
+    if let Some(twice) = line.items.iter().enumerate().find_map(|(at, item)| line.items[..at].contains(item).then_some(item)) {
+        return Err(format!("{twice} stands twice in it"));
+    }
     line.active_low = level.unwrap_or(line.active_low);
     line.pulse_ms = pulse.unwrap_or(line.pulse_ms);
+    if !(1..=DRIVE_MAX.0).contains(&i64::from(line.pulse_ms)) {
+        return Err(format!("a pulse takes 1 to {} ms", DRIVE_MAX.0));
+    }
     Ok(line)
 }
 
@@ -108,6 +126,29 @@ pub(super) fn screen(text: &str) -> Result<Screen, String> {
     if path.starts_with('/') { Ok(Screen::Virtual { path: path.into(), size }) } else { Err(wrong()) }
 }
 
+/// As it would be given.
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, price, name } = self;
+        match price {
+            Price::Fixed(price) => write!(f, "{id}:{}", price.get())?,
+            Price::Asked { min, max } => write!(f, "{id}:{}-{}", min.get(), max.get())?,
+        }
+        name.as_ref().map_or(Ok(()), |name| write!(f, ":{name}"))
+    }
+}
+
+/// As it would be given.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { items, chip, offset, active_low, pulse_ms } = self;
+        write!(f, "{}={chip}", items.join(","))?;
+        offset.map_or(Ok(()), |offset| write!(f, ":{offset}"))?;
+        write!(f, "{}", if *active_low { ":low" } else { "" })?;
+        if *pulse_ms == PULSE_MS { Ok(()) } else { write!(f, ":{pulse_ms}ms") }
+    }
+}
+
 impl Item {
     /// As a table of `qrisd.toml`.
     pub(super) fn block(&self) -> String {
@@ -122,17 +163,21 @@ impl Item {
 }
 
 impl Line {
+    /// What it is called in `relay.toml`.
+    pub(super) fn name(&self) -> String {
+        let name = if self.items.iter().any(|item| item == "*") { "all".to_owned() } else { self.items.join(" ") };
+        name.chars().take(64).collect()
+    }
+
     /// As a table of `relay.toml`. `least`: what its cheapest item costs, in rupiah, if that is known.
     pub(super) fn block(&self, least: Option<u64>) -> String {
         let Self { items, chip, offset, active_low, pulse_ms } = self;
         let quoted_items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
-        let name = if items.iter().any(|item| item == "*") { "all".to_owned() } else { items.join(" ") };
-        let name: String = name.chars().take(64).collect();
         let least = least.map(|least| format!("min_amount = {least}\n")).unwrap_or_default();
         let offset = offset.map(|offset| format!("offset = {offset}\n")).unwrap_or_default();
         format!(
             "[[line]]\nname = {}\nitems = [{}]\n{least}chip = {}\n{offset}active_low = {active_low}\npulse_ms = {pulse_ms}\nblock_on_uncertain = false\n",
-            quoted(&name),
+            quoted(&self.name()),
             quoted_items.join(", "),
             quoted(chip),
         )
@@ -170,7 +215,11 @@ mod tests {
             Ok("[[item]]\nid = \"exit\"\nname = \"Parkir\"\nprice = { from_request = { min = 2000, max = 200000, mqtt = false } }\n"
                 .into())
         );
-        for bad in ["", "A1", "A1:", "A1:x", "A1:0", "a b:5000", "A1:5000:", "A1:1.5", "A1:-5"] {
+        for good in ["A1:5000", "A1:5000:Teh: 350 ml", "exit:2000-200000:Parkir"] {
+            assert_eq!(item(good).map(|item| item.to_string()), Ok(good.into()));
+        }
+        let bad = ["", "A1", "A1:", "A1:x", "A1:0", "a b:5000", "A1:5000:", "A1:1.5", "A1:-5", "A1:9000-2000", "A1:5000:茶"];
+        for bad in bad {
             assert!(item(bad).is_err(), "{bad}");
         }
     }
@@ -182,6 +231,9 @@ mod tests {
             read.block(Some(4000)),
             "[[line]]\nname = \"A1 A2\"\nitems = [\"A1\", \"A2\"]\nmin_amount = 4000\nchip = \"/dev/gpiochip0\"\noffset = 17\nactive_low = true\npulse_ms = 300\nblock_on_uncertain = false\n"
         );
+        for good in ["A1,A2=/dev/gpiochip0:17:low:300ms", "A1=/dev/gpiochip0:17", "*=sim:/tmp/x"] {
+            assert_eq!(line(good).map(|line| line.to_string()), Ok(good.into()));
+        }
         let sim = line("*=sim:/tmp/x").expect("a line");
         assert_eq!((sim.offset, sim.chip.as_str(), sim.pulse_ms, sim.active_low), (None, "sim:/tmp/x", 500, false));
         for bad in [
@@ -198,6 +250,7 @@ mod tests {
         ]
         .into_iter()
         .chain(["A1=/dev/x:1:low:high", "A1=/dev/x:1:low:low", "A1=/dev/x:1:300ms:500ms"])
+        .chain(["A1=/dev/x:1024", "A1=/dev/x:1:0ms", "A1=/dev/x:1:120001ms", "A1,A1=/dev/x:1"])
         {
             assert!(line(bad).is_err(), "{bad}");
         }

@@ -23,6 +23,16 @@ pub(super) fn open_line(name: &str, chip: &Chip, active_low: bool) -> Result<Box
     })
 }
 
+/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line has no such state.
+///
+/// # Errors
+/// What refuses: above all, somebody holds it.
+pub fn let_go(chip: &Chip) -> Result<(), LineError> {
+    let Chip::Gpio { path, offset } = chip else { return Ok(()) };
+    let request = gpiocdev::Request::builder().on_chip(path).with_consumer(CONSUMER).with_line(*offset).as_input().request();
+    request.map(drop).map_err(|why| LineError::Gpio { path: path.into(), why })
+}
+
 /// Opens an input; edges from now on are seen once it is armed.
 pub(super) fn open_input(pin: &Pin) -> Result<Box<dyn Input>, LineError> {
     Ok(match &pin.chip {
@@ -32,7 +42,7 @@ pub(super) fn open_input(pin: &Pin) -> Result<Box<dyn Input>, LineError> {
 }
 
 /// The name under which the kernel lists who holds a line.
-const CONSUMER: &str = "qris-relayd";
+pub const CONSUMER: &str = "qris-relayd";
 
 struct GpioLine {
     request: gpiocdev::Request,

@@ -1,0 +1,159 @@
+//! Pins at rest: what a resistor inside the chip does with a line before `qris-relayd` has it. One place knows it.
+
+use super::hardware;
+use super::site::Site;
+use crate::host::finding::Finding;
+use crate::relay::config::{Chip, Line};
+use std::path::Path;
+
+/// What the kernel calls the chips of a Raspberry Pi before the fifth: BCM2835, 2836 and 2837; BCM2711.
+const RASPBERRY_PI: [&str; 2] = ["pinctrl-bcm2835", "pinctrl-bcm2711"];
+/// The last of their GPIO at the header that a reset pulls up; the rest is pulled down.
+const PULLED_UP_LAST: u32 = 8;
+/// The last GPIO at the header.
+const HEADER_LAST: u32 = 27;
+/// Pins that are free on most machines, as docs/hardware.md has them: pulled up, for boards that are active low, and pulled
+/// down, for all others.
+const SAFE_LOW: [u32; 2] = [5, 6];
+const SAFE_HIGH: [u32; 10] = [12, 13, 16, 17, 22, 23, 24, 25, 26, 27];
+
+/// How a pin stands between power-on and the start of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pull {
+    Up,
+    Down,
+}
+
+/// What a reset does with a pin, where that is known.
+fn pull(label: &str, offset: u32) -> Option<Pull> {
+    if !RASPBERRY_PI.contains(&label) || offset > HEADER_LAST {
+        return None;
+    }
+    Some(if offset <= PULLED_UP_LAST { Pull::Up } else { Pull::Down })
+}
+
+/// Why a line would be driven from power-on until the service starts, and what to do.
+pub(super) fn objection(label: &str, offset: u32, active_low: bool) -> Option<(String, String)> {
+    let (pulled, drives, supply, firmware) = match (pull(label, offset)?, active_low) {
+        (Pull::Down, true) => ("down", "low", "3.3 V", "pu"),
+        (Pull::Up, false) => ("up", "high", "GND", "pd"),
+        (Pull::Up, true) | (Pull::Down, false) => return None,
+    };
+    let said = format!(
+        "GPIO {offset} is pulled {pulled} from power-on, and this line is driven by the {drives} level: its relay may be on until the service starts"
+    );
+    let to_do = format!(
+        "take GPIO {} for it; or put 10 kΩ from the pin to {supply}, or gpio={offset}=ip,{firmware} into config.txt",
+        listed(if active_low { &SAFE_LOW } else { &SAFE_HIGH }),
+    );
+    Some((said, to_do))
+}
+
+/// Which pins are at rest by themselves, for who is to choose one; none where that is not known.
+pub(super) fn advice(label: &str) -> Option<String> {
+    RASPBERRY_PI.contains(&label).then(|| {
+        format!(
+            "At rest from power-on: GPIO {} where the low level drives (:low), {} where the high level does.",
+            listed(&SAFE_LOW),
+            listed(&SAFE_HIGH)
+        )
+    })
+}
+
+/// A warning for each line that a resistor drives, on the computer that runs.
+pub(super) fn findings(site: &Site, lines: &[Line]) -> Vec<Finding> {
+    if !site.runs() {
+        return Vec::new();
+    }
+    let label = |path: &Path| hardware::chip(&site.at(path)).ok().map(|chip| chip.label);
+    warnings(lines, label)
+}
+
+fn warnings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+    let warning = |line: &Line| {
+        let Chip::Gpio { path, offset } = &line.pin.chip else { return None };
+        let (said, to_do) = objection(&label(path)?, *offset, line.pin.active_low)?;
+        Some(Finding::warn("gpio", format!("line {:?}: {said}", line.name), to_do))
+    };
+    lines.iter().filter_map(warning).collect()
+}
+
+/// `5, 6` and `12, 13, 16, 17, 22–27`.
+fn listed(pins: &[u32]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for run in pins.chunk_by(|a, b| a + 1 == *b) {
+        match run {
+            [first, .., last] if run.len() > 2 => words.push(format!("{first}–{last}")),
+            run => words.extend(run.iter().map(u32::to_string)),
+        }
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::finding::Level;
+    use crate::order::ledger::Drive;
+    use crate::order::money::Rupiah;
+    use crate::order::time::Span;
+    use crate::relay::config::{Bias, Items, Pin};
+
+    #[test]
+    fn each_line_that_is_driven_at_rest_is_a_warning() {
+        let line = |name: &str, chip: Chip| Line {
+            name: name.into(),
+            items: Items::Any,
+            min_amount: Rupiah::new(1).expect("an amount"),
+            pin: Pin { chip, active_low: true, debounce: Span::ZERO, bias: Bias::AsIs },
+            drive: Drive::Single { on: Span::millis(500) },
+            block_on_uncertain: false,
+            clear_button: None,
+            sensor: None,
+        };
+        let gpio = |offset| Chip::Gpio { path: "/dev/gpiochip0".into(), offset };
+        let lines = [line("a", gpio(17)), line("b", gpio(6)), line("c", Chip::Sim("/tmp/x".into()))];
+        let found = warnings(&lines, |_| Some("pinctrl-bcm2711".into()));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].level, found[0].said.starts_with("line \"a\": GPIO 17 is pulled down")), (Level::Warn, true), "{found:?}");
+        assert_eq!(warnings(&lines, |_| None), []);
+    }
+
+    #[test]
+    fn a_board_that_a_resistor_would_drive_is_told_with_the_pins_that_are_safe() {
+        for (label, offset, active_low, told) in [
+            ("pinctrl-bcm2835", 17, true, Some(("pulled down", "GPIO 5, 6 "))),
+            ("pinctrl-bcm2711", 9, true, Some(("low level", "gpio=9=ip,pu"))),
+            ("pinctrl-bcm2711", 27, true, Some(("pulled down", "3.3 V"))),
+            ("pinctrl-bcm2711", 8, true, None),
+            ("pinctrl-bcm2711", 5, true, None),
+            ("pinctrl-bcm2711", 17, false, None),
+            ("pinctrl-bcm2711", 5, false, Some(("pulled up", "GPIO 12, 13, 16, 17, 22–27 "))),
+            ("pinctrl-bcm2711", 8, false, Some(("high level", "GND"))),
+            // Not at the header, and chips of which nobody told us.
+            ("pinctrl-bcm2711", 42, true, None),
+            ("pinctrl-rp1", 17, true, None),
+            ("pl061", 1, true, None),
+        ] {
+            let found = objection(label, offset, active_low);
+            match told {
+                None => assert_eq!(found, None, "{label} {offset}"),
+                Some((said, to_do)) => {
+                    let (words, advice) = found.unwrap_or_else(|| panic!("nothing of {label} {offset}"));
+                    assert!(words.contains(said) && advice.contains(to_do), "{words}; {advice}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_called_safe_is_safe_and_stands_so_in_the_documentation() {
+        for label in RASPBERRY_PI {
+            assert!(SAFE_LOW.iter().all(|pin| objection(label, *pin, true).is_none()));
+            assert!(SAFE_HIGH.iter().all(|pin| objection(label, *pin, false).is_none()));
+        }
+        let rows: Vec<_> = include_str!("../../docs/hardware.md").lines().filter(|line| line.contains("boards that are active")).collect();
+        let row = |pins: &[u32], pulled: &str| rows.iter().any(|row| row.starts_with(&format!("| {} | {pulled} |", listed(pins))));
+        assert!(row(&SAFE_LOW, "up") && row(&SAFE_HIGH, "down"), "{rows:?}");
+    }
+}

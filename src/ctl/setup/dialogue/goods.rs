@@ -1,0 +1,157 @@
+//! What is sold, which line hands it out, and whether that line moves the right thing the right way round.
+
+use super::Dialogue;
+use crate::ctl::setup::answers::Answers;
+use crate::ctl::setup::goods::{add_item, add_line, pin_objection, unserved};
+use crate::ctl::setup::specs::{self, Line};
+use crate::ctl::site::Site;
+use crate::ctl::{hardware, print, rest};
+use crate::host::Failure;
+use std::fmt::Display;
+use std::path::Path;
+
+/// What takes one away that stands there.
+const AWAY: char = '-';
+
+/// What a person saw of a pulse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ctl::setup) enum Seen {
+    /// The right thing, the right way round.
+    Right,
+    /// It is on at rest, and is to be turned over.
+    Inverted,
+    /// Nothing, or something else.
+    Wrong,
+}
+
+impl Dialogue<'_> {
+    pub(super) fn items(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        print::line("What it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. -ID takes one away. Enter ends.")?;
+        show(&answers.items)?;
+        loop {
+            let items = &mut answers.items;
+            let take = |text: &str| {
+                let mut taken = items.clone();
+                match text.strip_prefix(AWAY) {
+                    Some(id) => take_away(&mut taken, id, |item| item.id.as_str() == id)?,
+                    None => add_item(&mut taken, specs::item(text)?)?,
+                }
+                Ok(taken)
+            };
+            match self.asker.line_or_none("  Item", take)? {
+                Some(taken) => *items = taken,
+                // What is there already stays.
+                None if items.is_empty() && self.present.items().is_empty() => print::line("  One at least is needed.")?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    pub(in crate::ctl::setup) fn lines(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+        hardware::words(self.site)
+            .iter()
+            .skip_while(|line| *line != "GPIO chips:")
+            .try_for_each(|line| print::line(&print::plain(line)))?;
+        print::line("Which line hands out what, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.")?;
+        print::line(":low behind it where the low level drives, :300ms for another length than 500. -ITEM takes one away. Enter ends.")?;
+        show(&answers.lines)?;
+        if answers.lines.is_empty() && !self.present.lines().is_empty() {
+            print::line("  What stands in relay.toml stays, unless you say lines here: then all of it is replaced.")?;
+        }
+        let sold = answers.sold(self.present);
+        let here = self.is_here.then_some(self.site);
+        print::line(&print::plain(&format!("  Sold: {}", sold.join(", "))))?;
+        loop {
+            let lines = &mut answers.lines;
+            let take = |text: &str| {
+                let mut taken = lines.clone();
+                match text.strip_prefix(AWAY) {
+                    Some(item) => take_away(&mut taken, item, |line| line.items.iter().any(|other| other == item))?,
+                    None => add_line(&sold, &mut taken, fitting(here, specs::line(text)?)?)?,
+                }
+                Ok(taken)
+            };
+            match self.asker.line_or_none("  Line", take)? {
+                Some(taken) => {
+                    let is_new = taken.len() > lines.len();
+                    *lines = taken;
+                    if let Some(why) = lines.last().filter(|_| is_new).and_then(|new| driven_at_rest(here, new)) {
+                        print::line(&format!("  {}", print::plain(&why)))?;
+                    }
+                }
+                None if lines.is_empty() && !self.present.lines().is_empty() => return Ok(()),
+                None => {
+                    let served: Vec<_> = lines.iter().flat_map(|line| line.items.clone()).collect();
+                    match unserved(&sold, &served).join(", ").as_str() {
+                        "" if lines.is_empty() => print::line("  One at least is needed.")?,
+                        "" => return Ok(()),
+                        unserved => print::line(&print::plain(&format!("  No line hands out {unserved} yet.")))?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether this line is to be pulsed.
+    pub(in crate::ctl::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
+        self.asker.yes(&format!("Line {name:?}: pulse it now? Something moves: keep your hands away"), false)
+    }
+
+    /// The same once more.
+    pub(in crate::ctl::setup) fn pulse_again(&mut self, name: &str, usual: bool) -> Result<bool, Failure> {
+        self.asker.yes(&format!("Line {name:?}: once more?"), usual)
+    }
+
+    /// Whether another line is to be said, where this one moved something else.
+    pub(in crate::ctl::setup) fn other_lines(&mut self) -> Result<bool, Failure> {
+        self.asker.yes("Say again which line hands out what?", true)
+    }
+
+    /// What a pulse moved.
+    pub(in crate::ctl::setup) fn seen(&mut self) -> Result<Seen, Failure> {
+        if !self.asker.yes("Did the right thing move?", true)? {
+            // A relay that is on at rest moves at the end of the pulse, or not at all.
+            return Ok(if self.is_turned_over()? { Seen::Inverted } else { Seen::Wrong });
+        }
+        let is_right = self.asker.yes("Was it at rest before and after, and on only in between?", true)?;
+        Ok(if !is_right && self.turn_over()? { Seen::Inverted } else { Seen::Right })
+    }
+
+    fn is_turned_over(&mut self) -> Result<bool, Failure> {
+        Ok(self.asker.yes("Is its relay on now, though nothing should move?", false)? && self.turn_over()?)
+    }
+
+    fn turn_over(&mut self) -> Result<bool, Failure> {
+        self.asker.yes("Then the other level drives it. Turn active_low over?", true)
+    }
+}
+
+/// What stands there so far.
+fn show(so_far: &[impl Display]) -> Result<(), Failure> {
+    so_far.iter().try_for_each(|one| print::line(&print::plain(&format!("  {one}"))))
+}
+
+fn take_away<T>(from: &mut Vec<T>, name: &str, is_it: impl Fn(&T) -> bool) -> Result<(), String> {
+    let at = from.iter().position(is_it).ok_or_else(|| format!("there is no {name} to take away"))?;
+    from.remove(at);
+    Ok(())
+}
+
+/// A line that may be had. `here`: the computer that it is of, if it is this one.
+fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
+    let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
+    let path = site.at(&line.chip);
+    if !path.exists() {
+        return Err(format!("{} is not there; qrisctl setup --find lists what is", line.chip));
+    }
+    // One that cannot be looked at is judged by the checks.
+    let why = hardware::chip(&path).ok().and_then(|chip| pin_objection(&chip, offset));
+    why.map_or(Ok(line), Err)
+}
+
+/// What a resistor does with it before the service runs.
+fn driven_at_rest(here: Option<&Site>, line: &Line) -> Option<String> {
+    let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
+    let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
+    Some(format!("Mind: {said}. -{} takes it away: {to_do}.", line.items.first()?))
+}

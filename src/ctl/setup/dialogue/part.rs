@@ -1,0 +1,117 @@
+//! The parts of a conversation: what belongs to which, so that only what is wrong is asked for again.
+
+use crate::ctl::setup::compose::ComposeError;
+use crate::host::config::Fault;
+use crate::host::finding::{Finding, Level};
+
+/// What is asked for together, in the order in which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::ctl::setup) enum Part {
+    Device,
+    Broker,
+    Backend,
+    Keys,
+    Looks,
+    Panel,
+    Items,
+    Lines,
+}
+
+impl Part {
+    /// The part that a check looked at.
+    pub(in crate::ctl::setup) fn of_finding(finding: &Finding) -> Option<Self> {
+        match finding.check {
+            _ if finding.level != Level::Bad => None,
+            "broker" => Some(Self::Broker),
+            "backend" => Some(Self::Backend),
+            "keys" => Some(Self::Keys),
+            "gpio" => Some(Self::Lines),
+            "screen" => Some(Self::Panel),
+            _ => None,
+        }
+    }
+
+    /// The part that says what is wrong in a file; none if nothing that is asked for does.
+    pub(in crate::ctl::setup) fn of_fault(fault: &Fault) -> Option<Self> {
+        let key = fault.key.as_deref()?;
+        match key.split(['.', '[']).next()? {
+            "device" if key == "device.id" => Some(Self::Device),
+            "device" => Some(Self::Looks),
+            "screen" if key == "screen.contact" => Some(Self::Looks),
+            "screen" => Some(Self::Panel),
+            "mqtt" => Some(Self::Broker),
+            "backend" => Some(Self::Backend),
+            "receipts" => Some(Self::Keys),
+            "item" => Some(Self::Items),
+            "line" | "button" => Some(Self::Lines),
+            _ => None,
+        }
+    }
+
+    /// The part that was refused before there was a file.
+    pub(in crate::ctl::setup) fn of_refusal(why: &ComposeError) -> Vec<Self> {
+        match why {
+            ComposeError::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
+            ComposeError::OtherDevice { .. } => vec![Self::Device],
+            ComposeError::Unsold(_) => vec![Self::Lines],
+            ComposeError::Edit { .. } => Vec::new(),
+        }
+    }
+
+    /// What it is about.
+    pub(in crate::ctl::setup) const fn words(self) -> &'static str {
+        match self {
+            Self::Device => "the machine's name",
+            Self::Broker => "the broker",
+            Self::Backend => "the backend",
+            Self::Keys => "the receipt keys",
+            Self::Looks => "what customers read",
+            Self::Panel => "the panel",
+            Self::Items => "what it sells",
+            Self::Lines => "what hands it out",
+        }
+    }
+
+    /// The flags that say it.
+    pub(in crate::ctl::setup) const fn flags(self) -> &'static str {
+        match self {
+            Self::Device => "--device",
+            Self::Broker => "--broker, --username, --password-file, --ca-file, --cert-file, --key-file",
+            Self::Backend => "--backend, --token-file, --backend-ca-file",
+            Self::Keys => "--keys",
+            Self::Looks => "--name, --language, --contact",
+            Self::Panel => "--screen, --rotate",
+            Self::Items => "--item",
+            Self::Lines => "--line",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_asked_for_where_it_was_said() {
+        for (key, part) in [
+            (Some("device.id"), Some(Part::Device)),
+            (Some("device.name"), Some(Part::Looks)),
+            (Some("screen.contact"), Some(Part::Looks)),
+            (Some("screen"), Some(Part::Panel)),
+            (Some("mqtt.ca_file"), Some(Part::Broker)),
+            (Some("backend.token_file"), Some(Part::Backend)),
+            (Some("receipts.keys_file"), Some(Part::Keys)),
+            (Some("item[3].price"), Some(Part::Items)),
+            (Some("line"), Some(Part::Lines)),
+            (Some("line[0].offset"), Some(Part::Lines)),
+            (Some("orders.timeout_s"), None),
+            (None, None),
+        ] {
+            let fault = Fault { file: "/etc/qrisd/qrisd.toml".into(), line: None, key: key.map(str::to_owned), why: "no".into() };
+            assert_eq!(Part::of_fault(&fault), part, "{key:?}");
+        }
+        assert_eq!(Part::of_finding(&Finding::bad("broker", "gone", "look")), Some(Part::Broker));
+        assert_eq!(Part::of_finding(&Finding::ok("broker", "there")), None);
+        assert_eq!(Part::of_finding(&Finding::bad("clock", "wrong", "set it")), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! What is sold and what hands it out, held together as soon as it is said: by flags, or in the dialogue where it is typed.
+//! What does not fit is told in the words in which it was said.
+
+use super::specs::{Item, Line};
+use crate::ctl::hardware::GpioChip;
+use crate::relay::config::LINES_MAX;
+use crate::relay::line::CONSUMER;
+
+/// Whatever no other line has.
+const ANY: &str = "*";
+
+/// Takes one thing more that is sold.
+///
+/// # Errors
+/// Why it cannot be.
+pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
+    if let Some(other) = items.iter().find(|item| item.id == new.id) {
+        return Err(format!("{} is there already: {other}", new.id));
+    }
+    items.push(new);
+    Ok(())
+}
+
+/// Takes one line more. `sold`: what is sold, where that is known.
+///
+/// # Errors
+/// Why it cannot be.
+pub(super) fn add_line(sold: &[String], lines: &mut Vec<Line>, new: Line) -> Result<(), String> {
+    let is_sold = |id: &&String| *id == ANY || sold.is_empty() || sold.contains(id);
+    if let Some(unsold) = new.items.iter().find(|id| !is_sold(id)) {
+        return Err(format!("it hands out {unsold}, which is not sold: {} is", sold.join(", ")));
+    }
+    for line in &*lines {
+        if let Some(item) = new.items.iter().find(|item| line.items.contains(item)) {
+            let what = if item == ANY { "what no other line has" } else { item };
+            return Err(format!("{what} has a line already: {line}"));
+        }
+        if new.offset.is_some() && (&line.chip, line.offset) == (&new.chip, new.offset) {
+            return Err(format!("that pin is in use already: {line}. Who hands out several things by one pin says so: A1,A2=CHIP:OFFSET"));
+        }
+        if line.name() == new.name() {
+            return Err(format!("it would be called {:?}, as another: {line}", line.name()));
+        }
+    }
+    if lines.len() >= LINES_MAX {
+        return Err(format!("{LINES_MAX} lines at most are possible"));
+    }
+    lines.push(new);
+    Ok(())
+}
+
+/// What is sold, and no line hands it out.
+pub(super) fn unserved<'a>(sold: &'a [String], served: &[String]) -> Vec<&'a str> {
+    let is_served = |id: &&String| served.iter().any(|served| served == ANY || served == *id);
+    sold.iter().filter(|id| !is_served(id)).map(String::as_str).collect()
+}
+
+/// Why a pin of this computer cannot be a line: it is not there, or it is somebody else's. One that cannot be looked at is not
+/// judged here.
+pub(super) fn pin_objection(chip: &GpioChip, offset: u32) -> Option<String> {
+    let Some(line) = chip.lines.iter().find(|line| line.offset == offset) else {
+        return Some(format!("{} has {} lines, from 0: there is no {offset}", chip.device.display(), chip.lines.len()));
+    };
+    let other = line.holder.as_ref().filter(|holder| *holder != CONSUMER)?;
+    Some(format!("line {offset} of {} is held by {other:?}: take another, or end that", chip.device.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::specs;
+    use super::*;
+    use crate::ctl::hardware::GpioLine;
+
+    #[test]
+    fn what_does_not_fit_is_told_and_leaves_what_does() {
+        let mut items = Vec::new();
+        for (text, told) in [("A1:5000:Teh", None), ("A1:6000:Kopi", Some("A1 is there already: A1:5000:Teh")), ("A2:5000", None)] {
+            let added = add_item(&mut items, specs::item(text).expect("an item"));
+            assert_eq!(added.err().as_deref(), told, "{text}");
+        }
+        assert_eq!(items.len(), 2);
+        let sold: Vec<_> = items.iter().map(|item| item.id.to_string()).collect();
+        let mut lines = Vec::new();
+        for (text, told) in [
+            ("A1=/dev/gpiochip0:17", None),
+            ("Z9=/dev/gpiochip0:18", Some("Z9, which is not sold: A1, A2 is")),
+            ("A2=/dev/gpiochip0:17", Some("that pin is in use already: A1=/dev/gpiochip0:17")),
+            ("A1=/dev/gpiochip0:18", Some("A1 has a line already: A1=/dev/gpiochip0:17")),
+            ("A2=/dev/gpiochip1:17:low", None),
+            ("*=sim:/tmp/a", None),
+            ("*=sim:/tmp/b", Some("what no other line has has a line already")),
+        ] {
+            let unserved = unserved(&sold, &served(&lines)).len();
+            assert_eq!(unserved, 2_usize.saturating_sub(lines.len()), "{text}");
+            let added = add_line(&sold, &mut lines, specs::line(text).expect("a line"));
+            match (added, told) {
+                (Ok(()), None) => {}
+                (Err(why), Some(told)) => assert!(why.contains(told), "{why}"),
+                (added, told) => panic!("{text}: {added:?}, not {told:?}"),
+            }
+        }
+        assert_eq!(lines.len(), 3);
+        // Where nobody knows yet what is sold, nothing is judged by it; and files that stand for lines may be one.
+        let mut unknown = Vec::new();
+        for text in ["Z9=sim:/tmp/a", "Z8=sim:/tmp/a"] {
+            assert_eq!(add_line(&[], &mut unknown, specs::line(text).expect("a line")), Ok(()));
+        }
+    }
+
+    fn served(lines: &[Line]) -> Vec<String> {
+        lines.iter().flat_map(|line| line.items.clone()).collect()
+    }
+
+    #[test]
+    fn a_pin_that_is_not_there_or_not_free_is_no_line() {
+        let line = |offset, holder: Option<&str>| GpioLine { offset, name: String::new(), holder: holder.map(str::to_owned) };
+        let lines = vec![line(0, None), line(1, Some("qris-relayd")), line(2, Some("spi0 CS0"))];
+        let chip = GpioChip { device: "/dev/gpiochip0".into(), label: "pl061".into(), lines };
+        for (offset, told) in [(0, None), (1, None), (2, Some("held by \"spi0 CS0\"")), (3, Some("has 3 lines, from 0: there is no 3"))] {
+            let why = pin_objection(&chip, offset);
+            assert_eq!(why.is_some(), told.is_some(), "{offset}");
+            assert!(why.is_none_or(|why| why.contains(told.unwrap_or_default())), "{offset}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From what was said to what could be written: put together, checked as the services do, and tried by connecting. What is
+//! refused is asked for again where somebody sits there.
+
+use super::Setup;
+use super::answers::Answers;
+use super::compose::{ComposeError, Composed, compose};
+use super::dialogue::{Dialogue, Part};
+use super::present::Present;
+use super::told::Told;
+use crate::ctl::site::Site;
+use crate::ctl::staging::Staging;
+use crate::ctl::{hardware, look, print};
+use crate::device::config::Config as DeviceConfig;
+use crate::host::Failure;
+use crate::host::config::{Fault, Faults};
+use crate::host::finding::{self, Finding};
+use crate::relay::config::Config as RelayConfig;
+use std::collections::BTreeSet;
+
+/// Both configurations, as the services would read them.
+pub(super) struct Checked {
+    pub(super) device: DeviceConfig,
+    pub(super) relay: RelayConfig,
+}
+
+/// What does not change from one try to the next.
+pub(super) struct Settling<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) site: &'a Site,
+    pub(super) staging: &'a Staging,
+    pub(super) present: &'a Present,
+    pub(super) told: &'a Told,
+}
+
+impl Settling<'_> {
+    /// Until all of it is good, or somebody wants it all the same. `looks`: connects, too.
+    pub(super) async fn settle(
+        &self,
+        mut dialogue: Option<&mut Dialogue<'_>>,
+        answers: &mut Answers,
+        looks: bool,
+    ) -> Result<(Composed, Checked), Failure> {
+        let Setup { secrets, force, offline, .. } = *self.setup;
+        loop {
+            let composed = compose(self.site, self.staging, self.present, answers, secrets, force);
+            let (composed, checked) = match composed.and_then(|composed| check(&composed).map(|checked| (composed, checked))) {
+                Ok(both) => both,
+                Err(failure) => {
+                    let parts = parts_of(&failure);
+                    let Some(dialogue) = &mut dialogue else {
+                        self.name_flags(&parts);
+                        return Err(failure);
+                    };
+                    refusals(&failure).iter().try_for_each(|line| print::line(&print::plain(line)))?;
+                    if dialogue.again(&parts, answers)? {
+                        continue;
+                    }
+                    return Err(failure);
+                }
+            };
+            let mut findings = hardware::findings(self.site, &checked.device, &checked.relay, offline || !self.site.runs());
+            findings.extend(if looks { look_outside(&checked).await } else { Vec::new() });
+            for finding in &mut findings {
+                finding.said = composed.qrisd.as_written(&finding.said);
+            }
+            self.told.findings(&findings)?;
+            let Some(bad) = finding::verdict(&findings) else { return Ok((composed, checked)) };
+            let all_the_same = match &mut dialogue {
+                Some(dialogue) => {
+                    if dialogue.again(&findings.iter().filter_map(Part::of_finding).collect(), answers)? {
+                        continue;
+                    }
+                    force || dialogue.write_all_the_same()?
+                }
+                None => force,
+            };
+            if all_the_same {
+                return Ok((composed, checked));
+            }
+            let advice = if offline { "" } else { ", or with --force, or --offline" };
+            return Err(Failure::failed(format!("{bad}; nothing was changed. Set it up again when that is mended{advice}")));
+        }
+    }
+
+    /// Faults name lines of a file that nobody has seen yet: which flags it was is told beside them.
+    fn name_flags(&self, parts: &BTreeSet<Part>) {
+        for part in parts.iter().filter(|part| self.setup.says(**part)) {
+            print::remark(&format!("{} ({}):", part.words(), part.flags()));
+        }
+    }
+}
+
+/// What was refused, by what would say it otherwise.
+fn parts_of(failure: &Failure) -> BTreeSet<Part> {
+    let (Failure::Use(error) | Failure::Failed(error)) = failure;
+    if let Some(faults) = error.downcast_ref::<Faults>() {
+        return faults.iter().filter_map(Part::of_fault).collect();
+    }
+    error.downcast_ref::<ComposeError>().map(Part::of_refusal).into_iter().flatten().collect()
+}
+
+/// The same in words, without places in a file that nobody has seen.
+fn refusals(failure: &Failure) -> Vec<String> {
+    let (Failure::Use(error) | Failure::Failed(error)) = failure;
+    let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told("This cannot be") };
+    let words = |fault: &Fault| match Part::of_fault(fault) {
+        Some(part) => {
+            let key = fault.key.as_deref().and_then(|key| key.rsplit_once('.'));
+            let key = key.map(|(_, key)| format!(" ({key})")).unwrap_or_default();
+            format!("This cannot be: {}{key}: {}", part.words(), fault.why)
+        }
+        None => format!("This cannot be, and stands in the file: {fault}"),
+    };
+    faults.iter().map(words).collect()
+}
+
+/// What the services would say of the files: by their own checks.
+fn check(composed: &Composed) -> Result<Checked, Failure> {
+    let Composed { qrisd, relay, .. } = composed;
+    let both = (DeviceConfig::from_source(qrisd), RelayConfig::from_source(relay));
+    let (device, relays) = match both {
+        (Ok(device), Ok(relays)) => (device, relays),
+        (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => return Err(faults.into()),
+        (Err(faults), Err(others)) => return Err(faults.and(others).into()),
+    };
+    device.check_against(qrisd.path(), relay)?;
+    relays.check_against(relay.path(), qrisd)?;
+    Ok(Checked { device, relay: relays })
+}
+
+/// Broker, backend, keys and clock, by really connecting.
+async fn look_outside(checked: &Checked) -> Vec<Finding> {
+    let device = &checked.device;
+    let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));
+    let keys = look::keys(&device.machine.keys.receipt_kids(), &asked);
+    let mut findings = vec![broker];
+    findings.extend(asked.findings);
+    if asked.open.is_some() {
+        findings.push(keys);
+    }
+    findings
+}

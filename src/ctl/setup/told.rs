@@ -1,0 +1,52 @@
+//! What a set-up tells: in words, or as one JSON object a line.
+
+use super::compose::Composed;
+use super::write::Change;
+use crate::ctl::print;
+use crate::ctl::site::Site;
+use crate::host::Failure;
+use crate::host::finding::Finding;
+
+/// How it is told.
+pub(super) struct Told {
+    pub(super) json: bool,
+}
+
+impl Told {
+    pub(super) fn findings(&self, findings: &[Finding]) -> Result<(), Failure> {
+        findings.iter().try_for_each(|finding| match self.json {
+            true => print::line(&finding.json()),
+            false => finding.words().iter().try_for_each(|line| print::line(line)),
+        })
+    }
+
+    pub(super) fn files(&self, composed: &Composed, site: &Site, with_difference: bool) -> Result<(), Failure> {
+        for file in &composed.files {
+            let change = file.change(site);
+            if self.json {
+                let change = match change {
+                    Change::New => "new",
+                    Change::Changed => "changed",
+                    Change::Same => "same",
+                };
+                print::line(&serde_json::json!({ "file": file.path(), "change": change }).to_string())?;
+                continue;
+            }
+            print::line(&file.words(site))?;
+            if with_difference && change != Change::Same {
+                file.difference(site).iter().try_for_each(|line| print::line(&format!("          {}", print::plain(line))))?;
+            }
+        }
+        for path in &composed.obsolete {
+            match self.json {
+                true => print::line(&serde_json::json!({ "file": path, "change": "removed" }).to_string())?,
+                false => print::line(&format!("{:<25}  {}", "removed", print::plain(&path.display().to_string())))?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remark(&self, text: &str) -> Result<(), Failure> {
+        if self.json { print::line(&serde_json::json!({ "said": text }).to_string()) } else { print::line(&print::plain(text)) }
+    }
+}

@@ -1,0 +1,247 @@
+//! The hardware, tried before anything is written: a test card, and pulses of lines of which a person says what they moved.
+//! Nothing of it stays if the set-up is given up.
+
+use super::Setup;
+use super::answers::Answers;
+use super::dialogue::{Dialogue, Seen};
+use super::present::Present;
+use super::settle::Checked;
+use crate::ctl::machine::Service;
+use crate::ctl::screen::Card;
+use crate::ctl::site::Site;
+use crate::ctl::{hardware, print};
+use crate::device::screen::SurfaceSettings;
+use crate::host::Failure;
+use crate::order::outcome::Outcome;
+use crate::relay::config::{Chip, Config as RelayConfig, Line, Pin};
+use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use std::time::Duration;
+
+/// What comes after a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing more.
+    Done,
+    /// A line was turned over.
+    Turned,
+    /// A line moved something else: all of them are asked for again.
+    LinesAgain,
+}
+
+/// What was tried so far.
+pub(super) struct Trial<'a> {
+    site: &'a Site,
+    driven: Driven<fn(&Pin)>,
+    is_card_over: bool,
+    /// Lines of which a person said all.
+    settled: Vec<(String, Chip)>,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(site: &'a Site, present: &Present) -> Self {
+        let ours = present.pins().into_iter().map(|(path, offset, active_low)| (Chip::Gpio { path, offset }, active_low)).collect();
+        Self { site, driven: Driven { pins: Vec::new(), ours, give_back: hardware::give_back }, is_card_over: false, settled: Vec::new() }
+    }
+
+    /// The test card and the pulses that were asked for. In a conversation what goes wrong is told, and it goes on.
+    pub(super) async fn run(
+        &mut self,
+        setup: &Setup,
+        checked: &mut Checked,
+        mut dialogue: Option<&mut Dialogue<'_>>,
+        answers: &mut Answers,
+    ) -> Result<Next, Failure> {
+        if !self.is_card_over {
+            self.is_card_over = true;
+            let asked = match (&mut dialogue, setup.test_card) {
+                (_, Some(_)) => true,
+                (Some(dialogue), None) if checked.device.machine.screen_required => dialogue.show_card()?,
+                (Some(_) | None, None) => false,
+            };
+            if asked {
+                let shown = self.card(setup, checked, dialogue.as_deref_mut()).await;
+                forgiven(shown, dialogue.is_some())?;
+            }
+            self.named(&setup.pulse, &checked.relay.lines)?;
+        }
+        match dialogue {
+            Some(dialogue) if setup.pulse.is_empty() => self.shown(&mut checked.relay.lines, dialogue, answers),
+            Some(_) | None => Ok(Next::Done),
+        }
+    }
+
+    /// Lines that flags name. All of them are known before the first one moves something.
+    fn named(&mut self, names: &[String], lines: &[Line]) -> Result<(), Failure> {
+        let named = names.iter().map(|name| {
+            lines.iter().find(|line| line.name == *name).ok_or_else(|| {
+                let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+                Failure::usage(format!("--pulse: there is no line {name:?}: {}", names.join(", ")))
+            })
+        });
+        for line in named.collect::<Result<Vec<_>, _>>()? {
+            self.pulse(line)?;
+        }
+        Ok(())
+    }
+
+    /// Each line, as somebody wants it who looks what moves.
+    fn shown(&mut self, lines: &mut [Line], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
+        let mut next = Next::Done;
+        for line in lines {
+            let this = (line.name.clone(), line.pin.chip.clone());
+            // What cannot be done is not offered.
+            if self.settled.contains(&this) || self.is_elsewhere(line) {
+                continue;
+            }
+            self.settled.push(this);
+            let mut goes_on = dialogue.pulse(&line.name)?;
+            while goes_on {
+                let pulsed = self.pulse(line);
+                if pulsed.is_err() {
+                    forgiven(pulsed, true)?;
+                    goes_on = dialogue.pulse_again(&line.name, false)?;
+                    continue;
+                }
+                goes_on = match dialogue.seen()? {
+                    Seen::Right => dialogue.pulse_again(&line.name, false)?,
+                    Seen::Inverted => {
+                        line.pin.active_low = !line.pin.active_low;
+                        answers.turn_over(&line.name, line.pin.active_low);
+                        if next == Next::Done {
+                            next = Next::Turned;
+                        }
+                        print::line(&format!("  active_low = {} from now on", line.pin.active_low))?;
+                        dialogue.pulse_again(&line.name, true)?
+                    }
+                    Seen::Wrong => {
+                        let again = dialogue.pulse_again(&line.name, false)?;
+                        if !again && dialogue.other_lines()? {
+                            next = Next::LinesAgain;
+                        }
+                        again
+                    }
+                };
+            }
+        }
+        Ok(next)
+    }
+
+    /// Whether it is a pin of another computer.
+    fn is_elsewhere(&self, line: &Line) -> bool {
+        !self.site.runs() && matches!(line.pin.chip, Chip::Gpio { .. })
+    }
+
+    fn pulse(&mut self, line: &Line) -> Result<(), Failure> {
+        if self.is_elsewhere(line) {
+            return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
+        }
+        let pulsed = hardware::pulse(line);
+        // One that could not be had is somebody else's. With a sensor that refuses it was had.
+        if pulsed.is_ok() || line.sensor.is_some() {
+            self.driven.pins.push(line.pin.clone());
+        }
+        let ended = pulsed.map_err(|why| {
+            Failure::failed(format!("{}: {why}. Whoever holds it must let go: systemctl stop qrisd qris-relayd", line.name))
+        })?;
+        match ended.outcome {
+            Outcome::Dispensed => print::line(&format!("line {:?}: {}", line.name, ended.detail)),
+            Outcome::Failed | Outcome::Uncertain => Err(Failure::failed(format!("line {:?}: {}", line.name, ended.detail))),
+        }
+    }
+
+    async fn card(&self, setup: &Setup, checked: &Checked, dialogue: Option<&mut Dialogue<'_>>) -> Result<(), Failure> {
+        let device = &checked.device;
+        let surface = &device.screen.surface;
+        if !self.site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
+            return Err(Failure::usage("the panel of an image is not here: no test card with --root"));
+        }
+        // Without a bus there is nobody to ask, and nobody who answers to it.
+        if let (true, Some(bus)) = (self.site.runs(), &device.controller)
+            && let Ok(service) = Service::connect_at(bus, DEVICE_NAME, DEVICE_PATH).await
+            && service.is_there().await
+        {
+            return Err(Failure::failed("qrisd runs and has the panel: systemctl stop qrisd, then set up again, for a test card"));
+        }
+        let card = Card::show(device.screen.clone()).await?;
+        match (dialogue, setup.test_card) {
+            (Some(dialogue), None) => dialogue.seen_card()?,
+            (_, seconds) => tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))).await,
+        }
+        drop(card);
+        if let SurfaceSettings::Virtual { path, .. } = surface {
+            hardware::give_to_its_directorys_owner(path);
+        }
+        Ok(())
+    }
+
+    /// All is in its place: the lines are the service's now.
+    pub(super) fn written(&mut self, relay: &RelayConfig) {
+        self.driven.ours = relay.lines.iter().map(|line| (line.pin.chip.clone(), line.pin.active_low)).collect();
+    }
+}
+
+/// Pins that were driven. Dropped, it gives those back that no configuration has: of a set-up that is given up nothing stays
+/// driven, whatever ended it.
+struct Driven<G: Fn(&Pin)> {
+    pins: Vec<Pin>,
+    /// Those that stay as they are, inactive.
+    ours: Vec<(Chip, bool)>,
+    give_back: G,
+}
+
+impl<G: Fn(&Pin)> Drop for Driven<G> {
+    fn drop(&mut self) {
+        for (at, pin) in self.pins.iter().enumerate() {
+            let is_ours = self.ours.iter().any(|(chip, active_low)| (chip, *active_low) == (&pin.chip, pin.active_low));
+            // The last level that it was driven with is the one that counts.
+            let is_last = self.pins[at + 1..].iter().all(|later| later.chip != pin.chip);
+            if is_last && !is_ours {
+                (self.give_back)(pin);
+            }
+        }
+    }
+}
+
+/// What went wrong is told and no more, where somebody sits there who can decide.
+fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
+    match result {
+        Err(failure) if told => failure.told("qrisctl").iter().try_for_each(|line| print::line(&print::plain(line))),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::time::Span;
+    use crate::relay::config::Bias;
+    use std::cell::RefCell;
+
+    fn chip(offset: u32) -> Chip {
+        Chip::Gpio { path: "/dev/gpiochip0".into(), offset }
+    }
+
+    fn pin(offset: u32, active_low: bool) -> Pin {
+        Pin { chip: chip(offset), active_low, debounce: Span::ZERO, bias: Bias::AsIs }
+    }
+
+    #[test]
+    fn a_pin_that_was_driven_is_given_back_unless_it_is_a_line_now() {
+        let given = RefCell::new(Vec::new());
+        let note = |pin: &Pin| given.borrow_mut().push(pin.clone());
+        let driven = |ours: Vec<(Chip, bool)>| Driven {
+            pins: vec![pin(5, false), pin(5, true), pin(6, true), pin(7, false)],
+            ours,
+            give_back: note,
+        };
+        // Nothing was written: all of them, each once.
+        drop(driven(Vec::new()));
+        assert_eq!(given.take(), [pin(5, true), pin(6, true), pin(7, false)]);
+        // 7 was another choice, which was taken back.
+        drop(driven(vec![(chip(5), true), (chip(6), true)]));
+        assert_eq!(given.take(), [pin(7, false)]);
+        // What is a line with the other level is driven by this one.
+        drop(driven(vec![(chip(5), false), (chip(6), true), (chip(7), false)]));
+        assert_eq!(given.take(), [pin(5, true)]);
+    }
+}
