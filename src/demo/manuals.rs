@@ -73,6 +73,10 @@ fn pages() -> [Page; 4] {
                 ("/etc/qrisd/relay.toml", "the configuration: lines, pins, pulses"),
                 ("/etc/qrisd/keys.json", "whose receipts are believed"),
                 ("/var/lib/qris-relay/ledger.db", "what was promised and driven"),
+                (
+                    "/var/lib/qris-relay/ledger.db.lines",
+                    "the lines that it holds; set inactive by --safe, whatever became of the configuration",
+                ),
             ],
             signals: true,
             see: "qrisd(8), qrisctl(1)",

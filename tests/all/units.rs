@@ -1,17 +1,25 @@
 //! The units, as systemd itself reads them: nothing that it does not understand, and no more rights than are needed.
 
-use crate::rig::{command, output, source, source_text, succeed, tool};
+use crate::rig::systemd::Systemd;
+use crate::rig::{command, output, source, source_text, succeed, tool, wait_for};
 use std::path::{Path, PathBuf};
 
 /// The units, and the exposure that `systemd-analyze security` may find: 0 is none, 10 is all.
 const SERVICES: [(&str, f64); 3] = [("qrisd.service", 2.0), ("qris-relayd.service", 1.5), ("qris-backend.service", 1.5)];
 
+/// What begins a service anew that failed, and its names in the two packages.
+const AGAIN: [(&str, &str); 4] = [
+    ("qris-again@.service", "qris-again@.service"),
+    ("qris-again@.target", "qris-again@.target"),
+    ("qris-again@.service", "qris-backend-again@.service"),
+    ("qris-again@.target", "qris-backend-again@.target"),
+];
+
 /// The shipped units in a directory of their own, with programs where this test finds them.
 fn copied(to: &Path) -> Vec<PathBuf> {
     let program = std::env::current_exe().expect("this test").display().to_string();
     let mut units = Vec::new();
-    let again = [("qris-again@.service", "qris-again@.service"), ("qris-again@.service", "qris-backend-again@.service")];
-    for (from, name) in SERVICES.map(|(name, _)| (name, name)).into_iter().chain(again) {
+    for (from, name) in SERVICES.map(|(name, _)| (name, name)).into_iter().chain(AGAIN) {
         let mut text = source_text(&format!("systemd/{from}"));
         for installed in ["/usr/bin/qris-relayd", "/usr/bin/qris-backend", "/usr/bin/qrisd"] {
             text = text.replace(&format!("={installed} "), &format!("={program} "));
@@ -53,6 +61,19 @@ fn each_credential_is_loaded_by_one_plain_line() {
     }
 }
 
+/// An order that waits for its payment is on the screen, and a paid one delivered, before there is a network.
+#[test]
+fn no_service_of_a_machine_waits_for_a_network() {
+    let waits = |name: &str| {
+        let text = source_text(&format!("systemd/{name}"));
+        let lines = text.lines().filter(|line| ["After=", "Requires=", "Wants="].iter().any(|key| line.starts_with(key)));
+        lines.flat_map(|line| line.split(['=', ' ']).map(str::to_owned).collect::<Vec<_>>()).any(|word| word.starts_with("network"))
+    };
+    assert!(!waits("qrisd.service") && !waits("qris-relayd.service"));
+    // It does find one that waits.
+    assert!(waits("qris-backend.service"));
+}
+
 #[test]
 fn no_service_may_more_than_it_needs() {
     for (name, most) in SERVICES {
@@ -61,5 +82,123 @@ fn no_service_may_more_than_it_needs() {
         let exposure = told.lines().find_map(|line| line.split_once("Overall exposure level for ")?.1.split_whitespace().nth(1));
         let exposure: f64 = exposure.unwrap_or_else(|| panic!("{told}")).parse().expect("a number");
         assert!(exposure <= most, "{name}: {exposure} is more than {most}:\n{told}");
+    }
+}
+
+/// The shipped units, as far as they are about starts and stops, for a service manager of this test: a service writes a
+/// line when it starts, ends at once while there is a file `broken`, and ignores SIGTERM. A pause is as long as there is no
+/// file `go`.
+fn at_work(directory: &Path) -> Systemd {
+    let here = directory.display();
+    for (name, _) in SERVICES {
+        let text = source_text(&format!("systemd/{name}"));
+        let unit: Vec<_> = text.lines().take_while(|line| *line != "[Service]").collect();
+        let unit: Vec<_> = unit
+            .into_iter()
+            .filter(|line| !["Requires=", "Wants=network", "Wants=qris-r", "Condition"].iter().any(|word| line.starts_with(word)))
+            .collect();
+        assert!(unit.len() > 5, "{name}: {unit:?}");
+        let script =
+            format!("trap \"\" TERM; echo start >> {here}/{name}.starts; while ! [ -e {here}/broken ]; do sleep 0.05; done; exit 1");
+        let service = format!("[Service]\nExecStart=/bin/sh -c '{script}'\nRestart=always\nRestartSec=50ms\nTimeoutStopSec=1\n");
+        std::fs::write(directory.join(name), format!("{}\n{service}", unit.join("\n"))).expect("written");
+    }
+    for (from, name) in AGAIN {
+        let text = source_text(&format!("systemd/{from}")).replace("/bin/systemctl ", "/bin/systemctl --user ");
+        let pause = format!("=/bin/sh -c 'until [ -e {here}/go ]; do sleep 0.05; done'");
+        assert_eq!(text.matches("=/bin/sleep 60").count(), usize::from(from.ends_with(".service")), "{from}");
+        // What confines it takes more of a system than there is here.
+        let text = text.split("CapabilityBoundingSet=").next().unwrap_or_default();
+        std::fs::write(directory.join(name), text.replace("=/bin/sleep 60", &pause)).expect("written");
+    }
+    Systemd::with(directory)
+}
+
+/// What rests for a service.
+fn rest_of(service: &str) -> String {
+    format!("{}@{service}.service", if service == "qris-backend.service" { "qris-backend-again" } else { "qris-again" })
+}
+
+/// How often a service was started.
+fn starts(directory: &Path, service: &str) -> usize {
+    std::fs::read_to_string(directory.join(format!("{service}.starts"))).unwrap_or_default().lines().count()
+}
+
+/// Waits until it was started so often. It ignores SIGTERM from then on.
+fn await_starts(directory: &Path, service: &str, count: usize) {
+    wait_for(&format!("start {count} of {service}"), || (starts(directory, service) >= count).then_some(()));
+}
+
+#[test]
+fn a_service_that_fails_ten_times_goes_on_after_a_pause() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (broken, go) = (directory.path().join("broken"), directory.path().join("go"));
+    let systemd = at_work(directory.path());
+    for (service, _) in SERVICES {
+        let rest = rest_of(service);
+        std::fs::write(&broken, "").expect("written");
+        systemd.tell(&["start", service]);
+        systemd.await_state(&rest, "activating");
+        systemd.await_state(service, "failed");
+        let before = starts(directory.path(), service);
+        assert!((2..=10).contains(&before), "{service}: {before}");
+        std::fs::remove_file(&broken).expect("removed");
+        std::fs::write(&go, "").expect("written");
+        await_starts(directory.path(), service, before + 1);
+        systemd.await_state(&rest, "inactive");
+        assert_eq!(
+            (systemd.property(service, "ActiveState").as_str(), starts(directory.path(), service)),
+            ("active", before + 1),
+            "{service}"
+        );
+        std::fs::remove_file(&go).expect("removed");
+    }
+}
+
+#[test]
+fn a_service_that_somebody_stops_stays_stopped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (broken, go) = (directory.path().join("broken"), directory.path().join("go"));
+    let systemd = at_work(directory.path());
+    for (service, _) in SERVICES {
+        let rest = rest_of(service);
+        // In the pause: it has failed, and a stop changes nothing about that.
+        std::fs::write(&broken, "").expect("written");
+        systemd.tell(&["start", service]);
+        systemd.await_state(&rest, "activating");
+        systemd.tell(&["stop", service]);
+        let before = starts(directory.path(), service);
+        assert_eq!(systemd.property(service, "ActiveState"), "failed", "{service}");
+        std::fs::remove_file(&broken).expect("removed");
+        std::fs::write(&go, "").expect("written");
+        systemd.await_state(&rest, "inactive");
+        assert_eq!((systemd.property(service, "ActiveState").as_str(), starts(directory.path(), service)), ("failed", before), "{service}");
+        // It hangs when it is stopped, and is killed: that is a failure, too.
+        std::fs::remove_file(&go).expect("removed");
+        systemd.tell(&["reset-failed", service]);
+        systemd.tell(&["start", service]);
+        await_starts(directory.path(), service, before + 1);
+        systemd.tell(&["stop", service]);
+        assert_eq!(systemd.property(service, "Result"), "timeout", "{service}");
+        systemd.await_state(&rest, "activating");
+        std::fs::write(&go, "").expect("written");
+        systemd.await_state(&rest, "inactive");
+        assert_eq!(
+            (systemd.property(service, "ActiveState").as_str(), starts(directory.path(), service)),
+            ("failed", before + 1),
+            "{service}"
+        );
+        // Who starts it again in the pause is refused, because it was started too often, and counts all the same.
+        std::fs::remove_file(&go).expect("removed");
+        std::fs::write(&broken, "").expect("written");
+        systemd.tell(&["reset-failed", service]);
+        systemd.tell(&["start", service]);
+        systemd.await_state(&rest, "activating");
+        systemd.tell(&["stop", service]);
+        systemd.tell(&["start", "--no-block", service]);
+        std::fs::remove_file(&broken).expect("removed");
+        std::fs::write(&go, "").expect("written");
+        systemd.await_state(service, "active");
+        std::fs::remove_file(&go).expect("removed");
     }
 }

@@ -26,7 +26,7 @@ installed() {
   is "enabled, and not started without a configuration" "enabled enabled inactive inactive" \
     "$(words "$(guest systemctl is-enabled qrisd qris-relayd; guest systemctl is-active qrisd qris-relayd)")"
   is "units that failed" "" "$(guest systemctl --failed --no-legend)"
-  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qrisd.service qris-relayd.service qris-again@qrisd.service.service)"
+  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qrisd.service qris-relayd.service qris-again@qrisd.service.{service,target})"
 }
 
 # With what the merchant sent, one text, and what only a person in front of it knows.
@@ -89,7 +89,7 @@ backend_serves() {
   holds "it says what to do next" grep -q "qris-backend keys new" "$work/install.log"
   is "its files are as packed" "" "$(guest dpkg -V qris-backend)"
   is "enabled, and not started without a configuration" "enabled inactive" "$(words "$(guest "systemctl is-enabled qris-backend; systemctl is-active qris-backend")")"
-  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-backend.service qris-backend-again@qris-backend.service.service)"
+  is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qris-backend.service qris-backend-again@qris-backend.service.{service,target})"
   guest "cd /root/stick && install -m640 -g qris-backend backend.toml ca.pem /etc/qris-backend/ && install -m640 -g qris-backend mqtt-backend /etc/qris-backend/mqtt-password && printf %s $server_key | install -m640 -g qris-backend /dev/stdin /etc/qris-backend/midtrans-server-key"
   holds "keys" guest "runuser -u qris-backend -- qris-backend keys new"
   holds "its configuration is good" guest "runuser -u qris-backend -- qris-backend --check"
@@ -114,7 +114,7 @@ backend_serves() {
 comes_back() {
   guest "cp /root/good.toml /etc/qrisd/qrisd.toml"
   awaits "when it is mended, it comes back by itself" guest "systemctl is-active qrisd"
-  is "what rested" "inactive" "$(guest systemctl show -p ActiveState --value qris-again@qrisd.service.service)"
+  awaits "what rested has ended" guest "systemctl show -p ActiveState --value qris-again@qrisd.service.service | grep -x inactive"
   awaits "online" guest "journalctl --no-pager -q -b _PID=$(pid_of qrisd) MESSAGE_ID=e565d22a21924fefa87d4021c6106a1b | grep ."
   guest "rm -r /run/systemd/system/qrisd.service.d && systemctl daemon-reload"
 }
@@ -239,9 +239,12 @@ power_cut_with_qr() {
   looks=$!
   on "without network"
   awaits "the same QR is on the panel again, without a network" shows "$shown"
+  is "network cards with a cable in them" "" "$(guest "grep -l 1 /sys/class/net/e*/carrier 2>/dev/null || true")"
+  is "what qrisd waits for, of networks" "" "$(guest "systemctl show -p After -p Requires -p Wants --value qrisd qris-relayd | tr ' ' '\n' | grep network || true")"
   wait "$looks"
   is "pulses for it" 0 "$(($(pulses $tray_1) - before_1))"
   tell_qemu "set_link card on" >/dev/null
+  awaits "the cable is in again" guest "grep -l 1 /sys/class/net/e*/carrier"
   payload=$shown
   pays
   awaits "dispensed" event "$asked" dispensed
@@ -300,14 +303,17 @@ killed_while_driving() {
   ends_uncertain
 }
 
-# With the watchdog, which is 5 s while a line is driven.
+# With the watchdog: systemd itself says how long it waits for one that drives a line, and that it was this that ended it.
 hangs_while_driving() {
   drives A2
+  is "its watchdog, while it drives" "5s" "$(guest systemctl show -p WatchdogUSec --value qris-relayd)"
   guest "kill -STOP $(pid_of qris-relayd)"
   awaits "the line is inactive" line_is $tray_2 0
+  # Not how soon: this computer may be slow. That it was before the pulse's own end.
   holds "it was high for $(high_ms $tray_2) ms, and $long_ms are configured" between 1 $((long_ms - 2000)) "$(high_ms $tray_2)"
   awaits "systemd says that its watchdog did it" guest "journalctl --no-pager -b -u qris-relayd | grep -F \"Failed with result 'watchdog'\""
   ends_uncertain
+  is "its watchdog, while it drives nothing" "30s" "$(guest systemctl show -p WatchdogUSec --value qris-relayd)"
 }
 
 # A line was driven for the order, and nobody knows whether anything fell: told to a person, never driven again.

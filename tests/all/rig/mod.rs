@@ -20,6 +20,7 @@ pub mod relay_log;
 pub mod relayd;
 pub mod screen;
 pub mod shop;
+pub mod systemd;
 pub mod tap;
 
 use std::net::TcpListener;

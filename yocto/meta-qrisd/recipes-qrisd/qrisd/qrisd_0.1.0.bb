@@ -94,6 +94,7 @@ do_install() {
 	install -Dm644 ${S}/systemd/qrisd.service           ${D}${systemd_system_unitdir}/qrisd.service
 	install -Dm644 ${S}/systemd/qris-relayd.service     ${D}${systemd_system_unitdir}/qris-relayd.service
 	install -Dm644 ${S}/systemd/qris-again@.service     ${D}${systemd_system_unitdir}/qris-again@.service
+	install -Dm644 ${S}/systemd/qris-again@.target      ${D}${systemd_system_unitdir}/qris-again@.target
 	install -Dm644 ${S}/systemd/qrisd.sysusers.conf     ${D}${nonarch_libdir}/sysusers.d/qrisd.conf
 	install -Dm644 ${S}/systemd/qrisd.tmpfiles.conf     ${D}${nonarch_libdir}/tmpfiles.d/qrisd.conf
 	install -Dm644 ${S}/systemd/70-qrisd-gpio.rules     ${D}${nonarch_base_libdir}/udev/rules.d/70-qrisd-gpio.rules
@@ -120,6 +121,7 @@ SUMMARY:qrisctl = "Looks after machines with qrisd, on the machine and over MQTT
 FILES:qrisctl = "${bindir}/qrisctl"
 FILES:${PN} += "\
     ${systemd_system_unitdir}/qris-again@.service \
+    ${systemd_system_unitdir}/qris-again@.target \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/tmpfiles.d \
     ${nonarch_libdir}/systemd/catalog \
