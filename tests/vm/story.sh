@@ -29,6 +29,19 @@ installed() {
   is "units as systemd reads them" "" "$(guest systemd-analyze verify --man=no qrisd.service qris-relayd.service qris-again@qrisd.service.{service,target})"
 }
 
+# A person tries a line, and then changes their mind.
+given_up() {
+  local status=0 answers="yes yes yes no no no"
+  # Pulse the first, right, at rest before and after, not once more; not the second; do not write.
+  guest "printf '%s\n' $answers | qrisctl setup --ask --from /root/stick/enrolment --name Lobby --language en --contact 0812-0000-0000 \
+    --item 'A1:$price:Bottled tea 350 ml' --item 'A2:$price:Water 600 ml' --screen none \
+    --line A1=/dev/gpiochip0:$tray_1:${short_ms}ms --line A2=/dev/gpiochip0:$tray_2:${long_ms}ms" >"$work/given-up.log" || status=$?
+  is "qrisctl setup, and no at its end: $(tail -n 1 "$work/given-up.log")" 1 "$status"
+  is "pulses" "1 0" "$(pulses $tray_1) $(pulses $tray_2)"
+  awaits "nobody drives its pin any more" grep -E "gpio_direction: $(number $tray_1) +in" "$work/boot$boots.trace"
+  is "what was written" "" "$(guest "ls /etc/qrisd; ls -d /run/qrisctl-* 2>/dev/null || true")"
+}
+
 # With what the merchant sent, one text, and what only a person in front of it knows.
 set_up() {
   holds "it finds the chip" guest "qrisctl setup --find | grep -F /dev/gpiochip0"
@@ -37,7 +50,7 @@ set_up() {
     --item 'A1:$price:Bottled tea 350 ml' --item 'A2:$price:Water 600 ml' --item 'A3:$price:Umbrella' --screen auto --pulse A1 \
     --line A1=/dev/gpiochip0:$tray_1:${short_ms}ms --line A2=/dev/gpiochip0:$tray_2:${long_ms}ms --line A3=/dev/gpiochip0:$tray_3:${longest_ms}ms" >"$work/setup.log" || wrong "qrisctl setup: $(cat "$work/setup.log")"
   good "qrisctl setup"
-  is "pulses, of the line that it was told to try" "1 0" "$(pulses $tray_1) $(pulses $tray_2)"
+  is "pulses, of the line that it was told to try now and before" "2 0" "$(pulses $tray_1) $(pulses $tray_2)"
   awaits "both services run" guest "systemctl is-active qrisd qris-relayd"
   awaits "online at the broker, with name, password and TLS" online
   awaits "the relay service answers" guest "qrisctl relay lines"
