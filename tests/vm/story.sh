@@ -253,7 +253,8 @@ power_cut_with_qr() {
   on "without network"
   awaits "the same QR is on the panel again, without a network" shows "$shown"
   is "network cards with a cable in them" "" "$(guest "grep -l 1 /sys/class/net/e*/carrier 2>/dev/null || true")"
-  is "what qrisd waits for, of networks" "" "$(guest "systemctl show -p After -p Requires -p Wants --value qrisd qris-relayd | tr ' ' '\n' | grep network || true")"
+  is "what they wait for, of what may be slow" "" \
+    "$(guest "systemctl show -p After -p Requires -p Wants --value qrisd qris-relayd | tr ' ' '\n' | grep -E 'network|remote|time-|nss-|getty|multi-user|cloud' || true")"
   wait "$looks"
   is "pulses for it" 0 "$(($(pulses $tray_1) - before_1))"
   tell_qemu "set_link card on" >/dev/null
@@ -272,7 +273,14 @@ confined() {
   is "who they are" "qrisd qris-relay" "$(words "$(guest stat -c %U "/proc/$(pid_of qrisd)" "/proc/$(pid_of qris-relayd)")")"
   holds "qrisd may ask the relay service" guest "runuser -u qrisd -- $asks"
   holds "nobody else may" guest "! runuser -u nobody -- $asks"
+  is "devices that the relay service may open" "/dev/gpiochip0 /dev/null" "$(devices_of qris-relayd)"
+  is "devices that qrisd may open" "/dev/fb0 /dev/null" "$(devices_of qrisd)"
   is "what qrisd may write" "no" "$(guest "nsenter -t $(pid_of qrisd) -m sh -c 'touch /etc/qrisd/x 2>/dev/null && echo yes || echo no'")"
+}
+
+# devices_of UNIT: which of four devices the kernel lets its processes open, root's too.
+devices_of() {
+  words "$(guest "sh -c 'echo \$\$ >/sys/fs/cgroup/system.slice/$1.service/cgroup.procs && for device in /dev/fb0 /dev/gpiochip0 /dev/null /dev/vda; do (: <\$device) 2>/dev/null && echo \$device; done; true'")"
 }
 
 # exposed UNIT MOST: what systemd thinks of it, from 0 to 10.
