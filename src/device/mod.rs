@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::time::Instant as Moment;
 
 const PROGRAM: &str = "qrisd";
 /// Who vanished is said to be offline after this.
@@ -52,6 +53,9 @@ const IDLE: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
 /// A relay service that is there and does not answer is asked again after this.
 const RELAY_RETRY: Duration = Duration::from_secs(1);
+/// That the relay service has gone is told after this. One that takes a new configuration (`systemctl reload`) is back sooner;
+/// one that failed is not: systemd rests for a second before it begins it anew.
+const RELAY_RETURNS_WITHIN: Duration = Duration::from_secs(1);
 /// So many signals wait for slow listeners; more are missed: they are news.
 const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
@@ -266,6 +270,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
     let mut signals: Option<zbus::MessageStream> = None;
     let mut name: Option<String> = None;
     let mut up = false;
+    let mut gone: Option<(Moment, Box<str>)> = None;
     loop {
         let pause = if up || relay.is_none() { RELAY_READ_EVERY } else { RELAY_RETRY };
         tokio::select! {
@@ -273,6 +278,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                 RemoteEvent::Up { connection, owner } => {
                     // Without a bus there is nobody else on the connection, and no name.
                     name = connection.unique_name().is_some().then_some(owner);
+                    gone = None;
                     signals = watch_signals(&connection).await;
                     relay = Some(Relay(connection));
                     up = tell(relay.as_ref(), &slot, &inbox, false).await;
@@ -282,10 +288,16 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
                     up = tell(relay.as_ref(), &slot, &inbox, false).await;
                 }
                 RemoteEvent::Down { reason } => {
+                    // Until it is told calls have no answer, as when a service ends beneath them, and are made again.
+                    let at_once = Moment::now();
+                    let told_at = gone.map_or(if up { at_once + RELAY_RETURNS_WITHIN } else { at_once }, |(at, _)| at);
+                    gone = Some((told_at, reason.into()));
                     (relay, signals, up) = (None, None, false);
                     slot.set(None);
-                    inbox.send(Input::RelayDown(reason.into()));
                 }
+            },
+            () = until_moment(gone.as_ref().map(|(at, _)| *at)) => if let Some((_, reason)) = gone.take() {
+                inbox.send(Input::RelayDown(reason));
             },
             message = next_signal(&mut signals) => match message {
                 // Anybody on the bus may send a signal of that name.
@@ -298,6 +310,13 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
             },
             () = tokio::time::sleep(pause) => up = tell(relay.as_ref(), &slot, &inbox, up).await,
         }
+    }
+}
+
+async fn until_moment(at: Option<Moment>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,6 +8,7 @@ mod address;
 
 pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
 
+use crate::host::interrupt::Input;
 use crate::host::rooted::within;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ impl Source {
         let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why }]);
         // What a device or a pipe holds is not known before it is read.
         let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
+        let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
         if text.len() as u64 > SIZE_MAX {
             return Err(whole("is larger than 1 MiB".into()));
         }

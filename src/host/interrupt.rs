@@ -2,11 +2,13 @@
 //! its lines are as they should be before the program is gone.
 
 use crate::host::Failure;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Ctrl-C, `kill`, a terminal or connection that goes, Ctrl-\; what people call them.
@@ -151,16 +153,24 @@ fn raise(signal: libc::c_int) {
     unsafe { libc::raise(signal) };
 }
 
-/// Standard input. Who waits for it is woken by a signal, too.
+/// Standard input, or a file. Who waits for it is woken by a signal, too.
 pub struct Input(File);
 
 impl Input {
-    /// Opens it once more.
+    /// Opens standard input once more.
     ///
     /// # Errors
     /// It is closed.
     pub fn open() -> io::Result<Self> {
         Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
+    }
+
+    /// Opens a file. A pipe that nobody writes to holds up whoever reads, and not already whoever opens.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
     }
 }
 
@@ -177,7 +187,11 @@ impl Read for Input {
             match ready {
                 NONE if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
                 NONE => return Err(io::Error::last_os_error()),
-                _ => return self.0.read(buffer),
+                _ => match self.0.read(buffer) {
+                    // Somebody else was quicker.
+                    Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read,
+                },
             }
         }
     }

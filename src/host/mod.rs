@@ -14,7 +14,6 @@ pub mod events;
 pub mod finding;
 #[cfg(feature = "_http")]
 pub mod http;
-#[cfg(feature = "ctl")]
 pub mod interrupt;
 pub mod journal;
 pub mod memory;

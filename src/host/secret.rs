@@ -1,5 +1,6 @@
 //! Secrets: read from a file or a systemd credential, never printed.
 
+use super::interrupt::Input;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ impl Secret {
 
     fn read_at(path: PathBuf) -> Result<Self, SecretError> {
         let mut bytes = Vec::new();
-        match std::fs::File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes)) {
+        match Input::of(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes)) {
             Ok(_) => {}
             Err(source) => return Err(SecretError::Read { path, source }),
         }

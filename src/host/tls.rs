@@ -1,6 +1,7 @@
 //! One TLS stack for broker and backend: rustls with ring, and a certificate time that survives a clock reset to 1970.
 
 use crate::host::clock;
+use crate::host::interrupt::Input;
 use crate::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
@@ -8,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -112,7 +113,7 @@ pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, tru
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?.collect::<Result<Vec<_>, _>>().map_err(|why| file_error(certificate, why))?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|why| file_error(key, why))?;
+            let key = PrivateKeyDer::from_pem_reader(opened(key)?).map_err(|why| file_error(key, why))?;
             builder.with_client_auth_cert(chain, key).map_err(|why| TlsError::Client { path: certificate.to_path_buf(), why })?
         }
     };
@@ -171,7 +172,11 @@ fn roots(bundle: &Path) -> Result<RootCertStore, TlsError> {
 type PemCertificates = Box<dyn Iterator<Item = Result<CertificateDer<'static>, rustls::pki_types::pem::Error>>>;
 
 fn certificates(path: &Path) -> Result<PemCertificates, TlsError> {
-    Ok(Box::new(CertificateDer::pem_file_iter(path).map_err(|why| file_error(path, why))?))
+    Ok(Box::new(CertificateDer::pem_reader_iter(opened(path)?)))
+}
+
+fn opened(path: &Path) -> Result<BufReader<Input>, TlsError> {
+    Input::of(path).map(BufReader::new).map_err(|why| file_error(path, rustls::pki_types::pem::Error::Io(why)))
 }
 
 fn file_error(path: &Path, why: rustls::pki_types::pem::Error) -> TlsError {

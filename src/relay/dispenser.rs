@@ -76,9 +76,17 @@ pub struct Refusal {
 #[derive(Debug)]
 struct Line {
     settings: LineSettings,
-    blocked: Option<String>,
+    blocked: Option<Blocked>,
     broken: Option<String>,
     job: Job,
+}
+
+/// Why a line is blocked.
+#[derive(Debug)]
+struct Blocked {
+    why: String,
+    /// What it did not deliver; `None` once the ledger has forgotten the order.
+    item: Option<ItemId>,
 }
 
 /// What a line is doing for an order.
@@ -262,10 +270,10 @@ impl Dispenser {
         drop(self.clear_line(line, None, "its button"));
     }
 
-    fn clear_line(&mut self, index: usize, item: Option<ItemId>, by: &'static str) -> Result<(), Refusal> {
-        if self.lines[index].blocked.is_none() {
-            return Ok(());
-        }
+    /// The journal says what blocked it, whoever clears it: a button names no item, and a caller any of the line's.
+    fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: &'static str) -> Result<(), Refusal> {
+        let Some(blocked) = &self.lines[index].blocked else { return Ok(()) };
+        let item = blocked.item.clone().or(named);
         let name = self.lines[index].settings.name.clone();
         self.ledger.clear(&name)?;
         self.lines[index].blocked = None;
@@ -365,7 +373,7 @@ impl Dispenser {
             let Job::Unwritten(pulse) = &self.lines[index].job else { continue };
             let pulse = pulse.clone();
             let ending = Ending { outcome: Outcome::Uncertain, detail: pulse.detail.clone() };
-            let why_blocked = self.lines[index].blocked.clone();
+            let why_blocked = self.lines[index].blocked.as_ref().map(|blocked| blocked.why.clone());
             if self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()).is_ok() {
                 self.lines[index].job = Job::Idle;
             }
@@ -453,8 +461,8 @@ impl Dispenser {
     fn block(&mut self, index: usize, item: ItemId, order: OrderId, why: Option<String>) {
         let Some(why) = why else { return };
         let line = self.lines[index].settings.name.clone();
-        self.journal(Event::LineBlocked { item, order, line: line.into(), why: why.clone().into() });
-        self.lines[index].blocked = Some(why);
+        self.journal(Event::LineBlocked { item: item.clone(), order, line: line.into(), why: why.clone().into() });
+        self.lines[index].blocked = Some(Blocked { why, item: Some(item) });
     }
 
     fn tell_end(&mut self, pulse: Pulse, ending: Ending) {
@@ -479,7 +487,10 @@ impl Dispenser {
         for line in &mut self.lines {
             // The file knows its own ends now, or lost them.
             line.job = Job::Idle;
-            line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| block.why.clone());
+            line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| {
+                let item = self.ledger.pulse(&block.order).ok().flatten().map(|pulse| pulse.item);
+                Blocked { why: block.why.clone(), item }
+            });
         }
         for pulse in interrupted {
             let (request, order, item, amount) = pulse.ids();

@@ -67,9 +67,7 @@ fn a_configuration_that_is_not_good_changes_nothing() {
 #[test]
 fn the_relay_service_drives_to_the_end_first() {
     let shop = Shop::open(Options { line: "pulse_ms = 3000\n".into(), ..Options::default() });
-    let qrisd = shop.qrisd.as_ref().expect("it runs");
     let request = shop.offer("A1");
-    let told = qrisd.lines.count();
     shop.edit(Program::Relayd, |text| text.replace("pulse_ms = 3000", "pulse_ms = 60"));
     shop.pay(Via::Gopay);
     wait_for("an active line", || shop.relay.edges().last().is_some_and(|edge| edge.active).then_some(()));
@@ -77,13 +75,41 @@ fn the_relay_service_drives_to_the_end_first() {
     // Cut short it would be uncertain.
     shop.wait_state(&request, EventState::Dispensed);
     shop.wait_idle();
-    qrisd.wait_line_from(told, "the relay service answers");
     shop.offer("A1");
     shop.pay(Via::Gopay);
     wait_for("two pulses", || (shop.relay.edges().len() == 4).then_some(()));
     let edges = shop.relay.edges();
     let length = |pulse: usize| edges[2 * pulse + 1].at_ms - edges[2 * pulse].at_ms;
     assert!(length(0) >= 3000 && length(1) < 2000, "{edges:?}");
+}
+
+#[test]
+fn a_reload_of_the_relay_service_is_no_fault_to_the_machine() {
+    let shop = Shop::open(Options { line: "pulse_ms = 1000\n".into(), ..Options::default() });
+    let qrisd = shop.qrisd.as_ref().expect("it runs");
+    let (lines, messages) = (qrisd.lines.count(), shop.tap.count());
+    let mut was = 1000;
+    for pulse_ms in [50, 400, 700] {
+        shop.edit(Program::Relayd, |text| text.replace(&format!("pulse_ms = {was}"), &format!("pulse_ms = {pulse_ms}")));
+        reload(shop.relayd.as_ref().expect("it runs"));
+        shop.sell("A1", Via::Gopay);
+        let edges = shop.relay.edges();
+        let length = edges[edges.len() - 1].at_ms - edges[edges.len() - 2].at_ms;
+        assert!((pulse_ms..pulse_ms + 250).contains(&length), "{pulse_ms}: {edges:?}");
+        was = pulse_ms;
+    }
+    let told = qrisd.lines.since(lines);
+    assert!(!told.iter().any(|line| line.contains("the relay service does not answer")), "{told:#?}");
+    let statuses: Vec<_> = shop.tap.since(messages).into_iter().filter(|message| message.topic.ends_with("/status")).collect();
+    assert!(statuses.len() >= 3, "it tells when it is busy: {}", statuses.len());
+    for status in statuses {
+        let status = status.json();
+        assert_eq!(status["faults"], serde_json::json!([]), "{status}");
+    }
+    // One that does not come back is one.
+    shop.relayd.as_ref().expect("it runs").signal("KILL");
+    shop.wait_fault("relay", true);
+    qrisd.wait_line_from(lines, "the relay service does not answer");
 }
 
 #[test]

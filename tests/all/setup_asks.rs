@@ -6,7 +6,7 @@ use crate::rig::mosquitto::password;
 use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::shop::DEVICE;
-use crate::rig::{command, free_port, output, tool, wait_for};
+use crate::rig::{command, free_port, output, succeed, tool, wait_for};
 use crate::setup::{Site, stderr, stdout};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -337,6 +337,42 @@ fn ctrl_c_at_a_hidden_question_leaves_a_terminal_that_shows_and_nothing_else() {
     assert_eq!(settings("before"), settings("after"), "{shown}");
     assert!(shown.contains("ended 130") && shown.contains("ended by SIGINT: nothing was changed"), "{shown}");
     assert_eq!((left(&system).as_str(), site.tree()), ("", before));
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_waited_for_until_a_signal_ends_it() {
+    let site = Site::new();
+    let (system, before) = (own_run(), site.tree());
+    let pipe = site.shop.path().join("pipe");
+    succeed(command(tool("mkfifo")).arg(&pipe));
+    let pipe_here = pipe.display().to_string();
+    let flags = ["--token-file", "--backend-ca-file", "--keys", "--from", "--password-file", "--ca-file", "--cert-file", "--key-file"];
+    let signals = [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)];
+    for (flag, (signal, number)) in flags.into_iter().zip(signals.into_iter().cycle()) {
+        let setup = Process::start("qrisctl", &mut system.command(site.setup().args([flag, &pipe_here])));
+        wait_for("it to read the pipe", || reads(&setup, &pipe).then_some(()));
+        assert!(left(&system).contains("qrisctl-"), "{flag}");
+        setup.signal(signal);
+        let (status, said) = setup.finish();
+        assert_eq!(status.signal(), Some(number), "{flag}: {said}");
+        assert!(said.contains(&format!("ended by SIG{signal}: nothing was changed")), "{flag}: {said}");
+        assert_eq!((left(&system).as_str(), site.tree()), ("", before.clone()), "{flag}");
+    }
+    // What somebody writes at last is read to its end.
+    let setup = Process::start("qrisctl", &mut system.command(site.setup().args(["--offline", "--yes", "--keys", &pipe_here])));
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("it reads");
+    for piece in ["{\"keys\":", "[]}"] {
+        writer.write_all(piece.as_bytes()).expect("written");
+    }
+    drop(writer);
+    let (status, said) = setup.finish();
+    assert!(status.code() == Some(2) && said.contains("holds no receipt key"), "{status}: {said}");
+}
+
+/// Whether a program has a file open.
+fn reads(process: &Process, file: &Path) -> bool {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.id())).into_iter().flatten().flatten();
+    open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|path| path == file)
 }
 
 #[test]

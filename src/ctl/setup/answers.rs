@@ -152,7 +152,7 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
 pub(super) fn file(path: &Path) -> Result<String, Failure> {
     let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", path.display()));
     let mut text = String::new();
-    let opened = std::fs::File::open(path).map_err(|why| failed(&why))?;
+    let opened = Input::of(path).map_err(|why| failed(&why))?;
     opened.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|why| failed(&why))?;
     match text.len() as u64 {
         0 => Err(failed(&"is empty")),

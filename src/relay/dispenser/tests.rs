@@ -98,6 +98,16 @@ impl Rig {
         effects.into_iter().filter_map(blamed).collect()
     }
 
+    /// Which items the journal names where a line was cleared, and who cleared it, since the last look.
+    fn cleared(&mut self) -> Vec<(Option<String>, String)> {
+        let effects = self.dispenser.take_effects();
+        let cleared = |effect| match effect {
+            Effect::Journal(Event::LineCleared { item, by, .. }) => Some((item.map(|item| item.to_string()), by.into_owned())),
+            _ => None,
+        };
+        effects.into_iter().filter_map(cleared).collect()
+    }
+
     fn state(&self, line: usize) -> String {
         self.dispenser.lines()[line].2.clone()
     }
@@ -530,6 +540,29 @@ fn the_journal_is_told_what_happens_to_an_order_and_to_its_line() {
     rig.begin(8);
     rig.restart();
     assert_eq!(rig.journal(), ["OutcomeUncertain"]);
+}
+
+#[test]
+fn whoever_clears_a_line_the_journal_says_what_had_blocked_it() {
+    let mut rig = Rig::new();
+    for n in [1, 2] {
+        for is_pressed in [true, false] {
+            rig.begin(2 * n + u8::from(is_pressed));
+            rig.end(0, Outcome::Failed);
+            if n == 2 {
+                rig.restart();
+            }
+            let by = if is_pressed {
+                rig.dispenser.clear_pressed(0);
+                "its button"
+            } else {
+                // Another item of the same line.
+                rig.dispenser.clear("A2").expect("cleared");
+                "Clear"
+            };
+            assert_eq!(rig.cleared(), [(Some("A1".to_owned()), by.to_owned())], "{n}");
+        }
+    }
 }
 
 #[test]
