@@ -98,7 +98,7 @@ fn at_work(directory: &Path) -> Systemd {
         let unit: Vec<_> = text.lines().take_while(|line| *line != "[Service]").collect();
         let unit: Vec<_> = unit
             .into_iter()
-            .filter(|line| !["Requires=", "Wants=network", "Wants=qris-r", "Condition"].iter().any(|word| line.starts_with(word)))
+            .filter(|line| !["Wants=network", "Wants=qris-r", "Condition"].iter().any(|word| line.starts_with(word)))
             .collect();
         assert!(unit.len() > 5, "{name}: {unit:?}");
         let script =
@@ -106,6 +106,8 @@ fn at_work(directory: &Path) -> Systemd {
         let service = format!("[Service]\nExecStart=/bin/sh -c '{script}'\nRestart=always\nRestartSec=50ms\nTimeoutStopSec=1\n");
         std::fs::write(directory.join(name), format!("{}\n{service}", unit.join("\n"))).expect("written");
     }
+    let bus = "[Service]\nExecStart=/bin/sleep infinity\n";
+    std::fs::write(directory.join("dbus.service"), bus).expect("written");
     for (from, name) in AGAIN {
         let text = source_text(&format!("systemd/{from}")).replace("/bin/systemctl ", "/bin/systemctl --user ");
         let pause = format!("=/bin/sh -c 'until [ -e {here}/go ]; do sleep 0.05; done'");
@@ -157,6 +159,46 @@ fn a_service_that_fails_ten_times_goes_on_after_a_pause() {
         );
         std::fs::remove_file(&go).expect("removed");
     }
+}
+
+/// Nothing else begins a service again.
+#[test]
+fn a_pause_that_is_killed_begins_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (broken, go) = (directory.path().join("broken"), directory.path().join("go"));
+    let systemd = at_work(directory.path());
+    let (service, _) = SERVICES[0];
+    let rest = rest_of(service);
+    std::fs::write(&broken, "").expect("written");
+    systemd.tell(&["start", service]);
+    systemd.await_state(&rest, "activating");
+    systemd.await_state(service, "failed");
+    let before = starts(directory.path(), service);
+    std::fs::remove_file(&broken).expect("removed");
+    let first = systemd.property(&rest, "InvocationID");
+    systemd.tell(&["kill", "--signal=KILL", &rest]);
+    let anew = |now: String| (now != first && !now.is_empty()).then_some(());
+    wait_for("another pause", || anew(systemd.property(&rest, "InvocationID")));
+    assert_eq!(starts(directory.path(), service), before);
+    std::fs::write(&go, "").expect("written");
+    await_starts(directory.path(), service, before + 1);
+}
+
+/// It may be in the middle of a pulse.
+#[test]
+fn a_bus_that_is_started_anew_ends_no_service() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let systemd = at_work(directory.path());
+    for (service, _) in SERVICES {
+        systemd.tell(&["start", service]);
+        await_starts(directory.path(), service, 1);
+    }
+    let processes = || SERVICES.map(|(service, _)| systemd.property(service, "MainPID"));
+    let (before, bus) = (processes(), systemd.property("dbus.service", "MainPID"));
+    assert_ne!(bus, "0", "a service has asked for it");
+    systemd.tell(&["restart", "dbus.service"]);
+    assert_ne!(systemd.property("dbus.service", "MainPID"), bus);
+    assert_eq!(processes(), before);
 }
 
 #[test]
