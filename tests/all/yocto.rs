@@ -58,7 +58,6 @@ fn the_recipe_makes_the_users_that_the_services_have() {
     for line in source_text("systemd/qrisd.sysusers.conf").lines() {
         let words: Vec<_> = line.split_whitespace().collect();
         let there = match words[..] {
-            ["g", "video", ..] => true,
             ["g", group, ..] => recipe.contains(&format!(" {group}; ")) || recipe.contains(&format!(" {group} \\\n")),
             ["u", user, ..] => {
                 recipe.contains(&format!("--gid {user} ")) && recipe.contains(line.split('"').nth(1).expect("a name for people"))
