@@ -150,7 +150,7 @@ impl Computer {
         enter
     }
 
-    /// Runs a block as it stands. It must succeed, each line of it, and a warning is worth a look.
+    /// Runs a block as it stands. It must succeed, each line of it, and none may be at odds with what Debian has.
     fn run(&self, block: &str) -> String {
         let told = output(&mut self.shell(block));
         let (text, errors) = (String::from_utf8_lossy(&told.stdout).into_owned(), String::from_utf8_lossy(&told.stderr));
@@ -251,7 +251,7 @@ impl Computer {
             ["qris-backend.service", "qris-backend-again@qris-backend.service.service", "qris-backend-again@qris-backend.service.target"];
         self.run(
             "qris-demo manuals /root/made; cd /root/made; mkdir -p m/man1 m/man8 b/man8; cp man/qris-backend*.8 b/man8; \
-                  cp man/qrisd*.8 man/qris-relayd*.8 m/man8; cp man/qrisctl*.1 m/man1",
+             cp man/qrisd*.8 man/qris-relayd*.8 m/man8; cp man/qrisctl*.1 m/man1",
         );
         for (pages, units) in [("m", &machine[..]), ("b", &merchant)] {
             let verify = format!("MANPATH=/root/made/{pages} systemd-analyze verify --recursive-errors=no {} 2>&1", units.join(" "));
@@ -261,6 +261,13 @@ impl Computer {
 
     /// The operator's blocks, and a customer who pays: one pulse, and `qrisctl` ends well.
     fn sells(&self, operator: &str, log: &str) {
+        // A person is slower than the machine, which has to find its broker and its relay first.
+        let status = "qrisctl --broker mqtts://broker.example:8883 --username fleet --password-file /run/qris-secrets/mqtt-fleet \
+                      --ca-file /etc/mosquitto/certs/ca.pem status";
+        wait_for("the machine to be ready", || {
+            let told = self.run(status);
+            (told.contains(" online ") && !told.contains("faults")).then_some(())
+        });
         let vend = Process::start("operator", &mut self.shell(operator));
         let screen = Screen::new(self.at("/var/lib/qrisd/screen.raw"), 480, 800);
         let payload = wait_for("a QR on the screen", || {
