@@ -23,6 +23,7 @@ mod doctor;
 mod faults;
 mod fuzz;
 mod hardware;
+mod install_guide;
 mod interfaces;
 mod journal;
 mod killed;

@@ -27,6 +27,7 @@ QRISD_TREE_URI = "\
     file://src;subdir=${BP} \
     file://systemd;subdir=${BP} \
     file://config;subdir=${BP} \
+    file://packaging;subdir=${BP} \
     file://LICENSE-MIT;subdir=${BP} \
     file://LICENSE-APACHE;subdir=${BP} \
 "
@@ -84,6 +85,8 @@ export CARGO_PROFILE_DIST_ABORT_STRIP = "none"
 do_compile() {
 	oe_cargo_build --profile dist-abort --no-default-features --features device,ctl --bin qrisd --bin qrisctl
 	oe_cargo_build --profile dist --no-default-features --features relay --bin qris-relayd
+	# The crates are in the programs, and their licences want their texts beside them. It reads what was fetched, no network.
+	CARGO_NET_OFFLINE=true ${S}/packaging/libraries qrisd device,relay,ctl ${RUST_HOST_SYS} ${CARGO_VENDORING_DIRECTORY} > ${B}/libraries
 }
 
 # A line a file, as in systemd/README.md.
@@ -105,6 +108,9 @@ do_install() {
 	for name in qrisd relay qrisctl; do
 		install -Dm644 ${S}/config/$name.toml ${D}${docdir}/${BPN}/examples/$name.toml
 	done
+	# Not in docdir, which an image leaves out.
+	install -d ${D}${datadir}/${BPN}
+	gzip -9n < ${B}/libraries > ${D}${datadir}/${BPN}/libraries.gz
 	# For qrisd-doc, which an image has with IMAGE_FEATURES += "doc-pkgs".
 	for page in ${UNPACKDIR}/manuals/*.[18]; do
 		install -Dm644 $page ${D}${mandir}/man${page##*.}/$(basename $page)

@@ -1,0 +1,385 @@
+//! docs/install.md, followed word by word to the first sale: the blocks with a label (```` ```sh broker ````) run as they
+//! stand, on one computer that is broker, merchant's server, machine and operator's, with the programs of this build. What
+//! is only said in words – a file to edit, a key to type, a customer who pays – is done by this test.
+//!
+//! The computer is this one's, in namespaces of its own: what is written lies in memory over `/etc`, `/usr` and `/var`, and
+//! nobody outside sees it. Of its commands these are stand-ins: `systemctl`, which starts what the units say as whom they
+//! say; `apt-get`, `udevadm`, `ssh` to this very computer, `sudo` and `systemd-ask-password`. Needs root.
+
+use crate::rig::midtrans::SERVER_KEY;
+use crate::rig::process::Process;
+use crate::rig::screen::Screen;
+use crate::rig::{command, output, source_text, succeed, tool, wait_for};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const GUIDE: &str = "docs/install.md";
+/// The simulated Midtrans of the computer.
+const MIDTRANS: &str = "127.0.0.1:9000";
+
+#[test]
+fn by_hand_to_the_first_sale() {
+    let computer = Computer::new();
+    let mut operator = String::new();
+    for block in blocks(GUIDE) {
+        match block.label.as_str() {
+            "build" => computer.build(&block.text),
+            "broker" | "merchant" | "machine" => computer.follow(&block),
+            // In one shell: it goes into a directory and sets a variable.
+            "operator" => operator += &block.text,
+            // For other ways, and for the end.
+            "" | "bundle" | "setup" | "end" => {}
+            label => panic!("{GUIDE}: nobody runs the block {label:?}"),
+        }
+    }
+    computer.pages_are_there();
+    computer.sells(&operator, "/var/lib/qris-relay/line.log");
+    computer.carried_nothing_away();
+}
+
+#[test]
+fn by_qrisctl_setup_to_the_first_sale() {
+    let computer = Computer::new();
+    let mut operator = String::new();
+    for block in blocks(GUIDE) {
+        // What a package brings comes by the machine's first block; the rest of them is what the set-up does.
+        let brings = block.label == "machine" && block.text.contains("/usr/bin/");
+        let lets_in = block.text.contains("device add");
+        match block.label.as_str() {
+            "build" => computer.build(&block.text),
+            "broker" | "bundle" => computer.follow(&block),
+            "merchant" if !lets_in => computer.follow(&block),
+            "machine" if brings => computer.follow(&block),
+            "operator" => operator += &block.text,
+            _ => {}
+        }
+    }
+    let setup = blocks(GUIDE).into_iter().find(|block| block.label == "setup").expect("a set-up by flags").text;
+    // This computer has neither a pin nor a panel.
+    let words = replaced(
+        &setup,
+        &[
+            ("/dev/gpiochip0:5:low", "sim:/var/lib/qris-relay/line.log"),
+            ("/dev/gpiochip0:6:low", "sim:/var/lib/qris-relay/other.log"),
+            ("qrisctl setup", "qrisctl setup --screen virtual:/var/lib/qrisd/screen.raw"),
+        ],
+    );
+    computer.run("mkdir -p /run/systemd/system");
+    let told = computer.run(&words);
+    assert!(told.contains("the services run"), "{told}");
+    computer.sells(&operator, "/var/lib/qris-relay/line.log");
+    computer.carried_nothing_away();
+}
+
+/// Whoever installs a package by hand is told each file that its example wants.
+#[test]
+fn the_merchants_package_names_what_its_example_wants() {
+    let told = source_text("packaging/debian/qris-backend/postinst");
+    let told = told.split_once("if [ ! -e /etc/qris-backend/backend.toml ]").expect("what to do next").1;
+    let example = source_text("config/backend.toml");
+    let wanted = example.lines().filter_map(|line| line.split_once("_file = \"/etc/qris-backend/").filter(|_| !line.starts_with('#')));
+    let wanted: Vec<_> = wanted.filter_map(|(_, rest)| rest.split('"').next()).collect();
+    assert!(wanted.len() >= 2 && wanted.iter().all(|name| told.contains(name)), "{wanted:?} in:\n{told}");
+}
+
+/// A block of a document that a reader runs.
+struct Block {
+    /// What follows ```` ```sh ````.
+    label: String,
+    text: String,
+}
+
+/// The blocks of a document that are commands.
+fn blocks(document: &str) -> Vec<Block> {
+    let text = source_text(document);
+    // Every second part is within fences.
+    let within = text.split("\n```").skip(1).step_by(2);
+    let found: Vec<_> = within
+        .filter_map(|part| {
+            let (first, text) = part.split_once('\n')?;
+            Some(Block { label: first.strip_prefix("sh")?.trim().to_owned(), text: format!("{text}\n") })
+        })
+        .collect();
+    assert!(!found.is_empty(), "{document} has no blocks");
+    found
+}
+
+/// A text with other words in places that must be there.
+fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "there is no {from:?} in:\n{text}");
+        text.replacen(from, to, 1)
+    })
+}
+
+/// A computer in namespaces of its own.
+struct Computer {
+    holder: Process,
+    directory: tempfile::TempDir,
+}
+
+impl Computer {
+    fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let script = MAKE.replace("SOURCE", env!("CARGO_MANIFEST_DIR")).replace("DIRECTORY", &directory.path().display().to_string());
+        let mut start = command(tool("unshare"));
+        start.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", &script]);
+        let holder = Process::start("computer", &mut start);
+        holder.wait_line("made");
+        let computer = Self { holder, directory };
+        let demo = Path::new(env!("CARGO_BIN_EXE_qris-demo"));
+        computer.take(demo, "/stand-in/qris-demo");
+        for (name, script) in STAND_INS {
+            computer.write(&format!("/stand-in/{name}"), script);
+        }
+        computer.write("/stand-in/server-key", SERVER_KEY);
+        computer.run("chmod 755 /stand-in/*; systemctl start dbus");
+        computer
+    }
+
+    /// A shell on it, in the clone, as root.
+    fn shell(&self, script: &str) -> Command {
+        let id = self.holder.id();
+        let mut enter = command(tool("nsenter"));
+        // What was started there sees the processes of there, and `unshare` itself those of here.
+        enter.args([&format!("--target={id}"), "--mount", "--net", &format!("--pid=/proc/{id}/ns/pid_for_children"), "--"]);
+        enter.arg("chroot").arg(self.directory.path().join("root"));
+        enter.args(["bash", "-euo", "pipefail", "-c", &format!("cd /root/qrisd\n{script}")]);
+        enter.env("PATH", "/stand-in:/usr/sbin:/usr/bin").env("HOME", "/root").env("LANG", "C.UTF-8");
+        enter
+    }
+
+    /// Runs a block as it stands. It must succeed, each line of it, and none may be at odds with what Debian has.
+    fn run(&self, block: &str) -> String {
+        let told = output(&mut self.shell(block));
+        let (text, errors) = (String::from_utf8_lossy(&told.stdout).into_owned(), String::from_utf8_lossy(&told.stderr));
+        assert!(told.status.success(), "{}: {text}{errors}\nof:\n{block}", told.status);
+        assert!(!errors.contains("onflict"), "{errors}\nof:\n{block}");
+        text
+    }
+
+    /// Does what the guide says: in words, and in a block.
+    fn follow(&self, block: &Block) {
+        self.prepare_for(&block.text);
+        self.run(&block.text);
+    }
+
+    /// A path of there, for who is here.
+    fn at(&self, path: &str) -> PathBuf {
+        let root = self.directory.path().join("root").join(path.trim_start_matches('/'));
+        PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(root.strip_prefix("/").expect("absolute"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.at(path), text).unwrap_or_else(|why| panic!("{path}: {why}"));
+    }
+
+    fn edit(&self, path: &str, changes: &[(&str, &str)]) {
+        let text = std::fs::read_to_string(self.at(path)).unwrap_or_else(|why| panic!("{path}: {why}"));
+        self.write(path, &replaced(&text, changes));
+    }
+
+    /// A program of this build, without what a debugger wants: it all lies in memory.
+    fn take(&self, program: &Path, to: &str) {
+        let to = self.at(to);
+        std::fs::create_dir_all(to.parent().expect("in a directory")).expect("made");
+        succeed(command(tool("strip")).arg("-o").arg(to).arg(program));
+    }
+
+    /// Puts the programs of this build where the guide's calls of cargo leave theirs, by Cargo.toml: it takes long to link
+    /// them so.
+    fn build(&self, block: &str) {
+        let cargo: toml::Table = source_text("Cargo.toml").parse().expect("Cargo.toml");
+        let programs = [
+            ("qrisd", env!("CARGO_BIN_EXE_qrisd")),
+            ("qris-relayd", env!("CARGO_BIN_EXE_qris-relayd")),
+            ("qrisctl", env!("CARGO_BIN_EXE_qrisctl")),
+            ("qris-backend", env!("CARGO_BIN_EXE_qris-backend")),
+        ];
+        for line in block.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let ["cargo", "build", "--profile", profile, "--no-default-features", "--features", features] = words[..] else {
+                panic!("{GUIDE}: this test does not know {line:?}")
+            };
+            assert!(cargo["profile"].get(profile).is_some(), "Cargo.toml has no profile {profile}");
+            let features: Vec<_> = features.split(',').collect();
+            assert!(features.iter().all(|feature| cargo["features"].get(feature).is_some()), "{features:?}");
+            for (name, program) in programs {
+                let mut binaries = cargo["bin"].as_array().expect("binaries").iter();
+                let binary = binaries.find(|binary| binary["name"].as_str() == Some(name)).expect("a binary");
+                let mut required = binary["required-features"].as_array().expect("a list").iter().filter_map(toml::Value::as_str);
+                if required.all(|feature| features.contains(&feature)) {
+                    self.take(Path::new(program), &format!("/root/qrisd/target/{profile}/{name}"));
+                }
+            }
+        }
+    }
+
+    /// What the guide says in words before a block.
+    fn prepare_for(&self, block: &str) {
+        if block.contains("/etc/mosquitto/certs/") {
+            let ca = blocks("config/README.md").into_iter().find(|block| block.label == "ca").expect("how to make a private CA").text;
+            self.run(&ca);
+            // A web server in front of the backend, with the certificate of a CA that everybody trusts.
+            let public = ca.replace("broker", "pay").replace("qrisd CA", "A public CA");
+            self.run(&format!(
+                "mkdir -p /root/web; cd /root/web; {public}cat ca.pem >> /etc/ssl/certs/ca-certificates.crt\n\
+                 socat OPENSSL-LISTEN:443,reuseaddr,fork,verify=0,cert=pay.pem,key=pay.key TCP:127.0.0.1:8080 > log 2>&1 &\n\
+                 qris-demo midtrans --listen {MIDTRANS} --server-key {SERVER_KEY} > midtrans 2>&1 &"
+            ));
+        }
+        if block.contains("qris-backend --check") {
+            let base_url = format!("base_url = \"http://{MIDTRANS}\"");
+            self.edit(
+                "/etc/qris-backend/backend.toml",
+                &[("base_url = \"https://api.sandbox.midtrans.com\"", &base_url), ("# ca_file", "ca_file")],
+            );
+        }
+        if block.contains("qrisd --check") {
+            // The first is the broker's.
+            let panel = "virtual = { path = \"/var/lib/qrisd/screen.raw\" }";
+            self.edit("/etc/qrisd/qrisd.toml", &[("# ca_file", "ca_file"), ("rotate = 0", &format!("{panel}\nrotate = 0"))]);
+            self.edit("/etc/qrisd/relay.toml", &[("chip = \"/dev/gpiochip0\"", "chip = \"sim:/var/lib/qris-relay/line.log\"")]);
+        }
+    }
+
+    /// Each unit names a manual page that comes with it. Those of the machine are not at the merchant's server.
+    fn pages_are_there(&self) {
+        let machine = ["qrisd.service", "qris-relayd.service", "qris-again@qrisd.service.service", "qris-again@qrisd.service.target"];
+        let merchant =
+            ["qris-backend.service", "qris-backend-again@qris-backend.service.service", "qris-backend-again@qris-backend.service.target"];
+        self.run(
+            "qris-demo manuals /root/made; cd /root/made; mkdir -p m/man1 m/man8 b/man8; cp man/qris-backend*.8 b/man8; \
+             cp man/qrisd*.8 man/qris-relayd*.8 m/man8; cp man/qrisctl*.1 m/man1",
+        );
+        for (pages, units) in [("m", &machine[..]), ("b", &merchant)] {
+            let verify = format!("MANPATH=/root/made/{pages} systemd-analyze verify --recursive-errors=no {} 2>&1", units.join(" "));
+            assert_eq!(self.run(&verify), "", "{units:?}");
+        }
+    }
+
+    /// The operator's blocks, and a customer who pays: one pulse, and `qrisctl` ends well.
+    fn sells(&self, operator: &str, log: &str) {
+        // A person is slower than the machine, which has to find its broker and its relay first.
+        let status = "qrisctl --broker mqtts://broker.example:8883 --username fleet --password-file /run/qris-secrets/mqtt-fleet \
+                      --ca-file /etc/mosquitto/certs/ca.pem status";
+        wait_for("the machine to be ready", || {
+            let told = self.run(status);
+            (told.contains(" online ") && !told.contains("faults")).then_some(())
+        });
+        let vend = Process::start("operator", &mut self.shell(operator));
+        let screen = Screen::new(self.at("/var/lib/qrisd/screen.raw"), 480, 800);
+        let payload = wait_for("a QR on the screen", || {
+            assert!(vend.try_status().is_none(), "the operator's commands ended:\n{}", vend.text());
+            screen.payload()
+        });
+        let body = json!({"qr": payload, "via": "gopay"}).to_string();
+        let head =
+            format!("POST /sim/pay HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: {}\\r\\n", body.len());
+        let answer = self.run(&format!("printf '{head}Connection: close\\r\\n\\r\\n%s' '{body}' | socat -t 60 - TCP:{MIDTRANS}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (status, told) = vend.finish();
+        assert!(status.success() && told.contains("dispensed"), "{status}: {told}");
+        let edges = std::fs::read_to_string(self.at(log)).expect("edges");
+        assert_eq!(edges.lines().map(|edge| edge.rsplit(' ').next().unwrap_or_default()).collect::<Vec<_>>(), ["1", "0"], "{edges}");
+    }
+
+    /// The last block; then each secret is where it is used, and nowhere else.
+    fn carried_nothing_away(&self) {
+        let used = [
+            "/etc/qrisd/mqtt-password",
+            "/etc/qrisd/backend-token",
+            "/etc/qris-backend/mqtt-password",
+            "/root/.config/qrisctl/fleet-password",
+        ];
+        let end = blocks(GUIDE).into_iter().find(|block| block.label == "end").expect("what removes secrets").text;
+        self.run(&end);
+        for file in used {
+            let found = self.run(&format!("grep -rlFf {file} /etc /root /run /tmp /var/lib/qris* /var/tmp"));
+            assert_eq!(found.lines().collect::<Vec<_>>(), [file]);
+        }
+    }
+}
+
+/// Makes the computer: memory over the directories of this one, and nothing of its devices, processes and networks.
+const MAKE: &str = r#"
+mount -t tmpfs -o mode=755 none DIRECTORY
+cd DIRECTORY
+for name in etc usr var; do
+  mkdir -p "over/$name" "work/$name" "root/$name"
+  mount -t overlay none -o "lowerdir=/$name,upperdir=over/$name,workdir=work/$name" "root/$name"
+done
+cd root
+for name in bin sbin lib lib32 lib64 libx32; do
+  [ ! -L "/$name" ] || ln -s "usr/$name" "$name"
+done
+mkdir -p -m755 proc dev sys run home stand-in root/qrisd
+mkdir -m1777 tmp
+mount -t proc none proc
+for node in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9"; do
+  set -- $node
+  mknod -m666 "dev/$1" c "$2" "$3"
+done
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s fd/2 dev/stderr
+ip link set lo up
+echo "127.0.0.1 localhost broker.example pay.example" > etc/hosts
+cp -r SOURCE/config SOURCE/systemd root/qrisd/
+echo made
+exec sleep infinity
+"#;
+
+/// What the computer has instead of a command of its own.
+const STAND_INS: [(&str, &str); 6] = [
+    // It starts what a unit says, waits until that is ready, and reloads the bus as its unit does.
+    (
+        "systemctl",
+        r#"#!/bin/bash
+set -e
+start() {
+  local unit=/usr/lib/systemd/system/$1.service needs user line
+  needs=$(sed -n 's/^ConditionPathExists=//p' "$unit")
+  [ -z "$needs" ] || [ -e "$needs" ] || return 0
+  sed -n 's/^ExecStartPre=//p' "$unit" | while read -r line; do sh -c "$line"; done
+  user=$(sed -n 's/^User=//p' "$unit")
+  if [ "$1" = dbus ]; then
+    mkdir -p /run/dbus
+    dbus-daemon --system --nopidfile --fork
+    return
+  fi
+  socat -u "UNIX-RECV:/run/$1.notify,mode=666" "CREATE:/run/$1.told" > /dev/null 2>&1 < /dev/null &
+  until [ -S "/run/$1.notify" ]; do sleep 0.01; done
+  NOTIFY_SOCKET=/run/$1.notify setpriv --reuid "${user:-root}" --regid "${user:-root}" --init-groups \
+    $(sed -n 's/^ExecStart=//p' "$unit") > "/run/$1.log" 2>&1 < /dev/null &
+  until grep -q READY=1 "/run/$1.told" 2> /dev/null; do
+    kill -0 $! || { cat "/run/$1.log" >&2; exit 1; }
+    sleep 0.01
+  done
+}
+case "$1" in
+  daemon-reload) ;;
+  reload) [ "$2" = dbus ]; busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig ;;
+  start | restart | reload-or-restart) start "${2%.service}" ;;
+  enable)
+    shift
+    starts=no
+    for name in "$@"; do
+      [ "$name" != --now ] || { starts=yes; continue; }
+      grep -q '^WantedBy=' "/usr/lib/systemd/system/${name%.service}.service"
+      [ $starts = no ] || start "${name%.service}"
+    done
+    ;;
+  reset-failed) exit 1 ;;
+  show) echo "ActiveState=inactive" ;;
+  *) echo "what is systemctl $*?" >&2; exit 1 ;;
+esac
+"#,
+    ),
+    // What it would install is here.
+    ("apt-get", "#!/bin/sh\n[ \"$1 $2 $#\" = \"install -y 3\" ] && dpkg -s \"$3\" > /dev/null\n"),
+    ("udevadm", "#!/bin/sh\n"),
+    ("ssh", "#!/bin/sh\n[ $# -ge 2 ] || exit 1\nshift\nexec sh -c \"cd; $*\"\n"),
+    ("sudo", "#!/bin/sh\nexec \"$@\"\n"),
+    ("systemd-ask-password", "#!/bin/sh\nexec cat /stand-in/server-key\n"),
+];
