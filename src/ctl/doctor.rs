@@ -21,6 +21,9 @@ const UNTOLD: Span = Span::secs(900);
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 nothing is bad, 1 something is bad, 2 wrong use, or the configuration is bad, so that not all could be looked at, 128 + signal where a signal (Ctrl-C) ended it."
+)]
 pub(super) struct Doctor {
     /// Look at the system below this directory, which does not run
     #[arg(long, value_name = "DIR", default_value = "/")]
