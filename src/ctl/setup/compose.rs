@@ -9,14 +9,12 @@ use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables
 use super::present::Present;
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
-use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, SECRETS_DROP_IN, Site};
+use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::ctl::staging::Staging;
 use crate::host::Failure;
 use crate::host::config::{Places, Source};
 use std::path::{Path, PathBuf};
 
-/// The relay service's configuration.
-pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
 /// The keys whose receipts are believed.
 pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
 /// What a new machine begins with: the shipped examples.
