@@ -2,6 +2,7 @@
 //! and moves nothing.
 
 mod files;
+mod hangs;
 mod here;
 
 use super::site::{QRISD_TOML, Site, is_root};
@@ -58,10 +59,12 @@ impl Doctor {
         findings.extend(files::state(&site, configured.device.as_ref(), configured.relay.as_ref()));
         findings.extend(here::services(&site));
         findings.extend(here::versions(&site));
+        findings.extend(hangs::watchdog(&site));
         if let (Some(device), Some(relay)) = (&configured.device, &configured.relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
+                findings.extend(hangs::lines(&site, &relay.lines));
             }
         }
         if let Some(device) = &configured.device {
