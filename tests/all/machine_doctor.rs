@@ -204,7 +204,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         "{handed_over} echo LoadCredentialEncrypted=backend-token:qrisd.backend-token >etc/systemd/system/qrisd.service.d/50-secrets.conf"
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
-    let table: [(&str, &str, i32, &str, &str, &str); 21] = [
+    let table: [(&str, &str, i32, &str, &str, &str); 24] = [
         (&taken_for_encrypted, &kept, 1, "secrets", "is no encrypted secret", "sudo qrisctl setup"),
         (&taken_for_plain, &kept, 2, "secrets", "is encrypted, and", "sudo qrisctl setup"),
         ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "not root alone may change it", "chmod 644"),
@@ -214,6 +214,22 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("chgrp 0 etc/qrisd/mqtt-password", whole, 1, "secrets", "qrisd cannot read it", "chown root:qrisd"),
         ("rm etc/qrisd/mqtt-password", whole, 2, "secrets", "No such file", "qrisctl setup"),
         (
+            "install -m644 etc/qrisd/backend-token etc/qrisd/backend-token.before-1700000000",
+            "rm etc/qrisd/*.before-*",
+            1,
+            "secrets",
+            "backend-token.before-1700000000 is root:root 0644: everybody on this computer",
+            "remove it",
+        ),
+        (
+            "mkdir etc/credstore; install -m644 etc/qrisd/mqtt-password etc/credstore/qrisd.mqtt-password.before-1700000000",
+            "rm -r etc/credstore",
+            1,
+            "secrets",
+            "everybody on this computer",
+            "chmod 600 /etc/credstore/",
+        ),
+        (
             "echo 0 > fed; touch dev/watchdog0",
             "rm dev/watchdog0",
             0,
@@ -221,6 +237,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
             "nobody feeds the hardware watchdog",
             "RuntimeWatchdogSec=15",
         ),
+        ("chmod 644 etc/qrisd/*-*", whole, 1, "secrets", "mqtt-password is root:qrisd 0644", "chmod 640 /etc/qrisd/mqtt-password"),
         ("sed -i '/^gpio:/d' etc/group", "cp whole/group etc/group", 1, "users", "group gpio", "systemd-sysusers"),
         ("sed -i 's/price = 5000/price = 0/' etc/qrisd/qrisd.toml", whole, 2, "config", "qrisd.toml:", "correct it"),
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),

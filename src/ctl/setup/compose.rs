@@ -77,7 +77,9 @@ impl Composed {
     pub(super) fn hands_over_anew(&self, site: &Site) -> bool {
         let is_systemds =
             |path: &Path| path == Path::new(SECRETS_DROP_IN) || CREDENTIALS.iter().any(|directory| path.starts_with(directory));
-        let changed = self.files.iter().filter(|file| file.change(site) != Change::Same).any(|file| is_systemds(file.path()));
+        // Who may read it is nothing to systemd.
+        let is_changed = |file: &&Planned| matches!(file.change(site), Change::New | Change::Changed);
+        let changed = self.files.iter().filter(is_changed).any(|file| is_systemds(file.path()));
         changed || self.obsolete.iter().any(|path| is_systemds(path))
     }
 }
@@ -105,6 +107,7 @@ pub(super) fn compose(
     staging.credentials(site, &mut draft.places)?;
     let qrisd = draft.qrisd(present, answers, keep)?;
     let relay = draft.relay(present, answers, &qrisd)?;
+    draft.guard_what_stays(&qrisd);
     draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
     // Last: the services wait for it.
     draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
