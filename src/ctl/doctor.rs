@@ -2,6 +2,7 @@
 //! and moves nothing.
 
 mod files;
+mod hangs;
 mod here;
 
 use super::site::{QRISD_TOML, Site, is_root};
@@ -21,6 +22,9 @@ const UNTOLD: Span = Span::secs(900);
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 nothing is bad, 1 something is bad, 2 wrong use, or the configuration is bad, so that not all could be looked at, 128 + signal where a signal (Ctrl-C) ended it."
+)]
 pub(super) struct Doctor {
     /// Look at the system below this directory, which does not run
     #[arg(long, value_name = "DIR", default_value = "/")]
@@ -55,10 +59,12 @@ impl Doctor {
         findings.extend(files::state(&site, configured.device.as_ref(), configured.relay.as_ref()));
         findings.extend(here::services(&site));
         findings.extend(here::versions(&site));
+        findings.extend(hangs::watchdog(&site));
         if let (Some(device), Some(relay)) = (&configured.device, &configured.relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
+                findings.extend(hangs::lines(&site, &relay.lines));
             }
         }
         if let Some(device) = &configured.device {

@@ -1,8 +1,11 @@
 //! The D-Bus services of the machine we are on.
 
+use super::site::{QRISD_TOML, RELAY_TOML};
 use crate::host::config::BusAddress;
 use crate::host::{Failure, bus};
+use crate::wire::dbus::RELAY_NAME;
 use std::collections::HashMap;
+use std::path::Path;
 use zbus::Connection;
 use zbus::{OwnedVariant, Variant};
 
@@ -37,6 +40,9 @@ pub(super) enum ServiceError {
         /// What zbus said.
         why: zbus::Error,
     },
+    /// There is no configuration, so its service waits, however long one calls it.
+    #[error("this machine is not set up, {0} is not there: run `sudo qrisctl setup`")]
+    NotSetUp(&'static str),
     /// A property is missing or of another type.
     #[error("{service} does not tell {property} as it should: is it of another release?")]
     Property {
@@ -55,8 +61,13 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// Finds the service of this machine. One that nobody has set up does not begin by being called: that is said at once.
     pub(super) async fn connect(bus: &Bus, name: &'static str, path: &'static str) -> Result<Self, Failure> {
-        Self::connect_at(&bus.bus, name, path).await
+        let service = Self::connect_at(&bus.bus, name, path).await?;
+        let configuration = if name == RELAY_NAME { RELAY_TOML } else { QRISD_TOML };
+        // Other buses are of services that somebody configured elsewhere, and so is one that answers.
+        let is_set_up = bus.bus != BusAddress::System || Path::new(configuration).try_exists().unwrap_or(true);
+        if is_set_up || service.is_there().await { Ok(service) } else { Err(Failure::failed(ServiceError::NotSetUp(configuration))) }
     }
 
     /// The same with an address from elsewhere.

@@ -8,6 +8,7 @@
 mod broker;
 mod collect;
 mod doctor;
+mod guard;
 mod hardware;
 mod look;
 mod machine;

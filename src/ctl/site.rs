@@ -25,6 +25,8 @@ pub(super) const QRISD_SERVICE: &str = "qrisd.service";
 pub(super) const ETC: &str = "/etc/qrisd";
 /// The device service's configuration.
 pub(super) const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
+/// The relay service's configuration.
+pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
 /// Where systemd finds credentials that root alone may read, and those that are encrypted for this computer.
 pub(super) const CREDENTIALS: [&str; 2] = ["/etc/credstore", "/etc/credstore.encrypted"];
 

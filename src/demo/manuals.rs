@@ -114,7 +114,8 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
     if command.get_subcommands().next().is_some() {
         man.render_subcommands_section(&mut text)?;
     }
-    more(page).to_writer(&mut text)?;
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    more(page, &help).to_writer(&mut text)?;
     fs::write(directory.join(format!("{name}.{}", page.section)), text)?;
     for command in below {
         write_page(directory, page, command, &format!("{name}-{}", command.get_name()))?;
@@ -122,7 +123,25 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
     Ok(())
 }
 
-fn more(page: &Page) -> Roff {
+/// What its help says of the exit status: `Exit status: 0 done, 1 failed, 128 + signal where one ended it.`
+fn statuses(help: &str) -> Vec<(&str, &str)> {
+    const SIGNAL: &str = "128 + signal";
+    let Some((_, told)) = help.split_once("Exit status: ") else { return Vec::new() };
+    let mut rest = told.trim_end().trim_end_matches('.');
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        // A comma ends a text where a number follows.
+        let end = rest.match_indices(", ").map(|(at, _)| at).find(|at| rest[at + 2..].starts_with(|c: char| c.is_ascii_digit()));
+        let (entry, after) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 2..]));
+        let at = if entry.starts_with(SIGNAL) { SIGNAL.len() } else { entry.find(' ').unwrap_or(entry.len()) };
+        let (status, text) = entry.split_at(at);
+        found.push((status, text.trim_start()));
+        rest = after;
+    }
+    found
+}
+
+fn more(page: &Page, help: &str) -> Roff {
     let mut roff = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {
         roff.control("SH", [title]);
@@ -132,7 +151,12 @@ fn more(page: &Page) -> Roff {
             roff.text([roman(*text)]);
         }
     };
-    section("EXIT STATUS", &[("0", "done, also after SIGTERM"), ("1", "failed"), ("2", "wrong use or configuration")]);
+    let mut told = statuses(help);
+    if told.is_empty() {
+        let done = if page.signals { "done, also after SIGTERM" } else { "done" };
+        told = vec![("0", done), ("1", "failed"), ("2", "wrong use or configuration")];
+    }
+    section("EXIT STATUS", &told);
     if page.signals {
         section(
             "SIGNALS",
@@ -146,4 +170,19 @@ fn more(page: &Page) -> Roff {
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(page.see)]);
     roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_statuses_are_read_from_the_help() {
+        let help = "Words before. Exit status: 0 done (a, b: c), 1 failed, refused or otherwise, 2 wrong, 128 + signal where one came: so.";
+        assert_eq!(
+            statuses(help),
+            [("0", "done (a, b: c)"), ("1", "failed, refused or otherwise"), ("2", "wrong"), ("128 + signal", "where one came: so")]
+        );
+        assert_eq!(statuses("Nothing of it."), []);
+    }
 }

@@ -30,7 +30,7 @@ impl Machine {
     fn set_up() -> Self {
         let site = Site::new();
         let root = site.root.clone();
-        for directory in ["var/lib/qrisd", "var/lib/qris-relay", "var/lib/systemd", "usr/share/dbus-1/system.d", "bin"] {
+        for directory in ["var/lib/qrisd", "var/lib/qris-relay", "var/lib/systemd", "usr/share/dbus-1/system.d", "bin", "dev"] {
             std::fs::create_dir_all(root.join(directory)).expect("made");
         }
         succeed(&mut sh(&root, "chown 991:991 var/lib/qrisd; chown 992:992 var/lib/qris-relay; chmod 700 var/lib/*"));
@@ -40,12 +40,24 @@ impl Machine {
             std::fs::write(root.join("usr/share/dbus-1/system.d").join(policy), source_text(&format!("systemd/{policy}")))
                 .expect("written");
         }
-        let script = format!("#!/bin/sh\necho \"$*\" >> {0}/called\ncase $1 in show) cat {0}/units;; esac\n", root.display());
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> {0}/called\ncase $* in *RuntimeWatchdogUSec*) cat {0}/fed;; show*) cat {0}/units;; esac\n",
+            root.display()
+        );
         std::fs::write(root.join("bin/systemctl"), script).expect("written");
         std::fs::set_permissions(root.join("bin/systemctl"), std::fs::Permissions::from_mode(0o755)).expect("ours");
         std::fs::write(root.join("units"), WELL).expect("written");
+        std::fs::write(root.join("fed"), "30s\n").expect("written");
         let mounts = ["etc", "var/lib", "usr/share/dbus-1"].map(|path| format!("mount --bind {}/{path} /{path}\n", root.display()));
-        let system = Namespace::new(&format!("{}mount -t tmpfs none /run\nmkdir -p /run/systemd/system", mounts.concat()));
+        // Its devices are few, and no watchdog is among them, whatever this computer has.
+        let devices = ["null", "zero", "full", "random", "urandom", "tty"]
+            .map(|name| format!("touch {0}/dev/{name}; mount --bind /dev/{name} {0}/dev/{name}\n", root.display()));
+        let system = Namespace::new(&format!(
+            "{}{}mount --rbind {}/dev /dev\nmount -t tmpfs none /run\nmkdir -p /run/systemd/system",
+            mounts.concat(),
+            devices.concat(),
+            root.display()
+        ));
 
         let enrolment = site.shop.path().join("enrolment");
         std::fs::write(&enrolment, site.enrolment()).expect("written");
@@ -122,9 +134,10 @@ fn a_machine_is_set_up_started_and_sound() {
     let not_well: Vec<_> = lines.iter().filter(|line| line["level"] != "ok").collect();
     assert!(not_well.is_empty(), "{not_well:#?}");
     let checks: Vec<_> = lines.iter().map(|line| line["check"].as_str().expect("text")).collect();
-    for check in
-        ["config", "users", "files", "state", "services", "versions", "relay", "machine", "broker", "backend", "clock", "keys", "orders"]
-    {
+    for check in [
+        "config", "users", "files", "state", "services", "versions", "watchdog", "relay", "machine", "broker", "backend", "clock", "keys",
+        "orders",
+    ] {
         assert!(checks.contains(&check), "nothing about {check}: {checks:?}");
     }
     let words = String::from_utf8_lossy(&machine.doctor(&[]).stdout).into_owned();
@@ -191,7 +204,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         "{handed_over} echo LoadCredentialEncrypted=backend-token:qrisd.backend-token >etc/systemd/system/qrisd.service.d/50-secrets.conf"
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
-    let table: [(&str, &str, i32, &str, &str, &str); 20] = [
+    let table: [(&str, &str, i32, &str, &str, &str); 24] = [
         (&taken_for_encrypted, &kept, 1, "secrets", "is no encrypted secret", "sudo qrisctl setup"),
         (&taken_for_plain, &kept, 2, "secrets", "is encrypted, and", "sudo qrisctl setup"),
         ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "not root alone may change it", "chmod 644"),
@@ -200,6 +213,31 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("chmod 644 etc/qrisd/backend-token", whole, 1, "secrets", "everybody on this computer", "chmod 640"),
         ("chgrp 0 etc/qrisd/mqtt-password", whole, 1, "secrets", "qrisd cannot read it", "chown root:qrisd"),
         ("rm etc/qrisd/mqtt-password", whole, 2, "secrets", "No such file", "qrisctl setup"),
+        (
+            "install -m644 etc/qrisd/backend-token etc/qrisd/backend-token.before-1700000000",
+            "rm etc/qrisd/*.before-*",
+            1,
+            "secrets",
+            "backend-token.before-1700000000 is root:root 0644: everybody on this computer",
+            "remove it",
+        ),
+        (
+            "mkdir etc/credstore; install -m644 etc/qrisd/mqtt-password etc/credstore/qrisd.mqtt-password.before-1700000000",
+            "rm -r etc/credstore",
+            1,
+            "secrets",
+            "everybody on this computer",
+            "chmod 600 /etc/credstore/",
+        ),
+        (
+            "echo 0 > fed; touch dev/watchdog0",
+            "rm dev/watchdog0",
+            0,
+            "watchdog",
+            "nobody feeds the hardware watchdog",
+            "RuntimeWatchdogSec=15",
+        ),
+        ("chmod 644 etc/qrisd/*-*", whole, 1, "secrets", "mqtt-password is root:qrisd 0644", "chmod 640 /etc/qrisd/mqtt-password"),
         ("sed -i '/^gpio:/d' etc/group", "cp whole/group etc/group", 1, "users", "group gpio", "systemd-sysusers"),
         ("sed -i 's/price = 5000/price = 0/' etc/qrisd/qrisd.toml", whole, 2, "config", "qrisd.toml:", "correct it"),
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
@@ -237,6 +275,16 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         assert!(status == exit && found.iter().any(|line| fits(&line)), "{harm}: {status}, {found:#?} of {lines:#?}");
         machine.sh(heal);
     }
+    // Without a device systemd has nothing to feed, and that is no fault; with one it feeds it.
+    let of_watchdog = |lines: &[Value]| {
+        let found = lines.iter().find(|line| line["check"] == "watchdog").expect("told");
+        (found["level"].as_str().expect("text").to_owned(), found["said"].as_str().expect("text").to_owned())
+    };
+    let (level, said) = of_watchdog(&machine.examine().1);
+    assert!(level == "ok" && said.contains("this computer has none"), "{level}: {said}");
+    machine.sh("echo 30s > fed; touch dev/watchdog0");
+    let (level, said) = of_watchdog(&machine.examine().1);
+    assert!(level == "ok" && said.contains("hangs for 30s is reset"), "{level}: {said}");
     // A secret may be its service's own.
     machine.sh("chown 991:991 etc/qrisd/backend-token; chmod 600 etc/qrisd/backend-token");
     assert_eq!(machine.examine().0, 0);

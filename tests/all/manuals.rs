@@ -34,6 +34,20 @@ fn every_option_of_every_program_has_its_place() {
         }
         assert!(count >= 3, "{help}");
     }
+    // Each exit status that a command can end with stands in its own page.
+    for (page, told) in [
+        ("qrisctl-setup.1", &["1\na check is bad", "2\nwrong use", "128 + signal\nwhere a signal (Ctrl\\-C) ended it"][..]),
+        ("qrisctl-doctor.1", &["1\nsomething is bad", "128 + signal\n"]),
+        ("qrisctl.1", &["1\nfailed, refused or ended otherwise"]),
+        ("qrisctl-relay-lines.1", &["0\ndone\n", "1\nfailed\n", "2\nwrong use"]),
+        ("qrisd.8", &["0\ndone, also after SIGTERM"]),
+    ] {
+        let text = read(format!("man/{page}"));
+        let told_of = text.split_once("EXIT STATUS").map(|(_, rest)| rest).unwrap_or_default();
+        for words in told {
+            assert!(told_of.contains(&format!("\n{words}")), "{page} does not tell {words:?}:\n{told_of}");
+        }
+    }
     // A shell takes them.
     succeed(command(tool("bash")).arg("-n").arg(directory.path().join("completions/qrisctl.bash")));
 }

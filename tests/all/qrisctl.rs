@@ -2,6 +2,7 @@
 
 use crate::rig::bus::{DbusDaemon, Names};
 use crate::rig::mosquitto::{Mosquitto, TAP};
+use crate::rig::namespace::Namespace;
 use crate::rig::process::Process;
 use crate::rig::tap::{Message, Tap};
 use crate::rig::{PATIENCE, command, output, user};
@@ -307,18 +308,11 @@ impl Device {
     }
 }
 
-#[test]
-fn the_machines_own_services_are_asked_over_dbus() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
-    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
-    let nobody = bare(&["order", "--bus", &bus.address]);
-    assert_eq!(nobody.code, Some(1));
-    assert!(nobody.stderr.contains("io.qrisd.Device1"), "{}", nobody.stderr);
+/// Both services of a machine on a bus, until the sender is dropped.
+fn services_on(bus: &DbusDaemon, relay: Relay) -> (tokio::sync::oneshot::Sender<()>, std::thread::JoinHandle<()>) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (up, is_up) = std::sync::mpsc::channel();
-    let (address, cleared) = (bus.address.clone(), Arc::new(Mutex::new(Vec::new())));
-    let relay = Relay(Arc::clone(&cleared));
+    let address = bus.address.clone();
     let service = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -330,6 +324,19 @@ fn the_machines_own_services_are_asked_over_dbus() {
         });
     });
     is_up.recv_timeout(PATIENCE).expect("the services are up");
+    (stop, service)
+}
+
+#[test]
+fn the_machines_own_services_are_asked_over_dbus() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
+    let bare = |arguments: &[&str]| told(output(command(env!("CARGO_BIN_EXE_qrisctl")).args(arguments)));
+    let nobody = bare(&["order", "--bus", &bus.address]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("io.qrisd.Device1"), "{}", nobody.stderr);
+    let cleared = Arc::new(Mutex::new(Vec::new()));
+    let (stop, service) = services_on(&bus, Relay(Arc::clone(&cleared)));
     let order = bare(&["order", "--bus", &bus.address]);
     assert_eq!(order.stdout, "awaiting_payment request r-1 order o-1 item A1 amount Rp5000 pays Rp5100 61 s left\n", "{}", order.stderr);
     let order = bare(&["order", "--json", "--bus", &bus.address]);
@@ -355,4 +362,51 @@ fn the_machines_own_services_are_asked_over_dbus() {
 
 fn json_line(line: &str) -> Value {
     Message { topic: String::new(), payload: line.as_bytes().to_vec(), retain: false }.json()
+}
+
+#[test]
+fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = |name: &str| directory.path().join(name);
+    std::fs::create_dir_all(here("etc/qrisd")).expect("made");
+    std::fs::create_dir_all(here("services")).expect("made");
+    // Begun by a call, as the package has it, and in vain.
+    let begun = here("begun");
+    let service = format!("[D-BUS Service]\nName=io.qrisd.Relay1\nExec=/bin/sh -c \"echo begun > {}; exit 1\"\n", begun.display());
+    std::fs::write(here("services/io.qrisd.Relay1.service"), service).expect("written");
+    let more = format!("<servicedir>{}</servicedir>", here("services").display());
+    let bus = DbusDaemon::start_with(directory.path(), &Names::all(&user()), &more);
+    let system = Namespace::new(&format!("mount --bind {} /etc", here("etc").display()));
+    let ask = |arguments: &[&str]| {
+        let mut ask = command(env!("CARGO_BIN_EXE_qrisctl"));
+        ask.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address);
+        told(output(system.command(&ask).current_dir(directory.path())))
+    };
+    for (arguments, file) in [
+        (&["relay", "lines"][..], "relay.toml"),
+        (&["relay", "clear", "A1"], "relay.toml"),
+        (&["order"], "qrisd.toml"),
+        (&["collect", "2345678901234567"], "qrisd.toml"),
+        (&["screen", "shot", "--out", "shot.png"], "qrisd.toml"),
+    ] {
+        let told = ask(arguments);
+        let words = format!("this machine is not set up, /etc/qrisd/{file} is not there: run `sudo qrisctl setup`");
+        assert!(told.code == Some(1) && told.stderr.contains(&words), "{arguments:?}: {:?} {}", told.code, told.stderr);
+    }
+    assert!(!begun.exists(), "somebody was begun");
+    // Another bus is somebody else's.
+    let elsewhere = ask(&["relay", "lines", "--bus", &bus.address]);
+    assert!(elsewhere.code == Some(1) && !elsewhere.stderr.contains("not set up") && begun.exists(), "{}", elsewhere.stderr);
+    // With a configuration the service is called.
+    std::fs::remove_file(&begun).expect("there");
+    std::fs::write(here("etc/qrisd/relay.toml"), "").expect("written");
+    let called = ask(&["relay", "lines"]);
+    assert!(called.code == Some(1) && !called.stderr.contains("not set up") && begun.exists(), "{}", called.stderr);
+    // One that runs answers, wherever it has its configuration.
+    std::fs::remove_file(here("etc/qrisd/relay.toml")).expect("there");
+    let (stop, service) = services_on(&bus, Relay(Arc::default()));
+    let lines = ask(&["relay", "lines"]);
+    assert!(lines.code == Some(0) && lines.stdout.contains("tray 1"), "{}", lines.stderr);
+    drop(stop);
+    service.join().expect("no panic");
 }

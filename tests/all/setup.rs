@@ -7,7 +7,7 @@ use crate::rig::{command, free_port, output, succeed, user};
 use qris::order::receipt::{SigningKey, jwk_set};
 use qris::wire::enrolment::Enrolment;
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -129,7 +129,6 @@ fn an_enrolment_text_makes_a_machine_that_sells() {
         let metadata = std::fs::metadata(site.file("etc/qrisd").join(path)).expect("written");
         assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{path}");
         if user() == "root" {
-            use std::os::unix::fs::MetadataExt as _;
             assert_eq!((metadata.uid(), metadata.gid()), (0, if mode == 0o640 { 991 } else { 0 }), "{path}");
         }
     }
@@ -181,6 +180,62 @@ fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     assert_eq!(moved.status.code(), Some(0), "{}{}", stdout(&moved), stderr(&moved));
     let nobody = output(broker.qrisctl("fleet", &lone).args(["vend", "--device", DEVICE, "--item", "A1"]));
     assert!(stderr(&nobody).contains("is not at this broker"), "{}", stderr(&nobody));
+}
+
+#[test]
+fn secrets_that_everybody_could_read_are_closed_and_so_is_each_copy() {
+    let site = Site::new();
+    let text = site.enrolment();
+    let done = output(site.setup().args(["--from", &text]).args(site.goods()));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let secrets = ["backend-token", "mqtt-password"].map(|name| site.file("etc/qrisd").join(name));
+    let open = || {
+        for secret in &secrets {
+            std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o644)).expect("ours");
+        }
+    };
+    let whole = site.tree();
+    let is_closed = |told: &Output| {
+        assert_eq!(told.status.code(), Some(0), "{}{}", stdout(told), stderr(told));
+        let remarks = stdout(told).matches("could be read by everybody on this computer until now").count();
+        assert_eq!(remarks, 2, "{}", stdout(told));
+        assert_eq!(site.tree(), whole, "as it was, and no copy of what did not change");
+    };
+    // The same text once more, and nothing said of secrets at all; a dry run only says it.
+    open();
+    is_closed(&output(site.setup().args(["--from", &text, "--yes", "--no-start"])));
+    open();
+    let opened = site.tree();
+    let dry = output(site.setup().args(["--yes", "--dry-run"]));
+    assert!(stdout(&dry).contains("changed   root:qrisd  0640  /etc/qrisd/backend-token"), "{}", stdout(&dry));
+    assert_eq!(site.tree(), opened);
+    is_closed(&output(site.setup().args(["--yes", "--no-start"])));
+
+    // A copy that an earlier release kept, and a new token: what is kept of the old one is for nobody else either.
+    let copy = site.file("etc/qrisd/mqtt-password.before-1700000000");
+    std::fs::write(&copy, "password\n").expect("written");
+    open();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    let mut watched = std::fs::File::open(&secrets[0]).expect("there");
+    let done = output(site.setup().args(["--from", &site.enrolment(), "--yes", "--no-start"]));
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let tree = site.tree();
+    let kept: Vec<_> = tree.iter().filter(|(path, _)| path.to_string_lossy().contains(".before-")).collect();
+    assert_eq!(kept.len(), 2, "of the token, which is another one now, and that of the password: {kept:?}");
+    for (path, (mode, _)) in &tree {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        if name.starts_with("backend-token") || name.starts_with("mqtt-password") {
+            assert_eq!(*mode, 0o640, "{name}");
+            if user() == "root" {
+                let metadata = std::fs::metadata(path).expect("there");
+                assert_eq!((metadata.uid(), metadata.gid()), (0, 991), "{name}");
+            }
+        }
+    }
+    // Whoever had the old file open has it still; it is no longer a name of anything.
+    let old = std::io::read_to_string(&mut watched).expect("read");
+    assert_eq!(watched.metadata().expect("there").nlink(), 0);
+    assert!(kept.iter().any(|(_, (_, content))| *content == old.as_bytes()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What lies on the disk: users, who may read and write which file, the policy of the bus, and room for orders.
 
 use crate::ctl::broker::random_hex;
+use crate::ctl::guard::{self, Guarded, Kind};
 use crate::ctl::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
 use crate::ctl::staging::{SECRETS, credential};
 use crate::device::config::Config as DeviceConfig;
@@ -34,17 +35,6 @@ pub(super) fn users(site: &Site) -> Vec<Finding> {
     vec![Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"))]
 }
 
-/// What a file is to the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Says what is sold and who is believed: root's, and nobody else may write it.
-    Trusted,
-    /// For the device service alone.
-    Secret,
-    /// Of the service manager, which hands it over.
-    Credential,
-}
-
 /// Who may read and write the configuration, the keys and the secrets that it names.
 pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     let (device, relay) = (site.user(DEVICE_USER), site.user(RELAY_USER));
@@ -63,34 +53,24 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     for (section, key) in [("mqtt", "ca_file"), ("mqtt", "cert_file"), ("backend", "ca_file")] {
         wanted.extend(path(&qrisd, section, key).map(|path| (path, Kind::Trusted, device.into_iter().collect())));
     }
-    let mut strange = Vec::new();
-    for (section, key) in [("mqtt", "password_file"), ("mqtt", "key_file"), ("backend", "token_file")] {
-        let Some(path) = path(&qrisd, section, key) else { continue };
-        if path.components().count() > 1 {
-            wanted.push((path, Kind::Secret, device.into_iter().collect()));
-        } else {
-            strange.extend(not_handed_over(site, &path));
-            wanted.push((found_credential(site, &path), Kind::Credential, Vec::new()));
-        }
+    let (in_use, left): (Vec<Guarded>, Vec<Guarded>) = guard::secrets(site, &qrisd).into_iter().partition(|secret| secret.is_in_use);
+    for Guarded { path, kind, .. } in in_use {
+        let readers = if kind == Kind::Secret { device.into_iter().collect() } else { Vec::new() };
+        wanted.push((path, kind, readers));
     }
-    let mut findings: Vec<_> = wanted.iter().filter_map(|(path, kind, readers)| guard(site, path, *kind, readers)).chain(strange).collect();
+    let mut findings: Vec<_> = wanted.iter().filter_map(|(path, kind, readers)| guarded_file(site, path, *kind, readers)).collect();
+    findings.extend(left.iter().filter_map(|secret| left_open(site, secret)));
+    findings.extend(guard::credentials(&qrisd).into_iter().filter_map(|name| not_handed_over(site, name)));
     if findings.is_empty() {
-        findings.push(Finding::ok("files", format!("{} files are whole, and those who should read and write them may", wanted.len())));
+        let count = wanted.len() + left.len();
+        findings.push(Finding::ok("files", format!("{count} files are whole, and those who should read and write them may")));
     }
     findings
 }
 
-/// Where a credential is that has only a name; where it should be, if it is nowhere.
-fn found_credential(site: &Site, name: &Path) -> PathBuf {
-    let name = name.to_string_lossy();
-    let file = if SECRETS.contains(&&*name) { credential(&name) } else { name.into_owned() };
-    let places = CREDENTIALS.map(|directory| Path::new(directory).join(&file));
-    places.iter().find(|path| site.at(path).exists()).unwrap_or(&places[0]).clone()
-}
-
 /// A credential of ours that is there, and that systemd was told wrongly of: the service would not start, or without it.
-fn not_handed_over(site: &Site, name: &Path) -> Option<Finding> {
-    let name = name.to_str().filter(|name| SECRETS.contains(name))?;
+fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
+    SECRETS.contains(&name).then_some(())?;
     let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
@@ -101,13 +81,9 @@ fn not_handed_over(site: &Site, name: &Path) -> Option<Finding> {
     Some(Finding::bad("secrets", said, "sudo qrisctl setup puts that right"))
 }
 
-/// What is wrong with a file, if something is.
-fn guard(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Finding> {
-    let check = match kind {
-        Kind::Trusted => "files",
-        Kind::Secret | Kind::Credential => "secrets",
-    };
-    let shown = path.display();
+/// What is wrong with a file that is needed, if something is.
+fn guarded_file(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Finding> {
+    let (check, shown) = (check_of(kind), path.display());
     let metadata = match fs::metadata(site.at(path)) {
         Ok(metadata) => metadata,
         Err(why) => return Some(Finding::bad(check, format!("{shown}: {why}"), "sudo qrisctl setup makes it; or correct the path")),
@@ -118,24 +94,36 @@ fn guard(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Find
             format!("{} has mode {:04o}: not root alone may put another {shown} there", directory.display(), metadata.mode() & 0o7777);
         return Some(Finding::bad(check, said, format!("chown root:root {0}; chmod 755 {0}", directory.display())));
     }
-    let said =
-        format!("{shown} is {}:{} {:04o}", site.user_name(metadata.uid()), site.group_name(metadata.gid()), metadata.mode() & 0o7777);
-    let (mode, group) = match kind {
-        Kind::Trusted => ("644", "root"),
-        Kind::Secret => ("640", DEVICE_USER),
-        Kind::Credential => ("600", "root"),
-    };
-    let to_do = format!("chown root:{group} {shown}; chmod {mode} {shown}");
-    // A secret may also be its service's own: who can change it can read it anyway.
-    let is_owner_good = metadata.uid() == 0 || (kind == Kind::Secret && readers.iter().any(|user| user.uid == metadata.uid()));
-    if !is_owner_good || metadata.mode() & 0o022 != 0 {
-        return Some(Finding::bad(check, format!("{said}: not root alone may change it"), to_do));
+    let why = guard::objection(site, &metadata, kind, readers)?;
+    Some(Finding::bad(check, format!("{}: {why}", rights_of(site, path, &metadata)), right(path, kind)))
+}
+
+/// What is wrong with a secret that nobody needs, if something is: a copy that a set-up kept is mostly as good as the other.
+fn left_open(site: &Site, secret: &Guarded) -> Option<Finding> {
+    let Guarded { path, kind, .. } = secret;
+    let metadata = fs::metadata(site.at(path)).ok()?;
+    let why = guard::objection(site, &metadata, *kind, &[])?;
+    let to_do = format!("remove it, if nobody needs it any more; or {}", right(path, *kind));
+    Some(Finding::bad(check_of(*kind), format!("{}: {why}", rights_of(site, path, &metadata)), to_do))
+}
+
+const fn check_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Trusted => "files",
+        Kind::Secret | Kind::Credential => "secrets",
     }
-    if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
-        return Some(Finding::bad(check, format!("{said}: everybody on this computer may read it"), to_do));
-    }
-    let reader = readers.iter().find(|user| !site.may(user, &metadata, 4))?;
-    Some(Finding::bad(check, format!("{said}: {} cannot read it", reader.name), to_do))
+}
+
+/// Whose a file is, for people.
+fn rights_of(site: &Site, path: &Path, metadata: &Metadata) -> String {
+    let (user, group) = (site.user_name(metadata.uid()), site.group_name(metadata.gid()));
+    format!("{} is {user}:{group} {:04o}", path.display(), metadata.mode() & 0o7777)
+}
+
+/// What makes it right.
+fn right(path: &Path, kind: Kind) -> String {
+    let (group, mode) = kind.rights();
+    format!("chown root:{group} {0}; chmod {mode:o} {0}", path.display())
 }
 
 /// Whether somebody but root may put other files into a directory. The sticky bit keeps them from those that are there.

@@ -9,14 +9,12 @@ use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables
 use super::present::Present;
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
-use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, SECRETS_DROP_IN, Site};
+use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::ctl::staging::Staging;
 use crate::host::Failure;
 use crate::host::config::{Places, Source};
 use std::path::{Path, PathBuf};
 
-/// The relay service's configuration.
-pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
 /// The keys whose receipts are believed.
 pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
 /// What a new machine begins with: the shipped examples.
@@ -79,7 +77,9 @@ impl Composed {
     pub(super) fn hands_over_anew(&self, site: &Site) -> bool {
         let is_systemds =
             |path: &Path| path == Path::new(SECRETS_DROP_IN) || CREDENTIALS.iter().any(|directory| path.starts_with(directory));
-        let changed = self.files.iter().filter(|file| file.change(site) != Change::Same).any(|file| is_systemds(file.path()));
+        // Who may read it is nothing to systemd.
+        let is_changed = |file: &&Planned| matches!(file.change(site), Change::New | Change::Changed);
+        let changed = self.files.iter().filter(is_changed).any(|file| is_systemds(file.path()));
         changed || self.obsolete.iter().any(|path| is_systemds(path))
     }
 }
@@ -107,6 +107,7 @@ pub(super) fn compose(
     staging.credentials(site, &mut draft.places)?;
     let qrisd = draft.qrisd(present, answers, keep)?;
     let relay = draft.relay(present, answers, &qrisd)?;
+    draft.guard_what_stays(&qrisd);
     draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
     // Last: the services wait for it.
     draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));

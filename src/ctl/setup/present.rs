@@ -1,10 +1,10 @@
 //! What lies on the disk already: what it says, and what is missing to a machine that sells.
 
 use super::answers::Answers;
-use super::compose::{ComposeError, KEYS_JSON, RELAY_TOML, items_of};
+use super::compose::{ComposeError, KEYS_JSON, items_of};
 use super::dialogue::Part;
 use super::edit::{self, tables_of, text_of};
-use crate::ctl::site::{QRISD_TOML, Site};
+use crate::ctl::site::{QRISD_TOML, RELAY_TOML, Site};
 use crate::host::Failure;
 use std::path::PathBuf;
 

@@ -26,7 +26,7 @@ impl Told {
             if self.json {
                 let change = match change {
                     Change::New => "new",
-                    Change::Changed => "changed",
+                    Change::Changed | Change::Access => "changed",
                     Change::Same => "same",
                 };
                 print::line(&serde_json::json!({ "file": file.path(), "change": change }).to_string())?;

@@ -30,8 +30,10 @@ pub(super) struct Planned {
 pub(super) enum Change {
     /// There is none yet.
     New,
-    /// What is in it, or who may read it, is another.
+    /// What is in it is another.
     Changed,
+    /// Whose it is, or who may read it, is another, and that alone.
+    Access,
     /// It is as it should be.
     Same,
 }
@@ -80,14 +82,32 @@ impl Planned {
         let path = site.at(&self.path);
         let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
         let owner_fits = !is_root() || gid(site, self.owner).is_some_and(|gid| metadata.uid() == 0 && metadata.gid() == gid);
-        if content == self.content && metadata.mode() & 0o7777 == self.mode && owner_fits { Change::Same } else { Change::Changed }
+        if content != self.content {
+            Change::Changed
+        } else if metadata.mode() & 0o7777 == self.mode && owner_fits {
+            Change::Same
+        } else {
+            Change::Access
+        }
+    }
+
+    /// Whether it is a secret that everybody on this computer can read until it is written.
+    pub(super) fn is_open(&self, site: &Site) -> bool {
+        self.is_secret && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+    }
+
+    /// Where it goes. A secret that a symbolic link leads to is written where it lies: behind a new file in place of the link it
+    /// would stay as it was.
+    fn place(&self, site: &Site) -> PathBuf {
+        let path = site.at(&self.path);
+        if self.is_secret { path.canonicalize().unwrap_or(path) } else { path }
     }
 
     /// A line for people: what, whose, and what becomes of it.
     pub(super) fn words(&self, site: &Site) -> String {
         let change = match self.change(site) {
             Change::New => "new",
-            Change::Changed => "changed",
+            Change::Changed | Change::Access => "changed",
             Change::Same => "as it is",
         };
         let group = match self.owner {
@@ -108,48 +128,75 @@ impl Planned {
     }
 }
 
+/// How a file gets back to what it was.
+enum Undo {
+    /// There was none.
+    Remove,
+    /// It was kept there.
+    Back(PathBuf),
+    /// What is in it never changed, and who may read it is right.
+    Nothing,
+}
+
 /// Writes what is new or changed; the names of what was there before, kept.
 pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
-    let changed: Vec<_> = files.iter().filter(|file| file.change(site) != Change::Same).collect();
-    let mut staged: Vec<(PathBuf, PathBuf)> = Vec::new();
-    for file in &changed {
+    let mut staged: Vec<(PathBuf, PathBuf, Change, &Planned)> = Vec::new();
+    for file in files {
+        let change = file.change(site);
+        if change == Change::Same {
+            continue;
+        }
         match stage(site, file) {
-            Ok(new) => staged.push((new, site.at(&file.path))),
+            Ok(new) => staged.push((new, file.place(site), change, file)),
             Err(error) => {
-                staged.iter().for_each(|(new, _)| drop(fs::remove_file(new)));
+                staged.iter().for_each(|(new, ..)| drop(fs::remove_file(new)));
                 return Err(error);
             }
         }
     }
     let suffix = format!(".before-{}", clock::now().wall.0 / 1000);
-    let mut kept: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
-    for (new, path) in &staged {
-        let placed = keep(path, &suffix).and_then(|before| match fs::rename(new, path) {
-            Ok(()) => Ok(before),
+    let mut done: Vec<(PathBuf, Undo)> = Vec::new();
+    for (new, path, change, file) in &staged {
+        let undo = match change {
+            Change::Access => Ok(Undo::Nothing),
+            Change::New | Change::Changed | Change::Same => keep(site, file, path, &suffix),
+        };
+        let placed = undo.and_then(|undo| match fs::rename(new, path) {
+            Ok(()) => Ok(undo),
             Err(why) => {
-                before.iter().for_each(|before| drop(fs::remove_file(before)));
+                if let Undo::Back(before) = undo {
+                    drop(fs::remove_file(before));
+                }
                 Err(why)
             }
         });
         match placed {
-            Ok(before) => kept.push((path.clone(), before)),
+            Ok(undo) => done.push((path.clone(), undo)),
             Err(why) => {
-                staged.iter().for_each(|(new, _)| drop(fs::remove_file(new)));
-                for (path, before) in kept.iter().rev() {
+                staged.iter().for_each(|(new, ..)| drop(fs::remove_file(new)));
+                for (path, undo) in done.iter().rev() {
                     // The best that can be done: the first error is the one that is told.
-                    drop(before.as_ref().map_or_else(|| fs::remove_file(path), |before| fs::rename(before, path)));
+                    drop(match undo {
+                        Undo::Remove => fs::remove_file(path),
+                        Undo::Back(before) => fs::rename(before, path),
+                        Undo::Nothing => Ok(()),
+                    });
                 }
                 return Err(WriteError::Between { path: path.clone(), why });
             }
         }
     }
-    for (_, path) in &staged {
+    for (_, path, ..) in &staged {
         if let Some(directory) = path.parent() {
             // It is all there; after a power cut right now it might be as it was before, which is whole too.
             drop(fs::File::open(directory).and_then(|directory| directory.sync_all()));
         }
     }
-    Ok(kept.into_iter().filter_map(|(_, before)| before).collect())
+    let kept = |(_, undo)| match undo {
+        Undo::Back(before) => Some(before),
+        Undo::Remove | Undo::Nothing => None,
+    };
+    Ok(done.into_iter().filter_map(kept).collect())
 }
 
 /// Removes files of that system; what could not be removed, with why.
@@ -163,7 +210,7 @@ pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
 
 /// Writes a file beside its place, with its owner and mode.
 fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
-    let path = site.at(&file.path);
+    let path = file.place(site);
     let failed = |why| WriteError::Before { path: path.clone(), why };
     let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -173,35 +220,45 @@ fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
         fs::DirBuilder::new().recursive(true).mode(mode).create(directory).map_err(failed)?;
     }
     let new = beside(&path, ".setup-new");
-    let write = || -> io::Result<()> {
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        out.write_all(&file.content)?;
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    write_new(&new, &file.content, gid, file.mode).map_err(failed)?;
+    Ok(new)
+}
+
+/// Writes a file that is not there yet. Nobody but us can read it before it has its owner and mode. Where it cannot be written
+/// whole there is none.
+fn write_new(path: &Path, content: &[u8], gid: u32, mode: u32) -> io::Result<()> {
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut write = || -> io::Result<()> {
+        out.write_all(content)?;
         if is_root() {
             fchown(&out, Some(0), Some(gid))?;
         }
-        out.set_permissions(fs::Permissions::from_mode(file.mode))?;
+        out.set_permissions(fs::Permissions::from_mode(mode))?;
         out.sync_all()
     };
-    write().map(|()| new.clone()).map_err(|why| {
-        drop(fs::remove_file(&new));
-        failed(why)
-    })
+    write().inspect_err(|_| drop(fs::remove_file(path)))
 }
 
-/// Keeps what is at `path` under another name.
-fn keep(path: &Path, suffix: &str) -> io::Result<Option<PathBuf>> {
+/// Keeps what is at `path` under another name. Of a secret that is a copy for those alone who may read the new one: whoever
+/// could read more before cannot any longer.
+fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Undo> {
     if !path.exists() {
-        return Ok(None);
+        return Ok(Undo::Remove);
     }
     let before = beside(path, suffix);
-    match fs::hard_link(path, &before) {
-        Ok(()) => Ok(Some(before)),
+    let kept = match gid(site, file.owner) {
+        Some(gid) if file.is_secret => fs::read(path).and_then(|content| write_new(&before, &content, gid, file.mode)),
+        Some(_) | None => fs::hard_link(path, &before),
+    };
+    match kept {
+        Ok(()) => Ok(Undo::Back(before)),
         // Set up twice within a second: the older one is the one worth keeping.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(before)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Undo::Back(before)),
+        Err(error) if file.is_secret => Err(error),
         // A file system without links.
         Err(_) => {
             let metadata = fs::metadata(path)?;
@@ -209,7 +266,7 @@ fn keep(path: &Path, suffix: &str) -> io::Result<Option<PathBuf>> {
             if is_root() {
                 chown(&before, Some(metadata.uid()), Some(metadata.gid()))?;
             }
-            Ok(Some(before))
+            Ok(Undo::Back(before))
         }
     }
 }
@@ -288,7 +345,43 @@ mod tests {
         assert_eq!(names.len(), 3, "{names:?}");
         // A mode that somebody changed is a change too.
         fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o644)).expect("ours");
-        assert_eq!(files[1].change(&site), Change::Changed);
+        assert_eq!(files[1].change(&site), Change::Access);
+        assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0], "there is nothing to keep");
+        assert_eq!(files[1].change(&site), Change::Same);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_secret_is_as_secret_as_what_takes_its_place() {
+        let root = tempfile::tempdir().expect("a directory");
+        let site = site(root.path());
+        let secret = |content: &str| [planned("/etc/qrisd/a", content).secret()];
+        put(&site, &secret("one\n")).expect("put");
+        let place = root.path().join("etc/qrisd/a");
+        let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("ours");
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o7777;
+        open(&place);
+        let kept = put(&site, &secret("two\n")).expect("put");
+        assert_eq!((kept.len(), mode(&kept[0]), mode(&place)), (1, 0o640, 0o640));
+        assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
+        // A set-up that fails puts the old one back, and does not open it again.
+        open(&place);
+        fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
+        let [a, b] = [planned("/etc/qrisd/a", "three\n").secret(), planned("/etc/qrisd/b", "b\n")];
+        fs::remove_file(&kept[0]).expect("there");
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
+        // One that only was open stays closed, and does not vanish.
+        open(&place);
+        let [a, b] = [planned("/etc/qrisd/a", "two\n").secret(), planned("/etc/qrisd/b", "b\n")];
+        assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
+        assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
+        // Where a link leads to it, it is closed where it lies.
+        let elsewhere = root.path().join("data-a");
+        fs::rename(&place, &elsewhere).expect("moved");
+        std::os::unix::fs::symlink("/data-a", &place).expect("made");
+        open(&elsewhere);
+        put(&site, &secret("two\n")).expect("put");
+        assert_eq!(mode(&elsewhere), 0o640);
     }
 
     #[test]

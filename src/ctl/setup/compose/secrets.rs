@@ -2,9 +2,10 @@
 //! another place leaves nothing behind in the old one.
 
 use super::{Draft, Keep, Text};
+use crate::ctl::guard::{self, Guarded, Kind};
 use crate::ctl::setup::edit::text_of;
-use crate::ctl::setup::write::{Owner, Planned};
-use crate::ctl::site::{CREDENTIALS, ETC, SECRETS_DROP_IN};
+use crate::ctl::setup::write::{Change, Owner, Planned};
+use crate::ctl::site::{CREDENTIALS, DEVICE_USER, ETC, SECRETS_DROP_IN};
 use crate::ctl::staging;
 use crate::host::Failure;
 use crate::host::secret::Secret;
@@ -96,6 +97,33 @@ impl Draft<'_> {
 
     fn is_planned(&self, path: &str) -> bool {
         self.files.iter().any(|file| file.path() == Path::new(path))
+    }
+
+    /// Secrets that stay where they are, copies of earlier ones too, are for those alone whom they are for: where somebody opened
+    /// them they are closed again. Who could read one until now is told of it.
+    pub(super) fn guard_what_stays(&mut self, qrisd: &str) {
+        let device = self.site.user(DEVICE_USER);
+        for Guarded { path, kind, is_in_use } in guard::secrets(self.site, &qrisd.parse().unwrap_or_default()) {
+            if self.files.iter().any(|file| file.path() == path) || self.obsolete.contains(&path) {
+                continue;
+            }
+            let readers: Vec<_> = device.into_iter().filter(|_| is_in_use && kind == Kind::Secret).collect();
+            let place = self.site.at(&path);
+            let is_right = |metadata| guard::objection(self.site, &metadata, kind, &readers).is_none();
+            // What cannot be looked at or read is told by the check of the whole, if it is needed.
+            let (Ok(false), Ok(content)) = (std::fs::metadata(&place).map(is_right), std::fs::read(&place)) else { continue };
+            let owner = if kind == Kind::Secret { Owner::Device } else { Owner::Root };
+            let closed = Planned::new(path, owner, kind.rights().1, content).secret();
+            // Who is not root leaves owners as they are.
+            if closed.change(self.site) != Change::Same {
+                self.files.push(closed);
+            }
+        }
+        let open = self.files.iter().filter(|file| file.change(self.site) == Change::Access && file.is_open(self.site));
+        self.remarks.extend(open.map(|file| {
+            let path = file.path().display();
+            format!("{path} could be read by everybody on this computer until now: if others use it, get new secrets")
+        }));
     }
 
     /// systemd must be told which credentials are encrypted, and of no other: it would not hand over a plain one.

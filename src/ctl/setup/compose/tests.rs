@@ -198,6 +198,29 @@ fn secrets_that_are_there_move_and_leave_nothing_behind() {
 }
 
 #[test]
+fn secrets_that_stay_are_closed_and_systemd_hears_nothing_of_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let machine = Machine::new();
+    machine.write(&machine.compose(&all(), Some(Keep::Credential), false).expect("composed"));
+    let credential = machine.root.path().join("etc/credstore/qrisd.backend-token");
+    let mode = |mode| std::fs::set_permissions(&credential, std::fs::Permissions::from_mode(mode)).expect("ours");
+    for (is_mode, is_mended, is_told) in [(0o600, false, false), (0o400, false, false), (0o644, true, true), (0o620, true, false)] {
+        mode(is_mode);
+        let composed = machine.compose(&Answers::default(), None, false).expect("composed");
+        let named = paths(&composed).contains(&"/etc/credstore/qrisd.backend-token".to_owned());
+        assert_eq!((named, composed.remarks.len()), (is_mended, usize::from(is_told)), "{is_mode:o}: {:?}", paths(&composed));
+        assert!(!composed.hands_over_anew(&machine.site()), "the services go on");
+        machine.write(&composed);
+        let found = std::fs::metadata(&credential).expect("there").permissions().mode() & 0o7777;
+        assert_eq!(found, if is_mended { 0o600 } else { is_mode });
+    }
+    // What is removed in the same breath is not written before.
+    mode(0o644);
+    let moved = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
+    assert!(!paths(&moved).contains(&"/etc/credstore/qrisd.backend-token".to_owned()), "{:?}", paths(&moved));
+}
+
+#[test]
 fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let machine = Machine::new();
     machine.write(&machine.compose(&all(), Some(Keep::Credential), false).expect("composed"));

@@ -1,0 +1,152 @@
+//! Who may read and write the files of a machine: what is wrong with one, for who looks at it and for who mends it. One place
+//! knows it.
+
+use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
+use super::staging::{SECRETS, credential};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The settings that name a secret, each with what it is called where no path says otherwise.
+const SETTINGS: [(&str, &str, &str); 3] =
+    [("mqtt", "password_file", "mqtt-password"), ("mqtt", "key_file", "device.key"), ("backend", "token_file", "backend-token")];
+
+/// What a file is to the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Says what is sold and who is believed: root's, and nobody else may write it.
+    Trusted,
+    /// For the device service alone.
+    Secret,
+    /// Of the service manager, which hands it over.
+    Credential,
+}
+
+impl Kind {
+    /// The group and the mode that it should have; root owns it.
+    pub(super) const fn rights(self) -> (&'static str, u32) {
+        match self {
+            Self::Trusted => ("root", 0o644),
+            Self::Secret => (DEVICE_USER, 0o640),
+            Self::Credential => ("root", 0o600),
+        }
+    }
+}
+
+/// A file with a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Guarded {
+    /// Its name on that system.
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    /// The configuration names it. The others lie beside it, or where another set-up had it: mostly they are as good.
+    pub(super) is_in_use: bool,
+}
+
+/// The secrets that a configuration of the device service names, there or not, and all that lies where they may have been
+/// before.
+pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
+    let mut found: Vec<Guarded> = Vec::new();
+    let mut places = Vec::new();
+    for (section, key, name) in SETTINGS {
+        if let Some(path) = text(qrisd, section, key).map(Path::new) {
+            let (path, kind) = match path.components().count() {
+                0 | 1 => (found_credential(site, path), Kind::Credential),
+                _ => (path.to_path_buf(), Kind::Secret),
+            };
+            places.push((path.clone(), kind));
+            found.push(Guarded { path, kind, is_in_use: true });
+        }
+        places.push((Path::new(ETC).join(name), Kind::Secret));
+        if SECRETS.contains(&name) {
+            places.extend(CREDENTIALS.map(|directory| (Path::new(directory).join(credential(name)), Kind::Credential)));
+        }
+    }
+    for (place, kind) in places {
+        for path in site.with_copies(&place) {
+            if !found.iter().any(|other| other.path == path) {
+                found.push(Guarded { path, kind, is_in_use: false });
+            }
+        }
+    }
+    found
+}
+
+/// The names by which systemd is asked for secrets.
+pub(super) fn credentials(qrisd: &toml::Table) -> Vec<&str> {
+    let named = SETTINGS.iter().filter_map(|(section, key, _)| text(qrisd, section, key));
+    named.filter(|name| Path::new(name).components().count() <= 1).collect()
+}
+
+fn text<'a>(table: &'a toml::Table, section: &str, key: &str) -> Option<&'a str> {
+    table.get(section)?.get(key)?.as_str()
+}
+
+/// Where a credential is that has only a name; where it should be, if it is nowhere.
+fn found_credential(site: &Site, name: &Path) -> PathBuf {
+    let name = name.to_string_lossy();
+    let file = if SECRETS.contains(&&*name) { credential(&name) } else { name.into_owned() };
+    let places = CREDENTIALS.map(|directory| Path::new(directory).join(&file));
+    places.iter().find(|path| site.at(path).exists()).unwrap_or(&places[0]).clone()
+}
+
+/// What is wrong with who owns a file and who may do what with it. `readers` must be able to read it.
+pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &[&User]) -> Option<String> {
+    // A secret may also be its service's own: who can change it can read it anyway.
+    let is_owner_good =
+        metadata.uid() == 0 || (kind == Kind::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
+    if !is_owner_good || metadata.mode() & 0o022 != 0 {
+        return Some("not root alone may change it".into());
+    }
+    if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
+        return Some("everybody on this computer may read it".into());
+    }
+    let reader = readers.iter().find(|user| !site.may(user, metadata, 4))?;
+    Some(format!("{} cannot read it", reader.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_what_is_named_and_what_lies_beside_it_or_elsewhere() {
+        let root = tempfile::tempdir().expect("a directory");
+        let put = |path: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            std::fs::write(path, "s\n").expect("written");
+        };
+        for path in [
+            "data/token",
+            "data/token.before-1",
+            "data/tokens",
+            "etc/qrisd/backend-token.before-2",
+            "etc/qrisd/mqtt-password",
+            "etc/credstore/qrisd.mqtt-password",
+            "etc/credstore.encrypted/qrisd.mqtt-password.before-3",
+            "etc/qrisd/qrisd.toml.before-4",
+        ] {
+            put(path);
+        }
+        let site = Site::below(root.path()).expect("there");
+        let text =
+            "[mqtt]\npassword_file = \"mqtt-password\"\nkey_file = \"/etc/qrisd/device.key\"\n[backend]\ntoken_file = \"/data/token\"\n";
+        let found = secrets(&site, &text.parse().expect("TOML"));
+        let mut told: Vec<_> = found.iter().map(|one| (one.path.to_str().expect("text"), one.kind, one.is_in_use)).collect();
+        told.sort_by_key(|(path, ..)| *path);
+        assert_eq!(
+            told,
+            [
+                ("/data/token", Kind::Secret, true),
+                ("/data/token.before-1", Kind::Secret, false),
+                ("/etc/credstore.encrypted/qrisd.mqtt-password.before-3", Kind::Credential, false),
+                ("/etc/credstore/qrisd.mqtt-password", Kind::Credential, true),
+                ("/etc/qrisd/backend-token.before-2", Kind::Secret, false),
+                // Named, and not there.
+                ("/etc/qrisd/device.key", Kind::Secret, true),
+                ("/etc/qrisd/mqtt-password", Kind::Secret, false),
+            ]
+        );
+    }
+}
