@@ -122,7 +122,9 @@ impl Draft<'_> {
         let open = self.files.iter().filter(|file| file.change(self.site) == Change::Access && file.is_open(self.site));
         self.remarks.extend(open.map(|file| {
             let path = file.path().display();
-            format!("{path} could be read by everybody on this computer until now: if others use it, get new secrets")
+            format!(
+                "{path} could be read by everybody on this computer until now. Do others use it? What they read is void after `qris-backend device add ID --replace` and with a new password at the broker"
+            )
         }));
     }
 
