@@ -169,6 +169,24 @@ fn a_machine_is_set_up_started_and_sound() {
         assert!(status == 0 && lines.iter().all(|line| line["level"] == "ok"), "{keep}: {lines:#?}");
     }
 
+    // A link in the place of a secret is not followed: nothing is written, and nobody's rights are changed, where it leads.
+    let again = |more: &[&str]| {
+        let mut setup = inside(&machine.site.root, env!("CARGO_BIN_EXE_qrisctl"));
+        succeed(machine.system.command(setup.args(["setup", "--yes"]).args(more)).current_dir(machine.site.shop.path()))
+    };
+    machine.sh("mv etc/qrisd/backend-token etc/token; ln -s /etc/token etc/qrisd/backend-token; chmod 644 etc/token; cp -p etc/token was");
+    let is_untouched = || machine.sh("cmp etc/token was; test $(stat -c %a:%u:%g etc/token) = $(stat -c %a:%u:%g was)");
+    let told = again(&[]);
+    assert!(told.contains("/etc/qrisd/backend-token is a symbolic link, and was left as it is: everybody"), "{told}");
+    is_untouched();
+    let token = machine.site.shop.path().join("same-token");
+    std::fs::copy(etc.join("token"), &token).expect("there");
+    let told = again(&["--token-file", &token.display().to_string()]);
+    assert!(told.contains("/etc/qrisd/backend-token was a symbolic link: what it led to still holds a secret"), "{told}");
+    is_untouched();
+    machine.sh("test ! -L etc/qrisd/backend-token; test $(stat -c %a:%u:%g etc/qrisd/backend-token) = 640:0:991; rm etc/token was");
+    assert_eq!(machine.examine().0, 0);
+
     // While an order waits, that is told; and asking what a service says does not begin one that does not run.
     let request = machine.site.shop.offer("A1");
     let (status, lines) = machine.examine();

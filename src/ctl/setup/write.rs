@@ -96,11 +96,10 @@ impl Planned {
         self.is_secret && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
     }
 
-    /// Where it goes. A secret that a symbolic link leads to is written where it lies: behind a new file in place of the link it
-    /// would stay as it was.
-    fn place(&self, site: &Site) -> PathBuf {
-        let path = site.at(&self.path);
-        if self.is_secret { path.canonicalize().unwrap_or(path) } else { path }
+    /// Whether it is a secret in whose place a symbolic link is: that is replaced, and never followed, since it leads where
+    /// somebody else may have wanted it to. What it leads to stays.
+    pub(super) fn replaces_a_link(&self, site: &Site) -> bool {
+        self.is_secret && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
     }
 
     /// A line for people: what, whose, and what becomes of it.
@@ -147,7 +146,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
             continue;
         }
         match stage(site, file) {
-            Ok(new) => staged.push((new, file.place(site), change, file)),
+            Ok(new) => staged.push((new, site.at(&file.path), change, file)),
             Err(error) => {
                 staged.iter().for_each(|(new, ..)| drop(fs::remove_file(new)));
                 return Err(error);
@@ -210,7 +209,7 @@ pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
 
 /// Writes a file beside its place, with its owner and mode.
 fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
-    let path = file.place(site);
+    let path = site.at(&file.path);
     let failed = |why| WriteError::Before { path: path.clone(), why };
     let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -375,7 +374,7 @@ mod tests {
         let [a, b] = [planned("/etc/qrisd/a", "two\n").secret(), planned("/etc/qrisd/b", "b\n")];
         assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
-        // Where a link leads to it, it is closed where it lies.
+        // In an image a link leads within it: it is closed where it lies.
         let elsewhere = root.path().join("data-a");
         fs::rename(&place, &elsewhere).expect("moved");
         std::os::unix::fs::symlink("/data-a", &place).expect("made");

@@ -109,9 +109,14 @@ impl Draft<'_> {
             }
             let readers: Vec<_> = device.into_iter().filter(|_| is_in_use && kind == Kind::Secret).collect();
             let place = self.site.at(&path);
-            let is_right = |metadata| guard::objection(self.site, &metadata, kind, &readers).is_none();
+            let objection = |metadata| guard::objection(self.site, &metadata, kind, &readers);
             // What cannot be looked at or read is told by the check of the whole, if it is needed.
-            let (Ok(false), Ok(content)) = (std::fs::metadata(&place).map(is_right), std::fs::read(&place)) else { continue };
+            let Ok(Some(why)) = std::fs::metadata(&place).map(objection) else { continue };
+            if std::fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
+                self.remarks.push(format!("{} is a symbolic link, and was left as it is: {why}", path.display()));
+                continue;
+            }
+            let Ok(content) = std::fs::read(&place) else { continue };
             let owner = if kind == Kind::Secret { Owner::Device } else { Owner::Root };
             let closed = Planned::new(path, owner, kind.rights().1, content).secret();
             // Who is not root leaves owners as they are.
@@ -119,10 +124,16 @@ impl Draft<'_> {
                 self.files.push(closed);
             }
         }
+        let links = self.files.iter().filter(|file| file.replaces_a_link(self.site));
+        self.remarks.extend(
+            links.map(|file| format!("{} was a symbolic link: what it led to still holds a secret, remove it", file.path().display())),
+        );
         let open = self.files.iter().filter(|file| file.change(self.site) == Change::Access && file.is_open(self.site));
         self.remarks.extend(open.map(|file| {
             let path = file.path().display();
-            format!("{path} could be read by everybody on this computer until now: if others use it, get new secrets")
+            format!(
+                "{path} could be read by everybody on this computer until now. Do others use it? What they read is void after `qris-backend device add ID --replace` and with a new password at the broker"
+            )
         }));
     }
 
