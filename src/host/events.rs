@@ -245,6 +245,11 @@ events! {
     /// If it happens again: look at what is told, and at the events before it.
     EndedByFailure { program: Text, why: Text } = "50f2f402ed034de09598afb47986983f", Err, "{program} ended: {why}";
 
+    /// A service met a fault of its own.
+    /// Everything it knows is stored; it is started again by itself, or goes on without what failed.
+    /// Tell those who make it what stands here and the events before it. It is in the program, not in its configuration.
+    ProgramFault { program: Text, why: Text } = "b978f2233a714260b8215c4740606897", Err, "{program} has a fault of its own: {why}";
+
     /// A program stops because it was told to.
     /// Everything it knows is stored; it goes on from there when it is started again.
     /// Nothing is to be done.

@@ -12,7 +12,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Subscriber};
@@ -45,7 +45,7 @@ pub fn start(program: &'static str) {
     } else {
         None
     };
-    let _ = JOURNALD.set(journals.is_some());
+    let is_journald = journals.is_some();
     let result = match journals {
         Some((events, records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
         None => {
@@ -54,7 +54,23 @@ pub fn start(program: &'static str) {
         }
     };
     // Only a second call fails, and then the first one stands.
-    let _ = result;
+    if result.is_ok() && JOURNALD.set(is_journald).is_ok() && is_journald {
+        tell_panics(program);
+    }
+}
+
+/// From now on a panic is an event instead of bare lines: it mostly ends the program, and whoever asks why finds it.
+fn tell_panics(program: &'static str) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // A panic in here must not wait for itself.
+        if matches!(LIMITS.try_lock(), Err(TryLockError::WouldBlock)) {
+            return usual(panic);
+        }
+        let said = panic.payload_as_str().unwrap_or("a panic").lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
+        write(&Event::ProgramFault { program: program.into(), why: format!("{said}{place}").into() });
+    }));
 }
 
 static JOURNALD: OnceLock<bool> = OnceLock::new();

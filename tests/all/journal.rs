@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// A service ended because something failed while it ran.
 const ENDED_BY_FAILURE: &str = "50f2f402ed034de09598afb47986983f";
+/// A service met a fault of its own.
+const PROGRAM_FAULT: &str = "b978f2233a714260b8215c4740606897";
 /// A service cannot start.
 const CANNOT_START: &str = "b6a8a68f41434b5bb0cf65f475a680c9";
 
@@ -277,6 +279,35 @@ fn a_service_that_fails_while_it_runs_tells_the_journal_why() {
     }
     assert!(entries[0]["MESSAGE"].starts_with("qris-relayd ended: cannot begin anew as "), "{entries:#?}");
     assert_eq!(journald.of_kind(0, CANNOT_START), []);
+}
+
+/// In its environment: it is to panic.
+const PANICS: &str = "QRIS_TEST_PANICS";
+
+/// No way is known to make one of the programs panic: this stands in for them, in a process of its own.
+#[test]
+#[ignore = "started by the test below"]
+fn a_program_that_panics() {
+    // It may also be run beside all others.
+    if std::env::var_os(PANICS).is_none() {
+        return;
+    }
+    qris::host::journal::start("qrisd");
+    panic!("the sum\nmust be {}", 5000);
+}
+
+#[test]
+fn a_service_that_panics_tells_the_journal_where_and_once() {
+    let journald = Journald::start();
+    let mut of = command(tool("env"));
+    of.arg(format!("{PANICS}=yes")).arg(std::env::current_exe().expect("this test"));
+    of.args(["--exact", "journal::a_program_that_panics", "--ignored", "--nocapture"]);
+    let (ended, text) = Process::start("a panic", &mut journald.command(&of)).finish();
+    assert!(!ended.success() && text.contains("1 failed") && !text.contains("must be 5000"), "{text}");
+    let told = journald.wait("the panic", |entry| entry.get("MESSAGE_ID").is_some_and(|found| found == PROGRAM_FAULT));
+    assert_eq!((told["PRIORITY"].as_str(), told["SYSLOG_IDENTIFIER"].as_str()), ("3", "qrisd"), "{told:#?}");
+    assert!(told["MESSAGE"].starts_with("qrisd has a fault of its own: the sum; must be 5000 (tests/all/journal.rs:"), "{told:#?}");
+    assert_eq!(journald.of_kind(0, PROGRAM_FAULT).len(), 1);
 }
 
 #[test]
