@@ -23,6 +23,16 @@ fn attempts(what: &str, heard: &Heard<()>, from: usize, count: usize) {
     assert!(came.is_some(), "{what}: {} of {count} attempts in {PATIENCE:?}", heard.count() - from);
 }
 
+/// What `qrisd` writes until it can sell.
+const ONLINE: &[&str] = &["connected to the broker", "the relay service answers"];
+
+/// Waits for what a program writes at its start, and says from where on its lines are counted.
+fn begun(process: &Process, last: &[&str]) -> usize {
+    process.wait_line("is ready");
+    last.iter().for_each(|text| drop(process.wait_line(text)));
+    process.lines.count()
+}
+
 /// What a program wrote from a place on, each line of which must be one of these, each once, in any order.
 fn wrote(process: &Process, from: usize, wanted: &[&str]) {
     let lines = process.lines.since(from);
@@ -42,12 +52,12 @@ fn a_broker_and_a_backend_that_are_gone_are_told_once() {
     });
     shop.start_backend();
     let (qrisd, backend) = (shop.qrisd.as_ref().expect("it runs"), shop.backend.as_ref().expect("it runs"));
-    backend.wait_line("connected to the broker");
     // Somebody could pay: there is something to be asked.
     shop.offer("A1");
     let links = [("the machine's broker", &shop.broker_link), ("the merchant's broker", &merchants), ("the backend", &shop.backend_link)];
     let links = links.map(|(what, link)| (what, link, link.attempts.count()));
-    let (by_qrisd, by_backend) = (qrisd.lines.count(), backend.lines.count());
+    let by_qrisd = begun(qrisd, &[ONLINE, &["awaiting_payment"]].concat());
+    let by_backend = begun(backend, &["connected to the broker", "asks Rp5.000"]);
     links.iter().for_each(|(_, link, ..)| link.set(Cable::Cut));
     for (what, link, from) in &links {
         attempts(what, &link.attempts, *from, EACH);
@@ -74,7 +84,7 @@ fn a_backend_that_is_gone_is_told_once_whoever_asks() {
     const ASKED: usize = 3;
     let shop = Shop::open(Options::default());
     let qrisd = shop.qrisd.as_ref().expect("it runs");
-    let (from, before) = (qrisd.lines.count(), shop.backend_link.attempts.count());
+    let (from, before) = (begun(qrisd, ONLINE), shop.backend_link.attempts.count());
     shop.backend_link.set(Cable::Cut);
     for _ in 0..ASKED {
         let request_id = shop.vend("A1");
@@ -85,6 +95,8 @@ fn a_backend_that_is_gone_is_told_once_whoever_asks() {
     }
     attempts("the backend", &shop.backend_link.attempts, before, 24);
     let parts = || qrisd.lines.since(from).into_iter().partition::<Vec<_>, _>(|line| line.contains("request r-"));
+    // What is written is read a moment later.
+    wait_for_within(PATIENCE, "the end of each request", || (parts().0.len() >= 2 * ASKED).then_some(()));
     let (of_requests, others) = parts();
     assert!(others.len() == 1 && others[0].contains("the backend cannot be reached"), "{}", others.join("\n"));
     // Each was asked for and given up.
@@ -99,7 +111,7 @@ fn a_backend_that_is_gone_is_told_once_whoever_asks() {
 fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     let mut shop = Shop::open(Options::default());
     let qrisd = shop.qrisd.take().expect("it runs");
-    let by_qrisd = qrisd.lines.count();
+    let by_qrisd = begun(&qrisd, ONLINE);
     shop.kill_relayd();
     qrisd.wait_line_from(by_qrisd, "the relay service does not answer");
     let asked = Heard::default();
@@ -112,7 +124,7 @@ fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     wrote(&qrisd, by_qrisd, &["the relay service does not answer", "the relay service answers again"]);
 
     let relayd = shop.relayd.take().expect("it runs");
-    let (by_qrisd, by_relayd) = (qrisd.lines.count(), relayd.lines.count());
+    let (by_qrisd, by_relayd) = (qrisd.lines.count(), begun(&relayd, &[]));
     shop.bus.kill();
     let deaf = DeafBus::at(Path::new(shop.bus.address.strip_prefix("unix:path=").expect("a socket")));
     // Both programs, as often as each other.
@@ -137,7 +149,7 @@ fn a_panel_and_pins_that_are_gone_are_told_once() {
     shop.edit(Program::Qrisd, |text| text.replace("/screen.raw", "/panel/screen.raw"));
     shop.start_machine();
     let (qrisd, relayd) = (shop.qrisd.as_ref().expect("it runs"), shop.relayd.as_ref().expect("it runs"));
-    let by_qrisd = qrisd.lines.count();
+    let by_qrisd = begun(qrisd, ONLINE);
     std::fs::rename(&panel, &unplugged).expect("unplugged");
     qrisd.wait_line_from(by_qrisd, "the screen cannot be drawn");
     let [screen, line, button] = [(qrisd, "screen"), (relayd, "line 0"), (relayd, "button")].map(|(of, thread)| (of.id(), thread));
