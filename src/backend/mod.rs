@@ -61,7 +61,9 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Err(status) => return status,
     };
     journal::start(NAME);
-    host::exit(NAME, run(arguments).and_then(Leave::carry_out))
+    let is_service = !arguments.check && matches!(arguments.command, Some(Command::Serve));
+    let result = run(arguments).and_then(Leave::carry_out);
+    if is_service { host::exit_service(NAME, result) } else { host::exit(NAME, result) }
 }
 
 /// Its commands, for the libraries that make manual pages and completions.
@@ -145,7 +147,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let told = tokio::select! {
         told = signals.next_good(NAME, || examine(path).map(drop)) => told,
-        _ = &mut server => return Err(Failure::failed("the server ended by itself")),
+        _ = &mut server => return Err(Failure::ended("the server ended by itself")),
     };
     let leave = told.announce(NAME);
     shop.stopping.store(true, Ordering::Relaxed);

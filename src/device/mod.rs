@@ -75,8 +75,10 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Ok(told) => told,
         Err(status) => return status,
     };
-    let result = if told.instead.is_some() { check(&told.config) } else { run(&told.config).and_then(Leave::carry_out) };
-    host::exit(PROGRAM, result)
+    if told.instead.is_some() {
+        return host::exit(PROGRAM, check(&told.config));
+    }
+    host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out))
 }
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
@@ -95,8 +97,8 @@ fn examine(path: &Path) -> Result<(), Failure> {
 
 fn run(path: &Path) -> Result<Leave, Failure> {
     memory::keep_little();
-    let config = Config::load(path)?;
     journal::start(PROGRAM);
+    let config = Config::load(path)?;
     journal::belongs_to(&config.machine.device);
     // What is stored comes first, and the picture that follows from it: before TLS, sockets and network.
     let (machine, effects) = Machine::load(config.machine.clone(), clock::now());

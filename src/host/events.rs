@@ -235,6 +235,21 @@ events! {
     /// Nothing is to be done.
     Ready { program: Text, version: Text } = "94b7b2644040473cbaee51f6f7380a15", Info, "{program} {version} is ready";
 
+    /// A service cannot start.
+    /// Its configuration, or a file that it names, is not good, or this computer refuses what it needs. It is tried again by itself.
+    /// Mend what is told: of a configuration it names file, line and key, and the option --check says whether all is good now.
+    CannotStart { program: Text, why: Text } = "b6a8a68f41434b5bb0cf65f475a680c9", Err, "{program} cannot start: {why}";
+
+    /// A service ended because something failed while it ran.
+    /// Everything it knows is stored; it is started again by itself, and goes on from there.
+    /// If it happens again: look at what is told, and at the events before it.
+    EndedByFailure { program: Text, why: Text } = "50f2f402ed034de09598afb47986983f", Err, "{program} ended: {why}";
+
+    /// A service met a fault of its own.
+    /// Everything it knows is stored; it is started again by itself, or goes on without what failed.
+    /// Tell those who make it what stands here and the events before it. It is in the program, not in its configuration.
+    ProgramFault { program: Text, why: Text } = "b978f2233a714260b8215c4740606897", Err, "{program} has a fault of its own: {why}";
+
     /// A program stops because it was told to.
     /// Everything it knows is stored; it goes on from there when it is started again.
     /// Nothing is to be done.

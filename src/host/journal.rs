@@ -9,8 +9,11 @@ use crate::order::ids::DeviceId;
 use crate::order::time::{Boot, Span, Wall};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Subscriber};
 use tracing_journald::{Priority as Mapped, PriorityMappings};
@@ -42,6 +45,7 @@ pub fn start(program: &'static str) {
     } else {
         None
     };
+    let is_journald = journals.is_some();
     let result = match journals {
         Some((events, records)) => registry.with(events.with_filter(ours)).with(records.with_filter(theirs)).try_init(),
         None => {
@@ -50,7 +54,63 @@ pub fn start(program: &'static str) {
         }
     };
     // Only a second call fails, and then the first one stands.
-    let _ = result;
+    if result.is_ok() && JOURNALD.set(is_journald).is_ok() && is_journald {
+        tell_panics(program);
+    }
+}
+
+/// From now on a panic is an event instead of bare lines: it mostly ends the program, and whoever asks why finds it.
+fn tell_panics(program: &'static str) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // A panic in here must not wait for itself.
+        if matches!(LIMITS.try_lock(), Err(TryLockError::WouldBlock)) {
+            return usual(panic);
+        }
+        let said = panic.payload_as_str().unwrap_or("a panic").lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
+        write(&Event::ProgramFault { program: program.into(), why: format!("{said}{place}").into() });
+    }));
+}
+
+static JOURNALD: OnceLock<bool> = OnceLock::new();
+
+/// Whether events are entries of journald, and not lines on standard error.
+pub(super) fn is_journald() -> bool {
+    JOURNALD.get().copied().unwrap_or(false)
+}
+
+/// journald's socket, as in `tracing-journald`.
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// How often it is looked whether journald has read everything, and how long each look takes.
+const LOOKS: usize = 200;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until journald has taken in every event so far, for a second at most. To be called before a program ends by itself:
+/// journald asks the system of which service the sender is, and of a process that is gone nobody knows. Its last words
+/// would be in the journal, and `journalctl -u` would not find them.
+pub(super) fn settle() {
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    let within = LOOK_EVERY.saturating_mul(LOOKS.try_into().unwrap_or(u32::MAX));
+    // Entries are read one after the other, and what is empty is discarded: once that is read, all before it is taken in.
+    if socket.set_write_timeout(Some(within)).and_then(|()| socket.send_to(&[], SOCKET)).is_err() {
+        return;
+    }
+    for _ in 0..LOOKS {
+        if !is_unread(&socket) {
+            return;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Whether something that was sent here waits for its reader.
+#[allow(unsafe_code, reason = "ioctl has no safe face in the crates we use")]
+fn is_unread(socket: &UnixDatagram) -> bool {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the socket is open and the pointer is to memory of the right size; the call keeps it no longer than it runs.
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    asked == 0 && bytes > 0
 }
 
 /// Says which machine this program belongs to. Every event that names no other gets its `DEVICE_ID` from then on.

@@ -29,6 +29,7 @@ pub mod terminal;
 #[cfg(feature = "_tls")]
 pub mod tls;
 
+use events::{Event, emit};
 use std::error::Error;
 #[cfg(feature = "_commands")]
 use std::ffi::OsString;
@@ -43,6 +44,8 @@ pub enum Failure {
     Use(Box<dyn Error + Send + Sync>),
     /// Everything else: exit status 1.
     Failed(Box<dyn Error + Send + Sync>),
+    /// A service that was ready and did its work: exit status 1.
+    Ended(Box<dyn Error + Send + Sync>),
 }
 
 impl Failure {
@@ -56,11 +59,53 @@ impl Failure {
         Self::Failed(error.into())
     }
 
+    /// What ends a service that was ready, from an error or a plain text.
+    pub fn ended(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Ended(error.into())
+    }
+
     /// The lines that tell it: as on standard error when it ends the program.
     #[must_use]
     pub fn told(&self, program: &str) -> Vec<String> {
+        let mut lines = chain(self.error());
+        if self.faults().is_none() {
+            lines.iter_mut().skip(1).for_each(|line| line.insert_str(0, "  "));
+            lines[0].insert_str(0, &format!("{program}: "));
+        }
+        lines
+    }
+
+    /// The same as one line, without the program's name: for an event that has it.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        chain(self.error()).join("; ")
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn error(&self) -> &(dyn Error + 'static) {
         match self {
-            Self::Use(error) | Self::Failed(error) => chain(program, error.as_ref()),
+            Self::Use(error) | Self::Failed(error) | Self::Ended(error) => error.as_ref(),
+        }
+    }
+
+    fn faults(&self) -> Option<&config::Faults> {
+        self.error().downcast_ref()
+    }
+
+    fn status(&self) -> ExitCode {
+        match self {
+            Self::Use(_) => ExitCode::from(2),
+            Self::Failed(_) | Self::Ended(_) => ExitCode::from(1),
+        }
+    }
+
+    /// What the journal is told when this ends a service.
+    fn event(&self, program: &'static str) -> Event {
+        let (program, why) = (program.into(), self.reason().into());
+        match self {
+            Self::Use(_) | Self::Failed(_) => Event::CannotStart { program, why },
+            Self::Ended(_) => Event::EndedByFailure { program, why },
         }
     }
 }
@@ -87,7 +132,7 @@ impl Leave {
                 let mut words = std::env::args_os();
                 let program = words.next().unwrap_or_default();
                 let why = std::process::Command::new(&program).args(words).exec();
-                Err(Failure::failed(format!("cannot begin anew as {}: {why}", program.display())))
+                Err(Failure::ended(format!("cannot begin anew as {}: {why}", program.display())))
             }
         }
     }
@@ -103,17 +148,27 @@ impl From<config::Faults> for Failure {
 /// and each of its causes, one a line. Faults of a configuration stand alone, so that an editor can jump to them.
 #[must_use]
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
-    let (failure, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(failure @ Failure::Use(_)) => (failure, 2),
-        Err(failure @ Failure::Failed(_)) => (failure, 1),
-    };
+    let Err(failure) = result else { return ExitCode::SUCCESS };
     let mut stderr = std::io::stderr().lock();
     for line in failure.told(program) {
         // Where nobody listens the exit status still tells; `eprintln!` would panic and change it.
         let _ = writeln!(stderr, "{line}");
     }
-    ExitCode::from(status)
+    failure.status()
+}
+
+/// The same for a service. Where standard error is the journal's stream the reason is an event and nothing else: a bare line
+/// would have no priority and no explanation, and whoever asks why a service does not start would not find it.
+#[must_use]
+pub fn exit_service(program: &'static str, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Err(failure) if journal::is_journald() => {
+            emit(&failure.event(program));
+            journal::settle();
+            failure.status()
+        }
+        result => exit(program, result),
+    }
 }
 
 /// Reads the arguments of a program with sub-commands (the first is its name). `--help` and `--version` (the package's) are answered on
@@ -133,18 +188,18 @@ pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Resu
     })
 }
 
-/// The lines that tell an error. A cause that the line above already quotes is not told twice.
-fn chain(program: &str, error: &(dyn Error + 'static)) -> Vec<String> {
+/// An error and its causes. A cause that is quoted already is not told twice.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(faults) = error.downcast_ref::<config::Faults>() {
         return faults.iter().map(ToString::to_string).collect();
     }
     let mut told = error.to_string();
-    let mut lines = vec![format!("{program}: {told}")];
+    let mut lines = vec![told.clone()];
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
         if !told.contains(&text) {
-            lines.push(format!("  because: {text}"));
+            lines.push(format!("because: {text}"));
             told = text;
         }
         cause = error.source();
@@ -162,8 +217,9 @@ mod tests {
 
     #[test]
     fn an_error_is_told_with_its_causes_one_a_line() {
-        let error = Outer(std::io::Error::other("disk on fire"));
-        assert_eq!(chain("qrisd", &error), ["qrisd: cannot open the store", "  because: disk on fire"]);
+        let failure = Failure::failed(Outer(std::io::Error::other("disk on fire")));
+        assert_eq!(failure.told("qrisd"), ["qrisd: cannot open the store", "  because: disk on fire"]);
+        assert_eq!(failure.reason(), "cannot open the store; because: disk on fire");
     }
 
     #[test]
@@ -171,14 +227,17 @@ mod tests {
         let source = config::Source::from_text("a.toml", "x = 1\n");
         let mut checker = source.checker();
         checker.fault(&(), "x", "must be 2 to 3");
-        let faults = checker.finish().expect_err("a fault");
-        assert_eq!(chain("qrisd", &faults), ["a.toml:1: x: must be 2 to 3"]);
+        checker.fault(&(), "y", "is missing");
+        let failure = Failure::from(checker.finish().expect_err("faults"));
+        assert_eq!(failure.told("qrisd"), ["a.toml:1: x: must be 2 to 3", "a.toml:1: y: is missing"]);
+        assert_eq!(failure.reason(), "a.toml:1: x: must be 2 to 3; a.toml:1: y: is missing");
     }
 
     #[test]
     fn exit_statuses_are_the_contract() {
         assert_eq!(exit("t", Ok(())), ExitCode::SUCCESS);
         assert_eq!(exit("t", Err(Failure::failed("no"))), ExitCode::from(1));
+        assert_eq!(exit("t", Err(Failure::ended("no"))), ExitCode::from(1));
         assert_eq!(exit("t", Err(Failure::usage("no"))), ExitCode::from(2));
     }
 

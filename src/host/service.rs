@@ -126,7 +126,7 @@ impl Signals {
                 Told::Stop(signal) => return Told::Stop(signal),
                 Told::Reload => match check() {
                     Ok(()) => return Told::Reload,
-                    Err(why) => emit(&Event::ReloadRefused { program: program.into(), why: why.told(program).join("; ").into() }),
+                    Err(why) => emit(&Event::ReloadRefused { program: program.into(), why: why.reason().into() }),
                 },
             }
         }

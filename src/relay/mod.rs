@@ -55,12 +55,11 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Ok(told) => told,
         Err(status) => return status,
     };
-    let result = match told.instead {
-        Some("check") => check(&told.config).map_err(Failure::from),
-        Some(_) => make_safe(&told.config),
-        None => run(&told.config).and_then(Leave::carry_out),
-    };
-    host::exit(PROGRAM, result)
+    match told.instead {
+        Some("check") => host::exit(PROGRAM, check(&told.config).map_err(Failure::from)),
+        Some(_) => host::exit(PROGRAM, make_safe(&told.config)),
+        None => host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out)),
+    }
 }
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.

@@ -10,6 +10,14 @@ use qris::wire::vend::EventState;
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A service ended because something failed while it ran.
+const ENDED_BY_FAILURE: &str = "50f2f402ed034de09598afb47986983f";
+/// A service met a fault of its own.
+const PROGRAM_FAULT: &str = "b978f2233a714260b8215c4740606897";
+/// A service cannot start.
+const CANNOT_START: &str = "b6a8a68f41434b5bb0cf65f475a680c9";
 
 type Entry = BTreeMap<String, String>;
 
@@ -26,9 +34,8 @@ struct Journald {
 
 impl Journald {
     fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let socket = UnixDatagram::bind(directory.path().join("socket")).expect("a socket");
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("set");
+        let (socket, namespace, directory) = Self::place();
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
         let entries = Heard::default();
         let sink = entries.clone();
         let place = directory.path().to_path_buf();
@@ -36,22 +43,40 @@ impl Journald {
             let mut buffer = vec![0; 256 * 1024];
             // Ends with the test, whose directory is then gone.
             while place.exists() {
-                if let Ok(length) = socket.recv(&mut buffer) {
+                // What is empty journald discards.
+                if let Ok(length @ 1..) = socket.recv(&mut buffer) {
                     sink.push(entry(&buffer[..length]));
                 }
             }
         });
+        Self { entries, namespace, _directory: directory }
+    }
+
+    /// A socket where programs in the namespace look for journald's.
+    fn place() -> (UnixDatagram, Namespace, tempfile::TempDir) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = UnixDatagram::bind(directory.path().join("socket")).expect("a socket");
         let path = directory.path().display();
         let script = format!("mount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/journal\nmount --bind {path} /run/systemd/journal");
-        Self { entries, namespace: Namespace::new(&script), _directory: directory }
+        (socket, Namespace::new(&script), directory)
+    }
+
+    fn command(&self, program: &Command) -> Command {
+        Self::command_in(&self.namespace, program)
     }
 
     /// A program as the service manager starts it: its standard error is the journal's stream.
-    fn command(&self, program: &Command) -> Command {
+    fn command_in(namespace: &Namespace, program: &Command) -> Command {
         let mut start = command("/bin/sh");
         start.args(["-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && export JOURNAL_STREAM && exec \"$0\" \"$@\""]);
         start.arg(program.get_program()).args(program.get_args());
-        self.namespace.command(&start)
+        namespace.command(&start)
+    }
+
+    /// The events of a kind at and behind a place.
+    fn of_kind(&self, from: usize, message_id: &str) -> Vec<Entry> {
+        let entries = self.entries.since(from);
+        entries.into_iter().filter(|entry| entry.get("MESSAGE_ID").is_some_and(|found| found == message_id)).collect()
     }
 
     fn wait(&self, what: &str, look: impl Fn(&Entry) -> bool) -> Entry {
@@ -157,6 +182,132 @@ fn a_screen_that_goes_and_comes_back_is_told_once_each_with_the_reason() {
     let of_screen: Vec<_> =
         entries.iter().filter_map(|entry| entry.get("MESSAGE_ID")).filter(|id| [GONE, BACK].contains(&&***id)).collect();
     assert_eq!(of_screen, [GONE, BACK]);
+}
+
+/// What ends a service before it began: a wrong key, a secret that is not there, a port that somebody has.
+#[test]
+fn a_service_that_cannot_start_tells_the_journal_why_and_once() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let journald = Journald::start();
+    let spoiled = |program: Program, change: &dyn Fn(&str) -> String| {
+        let text = std::fs::read_to_string(shop.config(program)).expect("there");
+        let path = shop.path().join(format!("spoiled-{}", shop.config(program).file_name().expect("a name").display()));
+        std::fs::write(&path, change(&text)).expect("written");
+        path
+    };
+    let wrong_key = |text: &str| format!("colour = 1\n{text}");
+    let no_secret = |text: &str| text.replace("backend-token", "nowhere").replace("server-key", "nowhere").replace("keys.json", "nowhere");
+    let as_it_is = |text: &str| text.to_owned();
+    let mut fastest = PATIENCE;
+    for (program, name, change, status, told) in [
+        (Program::Qrisd, "qrisd", &wrong_key as &dyn Fn(&str) -> String, 2, "spoiled-qrisd.toml:1: colour"),
+        (Program::Qrisd, "qrisd", &no_secret, 2, "/nowhere"),
+        (Program::Relayd, "qris-relayd", &wrong_key, 2, "spoiled-relay.toml:1: colour"),
+        (Program::Relayd, "qris-relayd", &no_secret, 2, "/nowhere"),
+        (Program::Backend, "qris-backend", &wrong_key, 2, "spoiled-backend.toml:1: colour"),
+        (Program::Backend, "qris-backend", &no_secret, 2, "/nowhere"),
+        // The shop's own backend listens there.
+        (Program::Backend, "qris-backend", &as_it_is, 1, "cannot listen at 127.0.0.1:"),
+    ] {
+        let path = spoiled(program, change);
+        let mut of = command(program.binary());
+        of.arg("--config").arg(&path).current_dir(shop.path());
+        if program == Program::Backend {
+            of.arg("serve");
+        }
+        let (from, began) = (journald.entries.count(), Instant::now());
+        let (ended, text) = Process::start(name, &mut journald.command(&of)).finish();
+        fastest = fastest.min(began.elapsed());
+        assert_eq!((ended.code(), text.as_str()), (Some(status), ""), "{told}: in the journal alone");
+        let entries = journald.of_kind(from, CANNOT_START);
+        assert_eq!(entries.len(), 1, "{told}: {:#?}", journald.entries.since(from));
+        let is = |field: &str| entries[0].get(field).map(String::as_str);
+        assert_eq!((is("PRIORITY"), is("SYSLOG_IDENTIFIER")), (Some("3"), Some(name)), "{entries:#?}");
+        assert!(entries[0]["MESSAGE"].starts_with(&format!("{name} cannot start: ")), "{entries:#?}");
+        assert!(entries[0]["MESSAGE"].contains(told) && !entries[0]["MESSAGE"].contains('\n'), "{told}: {entries:#?}");
+        // Who looks by hand is answered by hand, also where the answer goes to the journal.
+        if status == 2 {
+            let mut check = command(program.binary());
+            check.arg("--config").arg(&path).arg("--check").current_dir(shop.path());
+            let (ended, text) = Process::start(name, &mut journald.command(&check)).finish();
+            assert!(ended.code() == Some(2) && text.contains(told), "{ended}: {text}");
+            assert_eq!(journald.of_kind(from, CANNOT_START).len(), 1, "--check is no service");
+        }
+    }
+    assert!(fastest < LAST_WORDS_WITHIN, "a journald that reads holds up nobody: {fastest:?}");
+}
+
+/// So long a program that ends waits for a journald that does not read.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// journald asks the system of which service a sender is. Nobody knows that of one that is gone, and `journalctl -u` would
+/// not find its last words: so it ends only when they are read, or when it has waited in vain.
+#[test]
+fn a_service_that_cannot_start_is_there_until_its_last_words_are_read() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let (socket, namespace, _directory) = Journald::place();
+    shop.edit(Program::Qrisd, |text| format!("colour = 1\n{text}"));
+    let began = Instant::now();
+    let qrisd = Process::start("qrisd", &mut Journald::command_in(&namespace, &shop.program_command(Program::Qrisd)));
+    let (ended, _) = qrisd.finish();
+    assert!(ended.code() == Some(2) && began.elapsed() >= LAST_WORDS_WITHIN, "{ended} after {:?}", began.elapsed());
+    socket.set_nonblocking(true).expect("set");
+    let mut buffer = vec![0; 64 * 1024];
+    let came: Vec<_> = std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|length| entry(&buffer[..length]))).collect();
+    let at = came.iter().position(|entry| entry.get("MESSAGE_ID").is_some_and(|id| id == CANNOT_START)).expect("told");
+    assert_eq!(came[at + 1..], [Entry::new()], "behind it nothing but what journald discards");
+}
+
+#[test]
+fn a_service_that_fails_while_it_runs_tells_the_journal_why() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let journald = Journald::start();
+    let (program, gone) = (shop.path().join("qris-relayd"), shop.path().join("gone"));
+    std::fs::copy(Program::Relayd.binary(), &program).expect("copied");
+    let mut of = command(&program);
+    of.arg("--config").arg(shop.config(Program::Relayd)).current_dir(shop.path());
+    let relayd = Process::start_service("qris-relayd", &mut journald.command(&of), shop.path());
+    std::fs::rename(&program, &gone).expect("moved");
+    // It begins anew as what is not there.
+    relayd.signal("HUP");
+    let (ended, text) = relayd.finish();
+    assert_eq!((ended.code(), text.as_str()), (Some(1), ""));
+    let entries = journald.of_kind(0, ENDED_BY_FAILURE);
+    assert_eq!(entries.len(), 1, "{:#?}", journald.entries.all());
+    for (field, value) in [("PRIORITY", "3"), ("SYSLOG_IDENTIFIER", "qris-relayd"), ("DEVICE_ID", "vm-001")] {
+        assert_eq!(entries[0].get(field).map(String::as_str), Some(value), "{entries:#?}");
+    }
+    assert!(entries[0]["MESSAGE"].starts_with("qris-relayd ended: cannot begin anew as "), "{entries:#?}");
+    assert_eq!(journald.of_kind(0, CANNOT_START), []);
+}
+
+/// In its environment: it is to panic.
+const PANICS: &str = "QRIS_TEST_PANICS";
+
+/// No way is known to make one of the programs panic: this stands in for them, in a process of its own.
+#[test]
+#[ignore = "started by the test below"]
+fn a_program_that_panics() {
+    // It may also be run beside all others.
+    if std::env::var_os(PANICS).is_none() {
+        return;
+    }
+    qris::host::journal::start("qrisd");
+    panic!("the sum\nmust be {}", 5000);
+}
+
+#[test]
+fn a_service_that_panics_tells_the_journal_where_and_once() {
+    let journald = Journald::start();
+    let mut of = command(tool("env"));
+    of.arg(format!("{PANICS}=yes")).arg(std::env::current_exe().expect("this test"));
+    of.args(["--exact", "journal::a_program_that_panics", "--ignored", "--nocapture"]);
+    let (ended, text) = Process::start("a panic", &mut journald.command(&of)).finish();
+    assert!(!ended.success() && text.contains("1 failed") && !text.contains("must be 5000"), "{text}");
+    let told = journald.wait("the panic", |entry| entry.get("MESSAGE_ID").is_some_and(|found| found == PROGRAM_FAULT));
+    assert_eq!((told["PRIORITY"].as_str(), told["SYSLOG_IDENTIFIER"].as_str()), ("3", "qrisd"), "{told:#?}");
+    assert!(told["MESSAGE"].starts_with("qrisd has a fault of its own: the sum; must be 5000 (tests/all/journal.rs:"), "{told:#?}");
+    assert_eq!(journald.of_kind(0, PROGRAM_FAULT).len(), 1);
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod over_the_counter;
 mod power_cut;
 mod power_more;
 mod qrisctl;
+mod quiet;
 mod readback;
 mod reboot;
 mod receipts_refused;

@@ -93,6 +93,7 @@ cannot_start() {
   guest "cp /etc/qrisd/qrisd.toml /root/good.toml && echo 'colour = 1' >>/etc/qrisd/qrisd.toml && systemctl restart --no-block qrisd"
   awaits "it ends too often, and systemd has enough" guest "systemctl is-failed qrisd | grep -x failed"
   holds "because of its limit of starts" guest "journalctl --no-pager -q -b -u qrisd | grep -F 'Start request repeated too quickly'"
+  holds "the journal says why, by the service's name" guest "journalctl --no-pager -q -b -u qrisd -p warning MESSAGE_ID=b6a8a68f41434b5bb0cf65f475a680c9 | grep -F colour"
   awaits "another service rests for it" guest "systemctl show -p ActiveState --value qris-again@qrisd.service.service | grep -x activating"
 }
 

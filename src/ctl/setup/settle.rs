@@ -92,7 +92,7 @@ impl Settling<'_> {
 
 /// What was refused, by what would say it otherwise.
 fn parts_of(failure: &Failure) -> BTreeSet<Part> {
-    let (Failure::Use(error) | Failure::Failed(error)) = failure;
+    let error = failure.error();
     if let Some(faults) = error.downcast_ref::<Faults>() {
         return faults.iter().filter_map(Part::of_fault).collect();
     }
@@ -101,7 +101,7 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
 
 /// The same in words, without places in a file that nobody has seen.
 fn refusals(failure: &Failure) -> Vec<String> {
-    let (Failure::Use(error) | Failure::Failed(error)) = failure;
+    let error = failure.error();
     let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told("This cannot be") };
     let words = |fault: &Fault| match Part::of_fault(fault) {
         Some(part) => {

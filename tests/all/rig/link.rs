@@ -1,6 +1,7 @@
 //! A cable between two programs that can be pulled: a TCP forwarder on a port of its own.
 
 use super::free_port;
+use super::heard::Heard;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,8 @@ pub enum Cable {
 /// A forwarder to a port on loopback.
 pub struct Link {
     pub port: u16,
+    /// Whoever connected, also to a cable that is cut.
+    pub attempts: Heard<()>,
     state: Arc<Mutex<State>>,
 }
 
@@ -35,17 +38,20 @@ impl Link {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let state = Arc::new(Mutex::new(State { cable: Cable::Whole, open: Vec::new(), closed: false }));
         let shared = Arc::clone(&state);
+        let attempts = Heard::default();
+        let sink = attempts.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if lock(&shared).closed {
                     return;
                 }
+                sink.push(());
                 if lock(&shared).cable != Cable::Cut {
                     carry(stream, target, &shared);
                 }
             }
         });
-        Self { port, state }
+        Self { port, attempts, state }
     }
 
     /// Changes the cable. What was connected before a change to `Cut` or `Silent` is lost or hangs; the way back to
