@@ -229,8 +229,8 @@ mod tests {
         checker.fault(&(), "x", "must be 2 to 3");
         checker.fault(&(), "y", "is missing");
         let failure = Failure::from(checker.finish().expect_err("faults"));
-        assert_eq!(failure.told("qrisd"), ["a.toml:1: x: must be 2 to 3", "a.toml:1: y: is missing"]);
-        assert_eq!(failure.reason(), "a.toml:1: x: must be 2 to 3; a.toml:1: y: is missing");
+        assert_eq!(failure.told("qrisd"), ["a.toml: y: is missing", "a.toml:1: x: must be 2 to 3"]);
+        assert_eq!(failure.reason(), "a.toml: y: is missing; a.toml:1: x: must be 2 to 3");
     }
 
     #[test]
