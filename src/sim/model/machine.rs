@@ -1,8 +1,9 @@
 //! `qrisd` in the model: the orders by `order::machine`, and the calls that their duties ask for.
 
+use super::relay::Kept;
 use super::{
     Flaw, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
-    ticket, ticket_number,
+    spend, ticket, ticket_number,
 };
 use crate::device::machine::{RelayAnswer, relay_event, seen_of};
 use crate::order::ids::KeyId;
@@ -38,7 +39,6 @@ pub(super) struct Machine {
     /// `?state=open` is asked, or is to be asked.
     open: Option<u8>,
     open_wanted: bool,
-    tickets_given: [u8; ORDERS],
 }
 
 /// One request.
@@ -129,7 +129,7 @@ impl Machine {
         for slot in slots.iter_mut().take(orders) {
             slot.stage = Stage::Asked;
         }
-        Self { slots, owner: Some(1), changed_ago: AGO_MAX, open: None, open_wanted: false, tickets_given: [0; ORDERS] }
+        Self { slots, owner: Some(1), changed_ago: AGO_MAX, open: None, open_wanted: false }
     }
 }
 
@@ -737,7 +737,7 @@ impl World {
             return None;
         }
         let mut world = self.clone();
-        world.left.cancels[usize::from(order)] -= 1;
+        spend(&mut world.left.cancels[usize::from(order)]);
         world.happens(lab, order, What::CancelAsked);
         (world.machine != self.machine).then(|| {
             let out = world.pump(lab);
@@ -763,7 +763,7 @@ impl World {
         let open = (0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.unfinished));
         (self.left.faults[at] > 0 && open).then(|| {
             let mut world = self.clone();
-            world.left.faults[at] -= 1;
+            spend(&mut world.left.faults[at]);
             let out = world.machine_connects(lab);
             (world, out)
         })
@@ -801,13 +801,24 @@ impl World {
         self.pump(lab)
     }
 
-    /// Draws the next ticket of a request.
-    pub(super) fn draw_ticket(&mut self, order: u8) -> Option<u8> {
-        let given = &mut self.machine.tickets_given[usize::from(order)];
+    /// Draws a ticket for a request: one that nobody knows.
+    pub(super) fn draw_ticket(&self, lab: &Lab, order: u8) -> Option<u8> {
         let each = u8::try_from(TICKETS_EACH).expect("few");
-        (*given < each).then(|| {
-            *given += 1;
-            order * each + *given - 1
+        (order * each..(order + 1) * each)
+            .find(|number| self.relay.tickets[usize::from(*number)] == Kept::Unknown && !self.names_ticket(lab, *number))
+    }
+
+    /// Whether an order has this ticket, or a message on its way names it.
+    pub(super) fn names_ticket(&self, lab: &Lab, number: u8) -> bool {
+        let order = number / u8::try_from(TICKETS_EACH).expect("few");
+        let kept = match self.machine.slots[usize::from(order)].stage {
+            Stage::Order(stored) => ticket_number(&lab.machine.borrow().get(stored).ticket) == number,
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
+        };
+        kept || self.wire.iter().any(|message| match *message {
+            Message::Prepared { ticket, .. } => ticket == Some(number),
+            Message::ToRelay { ask: RelayAsk::Close(of), .. } | Message::FromRelay { ask: RelayAsk::Close(of), .. } => of == number,
+            _ => false,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Midtrans and the customer in the model: what can become of a charge.
 
-use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World};
+use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World, spend};
 
 /// All charges by their number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ impl World {
                 done(made, MidtransSay::Charged);
                 if first.left.charge_denials > 0 {
                     let mut denied = first;
-                    denied.left.charge_denials -= 1;
+                    spend(&mut denied.left.charge_denials);
                     done(denied, MidtransSay::DeniedCharge);
                 }
             }
@@ -94,12 +94,12 @@ impl World {
             }
             if is == Status::Pending && seen && self.left.mismatches > 0 {
                 let mut world = becomes(Status::SettledOtherwise, NoticeWord::Settled);
-                world.left.mismatches -= 1;
+                spend(&mut world.left.mismatches);
                 all.push(("another sum is settled", world));
             }
             if is == Status::Pending && seen && self.left.denials > 0 {
                 let mut world = becomes(Status::Denied, NoticeWord::Ended);
-                world.left.denials -= 1;
+                spend(&mut world.left.denials);
                 all.push(("Midtrans denies", world));
             }
             // After a quarter of an hour: not while the charge is being made or fetched.
@@ -108,12 +108,12 @@ impl World {
             }
             if is == Status::Settled && self.left.refunds > 0 {
                 let mut world = becomes(Status::Refunded, NoticeWord::Refunded);
-                world.left.refunds -= 1;
+                spend(&mut world.left.refunds);
                 all.push(("the merchant refunds at Midtrans", world));
             }
             if matches!(is, Status::Cancelled | Status::Expired | Status::Denied) && seen && self.left.late_payments > 0 {
                 let mut world = becomes(Status::Settled, NoticeWord::Settled);
-                world.left.late_payments -= 1;
+                spend(&mut world.left.late_payments);
                 all.push(("it is settled after its end", world));
             }
         }

@@ -95,7 +95,7 @@ struct World {
     stolen: bool,
 }
 
-/// What may still go wrong or be done.
+/// What may still go wrong or be done: so often, or [`ANY`] number of times.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Crashes of each program.
@@ -120,6 +120,18 @@ pub struct Budget {
     pub ledgers: u8,
     /// Refunds that the merchant makes at Midtrans itself, without asking the backend.
     pub refunds: u8,
+}
+
+/// In a [`Budget`]: any number of times. It is not counted, so that worlds are one however often it happened.
+const ANY: u8 = 3;
+/// The same of crashes in all.
+const ANY_IN_ALL: u8 = 7;
+
+/// Takes one of what is left.
+fn spend(left: &mut u8) {
+    if *left != ANY {
+        *left -= 1;
+    }
 }
 
 /// A deliberate fault in what carries the decisions, to show that the search finds such a one.
@@ -321,15 +333,50 @@ struct Everything {
     relays: Parts<relay::Relay>,
     backends: Parts<backend::Backend>,
     outsides: Parts<(midtrans::Midtrans, [u8; CHARGES], bool)>,
+    /// All that is on the way but the strays.
     wires: Parts<Vec<Message>>,
+    /// Each by itself.
+    strays: Parts<Message>,
 }
 
-/// A world but for what is left of its budget, exactly.
+/// A world but for what is left of its budget and strays, exactly.
 type Key = [u32; 5];
+
+/// Messages for whose answer nobody waits any more, by number. Each may arrive at any time, or never: so whatever can come
+/// of a world with some of them can come of the same world with more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Strays([u64; 2]);
+
+impl Strays {
+    const MAX: u32 = 128;
+
+    fn with(self, number: u32) -> Self {
+        assert!(number < Self::MAX, "a scenario with more kinds of strays than fit");
+        let mut all = self;
+        all.0[(number / 64) as usize] |= 1 << (number % 64);
+        all
+    }
+
+    fn numbers(self) -> impl Iterator<Item = u32> {
+        (0..Self::MAX).filter(move |number| self.0[(number / 64) as usize] >> (number % 64) & 1 == 1)
+    }
+
+    /// Whether all of `other` are among these.
+    fn covers(self, other: Self) -> bool {
+        other.0[0] & !self.0[0] == 0 && other.0[1] & !self.0[1] == 0
+    }
+}
 
 impl Everything {
     fn new() -> Self {
-        Self { machines: Parts::new(), relays: Parts::new(), backends: Parts::new(), outsides: Parts::new(), wires: Parts::new() }
+        Self {
+            machines: Parts::new(),
+            relays: Parts::new(),
+            backends: Parts::new(),
+            outsides: Parts::new(),
+            wires: Parts::new(),
+            strays: Parts::new(),
+        }
     }
 
     /// The memory they take, about: each is kept twice, once by number and once to be found.
@@ -341,26 +388,32 @@ impl Everything {
         wires + machines + relays + backends
     }
 
-    fn put(&self, world: &World) -> Key {
+    fn put(&self, world: &World) -> (Key, Strays) {
+        let (wire, strays): (Vec<Message>, Vec<Message>) = world.wire.iter().partition(|message| message.is_live());
+        let strays = strays.iter().fold(Strays::default(), |all, message| all.with(self.strays.put(message)));
         let outside = (world.midtrans.clone(), world.pulses, world.stolen);
-        [
+        let key = [
             self.machines.put(&world.machine),
             self.relays.put(&world.relay),
             self.backends.put(&world.backend),
             self.outsides.put(&outside),
-            self.wires.put(&world.wire),
-        ]
+            self.wires.put(&wire),
+        ];
+        (key, strays)
     }
 
-    fn get(&self, key: Key, left: Budget) -> World {
+    fn get(&self, key: Key, strays: Strays, left: Budget) -> World {
         let [machine, relay, backend, outside, wire] = key;
         let (midtrans, pulses, stolen) = self.outsides.get(outside);
+        let mut wire = self.wires.get(wire);
+        wire.extend(strays.numbers().map(|number| self.strays.get(number)));
+        wire.sort_unstable();
         World {
             machine: self.machines.get(machine),
             relay: self.relays.get(relay),
             backend: self.backends.get(backend),
             midtrans,
-            wire: self.wires.get(wire),
+            wire,
             left,
             pulses,
             stolen,

@@ -5,7 +5,10 @@
 //! its way to the relay arrives at once where neither it nor whoever asks and answers can be lost (see [`World::must_close`]).
 
 use super::midtrans::Status as Money;
-use super::{CHARGES, Lab, Message, MidtransCall, NoticeWord, ORDERS, Program, RelayAsk, World, machine::Stage, order_of};
+use super::relay::Kept;
+use super::{
+    ANY_IN_ALL, CHARGES, Lab, Message, MidtransCall, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World, machine::Stage, order_of,
+};
 use crate::order::merchant::State;
 
 /// A budget in one number: four bits for crashes in all, three for each of the others, the highest of each for comparing.
@@ -71,7 +74,9 @@ impl super::Budget {
     /// What cannot be used any more is nothing.
     fn settle(&mut self) {
         let crashes: u8 = self.crashes.iter().sum();
-        self.crashes_in_all = self.crashes_in_all.min(crashes);
+        if self.crashes_in_all != ANY_IN_ALL || crashes == 0 {
+            self.crashes_in_all = self.crashes_in_all.min(crashes);
+        }
         if self.crashes_in_all == 0 {
             self.crashes = [0; 3];
         }
@@ -112,6 +117,7 @@ impl World {
     pub(super) fn canonical(&mut self, lab: &Lab) {
         self.left.settle();
         self.forget_dead_messages(lab);
+        self.forget_tickets(lab);
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             self.calm_charge(lab, charge);
         }
@@ -125,6 +131,15 @@ impl World {
         // Since when the relay's name has its owner counts only while somebody doubts that owner.
         if !(0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.doubtful)) {
             self.machine.forget_change();
+        }
+    }
+
+    /// A ticket that nobody knows but the relay can open nothing any more: a receipt has its order's own.
+    fn forget_tickets(&mut self, lab: &Lab) {
+        for number in 0..u8::try_from(TICKETS).expect("few") {
+            if !self.names_ticket(lab, number) {
+                self.relay.tickets[usize::from(number)] = Kept::Unknown;
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `qris-relayd` in the model: what `order::ledger` admits, committed, and then a line that is driven in two steps.
 
-use super::{CHARGES, Ended, Flaw, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price};
+use super::{CHARGES, Ended, Flaw, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price, spend};
 use crate::order::ledger::{Admission, Condition, Drive, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
@@ -120,7 +120,7 @@ impl World {
         match message {
             Message::Prepare { order, live } => {
                 let may = prepare(Some(&self.relay.line()), price()).is_ok();
-                let given = if may { self.draw_ticket(order) } else { None };
+                let given = if may { self.draw_ticket(lab, order) } else { None };
                 if let Some(given) = given {
                     self.relay.tickets[usize::from(given)] = Kept::Open;
                 }
@@ -228,7 +228,7 @@ impl World {
                 for outcome in ends {
                     let mut world = self.clone();
                     if outcome == Outcome::Failed {
-                        world.left.jams -= 1;
+                        spend(&mut world.left.jams);
                         world.relay.blocked = true;
                     }
                     let ended = Ended::from(outcome);

@@ -6,8 +6,8 @@
 use super::properties::{self, Broken};
 use super::reduce::Packed;
 use super::shelf::Quick;
-use super::{Budget, Flaw, Key, Lab, World};
-use std::collections::BTreeSet;
+use super::{Budget, Flaw, Key, Lab, Strays, World};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
 
 /// What is searched.
@@ -162,8 +162,8 @@ pub fn search(scenario: &Scenario) -> Found {
     let mut walk = Walk::new(lab);
     let mut first = World::begin(scenario);
     walk.settle(&mut first);
-    let key = walk.lab.parts.put(&first);
-    walk.note(Entry { key, left: first.left.pack(), before: 0, nth: 0, next: NONE, level: 0, good: false });
+    let (key, strays) = walk.lab.parts.put(&first);
+    walk.note(Entry { key, strays, left: first.left.pack(), before: 0, nth: 0, next: NONE, level: 0, good: false });
     let verdict = walk.run(scenario.entries_max).unwrap_or_else(|stop| match stop {
         Stop::Full => Verdict::Unfinished { fewer: walk.done },
         Stop::Broken(what, number) => Verdict::Broken { what, trace: walk.trace(scenario, number) },
@@ -187,6 +187,7 @@ const NONE: u32 = u32::MAX;
 /// A world with what was left when it was reached.
 struct Entry {
     key: Key,
+    strays: Strays,
     left: Packed,
     /// From which entry it was reached, and by which of its steps.
     before: u32,
@@ -198,10 +199,39 @@ struct Entry {
     next: u32,
 }
 
+impl Entry {
+    /// Whether all that can come of `other`, of the same world, can come of this one.
+    fn covers(&self, other: &Self) -> bool {
+        self.left.covers(other.left) && self.strays.covers(other.strays)
+    }
+}
+
 #[derive(Default)]
 struct Level {
-    queue: Vec<u32>,
+    all: Vec<u32>,
+    /// Those that were not looked at yet, by their number of strays.
+    waiting: Vec<VecDeque<u32>>,
     looked_at: usize,
+}
+
+impl Level {
+    fn push(&mut self, number: u32, strays: usize) {
+        self.all.push(number);
+        if self.waiting.len() <= strays {
+            self.waiting.resize_with(strays + 1, VecDeque::new);
+        }
+        self.waiting[strays].push_back(number);
+    }
+
+    /// One with most strays: it may spare us others.
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            match self.waiting.last_mut()?.pop_front() {
+                Some(number) => return Some(number),
+                None => drop(self.waiting.pop()),
+            }
+        }
+    }
 }
 
 /// Why a search stops before its end.
@@ -262,13 +292,15 @@ impl Walk {
         // Backwards: from where to where something happens by itself.
         let mut edges: Vec<(u32, u32)> = Vec::new();
         let mut ends: Vec<u32> = Vec::new();
-        let mut at = 0;
-        while at < self.levels[level].queue.len() {
-            let number = self.levels[level].queue[at];
-            at += 1;
-            if self.is_covered_by_earlier(number) {
-                self.entries[number as usize].good = true;
-                ends.push(number);
+        while let Some(number) = self.levels[level].next() {
+            if let Some(other) = self.covered_by(number) {
+                // A stray is no help that anybody waits for: an end that is reached from there is reached from here.
+                if usize::from(self.entries[other as usize].level) < level {
+                    self.entries[number as usize].good = true;
+                    ends.push(number);
+                } else {
+                    edges.push((other, number));
+                }
                 continue;
             }
             if self.entries.len() >= entries_max {
@@ -291,10 +323,10 @@ impl Walk {
                 }
             }
         }
-        match self.levels[level].queue.iter().find(|number| !self.entries[**number as usize].good) {
+        match self.levels[level].all.iter().find(|number| !self.entries[**number as usize].good) {
             Some(number) => Err(Stop::Broken(Broken::NeverEnds, *number)),
             None => {
-                self.levels[level].queue = Vec::new();
+                self.levels[level].all = Vec::new();
                 Ok(())
             }
         }
@@ -302,8 +334,8 @@ impl Walk {
 
     /// Looks at a world and at all that follow. `true`: an end is reached, or it leads by itself to where one is.
     fn walk_on(&mut self, number: u32, edges: &mut Vec<(u32, u32)>) -> Result<bool, Stop> {
-        let Entry { key, left, level, .. } = self.entries[number as usize];
-        let world = self.lab.parts.get(key, Budget::unpack(left));
+        let Entry { key, strays, left, level, .. } = self.entries[number as usize];
+        let world = self.lab.parts.get(key, strays, Budget::unpack(left));
         if let Some(what) = properties::broken(&world, &self.lab) {
             return Err(Stop::Broken(what, number));
         }
@@ -312,8 +344,8 @@ impl Walk {
         for (nth, (step, mut next)) in world.next(&self.lab).into_iter().enumerate() {
             let deviations = world.left.sum() - next.left.sum();
             self.settle(&mut next);
-            let key_after = self.lab.parts.put(&next);
-            if key_after == key && deviations == 0 {
+            let (key_after, strays_after) = self.lab.parts.put(&next);
+            if key_after == key && strays_after == strays && deviations == 0 {
                 continue;
             }
             self.steps += 1;
@@ -321,6 +353,7 @@ impl Walk {
             let then = usize::from(level) + deviations;
             let entry = Entry {
                 key: key_after,
+                strays: strays_after,
                 left: next.left.pack(),
                 before: number,
                 nth,
@@ -361,7 +394,7 @@ impl Walk {
         let mut last = NONE;
         while known != NONE {
             let other = &self.entries[known as usize];
-            let covers = if self.lab.reduces { other.left.covers(entry.left) } else { other.left == entry.left };
+            let covers = if self.lab.reduces { other.covers(&entry) } else { other.left == entry.left && other.strays == entry.strays };
             // One of a later level is walked on from later: whatever can be reached from here must be reached here.
             if covers && other.level <= entry.level {
                 return known;
@@ -372,7 +405,7 @@ impl Walk {
         if self.levels.len() <= level {
             self.levels.resize_with(level + 1, Level::default);
         }
-        self.levels[level].queue.push(new);
+        self.levels[level].push(new, entry.strays.numbers().count());
         self.entries.push(entry);
         if last == NONE {
             self.table[at] = new;
@@ -386,18 +419,21 @@ impl Walk {
         new
     }
 
-    /// Whether an entry of an earlier level that came to be known later covers it.
-    fn is_covered_by_earlier(&self, number: u32) -> bool {
+    /// The entry that came to be known later and covers this one, if any.
+    fn covered_by(&self, number: u32) -> Option<u32> {
+        if !self.lab.reduces {
+            return None;
+        }
         let entry = &self.entries[number as usize];
         let mut known = self.table[self.place(&entry.key)];
         while known != NONE {
             let other = &self.entries[known as usize];
-            if self.lab.reduces && other.level < entry.level && other.left.covers(entry.left) {
-                return true;
+            if known != number && other.level <= entry.level && other.covers(entry) {
+                return Some(known);
             }
             known = other.next;
         }
-        false
+        None
     }
 
     /// Where a world stands in the table, or would.

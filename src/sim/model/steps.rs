@@ -1,6 +1,6 @@
 //! What can follow from a world: each step of programs, customers and time, and each thing that may go wrong.
 
-use super::{CHARGES, Channel, HttpAsk, Lab, Message, Program, Scenario, World, backend, machine, midtrans, relay};
+use super::{ANY_IN_ALL, CHARGES, Channel, HttpAsk, Lab, Message, Program, Scenario, World, backend, machine, midtrans, relay, spend};
 
 /// One step, for people and for what it counts as.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,8 @@ impl World {
                 continue;
             }
             for (name, progress, world) in self.arrives(lab, message) {
-                add(name, Some(message), progress, world);
+                // A stray may never arrive.
+                add(name, Some(message), progress && message.is_live(), world);
             }
             for (name, world) in self.goes_wrong(lab, message) {
                 add(name, Some(message), false, world);
@@ -83,7 +84,7 @@ impl World {
                 all.retain(|(channel, ..)| !even_late || late(*channel));
                 for (channel, mut world, out) in all {
                     if even_late {
-                        world.left.faults[channel as usize] -= 1;
+                        spend(&mut world.left.faults[channel as usize]);
                     }
                     by(name, !even_late, program, world, out);
                 }
@@ -97,7 +98,9 @@ impl World {
         if let Some((mut world, out)) = self.machine_waits(lab)
             && (quiet || late(Channel::Http))
         {
-            world.left.faults[Channel::Http as usize] -= u8::from(!quiet);
+            if !quiet {
+                spend(&mut world.left.faults[Channel::Http as usize]);
+            }
             by("the machine's next deadline passes", quiet, Program::Machine, world, out);
         }
         if let Some((world, out)) = self.machine_notices_relay(lab) {
@@ -113,7 +116,9 @@ impl World {
         }
         for (slow, mut world, out) in self.backend_sweeps(lab) {
             if !slow || late(Channel::Midtrans) {
-                world.left.faults[Channel::Midtrans as usize] -= u8::from(slow);
+                if slow {
+                    spend(&mut world.left.faults[Channel::Midtrans as usize]);
+                }
                 by("time passes for the backend", !slow, Program::Backend, world, out);
             }
         }
@@ -208,7 +213,7 @@ impl World {
         }
         let mut all = Vec::new();
         let mut spent = self.clone();
-        spent.left.faults[channel as usize] -= 1;
+        spend(&mut spent.left.faults[channel as usize]);
         // Midtrans repeats a notification that nobody answered: a lost one is a late one.
         if channel != Channel::Notice {
             let mut lost = spent.clone();
@@ -231,7 +236,8 @@ impl World {
                 | Message::Open { .. }
                 | Message::FromMidtrans { .. }
         );
-        if !is_answer {
+        // One of two that are alike can still be doubled once the other has arrived.
+        if !is_answer && self.wire.iter().filter(|known| **known == message).count() < 2 {
             let mut twice = spent;
             twice.send(message);
             all.push(("doubled:", twice));
@@ -252,13 +258,15 @@ impl World {
             return Vec::new();
         }
         let mut world = self.clone();
-        world.left.crashes_in_all -= 1;
+        if world.left.crashes_in_all != ANY_IN_ALL {
+            world.left.crashes_in_all -= 1;
+        }
         for program in which {
-            world.left.crashes[*program as usize] -= 1;
+            spend(&mut world.left.crashes[*program as usize]);
         }
         let mut all = vec![world.clone()];
         // What was on its way to a program that is gone arrives after its start, or never.
-        let broken = |m: &Message| which.iter().any(|program| m.is_request_to(*program));
+        let broken = |m: &Message| m.is_live() && which.iter().any(|program| m.is_request_to(*program));
         if world.wire.iter().any(broken) {
             world.wire.retain(|m| !broken(m));
             all.push(world);
@@ -270,7 +278,7 @@ impl World {
                     Crash::Relay { lost } => {
                         world.relay_restarts(lost);
                         if lost {
-                            world.left.ledgers -= 1;
+                            spend(&mut world.left.ledgers);
                         }
                         (if lost { "the relay loses its ledger" } else { "the relay crashes" }, Vec::new())
                     }
