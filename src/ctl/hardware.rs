@@ -80,6 +80,11 @@ pub(super) fn chips(site: &Site) -> Vec<Result<GpioChip, String>> {
     found.map(|(_, path)| chip(&path)).collect()
 }
 
+/// What the kernel calls a chip of that system; none where it cannot be asked.
+pub(super) fn label(site: &Site, path: &Path) -> Option<String> {
+    chip(&site.at(path)).ok().map(|chip| chip.label)
+}
+
 /// A chip and its lines.
 pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());

@@ -67,8 +67,7 @@ pub(super) fn findings(site: &Site, lines: &[Line]) -> Vec<Finding> {
     if !site.runs() {
         return Vec::new();
     }
-    let label = |path: &Path| hardware::chip(&site.at(path)).ok().map(|chip| chip.label);
-    warnings(lines, label)
+    warnings(lines, |path| hardware::label(site, path))
 }
 
 fn warnings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {

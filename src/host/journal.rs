@@ -83,7 +83,7 @@ pub(super) fn is_journald() -> bool {
 /// journald's socket, as in `tracing-journald`.
 const SOCKET: &str = "/run/systemd/journal/socket";
 /// How often it is looked whether journald has read everything, and how long each look takes.
-const LOOKS: usize = 200;
+const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Waits until journald has taken in every event so far, for a second at most. To be called before a program ends by itself:
@@ -91,9 +91,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// would be in the journal, and `journalctl -u` would not find them.
 pub(super) fn settle() {
     let Ok(socket) = UnixDatagram::unbound() else { return };
-    let within = LOOK_EVERY.saturating_mul(LOOKS.try_into().unwrap_or(u32::MAX));
     // Entries are read one after the other, and what is empty is discarded: once that is read, all before it is taken in.
-    if socket.set_write_timeout(Some(within)).and_then(|()| socket.send_to(&[], SOCKET)).is_err() {
+    if socket.set_write_timeout(Some(LOOK_EVERY * LOOKS)).and_then(|()| socket.send_to(&[], SOCKET)).is_err() {
         return;
     }
     for _ in 0..LOOKS {

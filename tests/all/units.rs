@@ -135,17 +135,23 @@ fn await_starts(directory: &Path, service: &str, count: usize) {
     wait_for(&format!("start {count} of {service}"), || (starts(directory, service) >= count).then_some(()));
 }
 
+/// Starts a service that ends at once, until systemd has enough of it, and says what rests for it then.
+fn fails_until_its_pause(systemd: &Systemd, service: &str, broken: &Path) -> String {
+    let rest = rest_of(service);
+    std::fs::write(broken, "").expect("written");
+    systemd.tell(&["start", service]);
+    systemd.await_state(&rest, "activating");
+    systemd.await_state(service, "failed");
+    rest
+}
+
 #[test]
 fn a_service_that_fails_ten_times_goes_on_after_a_pause() {
     let directory = tempfile::tempdir().expect("a directory");
     let (broken, go) = (directory.path().join("broken"), directory.path().join("go"));
     let systemd = at_work(directory.path());
     for (service, _) in SERVICES {
-        let rest = rest_of(service);
-        std::fs::write(&broken, "").expect("written");
-        systemd.tell(&["start", service]);
-        systemd.await_state(&rest, "activating");
-        systemd.await_state(service, "failed");
+        let rest = fails_until_its_pause(&systemd, service, &broken);
         let before = starts(directory.path(), service);
         assert!((2..=10).contains(&before), "{service}: {before}");
         std::fs::remove_file(&broken).expect("removed");
@@ -168,11 +174,7 @@ fn a_pause_that_is_killed_begins_anew() {
     let (broken, go) = (directory.path().join("broken"), directory.path().join("go"));
     let systemd = at_work(directory.path());
     let (service, _) = SERVICES[0];
-    let rest = rest_of(service);
-    std::fs::write(&broken, "").expect("written");
-    systemd.tell(&["start", service]);
-    systemd.await_state(&rest, "activating");
-    systemd.await_state(service, "failed");
+    let rest = fails_until_its_pause(&systemd, service, &broken);
     let before = starts(directory.path(), service);
     std::fs::remove_file(&broken).expect("removed");
     let first = systemd.property(&rest, "InvocationID");

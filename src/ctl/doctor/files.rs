@@ -70,7 +70,9 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
 
 /// A credential of ours that is there, and that systemd was told wrongly of: the service would not start, or without it.
 fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
-    SECRETS.contains(&name).then_some(())?;
+    if !SECRETS.contains(&name) {
+        return None;
+    }
     let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (site.is_decrypted(name), is_plain, is_encrypted) {

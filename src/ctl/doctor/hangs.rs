@@ -49,7 +49,7 @@ pub(super) fn lines(site: &Site, lines: &[Line]) -> Vec<Finding> {
     if !site.runs() {
         return Vec::new();
     }
-    kept(site, lines, |path| hardware::chip(&site.at(path)).ok().map(|chip| chip.label))
+    kept(site, lines, |path| hardware::label(site, path))
 }
 
 fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
