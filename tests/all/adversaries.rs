@@ -1,5 +1,5 @@
-//! Attackers with everything but the keys: a `qrisd` in foreign hands on the relay's bus, and a publisher on the broker
-//! that floods every topic of a machine.
+//! Attackers with everything but the keys: a `qrisd` in foreign hands on the relay's bus, a stranger there who tells what
+//! only the relay may, and a publisher on the broker that floods every topic of a machine.
 
 use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use qris::order::ids::{DeviceId, ItemId, Ticket};
 use qris::order::money::Rupiah;
+use qris::order::reason::Reason;
 use qris::order::receipt::{Claims, SigningKey};
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
@@ -382,6 +383,39 @@ impl Attacker {
         }
         "is cut off"
     }
+}
+
+/// The bus lets everybody send signals. A stranger who tells the relay's news while the relay stands still is not believed:
+/// an order that counts as dispensed here would be paid and never come, and nobody would give the money back.
+#[test]
+fn a_strangers_news_of_the_relay_ends_no_order() {
+    let shop = Shop::open(Options::default());
+    let request_id = shop.offer("A1");
+    let relayd = shop.relayd.as_ref().expect("it runs");
+    relayd.signal("STOP");
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensing);
+    let order_id = shop.order_id(&request_id);
+    let stranger = Caller::connect(&shop.bus.address);
+    for _ in 0..20 {
+        for outcome in ["dispensed", "failed", "uncertain"] {
+            stranger.relay_signal("Finished", &(order_id.as_str(), outcome, "told by a stranger"));
+        }
+        // A machine that answers had the time to hear what was sent before.
+        let state: String = stranger.device_property("State");
+        assert_eq!(state, "dispensing", "a stranger was believed");
+    }
+    // And whoever asks for an item now hears that one is under way, after all that the machine had to tell before.
+    let other = shop.vend("A2");
+    shop.tap.wait_refused(&other, Reason::Busy);
+    let told = shop.tap.events().into_iter().filter(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
+    assert_eq!(told.last().map(|event| event.state), Some(EventState::Dispensing), "a stranger was believed");
+    assert_eq!((shop.pulses(), &shop.order_at_backend(&order_id)["outcome"]), (0, &Value::Null));
+    relayd.signal("CONT");
+    shop.wait_state(&request_id, EventState::Dispensed);
+    shop.wait_outcome(&order_id, "dispensed");
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
 }
 
 /// How long the flood lasts, and how dense it is.

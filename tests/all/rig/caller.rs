@@ -48,6 +48,15 @@ impl Caller {
         self.call(DEVICE_NAME, DEVICE_PATH, method, body)
     }
 
+    /// Emits a signal of the relay service's name and path, which anybody on the bus may.
+    pub fn relay_signal<B>(&self, signal: &str, body: &B)
+    where
+        B: Serialize + DynamicType,
+    {
+        let sent = self.connection.emit_signal(None::<&str>, RELAY_PATH, RELAY_NAME, signal, body);
+        self.runtime.block_on(soon(signal, sent)).unwrap_or_else(|why| panic!("{signal}: {why}"));
+    }
+
     /// A property of the relay service.
     pub fn relay_property<T: TryFrom<Variant<'static>>>(&self, name: &str) -> T {
         self.property(RELAY_NAME, RELAY_PATH, name)
