@@ -427,6 +427,7 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
     sells(&shop, "a disk with room");
     let order = shop.charge();
     let order_id = id(&order);
+    let paid = shop.paid();
     disk.fill();
     // What is left in the last pages may take an order or two.
     let mut taken = Vec::new();
@@ -450,7 +451,20 @@ fn a_full_disk_takes_no_orders_and_loses_none() {
     assert_eq!((&read["status"], &read["receipt"]), (&json!("pending"), &Value::Null), "nothing is told that is not stored");
     assert_eq!(shop.http.get(&format!("{}/pay/{order_id}", shop.backend_url), None).status, 200);
     problem("a cancel", &shop.post_to(&order_id, "cancel", &json!({})), 503, "store");
+    // The machine forgets an outcome that was taken: one that is not written is not.
+    let failed = json!({"outcome": "failed", "reason": "failed"});
+    let told = shop.post_to(&paid, "outcome", &failed);
+    problem("an outcome", &told, 503, "store");
+    assert!(told.retry_after.is_some(), "the machine is to tell it again");
+    let read = shop.order_at_backend(&paid);
+    assert_eq!((&read["outcome"], &read["refund"]), (&Value::Null, &Value::Null), "nothing is told that is not stored");
     disk.free();
+    let told = wait_for("the outcome to be taken", || {
+        let answer = shop.post_to(&paid, "outcome", &failed);
+        (answer.status < 300).then(|| answer.json())
+    });
+    assert_eq!((&told["outcome"]["outcome"], &told["refund"]), (&json!("failed"), &json!("due")));
+    assert_eq!(shop.order_at_backend(&paid)["outcome"]["outcome"], "failed", "and it is kept");
     shop.wait_order(&order_id, "paid", |order| (order["status"] == "settlement").then_some(()));
     let again = wait_for("the order that was refused", || {
         let answer = shop.post_order(&refused.0);
