@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::order::merchant::{Repayment, State};
+use crate::order::money::Rupiah;
 use crate::sim::midtrans::{Change, KeyAgain};
 
 fn options() -> Options {
@@ -76,6 +77,29 @@ async fn what_failed_is_refunded_once_and_the_machine_is_told() {
         let after = rig.paid(after, "failed").await;
         rig.until(&after, "a refund", is_done).await;
         assert_eq!((rig.refunded(&order), rig.asked("/refund")), (0, asked), "{outcome}");
+    }
+}
+
+/// The customer paid the fee too, and has it back: a refund of the price alone is a part, and Midtrans calls it one.
+#[tokio::test]
+async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
+    let rig = Rig::tuned(simulator(Options { fee: 100, ..options() }).await, |desk| {
+        (desk.auto_refund_per_day, desk.rules.max_imposed_fee) = (50, 100);
+    })
+    .await;
+    for (name, by_a_person) in [("by itself", false), ("by a person", true)] {
+        let order: Order = rig.post(&name.replace(' ', "-")).await.json().await.expect("an order");
+        assert_eq!((order.amount.get(), order.gross_amount.map(Rupiah::get)), (5000, Some(5100)), "{name}");
+        rig.pay(&order, false);
+        rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
+        // What is uncertain is never refunded by itself.
+        assert_eq!(rig.tell(&order, if by_a_person { "uncertain" } else { "failed" }).await, StatusCode::OK);
+        if by_a_person {
+            rig.ask_refund(&order).await;
+        }
+        rig.until(&order, name, is_done).await;
+        assert_eq!((rig.refunded(&order), rig.kinds(&order).await), (5100, vec![]), "{name}");
+        assert_eq!(rig.get(&format!("/v1/orders/{}", order.order_id)).await.refund, Some(Refund::Done), "{name}");
     }
 }
 
