@@ -408,8 +408,8 @@ fn a_strangers_news_of_the_relay_ends_no_order() {
     // And whoever asks for an item now hears that one is under way, after all that the machine had to tell before.
     let other = shop.vend("A2");
     shop.tap.wait_refused(&other, Reason::Busy);
-    let told = shop.tap.events().into_iter().filter(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
-    assert_eq!(told.last().map(|event| event.state), Some(EventState::Dispensing), "a stranger was believed");
+    let mut told = shop.tap.events().into_iter().filter(|event| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id));
+    assert_eq!(told.next_back().map(|event| event.state), Some(EventState::Dispensing), "a stranger was believed");
     assert_eq!((shop.pulses(), &shop.order_at_backend(&order_id)["outcome"]), (0, &Value::Null));
     relayd.signal("CONT");
     shop.wait_state(&request_id, EventState::Dispensed);
