@@ -119,6 +119,21 @@ mod tests {
     }
 
     #[test]
+    fn amounts_are_bounded() {
+        assert_eq!([0, 1, Rupiah::MAX, Rupiah::MAX + 1].map(|n| Rupiah::new(n).is_ok()), [false, true, true, false]);
+        assert_eq!(serde_json::from_str::<Rupiah>("5000").map(|amount| amount.get()).ok(), Some(5_000));
+        assert!(serde_json::from_str::<Rupiah>("0").is_err());
+        assert_eq!(serde_json::to_string(&Rupiah::new(5_000).expect("in range")).expect("a number"), "5000");
+    }
+
+    #[test]
+    fn what_is_above_is_an_amount_or_nothing() {
+        let rupiah = |n| Rupiah::new(n).expect("in range");
+        let rest = |less| rupiah(5_000).above(rupiah(less)).map(Rupiah::get);
+        assert_eq!([1, 4_999, 5_000, 5_001].map(rest), [Some(4_999), Some(1), None, None]);
+    }
+
+    #[test]
     fn amounts_print_as_people_write_them() {
         let text = |n| Rupiah::new(n).map(|r| r.to_string()).expect("in range");
         assert_eq!(text(500), "Rp500");

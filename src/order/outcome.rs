@@ -147,3 +147,36 @@ impl fmt::Display for Delivery {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of the wire, and nothing else is one.
+    #[test]
+    fn answers_are_read_as_they_are_written() {
+        use Outcome::{Dispensed, Failed, Uncertain};
+        let outcomes = [("dispensed", Dispensed), ("failed", Failed), ("uncertain", Uncertain)];
+        for (word, outcome) in outcomes {
+            assert_eq!((outcome.as_str(), outcome.to_string().as_str()), (word, word));
+            assert_eq!(serde_json::to_value(outcome).expect("a word"), word);
+            assert_eq!(Outcome::from_word(word), Some(outcome));
+            assert_eq!(DispenseAnswer::from_word(word), Some(DispenseAnswer::Ended(outcome)));
+            assert_eq!(CloseAnswer::from_word(word), Some(CloseAnswer::Ended(outcome)));
+            assert_eq!((DispenseAnswer::Ended(outcome).as_str(), CloseAnswer::Ended(outcome).as_str()), (word, word));
+            assert_eq!(Delivery::from(outcome).as_str(), word);
+        }
+        for (word, answer) in [("dispensing", DispenseAnswer::Dispensing), ("unknown", DispenseAnswer::Unknown)] {
+            assert_eq!((answer.as_str(), DispenseAnswer::from_word(word)), (word, Some(answer)));
+        }
+        for (word, answer) in [("dispensing", CloseAnswer::Dispensing), ("closed", CloseAnswer::Closed)] {
+            assert_eq!((answer.as_str(), CloseAnswer::from_word(word)), (word, Some(answer)));
+        }
+        for strange in ["", "Dispensed", "undelivered", "dispensed "] {
+            let read = (Outcome::from_word(strange), DispenseAnswer::from_word(strange), CloseAnswer::from_word(strange));
+            assert_eq!(read, (None, None, None), "{strange:?}");
+        }
+        assert_eq!((DispenseAnswer::from_word("closed"), CloseAnswer::from_word("unknown")), (None, None));
+        assert_eq!((Delivery::Undelivered.as_str(), Delivery::Undelivered.to_string().as_str()), ("undelivered", "undelivered"));
+    }
+}

@@ -215,6 +215,7 @@ mod tests {
             ("something after the check value", format!("{payload}8001A"), NotLast),
             ("a check value in small letters", payload.replace("6304C385", "6304c385"), NotLast),
             ("too long", "x".repeat(513), TooLong(513)),
+            ("as long as may be", "x".repeat(512), Malformed(0)),
             ("empty", String::new(), NotFirst),
         ];
         for (what, payload, error) in table {

@@ -96,6 +96,7 @@ mod tests {
     fn the_text_and_the_json_are_the_same() {
         for &reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).expect("a word"), reason.as_str());
+            assert_eq!(reason.to_string(), reason.as_str());
         }
     }
 }

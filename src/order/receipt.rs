@@ -552,6 +552,8 @@ mod tests {
             ("amount", serde_json::json!(5000.5)),
             ("gross_amount", serde_json::json!(4999)),
             ("settled_at", serde_json::json!("2026-11-20 15:00:00")),
+            ("settled_at", serde_json::json!("2026-11-20T08:00:00Z")),
+            ("settled_at", serde_json::json!("yesterday+07:00")),
             ("iss", serde_json::json!("other.example")),
             ("ticket", serde_json::json!("short")),
             ("sub", serde_json::Value::Null),
@@ -564,11 +566,36 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_text_is_not_looked_at() {
+        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX + 1), &me()), Err(ReceiptError::TooLong));
+        assert_eq!(keys().verify(&"x".repeat(RECEIPT_MAX), &me()), Err(ReceiptError::NotJws("no dots")));
+    }
+
+    #[test]
+    fn a_database_gives_back_what_it_was_given() {
+        let receipt = key().sign(claims());
+        let stored = serde_json::to_string(&receipt).expect("text");
+        assert_eq!(stored, format!("\"{}\"", receipt.jws()));
+        assert_eq!(serde_json::from_str::<Receipt>(&stored).expect("ours"), receipt);
+        assert!(serde_json::from_str::<Receipt>("\"a.b\"").is_err());
+    }
+
+    #[test]
+    fn a_log_line_names_them_and_shows_nothing_of_them() {
+        let receipt = key().sign(claims());
+        assert_eq!(format!("{receipt:?}"), "Receipt(o-1)");
+        assert_eq!(format!("{:?}", key()), format!("SigningKey({})", key().kid()));
+    }
+
+    #[test]
     fn operator_keys_sign_no_receipts() {
         let operator = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"");
         let keys = KeySet::from_jwks(&jwk_set(&[operator])).expect("a set");
         assert!(matches!(keys.verify(key().sign(claims()).jws(), &me()), Err(ReceiptError::UnknownKey(_))));
         assert!(keys.receipt_kids().is_empty());
+        assert_eq!(super::testing::keys().receipt_kids(), [key().kid().clone()]);
+        let nobodys = key().to_public_jwk("pay.example").replace("\"receipt\"", "\"operator\"").replace("\"iss\":\"pay.example\",", "");
+        assert!(KeySet::from_jwks(&jwk_set(&[nobodys])).is_ok(), "an operator's key needs no issuer");
     }
 
     #[test]
@@ -580,15 +607,62 @@ mod tests {
         for bad in [twice, private, no_issuer, "{}".into(), "[]".into(), String::new()] {
             assert!(KeySet::from_jwks(&bad).is_err(), "{bad}");
         }
-        for small in [[0u8; 32], {
-            let mut one = [0; 32];
-            one[0] = 1;
-            one[31] = 0x80;
-            one
-        }] {
-            let x = BASE64URL.encode(small);
+    }
+
+    #[test]
+    fn only_ed25519_is_a_key() {
+        let public = key().to_public_jwk("pay.example");
+        let private = key().to_private_jwk();
+        for (from, to) in [("\"kty\":\"OKP\"", "\"kty\":\"EC\""), ("\"crv\":\"Ed25519\"", "\"crv\":\"Ed448\"")] {
+            let set = KeySet::from_jwks(&jwk_set(&[public.replace(from, to)]));
+            assert!(matches!(set, Err(KeyError::Key(_, "only kty OKP with crv Ed25519 is known"))), "{to}: {set:?}");
+            let own = SigningKey::from_jwk(&private.replace(from, to));
+            assert!(matches!(own, Err(KeyError::Private("only kty OKP with crv Ed25519 is known"))), "{to}: {own:?}");
+        }
+        let other = SigningKey::from_seed([8; 32]).to_public_jwk("i");
+        let x = |jwk: &str| jwk.split("\"x\":\"").nth(1).and_then(|x| x.split('"').next()).expect("x").to_owned();
+        let mixed = private.replace(&x(&private), &x(&other));
+        assert!(matches!(SigningKey::from_jwk(&mixed), Err(KeyError::Private("`x` does not belong to `d`"))));
+    }
+
+    #[test]
+    fn a_set_holds_no_more_keys_than_that() {
+        let set = |count: usize| {
+            let keys: Vec<String> =
+                (1..=count).map(|i| SigningKey::from_seed([u8::try_from(i).expect("few"); 32]).to_public_jwk("pay.example")).collect();
+            KeySet::from_jwks(&jwk_set(&keys)).map(|keys| keys.receipt_kids().len())
+        };
+        assert_eq!(set(KEYS_MAX), Ok(KEYS_MAX));
+        assert!(matches!(set(KEYS_MAX + 1), Err(KeyError::Form(_))));
+    }
+
+    /// The encodings that libsodium refuses, whichever way their sign is.
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        const POINTS: [&str; 7] = [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ];
+        let read = |x: [u8; 32]| {
+            let x = BASE64URL.encode(x);
             let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"k","role":"receipt","iss":"i","x":"{x}"}}"#);
-            assert!(matches!(KeySet::from_jwks(&jwk_set(&[jwk])), Err(KeyError::Key(..))));
+            KeySet::from_jwks(&jwk_set(&[jwk])).map(|keys| keys.receipt_kids().len())
+        };
+        for text in POINTS {
+            let mut point: [u8; 32] = std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hexadecimal"));
+            for _ in 0..2 {
+                assert!(matches!(read(point), Err(KeyError::Key(_, "`x` is a point of small order"))), "{point:02x?}");
+                let (mut begins, mut ends) = ([9; 32], point);
+                begins[31] = point[31];
+                ends[31] ^= 0x10;
+                assert_eq!((read(begins), read(ends)), (Ok(1), Ok(1)), "others that begin or end so, {point:02x?}");
+                point[31] ^= 0x80;
+            }
         }
     }
 

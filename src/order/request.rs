@@ -228,4 +228,33 @@ mod tests {
             assert_eq!(got, want, "{id} {amount:?} {way:?}");
         }
     }
+
+    #[test]
+    fn the_list_says_what_is_sold() {
+        let free = Price::FromRequest { min: rp(2000), max: rp(200_000), mqtt: false };
+        let list = PriceList::new([(item("exit"), free), (item("A1"), Price::Fixed(rp(4000))), (item("A1"), Price::Fixed(rp(5000)))]);
+        let all: Vec<_> = list.items().map(|(item, price)| (item.as_str(), *price)).collect();
+        assert_eq!(all, [("A1", Price::Fixed(rp(5000))), ("exit", free)]);
+        assert_eq!((list.of(&item("exit")), list.of(&item("B9"))), (Some(free), None));
+    }
+
+    #[test]
+    fn a_payment_has_a_word_and_limits() {
+        let table = [
+            (Payment::Gopay, "gopay", 1, 20_000_000, false),
+            (Payment::Alfamart, "alfamart", 1, 5_000_000, true),
+            (Payment::Indomaret, "indomaret", 10_000, 5_000_000, true),
+        ];
+        for (payment, word, least, most, at_a_counter) in table {
+            assert_eq!(serde_json::to_value(payment).expect("a word"), word);
+            assert_eq!((payment.as_str(), payment.amounts(), payment.is_over_the_counter()), (word, least..=most, at_a_counter));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_its_field() {
+        let refusal = Refusal::field(Reason::WrongAmount, "amount", "A1 costs Rp5.000");
+        assert_eq!((refusal.to_string().as_str(), refusal.field.as_deref()), ("wrong_amount (amount): A1 costs Rp5.000", Some("amount")));
+        assert_eq!(Refusal::new(Reason::Busy, "another order").to_string(), "busy: another order");
+    }
 }

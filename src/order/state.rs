@@ -124,3 +124,25 @@ pub enum Refund {
     /// An attendant handed the goods over.
     Given,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_and_the_json_are_the_same() {
+        use EventState as E;
+        let going = [E::Requested, E::AwaitingPayment, E::AwaitingCollection, E::Cancelling, E::Paid, E::Dispensing];
+        let ended = [E::Dispensed, E::Refused, E::Cancelled, E::Expired, E::Denied, E::Failed, E::RefundDue, E::Refunded];
+        for (states, is_end) in [(&going[..], false), (&ended[..], true)] {
+            for state in states {
+                assert_eq!(serde_json::to_value(state).expect("a word"), state.as_str());
+                assert_eq!(state.is_end(), is_end, "{state:?}");
+            }
+        }
+        use Status as S;
+        for status in [S::Pending, S::Settlement, S::Expire, S::Cancel, S::Deny, S::Failure, S::Refund] {
+            assert_eq!(serde_json::to_value(status).expect("a word"), status.as_str());
+        }
+    }
+}

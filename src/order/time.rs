@@ -259,4 +259,55 @@ mod tests {
             assert!(Wall::from_rfc3339(bad).is_err(), "{bad:?}");
         }
     }
+
+    /// One character or number wrong at a time.
+    #[test]
+    fn every_part_of_a_time_is_looked_at() {
+        for bad in [
+            "2024/01-01T00:00:00Z",
+            "2024-01/01T00:00:00Z",
+            "2024-01-01 00:00:00Z",
+            "2024-01-01T00.00:00Z",
+            "2024-01-01T00:00.00Z",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:60:00Z",
+            "2024-01-01T00:00:61Z",
+            "2024-01-00T00:00:00Z",
+            "2024-00-01T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2O24-01-01T00:00:00Z",
+            "2024-01-01T00:00:00z",
+            "2024-01-01T00:00:00",
+            "2024-01-01T00:00:00*07:00",
+            "2024-01-01T00:00:00+07.00",
+            "2024-01-01T00:00:00+07:0",
+            "2024-01-01T00:00:00+07:000",
+            "2024-01-01T00:00:00+24:00",
+            "2024-01-01T00:00:00+07:60",
+            "2024-01-01T00:00:00+0x:00",
+        ] {
+            assert!(Wall::from_rfc3339(bad).is_err(), "{bad:?}");
+        }
+        let utc = |text: &str| Wall::from_rfc3339(text).map(Wall::to_rfc3339);
+        for (zoned, same) in [
+            ("2024-01-01T00:00:00-05:30", "2024-01-01T05:30:00Z"),
+            ("2024-01-01T00:00:00+23:59", "2023-12-31T00:01:00Z"),
+            ("2024-01-01T23:59:60Z", "2024-01-02T00:00:00Z"),
+            ("2024-01-01T23:59:59Z", "2024-01-01T23:59:59Z"),
+        ] {
+            assert_eq!(utc(zoned).as_deref(), Ok(same));
+        }
+        assert_eq!(Wall(1_000).to_string(), "1970-01-01T00:00:01Z");
+    }
+
+    #[test]
+    fn a_countdown_shows_one_until_it_is_over() {
+        for (milliseconds, shown) in [(-1, 0), (0, 0), (1, 1), (999, 1), (1_000, 1), (1_001, 2), (120_000, 120)] {
+            assert_eq!(Span::millis(milliseconds).as_secs_up(), shown, "{milliseconds}");
+        }
+        assert_eq!((Span::secs(2), Span::ZERO), (Span(2_000), Span(0)));
+        assert_eq!((Span(1_500).to_duration(), Span(-1).to_duration()), (Duration::from_millis(1_500), Duration::ZERO));
+        assert_eq!((Boot(5) + Span(3), Boot(5) - Span(3), Boot(5) - Boot(3)), (Boot(8), Boot(2), Span(2)));
+        assert_eq!(Wall(i64::MAX) + Span(1), Wall(i64::MAX));
+    }
 }

@@ -3,6 +3,8 @@
 //!
 //! `tests/run` gives each target 15 seconds, `tests/run --long` two minutes.
 
+mod bus;
+
 use crate::rig::fuzz::Target;
 use crate::rig::relayd::{ISSUER, claims};
 use crate::rig::shop::{Options, Shop};

@@ -1,8 +1,9 @@
-//! The books, when everything is well again: what Midtrans took, what the machine says, what the backend knows, and what
-//! the relay did.
+//! The books, when everything is well again: what Midtrans took, what the machine says, what the backend knows, what the
+//! relay did, and what the merchant gives back.
 
 use super::harm::{Ordeal, Requested};
 use crate::rig::caller::Caller;
+use crate::rig::http::Http;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,14 +16,44 @@ const HEALED_WITHIN: Duration = Duration::from_secs(150);
 /// lost for good, the merchant's nightly `reconcile` finds it: it gets this time to be told of by itself.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
-/// Waits until the books balance; else tells what does not.
+/// What goes wrong with one refund of each machine.
+const REFUND_FAULTS: [&str; 6] = [
+    r#"{"fault":"refuse","on":"refund","count":1}"#,
+    r#"{"fault":"lose_answer","on":"refund","count":1}"#,
+    r#"{"fault":"garble","on":"refund","count":1}"#,
+    r#"{"fault":"server_error","code":503,"on":"refund","count":1}"#,
+    r#"{"fault":"server_error","code":500,"done":true,"on":"refund","count":1}"#,
+    r#"{"fault":"hang","on":"refund","ms":3000,"count":1}"#,
+];
+
+/// Waits until the books balance; then the merchant gives back what is due, and they must balance once more. Else tells
+/// what does not.
 pub fn close(ordeal: &mut Ordeal) -> Result<(), String> {
     let caller = Caller::connect(&ordeal.shop.bus.address);
+    // Not over a connection to a backend that was killed since, nor over one that was silent so long that it is closed.
+    ordeal.shop.http = Http::new();
+    let before = balance(ordeal, &caller, Money::Untouched)?;
+    give_back(ordeal)?;
+    ordeal.shop.http = Http::new();
+    let after = balance(ordeal, &caller, Money::GivenBack)?;
+    for name in ["settled", "dispensed", "refund due", "uncertain", "pulses"] {
+        if before.get(name) != after.get(name) {
+            return Err(format!("{name}: {:?} before the refunds, {:?} after them", before.get(name), after.get(name)));
+        }
+    }
+    for (name, count) in after {
+        *ordeal.figures.entry(name).or_default() += count;
+    }
+    Ok(())
+}
+
+/// The sums of the books, once they balance.
+fn balance(ordeal: &mut Ordeal, caller: &Caller, money: Money) -> Result<BTreeMap<&'static str, u64>, String> {
     let start = Instant::now();
     let mut reconciled = false;
     loop {
         ordeal.pass(Duration::from_millis(500))?;
-        let mut audit = Audit::of(ordeal, &caller);
+        let mut audit = Audit::of(ordeal, caller, money);
         if audit.wrong.is_empty() && !audit.untold.is_empty() && !reconciled && start.elapsed() > TOLD_WITHIN {
             ordeal.note(&format!("reconcile, for {:?}", audit.untold));
             // Its exit status tells that there was a difference.
@@ -32,18 +63,75 @@ pub fn close(ordeal: &mut Ordeal) -> Result<(), String> {
         }
         audit.wrong.extend(audit.untold.iter().map(|order_id| format!("{order_id} was paid after it was cancelled, and nobody knows")));
         if audit.wrong.is_empty() {
-            ordeal.note(&format!("the books balance after {:?}", start.elapsed()));
+            ordeal.note(&format!("the books balance after {:?}, {money:?}", start.elapsed()));
             let worst = ordeal.figures.entry("seconds to heal, summed up").or_default();
             *worst += start.elapsed().as_secs();
-            for (name, count) in audit.sums {
-                *ordeal.figures.entry(name).or_default() += count;
-            }
-            return Ok(());
+            return Ok(audit.sums);
         }
         if start.elapsed() > HEALED_WITHIN {
-            return Err(format!("{HEALED_WITHIN:?} after everything was mended:\n      {}", audit.wrong.join("\n      ")));
+            return Err(format!("{HEALED_WITHIN:?} after everything was mended, {money:?}:\n      {}", audit.wrong.join("\n      ")));
         }
     }
+}
+
+/// The merchant asks for every refund that the backend lists as due: through Midtrans, which answers one of them wrongly,
+/// or in cash where Midtrans refunds nothing. What was handed out, or was paid back already, is refused.
+fn give_back(ordeal: &mut Ordeal) -> Result<(), String> {
+    let listed = merchant(ordeal, &["orders", "--refund-due", "--json", "--limit", "0"])?;
+    let due: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for (at, order) in due.iter().enumerate() {
+        let order_id = order["order_id"].as_str().expect("an id");
+        if order["payment"] == "gopay" {
+            if at == 0 {
+                let fault = ordeal.pick(&REFUND_FAULTS);
+                ordeal.note(&format!("Midtrans, of a refund: {fault}"));
+                ordeal.shop.midtrans.fault(&serde_json::from_str(fault).expect("JSON"));
+            }
+            merchant(ordeal, &["refund", order_id, "--by", "Sari"])?;
+            ordeal.add("refunded through Midtrans");
+            if at == 0 && ordeal.shop.midtrans.plans().is_empty() {
+                ordeal.add("refunds with a fault");
+            }
+        } else {
+            merchant(ordeal, &["refund", order_id, "--settled-by-hand", "cash", "--by", "Sari"])?;
+            ordeal.add("refunded in cash");
+        }
+        if merchant(ordeal, &["refund", order_id, "--by", "Budi"]).is_ok() {
+            return Err(format!("{order_id} was refunded a second time"));
+        }
+    }
+    let handed_out = merchant(ordeal, &["orders", "--json", "--limit", "0"])?;
+    let mut handed_out = handed_out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let Some(order) = handed_out.find(|order| order["outcome"] == "dispensed") else {
+        return Err("the merchant's list has no order that was dispensed".into());
+    };
+    if merchant(ordeal, &["refund", order["order_id"].as_str().expect("an id"), "--by", "Budi"]).is_ok() {
+        return Err(format!("{order} was handed out, and is refunded"));
+    }
+    Ok(())
+}
+
+/// What a command of `qris-backend` wrote, or how it failed.
+fn merchant(ordeal: &mut Ordeal, arguments: &[&str]) -> Result<String, String> {
+    let done = ordeal.shop.merchant(arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complaint) = (text(&done.stdout), text(&done.stderr));
+    ordeal.note(&format!("qris-backend {arguments:?}: {}, {} bytes {complaint}", done.status, said.len()));
+    if done.status.success() { Ok(said) } else { Err(format!("qris-backend {arguments:?}: {}\n{complaint}", done.status)) }
+}
+
+/// Whether the merchant has asked for refunds yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Money {
+    Untouched,
+    GivenBack,
+}
+
+/// What Midtrans has of one order.
+struct Charge {
+    paid: bool,
+    gross: u64,
+    refunded: u64,
 }
 
 #[derive(Default)]
@@ -62,45 +150,48 @@ struct Pulses {
 }
 
 impl Audit {
-    fn of(ordeal: &Ordeal, caller: &Caller) -> Self {
+    fn of(ordeal: &Ordeal, caller: &Caller, money: Money) -> Self {
         let mut audit = Self::default();
         let shop = &ordeal.shop;
         let ends = audit.machine_ends(ordeal, caller);
         let mut due: BTreeMap<&str, Pulses> = ordeal.requests.iter().map(|asked| (asked.request.as_str(), Pulses::default())).collect();
         // A charge that was denied frees its order_id: the next attempt may have the same.
-        let mut paid_of: BTreeMap<String, bool> = BTreeMap::new();
+        let mut charges: BTreeMap<String, Charge> = BTreeMap::new();
         for charge in shop.midtrans.transactions() {
             let order_id = charge["order_id"].as_str().expect("an id");
             if charge["status"] == "pending" {
                 audit.wrong.push(format!("{order_id} can still be paid"));
             }
-            if paid_of.insert(order_id.to_owned(), is_paid(&charge)) == Some(true) {
+            let whole = |field: &str| charge[field].as_u64().expect("rupiah");
+            let known = Charge { paid: is_paid(&charge), gross: whole("gross_amount"), refunded: whole("refunded") };
+            if charges.insert(order_id.to_owned(), known).is_some_and(|before| before.paid) {
                 audit.wrong.push(format!("{order_id} was charged again after it was paid"));
             }
         }
-        let orders: Vec<(bool, Value)> = paid_of
+        let orders: Vec<(Charge, Value)> = charges
             .into_iter()
-            .filter_map(|(order_id, paid)| {
+            .filter_map(|(order_id, charge)| {
                 let answer = shop.backend_get(&format!("/v1/orders/{order_id}"));
                 if answer.status != 200 {
                     audit.wrong.push(format!("{order_id}: the backend answers {} {}", answer.status, answer.text()));
                     return None;
                 }
-                Some((paid, answer.json()))
+                Some((charge, answer.json()))
             })
             .collect();
         let request_of = |order: &Value| order["request_id"].as_str().expect("a request").to_owned();
-        let paid_requests: BTreeSet<String> = orders.iter().filter(|(paid, _)| *paid).map(|(_, order)| request_of(order)).collect();
-        for (paid, order) in &orders {
+        let paid_requests: BTreeSet<String> = orders.iter().filter(|(charge, _)| charge.paid).map(|(_, order)| request_of(order)).collect();
+        for (charge, order) in &orders {
             let request = request_of(order);
             let end = ends.get(&request).map_or("", String::as_str);
             let pulses = due.get_mut(request.as_str()).expect("a request of ours");
             let order_id = order["order_id"].as_str().expect("an id");
-            if *paid && ordeal.late.contains(order_id) && matches!(order["status"].as_str(), Some("cancel" | "expire")) {
+            if charge.paid && ordeal.late.contains(order_id) && matches!(order["status"].as_str(), Some("cancel" | "expire")) {
                 audit.untold.push(order_id.to_owned());
                 continue;
             }
-            audit.enter(*paid, order, end, paid_requests.contains(&request), pulses);
+            audit.enter(charge.paid, order, end, paid_requests.contains(&request), pulses);
+            audit.went_back(charge, order, money);
         }
         audit.add_up();
         audit.relay(ordeal, caller, &due);
@@ -179,6 +270,23 @@ impl Audit {
         };
         if !agrees {
             self.wrong.push(format!("{order_id} was paid, and is {end:?} at the machine, {order} at the backend"));
+        }
+    }
+
+    /// What went back at Midtrans is the whole sum of what the backend calls refunded, and nothing of anything else.
+    fn went_back(&mut self, charge: &Charge, order: &Value, money: Money) {
+        let refund = order["refund"].as_str();
+        let (wanted, is_possible) = match (refund, money) {
+            (Some("done"), Money::GivenBack) => (charge.gross, order["status"] == "refund"),
+            (Some("by_hand"), Money::GivenBack) => (0, order["payment"] != "gopay"),
+            (Some("due"), Money::Untouched) | (None, _) => (0, true),
+            _ => (0, false),
+        };
+        if charge.refunded != wanted || !is_possible {
+            self.wrong.push(format!("Rp{} of Rp{} went back at Midtrans, {money:?}: {order}", charge.refunded, charge.gross));
+        }
+        if refund == Some("done") {
+            *self.sums.entry("rupiah refunded").or_default() += charge.refunded;
         }
     }
 

@@ -7,7 +7,7 @@ use qris::host::clock;
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a customer does with the QR.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(2_500);
 const QR_WITHIN: Duration = Duration::from_secs(16);
 /// A customer who has paid waits so long for the goods.
 const END_WITHIN: Duration = Duration::from_secs(9);
+/// So long after everything was mended a machine sells again: another's QR may be up for a minute, and a connection waits
+/// up to 30 s before it is tried again.
+const SELLS_WITHIN: Duration = Duration::from_secs(120);
 /// The shortest `timeout_s`.
 const SCREEN_S: u64 = 10;
 
@@ -53,7 +56,7 @@ impl Customer {
         }
     }
 
-    /// From the request until there is nothing more to wait for. It counts as a sale once the QR was seen.
+    /// From the request until there is nothing more to wait for.
     pub fn visits(self, ordeal: &mut Ordeal) -> Result<(), String> {
         if !ordeal.to_collect.is_empty() && ordeal.rng.below(3) == 0 {
             return collects(ordeal);
@@ -67,7 +70,7 @@ impl Customer {
             return self.leaves(ordeal, &request);
         };
         ordeal.add("orders");
-        ordeal.add("sales");
+        ordeal.add("with a QR or a code");
         ordeal.note(&format!("{request}: sees the QR, or the code"));
         ordeal.passes(Moment::Shown);
         self.acts(ordeal, &request, &shown)?;
@@ -118,7 +121,9 @@ impl Customer {
 
     fn acts(self, ordeal: &mut Ordeal, request: &str, payload: &str) -> Result<(), String> {
         match self {
-            Self::PaysAtOnce => pay(ordeal, payload),
+            Self::PaysAtOnce => {
+                pay(ordeal, payload);
+            }
             Self::PaysAfterAWhile => {
                 let while_ = ordeal.millis(200, 3_500);
                 ordeal.pass(while_)?;
@@ -179,6 +184,38 @@ impl Customer {
     }
 }
 
+/// Everything is well again, and somebody buys who has heard nothing of it. The machine may still be busy with another's
+/// order; but who sees the QR and pays gets the goods.
+pub fn buys_once_more(ordeal: &mut Ordeal) -> Result<(), String> {
+    let start = Instant::now();
+    while start.elapsed() < SELLS_WITHIN {
+        let line = ordeal.count("orders") % LINES;
+        let request = new_request_id();
+        ordeal.requests.push(Requested { request: request.clone(), line, at_ms: clock::now().boot.0 });
+        ordeal.add("orders");
+        ordeal.note(&format!("{request}: asks for i{line}, after everything was mended"));
+        let shown = Customer::PaysAtOnce.asks(ordeal, &request, line)?;
+        // Another's QR may have come back to the screen.
+        let charges = ordeal.shop.midtrans.transactions();
+        let mine = charges.iter().find(|charge| charge["custom_fields"][1] == request.as_str()).map(|charge| &charge["qr_payload"]);
+        let Some(payload) = shown.filter(|payload| mine.is_some_and(|mine| mine == payload.as_str())) else {
+            ordeal.pass(Duration::from_millis(500))?;
+            continue;
+        };
+        if !pay(ordeal, &payload) {
+            return Err(format!("{request} cannot be paid, though its QR is up and everything was mended"));
+        }
+        return match ordeal.until(SELLS_WITHIN, |ordeal| ended(ordeal, &request))? {
+            Some(EventState::Dispensed) => {
+                ordeal.add("sold after healing");
+                Ok(())
+            }
+            end => Err(format!("{request} was paid after everything was mended, and its end is {end:?}")),
+        };
+    }
+    Err(format!("nothing could be bought in {SELLS_WITHIN:?} after everything was mended"))
+}
+
 /// Somebody who paid at a store comes back with the code, and once more if it did not work.
 fn collects(ordeal: &mut Ordeal) -> Result<(), String> {
     let which = usize::try_from(ordeal.rng.below(ordeal.to_collect.len() as u64)).expect("an index");
@@ -191,8 +228,11 @@ fn collects(ordeal: &mut Ordeal) -> Result<(), String> {
     } else {
         ordeal.shop.controller.post("qrisd/v1/vm-001/vend/collect", &json!({"code": code}));
     }
-    if ordeal.until(Duration::from_secs(4), |ordeal| ended(ordeal, &request))?.is_some() {
+    if let Some(end) = ordeal.until(Duration::from_secs(4), |ordeal| ended(ordeal, &request))? {
         ordeal.to_collect.remove(which);
+        if end == EventState::Dispensed {
+            ordeal.add("collected with a code");
+        }
     }
     Ok(())
 }
@@ -214,6 +254,7 @@ fn ask(ordeal: &mut Ordeal, request: &str, line: u64, timeout_s: u64, at_counter
 
 fn cancel(ordeal: &mut Ordeal, request: &str) {
     ordeal.note(&format!("{request}: cancels"));
+    ordeal.add("cancels");
     if ordeal.rng.below(4) == 0 {
         ordeal.call_device("Cancel", &["s", request]);
     } else {
@@ -221,14 +262,17 @@ fn cancel(ordeal: &mut Ordeal, request: &str) {
     }
 }
 
-fn pay(ordeal: &mut Ordeal, payload: &str) {
+/// Whether it was taken.
+fn pay(ordeal: &mut Ordeal, payload: &str) -> bool {
     let via = if ordeal.rng.below(2) == 0 { Via::Gopay } else { Via::Qris };
     let answer = ordeal.shop.midtrans.scan(payload, via);
     ordeal.note(&format!("pays: {} {}", answer.status, answer.text()));
-    if answer.status < 300 {
+    let taken = answer.status < 300;
+    if taken {
         ordeal.add("payments");
         ordeal.passes(Moment::Scanned);
     }
+    taken
 }
 
 fn pay_late(ordeal: &mut Ordeal, payload: &str) {

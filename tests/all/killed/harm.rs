@@ -47,14 +47,31 @@ enum Harm {
     Cut(Wire),
     Silence(Wire),
     /// Something that Midtrans does by itself, once.
-    Midtrans(&'static str),
+    Midtrans(MidtransFault),
 }
+
+/// A fault's name in the figures, and its plan.
+type MidtransFault = (&'static str, &'static str);
 
 #[derive(Clone, Copy, Debug)]
 enum Repair {
     Start(Victim),
     Continue(Victim),
     Mend(Wire),
+}
+
+impl Wire {
+    /// As the figures name what was done to it.
+    const fn harmed(self, silent: bool) -> &'static str {
+        match (self, silent) {
+            (Self::Broker, false) => "device-broker cut",
+            (Self::Backend, false) => "device-backend cut",
+            (Self::Midtrans, false) => "backend-Midtrans cut",
+            (Self::Broker, true) => "device-broker silent",
+            (Self::Backend, true) => "device-backend silent",
+            (Self::Midtrans, true) => "backend-Midtrans silent",
+        }
+    }
 }
 
 /// A moment in a sale, at which somebody may lie in wait.
@@ -67,6 +84,21 @@ pub enum Moment {
     Dispensing,
     Pulse,
     Dispensed,
+}
+
+impl Moment {
+    /// As the figures name that somebody struck then.
+    const fn struck(self) -> &'static str {
+        match self {
+            Self::Asked => "struck while asked",
+            Self::Shown => "struck while shown",
+            Self::Scanned => "struck while scanned",
+            Self::Paid => "struck while paid",
+            Self::Dispensing => "struck while dispensing",
+            Self::Pulse => "struck in the pulse",
+            Self::Dispensed => "struck when dispensed",
+        }
+    }
 }
 
 /// A harm that waits for a moment, and strikes so long after it.
@@ -105,6 +137,10 @@ pub struct Ordeal {
     repairs: Vec<(Instant, Repair)>,
     next_harm: Instant,
     ambush: Option<Ambush>,
+    /// Faults of Midtrans that were planned, and those that are to come before any comes again.
+    planned: Vec<MidtransFault>,
+    faults_to_come: Vec<MidtransFault>,
+    forgetful_broker: bool,
     struck: Vec<(Instant, Harm)>,
     callers: Vec<Running>,
     edges: usize,
@@ -157,6 +193,9 @@ impl Ordeal {
             repairs: Vec::new(),
             next_harm: now,
             ambush: None,
+            planned: Vec::new(),
+            faults_to_come: Vec::new(),
+            forgetful_broker: !broker_persistence,
             struck: Vec::new(),
             callers: Vec::new(),
             edges: 0,
@@ -171,6 +210,11 @@ impl Ordeal {
 
     pub fn count(&self, figure: &str) -> u64 {
         self.figures.get(figure).copied().unwrap_or_default()
+    }
+
+    /// Sales so far: what the machine has told to be dispensed.
+    pub fn sold(&self) -> u64 {
+        self.told.values().filter(|state| **state == EventState::Dispensed).count() as u64
     }
 
     /// A line of the journal that a failure leaves behind.
@@ -220,6 +264,7 @@ impl Ordeal {
     /// A moment has come.
     pub fn passes(&mut self, moment: Moment) {
         if let Some(ambush) = self.ambush.take_if(|ambush| ambush.moment == moment) {
+            self.add(moment.struck());
             self.struck.push((Instant::now() + ambush.after, ambush.harm));
         }
     }
@@ -318,12 +363,21 @@ impl Ordeal {
         match self.rng.below(10) {
             0 | 1 => Harm::Cut(wire),
             2 => Harm::Silence(wire),
-            3 | 4 => Harm::Midtrans(self.pick(&MIDTRANS_FAULTS)),
+            3 | 4 => Harm::Midtrans(self.draw_fault()),
             _ => self.draw_program_harm(),
         }
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    /// Each once before any comes again.
+    fn draw_fault(&mut self) -> MidtransFault {
+        if self.faults_to_come.is_empty() {
+            self.faults_to_come = MIDTRANS_FAULTS.to_vec();
+        }
+        let at = usize::try_from(self.rng.below(self.faults_to_come.len() as u64)).expect("an index");
+        self.faults_to_come.swap_remove(at)
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.rng.below(from.len() as u64)).expect("an index")]
     }
 
@@ -370,14 +424,14 @@ impl Ordeal {
             Harm::Cut(wire) | Harm::Silence(wire) if !cut(wire, self) => {
                 self.note(&format!("{harm:?} for {down:?}"));
                 let silent = matches!(harm, Harm::Silence(_));
-                self.add(if silent { "network silent" } else { "network cut" });
+                self.add(wire.harmed(silent));
                 self.wire(wire).set(if silent { Cable::Silent } else { Cable::Cut });
                 self.repairs.push((now + down, Repair::Mend(wire)));
             }
             Harm::Midtrans(fault) => {
-                self.note(&format!("Midtrans: {fault}"));
-                self.add("Midtrans faults");
-                self.shop.midtrans.fault(&serde_json::from_str::<Value>(fault).expect("JSON"));
+                self.note(&format!("Midtrans: {}", fault.1));
+                self.shop.midtrans.fault(&plan(fault));
+                self.planned.push(fault);
             }
             Harm::Kill(_) | Harm::PowerCut | Harm::Terminate(_) | Harm::Stop(_) | Harm::Cut(_) | Harm::Silence(_) => {}
         }
@@ -400,6 +454,7 @@ impl Ordeal {
         for (_, repair) in std::mem::take(&mut self.repairs) {
             self.repair(repair);
         }
+        self.count_faults();
         self.shop.midtrans.heal();
         self.shop.midtrans.release();
         // No further harm: later than any test lasts.
@@ -415,6 +470,19 @@ impl Ordeal {
             }
         }
         Ok(())
+    }
+
+    /// Counts the faults of Midtrans that have struck: those that were planned and wait no more.
+    fn count_faults(&mut self) {
+        let mut waiting = self.shop.midtrans.plans();
+        for fault in std::mem::take(&mut self.planned) {
+            let plan = plan(fault);
+            let fields = plan.as_object().expect("an object");
+            match waiting.iter().position(|waits| fields.iter().all(|(name, value)| waits[name] == *value)) {
+                Some(at) => drop(waiting.swap_remove(at)),
+                None => self.add(fault.0),
+            }
+        }
     }
 
     fn end(&mut self, victim: Victim, gently: bool) {
@@ -457,6 +525,9 @@ impl Ordeal {
         match victim {
             Victim::Broker => {
                 self.shop.broker.resume();
+                if self.forgetful_broker {
+                    self.add("brokers that forgot");
+                }
                 // New clients: what the old ones had in flight is lost with the old broker, as it may be.
                 self.hear();
                 self.shop.tap = Tap::connect(&self.shop.broker, TAP, &["qrisd/#"]);
@@ -525,20 +596,25 @@ impl Ordeal {
     }
 }
 
-const MIDTRANS_FAULTS: [&str; 12] = [
-    r#"{"fault":"refuse","count":1}"#,
-    r#"{"fault":"hang","on":"charge","ms":1500,"count":1}"#,
-    r#"{"fault":"hang","on":"cancel","ms":1500,"count":1}"#,
-    r#"{"fault":"lose_answer","on":"charge","count":1}"#,
-    r#"{"fault":"lose_answer","on":"cancel","count":1}"#,
-    r#"{"fault":"server_error","code":503,"count":1}"#,
-    r#"{"fault":"server_error","code":500,"done":true,"on":"cancel","count":1}"#,
-    r#"{"fault":"garble","count":1}"#,
-    r#"{"fault":"deny","count":1}"#,
-    r#"{"fault":"drop_notification","count":1}"#,
-    r#"{"fault":"delay_notification","ms":2500,"count":1}"#,
-    r#"{"fault":"duplicate_notification","count":1}"#,
+pub const MIDTRANS_FAULTS: [MidtransFault; 12] = [
+    ("refused by Midtrans", r#"{"fault":"refuse","count":1}"#),
+    ("charge late", r#"{"fault":"hang","on":"charge","ms":1500,"count":1}"#),
+    ("cancel late", r#"{"fault":"hang","on":"cancel","ms":1500,"count":1}"#),
+    ("charge unanswered", r#"{"fault":"lose_answer","on":"charge","count":1}"#),
+    ("cancel unanswered", r#"{"fault":"lose_answer","on":"cancel","count":1}"#),
+    ("503 of Midtrans", r#"{"fault":"server_error","code":503,"count":1}"#),
+    ("500 of a cancel that was done", r#"{"fault":"server_error","code":500,"done":true,"on":"cancel","count":1}"#),
+    ("garbage of Midtrans", r#"{"fault":"garble","count":1}"#),
+    ("denied by Midtrans", r#"{"fault":"deny","count":1}"#),
+    ("notifications lost", r#"{"fault":"drop_notification","count":1}"#),
+    ("notifications late", r#"{"fault":"delay_notification","ms":2500,"count":1}"#),
+    ("notifications doubled", r#"{"fault":"duplicate_notification","count":1}"#),
 ];
+
+/// One of them as the simulator reads it.
+fn plan(fault: MidtransFault) -> Value {
+    serde_json::from_str(fault.1).expect("JSON")
+}
 
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();

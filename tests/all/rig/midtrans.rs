@@ -122,6 +122,11 @@ impl Midtrans {
         assert!(answer.status < 300, "/sim/faults: {} {}", answer.status, answer.text());
     }
 
+    /// What is planned and has not struck as often as it is to.
+    pub fn plans(&self) -> Vec<Value> {
+        self.list("/sim/faults")
+    }
+
     /// All is well again.
     pub fn heal(&self) {
         let answer = self.http.delete(&format!("{}/sim/faults", self.url));
