@@ -44,6 +44,8 @@ pub const HEALED: Span = Span::secs(8 * 3600);
 /// comes of it comes within [`HEALED`].
 const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
 const COLLECT_WITHIN: Span = Span::secs(3 * 3600);
+/// A merchant who lets customers pay Midtrans' fee has at most so much of it put on a price, in rupiah.
+const FEE_MAX: u64 = 1_000;
 /// When the simulation begins, for those whose clock is right.
 const BEGIN: i64 = 1_795_161_600_000;
 /// The machine whose card may be cloned is 0, the one that gets the copy is this.
@@ -233,6 +235,10 @@ impl World {
         options.refunds = rng.below(4) > 0;
         options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
         let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+        if rng.below(2) == 0 {
+            options.fee = 1 + rng.below(FEE_MAX);
+        }
+        let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
         let disks = [Disk::at(&places[0])?, Disk::at(&places[1])?, Disk::at(&places[2])?];
         let mut world = Self {
@@ -249,7 +255,7 @@ impl World {
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
-            merchant: merchant::Side::new(by_itself),
+            merchant: merchant::Side::new(by_itself, fee_max),
             midtrans: Midtrans::new(options),
             midtrans_at: None,
             broker: broker::Broker::default(),

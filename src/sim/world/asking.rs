@@ -8,7 +8,7 @@ use crate::order::ids::OrderId;
 use crate::order::merchant::{Call, Order};
 use crate::order::time::Wall;
 use crate::sim::backend::{Driver as _, fact, limit, read, request};
-use crate::sim::midtrans::{Notice, Reply, Request};
+use crate::sim::midtrans::{Book, Notice, Reply, Request};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
@@ -53,7 +53,20 @@ impl World {
 
     /// A request of the backend, and Midtrans' answer.
     pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Call, request: &Request) -> Option<(u16, Vec<u8>)> {
-        let (http, body) = match self.midtrans.handle(request, self.wall()) {
+        let refunded = |book: Book| (book.refunded, book.gross_amount);
+        let before = self.midtrans.transaction(id.as_str()).map(refunded);
+        let reply = self.midtrans.handle(request, self.wall());
+        let after = self.midtrans.transaction(id.as_str()).map(refunded);
+        // Where Midtrans names another sum than was paid, no other can be asked for.
+        if call == Call::Refund
+            && before != after
+            && let Some((back, paid)) = after
+            && back != paid
+            && !self.altered.contains(id)
+        {
+            self.fail(format!("the backend had {back} of {paid} given back for {id}"));
+        }
+        let (http, body) = match reply {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };

@@ -26,6 +26,7 @@ kinds! {
     Unpaid = "unpaid",
     Refunded = "refunded",
     Late = "late payments",
+    WithFee = "payments with an imposed fee",
     Collected = "goods collected with a code",
     WrongCodes = "wrong codes typed in",
     RefundAsked = "refunds asked for over Midtrans' interface",
