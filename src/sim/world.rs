@@ -196,6 +196,8 @@ struct World {
     altered: BTreeSet<OrderId>,
     /// Of these money went back at Midtrans without the merchant, first then.
     outside: BTreeMap<OrderId, i64>,
+    /// Of these the backend has heard from Midtrans that it went back, all of it, first then.
+    known_back: BTreeMap<OrderId, i64>,
     /// Of these the merchant decided.
     repaid: BTreeSet<OrderId>,
     /// Of these the merchant wanted to, and was answered with an error: it may be written all the same.
@@ -270,6 +272,7 @@ impl World {
             losses: Losses::default(),
             altered: BTreeSet::new(),
             outside: BTreeMap::new(),
+            known_back: BTreeMap::new(),
             repaid: BTreeSet::new(),
             wished: BTreeSet::new(),
             asked_back: BTreeSet::new(),

@@ -4,6 +4,7 @@ use super::counts::Kind;
 use super::merchant::Arrival;
 use super::{Event, Outage, World};
 use crate::backend::books::{self, BooksError, Done};
+use crate::backend::midtrans::TransactionStatus;
 use crate::order::ids::OrderId;
 use crate::order::merchant::{Call, Order};
 use crate::order::time::Wall;
@@ -80,6 +81,7 @@ impl World {
     pub(super) fn midtrans_answered(&mut self, id: &OrderId, call: Call, answer: Option<(u16, Vec<u8>)>) {
         let answer = read(id, call, answer);
         let settled = matches!(&answer, Ok(transaction) if transaction.is_settled());
+        let back = matches!(&answer, Ok(told) if matches!(told.transaction_status, TransactionStatus::Deny | TransactionStatus::Refund));
         let now = self.wall();
         let fact = fact(call, answer, now);
         match self.books(|tx, desk| books::answered(tx, desk, id, fact, now)) {
@@ -90,6 +92,9 @@ impl World {
                 }
                 if done.now.order.receipt().is_some() && done.was.receipt().is_none() {
                     self.judge_receipt(&done.now.order, call == Call::GetStatus && settled);
+                }
+                if back && call == Call::GetStatus && self.outside.contains_key(id) {
+                    self.known_back.entry(id.clone()).or_insert(self.now);
                 }
                 self.carry_on(done);
             }

@@ -296,6 +296,16 @@ impl Driver for World {
     }
 
     fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
+        match &answer {
+            BackendAnswer::Order(order) => self.judge_told(order),
+            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
+            BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..)
+            | BackendAnswer::Wrong(_)
+            | BackendAnswer::NoAnswer { .. } => {}
+        }
         if !self.merchant.listens() || self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
             return;
         }

@@ -202,6 +202,7 @@ impl World {
         if self.backed_up && self.one_in(2) {
             self.count(Kind::Restored, "the backend is restored from a backup");
             self.losses.note(Loss::Books, self.now);
+            self.known_back.clear();
             self.remove(MERCHANT, BOOKS);
             copy(&saved, &live, BOOKS);
         } else {
