@@ -9,6 +9,7 @@
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
 
+mod again;
 mod asking;
 mod audit;
 mod broker;
@@ -127,6 +128,8 @@ enum Event {
     },
     /// A controller asks.
     Vends,
+    /// A customer comes when all is well: by number.
+    BuysAgain(u32),
     /// A controller asks once more, or for something else under the same name.
     Repeats(String),
     /// A controller or customer wants it cancelled.
@@ -330,6 +333,7 @@ impl World {
             Event::Reverses(code) => self.reverses(&code),
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
+            Event::BuysAgain(number) => self.buys_again(number),
             Event::Repeats(body) => {
                 self.counts.note(Kind::Repeated);
                 self.ask_for(&body);

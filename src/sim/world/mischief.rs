@@ -277,6 +277,7 @@ impl World {
         self.clear_line(m);
         // Once more when a machine that is off now is back.
         self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
+        self.after(super::again::FROM, Event::BuysAgain(0));
         self.after(3_600_000, Event::Reconciles);
         self.after(5_400_000, Event::Reconnects);
     }
