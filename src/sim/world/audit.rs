@@ -328,7 +328,7 @@ impl World {
             let ledger = self.relays[m].query(id);
             let same = match told {
                 // What the ledger could not keep is uncertain to it, and known to the others.
-                Delivery::Dispensed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
+                Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
                     self.losses.was_harmed_before_told(LEDGER, id)
                 }
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
