@@ -11,6 +11,7 @@ use crate::order::ids::OrderId;
 use crate::order::merchant::{
     self, Attention, Call, Charge, Ending, Event, NoCharge, Order, RefundAnswer, Repayment, Report, Said, Sale, State, Withheld,
 };
+use crate::order::money::Rupiah;
 use crate::order::qris;
 use crate::order::request::Payment;
 use crate::order::time::Span;
@@ -256,17 +257,23 @@ async fn cancel(shop: &Shop, id: &OrderId) -> Event {
 }
 
 async fn refund(shop: &Shop, order: &Order) -> Event {
-    let amount = order.settlement().and_then(|by| by.gross_amount);
-    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
-        Some(outcome) => format!("{}: {outcome}", order.sale.item),
-        None => order.sale.item.to_string(),
-    };
+    let (amount, reason) = to_refund(order);
     let answer = shop.midtrans.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
     note(shop, &answer);
     Event::RefundAnswered(match answer {
         Ok(_) => RefundAnswer::Approved,
         Err(error) => refund_answer(&error),
     })
+}
+
+/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee included. Without
+/// a sum Midtrans gives back the rest.
+pub(crate) fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
+    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
+        Some(outcome) => format!("{}: {outcome}", order.sale.item),
+        None => order.sale.item.to_string(),
+    };
+    (order.settlement().and_then(|by| by.gross_amount), reason)
 }
 
 pub(crate) fn refund_answer(error: &MidtransError) -> RefundAnswer {

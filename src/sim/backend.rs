@@ -390,8 +390,8 @@ pub(super) fn request(order: &Order, call: Call) -> Request {
         Call::Charge => ("charge", charge_body(order)),
         Call::Cancel => ("cancel", Vec::new()),
         Call::Refund => {
-            let amount = order.settlement().and_then(|by| by.gross_amount);
-            ("refund", refund_body(id, amount, order.sale.item.as_str()).to_string().into_bytes())
+            let (amount, reason) = work::to_refund(order);
+            ("refund", refund_body(id, amount, &reason).to_string().into_bytes())
         }
     };
     Request {

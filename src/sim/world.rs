@@ -9,6 +9,7 @@
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
 
+mod again;
 mod asking;
 mod audit;
 mod broker;
@@ -44,6 +45,8 @@ pub const HEALED: Span = Span::secs(8 * 3600);
 /// comes of it comes within [`HEALED`].
 const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
 const COLLECT_WITHIN: Span = Span::secs(3 * 3600);
+/// A merchant who lets customers pay Midtrans' fee has at most so much of it put on a price, in rupiah.
+const FEE_MAX: u64 = 1_000;
 /// When the simulation begins, for those whose clock is right.
 const BEGIN: i64 = 1_795_161_600_000;
 /// The machine whose card may be cloned is 0, the one that gets the copy is this.
@@ -125,6 +128,8 @@ enum Event {
     },
     /// A controller asks.
     Vends,
+    /// A customer comes when all is well: by number.
+    BuysAgain(u32),
     /// A controller asks once more, or for something else under the same name.
     Repeats(String),
     /// A controller or customer wants it cancelled.
@@ -194,6 +199,8 @@ struct World {
     altered: BTreeSet<OrderId>,
     /// Of these money went back at Midtrans without the merchant, first then.
     outside: BTreeMap<OrderId, i64>,
+    /// Of these the backend has heard from Midtrans that it went back, all of it, first then.
+    known_back: BTreeMap<OrderId, i64>,
     /// Of these the merchant decided.
     repaid: BTreeSet<OrderId>,
     /// Of these the merchant wanted to, and was answered with an error: it may be written all the same.
@@ -233,6 +240,10 @@ impl World {
         options.refunds = rng.below(4) > 0;
         options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
         let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+        if rng.below(2) == 0 {
+            options.fee = 1 + rng.below(FEE_MAX);
+        }
+        let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
         let disks = [Disk::at(&places[0])?, Disk::at(&places[1])?, Disk::at(&places[2])?];
         let mut world = Self {
@@ -249,7 +260,7 @@ impl World {
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
-            merchant: merchant::Side::new(by_itself),
+            merchant: merchant::Side::new(by_itself, fee_max),
             midtrans: Midtrans::new(options),
             midtrans_at: None,
             broker: broker::Broker::default(),
@@ -264,6 +275,7 @@ impl World {
             losses: Losses::default(),
             altered: BTreeSet::new(),
             outside: BTreeMap::new(),
+            known_back: BTreeMap::new(),
             repaid: BTreeSet::new(),
             wished: BTreeSet::new(),
             asked_back: BTreeSet::new(),
@@ -321,6 +333,7 @@ impl World {
             Event::Reverses(code) => self.reverses(&code),
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
+            Event::BuysAgain(number) => self.buys_again(number),
             Event::Repeats(body) => {
                 self.counts.note(Kind::Repeated);
                 self.ask_for(&body);

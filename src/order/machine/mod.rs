@@ -587,7 +587,8 @@ impl Charge {
         let collect_within = seen.expires_in.filter(|_| settled).or(seen.collect_within).filter(|_| counter);
         Self {
             order_id: seen.order_id.clone(),
-            gross_amount: seen.gross_amount,
+            // An answer from before Midtrans' own may come after it.
+            gross_amount: seen.gross_amount.or(before.and_then(|charge| charge.gross_amount)),
             sandbox: seen.sandbox,
             code: before.and_then(|charge| charge.code.clone()).or(code),
             pay_within: before.and_then(|charge| charge.pay_within).or(pay_within),

@@ -4,11 +4,12 @@ use super::counts::Kind;
 use super::merchant::Arrival;
 use super::{Event, Outage, World};
 use crate::backend::books::{self, BooksError, Done};
+use crate::backend::midtrans::TransactionStatus;
 use crate::order::ids::OrderId;
 use crate::order::merchant::{Call, Order};
 use crate::order::time::Wall;
 use crate::sim::backend::{Driver as _, fact, limit, read, request};
-use crate::sim::midtrans::{Notice, Reply, Request};
+use crate::sim::midtrans::{Book, Notice, Reply, Request};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
@@ -53,7 +54,20 @@ impl World {
 
     /// A request of the backend, and Midtrans' answer.
     pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Call, request: &Request) -> Option<(u16, Vec<u8>)> {
-        let (http, body) = match self.midtrans.handle(request, self.wall()) {
+        let refunded = |book: Book| (book.refunded, book.gross_amount);
+        let before = self.midtrans.transaction(id.as_str()).map(refunded);
+        let reply = self.midtrans.handle(request, self.wall());
+        let after = self.midtrans.transaction(id.as_str()).map(refunded);
+        // Where Midtrans names another sum than was paid, no other can be asked for.
+        if call == Call::Refund
+            && before != after
+            && let Some((back, paid)) = after
+            && back != paid
+            && !self.altered.contains(id)
+        {
+            self.fail(format!("the backend had {back} of {paid} given back for {id}"));
+        }
+        let (http, body) = match reply {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
@@ -67,6 +81,7 @@ impl World {
     pub(super) fn midtrans_answered(&mut self, id: &OrderId, call: Call, answer: Option<(u16, Vec<u8>)>) {
         let answer = read(id, call, answer);
         let settled = matches!(&answer, Ok(transaction) if transaction.is_settled());
+        let back = matches!(&answer, Ok(told) if matches!(told.transaction_status, TransactionStatus::Deny | TransactionStatus::Refund));
         let now = self.wall();
         let fact = fact(call, answer, now);
         match self.books(|tx, desk| books::answered(tx, desk, id, fact, now)) {
@@ -77,6 +92,9 @@ impl World {
                 }
                 if done.now.order.receipt().is_some() && done.was.receipt().is_none() {
                     self.judge_receipt(&done.now.order, call == Call::GetStatus && settled);
+                }
+                if back && call == Call::GetStatus && self.outside.contains_key(id) {
+                    self.known_back.entry(id.clone()).or_insert(self.now);
                 }
                 self.carry_on(done);
             }

@@ -11,13 +11,18 @@ use crate::order::ids::OrderId;
 use crate::order::machine::unfinished;
 use crate::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};
 use crate::order::outcome::{Delivery, DispenseAnswer, Outcome};
-use crate::order::request::Payment;
 use crate::order::state::EventState;
 use crate::sim::midtrans::Book;
+use crate::wire::orders::{Order as Resource, Status};
 
 /// No QR's goods come later than this after its payment: the QR's time, the grace, the time to deliver; and once more the
 /// time to deliver where the backend said after a reboot that it was not over.
 const PULSE_WITHIN: i64 = 1_300_000;
+/// What a machine was told as paid last before the backend knew otherwise: the answer's time, the time to deliver, and what the
+/// relay may take to answer.
+const COLLECTED_PULSE_WITHIN: i64 = 12_000 + 600_000 + 25_000;
+/// The receipt of a QR is believed again by whoever repeats it, while the QR is up and in the grace after that.
+const BELIEVED_PULSE_WITHIN: i64 = 240_000 + COLLECTED_PULSE_WITHIN;
 /// How long an Indomaret may take a settlement back.
 const REVERSAL: i64 = 300_000;
 
@@ -50,8 +55,9 @@ impl World {
         if given_back && !strange && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
-        if !is_kept(book.status) && !self.outside.contains_key(order) && !strange && !self.is_forgotten(order) {
-            self.fail(format!("{order} was driven and is {}", book.status));
+        if !is_kept(book.status) && !strange && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
+            let known = self.known_back.get(order).map(|at| self.now - at);
+            self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
         }
         let waited = BEGIN + self.now - settled_at;
         if book.store.is_none() && waited > PULSE_WITHIN && !strange {
@@ -68,6 +74,32 @@ impl World {
                 self.fail(format!("{order} was driven, and {id} of the same request before"));
             }
         }
+    }
+
+    /// Whether a pulse for money that went back may come of what the backend told before it knew of it, or of nothing wrong.
+    fn may_be_on_its_way(&self, order: &OrderId, book: &Book) -> bool {
+        if !self.outside.contains_key(order) {
+            return false;
+        }
+        // A bank may take back whatever it likes: to the machine that stays a settlement.
+        if book.status == "chargeback" {
+            return true;
+        }
+        let within = if book.store.is_some() { COLLECTED_PULSE_WITHIN } else { BELIEVED_PULSE_WITHIN };
+        self.known_back.get(order).is_none_or(|known| self.now - known <= within)
+    }
+
+    /// What must be so when an order is told to a machine.
+    pub(super) fn judge_told(&mut self, order: &Resource) {
+        // Whoever has told an outcome is done with it.
+        let opens = order.status == Status::Settlement || order.receipt.is_some();
+        if opens && order.outcome.is_none() && self.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id) {
+            self.fail(format!("{} is told as paid, and the backend knows that its money went back", order.order_id));
+        }
+    }
+
+    fn is_chargeback(&self, order: &OrderId) -> bool {
+        self.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
     }
 
     /// What must be so when a receipt is signed.
@@ -88,7 +120,8 @@ impl World {
         if book.status != "settlement" && !overtaken {
             self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
         }
-        let held = order.sale.payment == Payment::Indomaret;
+        // As Midtrans knows it: what the books believe it to be is among what is judged.
+        let held = book.store == Some("indomaret");
         if held && BEGIN + self.now - settled_at < REVERSAL {
             self.fail(format!("a receipt of {id} was signed while its settlement could still be taken back"));
         }
@@ -295,7 +328,7 @@ impl World {
             let ledger = self.relays[m].query(id);
             let same = match told {
                 // What the ledger could not keep is uncertain to it, and known to the others.
-                Delivery::Dispensed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
+                Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
                     self.losses.was_harmed_before_told(LEDGER, id)
                 }
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),

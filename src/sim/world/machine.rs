@@ -3,7 +3,7 @@
 
 use super::broker::CONTROLLERS;
 use super::counts::Kind;
-use super::{Event, Outage, World, device, large, merchant, price, relay, small};
+use super::{Event, Outage, World, again, device, large, merchant, price, relay, small};
 use crate::device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
 use crate::device::screen::ScreenState;
 use crate::device::screen::picture::Scene;
@@ -11,10 +11,12 @@ use crate::device::store::Store;
 use crate::host::mqtt::{Ack, PublishId};
 use crate::order::ids::{OrderId, RequestId, Ticket};
 use crate::order::machine::{RelayCall, Rules};
+use crate::order::money::Rupiah;
 use crate::order::outcome::DispenseAnswer;
 use crate::order::request::{Price, PriceList};
 use crate::order::time::{Boot, BootId, Now, Span, Wall};
 use crate::sim::backend::Ask;
+use crate::sim::midtrans::Book;
 use std::collections::BTreeMap;
 
 /// The programs' own time limits, in milliseconds.
@@ -86,7 +88,8 @@ pub(super) enum Answer {
 #[derive(Debug)]
 enum Asked {
     Prepare(CallId),
-    Relay(CallId, RequestId),
+    /// With the ticket that it is to look at, if it is a `Check`.
+    Relay(CallId, RequestId, Option<Ticket>),
     Backend(CallId, RequestId),
     Open(CallId),
     Facts,
@@ -106,6 +109,8 @@ pub(super) struct Side {
     woken_at: Option<i64>,
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
+    /// What its relay said last of a ticket, to this run of the program: whether it could be delivered.
+    heard: BTreeMap<Ticket, bool>,
     /// What it would show.
     scene: Option<Scene>,
     /// Since when nobody sees it.
@@ -142,6 +147,7 @@ impl World {
         side.machine = None;
         side.run += 1;
         side.asked.clear();
+        side.heard.clear();
         side.woken_at = None;
         side.scene = None;
         side.screen_gone = None;
@@ -230,8 +236,18 @@ impl World {
         // Given up, or of an earlier run.
         let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
         match (asked, answer) {
-            (Asked::Prepare(id), Answer::Prepared(answer)) => self.input(m, Input::Prepared(id, answer)),
-            (Asked::Relay(id, request), Answer::Relay(answer)) => self.input(m, Input::Relay(id, request, answer)),
+            (Asked::Prepare(id), Answer::Prepared(answer)) => {
+                if let Ok(ticket) = &answer {
+                    self.machines[m].heard.insert(ticket.clone(), true);
+                }
+                self.input(m, Input::Prepared(id, answer));
+            }
+            (Asked::Relay(id, request, ticket), Answer::Relay(answer)) => {
+                if let (Some(ticket), RelayAnswer::Checked { deliverable, .. }) = (ticket, &answer) {
+                    self.machines[m].heard.insert(ticket, *deliverable);
+                }
+                self.input(m, Input::Relay(id, request, answer));
+            }
             (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
             (Asked::Open(id), Answer::Backend(answer)) => self.input(m, Input::Open(id, answer)),
             (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
@@ -260,6 +276,7 @@ impl World {
             }
             self.perform_one(m, effect);
         }
+        self.judge_screen(m);
         let now = self.clocks(m);
         let side = &mut self.machines[m];
         let next = side.machine.as_ref().and_then(|machine| machine.next_deadline(now.boot));
@@ -285,7 +302,8 @@ impl World {
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
                 self.note(|| format!("the machine asks the relay: {}", word(&call)));
-                self.ask_relay(m, Asked::Relay(id, request), relay::Call::Order(call), limit);
+                let ticket = if let RelayCall::Check(ticket) = &call { Some(ticket.clone()) } else { None };
+                self.ask_relay(m, Asked::Relay(id, request, ticket), relay::Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
                 let caller = self.caller(m);
@@ -378,20 +396,58 @@ impl World {
     }
 
     fn customers_see(&mut self, m: usize) {
-        let (payload, code) = match &self.machines[m].scene {
-            Some(Scene::Pay { payload, .. }) => (payload.clone(), false),
-            Some(Scene::PayAtStore { code, .. }) => (code.clone(), true),
-            Some(_) | None => return,
+        let Some(shown) = self.shown(m) else { return };
+        let Some((book, ticket)) = self.charge_of(&shown.payload) else {
+            return self.fail("a QR is drawn, and Midtrans has no charge for it".into());
         };
-        let ticket = self.midtrans.transaction(&payload).and_then(|book| book.custom_fields[2].clone());
-        let ticket = ticket.and_then(|third| Ticket::new(third.rsplit('|').next()?).ok());
-        let deliverable = ticket.is_some_and(|ticket| self.relays[m].could_deliver(&ticket));
-        // In the storm the relay may have gone since it was asked; see the property of the exhaustive search.
-        if !deliverable && !self.storm {
-            self.fail("a QR is drawn for what cannot be delivered".into());
+        if shown.amount.get() != book.gross_amount || shown.fee.map_or(0, Rupiah::get) != book.gross_amount - book.amount {
+            self.fail("the screen says another sum than is charged".into());
         }
-        if self.seen.insert(payload.clone()) {
-            if code { self.goes_to_a_store(payload) } else { self.reads_the_qr(payload) }
+        self.counts.note(Kind::QrsAgainstWord);
+        if self.machines[m].heard.get(&ticket) != Some(&true) {
+            self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
+        }
+        // In the storm the relay may have gone since it was asked; see the property of the exhaustive search.
+        if !self.storm {
+            self.counts.note(Kind::QrsAgainstRelay);
+            if !self.relays[m].could_deliver(&ticket) {
+                self.fail("a QR is drawn for what cannot be delivered".into());
+            }
+        }
+        if self.seen.insert(shown.payload.clone()) {
+            if Self::is_again(&book) {
+                self.after(again::PAYS_AFTER, Event::Pays { payload: shown.payload, force: false });
+            } else if shown.code {
+                self.goes_to_a_store(shown.payload);
+            } else {
+                self.reads_the_qr(shown.payload);
+            }
+        }
+    }
+
+    /// What a customer could pay, if the screen shows it.
+    fn shown(&self, m: usize) -> Option<Shown> {
+        match self.machines[m].scene.as_ref()? {
+            Scene::Pay { payload, amount, fee, .. } => Some(Shown { payload: payload.clone(), amount: *amount, fee: *fee, code: false }),
+            Scene::PayAtStore { code, amount, fee, .. } => Some(Shown { payload: code.clone(), amount: *amount, fee: *fee, code: true }),
+            _ => None,
+        }
+    }
+
+    /// The charge behind a QR or code, and its ticket.
+    fn charge_of(&self, payload: &str) -> Option<(Book, Ticket)> {
+        let book = self.midtrans.transaction(payload)?;
+        let ticket = Ticket::new(book.custom_fields[2].as_ref()?.rsplit('|').next()?).ok()?;
+        Some((book, ticket))
+    }
+
+    /// What must be so whenever the machine has done all that it does for now: a QR goes once the relay says that it cannot
+    /// deliver, unless just that is being handed out.
+    fn judge_screen(&mut self, m: usize) {
+        let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
+        let refused = self.machines[m].heard.get(&ticket) == Some(&false);
+        if refused && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
+            self.fail("a QR stays, and the relay said that it cannot deliver".into());
         }
     }
 
@@ -409,6 +465,16 @@ impl World {
         let boot = self.settings(m).boot_id;
         Store::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
     }
+}
+
+/// What a customer could pay.
+struct Shown {
+    payload: Box<str>,
+    /// The sum on the screen, with the fee.
+    amount: Rupiah,
+    fee: Option<Rupiah>,
+    /// Whether it is a code for a store.
+    code: bool,
 }
 
 fn word(call: &RelayCall) -> &'static str {

@@ -77,17 +77,11 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// `by_itself`: so many refunds a day.
-    pub(super) fn new(by_itself: u32) -> Self {
-        Self {
-            books: None,
-            run: 0,
-            dying: false,
-            queue: Queue::default(),
-            sweep_at: None,
-            desk: desk(COLLECT_WITHIN, by_itself),
-            place: place(COLLECT_WITHIN),
-        }
+    /// `by_itself`: so many refunds a day. `fee_max`: so many rupiah may be put on a price.
+    pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
+        let mut desk = desk(COLLECT_WITHIN, by_itself);
+        desk.rules.max_imposed_fee = fee_max;
+        Self { books: None, run: 0, dying: false, queue: Queue::default(), sweep_at: None, desk, place: place(COLLECT_WITHIN) }
     }
 }
 
@@ -302,6 +296,16 @@ impl Driver for World {
     }
 
     fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
+        match &answer {
+            BackendAnswer::Order(order) => self.judge_told(order),
+            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
+            BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..)
+            | BackendAnswer::Wrong(_)
+            | BackendAnswer::NoAnswer { .. } => {}
+        }
         if !self.merchant.listens() || self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
             return;
         }

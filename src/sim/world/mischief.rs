@@ -202,6 +202,7 @@ impl World {
         if self.backed_up && self.one_in(2) {
             self.count(Kind::Restored, "the backend is restored from a backup");
             self.losses.note(Loss::Books, self.now);
+            self.known_back.clear();
             self.remove(MERCHANT, BOOKS);
             copy(&saved, &live, BOOKS);
         } else {
@@ -276,6 +277,7 @@ impl World {
         self.clear_line(m);
         // Once more when a machine that is off now is back.
         self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
+        self.after(super::again::FROM, Event::BuysAgain(0));
         self.after(3_600_000, Event::Reconciles);
         self.after(5_400_000, Event::Reconnects);
     }

@@ -84,8 +84,16 @@ impl World {
     pub(super) fn pays(&mut self, payload: &str, force: bool) {
         let paid = self.midtrans.pay(payload, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays: {}", if paid.is_ok() { "paid" } else { "refused" }));
-        if paid.is_ok() && force {
+        let Ok(paid) = paid else { return };
+        self.note_paid(&paid.order_id, force);
+    }
+
+    fn note_paid(&mut self, order: &str, force: bool) {
+        if force {
             self.counts.note(Kind::Late);
+        }
+        if self.midtrans.transaction(order).is_some_and(|book| book.gross_amount != book.amount) {
+            self.counts.note(Kind::WithFee);
         }
     }
 
@@ -103,9 +111,7 @@ impl World {
         let paid = self.midtrans.pay(&code, Via::Qris, force, self.wall());
         self.note(|| format!("a customer pays at a store: {}", if paid.is_ok() { "paid" } else { "refused" }));
         let Ok(paid) = paid else { return };
-        if force {
-            self.counts.note(Kind::Late);
-        }
+        self.note_paid(&paid.order_id, force);
         let book = self.midtrans.transaction(&paid.order_id);
         if book.is_some_and(|book| book.store == Some("indomaret")) && self.one_in(4) {
             let after = self.below(900_000);
