@@ -8,7 +8,8 @@ use super::{
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
 use crate::order::merchant::{
-    self, Ask, Call, Charge, Context, Duty, Ending, Event, NoCharge, Order, Report, Said, Sale, State, Told, next_attempt, wants_another,
+    self, Ask, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, Report, Said, Sale, State, Told, next_attempt,
+    wants_another,
 };
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
@@ -77,6 +78,10 @@ pub(super) type Stepped = Option<(u32, Option<MidtransCall>)>;
 impl Backend {
     pub(super) fn new() -> Self {
         Self { orders: [None; CHARGES], calls: [None; CHARGES], posts: [false; ORDERS], cancels: [false; CHARGES] }
+    }
+
+    pub(super) fn forget_call(&mut self, charge: u8) {
+        self.calls[usize::from(charge)] = None;
     }
 
     pub(super) fn is_asking(&self, charge: u8) -> bool {
@@ -319,6 +324,21 @@ pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced:
     after
 }
 
+/// An attempt that ended, of which nobody will ever ask what became of it.
+pub(super) fn buried(lab: &Lab, number: u32) -> u32 {
+    if let Some(known) = lab.buried.borrow().get(&number) {
+        return *known;
+    }
+    let mut order = (*lab.merchant.borrow().get(number)).clone();
+    order.state = State::Closed { charge: None, how: Closing::Cancel, why: Some(Ending::GaveUp) };
+    order.answer_by = NOW - PAST;
+    order.ask = Ask::default();
+    order.mismatched_at = None;
+    let after = lab.merchant.borrow_mut().put(order);
+    lab.buried.borrow_mut().insert(number, after);
+    after
+}
+
 impl World {
     pub(super) fn merchant(&self, lab: &Lab, charge: u8) -> Option<Rc<Order>> {
         self.backend.orders[usize::from(charge)].map(|number| lab.merchant.borrow().get(number))
@@ -354,7 +374,7 @@ impl World {
         let heard = receipt || self.wanted(lab, order_of(charge)).is_some_and(|wanted| !wanted.ended);
         if status != view::status(&before) && status != Status::Pending && !asked && heard {
             // In the outbox with the same commit, and there until the broker has it.
-            self.send(Message::Push { charge, receipt });
+            self.send(Message::Push { charge, receipt, live: receipt });
         }
         if let Some(call) = call.filter(|_| claims && !asking) {
             self.backend.calls[at] = Some(call);
@@ -441,7 +461,7 @@ impl World {
                 let open = [0, 1].map(|order| self.open_order(lab, order));
                 out.push(Message::Open { lookers, orders: open, live: true });
             }
-            Message::Notify { charge, said } => {
+            Message::Notify { charge, said, .. } => {
                 self.write(lab, charge, What::Notified(said), true, &mut out);
             }
             Message::FromMidtrans { charge, call, say, .. } => {

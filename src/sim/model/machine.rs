@@ -399,6 +399,17 @@ impl Machine {
         matches!(self.slots[1].stage, Stage::Nothing)
     }
 
+    /// Whether an order is to be paid by a charge.
+    pub(super) fn may_draw(&self, lab: &Lab, charge: u8) -> bool {
+        self.slots.iter().any(|slot| match slot.stage {
+            Stage::Order(number) => {
+                let order = lab.machine.borrow().get(number);
+                matches!(order.state, State::AwaitingPayment { .. }) && order.order_id() == Some(&order_id(charge))
+            }
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
+        })
+    }
+
     pub(super) fn forget_change(&mut self) {
         self.changed_ago = AGO_MAX;
     }
@@ -588,7 +599,7 @@ impl World {
                 self.machine.open = None;
                 self.open_answered(lab, lookers, orders);
             }
-            Message::Push { charge, receipt } => {
+            Message::Push { charge, receipt, .. } => {
                 let order = super::order_of(charge);
                 if receipt {
                     let paid = self.backend.orders[usize::from(charge)].expect("books forget none");

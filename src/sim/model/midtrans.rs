@@ -68,7 +68,7 @@ impl World {
             (MidtransCall::Cancel, Status::None) => done(first, MidtransSay::NotFound),
             (MidtransCall::Cancel, Status::Pending) => {
                 first.midtrans.charges[usize::from(charge)] = Status::Cancelled;
-                first.send(Message::Notify { charge, said: NoticeWord::Ended });
+                first.send(Message::Notify { charge, said: NoticeWord::Ended, live: false });
                 done(first, MidtransSay::Cancelled);
             }
             (MidtransCall::Cancel, _) => done(first, MidtransSay::CannotCancel),
@@ -85,7 +85,7 @@ impl World {
             let becomes = |status: Status, said: NoticeWord| {
                 let mut world = self.clone();
                 world.midtrans.charges[at] = status;
-                world.send(Message::Notify { charge, said });
+                world.send(Message::Notify { charge, said, live: said != NoticeWord::Ended });
                 world
             };
             let seen = self.midtrans.seen[at];

@@ -174,7 +174,7 @@ enum Message {
         say: RelaySay,
         live: bool,
     },
-    /// The relay's signal.
+    /// The relay's signal: a stray from the first.
     Finished {
         charge: u8,
         ended: Ended,
@@ -201,10 +201,11 @@ enum Message {
         orders: [Option<u32>; ORDERS],
         live: bool,
     },
-    /// `payment/update`: with a receipt, or a hint.
+    /// `payment/update`: with a receipt, or a hint. `live`: it comes for certain.
     Push {
         charge: u8,
         receipt: bool,
+        live: bool,
     },
     ToMidtrans {
         charge: u8,
@@ -220,6 +221,7 @@ enum Message {
     Notify {
         charge: u8,
         said: NoticeWord,
+        live: bool,
     },
 }
 
@@ -318,6 +320,7 @@ struct Lab {
     renamed: RefCell<Map<(u32, u8), u32>>,
     stretched: RefCell<Map<u32, u32>>,
     calmed: RefCell<Map<(u32, bool, bool, bool), u32>>,
+    buried: RefCell<Map<u32, u32>>,
     parts: Everything,
     flaw: Option<Flaw>,
     /// Worlds that are as good as one are made one.
@@ -444,6 +447,7 @@ impl Lab {
             renamed: RefCell::default(),
             stretched: RefCell::default(),
             calmed: RefCell::default(),
+            buried: RefCell::default(),
             parts: Everything::new(),
             flaw,
             reduces,
@@ -593,25 +597,57 @@ impl Message {
             | Self::AskOpen { live, .. }
             | Self::Open { live, .. }
             | Self::ToMidtrans { live, .. }
-            | Self::FromMidtrans { live, .. } => *live = false,
-            Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => {}
+            | Self::FromMidtrans { live, .. }
+            | Self::Push { live, .. }
+            | Self::Notify { live, .. } => *live = false,
+            Self::Vend(_) | Self::Finished { .. } => {}
         }
         message
     }
 
     fn is_live(self) -> bool {
-        self != self.stale() || matches!(self, Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. })
+        self != self.stale() || matches!(self, Self::Vend(_))
+    }
+
+    /// What can come of it though nobody waits for the answer.
+    fn stray(self) -> Option<Self> {
+        let message = self.stale();
+        // An answer that nobody takes is no message, but for the relay's outcome, which is a fact. A question that only asks
+        // does nothing.
+        let acts = match message {
+            Self::FromRelay { say: RelaySay::Ended(_), .. } | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => true,
+            Self::ToRelay { ask: RelayAsk::Dispense(_) | RelayAsk::Close(_), .. } => true,
+            Self::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. } => false,
+            Self::Post { ask: HttpAsk::Create | HttpAsk::Cancel(_) | HttpAsk::Tell(..), .. } => true,
+            Self::Post { ask: HttpAsk::Watch(_) | HttpAsk::Get(_), .. } => false,
+            Self::ToMidtrans { call: MidtransCall::Charge | MidtransCall::Cancel, .. } => true,
+            Self::ToMidtrans { call: MidtransCall::Status, .. } => false,
+            // A ticket for nobody opens nothing.
+            Self::Prepare { .. } | Self::Prepared { .. } => false,
+            Self::FromRelay { .. } | Self::Answer { .. } | Self::AskOpen { .. } | Self::Open { .. } | Self::FromMidtrans { .. } => false,
+            Self::Vend(_) => false,
+        };
+        acts.then_some(message)
     }
 }
 
 impl World {
     fn send(&mut self, message: Message) {
-        // Stale copies of a question that nobody waits for are as good as one.
-        if !message.is_live() && self.wire.contains(&message) {
-            return;
+        if message.is_live() {
+            let at = self.wire.partition_point(|known| *known <= message);
+            self.wire.insert(at, message);
+        } else {
+            self.strays(message);
         }
-        let at = self.wire.partition_point(|known| *known <= message);
-        self.wire.insert(at, message);
+    }
+
+    /// It may come at any time, or never.
+    fn strays(&mut self, message: Message) {
+        if let Some(stray) = message.stray()
+            && let Err(at) = self.wire.binary_search(&stray)
+        {
+            self.wire.insert(at, stray);
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -638,25 +674,12 @@ impl World {
         self.wire.retain(|message| {
             let drop = which(*message);
             if drop {
-                stale.push(message.stale());
+                stale.push(*message);
             }
             !drop
         });
         for message in stale {
-            // An answer that nobody takes is no message, but for the relay's outcome, which is a fact.
-            let fact = matches!(message, Message::FromRelay { say: RelaySay::Ended(_), .. } | Message::Prepared { ticket: Some(_), .. });
-            let asks =
-                matches!(message, Message::Prepare { .. } | Message::ToRelay { .. } | Message::Post { .. } | Message::ToMidtrans { .. });
-            // A stale question that only asks does nothing.
-            let acts = !matches!(
-                message,
-                Message::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. }
-                    | Message::Post { ask: HttpAsk::Watch(_) | HttpAsk::Get(_), .. }
-                    | Message::ToMidtrans { call: MidtransCall::Status, .. }
-            );
-            if fact || asks && acts {
-                self.send(message);
-            }
+            self.strays(message);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::midtrans::Status as Money;
 use super::relay::{Kept, Written};
-use super::{ATTEMPTS, CHARGES, Ended, Lab, ORDERS, World, machine::Stage, order_of};
+use super::{ATTEMPTS, CHARGES, Ended, HttpAsk, Lab, Message, ORDERS, World, machine::Stage, order_of};
 use crate::order::merchant::{State, Withheld};
 use crate::order::outcome::Delivery;
 
@@ -25,6 +25,8 @@ pub enum Broken {
     ReportAgainstLedger,
     /// The machine still waits for something that will never come.
     MachineNotFinished,
+    /// What was settled for good was not.
+    Unsettled,
     /// From here nothing leads to an end without somebody's help.
     NeverEnds,
 }
@@ -67,6 +69,52 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
 /// The QR stays for the moment in which its own payment is being delivered by a receipt that reached the relay first.
 fn is_driven(world: &World, ticket: u8, charge: u8) -> bool {
     world.relay.tickets[usize::from(ticket)] == Kept::Used(charge)
+}
+
+/// Whether all is decided about the money of every request, whatever comes: none came and none can come, or what came has
+/// an outcome at the backend that the ledger will never contradict. What is left are calls that end.
+pub(super) fn is_settled(world: &World, lab: &Lab) -> bool {
+    (0..2_u8).all(|order| is_order_settled(world, lab, order))
+}
+
+fn is_order_settled(world: &World, lab: &Lab, order: u8) -> bool {
+    let waits = world.wire.iter().any(|message| matches!(message, Message::Vend(of) if *of == order));
+    let over = match world.machine.slots[usize::from(order)].stage {
+        Stage::Nothing => return true,
+        Stage::Refused => true,
+        Stage::Order(_) => world.wanted(lab, order).is_some_and(|wanted| wanted.ended && (wanted.decided || !wanted.paid)),
+        Stage::Asked | Stage::Candidate(_) => false,
+    };
+    // A ledger that may be lost decides nothing, and money that may go back is not settled.
+    let sure = world.left.ledgers == 0 && world.left.refunds == 0 && !world.relay.reset;
+    let attempts = u8::try_from(ATTEMPTS).expect("few");
+    over && sure && !waits && (order * attempts..(order + 1) * attempts).all(|charge| is_charge_settled(world, lab, charge))
+}
+
+fn is_charge_settled(world: &World, lab: &Lab, charge: u8) -> bool {
+    let at = usize::from(charge);
+    match world.midtrans.charges[at] {
+        Money::Cancelled | Money::Expired | Money::Denied => world.left.late_payments == 0 || !world.midtrans.seen[at],
+        Money::None | Money::Pending => !world.midtrans.seen[at],
+        Money::SettledOtherwise | Money::Refunded => false,
+        Money::Settled => {
+            let Some(order) = world.merchant(lab, charge) else { return false };
+            let (Some(told), Some(receipt)) = (&order.delivery, order.receipt()) else { return false };
+            let kept = world.relay.tickets[usize::from(super::ticket_number(&receipt.claims().ticket))];
+            let is_told = world.wanted(lab, order_of(charge)).is_some_and(|wanted| wanted.decided);
+            let same = |word: &super::Word| *word == super::Word::from(told.outcome);
+            let words = world.wire.iter().all(|message| match message {
+                Message::Post { ask: HttpAsk::Tell(of, word), .. } if *of == charge => same(word),
+                _ => true,
+            });
+            let ledger = match (kept, world.relay.entries[at]) {
+                (Kept::Used(of), Some(Written::Ended(ended))) => of == charge && same(&word(ended)),
+                (Kept::Closed, None) => told.outcome == Delivery::Undelivered && world.pulses[at] == 0,
+                _ => false,
+            };
+            is_told && words && ledger && !order.conflict
+        }
+    }
 }
 
 /// Whether another charge of the same order has the receipt.
@@ -173,6 +221,10 @@ pub(super) fn outcome(world: &World, lab: &Lab) -> String {
     }
     for charge in charges() {
         let at = usize::from(charge);
+        let unpaid = !matches!(world.midtrans.charges[at], Money::Settled | Money::SettledOtherwise | Money::Refunded);
+        if unpaid && world.is_replaced(charge) {
+            continue;
+        }
         if let Some(order) = world.merchant(lab, charge) {
             let (status, refund) = (crate::backend::view::status(&order), crate::backend::view::refund(&order));
             let outcome = order.delivery.as_ref().map(|told| told.outcome);

@@ -118,6 +118,7 @@ impl World {
         self.left.settle();
         self.forget_dead_messages(lab);
         self.forget_tickets(lab);
+        self.bury(lab);
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             self.calm_charge(lab, charge);
         }
@@ -143,6 +144,55 @@ impl World {
         }
     }
 
+    /// A charge that another attempt replaced, and that nobody can pay since nobody saw its QR, or can come to see it: what
+    /// becomes of it at backend and Midtrans moves no money. To the machine it is cancelled.
+    fn bury(&mut self, lab: &Lab) {
+        for charge in 0..u8::try_from(CHARGES).expect("few") {
+            let at = usize::from(charge);
+            let Some(number) = self.backend.orders[at] else { continue };
+            let gone = match self.midtrans.charges[at] {
+                Money::Cancelled | Money::Expired | Money::Denied => self.left.late_payments == 0,
+                Money::None | Money::Pending | Money::Settled | Money::SettledOtherwise | Money::Refunded => false,
+            };
+            let unpayable = gone || !self.midtrans.seen[at];
+            if !unpayable || !self.is_replaced(charge) || self.backend.cancels[at] || self.may_draw(lab, charge) {
+                continue;
+            }
+            self.backend.orders[at] = Some(super::backend::buried(lab, number));
+            self.backend.forget_call(charge);
+            self.midtrans.charges[at] = Money::None;
+            self.midtrans.seen[at] = false;
+            self.wire.retain(|message| match *message {
+                Message::ToMidtrans { charge: of, .. }
+                | Message::FromMidtrans { charge: of, .. }
+                | Message::Notify { charge: of, .. }
+                | Message::Push { charge: of, .. } => of != charge,
+                _ => true,
+            });
+        }
+    }
+
+    /// Whether another attempt at the same order followed.
+    pub(super) fn is_replaced(&self, charge: u8) -> bool {
+        let next = usize::from(charge) + 1;
+        next < CHARGES && order_of(charge + 1) == order_of(charge) && self.backend.orders[next].is_some()
+    }
+
+    /// Whether the machine has the QR of a charge, or is being told it.
+    fn may_draw(&self, lab: &Lab, charge: u8) -> bool {
+        let told = |number: u32| {
+            let resources = lab.resources.borrow();
+            let resource = resources.get(number);
+            super::charge_of(&resource.order_id) == charge && resource.qr_payload.is_some()
+        };
+        self.machine.may_draw(lab, charge)
+            || self.wire.iter().any(|message| match *message {
+                Message::Answer { say: super::HttpSay::Order(number), .. } => told(number),
+                Message::Open { orders, .. } => orders.into_iter().flatten().any(told),
+                _ => false,
+            })
+    }
+
     /// Messages that change nothing, now or later: what they say is known for good.
     fn forget_dead_messages(&mut self, lab: &Lab) {
         let machine = [0, 1].map(|order| self.wanted(lab, order));
@@ -156,20 +206,23 @@ impl World {
                 }
             })
         };
+        let held = [0, 1].map(|order| self.ticket_of(lab, order));
         let wire = std::mem::take(&mut self.wire);
         let lives = |message: &Message| match *message {
             // The machine holds the ledger's word, and keeps it.
             Message::Finished { charge, .. } => !of(charge).is_some_and(|wanted| wanted.decided),
             Message::FromRelay { order, live: false, .. } => !machine[usize::from(order)].is_some_and(|wanted| wanted.decided),
+            // The ticket of no order.
+            Message::ToRelay { ask: RelayAsk::Close(number), live: false, .. } => held.contains(&Some(number)),
             // It has a receipt, or has closed the matter without one.
-            Message::Push { charge, receipt: true } => !of(charge).is_some_and(|wanted| wanted.paid),
+            Message::Push { charge, receipt: true, .. } => !of(charge).is_some_and(|wanted| wanted.paid),
             // A hint makes the machine ask about the charge that it knows, and only what is still open learns from the answer.
             // It knows another one for good once it has left its first state, but for one that comes with a receipt.
-            Message::Push { charge, receipt: false } => !of(charge).is_some_and(|wanted| {
+            Message::Push { charge, receipt: false, .. } => !of(charge).is_some_and(|wanted| {
                 wanted.paid || wanted.ended || !wanted.asked && self.known_charge(lab, order_of(charge)) != Some(charge)
             }),
             // What is paid stays paid, whatever else is told of it but that the money went back.
-            Message::Notify { charge, said: NoticeWord::Settled | NoticeWord::Ended } => !paid(charge),
+            Message::Notify { charge, said: NoticeWord::Settled | NoticeWord::Ended, .. } => !paid(charge),
             Message::Notify { said: NoticeWord::Refunded, .. }
             | Message::Vend(_)
             | Message::Prepare { .. }
@@ -213,11 +266,11 @@ impl World {
         }
         let nobody = !self.midtrans.seen[at] && self.is_past_showing(lab, charge);
         let dead = gone && (self.left.late_payments == 0 || nobody);
-        let replaced = at + 1 < CHARGES && order_of(charge + 1) == order_of(charge) && self.backend.orders[at + 1].is_some();
+        let replaced = self.is_replaced(charge);
         let after = super::backend::calmed(lab, number, dead, !refundable, replaced);
         self.backend.orders[at] = Some(after);
         if dead && matches!(lab.merchant.borrow().get(after).state, State::Closed { .. }) {
-            self.wire.retain(|message| !matches!(message, Message::Notify { charge: of, said: NoticeWord::Ended } if *of == charge));
+            self.wire.retain(|message| !matches!(message, Message::Notify { charge: of, said: NoticeWord::Ended, .. } if *of == charge));
         }
     }
 

@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
+    pub(super) fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
         match self.machine.slots[usize::from(order)].stage {
             super::machine::Stage::Order(number) => Some(super::ticket_number(&lab.machine.borrow().get(number).ticket)),
             _ => None,

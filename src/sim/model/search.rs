@@ -27,6 +27,9 @@ pub struct Scenario {
     pub flaw: Option<Flaw>,
     /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
     pub reduces: bool,
+    /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
+    /// settled is ever unsettled is a property of its own, in the searches that walk on.
+    pub rests: bool,
 }
 
 /// What was seen at the ends: that each happens shows that the search is not empty.
@@ -159,7 +162,7 @@ pub enum Verdict {
 #[must_use]
 pub fn search(scenario: &Scenario) -> Found {
     let lab = Lab::new(scenario.budget.late_payments, scenario.flaw, scenario.reduces);
-    let mut walk = Walk::new(lab);
+    let mut walk = Walk::new(lab, scenario.rests);
     let mut first = World::begin(scenario);
     walk.settle(&mut first);
     let (key, strays) = walk.lab.parts.put(&first);
@@ -252,10 +255,12 @@ struct Walk {
     steps: usize,
     ends: BTreeSet<String>,
     edges_max: usize,
+    /// What is settled is an end.
+    rests: bool,
 }
 
 impl Walk {
-    fn new(lab: Lab) -> Self {
+    fn new(lab: Lab, rests: bool) -> Self {
         let levels = vec![Level::default()];
         Self {
             lab,
@@ -267,6 +272,7 @@ impl Walk {
             steps: 0,
             ends: BTreeSet::new(),
             edges_max: 0,
+            rests,
         }
     }
 
@@ -341,6 +347,7 @@ impl Walk {
         }
         let (mut is_end, mut good) = (true, false);
         let mut by_itself = Vec::new();
+        let was_settled = properties::is_settled(&world, &self.lab);
         for (nth, (step, mut next)) in world.next(&self.lab).into_iter().enumerate() {
             let deviations = world.left.sum() - next.left.sum();
             self.settle(&mut next);
@@ -349,6 +356,19 @@ impl Walk {
                 continue;
             }
             self.steps += 1;
+            let is_settled = (was_settled || self.rests) && properties::is_settled(&next, &self.lab);
+            if was_settled && !is_settled {
+                return Err(Stop::Broken(Broken::Unsettled, number));
+            }
+            if is_settled && self.rests && properties::broken(&next, &self.lab).is_none() {
+                if self.ends.insert(properties::outcome(&next, &self.lab)) {
+                    properties::count(&next, &self.lab);
+                }
+                if step.progress {
+                    (is_end, good) = (false, true);
+                }
+                continue;
+            }
             let nth = u16::try_from(nth).expect("few steps a world");
             let then = usize::from(level) + deviations;
             let entry = Entry {

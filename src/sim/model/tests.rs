@@ -76,11 +76,12 @@ fn a_deliberate_fault_is_found_with_and_without_making_worlds_one() {
     ];
     for (flaw, budget) in table {
         let scenario = Scenario { flaw: Some(flaw), ..one(&format!("{flaw:?}"), budget) };
-        let broken = [true, false].map(|reduces| match ran(&Scenario { reduces, ..scenario.clone() }).verdict {
+        let ways = [(true, false), (false, false), (true, true)];
+        let broken = ways.map(|(reduces, rests)| match ran(&Scenario { reduces, rests, ..scenario.clone() }).verdict {
             Verdict::Broken { what, .. } => what,
-            Verdict::Holds | Verdict::Unfinished { .. } => panic!("{flaw:?} is not found; reduced: {reduces}"),
+            Verdict::Holds | Verdict::Unfinished { .. } => panic!("{flaw:?} is not found; reduced: {reduces}, resting: {rests}"),
         });
-        assert_eq!(broken[0], broken[1], "{flaw:?}");
+        assert_eq!(broken, [broken[0]; 3], "{flaw:?}");
     }
 }
 
