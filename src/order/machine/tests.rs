@@ -218,6 +218,11 @@ fn what_the_list_of_open_orders_says_of_an_order_still_being_charged_changes_not
     assert!(walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) })).is_empty());
     assert_eq!(walk.backend(), call);
     assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
+    let sum = walk.order.charge.as_ref().and_then(|charge| charge.gross_amount);
+    assert!(sum.is_some(), "the screen says what is charged");
+    // The list was asked for while it was being charged, and comes now.
+    walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) }));
+    assert_eq!(walk.order.charge.as_ref().and_then(|charge| charge.gross_amount), sum);
 }
 
 #[test]
