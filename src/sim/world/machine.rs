@@ -19,6 +19,9 @@ use crate::sim::backend::Ask;
 use crate::sim::midtrans::Book;
 use std::collections::BTreeMap;
 
+/// So long a QR may stay up while the relay's word is not known, in milliseconds: the time that a relay has to start, and a
+/// question after it.
+const DOUBT: i64 = 8_000;
 /// The programs' own time limits, in milliseconds.
 const QUICK: i64 = 2_000;
 const SLOW: i64 = 25_000;
@@ -111,6 +114,8 @@ pub(super) struct Side {
     asked: BTreeMap<Caller, Asked>,
     /// What its relay said last of a ticket, to this run of the program: whether it could be delivered.
     heard: BTreeMap<Ticket, bool>,
+    /// When the screen last said that nobody should pay, since what ends the order could not be stored.
+    could_not_store: Option<i64>,
     /// What it would show.
     scene: Option<Scene>,
     /// Since when nobody sees it.
@@ -366,6 +371,9 @@ impl World {
         {
             self.fail("a QR is shown for longer than its time".into());
         }
+        if matches!(scene, Scene::DoNotPay { .. }) {
+            self.machines[m].could_not_store = Some(self.now);
+        }
         self.machines[m].scene = Some(scene);
         if self.machines[m].screen_gone.is_none() {
             self.customers_see(m);
@@ -404,7 +412,7 @@ impl World {
             self.fail("the screen says another sum than is charged".into());
         }
         self.counts.note(Kind::QrsAgainstWord);
-        if self.machines[m].heard.get(&ticket) != Some(&true) {
+        if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
             self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
         }
         // In the storm the relay may have gone since it was asked; see the property of the exhaustive search.
@@ -441,12 +449,17 @@ impl World {
         Some((book, ticket))
     }
 
+    /// A "no" that could not be stored is asked for once more, and the QR waits for it as for a relay that starts.
+    fn asks_once_more(&self, m: usize) -> bool {
+        self.machines[m].could_not_store.is_some_and(|at| self.now - at <= DOUBT)
+    }
+
     /// What must be so whenever the machine has done all that it does for now: a QR goes once the relay says that it cannot
     /// deliver, unless just that is being handed out.
     fn judge_screen(&mut self, m: usize) {
         let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
         let refused = self.machines[m].heard.get(&ticket) == Some(&false);
-        if refused && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
+        if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
             self.fail("a QR stays, and the relay said that it cannot deliver".into());
         }
     }
