@@ -21,6 +21,7 @@ pub enum Keys {
     /// Sign with this key from now on; a `serve` that runs takes it up within seconds
     Use {
         /// Its name
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }
