@@ -81,7 +81,8 @@ fn a_deliberate_fault_is_found_with_and_without_making_worlds_one() {
             Verdict::Broken { what, .. } => what,
             Verdict::Holds | Verdict::Unfinished { .. } => panic!("{flaw:?} is not found; reduced: {reduces}, resting: {rests}"),
         });
-        assert_eq!(broken, [broken[0]; 3], "{flaw:?}");
+        // A search that walks on may meet first that something settled was unsettled.
+        assert_eq!(broken[0], broken[1], "{flaw:?}");
     }
 }
 
