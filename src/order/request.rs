@@ -115,28 +115,42 @@ pub struct Offer {
     pub timeout: Span,
 }
 
-/// Why a request is refused. Nothing was changed by it.
+/// Why a request is refused. Nothing was changed by it. It is answered and written down, so it is short however much of
+/// what was refused it quotes.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}{}: {detail}", .field.as_ref().map(|f| format!(" ({f})")).unwrap_or_default())]
 pub struct Refusal {
     /// The word for it.
     pub reason: Reason,
-    /// The field that is wrong, where one is.
+    /// The field that is wrong, where one is: at most [`FIELD_CHARS_MAX`] characters of its name.
     pub field: Option<Box<str>>,
-    /// For people.
+    /// For people: at most [`DETAIL_CHARS_MAX`] characters.
     pub detail: Box<str>,
 }
+
+/// Characters of a refusal's field. Our own fields are shorter; a key that somebody made up is cut.
+pub const FIELD_CHARS_MAX: usize = 64;
+/// Characters of a refusal's detail.
+pub const DETAIL_CHARS_MAX: usize = 400;
 
 impl Refusal {
     /// A refusal for which no field is to blame.
     pub fn new(reason: Reason, detail: impl Into<Box<str>>) -> Self {
-        Self { reason, field: None, detail: detail.into() }
+        Self { reason, field: None, detail: cut(detail.into(), DETAIL_CHARS_MAX) }
     }
 
     /// A refusal that names the wrong field.
     pub fn field(reason: Reason, field: impl Into<Box<str>>, detail: impl Into<Box<str>>) -> Self {
-        Self { reason, field: Some(field.into()), detail: detail.into() }
+        Self { field: Some(cut(field.into(), FIELD_CHARS_MAX)), ..Self::new(reason, detail) }
     }
+}
+
+/// A text, or its beginning and an ellipsis, of at most `chars` characters together.
+fn cut(text: Box<str>, chars: usize) -> Box<str> {
+    if text.chars().nth(chars).is_none() {
+        return text;
+    }
+    text.chars().take(chars - 1).chain(['…']).collect()
 }
 
 impl PriceList {

@@ -197,6 +197,19 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_made_up_is_quoted_shortly() {
+        let long = "\u{7f}".repeat(2_000);
+        let twice = format!(r#"{{"{long}":{{"{long}":1,"{long}":1}}}}"#);
+        let refusal = Object::read(twice.as_bytes(), PAYLOAD_MAX).expect_err("twice");
+        assert_eq!((refusal.reason, refusal.field.as_deref().map(|field| field.chars().count())), (Reason::Malformed, Some(64)));
+        assert!(refusal.to_string().chars().count() < 500, "{refusal}");
+        let mut object = Object::read(format!(r#"{{"n":"{long}"}}"#).as_bytes(), PAYLOAD_MAX).expect("an object");
+        let refusal = object.required::<u64>("n").expect_err("a string");
+        assert_eq!((refusal.field.as_deref(), refusal.detail.chars().count()), (Some("n"), 400));
+        assert!(refusal.detail.ends_with('…'), "{refusal}");
+    }
+
+    #[test]
     fn values_are_read_as_serde_json_reads_them() {
         let json = r#"{"a":null,"b":true,"c":-1,"d":18446744073709551615,"e":1.5,"f":"x\ny","g":[1,[]],"h":{"i":{}}}"#;
         let object = Object::read(json.as_bytes(), 200).expect("an object");

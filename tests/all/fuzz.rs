@@ -31,7 +31,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// What is told of a refusal goes out over MQTT and into the journal.
-const DETAIL_MAX: usize = 16 * 1024;
+const DETAIL_MAX: usize = 2 * 1024;
 
 const VEND_WORDS: &[&str] = &[
     "\"request_id\":",

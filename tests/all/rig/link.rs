@@ -1,9 +1,9 @@
 //! A cable between two programs that can be pulled: a TCP forwarder on a port of its own.
 
-use super::free_port;
+use super::free_listener;
 use super::heard::Heard;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,8 +34,7 @@ struct State {
 
 impl Link {
     pub fn to(target: u16) -> Self {
-        let port = free_port();
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+        let (port, listener) = free_listener();
         let state = Arc::new(Mutex::new(State { cable: Cable::Whole, open: Vec::new(), closed: false }));
         let shared = Arc::clone(&state);
         let attempts = Heard::default();

@@ -14,6 +14,7 @@ pub mod link;
 pub mod midtrans;
 pub mod mosquitto;
 pub mod namespace;
+mod ports;
 pub mod process;
 pub mod proxy;
 pub mod relay_log;
@@ -23,7 +24,7 @@ pub mod shop;
 pub mod systemd;
 pub mod tap;
 
-use std::net::TcpListener;
+pub use ports::{free_listener, free_port};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -65,23 +66,6 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-/// A TCP port on loopback that nobody listens at. Below the range from which the kernel gives ports to connections, so
-/// that none of them takes it before the program that is told to listen there.
-pub fn free_port() -> u16 {
-    const FIRST: u16 = 14_000;
-    const COUNT: u16 = 18_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..COUNT {
-        // Runs that go on at the same time begin at different places: far apart, which their process ids are not.
-        let start = (std::process::id().wrapping_mul(0x9e37_79b1) % u32::from(COUNT)) as u16;
-        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free port between {FIRST} and {}", FIRST + COUNT);
 }
 
 /// The path of a tool, or the end of the run: a test that is skipped proves nothing.
