@@ -20,6 +20,7 @@ mod merchant;
 mod mischief;
 mod people;
 mod relay;
+mod screen;
 #[cfg(test)]
 mod tests;
 

@@ -30,8 +30,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-/// What is told of a refusal goes out over MQTT and into the journal.
-const DETAIL_MAX: usize = 2 * 1024;
+/// What is told of a refusal goes out over MQTT and into the journal, in bytes.
+const REFUSAL_MAX: usize = 2 * 1024;
+/// What is told of any other error, in bytes.
+const DETAIL_MAX: usize = 16 * 1024;
 
 const VEND_WORDS: &[&str] = &[
     "\"request_id\":",
@@ -50,7 +52,7 @@ const VEND_WORDS: &[&str] = &[
 
 fn refused(refusal: &Refusal) -> String {
     let text = refusal.to_string();
-    assert!(text.len() <= DETAIL_MAX, "a refusal of {} bytes", text.len());
+    assert!(text.len() <= REFUSAL_MAX, "a refusal of {} bytes", text.len());
     let known = refusal.field.as_deref().filter(|field| VEND_WORDS.iter().any(|word| word.trim_matches(['"', ':']) == *field));
     format!("{} {}|{}", refusal.reason.as_str(), known.unwrap_or("-"), refusal.detail)
 }

@@ -3,7 +3,7 @@
 
 use super::broker::CONTROLLERS;
 use super::counts::Kind;
-use super::{Event, Outage, World, again, device, large, merchant, price, relay, small};
+use super::{Event, Outage, World, device, large, merchant, price, relay, small};
 use crate::device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
 use crate::device::screen::ScreenState;
 use crate::device::screen::picture::Scene;
@@ -11,24 +11,19 @@ use crate::device::store::Store;
 use crate::host::mqtt::{Ack, PublishId};
 use crate::order::ids::{OrderId, RequestId, Ticket};
 use crate::order::machine::{RelayCall, Rules};
-use crate::order::money::Rupiah;
 use crate::order::outcome::DispenseAnswer;
 use crate::order::request::{Price, PriceList};
 use crate::order::time::{Boot, BootId, Now, Span, Wall};
 use crate::sim::backend::Ask;
-use crate::sim::midtrans::Book;
 use std::collections::BTreeMap;
 
-/// So long a QR may stay up while the relay's word is not known, in milliseconds: the time that a relay has to start, and a
-/// question after it.
-const DOUBT: i64 = 8_000;
 /// The programs' own time limits, in milliseconds.
-const QUICK: i64 = 2_000;
+pub(super) const QUICK: i64 = 2_000;
 const SLOW: i64 = 25_000;
 const HTTP: i64 = 12_000;
 const POLL: i64 = 35_000;
 /// How long a QR is shown.
-const TIMEOUT: Span = Span::secs(120);
+pub(super) const TIMEOUT: Span = Span::secs(120);
 /// The machine's database, by the name of its file.
 pub(super) const STORE: &str = "qrisd.db";
 
@@ -113,11 +108,11 @@ pub(super) struct Side {
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
     /// What its relay said last of a ticket, to this run of the program: whether it could be delivered.
-    heard: BTreeMap<Ticket, bool>,
+    pub(super) heard: BTreeMap<Ticket, bool>,
     /// When the screen last said that nobody should pay, since what ends the order could not be stored.
-    could_not_store: Option<i64>,
+    pub(super) could_not_store: Option<i64>,
     /// What it would show.
-    scene: Option<Scene>,
+    pub(super) scene: Option<Scene>,
     /// Since when nobody sees it.
     pub(super) screen_gone: Option<i64>,
 }
@@ -140,7 +135,7 @@ impl World {
         }
     }
 
-    fn clocks(&self, m: usize) -> Now {
+    pub(super) fn clocks(&self, m: usize) -> Now {
         let side = &self.machines[m];
         Now { boot: Boot(self.now - side.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + side.wall_off) }
     }
@@ -359,114 +354,6 @@ impl World {
         self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
     }
 
-    // The screen.
-
-    fn show(&mut self, m: usize, scene: Scene) {
-        self.note(|| {
-            let word = format!("{scene:?}");
-            format!("the screen of {m} shows {}", word.split([' ', '{']).next().unwrap_or("").to_lowercase())
-        });
-        if let Scene::Pay { until, .. } | Scene::PayAtStore { until, .. } = &scene
-            && *until > self.clocks(m).boot + TIMEOUT
-        {
-            self.fail("a QR is shown for longer than its time".into());
-        }
-        if matches!(scene, Scene::DoNotPay { .. }) {
-            self.machines[m].could_not_store = Some(self.now);
-        }
-        self.machines[m].scene = Some(scene);
-        if self.machines[m].screen_gone.is_none() {
-            self.customers_see(m);
-        }
-    }
-
-    /// The panel is gone for a while.
-    pub(super) fn lose_screen(&mut self, m: usize) {
-        if !self.machine_runs(m) || self.machines[m].screen_gone.is_some() {
-            return;
-        }
-        self.count(Kind::ScreenGone, "the screen is gone");
-        self.machines[m].screen_gone = Some(self.now);
-        self.input(m, Input::Screen(ScreenState::Gone("the panel is gone".into())));
-        let after = if self.one_in(2) { self.below(5_000) } else { self.below(60_000) };
-        self.machine_hears(m, Arrival::ScreenBack, after);
-    }
-
-    pub(super) fn screen_back(&mut self, m: usize) {
-        let Some(since) = self.machines[m].screen_gone.take() else { return };
-        let shown = matches!(self.machines[m].scene, Some(Scene::Pay { .. } | Scene::PayAtStore { .. }));
-        // What cannot be stored cannot be cancelled either; then the screen says so.
-        if shown && self.now - since > 6_000 {
-            self.fail(format!("a QR is up after {} ms without a screen", self.now - since));
-        }
-        self.input(m, Input::Screen(ScreenState::Working));
-        self.customers_see(m);
-    }
-
-    fn customers_see(&mut self, m: usize) {
-        let Some(shown) = self.shown(m) else { return };
-        let Some((book, ticket)) = self.charge_of(&shown.payload) else {
-            return self.fail("a QR is drawn, and Midtrans has no charge for it".into());
-        };
-        // Of an order that the books lost, or that Midtrans named another sum for, the sum is what it was told.
-        let unsure = OrderId::new(&book.order_id).is_ok_and(|id| self.altered.contains(&id) || self.is_forgotten(&id));
-        let other = shown.amount.get() != book.gross_amount || shown.fee.map_or(0, Rupiah::get) != book.gross_amount - book.amount;
-        if other && !unsure {
-            self.fail("the screen says another sum than is charged".into());
-        }
-        self.counts.note(Kind::QrsAgainstWord);
-        if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
-            self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
-        }
-        // In the storm the relay may have gone since it was asked; see the property of the exhaustive search.
-        if !self.storm {
-            self.counts.note(Kind::QrsAgainstRelay);
-            if !self.relays[m].could_deliver(&ticket) {
-                self.fail("a QR is drawn for what cannot be delivered".into());
-            }
-        }
-        if self.seen.insert(shown.payload.clone()) {
-            if Self::is_again(&book) {
-                self.after(again::PAYS_AFTER, Event::Pays { payload: shown.payload, force: false });
-            } else if shown.code {
-                self.goes_to_a_store(shown.payload);
-            } else {
-                self.reads_the_qr(shown.payload);
-            }
-        }
-    }
-
-    /// What a customer could pay, if the screen shows it.
-    fn shown(&self, m: usize) -> Option<Shown> {
-        match self.machines[m].scene.as_ref()? {
-            Scene::Pay { payload, amount, fee, .. } => Some(Shown { payload: payload.clone(), amount: *amount, fee: *fee, code: false }),
-            Scene::PayAtStore { code, amount, fee, .. } => Some(Shown { payload: code.clone(), amount: *amount, fee: *fee, code: true }),
-            _ => None,
-        }
-    }
-
-    /// The charge behind a QR or code, and its ticket.
-    fn charge_of(&self, payload: &str) -> Option<(Book, Ticket)> {
-        let book = self.midtrans.transaction(payload)?;
-        let ticket = Ticket::new(book.custom_fields[2].as_ref()?.rsplit('|').next()?).ok()?;
-        Some((book, ticket))
-    }
-
-    /// A "no" that could not be stored is asked for once more, and the QR waits for it as for a relay that starts.
-    fn asks_once_more(&self, m: usize) -> bool {
-        self.machines[m].could_not_store.is_some_and(|at| self.now - at <= DOUBT)
-    }
-
-    /// What must be so whenever the machine has done all that it does for now: a QR goes once the relay says that it cannot
-    /// deliver, unless just that is being handed out.
-    fn judge_screen(&mut self, m: usize) {
-        let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
-        let refused = self.machines[m].heard.get(&ticket) == Some(&false);
-        if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
-            self.fail("a QR stays, and the relay said that it cannot deliver".into());
-        }
-    }
-
     // What controllers on the board ask.
 
     /// A controller on the same board asks.
@@ -481,16 +368,6 @@ impl World {
         let boot = self.settings(m).boot_id;
         Store::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
     }
-}
-
-/// What a customer could pay.
-struct Shown {
-    payload: Box<str>,
-    /// The sum on the screen, with the fee.
-    amount: Rupiah,
-    fee: Option<Rupiah>,
-    /// Whether it is a code for a store.
-    code: bool,
 }
 
 fn word(call: &RelayCall) -> &'static str {

@@ -27,7 +27,6 @@ pub mod tap;
 pub use ports::{free_listener, free_port};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything that must come is waited for. Far longer than it takes: two cores may be busy with something else.
