@@ -266,8 +266,8 @@ async fn refund(shop: &Shop, order: &Order) -> Event {
     })
 }
 
-/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee included. Without
-/// a sum Midtrans gives back the rest.
+/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee
+/// included. Without a sum Midtrans gives back the rest.
 pub(crate) fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     let reason = match order.delivery.as_ref().map(|told| told.outcome) {
         Some(outcome) => format!("{}: {outcome}", order.sale.item),

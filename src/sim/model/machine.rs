@@ -556,12 +556,12 @@ impl World {
                     self.machine.slots[usize::from(order)].stage = owner.map_or(Stage::Refused, Stage::Candidate);
                     if owner.is_some() {
                         // Acknowledged only once there is an order: the broker keeps it.
-                        out.push(Message::Prepare { order, live: true });
+                        out.push(Message::Prepare { order });
                     }
                 }
             }
-            Message::Prepared { order, ticket: given, live } => match (self.machine.slots[usize::from(order)].stage, given, live) {
-                (Stage::Candidate(owner), Some(given), true) => {
+            Message::Prepared { order, ticket: given } => match (self.machine.slots[usize::from(order)].stage, given) {
+                (Stage::Candidate(owner), Some(given)) => {
                     let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
                     if others {
                         self.machine.slots[usize::from(order)].stage = Stage::Refused;
@@ -571,9 +571,12 @@ impl World {
                         self.machine.slots[usize::from(order)].stage = Stage::Order(lab.machine.borrow_mut().put(new));
                     }
                 }
-                (Stage::Candidate(_), None, true) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
-                (_, Some(given), _) => out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false }),
-                (_, None, _) => {}
+                (Stage::Candidate(_), None) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
+                // The question came twice, and so did its answer.
+                (Stage::Nothing | Stage::Asked | Stage::Refused | Stage::Order(_), Some(given)) => {
+                    out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
+                }
+                (Stage::Nothing | Stage::Asked | Stage::Refused | Stage::Order(_), None) => {}
             },
             Message::FromRelay { order, ask, say, live } => {
                 let fact = matches!((ask, say), (RelayAsk::Dispense(_) | RelayAsk::Query(_), RelaySay::Ended(_)));
@@ -654,12 +657,11 @@ impl World {
             let slot = self.machine.slots[usize::from(order)];
             let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
             if matches!(slot.stage, Stage::Candidate(_)) {
-                let coming = on_its_way(
-                    &|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order),
-                );
+                let of_it = |m| matches!(m, Message::Prepare { order: of } | Message::Prepared { order: of, .. } if of == order);
+                let coming = on_its_way(&of_it);
                 if coming == even_late {
                     let mut world = self.clone();
-                    world.forget(|m| matches!(m, Message::Prepare { order: of, live: true } | Message::Prepared { order: of, live: true, .. } if of == order));
+                    world.forget(of_it);
                     world.machine.slots[usize::from(order)].stage = Stage::Refused;
                     let out = world.pump(lab);
                     all.push((super::Channel::Bus, world, out));
@@ -796,10 +798,10 @@ impl World {
                 self.send(Message::Vend(order));
             }
         }
-        self.forget(|m| matches!(m, Message::Prepare { live: true, .. } | Message::Prepared { live: true, .. }));
+        self.forget(|m| matches!(m, Message::Prepare { .. } | Message::Prepared { .. }));
         self.forget(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
         // Answers and signals to a program that is not there.
-        self.wire.retain(|m| !matches!(m, Message::Prepared { .. } | Message::FromRelay { .. } | Message::Finished { .. }));
+        self.wire.retain(|m| !matches!(m, Message::FromRelay { .. } | Message::Finished { .. }));
         self.machine.open = None;
         self.machine.open_wanted = true;
         self.machine.owner = None;

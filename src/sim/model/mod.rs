@@ -149,19 +149,18 @@ pub enum Flaw {
     OldAnswerCounts,
 }
 
-/// A message on its way. `live`: its caller still waits for the answer.
+/// A message on its way. `live`: its caller still waits for the answer. A ticket that nobody waits for opens nothing, so its
+/// messages go with their caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Message {
     /// A vend request, until the machine acknowledges it.
     Vend(u8),
     Prepare {
         order: u8,
-        live: bool,
     },
     Prepared {
         order: u8,
         ticket: Option<u8>,
-        live: bool,
     },
     ToRelay {
         order: u8,
@@ -588,9 +587,7 @@ impl Message {
     fn stale(self) -> Self {
         let mut message = self;
         match &mut message {
-            Self::Prepare { live, .. }
-            | Self::Prepared { live, .. }
-            | Self::ToRelay { live, .. }
+            Self::ToRelay { live, .. }
             | Self::FromRelay { live, .. }
             | Self::Post { live, .. }
             | Self::Answer { live, .. }
@@ -600,13 +597,13 @@ impl Message {
             | Self::FromMidtrans { live, .. }
             | Self::Push { live, .. }
             | Self::Notify { live, .. } => *live = false,
-            Self::Vend(_) | Self::Finished { .. } => {}
+            Self::Vend(_) | Self::Prepare { .. } | Self::Prepared { .. } | Self::Finished { .. } => {}
         }
         message
     }
 
     fn is_live(self) -> bool {
-        self != self.stale() || matches!(self, Self::Vend(_))
+        self != self.stale() || matches!(self, Self::Vend(_) | Self::Prepare { .. } | Self::Prepared { .. })
     }
 
     /// What can come of it though nobody waits for the answer.

@@ -118,13 +118,13 @@ impl World {
     pub(super) fn relay_takes(&mut self, lab: &Lab, message: Message) -> Vec<Message> {
         self.take(message);
         match message {
-            Message::Prepare { order, live } => {
+            Message::Prepare { order } => {
                 let may = prepare(Some(&self.relay.line()), price()).is_ok();
                 let given = if may { self.draw_ticket(lab, order) } else { None };
                 if let Some(given) = given {
                     self.relay.tickets[usize::from(given)] = Kept::Open;
                 }
-                vec![Message::Prepared { order, ticket: given, live }]
+                vec![Message::Prepared { order, ticket: given }]
             }
             Message::ToRelay { order, ask, live } => {
                 let say = match ask {

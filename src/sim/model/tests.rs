@@ -63,7 +63,7 @@ fn nothing_is_lost_by_making_worlds_one() {
 
 /// A search that finds nothing is worth as much as what it would find.
 #[test]
-fn a_deliberate_fault_is_found_with_and_without_making_worlds_one() {
+fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
     let crash = Budget { crashes: [0, 1, 0], crashes_in_all: 1, ..CALM };
     let bus = Budget { faults: [1, 0, 0, 0, 0], ..CALM };
     let table = [
