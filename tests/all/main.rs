@@ -37,6 +37,7 @@ mod mqtt_link;
 mod notifications;
 mod official_clients;
 mod over_the_counter;
+mod ports;
 mod power_cut;
 mod power_more;
 mod qrisctl;

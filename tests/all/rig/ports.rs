@@ -30,27 +30,3 @@ pub fn free_listener() -> (u16, TcpListener) {
     }
     panic!("no free port between {FIRST} and {}", FIRST + COUNT);
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-    use std::sync::atomic::AtomicBool;
-
-    #[test]
-    fn a_port_is_free_also_while_processes_are_started() {
-        let enough = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !enough.load(Ordering::Relaxed) {
-                        Command::new("true").status().expect("true");
-                    }
-                });
-            }
-            let taken: Vec<_> = (0..400).map(|_| free_port()).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()).collect();
-            enough.store(true, Ordering::Relaxed);
-            assert_eq!(taken, [0_u16; 0], "ports that were given as free");
-        });
-    }
-}
