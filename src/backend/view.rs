@@ -1,6 +1,6 @@
 //! An order as it is told: to its machine over HTTP and MQTT.
 
-use crate::order::merchant::{Closing, Order, Repayment, State};
+use crate::order::merchant::{Charge, Closing, Order, Repayment, State};
 use crate::order::outcome::Delivery;
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
@@ -61,11 +61,18 @@ pub fn visible(order: &Order) -> (Status, Option<Refund>, bool, bool, Option<Del
     (status(order), refund(order), order.charge().is_some(), matches!(order.state, State::Pending { .. }), delivery)
 }
 
+/// The charge as others may know it. One that is being ended is nobody's to pay any more, and may never have been shown:
+/// a machine that asks which orders are open would draw its QR.
+#[must_use]
+pub fn offered(order: &Order) -> Option<&Charge> {
+    order.charge().filter(|_| !matches!(order.state, State::Cancelling { .. }))
+}
+
 /// The order resource.
 #[must_use]
 pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Order {
     let sale = &order.sale;
-    let charge = order.charge();
+    let charge = offered(order);
     let settled_at = match &order.state {
         State::Settled { by, .. } | State::Withheld { by, .. } => Some(by.settled_at),
         State::Charging { .. }
@@ -104,5 +111,27 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
         refund: refund(order),
         sandbox: place.sandbox,
         collect_within_s: sale.payment.is_over_the_counter().then(|| seconds(place.collect_within.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::samples::{T0, after, pending, report};
+    use crate::order::merchant::{Event, Said};
+
+    #[test]
+    fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {
+        let place = Place { public_url: "https://pay.example".into(), sandbox: true, contact: None, collect_within: Span::ZERO };
+        let seen = |order: &Order| {
+            let resource = resource(order, 1, T0, &place);
+            (resource.status, resource.qr_payload.is_some(), resource.gross_amount.is_some())
+        };
+        let payable = pending("o-1", "vm-001", 5_000, 5_000);
+        assert_eq!(seen(&payable), (Status::Pending, true, true));
+        let settled = report(&payable, Said::Settled);
+        let ending = after(payable, Event::CancelAsked, T0);
+        assert_eq!(seen(&ending), (Status::Pending, false, false));
+        assert_eq!(seen(&after(ending, Event::Status(settled), T0)), (Status::Settlement, true, true));
     }
 }

@@ -280,7 +280,7 @@ pub async fn show(
 pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Response, Refusal> {
     let device = device(&shop, &headers).await?;
     let stored = find(&shop, &device, id.as_str()).await?;
-    let payload = stored.order.charge().and_then(|charge| charge.qr_payload.clone());
+    let payload = view::offered(&stored.order).and_then(|charge| charge.qr_payload.clone());
     let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
     match draw(&payload) {
         Some(png) => Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=900")], png).into_response()),
