@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Parser, Debug)]
 #[command(name = "model")]
 struct Model {
-    /// Also the searches that take long, an hour in all.
+    /// Also the searches that take long, two hours in all.
     #[arg(long)]
     long: bool,
     /// Only those whose name has this in it.

@@ -2,8 +2,8 @@
 
 use super::midtrans::Status as Money;
 use super::{
-    ATTEMPTS, CHARGES, Channel, Flaw, HttpAsk, HttpSay, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Word, World, device,
-    item, order_id, order_of, price, request_id, ticket,
+    ATTEMPTS, CHARGES, Caller, Channel, Flaw, HttpAsk, HttpSay, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Word, World,
+    device, item, order_id, order_of, price, request_id, ticket,
 };
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
@@ -465,9 +465,7 @@ impl World {
                 self.write(lab, charge, What::Notified(said), true, &mut out);
             }
             Message::FromMidtrans { charge, call, say, .. } => {
-                self.forget(|m| {
-                    matches!(m, Message::ToMidtrans { charge: of, live: true, .. } | Message::FromMidtrans { charge: of, live: true, .. } if of == charge)
-                });
+                self.hang_up(Caller::Midtrans(charge));
                 self.midtrans_answered(lab, charge, call, say, &mut out);
             }
             _ => {}
@@ -562,15 +560,23 @@ impl World {
         self.merchant(lab, charge).is_some_and(|order| view::status(&order) != Status::Pending)
     }
 
+    /// See [`World::ask_again`].
+    pub(super) fn ask_midtrans_again(&mut self) {
+        for charge in 0..u8::try_from(CHARGES).expect("few") {
+            if let Some(call) = self.backend.calls[usize::from(charge)].filter(|_| !self.is_coming(Caller::Midtrans(charge))) {
+                self.send(Message::ToMidtrans { charge, call, live: true });
+            }
+        }
+    }
+
     /// A call to Midtrans is given up; `even_late`: also one whose answer is still on its way.
     pub(super) fn backend_hears_nothing(&self, lab: &Lab, even_late: bool) -> Vec<(Channel, World, Vec<Message>)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             let Some(call) = self.backend.calls[usize::from(charge)] else { continue };
-            let of = |m: Message| matches!(m, Message::ToMidtrans { charge: of, live: true, .. } | Message::FromMidtrans { charge: of, live: true, .. } if of == charge);
-            if self.wire.iter().any(|m| of(*m)) == even_late {
+            if self.is_coming(Caller::Midtrans(charge)) == even_late {
                 let mut world = self.clone();
-                world.forget(of);
+                world.hang_up(Caller::Midtrans(charge));
                 let mut out = Vec::new();
                 world.midtrans_answered(lab, charge, call, MidtransSay::Nothing, &mut out);
                 all.push((Channel::Midtrans, world, out));
@@ -593,7 +599,7 @@ impl World {
             match &order.state {
                 State::Charging { .. } | State::Cancelling { .. } if !asking => passes.push(What::Retry),
                 // A minute after the machine's own deadline, unless that began anew with a boot.
-                State::Pending { .. } if !asking && self.is_quiet() && !self.is_offered(lab, order_of(charge)) => {
+                State::Pending { .. } if !asking && (lab.wild || self.is_quiet()) && !self.is_offered(lab, order_of(charge)) => {
                     passes.push(What::Overdue);
                 }
                 _ => {}

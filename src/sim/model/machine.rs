@@ -2,7 +2,7 @@
 
 use super::relay::Kept;
 use super::{
-    Flaw, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
+    Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
     spend, ticket, ticket_number,
 };
 use crate::device::machine::{RelayAnswer, relay_event, seen_of};
@@ -37,17 +37,17 @@ pub(super) struct Machine {
     /// How long ago that changed.
     changed_ago: i64,
     /// `?state=open` is asked, or is to be asked.
-    open: Option<u8>,
-    open_wanted: bool,
+    pub(super) open: Option<u8>,
+    pub(super) open_wanted: bool,
 }
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Slot {
     pub(super) stage: Stage,
-    relay: Option<RelayAsk>,
-    http: Option<HttpAsk>,
-    hinted: bool,
+    pub(super) relay: Option<RelayAsk>,
+    pub(super) http: Option<HttpAsk>,
+    pub(super) hinted: bool,
 }
 
 /// How far a request is.
@@ -101,9 +101,9 @@ pub(super) type DutyKey = (u32, Around);
 /// What an order asks for now, and what can be seen of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
-    relay: Option<RelayAsk>,
-    http: Option<HttpAsk>,
-    finds: bool,
+    pub(super) relay: Option<RelayAsk>,
+    pub(super) http: Option<HttpAsk>,
+    pub(super) finds: bool,
     deadline: Option<i64>,
     pub(super) holds: bool,
     pub(super) unfinished: bool,
@@ -449,7 +449,7 @@ impl World {
         }
     }
 
-    fn happens(&mut self, lab: &Lab, order: u8, what: What) {
+    pub(super) fn happens(&mut self, lab: &Lab, order: u8, what: What) {
         let Stage::Order(mut number) = self.machine.slots[usize::from(order)].stage else { return };
         let around = self.around(lab, order);
         number = step(lab, number, what, around);
@@ -463,81 +463,9 @@ impl World {
         self.machine.slots[usize::from(order)].stage = Stage::Order(number);
     }
 
-    /// After every input: time for every order, and the calls that are asked for now. Gives what is to be sent.
-    fn pump(&mut self, lab: &Lab) -> Vec<Message> {
-        let mut out = Vec::new();
-        for order in 0..2 {
-            self.happens(lab, order, What::Tick);
-        }
-        let mut lookers = 0;
-        for order in 0..2 {
-            let Some(wanted) = self.wanted(lab, order) else { continue };
-            if !wanted.unfinished {
-                self.abandon(order);
-                continue;
-            }
-            let slot = self.machine.slots[usize::from(order)];
-            let dispenses = matches!(slot.relay, Some(RelayAsk::Dispense(_)));
-            if !dispenses && slot.relay != wanted.relay {
-                self.drop_relay_call(order);
-                self.machine.slots[usize::from(order)].relay = wanted.relay;
-                out.extend(wanted.relay.map(|ask| Message::ToRelay { order, ask, live: true }));
-            }
-            let asks = wanted.http.or_else(|| {
-                let charge = self.known_charge(lab, order)?;
-                let getting = matches!(slot.http, Some(HttpAsk::Get(_)));
-                ((slot.hinted || getting) && !wanted.ended).then_some(HttpAsk::Get(charge))
-            });
-            if slot.http != asks {
-                self.drop_http_call(order);
-                let slot = &mut self.machine.slots[usize::from(order)];
-                slot.hinted = false;
-                slot.http = asks;
-                out.extend(asks.map(|ask| Message::Post { order, ask, live: true }));
-            }
-            if wanted.finds {
-                lookers |= 1 << order;
-            }
-        }
-        if self.machine.open.is_none() && (self.machine.open_wanted || lookers != 0) {
-            self.machine.open = Some(lookers);
-            self.machine.open_wanted = false;
-            out.push(Message::AskOpen { lookers, live: true });
-        }
-        out
-    }
-
     pub(super) fn known_charge(&self, lab: &Lab, order: u8) -> Option<u8> {
         let Stage::Order(number) = self.machine.slots[usize::from(order)].stage else { return None };
         lab.machine.borrow().get(number).order_id().map(charge_of)
-    }
-
-    fn abandon(&mut self, order: u8) {
-        self.drop_relay_call(order);
-        self.drop_http_call(order);
-        self.machine.slots[usize::from(order)].hinted = false;
-    }
-
-    fn drop_relay_call(&mut self, order: u8) {
-        if let Some(RelayAsk::Dispense(charge)) = self.machine.slots[usize::from(order)].relay.take() {
-            self.relay.waits[usize::from(charge)] = false;
-        }
-        self.forget(|message| match message {
-            Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } => of == order,
-            _ => false,
-        });
-    }
-
-    fn drop_http_call(&mut self, order: u8) {
-        match self.machine.slots[usize::from(order)].http.take() {
-            Some(HttpAsk::Create) => self.backend.posts[usize::from(order)] = false,
-            Some(HttpAsk::Cancel(charge)) => self.backend.cancels[usize::from(charge)] = false,
-            Some(HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..)) | None => {}
-        }
-        self.forget(|message| match message {
-            Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } => of == order,
-            _ => false,
-        });
     }
 
     /// A message for the machine. Gives what is to be sent.
@@ -560,24 +488,23 @@ impl World {
                     }
                 }
             }
-            Message::Prepared { order, ticket: given } => match (self.machine.slots[usize::from(order)].stage, given) {
-                (Stage::Candidate(owner), Some(given)) => {
-                    let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
-                    if others {
-                        self.machine.slots[usize::from(order)].stage = Stage::Refused;
+            Message::Prepared { order, ticket: given } => {
+                // Its doubles, and a double of the question, are of no interest any more; nor are they below.
+                self.hang_up(Caller::Ticket(order));
+                let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
+                let stage = &mut self.machine.slots[usize::from(order)].stage;
+                match (*stage, given) {
+                    (Stage::Candidate(_), Some(given)) if others => {
+                        *stage = Stage::Refused;
                         out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
-                    } else {
-                        let new = new_order(lab, order, given, owner);
-                        self.machine.slots[usize::from(order)].stage = Stage::Order(lab.machine.borrow_mut().put(new));
                     }
+                    (Stage::Candidate(owner), Some(given)) => {
+                        *stage = Stage::Order(lab.machine.borrow_mut().put(new_order(lab, order, given, owner)));
+                    }
+                    (Stage::Candidate(_), None) => *stage = Stage::Refused,
+                    (Stage::Nothing | Stage::Asked | Stage::Refused | Stage::Order(_), _) => unreachable!("a candidate waits for it"),
                 }
-                (Stage::Candidate(_), None) => self.machine.slots[usize::from(order)].stage = Stage::Refused,
-                // The question came twice, and so did its answer.
-                (Stage::Nothing | Stage::Asked | Stage::Refused | Stage::Order(_), Some(given)) => {
-                    out.push(Message::ToRelay { order, ask: RelayAsk::Close(given), live: false });
-                }
-                (Stage::Nothing | Stage::Asked | Stage::Refused | Stage::Order(_), None) => {}
-            },
+            }
             Message::FromRelay { order, ask, say, live } => {
                 let fact = matches!((ask, say), (RelayAsk::Dispense(_) | RelayAsk::Query(_), RelaySay::Ended(_)));
                 if live {
@@ -594,11 +521,11 @@ impl World {
                 }
             }
             Message::Answer { order, ask, say, .. } => {
-                // Its doubles, and a double of the question, are of no interest any more.
                 self.drop_http_call(order);
                 self.http_answered(lab, order, ask, say);
             }
             Message::Open { lookers, orders, .. } => {
+                self.hang_up(Caller::Open);
                 self.machine.open = None;
                 self.open_answered(lab, lookers, orders);
             }
@@ -624,7 +551,7 @@ impl World {
         out
     }
 
-    fn http_answered(&mut self, lab: &Lab, order: u8, ask: HttpAsk, say: HttpSay) {
+    pub(super) fn http_answered(&mut self, lab: &Lab, order: u8, ask: HttpAsk, say: HttpSay) {
         let telling = matches!(ask, HttpAsk::Tell(..));
         match (say, ask) {
             (HttpSay::Order(resource), _) => {
@@ -650,69 +577,6 @@ impl World {
         }
     }
 
-    /// A call that nobody will answer is given up; `even_late`: also one whose answer is still on its way.
-    pub(super) fn machine_hears_nothing(&self, lab: &Lab, even_late: bool) -> Vec<(super::Channel, World, Vec<Message>)> {
-        let mut all = Vec::new();
-        for order in 0..2_u8 {
-            let slot = self.machine.slots[usize::from(order)];
-            let on_its_way = |which: &dyn Fn(Message) -> bool| self.wire.iter().any(|message| which(*message));
-            if matches!(slot.stage, Stage::Candidate(_)) {
-                let of_it = |m| matches!(m, Message::Prepare { order: of } | Message::Prepared { order: of, .. } if of == order);
-                let coming = on_its_way(&of_it);
-                if coming == even_late {
-                    let mut world = self.clone();
-                    world.forget(of_it);
-                    world.machine.slots[usize::from(order)].stage = Stage::Refused;
-                    let out = world.pump(lab);
-                    all.push((super::Channel::Bus, world, out));
-                }
-            }
-            if let Some(ask) = slot.relay {
-                let waits = matches!(ask, RelayAsk::Dispense(charge) if self.relay.waits[usize::from(charge)]);
-                let coming = on_its_way(
-                    &|m| matches!(m, Message::ToRelay { order: of, live: true, .. } | Message::FromRelay { order: of, live: true, .. } if of == order),
-                );
-                if (coming || waits) == even_late {
-                    let mut world = self.clone();
-                    world.drop_relay_call(order);
-                    let closed = lab.flaw == Some(Flaw::SilenceIsClosed) && matches!(ask, RelayAsk::Close(_));
-                    world.happens(lab, order, What::Relay(ask, if closed { RelaySay::Closed } else { RelaySay::Nothing }));
-                    let out = world.pump(lab);
-                    all.push((super::Channel::Bus, world, out));
-                }
-            }
-            if let Some(ask) = slot.http {
-                let waits = match ask {
-                    HttpAsk::Create => self.backend.posts[usize::from(order)],
-                    HttpAsk::Cancel(charge) => self.backend.cancels[usize::from(charge)],
-                    HttpAsk::Watch(_) | HttpAsk::Get(_) | HttpAsk::Tell(..) => false,
-                };
-                let coming = on_its_way(
-                    &|m| matches!(m, Message::Post { order: of, live: true, .. } | Message::Answer { order: of, live: true, .. } if of == order),
-                );
-                if (coming || waits) == even_late && !matches!(ask, HttpAsk::Watch(_) if even_late) {
-                    let mut world = self.clone();
-                    world.drop_http_call(order);
-                    world.http_answered(lab, order, ask, HttpSay::Nothing);
-                    let out = world.pump(lab);
-                    all.push((super::Channel::Http, world, out));
-                }
-            }
-        }
-        if self.machine.open.is_some() {
-            let coming = self.wire.iter().any(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
-            if coming == even_late {
-                let mut world = self.clone();
-                world.forget(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
-                world.machine.open = None;
-                world.machine.open_wanted = true;
-                let out = world.pump(lab);
-                all.push((super::Channel::Http, world, out));
-            }
-        }
-        all
-    }
-
     /// Whether its QR may be up, or will be, within the time that it was made for.
     pub(super) fn is_offered(&self, lab: &Lab, order: u8) -> bool {
         self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
@@ -732,7 +596,7 @@ impl World {
     /// The machine's clock goes to its next deadline.
     pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
-        if by > CALL_MAX && !self.is_quiet() {
+        if by > CALL_MAX && !lab.wild && !self.is_quiet() {
             return None;
         }
         let mut world = self.clone();
@@ -819,6 +683,14 @@ impl World {
         let each = u8::try_from(TICKETS_EACH).expect("few");
         (order * each..(order + 1) * each)
             .find(|number| self.relay.tickets[usize::from(*number)] == Kept::Unknown && !self.names_ticket(lab, *number))
+    }
+
+    /// Whether an order has the second ticket of two that were given for it, or may be given it. That is a world with the
+    /// first one, but for the ticket's number.
+    pub(super) fn has_second_ticket(&self, lab: &Lab) -> bool {
+        let is_second = |number: u8| !number.is_multiple_of(u8::try_from(TICKETS_EACH).expect("few"));
+        (0..2).any(|order| self.ticket_of(lab, order).is_some_and(is_second))
+            || self.wire.iter().any(|message| matches!(*message, Message::Prepared { ticket: Some(number), .. } if is_second(number)))
     }
 
     /// Whether an order has this ticket, or a message on its way names it.

@@ -103,7 +103,8 @@ impl World {
                 all.push(("Midtrans denies", world));
             }
             // After a quarter of an hour: not while the charge is being made or fetched.
-            if is == Status::Pending && self.is_quiet() && !self.wanted(lab, super::order_of(charge)).is_some_and(|wanted| wanted.asked) {
+            let asked = self.wanted(lab, super::order_of(charge)).is_some_and(|wanted| wanted.asked);
+            if is == Status::Pending && (lab.wild || self.is_quiet()) && !asked {
                 all.push(("Midtrans expires", becomes(Status::Expired, NoticeWord::Ended)));
             }
             if is == Status::Settled && self.left.refunds > 0 {

@@ -13,6 +13,7 @@
 //! whoever waits has given up.
 
 mod backend;
+mod calls;
 mod machine;
 mod midtrans;
 mod properties;
@@ -126,6 +127,16 @@ pub struct Budget {
 const ANY: u8 = 3;
 /// The same of crashes in all.
 const ANY_IN_ALL: u8 = 7;
+
+impl Budget {
+    /// Whether the network may do anything, any number of times. Then nothing need be told apart by what it did: a question
+    /// that was lost is as good as one on its way, one that came may come again at any time, and a world is searched with
+    /// all the messages that may come again by any way to it. So more may happen than on any one way; what holds all the
+    /// same, holds. Time goes as it likes, too.
+    fn is_wild(&self) -> bool {
+        self.faults == [ANY; CHANNELS]
+    }
+}
 
 /// Takes one of what is left.
 fn spend(left: &mut u8) {
@@ -324,6 +335,8 @@ struct Lab {
     flaw: Option<Flaw>,
     /// Worlds that are as good as one are made one.
     reduces: bool,
+    /// Any message may be lost, doubled or late, any number of times: see [`Budget::is_wild`].
+    wild: bool,
     rules: MerchantRules,
     late_payments: u8,
     seen: RefCell<Counts>,
@@ -361,6 +374,10 @@ impl Strays {
 
     fn numbers(self) -> impl Iterator<Item = u32> {
         (0..Self::MAX).filter(move |number| self.0[(number / 64) as usize] >> (number % 64) & 1 == 1)
+    }
+
+    fn joined(self, other: Self) -> Self {
+        Self([self.0[0] | other.0[0], self.0[1] | other.0[1]])
     }
 
     /// Whether all of `other` are among these.
@@ -426,7 +443,7 @@ impl Everything {
 const ISSUER: &str = "pay.example";
 
 impl Lab {
-    fn new(late_payments: u8, flaw: Option<Flaw>, reduces: bool) -> Self {
+    fn new(budget: &Budget, flaw: Option<Flaw>, reduces: bool) -> Self {
         let rules = MerchantRules {
             issuer: ISSUER.into(),
             keys: vec![SigningKey::from_seed([7; 32])],
@@ -450,10 +467,18 @@ impl Lab {
             parts: Everything::new(),
             flaw,
             reduces,
+            wild: reduces && budget.is_wild(),
             rules,
-            late_payments,
+            late_payments: budget.late_payments,
             seen: RefCell::default(),
         }
+    }
+}
+
+impl Lab {
+    /// For another search, in which the same numbers stand for the same orders.
+    fn of(self, budget: &Budget) -> Self {
+        Self { wild: self.reduces && budget.is_wild(), late_payments: budget.late_payments, seen: RefCell::default(), ..self }
     }
 }
 
@@ -551,7 +576,46 @@ impl From<NoticeWord> for Said {
     }
 }
 
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Caller {
+    /// A request, for a ticket of the relay.
+    Ticket(u8),
+    /// An order, for the relay.
+    Relay(u8),
+    /// An order, for the backend.
+    Backend(u8),
+    /// The machine, for the orders that are open.
+    Open,
+    /// A charge, for Midtrans.
+    Midtrans(u8),
+}
+
 impl Message {
+    /// For whom it is question or answer; `None`: nobody waits for it.
+    fn caller(self) -> Option<Caller> {
+        if !self.is_live() {
+            return None;
+        }
+        match self {
+            Self::Prepare { order } | Self::Prepared { order, .. } => Some(Caller::Ticket(order)),
+            Self::ToRelay { order, .. } | Self::FromRelay { order, .. } => Some(Caller::Relay(order)),
+            Self::Post { order, .. } | Self::Answer { order, .. } => Some(Caller::Backend(order)),
+            Self::AskOpen { .. } | Self::Open { .. } => Some(Caller::Open),
+            Self::ToMidtrans { charge, .. } | Self::FromMidtrans { charge, .. } => Some(Caller::Midtrans(charge)),
+            Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => None,
+        }
+    }
+
+    /// Whether it is the answer to a call. It comes on the call's own connection: there is one, or none.
+    fn is_answer(self) -> bool {
+        match self {
+            Self::Prepared { .. } | Self::FromRelay { .. } | Self::Answer { .. } | Self::Open { .. } | Self::FromMidtrans { .. } => true,
+            Self::Vend(_) | Self::Prepare { .. } | Self::ToRelay { .. } | Self::Post { .. } | Self::AskOpen { .. } => false,
+            Self::ToMidtrans { .. } | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => false,
+        }
+    }
+
     fn channel(self) -> Option<Channel> {
         match self {
             Self::Vend(_) => None,
@@ -612,7 +676,11 @@ impl Message {
         // An answer that nobody takes is no message, but for the relay's outcome, which is a fact. A question that only asks
         // does nothing.
         let acts = match message {
-            Self::FromRelay { say: RelaySay::Ended(_), .. } | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => true,
+            // Told by the answer to one question or another, it is the same.
+            Self::FromRelay { order, ask: RelayAsk::Dispense(charge) | RelayAsk::Query(charge), say: say @ RelaySay::Ended(_), live } => {
+                return Some(Self::FromRelay { order, ask: RelayAsk::Query(charge), say, live });
+            }
+            Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => true,
             Self::ToRelay { ask: RelayAsk::Dispense(_) | RelayAsk::Close(_), .. } => true,
             Self::ToRelay { ask: RelayAsk::Check(_) | RelayAsk::Query(_), .. } => false,
             Self::Post { ask: HttpAsk::Create | HttpAsk::Cancel(_) | HttpAsk::Tell(..), .. } => true,
@@ -663,6 +731,16 @@ impl World {
             Message::Vend(_) | Message::Finished { .. } | Message::Push { .. } | Message::Notify { .. } => false,
         };
         !self.wire.iter().any(|message| message.is_live() && is_call(message))
+    }
+
+    /// Whether question or answer of a call is on its way.
+    fn is_coming(&self, caller: Caller) -> bool {
+        self.wire.iter().any(|message| message.caller() == Some(caller))
+    }
+
+    /// Nobody waits for the answer to a call any more.
+    fn hang_up(&mut self, caller: Caller) {
+        self.forget(|message| message.caller() == Some(caller));
     }
 
     /// Nobody waits any more for the answers to what `which` selects.

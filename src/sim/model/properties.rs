@@ -27,6 +27,8 @@ pub enum Broken {
     MachineNotFinished,
     /// What was settled for good was not.
     Unsettled,
+    /// A world of another search that must be among these is not.
+    NotAmong,
     /// From here nothing leads to an end without somebody's help.
     NeverEnds,
 }

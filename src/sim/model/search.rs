@@ -1,11 +1,14 @@
 //! The search: every world that can follow, those with fewest deviations first, with the way back to the beginning.
 //!
 //! A world is kept as five numbers, one for each of its parts, so that two are taken for one only if they are equal. What
-//! is left of the budget is kept beside it: a world that was reached with more left need not be searched with less.
+//! is left of the budget is kept beside it: a world that was reached with more left need not be searched with less. So are
+//! the strays; where the network is wild, a world has those of all ways that lead to it, and is searched again when they
+//! become more.
 
 use super::properties::{self, Broken};
 use super::reduce::Packed;
 use super::shelf::Quick;
+use super::steps::Step;
 use super::{Budget, Flaw, Key, Lab, Strays, World};
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
@@ -27,6 +30,8 @@ pub struct Scenario {
     pub flaw: Option<Flaw>,
     /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
     pub reduces: bool,
+    /// Another budget: whatever can come of that must be among the worlds of this one, whose network is wild.
+    pub among: Option<Budget>,
     /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
     /// settled is ever unsettled is a property of its own, in the searches that walk on.
     pub rests: bool,
@@ -104,9 +109,10 @@ impl Found {
             Verdict::Unfinished { fewer } => format!("NOT FINISHED; all with fewer than {fewer} deviations hold"),
             Verdict::Broken { what, .. } => format!("BROKEN: {what:?}"),
         };
+        let among = if self.among == 0 { String::new() } else { format!(" {} worlds of such a search by number among them,", self.among) };
         let levels: Vec<String> = self.levels.iter().map(ToString::to_string).collect();
         format!(
-            "{}: {} worlds ({} with what is left to happen; by deviations: {}), {} steps, {} kinds of end, {} MB: {verdict}",
+            "{}: {} worlds ({} with what is left to happen; by deviations: {}), {} steps,{among} {} kinds of end, {} MB: {verdict}",
             scenario.name,
             self.worlds,
             self.entries,
@@ -135,6 +141,8 @@ pub struct Found {
     pub counts: Counts,
     /// The most memory that worlds and tables took, about.
     pub bytes: usize,
+    /// Worlds of a search with another budget that were looked for among these.
+    pub among: usize,
     /// How it ended.
     pub verdict: Verdict,
 }
@@ -161,28 +169,50 @@ pub enum Verdict {
 /// Searches everything that can happen.
 #[must_use]
 pub fn search(scenario: &Scenario) -> Found {
-    let lab = Lab::new(scenario.budget.late_payments, scenario.flaw, scenario.reduces);
+    let lab = |scenario: &Scenario| Lab::new(&scenario.budget, scenario.flaw, scenario.reduces);
+    let Some(budget) = scenario.among.clone() else { return walked(scenario, lab(scenario)).1 };
+    let narrow = Scenario { budget, among: None, ..scenario.clone() };
+    let (mut walk, found) = walked(&narrow, lab(&narrow));
+    if !matches!(found.verdict, Verdict::Holds) {
+        return found;
+    }
+    let entries = std::mem::take(&mut walk.entries);
+    // The same numbers stand for the same orders in both.
+    let (walk, mut found) = walked(scenario, walk.lab.of(&scenario.budget));
+    if matches!(found.verdict, Verdict::Holds) {
+        found.among = entries.len();
+        if let Some(world) = entries.iter().find_map(|entry| walk.lacks(entry, scenario)) {
+            let trace = vec![properties::told(&world, &walk.lab), format!("{world:?}")];
+            found.verdict = Verdict::Broken { what: Broken::NotAmong, trace };
+        }
+    }
+    found
+}
+
+fn walked(scenario: &Scenario, lab: Lab) -> (Walk, Found) {
     let mut walk = Walk::new(lab, scenario.rests);
     let mut first = World::begin(scenario);
     walk.settle(&mut first);
     let (key, strays) = walk.lab.parts.put(&first);
-    walk.note(Entry { key, strays, left: first.left.pack(), before: 0, nth: 0, next: NONE, level: 0, good: false });
+    walk.note(Entry { key, strays, left: first.left.pack(), before: 0, next: NONE, level: 0, good: false, waits: true });
     let verdict = walk.run(scenario.entries_max).unwrap_or_else(|stop| match stop {
         Stop::Full => Verdict::Unfinished { fewer: walk.done },
-        Stop::Broken(what, number) => Verdict::Broken { what, trace: walk.trace(scenario, number) },
+        Stop::Broken(what, number) => Verdict::Broken { what, trace: walk.trace(number) },
     });
     let levels = walk.levels.iter().map(|level| level.looked_at).collect();
     let bytes = walk.bytes();
-    Found {
+    let found = Found {
         worlds: walk.worlds,
         entries: walk.entries.len(),
         levels,
         steps: walk.steps,
-        ends: walk.ends,
+        ends: std::mem::take(&mut walk.ends),
         counts: *walk.lab.seen.borrow(),
         bytes,
+        among: 0,
         verdict,
-    }
+    };
+    (walk, found)
 }
 
 const NONE: u32 = u32::MAX;
@@ -192,12 +222,13 @@ struct Entry {
     key: Key,
     strays: Strays,
     left: Packed,
-    /// From which entry it was reached, and by which of its steps.
+    /// From which entry it was reached.
     before: u32,
-    nth: u16,
     level: u8,
     /// An end can be reached from it by what happens by itself.
     good: bool,
+    /// It is to be looked at.
+    waits: bool,
     /// The next entry of the same world.
     next: u32,
 }
@@ -226,6 +257,10 @@ impl Level {
         self.waiting[strays].push_back(number);
     }
 
+    fn waits(&self) -> bool {
+        self.waiting.iter().any(|waiting| !waiting.is_empty())
+    }
+
     /// One with most strays: it may spare us others.
     fn next(&mut self) -> Option<u32> {
         loop {
@@ -250,7 +285,7 @@ struct Walk {
     table: Vec<u32>,
     worlds: usize,
     levels: Vec<Level>,
-    /// So many of them were looked at whole.
+    /// So many of them were looked at whole when the search ended.
     done: usize,
     steps: usize,
     ends: BTreeSet<String>,
@@ -283,11 +318,10 @@ impl Walk {
     }
 
     fn run(&mut self, entries_max: usize) -> Result<Verdict, Stop> {
-        let mut level = 0;
-        while level < self.levels.len() {
-            self.whole_level(level, entries_max)?;
-            level += 1;
+        // A world of an earlier level may have to be looked at again.
+        while let Some(level) = self.levels.iter().position(Level::waits) {
             self.done = level;
+            self.whole_level(level, entries_max)?;
         }
         Ok(Verdict::Holds)
     }
@@ -299,6 +333,7 @@ impl Walk {
         let mut edges: Vec<(u32, u32)> = Vec::new();
         let mut ends: Vec<u32> = Vec::new();
         while let Some(number) = self.levels[level].next() {
+            self.entries[number as usize].waits = false;
             if let Some(other) = self.covered_by(number) {
                 // A stray is no help that anybody waits for: an end that is reached from there is reached from here.
                 if usize::from(self.entries[other as usize].level) < level {
@@ -348,7 +383,7 @@ impl Walk {
         let (mut is_end, mut good) = (true, false);
         let mut by_itself = Vec::new();
         let was_settled = properties::is_settled(&world, &self.lab);
-        for (nth, (step, mut next)) in world.next(&self.lab).into_iter().enumerate() {
+        for (step, mut next) in world.next(&self.lab) {
             let deviations = world.left.sum() - next.left.sum();
             self.settle(&mut next);
             let (key_after, strays_after) = self.lab.parts.put(&next);
@@ -369,17 +404,16 @@ impl Walk {
                 }
                 continue;
             }
-            let nth = u16::try_from(nth).expect("few steps a world");
             let then = usize::from(level) + deviations;
             let entry = Entry {
                 key: key_after,
                 strays: strays_after,
                 left: next.left.pack(),
                 before: number,
-                nth,
                 next: NONE,
                 level: u8::try_from(then).expect("few deviations"),
                 good: false,
+                waits: true,
             };
             let after = self.note(entry);
             if step.progress {
@@ -414,6 +448,10 @@ impl Walk {
         let mut last = NONE;
         while known != NONE {
             let other = &self.entries[known as usize];
+            if self.lab.wild && other.left.covers(entry.left) {
+                self.join(known, entry.strays);
+                return known;
+            }
             let covers = if self.lab.reduces { other.covers(&entry) } else { other.left == entry.left && other.strays == entry.strays };
             // One of a later level is walked on from later: whatever can be reached from here must be reached here.
             if covers && other.level <= entry.level {
@@ -439,6 +477,20 @@ impl Walk {
         new
     }
 
+    /// A world was reached by another way, on which other messages may come again.
+    fn join(&mut self, number: u32, strays: Strays) {
+        let entry = &mut self.entries[number as usize];
+        let joined = entry.strays.joined(strays);
+        if joined == entry.strays {
+            return;
+        }
+        entry.strays = joined;
+        if !std::mem::replace(&mut entry.waits, true) {
+            let level = usize::from(entry.level);
+            self.levels[level].push(number, joined.numbers().count());
+        }
+    }
+
     /// The entry that came to be known later and covers this one, if any.
     fn covered_by(&self, number: u32) -> Option<u32> {
         if !self.lab.reduces {
@@ -454,6 +506,32 @@ impl Walk {
             known = other.next;
         }
         None
+    }
+
+    /// Of a world of another search, as it is in this one's wild network: what was not searched here.
+    fn lacks(&self, entry: &Entry, scenario: &Scenario) -> Option<World> {
+        let world = self.lab.parts.get(entry.key, entry.strays, scenario.budget.clone());
+        // What is settled is not walked on from here.
+        if properties::is_settled(&world, &self.lab) {
+            return None;
+        }
+        world.in_a_wild_network().into_iter().find(|world| !world.has_second_ticket(&self.lab) && !self.has(world))
+    }
+
+    /// Whether a world was searched, or one that has all its strays.
+    fn has(&self, world: &World) -> bool {
+        let mut world = world.clone();
+        self.settle(&mut world);
+        let (key, strays) = self.lab.parts.put(&world);
+        let mut known = self.table[self.place(&key)];
+        while known != NONE {
+            let entry = &self.entries[known as usize];
+            if entry.strays.covers(strays) && entry.left.covers(world.left.pack()) {
+                return true;
+            }
+            known = entry.next;
+        }
+        false
     }
 
     /// Where a world stands in the table, or would.
@@ -483,28 +561,33 @@ impl Walk {
     }
 
     /// The way to a world, gone once more.
-    fn trace(&self, scenario: &Scenario, number: u32) -> Vec<String> {
-        let mut way = Vec::new();
-        let mut at = number;
-        while at != 0 {
-            let entry = &self.entries[at as usize];
-            way.push(entry.nth);
-            at = entry.before;
+    fn trace(&self, number: u32) -> Vec<String> {
+        let mut way = vec![number];
+        while way.last() != Some(&0) {
+            way.push(self.entries[way[way.len() - 1] as usize].before);
         }
-        let mut world = World::begin(scenario);
-        self.settle(&mut world);
+        way.reverse();
+        let world_of = |number: u32| {
+            let Entry { key, strays, left, .. } = self.entries[number as usize];
+            self.lab.parts.get(key, strays, Budget::unpack(left))
+        };
         let mut lines = Vec::new();
-        for nth in way.into_iter().rev() {
-            let (step, mut next) = world.next(&self.lab).swap_remove(usize::from(nth));
+        for pair in way.windows(2) {
+            let then = &self.entries[pair[1] as usize];
+            let leads = |(step, mut next): (Step, World)| {
+                self.settle(&mut next);
+                let (key, strays) = self.lab.parts.put(&next);
+                let same = key == then.key && next.left.pack() == then.left && (self.lab.wild || strays == then.strays);
+                same.then_some((step, next))
+            };
+            let (step, next) = world_of(pair[0]).next(&self.lab).into_iter().find_map(leads).expect("it was reached from there");
             lines.push(match step.message {
                 Some(message) => format!("{} {message:?}", step.name),
                 None => step.name.to_owned(),
             });
-            self.settle(&mut next);
-            world = next;
-            lines.push(format!("      {}", properties::told(&world, &self.lab)));
+            lines.push(format!("      {}", properties::told(&next, &self.lab)));
         }
-        lines.push(format!("{world:?}"));
+        lines.push(format!("{:?}", world_of(number)));
         lines
     }
 }

@@ -40,7 +40,7 @@ impl World {
     /// Every world that can follow, in an order that is always the same.
     pub(super) fn next(&self, lab: &Lab) -> Vec<(Step, World)> {
         let mut all = Vec::new();
-        if lab.reduces && self.must_follow() {
+        if lab.reduces && !lab.wild && self.must_follow() {
             for (name, world, out) in self.relay_drives(lab).into_iter().take(1) {
                 debug_assert!(out.is_empty(), "a drive that begins tells nobody");
                 all.push((Step { name, message: None, progress: true }, world));
@@ -48,6 +48,7 @@ impl World {
             return all;
         }
         if lab.reduces
+            && !lab.wild
             && self.machine.is_alone()
             && let Some(close) = self.must_close()
         {
@@ -173,7 +174,9 @@ impl World {
         progress: bool,
     ) -> Vec<(&'static str, bool, World)> {
         let mut all = Vec::new();
-        for sent in 0..out.len() {
+        // What was not sent is as good as lost.
+        let cuts = if lab.wild { 0 } else { out.len() };
+        for sent in 0..cuts {
             let mut cut = world.clone();
             for message in &out[..sent] {
                 cut.send(*message);
@@ -214,8 +217,13 @@ impl World {
         let mut all = Vec::new();
         let mut spent = self.clone();
         spend(&mut spent.left.faults[channel as usize]);
+        if lab.wild {
+            spent.strays(message);
+            all.push(("it may come again:", spent.clone()));
+        }
         // Midtrans repeats a notification that nobody answered: a lost one is a late one.
-        if channel != Channel::Notice {
+        // Where a question may be lost any number of times, it is as good as on its way.
+        if channel != Channel::Notice && (!lab.wild || message.is_answer() || channel == Channel::Push) {
             let mut lost = spent.clone();
             lost.take(message);
             if channel == Channel::Push {
@@ -227,17 +235,8 @@ impl World {
             }
             all.push(("lost:", lost));
         }
-        // The answer to a call comes on the call's own connection: there is one, or none.
-        let is_answer = matches!(
-            message,
-            Message::Prepared { .. }
-                | Message::FromRelay { .. }
-                | Message::Answer { .. }
-                | Message::Open { .. }
-                | Message::FromMidtrans { .. }
-        );
         // One of two that are alike can still be doubled once the other has arrived.
-        if !is_answer && self.wire.iter().filter(|known| **known == message).count() < 2 {
+        if !lab.wild && !message.is_answer() && self.wire.iter().filter(|known| **known == message).count() < 2 {
             let mut twice = spent;
             twice.send(message);
             all.push(("doubled:", twice));
@@ -267,7 +266,7 @@ impl World {
         let mut all = vec![world.clone()];
         // What was on its way to a program that is gone arrives after its start, or never.
         let broken = |m: &Message| m.is_live() && which.iter().any(|program| m.is_request_to(*program));
-        if world.wire.iter().any(broken) {
+        if !lab.wild && world.wire.iter().any(broken) {
             world.wire.retain(|m| !broken(m));
             all.push(world);
         }

@@ -1,5 +1,6 @@
+use super::properties::Broken;
 use super::scenarios::{CALM, LATE, only};
-use super::{Budget, Counts, Flaw, Found, Scenario, Verdict, scenarios, search, walk};
+use super::{ANY, Budget, Counts, Flaw, Found, Scenario, Verdict, scenarios, search, walk};
 use crate::sim::model::Effort;
 
 fn one(name: &str, budget: Budget) -> Scenario {
@@ -61,6 +62,16 @@ fn nothing_is_lost_by_making_worlds_one() {
     }
 }
 
+/// What comes of a smaller budget is among what comes of a larger one, and what is not is named.
+#[test]
+fn a_world_that_another_search_lacks_is_named() {
+    let cancel = Budget { cancels: [1, 0], ..CALM };
+    let found = holds(&Scenario { among: Some(CALM), ..one("a cancel", cancel.clone()) });
+    assert!(found.among > 100 && found.among < found.worlds, "{}", found.among);
+    let found = ran(&Scenario { among: Some(cancel), ..one("nothing wrong", CALM) });
+    assert!(matches!(found.verdict, Verdict::Broken { what: Broken::NotAmong, .. }), "{:?}", found.verdict);
+}
+
 /// A search that finds nothing is worth as much as what it would find.
 #[test]
 fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
@@ -84,6 +95,15 @@ fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
         // A search that walks on may meet first that something settled was unsettled.
         assert_eq!(broken[0], broken[1], "{flaw:?}");
     }
+}
+
+#[test]
+fn a_deliberate_fault_is_found_in_a_wild_network() {
+    let budget = Budget { faults: [ANY; 5], ..CALM };
+    let scenario = Scenario { flaw: Some(Flaw::NoLedger), rests: true, ..one("any number of faults", budget) };
+    let found = ran(&scenario);
+    let Verdict::Broken { trace, .. } = found.verdict else { panic!("it is not found") };
+    assert!(trace.len() > 20, "the way there is told: {trace:?}");
 }
 
 #[test]
