@@ -163,7 +163,12 @@ impl Machine {
                 break;
             }
         }
-        for request in lookers.iter().filter(|request| !open.iter().any(|resource| resource.request_id == **request)) {
+        let is_there = |request: &RequestId| {
+            let ticket = self.live.get(request).map(|live| &live.stored.order.ticket);
+            open.iter().any(|resource| resource.request_id == *request && ticket == Some(&resource.ticket))
+        };
+        let absent: Vec<_> = lookers.into_iter().filter(|request| !is_there(request)).collect();
+        for request in &absent {
             if self.happen(request, vec![Event::Absent], now).is_err() {
                 self.reconciliation.wanted = true;
             }
@@ -187,6 +192,10 @@ impl Machine {
     fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), StoreError> {
         let request = resource.request_id.clone();
         if let Some(stored) = self.find(&request)? {
+            // Of an image of this card, or its clone, which made the same request: our relay would not deliver it for us.
+            if stored.order.ticket != resource.ticket {
+                return Ok(());
+            }
             if unfinished(&stored.order) && !self.live.contains_key(&request) {
                 // The rows of unfinished orders are found by an index, and all were taken up when it was opened.
                 return Err(StoreError::Damaged(format!("the order {request} is unfinished, and not found among those").into()));

@@ -98,6 +98,22 @@ fn an_order_that_was_asked_for_after_the_list_was_asked_is_not_missing_from_it()
 }
 
 #[test]
+fn an_order_with_another_ticket_is_not_ours_though_it_has_our_request() {
+    let mut rig = Rig::new();
+    rig.requested(1);
+    rig.on(Input::BrokerUp { refused: vec![] });
+    let others = Resource { ticket: ticket(9), ..resource(1, Status::Pending) };
+    rig.answer_open(vec![others.clone()]);
+    assert!(!rig.scene.starts_with("Pay"), "{}", rig.scene);
+    // Nor is ours there when it is looked for.
+    rig.after(15_000);
+    rig.answer_open(vec![others]);
+    assert_eq!((rig.open(), rig.backend(1), rig.relay(1)), (None, None, Some(RelayCall::Close(ticket(1)))));
+    rig.closed(1);
+    assert!(rig.machine.live.is_empty());
+}
+
+#[test]
 fn a_list_that_is_full_says_nothing_of_what_is_missing() {
     let mut rig = Rig::new();
     rig.requested(1);
