@@ -2,7 +2,7 @@
 
 use super::http::Http;
 use super::process::Process;
-use super::{command, tool, wait_for};
+use super::{command, free_port, tool, wait_for};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,9 +19,10 @@ impl Browser {
     /// Starts it; `temporary` holds its profile.
     pub fn start(temporary: &Path) -> Self {
         let mut command = command(tool("chromedriver"));
-        let driver = Process::start("chromedriver", command.arg("--port=0").env("HOME", temporary).env("TMPDIR", temporary));
-        let line = driver.wait_line("started successfully on port");
-        let port = line.rsplit(' ').next().expect("a line").trim_end_matches('.').to_owned();
+        // Of its own choice it takes one that the kernel gives to a connection at the same moment.
+        let port = free_port();
+        let driver = Process::start("chromedriver", command.arg(format!("--port={port}")).env("HOME", temporary).env("TMPDIR", temporary));
+        driver.wait_line("started successfully on port");
         let profile = format!("--user-data-dir={}", temporary.join("profile").display());
         // Nothing but the page: a browser that looks for updates would need a network.
         let arguments = [
