@@ -58,7 +58,7 @@ pub fn refund(order: &Order) -> Option<Refund> {
 #[must_use]
 pub fn visible(order: &Order) -> (Status, Option<Refund>, bool, bool, Option<Delivery>) {
     let delivery = order.delivery.as_ref().map(|told| told.outcome);
-    (status(order), refund(order), order.charge().is_some(), matches!(order.state, State::Pending { .. }), delivery)
+    (status(order), refund(order), offered(order).is_some(), matches!(order.state, State::Pending { .. }), delivery)
 }
 
 /// The charge as others may know it. One that is being ended is nobody's to pay any more, and may never have been shown:
@@ -130,7 +130,8 @@ mod tests {
         let payable = pending("o-1", "vm-001", 5_000, 5_000);
         assert_eq!(seen(&payable), (Status::Pending, true, true));
         let settled = report(&payable, Said::Settled);
-        let ending = after(payable, Event::CancelAsked, T0);
+        let ending = after(payable.clone(), Event::CancelAsked, T0);
+        assert_ne!(visible(&payable), visible(&ending), "`rev` counts it");
         assert_eq!(seen(&ending), (Status::Pending, false, false));
         assert_eq!(seen(&after(ending, Event::Status(settled), T0)), (Status::Settlement, true, true));
     }
