@@ -285,7 +285,7 @@ impl Message {
     }
 
     /// The same, with nobody waiting for its answer any more.
-    pub(super) fn stale(self) -> Self {
+    fn stale(self) -> Self {
         let mut message = self;
         match &mut message {
             Self::ToRelay { live, .. }
@@ -308,7 +308,7 @@ impl Message {
     }
 
     /// What can come of it though nobody waits for the answer.
-    pub(super) fn stray(self) -> Option<Self> {
+    fn stray(self) -> Option<Self> {
         let message = self.stale();
         // An answer that nobody takes is no message, but for the relay's outcome, which is a fact. A question that only asks
         // does nothing.
