@@ -9,10 +9,9 @@ mod command;
 use super::books::{self, Alert, Subject};
 use super::shop::Shop;
 use super::told;
-use crate::host::clock;
+use crate::host::{clock, random};
 use crate::host::events::{Event as Journal, emit};
 use crate::order::merchant::Attention;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Tells whatever is to be told, for ever.
 pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
     let mut bits = [0; 8];
-    SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+    random::fill(&mut bits);
     let me = super::hex(&bits);
     loop {
         // Both ends of the wait lead to a look.

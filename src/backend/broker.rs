@@ -2,14 +2,13 @@
 
 use super::shop::Shop;
 use super::{books, devices, view};
-use crate::host::clock;
+use crate::host::{clock, random};
 use crate::host::config::MqttSettings;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
 use crate::host::tls::{LastTrusted, TlsError};
 use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The certificates cannot be used.
 pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     let mut bits = [0; 6];
-    SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+    random::fill(&mut bits);
     LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::hex(&bits)), &LastTrusted::default())
 }
 

@@ -91,7 +91,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn router(shop: Arc<Shop>) -> Router {
+/// What is at which address.
+pub fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
         .route("/v1/orders/{order_id}", get(orders::show))

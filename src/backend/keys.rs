@@ -10,9 +10,9 @@
 
 use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
+use crate::host::random;
 use crate::order::ids::KeyId;
 use crate::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs::{self, OpenOptions};
@@ -152,7 +152,7 @@ impl Ring {
     /// [`RingError`]; without `rotate` an old file is kept.
     pub fn make(path: &Path, rotate: bool) -> Result<KeyId, RingError> {
         let mut seed = [0; 32];
-        SystemRandom::new().fill(&mut seed).expect("the kernel has randomness");
+        random::fill(&mut seed);
         let new = SigningKey::from_seed(seed);
         let kid = new.kid().clone();
         match (Self::read(path), rotate) {

@@ -7,11 +7,10 @@ use super::store::{Store, StoreError, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
 use crate::host::events::{Event as Journal, emit};
-use crate::host::{clock, service};
+use crate::host::{clock, random, service};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::order::receipt::SigningKey;
 use crate::order::time::{Span, Wall};
-use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -60,7 +59,6 @@ pub struct Shop {
     store_failing: AtomicBool,
     /// When a damaged row was last told of, in milliseconds since 1970.
     damage_told: AtomicI64,
-    random: SystemRandom,
 }
 
 /// What happened since the start.
@@ -101,7 +99,6 @@ impl Shop {
             midtrans_gone: AtomicBool::new(false),
             store_failing: AtomicBool::new(false),
             damage_told: AtomicI64::new(0),
-            random: SystemRandom::new(),
         }
     }
 
@@ -174,7 +171,7 @@ impl Shop {
     pub fn draw_order_id(&self) -> OrderId {
         const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bytes = [0; 20];
-        self.random.fill(&mut bytes).expect("the kernel has randomness");
+        random::fill(&mut bytes);
         let text: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
         OrderId::new(&text).expect("letters and digits")
     }

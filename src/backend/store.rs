@@ -13,6 +13,7 @@ use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -90,9 +91,13 @@ pub trait Tx {
 
 /// The handle of the database. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
-    writer: SyncSender<Box<dyn Job>>,
-    reader: SyncSender<Box<dyn Job>>,
+pub struct Store(Hands);
+
+/// Who does the jobs.
+#[derive(Debug, Clone)]
+enum Hands {
+    Threads { writer: SyncSender<Box<dyn Job>>, reader: SyncSender<Box<dyn Job>> },
+    Caller(Direct),
 }
 
 /// A store that was opened.
@@ -130,7 +135,7 @@ impl Store {
         let reading = sqlite::open_beside(path, &SCHEMA, false)?;
         let writer = start("store-writer", writing.connection, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;
-        Ok(Self { writer, reader })
+        Ok(Self(Hands::Threads { writer, reader }))
     }
 
     /// Runs a job in a transaction and answers when it is committed. What the job answers with an error is not written.
@@ -142,7 +147,10 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        hand(&self.writer, job).await
+        match &self.0 {
+            Hands::Threads { writer, .. } => hand(writer, job).await,
+            Hands::Caller(direct) => direct.take(job, true).await,
+        }
     }
 
     /// Runs a job that only reads, beside whoever writes.
@@ -154,7 +162,10 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        hand(&self.reader, job).await
+        match &self.0 {
+            Hands::Threads { reader, .. } => hand(reader, job).await,
+            Hands::Caller(direct) => direct.take(job, false).await,
+        }
     }
 }
 
@@ -172,37 +183,120 @@ where
     answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
 }
 
-/// The same database in the hands of one caller, without a thread: for simulation.
-#[derive(Debug)]
-pub struct Direct(Connection);
+/// Who looks on while a [`Direct`] database is worked with.
+pub trait Watch: Send + Sync {
+    /// A job is over; what it wrote is committed, unless that failed. Tells whether whoever wants its answer still runs.
+    fn done(&self, tx: &mut dyn Tx) -> bool;
+}
+
+/// Nobody looks on.
+impl Watch for () {
+    fn done(&self, _: &mut dyn Tx) -> bool {
+        true
+    }
+}
+
+/// The same database in the hands of whoever calls, without a thread: for simulation. Cheap to clone.
+#[derive(Clone)]
+pub struct Direct(Arc<Held>);
+
+struct Held {
+    connection: Mutex<Connection>,
+    watch: Box<dyn Watch>,
+    /// Jobs that will be committed together.
+    waiting: Mutex<Vec<Box<dyn Job>>>,
+    /// Jobs whose answer nobody will ever hear: whoever waits for them stands still.
+    unheard: Mutex<Vec<Box<dyn Job>>>,
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Direct")
+    }
+}
 
 impl Direct {
     /// Opens the database, or makes it.
     ///
     /// # Errors
     /// [`StoreError::Open`]
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = sqlite::open(path, &SCHEMA)?;
-        Ok(Self(opened.connection))
+    pub fn open(path: &Path, watch: Box<dyn Watch>) -> Result<Self, StoreError> {
+        let connection = Mutex::new(sqlite::open(path, &SCHEMA)?.connection);
+        Ok(Self(Arc::new(Held { connection, watch, waiting: Mutex::default(), unheard: Mutex::default() })))
     }
 
-    /// Runs a job in a transaction; it is committed when this returns, unless the job or the commit failed.
+    /// The handle for the program.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store(Hands::Caller(self.clone()))
+    }
+
+    /// Runs a job in a transaction, as a short command does; it is committed when this returns, unless the job or the commit
+    /// failed.
     ///
     /// # Errors
     /// The job's own, or the database's.
-    pub fn run<T, E: From<StoreError>>(&mut self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    pub fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
-        self.0.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        let result = job(&mut SqliteTx { connection: &mut self.0 });
-        let ended = if result.is_ok() { self.0.execute_batch("COMMIT") } else { Ok(()) };
+        let mut connection = self.connection();
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        let result = job(&mut SqliteTx { connection: &mut connection });
+        let ended = if result.is_ok() { connection.execute_batch("COMMIT") } else { Ok(()) };
         // What could not be committed must not stay begun; a full disk has rolled it back by itself.
-        if !self.0.is_autocommit() {
-            self.0.execute_batch("ROLLBACK").map_err(sqlite)?;
+        if !connection.is_autocommit() {
+            connection.execute_batch("ROLLBACK").map_err(sqlite)?;
         }
         let value = result?;
         ended.map_err(|error| E::from(StoreError::Commit(error.to_string())))?;
         Ok(value)
     }
+
+    /// Does a job as the threads of a [`Store`] do: what is written in one moment is committed together.
+    async fn take<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static, writes: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work = Box::new(Work { job: Some(job), result: None, reply });
+        if writes {
+            let is_first = {
+                let mut waiting = lock(&self.0.waiting);
+                waiting.push(work);
+                waiting.len() == 1
+            };
+            if is_first {
+                // In a task of its own: the others wait for it, too.
+                let direct = self.clone();
+                tokio::spawn(async move {
+                    let batch = std::mem::take(&mut *lock(&direct.0.waiting));
+                    direct.carry_out(batch, true);
+                });
+            }
+        } else {
+            self.carry_out(vec![work], false);
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
+    }
+
+    fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
+        let mut connection = self.connection();
+        let result = together(&mut connection, &mut batch, writes);
+        if self.0.watch.done(&mut SqliteTx { connection: &mut connection }) {
+            answer_all(batch, result);
+        } else {
+            lock(&self.0.unheard).append(&mut batch);
+        }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.0.connection)
+    }
+}
+
+/// A job that panics while the lock is held was rolled back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A job without its types.
@@ -263,10 +357,14 @@ fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>, group: usize
             batch.push(next);
         }
         let result = together(&mut connection, &mut batch, group > 1);
-        let why = result.err().map(|error| error.to_string());
-        for job in batch {
-            job.answer(why.clone().map_or(Ok(()), |why| Err(StoreError::Commit(why))));
-        }
+        answer_all(batch, result);
+    }
+}
+
+fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), rusqlite::Error>) {
+    let why = result.err().map(|error| error.to_string());
+    for job in batch {
+        job.answer(why.clone().map_or(Ok(()), |why| Err(StoreError::Commit(why))));
     }
 }
 

@@ -2,7 +2,7 @@
 //! books, and goes on while something follows at once. HTTP handlers call it, and so does the [`sweep`]: whoever dies in
 //! between is replaced.
 
-use super::books::{self, Done};
+use super::books::{self, BooksError, Done};
 use super::midtrans::{ChargeRequest, CustomFields, FraudStatus, MidtransError, Transaction, TransactionStatus, idempotency_key};
 use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
@@ -82,22 +82,31 @@ pub async fn sweep(shop: Arc<Shop>) {
             // The next round tries again.
             let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
         }
-        if let Ok(ids) = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await {
+        if take_up(&shop).await.is_ok() {
             service::watchdog();
-            // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
-            let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
-            for (turn, id) in (0_u32..).zip(ids) {
-                // Those for which there is no place now are still due at the next look.
-                let Ok(place) = Arc::clone(&shop.asking).try_acquire_owned() else { break };
-                let shop = Arc::clone(&shop);
-                tokio::spawn(async move {
-                    sleep(pause * turn).await;
-                    advance(shop, id).await;
-                    drop(place);
-                });
-            }
         }
     }
+}
+
+/// Takes up what is due now.
+///
+/// # Errors
+/// The books cannot be read.
+pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
+    let ids = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await?;
+    // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
+    let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
+    for (turn, id) in (0_u32..).zip(ids) {
+        // Those for which there is no place now are still due at the next look.
+        let Ok(place) = Arc::clone(&shop.asking).try_acquire_owned() else { break };
+        let shop = Arc::clone(shop);
+        tokio::spawn(async move {
+            sleep(pause * turn).await;
+            advance(shop, id).await;
+            drop(place);
+        });
+    }
+    Ok(())
 }
 
 /// Tells everybody whom a committed change concerns.
@@ -268,7 +277,7 @@ async fn refund(shop: &Shop, order: &Order) -> Event {
 
 /// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee
 /// included. Without a sum Midtrans gives back the rest.
-pub(crate) fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
+fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     let reason = match order.delivery.as_ref().map(|told| told.outcome) {
         Some(outcome) => format!("{}: {outcome}", order.sale.item),
         None => order.sale.item.to_string(),
@@ -276,7 +285,7 @@ pub(crate) fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     (order.settlement().and_then(|by| by.gross_amount), reason)
 }
 
-pub(crate) fn refund_answer(error: &MidtransError) -> RefundAnswer {
+fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
         // A wrong key is mended by a person, and then the refund goes on by itself.
@@ -303,7 +312,7 @@ fn note<T>(shop: &Shop, answer: &Result<T, MidtransError>) {
     shop.note_midtrans(trouble);
 }
 
-pub(crate) fn no_charge(error: &MidtransError) -> NoCharge {
+fn no_charge(error: &MidtransError) -> NoCharge {
     let why: Box<str> = error.to_string().into();
     match error {
         MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
@@ -321,7 +330,7 @@ pub(crate) fn no_charge(error: &MidtransError) -> NoCharge {
 }
 
 /// A transaction in the core's words.
-pub(crate) fn report(transaction: Transaction) -> Report {
+fn report(transaction: Transaction) -> Report {
     let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
     Report {
         order_id: transaction.order_id,

@@ -66,42 +66,44 @@ impl Backend {
 
     /// Makes one call for an order.
     pub async fn call(&self, call: HttpCall) -> BackendAnswer {
-        match call {
-            HttpCall::Create(order) => {
-                let key = order.request_id.as_str().to_owned();
-                let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", key).json(&*order);
-                self.order(request.timeout(ANSWER_WAIT), false).await
-            }
-            HttpCall::Watch(id, since) => {
-                let url = format!("{}?wait={POLL_S}&since={since}", self.order_url(&id));
-                self.order(self.client.get(url), false).await
-            }
-            HttpCall::Get(id) => {
-                let url = format!("{}?wait=0", self.order_url(&id));
-                self.order(self.client.get(url).timeout(ANSWER_WAIT), false).await
-            }
-            HttpCall::Cancel(id) => {
-                let request = self.client.post(format!("{}/cancel", self.order_url(&id)));
-                self.order(request.timeout(ANSWER_WAIT), false).await
-            }
-            HttpCall::Tell(id, report) => {
-                let request = self.client.post(format!("{}/outcome", self.order_url(&id))).json(&report);
-                self.order(request.timeout(ANSWER_WAIT), true).await
-            }
+        match self.send(self.request(&call)).await {
+            Ok((status, headers, body)) => read_order(&call, status, &headers, &body),
+            Err(answer) => answer,
         }
     }
 
     /// Asks for all open orders.
     pub async fn open(&self) -> BackendAnswer {
-        let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
-        match self.send(request).await {
-            Ok((status, _, body)) if status.is_success() => match serde_json::from_slice::<OpenOrders>(&body) {
-                Ok(open) => BackendAnswer::Open(open.orders),
-                Err(error) => garbled(&error),
-            },
-            Ok((status, headers, body)) => refused(status, &headers, &body, false),
+        match self.send(self.request_for_open()).await {
+            Ok((status, headers, body)) => read_open(status, &headers, &body),
             Err(answer) => answer,
         }
+    }
+
+    /// What goes out for a call.
+    pub(crate) fn request(&self, call: &HttpCall) -> RequestBuilder {
+        let request = match call {
+            HttpCall::Create(order) => {
+                let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.request_id.as_str());
+                request.json(&**order).timeout(ANSWER_WAIT)
+            }
+            HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
+            HttpCall::Get(id) => self.client.get(format!("{}?wait=0", self.order_url(id))).timeout(ANSWER_WAIT),
+            HttpCall::Cancel(id) => self.client.post(format!("{}/cancel", self.order_url(id))).timeout(ANSWER_WAIT),
+            HttpCall::Tell(id, report) => {
+                self.client.post(format!("{}/outcome", self.order_url(id))).json(report).timeout(ANSWER_WAIT)
+            }
+        };
+        self.authorized(request)
+    }
+
+    /// What goes out for all open orders.
+    pub(crate) fn request_for_open(&self) -> RequestBuilder {
+        self.authorized(self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header(reqwest::header::AUTHORIZATION, self.authorization.clone())
     }
 
     fn order_url(&self, id: &OrderId) -> String {
@@ -109,23 +111,33 @@ impl Backend {
         format!("{}/v1/orders/{id}", self.url)
     }
 
-    async fn order(&self, request: RequestBuilder, telling: bool) -> BackendAnswer {
-        match self.send(request).await {
-            Ok((status, headers, body)) if status.is_success() => match serde_json::from_slice::<Order>(&body) {
-                Ok(order) => BackendAnswer::Order(Box::new(Order { collect_within_s: number(&headers, COLLECT_WITHIN), ..order })),
-                Err(error) => garbled(&error),
-            },
-            Ok((status, headers, body)) => refused(status, &headers, &body, telling),
-            Err(answer) => answer,
-        }
-    }
-
     async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, HeaderMap, Vec<u8>), BackendAnswer> {
-        let request = request.header(reqwest::header::AUTHORIZATION, self.authorization.clone());
         let response = request.send().await.map_err(|error| no_answer(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(&error))?;
         Ok((status, headers, body))
+    }
+}
+
+/// What came back for a call.
+pub(crate) fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
+    if !status.is_success() {
+        return refused(status, headers, body, matches!(call, HttpCall::Tell(..)));
+    }
+    match serde_json::from_slice::<Order>(body) {
+        Ok(order) => BackendAnswer::Order(Box::new(Order { collect_within_s: number(headers, COLLECT_WITHIN), ..order })),
+        Err(error) => garbled(&error),
+    }
+}
+
+/// What came back for all open orders.
+pub(crate) fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
+    if !status.is_success() {
+        return refused(status, headers, body, false);
+    }
+    match serde_json::from_slice::<OpenOrders>(body) {
+        Ok(open) => BackendAnswer::Open(open.orders),
+        Err(error) => garbled(&error),
     }
 }
 

@@ -7,11 +7,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Both clocks, read one right after the other. A wall clock before 1970 reads as a negative [`Wall`].
 #[must_use]
 pub fn now() -> Now {
-    let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
+    Now { boot: boot(), wall: wall() }
+}
+
+fn wall() -> Wall {
+    #[cfg(feature = "demo")]
+    if let Some(wall) = super::play::wall() {
+        return wall;
+    }
+    Wall(match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
-    };
-    Now { boot: boot(), wall: Wall(wall) }
+    })
 }
 
 /// The name of this boot of this machine.

@@ -19,6 +19,9 @@ pub mod journal;
 pub mod memory;
 #[cfg(feature = "_mqtt")]
 pub mod mqtt;
+#[cfg(feature = "demo")]
+pub mod play;
+pub mod random;
 pub mod rooted;
 pub mod secret;
 pub mod service;

@@ -1,37 +1,61 @@
-//! `qris-backend` without sockets: what `backend::http` and `backend::work` do around the books, as a small synchronous driver
-//! for worlds in virtual time. Each world brings what can go wrong on the way.
+//! `qris-backend` without sockets: the program itself – its HTTP handlers, its work for orders, its client of Midtrans, its
+//! books on their own database – in virtual time and in the thread of a world. Requests and answers pass as what they are on the
+//! wire, status, headers and bytes, and the machine's own client writes and reads them. What the program would send comes out as
+//! an [`Effect`]; each world carries it, with what can go wrong on the way.
+//!
+//! Left out are what carries bytes (sockets, TLS, the broker's connection), the second connection of [`Store`] with its thread,
+//! and the look for what is due once a second: [`Program::take_up`] is called when something is.
+//!
+//! [`Store`]: crate::backend::store::Store
 
-use crate::backend::books::{self, BooksError, Desk, Done, Forgotten, Noted, Stored};
-use crate::backend::midtrans::{
-    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, MidtransError, Notification, ServerKey, Transaction, idempotency_key,
-    read_answer, read_charge, read_refund, refund_body,
-};
-use crate::backend::store::Tx;
-use crate::backend::view::{self, Place};
+use super::midtrans::{self, Book};
+use super::rng::Rng;
+use crate::backend::books::{self, BooksError, Desk, Stored};
+use crate::backend::http;
+use crate::backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, MidtransError, Network, ServerKey, Settings};
+use crate::backend::presence::Presence;
+use crate::backend::shop::Shop;
+use crate::backend::store::{Direct, StoreError, Tx, Watch};
+use crate::backend::view::Place;
 use crate::backend::work;
+use crate::device::backend::{self as client, Backend};
+use crate::device::config;
 use crate::device::machine::{BackendAnswer, HttpCall};
+use crate::host::events::Event as Journal;
+use crate::host::http::{Limits, client as http_client};
+use crate::host::play::{self, Surroundings};
 use crate::host::secret::Secret;
-use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{
-    ANSWER_WITHIN, Call, Charge, Ending, Event as Fact, NoCharge, Order, RefundAnswer, Refused, Rules, Said, Sale, State, Told,
-};
-use crate::order::qris;
-use crate::order::reason::Reason;
+use crate::host::tls::LastTrusted;
+use crate::order::ids::{DeviceId, OrderId};
+use crate::order::merchant::{Call, Rules, Said};
 use crate::order::receipt::SigningKey;
-use crate::order::request::{Payment, Refusal};
 use crate::order::time::{Span, Wall};
-use crate::sim::midtrans::{Book, Request};
-use crate::wire::orders::{NewOrder, Order as Resource, Status};
-use base64::Engine as _;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Request, Response};
+use axum::{Router, http::StatusCode};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
 
 pub(super) const SERVER_KEY: &str = "SB-Mid-server-simulated";
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) const ISSUER: &str = "pay.example";
-/// How long a long poll is held, in milliseconds.
-const POLL: i64 = 25_000;
-/// How long a call to Midtrans may take, in milliseconds.
-const CHARGE: i64 = 5_000;
-const CALL: i64 = 10_000;
+/// The only machine's token.
+pub(super) const TOKEN: &str = "vm-001";
+/// One call to Midtrans.
+const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer of the program's.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// What signs receipts.
 pub(super) fn key() -> SigningKey {
@@ -72,431 +96,407 @@ impl Ask {
             Self::Order(HttpCall::Tell(..)) => "tell",
         }
     }
-}
 
-/// Who waits for what.
-struct Wait<C> {
-    number: u64,
-    from: C,
-    what: Waits,
-}
-
-pub(super) enum Waits {
-    Created(RequestId),
-    Ended(OrderId),
-    Changed(OrderId, u64),
-}
-
-/// Those whose answer is still to come.
-pub(super) struct Queue<C> {
-    waits: Vec<Wait<C>>,
-    numbers: u64,
-}
-
-impl<C> Default for Queue<C> {
-    fn default() -> Self {
-        Self { waits: Vec::new(), numbers: 0 }
-    }
-}
-
-impl<C> Queue<C> {
-    /// Nobody is there any more to answer them.
-    pub(super) fn clear(&mut self) {
-        self.waits.clear();
-    }
-}
-
-/// The backend in a world.
-pub(super) trait Driver {
-    /// Who asks.
-    type Caller;
-
-    fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError>;
-    fn desk(&self) -> &Desk;
-    fn place(&self) -> &Place;
-    fn queue(&mut self) -> &mut Queue<Self::Caller>;
-    fn wall(&self) -> Wall;
-    fn note(&mut self, text: impl FnOnce() -> String);
-    /// A name that nobody has drawn before.
-    fn fresh_order_id(&mut self) -> OrderId;
-    /// Whoever waits under this number is answered after so many milliseconds, whatever there is to tell.
-    fn lose_patience(&mut self, number: u64, after: i64);
-    /// Asks Midtrans what an order is and waits for it; `None`: no answer.
-    fn get_status(&mut self, id: &OrderId) -> Option<(u16, Vec<u8>)>;
-    /// Sends an answer on its way.
-    fn answer(&mut self, to: Self::Caller, answer: BackendAnswer);
-    /// Does what a commit asks for.
-    fn carry_on(&mut self, done: Done);
-    /// The machine's outcome is in the books.
-    fn has_told(&mut self, order: &OrderId);
-
-    /// As `backend::http::orders` takes what a machine asks.
-    fn take(&mut self, ask: Ask, from: Self::Caller) {
-        match ask {
-            Ask::Open => {
-                let answer = match self.books(|tx, _| books::open_orders(tx, &device())) {
-                    Ok(all) => BackendAnswer::Open(all.iter().map(|stored| self.resource(stored)).collect()),
-                    Err(error) => refused(&error),
-                };
-                self.answer(from, answer);
-            }
-            Ask::Order(HttpCall::Create(new)) => self.take_request(&new, from),
-            Ask::Order(HttpCall::Watch(id, since)) => match self.find(&id) {
-                Ok(stored) if stored.rev > since => self.answer_order(from, &stored),
-                Ok(_) => self.wait(from, Waits::Changed(id, since), POLL),
-                Err(answer) => self.answer(from, answer),
-            },
-            Ask::Order(HttpCall::Get(id)) => match self.find(&id) {
-                Ok(stored) => self.answer_order(from, &stored),
-                Err(answer) => self.answer(from, answer),
-            },
-            Ask::Order(HttpCall::Cancel(id)) => {
-                if let Err(answer) = self.find(&id) {
-                    return self.answer(from, answer);
-                }
-                let now = self.wall();
-                match self.books(|tx, desk| books::cancel_asked(tx, desk, &device(), &id, now)) {
-                    Ok(done) => {
-                        self.wait(from, Waits::Ended(id), ANSWER_WITHIN.0);
-                        self.carry_on(done);
-                    }
-                    Err(error) => self.answer(from, refused(&error)),
-                }
-            }
-            Ask::Order(HttpCall::Tell(id, report)) => {
-                if let Err(answer) = self.find(&id) {
-                    return self.answer(from, answer);
-                }
-                self.note(|| format!("the machine tells {}", report.outcome));
-                self.take_outcome(&id, Told { outcome: report.outcome, reason: report.reason, detail: report.detail }, from);
-            }
-        }
-    }
-
-    fn take_request(&mut self, new: &NewOrder, from: Self::Caller) {
-        let Some(kid) = self.desk().rules.choose(&new.kids).cloned() else { return self.answer(from, later(Reason::UnknownKey)) };
-        let sale = Sale {
-            device: device(),
-            request_id: new.request_id.clone(),
-            ticket: new.ticket.clone(),
-            item: new.item.clone(),
-            description: new.description.clone(),
-            amount: new.amount,
-            payment: new.payment,
-            timeout: Span::secs(new.timeout_s.into()),
-            kid,
+    /// As the machine's client sends it.
+    fn request(&self) -> Request<Body> {
+        static CLIENT: OnceLock<Backend> = OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            let settings = config::Backend { url: "http://backend.example".into(), token: Secret::new(TOKEN), ca_file: None };
+            Backend::new(&settings, &LastTrusted::default()).expect("a client")
+        });
+        let request = match self {
+            Self::Order(call) => client.request(call),
+            Self::Open => client.request_for_open(),
         };
-        let digest = serde_json::to_string(new).expect("plain data");
-        let (fresh, now) = (self.fresh_order_id(), self.wall());
-        match self.books(|tx, desk| books::create(tx, desk, sale, &digest, &fresh, now)) {
-            Ok(created) => {
-                self.wait(from, Waits::Created(new.request_id.clone()), ANSWER_WITHIN.0);
-                self.carry_on(created.done);
-            }
-            Err(error) => self.answer(from, refused(&error)),
-        }
-    }
-
-    fn take_outcome(&mut self, id: &OrderId, told: Told, from: Self::Caller) {
-        let now = self.wall();
-        match self.books(|tx, desk| books::delivered(tx, desk, &device(), id, told, now)) {
-            Ok(Ok(done)) => {
-                self.has_told(id);
-                let stored = done.now.clone();
-                self.answer_order(from, &stored);
-                self.carry_on(done);
-            }
-            Ok(Err(_)) => self.answer(from, BackendAnswer::OtherOutcome),
-            Err(BooksError::Refused(Refused::NotPaid)) => {
-                if let Ok(Noted::News(done)) = self.books(|tx, desk| books::notified(tx, desk, id, Said::Settled, now)) {
-                    self.carry_on(*done);
-                }
-                self.answer(from, later(Reason::Backend));
-            }
-            Err(error) => self.answer(from, refused(&error)),
-        }
-    }
-
-    /// The order, from the books or, if they forgot it, from Midtrans.
-    fn find(&mut self, id: &OrderId) -> Result<Stored, BackendAnswer> {
-        match self.books(|tx, _| books::load(tx, id)) {
-            Ok(Some(stored)) => Ok(stored),
-            Ok(None) => self.look_up(id)?.ok_or(BackendAnswer::Absent),
-            Err(error) => Err(refused(&error)),
-        }
-    }
-
-    /// An order that the books do not know, from Midtrans.
-    fn look_up(&mut self, id: &OrderId) -> Result<Option<Stored>, BackendAnswer> {
-        let answer = self.get_status(id).map(|(http, body)| read_answer(http, &body, id.as_str()));
-        let report = match answer {
-            Some(Ok(transaction)) => work::report(transaction),
-            Some(Err(MidtransError::NotFound)) => return Ok(None),
-            Some(Err(_)) | None => return Err(later(Reason::Midtrans)),
+        let mut request = request.build().expect("a request");
+        let body = request.body_mut().take();
+        let body = body.as_ref().and_then(reqwest::Body::as_bytes).map_or_else(Bytes::new, Bytes::copy_from_slice);
+        let path = match request.url().query() {
+            Some(query) => format!("{}?{query}", request.url().path()),
+            None => request.url().path().to_owned(),
         };
-        let now = self.wall();
-        self.note(|| "a forgotten order is looked up".into());
-        match self.books(|tx, desk| books::rebuild(tx, desk, &report, Some(&device()), now)) {
-            Ok(Forgotten::Rebuilt(done)) => {
-                let stored = done.now.clone();
-                self.carry_on(*done);
-                Ok(Some(stored))
-            }
-            Ok(_) => Ok(None),
-            Err(error) => Err(refused(&error)),
+        let mut asked = Request::new(Body::from(body));
+        *asked.method_mut() = request.method().clone();
+        *asked.uri_mut() = path.parse().expect("a path");
+        *asked.headers_mut() = request.headers().clone();
+        asked
+    }
+
+    /// As the machine's client reads it.
+    fn read(&self, (parts, body): (axum::http::response::Parts, Bytes)) -> BackendAnswer {
+        match self {
+            Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),
+            Self::Open => client::read_open(parts.status, &parts.headers, &body),
         }
     }
+}
 
-    /// As it is read at the other end of the wire.
-    fn resource(&self, stored: &Stored) -> Resource {
-        let resource = view::resource(&stored.order, stored.rev, self.wall(), self.place());
-        let bytes = serde_json::to_vec(&resource).expect("plain data");
-        serde_json::from_slice(&bytes).expect("what was written can be read")
+/// What the program does to its surroundings, in the order in which it does.
+#[derive(Debug)]
+pub(super) enum Effect<C> {
+    /// It asks Midtrans something.
+    AsksMidtrans(Box<Asked>),
+    /// It answers a machine.
+    Answers(C, BackendAnswer),
+    /// It answers a notification, with this HTTP status.
+    Answered(u64, u16),
+    /// There is something in its outbox.
+    HasNews,
+    /// Something is due now.
+    IsDue,
+    /// An order was written.
+    Wrote(Box<Stored>),
+    /// It writes to the journal.
+    Journal(Box<Journal>),
+    /// It was killed in the middle of its work with the database.
+    Dies,
+}
+
+/// A call of the program to Midtrans.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) call: Call,
+    pub(super) id: OrderId,
+    pub(super) request: midtrans::Request,
+    /// Without it the program waits for as long as it does.
+    pub(super) reply: Reply,
+}
+
+/// Where an answer of Midtrans goes.
+#[derive(Debug)]
+pub(super) struct Reply(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
+
+impl Reply {
+    /// The answer is there; or why it could not be asked for.
+    pub(super) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) {
+        // Whoever asked may have given up.
+        drop(self.0.send(answer));
+    }
+}
+
+/// What comes out of the program.
+struct Street<C> {
+    effects: Mutex<VecDeque<Effect<C>>>,
+    /// Something has.
+    bell: Notify,
+}
+
+impl<C> Street<C> {
+    fn effects(&self) -> MutexGuard<'_, VecDeque<Effect<C>>> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer_order(&mut self, to: Self::Caller, stored: &Stored) {
-        let resource = self.resource(stored);
-        self.answer(to, BackendAnswer::Order(Box::new(resource)));
+    fn put(&self, effect: Effect<C>) {
+        self.effects().push_back(effect);
+        self.bell.notify_one();
+    }
+}
+
+impl<C: Send + 'static> Network for Arc<Street<C>> {
+    fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
+        let street = Self::clone(self);
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            street.put(Effect::AsksMidtrans(Box::new(asked(&request, Reply(reply)))));
+            match answer.await {
+                Ok(answer) => answer.map(|(http, body)| {
+                    let mut response = Response::new(body);
+                    *response.status_mut() = StatusCode::from_u16(http).expect("a status");
+                    response.into()
+                }),
+                // Lost on its way: silence.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// A request as the simulated Midtrans takes it, and what it is.
+fn asked(request: &reqwest::Request, reply: Reply) -> Asked {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    let path = request.url().path();
+    let name = path.trim_start_matches("/v2/");
+    let (id, call) = match name.split_once('/') {
+        Some((id, "status")) => (id.to_owned(), Call::GetStatus),
+        Some((id, "cancel")) => (id.to_owned(), Call::Cancel),
+        Some((id, _)) => (id.to_owned(), Call::Refund),
+        None => {
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            (body["transaction_details"]["order_id"].as_str().expect("an order_id").to_owned(), Call::Charge)
+        }
+    };
+    let request = midtrans::Request {
+        method: request.method().to_string(),
+        path: path.into(),
+        authorization: header("Authorization"),
+        idempotency_key: header("Idempotency-Key"),
+        override_notification: header("X-Override-Notification"),
+        body,
+        ..midtrans::Request::default()
+    };
+    Asked { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
+}
+
+/// Looks on while the books are written.
+struct Reader<C> {
+    street: Arc<Street<C>>,
+    runs: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The line of the history that was read last, where changes are told.
+    line: Option<Arc<Mutex<i64>>>,
+}
+
+impl<C: Send> Watch for Reader<C> {
+    fn done(&self, tx: &mut dyn Tx) -> bool {
+        if !(self.runs)() {
+            self.street.put(Effect::Dies);
+            return false;
+        }
+        if let Some(line) = &self.line {
+            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            // Where the disk does not let us read, the next look finds it.
+            if let Ok((written, last)) = written_since(tx, *line) {
+                *line = last;
+                written.into_iter().for_each(|stored| self.street.put(Effect::Wrote(Box::new(stored))));
+            }
+        }
+        true
+    }
+}
+
+/// The orders that were written since a line of the history, as they are now, and its newest line.
+fn written_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<Stored>, i64), BooksError> {
+    let rows = tx.rows("SELECT max(seq), order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
+    let mut written = Vec::new();
+    for row in &rows {
+        let id = OrderId::new(row.text(1)?).map_err(|error| StoreError::Damaged { what: "history".into(), why: error.to_string() })?;
+        written.extend(books::load(tx, &id)?);
+    }
+    Ok((written, rows.last().map_or(Ok(line), |row| row.int(0))?))
+}
+
+/// What the program finds where it runs.
+struct Around<C> {
+    street: Arc<Street<C>>,
+    began: Instant,
+    wall: Wall,
+    rng: RefCell<Rng>,
+}
+
+impl<C> Surroundings for Around<C> {
+    fn wall(&self) -> Wall {
+        self.wall + Span(since(self.began))
     }
 
-    fn wait(&mut self, from: Self::Caller, what: Waits, patience: i64) {
-        let queue = self.queue();
-        queue.numbers += 1;
-        let number = queue.numbers;
-        queue.waits.push(Wait { number, from, what });
-        self.lose_patience(number, patience);
+    fn journal(&self, event: &Journal) {
+        self.street.put(Effect::Journal(Box::new(event.clone())));
     }
 
-    fn out_of_patience(&mut self, number: u64) {
-        let waits = &mut self.queue().waits;
-        let Some(at) = waits.iter().position(|wait| wait.number == number) else { return };
-        let Wait { from, what, .. } = waits.remove(at);
-        match what {
-            Waits::Created(_) | Waits::Ended(_) => self.answer(from, later(Reason::Midtrans)),
-            Waits::Changed(id, _) => {
-                if let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) {
-                    self.answer_order(from, &stored);
+    fn random(&self, bytes: &mut [u8]) {
+        let mut rng = self.rng.borrow_mut();
+        bytes.fill_with(|| rng.number().to_le_bytes()[0]);
+    }
+}
+
+/// Milliseconds of the program's time.
+fn since(began: Instant) -> i64 {
+    i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
+thread_local! {
+    /// Panics of this thread.
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// From now on panics are counted: a task that panics ends by itself, and nobody else would know.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            usual(panic);
+        }));
+    });
+}
+
+/// How a program is started.
+pub(super) struct Start<'a> {
+    pub(super) books: &'a Path,
+    pub(super) desk: Desk,
+    pub(super) place: Place,
+    /// The time of day.
+    pub(super) wall: Wall,
+    /// Of its randomness.
+    pub(super) seed: u64,
+    /// Whether its disk has not killed it.
+    pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Whether each order that is written is an [`Effect`].
+    pub(super) tells: bool,
+}
+
+/// The program while it runs. It is killed by dropping it.
+pub(super) struct Program<C> {
+    // In this order: what runs goes first, the database last.
+    runtime: Runtime,
+    service: TowerToHyperService<Router>,
+    shop: Arc<Shop>,
+    around: Rc<Around<C>>,
+    street: Arc<Street<C>>,
+    /// Whom it is to answer.
+    calls: BTreeMap<C, AbortHandle>,
+    direct: Direct,
+}
+
+impl<C: Copy + Ord + Send + 'static> Program<C> {
+    /// Opens its books. Nothing is done yet about what is in them.
+    pub(super) fn start(start: Start<'_>) -> Result<Self, BooksError> {
+        count_panics();
+        static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
+        let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 0 };
+        let http = HTTP.get_or_init(|| http_client(None, limits).expect("a client")).clone();
+        let street = Arc::new(Street { effects: Mutex::default(), bell: Notify::new() });
+        let line = start.tells.then(|| Arc::new(Mutex::new(0)));
+        let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
+        let direct = Direct::open(start.books, Box::new(reader))?;
+        if let Some(line) = line {
+            *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.run(books::newest_line)?;
+        }
+        let settings = Settings {
+            base_url: "http://midtrans.example".into(),
+            server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
+            notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
+            charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
+        };
+        let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(Arc::clone(&street)));
+        let shop = Arc::new(Shop::new(direct.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let began = {
+            let _here = runtime.enter();
+            Instant::now()
+        };
+        let around = Rc::new(Around { street: Arc::clone(&street), began, wall: start.wall, rng: RefCell::new(Rng::new(start.seed)) });
+        let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
+        let program = Self { runtime, service, shop, around, street, calls: BTreeMap::new(), direct };
+        program.listen();
+        Ok(program)
+    }
+
+    /// Hands on what the program wakes its other tasks for: the one that publishes, and the one that looks for what is due.
+    fn listen(&self) {
+        for (is_outbox, effect) in [(true, (|| Effect::HasNews) as fn() -> Effect<C>), (false, || Effect::IsDue)] {
+            let (shop, street) = (Arc::clone(&self.shop), Arc::clone(&self.street));
+            self.runtime.spawn(async move {
+                let poked = if is_outbox { &shop.outbox } else { &shop.due };
+                loop {
+                    poked.notified().await;
+                    street.put(effect());
                 }
-            }
+            });
         }
     }
 
-    /// Answers whoever waited for what is so now.
-    fn wake(&mut self) {
-        for wait in std::mem::take(&mut self.queue().waits) {
-            let answer = match &wait.what {
-                Waits::Created(request) => {
-                    self.books(|tx, _| books::newest(tx, &device(), request)).ok().and_then(|stored| self.posted(&stored))
+    /// Milliseconds since it was started, in its own time.
+    pub(super) fn age(&self) -> i64 {
+        let _here = self.runtime.enter();
+        since(self.around.began)
+    }
+
+    /// Lets it run until it does something to its surroundings, or is so old, in milliseconds. What it did meanwhile is taken.
+    ///
+    /// # Panics
+    /// When one of its tasks does, whoever caught that.
+    pub(super) fn run(&mut self, until: i64) -> Vec<Effect<C>> {
+        let end = self.around.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
+        let (street, runtime) = (&self.street, &self.runtime);
+        let panics = PANICS.get();
+        play::within(Rc::clone(&self.around) as Rc<dyn Surroundings>, || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = street.bell.notified() => {}
+                    () = sleep_until(end) => {}
                 }
-                Waits::Ended(id) => self.changed(id, |stored| view::status(&stored.order) != Status::Pending),
-                Waits::Changed(id, since) => self.changed(id, |stored| stored.rev > *since),
-            };
-            match answer {
-                Some(answer) => self.answer(wait.from, answer),
-                None => self.queue().waits.push(wait),
+            });
+        });
+        assert_eq!(PANICS.get(), panics, "a task of the backend has panicked");
+        let effects: Vec<_> = self.street.effects().drain(..).collect();
+        for effect in &effects {
+            if let Effect::Answers(from, _) = effect {
+                self.calls.remove(from);
             }
         }
+        effects
     }
 
-    /// The order, if it is as somebody waits for.
-    fn changed(&mut self, id: &OrderId, is_so: impl FnOnce(&Stored) -> bool) -> Option<BackendAnswer> {
-        let stored = self.books(|tx, _| books::load(tx, id)).ok().flatten().filter(is_so)?;
-        Some(BackendAnswer::Order(Box::new(self.resource(&stored))))
+    /// A machine asks.
+    pub(super) fn ask(&mut self, ask: Ask, from: C) {
+        let (call, street) = (self.service.call(ask.request()), Arc::clone(&self.street));
+        let task = self.runtime.spawn(async move {
+            let answer = ask.read(whole(call.await).await);
+            street.put(Effect::Answers(from, answer));
+        });
+        self.calls.insert(from, task.abort_handle());
     }
 
-    /// As `backend::http::orders` answers a POST: not while it is being charged.
-    fn posted(&self, stored: &Stored) -> Option<BackendAnswer> {
-        let order = &stored.order;
-        match &order.state {
-            State::Charging { .. } => None,
-            State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
-                Ending::GaveUp | Ending::NotMade { again: true, .. } if self.wall() < order.answer_by => None,
-                Ending::GaveUp | Ending::Leftover | Ending::NotMade { .. } => Some(later(Reason::Midtrans)),
-                Ending::GrossAmount => Some(BackendAnswer::Refused(Refusal::new(Reason::GrossAmount, "another sum"))),
-                Ending::Unreadable(_) => Some(BackendAnswer::Refused(Refusal::new(Reason::Midtrans, "no QR"))),
-                Ending::Asked | Ending::Timeout => Some(BackendAnswer::Order(Box::new(self.resource(stored)))),
-            },
-            _ => Some(BackendAnswer::Order(Box::new(self.resource(stored)))),
-        }
-    }
-
-    /// As `backend::http::notifications` takes what somebody posts; the HTTP status of the answer.
-    fn take_notification(&mut self, body: &[u8]) -> u16 {
-        let now = self.wall();
-        let Ok(notification) = Notification::parse(body) else { return 400 };
-        if !notification.is_signed_with(&ServerKey::new(&Secret::new(SERVER_KEY))) {
-            return 403;
-        }
-        let Ok(id) = OrderId::new(&notification.order_id) else { return 404 };
-        let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
-        match self.books(|tx, desk| books::notified(tx, desk, &id, said, now)) {
-            Ok(Noted::News(done)) => {
-                self.carry_on(*done);
-                200
+    /// Those who asked are gone, and their connections with them.
+    pub(super) fn hang_up(&mut self, gone: impl Fn(&C) -> bool) {
+        self.calls.retain(|from, task| {
+            let gone = gone(from);
+            if gone {
+                task.abort();
             }
-            Ok(Noted::Known) => 200,
-            Ok(Noted::Forgotten) => match self.look_up(&id) {
-                Ok(Some(_)) => 200,
-                Ok(None) => 404,
-                Err(_) => 503,
-            },
-            Err(_) => 503,
-        }
+            !gone
+        });
     }
 
-    /// As `qris-backend reconcile` hands it to the books: what Midtrans has otherwise is asked about once more.
-    fn reconcile_with(&mut self, midtrans: Vec<Book>) {
-        self.note(|| "the merchant reconciles".into());
-        let now = self.wall();
-        for book in midtrans {
-            let said = match book.status {
-                "settlement" => Said::Settled,
-                "refund" => Said::Refunded,
-                "partial_refund" => Said::PartlyRefunded,
-                "chargeback" | "partial_chargeback" => Said::ChargedBack,
-                "deny" => Said::Denied,
-                _ => continue,
-            };
-            let Ok(id) = OrderId::new(&book.order_id) else { continue };
-            match self.books(|tx, desk| books::notified(tx, desk, &id, said, now)) {
-                Ok(Noted::News(done)) => self.carry_on(*done),
-                // The merchant compares the day's sum with the dashboard: what was denied is no part of it.
-                Ok(Noted::Forgotten) if said != Said::Denied => drop(self.look_up(&id)),
-                Ok(Noted::Forgotten | Noted::Known) | Err(_) => {}
-            }
-        }
+    /// Somebody posts a notification; its answer has this number.
+    pub(super) fn notify(&self, number: u64, body: Vec<u8>) {
+        let request = Request::post("/midtrans/notifications").header("Content-Type", "application/json").body(Body::from(body));
+        let (call, street) = (self.service.call(request.expect("a request")), Arc::clone(&self.street));
+        self.runtime.spawn(async move {
+            let (parts, _) = whole(call.await).await;
+            street.put(Effect::Answered(number, parts.status.as_u16()));
+        });
+    }
+
+    /// What is due is taken up.
+    pub(super) fn take_up(&self) {
+        let shop = Arc::clone(&self.shop);
+        self.runtime.spawn(async move {
+            // The journal was told of an error; the next look comes.
+            drop(work::take_up(&shop).await);
+        });
     }
 
     /// When something is due next, if anything is.
-    fn next_due(&mut self) -> Result<Option<Wall>, BooksError> {
+    pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql = "SELECT min(max(due_ms, coalesce(claimed_until_ms, 0))) FROM orders WHERE due_ms IS NOT NULL";
-        self.books(|tx, _| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        self.direct.run(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+    }
+
+    /// Works with the books beside the program, as its commands do.
+    pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        let desk = self.shop.desk();
+        self.direct.run(|tx| job(tx, &desk))
     }
 }
 
-/// How long a call may take.
-pub(super) const fn limit(call: Call) -> i64 {
-    match call {
-        Call::Charge => CHARGE,
-        Call::GetStatus | Call::Cancel | Call::Refund => CALL,
-    }
+/// An answer with all of its body.
+async fn whole<E: std::fmt::Debug>(answer: Result<Response<Body>, E>) -> (axum::http::response::Parts, Bytes) {
+    let (parts, body) = answer.expect("a router answers").into_parts();
+    (parts, to_bytes(body, ANSWER_BYTES_MAX).await.expect("it is not that long"))
 }
 
-/// The request that `backend::midtrans` would send.
-pub(super) fn request(order: &Order, call: Call) -> Request {
-    let id = &order.id;
-    let (name, body) = match call {
-        Call::GetStatus => return status_request(id),
-        Call::Charge => ("charge", charge_body(order)),
-        Call::Cancel => ("cancel", Vec::new()),
-        Call::Refund => {
-            let (amount, reason) = work::to_refund(order);
-            ("refund", refund_body(id, amount, &reason).to_string().into_bytes())
-        }
+/// What `qris-backend reconcile` takes for a difference, as it hands it to the books: they ask Midtrans themselves.
+pub(super) fn as_reconciled(book: &Book) -> Option<(OrderId, Said)> {
+    let said = match book.status {
+        "settlement" => Said::Settled,
+        "refund" => Said::Refunded,
+        "partial_refund" => Said::PartlyRefunded,
+        "chargeback" | "partial_chargeback" => Said::ChargedBack,
+        "deny" => Said::Denied,
+        _ => return None,
     };
-    Request {
-        method: "POST".into(),
-        path: if call == Call::Charge { "/v2/charge".into() } else { format!("/v2/{id}/{name}") },
-        authorization: Some(authorization()),
-        idempotency_key: Some(idempotency_key(id, name)),
-        override_notification: (call == Call::Charge).then(|| format!("{PUBLIC_URL}/midtrans/notifications")),
-        body,
-        ..Request::default()
-    }
-}
-
-/// The one that asks what an order is.
-pub(super) fn status_request(id: &OrderId) -> Request {
-    let (method, path) = ("GET".into(), format!("/v2/{id}/status"));
-    Request { method, path, authorization: Some(authorization()), ..Request::default() }
-}
-
-fn authorization() -> String {
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{SERVER_KEY}:")))
-}
-
-fn charge_body(order: &Order) -> Vec<u8> {
-    let Sale { device, request_id, item, amount, ticket, description, payment, .. } = order.sale.clone();
-    let request = ChargeRequest {
-        order_id: order.id.clone(),
-        description: description.map(String::from).unwrap_or_default(),
-        payment,
-        fields: CustomFields { device, request_id, item, amount, ticket },
-    };
-    request.body(&ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() }).to_string().into_bytes()
-}
-
-/// What Midtrans answered to a call; `None`: nothing in time.
-pub(super) fn read(id: &OrderId, call: Call, answer: Option<(u16, Vec<u8>)>) -> Result<Transaction, MidtransError> {
-    let (http, body) = answer.ok_or_else(|| MidtransError::NoAnswer("nothing in time".into()))?;
-    match call {
-        Call::Charge => read_charge(http, &body, id.as_str()),
-        Call::GetStatus | Call::Cancel => read_answer(http, &body, id.as_str()),
-        Call::Refund => read_refund(http, &body, id.as_str()),
-    }
-}
-
-/// As `backend::work` understands an answer.
-pub(super) fn fact(call: Call, answer: Result<Transaction, MidtransError>, now: Wall) -> Fact {
-    match (call, answer) {
-        (Call::Charge, Ok(transaction)) => charged(transaction, now),
-        (Call::Charge, Err(error)) => Fact::NotCharged(work::no_charge(&error)),
-        (Call::GetStatus, Ok(transaction)) => Fact::Status(work::report(transaction)),
-        (Call::GetStatus, Err(MidtransError::NotFound)) => Fact::StatusUnknown,
-        (Call::GetStatus, Err(_)) => Fact::StatusUnanswered,
-        (Call::Cancel, Ok(transaction)) => Fact::CancelDone(work::report(transaction)),
-        (Call::Cancel, Err(MidtransError::CannotModify)) => Fact::CancelRefused,
-        (Call::Cancel, Err(MidtransError::NotFound)) => Fact::CancelUnknown,
-        (Call::Cancel, Err(_)) => Fact::CancelUnanswered,
-        (Call::Refund, Ok(_)) => Fact::RefundAnswered(RefundAnswer::Approved),
-        (Call::Refund, Err(error)) => Fact::RefundAnswered(work::refund_answer(&error)),
-    }
-}
-
-fn charged(transaction: Transaction, now: Wall) -> Fact {
-    let Some(gross_amount) = transaction.gross_amount else { return Fact::NotCharged(NoCharge::Exists) };
-    let store = transaction.store.map(|store| store.to_ascii_lowercase());
-    let payment = match store.as_deref() {
-        None => Payment::Gopay,
-        Some("alfamart") => Payment::Alfamart,
-        Some(_) => Payment::Indomaret,
-    };
-    let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
-        (Some(from), Some(to)) if to > from => to - from,
-        _ => ChargeOptions::default().lifetime(payment),
-    };
-    let mut charge = Charge {
-        transaction_id: transaction.transaction_id.clone(),
-        gross_amount,
-        qr_payload: None,
-        qr_url: None,
-        deeplink_url: None,
-        payment_code: transaction.payment_code.map(Into::into),
-        store: store.map(Into::into),
-        charged_at: now,
-        expires_at: now + lifetime,
-    };
-    match (payment, transaction.qr_string) {
-        (Payment::Alfamart | Payment::Indomaret, _) if charge.payment_code.is_some() => Fact::Charged(charge),
-        (Payment::Gopay, Some(payload)) if qris::check(&payload, gross_amount).is_ok() => {
-            charge.qr_payload = Some(payload.into());
-            Fact::Charged(charge)
-        }
-        (_, _) => Fact::ChargedUnreadable(charge, "no QR".into()),
-    }
-}
-
-/// It cannot be told now.
-pub(super) fn later(reason: Reason) -> BackendAnswer {
-    BackendAnswer::Later(Refusal::new(reason, "ask again"), Span::secs(1))
-}
-
-/// As `device::backend` reads what `backend::http` makes of an error.
-fn refused(error: &BooksError) -> BackendAnswer {
-    match error {
-        BooksError::Unknown => BackendAnswer::Absent,
-        BooksError::ReusedId | BooksError::ReusedTicket => BackendAnswer::Refused(Refusal::new(Reason::ReusedId, error.to_string())),
-        BooksError::RateLimited(_) => BackendAnswer::Refused(Refusal::new(Reason::RateLimited, error.to_string())),
-        _ => later(Reason::Store),
-    }
+    Some((OrderId::new(&book.order_id).ok()?, said))
 }

@@ -200,6 +200,12 @@ impl Disk {
         self.0.state().dead.contains(database)
     }
 
+    /// Tells, for as long as the disk is there, whether the program that has this database is not to be dead.
+    pub fn lives(&self, database: &'static str) -> Box<dyn Fn() -> bool + Send + Sync> {
+        let inner = Arc::downgrade(&self.0);
+        Box::new(move || inner.upgrade().is_none_or(|inner| !inner.state().dead.contains(database)))
+    }
+
     /// The program may start again.
     pub fn revive(&self, database: &str) {
         self.0.state().dead.remove(database);

@@ -2,9 +2,8 @@
 //! over their own databases, and around them disks, a network, a broker, a power supply, clocks, a screen, customers, a
 //! merchant, and strangers who repeat and change whatever they heard.
 //!
-//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and of the backend `books` and what reads
-//! Midtrans' answers, against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on
-//! [`super::disk`]. First everything that can go wrong may; then everything heals, and within [`HEALED`] every order must be
+//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`super::backend`] runs it,
+//! against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on [`super::disk`]. First everything that can go wrong may; then everything heals, and within [`HEALED`] every order must be
 //! final and all books must agree.
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
@@ -26,7 +25,7 @@ mod tests;
 
 pub use counts::{Counts, KINDS, Kind};
 
-use super::backend::{Driver as _, ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
+use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
 use super::disk::{Disk, DiskError};
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
@@ -137,6 +136,8 @@ enum Event {
     Cancels(u64),
     /// The merchant sees to an order.
     MerchantLooks,
+    /// From now on all is well.
+    Heals,
     /// Something goes wrong, or somebody is hostile.
     Mischief,
     Ends(Outage),
@@ -299,15 +300,20 @@ impl World {
         if self.one_in(2) {
             self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
         }
-        while let Some(((at, _), event)) = self.queue.pop_first() {
-            if at >= STORM && self.storm {
-                self.heal();
+        self.at(STORM, Event::Heals);
+        while self.failure.is_none() {
+            let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
+            // The backend runs by itself until then, and may do what changes what comes next.
+            if !self.merchant_runs_until(next.min(STORM + HEALED.0)) {
+                continue;
             }
-            if at > STORM + HEALED.0 || self.failure.is_some() {
-                break;
+            match self.queue.pop_first() {
+                Some(((at, _), event)) if at <= STORM + HEALED.0 => {
+                    self.now = self.now.max(at);
+                    self.happen(event);
+                }
+                Some(_) | None => break,
             }
-            self.now = self.now.max(at);
-            self.happen(event);
         }
     }
 
@@ -341,12 +347,13 @@ impl World {
             }
             Event::Cancels(request) => self.cancel(request),
             Event::MerchantLooks => self.merchant_looks(),
+            Event::Heals => self.heal(),
             Event::Mischief => self.mischief(),
             Event::PowerCut(m) if self.storm && self.alive[m] => self.cut_power(m),
             Event::PowerCut(_) => {}
             Event::DiskWorks(place, name) => self.disks[place].set(name, None),
             Event::Scrapped => self.scrap_one(),
-            Event::Reconciles => self.reconcile_with(self.midtrans.transactions()),
+            Event::Reconciles => self.reconcile_with(&self.midtrans.transactions()),
             Event::Reconnects => self.reconnect(),
             Event::Ends(outage) => {
                 self.cut[outage as usize] = false;

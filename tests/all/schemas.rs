@@ -47,7 +47,7 @@ fn what_was_made_once_is_made_so_for_ever() {
     let path = |name: &str| place.path().join(name);
     drop(Store::open(&path("qrisd.db"), &BootId("b".into()), false).expect("new"));
     compare("qrisd", &objects(&path("qrisd.db")));
-    drop(Direct::open(&path("orders.db")).expect("new"));
+    drop(Direct::open(&path("orders.db"), Box::new(())).expect("new"));
     compare("qris-backend", &objects(&path("orders.db")));
     // The ledger is nobody's but the relay's; its schema has no additions.
     let ledger = Connection::open(path("ledger.db")).expect("opens");

@@ -8,11 +8,10 @@ use crate::backend::config::Config;
 use crate::backend::devices::{self, Device};
 use crate::backend::store::Store;
 use crate::host::events::{Event as Journal, emit};
-use crate::host::{Failure, clock};
+use crate::host::{Failure, clock, random};
 use crate::order::ids::DeviceId;
 use base64::Engine as _;
 use clap::Subcommand;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 /// The machines that are let in.
@@ -51,7 +50,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
         Devices::Add { id, replace, bundle } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             let mut bits = [0; 32];
-            SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+            random::fill(&mut bits);
             let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits);
             // All that can be wrong is found before the machine is let in: the token is told once.
             let draft = bundle.draft(config, &device)?;

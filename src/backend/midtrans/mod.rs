@@ -10,7 +10,7 @@ mod signature;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
 pub use qr_image::{QrImageError, payload as read_qr};
-pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key, refund_body};
+pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 
 use crate::order::ids::OrderId;
@@ -20,7 +20,10 @@ use crate::order::time::Span;
 use crate::order::time::Wall;
 use base64::Engine as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, Request, RequestBuilder, Response};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The largest answer that is read; real ones are under 2 KiB.
@@ -41,10 +44,33 @@ pub struct Settings {
     pub charge: ChargeOptions,
 }
 
+/// Stands in for all that is between this client and Midtrans: for simulation.
+pub trait Network: Send + Sync {
+    /// Carries a request there and its answer back.
+    fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, MidtransError>> + Send>>;
+}
+
+/// How requests get to Midtrans.
+#[derive(Clone)]
+enum Way {
+    Http,
+    Played(Arc<dyn Network>),
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "Http",
+            Self::Played(_) => "Played",
+        })
+    }
+}
+
 /// The client. It is cheap to clone and to share.
 #[derive(Debug, Clone)]
 pub struct Midtrans {
     http: Client,
+    way: Way,
     base_url: String,
     authorization: HeaderValue,
     server_key: ServerKey,
@@ -69,6 +95,7 @@ impl Midtrans {
         authorization.set_sensitive(true);
         Ok(Self {
             http,
+            way: Way::Http,
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             authorization,
             server_key: settings.server_key,
@@ -84,6 +111,12 @@ impl Midtrans {
         Self { timeout, ..self }
     }
 
+    /// The same over another network than this computer's.
+    #[must_use]
+    pub fn over(self, network: Arc<dyn Network>) -> Self {
+        Self { way: Way::Played(network), ..self }
+    }
+
     /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, whatever
     /// became of the first answer ([`idempotency_key`] makes one from the order).
     ///
@@ -95,7 +128,7 @@ impl Midtrans {
             .header("X-Override-Notification", self.notification_url.clone())
             .header("Idempotency-Key", idempotency_key)
             .json(&request.body(&self.charge));
-        let (http, body) = answer(call).await?;
+        let (http, body) = self.answer(call).await?;
         read_charge(http, &body, request.order_id.as_str())
     }
 
@@ -104,16 +137,16 @@ impl Midtrans {
     /// # Errors
     /// [`MidtransError::NotFound`] only on Midtrans' own word.
     pub async fn status(&self, id: &str) -> Result<Transaction, MidtransError> {
-        let (http, body) = answer(self.call(Method::GET, &format!("{id}/status"))).await?;
+        let (http, body) = self.answer(self.call(Method::GET, &format!("{id}/status"))).await?;
         read_answer(http, &body, id)
     }
 
     /// Asks about a transaction that cannot be: [`MidtransError::NotFound`] says that the key is good. Besides, what
     /// Midtrans' clock says.
     pub async fn probe(&self, id: &str) -> (Result<Transaction, MidtransError>, Option<Wall>) {
-        let response = match self.call(Method::GET, &format!("{id}/status")).send().await {
+        let response = match self.send(self.call(Method::GET, &format!("{id}/status"))).await {
             Ok(response) => response,
-            Err(error) => return (Err(not_sent(error)), None),
+            Err(error) => return (Err(error), None),
         };
         let date = response.headers().get(DATE).and_then(|date| Wall::from_http_date(date.to_str().ok()?).ok());
         let http = response.status().as_u16();
@@ -131,7 +164,7 @@ impl Midtrans {
     /// [`MidtransError::CannotModify`] where it is not pending any more, paid perhaps: ask [`Midtrans::status`].
     pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
-        let (http, body) = answer(call).await?;
+        let (http, body) = self.answer(call).await?;
         read_answer(http, &body, id)
     }
 
@@ -150,7 +183,7 @@ impl Midtrans {
     ) -> Result<Transaction, MidtransError> {
         let body = request::refund_body(id, amount, reason);
         let call = self.call(Method::POST, &format!("{id}/refund")).header("Idempotency-Key", idempotency_key).json(&body);
-        let (http, body) = answer(call).await?;
+        let (http, body) = self.answer(call).await?;
         read_refund(http, &body, id.as_str())
     }
 
@@ -170,7 +203,7 @@ impl Midtrans {
         }
         let url = charge.action("generate-qr-code").ok_or(QrImageError::None)?;
         // The image needs no authentication, and its host is not always the API's: the key stays here.
-        let response = self.http.get(url).timeout(self.timeout).send().await.map_err(not_sent)?;
+        let response = self.send(self.http.get(url).timeout(self.timeout)).await?;
         let http = response.status().as_u16();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
         let is_png = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("image/png"));
@@ -204,13 +237,32 @@ impl Midtrans {
             .header(AUTHORIZATION, self.authorization.clone())
             .timeout(self.timeout)
     }
+
+    /// HTTP status and body of an answer that came whole.
+    async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
+        let response = self.send(call).await?;
+        let http = response.status().as_u16();
+        let body = read(response, ANSWER_BYTES_MAX).await?;
+        let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
+        Ok((http, body))
+    }
+
+    async fn send(&self, call: RequestBuilder) -> Result<Response, MidtransError> {
+        match &self.way {
+            Way::Http => call.send().await.map_err(not_sent),
+            Way::Played(network) => {
+                let carried = network.carry(call.build().map_err(not_sent)?);
+                tokio::time::timeout(self.timeout, carried).await.unwrap_or_else(|_| Err(MidtransError::NoAnswer("nothing in time".into())))
+            }
+        }
+    }
 }
 
 /// Reads the answer to a charge of this order.
 ///
 /// # Errors
 /// As [`Midtrans::charge`].
-pub fn read_charge(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
+fn read_charge(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
     about(answer::classify_charge(http, body)?, order_id)
 }
 
@@ -226,17 +278,8 @@ pub fn read_answer(http: u16, body: &[u8], id: &str) -> Result<Transaction, Midt
 ///
 /// # Errors
 /// As [`Midtrans::refund`].
-pub fn read_refund(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
+fn read_refund(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, MidtransError> {
     about(answer::classify_refund(http, body)?, order_id)
-}
-
-/// HTTP status and body of an answer that came whole.
-async fn answer(call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
-    let response = call.send().await.map_err(not_sent)?;
-    let http = response.status().as_u16();
-    let body = read(response, ANSWER_BYTES_MAX).await?;
-    let body = body.ok_or_else(|| MidtransError::NoAnswer(format!("more than {ANSWER_BYTES_MAX} bytes")))?;
-    Ok((http, body))
 }
 
 /// An answer about another transaction than the one asked for answers nothing.

@@ -1,24 +1,24 @@
-//! `qris-backend` on the stage: its books on their own database, driven as [`crate::sim::backend`] has it.
+//! `qris-backend` on the stage: the whole program, as [`crate::sim::backend`] runs it, on its own disk.
 
 use super::machine;
 use super::stage::{BEGIN, Event, Stage};
 use super::story::{How, Kind, Who};
-use crate::backend::books::{self, BooksError, Desk, Done};
+use crate::backend::books::{self, BooksError, Desk};
 use crate::backend::devices;
-use crate::backend::store::{Direct, StoreError, Tx};
-use crate::backend::view::Place;
-use crate::device::machine::BackendAnswer;
-use crate::order::ids::OrderId;
-use crate::order::merchant::{Call, Order};
+use crate::backend::store::{StoreError, Tx};
+use crate::host::events::Event as Journal;
+use crate::order::merchant::Said;
 use crate::order::time::{Span, Wall};
-use crate::sim::backend::{Ask, Driver, Queue, desk, device, fact, limit, place, read, request, status_request};
-use crate::sim::midtrans::{Notice, Reply, Request};
+use crate::sim::backend::{Ask, Asked, Effect, Program, Reply as Way, Start, TOKEN, as_reconciled, desk, device, place};
+use crate::sim::midtrans::{Book, Notice, Reply, Request};
 use crate::wire::topics::Topic;
+use std::collections::BTreeMap;
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
 /// The sweep comes so often, in milliseconds.
 const SWEEP: i64 = 1_000;
+const COLLECT_WITHIN: Span = Span::secs(72 * 3600);
 
 /// What reaches the backend.
 #[derive(Debug)]
@@ -29,28 +29,18 @@ pub(super) enum Arrival {
     },
     /// A call reaches Midtrans.
     AtMidtrans {
-        run: u64,
-        id: OrderId,
-        call: Call,
-        request: Box<Request>,
+        asked: Box<Asked>,
         comes_back: bool,
         after: i64,
     },
-    /// Midtrans' answer, or that there is none.
+    /// Midtrans' answer.
     Answered {
-        run: u64,
-        id: OrderId,
-        call: Call,
-        answer: Option<(u16, Vec<u8>)>,
+        reply: Way,
+        answer: (u16, Vec<u8>),
     },
     /// Something is due.
     Sweep {
         run: u64,
-    },
-    /// Whoever waited for so long is answered.
-    Patience {
-        run: u64,
-        number: u64,
     },
     /// The outbox is looked at.
     Publish {
@@ -65,26 +55,32 @@ pub(super) enum Arrival {
 
 /// The backend's side.
 pub(super) struct Side {
-    books: Option<Direct>,
+    program: Option<Program<machine::Caller>>,
+    /// When it was started.
+    began: i64,
     run: u64,
-    queue: Queue<machine::Caller>,
     sweep_at: Option<i64>,
     desk: Desk,
-    place: Place,
-    /// The journal was told that the books fail, though nothing disturbs them any more.
+    /// Notifications that are to be answered.
+    posted: BTreeMap<u64, Notice>,
+    posts: u64,
+    /// The journal was told that the books fail, and not that they work again.
+    is_failing: bool,
+    /// It was told so though nothing disturbs them any more.
     says_failing: bool,
 }
 
 impl Side {
     pub(super) fn new() -> Self {
-        let collect_within = Span::secs(72 * 3600);
         Self {
-            books: None,
+            program: None,
+            began: 0,
             run: 0,
-            queue: Queue::default(),
             sweep_at: None,
-            desk: desk(collect_within, 0),
-            place: place(collect_within),
+            desk: desk(COLLECT_WITHIN, 0),
+            posted: BTreeMap::new(),
+            posts: 0,
+            is_failing: false,
             says_failing: false,
         }
     }
@@ -95,14 +91,23 @@ impl Stage {
     pub(super) fn start_merchant(&mut self) {
         self.kill(Who::Backend);
         self.merchant.run += 1;
-        self.merchant.queue.clear();
         self.merchant.sweep_at = None;
-        match Direct::open(&self.directory.join("orders.db")) {
-            Ok(books) => self.merchant.books = Some(books),
+        let start = Start {
+            books: &self.directory.join(Who::Backend.database()),
+            desk: self.merchant.desk.clone(),
+            place: place(COLLECT_WITHIN),
+            wall: self.wall(),
+            seed: self.rng.number(),
+            runs: self.disk.lives(Who::Backend.database()),
+            tells: false,
+        };
+        match Program::start(start) {
+            Ok(program) => self.merchant.program = Some(program),
             Err(error) => return self.merchant_starts_later(&error.to_string(), self.story_retries()),
         }
+        self.merchant.began = self.now;
         let now = self.wall();
-        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash("vm-001"), true, now));
+        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash(TOKEN), true, now));
         let begun = self.books(|tx, desk| books::restarted(tx, desk, now));
         if let Err(error) = added.map(drop).and(begun.map(drop)) {
             return self.merchant_starts_later(&error.to_string(), self.story_retries());
@@ -123,11 +128,89 @@ impl Stage {
     /// Whether the books cannot be worked with until a person has looked, and that person is told: they cannot be opened; or a
     /// page or row of them is damaged, which the journal says whenever something needs it (`StoreFailing`).
     pub(super) fn merchant_is_down(&self) -> bool {
-        self.merchant.books.is_none() || self.merchant.says_failing
+        self.merchant.program.is_none() || self.merchant.says_failing || self.merchant.is_failing
     }
 
     pub(super) fn drop_merchant(&mut self) {
-        self.merchant.books = None;
+        self.merchant.program = None;
+        self.merchant.is_failing = false;
+        let at = Wall(self.wall().0 + NOTICE);
+        for notice in std::mem::take(&mut self.merchant.posted).into_values() {
+            self.midtrans.notified(notice, None, at);
+        }
+    }
+
+    /// Lets the program run up to this moment. Whether nothing came of it that may change what happens until then.
+    pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
+        let side = &mut self.merchant;
+        let Some(program) = &mut side.program else { return true };
+        let effects = program.run(until.saturating_sub(side.began));
+        let reached = side.began + program.age();
+        self.now = self.now.max(reached.min(until));
+        let run = self.merchant.run;
+        // What was committed stays, and nothing is done about it by one who is dead.
+        if self.died(Who::Backend) {
+            return false;
+        }
+        if effects.is_empty() {
+            return reached >= until;
+        }
+        for effect in effects {
+            if self.merchant.run != run {
+                return false;
+            }
+            self.merchant_does(effect);
+        }
+        self.plan_sweep(SWEEP);
+        self.look_at_midtrans();
+        false
+    }
+
+    fn merchant_does(&mut self, effect: Effect<machine::Caller>) {
+        match effect {
+            Effect::AsksMidtrans(asked) => self.ask_midtrans(asked),
+            Effect::Answers(to, answer) => {
+                let delay = 5 + self.below(60);
+                self.machine_hears(machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
+            }
+            Effect::Answered(number, http) => {
+                self.note(|| format!("a notification is answered {http}"));
+                if let Some(notice) = self.merchant.posted.remove(&number) {
+                    let now = self.wall();
+                    self.midtrans.notified(notice, Some(http), now);
+                }
+            }
+            Effect::HasNews => self.publish_soon(),
+            Effect::Journal(event) => self.journal_of_merchant(&event),
+            // Its disk was asked; what is due is looked for after every turn; and nobody told us to look on.
+            Effect::Dies | Effect::IsDue | Effect::Wrote(_) => {}
+        }
+    }
+
+    fn journal_of_merchant(&mut self, event: &Journal) {
+        self.note(|| format!("journal of the backend: {event}"));
+        match event {
+            // One row, and the rest is well.
+            Journal::StoreFailing { why, .. } if why.starts_with("the row of") => self.merchant.says_failing |= self.story_is_well(),
+            Journal::StoreFailing { .. } => self.merchant.is_failing = true,
+            Journal::StoreBack { .. } => self.merchant.is_failing = false,
+            _ => {}
+        }
+    }
+
+    /// As `qris-backend reconcile` hands it to the books. What they have forgotten the merchant finds missing in the day's sum,
+    /// and lets Midtrans tell once more.
+    pub(super) fn reconcile_with(&mut self, midtrans: &[Book]) {
+        self.note(|| "the merchant reconciles".into());
+        let now = self.wall();
+        for (id, said) in midtrans.iter().filter_map(as_reconciled) {
+            if let Ok(books::Noted::Forgotten) = self.books(|tx, desk| books::notified(tx, desk, &id, said, now))
+                && said != Said::Denied
+            {
+                drop(self.midtrans.notify_again(id.as_str(), now));
+            }
+        }
+        self.plan_sweep(SWEEP);
     }
 
     /// So many refunds of a machine a day go by themselves.
@@ -136,9 +219,8 @@ impl Stage {
     }
 
     pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        let Side { books, desk, .. } = &mut self.merchant;
-        let result = match books {
-            Some(books) => books.run(|tx| job(tx, desk)),
+        let result = match &self.merchant.program {
+            Some(program) => program.books(job),
             None => return Err(BooksError::Store(StoreError::Gone)),
         };
         // What was committed stays, and nothing is done about it by one who is dead.
@@ -151,31 +233,27 @@ impl Stage {
         let current = self.merchant.run;
         match arrival {
             Arrival::Asked { ask, from } => self.asked(ask, from),
-            Arrival::AtMidtrans { run, id, call, request, comes_back, after } => {
+            Arrival::AtMidtrans { asked, comes_back, after } => {
+                let Asked { request, reply, .. } = *asked;
                 let answer = self.at_midtrans(&request);
-                if comes_back {
-                    self.after(after, Event::Merchant(Arrival::Answered { run, id, call, answer }));
+                if let Some(answer) = answer.filter(|_| comes_back) {
+                    self.after(after, Event::Merchant(Arrival::Answered { reply, answer }));
                 }
             }
-            Arrival::Answered { run, id, call, answer } if run == current => self.midtrans_answered(&id, call, answer),
+            Arrival::Answered { reply, answer } => reply.send(Ok(answer)),
             Arrival::Sweep { run } if run == current => {
                 self.merchant.sweep_at = None;
-                let now = self.wall();
-                let mut pause = SWEEP;
-                for id in self.books(|tx, _| books::claim_due(tx, now)).unwrap_or_default() {
-                    match self.books(|tx, desk| books::claim(tx, desk, &id, now)) {
-                        Ok(done) => self.carry_on(done),
-                        Err(_) => pause = self.story_retries(),
-                    }
+                if let Some(program) = &self.merchant.program {
+                    program.take_up();
                 }
-                self.plan_sweep(pause);
+                let fails = self.merchant.says_failing || self.merchant.is_failing;
+                self.plan_sweep(if fails { self.story_retries() } else { SWEEP });
             }
-            Arrival::Patience { run, number } if run == current => self.out_of_patience(number),
             Arrival::Publish { run } if run == current => self.publish(),
             Arrival::Notice(notice) => self.notice(notice),
             Arrival::Starts { run } if run == current => self.start_merchant(),
             Arrival::Starts { .. } => {}
-            Arrival::Answered { .. } | Arrival::Sweep { .. } | Arrival::Patience { .. } | Arrival::Publish { .. } => {}
+            Arrival::Sweep { .. } | Arrival::Publish { .. } => {}
         }
     }
 
@@ -183,10 +261,16 @@ impl Stage {
 
     fn asked(&mut self, ask: Ask, from: machine::Caller) {
         match self.strikes(Who::Backend, Kind::Http) {
-            None => self.take(ask, from),
+            None => {
+                if let Some(program) = &mut self.merchant.program {
+                    program.ask(ask, from);
+                }
+            }
             Some(How::After) => {
-                self.take(ask, from);
-                self.falls(Who::Backend, How::After);
+                if let Some(program) = &mut self.merchant.program {
+                    program.ask(ask, from);
+                }
+                self.falls_at_once();
             }
             Some(how) => self.falls(Who::Backend, how),
         }
@@ -194,13 +278,8 @@ impl Stage {
 
     // What is asked of Midtrans.
 
-    fn ask_midtrans(&mut self, order: &Order, call: Call) {
-        if self.merchant.books.is_none() {
-            return;
-        }
-        let (run, id) = (self.merchant.run, order.id.clone());
-        let limit = limit(call);
-        self.note(|| format!("the backend asks Midtrans: {call:?}"));
+    fn ask_midtrans(&mut self, asked: Box<Asked>) {
+        self.note(|| format!("the backend asks Midtrans: {:?}", asked.call));
         let strikes = self.strikes(Who::Backend, Kind::Midtrans);
         let lost = strikes == Some(How::Error);
         let (there, back) = (20 + self.below(300), 20 + self.below(300));
@@ -211,11 +290,7 @@ impl Stage {
         }
         let comes_back = strikes.is_none();
         if !lost {
-            let (id, after, request) = (id.clone(), back, Box::new(request(order, call)));
-            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, id, call, request, comes_back, after }));
-        }
-        if !comes_back {
-            self.after(limit, Event::Merchant(Arrival::Answered { run, id, call, answer: None }));
+            self.after(there, Event::Merchant(Arrival::AtMidtrans { asked, comes_back, after: back }));
         }
     }
 
@@ -227,30 +302,10 @@ impl Stage {
         }
     }
 
-    fn midtrans_answered(&mut self, id: &OrderId, call: Call, answer: Option<(u16, Vec<u8>)>) {
-        let now = self.wall();
-        let fact = fact(call, read(id, call, answer), now);
-        match self.books(|tx, desk| books::answered(tx, desk, id, fact, now)) {
-            Ok(done) => {
-                let word = books::state_word(&done.now.order.state);
-                if word != books::state_word(&done.was.state) {
-                    self.note(|| format!("an order is {word}"));
-                }
-                self.carry_on(done);
-            }
-            // A backup knows nothing of what was asked before it was restored.
-            Err(BooksError::Unknown) => {}
-            // The claim on it ends, and the sweep asks again.
-            Err(error) => {
-                self.note(|| format!("the backend cannot keep an answer: {error}"));
-                self.plan_sweep(SWEEP);
-            }
-        }
-    }
-
     /// Looks when something is due next, but not before this pause.
     fn plan_sweep(&mut self, pause: i64) {
-        let due = match self.next_due() {
+        let Some(program) = &self.merchant.program else { return };
+        let due = match program.next_due() {
             Ok(Some(due)) => due.0,
             Ok(None) => return,
             Err(_) => BEGIN + self.now + self.story_retries(),
@@ -307,77 +362,31 @@ impl Stage {
         let now = self.wall();
         let strikes = self.strikes(Who::Backend, Kind::Notice);
         if let Some(how @ (How::Crash | How::After | How::PowerCut)) = strikes {
-            if how == How::After {
-                self.take_notification(&notice.body);
+            if let (How::After, Some(program)) = (how, &self.merchant.program) {
+                // The answer comes to nobody.
+                program.notify(0, notice.body.clone());
+                self.falls_at_once();
+            } else {
+                self.falls(Who::Backend, how);
             }
-            self.falls(Who::Backend, how);
         }
-        if strikes.is_some() || self.merchant.books.is_none() {
-            let at = Wall(now.0 + NOTICE);
-            return self.midtrans.notified(notice, None, at);
+        let side = &mut self.merchant;
+        match (&side.program, strikes) {
+            (Some(program), None) => {
+                side.posts += 1;
+                program.notify(side.posts, notice.body.clone());
+                side.posted.insert(side.posts, notice);
+            }
+            (_, _) => self.midtrans.notified(notice, None, Wall(now.0 + NOTICE)),
         }
-        let http = self.take_notification(&notice.body);
-        self.note(|| format!("a notification is answered {http}"));
-        self.midtrans.notified(notice, Some(http), now);
-    }
-}
-
-impl Driver for Stage {
-    type Caller = machine::Caller;
-
-    fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        Self::books(self, job)
     }
 
-    fn desk(&self) -> &Desk {
-        &self.merchant.desk
-    }
-
-    fn place(&self) -> &Place {
-        &self.merchant.place
-    }
-
-    fn queue(&mut self) -> &mut Queue<machine::Caller> {
-        &mut self.merchant.queue
-    }
-
-    fn wall(&self) -> Wall {
-        Self::wall(self)
-    }
-
-    fn note(&mut self, text: impl FnOnce() -> String) {
-        Self::note(self, text);
-    }
-
-    fn fresh_order_id(&mut self) -> OrderId {
-        OrderId::new(&format!("o{:016x}{:08x}", self.rng.number(), self.rng.number() >> 32)).expect("letters and digits")
-    }
-
-    fn lose_patience(&mut self, number: u64, after: i64) {
-        let run = self.merchant.run;
-        self.after(after, Event::Merchant(Arrival::Patience { run, number }));
-    }
-
-    fn get_status(&mut self, id: &OrderId) -> Option<(u16, Vec<u8>)> {
-        self.at_midtrans(&status_request(id))
-    }
-
-    fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
-        if self.merchant.books.is_none() {
-            return;
+    /// It does what it was just asked to do, and falls before anybody hears of it.
+    fn falls_at_once(&mut self) {
+        if let Some(program) = &mut self.merchant.program {
+            let moment = program.age() + 1;
+            drop(program.run(moment));
         }
-        let delay = 5 + self.below(60);
-        self.machine_hears(machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
+        self.falls(Who::Backend, How::After);
     }
-
-    fn carry_on(&mut self, done: Done) {
-        if let Some(call) = done.call {
-            self.ask_midtrans(&done.now.order, call);
-        }
-        self.publish_soon();
-        self.wake();
-        self.plan_sweep(SWEEP);
-    }
-
-    fn has_told(&mut self, _: &OrderId) {}
 }

@@ -1,8 +1,8 @@
 //! Where the stories are told: the three programs with their databases on a simulated disk, and between them, in virtual time
 //! and in one thread, a bus, a network, a broker and the simulated Midtrans, which all do as they should.
 //!
-//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and of the backend `books` and what reads
-//! Midtrans' answers. Sockets are events.
+//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`crate::sim::backend`] runs
+//! it. Sockets are events.
 
 use super::story::{Story, Turn};
 use super::{machine, merchant, relay};
@@ -106,12 +106,19 @@ impl Stage {
 
     /// Everything that happens up to this moment, unless something fails.
     pub(super) fn go_on(&mut self, until: i64) {
-        while let Some(((at, _), event)) = self.queue.pop_first() {
-            if at > until || self.failure.is_some() {
-                break;
+        while self.failure.is_none() {
+            let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
+            // The backend runs by itself until then, and may do what changes what comes next.
+            if !self.merchant_runs_until(next.min(until)) {
+                continue;
             }
-            self.now = self.now.max(at);
-            self.happen(event);
+            match self.queue.pop_first() {
+                Some(((at, _), event)) if at <= until => {
+                    self.now = self.now.max(at);
+                    self.happen(event);
+                }
+                Some(_) | None => break,
+            }
         }
     }
 
@@ -135,6 +142,10 @@ impl Stage {
             }
             Event::Story(turn) => self.turn(turn),
         }
+        self.look_at_midtrans();
+    }
+
+    pub(super) fn look_at_midtrans(&mut self) {
         if let Some(due) = self.midtrans.next_due() {
             let at = (due.0 - BEGIN).max(self.now);
             if self.midtrans_at.is_none_or(|known| at < known) {

@@ -8,7 +8,6 @@ use crate::order::ids::{OrderId, RequestId};
 use crate::order::outcome::{DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
 use crate::order::state::EventState as State;
-use crate::sim::backend::Driver as _;
 use crate::sim::disk::{Disk, DiskError, Op, Trouble};
 use crate::wire::topics::Topic;
 use rusqlite::Connection;
@@ -470,7 +469,7 @@ impl Stage {
             }
             Turn::Dies(who) => self.falls(who, How::Crash),
             Turn::Flips => self.flip(),
-            Turn::Reconciles => self.reconcile_with(self.midtrans.transactions()),
+            Turn::Reconciles => self.reconcile_with(&self.midtrans.transactions()),
             Turn::Well => {
                 self.disk.forgive();
                 for (who, op) in Who::ALL.into_iter().flat_map(|who| Op::ALL.map(|op| (who, op))) {

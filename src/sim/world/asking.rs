@@ -1,14 +1,14 @@
 //! What the backend asks Midtrans, and what Midtrans tells the backend, with all that can go wrong in between.
 
 use super::counts::Kind;
-use super::merchant::Arrival;
+use super::merchant::{Arrival, Posted};
 use super::{Event, Outage, World};
-use crate::backend::books::{self, BooksError, Done};
-use crate::backend::midtrans::TransactionStatus;
+use crate::backend::books;
+use crate::backend::midtrans::{MidtransError, read_answer};
 use crate::order::ids::OrderId;
-use crate::order::merchant::{Call, Order};
+use crate::order::merchant::Call;
 use crate::order::time::Wall;
-use crate::sim::backend::{Driver as _, fact, limit, read, request};
+use crate::sim::backend::{Asked, Reply as Way};
 use crate::sim::midtrans::{Book, Notice, Reply, Request};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
@@ -17,38 +17,31 @@ const NOTICE: i64 = 15_000;
 const POSTED_MAX: usize = 200;
 
 impl World {
-    pub(super) fn carry_on(&mut self, done: Done) {
-        if let Some(call) = done.call {
-            self.ask_midtrans(&done.now.order, call);
+    /// The backend asks Midtrans.
+    pub(super) fn ask_midtrans(&mut self, asked: Box<Asked>) {
+        let (run, call) = (self.merchant.run, asked.call);
+        if call == Call::Refund
+            && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &asked.id))
+        {
+            self.judge_refund(&stored.order);
         }
-        self.publish_soon(3);
-        self.wake();
-        self.plan_sweep();
-    }
-
-    fn ask_midtrans(&mut self, order: &Order, call: Call) {
-        if call == Call::Refund {
-            self.judge_refund(order);
-        }
-        let (run, id) = (self.merchant.run, order.id.clone());
-        let limit = limit(call);
         self.note(|| format!("the backend asks Midtrans: {call:?}"));
+        if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
+            let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
+            let Asked { id, reply, .. } = *asked;
+            return self.after(after, Event::Merchant(Arrival::Answered { run, of: id, reply, answer }));
+        }
         let lost = self.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
-        let silent = self.goes_wrong(25, Kind::MidtransAnswer);
+        let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
         let slow = self.goes_wrong(20, Kind::MidtransSlow);
         let there = if slow { self.below(9_000) } else { 20 + self.below(300) };
         let back = if slow { self.below(9_000) } else { 20 + self.below(300) };
-        let comes_back = !lost && !silent && there + back < limit;
         if call == Call::Charge && self.storm && self.one_in(30) {
             // Whatever Midtrans says of this one from now on is not what was charged.
-            self.altered.insert(id.clone());
+            self.altered.insert(asked.id.clone());
         }
         if !lost {
-            let (id, after, request) = (id.clone(), back, Box::new(request(order, call)));
-            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, id, call, request, comes_back, after }));
-        }
-        if !comes_back {
-            self.after(limit, Event::Merchant(Arrival::Answered { run, id, call, answer: None }));
+            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
         }
     }
 
@@ -78,32 +71,14 @@ impl World {
         Some((http, body))
     }
 
-    pub(super) fn midtrans_answered(&mut self, id: &OrderId, call: Call, answer: Option<(u16, Vec<u8>)>) {
-        let answer = read(id, call, answer);
-        let settled = matches!(&answer, Ok(transaction) if transaction.is_settled());
-        let back = matches!(&answer, Ok(told) if matches!(told.transaction_status, TransactionStatus::Deny | TransactionStatus::Refund));
-        let now = self.wall();
-        let fact = fact(call, answer, now);
-        match self.books(|tx, desk| books::answered(tx, desk, id, fact, now)) {
-            Ok(done) => {
-                let word = books::state_word(&done.now.order.state);
-                if word != books::state_word(&done.was.state) {
-                    self.note(|| format!("an order is {word}"));
-                }
-                if done.now.order.receipt().is_some() && done.was.receipt().is_none() {
-                    self.judge_receipt(&done.now.order, call == Call::GetStatus && settled);
-                }
-                if back && call == Call::GetStatus && self.outside.contains_key(id) {
-                    self.known_back.entry(id.clone()).or_insert(self.now);
-                }
-                self.carry_on(done);
-            }
-            // A backup knows nothing of what was asked before it was restored.
-            Err(BooksError::Unknown) => {}
-            // Its claim ends by itself, and the sweep asks again.
-            Err(BooksError::Store(_)) if self.storm => {}
-            Err(error) => self.fail(format!("the books do not take an answer: {error}")),
+    /// An answer is back.
+    pub(super) fn midtrans_answers(&mut self, of: OrderId, reply: Way, answer: Result<(u16, Vec<u8>), MidtransError>) {
+        if let Ok((http, body)) = &answer
+            && let Ok(told) = read_answer(*http, body, of.as_str())
+        {
+            self.merchant.vouched.insert(of, told.is_settled());
         }
+        reply.send(answer);
     }
 
     pub(super) fn send_notices(&mut self) {
@@ -118,17 +93,37 @@ impl World {
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {
-        let now = self.wall();
         if self.posted.len() < POSTED_MAX {
             self.posted.push(notice.body.clone());
         }
-        if self.cut[Outage::Midtrans as usize] || !self.merchant.listens() {
-            let at = Wall(now.0 + NOTICE);
-            return self.midtrans.notified(notice, None, at);
+        if self.cut[Outage::Midtrans as usize] {
+            self.unanswered(Posted::Genuine(notice));
+        } else {
+            self.post(Posted::Genuine(notice));
         }
-        let http = self.take_notification(&notice.body);
-        self.note(|| format!("a notification is answered {http}"));
-        self.midtrans.notified(notice, Some(http), now);
+    }
+
+    /// Nobody answers what was posted.
+    pub(super) fn unanswered(&mut self, posted: Posted) {
+        match posted {
+            Posted::Genuine(notice) => {
+                let at = Wall(self.wall().0 + NOTICE);
+                self.midtrans.notified(notice, None, at);
+            }
+            Posted::Forged(_) => {}
+        }
+    }
+
+    /// Somebody answers what was posted.
+    pub(super) fn answered_post(&mut self, posted: Posted, http: u16) {
+        match posted {
+            Posted::Genuine(notice) => {
+                self.note(|| format!("a notification is answered {http}"));
+                let now = self.wall();
+                self.midtrans.notified(notice, Some(http), now);
+            }
+            Posted::Forged(body) => self.forged(&body, http),
+        }
     }
 
     // Whoever is not Midtrans.
@@ -151,11 +146,7 @@ impl World {
         self.after(5, Event::Merchant(Arrival::Forged(serde_json::Value::Object(fields).to_string().into_bytes())));
     }
 
-    pub(super) fn forged(&mut self, body: &[u8]) {
-        if !self.merchant.listens() {
-            return;
-        }
-        let http = self.take_notification(body);
+    fn forged(&mut self, body: &[u8], http: u16) {
         // Forgers may leave what is signed as it was.
         let signed = self.posted.iter().any(|genuine| same_signed_part(genuine, body));
         self.note(|| format!("a forged notification is answered {http}"));

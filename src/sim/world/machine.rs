@@ -158,6 +158,9 @@ impl World {
     /// The program ends where it is and starts again, in the same boot or in another.
     pub(super) fn start_machine(&mut self, m: usize, same_boot: bool) {
         self.stop_machine(m);
+        if same_boot {
+            self.hang_up(m);
+        }
         let side = &mut self.machines[m];
         let at = side.off_until.max(self.now + 300);
         if !same_boot {

@@ -1,21 +1,26 @@
-//! `qris-backend` in the simulation: its books on their own database, driven as [`crate::sim::backend`] has it.
+//! `qris-backend` in the simulation: the whole program, as [`crate::sim::backend`] runs it, on its own disk.
 
 use super::counts::Kind;
 use super::{BEGIN, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
-use crate::backend::books::{self, BooksError, Desk, Done};
+use crate::backend::books::{self, BooksError, Desk, Stored};
 use crate::backend::devices;
-use crate::backend::store::{Direct, StoreError, Tx};
-use crate::backend::view::Place;
-use crate::device::machine::BackendAnswer;
+use crate::backend::midtrans::MidtransError;
+use crate::backend::store::{StoreError, Tx};
+use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::OrderId;
-use crate::order::merchant::Call;
-use crate::order::time::Wall;
-use crate::sim::backend::{Ask, Driver, Queue, desk, device, place, status_request};
-use crate::sim::midtrans::{Notice, Request};
+use crate::order::merchant::{State, TakenBack};
+use crate::sim::backend::{Ask, Asked, Effect, Program, Reply, Start, TOKEN, as_reconciled, desk, device, place};
+use crate::sim::midtrans::{Book, Notice};
 use crate::wire::topics::Topic;
+use std::collections::BTreeMap;
 
 /// How long its service manager waits before it starts a program again that could not begin.
 const RESTART: i64 = 2_000;
+/// What is due is looked for so often, and a moment after something was done.
+const SWEEP: i64 = 1_000;
+pub(super) const AT_ONCE: i64 = 50;
+/// News that are too old are dropped so often.
+const PRUNE: i64 = 600_000;
 /// The books, by the name of their file.
 pub(super) const BOOKS: &str = "orders.db";
 
@@ -34,27 +39,20 @@ pub(super) enum Arrival {
     /// A call reaches Midtrans.
     AtMidtrans {
         run: u64,
-        id: OrderId,
-        call: Call,
-        request: Box<Request>,
+        asked: Box<Asked>,
         comes_back: bool,
         after: i64,
     },
-    /// Midtrans' answer, or that there is none.
+    /// Midtrans' answer, or why it could not be asked.
     Answered {
         run: u64,
-        id: OrderId,
-        call: Call,
-        answer: Option<(u16, Vec<u8>)>,
+        of: OrderId,
+        reply: Reply,
+        answer: Result<(u16, Vec<u8>), MidtransError>,
     },
     /// Something is due.
     Sweep {
         run: u64,
-    },
-    /// Whoever waited for so long is answered.
-    Patience {
-        run: u64,
-        number: u64,
     },
     /// The outbox is looked at.
     Publish {
@@ -65,15 +63,43 @@ pub(super) enum Arrival {
     Forged(Vec<u8>),
 }
 
+/// What somebody posted, and waits for the answer to.
+#[derive(Debug)]
+pub(super) enum Posted {
+    Genuine(Notice),
+    Forged(Vec<u8>),
+}
+
 /// The backend's side.
 pub(super) struct Side {
-    books: Option<Direct>,
+    program: Option<Program<machine::Caller>>,
+    /// When it was started.
+    began: i64,
     pub(super) run: u64,
     dying: bool,
-    queue: Queue<machine::Caller>,
     sweep_at: Option<i64>,
+    pruned_at: i64,
     pub(super) desk: Desk,
-    place: Place,
+    pub(super) posted: BTreeMap<u64, Posted>,
+    posts: u64,
+    /// What Midtrans told this run of the program last: that it is settled.
+    pub(super) vouched: BTreeMap<OrderId, bool>,
+    /// In which of the books' states an order was seen last, and whether with a receipt.
+    seen: Seen,
+}
+
+type Seen = BTreeMap<OrderId, (Box<str>, bool)>;
+
+/// All orders in the books.
+fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
+    let sql = "SELECT o.order_id, o.state, r.order_id FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id";
+    let mut seen = Seen::new();
+    for row in tx.rows(sql, &[])? {
+        if let Ok(id) = OrderId::new(row.text(0)?) {
+            seen.insert(id, (row.text(1)?.into(), row.maybe_text(2)?.is_some()));
+        }
+    }
+    Ok(seen)
 }
 
 impl Side {
@@ -81,14 +107,24 @@ impl Side {
     pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
         let mut desk = desk(COLLECT_WITHIN, by_itself);
         desk.rules.max_imposed_fee = fee_max;
-        Self { books: None, run: 0, dying: false, queue: Queue::default(), sweep_at: None, desk, place: place(COLLECT_WITHIN) }
+        Self {
+            program: None,
+            began: 0,
+            run: 0,
+            dying: false,
+            sweep_at: None,
+            pruned_at: 0,
+            desk,
+            posted: BTreeMap::new(),
+            posts: 0,
+            vouched: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
     }
-}
 
-impl Side {
     /// Whether somebody answers.
     pub(super) const fn listens(&self) -> bool {
-        self.books.is_some() && !self.dying
+        self.program.is_some() && !self.dying
     }
 }
 
@@ -97,12 +133,16 @@ impl World {
     pub(super) fn stop_merchant(&mut self) {
         self.disks[MERCHANT].kill(BOOKS);
         let side = &mut self.merchant;
-        side.books = None;
+        side.program = None;
         side.run += 1;
         side.dying = false;
-        side.queue.clear();
         side.sweep_at = None;
+        side.vouched.clear();
+        let posted = std::mem::take(&mut side.posted);
         self.disks[MERCHANT].revive(BOOKS);
+        for posted in posted.into_values() {
+            self.unanswered(posted);
+        }
     }
 
     /// The program ends where it is and starts again.
@@ -113,15 +153,30 @@ impl World {
     }
 
     fn begin(&mut self) {
-        let Ok(books) = Direct::open(&self.places[MERCHANT].join(BOOKS)) else { return self.begin_later() };
-        self.merchant.books = Some(books);
+        let start = Start {
+            books: &self.places[MERCHANT].join(BOOKS),
+            desk: self.merchant.desk.clone(),
+            place: place(COLLECT_WITHIN),
+            wall: self.wall(),
+            seed: self.rng.number(),
+            runs: self.disks[MERCHANT].lives(BOOKS),
+            tells: true,
+        };
+        let Ok(program) = Program::start(start) else { return self.begin_later() };
+        self.merchant.program = Some(program);
+        self.merchant.began = self.now;
         let now = self.wall();
-        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash("vm-001"), true, now));
-        let begun = self.books(|tx, desk| books::restarted(tx, desk, now));
-        match added.map(drop).and(begun.map(drop)) {
-            Ok(()) => {
+        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash(TOKEN), true, now));
+        let begun = self.books(|tx, desk| {
+            let known = seen(tx)?;
+            books::restarted(tx, desk, now)?;
+            Ok(known)
+        });
+        match added.and(begun) {
+            Ok(seen) => {
+                self.merchant.seen = seen;
                 self.publish_soon(3);
-                self.plan_sweep();
+                self.plan_sweep(AT_ONCE);
             }
             Err(BooksError::Store(_)) => self.begin_later(),
             Err(error) => self.fail(format!("the backend cannot begin: {error}")),
@@ -140,20 +195,96 @@ impl World {
         }
     }
 
+    /// Works with the books beside the program, or before it does.
     pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        let Side { books, desk, .. } = &mut self.merchant;
-        let result = match books {
-            Some(books) if !self.disks[MERCHANT].is_dead(BOOKS) => books.run(|tx| job(tx, desk)),
+        let result = match &self.merchant.program {
+            Some(program) if !self.disks[MERCHANT].is_dead(BOOKS) => program.books(job),
             Some(_) | None => Err(BooksError::Store(StoreError::Gone)),
         };
         if self.disks[MERCHANT].is_dead(BOOKS) {
-            // Whatever it was to answer, nobody hears it.
-            if !std::mem::replace(&mut self.merchant.dying, true) {
-                self.after(0, Event::Merchant(Arrival::Dies));
-            }
+            self.merchant_dies();
             return Err(BooksError::Store(StoreError::Gone));
         }
         result
+    }
+
+    /// Whatever it was to answer, nobody hears it.
+    fn merchant_dies(&mut self) {
+        if !std::mem::replace(&mut self.merchant.dying, true) {
+            self.after(0, Event::Merchant(Arrival::Dies));
+        }
+    }
+
+    /// Lets the program run up to this moment. Whether nothing came of it that may change what happens until then.
+    pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
+        let side = &mut self.merchant;
+        if side.dying {
+            return true;
+        }
+        let Some(program) = &mut side.program else { return true };
+        let effects = program.run(until - side.began);
+        let reached = side.began + program.age();
+        self.now = self.now.max(reached.min(until));
+        if effects.is_empty() {
+            return reached >= until;
+        }
+        let run = self.merchant.run;
+        for effect in effects {
+            // It crashed between two of them.
+            if self.merchant.run != run || self.merchant.dying {
+                break;
+            }
+            self.merchant_does(effect);
+        }
+        if self.merchant.listens() {
+            self.plan_sweep(AT_ONCE);
+        }
+        self.look_at_midtrans();
+        false
+    }
+
+    fn merchant_does(&mut self, effect: Effect<machine::Caller>) {
+        let goes_out = matches!(effect, Effect::AsksMidtrans(_) | Effect::Answers(..) | Effect::Answered(..));
+        if goes_out && self.goes_wrong(250, Kind::Between) {
+            self.note(|| "the backend crashes between two effects".into());
+            return self.start_merchant();
+        }
+        match effect {
+            Effect::AsksMidtrans(asked) => self.ask_midtrans(asked),
+            Effect::Answers(to, answer) => self.answer(to, answer),
+            Effect::Answered(number, http) => {
+                if let Some(posted) = self.merchant.posted.remove(&number) {
+                    self.answered_post(posted, http);
+                }
+            }
+            Effect::HasNews => self.publish_soon(3),
+            // Looked for after every turn.
+            Effect::IsDue => {}
+            Effect::Wrote(stored) => self.wrote(&stored),
+            Effect::Journal(event) => self.note(|| format!("journal: {event}")),
+            Effect::Dies => self.merchant_dies(),
+        }
+    }
+
+    /// An order is in the books, as it is now.
+    fn wrote(&mut self, stored: &Stored) {
+        let order = &stored.order;
+        let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
+        let was = self.merchant.seen.insert(order.id.clone(), (word.into(), signed));
+        if was.as_ref().is_none_or(|(was, _)| **was != *word) {
+            self.note(|| format!("{} is {word}", order.id));
+        }
+        if signed && !was.is_some_and(|(_, signed)| signed) {
+            let vouched = self.merchant.vouched.get(&order.id).copied().unwrap_or(false);
+            self.judge_receipt(order, vouched);
+        }
+        let is_back = matches!(order.state, State::Refunded { .. }) || order.taken_back == Some(TakenBack::Reversal);
+        if is_back && self.outside.contains_key(&order.id) {
+            self.known_back.entry(order.id.clone()).or_insert(self.now);
+        }
+        if order.delivery.is_some() {
+            self.losses.told.entry(order.id.clone()).or_insert(self.now);
+        }
     }
 
     pub(super) fn merchant_arrival(&mut self, arrival: Arrival) {
@@ -164,42 +295,99 @@ impl World {
                 self.count(Kind::MidCommit, "the power goes in the middle of a commit of the backend");
                 self.cut_merchants_power();
             }
-            Arrival::Asked { ask, from } => {
-                // Without it nobody listens; one that dies answers nobody.
-                if self.merchant.listens() {
-                    self.take(ask, from);
-                }
-            }
-            Arrival::AtMidtrans { run, id, call, request, comes_back, after } => {
+            Arrival::Asked { ask, from } => self.asked(ask, from),
+            Arrival::AtMidtrans { run, asked, comes_back, after } => {
+                let Asked { call, id, request, reply } = *asked;
                 let answer = self.at_midtrans(&id, call, &request);
-                if comes_back {
-                    self.after(after, Event::Merchant(Arrival::Answered { run, id, call, answer }));
+                if let Some(answer) = answer.filter(|_| comes_back) {
+                    self.after(after, Event::Merchant(Arrival::Answered { run, of: id, reply, answer: Ok(answer) }));
                 }
             }
-            Arrival::Answered { run, id, call, answer } if run == current => self.midtrans_answered(&id, call, answer),
+            Arrival::Answered { run, of, reply, answer } if run == current => self.midtrans_answers(of, reply, answer),
             Arrival::Sweep { run } if run == current => {
                 self.merchant.sweep_at = None;
-                let now = self.wall();
-                for id in self.books(|tx, _| books::claim_due(tx, now)).unwrap_or_default() {
-                    match self.books(|tx, desk| books::claim(tx, desk, &id, now)) {
-                        Ok(done) => self.carry_on(done),
-                        Err(BooksError::Store(_)) => {}
-                        Err(error) => self.fail(format!("what is due of {id} cannot be taken up: {error}")),
-                    }
+                if let Some(program) = &self.merchant.program {
+                    program.take_up();
                 }
-                self.plan_sweep();
+                self.plan_sweep(SWEEP);
+                if self.now - self.merchant.pruned_at > PRUNE {
+                    self.merchant.pruned_at = self.now;
+                    let now = self.wall();
+                    drop(self.books(|tx, _| books::prune_outbox(tx, now)));
+                }
             }
-            Arrival::Patience { run, number } if run == current => self.out_of_patience(number),
             Arrival::Publish { run } if run == current => self.publish(),
             Arrival::Notice(notice) => self.notice(notice),
-            Arrival::Forged(body) => self.forged(&body),
-            Arrival::Starts { .. }
-            | Arrival::Dies
-            | Arrival::Answered { .. }
-            | Arrival::Sweep { .. }
-            | Arrival::Patience { .. }
-            | Arrival::Publish { .. } => {}
+            Arrival::Forged(body) => self.post(Posted::Forged(body)),
+            Arrival::Starts { .. } | Arrival::Dies | Arrival::Answered { .. } | Arrival::Sweep { .. } | Arrival::Publish { .. } => {}
         }
+    }
+
+    /// Without it nobody listens; one that dies answers nobody.
+    fn asked(&mut self, ask: Ask, from: machine::Caller) {
+        if !self.merchant.listens() {
+            return;
+        }
+        if let Ask::Order(HttpCall::Tell(_, report)) = &ask {
+            self.note(|| format!("the machine tells {}", report.outcome));
+        }
+        if let Some(program) = &mut self.merchant.program {
+            program.ask(ask, from);
+        }
+    }
+
+    /// Connections of a program on a machine that is gone are closed by its kernel.
+    pub(super) fn hang_up(&mut self, m: usize) {
+        if let Some(program) = &mut self.merchant.program {
+            program.hang_up(|caller| caller.m == m);
+        }
+    }
+
+    /// Somebody posts a notification.
+    pub(super) fn post(&mut self, posted: Posted) {
+        let side = &mut self.merchant;
+        if let (false, Some(program)) = (side.dying, &side.program) {
+            side.posts += 1;
+            let (Posted::Genuine(Notice { body, .. }) | Posted::Forged(body)) = &posted;
+            program.notify(side.posts, body.clone());
+            side.posted.insert(side.posts, posted);
+        } else {
+            self.unanswered(posted);
+        }
+    }
+
+    fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
+        match &answer {
+            BackendAnswer::Order(order) => self.judge_told(order),
+            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
+            BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..)
+            | BackendAnswer::Wrong(_)
+            | BackendAnswer::NoAnswer { .. } => {}
+        }
+        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
+            return;
+        }
+        let delay = 5 + self.below(60);
+        self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
+    }
+
+    /// As `qris-backend reconcile` hands it to the books. What they have forgotten the merchant finds missing in the day's sum,
+    /// and lets Midtrans tell once more.
+    pub(super) fn reconcile_with(&mut self, midtrans: &[Book]) {
+        self.note(|| "the merchant reconciles".into());
+        let now = self.wall();
+        for (id, said) in midtrans.iter().filter_map(as_reconciled) {
+            if let Ok(books::Noted::Forgotten) = self.books(|tx, desk| books::notified(tx, desk, &id, said, now)) {
+                // What was denied is no part of that sum.
+                if said != crate::order::merchant::Said::Denied {
+                    drop(self.midtrans.notify_again(id.as_str(), now));
+                }
+            }
+        }
+        self.plan_sweep(AT_ONCE);
     }
 
     fn hear_receipt(&mut self, payload: &str) {
@@ -210,15 +398,16 @@ impl World {
         }
     }
 
-    /// Looks when something is due next.
-    pub(super) fn plan_sweep(&mut self) {
-        let due = match self.next_due() {
+    /// Looks when something is due next, but not before this pause.
+    pub(super) fn plan_sweep(&mut self, pause: i64) {
+        let Some(program) = &self.merchant.program else { return };
+        let due = match program.next_due() {
             Ok(Some(due)) => due.0,
             Ok(None) => return,
             // Looked at every second in the product.
             Err(_) => BEGIN + self.now + 1_000,
         };
-        let at = (due - BEGIN).max(self.now + 50);
+        let at = (due - BEGIN).max(self.now + pause);
         if self.merchant.sweep_at.is_none_or(|known| at < known) {
             self.merchant.sweep_at = Some(at);
             let run = self.merchant.run;
@@ -249,75 +438,5 @@ impl World {
                 return self.publish_soon(5_000);
             }
         }
-    }
-}
-
-impl Driver for World {
-    type Caller = machine::Caller;
-
-    fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        Self::books(self, job)
-    }
-
-    fn desk(&self) -> &Desk {
-        &self.merchant.desk
-    }
-
-    fn place(&self) -> &Place {
-        &self.merchant.place
-    }
-
-    fn queue(&mut self) -> &mut Queue<machine::Caller> {
-        &mut self.merchant.queue
-    }
-
-    fn wall(&self) -> Wall {
-        Self::wall(self)
-    }
-
-    fn note(&mut self, text: impl FnOnce() -> String) {
-        Self::note(self, text);
-    }
-
-    fn fresh_order_id(&mut self) -> OrderId {
-        OrderId::new(&format!("o{:016x}{:08x}", self.rng.number(), self.rng.number() >> 32)).expect("letters and digits")
-    }
-
-    fn lose_patience(&mut self, number: u64, after: i64) {
-        let run = self.merchant.run;
-        self.after(after, Event::Merchant(Arrival::Patience { run, number }));
-    }
-
-    fn get_status(&mut self, id: &OrderId) -> Option<(u16, Vec<u8>)> {
-        if self.cut[Outage::Midtrans as usize] {
-            return None;
-        }
-        self.at_midtrans(id, Call::GetStatus, &status_request(id))
-    }
-
-    fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
-        match &answer {
-            BackendAnswer::Order(order) => self.judge_told(order),
-            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
-            BackendAnswer::Absent
-            | BackendAnswer::OtherOutcome
-            | BackendAnswer::Refused(_)
-            | BackendAnswer::Later(..)
-            | BackendAnswer::Wrong(_)
-            | BackendAnswer::NoAnswer { .. } => {}
-        }
-        if !self.merchant.listens() || self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
-            return;
-        }
-        let delay = 5 + self.below(60);
-        self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
-    }
-
-    fn carry_on(&mut self, done: Done) {
-        Self::carry_on(self, done);
-    }
-
-    fn has_told(&mut self, order: &OrderId) {
-        self.losses.told.entry(order.clone()).or_insert(self.now);
     }
 }

@@ -1,7 +1,7 @@
 //! Customers, controllers, the merchant, and what happens at Midtrans without the merchant.
 
 use super::counts::Kind;
-use super::{Event, World};
+use super::{Event, World, merchant};
 use crate::backend::books::{self, BooksError};
 use crate::device::machine::Asked;
 use crate::order::ids::{OrderId, PaymentCode, RequestId};
@@ -12,6 +12,8 @@ use crate::sim::midtrans::Via;
 use crate::wire::topics::Topic;
 use crate::wire::vend::read_request;
 
+/// The program looks for news that a command has left so often, in milliseconds.
+const LOOK: i64 = 5_000;
 /// A customer who has paid at a store tries the code so often.
 const TRIES: u32 = 9;
 
@@ -219,13 +221,15 @@ impl World {
             }
         };
         match done {
-            Ok(done) => {
+            Ok(_) => {
                 self.count(wish, "the merchant decides about an order");
                 if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
                     self.fail(format!("{id}: {wish:?} was granted: {why}"));
                 }
                 self.repaid.insert(id);
-                self.carry_on(done);
+                // The program finds what a command has written when it looks again.
+                self.plan_sweep(merchant::AT_ONCE);
+                self.publish_soon(LOOK);
             }
             Err(BooksError::Refused(_)) => self.counts.note(Kind::WishRefused),
             Err(_) => drop(self.wished.insert(id)),

@@ -3,7 +3,7 @@
 use crate::backend::broker;
 use crate::backend::config::Config;
 use crate::backend::midtrans::{Midtrans, MidtransError};
-use crate::host::clock;
+use crate::host::{clock, random};
 use crate::host::finding::Finding;
 use crate::host::http::{Limits, client, read_limited};
 use crate::host::mqtt::{Mqtt, MqttEvent};
@@ -12,7 +12,6 @@ use crate::order::time::Wall;
 use crate::wire::orders::Problem;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use ring::rand::{SecureRandom, SystemRandom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -236,7 +235,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// No transaction has it.
 fn random_uuid() -> String {
     let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).expect("the kernel has randomness");
+    random::fill(&mut bits);
     let hex = crate::backend::hex(&bits);
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }

@@ -1,0 +1,61 @@
+//! A program that is played, in virtual time and in one thread: for as long as its turn lasts, its wall clock, its journal and
+//! its randomness are the play's.
+
+use super::events::Event;
+use crate::order::time::Wall;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What a played program gets instead of its computer's.
+pub trait Surroundings {
+    /// The time of day.
+    fn wall(&self) -> Wall;
+    /// It writes to the journal.
+    fn journal(&self, event: &Event);
+    /// Bytes that nobody can guess.
+    fn random(&self, bytes: &mut [u8]);
+}
+
+thread_local! {
+    static AROUND: RefCell<Option<Rc<dyn Surroundings>>> = const { RefCell::new(None) };
+}
+
+/// Ends a turn, also one that panics.
+struct Turn(Option<Rc<dyn Surroundings>>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        AROUND.replace(self.0.take());
+    }
+}
+
+/// Lets a program have its turn.
+pub fn within<T>(surroundings: Rc<dyn Surroundings>, turn: impl FnOnce() -> T) -> T {
+    let _ends = Turn(AROUND.replace(Some(surroundings)));
+    turn()
+}
+
+fn around() -> Option<Rc<dyn Surroundings>> {
+    AROUND.with_borrow(Option::clone)
+}
+
+/// The time of day, if this thread plays.
+pub(super) fn wall() -> Option<Wall> {
+    around().map(|surroundings| surroundings.wall())
+}
+
+/// Whether the journal is the play's.
+pub(super) fn journal(event: &Event) -> bool {
+    around().is_some_and(|surroundings| {
+        surroundings.journal(event);
+        true
+    })
+}
+
+/// Whether the randomness is the play's.
+pub(super) fn random(bytes: &mut [u8]) -> bool {
+    around().is_some_and(|surroundings| {
+        surroundings.random(bytes);
+        true
+    })
+}
