@@ -3,7 +3,7 @@
 use super::books::{self, BooksError, Desk};
 use super::midtrans::Midtrans;
 use super::presence::Presence;
-use super::store::{Store, StoreError, Tx};
+use super::store::{Store, Tx};
 use super::view::Place;
 use super::waiters::Waiters;
 use crate::host::events::{Event as Journal, emit};
@@ -204,8 +204,8 @@ impl Shop {
     fn note_store<T>(&self, result: &Result<T, BooksError>) {
         let path = || "of orders".into();
         match result {
-            // One row, and the rest is well: told once a minute, however often somebody stumbles over it.
-            Err(BooksError::Store(error @ StoreError::Damaged { .. })) => {
+            // One row or page, and the rest is well: told once a minute, however often somebody stumbles over it.
+            Err(BooksError::Store(error)) if error.is_damage() => {
                 let now = clock::now().wall.0;
                 if now - self.damage_told.load(Ordering::Relaxed) > 60_000 {
                     self.damage_told.store(now, Ordering::Relaxed);

@@ -65,6 +65,18 @@ pub enum StoreError {
     Gone,
 }
 
+impl StoreError {
+    /// Whether a row or a page is not as it was written: whatever needs it fails each time, and all else works.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt),
+            Self::Open(_) | Self::Thread(_) | Self::Commit(_) | Self::Overloaded | Self::Gone => false,
+        }
+    }
+}
+
 /// A value in a row or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {

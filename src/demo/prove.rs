@@ -288,7 +288,7 @@ fn tell_one(template: &nth::Template, scenario: nth::Scenario, strike: nth::Stri
 }
 
 fn read_flip(text: &str) -> Result<nth::Strike, Failure> {
-    let wrong = || Failure::failed(format!("{text} is no bit: say for example qris-relayd,log,7300,1234,5"));
+    let wrong = || Failure::failed(format!("{text} is no bit: say for example qris-relayd,log,7600,1234,5"));
     let parts: Vec<&str> = text.split(',').collect();
     let [who, file, at, byte, bit] = parts[..] else { return Err(wrong()) };
     let who = nth::Who::ALL.into_iter().find(|known| known.name() == who).ok_or_else(wrong)?;

@@ -8,6 +8,9 @@
 //!
 //! [`Store`]: crate::backend::store::Store
 
+#[cfg(test)]
+mod tests;
+
 use super::midtrans::{self, Book};
 use super::rng::Rng;
 use crate::backend::books::{self, BooksError, Desk, Stored};

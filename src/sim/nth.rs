@@ -30,7 +30,7 @@ const DATABASE_FIELDS: [usize; 6] = [18, 24, 31, 60, 68, 92];
 /// The fields of a log's: what it is, its version, page size, number, salt, checksum.
 const LOG_FIELDS: [usize; 6] = [0, 5, 9, 13, 17, 25];
 /// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale.
-const MOMENTS: [i64; 3] = [5_000, 7_300, 60_000];
+const MOMENTS: [i64; 3] = [5_000, 7_600, 60_000];
 
 /// One row: an operation of this kind fails so, at each place where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

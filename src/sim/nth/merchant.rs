@@ -190,9 +190,12 @@ impl Stage {
     fn journal_of_merchant(&mut self, event: &Journal) {
         self.note(|| format!("journal of the backend: {event}"));
         match event {
-            // One row, and the rest is well.
-            Journal::StoreFailing { why, .. } if why.starts_with("the row of") => self.merchant.says_failing |= self.story_is_well(),
-            Journal::StoreFailing { .. } => self.merchant.is_failing = true,
+            Journal::StoreFailing { why, .. } => {
+                // Of a row or a page the journal is told again as long as somebody stumbles over it.
+                let is_damage = why.contains("is damaged") || why.contains("malformed");
+                self.merchant.is_failing |= !is_damage;
+                self.merchant.says_failing |= self.story_is_well();
+            }
             Journal::StoreBack { .. } => self.merchant.is_failing = false,
             _ => {}
         }

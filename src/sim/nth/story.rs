@@ -20,6 +20,9 @@ const WELL: i64 = 900_000;
 const RESTART: i64 = 1_000;
 /// By then everything must be final: Midtrans repeats a notification for six hours.
 const OVER: i64 = 8 * 3_600_000;
+/// A backend that does not work on what it found, or fails with it, is left to a person: after two hours all that it can list is
+/// listed.
+const LEFT_AFTER: i64 = 2 * 3_600_000;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -401,7 +404,11 @@ pub fn tell(template: &Template, scenario: Scenario, strike: Option<Strike>) -> 
     }
     let mut stage = Stage::new(&directory, disk, Story::new(scenario, strike));
     stage.begin();
-    stage.go_on(OVER);
+    stage.go_on(LEFT_AFTER);
+    // What waits for a person then does so for ever.
+    if !stage.merchant_is_down() {
+        stage.go_on(OVER);
+    }
     let refused = stage.is_refused();
     let failure = match stage.failure.take() {
         None if refused && !matches!(strike, Some(Strike::Flip { .. })) => Some("a program does not work any more".into()),
