@@ -323,7 +323,8 @@ impl World {
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
             Effect::Show(picture) => self.show(m, picture.scene),
-            Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Journal(_) => {}
+            Effect::Journal(event) => self.note(|| format!("journal of machine {m}: {event}")),
+            Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
     }
 

@@ -299,9 +299,9 @@ impl World {
     }
 }
 
-/// A database with its log, and what the relay keeps beside it.
-fn files(name: &str) -> [String; 3] {
-    ["", "-wal", ".mark"].map(|suffix| format!("{name}{suffix}"))
+/// A database with its logs – it has the second one while it is made –, and what the relay keeps beside it.
+fn files(name: &str) -> [String; 4] {
+    ["", "-wal", "-journal", ".mark"].map(|suffix| format!("{name}{suffix}"))
 }
 
 fn remove(place: &Path, name: &str) {

@@ -356,7 +356,7 @@ impl World {
                     }
                     self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
                 }
-                Effect::Journal(_) => {}
+                Effect::Journal(event) => self.note(|| format!("journal of relay {m}: {event}")),
             }
         }
         true
