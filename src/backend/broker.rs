@@ -2,11 +2,11 @@
 
 use super::shop::Shop;
 use super::{books, devices, view};
-use crate::host::{clock, random};
 use crate::host::config::MqttSettings;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
 use crate::host::tls::{LastTrusted, TlsError};
+use crate::host::{clock, random};
 use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
 use std::sync::Arc;

@@ -3,11 +3,11 @@
 use crate::backend::broker;
 use crate::backend::config::Config;
 use crate::backend::midtrans::{Midtrans, MidtransError};
-use crate::host::{clock, random};
 use crate::host::finding::Finding;
 use crate::host::http::{Limits, client, read_limited};
 use crate::host::mqtt::{Mqtt, MqttEvent};
 use crate::host::tls::{self, LastTrusted};
+use crate::host::{clock, random};
 use crate::order::time::Wall;
 use crate::wire::orders::Problem;
 use reqwest::Url;
