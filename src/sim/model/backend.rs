@@ -32,7 +32,7 @@ const LONG: Span = Span::secs(1_000);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Backend {
     pub(super) orders: [Option<u32>; CHARGES],
-    calls: [Option<MidtransCall>; CHARGES],
+    pub(super) calls: [Option<MidtransCall>; CHARGES],
     /// A POST that waits for its charge.
     pub(super) posts: [bool; ORDERS],
     /// A cancel that waits for Midtrans.
@@ -558,15 +558,6 @@ impl World {
     /// Whether a long poll has something to tell.
     pub(super) fn watch_ends(&self, lab: &Lab, charge: u8) -> bool {
         self.merchant(lab, charge).is_some_and(|order| view::status(&order) != Status::Pending)
-    }
-
-    /// See [`World::ask_again`].
-    pub(super) fn ask_midtrans_again(&mut self) {
-        for charge in 0..u8::try_from(CHARGES).expect("few") {
-            if let Some(call) = self.backend.calls[usize::from(charge)].filter(|_| !self.is_coming(Caller::Midtrans(charge))) {
-                self.send(Message::ToMidtrans { charge, call, live: true });
-            }
-        }
     }
 
     /// A call to Midtrans is given up; `even_late`: also one whose answer is still on its way.

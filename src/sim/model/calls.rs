@@ -105,12 +105,12 @@ impl World {
     }
 
     /// Whether an answer to `ask` may still come.
-    fn awaits_relay(&self, order: u8, ask: RelayAsk) -> bool {
+    pub(super) fn awaits_relay(&self, order: u8, ask: RelayAsk) -> bool {
         self.waits_at_relay(ask) || self.is_coming(Caller::Relay(order))
     }
 
     /// The same of the backend.
-    fn awaits_backend(&self, order: u8, ask: HttpAsk) -> bool {
+    pub(super) fn awaits_backend(&self, order: u8, ask: HttpAsk) -> bool {
         self.waits_at_backend(order, ask) || self.is_coming(Caller::Backend(order))
     }
 
@@ -153,26 +153,5 @@ impl World {
             all.push((Channel::Http, world, out));
         }
         all
-    }
-
-    /// Where any message may be lost and any answer come too late, a question that was lost is as good as one on its way:
-    /// that one may stay there until its caller gives up.
-    pub(super) fn ask_again(&mut self) {
-        for order in 0..2_u8 {
-            let slot = self.machine.slots[usize::from(order)];
-            if matches!(slot.stage, Stage::Candidate(_)) && !self.is_coming(Caller::Ticket(order)) {
-                self.send(Message::Prepare { order });
-            }
-            if let Some(ask) = slot.relay.filter(|ask| !self.awaits_relay(order, *ask)) {
-                self.send(Message::ToRelay { order, ask, live: true });
-            }
-            if let Some(ask) = slot.http.filter(|ask| !self.awaits_backend(order, *ask)) {
-                self.send(Message::Post { order, ask, live: true });
-            }
-        }
-        if let Some(lookers) = self.machine.open.filter(|_| !self.is_coming(Caller::Open)) {
-            self.send(Message::AskOpen { lookers, live: true });
-        }
-        self.ask_midtrans_again();
     }
 }

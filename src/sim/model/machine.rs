@@ -685,14 +685,6 @@ impl World {
             .find(|number| self.relay.tickets[usize::from(*number)] == Kept::Unknown && !self.names_ticket(lab, *number))
     }
 
-    /// Whether an order has the second ticket of two that were given for it, or may be given it. That is a world with the
-    /// first one, but for the ticket's number.
-    pub(super) fn has_second_ticket(&self, lab: &Lab) -> bool {
-        let is_second = |number: u8| !number.is_multiple_of(u8::try_from(TICKETS_EACH).expect("few"));
-        (0..2).any(|order| self.ticket_of(lab, order).is_some_and(is_second))
-            || self.wire.iter().any(|message| matches!(*message, Message::Prepared { ticket: Some(number), .. } if is_second(number)))
-    }
-
     /// Whether an order has this ticket, or a message on its way names it.
     pub(super) fn names_ticket(&self, lab: &Lab, number: u8) -> bool {
         let order = number / u8::try_from(TICKETS_EACH).expect("few");

@@ -27,6 +27,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod wild;
 
 pub use scenarios::{Effort, scenarios};
 pub use search::{Counts, Found, Scenario, Verdict, search};
@@ -128,16 +129,6 @@ pub struct Budget {
 const ANY: u8 = 3;
 /// The same of crashes in all.
 const ANY_IN_ALL: u8 = 7;
-
-impl Budget {
-    /// Whether the network may do anything, any number of times. Then nothing need be told apart by what it did: a question
-    /// that was lost is as good as one on its way, one that came may come again at any time, and a world is searched with
-    /// all the messages that may come again by any way to it. So more may happen than on any one way; what holds all the
-    /// same, holds. Time goes as it likes, too.
-    fn is_wild(&self) -> bool {
-        self.faults == [ANY; CHANNELS]
-    }
-}
 
 /// Takes one of what is left.
 fn spend(left: &mut u8) {

@@ -7,11 +7,9 @@
 use super::midtrans::Status as Money;
 use super::relay::Kept;
 use super::{
-    ANY_IN_ALL, CHARGES, Caller, Lab, Message, MidtransCall, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World, machine::Stage,
-    order_of,
+    ANY_IN_ALL, CHARGES, Lab, Message, MidtransCall, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World, machine::Stage, order_of,
 };
 use crate::order::merchant::State;
-use std::collections::BTreeMap;
 
 /// A budget in one number: four bits for crashes in all, three for each of the others, the highest of each for comparing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +117,7 @@ impl World {
     pub(super) fn canonical(&mut self, lab: &Lab) {
         self.left.settle();
         if lab.wild {
-            self.ask_again();
-            self.tell_outcomes();
+            self.goes_wild();
         }
         self.forget_dead_messages(lab);
         self.forget_tickets(lab);
@@ -139,44 +136,6 @@ impl World {
         if !(0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.doubtful)) {
             self.machine.forget_change();
         }
-    }
-
-    /// The worlds of a wild network that this one is among: of several messages of one call one is on its way, and the others
-    /// may come. An answer comes after its question, and whoever has the question has no answer on its way.
-    pub(super) fn in_a_wild_network(&self) -> Vec<Self> {
-        let mut all = vec![Self { wire: Vec::new(), ..self.clone() }];
-        let mut calls: BTreeMap<Caller, Vec<Message>> = BTreeMap::new();
-        for message in &self.wire {
-            match message.caller() {
-                Some(caller) => calls.entry(caller).or_default().push(*message),
-                None if message.is_live() && !all[0].wire.contains(message) => all.iter_mut().for_each(|world| world.send(*message)),
-                None => all.iter_mut().for_each(|world| world.strays(*message)),
-            }
-        }
-        for (caller, messages) in calls {
-            let before = std::mem::take(&mut all);
-            // Whoever has the question may answer it once more.
-            let waits = messages.iter().any(|message| self.is_waited_for(*message));
-            let answers = messages.iter().any(|message| message.is_answer());
-            let mut kept: Vec<Option<usize>> = (0..messages.len()).filter(|at| messages[*at].is_answer()).map(Some).collect();
-            if waits {
-                kept.push(None);
-            } else if !answers {
-                kept.push(Some(0));
-            }
-            for kept in kept {
-                all.extend(before.iter().cloned().map(|mut world| {
-                    if let Some(kept) = kept {
-                        world.stop_waiting(caller);
-                        world.send(messages[kept]);
-                    }
-                    let others = messages.iter().enumerate().filter(|(at, _)| Some(*at) != kept);
-                    others.for_each(|(_, message)| world.strays(*message));
-                    world
-                }));
-            }
-        }
-        all
     }
 
     /// A ticket that nobody knows but the relay can open nothing any more: a receipt has its order's own.

@@ -166,16 +166,6 @@ impl World {
         }
     }
 
-    /// In a wild network: whatever the ledger knows, the answer to an old question may tell at any time.
-    pub(super) fn tell_outcomes(&mut self) {
-        for charge in 0..u8::try_from(CHARGES).expect("few") {
-            if let Some(Written::Ended(ended)) = self.relay.entries[usize::from(charge)] {
-                let (order, ask) = (super::order_of(charge), RelayAsk::Query(charge));
-                self.strays(Message::FromRelay { order, ask, say: RelaySay::Ended(ended), live: false });
-            }
-        }
-    }
-
     pub(super) fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
         match self.machine.slots[usize::from(order)].stage {
             super::machine::Stage::Order(number) => Some(super::ticket_number(&lab.machine.borrow().get(number).ticket)),

@@ -110,9 +110,10 @@ impl Found {
             Verdict::Broken { what, .. } => format!("BROKEN: {what:?}"),
         };
         let among = if self.among == 0 { String::new() } else { format!(" {} worlds of such a search by number among them,", self.among) };
+        let narrower = if self.narrower { " (the narrower search, which is to be among it)" } else { "" };
         let levels: Vec<String> = self.levels.iter().map(ToString::to_string).collect();
         format!(
-            "{}: {} worlds ({} with what is left to happen; by deviations: {}), {} steps,{among} {} kinds of end, {} MB: {verdict}",
+            "{}{narrower}: {} worlds ({} with what is left to happen; by deviations: {}), {} steps,{among} {} kinds of end, {} MB: {verdict}",
             scenario.name,
             self.worlds,
             self.entries,
@@ -143,6 +144,8 @@ pub struct Found {
     pub bytes: usize,
     /// Worlds of a search with another budget that were looked for among these.
     pub among: usize,
+    /// This is of that other search, which failed itself.
+    pub narrower: bool,
     /// How it ended.
     pub verdict: Verdict,
 }
@@ -174,7 +177,7 @@ pub fn search(scenario: &Scenario) -> Found {
     let narrow = Scenario { budget, among: None, ..scenario.clone() };
     let (mut walk, found) = walked(&narrow, lab(&narrow));
     if !matches!(found.verdict, Verdict::Holds) {
-        return found;
+        return Found { narrower: true, ..found };
     }
     let entries = std::mem::take(&mut walk.entries);
     // The same numbers stand for the same orders in both.
@@ -210,6 +213,7 @@ fn walked(scenario: &Scenario, lab: Lab) -> (Walk, Found) {
         counts: *walk.lab.seen.borrow(),
         bytes,
         among: 0,
+        narrower: false,
         verdict,
     };
     (walk, found)

@@ -68,8 +68,12 @@ fn a_world_that_another_search_lacks_is_named() {
     let cancel = Budget { cancels: [1, 0], ..CALM };
     let found = holds(&Scenario { among: Some(CALM), ..one("a cancel", cancel.clone()) });
     assert!(found.among > 100 && found.among < found.worlds, "{}", found.among);
-    let found = ran(&Scenario { among: Some(cancel), ..one("nothing wrong", CALM) });
+    let scenario = Scenario { among: Some(cancel), ..one("nothing wrong", CALM) };
+    let found = ran(&scenario);
     assert!(matches!(found.verdict, Verdict::Broken { what: Broken::NotAmong, .. }), "{:?}", found.verdict);
+    assert!(!found.told(&scenario).contains("narrower"));
+    let found = ran(&Scenario { entries_max: 100, ..scenario.clone() });
+    assert!(matches!(found.verdict, Verdict::Unfinished { .. }) && found.told(&scenario).contains("narrower"), "{:?}", found.verdict);
 }
 
 /// A search that finds nothing is worth as much as what it would find.
