@@ -459,7 +459,7 @@ impl World {
             }
             Message::AskOpen { lookers, live: true } => {
                 let open = [0, 1].map(|order| self.open_order(lab, order));
-                out.push(Message::Open { lookers, orders: open, live: true });
+                out.extend(lab.open_answers(lookers, open));
             }
             Message::Notify { charge, said, .. } => {
                 self.write(lab, charge, What::Notified(said), true, &mut out);
@@ -615,7 +615,7 @@ impl World {
                     world.write(lab, charge, what, true, &mut out);
                 }
                 world.give_up_posts(lab, order_of(charge), &mut out);
-                let slow = matches!(what, What::Unwaited { .. }) && !self.is_quiet();
+                let slow = matches!(what, What::Unwaited { .. }) && !lab.wild && !self.is_quiet();
                 all.push((slow, world, out));
             }
         }

@@ -66,15 +66,6 @@ impl World {
         self.hang_up(Caller::Backend(order));
     }
 
-    /// Whether the relay or the backend has a question of the same caller already, and will answer it.
-    pub(super) fn is_waited_for(&self, message: Message) -> bool {
-        match message {
-            Message::ToRelay { ask, .. } | Message::FromRelay { ask, .. } => self.waits_at_relay(ask),
-            Message::Post { order, ask, .. } | Message::Answer { order, ask, .. } => self.waits_at_backend(order, ask),
-            _ => false,
-        }
-    }
-
     /// They forget that question.
     pub(super) fn stop_waiting(&mut self, caller: Caller) {
         match caller {
@@ -105,12 +96,12 @@ impl World {
     }
 
     /// Whether an answer to `ask` may still come.
-    pub(super) fn awaits_relay(&self, order: u8, ask: RelayAsk) -> bool {
+    fn awaits_relay(&self, order: u8, ask: RelayAsk) -> bool {
         self.waits_at_relay(ask) || self.is_coming(Caller::Relay(order))
     }
 
     /// The same of the backend.
-    pub(super) fn awaits_backend(&self, order: u8, ask: HttpAsk) -> bool {
+    fn awaits_backend(&self, order: u8, ask: HttpAsk) -> bool {
         self.waits_at_backend(order, ask) || self.is_coming(Caller::Backend(order))
     }
 
@@ -144,7 +135,7 @@ impl World {
                 all.push((Channel::Http, world, out));
             }
         }
-        if self.machine.open.is_some() && self.is_coming(Caller::Open) == even_late {
+        if !lab.wild && self.machine.open.is_some() && self.is_coming(Caller::Open) == even_late {
             let mut world = self.clone();
             world.hang_up(Caller::Open);
             world.machine.open = None;

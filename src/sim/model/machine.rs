@@ -525,8 +525,12 @@ impl World {
                 self.http_answered(lab, order, ask, say);
             }
             Message::Open { lookers, orders, .. } => {
-                self.hang_up(Caller::Open);
-                self.machine.open = None;
+                if lab.wild {
+                    self.hears_of_open_orders(lookers, orders);
+                } else {
+                    self.hang_up(Caller::Open);
+                    self.machine.open = None;
+                }
                 self.open_answered(lab, lookers, orders);
             }
             Message::Push { charge, receipt, .. } => {

@@ -196,10 +196,10 @@ type Key = [u32; 5];
 /// Messages for whose answer nobody waits any more, by number. Each may arrive at any time, or never: so whatever can come
 /// of a world with some of them can come of the same world with more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Strays([u64; 2]);
+struct Strays([u64; 4]);
 
 impl Strays {
-    const MAX: u32 = 128;
+    const MAX: u32 = 256;
 
     fn with(self, number: u32) -> Self {
         assert!(number < Self::MAX, "a scenario with more kinds of strays than fit");
@@ -213,12 +213,12 @@ impl Strays {
     }
 
     fn joined(self, other: Self) -> Self {
-        Self([self.0[0] | other.0[0], self.0[1] | other.0[1]])
+        Self(std::array::from_fn(|at| self.0[at] | other.0[at]))
     }
 
     /// Whether all of `other` are among these.
     fn covers(self, other: Self) -> bool {
-        other.0[0] & !self.0[0] == 0 && other.0[1] & !self.0[1] == 0
+        self.0.iter().zip(other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
 }
 
@@ -243,8 +243,10 @@ impl Everything {
         wires + machines + relays + backends
     }
 
-    fn put(&self, world: &World) -> (Key, Strays) {
-        let (wire, strays): (Vec<Message>, Vec<Message>) = world.wire.iter().partition(|message| message.is_live());
+    /// `wild`: the answers that a call may have are strays, too.
+    fn put(&self, world: &World, wild: bool) -> (Key, Strays) {
+        let kept = |message: &Message| message.is_live() && !(wild && message.may_be_many());
+        let (wire, strays): (Vec<Message>, Vec<Message>) = world.wire.iter().partition(|message| kept(message));
         let strays = strays.iter().fold(Strays::default(), |all, message| all.with(self.strays.put(message)));
         let outside = (world.midtrans.clone(), world.pulses, world.stolen);
         let key = [

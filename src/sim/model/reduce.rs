@@ -7,9 +7,11 @@
 use super::midtrans::Status as Money;
 use super::relay::Kept;
 use super::{
-    ANY_IN_ALL, CHARGES, Lab, Message, MidtransCall, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World, machine::Stage, order_of,
+    ANY_IN_ALL, CHARGES, Caller, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World,
+    machine::Stage, order_of,
 };
 use crate::order::merchant::State;
+use crate::wire::orders::Status;
 
 /// A budget in one number: four bits for crashes in all, three for each of the others, the highest of each for comparing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +119,7 @@ impl World {
     pub(super) fn canonical(&mut self, lab: &Lab) {
         self.left.settle();
         if lab.wild {
-            self.goes_wild();
+            self.goes_wild(lab);
         }
         self.forget_dead_messages(lab);
         self.forget_tickets(lab);
@@ -181,12 +183,14 @@ impl World {
         next < CHARGES && order_of(charge + 1) == order_of(charge) && self.backend.orders[next].is_some()
     }
 
-    /// Whether the machine has the QR of a charge, or is being told it.
+    /// Whether the machine has the QR of a charge, or is being told it. It draws none of a charge that has ended; in a wild
+    /// network it is told of those at any time.
     fn may_draw(&self, lab: &Lab, charge: u8) -> bool {
         let told = |number: u32| {
             let resources = lab.resources.borrow();
             let resource = resources.get(number);
-            super::charge_of(&resource.order_id) == charge && resource.qr_payload.is_some()
+            let offers = resource.status == Status::Pending || !lab.wild;
+            super::charge_of(&resource.order_id) == charge && resource.qr_payload.is_some() && offers
         };
         self.machine.may_draw(lab, charge)
             || self.wire.iter().any(|message| match *message {
@@ -263,12 +267,14 @@ impl World {
             self.midtrans.seen[at] = true;
         }
         let Some(number) = self.backend.orders[at] else { return };
-        let quiet = !self.is_asked_about(charge);
-        if !quiet {
+        let nobody = !self.midtrans.seen[at] && self.is_past_showing(lab, charge);
+        let dead = gone && !self.may_be_charged(charge) && (self.left.late_payments == 0 || nobody);
+        if lab.wild && dead && matches!(lab.merchant.borrow().get(number).state, State::Closed { .. }) {
+            self.ask_in_vain(charge);
+        }
+        if self.is_asked_about(lab, charge) {
             return;
         }
-        let nobody = !self.midtrans.seen[at] && self.is_past_showing(lab, charge);
-        let dead = gone && (self.left.late_payments == 0 || nobody);
         let replaced = self.is_replaced(charge);
         let after = super::backend::calmed(lab, number, dead, !refundable, replaced);
         self.backend.orders[at] = Some(after);
@@ -277,17 +283,38 @@ impl World {
         }
     }
 
-    /// Whether Midtrans is being asked about a charge, or a question to it is still on the way.
-    fn is_asked_about(&self, charge: u8) -> bool {
-        self.backend.is_asking(charge)
-            || self.wire.iter().any(|message| {
-                matches!(message, Message::ToMidtrans { charge: of, call: MidtransCall::Charge | MidtransCall::Status | MidtransCall::Cancel, .. }
-                    | Message::FromMidtrans { charge: of, .. } if *of == charge)
-            })
+    /// A question that can be answered by nothing new is as good as answered.
+    fn ask_in_vain(&mut self, charge: u8) {
+        let old = Message::FromMidtrans { charge, call: MidtransCall::Status, say: MidtransSay::Is(Money::Pending), live: true };
+        let status = Message::ToMidtrans { charge, call: MidtransCall::Status, live: true };
+        if self.wire.contains(&status) && !self.wire.contains(&old) {
+            self.backend.forget_call(charge);
+            self.hang_up(Caller::Midtrans(charge));
+        }
+    }
+
+    /// Whether a question that is on its way to Midtrans makes a charge where there is none.
+    fn may_be_charged(&self, charge: u8) -> bool {
+        let charges =
+            |message: &Message| matches!(*message, Message::ToMidtrans { charge: of, call: MidtransCall::Charge, .. } if of == charge);
+        self.midtrans.charges[usize::from(charge)] == Money::None && self.wire.iter().any(charges)
+    }
+
+    /// Whether Midtrans is being asked about a charge, or a question to it is still on the way. In a wild network there are
+    /// always some for whose answers nobody waits, and they change nothing.
+    fn is_asked_about(&self, lab: &Lab, charge: u8) -> bool {
+        let asks = |message: &Message| match *message {
+            Message::ToMidtrans { charge: of, .. } | Message::FromMidtrans { charge: of, .. } => of == charge,
+            _ => false,
+        };
+        self.backend.is_asking(charge) || self.may_be_charged(charge) || !lab.wild && self.wire.iter().any(asks)
     }
 
     /// Whether the machine will never draw the QR of a charge any more, which is closed at the backend.
     fn is_past_showing(&self, lab: &Lab, charge: u8) -> bool {
+        if lab.wild {
+            return !self.may_draw(lab, charge);
+        }
         let order = order_of(charge);
         let on_its_way = self.wire.iter().any(|message| match *message {
             Message::Answer { order: of, .. } => of == order,

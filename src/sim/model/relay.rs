@@ -195,6 +195,8 @@ impl World {
                 self.relay.waits[usize::from(charge)] = live;
                 None
             }
+            // Nobody need be remembered to wait: the question may come again when the pulse has ended.
+            Ok(Admission::Driving) if lab.wild && live => Some(RelaySay::Driving),
             Ok(Admission::Driving) => {
                 self.relay.waits[usize::from(charge)] |= live;
                 None

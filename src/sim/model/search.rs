@@ -196,7 +196,7 @@ fn walked(scenario: &Scenario, lab: Lab) -> (Walk, Found) {
     let mut walk = Walk::new(lab, scenario.rests);
     let mut first = World::begin(scenario);
     walk.settle(&mut first);
-    let (key, strays) = walk.lab.parts.put(&first);
+    let (key, strays) = walk.lab.parts.put(&first, walk.lab.wild);
     walk.note(Entry { key, strays, left: first.left.pack(), before: 0, next: NONE, level: 0, good: false, waits: true });
     let verdict = walk.run(scenario.entries_max).unwrap_or_else(|stop| match stop {
         Stop::Full => Verdict::Unfinished { fewer: walk.done },
@@ -390,7 +390,7 @@ impl Walk {
         for (step, mut next) in world.next(&self.lab) {
             let deviations = world.left.sum() - next.left.sum();
             self.settle(&mut next);
-            let (key_after, strays_after) = self.lab.parts.put(&next);
+            let (key_after, strays_after) = self.lab.parts.put(&next, self.lab.wild);
             if key_after == key && strays_after == strays && deviations == 0 {
                 continue;
             }
@@ -519,14 +519,14 @@ impl Walk {
         if properties::is_settled(&world, &self.lab) {
             return None;
         }
-        world.in_a_wild_network().into_iter().find(|world| !world.has_second_ticket(&self.lab) && !self.has(world))
+        world.in_a_wild_network(&self.lab).into_iter().find(|world| !world.has_second_ticket(&self.lab) && !self.has(world))
     }
 
     /// Whether a world was searched, or one that has all its strays.
     fn has(&self, world: &World) -> bool {
         let mut world = world.clone();
         self.settle(&mut world);
-        let (key, strays) = self.lab.parts.put(&world);
+        let (key, strays) = self.lab.parts.put(&world, self.lab.wild);
         let mut known = self.table[self.place(&key)];
         while known != NONE {
             let entry = &self.entries[known as usize];
@@ -580,7 +580,7 @@ impl Walk {
             let then = &self.entries[pair[1] as usize];
             let leads = |(step, mut next): (Step, World)| {
                 self.settle(&mut next);
-                let (key, strays) = self.lab.parts.put(&next);
+                let (key, strays) = self.lab.parts.put(&next, self.lab.wild);
                 let same = key == then.key && next.left.pack() == then.left && (self.lab.wild || strays == then.strays);
                 same.then_some((step, next))
             };

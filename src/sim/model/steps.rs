@@ -64,7 +64,7 @@ impl World {
             }
             for (name, progress, world) in self.arrives(lab, message) {
                 // A stray may never arrive.
-                add(name, Some(message), progress && message.is_live(), world);
+                add(name, Some(message), progress && message.is_live() && !self.is_idle(lab, message), world);
             }
             for (name, world) in self.goes_wrong(lab, message) {
                 add(name, Some(message), false, world);
@@ -95,7 +95,8 @@ impl World {
             // An item need not be jammed.
             by(name, world.left == self.left, Program::Relay, world, out);
         }
-        let quiet = self.is_quiet() || self.only_asks_again(lab);
+        // In a wild network each call may be one that lasts.
+        let quiet = lab.wild || self.is_quiet() || self.only_asks_again(lab);
         if let Some((mut world, out)) = self.machine_waits(lab)
             && (quiet || late(Channel::Http))
         {
@@ -107,7 +108,9 @@ impl World {
         if let Some((world, out)) = self.machine_notices_relay(lab) {
             by("the machine notices the relay", true, Program::Machine, world, out);
         }
-        if let Some((world, out)) = self.machine_loses_session(lab) {
+        if !lab.wild
+            && let Some((world, out)) = self.machine_loses_session(lab)
+        {
             by("the broker loses its sessions", false, Program::Machine, world, out);
         }
         for order in 0..2 {
@@ -140,6 +143,15 @@ impl World {
 
     /// A message arrives.
     fn arrives(&self, lab: &Lab, message: Message) -> Vec<(&'static str, bool, World)> {
+        let mut all = self.arrives_once(lab, message);
+        // What came once may come again.
+        if lab.wild && !message.is_live() {
+            all.iter_mut().for_each(|(_, _, world)| world.strays(message));
+        }
+        all
+    }
+
+    fn arrives_once(&self, lab: &Lab, message: Message) -> Vec<(&'static str, bool, World)> {
         let mut world = self.clone();
         let (program, out) = match message {
             Message::ToMidtrans { .. } => {
@@ -214,16 +226,14 @@ impl World {
         if self.left.faults[channel as usize] == 0 || !message.is_live() {
             return Vec::new();
         }
+        if lab.wild {
+            return self.goes_wrong_in_the_wild(message);
+        }
         let mut all = Vec::new();
         let mut spent = self.clone();
         spend(&mut spent.left.faults[channel as usize]);
-        if lab.wild {
-            spent.strays(message);
-            all.push(("it may come again:", spent.clone()));
-        }
         // Midtrans repeats a notification that nobody answered: a lost one is a late one.
-        // Where a question may be lost any number of times, it is as good as on its way.
-        if channel != Channel::Notice && (!lab.wild || message.is_answer() || channel == Channel::Push) {
+        if channel != Channel::Notice {
             let mut lost = spent.clone();
             lost.take(message);
             if channel == Channel::Push {
@@ -236,7 +246,7 @@ impl World {
             all.push(("lost:", lost));
         }
         // One of two that are alike can still be doubled once the other has arrived.
-        if !lab.wild && !message.is_answer() && self.wire.iter().filter(|known| **known == message).count() < 2 {
+        if !message.is_answer() && self.wire.iter().filter(|known| **known == message).count() < 2 {
             let mut twice = spent;
             twice.send(message);
             all.push(("doubled:", twice));

@@ -15,8 +15,11 @@
 //! ([`World::in_a_wild_network`]).
 
 use super::relay::Written;
-use super::{ANY, Budget, CHANNELS, CHARGES, Caller, Lab, Message, RelayAsk, RelaySay, TICKETS_EACH, World, machine::Stage, order_of};
-use std::collections::BTreeMap;
+use super::{
+    ANY, Budget, CHANNELS, CHARGES, Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World,
+    machine::Stage, order_of,
+};
+use crate::order::merchant::State;
 
 impl Budget {
     /// Whether the network may do anything, any number of times.
@@ -25,38 +28,125 @@ impl Budget {
     }
 }
 
+impl Message {
+    /// An answer that a call may have beside others. A call that waits has its question on its way, so that it may be answered
+    /// once more, and any of its answers may be the one that arrives; then the others are gone with it. Not so a ticket: the
+    /// relay remembers each that it gave.
+    pub(super) fn may_be_many(self) -> bool {
+        self.is_live() && self.is_answer() && !matches!(self, Self::Prepared { .. })
+    }
+}
+
+impl Lab {
+    /// The answer which orders are open. In a wild network it comes in two, one for each request, and not at all where it would
+    /// tell nothing.
+    pub(super) fn open_answers(&self, lookers: u8, orders: [Option<u32>; ORDERS]) -> Vec<Message> {
+        if !self.wild {
+            return vec![Message::Open { lookers, orders, live: true }];
+        }
+        let one = |at: usize| {
+            let (lookers, mut one) = (lookers & 1 << at, [None; ORDERS]);
+            one[at] = orders[at];
+            (lookers != 0 || one[at].is_some()).then_some(Message::Open { lookers, orders: one, live: true })
+        };
+        (0..ORDERS).filter_map(one).collect()
+    }
+}
+
 impl World {
     /// What may come in a wild network at any time is on its way.
-    pub(super) fn goes_wild(&mut self) {
+    pub(super) fn goes_wild(&mut self, lab: &Lab) {
+        self.relay.waits = [false; CHARGES];
+        self.backend.posts = [false; ORDERS];
+        self.backend.cancels = [false; CHARGES];
+        self.looks_for_open_orders(lab);
         self.ask_again();
-        self.ask_midtrans_again();
+        self.push_receipts(lab);
+        for message in self.wire.clone().into_iter().filter(|message| matches!(message, Message::Notify { .. })) {
+            self.strays(message);
+        }
         self.tell_outcomes();
+        self.wire.dedup();
     }
 
-    /// Each call of the machine that waits has its question or its answer on its way.
+    /// The broker may lose its sessions at any time, and then a machine asks which orders are open: so it always does. Where
+    /// it has none, the answer tells it nothing.
+    fn looks_for_open_orders(&mut self, lab: &Lab) {
+        self.machine.open_wanted = false;
+        self.machine.open = None;
+        self.wire.retain(|message| !matches!(message, Message::AskOpen { .. }));
+        if self.machine.slots.iter().any(|slot| matches!(slot.stage, Stage::Order(_))) {
+            let looks = |order: &u8| self.wanted(lab, *order).is_some_and(|wanted| wanted.finds);
+            self.machine.open = Some((0..2_u8).filter(looks).map(|order| 1 << order).sum());
+        } else {
+            self.wire.retain(|message| !matches!(message, Message::Open { .. }));
+        }
+    }
+
+    /// What it says of one request came: that is the last that it says of it.
+    pub(super) fn hears_of_open_orders(&mut self, lookers: u8, orders: [Option<u32>; ORDERS]) {
+        let about = |lookers: u8, orders: [Option<u32>; ORDERS]| (0..ORDERS).find(|at| lookers >> at & 1 == 1 || orders[*at].is_some());
+        let this = about(lookers, orders);
+        self.forget(|message| match message {
+            Message::Open { lookers, orders, .. } => about(lookers, orders) == this,
+            _ => false,
+        });
+    }
+
+    /// Whether nobody waits for what a message brings about.
+    pub(super) fn is_idle(&self, lab: &Lab, message: Message) -> bool {
+        match message {
+            Message::AskOpen { lookers, .. } | Message::Open { lookers, .. } => lab.wild && lookers == 0,
+            _ => false,
+        }
+    }
+
+    /// Each call that waits has its question on its way. A backend that cannot answer yet says so at any time.
     fn ask_again(&mut self) {
         for order in 0..2_u8 {
             let slot = self.machine.slots[usize::from(order)];
             if matches!(slot.stage, Stage::Candidate(_)) && !self.is_coming(Caller::Ticket(order)) {
                 self.send(Message::Prepare { order });
             }
-            if let Some(ask) = slot.relay.filter(|ask| !self.awaits_relay(order, *ask)) {
+            if let Some(ask) = slot.relay {
                 self.send(Message::ToRelay { order, ask, live: true });
             }
-            if let Some(ask) = slot.http.filter(|ask| !self.awaits_backend(order, *ask)) {
+            if let Some(ask) = slot.http {
                 self.send(Message::Post { order, ask, live: true });
+                if matches!(ask, HttpAsk::Create | HttpAsk::Cancel(_)) {
+                    self.send(Message::Answer { order, ask, say: HttpSay::Later, live: true });
+                }
             }
         }
-        if let Some(lookers) = self.machine.open.filter(|_| !self.is_coming(Caller::Open)) {
+        if let Some(lookers) = self.machine.open {
             self.send(Message::AskOpen { lookers, live: true });
+        }
+        for charge in 0..u8::try_from(CHARGES).expect("few") {
+            if let Some(call) = self.backend.calls[usize::from(charge)] {
+                self.send(Message::ToMidtrans { charge, call, live: true });
+            }
         }
     }
 
-    /// The same of calls to Midtrans.
-    fn ask_midtrans_again(&mut self) {
+    /// What becomes of a message but that it arrives: a question may stay on its way, an answer may be one of those that do
+    /// not come, and what may come again is on its way already.
+    pub(super) fn goes_wrong_in_the_wild(&self, message: Message) -> Vec<(&'static str, Self)> {
+        match message {
+            Message::Prepared { .. } => {
+                let mut lost = self.clone();
+                lost.take(message);
+                vec![("lost:", lost)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A receipt is on its way while there is one. If it is lost, that is with its session, and then the machine asks which
+    /// orders are open: it learns of it, soon or late, and by the push no sooner and no later.
+    fn push_receipts(&mut self, lab: &Lab) {
         for charge in 0..u8::try_from(CHARGES).expect("few") {
-            if let Some(call) = self.backend.calls[usize::from(charge)].filter(|_| !self.is_coming(Caller::Midtrans(charge))) {
-                self.send(Message::ToMidtrans { charge, call, live: true });
+            if self.merchant(lab, charge).is_some_and(|order| matches!(order.state, State::Settled { .. })) {
+                self.send(Message::Push { charge, receipt: true, live: true });
             }
         }
     }
@@ -71,39 +161,33 @@ impl World {
         }
     }
 
-    /// The worlds of a wild network that this one is among: of several messages of one call one is on its way, and the others
-    /// may come. An answer comes after its question, and whoever has the question has no answer on its way.
-    pub(super) fn in_a_wild_network(&self) -> Vec<Self> {
-        let mut all = vec![Self { wire: Vec::new(), ..self.clone() }];
-        let mut calls: BTreeMap<Caller, Vec<Message>> = BTreeMap::new();
-        for message in &self.wire {
-            match message.caller() {
-                Some(caller) => calls.entry(caller).or_default().push(*message),
-                None if message.is_live() && !all[0].wire.contains(message) => all.iter_mut().for_each(|world| world.send(*message)),
-                None => all.iter_mut().for_each(|world| world.strays(*message)),
+    /// The worlds of a wild network that this one is among. Of several tickets that are on their way it is one.
+    pub(super) fn in_a_wild_network(&self, lab: &Lab) -> Vec<Self> {
+        let is_ticket = |message: &&Message| matches!(message, Message::Prepare { .. } | Message::Prepared { .. });
+        let mut world = Self { wire: Vec::new(), ..self.clone() };
+        for message in self.wire.iter().filter(|message| !is_ticket(message)) {
+            match *message {
+                Message::Open { lookers, orders, live: true } => {
+                    lab.open_answers(lookers, orders).into_iter().for_each(|one| world.send(one))
+                }
+                other => world.send(other),
             }
         }
-        for (caller, messages) in calls {
-            let before = std::mem::take(&mut all);
-            // Whoever has the question may answer it once more.
-            let waits = messages.iter().any(|message| self.is_waited_for(*message));
-            let answers = messages.iter().any(|message| message.is_answer());
-            let mut kept: Vec<Option<usize>> = (0..messages.len()).filter(|at| messages[*at].is_answer()).map(Some).collect();
-            if waits {
-                kept.push(None);
-            } else if !answers {
-                kept.push(Some(0));
-            }
-            for kept in kept {
-                all.extend(before.iter().cloned().map(|mut world| {
-                    if let Some(kept) = kept {
-                        world.stop_waiting(caller);
-                        world.send(messages[kept]);
-                    }
-                    let others = messages.iter().enumerate().filter(|(at, _)| Some(*at) != kept);
-                    others.for_each(|(_, message)| world.strays(*message));
+        let mut all = vec![world];
+        for order in 0..2_u8 {
+            let given: Vec<Message> = self
+                .wire
+                .iter()
+                .filter(|message| matches!(message, Message::Prepared { order: of, .. } if *of == order))
+                .copied()
+                .collect();
+            if !given.is_empty() {
+                let with = |world: &Self, message: &Message| {
+                    let mut world = world.clone();
+                    world.send(*message);
                     world
-                }));
+                };
+                all = all.iter().flat_map(|world| given.iter().map(|message| with(world, message))).collect();
             }
         }
         all
