@@ -306,9 +306,15 @@ pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced:
             order.mismatched_at = None;
             charge.iter_mut().for_each(|charge| charge.expires_at = NOW - LONG);
         }
-        State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } if final_ && order.ask.at.is_none() => {
+        State::Settled { charge, .. } | State::Withheld { charge, .. } | State::Refunded { charge, .. }
+            if final_ && order.ask.at.is_none() =>
+        {
             order.ask = Ask::default();
             order.mismatched_at = None;
+            // Its expiry decides about what is not paid.
+            if lab.wild {
+                charge.iter_mut().for_each(|charge| charge.expires_at = NOW - LONG);
+            }
         }
         State::Charging { .. }
         | State::Pending { .. }

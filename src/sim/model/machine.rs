@@ -1,6 +1,7 @@
 //! `qrisd` in the model: the orders by `order::machine`, and the calls that their duties ask for.
 
 use super::relay::Kept;
+use super::timeless::{self, Deadline};
 use super::{
     Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
     spend, ticket, ticket_number,
@@ -16,7 +17,7 @@ use crate::order::time::{Boot, Span};
 use crate::wire::dbus::RelayError;
 
 /// It is always this time; what is stored is moved instead.
-const NOW: Boot = Boot(10_000_000_000);
+pub(super) const NOW: Boot = Boot(10_000_000_000);
 /// Longer ago is all the same.
 const AGO_MAX: i64 = 6_000;
 /// No call lasts longer; a pause that is longer waits for its end.
@@ -24,9 +25,9 @@ const CALL_MAX: i64 = 15_000;
 /// Every deadline but the far ones is nearer.
 const NEAR: Span = Span::secs(30);
 /// Where a far one is put.
-const FAR: Span = Span::secs(60);
+pub(super) const FAR: Span = Span::secs(60);
 const TRANSITIONS_MAX: usize = 8;
-const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
+pub(super) const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 
 /// What is stored, and what is known in this run of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +37,8 @@ pub(super) struct Machine {
     pub(super) owner: Option<u8>,
     /// How long ago that changed.
     changed_ago: i64,
+    /// An order of somebody else holds the machine: see [`super::Scenario::others`].
+    pub(super) others: bool,
     /// `?state=open` is asked, or is to be asked.
     pub(super) open: Option<u8>,
     pub(super) open_wanted: bool,
@@ -70,6 +73,8 @@ pub(super) enum Stage {
 pub(super) enum What {
     Tick,
     Later(i64),
+    /// In a wild network.
+    Passes(Deadline),
     Restarted {
         same_boot: bool,
     },
@@ -124,12 +129,11 @@ pub(super) struct Wanted {
 
 impl Machine {
     pub(super) fn new(orders: usize) -> Self {
-        let slot = |stage| Slot { stage, relay: None, http: None, hinted: false };
-        let mut slots = [slot(Stage::Nothing); ORDERS];
+        let mut slots = [Slot::empty(); ORDERS];
         for slot in slots.iter_mut().take(orders) {
             slot.stage = Stage::Asked;
         }
-        Self { slots, owner: Some(1), changed_ago: AGO_MAX, open: None, open_wanted: false }
+        Self { slots, owner: Some(1), changed_ago: AGO_MAX, others: false, open: None, open_wanted: false }
     }
 }
 
@@ -191,6 +195,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
     let after = match what {
         What::Tick => then(order, Event::Tick),
         What::Later(by) => later(order, by),
+        What::Passes(which) => then(timeless::passed(order, which), Event::Tick),
         // What is known in one run of the program only is gone.
         What::Restarted { same_boot } => order.as_stored().restarted(same_boot, NOW, &RULES),
         What::Seen(resource) => {
@@ -413,9 +418,19 @@ impl Machine {
     pub(super) fn forget_change(&mut self) {
         self.changed_ago = AGO_MAX;
     }
+
+    /// Only whether it is too long ago.
+    pub(super) fn forget_how_long_ago(&mut self) {
+        self.changed_ago = if self.changed_ago < core::GONE_WAIT.0 { 0 } else { AGO_MAX };
+    }
 }
 
 impl Slot {
+    /// As if nobody ever asked for anything.
+    pub(super) const fn empty() -> Self {
+        Self { stage: Stage::Nothing, relay: None, http: None, hinted: false }
+    }
+
     /// Of whom the order's ticket is being asked for.
     pub(super) fn checks(&self) -> Option<u8> {
         match self.relay {
@@ -437,7 +452,8 @@ impl World {
             Stage::Order(number) => lab.machine.borrow().get(number).holds_machine(),
             Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => false,
         };
-        let alone = !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
+        let alone =
+            !self.machine.others && !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
         Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
     }
 
@@ -474,10 +490,11 @@ impl World {
         let mut out = Vec::new();
         match message {
             Message::Vend(order) => {
-                let busy = (0..2).any(|other| {
-                    matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_))
-                        || self.wanted(lab, other).is_some_and(|w| w.holds)
-                });
+                let busy = self.machine.others
+                    || (0..2).any(|other| {
+                        matches!(self.machine.slots[usize::from(other)].stage, Stage::Candidate(_))
+                            || self.wanted(lab, other).is_some_and(|w| w.holds)
+                    });
                 let known = matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_) | Stage::Candidate(_));
                 if !known {
                     let owner = self.machine.owner.filter(|_| !busy);
@@ -491,7 +508,7 @@ impl World {
             Message::Prepared { order, ticket: given } => {
                 // Its doubles, and a double of the question, are of no interest any more; nor are they below.
                 self.hang_up(Caller::Ticket(order));
-                let others = (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
+                let others = self.machine.others || (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
                 let stage = &mut self.machine.slots[usize::from(order)].stage;
                 match (*stage, given) {
                     (Stage::Candidate(_), Some(given)) if others => {
@@ -526,7 +543,7 @@ impl World {
             }
             Message::Open { lookers, orders, .. } => {
                 if lab.wild {
-                    self.hears_of_open_orders(lookers, orders);
+                    self.hears_of_open_orders(message);
                 } else {
                     self.hang_up(Caller::Open);
                     self.machine.open = None;
@@ -600,7 +617,7 @@ impl World {
     /// The machine's clock goes to its next deadline.
     pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
-        if by > CALL_MAX && !lab.wild && !self.is_quiet() {
+        if by > CALL_MAX && !self.is_quiet() {
             return None;
         }
         let mut world = self.clone();

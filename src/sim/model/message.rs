@@ -1,6 +1,6 @@
 //! What is on its way between the programs, and who waits for it.
 
-use super::{Channel, ORDERS, Program, World, midtrans};
+use super::{Channel, ORDERS, Program, World, midtrans, order_of};
 use crate::order::merchant::Said;
 use crate::order::outcome::{Delivery, Outcome};
 
@@ -241,6 +241,25 @@ impl Message {
             Self::AskOpen { .. } | Self::Open { .. } => Some(Caller::Open),
             Self::ToMidtrans { charge, .. } | Self::FromMidtrans { charge, .. } => Some(Caller::Midtrans(charge)),
             Self::Vend(_) | Self::Finished { .. } | Self::Push { .. } | Self::Notify { .. } => None,
+        }
+    }
+
+    /// Of which request it tells, if of one only.
+    pub(super) fn order(self) -> Option<u8> {
+        match self {
+            Self::Vend(order) | Self::Prepare { order } | Self::Prepared { order, .. } => Some(order),
+            Self::ToRelay { order, .. } | Self::FromRelay { order, .. } | Self::Post { order, .. } | Self::Answer { order, .. } => {
+                Some(order)
+            }
+            Self::Finished { charge, .. } | Self::Push { charge, .. } | Self::Notify { charge, .. } => Some(order_of(charge)),
+            Self::ToMidtrans { charge, .. } | Self::FromMidtrans { charge, .. } => Some(order_of(charge)),
+            Self::Open { lookers, orders, .. } => {
+                let about = |at: &usize| lookers >> at & 1 == 1 || orders[*at].is_some();
+                let mut told = (0..ORDERS).filter(about);
+                let first = told.next()?;
+                told.next().is_none().then(|| u8::try_from(first).expect("two at most"))
+            }
+            Self::AskOpen { .. } => None,
         }
     }
 

@@ -26,11 +26,12 @@ mod shelf;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod timeless;
 mod walk;
 mod wild;
 
 pub use scenarios::{Effort, scenarios};
-pub use search::{Counts, Found, Scenario, Verdict, search};
+pub use search::{Among, Counts, Found, Scenario, Verdict, search};
 pub use walk::{Walked, walk};
 
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
@@ -165,6 +166,7 @@ struct Lab {
     duties: RefCell<Map<machine::DutyKey, machine::Wanted>>,
     renamed: RefCell<Map<(u32, u8), u32>>,
     stretched: RefCell<Map<u32, u32>>,
+    timeless: RefCell<Map<u32, u32>>,
     calmed: RefCell<Map<(u32, bool, bool, bool), u32>>,
     buried: RefCell<Map<u32, u32>>,
     parts: Everything,
@@ -173,6 +175,8 @@ struct Lab {
     reduces: bool,
     /// Any message may be lost, doubled or late, any number of times: see [`Budget::is_wild`].
     wild: bool,
+    /// See [`Scenario::others`].
+    others: bool,
     rules: MerchantRules,
     late_payments: u8,
     seen: RefCell<Counts>,
@@ -281,7 +285,8 @@ impl Everything {
 const ISSUER: &str = "pay.example";
 
 impl Lab {
-    fn new(budget: &Budget, flaw: Option<Flaw>, reduces: bool) -> Self {
+    fn new(scenario: &Scenario) -> Self {
+        let Scenario { budget, flaw, reduces, others, .. } = scenario;
         let rules = MerchantRules {
             issuer: ISSUER.into(),
             keys: vec![SigningKey::from_seed([7; 32])],
@@ -300,12 +305,14 @@ impl Lab {
             duties: RefCell::default(),
             renamed: RefCell::default(),
             stretched: RefCell::default(),
+            timeless: RefCell::default(),
             calmed: RefCell::default(),
             buried: RefCell::default(),
             parts: Everything::new(),
-            flaw,
-            reduces,
-            wild: reduces && budget.is_wild(),
+            flaw: *flaw,
+            reduces: *reduces,
+            wild: *reduces && budget.is_wild(),
+            others: *others,
             rules,
             late_payments: budget.late_payments,
             seen: RefCell::default(),
@@ -315,8 +322,10 @@ impl Lab {
 
 impl Lab {
     /// For another search, in which the same numbers stand for the same orders.
-    fn of(self, budget: &Budget) -> Self {
-        Self { wild: self.reduces && budget.is_wild(), late_payments: budget.late_payments, seen: RefCell::default(), ..self }
+    fn of(self, scenario: &Scenario) -> Self {
+        let Scenario { budget, others, .. } = scenario;
+        let wild = self.reduces && budget.is_wild();
+        Self { wild, others: *others, late_payments: budget.late_payments, seen: RefCell::default(), ..self }
     }
 }
 

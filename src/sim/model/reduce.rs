@@ -120,6 +120,7 @@ impl World {
         self.left.settle();
         if lab.wild {
             self.goes_wild(lab);
+            self.forget_the_hour(lab);
         }
         self.forget_dead_messages(lab);
         self.forget_tickets(lab);
@@ -128,7 +129,7 @@ impl World {
             self.calm_charge(lab, charge);
         }
         self.rename_relay_runs(lab);
-        let single = self.machine.is_alone();
+        let single = self.machine.is_alone() && !lab.wild;
         for order in 0..u8::try_from(ORDERS).expect("two") {
             if single && let Stage::Order(number) = self.machine.slots[usize::from(order)].stage {
                 self.machine.slots[usize::from(order)].stage = Stage::Order(super::machine::stretched(lab, number));

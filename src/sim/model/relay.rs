@@ -12,6 +12,8 @@ pub(super) struct Relay {
     pub(super) tickets: [Kept; TICKETS],
     pub(super) entries: [Option<Written>; CHARGES],
     line: Line,
+    /// It is driven for somebody else: see [`super::Scenario::others`].
+    pub(super) others: bool,
     blocked: bool,
     /// Callers of `Dispense` that have no answer yet.
     pub(super) waits: [bool; CHARGES],
@@ -50,10 +52,25 @@ impl Relay {
             tickets: [Kept::Unknown; TICKETS],
             entries: [None; CHARGES],
             line: Line::Idle,
+            others: false,
             blocked: false,
             waits: [false; CHARGES],
             run: 1,
             reset: false,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.line == Line::Idle
+    }
+
+    /// What is driven for a charge of another request is driven for somebody else.
+    pub(super) fn leaves_to_others(&mut self, is_mine: impl Fn(u8) -> bool) {
+        if let Line::Begun(charge) | Line::Driven(charge) = self.line
+            && !is_mine(charge)
+        {
+            self.line = Line::Idle;
+            self.others = true;
         }
     }
 
@@ -65,6 +82,7 @@ impl Relay {
     fn line(&self) -> LineState {
         let condition = match (self.line, self.blocked) {
             (Line::Begun(_) | Line::Driven(_), _) => Condition::Busy,
+            (Line::Idle, _) if self.others => Condition::Busy,
             (Line::Idle, true) => Condition::Blocked,
             (Line::Idle, false) => Condition::Ready,
         };
@@ -275,6 +293,7 @@ impl World {
             self.relay.reset = true;
         }
         self.relay.line = Line::Idle;
+        self.relay.others = false;
         self.relay.waits = [false; CHARGES];
         self.relay.run += 1;
     }

@@ -1,6 +1,6 @@
 //! What is searched, and how far.
 
-use super::{ANY, ANY_IN_ALL, Budget, Scenario};
+use super::{ANY, ANY_IN_ALL, Among, Budget, Scenario};
 
 /// Nothing goes wrong, and nobody changes their mind.
 pub(super) const CALM: Budget = Budget {
@@ -46,7 +46,18 @@ const ENTRIES_BOUND: usize = 10_000_000;
 /// A scenario of one order, searched to its end.
 pub(super) fn only(name: &str, budget: Budget) -> Scenario {
     let name = format!("one order, {name}");
-    Scenario { name, orders: 1, budget, entries_max: ENTRIES_MAX, bounded: false, flaw: None, reduces: true, among: None, rests: false }
+    Scenario {
+        name,
+        orders: 1,
+        budget,
+        entries_max: ENTRIES_MAX,
+        bounded: false,
+        flaw: None,
+        reduces: true,
+        among: None,
+        others: false,
+        rests: false,
+    }
 }
 
 /// The same, resting where all is settled: for what is too large otherwise.
@@ -56,6 +67,7 @@ fn rests(scenario: Scenario) -> Scenario {
 
 /// The same in a wild network; with `among`, whatever can come of that budget must be found there, too.
 fn wild(name: &str, budget: Budget, among: Option<Budget>) -> Scenario {
+    let among = among.map(|budget| Among { orders: 1, budget });
     Scenario { among, ..rests(only(name, Budget { faults: [ANY; 5], ..budget })) }
 }
 

@@ -30,11 +30,23 @@ pub struct Scenario {
     pub flaw: Option<Flaw>,
     /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
     pub reduces: bool,
-    /// Another budget: whatever can come of that must be among the worlds of this one, whose network is wild.
-    pub among: Option<Budget>,
+    /// Another search: whatever can come of that must be among the worlds of this one, whose network is wild.
+    pub among: Option<Among>,
+    /// Beside any number of other requests, whatever becomes of them: one of them may hold the machine, and the line may be
+    /// driven for one, at any time. That is all that one request can notice of others; the network must be wild.
+    pub others: bool,
     /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
     /// settled is ever unsettled is a property of its own, in the searches that walk on.
     pub rests: bool,
+}
+
+/// A search that must be among another one.
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// Requests: of two, each is looked for by itself.
+    pub orders: usize,
+    /// What may go wrong.
+    pub budget: Budget,
 }
 
 /// What was seen at the ends: that each happens shows that the search is not empty.
@@ -172,16 +184,15 @@ pub enum Verdict {
 /// Searches everything that can happen.
 #[must_use]
 pub fn search(scenario: &Scenario) -> Found {
-    let lab = |scenario: &Scenario| Lab::new(&scenario.budget, scenario.flaw, scenario.reduces);
-    let Some(budget) = scenario.among.clone() else { return walked(scenario, lab(scenario)).1 };
-    let narrow = Scenario { budget, among: None, ..scenario.clone() };
-    let (mut walk, found) = walked(&narrow, lab(&narrow));
+    let Some(Among { orders, budget }) = scenario.among.clone() else { return walked(scenario, Lab::new(scenario)).1 };
+    let narrow = Scenario { orders, budget, among: None, others: false, ..scenario.clone() };
+    let (mut walk, found) = walked(&narrow, Lab::new(&narrow));
     if !matches!(found.verdict, Verdict::Holds) {
         return Found { narrower: true, ..found };
     }
     let entries = std::mem::take(&mut walk.entries);
     // The same numbers stand for the same orders in both.
-    let (walk, mut found) = walked(scenario, walk.lab.of(&scenario.budget));
+    let (walk, mut found) = walked(scenario, walk.lab.of(scenario));
     if matches!(found.verdict, Verdict::Holds) {
         found.among = entries.len();
         if let Some(world) = entries.iter().find_map(|entry| walk.lacks(entry, scenario)) {
@@ -515,11 +526,11 @@ impl Walk {
     /// Of a world of another search, as it is in this one's wild network: what was not searched here.
     fn lacks(&self, entry: &Entry, scenario: &Scenario) -> Option<World> {
         let world = self.lab.parts.get(entry.key, entry.strays, scenario.budget.clone());
-        // What is settled is not walked on from here.
-        if properties::is_settled(&world, &self.lab) {
-            return None;
-        }
-        world.in_a_wild_network(&self.lab).into_iter().find(|world| !world.has_second_ticket(&self.lab) && !self.has(world))
+        let searched = |world: &World| {
+            // What is settled is not walked on from.
+            properties::is_settled(world, &self.lab) || world.has_second_ticket(&self.lab) || self.has(world)
+        };
+        world.in_a_wild_network(&self.lab).into_iter().find(|world| !searched(world))
     }
 
     /// Whether a world was searched, or one that has all its strays.

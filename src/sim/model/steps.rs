@@ -95,9 +95,14 @@ impl World {
             // An item need not be jammed.
             by(name, world.left == self.left, Program::Relay, world, out);
         }
-        // In a wild network each call may be one that lasts.
-        let quiet = lab.wild || self.is_quiet() || self.only_asks_again(lab);
-        if let Some((mut world, out)) = self.machine_waits(lab)
+        if lab.wild {
+            for (world, out) in self.time_passes(lab) {
+                by("a deadline of the machine passes", true, Program::Machine, world, out);
+            }
+        }
+        let quiet = !lab.wild && (self.is_quiet() || self.only_asks_again(lab));
+        if !lab.wild
+            && let Some((mut world, out)) = self.machine_waits(lab)
             && (quiet || late(Channel::Http))
         {
             if !quiet {
@@ -131,6 +136,11 @@ impl World {
         }
         for (name, world) in self.midtrans_moves(lab) {
             add(name, None, name == "Midtrans expires", world);
+        }
+        if lab.others {
+            for (name, progress, world) in self.others_move() {
+                add(name, None, progress, world);
+            }
         }
         for crash in CRASHES {
             for (name, world) in self.crash(lab, crash) {

@@ -1,6 +1,6 @@
 use super::properties::Broken;
 use super::scenarios::{CALM, LATE, only};
-use super::{ANY, Budget, Counts, Flaw, Found, Scenario, Verdict, scenarios, search, walk};
+use super::{ANY, Among, Budget, Counts, Flaw, Found, Scenario, Verdict, scenarios, search, walk};
 use crate::sim::model::Effort;
 
 fn one(name: &str, budget: Budget) -> Scenario {
@@ -66,9 +66,9 @@ fn nothing_is_lost_by_making_worlds_one() {
 #[test]
 fn a_world_that_another_search_lacks_is_named() {
     let cancel = Budget { cancels: [1, 0], ..CALM };
-    let found = holds(&Scenario { among: Some(CALM), ..one("a cancel", cancel.clone()) });
+    let found = holds(&Scenario { among: Some(Among { orders: 1, budget: CALM }), ..one("a cancel", cancel.clone()) });
     assert!(found.among > 100 && found.among < found.worlds, "{}", found.among);
-    let scenario = Scenario { among: Some(cancel), ..one("nothing wrong", CALM) };
+    let scenario = Scenario { among: Some(Among { orders: 1, budget: cancel }), ..one("nothing wrong", CALM) };
     let found = ran(&scenario);
     assert!(matches!(found.verdict, Verdict::Broken { what: Broken::NotAmong, .. }), "{:?}", found.verdict);
     assert!(!found.told(&scenario).contains("narrower"));

@@ -34,13 +34,13 @@ pub struct Walked {
 /// Walks with the seeds from `first` on, as long as `goes_on` says so.
 pub fn walk(scenario: &Scenario, first: u64, mut goes_on: impl FnMut(&Walked) -> bool) -> Walked {
     let mut all = Walked::default();
-    let mut lab = Lab::new(&scenario.budget, scenario.flaw, false);
+    let mut lab = Lab::new(&Scenario { reduces: false, ..scenario.clone() });
     let mut seed = first;
     while goes_on(&all) {
         // What the product's functions made of orders is remembered, but not for ever.
         if all.walks % 20_000 == 19_999 {
             all.counts.add(&lab.seen.borrow());
-            lab = Lab::new(&scenario.budget, scenario.flaw, false);
+            lab = Lab::new(&Scenario { reduces: false, ..scenario.clone() });
         }
         if let Err(what) = one(scenario, &lab, seed, &mut all, &mut None) {
             // Once more, to tell how it came about.

@@ -14,10 +14,12 @@
 //! Whether something was left out is looked up: each world of a search that counts is among those of the wild one
 //! ([`World::in_a_wild_network`]).
 
-use super::relay::Written;
+use super::midtrans::Status as Money;
+use super::relay::{Kept, Written};
 use super::{
-    ANY, Budget, CHANNELS, CHARGES, Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World,
-    machine::Stage, order_of,
+    ANY, ATTEMPTS, Budget, CHANNELS, CHARGES, Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World,
+    machine::{Slot, Stage},
+    order_of,
 };
 use crate::order::merchant::State;
 
@@ -59,6 +61,7 @@ impl World {
         self.relay.waits = [false; CHARGES];
         self.backend.posts = [false; ORDERS];
         self.backend.cancels = [false; CHARGES];
+        self.hints(lab);
         self.looks_for_open_orders(lab);
         self.ask_again();
         self.push_receipts(lab);
@@ -67,6 +70,16 @@ impl World {
         }
         self.tell_outcomes();
         self.wire.dedup();
+    }
+
+    /// A hint may come at any time: so none is remembered until there is time to follow it.
+    fn hints(&mut self, lab: &Lab) {
+        for order in 0..2_u8 {
+            self.machine.slots[usize::from(order)].hinted = false;
+            if let Some(charge) = self.known_charge(lab, order) {
+                self.strays(Message::Push { charge, receipt: false, live: false });
+            }
+        }
     }
 
     /// The broker may lose its sessions at any time, and then a machine asks which orders are open: so it always does. Where
@@ -83,14 +96,9 @@ impl World {
         }
     }
 
-    /// What it says of one request came: that is the last that it says of it.
-    pub(super) fn hears_of_open_orders(&mut self, lookers: u8, orders: [Option<u32>; ORDERS]) {
-        let about = |lookers: u8, orders: [Option<u32>; ORDERS]| (0..ORDERS).find(|at| lookers >> at & 1 == 1 || orders[*at].is_some());
-        let this = about(lookers, orders);
-        self.forget(|message| match message {
-            Message::Open { lookers, orders, .. } => about(lookers, orders) == this,
-            _ => false,
-        });
+    /// What is open was told of one request: what an earlier answer would have told of it is gone.
+    pub(super) fn hears_of_open_orders(&mut self, told: Message) {
+        self.forget(|other| matches!(other, Message::Open { .. }) && other.order() == told.order());
     }
 
     /// Whether nobody waits for what a message brings about.
@@ -126,6 +134,45 @@ impl World {
                 self.send(Message::ToMidtrans { charge, call, live: true });
             }
         }
+    }
+
+    /// Other requests hold the machine or let go of it, and the line is driven for them or is not. That they let go is what
+    /// somebody may wait for.
+    pub(super) fn others_move(&self) -> Vec<(&'static str, bool, Self)> {
+        let mut all = Vec::new();
+        let mut held = self.clone();
+        held.machine.others = !self.machine.others;
+        all.push(("another request holds the machine, or no more", self.machine.others, held));
+        if self.relay.is_idle() {
+            let mut driven = self.clone();
+            driven.relay.others = !self.relay.others;
+            all.push(("the line is driven for another request, or no more", self.relay.others, driven));
+        }
+        all
+    }
+
+    /// What one request can notice of another, and nothing else of it.
+    fn sees_others(&mut self, lab: &Lab) {
+        let slot = self.machine.slots[1];
+        self.machine.others = matches!(slot.stage, Stage::Candidate(_)) || self.wanted(lab, 1).is_some_and(|wanted| wanted.holds);
+        self.machine.slots[1] = Slot::empty();
+        self.relay.leaves_to_others(|charge| order_of(charge) == 0);
+        for ticket in &mut self.relay.tickets[TICKETS_EACH..] {
+            *ticket = Kept::Unknown;
+        }
+        for at in ATTEMPTS..CHARGES {
+            self.relay.entries[at] = None;
+            self.relay.waits[at] = false;
+            self.backend.orders[at] = None;
+            self.backend.calls[at] = None;
+            self.backend.cancels[at] = false;
+            self.midtrans.charges[at] = Money::None;
+            self.midtrans.seen[at] = false;
+            self.pulses[at] = 0;
+        }
+        self.backend.posts[1] = false;
+        self.left.cancels[1] = 0;
+        self.wire.retain(|message| message.order() != Some(1));
     }
 
     /// What becomes of a message but that it arrives: a question may stay on its way, an answer may be one of those that do
@@ -173,8 +220,12 @@ impl World {
                 other => world.send(other),
             }
         }
+        if !matches!(world.machine.slots[1].stage, Stage::Nothing) {
+            world.sees_others(lab);
+        }
+        let asked = world.machine.slots.map(|slot| !matches!(slot.stage, Stage::Nothing));
         let mut all = vec![world];
-        for order in 0..2_u8 {
+        for order in (0..2_u8).filter(|order| asked[usize::from(*order)]) {
             let given: Vec<Message> = self
                 .wire
                 .iter()
