@@ -225,9 +225,10 @@ impl World {
             // It has a receipt, or has closed the matter without one.
             Message::Push { charge, receipt: true, .. } => !of(charge).is_some_and(|wanted| wanted.paid),
             // A hint makes the machine ask about the charge that it knows, and only what is still open learns from the answer.
-            // It knows another one for good once it has left its first state, but for one that comes with a receipt.
+            // It knows another one for good once it has left its first state, but for one that comes with a receipt. In a wild
+            // network no hint is remembered, so that it must be able to come when it is followed.
             Message::Push { charge, receipt: false, .. } => !of(charge).is_some_and(|wanted| {
-                wanted.paid || wanted.ended || !wanted.asked && self.known_charge(lab, order_of(charge)) != Some(charge)
+                wanted.paid && !lab.wild || wanted.ended || !wanted.asked && self.known_charge(lab, order_of(charge)) != Some(charge)
             }),
             // What is paid stays paid, whatever else is told of it but that the money went back.
             Message::Notify { charge, said: NoticeWord::Settled | NoticeWord::Ended, .. } => !paid(charge),

@@ -1,6 +1,6 @@
 //! What is searched, and how far.
 
-use super::{ANY, ANY_IN_ALL, Among, Budget, Scenario};
+use super::{ANY, ANY_IN_ALL, Among, Budget, Channel, Scenario};
 
 /// Nothing goes wrong, and nobody changes their mind.
 pub(super) const CALM: Budget = Budget {
@@ -19,6 +19,10 @@ pub(super) const CALM: Budget = Budget {
 
 /// A cancel, and money that comes after its charge was denied, cancelled or expired.
 pub(super) const LATE: Budget = Budget { cancels: [1, 0], late_payments: 1, denials: 1, ..CALM };
+
+/// The same any number of times, with charges that Midtrans denies, settlements for another sum, and items that jam.
+const ALL_LATE: Budget =
+    Budget { cancels: [ANY, 0], late_payments: ANY, denials: ANY, charge_denials: ANY, mismatches: ANY, jams: ANY, ..CALM };
 
 /// Which of the scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +69,17 @@ fn rests(scenario: Scenario) -> Scenario {
     Scenario { rests: true, ..scenario }
 }
 
-/// The same in a wild network; with `among`, whatever can come of that budget must be found there, too.
-fn wild(name: &str, budget: Budget, among: Option<Budget>) -> Scenario {
-    let among = among.map(|budget| Among { orders: 1, budget });
-    Scenario { among, ..rests(only(name, Budget { faults: [ANY; 5], ..budget })) }
+/// The same in a wild network; whatever can come of the other budget must be found there, too.
+fn wild(name: &str, budget: Budget, among: Budget) -> Scenario {
+    let among = Some(Among { orders: 1, budget: among });
+    Scenario { among, ..rests(only(&format!("{name}any number of faults on each channel"), Budget { faults: [ANY; 5], ..budget })) }
+}
+
+/// The same beside any number of others; each of two orders must be found there.
+fn beside_others(name: &str, budget: Budget, among: Budget) -> Scenario {
+    let among = Some(Among { orders: 2, budget: among });
+    let scenario = wild(name, budget, CALM);
+    Scenario { name: format!("{}, beside any number of other orders", scenario.name), others: true, among, ..scenario }
 }
 
 fn two(name: &str, budget: Budget) -> Scenario {
@@ -92,8 +103,8 @@ fn crashes(crashes: [u8; 3], with: Budget) -> Budget {
     Budget { crashes, crashes_in_all: crashes.iter().sum(), ..with }
 }
 
-fn any_crashes(crashes: [u8; 3]) -> Budget {
-    Budget { crashes, crashes_in_all: ANY_IN_ALL, ..CALM }
+fn any_crashes(crashes: [u8; 3], with: Budget) -> Budget {
+    Budget { crashes, crashes_in_all: ANY_IN_ALL, ..with }
 }
 
 /// The scenarios.
@@ -141,14 +152,16 @@ fn short() -> Vec<Scenario> {
     all.push(only("the backend crashes", crashes([0, 0, 1], CALM)));
     all.push(only("two crashes of the machine", crashes([2, 0, 0], CALM)));
     all.push(only("two crashes of the backend", crashes([0, 0, 2], CALM)));
-    all.push(only("any number of crashes of the machine", any_crashes([ANY, 0, 0])));
-    all.push(only("any number of crashes of the relay", any_crashes([0, ANY, 0])));
-    all.push(rests(only("any number of crashes of the backend", any_crashes([0, 0, ANY]))));
-    all.push(only("any number of crashes of machine and relay", any_crashes([ANY, ANY, 0])));
-    all.push(rests(only("any number of crashes of relay and backend", any_crashes([0, ANY, ANY]))));
+    all.push(only("any number of crashes of the machine", any_crashes([ANY, 0, 0], CALM)));
+    all.push(only("any number of crashes of the relay", any_crashes([0, ANY, 0], CALM)));
+    all.push(rests(only("any number of crashes of the backend", any_crashes([0, 0, ANY], CALM))));
+    all.push(only("any number of crashes of machine and relay", any_crashes([ANY, ANY, 0], CALM)));
+    all.push(rests(only("any number of crashes of relay and backend", any_crashes([0, ANY, ANY], CALM))));
     all.push(rests(only("a crash of each program", crashes([1; 3], CALM))));
     let fault_each = Budget { faults: [1; 5], ..CALM };
-    all.push(wild("any number of faults on each channel", CALM, Some(fault_each)));
+    all.push(wild("", CALM, fault_each));
+    all.push(wild("all late money, ", ALL_LATE, Budget { faults: fault(Channel::Http as usize), ..LATE }));
+    all.push(beside_others("", CALM, CALM));
     all.push(only("a crash each of machine and relay", crashes([1, 1, 0], CALM)));
     all.push(only("a crash each of relay and backend", crashes([0, 1, 1], CALM)));
     all.push(only("late money, a refund at Midtrans", Budget { refunds: 1, ..LATE }));
@@ -167,11 +180,13 @@ fn long() -> Vec<Scenario> {
     let one_crash = Budget { crashes_in_all: 1, ..crashes([1; 3], CALM) };
     let crash_each = crashes([1; 3], CALM);
     let mut all = vec![
-        wild("any number of crashes of each program, any number of faults on each channel", any_crashes([ANY; 3]), Some(crash_each)),
+        wild("any number of crashes of each program, ", any_crashes([ANY; 3], CALM), crash_each),
+        wild("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), crashes([1; 3], LATE)),
+        beside_others("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), one_crash.clone()),
         only("a crash each of machine and backend", crashes([1, 0, 1], CALM)),
         rests(only("two crashes of each program", crashes([2; 3], CALM))),
-        rests(only("any number of crashes of machine and backend", any_crashes([ANY, 0, ANY]))),
-        rests(only("any number of crashes of each program", any_crashes([ANY; 3]))),
+        rests(only("any number of crashes of machine and backend", any_crashes([ANY, 0, ANY], CALM))),
+        rests(only("any number of crashes of each program", any_crashes([ANY; 3], CALM))),
         two("one crash", one_crash),
         two("late money", Budget { cancels: [1, 1], ..LATE }),
         only("late money, a crash each of machine and relay", crashes([1, 1, 0], LATE)),

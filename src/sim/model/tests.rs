@@ -101,13 +101,40 @@ fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
     }
 }
 
+/// With nothing counted, and beside other orders, too.
 #[test]
 fn a_deliberate_fault_is_found_in_a_wild_network() {
-    let budget = Budget { faults: [ANY; 5], ..CALM };
-    let scenario = Scenario { flaw: Some(Flaw::NoLedger), rests: true, ..one("any number of faults", budget) };
-    let found = ran(&scenario);
-    let Verdict::Broken { trace, .. } = found.verdict else { panic!("it is not found") };
-    assert!(trace.len() > 20, "the way there is told: {trace:?}");
+    let wild = Budget { faults: [ANY; 5], ..CALM };
+    let crash = Budget { crashes: [0, ANY, 0], crashes_in_all: 7, ..wild.clone() };
+    let late = Budget { late_payments: ANY, denials: ANY, ..wild.clone() };
+    let table = [
+        (Flaw::PulseBeforeCommit, crash),
+        (Flaw::NoLedger, wild.clone()),
+        (Flaw::CloseForgets, wild.clone()),
+        (Flaw::SilenceIsClosed, wild),
+        (Flaw::OldAnswerCounts, late),
+    ];
+    for (flaw, budget) in table {
+        for others in [false, true] {
+            let scenario =
+                Scenario { flaw: Some(flaw), rests: true, others, ..one(&format!("{flaw:?}, others: {others}"), budget.clone()) };
+            let found = ran(&scenario);
+            let Verdict::Broken { trace, .. } = found.verdict else { panic!("{flaw:?} is not found") };
+            assert!(trace.len() > 20, "the way there is told: {trace:?}");
+        }
+    }
+}
+
+/// One order beside any others has all worlds of each of two, and it has them because of the others.
+#[test]
+fn each_of_two_orders_is_one_beside_others() {
+    let wild = Budget { faults: [ANY; 5], ..CALM };
+    let among = Some(Among { orders: 2, budget: CALM });
+    let scenario = Scenario { rests: true, others: true, among, ..one("beside others", wild) };
+    let found = holds(&scenario);
+    assert!(found.among > 5_000, "{}", found.among);
+    let found = ran(&Scenario { others: false, ..scenario });
+    assert!(matches!(found.verdict, Verdict::Broken { what: Broken::NotAmong, .. }), "{:?}", found.verdict);
 }
 
 #[test]

@@ -210,12 +210,13 @@ impl World {
 
     /// The worlds of a wild network that this one is among. Of several tickets that are on their way it is one.
     pub(super) fn in_a_wild_network(&self, lab: &Lab) -> Vec<Self> {
-        let is_ticket = |message: &&Message| matches!(message, Message::Prepare { .. } | Message::Prepared { .. });
+        let (tickets, others): (Vec<Message>, Vec<Message>) =
+            self.wire.iter().partition(|message| matches!(message, Message::Prepare { .. } | Message::Prepared { .. }));
         let mut world = Self { wire: Vec::new(), ..self.clone() };
-        for message in self.wire.iter().filter(|message| !is_ticket(message)) {
-            match *message {
+        for message in others {
+            match message {
                 Message::Open { lookers, orders, live: true } => {
-                    lab.open_answers(lookers, orders).into_iter().for_each(|one| world.send(one))
+                    lab.open_answers(lookers, orders).into_iter().for_each(|one| world.send(one));
                 }
                 other => world.send(other),
             }
@@ -226,18 +227,17 @@ impl World {
         let asked = world.machine.slots.map(|slot| !matches!(slot.stage, Stage::Nothing));
         let mut all = vec![world];
         for order in (0..2_u8).filter(|order| asked[usize::from(*order)]) {
-            let given: Vec<Message> = self
-                .wire
-                .iter()
-                .filter(|message| matches!(message, Message::Prepared { order: of, .. } if *of == order))
-                .copied()
-                .collect();
+            let mut given: Vec<Message> = tickets.iter().copied().filter(|message| message.order() == Some(order)).collect();
+            if given.iter().any(|message| message.is_answer()) {
+                given.retain(|message| message.is_answer());
+            }
+            given.dedup();
+            let with = |world: &Self, message: &Message| {
+                let mut world = world.clone();
+                world.send(*message);
+                world
+            };
             if !given.is_empty() {
-                let with = |world: &Self, message: &Message| {
-                    let mut world = world.clone();
-                    world.send(*message);
-                    world
-                };
                 all = all.iter().flat_map(|world| given.iter().map(|message| with(world, message))).collect();
             }
         }
