@@ -64,13 +64,12 @@ impl Relay {
         self.line == Line::Idle
     }
 
-    /// What is driven for a charge of another request is driven for somebody else.
-    pub(super) fn leaves_to_others(&mut self, is_mine: impl Fn(u8) -> bool) {
+    /// The line is driven for nobody else but those charges.
+    pub(super) fn leave(&mut self, mine: impl Fn(u8) -> bool) {
         if let Line::Begun(charge) | Line::Driven(charge) = self.line
-            && !is_mine(charge)
+            && !mine(charge)
         {
             self.line = Line::Idle;
-            self.others = true;
         }
     }
 

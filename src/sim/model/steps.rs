@@ -39,6 +39,15 @@ impl World {
 
     /// Every world that can follow, in an order that is always the same.
     pub(super) fn next(&self, lab: &Lab) -> Vec<(Step, World)> {
+        let mut all = self.next_alone(lab);
+        if lab.others {
+            self.beside_others(lab, &mut all);
+        }
+        all
+    }
+
+    /// As long as others leave machine and line alone.
+    pub(super) fn next_alone(&self, lab: &Lab) -> Vec<(Step, World)> {
         let mut all = Vec::new();
         if lab.reduces && !lab.wild && self.must_follow() {
             for (name, world, out) in self.relay_drives(lab).into_iter().take(1) {
@@ -136,11 +145,6 @@ impl World {
         }
         for (name, world) in self.midtrans_moves(lab) {
             add(name, None, name == "Midtrans expires", world);
-        }
-        if lab.others {
-            for (name, progress, world) in self.others_move() {
-                add(name, None, progress, world);
-            }
         }
         for crash in CRASHES {
             for (name, world) in self.crash(lab, crash) {

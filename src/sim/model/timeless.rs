@@ -93,10 +93,6 @@ impl World {
             }));
         }
         self.machine.forget_how_long_ago();
-        // Who has a receipt needs the machine for itself no more.
-        if self.wanted(lab, 0).is_some_and(|wanted| wanted.paid) {
-            self.machine.others = false;
-        }
     }
 
     /// One of the machine's deadlines passes.

@@ -16,12 +16,14 @@
 
 use super::midtrans::Status as Money;
 use super::relay::{Kept, Written};
+use super::steps::Step;
 use super::{
     ANY, ATTEMPTS, Budget, CHANNELS, CHARGES, Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World,
     machine::{Slot, Stage},
     order_of,
 };
 use crate::order::merchant::State;
+use std::iter;
 
 impl Budget {
     /// Whether the network may do anything, any number of times.
@@ -136,27 +138,33 @@ impl World {
         }
     }
 
-    /// Other requests hold the machine or let go of it, and the line is driven for them or is not. That they let go is what
-    /// somebody may wait for.
-    pub(super) fn others_move(&self) -> Vec<(&'static str, bool, Self)> {
-        let mut all = Vec::new();
-        let mut held = self.clone();
-        held.machine.others = !self.machine.others;
-        all.push(("another request holds the machine, or no more", self.machine.others, held));
-        if self.relay.is_idle() {
-            let mut driven = self.clone();
-            driven.relay.others = !self.relay.others;
-            all.push(("the line is driven for another request, or no more", self.relay.others, driven));
+    /// What follows where another request holds the machine at that moment, or the line is driven for one. Both may begin and
+    /// end at any time, so that neither is remembered; and no step asks for both.
+    pub(super) fn beside_others(&self, lab: &Lab, all: &mut Vec<(Step, Self)>) {
+        let (mut held, mut driven) = (self.clone(), self.clone());
+        held.machine.others = true;
+        driven.relay.others = true;
+        let driven = self.relay.is_idle().then_some(driven);
+        for world in iter::once(held).chain(driven) {
+            for (step, mut next) in world.next_alone(lab) {
+                next.leave_others();
+                if next != *self && !all.iter().any(|(_, known)| *known == next) {
+                    // They need not be there.
+                    all.push((Step { progress: false, ..step }, next));
+                }
+            }
         }
-        all
     }
 
-    /// What one request can notice of another, and nothing else of it.
-    fn sees_others(&mut self, lab: &Lab) {
-        let slot = self.machine.slots[1];
-        self.machine.others = matches!(slot.stage, Stage::Candidate(_)) || self.wanted(lab, 1).is_some_and(|wanted| wanted.holds);
+    fn leave_others(&mut self) {
+        self.machine.others = false;
+        self.relay.others = false;
+    }
+
+    /// What is left of a world when the other request is somebody else's.
+    fn sees_others(&mut self) {
         self.machine.slots[1] = Slot::empty();
-        self.relay.leaves_to_others(|charge| order_of(charge) == 0);
+        self.relay.leave(|charge| order_of(charge) == 0);
         for ticket in &mut self.relay.tickets[TICKETS_EACH..] {
             *ticket = Kept::Unknown;
         }
@@ -222,7 +230,7 @@ impl World {
             }
         }
         if !matches!(world.machine.slots[1].stage, Stage::Nothing) {
-            world.sees_others(lab);
+            world.sees_others();
         }
         let asked = world.machine.slots.map(|slot| !matches!(slot.stage, Stage::Nothing));
         let mut all = vec![world];
