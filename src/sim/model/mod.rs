@@ -197,8 +197,8 @@ struct Everything {
 /// A world but for what is left of its budget and strays, exactly.
 type Key = [u32; 5];
 
-/// Messages for whose answer nobody waits any more, by number. Each may arrive at any time, or never: so whatever can come
-/// of a world with some of them can come of the same world with more.
+/// Messages for whose answer nobody waits any more, by number; in a wild network the answers of a call that waits, too. Each
+/// may arrive at any time, or never: so whatever can come of a world with some of them can come of the same world with more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Strays([u64; 4]);
 

@@ -3,16 +3,24 @@
 //! Then nothing need be told apart by what the network did, and most of what tells two worlds apart is that. More may happen
 //! here than on any one way; what holds all the same, holds on each. What is done with a world, and why nothing is lost by it:
 //!
-//! * A question that was lost is as good as one on its way ([`World::goes_wild`]): that one may stay there until its caller
-//!   gives up, and then the same is asked again.
+//! * A call that waits has its question on its way: one that was lost is as good as that, since it may stay there until its
+//!   caller gives up, and then the same is asked again. So relay, backend and Midtrans may answer at any time, and need not
+//!   remember who waits ([`World::goes_wild`]).
+//! * The answers that were made to it since it was asked may all be the one that arrives; then the others are gone. So they are
+//!   strays, which tell no worlds apart ([`Message::may_be_many`]).
 //! * What acts may come again at any time once it was sent, and a program that crashes while it sends has sent all: what was
 //!   not sent is as good as lost (`steps`).
-//! * Time passes whatever is on its way: each call may be one that lasts (`machine`, `backend`, `midtrans`).
+//! * The broker may lose its sessions at any time, and the machine then asks which orders are open; a hint may come at any
+//!   time; a receipt is on its way while there is one.
+//! * Any deadline may pass at any moment, whatever is on its way (`timeless`, `backend`, `midtrans`).
+//! * Others may hold the machine or have the line driven at any moment ([`World::beside_others`]).
 //! * A world is kept once, with the messages that may come again by any of the ways to it, and is searched anew whenever these
 //!   become more (`search`).
 //!
 //! Whether something was left out is looked up: each world of a search that counts is among those of the wild one
-//! ([`World::in_a_wild_network`]).
+//! ([`World::in_a_wild_network`]). What is not shown here is that calls end: what helps may always come once more. And a lost
+//! ledger has no place here: a call that is answered twice, before and after, would be told that its ticket is unknown by the
+//! relay that has just driven the line for it, as no call on a bus can be.
 
 use super::midtrans::Status as Money;
 use super::relay::{Kept, Written};
