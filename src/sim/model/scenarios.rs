@@ -182,6 +182,7 @@ fn long() -> Vec<Scenario> {
     let mut all = vec![
         wild("any number of crashes of each program, ", any_crashes([ANY; 3], CALM), crash_each),
         wild("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), crashes([1; 3], LATE)),
+        wild("all late money and refunds at Midtrans, ", Budget { refunds: ANY, ..ALL_LATE }, Budget { refunds: 1, ..LATE }),
         beside_others("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), one_crash.clone()),
         only("a crash each of machine and backend", crashes([1, 0, 1], CALM)),
         rests(only("two crashes of each program", crashes([2; 3], CALM))),
