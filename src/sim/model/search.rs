@@ -33,7 +33,8 @@ pub struct Scenario {
     /// Another search: whatever can come of that must be among the worlds of this one, whose network is wild.
     pub among: Option<Among>,
     /// Beside any number of other requests, whatever becomes of them: one of them may hold the machine, and the line may be
-    /// driven for one, at any time. That is all that one request can notice of others; the network must be wild.
+    /// driven for one, at any time. That is all that one request can notice of others, but for a line that their jam blocks,
+    /// which is not in it. The network must be wild.
     pub others: bool,
     /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
     /// settled is ever unsettled is a property of its own, in the searches that walk on.
