@@ -10,7 +10,7 @@
 use super::World;
 use crate::order::ids::{OrderId, Ticket};
 use crate::order::outcome::DispenseAnswer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One memory that is gone, or is there twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub(super) struct Losses {
     pub(super) tickets: BTreeMap<String, Given>,
     /// When the backend was first told an outcome.
     pub(super) told: BTreeMap<OrderId, i64>,
+    /// What became of these one of two machines with the same card did not know, and said so; a person decided on its word while
+    /// the other one ran.
+    pub(super) by_twin: BTreeSet<OrderId>,
     /// Databases of which a disk operation failed, or may have, and since when.
     harmed: BTreeMap<&'static str, i64>,
 }
@@ -165,6 +168,6 @@ impl World {
 
     /// Whether nobody can be expected to know what became of this order.
     pub(super) fn is_forgotten(&self, order: &OrderId) -> bool {
-        self.losses.forgotten(order, self.ticket_of(order).as_ref())
+        self.losses.by_twin.contains(order) || self.losses.forgotten(order, self.ticket_of(order).as_ref())
     }
 }

@@ -226,13 +226,25 @@ impl World {
                 if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
                     self.fail(format!("{id}: {wish:?} was granted: {why}"));
                 }
+                self.decided(&before.order);
                 self.repaid.insert(id);
                 // The program finds what a command has written when it looks again.
                 self.plan_sweep(merchant::AT_ONCE);
                 self.publish_soon(LOOK);
             }
             Err(BooksError::Refused(_)) => self.counts.note(Kind::WishRefused),
-            Err(_) => drop(self.wished.insert(id)),
+            Err(_) => {
+                self.decided(&before.order);
+                self.wished.insert(id);
+            }
+        }
+    }
+
+    /// A person decided, or may have, by what was told of an order.
+    fn decided(&mut self, order: &Order) {
+        let uncertain = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
+        if uncertain && self.alive == [true, true] {
+            self.losses.by_twin.insert(order.id.clone());
         }
     }
 }
