@@ -200,10 +200,10 @@ type Key = [u32; 5];
 /// Messages for whose answer nobody waits any more, by number; in a wild network the answers of a call that waits, too. Each
 /// may arrive at any time, or never: so whatever can come of a world with some of them can come of the same world with more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Strays([u64; 4]);
+struct Strays([u64; 6]);
 
 impl Strays {
-    const MAX: u32 = 256;
+    const MAX: u32 = 384;
 
     fn with(self, number: u32) -> Self {
         assert!(number < Self::MAX, "a scenario with more kinds of strays than fit");
