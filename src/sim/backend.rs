@@ -13,7 +13,7 @@ mod tests;
 
 use super::midtrans::{self, Book};
 use super::rng::Rng;
-use crate::backend::books::{self, BooksError, Desk, Stored};
+use crate::backend::books::{self, BooksError, Desk, Noted, Stored};
 use crate::backend::http;
 use crate::backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, MidtransError, Network, ServerKey, Settings};
 use crate::backend::presence::Presence;
@@ -478,6 +478,19 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         self.direct.run(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
+    /// The merchant reconciles: what is otherwise at Midtrans is handed to the books as `qris-backend reconcile` does, and they ask
+    /// Midtrans themselves. What they have forgotten is missing in the day's sum, and the merchant lets Midtrans tell it once
+    /// more; what was denied is no part of that sum.
+    pub(super) fn reconcile(&self, midtrans: &mut midtrans::Midtrans, now: Wall) {
+        for (id, said) in midtrans.transactions().iter().filter_map(difference) {
+            let noted = self.books(|tx, desk| books::notified(tx, desk, &id, said, now));
+            if matches!(noted, Ok(Noted::Forgotten)) && said != Said::Denied {
+                // Midtrans knows it.
+                drop(midtrans.notify_again(id.as_str(), now));
+            }
+        }
+    }
+
     /// Works with the books beside the program, as its commands do.
     pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let desk = self.shop.desk();
@@ -491,8 +504,8 @@ async fn whole<E: std::fmt::Debug>(answer: Result<Response<Body>, E>) -> (axum::
     (parts, to_bytes(body, ANSWER_BYTES_MAX).await.expect("it is not that long"))
 }
 
-/// What `qris-backend reconcile` takes for a difference, as it hands it to the books: they ask Midtrans themselves.
-pub(super) fn as_reconciled(book: &Book) -> Option<(OrderId, Said)> {
+/// What `qris-backend reconcile` takes for a difference.
+fn difference(book: &Book) -> Option<(OrderId, Said)> {
     let said = match book.status {
         "settlement" => Said::Settled,
         "refund" => Said::Refunded,

@@ -353,7 +353,7 @@ impl World {
             Event::PowerCut(_) => {}
             Event::DiskWorks(place, name) => self.disks[place].set(name, None),
             Event::Scrapped => self.scrap_one(),
-            Event::Reconciles => self.reconcile_with(&self.midtrans.transactions()),
+            Event::Reconciles => self.reconcile(),
             Event::Reconnects => self.reconnect(),
             Event::Ends(outage) => {
                 self.cut[outage as usize] = false;

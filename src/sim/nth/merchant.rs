@@ -7,10 +7,9 @@ use crate::backend::books::{self, BooksError, Desk};
 use crate::backend::devices;
 use crate::backend::store::{StoreError, Tx};
 use crate::host::events::Event as Journal;
-use crate::order::merchant::Said;
 use crate::order::time::{Span, Wall};
-use crate::sim::backend::{Ask, Asked, Effect, Program, Reply as Way, Start, TOKEN, as_reconciled, desk, device, place};
-use crate::sim::midtrans::{Book, Notice, Reply, Request};
+use crate::sim::backend::{Ask, Asked, Effect, Program, Reply as Way, Start, TOKEN, desk, device, place};
+use crate::sim::midtrans::{Notice, Reply, Request};
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
 
@@ -201,17 +200,11 @@ impl Stage {
         }
     }
 
-    /// As `qris-backend reconcile` hands it to the books. What they have forgotten the merchant finds missing in the day's sum,
-    /// and lets Midtrans tell once more.
-    pub(super) fn reconcile_with(&mut self, midtrans: &[Book]) {
+    pub(super) fn reconcile(&mut self) {
         self.note(|| "the merchant reconciles".into());
         let now = self.wall();
-        for (id, said) in midtrans.iter().filter_map(as_reconciled) {
-            if let Ok(books::Noted::Forgotten) = self.books(|tx, desk| books::notified(tx, desk, &id, said, now))
-                && said != Said::Denied
-            {
-                drop(self.midtrans.notify_again(id.as_str(), now));
-            }
+        if let Some(program) = &self.merchant.program {
+            program.reconcile(&mut self.midtrans, now);
         }
         self.plan_sweep(SWEEP);
     }

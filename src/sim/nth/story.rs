@@ -476,7 +476,7 @@ impl Stage {
             }
             Turn::Dies(who) => self.falls(who, How::Crash),
             Turn::Flips => self.flip(),
-            Turn::Reconciles => self.reconcile_with(&self.midtrans.transactions()),
+            Turn::Reconciles => self.reconcile(),
             Turn::Well => {
                 self.disk.forgive();
                 for (who, op) in Who::ALL.into_iter().flat_map(|who| Op::ALL.map(|op| (who, op))) {

@@ -9,8 +9,8 @@ use crate::backend::store::{StoreError, Tx};
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::OrderId;
 use crate::order::merchant::{State, TakenBack};
-use crate::sim::backend::{Ask, Asked, Effect, Program, Reply, Start, TOKEN, as_reconciled, desk, device, place};
-use crate::sim::midtrans::{Book, Notice};
+use crate::sim::backend::{Ask, Asked, Effect, Program, Reply, Start, TOKEN, desk, device, place};
+use crate::sim::midtrans::Notice;
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
 
@@ -374,18 +374,11 @@ impl World {
         self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
     }
 
-    /// As `qris-backend reconcile` hands it to the books. What they have forgotten the merchant finds missing in the day's sum,
-    /// and lets Midtrans tell once more.
-    pub(super) fn reconcile_with(&mut self, midtrans: &[Book]) {
+    pub(super) fn reconcile(&mut self) {
         self.note(|| "the merchant reconciles".into());
         let now = self.wall();
-        for (id, said) in midtrans.iter().filter_map(as_reconciled) {
-            if let Ok(books::Noted::Forgotten) = self.books(|tx, desk| books::notified(tx, desk, &id, said, now)) {
-                // What was denied is no part of that sum.
-                if said != crate::order::merchant::Said::Denied {
-                    drop(self.midtrans.notify_again(id.as_str(), now));
-                }
-            }
+        if let Some(program) = &self.merchant.program {
+            program.reconcile(&mut self.midtrans, now);
         }
         self.plan_sweep(AT_ONCE);
     }
