@@ -197,13 +197,14 @@ where
 
 /// Who looks on while a [`Direct`] database is worked with.
 pub trait Watch: Send + Sync {
-    /// A job is over; what it wrote is committed, unless that failed. Tells whether whoever wants its answer still runs.
-    fn done(&self, tx: &mut dyn Tx) -> bool;
+    /// Jobs are over; what they wrote, if they were to write, is committed unless that failed. Tells whether whoever wants their
+    /// answers still runs.
+    fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool;
 }
 
 /// Nobody looks on.
 impl Watch for () {
-    fn done(&self, _: &mut dyn Tx) -> bool {
+    fn done(&self, _: &mut dyn Tx, _: bool) -> bool {
         true
     }
 }
@@ -263,6 +264,14 @@ impl Direct {
         Ok(value)
     }
 
+    /// Looks at what is committed.
+    ///
+    /// # Errors
+    /// The job's own, or the database's.
+    pub fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+        job(&mut SqliteTx { connection: &mut self.connection() })
+    }
+
     /// Does a job as the threads of a [`Store`] do: what is written in one moment is committed together.
     async fn take<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static, writes: bool) -> Result<T, E>
     where
@@ -294,7 +303,7 @@ impl Direct {
     fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
         let mut connection = self.connection();
         let result = together(&mut connection, &mut batch, writes);
-        if self.0.watch.done(&mut SqliteTx { connection: &mut connection }) {
+        if self.0.watch.done(&mut SqliteTx { connection: &mut connection }, writes) {
             answer_all(batch, result);
         } else {
             lock(&self.0.unheard).append(&mut batch);

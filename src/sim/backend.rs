@@ -250,12 +250,12 @@ struct Reader<C> {
 }
 
 impl<C: Send> Watch for Reader<C> {
-    fn done(&self, tx: &mut dyn Tx) -> bool {
+    fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool {
         if !(self.runs)() {
             self.street.put(Effect::Dies);
             return false;
         }
-        if let Some(line) = &self.line {
+        if let Some(line) = self.line.as_ref().filter(|_| writes) {
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
             // Where the disk does not let us read, the next look finds it.
             if let Ok((written, last)) = written_since(tx, *line) {
@@ -363,7 +363,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
         let direct = Direct::open(start.books, Box::new(reader))?;
         if let Some(line) = line {
-            *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.run(books::newest_line)?;
+            *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.look(books::newest_line)?;
         }
         let settings = Settings {
             base_url: "http://midtrans.example".into(),
@@ -475,7 +475,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// When something is due next, if anything is.
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql = "SELECT min(max(due_ms, coalesce(claimed_until_ms, 0))) FROM orders WHERE due_ms IS NOT NULL";
-        self.direct.run(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        self.direct.look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
     /// The merchant reconciles: what is otherwise at Midtrans is handed to the books as `qris-backend reconcile` does, and they ask
