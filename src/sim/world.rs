@@ -29,6 +29,7 @@ use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
 use super::disk::{Disk, DiskError};
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
+use crate::host::events::Event as Journal;
 use crate::order::ids::{ItemId, OrderId};
 use crate::order::money::Rupiah;
 use crate::order::receipt::{KeySet, jwk_set};
@@ -419,6 +420,13 @@ impl World {
         let at = self.now;
         // A String takes whatever is written.
         let _ = writeln!(self.trace, "{:>9}.{:03} {}", at / 1000, at % 1000, text());
+    }
+
+    /// Somebody writes to the journal. Where its files are is another place in each run.
+    fn note_journal(&mut self, who: &str, event: &Journal) {
+        let line = event.to_string();
+        let is_of_files = line.contains(&*self.directory.to_string_lossy());
+        self.note(|| format!("journal of {who}: {}", if is_of_files { event.kind().subject } else { &line }));
     }
 
     fn fail(&mut self, why: String) {

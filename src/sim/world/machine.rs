@@ -323,7 +323,7 @@ impl World {
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
             Effect::Show(picture) => self.show(m, picture.scene),
-            Effect::Journal(event) => self.note(|| format!("journal of machine {m}: {event}")),
+            Effect::Journal(event) => self.note_journal(&format!("machine {m}"), &event),
             Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
     }

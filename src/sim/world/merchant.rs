@@ -261,7 +261,7 @@ impl World {
             // Looked for after every turn.
             Effect::IsDue => {}
             Effect::Wrote(stored) => self.wrote(&stored),
-            Effect::Journal(event) => self.note(|| format!("journal of the backend: {event}")),
+            Effect::Journal(event) => self.note_journal("the backend", &event),
             Effect::Dies => self.merchant_dies(),
         }
     }

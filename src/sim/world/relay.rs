@@ -356,7 +356,7 @@ impl World {
                     }
                     self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
                 }
-                Effect::Journal(event) => self.note(|| format!("journal of relay {m}: {event}")),
+                Effect::Journal(event) => self.note_journal(&format!("relay {m}"), &event),
             }
         }
         true
