@@ -271,4 +271,15 @@ mod tests {
         assert_eq!((refusal.to_string().as_str(), refusal.field.as_deref()), ("wrong_amount (amount): A1 costs Rp5.000", Some("amount")));
         assert_eq!(Refusal::new(Reason::Busy, "another order").to_string(), "busy: another order");
     }
+
+    #[test]
+    fn a_refusal_that_quotes_too_much_is_cut() {
+        for (length, kept) in
+            [(DETAIL_CHARS_MAX, "é".repeat(DETAIL_CHARS_MAX)), (DETAIL_CHARS_MAX + 1, "é".repeat(DETAIL_CHARS_MAX - 1) + "…")]
+        {
+            assert_eq!(*Refusal::new(Reason::Malformed, "é".repeat(length)).detail, *kept, "{length}");
+        }
+        let refusal = Refusal::field(Reason::Malformed, "x".repeat(FIELD_CHARS_MAX + 5), "");
+        assert_eq!(refusal.field.map(|field| field.chars().count()), Some(FIELD_CHARS_MAX));
+    }
 }
