@@ -182,7 +182,13 @@ fn long() -> Vec<Scenario> {
     let mut all = vec![
         wild("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), crashes([1; 3], LATE)),
         wild("all late money and refunds at Midtrans, ", Budget { refunds: ANY, ..ALL_LATE }, Budget { refunds: 1, ..LATE }),
-        beside_others("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), one_crash.clone()),
+        beside_others("any number of crashes of each program, ", any_crashes([ANY; 3], CALM), one_crash.clone()),
+        // The narrower search has late money, too: without any it takes out of its worlds what late money could still change.
+        beside_others(
+            "all late money, any number of crashes of each program, ",
+            any_crashes([ANY; 3], ALL_LATE),
+            Budget { late_payments: 1, ..CALM },
+        ),
         only("a crash each of machine and backend", crashes([1, 0, 1], CALM)),
         rests(only("two crashes of each program", crashes([2; 3], CALM))),
         rests(only("any number of crashes of machine and backend", any_crashes([ANY, 0, ANY], CALM))),

@@ -98,6 +98,13 @@ impl World {
     /// One of the machine's deadlines passes.
     pub(super) fn time_passes(&self, lab: &Lab) -> Vec<(World, Vec<Message>)> {
         let mut all = Vec::new();
+        // It is long since the relay came or went, whatever else has passed.
+        let mut world = self.clone();
+        world.machine.forget_change();
+        if world.machine != self.machine {
+            let out = world.pump(lab);
+            all.push((world, out));
+        }
         for order in 0..2_u8 {
             let Some(wanted) = self.wanted(lab, order) else { continue };
             for which in ALL {
