@@ -92,7 +92,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// What is at which address.
-pub fn router(shop: Arc<Shop>) -> Router {
+pub(crate) fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
         .route("/v1/orders/{order_id}", get(orders::show))

@@ -162,18 +162,17 @@ pub(super) struct Asked {
     pub(super) id: OrderId,
     pub(super) request: midtrans::Request,
     /// Without it the program waits for as long as it does.
-    pub(super) reply: Reply,
+    pub(super) reply: ReplyTo,
 }
 
 /// Where an answer of Midtrans goes.
 #[derive(Debug)]
-pub(super) struct Reply(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
+pub(super) struct ReplyTo(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
 
-impl Reply {
-    /// The answer is there; or why it could not be asked for.
-    pub(super) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) {
-        // Whoever asked may have given up.
-        drop(self.0.send(answer));
+impl ReplyTo {
+    /// The answer is there; or why it could not be asked for. Whether somebody still waits for it.
+    pub(super) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) -> bool {
+        self.0.send(answer).is_ok()
     }
 }
 
@@ -200,7 +199,7 @@ impl<C: Send + 'static> Network for Arc<Street<C>> {
         let street = Self::clone(self);
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            street.put(Effect::AsksMidtrans(Box::new(asked(&request, Reply(reply)))));
+            street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
             match answer.await {
                 Ok(answer) => answer.map(|(http, body)| {
                     let mut response = Response::new(body);
@@ -215,7 +214,7 @@ impl<C: Send + 'static> Network for Arc<Street<C>> {
 }
 
 /// A request as the simulated Midtrans takes it, and what it is.
-fn asked(request: &reqwest::Request, reply: Reply) -> Asked {
+fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
     let path = request.url().path();

@@ -8,7 +8,7 @@ use crate::backend::devices;
 use crate::backend::store::{StoreError, Tx};
 use crate::host::events::Event as Journal;
 use crate::order::time::{Span, Wall};
-use crate::sim::backend::{Ask, Asked, Effect, Program, Reply as Way, Start, TOKEN, desk, device, place};
+use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, TOKEN, desk, device, place};
 use crate::sim::midtrans::{Notice, Reply, Request};
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(super) enum Arrival {
     },
     /// Midtrans' answer.
     Answered {
-        reply: Way,
+        reply: ReplyTo,
         answer: (u16, Vec<u8>),
     },
     /// Something is due.
@@ -236,7 +236,7 @@ impl Stage {
                     self.after(after, Event::Merchant(Arrival::Answered { reply, answer }));
                 }
             }
-            Arrival::Answered { reply, answer } => reply.send(Ok(answer)),
+            Arrival::Answered { reply, answer } => drop(reply.send(Ok(answer))),
             Arrival::Sweep { run } if run == current => {
                 self.merchant.sweep_at = None;
                 if let Some(program) = &self.merchant.program {

@@ -8,7 +8,7 @@ use crate::backend::midtrans::{MidtransError, read_answer};
 use crate::order::ids::OrderId;
 use crate::order::merchant::Call;
 use crate::order::time::Wall;
-use crate::sim::backend::{Asked, Reply as Way};
+use crate::sim::backend::{Asked, ReplyTo};
 use crate::sim::midtrans::{Book, Notice, Reply, Request};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
@@ -29,7 +29,7 @@ impl World {
         if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
             let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
             let Asked { id, reply, .. } = *asked;
-            return self.after(after, Event::Merchant(Arrival::Answered { run, of: id, reply, answer }));
+            return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
         let lost = self.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
         let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
@@ -72,13 +72,15 @@ impl World {
     }
 
     /// An answer is back.
-    pub(super) fn midtrans_answers(&mut self, of: OrderId, reply: Way, answer: Result<(u16, Vec<u8>), MidtransError>) {
-        if let Ok((http, body)) = &answer
-            && let Ok(told) = read_answer(*http, body, of.as_str())
+    pub(super) fn midtrans_answers(&mut self, (of, call): (OrderId, Call), reply: ReplyTo, answer: Result<(u16, Vec<u8>), MidtransError>) {
+        let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body, of.as_str()).ok());
+        // What comes after the program gave up is no word to it.
+        if reply.send(answer)
+            && call == Call::GetStatus
+            && let Some(told) = told
         {
             self.merchant.vouched.insert(of, told.is_settled());
         }
-        reply.send(answer);
     }
 
     pub(super) fn send_notices(&mut self) {

@@ -8,8 +8,8 @@ use crate::backend::midtrans::MidtransError;
 use crate::backend::store::{StoreError, Tx};
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::OrderId;
-use crate::order::merchant::{State, TakenBack};
-use crate::sim::backend::{Ask, Asked, Effect, Program, Reply, Start, TOKEN, desk, device, place};
+use crate::order::merchant::{Call, State, TakenBack};
+use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, TOKEN, desk, device, place};
 use crate::sim::midtrans::Notice;
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
@@ -46,8 +46,8 @@ pub(super) enum Arrival {
     /// Midtrans' answer, or why it could not be asked.
     Answered {
         run: u64,
-        of: OrderId,
-        reply: Reply,
+        of: (OrderId, Call),
+        reply: ReplyTo,
         answer: Result<(u16, Vec<u8>), MidtransError>,
     },
     /// Something is due.
@@ -80,9 +80,9 @@ pub(super) struct Side {
     sweep_at: Option<i64>,
     pruned_at: i64,
     pub(super) desk: Desk,
-    pub(super) posted: BTreeMap<u64, Posted>,
+    posted: BTreeMap<u64, Posted>,
     posts: u64,
-    /// What Midtrans told this run of the program last: that it is settled.
+    /// What the last get-status told this run of the program: whether it is settled.
     pub(super) vouched: BTreeMap<OrderId, bool>,
     /// In which of the books' states an order was seen last, and whether with a receipt.
     seen: Seen,
@@ -258,7 +258,7 @@ impl World {
                 }
             }
             Effect::HasNews => self.publish_soon(3),
-            // Looked for after every turn.
+            // It ends the turn, and after each what is due is looked for.
             Effect::IsDue => {}
             Effect::Wrote(stored) => self.wrote(&stored),
             Effect::Journal(event) => self.note_journal("the backend", &event),
@@ -300,7 +300,7 @@ impl World {
                 let Asked { call, id, request, reply } = *asked;
                 let answer = self.at_midtrans(&id, call, &request);
                 if let Some(answer) = answer.filter(|_| comes_back) {
-                    self.after(after, Event::Merchant(Arrival::Answered { run, of: id, reply, answer: Ok(answer) }));
+                    self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer: Ok(answer) }));
                 }
             }
             Arrival::Answered { run, of, reply, answer } if run == current => self.midtrans_answers(of, reply, answer),
