@@ -14,6 +14,7 @@
 
 mod backend;
 mod calls;
+mod found;
 mod machine;
 mod message;
 mod midtrans;
@@ -30,8 +31,9 @@ mod timeless;
 mod walk;
 mod wild;
 
-pub use scenarios::{Effort, scenarios};
-pub use search::{Among, Counts, Found, Scenario, Verdict, search};
+pub use found::{Counts, Found, Verdict};
+pub use scenarios::{Among, Effort, Scenario, scenarios};
+pub use search::search;
 pub use walk::{Walked, walk};
 
 use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};

@@ -1,6 +1,43 @@
 //! What is searched, and how far.
 
-use super::{ANY, ANY_IN_ALL, Among, Budget, Channel, Scenario};
+use super::{ANY, ANY_IN_ALL, Budget, Channel, Flaw};
+
+/// What is searched.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// For people.
+    pub name: String,
+    /// Requests: 1 or 2.
+    pub orders: usize,
+    /// What may go wrong.
+    pub budget: Budget,
+    /// More entries than this end the search without a verdict.
+    pub entries_max: usize,
+    /// It may be larger than that: its fewest deviations are searched, and that it does not end is no failure.
+    pub bounded: bool,
+    /// A deliberate fault.
+    pub flaw: Option<Flaw>,
+    /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
+    pub reduces: bool,
+    /// Another search: whatever can come of that must be among the worlds of this one, whose network is wild.
+    pub among: Option<Among>,
+    /// Beside any number of other requests, whatever becomes of them: one of them may hold the machine, and the line may be
+    /// driven for one, at any time. That is all that one request can notice of others, but for a line that their jam blocks,
+    /// which is not in it. The network must be wild.
+    pub others: bool,
+    /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
+    /// settled is ever unsettled is a property of its own, in the searches that walk on.
+    pub rests: bool,
+}
+
+/// A search that must be among another one.
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// Requests: of two, each is looked for by itself.
+    pub orders: usize,
+    /// What may go wrong.
+    pub budget: Budget,
+}
 
 /// Nothing goes wrong, and nobody changes their mind.
 pub(super) const CALM: Budget = Budget {

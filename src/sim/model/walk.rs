@@ -2,7 +2,7 @@
 //! looking everywhere.
 
 use super::properties::{self, Broken};
-use super::search::Counts;
+use super::found::Counts;
 use super::{Lab, Scenario, World};
 use crate::sim::rng::Rng;
 use std::collections::BTreeSet;
