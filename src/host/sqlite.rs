@@ -328,6 +328,8 @@ fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError
 fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlite::Result<Result<bool, OpenError>> {
     // Should it turn out to be damaged or not ours, then closing must leave its log where it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Without it a statement with a parameter at LIMIT, or compared with an indexed column, is parsed anew at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(BUSY)?;
     // SQLite opens what it may not write for reading, without a word.
     if connection.is_readonly("main")? {

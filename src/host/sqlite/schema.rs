@@ -1,7 +1,8 @@
 //! What a database must hold: made, added to by later releases, and compared at each opening.
 
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a program expects of its database.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +40,8 @@ pub(super) fn add(connection: &mut Connection, schema: &Schema) -> rusqlite::Res
 /// another name to look for: `quick_check` finds nothing wrong with that, and what is to be written is refused for ever. More
 /// than is known here is no damage: a later release was at work.
 pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
-    let fresh = Connection::open_in_memory()?;
-    fresh.execute_batch(schema.sql)?;
-    fresh.execute_batch(schema.additions)?;
-    let (known, found) = (objects(&fresh)?, objects(connection)?);
-    for object in &known {
+    let (known, found) = (expected(schema)?, objects(connection)?);
+    for object in known.iter() {
         let mut same_name = found.iter().filter(|other| other.name == object.name);
         let (one, other) = (same_name.next(), same_name.next());
         let Some(one) = one else { return Ok(Some(format!("the {} {} is missing", object.kind, object.name))) };
@@ -56,6 +54,21 @@ pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Res
         return Ok(Some("two tables or indexes begin on one page".into()));
     }
     Ok(None)
+}
+
+/// What a fresh database has. It is made once: a program may have to open its own again and again.
+fn expected(schema: &Schema) -> rusqlite::Result<Arc<[Object]>> {
+    static MADE: Mutex<BTreeMap<[&str; 2], Arc<[Object]>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let texts = [schema.sql, schema.additions];
+    if let Some(known) = made.get(&texts) {
+        return Ok(Arc::clone(known));
+    }
+    let fresh = Connection::open_in_memory()?;
+    texts.into_iter().try_for_each(|text| fresh.execute_batch(text))?;
+    let known: Arc<[Object]> = objects(&fresh)?.into();
+    made.insert(texts, Arc::clone(&known));
+    Ok(known)
 }
 
 /// A table, index or trigger, as SQLite keeps it.

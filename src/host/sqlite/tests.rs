@@ -353,6 +353,19 @@ fn several_share_a_database_once_the_first_lets_them() {
 }
 
 #[test]
+fn a_statement_is_parsed_once_whatever_its_parameters_are() {
+    let rig = Rig::new();
+    rig.filled();
+    let opened = open(&rig.path(), &SCHEMA).expect("opens");
+    let mut statement = opened.connection.prepare_cached("SELECT n FROM t WHERE n > ?1 ORDER BY n LIMIT ?2").expect("prepared");
+    for most in 1..4_i64 {
+        let rows = statement.query_map([10 * most, most], |row| row.get::<_, i64>(0)).expect("asked");
+        assert_eq!(rows.count(), usize::try_from(most).expect("small"));
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
+
+#[test]
 fn a_schema_that_fails_leaves_nothing_behind() {
     let rig = Rig::new();
     let wrong = Schema { sql: "CREATE TABLE a (n) STRICT; nonsense", ..SCHEMA };
