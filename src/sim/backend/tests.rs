@@ -1,3 +1,5 @@
+mod handlers;
+
 use super::*;
 use rusqlite::ffi;
 

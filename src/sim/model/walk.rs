@@ -1,8 +1,8 @@
 //! Walks through the same worlds by chance, with all that may go wrong at once: further than any search gets, and without
 //! looking everywhere.
 
-use super::properties::{self, Broken};
 use super::found::Counts;
+use super::properties::{self, Broken};
 use super::{Lab, Scenario, World};
 use crate::sim::rng::Rng;
 use std::collections::BTreeSet;
