@@ -8,45 +8,45 @@
 //!
 //! [`Store`]: crate::backend::store::Store
 
+mod ask;
+mod street;
 #[cfg(test)]
 mod tests;
 
+pub(super) use ask::Ask;
+pub(super) use street::{Asked, Effect, ReplyTo};
+
 use super::midtrans::{self, Book};
 use super::rng::Rng;
-use crate::backend::books::{self, BooksError, Desk, Noted, Stored};
+use crate::backend::books::{self, BooksError, Desk, Noted};
 use crate::backend::http;
-use crate::backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, MidtransError, Network, ServerKey, Settings};
+use crate::backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
-use crate::backend::store::{Direct, StoreError, Tx, Watch};
+use crate::backend::store::{Direct, Tx};
 use crate::backend::view::Place;
 use crate::backend::work;
-use crate::device::backend::{self as client, Backend};
-use crate::device::config;
-use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::host::events::Event as Journal;
 use crate::host::http::{Limits, client as http_client};
 use crate::host::play::{self, Surroundings};
 use crate::host::secret::Secret;
-use crate::host::tls::LastTrusted;
 use crate::order::ids::{DeviceId, OrderId};
-use crate::order::merchant::{Call, Rules, Said};
+use crate::order::merchant::{Rules, Said};
 use crate::order::receipt::SigningKey;
 use crate::order::time::{Span, Wall};
+use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, Response};
-use axum::{Router, http::StatusCode};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
+use street::{Reader, Street};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -79,202 +79,6 @@ pub(super) fn desk(collect_within: Span, by_itself: u32) -> Desk {
 /// Where the backend is.
 pub(super) fn place(collect_within: Span) -> Place {
     Place { public_url: PUBLIC_URL.into(), sandbox: true, contact: None, collect_within }
-}
-
-/// What a machine asks.
-#[derive(Debug)]
-pub(super) enum Ask {
-    Order(HttpCall),
-    Open,
-}
-
-impl Ask {
-    pub(super) fn word(&self) -> &'static str {
-        match self {
-            Self::Open => "open orders",
-            Self::Order(HttpCall::Create(_)) => "create",
-            Self::Order(HttpCall::Watch(..)) => "watch",
-            Self::Order(HttpCall::Get(_)) => "get",
-            Self::Order(HttpCall::Cancel(_)) => "cancel",
-            Self::Order(HttpCall::Tell(..)) => "tell",
-        }
-    }
-
-    /// As the machine's client sends it.
-    fn request(&self) -> Request<Body> {
-        static CLIENT: OnceLock<Backend> = OnceLock::new();
-        let client = CLIENT.get_or_init(|| {
-            let settings = config::Backend { url: "http://backend.example".into(), token: Secret::new(TOKEN), ca_file: None };
-            Backend::new(&settings, &LastTrusted::default()).expect("a client")
-        });
-        let request = match self {
-            Self::Order(call) => client.request(call),
-            Self::Open => client.request_for_open(),
-        };
-        let mut request = request.build().expect("a request");
-        let body = request.body_mut().take();
-        let body = body.as_ref().and_then(reqwest::Body::as_bytes).map_or_else(Bytes::new, Bytes::copy_from_slice);
-        let path = match request.url().query() {
-            Some(query) => format!("{}?{query}", request.url().path()),
-            None => request.url().path().to_owned(),
-        };
-        let mut asked = Request::new(Body::from(body));
-        *asked.method_mut() = request.method().clone();
-        *asked.uri_mut() = path.parse().expect("a path");
-        *asked.headers_mut() = request.headers().clone();
-        asked
-    }
-
-    /// As the machine's client reads it.
-    fn read(&self, (parts, body): (axum::http::response::Parts, Bytes)) -> BackendAnswer {
-        match self {
-            Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),
-            Self::Open => client::read_open(parts.status, &parts.headers, &body),
-        }
-    }
-}
-
-/// What the program does to its surroundings, in the order in which it does.
-#[derive(Debug)]
-pub(super) enum Effect<C> {
-    /// It asks Midtrans something.
-    AsksMidtrans(Box<Asked>),
-    /// It answers a machine.
-    Answers(C, BackendAnswer),
-    /// It answers a notification, with this HTTP status.
-    Answered(u64, u16),
-    /// There is something in its outbox.
-    HasNews,
-    /// Something is due now.
-    IsDue,
-    /// An order was written.
-    Wrote(Box<Stored>),
-    /// It writes to the journal.
-    Journal(Box<Journal>),
-    /// It was killed in the middle of its work with the database.
-    Dies,
-}
-
-/// A call of the program to Midtrans.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) call: Call,
-    pub(super) id: OrderId,
-    pub(super) request: midtrans::Request,
-    /// Without it the program waits for as long as it does.
-    pub(super) reply: ReplyTo,
-}
-
-/// Where an answer of Midtrans goes.
-#[derive(Debug)]
-pub(super) struct ReplyTo(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
-
-impl ReplyTo {
-    /// The answer is there; or why it could not be asked for. Whether somebody still waits for it.
-    pub(super) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) -> bool {
-        self.0.send(answer).is_ok()
-    }
-}
-
-/// What comes out of the program.
-struct Street<C> {
-    effects: Mutex<VecDeque<Effect<C>>>,
-    /// Something has.
-    bell: Notify,
-}
-
-impl<C> Street<C> {
-    fn effects(&self) -> MutexGuard<'_, VecDeque<Effect<C>>> {
-        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, effect: Effect<C>) {
-        self.effects().push_back(effect);
-        self.bell.notify_one();
-    }
-}
-
-impl<C: Send + 'static> Network for Arc<Street<C>> {
-    fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
-        let street = Self::clone(self);
-        Box::pin(async move {
-            let (reply, answer) = oneshot::channel();
-            street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
-            match answer.await {
-                Ok(answer) => answer.map(|(http, body)| {
-                    let mut response = Response::new(body);
-                    *response.status_mut() = StatusCode::from_u16(http).expect("a status");
-                    response.into()
-                }),
-                // Lost on its way: silence.
-                Err(_) => std::future::pending().await,
-            }
-        })
-    }
-}
-
-/// A request as the simulated Midtrans takes it, and what it is.
-fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
-    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
-    let path = request.url().path();
-    let name = path.trim_start_matches("/v2/");
-    let (id, call) = match name.split_once('/') {
-        Some((id, "status")) => (id.to_owned(), Call::GetStatus),
-        Some((id, "cancel")) => (id.to_owned(), Call::Cancel),
-        Some((id, _)) => (id.to_owned(), Call::Refund),
-        None => {
-            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-            (body["transaction_details"]["order_id"].as_str().expect("an order_id").to_owned(), Call::Charge)
-        }
-    };
-    let request = midtrans::Request {
-        method: request.method().to_string(),
-        path: path.into(),
-        authorization: header("Authorization"),
-        idempotency_key: header("Idempotency-Key"),
-        override_notification: header("X-Override-Notification"),
-        body,
-        ..midtrans::Request::default()
-    };
-    Asked { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
-}
-
-/// Looks on while the books are written.
-struct Reader<C> {
-    street: Arc<Street<C>>,
-    runs: Box<dyn Fn() -> bool + Send + Sync>,
-    /// The line of the history that was read last, where changes are told.
-    line: Option<Arc<Mutex<i64>>>,
-}
-
-impl<C: Send> Watch for Reader<C> {
-    fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool {
-        if !(self.runs)() {
-            self.street.put(Effect::Dies);
-            return false;
-        }
-        if let Some(line) = self.line.as_ref().filter(|_| writes) {
-            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-            // Where the disk does not let us read, the next look finds it.
-            if let Ok((written, last)) = written_since(tx, *line) {
-                *line = last;
-                written.into_iter().for_each(|stored| self.street.put(Effect::Wrote(Box::new(stored))));
-            }
-        }
-        true
-    }
-}
-
-/// The orders that were written since a line of the history, as they are now, and its newest line.
-fn written_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<Stored>, i64), BooksError> {
-    let rows = tx.rows("SELECT max(seq), order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
-    let mut written = Vec::new();
-    for row in &rows {
-        let id = OrderId::new(row.text(1)?).map_err(|error| StoreError::Damaged { what: "history".into(), why: error.to_string() })?;
-        written.extend(books::load(tx, &id)?);
-    }
-    Ok((written, rows.last().map_or(Ok(line), |row| row.int(0))?))
 }
 
 /// What the program finds where it runs.
@@ -357,7 +161,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 0 };
         let http = HTTP.get_or_init(|| http_client(None, limits).expect("a client")).clone();
-        let street = Arc::new(Street { effects: Mutex::default(), bell: Notify::new() });
+        let street = Arc::new(Street::default());
         let line = start.tells.then(|| Arc::new(Mutex::new(0)));
         let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
         let direct = Direct::open(start.books, Box::new(reader))?;

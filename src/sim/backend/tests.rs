@@ -1,6 +1,7 @@
 mod handlers;
 
 use super::*;
+use crate::backend::store::StoreError;
 use rusqlite::ffi;
 
 fn program(directory: &Path) -> Program<u32> {

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::backend::devices;
+use crate::backend::midtrans::MidtransError;
+use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::{ItemId, RequestId, Ticket};
+use crate::order::merchant::Call;
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 use crate::order::state::Status;

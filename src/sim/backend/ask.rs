@@ -1,0 +1,65 @@
+//! What a machine asks, as its own client writes it, and what it makes of the answer.
+
+use super::TOKEN;
+use crate::device::backend::{self as client, Backend};
+use crate::device::config;
+use crate::device::machine::{BackendAnswer, HttpCall};
+use crate::host::secret::Secret;
+use crate::host::tls::LastTrusted;
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use axum::http::response::Parts;
+use std::sync::OnceLock;
+
+/// What a machine asks.
+#[derive(Debug)]
+pub(in crate::sim) enum Ask {
+    Order(HttpCall),
+    Open,
+}
+
+impl Ask {
+    pub(in crate::sim) fn word(&self) -> &'static str {
+        match self {
+            Self::Open => "open orders",
+            Self::Order(HttpCall::Create(_)) => "create",
+            Self::Order(HttpCall::Watch(..)) => "watch",
+            Self::Order(HttpCall::Get(_)) => "get",
+            Self::Order(HttpCall::Cancel(_)) => "cancel",
+            Self::Order(HttpCall::Tell(..)) => "tell",
+        }
+    }
+
+    /// As the machine's client sends it.
+    pub(super) fn request(&self) -> Request<Body> {
+        static CLIENT: OnceLock<Backend> = OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            let settings = config::Backend { url: "http://backend.example".into(), token: Secret::new(TOKEN), ca_file: None };
+            Backend::new(&settings, &LastTrusted::default()).expect("a client")
+        });
+        let request = match self {
+            Self::Order(call) => client.request(call),
+            Self::Open => client.request_for_open(),
+        };
+        let mut request = request.build().expect("a request");
+        let body = request.body_mut().take();
+        let body = body.as_ref().and_then(reqwest::Body::as_bytes).map_or_else(Bytes::new, Bytes::copy_from_slice);
+        let path = match request.url().query() {
+            Some(query) => format!("{}?{query}", request.url().path()),
+            None => request.url().path().to_owned(),
+        };
+        let mut asked = Request::new(Body::from(body));
+        *asked.method_mut() = request.method().clone();
+        *asked.uri_mut() = path.parse().expect("a path");
+        *asked.headers_mut() = request.headers().clone();
+        asked
+    }
+
+    /// As the machine's client reads it.
+    pub(super) fn read(&self, (parts, body): (Parts, Bytes)) -> BackendAnswer {
+        match self {
+            Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),
+            Self::Open => client::read_open(parts.status, &parts.headers, &body),
+        }
+    }
+}
