@@ -1,9 +1,12 @@
 //! What proves the promise without a process: the exhaustive search, the operations that fail one by one, and the simulation
 //! out of a seed.
 
+mod pool;
+
 use crate::host::{Failure, exit, parse};
 use crate::sim::{model, nth, world};
 use std::ffi::OsString;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -114,7 +117,7 @@ struct Simulate {
     /// The first of them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     first: u64,
-    /// Begin no other seed after so many seconds.
+    /// Begin no other seed after so many seconds, but a thousand of them in any case.
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
     /// This one only, and tell everything that happens in it.
@@ -132,6 +135,21 @@ pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// After so many seeds each kind of fault must have been there; a run that leaves one out proves nothing of it.
 const ALL_KINDS_AFTER: u64 = 1_000;
+
+/// As it is told, and as it is asked for again.
+struct Seed(u64);
+
+impl Display for Seed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}", self.0)
+    }
+}
+
+/// A run that does not end cannot be ended but with the program.
+fn hangs(name: &str) {
+    println!("{name}: it has not ended after {} s", pool::LONGEST.as_secs());
+    std::process::exit(1);
+}
 
 /// Where databases cost no disk.
 fn place() -> PathBuf {
@@ -153,27 +171,22 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
     let next = AtomicU64::new(arguments.first);
     let last = arguments.first.saturating_add(arguments.seeds);
     let (ran, counts, broken) = (AtomicU64::new(0), Mutex::new(world::Counts::default()), Mutex::new(Vec::new()));
-    let work = || -> Result<(), world::NoDirectory> {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= last || until.is_some_and(|until| begun.elapsed() > until) {
-                return Ok(());
-            }
-            let report = world::run(seed, &place())?;
-            ran.fetch_add(1, Ordering::Relaxed);
-            counts.lock().expect("nobody panics with it").add(&report.counts);
-            if let Some(why) = report.failure {
-                println!("seed {seed}: {why}");
-                broken.lock().expect("nobody panics with it").push(seed);
-            }
-        }
+    let wanted = || {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        let is_over = until.is_some_and(|until| begun.elapsed() > until) && seed - arguments.first >= ALL_KINDS_AFTER;
+        (seed < last && !is_over).then_some(Seed(seed))
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let all: Vec<_> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        all.into_iter().map(|thread| thread.join().expect("a run panics only where the product does")).collect()
-    });
-    all.into_iter().collect::<Result<Vec<()>, _>>().map_err(Failure::failed)?;
+    let run = |seed: &Seed| {
+        let report = world::run(seed.0, &place()).map_err(Failure::failed)?;
+        ran.fetch_add(1, Ordering::Relaxed);
+        counts.lock().expect("nobody panics with it").add(&report.counts);
+        if let Some(why) = report.failure {
+            println!("{seed}: {why}");
+            broken.lock().expect("nobody panics with it").push(seed.to_string());
+        }
+        Ok(())
+    };
+    let panicked = pool::each(pool::LONGEST, wanted, run, hangs)?;
     let ran = ran.into_inner();
     println!("{ran} seeds in {} s", begun.elapsed().as_secs());
     let counts = counts.into_inner().expect("nobody panics with it");
@@ -181,9 +194,14 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
         println!("{count:>9} {kind}");
     }
     let missing: Vec<&str> = counts.missing().collect();
-    let broken = broken.into_inner().expect("nobody panics with it");
+    let mut broken = broken.into_inner().expect("nobody panics with it");
+    panicked.iter().for_each(|seed| println!("{seed}: it panics"));
+    broken.extend(panicked);
     if let Some(seed) = broken.first() {
-        return Err(Failure::failed(format!("{} of {ran} seeds failed; replay one with --seed {seed}", broken.len())));
+        return Err(Failure::failed(format!("{} seeds failed; replay one with --{seed}", broken.len())));
+    }
+    if ran < ALL_KINDS_AFTER {
+        println!("too few seeds to ask that every kind of fault was there: that takes {ALL_KINDS_AFTER}");
     }
     if ran >= ALL_KINDS_AFTER && !missing.is_empty() {
         return Err(Failure::failed(format!("it never happened: {}", missing.join(", "))));
@@ -241,25 +259,20 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     let begun = Instant::now();
     let runs = nth::plan(&template, &rows, arguments.sample, arguments.seed).map_err(Failure::failed)?;
     let (next, found) = (AtomicUsize::new(0), Mutex::new([nth::Found::default(), nth::Found::default()]));
-    let work = || -> Result<(), nth::StoryError> {
-        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let told = run.tell(&template)?;
-            let mut found = found.lock().expect("nobody panics with it");
-            let found = &mut found[usize::from(matches!(run.row, nth::Row::Bits(_)))];
-            let broken = found.broken.len();
-            found.add(*run, told);
-            for broken in &found.broken[broken..] {
-                println!("{}: {:?}: {}", run.row.name(), run.strike, broken.why);
-            }
+    let wanted = || runs.get(next.fetch_add(1, Ordering::Relaxed)).map(Told);
+    let run = |Told(run): &Told<'_>| {
+        let told = run.tell(&template).map_err(Failure::failed)?;
+        let mut found = found.lock().expect("nobody panics with it");
+        let found = &mut found[usize::from(matches!(run.row, nth::Row::Bits(_)))];
+        let broken = found.broken.len();
+        found.add(**run, told);
+        for broken in &found.broken[broken..] {
+            println!("{}: {}", Told(run), broken.why);
         }
         Ok(())
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let all: Vec<_> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        all.into_iter().map(|thread| thread.join().expect("a run panics only where the product does")).collect()
-    });
-    all.into_iter().collect::<Result<Vec<()>, _>>().map_err(Failure::failed)?;
+    let panicked = pool::each(pool::LONGEST, wanted, run, hangs)?;
+    panicked.iter().for_each(|run| println!("{run}: it panics"));
     let [operations, bits] = found.into_inner().expect("nobody panics with it");
     println!("{} rows, {} runs in {} s", rows.len(), runs.len(), begun.elapsed().as_secs());
     let told = |found: &nth::Found| {
@@ -271,11 +284,20 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     };
     println!("{} operations failed, one a run: {}", operations.operations, told(&operations));
     println!("{} bits flipped, one a run: {}", bits.operations, told(&bits));
-    let broken = operations.broken.len() + bits.broken.len();
+    let broken = operations.broken.len() + bits.broken.len() + panicked.len();
     if broken > 0 {
         return Err(Failure::failed(format!("{broken} runs did not end well; replay one with --only ROW --at N, or --flip")));
     }
     Ok(())
+}
+
+/// A run as people are told of it.
+struct Told<'a>(&'a nth::Run);
+
+impl Display for Told<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.0.row.name(), self.0.strike)
+    }
 }
 
 fn tell_one(template: &nth::Template, scenario: nth::Scenario, strike: nth::Strike) -> Result<(), Failure> {

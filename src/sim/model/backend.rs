@@ -8,8 +8,8 @@ use super::{
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
 use crate::order::merchant::{
-    self, Ask, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, Report, Said, Sale, State, Told, next_attempt,
-    wants_another,
+    self, Ask, Asker, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, RefundWish, Report, Said, Sale, State, Told,
+    next_attempt, wants_another,
 };
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
@@ -348,6 +348,20 @@ pub(super) fn buried(lab: &Lab, number: u32) -> u32 {
 impl World {
     pub(super) fn merchant(&self, lab: &Lab, charge: u8) -> Option<Rc<Order>> {
         self.backend.orders[usize::from(charge)].map(|number| lab.merchant.borrow().get(number))
+    }
+
+    /// Whether the backend would begin to give its money back now, if a merchant wanted that.
+    pub(super) fn is_refundable(&self, lab: &Lab, charge: u8) -> bool {
+        let Some(number) = self.backend.orders[usize::from(charge)] else { return false };
+        let known = lab.refundable.borrow().get(&number).copied();
+        known.unwrap_or_else(|| {
+            let order = (*lab.merchant.borrow().get(number)).clone();
+            let wish = Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: false });
+            let with = Context { rules: &lab.rules, paid_already: false };
+            let granted = merchant::apply(order, wish, NOW, &with).is_ok();
+            lab.refundable.borrow_mut().insert(number, granted);
+            granted
+        })
     }
 
     fn paid_otherwise(&self, lab: &Lab, charge: u8) -> bool {

@@ -26,6 +26,13 @@ pub(super) enum Status {
     Refunded,
 }
 
+impl Status {
+    /// Whether money came for it, whatever became of that.
+    pub(super) const fn was_paid(self) -> bool {
+        matches!(self, Self::Settled | Self::SettledOtherwise | Self::Refunded)
+    }
+}
+
 impl Midtrans {
     pub(super) fn new() -> Self {
         Self { charges: [Status::None; CHARGES], seen: [false; CHARGES] }

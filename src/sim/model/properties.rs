@@ -15,6 +15,8 @@ pub enum Broken {
     PulseWithoutSettlement,
     /// The money is to go back, and the item was handed out.
     RefundAndItem,
+    /// The line was driven for what the backend may have been refunding by then.
+    PulseAfterRefund,
     /// A QR is up, and its ticket could not be used.
     QrThatCannotBeDelivered,
     /// Money came, and the backend does not know what became of it.
@@ -50,8 +52,14 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
     }
     for charge in charges() {
         let Some(order) = world.merchant(lab, charge) else { continue };
-        let failed = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Failed);
-        if order.is_refund_due() && world.pulses[usize::from(charge)] > 0 && !failed {
+        // A person may decide that what nobody knows goes back, and what two words were told of.
+        let is_known = match order.delivery.as_ref().map(|told| told.outcome) {
+            Some(Delivery::Failed | Delivery::Uncertain) => true,
+            Some(Delivery::Dispensed) => order.conflict,
+            Some(Delivery::Undelivered) | None => false,
+        };
+        let goes_back = order.is_refund_due() || world.is_refundable(lab, charge);
+        if goes_back && world.pulses[usize::from(charge)] > 0 && !is_known {
             return Some(Broken::RefundAndItem);
         }
     }
@@ -66,6 +74,22 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
         }
     }
     None
+}
+
+/// The charges of which the backend may have begun to give the money back by now, wherever a merchant wants it.
+pub(super) fn refundable(world: &World, lab: &Lab) -> [bool; CHARGES] {
+    let mut all = [false; CHARGES];
+    for charge in charges() {
+        all[usize::from(charge)] = world.is_refundable(lab, charge);
+    }
+    all
+}
+
+/// What must hold from one world to the next: nothing is handed out for what was `refundable` before. With what holds always,
+/// no order is ever refunded by the backend and handed out.
+pub(super) fn broken_by_step(refundable: &[bool; CHARGES], before: &World, after: &World) -> Option<Broken> {
+    let is_driven = |charge: usize| after.pulses[charge] > before.pulses[charge];
+    (0..CHARGES).any(|charge| refundable[charge] && is_driven(charge)).then_some(Broken::PulseAfterRefund)
 }
 
 /// The QR stays for the moment in which its own payment is being delivered by a receipt that reached the relay first.
@@ -188,6 +212,9 @@ pub(super) fn count(world: &World, lab: &Lab) {
     let mut counts = lab.seen.borrow_mut();
     counts.ends += 1;
     let mut paid = false;
+    // Whose payment was late is known where only one was made.
+    let settled = world.midtrans.charges.iter().filter(|charge| charge.was_paid()).count();
+    let is_late = settled == 1 && world.left.late_payments < lab.late_payments;
     for charge in charges() {
         let Some(order) = world.merchant(lab, charge) else { continue };
         let outcome = order.delivery.as_ref().map(|told| told.outcome);
@@ -195,10 +222,9 @@ pub(super) fn count(world: &World, lab: &Lab) {
             State::Withheld { why, .. } => Some(*why),
             _ => None,
         };
-        let late = order_of(charge) < 2 && world.left.late_payments < lab.late_payments;
         paid |= matches!(order.state, State::Settled { .. }) || withheld.is_some();
         counts.sales += usize::from(outcome == Some(Delivery::Dispensed));
-        counts.late_sales += usize::from(outcome == Some(Delivery::Dispensed) && late);
+        counts.late_sales += usize::from(outcome == Some(Delivery::Dispensed) && is_late);
         counts.refunds_due += usize::from(order.is_refund_due());
         counts.uncertain += usize::from(outcome == Some(Delivery::Uncertain));
         counts.failed += usize::from(outcome == Some(Delivery::Failed));
@@ -223,8 +249,7 @@ pub(super) fn outcome(world: &World, lab: &Lab) -> String {
     }
     for charge in charges() {
         let at = usize::from(charge);
-        let unpaid = !matches!(world.midtrans.charges[at], Money::Settled | Money::SettledOtherwise | Money::Refunded);
-        if unpaid && world.is_replaced(charge) {
+        if !world.midtrans.charges[at].was_paid() && world.is_replaced(charge) {
             continue;
         }
         if let Some(order) = world.merchant(lab, charge) {

@@ -232,7 +232,11 @@ impl Walk {
         let (mut is_end, mut good) = (true, false);
         let mut by_itself = Vec::new();
         let was_settled = properties::is_settled(&world, &self.lab);
+        let refundable = properties::refundable(&world, &self.lab);
         for (step, mut next) in world.next(&self.lab) {
+            if let Some(what) = properties::broken_by_step(&refundable, &world, &next) {
+                return Err(Stop::Broken(what, number));
+            }
             let deviations = world.left.sum() - next.left.sum();
             self.settle(&mut next);
             let (key_after, strays_after) = self.lab.parts.put(&next, self.lab.wild);

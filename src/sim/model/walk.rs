@@ -83,6 +83,9 @@ fn one(scenario: &Scenario, lab: &Lab, seed: u64, all: &mut Walked, way: &mut Op
         }
         let chosen = usize::try_from(rng.below(open.len() as u64)).expect("an index");
         let (step, next) = open.swap_remove(chosen);
+        if let Some(what) = properties::broken_by_step(&properties::refundable(&world, lab), &world, &next) {
+            return Err(what);
+        }
         all.steps += 1;
         all.deviations += (world.left.sum() - next.left.sum()) as u64;
         if let Some(way) = way {

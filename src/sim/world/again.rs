@@ -2,9 +2,10 @@
 //! A machine that refuses everybody for ever after a fault would hold all else that is promised.
 
 use super::counts::Kind;
-use super::{Event, World};
+use super::{Event, STORM, World};
 use crate::backend::books;
 use crate::device::machine::Asked;
+use crate::device::screen::picture::Scene;
 use crate::order::ids::OrderId;
 use crate::order::outcome::Delivery;
 use crate::sim::midtrans::Book;
@@ -18,6 +19,8 @@ pub(super) const FROM: i64 = 900_000;
 pub(super) const PAYS_AFTER: i64 = 2_000;
 /// So long after the request all is over, with the machine's time for a QR in it.
 const WITHIN: i64 = 30_000;
+/// So long they wait for whoever collects what was paid at a store, both of them together.
+const QUEUES: i64 = 60_000;
 /// What their requests are called, with a number behind it.
 const NAME: &str = "again-";
 /// How many there are.
@@ -26,6 +29,12 @@ const CUSTOMERS: u32 = 2;
 impl World {
     /// One of them asks, once the one before has got something.
     pub(super) fn buys_again(&mut self, number: u32) {
+        let m = self.survivor();
+        let is_free = matches!(self.machines[m].scene, Some(Scene::Idle { .. } | Scene::Offline { .. }));
+        if !is_free && self.now < STORM + FROM + i64::from(number) * WITHIN + QUEUES {
+            // Somebody is there with a code.
+            return self.after(1_000, Event::BuysAgain(number));
+        }
         if number > 0 {
             if !self.has_bought(number - 1) {
                 return self.fail(format!("all is well, and {NAME}{} got nothing", number - 1));
@@ -35,7 +44,6 @@ impl World {
         if number == CUSTOMERS {
             return;
         }
-        let m = self.survivor();
         let item = if self.one_in(2) { "A1" } else { "B1" };
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));

@@ -4,11 +4,13 @@
 //! What was forgotten (see [`super::losses`]) takes from this no more than what nobody can know any more.
 
 use super::counts::Kind;
+use super::machine::STORE;
 use super::relay::LEDGER;
 use super::{BEGIN, World, device};
 use crate::backend::books;
+use crate::device::store::Store;
 use crate::order::ids::OrderId;
-use crate::order::machine::unfinished;
+use crate::order::machine::{State as Machine, Undelivered, unfinished};
 use crate::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};
 use crate::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use crate::order::state::EventState;
@@ -181,7 +183,7 @@ impl World {
         if let Some(request) = self.request_without_end() {
             return Some(format!("nobody was told of an end of {request}"));
         }
-        self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, book))
+        self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, &machine, book))
     }
 
     /// A request of which the last event is not its end. A database that was lost begins a new stream of events.
@@ -208,7 +210,7 @@ impl World {
         self.broker.last.iter().find(|(_, state)| !ended(state)).map(|(request, _)| &**request)
     }
 
-    fn audit_one(&mut self, m: usize, book: &Book) -> Option<String> {
+    fn audit_one(&mut self, m: usize, machine: &Store, book: &Book) -> Option<String> {
         let Ok(id) = OrderId::new(&book.order_id) else { return None };
         let Ok(stored) = self.books(|tx, _| books::load(tx, &id)) else { return Some(format!("{id} cannot be read")) };
         let times = self.driven(&id);
@@ -229,7 +231,7 @@ impl World {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
         }
         let told = order.delivery.as_ref().map(|told| told.outcome);
-        if let Some(why) = self.audit_goods(m, &order, times) {
+        if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
             let ledger = self.relays[m].query(&id);
             return Some(format!("{id}: {why}; told {told:?}, the ledger says {ledger:?}, driven {times} times, {:?}", order.state));
         }
@@ -345,6 +347,38 @@ impl World {
             }
         }
         None
+    }
+
+    /// What the machine has in its database, and what it told on the broker: the same as it told the backend.
+    fn audit_machine(&self, machine: &Store, order: &Order) -> Option<&'static str> {
+        let told = order.delivery.as_ref()?.outcome;
+        // It forgot, or could not keep what it told.
+        if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {
+            return None;
+        }
+        let Ok(Some(stored)) = machine.by_order(&order.id) else {
+            return Some("the machine does not know it");
+        };
+        let own = match &stored.order.state {
+            Machine::Dispensed { .. } => Some(Delivery::Dispensed),
+            Machine::RefundDue { why: Undelivered::Failed, .. } => Some(Delivery::Failed),
+            Machine::RefundDue { why: Undelivered::Uncertain, .. } => Some(Delivery::Uncertain),
+            Machine::RefundDue { .. } => Some(Delivery::Undelivered),
+            // It has heard that the money is back.
+            Machine::Refunded { .. } if told != Delivery::Dispensed => Some(told),
+            _ => None,
+        };
+        if own != Some(told) {
+            return Some("the machine's own word is another one than it told");
+        }
+        let event = self.broker.last.get(order.sale.request_id.as_str());
+        let agrees = match told {
+            Delivery::Dispensed => event == Some(&EventState::Dispensed),
+            Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered => {
+                matches!(event, Some(EventState::RefundDue | EventState::Refunded))
+            }
+        };
+        (!agrees).then_some("its last event is another one than was told")
     }
 
     /// Whether the ledger that gave the order's ticket is the one that is there.

@@ -125,7 +125,7 @@ impl World {
 
     /// The connection goes; with it, perhaps, what the broker remembers.
     pub(super) fn drop_broker(&mut self, session_lost: bool) {
-        if session_lost {
+        if session_lost && !self.broker.session.is_empty() {
             self.count(Kind::Sessions, "the broker loses its sessions");
             self.broker.session.clear();
         }
@@ -206,7 +206,6 @@ impl World {
 
     /// Somebody says again, or otherwise, what was said on the broker.
     pub(super) fn be_hostile(&mut self) {
-        self.count(Kind::Hostile, "somebody is hostile");
         let (topic, payload) = match self.below(6) {
             0 => (Topic::PaymentUpdate, br#"{"order_id":"o1","rev":1,"status":"settlement","receipt":"e30.e30.AA"}"#.to_vec()),
             1 => {
@@ -235,6 +234,7 @@ impl World {
         } else {
             topic
         };
+        self.count(Kind::Hostile, "somebody is hostile");
         self.broker_takes(topic, payload);
     }
 

@@ -52,9 +52,11 @@ impl World {
             }
             13 => self.begin_outage(Outage::Bus),
             14 => {
-                self.count(Kind::Clock, "the machine's wall clock jumps");
                 let offsets = [-BEGIN, 86_400_000, -3_600_000, 0];
-                self.machines[m].wall_off = offsets[self.below_usize(4)];
+                let offset = offsets[self.below_usize(4)];
+                if std::mem::replace(&mut self.machines[m].wall_off, offset) != offset {
+                    self.count(Kind::Clock, "the machine's wall clock jumps");
+                }
             }
             15 if self.one_in(3) => self.lose_ledger(m),
             15 if self.one_in(3) => self.lose_store(m),
