@@ -371,6 +371,10 @@ impl World {
         if own != Some(told) {
             return Some("the machine's own word is another one than it told");
         }
+        // As above.
+        if self.losses.card() || self.losses.store() {
+            return None;
+        }
         let event = self.broker.last.get(order.sale.request_id.as_str());
         let agrees = match told {
             Delivery::Dispensed => event == Some(&EventState::Dispensed),
