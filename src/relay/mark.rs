@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_synced_is_not_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = directory.path().join("ledger.db");
+        // It takes every write, and refuses to be synced.
+        std::os::unix::fs::symlink("/dev/null", directory.path().join("ledger.db.mark")).expect("a link");
+        let mut mark = Mark::open(&ledger).expect("there");
+        assert_eq!(mark.write(1).expect_err("refused").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(mark.pulses(), 0);
+    }
+
+    #[test]
     fn the_newest_number_is_never_the_one_that_is_written_over() {
         for last in [4, 5] {
             let directory = tempfile::tempdir().expect("a directory");
