@@ -6,6 +6,7 @@ pub mod browser;
 pub mod bus;
 pub mod caller;
 pub mod certificates;
+pub mod claims;
 pub mod ends;
 pub mod fuzz;
 pub mod heard;

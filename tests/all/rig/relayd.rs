@@ -2,17 +2,13 @@
 
 use super::bus::{DbusDaemon, Names};
 use super::caller::{Caller, Refused};
+pub use super::claims::{ISSUER, claims};
 use super::process::Process;
 use super::relay_log::RelayLog;
 use super::{command, user, wait_for};
-use qris::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris::order::money::Rupiah;
 use qris::order::receipt::{Claims, SigningKey, jwk_set};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Whose key the relay believes.
-pub const ISSUER: &str = "pay.example";
 
 /// A relay service and its bus.
 pub struct Relayd {
@@ -121,25 +117,5 @@ impl Relayd {
     pub fn line_state(&self) -> String {
         let lines: Vec<(String, Vec<String>, String)> = self.caller.relay_property("Lines");
         lines.into_iter().next().map(|(_, _, state)| state).expect("there is a line")
-    }
-}
-
-/// The claims of a receipt for A1 at 5,000 rupiah.
-pub fn claims(order: &str, ticket: &str) -> Claims {
-    let amount = Rupiah::new(5000).expect("an amount");
-    Claims {
-        iss: ISSUER.into(),
-        aud: DeviceId::new("vm-001").expect("an id"),
-        sub: OrderId::new(order).expect("an id"),
-        jti: RequestId::new(&format!("request-{order}")).expect("an id"),
-        ticket: Ticket::new(ticket).expect("a ticket"),
-        item: ItemId::new("A1").expect("an id"),
-        amount,
-        gross_amount: amount,
-        cur: "IDR".into(),
-        payment_type: "qris".into(),
-        transaction_id: TransactionId::new(&format!("transaction-{order}")).expect("an id"),
-        settled_at: "2026-11-20T15:00:00+07:00".into(),
-        iat: 1_795_161_600,
     }
 }

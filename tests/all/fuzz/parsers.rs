@@ -1,0 +1,527 @@
+//! The parsers that need no program beside them. Each test is named for its target and its corpus: `tests/fuzz/run` builds this
+//! file once more, with coverage, and finds them by that name.
+
+use crate::rig::claims::{ISSUER, claims};
+use crate::rig::fuzz::Target;
+use crate::rig::source_text;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use qris::backend::midtrans::{ChargeOptions, Midtrans, MidtransError, Notification, ServerKey, Settings, Transaction};
+use qris::host::config::{BusAddress, Source, http_url};
+use qris::host::secret::Secret;
+use qris::order::ids::{DeviceId, ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket, TransactionId};
+use qris::order::money::Rupiah;
+use qris::order::receipt::{KeySet, Receipt, SigningKey};
+use qris::order::request::Refusal;
+use qris::order::time::Wall;
+use qris::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris::wire::orders::{OpenOrders, Order, Problem};
+use qris::wire::payment::PaymentUpdate;
+use qris::wire::topics::Topic;
+use qris::wire::vend;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+/// What is told of a refusal goes out over MQTT and into the journal, in bytes.
+const REFUSAL_MAX: usize = 2 * 1024;
+/// What is told of any other error, in bytes.
+pub(super) const DETAIL_MAX: usize = 16 * 1024;
+
+const VEND_WORDS: &[&str] = &[
+    "\"request_id\":",
+    "\"item\":",
+    "\"amount\":",
+    "\"description\":",
+    "\"payment\":",
+    "\"timeout_s\":",
+    "\"gopay\"",
+    "\"alfamart\"",
+    "\"indomaret\"",
+    "\"code\":",
+    "5000",
+    "120",
+];
+
+fn refused(refusal: &Refusal) -> String {
+    let text = refusal.to_string();
+    assert!(text.len() <= REFUSAL_MAX, "a refusal of {} bytes", text.len());
+    let known = refusal.field.as_deref().filter(|field| VEND_WORDS.iter().any(|word| word.trim_matches(['"', ':']) == *field));
+    format!("{} {}|{}", refusal.reason.as_str(), known.unwrap_or("-"), refusal.detail)
+}
+
+#[test]
+fn vend_request() {
+    Target { name: "vend_request", words: VEND_WORDS, longest: 9_000 }.run(|bytes| match vend::read_request(bytes) {
+        Ok(request) => {
+            let again = serde_json::to_vec(&request).expect("a request can be written");
+            assert_eq!(vend::read_request(&again).expect("what was read can be read again"), request);
+            match vend::check_request(&request) {
+                Ok(()) => format!("{:?} {:?}", request.payment, request.amount.is_some()),
+                Err(refusal) => refused(&refusal),
+            }
+        }
+        Err(rejected) => refused(&rejected.refusal),
+    });
+}
+
+#[test]
+fn vend_cancel() {
+    Target { name: "vend_cancel", words: VEND_WORDS, longest: 9_000 }.run(|bytes| {
+        let cancel = match vend::read_cancel(bytes) {
+            Ok(id) => format!("cancel {}", id.as_str().is_empty()),
+            Err(rejected) => refused(&rejected.refusal),
+        };
+        let collect = match vend::read_collect(bytes) {
+            Ok(code) => {
+                assert!(code.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+                "collect".to_owned()
+            }
+            Err(refusal) => refused(&refusal),
+        };
+        format!("{cancel}|{collect}")
+    });
+}
+
+#[test]
+fn payment_update() {
+    let words = ["\"order_id\":", "\"rev\":", "\"status\":", "\"receipt\":", "\"settlement\"", "\"pending\"", "\"cancel\"", "null"];
+    let keys = keys();
+    let me = DeviceId::new("vm-001").expect("an id");
+    Target { name: "payment_update", words: &words, longest: 9_000 }.run(|bytes| match PaymentUpdate::read(bytes) {
+        Ok(update) => {
+            let again = serde_json::to_vec(&update).expect("an update can be written");
+            assert_eq!(PaymentUpdate::read(&again).expect("what was read can be read again"), update);
+            match update.receipt.as_deref().map(|jws| keys.verify(jws, &me)) {
+                None => format!("{:?}", update.status),
+                Some(Ok(receipt)) => format!("receipt {}", receipt.claims().cur),
+                Some(Err(error)) => error.to_string(),
+            }
+        }
+        Err(refusal) => refused(&refusal),
+    });
+}
+
+#[test]
+fn topic() {
+    let words = ["qrisd/v1/", "/vend/request", "/vend/cancel", "/payment/update", "/cmd/", "+", "#", "/", "$share/"];
+    Target { name: "topic", words: &words, longest: 400 }.run(|bytes| {
+        let name = String::from_utf8_lossy(bytes);
+        match Topic::parse(&name) {
+            Some((device, topic)) => {
+                assert_eq!(Topic::parse(&topic.of(&device)), Some((device, topic)));
+                format!("{topic:?}")
+            }
+            None => "no topic of ours".into(),
+        }
+    });
+}
+
+pub(super) fn signing_key() -> SigningKey {
+    SigningKey::from_seed([7; 32])
+}
+
+fn keys() -> KeySet {
+    KeySet::from_jwks(&qris::order::receipt::jwk_set(&[signing_key().to_public_jwk(ISSUER)])).expect("a key set")
+}
+
+/// Nobody but the key makes a receipt: what is believed was signed, byte for byte.
+#[test]
+fn receipt() {
+    let words = ["alg", "EdDSA", "none", "HS256", "kid", "typ", "qris-receipt+jwt", "qris-command+jwt", "crit", "jwk", "b64", ".", ".."];
+    let (keys, me) = (keys(), DeviceId::new("vm-001").expect("an id"));
+    let signed: Vec<String> = (0..4).map(|i| signing_key().sign(claims(&format!("o-{i}"), &ticket(i))).jws().to_owned()).collect();
+    let verify = |jws: &str| {
+        drop(Receipt::restore(jws));
+        match keys.verify(jws, &me) {
+            Ok(receipt) => {
+                assert!(signed.iter().any(|known| known == jws), "believed, and never signed: {jws}");
+                assert_eq!(receipt.jws(), jws);
+                "believed".to_owned()
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    Target { name: "receipt", words: &words, longest: 6_000 }.run(|bytes| {
+        // Half of the inputs as they are; and all of them as the three parts of one of the receipts.
+        let text = String::from_utf8_lossy(bytes);
+        let as_it_is = verify(&text);
+        let known = &signed[bytes.len() % signed.len()];
+        let parts: Vec<&str> = known.split('.').collect();
+        let encoded = BASE64URL.encode(bytes);
+        let header = verify(&format!("{encoded}.{}.{}", parts[1], parts[2]));
+        let body = verify(&format!("{}.{encoded}.{}", parts[0], parts[2]));
+        let signature = verify(&format!("{}.{}.{text}", parts[0], parts[1]));
+        format!("{as_it_is}|{header}|{body}|{signature}")
+    });
+}
+
+pub(super) fn ticket(i: u8) -> String {
+    Ticket::from_random([i; 16]).to_string()
+}
+
+#[test]
+fn jwk_set() {
+    let words = [
+        "\"keys\":",
+        "\"kty\":",
+        "\"OKP\"",
+        "\"crv\":",
+        "\"Ed25519\"",
+        "\"x\":",
+        "\"d\":",
+        "\"kid\":",
+        "\"role\":",
+        "\"receipt\"",
+        "\"operator\"",
+        "\"iss\":",
+    ];
+    Target { name: "jwk_set", words: &words, longest: 70_000 }.run(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let private = match SigningKey::from_jwk(&text) {
+            Ok(key) => {
+                assert!(!format!("{key:?}").contains(&key.to_private_jwk()));
+                "a key".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        match KeySet::from_jwks(&text) {
+            Ok(keys) => format!("{} keys|{private}", keys.receipt_kids().len()),
+            Err(error) => format!("{error}|{private}"),
+        }
+    });
+}
+
+/// A notification that verifies says what was signed.
+#[test]
+fn notification() {
+    let key = ServerKey::new(&Secret::new("SB-Mid-server-rig"));
+    let words = [
+        "\"order_id\":",
+        "\"status_code\":",
+        "\"gross_amount\":",
+        "\"signature_key\":",
+        "\"transaction_status\":",
+        "\"transaction_id\":",
+        "\"fraud_status\":",
+        "\"settlement\"",
+        "\"accept\"",
+        "\"200\"",
+        "\"5000.00\"",
+    ];
+    Target { name: "notification", words: &words, longest: 66_000 }.run(|bytes| match Notification::parse(bytes) {
+        Ok(note) => {
+            let signed = note.is_signed_with(&key);
+            // The corpus holds one good signature, and the three texts that it covers.
+            let whole = format!("{}{}{}", note.order_id, note.status_code, note.gross_amount);
+            assert!(!signed || whole == "order-12005000.00", "believed, and never signed: {note:?}");
+            format!("{:?} {:?} {signed}", note.transaction_status, note.fraud_status)
+        }
+        Err(error) => error.to_string(),
+    });
+}
+
+/// What is drawn on the screen is exactly what was checked.
+#[test]
+fn qris_payload() {
+    let words = ["000201", "010212", "5303360", "5802ID", "54045000", "54075000.00", "6304", "6200"];
+    let amount = Rupiah::new(100_000).expect("an amount");
+    Target { name: "qris_payload", words: &words, longest: 700 }.run(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        // With a right checksum more of it is looked at.
+        let body = text.char_indices().nth_back(3).map_or("", |(at, _)| &text[..at]);
+        let repaired = format!("{body}{:04X}", qris::order::qris::crc(body));
+        let look = |payload: &str| match qris::order::qris::check(payload, amount) {
+            Ok(()) => {
+                assert!(payload.is_ascii() && payload.starts_with("000201") && payload.contains("5303360"), "{payload}");
+                "good".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        format!("{}|{}", look(&text), look(&repaired))
+    });
+}
+
+#[test]
+fn backend_answer() {
+    let words = [
+        "\"order_id\":",
+        "\"rev\":",
+        "\"request_id\":",
+        "\"ticket\":",
+        "\"status\":",
+        "\"settlement\"",
+        "\"receipt\":",
+        "\"outcome\":",
+        "\"refund\":",
+        "\"due\"",
+        "\"qr_payload\":",
+        "\"orders\":",
+        "\"code\":",
+        "\"errors\":",
+        "null",
+    ];
+    Target { name: "backend_answer", words: &words, longest: 20_000 }.run(|bytes| {
+        let order = match serde_json::from_slice::<Order>(bytes) {
+            Ok(order) => {
+                let again = serde_json::to_vec(&order).expect("an order can be written");
+                assert_eq!(serde_json::from_slice::<Order>(&again).expect("what was read can be read again"), order);
+                format!("{:?} {:?}", order.status, order.refund)
+            }
+            Err(error) => error.to_string(),
+        };
+        let open = serde_json::from_slice::<OpenOrders>(bytes).map_or_else(|error| error.to_string(), |open| open.orders.len().to_string());
+        let problem =
+            serde_json::from_slice::<Problem>(bytes).map_or_else(|error| error.to_string(), |problem| format!("{:?}", problem.code));
+        format!("{order}|{open}|{problem}")
+    });
+}
+
+/// Ids, amounts, times, addresses, words: what comes as a string over D-Bus, HTTP or from a file.
+#[test]
+fn small_words() {
+    let words = [
+        "dispensed",
+        "closed",
+        "io.qrisd.Relay1.Error.Busy",
+        "peer:/",
+        "unix:path=/",
+        "tcp:host=",
+        "https://",
+        "http://127.0.0.1",
+        "2026-11-20T15:00:00+07:00",
+        "2026-11-20 15:00:00",
+        "10000.00",
+    ];
+    Target { name: "small_words", words: &words, longest: 300 }.run(|bytes| {
+        let text = &*String::from_utf8_lossy(bytes);
+        let same = |read: Option<&str>| assert!(read.is_none_or(|read| read == text), "{text:?} was read as {read:?}");
+        same(DeviceId::new(text).ok().as_ref().map(DeviceId::as_str));
+        same(ItemId::new(text).ok().as_ref().map(ItemId::as_str));
+        same(KeyId::new(text).ok().as_ref().map(KeyId::as_str));
+        same(OrderId::new(text).ok().as_ref().map(OrderId::as_str));
+        same(RequestId::new(text).ok().as_ref().map(RequestId::as_str));
+        same(TransactionId::new(text).ok().as_ref().map(TransactionId::as_str));
+        same(Ticket::new(text).ok().as_ref().map(Ticket::as_str));
+        if let Ok(code) = PaymentCode::typed(text) {
+            assert!(text.contains(|c: char| c.is_ascii_alphanumeric()) && !code.as_str().is_empty());
+        }
+        if let Ok(amount) = Rupiah::from_gross_amount(text) {
+            assert_eq!(Rupiah::from_gross_amount(&amount.to_gross_amount()), Ok(amount));
+        }
+        for wall in [Wall::from_rfc3339(text), Wall::from_midtrans(text)].into_iter().flatten() {
+            assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()).map(|again| again.0 / 1_000), Ok(wall.0 / 1_000), "{text:?}");
+        }
+        let words = (DispenseAnswer::from_word(text).is_some(), CloseAnswer::from_word(text).is_some(), RelayError::from_name(text));
+        let address = text.parse::<BusAddress>().map_or_else(|error| error.to_string(), |address| address.to_string());
+        let url = http_url(text).map_or_else(|error| error.to_string(), |_| "a URL".into());
+        format!("{words:?}|{}|{url}", address.split(':').next().unwrap_or(""))
+    });
+}
+
+/// Every fault names a line that there is, and no file makes the reader fall.
+#[test]
+fn configuration() {
+    let words = [
+        "[device]",
+        "[[item]]",
+        "[[line]]",
+        "[[button]]",
+        "id = ",
+        "price = ",
+        "from_request = { min = 1, max = 2 }",
+        "chip = ",
+        "\"sim:/x\"",
+        "pulse_ms = ",
+        "rupiah_per_pulse = ",
+        "sensor = { chip = \"sim:/y\", within_ms = 1 }",
+        "clear_button",
+        "items = [\"*\"]",
+        "\"\"\"",
+        "'''",
+        "\n",
+        " = ",
+    ];
+    let read = |name: &str, text: &str| {
+        let source = Source::from_text(format!("/nowhere/{name}.toml"), text);
+        let faults = match name {
+            "qrisd" => qris::device::config::Config::from_source(&source).err(),
+            "relay" => qris::relay::config::Config::from_source(&source).err(),
+            _ => qris::backend::config::Config::from_source(&source).err(),
+        };
+        faults.map_or_else(
+            || "good".to_owned(),
+            |faults| {
+                let lines = text.lines().count().max(1);
+                for fault in faults.iter() {
+                    assert!(fault.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{fault} of {lines} lines");
+                }
+                faults.to_string().lines().take(3).collect()
+            },
+        )
+    };
+    Target { name: "configuration", words: &words, longest: 8_000 }.run(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        ["qrisd", "relay", "backend"].map(|name| read(name, &text)).join("|")
+    });
+}
+
+/// Answers of Midtrans, as the client gets them from a socket.
+#[test]
+fn midtrans_answer() {
+    let words = [
+        "\"status_code\":",
+        "\"200\"",
+        "\"201\"",
+        "\"404\"",
+        "\"412\"",
+        "\"transaction_status\":",
+        "\"settlement\"",
+        "\"pending\"",
+        "\"fraud_status\":",
+        "\"gross_amount\":",
+        "\"5000.00\"",
+        "\"actions\":",
+        "\"generate-qr-code\"",
+        "\"qr_string\":",
+        "\"refunds\":",
+        "\"custom_field1\":",
+        "\"metadata\":",
+    ];
+    let http = Endless::start();
+    Target { name: "midtrans_answer", words: &words, longest: 70_000 }.run(|bytes| {
+        // The first byte picks the HTTP status, as the corpus' answers begin with a brace.
+        let status =
+            [200, 200, 200, 201, 202, 400, 404, 412, 429, 500, 503][bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 11];
+        http.says(status, "application/json", bytes);
+        match http.runtime.block_on(http.client.status("order-1")) {
+            Ok(found) => {
+                // About what was asked; and no more of a text is kept than a log can bear.
+                assert!(found.order_id.as_str() == "order-1" || found.transaction_id.as_str() == "order-1");
+                assert!(found.actions.len() <= 16, "{} actions", found.actions.len());
+                format!("{:?} {:?}", found.transaction_status, found.fraud_status)
+            }
+            Err(error) => {
+                assert!(error.to_string().len() <= DETAIL_MAX, "an error of {} bytes", error.to_string().len());
+                error.to_string()
+            }
+        }
+    });
+}
+
+/// QR images: pictures that claim to be huge, that unpack to gigabytes, that are cut or lie about their size.
+#[test]
+fn qr_image() {
+    let http = Endless::start();
+    let charge = http.charge();
+    let before = resident_peak_kib();
+    let words = ["IHDR", "IDAT", "PLTE", "tRNS", "zTXt", "iCCP", "acTL", "fdAT", "IEND"];
+    Target { name: "qr_image", words: &words, longest: 1_100_000 }.run(|bytes| {
+        // Most of them with right checksums, so that what is inside is looked at.
+        let image = if bytes.len() % 8 == 0 { bytes.to_vec() } else { with_right_checksums(bytes) };
+        http.says(200, "image/png", &image);
+        match http.runtime.block_on(http.client.qr_payload(&charge)) {
+            Ok(payload) => {
+                assert!(payload.len() <= 512 && payload.is_ascii());
+                "a payload".into()
+            }
+            Err(MidtransError::Qr(error)) => error.to_string(),
+            Err(error) => panic!("the picture is judged, whatever it is: {error}"),
+        }
+    });
+    // Other targets run beside it; a picture that unpacks to gigabytes would be seen all the same.
+    let grown = resident_peak_kib().saturating_sub(before);
+    assert!(grown < 512 * 1024, "it took {grown} KiB");
+}
+
+/// The same PNG with every chunk's checksum repaired.
+fn with_right_checksums(png: &[u8]) -> Vec<u8> {
+    let mut repaired = png.to_vec();
+    let mut at = 8;
+    while let Some(head) = repaired.get(at..at + 4) {
+        let length = u32::from_be_bytes(head.try_into().expect("four bytes")) as usize;
+        let Some(end) = at.checked_add(8 + length).filter(|end| end + 4 <= repaired.len()) else { break };
+        let sum = crc32(&repaired[at + 4..end]);
+        repaired[end..end + 4].copy_from_slice(&sum.to_be_bytes());
+        at = end + 4;
+    }
+    repaired
+}
+
+/// CRC-32 of PNG (ISO 3309).
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { (crc >> 1) ^ 0xedb8_8320 })
+    })
+}
+
+fn resident_peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel tells VmHWM");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// A server that says the same to everybody, and a client of it.
+struct Endless {
+    client: Midtrans,
+    url: String,
+    runtime: tokio::runtime::Runtime,
+    answer: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Endless {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let answer = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&answer);
+        // It ends with the process: the listener is never closed.
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    let mut request = [0; 8192];
+                    // A whole request fits into one read; connections are kept.
+                    while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                        let answer = shared.lock().expect("no panic").clone();
+                        if stream.write_all(&answer).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let http = qris::host::http::client(
+            None,
+            qris::host::http::Limits {
+                total: std::time::Duration::from_secs(10),
+                read: std::time::Duration::from_secs(10),
+                idle_connections: 1,
+            },
+        );
+        let settings = Settings {
+            base_url: url.clone(),
+            server_key: ServerKey::new(&Secret::new("SB-Mid-server-rig")),
+            notification_url: "https://pay.example/midtrans/notifications".into(),
+            charge: ChargeOptions::default(),
+        };
+        let client = Midtrans::new(settings, http.expect("a client")).expect("settings");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { client, url, runtime, answer }
+    }
+
+    fn says(&self, status: u16, content_type: &str, body: &[u8]) {
+        let head = format!("HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
+        *self.answer.lock().expect("no panic") = [head.as_bytes(), body].concat();
+    }
+
+    /// A charge whose picture is here.
+    fn charge(&self) -> Transaction {
+        let mut answer: Value = serde_json::from_str(&source_text("tests/corpora/midtrans_answer/charge.json")).expect("JSON");
+        answer["actions"] = json!([{"name": "generate-qr-code", "method": "GET", "url": format!("{}/qr.png", self.url)}]);
+        answer.as_object_mut().expect("an object").remove("qr_string");
+        self.says(200, "application/json", answer.to_string().as_bytes());
+        self.runtime.block_on(self.client.status("order-1")).expect("a charge")
+    }
+}
