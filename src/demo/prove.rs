@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 #[derive(clap::Parser, Debug)]
 #[command(name = "model")]
 struct Model {
-    /// Also the searches that take long, two hours in all.
+    /// Also the searches that take long: half an hour of a processor.
     #[arg(long)]
     long: bool,
     /// Only those whose name has this in it.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// How far the searches go that are not known to end, in entries of about a hundred bytes. [default: ten million each]
+    /// How far the searches go that are not known to end, in entries of about a hundred bytes. [default: two million each]
     #[arg(long, value_name = "N", requires = "long")]
     entries: Option<usize>,
     /// Instead: walk through it by chance for so many seconds, with all that may go wrong at once.
