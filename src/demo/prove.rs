@@ -259,15 +259,15 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     let begun = Instant::now();
     let runs = nth::plan(&template, &rows, arguments.sample, arguments.seed).map_err(Failure::failed)?;
     let (next, found) = (AtomicUsize::new(0), Mutex::new([nth::Found::default(), nth::Found::default()]));
-    let wanted = || runs.get(next.fetch_add(1, Ordering::Relaxed)).map(Told);
-    let run = |Told(run): &Told<'_>| {
+    let wanted = || runs.get(next.fetch_add(1, Ordering::Relaxed)).map(Named);
+    let run = |Named(run): &Named<'_>| {
         let told = run.tell(&template).map_err(Failure::failed)?;
         let mut found = found.lock().expect("nobody panics with it");
         let found = &mut found[usize::from(matches!(run.row, nth::Row::Bits(_)))];
         let broken = found.broken.len();
         found.add(**run, told);
         for broken in &found.broken[broken..] {
-            println!("{}: {}", Told(run), broken.why);
+            println!("{}: {}", Named(run), broken.why);
         }
         Ok(())
     };
@@ -292,9 +292,9 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
 }
 
 /// A run as people are told of it.
-struct Told<'a>(&'a nth::Run);
+struct Named<'a>(&'a nth::Run);
 
-impl Display for Told<'_> {
+impl Display for Named<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:?}", self.0.row.name(), self.0.strike)
     }

@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 /// A run takes less than a second; on a computer that is busy, without optimisation, some.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
-/// Runs what `next` gives, as long as it gives something. Answers with the names of those that panicked.
+/// Runs what `next` gives, as long as it gives something. Answers with the names of those that panicked. Of one that does not
+/// end within `longest`, `hangs` is told the name, once a second: no thread can be ended but with the program.
 ///
 /// # Errors
 /// The first error of a run, which ends the work of its thread.
-///
-/// # Panics
-/// When one does not end within `longest`: `hangs` is told its name, and is to end the program.
 pub(super) fn each<J: Display>(
     longest: Duration,
     next: impl Fn() -> Option<J> + Sync,

@@ -4,12 +4,16 @@ use super::*;
 use crate::backend::store::StoreError;
 use rusqlite::ffi;
 
+const BOOKS: &str = "orders.db";
+/// When the program is started.
+const BEGIN: Wall = Wall(1_795_161_600_000);
+
 fn program(directory: &Path) -> Program<u32> {
     let start = Start {
-        books: &directory.join("orders.db"),
+        books: &directory.join(BOOKS),
         desk: desk(Span::secs(3_600), 0),
         place: place(Span::secs(3_600)),
-        wall: Wall(1_795_161_600_000),
+        wall: BEGIN,
         seed: 1,
         runs: Box::new(|| true),
         tells: false,

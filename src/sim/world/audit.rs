@@ -361,17 +361,27 @@ impl World {
         };
         let own = match &stored.order.state {
             Machine::Dispensed { .. } => Some(Delivery::Dispensed),
-            Machine::RefundDue { why: Undelivered::Failed, .. } => Some(Delivery::Failed),
-            Machine::RefundDue { why: Undelivered::Uncertain, .. } => Some(Delivery::Uncertain),
-            Machine::RefundDue { .. } => Some(Delivery::Undelivered),
+            Machine::RefundDue { why, .. } => Some(match why {
+                Undelivered::Failed => Delivery::Failed,
+                Undelivered::Uncertain => Delivery::Uncertain,
+                Undelivered::Late | Undelivered::RelayRefused | Undelivered::Mismatch | Undelivered::NotCollected => Delivery::Undelivered,
+            }),
             // It has heard that the money is back.
-            Machine::Refunded { .. } if told != Delivery::Dispensed => Some(told),
-            _ => None,
+            Machine::Refunded { .. } => Some(told).filter(|told| *told != Delivery::Dispensed),
+            Machine::Requested { .. }
+            | Machine::AwaitingPayment { .. }
+            | Machine::AtCounter
+            | Machine::AwaitingCollection { .. }
+            | Machine::TakenBack { .. }
+            | Machine::Cancelling { .. }
+            | Machine::Ended { .. }
+            | Machine::Paid { .. }
+            | Machine::Dispensing { .. } => None,
         };
         if own != Some(told) {
             return Some("the machine's own word is another one than it told");
         }
-        // As above.
+        // There is another stream of events since, and the last of the old one is no end.
         if self.losses.card() || self.losses.store() {
             return None;
         }

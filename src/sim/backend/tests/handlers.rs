@@ -13,14 +13,12 @@ use crate::sim::disk::{Disk, Trouble};
 use crate::sim::midtrans::{Options, Reply, Via};
 use crate::wire::orders::{NewOrder, Order};
 
-const BOOKS: &str = "orders.db";
-
 /// The program, and Midtrans behind it.
 struct Town {
     // In this order: what has the database goes before its disk.
     program: Program<u32>,
     midtrans: midtrans::Midtrans,
-    /// What became of the last calls to Midtrans, and with which Idempotency-Key they came.
+    /// What Midtrans was asked, and with which Idempotency-Key.
     calls: Vec<(Call, Option<String>)>,
     asks: u32,
     disk: Disk,
@@ -60,7 +58,7 @@ impl Town {
     }
 
     fn wall(&self) -> Wall {
-        Wall(1_795_161_600_000 + self.program.age())
+        BEGIN + Span(self.program.age())
     }
 
     /// Lets it run until somebody has an answer, or so long, in milliseconds.
@@ -105,7 +103,7 @@ impl Town {
     }
 
     /// A machine asks for an order.
-    fn orders(&mut self, way: Way) -> Order {
+    fn order(&mut self, way: Way) -> Order {
         let new = NewOrder {
             request_id: RequestId::new("r1").expect("an id"),
             ticket: Ticket::from_random([1; 16]),
@@ -135,7 +133,7 @@ impl Town {
 #[test]
 fn a_notification_that_cannot_be_written_is_not_taken() {
     let mut town = Town::new();
-    let order = town.orders(Way::Open);
+    let order = town.order(Way::Open);
     let notification = town.pays(&order);
     town.disk.set(BOOKS, Some(Trouble::ReadOnly));
     town.program.notify(1, notification.clone());
@@ -165,7 +163,7 @@ fn an_order_that_cannot_be_looked_up_is_not_said_to_be_none() {
 #[test]
 fn whoever_waits_for_an_order_hears_of_the_change_when_it_comes() {
     let mut town = Town::new();
-    let order = town.orders(Way::Open);
+    let order = town.order(Way::Open);
     town.ask(Ask::Order(HttpCall::Watch(order.order_id.clone(), order.rev)));
     assert!(matches!(town.listen(5_000, Way::Open), Heard::Nothing), "nothing has changed");
     let notification = town.pays(&order);
@@ -182,7 +180,7 @@ fn whoever_waits_for_an_order_hears_of_the_change_when_it_comes() {
 #[test]
 fn a_charge_whose_answer_was_lost_is_asked_for_once_more_with_the_same_key() {
     let mut town = Town::new();
-    let order = town.orders(Way::LosesAnAnswer);
+    let order = town.order(Way::LosesAnAnswer);
     assert!(order.qr_payload.is_some());
     let charges: Vec<_> = town.calls.iter().filter(|(call, _)| *call == Call::Charge).collect();
     assert_eq!(charges.len(), 2);
