@@ -87,18 +87,18 @@ impl NoDirectory {
 /// # Errors
 /// When no directory can be made there.
 pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
-    let directory = place.join(format!("qris-simulate-{}-{seed}", std::process::id()));
+    let prefix = format!("qris-simulate-{}-{seed}-", std::process::id());
+    let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
+    let directory = own.path();
     for name in ["machine", "clone", "backend", "image", "backup"] {
-        std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(&directory, source))?;
+        std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
     }
-    let mut world = World::new(seed, &directory).map_err(|source| NoDirectory::new(&directory, source))?;
+    let mut world = World::new(seed, directory).map_err(|source| NoDirectory::new(directory, source))?;
     world.live();
     let failure = world.failure.take().or_else(|| world.audit());
     world.count_ends();
     let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
     drop(world);
-    // What is left behind is in memory, and goes with the machine.
-    drop(std::fs::remove_dir_all(&directory));
     Ok(report)
 }
 

@@ -13,6 +13,7 @@ use crate::wire::topics::Topic;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// From here on nothing fails any more, and somebody has looked at the line.
 const WELL: i64 = 900_000;
@@ -319,7 +320,7 @@ pub enum StoryError {
 /// Databases that were used before.
 #[derive(Debug)]
 pub struct Template {
-    directory: PathBuf,
+    directory: TempDir,
 }
 
 impl Template {
@@ -328,10 +329,12 @@ impl Template {
     /// # Errors
     /// When nothing can be made there.
     pub fn new(place: &Path) -> Result<Self, StoryError> {
-        let directory = place.join(format!("qris-nth-{}-{}", std::process::id(), number()));
-        make(&directory)?;
+        let prefix = format!("qris-nth-{}-", std::process::id());
+        let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place);
+        let own = own.map_err(|source| StoryError::File { path: place.into(), source })?;
+        let directory = own.path();
         make(&directory.join("old"))?;
-        let mut stage = Stage::new(&directory, Disk::at(&directory)?, Story::new(Scenario::Sale, None));
+        let mut stage = Stage::new(directory, Disk::at(directory)?, Story::new(Scenario::Sale, None));
         stage.start_all();
         stage.go_on(1_500);
         stage.drop_machine();
@@ -349,15 +352,15 @@ impl Template {
             connection.pragma_update(None, "application_id", id)?;
             connection.pragma_update(None, "user_version", 1)?;
         }
-        Ok(Self { directory })
+        Ok(Self { directory: own })
     }
 
     fn copy(&self, scenario: Scenario, to: &Path) -> Result<(), StoryError> {
         let from = match scenario {
             Scenario::Sale => return Ok(()),
-            Scenario::OldDatabase => self.directory.join("old"),
+            Scenario::OldDatabase => self.directory.path().join("old"),
             Scenario::Cancel | Scenario::TooLate | Scenario::Race | Scenario::Counter | Scenario::Reboot | Scenario::Refund => {
-                self.directory.clone()
+                self.directory.path().to_owned()
             }
         };
         for who in Who::ALL {
@@ -365,13 +368,6 @@ impl Template {
             std::fs::copy(&path, to.join(who.database())).map_err(|source| StoryError::File { path, source })?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Template {
-    fn drop(&mut self) {
-        // What is left behind is in memory, and goes with the computer's next start.
-        drop(std::fs::remove_dir_all(&self.directory));
     }
 }
 
@@ -390,7 +386,7 @@ fn number() -> u64 {
 /// # Errors
 /// When there is no disk for it.
 pub fn tell(template: &Template, scenario: Scenario, strike: Option<Strike>) -> Result<Told, StoryError> {
-    let directory = template.directory.join(format!("story-{}", number()));
+    let directory = template.directory.path().join(format!("story-{}", number()));
     make(&directory)?;
     template.copy(scenario, &directory)?;
     let disk = Disk::at(&directory)?;
