@@ -117,7 +117,7 @@ struct Simulate {
     /// The first of them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     first: u64,
-    /// Begin no other seed after so many seconds, but a thousand of them in any case.
+    /// Begin no other seed after so many seconds, but five hundred of them in any case.
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
     /// This one only, and tell everything that happens in it.
@@ -134,7 +134,7 @@ pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// After so many seeds each kind of fault must have been there; a run that leaves one out proves nothing of it.
-const ALL_KINDS_AFTER: u64 = 1_000;
+const ALL_KINDS_AFTER: u64 = 500;
 
 /// As it is told, and as it is asked for again.
 struct Seed(u64);

@@ -31,7 +31,7 @@ const STEPS: u64 = 700;
 #[test]
 fn no_sequence_of_calls_opens_the_relay_without_a_receipt_or_twice_for_one() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seed = number("QRIS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let seed = number("QRIS_SEED").unwrap_or(1);
     println!("adversaries: seed {seed}");
     let mut attacker = Attacker {
         relay: Relayd::start("pulse_ms = 10\n"),

@@ -210,30 +210,60 @@ fn late_news_of_an_earlier_order_is_not_taken_for_news_of_the_one_on_the_screen(
 }
 
 #[test]
-fn stories_press_the_buttons_by_themselves() {
+fn the_story_of_a_sale_presses_the_buttons() {
+    a_story("t_sale", 3, (1, 1, 0, 1));
+}
+
+#[test]
+fn the_story_of_a_power_cut_presses_the_buttons() {
+    a_story("t_power", 5, (1, 1, 0, 1));
+}
+
+#[test]
+fn the_story_of_a_network_that_is_cut_presses_the_buttons() {
+    a_story("t_network", 7, (1, 1, 0, 1));
+}
+
+#[test]
+fn the_story_of_a_late_payment_presses_the_buttons() {
+    let page = a_story("t_late", 8, (1, 0, 1, 0));
+    let just = page.browser.text("#just");
+    assert!(just.starts_with("Paid too late"), "{just}");
+}
+
+/// A page on which this story was told, of so many steps, and what the books say then.
+fn a_story(story: &str, steps: u32, books: (u64, u64, u64, u64)) -> Page {
     let page = Page::open();
     let browser = &page.browser;
     browser.wait("the machine's screen", LIT);
-    // A caption may be there for less time than lies between two looks at it.
+    keep_captions(browser);
+    browser.click(&format!("[data-story={story}]"));
+    for step in 1..=steps {
+        page.told(&format!("Step {step} of {steps}:"));
+    }
+    browser.wait(&format!("the end of {story}"), "return document.body.dataset.story === ''");
+    assert_eq!(browser.text("#caption"), "That was it. Try it yourself.");
+    page.balanced(books);
+    page.clean();
+    page
+}
+
+/// A caption may be there for less time than lies between two looks at it.
+fn keep_captions(browser: &Browser) {
     browser.run(
         "window.captions = [];
          new MutationObserver(() => captions.push(document.querySelector('#caption').textContent))
              .observe(document.querySelector('#caption'), { childList: true, characterData: true, subtree: true })",
     );
-    let stories = [("t_sale", 3, (1, 1, 0, 1)), ("t_power", 5, (2, 2, 0, 2)), ("t_network", 7, (3, 3, 0, 3)), ("t_late", 8, (4, 3, 1, 3))];
-    for (story, steps, books) in stories {
-        browser.run("captions.length = 0");
-        browser.click(&format!("[data-story={story}]"));
-        for step in 1..=steps {
-            page.told(&format!("Step {step} of {steps}:"));
-        }
-        browser.wait(&format!("the end of {story}"), "return document.body.dataset.story === ''");
-        assert_eq!(browser.text("#caption"), "That was it. Try it yourself.", "{story}");
-        page.balanced(books);
-    }
-    assert!(browser.text("#just").starts_with("Paid too late"), "{}", browser.text("#just"));
+}
 
-    // One that is stopped leaves the rest to the visitor; the next makes everything whole first.
+/// One that is stopped leaves the rest to the visitor; the next makes everything whole first.
+#[test]
+fn a_story_that_is_stopped_leaves_the_rest_to_the_visitor() {
+    let page = Page::open();
+    let browser = &page.browser;
+    browser.wait("the machine's screen", LIT);
+    keep_captions(browser);
     browser.click("[data-story=t_power]");
     browser.wait("the dark machine", "return document.querySelector('#power').getAttribute('aria-checked') === 'false'");
     browser.click("#stop");

@@ -1,7 +1,7 @@
 //! Every parser of bytes from outside, with bytes that nobody meant it to get. What holds for each: it ends, in time and
 //! without a panic, with an answer or an error of bounded length; and what it takes is what was there, no more.
 //!
-//! `tests/run` gives each target 15 seconds, `tests/run --long` two minutes; and `tests/fuzz/run` runs those of `parsers` by an
+//! `tests/run` replays the corpora, `tests/run --long` gives each target two minutes besides; and `tests/fuzz/run` runs those of `parsers` by an
 //! engine that sees what they reach.
 
 mod bus;

@@ -74,8 +74,7 @@ fn many_sales_while_everything_is_killed() {
 }
 
 fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    number("QRIS_SEED").unwrap_or_else(|| u64::try_from(now.as_millis()).expect("a few digits") % 1_000_000)
+    number("QRIS_SEED").unwrap_or(1)
 }
 
 fn number(name: &str) -> Option<u64> {

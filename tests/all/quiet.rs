@@ -42,8 +42,8 @@ fn wrote(process: &Process, from: usize, wanted: &[&str]) {
 
 #[test]
 fn a_broker_and_a_backend_that_are_gone_are_told_once() {
-    /// The last wait of so many is ten seconds: for the next of them this test would be as long again.
-    const EACH: usize = 8;
+    /// The wait before the last of so many is four seconds: with each of the next this test would be twice as long.
+    const EACH: usize = 6;
     let mut shop = Shop::open(Options::default());
     let merchants = Link::to(shop.broker.port);
     shop.kill_backend();
@@ -81,7 +81,7 @@ fn a_broker_and_a_backend_that_are_gone_are_told_once() {
 /// be a charge.
 #[test]
 fn a_backend_that_is_gone_is_told_once_whoever_asks() {
-    const ASKED: usize = 3;
+    const ASKED: usize = 2;
     let shop = Shop::open(Options::default());
     let qrisd = shop.qrisd.as_ref().expect("it runs");
     let (from, before) = (begun(qrisd, ONLINE), shop.backend_link.attempts.count());
@@ -93,7 +93,7 @@ fn a_backend_that_is_gone_is_told_once_whoever_asks() {
         });
         shop.wait_idle();
     }
-    attempts("the backend", &shop.backend_link.attempts, before, 24);
+    attempts("the backend", &shop.backend_link.attempts, before, 16);
     let parts = || qrisd.lines.since(from).into_iter().partition::<Vec<_>, _>(|line| line.contains("request r-"));
     // What is written is read a moment later.
     wait_for_within(PATIENCE, "the end of each request", || (parts().0.len() >= 2 * ASKED).then_some(()));
@@ -116,7 +116,7 @@ fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     qrisd.wait_line_from(by_qrisd, "the relay service does not answer");
     let asked = Heard::default();
     let nonsense = serve(&shop.bus.address, Nonsense(asked.clone()));
-    attempts("somebody who has its name", &asked, 0, 20);
+    attempts("somebody who has its name", &asked, 0, 10);
     wrote(&qrisd, by_qrisd, &["the relay service does not answer"]);
     drop(nonsense);
     shop.start_relayd();
@@ -128,7 +128,7 @@ fn a_relay_service_and_a_bus_that_are_gone_are_told_once() {
     shop.bus.kill();
     let deaf = DeafBus::at(Path::new(shop.bus.address.strip_prefix("unix:path=").expect("a socket")));
     // Both programs, as often as each other.
-    attempts("the bus", &deaf.attempts, 0, 40);
+    attempts("the bus", &deaf.attempts, 0, 20);
     // The relay service looks after its connection every few seconds.
     relayd.wait_line_from(by_relayd, "D-Bus cannot be reached");
     wrote(&qrisd, by_qrisd, &["the relay service does not answer"]);

@@ -103,23 +103,35 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     }
 }
 
+/// Side by side: what became of each is asked after Midtrans' ten seconds.
 #[tokio::test]
 async fn a_refund_whose_answer_is_lost_is_made_once() {
-    for again in [KeyAgain::Conflict, KeyAgain::Replay] {
-        let rig = refunding(Options { refund_key_again: again, ..options() }).await;
-        for (name, fault) in [
-            ("lost", Fault::LoseAnswer),
-            ("cut", Fault::CutAnswer),
-            ("garbled", Fault::Garble),
-            ("done", Fault::ServerError { code: 500, done: true }),
-        ] {
-            rig.fail(fault, "refund", 1);
-            let order = rig.paid(name, "undelivered").await;
-            // Get-status, or the notification of the refund, tells that it was made.
-            rig.until(&order, name, is_done).await;
-            assert_eq!(rig.refunded(&order), 5000, "{name}");
-        }
+    tokio::join!(lost_answers(KeyAgain::Conflict), lost_answers(KeyAgain::Replay));
+}
+
+async fn lost_answers(again: KeyAgain) {
+    let rig = refunding(Options { refund_key_again: again, ..options() }).await;
+    let mut orders = Vec::new();
+    for (name, fault) in [
+        ("lost", Fault::LoseAnswer),
+        ("cut", Fault::CutAnswer),
+        ("garbled", Fault::Garble),
+        ("done", Fault::ServerError { code: 500, done: true }),
+    ] {
+        let order = rig.order(name).await;
+        let plan = Plan { fault, on: Some("refund".into()), order_id: Some(order.order_id.as_str().into()), count: Some(1) };
+        rig.simulator.with(|midtrans, _| midtrans.plan(plan));
+        rig.pay(&order, false);
+        rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
+        assert_eq!(rig.tell(&order, "undelivered").await, StatusCode::OK);
+        orders.push((name, order));
     }
+    for (name, order) in orders {
+        // Get-status, or the notification of the refund, tells that it was made.
+        rig.until(&order, name, is_done).await;
+        assert_eq!(rig.refunded(&order), 5000, "{name}");
+    }
+    assert!(rig.simulator.with(|midtrans, _| midtrans.plans().is_empty()), "each fault was there");
 }
 
 #[tokio::test]
