@@ -8,9 +8,12 @@ new_machine() {
   is "panel" "480,800" "$(guest cat /sys/class/graphics/fb0/virtual_size)"
   is "GPIO chip" "8" "$(guest cat /sys/class/gpio/gpiochip"$chip_base"/ngpio)"
   is "hardware watchdog, fed by systemd" "30s" "$(guest systemctl show -p RuntimeWatchdogUSec --value)"
-  awaits "its pins can be reached from outside" chip_of_qemu
-  chip=$(cat "$work/said")
   guest "mkdir -p /root/stick && tar -xf /dev/vdb -C /root/stick && sync"
+}
+
+pins_in_reach() {
+  awaits "QEMU names the chip" chip_of_qemu
+  chip=$(cat "$work/said")
 }
 
 installed() {
@@ -44,13 +47,16 @@ given_up() {
 
 # With what the merchant sent, one text, and what only a person in front of it knows.
 set_up() {
+  local before
+  before=$(pulses $tray_1)
   holds "it finds the chip" guest "qrisctl setup --find | grep -F /dev/gpiochip0"
   holds "it finds the panel" guest "qrisctl setup --find | grep -F /dev/fb0"
   guest "qrisctl setup --yes --from /root/stick/enrolment --name Lobby --language en --contact 0812-0000-0000 \
     --item 'A1:$price:Bottled tea 350 ml' --item 'A2:$price:Water 600 ml' --item 'A3:$price:Umbrella' --screen auto --pulse A1 \
     --line A1=/dev/gpiochip0:$tray_1:${short_ms}ms --line A2=/dev/gpiochip0:$tray_2:${long_ms}ms --line A3=/dev/gpiochip0:$tray_3:${longest_ms}ms" >"$work/setup.log" || wrong "qrisctl setup: $(cat "$work/setup.log")"
   good "qrisctl setup"
-  is "pulses, of the line that it was told to try now and before" "2 0" "$(pulses $tray_1) $(pulses $tray_2)"
+  # The set-up that was given up tried it, too.
+  is "pulses, of the line that it was told to try" "$((before + 1)) 0" "$(pulses $tray_1) $(pulses $tray_2)"
   awaits "both services run" guest "systemctl is-active qrisd qris-relayd"
   awaits "online at the broker, with name, password and TLS" online
   awaits "the relay service answers" guest "qrisctl relay lines"
@@ -365,7 +371,7 @@ power_cut_driving() {
   pull_the_plug
   on
   ends_uncertain
-  is "level of the washer's pin, active low" "hi" "$(levels $washer)"
+  [ "$short" = yes ] || is "level of the washer's pin, active low" "hi" "$(levels $washer)"
   is "lines in the new boot" "0" "$(grep -c "gpio_value: $(number $tray_2) set 1" "$work/boot$boots.trace" || true)"
 }
 
@@ -447,16 +453,17 @@ online_since() {
   [ "$(statuses)" -gt "$1" ] && online && last_status | grep -F '"faults":[]'
 }
 
-# Whoever adds up what was paid finds an end for each, and a pulse for each that was dispensed.
+# Whoever adds up what was paid finds an end for each, and a pulse for each that was dispensed: books OUTCOMES, then the
+# pulses of tray 1 without those of the set-up, of tray 2, of tray 3 and of the washer, over all boots.
 books() {
   local outcomes
   awaits "each order has an outcome at the backend" told
   outcomes=$(backend orders --json | json outcome | sort | uniq -c)
-  is "outcomes" "6 dispensed 1 failed 3 uncertain" "$(words "$outcomes")"
-  is "pulses of tray 1, over all boots, with that of the other merchant" 5 "$(($(pulses $tray_1) - pulses_at_set_up))"
-  is "pulses of tray 2, over all boots" 3 "$(pulses $tray_2)"
-  is "pulses of tray 3, over all boots" 1 "$(pulses $tray_3)"
-  is "pulses of the washer, over all boots" 10 "$(pulses $washer 0)"
+  is "outcomes" "$1" "$(words "$outcomes")"
+  is "pulses of tray 1" "$2" "$(($(pulses $tray_1) - pulses_at_set_up))"
+  is "pulses of tray 2" "$3" "$(pulses $tray_2)"
+  is "pulses of tray 3" "$4" "$(pulses $tray_3)"
+  is "pulses of the washer" "$5" "$([ "$short" = yes ] && echo 0 || pulses $washer 0)"
 }
 
 told() {
