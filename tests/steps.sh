@@ -107,8 +107,8 @@ counted() {
   echo "== $name: ${counts% *} passed, ${counts#* } failed ($((SECONDS - start)) s)"
 }
 
-# Whether all that a test complains of is that something did not come in time: on a computer that was busy with the tests
-# beside it that may be no fault of what is tested. A wrong value never is.
+# Whether a test complains of nothing but that something did not come in time. That may be the fault of the tests beside it,
+# on a busy computer. A wrong value never is.
 came_late() {
   awk -v head="---- $2 stdout ----" '
     $0 == head { inside = 1; next }

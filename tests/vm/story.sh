@@ -453,8 +453,8 @@ online_since() {
   [ "$(statuses)" -gt "$1" ] && online && last_status | grep -F '"faults":[]'
 }
 
-# Whoever adds up what was paid finds an end for each, and a pulse for each that was dispensed: books OUTCOMES, then the
-# pulses of tray 1 without those of the set-up, of tray 2, of tray 3 and of the washer, over all boots.
+# Each order has an outcome, and each that was dispensed has its pulse: books OUTCOMES TRAY-1 TRAY-2 TRAY-3 WASHER. The last
+# four are pulses over all boots; those of the set-up do not count.
 books() {
   local outcomes
   awaits "each order has an outcome at the backend" told
