@@ -8,7 +8,7 @@ ready() {
   local start=$SECONDS
   echo "== ready for it?"
   leftovers
-  room
+  room "$1"
   tools
   # The long run has a machine of another architecture, whose programs this kernel must be told how to run.
   if [ "$1" = long ]; then tests/vm/foreign || exit 1; fi
@@ -24,10 +24,13 @@ give_up() {
 # All that is temporary is in one directory, which names the run that made it. Those of runs that were killed go, and what
 # the simulation left in memory.
 leftovers() {
+  # Sockets are in there, and their paths must be short.
   local left all=${TMPDIR:-/tmp}
+  [ "${#all}" -le 30 ] || all=/tmp
   for left in "$all"/qris-[0-9]* /dev/shm/qris-{simulate,nth}-[0-9]*; do
     [ -e "$left" ] || continue
-    [[ $left =~ qris-(simulate-|nth-)?([0-9]+) ]] && kill -0 "${BASH_REMATCH[2]}" 2>/dev/null && continue
+    # In a container this process may have the number of the one before it.
+    [[ ${left##*/} =~ ^qris-(simulate-|nth-)?([0-9]+) ]] && [ "${BASH_REMATCH[2]}" != $$ ] && kill -0 "${BASH_REMATCH[2]}" 2>/dev/null && continue
     echo "-- $left is of a run that has ended: removed"
     rm -rf "$left" || give_up "cannot remove $left, which an earlier run left there"
   done
@@ -35,18 +38,27 @@ leftovers() {
   mkdir "$all/qris-$$" && chmod 755 "$all/qris-$$" || give_up "cannot write to $all: it is full, or not ours"
   place=$all/qris-$$
   export TMPDIR=$place
+  logs=$place/logs
+  mkdir "$logs" || give_up "cannot write to $place"
 }
 
-# There must be some on the disks.
+# There must be some on the disks, in MiB, for what is not there yet.
 room() {
-  local at needed free
+  local at needed free build=12000 memory=256
+  case "$1" in
+    near) build=3000 memory=0 ;;
+    sales) build=6000 ;;
+    run) ;;
+    long) build=40000 ;;
+  esac
   mkdir -p "$target" || give_up "cannot write to $target"
+  build=$((build - $(du -sm "$target" | cut -f1)))
   while read -r at needed; do
     free=$(df --output=avail -k "$at" | tail -n 1)
-    [ "$free" -ge $((needed * 1024 * 1024)) ] || give_up "$at has $((free / 1024)) MiB left, and $needed GiB are needed: make room there"
-  done <<<"$target 12
-$TMPDIR 3
-/dev/shm 1"
+    [ "$free" -ge $((needed * 1024)) ] || give_up "$at has $((free / 1024)) MiB left, and $needed are needed: make room there"
+  done <<<"$target $build
+$TMPDIR 2000
+/dev/shm $memory"
 }
 
 # Tools and the Debian packages that bring them; scripts that can be called alone name their own. What is missing is
@@ -56,7 +68,7 @@ tools() {
     [cc]=build-essential [mosquitto]=mosquitto [mosquitto_passwd]=mosquitto [mosquitto_pub]=mosquitto-clients
     [dbus-daemon]=dbus [busctl]=systemd [systemd-analyze]=systemd [openssl]=openssl [socat]=socat [setpriv]=util-linux
     [chromium]=chromium [chromedriver]=chromium-driver [unshare]=util-linux [nsenter]=util-linux [script]=bsdutils
-    [patch]=patch [ip]=iproute2 [man]=man-db
+    [patch]=patch [ip]=iproute2 [man]=man-db [zbarimg]=zbar-tools
   )
   local tool script missing=() packages=()
   for tool in "${!package[@]}"; do

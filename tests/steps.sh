@@ -10,12 +10,12 @@ passed=0
 failed=0
 broken=()
 late=()
-logs=$(mktemp -d)
-# The directory for all that is temporary, once there is one.
+# The directory for all that is temporary, and in it that for logs, once `ready` has made them.
 place=
+logs=
 ended() {
-  rm -rf "$logs"
   [ -n "$place" ] || return
+  rm -rf "$logs"
   if [ "$failed" -eq 0 ]; then
     rm -rf "$place"
   elif ! rmdir "$place" 2>/dev/null; then
@@ -24,7 +24,7 @@ ended() {
 }
 trap ended EXIT
 
-# Why a step may take longer than this many seconds.
+# Why a step of tests/run may take longer than this many seconds. Those of --long take what they are given.
 long_s=240
 declare -A reasons=(
   [build]="everything that is run below is compiled here, once: 310 crates, and the product twice (with its unit tests, and without)"
@@ -123,7 +123,8 @@ alone() {
   shift
   [ "${#late[@]}" -lt 2 ] || return 1
   echo "== once more, by itself: $name"
-  "$@" --exact "$name"
+  "$@" --exact "$name" | tee "$logs/alone"
+  [ "${PIPESTATUS[0]}" -eq 0 ] && grep -q '^test result: ok. 1 passed' "$logs/alone"
 }
 
 told() {
@@ -132,7 +133,7 @@ told() {
   echo "== what took how long, in seconds"
   while IFS=$'\t' read -r seconds name; do
     printf '%6d  %s' "$seconds" "$name"
-    if [ "$seconds" -gt "$long_s" ]; then printf ': %s' "${reasons[$name]-longer than four minutes, and nobody has said why}"; fi
+    if [ "$tier" = run ] && [ "$seconds" -gt "$long_s" ]; then printf ': %s' "${reasons[$name]-longer than four minutes, and nobody has said why}"; fi
     echo
   done < <(sort -rn "$logs/took")
   printf '%6d  all of it\n' "$SECONDS"

@@ -121,7 +121,7 @@ struct Computer {
 
 impl Computer {
     fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let directory = tempfile::Builder::new().prefix("qris").tempdir().expect("a temporary directory");
         let script = MAKE.replace("SOURCE", env!("CARGO_MANIFEST_DIR")).replace("DIRECTORY", &directory.path().display().to_string());
         let mut start = command(tool("unshare"));
         start.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", &script]);

@@ -31,7 +31,7 @@ impl Relayd {
 
     /// Everything but the process. `chip` takes the place of the simulated line.
     pub fn prepare(line: &str, chip: Option<&str>) -> Self {
-        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let directory = tempfile::Builder::new().prefix("qris").tempdir().expect("a temporary directory");
         let root = directory.path();
         let bus = DbusDaemon::start(root, &Names::all(&user()));
         let key = SigningKey::from_seed([7; 32]);

@@ -94,7 +94,7 @@ impl Shop {
     /// Opens a shop and waits until the machine is online.
     pub fn open(options: Options) -> Self {
         // Short: a socket's path has at most 107 bytes.
-        let directory = tempfile::Builder::new().prefix("qris").tempdir_in("/tmp").expect("a temporary directory");
+        let directory = tempfile::Builder::new().prefix("qris").tempdir().expect("a temporary directory");
         let root = directory.path().to_path_buf();
         let tls = options.tls.then(Certificates::make);
         let broker = Mosquitto::start(&root, tls.as_ref(), options.broker_persistence);
