@@ -136,6 +136,7 @@ public_url = "http://127.0.0.1:{port}"
 orders_per_minute = 0
 [midtrans]
 base_url = "http://127.0.0.1:{midtrans}"
+allow_other_host = true
 server_key_file = "{root}/server-key"
 [store]
 url = "sqlite://{databases}/load.db"

@@ -44,6 +44,7 @@ public_url = "http://127.0.0.1:{port}"
 orders_per_minute = 0
 [midtrans]
 base_url = "{midtrans}"
+allow_other_host = true
 server_key_file = "{root}/server-key"
 notification_url = "http://127.0.0.1:{watch}/midtrans/notifications"
 [store]

@@ -1,13 +1,16 @@
 //! `backend.toml`: as it is written, and as it is used.
 
+use super::http::Limits;
+use super::keys::Ring;
 use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
+use crate::host::descriptors;
 use crate::host::mqtt::LinkSettings;
 use crate::host::secret::Secret;
 use crate::host::tls::{LastTrusted, client_config};
 use crate::order::time::Span;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The longest issuer: it stands in every receipt.
@@ -16,8 +19,21 @@ const ISSUER_MAX: usize = 100;
 const CONTACT_MAX: usize = 64;
 /// Midtrans' limit of a field of `customer_details`.
 const CUSTOMER_CHARS_MAX: usize = 255;
-/// The host behind which the money is real.
-const PRODUCTION_HOST: &str = "api.midtrans.com";
+/// `LimitNOFILE` of the unit: so many descriptors the service has.
+pub const DESCRIPTORS: u64 = 8192;
+/// Descriptors for all but connections: the books, the broker, calls to Midtrans.
+const DESCRIPTORS_BESIDE: u64 = 256;
+/// Connections, unless the merchant says otherwise. Each takes up to 44 KiB, by the worst that its other side can do.
+const CONNECTIONS: i64 = 1024;
+/// Fewer are no use.
+const CONNECTIONS_MIN: i64 = 64;
+/// Where the money is real.
+const PRODUCTION: &str = "https://api.midtrans.com";
+/// Where it is not.
+const SANDBOX: &str = "https://api.sandbox.midtrans.com";
+/// The keys of the files with secrets.
+const SERVER_KEY: &str = "midtrans.server_key_file";
+const SIGNING_KEY: &str = "receipts.signing_key_file";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +70,8 @@ struct Http {
     listen: Option<String>,
     public_url: Option<String>,
     orders_per_minute: Option<i64>,
+    connections: Option<i64>,
+    proxies: Option<Vec<String>>,
 }
 
 /// What the customer's page says.
@@ -67,6 +85,7 @@ struct CustomerPage {
 #[serde(deny_unknown_fields, default)]
 struct Midtrans {
     base_url: Option<String>,
+    allow_other_host: Option<bool>,
     server_key_file: Option<PathBuf>,
     charge_as: Option<String>,
     acquirer: Option<String>,
@@ -110,6 +129,8 @@ pub struct Config {
     pub public_url: String,
     /// Orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
+    /// How many connections there are, and whose.
+    pub limits: Limits,
     /// Midtrans' address.
     pub base_url: String,
     /// Where the Server Key is.
@@ -165,12 +186,40 @@ impl Config {
         source.read_checked(check)
     }
 
+    /// Checks a configuration with the secrets that it names, and who may read them: `--check`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn examine(path: &Path) -> Result<Self, Faults> {
+        Source::read(path)?.read_checked(|written: Written, checker| {
+            let (server_key, signing_key) = (written.midtrans.server_key_file.clone(), written.receipts.signing_key_file.clone());
+            written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
+            checker.guard(server_key.as_deref(), SERVER_KEY);
+            checker.guard(signing_key.as_deref(), SIGNING_KEY);
+            let config = check(written, checker);
+            if let Some(config) = &config {
+                config.take_descriptors(checker);
+            }
+            if let Some(file) = server_key {
+                read_server_key(&file, config.as_ref().is_none_or(Self::is_sandbox), checker);
+            }
+            if let Some(file) = signing_key {
+                checker.take(Ring::read(&file), SIGNING_KEY);
+            }
+            config
+        })
+    }
+
     /// Whether the money is not real.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
-        let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
-        let host = rest.split(['/', ':']).next().unwrap_or("");
-        !host.eq_ignore_ascii_case(PRODUCTION_HOST)
+        !self.base_url.eq_ignore_ascii_case(PRODUCTION)
+    }
+
+    /// What keeps nothing from running, and should be seen to.
+    #[must_use]
+    pub fn remark(&self) -> Option<&'static str> {
+        self.contact.is_none().then_some("customer.contact: is missing: a customer whose money is in question has nobody to call")
     }
 
     /// Reads the Server Key.
@@ -179,10 +228,44 @@ impl Config {
     /// One fault that says why it cannot be read.
     pub fn server_key(&self, source: &Source) -> Result<ServerKey, Faults> {
         let mut checker = source.checker();
-        let secret = checker.take(Secret::read(&self.server_key_file), "midtrans.server_key_file");
+        let secret = read_server_key(&self.server_key_file, self.is_sandbox(), &mut checker);
         checker.finish()?;
         Ok(ServerKey::new(&secret.expect("a missing secret was noted as a fault")))
     }
+
+    /// Sees to it that this process may have as many descriptors as its connections and the rest take.
+    ///
+    /// # Errors
+    /// One fault that says how many it may have.
+    pub fn allow_descriptors(&self, source: &Source) -> Result<(), Faults> {
+        let mut checker = source.checker();
+        self.take_descriptors(&mut checker);
+        checker.finish()
+    }
+
+    fn take_descriptors(&self, checker: &mut Checker<'_>) {
+        let wanted = self.limits.connections as u64 + DESCRIPTORS_BESIDE;
+        if let Some(most) = checker.take(descriptors::allow(wanted), "http.connections")
+            && most < wanted
+        {
+            let why = format_args!("{wanted} descriptors are needed, with {DESCRIPTORS_BESIDE} for all else, and the limit is {most}");
+            checker.fault(&(), "http.connections", format_args!("{why} (LimitNOFILE= of the unit, ulimit -Hn)"));
+        }
+    }
+}
+
+/// Reads the Server Key, and looks whether it can be one. Newer accounts have keys without `SB-` in the sandbox, too.
+fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> Option<Secret> {
+    let secret = checker.take(Secret::read(file), SERVER_KEY)?;
+    let key = secret.expose();
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        checker.fault(&(), SERVER_KEY, "holds a space, a line break or a letter that is in no key");
+    } else if key.contains("-client-") {
+        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: take the Server Key beside it");
+    } else if key.starts_with("SB-") && !is_sandbox {
+        checker.fault(&(), SERVER_KEY, format_args!("is a key of the sandbox, and midtrans.base_url is {PRODUCTION}"));
+    }
+    Some(secret)
 }
 
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
@@ -197,10 +280,23 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let public_url = checker.required(http.public_url, "http.public_url");
     let public_url = public_url.and_then(|url| checker.take(http_url(&url), "http.public_url"));
     let orders_per_minute = checker.integer(http.orders_per_minute, 10, 0..=10_000, "http.orders_per_minute");
+    let most = i64::try_from(DESCRIPTORS - DESCRIPTORS_BESIDE).expect("a small number");
+    let connections = checker.integer(http.connections, CONNECTIONS, CONNECTIONS_MIN..=most, "http.connections");
+    let proxies = match http.proxies {
+        Some(proxies) => proxies.iter().filter_map(|text| checker.take(text.parse(), "http.proxies")).collect(),
+        None => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into(),
+    };
     let charge = charge_options(&midtrans, public_url.as_deref(), checker);
     let base_url = checker.required(midtrans.base_url, "midtrans.base_url");
     let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
-    let server_key_file = checker.required(midtrans.server_key_file, "midtrans.server_key_file");
+    let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
+    if base_url.as_ref().is_some_and(|url| !own(url)) && midtrans.allow_other_host != Some(true) {
+        let why = format_args!(
+            "is not Midtrans' own ({PRODUCTION}, {SANDBOX}), and the Server Key would go there; for a simulator or a proxy set midtrans.allow_other_host = true"
+        );
+        checker.fault(&(), "midtrans.base_url", why);
+    }
+    let server_key_file = checker.required(midtrans.server_key_file, SERVER_KEY);
     let max_imposed_fee = checker.integer(midtrans.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
     let notification_url = match midtrans.notification_url {
         Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
@@ -240,7 +336,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         }
         plain.then_some(issuer)
     });
-    let signing_key_file = checker.required(receipts.signing_key_file, "receipts.signing_key_file");
+    let signing_key_file = checker.required(receipts.signing_key_file, SIGNING_KEY);
     let reversal_window = Span::secs(checker.integer(orders.reversal_window_s, 300, 0..=3600, "orders.reversal_window_s"));
     let collect_within = Span::secs(checker.integer(orders.collect_within_h, 72, 1..=720, "orders.collect_within_h") * 3600);
     let per_day = checker.integer(orders.auto_refund_per_day, 10, 1..=1000, "orders.auto_refund_per_day");
@@ -258,6 +354,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         listen: listen?,
         public_url: public_url?,
         orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
+        limits: Limits { connections: usize::try_from(connections).expect("checked"), proxies },
         base_url: base_url?,
         server_key_file: server_key_file?,
         charge,
@@ -367,7 +464,7 @@ signing_key_file = "/etc/signing"
         assert!(config.is_sandbox() && config.mqtt.is_none());
         let real = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com");
         assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
-        let near = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com.example");
+        let near = GOOD.replace("api.sandbox.midtrans.com\"", "api.midtrans.com.example\"\nallow_other_host = true");
         assert!(Config::from_source(&Source::from_text("b", near)).expect("good").is_sandbox());
     }
 

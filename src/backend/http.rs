@@ -1,95 +1,45 @@
-//! The HTTP server: connections and their limits, routes, problems. TLS is a reverse proxy's.
+//! The HTTP server: routes, whose request it is, bodies, problems. TLS is a reverse proxy's.
 
+mod connections;
 mod limit;
 mod notifications;
 mod operators;
 mod orders;
 mod pay;
 
+pub use connections::{Limits, listen, serve};
 pub use operators::OPENAPI;
 
 use super::books::BooksError;
 use super::devices;
 use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
-use crate::order::ids::DeviceId;
+use crate::order::ids::{DeviceId, OrderId};
 use crate::order::merchant::Refused;
 use crate::order::reason::Reason;
-use crate::wire::orders::{FieldError, Problem};
+use crate::wire::orders::{FieldError, PROBLEM_TYPE, Problem};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use connections::Caller;
+use hyper::body::Body as _;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// Connections at once; who comes when there are so many waits.
-const CONNECTIONS_MAX: usize = 4096;
-/// From the first byte of a request, or the end of the one before, to the end of its head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body comes within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A head is read into at most this.
-const HEAD_BYTES_MAX: usize = 16 << 10;
-/// The largest body of a machine.
+/// The largest body. A machine's has under 1 KiB, a notification under 2.
 const BODY_BYTES_MAX: usize = 16 << 10;
 /// So much of a body that is too large is read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
-/// What is under way when the program ends has so long.
-const STOP_WAIT: Duration = Duration::from_millis(1200);
-/// After an error that says that there are too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Serves until `stop` says so; then what is under way has a moment to end.
-pub async fn serve(shop: Arc<Shop>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    let service = TowerToHyperService::new(router(shop));
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let permit = Arc::clone(&connections).acquire_owned().await.expect("the semaphore is never closed");
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopped(&mut stop) => break,
-        };
-        let Ok((stream, _)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        // An answer is one small packet; it must not wait for another.
-        let _ = stream.set_nodelay(true);
-        let (service, mut stop) = (service.clone(), stop.clone());
-        tokio::spawn(async move {
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
-            let connection = server.serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            // A connection that breaks is the other side's business.
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                () = stopped(&mut stop) => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = timeout(STOP_WAIT, connection).await;
-                }
-            }
-            drop(permit);
-        });
-    }
-    let _ = timeout(STOP_WAIT, connections.acquire_many(u32::try_from(CONNECTIONS_MAX).expect("it fits"))).await;
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error says that nobody is left who could say stop, which is the same.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
 
 /// What is at which address.
 pub(crate) fn router(shop: Arc<Shop>) -> Router {
@@ -117,6 +67,7 @@ pub(crate) fn router(shop: Arc<Shop>) -> Router {
 struct Refusal {
     status: StatusCode,
     code: Option<Reason>,
+    order_id: Option<OrderId>,
     detail: Option<String>,
     errors: Vec<FieldError>,
     retry_after_s: Option<u32>,
@@ -124,11 +75,16 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode) -> Self {
-        Self { status, code: None, detail: None, errors: Vec::new(), retry_after_s: None }
+        Self { status, code: None, order_id: None, detail: None, errors: Vec::new(), retry_after_s: None }
     }
 
     fn code(self, code: Reason) -> Self {
         Self { code: Some(code), ..self }
+    }
+
+    /// Which order it is about: a machine believes nothing of an order that an answer does not name.
+    fn about(self, id: &OrderId) -> Self {
+        Self { order_id: Some(id.clone()), ..self }
     }
 
     fn detail(self, detail: impl Into<String>) -> Self {
@@ -156,6 +112,11 @@ impl Refusal {
     /// The same answer for an order that does not exist and for one of another machine.
     fn no_such_order() -> Self {
         Self::nothing("this machine has no such order")
+    }
+
+    /// A machine does too much at once.
+    fn too_many(detail: &str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(detail).retry_after(5)
     }
 
     /// Midtrans cannot be asked now.
@@ -200,13 +161,14 @@ impl IntoResponse for Refusal {
             title: self.status.canonical_reason().unwrap_or("").into(),
             status: self.status.as_u16(),
             code: self.code,
+            order_id: self.order_id,
             detail: self.detail.map(Into::into),
             errors: self.errors,
         };
         let body = serde_json::to_vec(&problem).expect("plain data");
         let mut response = (self.status, Body::from(body)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_TYPE));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -217,7 +179,24 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Which machine asks.
+/// The machine that asks. Its connection is one of a machine from now on.
+struct Machine(DeviceId);
+
+impl FromRequestParts<Arc<Shop>> for Machine {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Refusal> {
+        let device = device(shop, &parts.headers).await?;
+        // A simulation has no connections.
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            caller.is(&device);
+        }
+        shop.heard(&device).await;
+        Ok(Self(device))
+    }
+}
+
+/// Whose token it is.
 async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let refused = |why: &'static str| {
         emit(&Journal::TokenRefused { device: None, why: why.into() });
@@ -227,13 +206,7 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
-    match shop.read(move |tx| devices::by_token(tx, &hash)).await? {
-        Some(device) => {
-            shop.heard(&device).await;
-            Ok(device)
-        }
-        None => Err(refused("the token is unknown or revoked")),
-    }
+    shop.read(move |tx| devices::by_token(tx, &hash)).await?.ok_or_else(|| refused("the token is unknown or revoked"))
 }
 
 /// The name in a path. One that is not even text names nothing.
@@ -255,11 +228,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// Reads a machine's body, which is JSON: one that says to be something else is not even read.
-async fn json(request: Request) -> Result<Bytes, Refusal> {
+async fn json(request: Request) -> Result<Vec<u8>, Refusal> {
     if let Some(why) = not_json(request.headers()) {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).code(Reason::Malformed).detail(why));
     }
-    body(request, BODY_BYTES_MAX).await
+    body(request).await
 }
 
 /// Why what these headers announce is no JSON. A body that says nothing of itself is taken for JSON.
@@ -273,18 +246,33 @@ fn not_json(headers: &HeaderMap) -> Option<&'static str> {
     says(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity").then_some("the body must not be compressed")
 }
 
-/// Reads a body of at most `max` bytes, in time.
-async fn body(request: Request, max: usize) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE).code(Reason::TooLarge).detail(format!("at most {max} bytes are read"));
+/// Reads a body, in time.
+async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
+    let too_large =
+        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE).code(Reason::TooLarge).detail(format!("at most {BODY_BYTES_MAX} bytes are read"));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > DRAIN_MAX as u64) {
         return Err(too_large());
     }
-    // A little more than is accepted is read, so that who sent it hears why before the connection ends.
-    match timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), DRAIN_MAX)).await {
-        Ok(Ok(bytes)) if bytes.len() <= max => Ok(bytes),
-        // Or cut off: nobody is there to read the difference.
-        Ok(Ok(_) | Err(_)) => Err(too_large()),
+    match timeout(BODY_TIMEOUT, read(request.into_body())).await {
+        Ok(bytes) => bytes.ok_or_else(too_large),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).code(Reason::Backend).detail("the body took too long")),
     }
+}
+
+/// Reads a body to its end. Nothing: it is too large, or was cut off; then nobody is there to read the difference.
+async fn read(mut body: Body) -> Option<Vec<u8>> {
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        length += data.len();
+        // A little more than is accepted is read and not kept, so that who sent it hears why before the connection ends.
+        if length > DRAIN_MAX {
+            return None;
+        }
+        if length <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    (length <= BODY_BYTES_MAX).then_some(bytes)
 }

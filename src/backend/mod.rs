@@ -25,6 +25,7 @@ pub mod view;
 pub mod waiters;
 pub mod work;
 
+use crate::host::config::remark;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::http::{Limits, client};
 use crate::host::service::Signals;
@@ -38,7 +39,7 @@ use keys::Ring;
 use midtrans::{Midtrans, Settings};
 use presence::Presence;
 use shop::Shop;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -75,7 +76,9 @@ pub fn definition() -> clap::Command {
 
 fn run(arguments: Arguments) -> Result<Leave, Failure> {
     if arguments.check {
-        println!("{}: good", examine(&arguments.config)?.display());
+        let config = Config::examine(&arguments.config)?;
+        config.remark().into_iter().for_each(|why| remark(&arguments.config, why));
+        println!("{}: good", arguments.config.display());
         return Ok(Leave::Stop);
     }
     let (config, source) = Config::read(&arguments.config)?;
@@ -87,6 +90,7 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
     let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::failed)?;
     let result = match command {
         Command::Serve => {
+            config.allow_descriptors(&source)?;
             let server_key = config.server_key(&source)?;
             let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
             runtime.block_on(serve(config, server_key, ring, &arguments.config))
@@ -96,14 +100,6 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
     // A call to Midtrans that hangs must not keep the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
-}
-
-/// The configuration at `path` is good, with the secrets that it names.
-fn examine(path: &Path) -> Result<PathBuf, Failure> {
-    let (config, source) = Config::read(path)?;
-    config.server_key(&source)?;
-    Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
-    Ok(source.path().to_owned())
 }
 
 fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
@@ -118,8 +114,7 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path
     let (share, store) = open_store(&config)?;
     let shop = Arc::new(open_shop(&config, server_key, ring, store)?);
     emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
-    let listener = tokio::net::TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
+    let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // What another process is asking Midtrans for is not given up; should it be gone, its lease ends.
     if share.is_alone() {
         shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
@@ -140,13 +135,13 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path
         }
         None => None,
     };
-    let mut server = tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
+    let mut server = tokio::spawn(http::serve(Arc::clone(&shop), config.limits.clone(), listener, stopping));
     service::status(&format!("serving at {}", config.listen));
     service::status(shop::SERVING);
     service::ready();
     emit(&Journal::Ready { program: NAME.into(), version: env!("CARGO_PKG_VERSION").into() });
     let told = tokio::select! {
-        told = signals.next_good(NAME, || examine(path).map(drop)) => told,
+        told = signals.next_good(NAME, || Config::examine(path).map(drop).map_err(Failure::from)) => told,
         _ = &mut server => return Err(Failure::ended("the server ended by itself")),
     };
     let leave = told.announce(NAME);

@@ -75,6 +75,7 @@ pub struct Counts {
     pub midtrans_calls: AtomicU64,
     pub midtrans_errors: AtomicU64,
     pub published: AtomicU64,
+    pub connections_closed: AtomicU64,
 }
 
 impl Shop {

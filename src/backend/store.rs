@@ -29,9 +29,7 @@ const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_l
 /// The backend's database.
 const SCHEMA: Schema = Schema {
     application_id: 0x7172_6201,
-    version: 1,
-    sql: include_str!("schema.sqlite.sql"),
-    additions: include_str!("additions.sqlite.sql"),
+    steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")],
 };
 
 /// Why the books could not be read or written. Nothing of the job was done.

@@ -98,7 +98,8 @@ pub fn end(order: &Order) -> End {
         State::Settled { .. } => match order.delivery.as_ref().map(|told| told.outcome) {
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
-            Some(Delivery::Uncertain) => End::Uncertain,
+            // What a later release of a machine tells is for a person.
+            Some(Delivery::Uncertain | Delivery::Other(_)) => End::Uncertain,
             None if order.unreported_at.is_some() => End::Unreported,
             None => End::Awaited,
         },

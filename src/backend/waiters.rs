@@ -10,6 +10,9 @@ use tokio::sync::Notify;
 
 /// Long polls that one machine may have open.
 pub const LONG_POLLS_MAX: u32 = 2;
+/// POSTs of one machine that may wait for Midtrans: a quarter of the calls that are made at once. A machine has one order on its
+/// screen, and asks once more where an answer is late.
+pub const WAITING_POSTS_MAX: u32 = 32;
 
 /// Whoever waits reads again so often without any news: another process on the same database wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -20,7 +23,7 @@ type Key = (DeviceId, RequestId);
 #[derive(Debug, Default)]
 pub struct Waiters {
     requests: Mutex<HashMap<Key, (Arc<Notify>, usize)>>,
-    polls: Mutex<HashMap<DeviceId, u32>>,
+    places: Mutex<HashMap<(DeviceId, What), u32>>,
 }
 
 /// One who waits for news of a request, under whatever order_id it is charged.
@@ -31,11 +34,18 @@ pub struct Waiter<'a> {
     notify: Arc<Notify>,
 }
 
-/// One of a machine's long polls.
+/// What is counted of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum What {
+    LongPoll,
+    Post,
+}
+
+/// One of a machine's long polls or waiting POSTs.
 #[derive(Debug)]
-pub struct LongPoll<'a> {
+pub struct Place<'a> {
     waiters: &'a Waiters,
-    device: DeviceId,
+    of: (DeviceId, What),
 }
 
 /// What another process wrote is noticed so often.
@@ -100,14 +110,25 @@ impl Waiters {
 
     /// Counts a long poll, unless the machine has [`LONG_POLLS_MAX`].
     #[must_use]
-    pub fn long_poll(&self, device: &DeviceId) -> Option<LongPoll<'_>> {
-        let mut polls = lock(&self.polls);
-        let count = polls.entry(device.clone()).or_default();
-        if *count >= LONG_POLLS_MAX {
+    pub fn long_poll(&self, device: &DeviceId) -> Option<Place<'_>> {
+        self.place(device, What::LongPoll, LONG_POLLS_MAX)
+    }
+
+    /// Counts a POST that waits, unless the machine has [`WAITING_POSTS_MAX`].
+    #[must_use]
+    pub fn post(&self, device: &DeviceId) -> Option<Place<'_>> {
+        self.place(device, What::Post, WAITING_POSTS_MAX)
+    }
+
+    fn place(&self, device: &DeviceId, what: What, most: u32) -> Option<Place<'_>> {
+        let of = (device.clone(), what);
+        let mut places = lock(&self.places);
+        let count = places.entry(of.clone()).or_default();
+        if *count >= most {
             return None;
         }
         *count += 1;
-        Some(LongPoll { waiters: self, device: device.clone() })
+        Some(Place { waiters: self, of })
     }
 }
 
@@ -152,13 +173,13 @@ impl Drop for Waiter<'_> {
     }
 }
 
-impl Drop for LongPoll<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut polls = lock(&self.waiters.polls);
-        if let Some(count) = polls.get_mut(&self.device) {
+        let mut places = lock(&self.waiters.places);
+        if let Some(count) = places.get_mut(&self.of) {
             *count -= 1;
             if *count == 0 {
-                polls.remove(&self.device);
+                places.remove(&self.of);
             }
         }
     }

@@ -7,7 +7,7 @@ mod here;
 
 use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, hardware, look, print};
+use super::{Connection, chips, hardware, look, print};
 use crate::device::config::Config as DeviceConfig;
 use crate::host::Failure;
 use crate::host::config::{Faults, Source};
@@ -62,12 +62,14 @@ impl Doctor {
         findings.extend(hangs::watchdog(&site));
         if let (Some(device), Some(relay)) = (&configured.device, &configured.relay) {
             findings.extend(hardware::findings(&site, device, relay, !site.runs()));
+            findings.extend(chips::findings(&site, relay));
             if site.runs() {
                 findings.extend(here::pins(&site, relay));
                 findings.extend(hangs::lines(&site, &relay.lines));
             }
         }
         if let Some(device) = &configured.device {
+            findings.extend(contact(device));
             if site.runs() {
                 findings.extend(here::relay(device).await);
                 findings.extend(here::device(device).await);
@@ -90,6 +92,11 @@ fn tell(findings: &[Finding], json: bool) -> Result<(), Failure> {
         true => print::line(&finding.json()),
         false => finding.words().iter().try_for_each(|line| print::line(line)),
     })
+}
+
+/// That nobody can be called, if so.
+pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
+    device.remark().map(|why| Finding::warn("contact", why, "sudo qrisctl setup --contact TEXT"))
 }
 
 /// Both configurations, by the services' own checks.

@@ -6,6 +6,7 @@
 //! wrong use or configuration.
 
 mod broker;
+mod chips;
 mod collect;
 mod doctor;
 mod guard;

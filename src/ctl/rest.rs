@@ -168,4 +168,32 @@ mod tests {
             assert!(!SAFE_LOW.contains(&offset), "{offset}");
         }
     }
+    #[test]
+    fn no_example_of_the_documentation_is_driven_at_rest() {
+        let texts = [
+            include_str!("../../README.md"),
+            include_str!("../../docs/hardware.md"),
+            include_str!("../../docs/install.md"),
+            include_str!("../../config/relay.toml"),
+        ];
+        let mut seen = 0;
+        for text in texts {
+            let tables = text.split("[[line]]").skip(1).map(|table| {
+                let value = |key: &str| {
+                    table.lines().take(12).find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")?.split_whitespace().next())
+                };
+                (value("offset").expect("an offset"), value("active_low") == Some("true"))
+            });
+            let flags = text.split("--line ").skip(1).filter_map(|flag| {
+                let mut parts = flag.split_whitespace().next()?.split("/dev/gpiochip").nth(1)?.split(':').skip(1);
+                Some((parts.next()?, parts.next().is_some_and(|level| level.starts_with("low"))))
+            });
+            for (offset, active_low) in tables.chain(flags) {
+                let offset = offset.parse().unwrap_or_else(|_| panic!("{offset} is no number"));
+                assert_eq!(objection(RASPBERRY_PI[1], offset, active_low), None);
+                seen += 1;
+            }
+        }
+        assert!(seen >= 6, "{seen}");
+    }
 }

@@ -16,7 +16,7 @@ mod write;
 
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, hardware, print, services};
+use super::{Connection, chips, hardware, print, services};
 use crate::device::screen::unknown_letter;
 use crate::host::config::http_url;
 use crate::host::{Failure, interrupt, terminal};
@@ -166,6 +166,12 @@ impl Setup {
         let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
         trial.written(&checked.relay);
         let left = write::remove(&site, &composed.obsolete);
+        if site.runs()
+            && composed.has_chips()
+            && let Err(why) = chips::apply()
+        {
+            told.remark(&format!("{why}: restart this computer, so that nobody but the relay service can open the chips"))?;
+        }
         for remark in left.iter().chain(&composed.remarks) {
             told.remark(remark)?;
         }

@@ -3,6 +3,7 @@
 
 use crate::host::config::Places;
 use crate::host::rooted::within;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -123,6 +124,13 @@ impl Site {
     /// What a group is called, or its number.
     pub(super) fn group_name(&self, gid: u32) -> String {
         self.groups.iter().find(|group| group.gid == gid).map_or_else(|| gid.to_string(), |group| group.name.clone())
+    }
+
+    /// Everybody in a group: those for whom it is the first, and those whom it names.
+    pub(super) fn members(&self, gid: u32) -> BTreeSet<&str> {
+        let first = self.users.iter().filter(|user| user.gid == gid).map(|user| user.name.as_str());
+        let named = self.groups.iter().filter(|group| group.gid == gid).flat_map(|group| group.members.iter().map(String::as_str));
+        first.chain(named).collect()
     }
 
     /// Whether a user is in a group, also as the group that came with it.

@@ -43,11 +43,13 @@ pub struct Totals {
     pub rupiah: u64,
     /// Handed out.
     pub dispensed: u64,
-    /// Paid, and not handed out or not known to be.
+    /// Paid, and not handed out.
     pub refund_due: u64,
-    /// Of the refunds due: nobody knows.
+    /// Paid, and nobody knows whether it was handed out.
     pub uncertain: u64,
-    /// Of the refunds due: the relay was driven, or could not be, and the item did not come.
+    /// Paid, not known to be handed out, and paid back.
+    pub refunded: u64,
+    /// Of the refunds due and done: the relay was driven, or could not be, and the item did not come or may have come.
     pub failed: u64,
     /// Rising edges of the relay lines.
     pub pulses: u64,
@@ -96,20 +98,21 @@ async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<Order, 
     Ok(order)
 }
 
-/// The books' own rule: paid = dispensed + refund due, and a pulse for each that was dispensed. While an order is under
-/// way they cannot be closed, and only what no order may be is found wrong.
+/// The books' own rule: paid = dispensed + refund due + uncertain + refunded, and a pulse for each that was dispensed. While
+/// an order is under way they cannot be closed, and only what no order may be is found wrong.
 #[must_use]
 pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
     let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, wrong: Vec::new() };
     for sale in sales {
         audit.enter(sale);
     }
-    let Totals { under_way, paid, dispensed, refund_due, uncertain, failed, .. } = audit.totals;
+    let Totals { under_way, paid, dispensed, refund_due, uncertain, refunded, failed, .. } = audit.totals;
     if under_way > 0 {
         return audit;
     }
-    if paid != dispensed + refund_due {
-        audit.wrong.push(format!("{paid} paid, but {dispensed} dispensed and {refund_due} refund due"));
+    if paid != dispensed + refund_due + uncertain + refunded {
+        let ends = format!("{dispensed} dispensed, {refund_due} refund due, {uncertain} uncertain and {refunded} refunded");
+        audit.wrong.push(format!("{paid} paid, but {ends}"));
     }
     // The relay's own word for a pulse without an item, and for one of which it does not know, may stand for none at all.
     if pulses < dispensed || pulses > dispensed + failed + uncertain {
@@ -134,10 +137,17 @@ impl Audit {
         };
         match state {
             EventState::Dispensed => totals.dispensed += 1,
-            EventState::RefundDue => {
-                totals.refund_due += 1;
-                totals.uncertain += u64::from(reason == Some(Reason::Uncertain));
-                totals.failed += u64::from(reason == Some(Reason::Failed));
+            EventState::RefundDue | EventState::Refunded => {
+                // The machine does not hear of every refund.
+                let is_back = state == EventState::Refunded || matches!(refund, Some(Refund::Done | Refund::ByHand));
+                let is_uncertain = reason == Some(Reason::Uncertain);
+                let end = match (is_back, is_uncertain) {
+                    (true, _) => &mut totals.refunded,
+                    (false, true) => &mut totals.uncertain,
+                    (false, false) => &mut totals.refund_due,
+                };
+                *end += 1;
+                totals.failed += u64::from(reason == Some(Reason::Failed) || is_back && (is_uncertain || reason.is_none()));
             }
             _ if state.is_end() => {}
             _ => {
@@ -153,12 +163,13 @@ impl Audit {
         let agrees = match (state, outcome) {
             (EventState::Dispensed, Some(Delivery::Dispensed)) => true,
             (EventState::RefundDue, Some(Delivery::Uncertain)) => true,
-            (EventState::RefundDue, Some(Delivery::Failed | Delivery::Undelivered)) => refund.is_some(),
-            (EventState::Dispensed | EventState::RefundDue, _) => false,
+            (EventState::RefundDue | EventState::Refunded, Some(Delivery::Failed | Delivery::Undelivered)) => refund.is_some(),
+            (EventState::Refunded, Some(Delivery::Uncertain)) => true,
+            (EventState::Dispensed | EventState::RefundDue | EventState::Refunded, _) => false,
             (_, outcome) => outcome.is_none(),
         };
         if !agrees {
-            let told = outcome.map_or("nothing", Delivery::as_str);
+            let told = outcome.as_ref().map_or("nothing", Delivery::as_str);
             self.wrong.push(format!("{order_id}: {} on the machine, the backend was told {told}", state.as_str()));
         }
     }
@@ -183,12 +194,16 @@ mod tests {
         let left = sale(false, Cancelled, Some(Reason::Timeout), None);
         let unheard = Sale { machine: None, ..left.clone() };
         let no_refund = Sale { refund: None, ..late.clone() };
-        let cases: [(&str, Vec<Sale>, u64, bool, usize); 15] = [
+        let back = Sale { refund: Some(Refund::Done), ..late.clone() };
+        let heard = Sale { machine: Some((EventState::Refunded, None)), ..back.clone() };
+        let cases: [(&str, Vec<Sale>, u64, bool, usize); 17] = [
             ("nothing", vec![], 0, false, 0),
             ("one of each", vec![good.clone(), late.clone(), jammed.clone(), unknown.clone(), left.clone()], 2, false, 0),
             ("uncertain after the pulse", vec![unknown.clone()], 1, false, 0),
             ("uncertain before the pulse", vec![unknown], 0, false, 0),
             ("failed after the pulse", vec![jammed], 1, false, 0),
+            ("refunded, and the machine did not hear of it", vec![back], 0, false, 0),
+            ("refunded, and the machine knows", vec![heard], 0, false, 0),
             ("a pulse too many", vec![good.clone(), late.clone()], 2, false, 1),
             ("a pulse too few", vec![good.clone(), good.clone()], 1, false, 1),
             ("a pulse for nobody", vec![left], 1, false, 1),

@@ -264,6 +264,7 @@ orders_per_minute = 60
 contact = "0812-3456-7890"
 [midtrans]
 base_url = "http://127.0.0.1:{midtrans}"
+allow_other_host = true
 notification_url = "http://127.0.0.1:{notices}/midtrans/notifications"
 server_key_file = {server_key}
 [store]

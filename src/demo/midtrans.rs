@@ -30,17 +30,17 @@ pub enum Via {
 pub struct Transaction {
     /// The merchant's name of it.
     pub order_id: OrderId,
-    /// `pending`, `settlement`, `expire`, `cancel`, `deny`.
+    /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`.
     pub status: Box<str>,
     /// What the customer pays, whole rupiah.
     pub gross_amount: u64,
 }
 
 impl Transaction {
-    /// Whether a customer's money was taken.
+    /// Whether a customer's money was taken, also where it went back since.
     #[must_use]
     pub fn is_paid(&self) -> bool {
-        &*self.status == "settlement"
+        ["settlement", "refund", "partial_refund"].contains(&&*self.status)
     }
 }
 

@@ -109,7 +109,7 @@ impl Script<'_> {
         self.too_late(5, tea).await?;
         let Audit { totals, wrong } = audit(self.site, true).await?;
         self.say(&format!(
-            "books: {} orders, {} paid = {} dispensed + {} refund due ({} uncertain); {} pulses",
+            "books: {} orders, {} paid = {} dispensed + {} refund due + {} uncertain; {} pulses",
             totals.orders, totals.paid, totals.dispensed, totals.refund_due, totals.uncertain, totals.pulses
         ));
         if !wrong.is_empty() {

@@ -149,7 +149,13 @@ fn take(watched: &Watched, message: &Inbound) {
             Ok(update) => {
                 let receipt = if update.receipt.is_some() { ", signed receipt" } else { "" };
                 let text = format!("{}{receipt}", update.status.as_str());
-                chronicle.arrow(Who::Backend, Who::Machine, text, Fact::Update { update: Box::new(update) });
+                let fact = Fact::Update { update: Box::new(update) };
+                // It is read at the broker. A machine that is not connected gets it later, or never.
+                if watched.view.borrow().connected {
+                    chronicle.arrow(Who::Backend, Who::Machine, text, fact);
+                } else {
+                    chronicle.note(Who::Backend, format!("{text}, waits at the broker"), fact);
+                }
             }
             Err(Refusal { detail, .. }) => chronicle.note(Who::Backend, format!("payment/update that is none: {detail}"), Fact::Log),
         },
@@ -192,7 +198,8 @@ fn towards(state: EventState) -> Option<Who> {
         | EventState::Denied
         | EventState::Failed
         | EventState::RefundDue
-        | EventState::Refunded => None,
+        | EventState::Refunded
+        | EventState::Other(_) => None,
     }
 }
 

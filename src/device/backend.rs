@@ -8,8 +8,8 @@ use crate::order::ids::OrderId;
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::order::time::Span;
-use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, Problem};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
 
@@ -117,25 +117,41 @@ impl Backend {
     }
 }
 
-/// What came back for a call.
+/// What came back for a call. Only what says that it is the backend's, and about this, is acted on: a proxy on the way may
+/// answer anything, with any status.
 pub(crate) fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
-    if !status.is_success() {
-        return refused(status, headers, body, matches!(call, HttpCall::Tell(..)));
+    if !is_resource(status) {
+        return refused(status, headers, body, Some(call));
     }
     match serde_json::from_slice::<Order>(body) {
-        Ok(order) => BackendAnswer::Order(Box::new(Order { collect_within_s: number(headers, COLLECT_WITHIN), ..order })),
-        Err(error) => garbled(&error),
+        Ok(order) if is_asked_for(call, &order) => {
+            BackendAnswer::Order(Box::new(Order { collect_within_s: number(headers, COLLECT_WITHIN), ..order }))
+        }
+        Ok(order) => unusable(format!("it answered with the order {}, which was not asked for", order.order_id)),
+        Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
     }
 }
 
 /// What came back for all open orders.
 pub(crate) fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
-    if !status.is_success() {
-        return refused(status, headers, body, false);
+    if !is_resource(status) {
+        return refused(status, headers, body, None);
     }
     match serde_json::from_slice::<OpenOrders>(body) {
         Ok(open) => BackendAnswer::Open(open.orders),
-        Err(error) => garbled(&error),
+        Err(error) => unusable(format!("its answer ({}) cannot be read: {error}", status.as_u16())),
+    }
+}
+
+/// Half of a resource (206) or none (204) is no answer.
+fn is_resource(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::CREATED)
+}
+
+fn is_asked_for(call: &HttpCall, order: &Order) -> bool {
+    match call {
+        HttpCall::Create(new) => order.request_id == new.request_id && order.ticket == new.ticket,
+        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => order.order_id == *id,
     }
 }
 
@@ -152,8 +168,8 @@ fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
     BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal }
 }
 
-fn garbled(error: &serde_json::Error) -> BackendAnswer {
-    BackendAnswer::NoAnswer { why: format!("its answer cannot be read: {error}").into(), code: None, date_refusal: false }
+fn unusable(why: String) -> BackendAnswer {
+    BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal: false }
 }
 
 /// A header that is a number; `None` where it is missing or something else.
@@ -161,89 +177,189 @@ fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
     headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
-/// What an answer other than 2xx means. A problem's `code` decides, else the status.
-fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], telling: bool) -> BackendAnswer {
-    let problem: Option<Problem> = serde_json::from_slice(body).ok();
-    let code = problem.as_ref().and_then(|p| p.code);
-    let error = problem.as_ref().and_then(|p| p.errors.first());
-    let field = error.map(|e| e.field.chars().take(FIELD_CHARS_MAX).collect::<String>().into());
-    let detail = problem.as_ref().and_then(|p| error.map(|e| e.detail.clone()).or_else(|| p.detail.clone()));
-    let detail = detail.unwrap_or_else(|| format!("the backend answered {}", status.as_u16()).into());
+/// The backend's own word, if this is one: a problem document of RFC 9457 that has our `code` and means this answer.
+fn problem(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<(Reason, Problem)> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim_end();
+    if !kind.eq_ignore_ascii_case(PROBLEM_TYPE) {
+        return None;
+    }
+    let problem: Problem = serde_json::from_slice(body).ok()?;
+    (problem.status == status.as_u16()).then_some((problem.code?, problem))
+}
+
+/// What an answer without a resource means.
+fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&HttpCall>) -> BackendAnswer {
+    let answered = format!("it answered {}", status.as_u16());
+    let Some((code, problem)) = problem(status, headers, body) else { return unusable(answered) };
+    let error = problem.errors.first();
+    let field = error.map(|error| error.field.chars().take(FIELD_CHARS_MAX).collect::<String>().into());
+    let detail = error.map(|error| error.detail.clone()).or_else(|| problem.detail.clone()).unwrap_or_else(|| answered.clone().into());
     let detail: Box<str> = detail.chars().take(DETAIL_CHARS_MAX).collect::<String>().into();
-    let reason = |default: Reason| code.unwrap_or(default);
-    let refusal = |default: Reason| Refusal { reason: reason(default), field: field.clone(), detail: detail.clone() };
-    match status.as_u16() {
-        404 => BackendAnswer::Absent,
-        409 if telling => BackendAnswer::OtherOutcome,
-        409 => BackendAnswer::Refused(refusal(Reason::ReusedId)),
-        413 | 422 | 400 => BackendAnswer::Refused(refusal(Reason::Malformed)),
-        429 => BackendAnswer::Refused(refusal(Reason::RateLimited)),
-        503 => {
+    let refusal = Refusal { reason: code, field, detail };
+    let answered = format!("{answered}: {}", refusal.detail);
+    let about_it = problem.order_id.is_some() && problem.order_id.as_ref() == call.and_then(order_id);
+    match (status.as_u16(), code) {
+        (404, Reason::UnknownRequest) if about_it => BackendAnswer::Absent,
+        (409, Reason::ReusedId) if about_it && matches!(call, Some(HttpCall::Tell(..))) => BackendAnswer::OtherOutcome,
+        (409, Reason::ReusedId) if matches!(call, Some(HttpCall::Create(_))) => BackendAnswer::Refused(refusal),
+        (400 | 413 | 415 | 422 | 429, _) => BackendAnswer::Refused(refusal),
+        (401, _) => BackendAnswer::Wrong(Refusal::new(code, "it does not know this machine's token (401)")),
+        (503, _) => {
             let after: Option<i64> = number(headers, RETRY_AFTER.as_str());
             let after = after.unwrap_or(RETRY_AFTER_S.0).clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
-            BackendAnswer::Later(refusal(Reason::Backend), Span::secs(after))
+            BackendAnswer::Later(refusal, Span::secs(after))
         }
-        401 => BackendAnswer::Wrong(Refusal::new(reason(Reason::Backend), "it does not know this machine's token (401)")),
-        other @ 500.. => BackendAnswer::NoAnswer { why: format!("it answered {other}: {detail}").into(), code, date_refusal: false },
-        other => BackendAnswer::Wrong(Refusal::new(reason(Reason::Backend), format!("it answered {other}: {detail}"))),
+        (500.., _) => BackendAnswer::NoAnswer { why: answered.into(), code: Some(code), date_refusal: false },
+        _ => unusable(answered),
+    }
+}
+
+/// The order that a call names.
+fn order_id(call: &HttpCall) -> Option<&OrderId> {
+    match call {
+        HttpCall::Create(_) => None,
+        HttpCall::Watch(id, _) | HttpCall::Get(id) | HttpCall::Cancel(id) | HttpCall::Tell(id, _) => Some(id),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::order::outcome::Delivery;
+    use crate::wire::orders::{NewOrder, OutcomeReport};
+    use serde_json::{Value, json};
 
-    /// What the answer to an order comes to, in a word, and its reason.
-    fn told(status: u16, body: &str, telling: bool) -> (&'static str, Option<Reason>) {
-        let status = StatusCode::from_u16(status).expect("a status");
-        match refused(status, &HeaderMap::new(), body.as_bytes(), telling) {
+    const ORDER: &str = include_str!("../../tests/corpora/backend_answer/order.json");
+    const PLAIN: &str = "application/json";
+
+    fn order() -> Order {
+        serde_json::from_str(ORDER).expect("an order")
+    }
+
+    /// Each call about that order.
+    fn calls() -> [HttpCall; 5] {
+        let Order { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
+        let new = NewOrder { request_id, ticket, kids: Vec::new(), item, description: None, amount, payment, timeout_s: 120 };
+        let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None };
+        [
+            HttpCall::Create(Box::new(new)),
+            HttpCall::Watch(id.clone(), 1),
+            HttpCall::Get(id.clone()),
+            HttpCall::Cancel(id.clone()),
+            HttpCall::Tell(id, report),
+        ]
+    }
+
+    fn told_as(call: &HttpCall, status: u16, kind: &'static str, body: &str) -> BackendAnswer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, kind.parse().expect("a media type"));
+        headers.insert(RETRY_AFTER, 7.into());
+        read_order(call, StatusCode::from_u16(status).expect("a status"), &headers, body.as_bytes())
+    }
+
+    /// What an answer comes to, in a word, and its reason.
+    fn word(answer: &BackendAnswer) -> (&'static str, Option<Reason>) {
+        match answer {
+            BackendAnswer::Order(_) => ("order", None),
+            BackendAnswer::Open(_) => ("open", None),
             BackendAnswer::Absent => ("absent", None),
             BackendAnswer::OtherOutcome => ("told", None),
             BackendAnswer::Refused(refusal) => ("refused", Some(refusal.reason)),
-            BackendAnswer::Later(refusal, _) => ("later", Some(refusal.reason)),
+            BackendAnswer::Later(refusal, after) => {
+                assert_eq!(*after, Span::secs(7));
+                ("later", Some(refusal.reason))
+            }
             BackendAnswer::Wrong(refusal) => ("wrong", Some(refusal.reason)),
-            BackendAnswer::NoAnswer { code, .. } => ("no answer", code),
-            answer @ (BackendAnswer::Order(_) | BackendAnswer::Open(_)) => panic!("{answer:?}"),
+            BackendAnswer::NoAnswer { code, .. } => ("no answer", *code),
+        }
+    }
+
+    fn problem_of(status: u16, code: &str, about: Option<&OrderId>) -> Value {
+        let mut problem = json!({"type": "about:blank", "title": "x", "status": status, "code": code});
+        if let Some(id) = about {
+            problem["order_id"] = json!(id);
+        }
+        problem
+    }
+
+    #[test]
+    fn the_backends_own_word_is_acted_on() {
+        let order = order();
+        for call in &calls() {
+            assert_eq!(word(&told_as(call, 200, PLAIN, ORDER)).0, "order", "{call:?}");
+            let creates = matches!(call, HttpCall::Create(_));
+            let tells = matches!(call, HttpCall::Tell(..));
+            let conflict = if tells { ("told", None) } else { ("no answer", None) };
+            // The status, the code, whether it names the order, and what it comes to.
+            for (status, code, named, expected) in [
+                (400, "malformed", false, ("refused", Some(Reason::Malformed))),
+                (401, "backend", false, ("wrong", Some(Reason::Backend))),
+                (404, "unknown_request", true, if creates { ("no answer", None) } else { ("absent", None) }),
+                (404, "unknown_request", false, ("no answer", None)),
+                (404, "malformed", true, ("no answer", None)),
+                (409, "reused_id", true, if creates { ("refused", Some(Reason::ReusedId)) } else { conflict }),
+                (409, "reused_id", false, if creates { ("refused", Some(Reason::ReusedId)) } else { ("no answer", None) }),
+                (413, "too_large", false, ("refused", Some(Reason::TooLarge))),
+                (415, "malformed", false, ("refused", Some(Reason::Malformed))),
+                (422, "unknown_key", false, ("refused", Some(Reason::UnknownKey))),
+                (429, "rate_limited", false, ("refused", Some(Reason::RateLimited))),
+                (500, "backend", false, ("no answer", Some(Reason::Backend))),
+                (503, "midtrans", false, ("later", Some(Reason::Midtrans))),
+            ] {
+                let about = named.then_some(&order.order_id);
+                let text = problem_of(status, code, about).to_string();
+                assert_eq!(word(&told_as(call, status, PROBLEM_TYPE, &text)), expected, "{status} {code} {call:?}");
+                assert_eq!(word(&told_as(call, status, "application/problem+json; charset=utf-8", &text)), expected, "{status} {call:?}");
+            }
         }
     }
 
     #[test]
-    fn a_status_means_the_same_with_and_without_its_code() {
-        // The status, our backend's code, what it means, and the reason without a code.
-        for (status, code, what, plain) in [
-            (400, "malformed", "refused", Some(Reason::Malformed)),
-            (401, "backend", "wrong", Some(Reason::Backend)),
-            (404, "unknown_request", "absent", None),
-            (408, "backend", "wrong", Some(Reason::Backend)),
-            (409, "reused_id", "refused", Some(Reason::ReusedId)),
-            (422, "malformed", "refused", Some(Reason::Malformed)),
-            (500, "backend", "no answer", None),
-            (502, "backend", "no answer", None),
-        ] {
-            let problem = json!({"type": "about:blank", "title": "x", "status": status, "code": code}).to_string();
-            let plain_problem = json!({"type": "about:blank", "title": "x", "status": status}).to_string();
-            let expected = Reason::ALL.iter().find(|reason| reason.as_str() == code).copied();
-            let coded = told(status, &problem, false);
-            assert_eq!(coded.0, what, "{status}");
-            assert!(what == "absent" || coded.1 == expected, "{status}: {coded:?}");
-            for body in [plain_problem.as_str(), "<html>", ""] {
-                assert_eq!(told(status, body, false), (what, plain), "{status} {body}");
+    fn what_does_not_say_that_it_is_the_backends_and_about_this_is_no_answer() {
+        let order = order();
+        let other: OrderId = serde_json::from_value(json!("o-another")).expect("an id");
+        let statuses = [200, 201, 202, 204, 206, 301, 302, 307, 308, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 418, 422, 429];
+        for status in statuses.into_iter().chain([451, 500, 501, 502, 503, 504, 511, 599]) {
+            let right = problem_of(status, "unknown_request", Some(&order.order_id)).to_string();
+            let another = |name: &str, value: Value| {
+                let mut another: Value = serde_json::from_str(ORDER).expect("an order");
+                another[name] = value;
+                another.to_string()
+            };
+            let mut answers = vec![
+                ("text/html", "<html>Log in</html>".to_owned()),
+                ("text/html", String::new()),
+                (PLAIN, "{}".to_owned()),
+                (PLAIN, r#"{"error": "upstream not found"}"#.to_owned()),
+                (PLAIN, ORDER[..ORDER.len() / 2].to_owned()),
+                (PROBLEM_TYPE, right[..right.len() - 2].to_owned()),
+                (PROBLEM_TYPE, r#"{"type": "about:blank", "title": "Not Found", "status": 404}"#.to_owned()),
+                // Ours in all but one: the media type, or the status that it means.
+                (PLAIN, right.clone()),
+                ("text/html", right.clone()),
+                (PROBLEM_TYPE, problem_of(if status == 404 { 409 } else { 404 }, "unknown_request", Some(&order.order_id)).to_string()),
+            ];
+            if matches!(status, 404 | 409) {
+                answers.push((PROBLEM_TYPE, problem_of(status, "unknown_request", Some(&other)).to_string()));
+                answers.push((PROBLEM_TYPE, problem_of(status, "backend", Some(&order.order_id)).to_string()));
+            }
+            for call in &calls() {
+                let creates = matches!(call, HttpCall::Create(_));
+                let (name, value) = if creates { ("request_id", json!("another")) } else { ("order_id", json!("o-another")) };
+                let resource = (PLAIN, another(name, value));
+                let ticket = (PLAIN, another("ticket", json!("AAAAAAAAAAAAAAAAAAAAAA")));
+                let all = answers.iter().chain([&resource]).chain(creates.then_some(&ticket));
+                for (kind, body) in all {
+                    let answer = told_as(call, status, kind, body);
+                    assert_eq!(word(&answer), ("no answer", None), "{status} {kind} {body} to {call:?}");
+                }
+            }
+            for (kind, body) in &answers {
+                let mut headers = HeaderMap::new();
+                headers.insert(CONTENT_TYPE, kind.parse().expect("a media type"));
+                let answer = read_open(StatusCode::from_u16(status).expect("a status"), &headers, body.as_bytes());
+                assert_eq!(word(&answer), ("no answer", None), "{status} {kind} {body} to all open orders");
             }
         }
-        // What is too large or of another kind is the machine's own fault, and an outcome that another came before is told.
-        assert_eq!(
-            told(413, &json!({"type": "x", "title": "x", "status": 413, "code": "too_large"}).to_string(), false).1,
-            Some(Reason::TooLarge)
-        );
-        assert_eq!(
-            told(415, &json!({"type": "x", "title": "x", "status": 415, "code": "malformed"}).to_string(), false).1,
-            Some(Reason::Malformed)
-        );
-        for body in [json!({"type": "x", "title": "x", "status": 409, "code": "reused_id"}).to_string(), String::new()] {
-            assert_eq!(told(409, &body, true), ("told", None));
-        }
-        let unpaid = json!({"type": "x", "title": "x", "status": 503, "code": "backend"}).to_string();
-        assert_eq!(told(503, &unpaid, true), ("later", Some(Reason::Backend)));
     }
 }

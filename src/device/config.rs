@@ -71,6 +71,29 @@ impl Config {
         source.read_checked(Written::check)
     }
 
+    /// Checks a configuration, who may read the secrets that it names, and whether it fits the `relay.toml` beside it: `--check`.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn examine(path: &Path) -> Result<Self, Faults> {
+        Source::read(path)?.read_checked(|written: Written, checker| {
+            written.mqtt.guard("mqtt", checker);
+            checker.guard(written.backend.token_file.as_deref(), "backend.token_file");
+            let config = written.check(checker);
+            if let Some(config) = &config {
+                checker.also(config.check_against_relay(path));
+            }
+            config
+        })
+    }
+
+    /// What keeps nothing from running, and should be seen to.
+    #[must_use]
+    pub fn remark(&self) -> Option<&'static str> {
+        let is_seen = self.machine.screen_required && self.screen.contact.is_empty();
+        is_seen.then_some("screen.contact: is missing: a customer whose money is in question has nobody to call")
+    }
+
     /// Compares with the `relay.toml` that lies beside this `qrisd.toml`, if one does: both must name the same machine,
     /// and every item sold must have a line that takes its price.
     ///

@@ -87,7 +87,7 @@ async fn unreachable(served: Option<&mut Served>) -> Option<Event> {
 async fn changed(served: &Served, event: &VendEvent) {
     let request = event.request_id.as_ref().map_or("", RequestId::as_str);
     let order = event.order_id.as_ref().map_or("", |id| id.as_str());
-    let reason = event.reason.map_or("", Reason::as_str);
+    let reason = event.reason.as_ref().map_or("", Reason::as_str);
     served.emit(DEVICE_PATH, DEVICE_NAME, "OrderChanged", &(request, order, event.state.as_str(), reason)).await;
 }
 
@@ -116,7 +116,7 @@ impl Device1 {
             Err(refusal) => Asked::Malformed(RequestId::new(request_id).ok(), refusal),
         };
         let reply = self.ask(asked).await?;
-        Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
+        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
     }
 
     #[zbus(out_args("state"))]
@@ -124,7 +124,7 @@ impl Device1 {
         // What is no request_id was never one of ours.
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
         let reply = self.ask(Asked::Cancel(request_id)).await?;
-        Ok(reply.state.map_or("", EventState::as_str).into())
+        Ok(reply.state.as_ref().map_or("", EventState::as_str).into())
     }
 
     #[zbus(out_args("state", "reason"))]
@@ -134,7 +134,7 @@ impl Device1 {
             Err(error) => Asked::Malformed(None, Refusal::field(Reason::Malformed, "code", format!("code: {error}"))),
         };
         let reply = self.ask(asked).await?;
-        Ok((reply.state.map_or("", EventState::as_str).into(), reply.reason.map_or("", Reason::as_str).into()))
+        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
     }
 
     /// What the panel shows now, as a PNG.
@@ -150,7 +150,7 @@ impl Device1 {
 
     #[zbus(property(emits_changed_signal = "false"))]
     async fn state(&self) -> String {
-        self.desk.shown().map_or("", |order| order.state.as_str()).into()
+        self.desk.shown().map_or_else(String::new, |order| order.state.to_string())
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

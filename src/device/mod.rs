@@ -18,7 +18,7 @@ pub mod store;
 
 use crate::host::arguments::Usage;
 use crate::host::bus::{Remote, RemoteEvent};
-use crate::host::config::BusAddress;
+use crate::host::config::{BusAddress, remark};
 use crate::host::events::{Event, emit};
 use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
 use crate::host::service::Signals;
@@ -83,16 +83,16 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
 fn check(path: &Path) -> Result<(), Failure> {
-    examine(path)?;
+    let config = examine(path)?;
+    config.remark().into_iter().for_each(|why| remark(path, why));
     println!("{}: good", path.display());
     Ok(())
 }
 
-fn examine(path: &Path) -> Result<(), Failure> {
-    let config = Config::load(path)?;
-    config.check_against_relay(path)?;
+fn examine(path: &Path) -> Result<Config, Failure> {
+    let config = Config::examine(path)?;
     backend::Backend::new(&config.backend, &LastTrusted::default()).map_err(Failure::usage)?;
-    Ok(())
+    Ok(config)
 }
 
 fn run(path: &Path) -> Result<Leave, Failure> {
@@ -174,7 +174,7 @@ async fn serve(
     tokio::spawn(ports.serve(orders_rx));
     let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &Near { screen }, &orders, effects, &letters));
     let owner = owner.map_err(Failure::failed)?;
-    let leave = signals.next_good(PROGRAM, || examine(path)).await.announce(PROGRAM);
+    let leave = signals.next_good(PROGRAM, || examine(path).map(drop)).await.announce(PROGRAM);
     inbox.post(Letter::Stop);
     let ended = async {
         // The owner's last word to the broker is its good-bye; the link tells when it is said.
@@ -304,7 +304,9 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
             message = next_signal(&mut signals) => match message {
                 // Anybody on the bus may send a signal of that name.
                 Some(Ok(message)) if name.is_none() || message.header().sender().map(|sender| sender.as_str()) == name.as_deref() => {
-                    signal(&message, &inbox).await;
+                    if signal(&message, &inbox).await == News::ReadAgain {
+                        up = tell(relay.as_ref(), &slot, &inbox, up).await;
+                    }
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) => {}
@@ -323,7 +325,9 @@ async fn until_moment(at: Option<Moment>) {
 }
 
 async fn watch_signals(connection: &zbus::Connection) -> Option<zbus::MessageStream> {
-    let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).interface(RELAY_NAME).path(RELAY_PATH).build().ok()?;
+    // The bus passes on what the owner of the name sends, and wakes nobody for a stranger's.
+    let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(RELAY_NAME).interface(RELAY_NAME);
+    let rule = rule.path(RELAY_PATH).build().ok()?;
     zbus::MessageStream::for_match_rule(rule, connection, None).await.ok()
 }
 
@@ -352,7 +356,16 @@ async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) 
     }
 }
 
-async fn signal(message: &zbus::Message, inbox: &Inbox) {
+/// What follows from a signal of the relay.
+#[derive(PartialEq, Eq)]
+enum News {
+    /// The machine was told.
+    Told,
+    /// What the relay says of itself is another now.
+    ReadAgain,
+}
+
+async fn signal(message: &zbus::Message, inbox: &Inbox) -> News {
     let header = message.header();
     match header.member().map(|member| member.as_str()) {
         Some("Finished") => {
@@ -367,6 +380,8 @@ async fn signal(message: &zbus::Message, inbox: &Inbox) {
                 inbox.send_foreign(Input::Pressed(item)).await;
             }
         }
+        Some("Cleared") => return News::ReadAgain,
         _ => {}
     }
+    News::Told
 }

@@ -7,16 +7,15 @@ use crate::order::time::{BootId, Wall};
 use crate::wire::vend::VendEvent;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, ToSql, Transaction, params};
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The last so many requests are known, so that none is sold twice.
 pub const KNOWN_REQUESTS: i64 = 10_000;
 /// So many events wait for the broker at most; then nothing new is sold.
 pub const OUTBOX_MAX: i64 = 10_000;
 
-const SCHEMA: Schema =
-    Schema { application_id: 0x5152_6431, version: 1, sql: include_str!("schema.sql"), additions: include_str!("additions.sql") };
+const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql")] };
 
 /// The open database.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct Store {
     /// Orders, finished or not.
     orders: i64,
     /// Dropped last: nobody else may have the database before it is closed.
-    _lock: File,
+    _lock: Arc<sqlite::Lock>,
 }
 
 /// What came of opening it.
@@ -110,15 +109,14 @@ impl Store {
     /// # Errors
     /// What is wrong with the file or its directory; nothing was changed then.
     pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened, StoreError> {
-        let lock = sqlite::claim(path)?;
-        let again = lock.try_clone().map_err(|source| OpenError::Lock { path: path.into(), source })?;
+        let lock = Arc::new(sqlite::claim(path)?);
         let opened = sqlite::open(path, &SCHEMA)?;
         let aside = opened.set_aside;
-        let store = match Self::begin(opened.connection, lock, boot_id).and_then(|store| store.looked_at(suspect)) {
+        let store = match Self::begin(opened.connection, Arc::clone(&lock), boot_id).and_then(|store| store.looked_at(suspect)) {
             Ok(store) => store,
             Err(error) if error.is_damage() => {
                 let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
-                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, again, boot_id)?;
+                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, lock, boot_id)?;
                 return Ok(Opened { store, set_aside: Some(aside) });
             }
             Err(other) => return Err(other),
@@ -142,7 +140,7 @@ impl Store {
         Ok(self)
     }
 
-    fn begin(connection: Connection, lock: File, boot_id: &BootId) -> Result<Self, StoreError> {
+    fn begin(connection: Connection, lock: Arc<sqlite::Lock>, boot_id: &BootId) -> Result<Self, StoreError> {
         let stream: Option<String> =
             connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
         let stream = match stream {

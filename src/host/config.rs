@@ -10,17 +10,21 @@ pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
 
 use crate::host::interrupt::Input;
 use crate::host::rooted::within;
+use crate::host::secret::located;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
 use std::ops::{Range, RangeInclusive};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
+/// How serde begins to tell of a key that nobody knows.
+const UNKNOWN: &str = "unknown field";
 /// So many faults are told at most.
 const FAULTS_MAX: usize = 100;
 
@@ -149,6 +153,14 @@ impl Source {
     /// # Errors
     /// Every syntax error, or every unknown key and value of a wrong kind.
     pub fn parse<W: DeserializeOwned>(&self) -> Result<W, Faults> {
+        match self.read_all()? {
+            (written, faults) if faults.is_empty() => Ok(written),
+            (_, faults) => Err(Faults::new(faults)),
+        }
+    }
+
+    /// Reads as much as it can; the faults tell of the rest. It is an error where nothing can be read.
+    fn read_all<W: DeserializeOwned>(&self) -> Result<(W, Vec<Fault>), Faults> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         if !errors.is_empty() {
             let faults = errors.iter().take(FAULTS_MAX).map(|error| self.fault(error.span(), None, error.message().into()));
@@ -160,8 +172,7 @@ impl Source {
         let mut faults = Vec::new();
         loop {
             let error = match toml::from_str::<W>(&text) {
-                Ok(written) if faults.is_empty() => return Ok(written),
-                Ok(_) => return Err(Faults::new(faults)),
+                Ok(written) => return Ok((written, faults)),
                 Err(error) => error,
             };
             let found = error.span().and_then(|span| find(table.get_ref(), span.start));
@@ -180,9 +191,12 @@ impl Source {
     /// # Errors
     /// Everything that is wrong.
     pub fn read_checked<W: DeserializeOwned, C>(&self, check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>) -> Result<C, Faults> {
-        let written = self.parse()?;
+        let (written, misread) = self.read_all()?;
         let mut checker = self.checker();
         let checked = check(written, &mut checker);
+        // What could not be read was left out, and must not be called missing besides.
+        checker.faults.retain(|fault| !misread.iter().any(|read| read.explains(fault)));
+        checker.faults.extend(misread);
         checker.finish()?;
         Ok(checked.expect("what is missing was noted as a fault"))
     }
@@ -285,6 +299,21 @@ impl Checker<'_> {
         }
     }
 
+    /// Takes up what is wrong with another file that must agree with this one.
+    pub fn also(&mut self, other: Result<(), Faults>) {
+        self.faults.extend(other.err().into_iter().flat_map(|faults| faults.0));
+    }
+
+    /// Notes that a file with a secret, if one is named, can be read or written by everybody on this computer.
+    pub fn guard(&mut self, file: Option<&Path>, key: &str) {
+        let file = file.map(|file| located(&self.locate(file)));
+        if let Some((file, mode)) = file.and_then(|file| Some((file.display().to_string(), mode(&file)?)))
+            && mode & 0o007 != 0
+        {
+            self.fault(&(), key, format_args!("{file} has mode {mode:04o}: everybody on this computer may use it; chmod o= {file}"));
+        }
+    }
+
     /// Where a file is that the configuration names.
     #[must_use]
     pub fn locate(&self, path: &Path) -> PathBuf {
@@ -338,7 +367,7 @@ impl Checker<'_> {
 
 impl Faults {
     fn new(mut faults: Vec<Fault>) -> Self {
-        faults.sort_by_key(|fault| fault.line);
+        faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Self(faults)
     }
 
@@ -357,6 +386,16 @@ impl Faults {
     /// The faults one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
+    }
+}
+
+impl Fault {
+    /// Whether another fault is only that this value, which was there, could not be read.
+    fn explains(&self, other: &Self) -> bool {
+        let (Some(here), Some(there)) = (&self.key, &other.key) else { return false };
+        let holds =
+            |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        !self.why.starts_with(UNKNOWN) && (holds(here, there) || holds(there, here))
     }
 }
 
@@ -383,6 +422,16 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// The rights of a file. `None`: it cannot be seen. Whoever reads it says so.
+fn mode(file: &Path) -> Option<u32> {
+    std::fs::metadata(file).ok().map(|metadata| metadata.permissions().mode() & 0o777)
+}
+
+/// Tells of something that keeps no program from running, and that somebody should see to.
+pub fn remark(file: &Path, why: &str) {
+    eprintln!("{}: {why}", file.display());
+}
 
 /// An entry of a file: its path, and its bytes from the key to the end of the value.
 struct Found {

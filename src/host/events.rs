@@ -329,6 +329,11 @@ events! {
     /// Look at the machine's journal for this order and decide at the backend.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
 
+    /// The backend's books do not have an order of this machine.
+    /// They were lost, or restored from an older backup, and at Midtrans the backend does not find it either. The machine goes on asking, sells on, and ends the order when its own time is over.
+    /// Put the newest backup of the books in place, and look the order up at Midtrans: what is paid there and was not handed out is to be given back.
+    OrderLost { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "7d8df24acf5d4bd7b11aeb3c0068f720", Err, "order {order}: the backend's books do not have it; it is {state} here";
+
     /// The backend says that an order whose outcome it is told does not exist.
     /// It was told for a day. Nobody reads the outcome there any more, and the machine stops telling it.
     /// If the backend lost its database: look the order up at Midtrans and settle it by hand, with the outcome told here.

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod disk;
 pub mod events;
 #[cfg(feature = "_commands")]

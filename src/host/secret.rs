@@ -47,7 +47,7 @@ impl Secret {
     /// # Errors
     /// [`SecretError`], naming the file.
     pub fn read(file: &Path) -> Result<Self, SecretError> {
-        Self::read_at(located(file, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)))
+        Self::read_at(located(file))
     }
 
     /// The secret itself. Every use of it is worth a second look.
@@ -78,8 +78,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a `…_file` setting points: a plain name is a credential where there are credentials.
-fn located(file: &Path, credentials: Option<PathBuf>) -> PathBuf {
+/// Where a `…_file` setting points.
+#[must_use]
+pub fn located(file: &Path) -> PathBuf {
+    located_in(file, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from))
+}
+
+/// A plain name is a credential where there are credentials.
+fn located_in(file: &Path, credentials: Option<PathBuf>) -> PathBuf {
     let plain = file.components().count() == 1 && file.file_name().is_some();
     match credentials {
         Some(directory) if plain => directory.join(file),
@@ -127,10 +133,10 @@ mod tests {
     #[test]
     fn a_plain_name_is_a_credential_where_there_are_credentials() {
         let directory = || Some(PathBuf::from("/run/credentials/qrisd"));
-        assert_eq!(located(Path::new("token"), directory()), Path::new("/run/credentials/qrisd/token"));
-        assert_eq!(located(Path::new("token"), None), Path::new("token"));
-        assert_eq!(located(Path::new("./a/token"), directory()), Path::new("./a/token"));
-        assert_eq!(located(Path::new("/etc/token"), directory()), Path::new("/etc/token"));
-        assert_eq!(located(Path::new(".."), directory()), Path::new(".."));
+        assert_eq!(located_in(Path::new("token"), directory()), Path::new("/run/credentials/qrisd/token"));
+        assert_eq!(located_in(Path::new("token"), None), Path::new("token"));
+        assert_eq!(located_in(Path::new("./a/token"), directory()), Path::new("./a/token"));
+        assert_eq!(located_in(Path::new("/etc/token"), directory()), Path::new("/etc/token"));
+        assert_eq!(located_in(Path::new(".."), directory()), Path::new(".."));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::clock;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 mod schema;
 
 pub use schema::Schema;
-use schema::{add, strange};
+use schema::{Step, step, strange};
 
 /// An open database.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub enum OpenError {
         /// The version of this program.
         known: i32,
     },
-    /// It was written by an earlier release, and there is no way from its version to ours.
-    #[error("the database {} has version {found}, this program needs {known}", path.display())]
+    /// It was written by an earlier release, and was not opened by the program that brings it up to date.
+    #[error("the database {} has version {found}, this program needs {known}: start its service again, which brings it up to date", path.display())]
     Older {
         /// The database.
         path: PathBuf,
@@ -130,11 +130,11 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     there(path)?;
     let moved = |path: &Path| set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source });
     let before = if is_lost(path) { Some(moved(path)?) } else { None };
-    match attempt(path, schema) {
+    match attempt(path, schema, Owner::Yes) {
         Ok((connection, created)) => Ok(Opened { connection, created, set_aside: before }),
         Err(OpenError::Damaged { .. }) => {
             let aside = moved(path)?;
-            let (connection, created) = attempt(path, schema)?;
+            let (connection, created) = attempt(path, schema, Owner::Yes)?;
             Ok(Opened { connection, created, set_aside: Some(aside) })
         }
         Err(error) => Err(error),
@@ -145,7 +145,7 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
 /// since setting it aside would take it from under that program's feet. One that is missing is made only with `make`.
 ///
 /// # Errors
-/// [`OpenError`]; [`OpenError::Damaged`] and [`OpenError::Missing`] beside those of [`open`].
+/// [`OpenError`]; [`OpenError::Damaged`], [`OpenError::Missing`] and [`OpenError::Older`] beside those of [`open`].
 pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, OpenError> {
     there(path)?;
     if is_lost(path) {
@@ -154,8 +154,17 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     if !make && !path.exists() {
         return Err(OpenError::Missing { path: path.into() });
     }
-    let (connection, created) = attempt(path, schema)?;
+    let (connection, created) = attempt(path, schema, Owner::Beside)?;
     Ok(Opened { connection, created, set_aside: None })
+}
+
+/// Who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The program that it belongs to: it alone brings it up to date.
+    Yes,
+    /// Somebody beside that program, which may run and be of an earlier release.
+    Beside,
 }
 
 /// Claims the database at `path` for this process until the answer is dropped, by a lock on `NAME.lock` beside it. SQLite
@@ -164,21 +173,21 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
 ///
 /// # Errors
 /// [`OpenError::Held`] when another process has it, else what the lock's file or its directory lack.
-pub fn claim(path: &Path) -> Result<File, OpenError> {
-    let file = lock_file(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+pub fn claim(path: &Path) -> Result<Lock, OpenError> {
+    let lock = lock_file(path)?;
+    match lock.0.try_lock() {
+        Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Held { path: path.into() }),
         Err(TryLockError::Error(source)) => Err(OpenError::Lock { path: with_suffix(path, ".lock"), source }),
     }
 }
 
 /// Opens the file whose lock says who has the database at `path`, or makes it.
-fn lock_file(path: &Path) -> Result<File, OpenError> {
+fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     there(path)?;
     let lock = with_suffix(path, ".lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
-    file.map_err(|source| match source.kind() {
+    file.map(Lock).map_err(|source| match source.kind() {
         // Its directory is there; only the kernel's own file systems say so then.
         ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
         ErrorKind::StorageFull => OpenError::Full { path: path.into() },
@@ -186,10 +195,21 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
     })
 }
 
+/// A lock on a file, until it is dropped.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child that was forked and has not yet begun its own program has the file open too, and would keep the lock.
+        drop(self.0.unlock());
+    }
+}
+
 /// A part in a database that several processes of one program may use at once.
 #[derive(Debug)]
 pub struct Share {
-    lock: File,
+    lock: Lock,
     alone: bool,
 }
 
@@ -207,7 +227,7 @@ impl Share {
     pub fn let_others_in(&self) -> std::io::Result<()> {
         // flock(2) takes the one kind of lock away before it gives the other. Who looks just then finds nobody, and begins as
         // if it were alone, as it did before there was this lock: charges of that moment are given up, and nothing is lost.
-        if self.alone { self.lock.lock_shared() } else { Ok(()) }
+        if self.alone { self.lock.0.lock_shared() } else { Ok(()) }
     }
 }
 
@@ -218,9 +238,9 @@ impl Share {
 /// What the lock's file or its directory lack.
 pub fn share(path: &Path) -> Result<Share, OpenError> {
     let lock = lock_file(path)?;
-    let locked = match lock.try_lock() {
+    let locked = match lock.0.try_lock() {
         Ok(()) => return Ok(Share { lock, alone: true }),
-        Err(TryLockError::WouldBlock) => lock.lock_shared(),
+        Err(TryLockError::WouldBlock) => lock.0.lock_shared(),
         Err(TryLockError::Error(source)) => Err(source),
     };
     match locked {
@@ -304,7 +324,7 @@ fn is_lost(path: &Path) -> bool {
 }
 
 /// Opens without any setting aside. Tells whether the database is new.
-fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError> {
+fn attempt(path: &Path, schema: &Schema, owner: Owner) -> Result<(Connection, bool), OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // SQLite would make it for everybody whom the umask lets, and gives its log the mode of the file. What prevents this
     // prevents SQLite too, which says why.
@@ -312,7 +332,7 @@ fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError
     let until = Instant::now() + BUSY;
     loop {
         let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
-        match prepare(&mut connection, path, schema) {
+        match prepare(&mut connection, path, schema, owner) {
             Ok(Ok(created)) => return Ok((connection, created)),
             Ok(Err(error)) => return Err(error),
             // Two that make one database at once want to change its journal both while they read it: SQLite lets neither wait.
@@ -325,7 +345,7 @@ fn attempt(path: &Path, schema: &Schema) -> Result<(Connection, bool), OpenError
     }
 }
 
-fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlite::Result<Result<bool, OpenError>> {
+fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Owner) -> rusqlite::Result<Result<bool, OpenError>> {
     // Should it turn out to be damaged or not ours, then closing must leave its log where it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Without it a statement with a parameter at LIMIT, or compared with an indexed column, is parsed anew at each use.
@@ -342,26 +362,44 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let (application_id, found) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     moment.commit()?;
-    let known = schema.version;
+    let known = schema.version();
     // A power cut before the first commit leaves an empty database, which nobody has written yet.
-    let created = application_id == 0 && found == 0 && tables == 0;
+    let mut created = application_id == 0 && found == 0 && tables == 0;
     if !created && application_id != schema.application_id {
         return Ok(Err(OpenError::Foreign { path: path.into(), found: application_id }));
     }
     if !created && found > known {
         return Ok(Err(OpenError::Newer { path: path.into(), found, known }));
     }
-    if !created && found < known {
+    if !created && found < known && owner == Owner::Beside {
         return Ok(Err(OpenError::Older { path: path.into(), found, known }));
     }
     if created {
         // Before WAL, after which it cannot be changed. A sale writes a third of what it does with the default of 4096.
         connection.pragma_update(None, "page_size", 1024)?;
     }
-    let strange = if created { None } else { strange(connection, schema)? };
+    // Before anything is written.
+    if found == known
+        && let Some(why) = strange(connection, schema)?
+    {
+        return Ok(Err(OpenError::Damaged { path: path.into(), why }));
+    }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     empty_log(connection)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    for from in found..known {
+        match step(connection, schema, from)? {
+            Step::Gone => {}
+            Step::GoneBefore => created = false,
+            Step::Strange(why) => return Ok(Err(OpenError::Damaged { path: path.into(), why })),
+        }
+    }
+    if found < known
+        && let Some(why) = strange(connection, schema)?
+    {
+        return Ok(Err(OpenError::Damaged { path: path.into(), why }));
+    }
     connection.pragma_update(None, "foreign_keys", true)?;
     // Without it INSERT OR REPLACE slips past DELETE triggers.
     connection.pragma_update(None, "recursive_triggers", true)?;
@@ -371,24 +409,6 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema) -> rusqlit
     connection.query_row(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
     connection.query_row(&format!("PRAGMA journal_size_limit = {LOG_BYTES_MAX}"), [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    if created {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i32>(0))? > 0 {
-            // Another process began it a moment ago, such as `device add` beside a first `serve`.
-            drop(transaction);
-            return prepare(connection, path, schema);
-        }
-        transaction.execute_batch(schema.sql)?;
-        transaction.execute_batch(schema.additions)?;
-        transaction.pragma_update(None, "application_id", schema.application_id)?;
-        transaction.pragma_update(None, "user_version", schema.version)?;
-        transaction.commit()?;
-    }
-    if strange.is_some()
-        && let Some(why) = add(connection, schema)?
-    {
-        return Ok(Err(OpenError::Damaged { path: path.into(), why }));
-    }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Ok(created))
 }

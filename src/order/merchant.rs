@@ -171,7 +171,7 @@ impl Rules {
 pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> Result<Order, Refused> {
     match event {
         Event::Charged(charge) => order.charged(charge, now, with),
-        Event::ChargedUnreadable(charge, why) => order.charged_unreadable(charge, why, now),
+        Event::ChargedUnreadable(charge, why) => order.charged_unreadable(charge, why, now, with),
         Event::NotCharged(no_charge) => order.not_charged(no_charge, now),
         Event::Status(report) => order.status(&report, now, with),
         Event::StatusUnknown => order.unknown(now, true),

@@ -12,3 +12,4 @@ pub mod receipt;
 pub mod request;
 pub mod state;
 pub mod time;
+pub mod word;

@@ -1,5 +1,6 @@
 //! What became of a receipt at the relay, and of an order at the machine.
 
+use super::word::words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,18 +16,18 @@ pub enum Outcome {
     Uncertain,
 }
 
-/// What the machine reports to the backend of a paid order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Delivery {
-    /// The item was handed out.
-    Dispensed,
-    /// The relay was driven and the item did not come: refund due.
-    Failed,
-    /// Nobody knows: for a person to settle.
-    Uncertain,
-    /// The relay was not driven and never will be for this order: refund due.
-    Undelivered,
+words! {
+    /// What the machine reports to the backend of a paid order.
+    pub enum Delivery {
+        /// The item was handed out.
+        Dispensed = "dispensed",
+        /// The relay was driven and the item did not come: refund due.
+        Failed = "failed",
+        /// Nobody knows: for a person to settle.
+        Uncertain = "uncertain",
+        /// The relay was not driven and never will be for this order: refund due.
+        Undelivered = "undelivered",
+    }
 }
 
 impl Outcome {
@@ -44,19 +45,6 @@ impl Outcome {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Dispensed, Self::Failed, Self::Uncertain].into_iter().find(|o| o.as_str() == word)
-    }
-}
-
-impl Delivery {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dispensed => "dispensed",
-            Self::Failed => "failed",
-            Self::Uncertain => "uncertain",
-            Self::Undelivered => "undelivered",
-        }
     }
 }
 
@@ -137,12 +125,6 @@ impl From<Outcome> for Delivery {
 }
 
 impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

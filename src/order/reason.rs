@@ -1,102 +1,65 @@
 //! Why something was refused or ended: the words of the contract, the same on MQTT, D-Bus and HTTP.
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use super::word::words;
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A reason, with the text it has on every wire.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Reason { $($(#[$doc])* $name,)* }
-
-        impl Reason {
-            /// Every reason there is.
-            pub const ALL: &[Reason] = &[$(Reason::$name,)*];
-
-            /// As it stands on the wire.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Reason::$name => $text,)* }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Not the JSON that is wanted; a field tells which.
-    Malformed = "malformed",
-    /// More bytes than are read.
-    TooLarge = "too_large",
-    /// The machine's price list has no such item.
-    UnknownItem = "unknown_item",
-    /// Another price, or outside the item's bounds.
-    WrongAmount = "wrong_amount",
-    /// The request_id was used with another body.
-    ReusedId = "reused_id",
-    /// A retained message: news from an unknown time.
-    Retained = "retained",
-    /// Another order holds the machine.
-    Busy = "busy",
-    /// More than `orders_per_minute`.
-    RateLimited = "rate_limited",
-    /// The database cannot be written, or was lost.
-    Store = "store",
-    /// The relay service is gone or refuses.
-    Relay = "relay",
-    /// The item's line is blocked until a person clears it.
-    LineBlocked = "line_blocked",
-    /// The panel is gone.
-    Screen = "screen",
-    /// The backend is gone or refuses.
-    Backend = "backend",
-    /// Midtrans is gone or denies, or its QR cannot be checked.
-    Midtrans = "midtrans",
-    /// Midtrans asks for another sum than the price and the fee allowed.
-    GrossAmount = "gross_amount",
-    /// The backend and the relay have no receipt key in common.
-    UnknownKey = "unknown_key",
-    /// The database is of a newer release.
-    NewerDatabase = "newer_database",
-    /// An update is under way.
-    Updating = "updating",
-    /// Nobody paid in time.
-    Timeout = "timeout",
-    /// The customer or controller cancelled.
-    Customer = "customer",
-    /// Paid after the machine could deliver.
-    Late = "late",
-    /// Paid over the counter and never collected.
-    NotCollected = "not_collected",
-    /// The relay would not take the receipt.
-    RelayRefused = "relay_refused",
-    /// The relay was driven and the item did not come.
-    Failed = "failed",
-    /// Nobody knows whether the item came.
-    Uncertain = "uncertain",
-    /// The settlement does not match the charge.
-    Mismatch = "mismatch",
-    /// No order has this payment code.
-    WrongCode = "wrong_code",
-    /// No order has this request_id.
-    UnknownRequest = "unknown_request",
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_text_and_the_json_are_the_same() {
-        for &reason in Reason::ALL {
-            assert_eq!(serde_json::to_value(reason).expect("a word"), reason.as_str());
-            assert_eq!(reason.to_string(), reason.as_str());
-        }
+words! {
+    /// A reason, with the text it has on every wire.
+    pub enum Reason {
+        /// Not the JSON that is wanted; a field tells which.
+        Malformed = "malformed",
+        /// More bytes than are read.
+        TooLarge = "too_large",
+        /// The machine's price list has no such item.
+        UnknownItem = "unknown_item",
+        /// Another price, or outside the item's bounds.
+        WrongAmount = "wrong_amount",
+        /// The request_id was used with another body.
+        ReusedId = "reused_id",
+        /// A retained message: news from an unknown time.
+        Retained = "retained",
+        /// Another order holds the machine.
+        Busy = "busy",
+        /// More than `orders_per_minute`.
+        RateLimited = "rate_limited",
+        /// The database cannot be written, or was lost.
+        Store = "store",
+        /// The relay service is gone or refuses.
+        Relay = "relay",
+        /// The item's line is blocked until a person clears it.
+        LineBlocked = "line_blocked",
+        /// The panel is gone.
+        Screen = "screen",
+        /// The backend is gone or refuses.
+        Backend = "backend",
+        /// Midtrans is gone or denies, or its QR cannot be checked.
+        Midtrans = "midtrans",
+        /// Midtrans asks for another sum than the price and the fee allowed.
+        GrossAmount = "gross_amount",
+        /// The backend and the relay have no receipt key in common.
+        UnknownKey = "unknown_key",
+        /// The database is of a newer release.
+        NewerDatabase = "newer_database",
+        /// An update is under way.
+        Updating = "updating",
+        /// Nobody paid in time.
+        Timeout = "timeout",
+        /// The customer or controller cancelled.
+        Customer = "customer",
+        /// Paid after the machine could deliver.
+        Late = "late",
+        /// Paid over the counter and never collected.
+        NotCollected = "not_collected",
+        /// The relay would not take the receipt.
+        RelayRefused = "relay_refused",
+        /// The relay was driven and the item did not come.
+        Failed = "failed",
+        /// Nobody knows whether the item came.
+        Uncertain = "uncertain",
+        /// The settlement does not match the charge.
+        Mismatch = "mismatch",
+        /// No order has this payment code.
+        WrongCode = "wrong_code",
+        /// No order has this request_id.
+        UnknownRequest = "unknown_request",
     }
 }

@@ -29,6 +29,8 @@ pub enum Signal {
     Finished(OrderId, &'static str, String),
     /// `Pressed(item)`
     Pressed(ItemId),
+    /// `Cleared()`
+    Cleared,
 }
 
 /// The dispenser, shared by all connections, with the hands that carry out its effects. Everything runs on one thread:
@@ -115,6 +117,7 @@ impl Service {
                 }
                 drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
             }
+            Effect::Cleared => drop(self.signals.try_send(Signal::Cleared)),
             Effect::Journal(event) => events::emit(&event),
         }
     }
@@ -177,6 +180,7 @@ pub async fn emit(served: &Served, signal: Signal) {
             served.emit(RELAY_PATH, RELAY_NAME, "Finished", &(order.as_str(), outcome, detail.as_str())).await;
         }
         Signal::Pressed(item) => served.emit(RELAY_PATH, RELAY_NAME, "Pressed", &(item.as_str(),)).await,
+        Signal::Cleared => served.emit(RELAY_PATH, RELAY_NAME, "Cleared", &()).await,
     }
 }
 
@@ -252,6 +256,10 @@ impl Relay1 {
     /// Likewise.
     #[zbus(signal)]
     async fn pressed(emitter: &zbus::object_server::SignalEmitter<'_>, item: &str) -> zbus::Result<()>;
+
+    /// Likewise.
+    #[zbus(signal)]
+    async fn cleared(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
 }
 
 /// The errors by their D-Bus names, with a text for people.

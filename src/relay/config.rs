@@ -2,6 +2,7 @@
 
 mod written;
 
+use super::line::look_at;
 use crate::host::config::{BusAddress, Faults, Source};
 use crate::order::ids::{DeviceId, ItemId};
 use crate::order::ledger::{Condition, Drive, LineState, prepare};
@@ -31,6 +32,15 @@ pub struct Config {
     pub lines: Vec<Line>,
     /// Buttons that ask for an item.
     pub buttons: Vec<Button>,
+}
+
+/// Whether a check opens the chips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chips {
+    /// It does.
+    Opened,
+    /// It does not.
+    Unseen,
 }
 
 /// A line: an output that hands out an item.
@@ -138,6 +148,36 @@ impl Config {
     /// Everything that is wrong.
     pub fn from_source(source: &Source) -> Result<Self, Faults> {
         source.read_checked(Written::check)
+    }
+
+    /// Checks a configuration and whether it fits the `qrisd.toml` beside it; with `chips`, also whether its chips can be
+    /// opened. No line is touched.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn examine(path: &Path, chips: Chips) -> Result<Self, Faults> {
+        Source::read(path)?.read_checked(|written: Written, checker| {
+            let config = Written::check(written, checker)?;
+            if chips == Chips::Opened {
+                for (key, pin) in config.keyed_pins() {
+                    checker.take(look_at(&pin.chip), &format!("{key}.chip"));
+                }
+            }
+            checker.also(config.check_against_qrisd(path));
+            Some(config)
+        })
+    }
+
+    /// Every pin, with its key in the file.
+    fn keyed_pins(&self) -> Vec<(String, &Pin)> {
+        let mut pins = Vec::new();
+        for (i, line) in self.lines.iter().enumerate() {
+            pins.push((format!("line[{i}]"), &line.pin));
+            pins.extend(line.sensor.as_ref().map(|sensor| (format!("line[{i}].sensor"), &sensor.pin)));
+            pins.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button"), pin)));
+        }
+        pins.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}]"), &button.pin)));
+        pins
     }
 
     /// Compares with the `qrisd.toml` that lies beside this `relay.toml`, if one does: the same device, a line for every

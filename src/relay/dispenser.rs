@@ -51,6 +51,8 @@ pub enum Effect {
         /// More, for people.
         detail: String,
     },
+    /// Tell everybody that a line is blocked no more.
+    Cleared,
     /// Write the journal.
     Journal(Event),
 }
@@ -277,6 +279,7 @@ impl Dispenser {
         let name = self.lines[index].settings.name.clone();
         self.ledger.clear(&name)?;
         self.lines[index].blocked = None;
+        self.effects.push(Effect::Cleared);
         self.journal(Event::LineCleared { item, line: name.into(), by: by.into() });
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::order::ledger::Pulses;
 use crate::order::outcome::Outcome;
 use crate::order::time::Span;
 use crate::relay::config::{self, Chip, Pin};
-pub use pins::{CONSUMER, let_go};
+pub use pins::{CONSUMER, let_go, look_at};
 use pins::{open_input, open_line};
 use std::io;
 use std::path::PathBuf;

@@ -88,7 +88,8 @@ impl Rig {
             shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(http::serve(Arc::clone(&shop), listener, stopping));
+        let limits = http::Limits { connections: 64, proxies: Box::default() };
+        tokio::spawn(http::serve(Arc::clone(&shop), limits, listener, stopping));
         tokio::spawn(work::sweep(Arc::clone(&shop)));
         let http =
             client(None, Limits { total: Duration::from_secs(90), read: Duration::from_secs(90), idle_connections: 8 }).expect("a client");
@@ -276,7 +277,7 @@ async fn denials_are_tried_again_under_fresh_ids() {
     rig.fail(Fault::Deny { code: 116 }, "charge", 1);
     let response = rig.post("for-good").await;
     assert!(response.headers().contains_key("retry-after"));
-    assert_eq!(rig.problem(response, 503).await.code.map(|code| code.as_str()), Some("midtrans"));
+    assert_eq!(rig.problem(response, 503).await.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
 }
 
 #[tokio::test]
@@ -284,10 +285,10 @@ async fn what_must_not_be_shown_is_cancelled() {
     let rig = Rig::new().await;
     rig.fail(Fault::ImposeFee { rupiah: 100 }, "charge", 1);
     let problem = rig.problem(rig.post("fee").await, 422).await;
-    assert_eq!(problem.code.map(|code| code.as_str()), Some("gross_amount"));
+    assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some("gross_amount"));
     rig.fail(Fault::BrokenImage { how: BrokenImage::Blank }, "qr_image", 1);
     let problem = rig.problem(rig.post("blank").await, 422).await;
-    assert_eq!(problem.code.map(|code| code.as_str()), Some("midtrans"));
+    assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
     let again = rig.problem(rig.post("blank").await, 422).await;
     assert_eq!(again.code, problem.code, "the same answer to the same request");
     let mut tries = 0;
@@ -307,7 +308,7 @@ async fn a_machine_is_told_within_ten_seconds_that_midtrans_is_gone() {
     let response = rig.post("gone").await;
     assert!(begun.elapsed() < Duration::from_millis(10_500), "{:?}", begun.elapsed());
     assert!(response.headers().contains_key("retry-after"));
-    assert_eq!(rig.problem(response, 503).await.code.map(|code| code.as_str()), Some("midtrans"));
+    assert_eq!(rig.problem(response, 503).await.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
     // It is back, and the machine asks again: one charge.
     rig.simulator.with(|midtrans, _| midtrans.heal());
     let response = rig.post("gone").await;
@@ -413,14 +414,14 @@ async fn wrong_fields_are_named() {
         let call = rig.call(Method::POST, "/v1/orders").header("Idempotency-Key", "r1").json(&body);
         let problem = rig.problem(call.send().await.expect("an answer"), 422).await;
         assert_eq!(problem.errors.iter().map(|error| &*error.field).collect::<Vec<_>>(), [named], "{field}");
-        assert_eq!(problem.code.map(|code| code.as_str()), Some(code), "{field}");
+        assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some(code), "{field}");
     }
     for query in ["", "?state=closed", "?state=open&wait=soon"] {
         let asked = rig.call(Method::GET, &format!("/v1/orders{query}")).send().await.expect("an answer");
         rig.problem(asked, 422).await;
     }
     let large = rig.call(Method::POST, "/v1/orders").body(vec![b' '; 20_000]).send().await.expect("an answer");
-    assert_eq!(rig.problem(large, 413).await.code.map(|code| code.as_str()), Some("too_large"));
+    assert_eq!(rig.problem(large, 413).await.code.map(|code| code.to_string()).as_deref(), Some("too_large"));
     assert_eq!(rig.asked("charge"), 0);
 }
 

@@ -13,6 +13,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+pub use super::middlebox::Foreign;
 use super::rng::Rng;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -53,7 +54,7 @@ impl Case {
         for scenario in Scenario::ALL {
             for who in Who::ALL {
                 for kind in Kind::of(who) {
-                    all.extend(kind.fails(who).iter().map(|how| Self { scenario, who, kind, how: *how }));
+                    all.extend(kind.fails(who).map(|how| Self { scenario, who, kind, how }));
                 }
             }
         }

@@ -114,6 +114,9 @@ pub struct OpenOrders {
     pub orders: Vec<Order>,
 }
 
+/// The media type of a [`Problem`].
+pub const PROBLEM_TYPE: &str = "application/problem+json";
+
 /// `application/problem+json` (RFC 9457) with `code`, one of the reasons, and the wrong fields where there are some.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Problem {
@@ -127,6 +130,9 @@ pub struct Problem {
     /// The word that a machine acts on; absent where none fits (401, 404).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Reason>,
+    /// The order that was asked about, where the word is about one: `unknown_request`, and `reused_id` of an outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Box<str>>,

@@ -1,49 +1,34 @@
 //! `status`: a machine's retained state and its faults.
 
 use crate::order::reason::Reason;
+use crate::order::word::words;
 use serde::{Deserialize, Serialize};
 
-/// What is wrong with a machine.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultCode {
-    /// The database cannot be written: nothing is sold.
-    Store,
-    /// The database was lost or damaged; it was set aside and a new one begun.
-    StoreReset,
-    /// The database is of a newer release: nothing is sold.
-    NewerDatabase,
-    /// The relay service is gone, refuses, or has a fault of its own.
-    Relay,
-    /// A line is blocked until a person clears it.
-    LineBlocked,
-    /// The panel is gone.
-    Screen,
-    /// The backend cannot be reached.
-    Backend,
-    /// TLS refuses the dates of certificates: the clock is wrong, or a certificate ran out.
-    Clock,
-    /// The settings are not in force as wanted.
-    Config,
+words! {
+    /// What is wrong with a machine.
+    pub enum FaultCode {
+        /// The database cannot be written: nothing is sold.
+        Store = "store",
+        /// The database was lost or damaged; it was set aside and a new one begun.
+        StoreReset = "store_reset",
+        /// The database is of a newer release: nothing is sold.
+        NewerDatabase = "newer_database",
+        /// The relay service is gone, refuses, or has a fault of its own.
+        Relay = "relay",
+        /// A line is blocked until a person clears it.
+        LineBlocked = "line_blocked",
+        /// The panel is gone.
+        Screen = "screen",
+        /// The backend cannot be reached.
+        Backend = "backend",
+        /// TLS refuses the dates of certificates: the clock is wrong, or a certificate ran out.
+        Clock = "clock",
+        /// The settings are not in force as wanted.
+        Config = "config",
+    }
 }
 
 impl FaultCode {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Store => "store",
-            Self::StoreReset => "store_reset",
-            Self::NewerDatabase => "newer_database",
-            Self::Relay => "relay",
-            Self::LineBlocked => "line_blocked",
-            Self::Screen => "screen",
-            Self::Backend => "backend",
-            Self::Clock => "clock",
-            Self::Config => "config",
-        }
-    }
-
     /// The word with which a request is refused because of it; `None` where it does not keep the machine from selling.
     #[must_use]
     pub const fn refuses(self) -> Option<Reason> {
@@ -51,7 +36,7 @@ impl FaultCode {
             Self::Store => Some(Reason::Store),
             Self::NewerDatabase => Some(Reason::NewerDatabase),
             Self::Screen => Some(Reason::Screen),
-            Self::StoreReset | Self::Relay | Self::LineBlocked | Self::Backend | Self::Clock | Self::Config => None,
+            Self::StoreReset | Self::Relay | Self::LineBlocked | Self::Backend | Self::Clock | Self::Config | Self::Other(_) => None,
         }
     }
 }

@@ -77,6 +77,38 @@ fn a_machine_has_two_long_polls() {
 }
 
 #[test]
+fn so_many_requests_of_a_machine_wait_for_midtrans() {
+    let shop = backend_only();
+    shop.midtrans.fault(&json!({"fault": "hang", "on": "charge"}));
+    let (answer, answers) = mpsc::channel();
+    let post = |token: &str| {
+        let (answer, token, body) = (answer.clone(), token.to_owned(), shop.order_body(&new_request_id()));
+        let url = format!("{}/v1/orders", shop.backend_url);
+        // Ends when Midtrans answers, below, or with the test's backend.
+        std::thread::spawn(move || {
+            let headers = [("Idempotency-Key", body["request_id"].as_str().expect("an id"))];
+            drop(answer.send(Http::new().post(&url, Some(&token), &headers, &body)));
+        });
+    };
+    (0..33).for_each(|_| post(&shop.token));
+    let refused = answers.recv_timeout(PATIENCE).expect("one is answered at once");
+    problem("the 33rd that waits", &refused, 429, "rate_limited");
+    // Another machine is not concerned.
+    let add = shop.program_command(Program::Backend).args(["device", "add", "vm-002"]).output().expect("it runs");
+    post(String::from_utf8(add.stdout).expect("text").trim());
+    shop.midtrans.wait_held(33);
+    assert!(answers.try_recv().is_err(), "the others wait");
+    shop.midtrans.heal();
+    shop.midtrans.release();
+    for _ in 0..33 {
+        let answer = answers.recv_timeout(PATIENCE).expect("Midtrans has answered");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    // Those that were answered count no more.
+    shop.charge();
+}
+
+#[test]
 fn while_midtrans_refuses_a_machine_is_told_when_to_ask_again() {
     let shop = backend_only();
     for fault in [

@@ -3,7 +3,8 @@
 use crate::rig::shop::Program;
 use crate::rig::{command, output, source_text};
 use qris::order::receipt::{SigningKey, jwk_set};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 const PROGRAMS: [(Program, &str); 3] =
@@ -15,16 +16,39 @@ fn examples(directory: &Path) {
     let key = SigningKey::from_seed([3; 32]);
     std::fs::write(at("keys.json"), jwk_set(&[key.to_public_jwk("pay.example")])).expect("written");
     std::fs::write(at("signing-key.json"), key.to_private_jwk()).expect("written");
-    for secret in ["mqtt-password", "backend-token", "midtrans-server-key"] {
-        std::fs::write(at(secret), "secret\n").expect("written");
+    for (name, secret) in [("mqtt-password", "secret"), ("backend-token", "secret"), ("midtrans-server-key", "SB-Mid-server-example")] {
+        std::fs::write(at(name), secret).expect("written");
+        mode(&at(name), 0o600);
     }
+    mode(&at("signing-key.json"), 0o600);
     for (_, path) in PROGRAMS {
         let root = directory.display().to_string();
         let text = source_text(path).replace("/etc/qrisd/", &format!("{root}/")).replace("/etc/qris-backend/", &format!("{root}/"));
         let text = text.replace("/var/lib/qrisd/", &format!("{root}/")).replace("/var/lib/qris-relay/", &format!("{root}/"));
         let text = text.replace("/var/lib/qris-backend/", &format!("{root}/"));
+        // Which chips this computer has is not the question.
+        let text = text
+            .replace("chip = \"/dev/gpiochip0\"  # or", &format!("chip = \"sim:{root}/line.log\"  # or"))
+            .replace("\noffset = 17\n", "\n");
         std::fs::write(at(path.rsplit('/').next().expect("a name")), text).expect("written");
     }
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+}
+
+/// The examples, one of which is changed; its path.
+fn changed(directory: &Path, file: &str, changes: &[(&str, &str)]) -> PathBuf {
+    examples(directory);
+    let path = directory.join(file);
+    let mut text = std::fs::read_to_string(&path).expect("there");
+    for (good, bad) in changes {
+        assert!(text.contains(good), "{file}: {good}");
+        text = text.replacen(good, bad, 1);
+    }
+    std::fs::write(&path, text).expect("written");
+    path
 }
 
 fn check(program: Program, file: &Path) -> Output {
@@ -61,18 +85,33 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         (Program::Relayd, "relay.toml", "items = [\"A1\", \"A2\"]", "items = [\"A1\"]", "A2"),
         (Program::Backend, "backend.toml", "charge_as = \"gopay\"", "charge_as = \"cash\"", "midtrans.charge_as"),
         (Program::Backend, "backend.toml", "listen = \"127.0.0.1:8080\"", "listen = \"8080\"", "http.listen"),
+        (Program::Backend, "backend.toml", "# connections = 1024", "connections = 8000", "http.connections"),
+        (Program::Backend, "backend.toml", "# proxies = [\"127.0.0.1\", \"::1\"]", "proxies = [\"proxy.example\"]", "http.proxies"),
     ];
     for (program, file, good, bad, told) in table {
         let directory = tempfile::tempdir().expect("a directory");
-        examples(directory.path());
-        let path = directory.path().join(file);
-        let text = std::fs::read_to_string(&path).expect("there");
-        assert!(text.contains(good), "{file}: {good}");
-        std::fs::write(&path, text.replacen(good, bad, 1)).expect("written");
+        let path = changed(directory.path(), file, &[(good, bad)]);
         let checked = check(program, &path);
         assert_eq!(checked.status.code(), Some(2), "{file} with {bad}: {}", stderr(&checked));
         assert!(stderr(&checked).contains(told) && stderr(&checked).contains(file), "{file} with {bad}: {}", stderr(&checked));
     }
+}
+
+#[test]
+fn more_connections_than_the_process_may_have_descriptors_are_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    examples(directory.path());
+    let file = directory.path().join("backend.toml");
+    let check = |limits: &str| {
+        let script = format!("ulimit {limits} && exec \"$0\" --config \"$1\" --check");
+        output(command("/bin/sh").args(["-c", &script]).arg(Program::Backend.binary()).arg(&file))
+    };
+    // A soft limit it raises by itself.
+    assert_eq!(check("-S -n 256").status.code(), Some(0));
+    let few = check("-n 1024");
+    assert_eq!(few.status.code(), Some(2));
+    let said = "http.connections: 1280 descriptors are needed, with 256 for all else, and the limit is 1024";
+    assert!(stderr(&few).contains(said) && stderr(&few).contains("LimitNOFILE"), "{}", stderr(&few));
 }
 
 #[test]
@@ -88,6 +127,158 @@ fn a_missing_secret_is_named_and_never_told() {
         let checked = check(program, &directory.path().join(file));
         assert_eq!(checked.status.code(), Some(2));
         assert!(stderr(&checked).contains(secret), "{}", stderr(&checked));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_at_once_however_it_is_wrong() {
+    /// A program, its file, what is changed in it, and what is told then.
+    type Row = (Program, &'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+    const UNKNOWN: (&str, &str) = ("[device]\n", "[device]\ncolour = 1\n");
+    let table: [Row; 3] = [
+        (
+            Program::Qrisd,
+            "qrisd.toml",
+            &[UNKNOWN, ("[screen]\n", "[screen]\nrotation = 90\n"), ("rotate = 0", "rotate = 45"), ("price = 5000", "price = \"5000\"")],
+            &["device.colour: unknown", "screen.rotation: unknown", "screen.rotate: must be", "item[0].price: "],
+        ),
+        (
+            Program::Relayd,
+            "relay.toml",
+            &[UNKNOWN, ("pulse_ms = 500", "pulse_ms = 0\nspeed = 1"), ("min_amount = 5000", "min_amount = \"5000\"")],
+            &["device.colour: unknown", "line[0].pulse_ms: ", "line[0].speed: unknown", "line[0].min_amount: "],
+        ),
+        (
+            Program::Backend,
+            "backend.toml",
+            &[
+                ("[http]\n", "[http]\ncolour = 1\n"),
+                ("charge_as = \"gopay\"", "charge_as = \"cash\""),
+                ("[store]\n", "[[alert]]\nx = 1\n[store]\n"),
+            ],
+            &[
+                "http.colour: unknown",
+                "midtrans.charge_as: ",
+                "alert: unknown",
+                "midtrans.server_key_file: ",
+                "receipts.signing_key_file: ",
+            ],
+        ),
+    ];
+    for (program, file, changes, told) in table {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = changed(directory.path(), file, changes);
+        if file == "backend.toml" {
+            for secret in ["midtrans-server-key", "signing-key.json"] {
+                std::fs::remove_file(directory.path().join(secret)).expect("removed");
+            }
+        }
+        let checked = check(program, &path);
+        assert_eq!(checked.status.code(), Some(2), "{file}: {}", stderr(&checked));
+        for told in told {
+            assert!(stderr(&checked).contains(told), "{file}: no {told:?} in\n{}", stderr(&checked));
+        }
+        // What could not be read is not called missing besides.
+        assert!(!stderr(&checked).contains("is missing"), "{file}: {}", stderr(&checked));
+    }
+}
+
+#[test]
+fn the_server_key_goes_to_midtrans_and_to_nobody_else() {
+    let host = "https://api.sandbox.midtrans.com";
+    let allowed = "https://api.sandbox.midtrans.co\"\nallow_other_host = true\n# \"";
+    let table: [(&str, &str, Option<&str>); 14] = [
+        (host, "SB-Mid-server-example", None),
+        // Newer accounts have such keys in the sandbox, too.
+        (host, "Mid-server-example", None),
+        ("https://api.midtrans.com/", "Mid-server-example", None),
+        ("https://api.midtrans.com", "SB-Mid-server-example", Some("midtrans.server_key_file: is a key of the sandbox")),
+        (host, "SB-Mid-client-example", Some("midtrans.server_key_file: is a client key")),
+        (host, "Mid-client-example", Some("midtrans.server_key_file: is a client key")),
+        (host, "SB-Mid-server-exa mple", Some("midtrans.server_key_file: holds a space")),
+        (host, " SB-Mid-server-example", Some("midtrans.server_key_file: holds a space")),
+        (host, "SB-Mid-server-example\n\n", Some("midtrans.server_key_file: holds a space")),
+        ("https://api.sandbox.midtrans.co", "SB-Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
+        ("https://api.midtrans.com.example", "Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
+        ("https://api.midtrans.com:8443", "Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
+        ("http://127.0.0.1:8181", "SB-Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
+        (allowed, "SB-Mid-server-example", None),
+    ];
+    for (url, key, told) in table {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = changed(directory.path(), "backend.toml", &[(host, url)]);
+        std::fs::write(directory.path().join("midtrans-server-key"), key).expect("written");
+        let checked = check(Program::Backend, &path);
+        let said = stderr(&checked);
+        assert_eq!(checked.status.code(), Some(if told.is_some() { 2 } else { 0 }), "{url} {key}: {said}");
+        assert!(told.is_none_or(|told| said.contains(told)), "{url} {key}: {said}");
+        assert!(!said.contains("example\n") && !said.contains("-exa"), "the key itself is never told: {said}");
+        if told.is_some() {
+            let served = output(command(Program::Backend.binary()).arg("--config").arg(&path).arg("serve"));
+            assert_eq!(served.status.code(), Some(2), "{url} {key}: it serves with that");
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_none() {
+    for (program, file, secret, key) in [
+        (Program::Qrisd, "qrisd.toml", "backend-token", "backend.token_file"),
+        (Program::Qrisd, "qrisd.toml", "mqtt-password", "mqtt.password_file"),
+        (Program::Backend, "backend.toml", "midtrans-server-key", "midtrans.server_key_file"),
+        (Program::Backend, "backend.toml", "signing-key.json", "receipts.signing_key_file"),
+        (Program::Backend, "backend.toml", "mqtt-password", "mqtt.password_file"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = changed(directory.path(), file, &[]);
+        let secret = directory.path().join(secret);
+        mode(&secret, 0o640);
+        assert_eq!(check(program, &path).status.code(), Some(0), "its group may");
+        mode(&secret, 0o644);
+        let checked = check(program, &path);
+        let told = stderr(&checked);
+        assert_eq!(checked.status.code(), Some(2), "{}: {told}", secret.display());
+        assert!(told.contains(key) && told.contains("everybody") && told.contains("chmod o="), "{told}");
+    }
+}
+
+#[test]
+fn a_machine_that_nobody_can_call_for_is_remarked() {
+    for (program, file, key) in [(Program::Qrisd, "qrisd.toml", "screen.contact"), (Program::Backend, "backend.toml", "customer.contact")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = changed(directory.path(), file, &[]);
+        let checked = check(program, &path);
+        let told = stderr(&checked);
+        assert_eq!(checked.status.code(), Some(0), "it could run: {told}");
+        assert!(told.contains(&format!("{key}: is missing")) && told.contains("nobody"), "{told}");
+        let text = std::fs::read_to_string(&path).expect("there");
+        std::fs::write(&path, text.replacen("# contact = ", "contact = ", 1)).expect("written");
+        let checked = check(program, &path);
+        assert_eq!((checked.status.code(), stderr(&checked)), (Some(0), String::new()), "{file}");
+    }
+}
+
+#[test]
+fn a_chip_that_is_not_there_is_told() {
+    for (chip, told) in [
+        ("chip = \"/dev/gpiochip9\"\noffset = 17", "line[0].chip: GPIO /dev/gpiochip9: No such file"),
+        ("chip = \"/dev/null\"\noffset = 17", "line[0].chip: GPIO /dev/null: "),
+        ("chip = \"sim:/nowhere/line.log\"", "line[0].chip: /nowhere: No such file"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        examples(directory.path());
+        let path = directory.path().join("relay.toml");
+        let text = std::fs::read_to_string(&path).expect("there");
+        let line = text.lines().find(|line| line.starts_with("chip = ")).expect("an example").to_owned();
+        let button = "\n[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip8\"\noffset = 1\n";
+        std::fs::write(&path, text.replace(&line, chip) + button).expect("written");
+        let checked = check(Program::Relayd, &path);
+        assert_eq!(checked.status.code(), Some(2), "{chip}: {}", stderr(&checked));
+        assert!(
+            stderr(&checked).contains(told) && stderr(&checked).contains("button[0].chip: GPIO /dev/gpiochip8"),
+            "{}",
+            stderr(&checked)
+        );
     }
 }
 

@@ -114,8 +114,12 @@ fn forgetful(method: &str, path: &str, reply: &mut Reply) {
     }
 }
 
-/// Three faults: every repetition is new; a receipt says another amount; the QR asks for another sum.
+/// Four faults: every repetition is new; a receipt says another amount; the QR asks for another sum; a problem does not say
+/// of which order.
 fn greedy(method: &str, path: &str, reply: &mut Reply) {
+    if reply.status == 404 {
+        reply.json_mut(|problem| problem.as_object_mut()?.remove("order_id").map(drop));
+    }
     if method == "POST" && path == "/v1/orders" && reply.status == 200 {
         reply.status = 201;
     }
@@ -168,6 +172,8 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
                 "posts of one request at the same time make one order: expected 201 once",
                 "a payment becomes a receipt that verifies, and wakes the long poll: expected a receipt that verifies; came the receipt's signature",
                 "the QR is a QRIS payload of the amount: expected a QRIS payload for Rp5.000",
+                "an order that nobody made is not there: expected order_id",
+                "another machine's order is not there: expected order_id",
             ],
         ),
         (

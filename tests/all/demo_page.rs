@@ -1,6 +1,7 @@
 //! The demo's page in a real browser: what a visitor sees, presses and cuts, and that the books balance after it.
 
 use crate::rig::browser::Browser;
+use crate::rig::http::Http;
 use crate::rig::{PATIENCE, Running, wait_for_within};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -88,7 +89,11 @@ fn a_visitor_buys_a_drink_and_cuts_the_power() {
         dispensed += 1;
         assert!(dispensed < 7, "the power was always cut too late: {seen}");
     }
-    page.balanced((dispensed + 1, dispensed, 1, dispensed + 1));
+    // The books, the phone and the words say the same of it: nobody knows.
+    page.balanced((dispensed + 1, dispensed, 0, dispensed + 1));
+    assert_eq!(browser.run(&seen("#b-uncertain")), "1");
+    assert!(browser.text("#just").contains("The books say uncertain"), "{}", browser.text("#just"));
+    browser.wait("the phone's word", "return document.querySelector('#glass .said')?.textContent.startsWith('Uncertain')");
     page.clean();
 }
 
@@ -149,6 +154,37 @@ fn each_network_can_be_cut_while_somebody_pays() {
     browser.wait("the failure", "return document.querySelector('#just').textContent.startsWith('No QR could be had')");
     page.network("backend", true);
     page.balanced((4, 4, 0, 4));
+    page.clean();
+}
+
+/// What the page says of a network that is cut is true of the networks that are cut with it.
+#[test]
+fn a_machine_that_is_cut_off_hears_nothing() {
+    let page = Page::open();
+    let browser = &page.browser;
+    let says = |words: &str| browser.wait(words, &format!("return document.querySelector('#just').textContent.includes({})", json!(words)));
+    for (first, second) in [("broker", "backend"), ("backend", "broker")] {
+        browser.wait("a machine that can be asked", "return !document.querySelector('#keys button').disabled");
+        browser.click("#keys [data-item=A1]");
+        browser.wait("the phone's offer to pay", OFFERED);
+        page.network(first, false);
+        page.network(second, false);
+        says("The machine hears from nobody");
+        browser.click("[data-act=pay_gopay]");
+        browser.wait(
+            "the receipt",
+            "return [...document.querySelectorAll('#list .text')].some(text => /signed receipt/.test(text.textContent))",
+        );
+        // Nothing crosses a wire that is cut.
+        let crossing = "const rows = [...document.querySelectorAll('#list li')]; \
+            const cut = rows.findLastIndex(row => row.matches('.mark.down')); \
+            return rows.slice(cut).map(row => row.textContent).filter(text => /backend → machine|machine → backend/.test(text))";
+        assert_eq!(browser.run(crossing), json!([]), "{first}, {second}");
+        page.network(second, true);
+        page.network(first, true);
+        browser.wait("the end of the order", "return /dropped/.test(document.querySelector('#just').textContent)");
+        browser.run("document.querySelector('#list').replaceChildren()");
+    }
     page.clean();
 }
 
@@ -229,6 +265,13 @@ fn the_story_of_a_late_payment_presses_the_buttons() {
     let page = a_story("t_late", 8, (1, 0, 1, 0));
     let just = page.browser.text("#just");
     assert!(just.starts_with("Paid too late"), "{just}");
+    assert!(!page.browser.text("#claim").contains("Paid once, dropped once"), "its own story says otherwise");
+
+    // The merchant gives the money back: it is in the books as what it is.
+    page.refund();
+    page.balanced((1, 0, 0, 0));
+    let browser = &page.browser;
+    assert_eq!((browser.run(&seen("#b-refunded")), browser.run(&seen("#b-open"))), (json!("1"), Value::Null));
 }
 
 /// A page on which this story was told, of so many steps, and what the books say then.
@@ -331,9 +374,11 @@ fn the_page_is_its_own_and_works_with_keys_alone_and_without_motion() {
 
     browser.press("#keys [data-item=A2]", ENTER);
     browser.wait("the phone's offer to pay", OFFERED);
+    // The page looks by itself: the lamp may be out before anybody outside asks.
+    browser.run(MOVES_WHILE_LIT);
     browser.press("[data-act=pay_gopay]", ENTER);
-    browser.wait("the lamp", "return document.querySelector('#lamp').classList.contains('on')");
-    assert_eq!(browser.run("return document.getAnimations().filter(one => one.playState === 'running').length"), 0, "nothing moves");
+    browser.wait("the lamp", "return window.moving !== undefined");
+    assert_eq!(browser.run("return window.moving"), 0, "nothing moves");
     page.dropped(1);
     browser.press("#links [data-network=broker]", ENTER);
     browser.wait("the cut", "return document.querySelector('#links [data-network=broker]').getAttribute('aria-checked') === 'false'");
@@ -370,6 +415,16 @@ const CUT_IN_THE_TURN: &str = "document.querySelector('[data-act=pay_gopay]').cl
                                if (document.querySelector('#lamp').classList.contains('on')) { document.querySelector('#power').click(); done('cut'); } \
                                else if (performance.now() > end) done(told()); else setTimeout(look, 5); }; look(); })";
 
+/// Notes what moves when the lamp lights up.
+const MOVES_WHILE_LIT: &str = "const lamp = document.querySelector('#lamp'); new MutationObserver(() => { if (lamp.classList.contains('on')) \
+                               window.moving = document.getAnimations().filter(one => one.playState === 'running').length; }) \
+                               .observe(lamp, { attributes: true })";
+
+/// What stands in an element, if it is seen.
+fn seen(element: &str) -> String {
+    format!("const element = document.querySelector('{element}'); return element?.checkVisibility() ? element.textContent : null")
+}
+
 /// Whether the phone offers to pay.
 const OFFERED: &str = "return !!document.querySelector('[data-act=pay_gopay]')";
 
@@ -384,7 +439,7 @@ const UNREACHABLE: &str = "return [...document.querySelectorAll('button, input')
 struct Page {
     browser: Browser,
     _demo: Running,
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
 }
 
 impl Page {
@@ -398,7 +453,21 @@ impl Page {
             "a machine that is online",
             "return [...document.querySelectorAll('#list .text')].some(text => /is online/.test(text.textContent))",
         );
-        Self { browser, _demo: demo, _temporary: temporary }
+        Self { browser, _demo: demo, temporary }
+    }
+
+    /// The merchant refunds the only order at Midtrans' dashboard.
+    fn refund(&self) {
+        let site = std::fs::read_dir(self.temporary.path()).expect("there").flatten();
+        let toml = site.map(|entry| entry.path().join("merchant/backend.toml")).find(|path| path.exists()).expect("the backend's file");
+        let config: toml::Table = std::fs::read_to_string(toml).expect("there").parse().expect("TOML");
+        let midtrans = config["midtrans"]["base_url"].as_str().expect("an address");
+        let http = Http::new();
+        let orders: Value = serde_json::from_str(&http.get(&format!("{midtrans}/sim/transactions"), None).text()).expect("JSON");
+        let order = orders[0]["order_id"].as_str().expect("an order");
+        let refund = json!({ "amount": orders[0]["gross_amount"], "refund_key": "r-1", "reason": "late" });
+        let done = http.post(&format!("{midtrans}/sim/refund/{order}"), None, &[], &refund);
+        assert!(done.status < 300, "{}", done.text());
     }
 
     /// Waits for a caption of the story that is told now. The page itself gives up what takes too long, and says so.

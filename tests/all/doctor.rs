@@ -60,8 +60,8 @@ fn a_healthy_backend_has_nothing_bad() {
     ] {
         assert_eq!(about(&lines, check)["level"], "ok", "{:?}", about(&lines, check));
     }
-    // From loopback only, which does for a simulator; and nobody is told.
-    for check in ["notifications", "alerts"] {
+    // From loopback only, which does for a simulator; nobody is told, and nobody can be called.
+    for check in ["notifications", "alerts", "contact"] {
         assert_eq!(about(&lines, check)["level"], "warn", "{:?}", about(&lines, check));
         assert!(about(&lines, check)["to_do"].is_string());
     }

@@ -230,7 +230,7 @@ impl Computer {
             ));
         }
         if block.contains("qris-backend --check") {
-            let base_url = format!("base_url = \"http://{MIDTRANS}\"");
+            let base_url = format!("base_url = \"http://{MIDTRANS}\"\nallow_other_host = true");
             self.edit(
                 "/etc/qris-backend/backend.toml",
                 &[("base_url = \"https://api.sandbox.midtrans.com\"", &base_url), ("# ca_file", "ca_file")],

@@ -157,6 +157,7 @@ fn the_dbus_interfaces_are_those_of_the_contract() {
             "property Keys as read",
             "property Lines a(sass) read",
             "property Tickets as read",
+            "signal Cleared()",
             "signal Finished(s order_id, s outcome, s detail)",
             "signal Pressed(s item)",
         ]

@@ -25,7 +25,7 @@ const SALE_AT_MOST: Duration = Duration::from_secs(60);
 /// From so many sales on, everything that can be done to a machine was done at least once.
 const EVERYTHING_FROM: u64 = 300;
 /// What that is, with every fault of Midtrans, as the figures name it.
-const EVERYTHING: [&str; 33] = [
+const EVERYTHING: [&str; 35] = [
     "requests over MQTT",
     "requests over D-Bus",
     "payments",
@@ -49,6 +49,8 @@ const EVERYTHING: [&str; 33] = [
     "device-broker silent",
     "device-backend silent",
     "backend-Midtrans silent",
+    "device-backend answered by another",
+    "backend-Midtrans answered by another",
     "struck while asked",
     "struck while shown",
     "struck while scanned",

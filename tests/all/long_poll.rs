@@ -134,7 +134,7 @@ fn the_outcome_stays_what_it_was_first() {
     assert!(shop.midtrans.pay(order_id, Via::Gopay).status < 300);
     shop.wait_order(order_id, "paid", |order| (order["status"] == "settlement").then_some(()));
     let tell = |outcome: &str| shop.post_to(order_id, "outcome", &json!({"outcome": outcome, "reason": null, "detail": null})).status;
-    assert_eq!(tell("eaten"), 422);
+    assert_eq!(tell("Eaten!"), 422);
     assert_eq!([tell("undelivered"), tell("undelivered"), tell("dispensed")], [200, 200, 409]);
     let now = shop.order_at_backend(order_id);
     assert_eq!((now["outcome"]["outcome"].as_str(), now["refund"].as_str()), (Some("undelivered"), Some("due")));

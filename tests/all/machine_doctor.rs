@@ -63,7 +63,7 @@ impl Machine {
         std::fs::write(&enrolment, site.enrolment()).expect("written");
         let mut setup = inside(&root, env!("CARGO_BIN_EXE_qrisctl"));
         let goods = site.goods().into_iter().filter(|word| word != "--no-start");
-        setup.arg("setup").arg("--from").arg(&enrolment).args(goods);
+        setup.arg("setup").arg("--from").arg(&enrolment).args(goods).args(["--contact", "0800-1"]);
         let told = succeed(&mut system.command(&setup));
         // The bus is this test's.
         let bus = format!("sed -i 's|bus = \"system\"|bus = \"{}\"|' etc/qrisd/qrisd.toml etc/qrisd/relay.toml", site.shop.bus.address);
@@ -222,7 +222,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         "{handed_over} echo LoadCredentialEncrypted=backend-token:qrisd.backend-token >etc/systemd/system/qrisd.service.d/50-secrets.conf"
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
-    let table: [(&str, &str, i32, &str, &str, &str); 24] = [
+    let table: [(&str, &str, i32, &str, &str, &str); 25] = [
         (&taken_for_encrypted, &kept, 1, "secrets", "is no encrypted secret", "sudo qrisctl setup"),
         (&taken_for_plain, &kept, 2, "secrets", "is encrypted, and", "sudo qrisctl setup"),
         ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "not root alone may change it", "chmod 644"),
@@ -260,6 +260,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("sed -i 's/price = 5000/price = 0/' etc/qrisd/qrisd.toml", whole, 2, "config", "qrisd.toml:", "correct it"),
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
         ("mv etc/qrisd/relay.toml kept.toml", whole, 2, "config", "relay.toml: cannot be read", "qrisctl setup"),
+        ("sed -i '/^contact/d' etc/qrisd/qrisd.toml", whole, 0, "contact", "nobody to call", "--contact"),
         ("chown 0:0 var/lib/qrisd", "chown 991:991 var/lib/qrisd", 1, "state", "qrisd cannot write there", "chown -R qrisd:qrisd"),
         (
             "chown 0 var/lib/qris-relay/ledger.db",

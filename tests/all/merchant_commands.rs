@@ -58,10 +58,12 @@ fn orders_are_listed_filtered_and_shown() {
     };
     let (failed, uncertain, pending) = (failed.as_str(), uncertain.as_str(), pending.as_str());
     let today = &rows[1][..10];
-    let table: [(&[&str], &[&str]); 12] = [
+    let table: [(&[&str], &[&str]); 14] = [
         (&[], &[pending, uncertain, failed]),
         (&["--refund-due"], &[failed]),
-        (&["--attention"], &[uncertain]),
+        (&["--attention"], &[uncertain, failed]),
+        (&["--attention", "--refund-due"], &[failed]),
+        (&["--attention=refund_due"], &[failed]),
         (&["--attention=uncertain"], &[uncertain]),
         (&["--attention=mismatch"], &[]),
         (&["--status", "pending"], &[pending]),
@@ -135,6 +137,7 @@ fn a_refund_goes_through_midtrans_with_and_without_serve() {
     for order_id in [&first, &second] {
         assert_eq!(shop.midtrans.calls("refund", order_id).len(), 1, "whoever asks, it is asked once");
     }
+    assert_eq!(good(&shop, &["orders", "--attention", "--json"]), "", "nobody must look at what went back");
 }
 
 #[test]

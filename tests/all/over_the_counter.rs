@@ -15,10 +15,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// An order whose code was shown.
-struct Coded {
+pub struct Coded {
     request_id: String,
     order_id: String,
-    code: String,
+    pub code: String,
 }
 
 impl Shop {
@@ -41,7 +41,7 @@ impl Shop {
         coded
     }
 
-    fn collectable(&self, store: &str) -> Coded {
+    pub fn collectable(&self, store: &str) -> Coded {
         let coded = self.taken_along(store);
         self.midtrans.pay_at_counter(&coded.code);
         self.wait_state(&coded.request_id, EventState::AwaitingCollection);
@@ -54,7 +54,7 @@ impl Shop {
     }
 
     /// The same; the refusal that follows. Refusals of a request are told once a second, so that is waited for.
-    fn collect_in_vain(&self, code: &str) -> VendEvent {
+    pub fn collect_in_vain(&self, code: &str) -> VendEvent {
         thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
         // As the machine counts, which got the last one a little later.
         let second = |last: Instant| last.elapsed() > Duration::from_millis(1500);
@@ -66,15 +66,15 @@ impl Shop {
             .wait_event_from(from, "a refusal", |event| event.state == EventState::Refused && event.payment_code.as_deref() == Some(code))
     }
 
-    fn collect_and_take(&self, coded: &Coded) {
+    pub fn collect_and_take(&self, coded: &Coded) {
         self.collect(&coded.code);
         self.wait_state(&coded.request_id, EventState::Dispensed);
         self.wait_outcome(&coded.order_id, "dispensed");
     }
 
-    fn states(&self, request_id: &str) -> Vec<&'static str> {
+    fn states(&self, request_id: &str) -> Vec<EventState> {
         let of = |event: &VendEvent| event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.seq.is_some();
-        self.tap.events().iter().filter(|event| of(event)).map(|event| event.state.as_str()).collect()
+        self.tap.events().iter().filter(|event| of(event)).map(|event| event.state).collect()
     }
 }
 
@@ -101,7 +101,8 @@ fn a_code_is_paid_while_the_machine_sells_to_others_and_collected_once() {
     shop.collect(&grouped);
     shop.wait_state(&first.request_id, EventState::Dispensed);
     assert_eq!(shop.pulses(), 3);
-    let wanted = ["requested", "awaiting_payment", "awaiting_collection", "paid", "dispensing", "dispensed"];
+    use EventState::{AwaitingCollection, AwaitingPayment, Dispensed, Dispensing, Paid, Requested};
+    let wanted = [Requested, AwaitingPayment, AwaitingCollection, Paid, Dispensing, Dispensed];
     assert_eq!(shop.states(&first.request_id), wanted);
     shop.wait_outcome(&first.order_id, "dispensed");
     let used = shop.collect_in_vain(&first.code);
@@ -326,7 +327,7 @@ fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
     assert_eq!(denied.reason, Some(Reason::Midtrans));
     shop.wait_state(&kept.request_id, EventState::AwaitingCollection);
     assert_eq!(shop.collect_in_vain(&back.code).reason, Some(Reason::UnknownRequest));
-    assert!(!shop.states(&back.request_id).contains(&"awaiting_collection"));
+    assert!(!shop.states(&back.request_id).contains(&EventState::AwaitingCollection));
     shop.collect_and_take(&kept);
     assert_eq!(shop.pulses(), 1);
 }

@@ -116,7 +116,9 @@ fn without_relay_or_with_a_blocked_line_nobody_is_asked_to_pay() {
     let clear =
         crate::rig::output(crate::rig::command(env!("CARGO_BIN_EXE_qrisctl")).args(["relay", "clear", "A1", "--bus", &shop.bus.address]));
     assert!(clear.status.success(), "{}", String::from_utf8_lossy(&clear.stderr));
+    let cleared = std::time::Instant::now();
     shop.wait_fault("line_blocked", false);
+    assert!(cleared.elapsed().as_secs() < 10, "the relay's signal tells it; without one it is read every 30 s");
     shop.kill_relayd();
     shop.wait_fault("relay", true);
     let refused = shop.vend("A1");

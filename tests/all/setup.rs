@@ -385,3 +385,53 @@ fn a_bundle_says_what_it_lacks_and_makes_no_token_in_vain() {
     let told = shop.merchant(&["device", "add", "vm-002", "--bundle"]);
     assert!(told.status.code() == Some(1) && stderr(&told).contains("--replace"), "{}", stderr(&told));
 }
+
+/// Whoever can open a chip can fire a relay, and the default user of Raspberry Pi OS is in the group of all chips.
+#[test]
+fn the_chips_that_are_named_belong_to_the_relay_service_alone() {
+    const RULES: &str = "etc/udev/rules.d/99-qrisd-chips.rules";
+    let site = Site::new();
+    let sh = |script: &str| succeed(command("/bin/sh").args(["-ec", script]).current_dir(&site.root));
+    sh("echo pi:x:1000:1000::/home/pi:/bin/sh >>etc/passwd; sed -i 's/^gpio:.*/gpio:x:993:qris-relay,pi/' etc/group; mkdir dev; \
+        touch dev/gpiochip0 dev/gpiochip1 dev/gpiochip2 dev/gpiomem; ln -s gpiochip1 dev/gpiochip-header; chgrp 993 dev/*; chmod 660 dev/gpio*");
+    let set_up = |goods: &[&str]| {
+        let done = output(site.setup().args(["--from", &site.enrolment(), "--offline", "--no-start", "--screen", "none"]).args(goods));
+        assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+        stdout(&done)
+    };
+    let told =
+        set_up(&["--item", "A1:5000", "--item", "A2:5000", "--line", "A1=/dev/gpiochip0:5:low", "--line", "A2=/dev/gpiochip-header:6:low"]);
+    assert!(told.contains(&format!("/{RULES}")), "{told}");
+    let rules = std::fs::read_to_string(site.file(RULES)).expect("a rule of udev");
+    let of = |chip: &str| format!("SUBSYSTEM==\"gpio\", {chip}, OWNER:=\"root\", GROUP:=\"qris-relay\", MODE:=\"0660\"\n");
+    assert!(
+        rules.contains(&of("KERNEL==\"gpiochip0\"")) && rules.contains(&of("KERNEL==\"gpiochip*\", SYMLINK==\"gpiochip-header\"")),
+        "{rules}"
+    );
+    assert!(!rules.contains("gpiochip2") && rules.contains("gpiomem"), "{rules}");
+
+    let doctor = || {
+        let told = output(command(env!("CARGO_BIN_EXE_qrisctl")).args(["doctor", "--offline", "--root"]).arg(&site.root));
+        stdout(&told).lines().filter(|line| line.contains("can be opened") || line.contains("opened by")).collect::<Vec<_>>().join("\n")
+    };
+    let told = doctor();
+    for path in ["/dev/gpiochip0", "/dev/gpiochip-header", "/dev/gpiomem"] {
+        assert!(told.contains(&format!("BAD   gpio          {path} can be opened by pi (group gpio)")), "{told}");
+    }
+    assert!(!told.contains("gpiochip2"), "nothing hangs on it: {told}");
+    // As the rule has it.
+    sh("chgrp 992 dev/gpiochip0 dev/gpiochip1; chgrp 0 dev/gpiomem; chmod 600 dev/gpiomem");
+    let told = doctor();
+    for path in ["/dev/gpiochip0", "/dev/gpiochip-header"] {
+        assert!(told.contains(&format!("OK    gpio          {path} is opened by root and qris-relay alone")), "{told}");
+    }
+    for (harm, who) in [("chmod 664 dev/gpiochip0", "everybody"), ("chmod 660 dev/gpiochip0; chown 1000 dev/gpiochip0", "pi (its owner)")] {
+        sh(harm);
+        assert!(doctor().contains(&format!("/dev/gpiochip0 can be opened by {who}")), "{harm}: {}", doctor());
+    }
+    sh("chown 0:0 dev/gpiochip0");
+    assert!(doctor().is_empty() || !doctor().contains("OK    gpio          /dev/gpiochip0"), "the service itself cannot: {}", doctor());
+    // A line without a chip needs no rule.
+    set_up(&["--line", "A1,A2=sim:/var/lib/qris-relay/line.log"]);
+    assert!(!site.file(RULES).exists());
+}

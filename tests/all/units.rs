@@ -64,6 +64,22 @@ fn each_credential_is_loaded_by_one_plain_line() {
     }
 }
 
+/// `--check` looks whether the connections fit into what the unit gives.
+#[test]
+fn the_backend_has_the_descriptors_that_its_connections_may_take() {
+    let unit = source_text("systemd/qris-backend.service");
+    let given = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE="));
+    assert_eq!(given, Some(qris::backend::config::DESCRIPTORS.to_string().as_str()));
+}
+
+#[test]
+fn no_service_leaves_its_memory_on_a_disk() {
+    for name in ["qrisd", "qris-relayd", "qris-backend"] {
+        let unit = source_text(&format!("systemd/{name}.service"));
+        assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{name}");
+    }
+}
+
 /// An order that waits for its payment is on the screen, and a paid one delivered, before there is a network.
 #[test]
 fn no_service_of_a_machine_waits_for_a_network() {

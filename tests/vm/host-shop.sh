@@ -111,6 +111,7 @@ listen = "127.0.0.1:$backend_port"
 public_url = "http://127.0.0.1:$backend_port"
 [midtrans]
 base_url = "$midtrans"
+allow_other_host = true
 server_key_file = "$at/server-key"
 [store]
 url = "sqlite://$at/orders.db"

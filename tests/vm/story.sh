@@ -64,10 +64,24 @@ set_up() {
   is "faults" "[]" "$(last_status | grep -o '"faults":\[[^]]*\]' | cut -d: -f2-)"
   is "what they read" "644 root 644 root 644 root" "$(words "$(guest stat -c "'%a %U'" /etc/qrisd/qrisd.toml /etc/qrisd/relay.toml /etc/qrisd/keys.json)")"
   is "secrets" "640 root:qrisd 640 root:qrisd" "$(words "$(guest stat -c "'%a %U:%G'" /etc/qrisd/mqtt-password /etc/qrisd/backend-token)")"
+  chip_is_closed
   is "lines are held inactive" "lo lo" "$(levels $tray_1 $tray_2)"
   is "QR" "" "$(qr || true)"
   # Those that a person asked for.
   pulses_at_set_up=$(pulses $tray_1)
+}
+
+# Somebody who is in the group of all chips, as the default user of Raspberry Pi OS is, cannot open the one that fires relays.
+chip_is_closed() {
+  guest "useradd -G gpio pi"
+  is "who may use the chip now" "660 root:qris-relay" "$(guest stat -c "'%a %U:%G'" /dev/gpiochip0)"
+  is "what opening it says to somebody in the group gpio" "closed" "$(guest "runuser -u pi -- sh -c ': </dev/gpiochip0' 2>/dev/null && echo open || echo closed")"
+  holds "qrisctl doctor names nobody" guest "qrisctl doctor | grep -F '/dev/gpiochip0 is opened by root and qris-relay alone'"
+  guest "chgrp gpio /dev/gpiochip0"
+  holds "qrisctl doctor names who could" guest "! qrisctl doctor >/run/told && grep -F '/dev/gpiochip0 can be opened by pi (group gpio)' /run/told"
+  # As at every start: the rule holds for what is there, too.
+  guest "udevadm trigger --settle --action=change --subsystem-match=gpio"
+  is "who may use the chip after udev looked again" "660 root:qris-relay" "$(guest stat -c "'%a %U:%G'" /dev/gpiochip0)"
 }
 
 # From now on systemd hands them over, plain or encrypted; or they are files again.

@@ -19,7 +19,7 @@ pub struct Wanted {
     pub until: Wall,
     /// Only those whose customer is owed the money.
     pub refund_due: bool,
-    /// Only those at which a person must look.
+    /// Only those at which a person may have to look: for a refund that is due, or for more. The column of that name has the rest.
     pub attention: bool,
 }
 
@@ -78,7 +78,7 @@ impl Page {
 pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, BooksError> {
     let sql = "SELECT order_id, body, rev, version, digest, claimed_until_ms, sum, created_ms FROM orders
         WHERE (created_ms, order_id) < ($1, $2) AND created_ms >= $3 AND created_ms < $4
-            AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND attention >= $7
+            AND ($5 IS NULL OR device = $5) AND refund_due >= $6 AND refund_due + attention >= $7
         ORDER BY created_ms DESC, order_id DESC LIMIT $8";
     let [device, refund_due, attention] = wanted.values();
     let page = limit();
@@ -141,7 +141,8 @@ pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
 /// The database's.
 pub fn count(tx: &mut dyn Tx, wanted: &Wanted) -> Result<u64, BooksError> {
     let sql = "SELECT count(*) FROM orders
-        WHERE created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) AND refund_due >= $4 AND attention >= $5";
+        WHERE created_ms >= $1 AND created_ms < $2 AND ($3 IS NULL OR device = $3) AND refund_due >= $4
+            AND refund_due + attention >= $5";
     let [device, refund_due, attention] = wanted.values();
     let count = first_int(&tx.rows(sql, &[wanted.from.into(), wanted.until.into(), device, refund_due, attention])?)?;
     Ok(u64::try_from(count).unwrap_or(0))

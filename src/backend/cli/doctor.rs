@@ -35,6 +35,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     findings.extend(keys(config));
     findings.extend(books(config).await);
     findings.push(alerts(config));
+    findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
     let server_key = config.server_key(source);
     let midtrans = match server_key {
         Ok(key) => midtrans_client(config, key).map_err(|error| error.to_string()),
@@ -221,7 +222,7 @@ fn alerts(config: &Config) -> Finding {
         return Finding::warn(
             "alerts",
             "nobody is told: [alerts] is not there",
-            "set alerts.command, or look at `orders --attention` and `--refund-due` every day",
+            "set alerts.command, or look at `orders --attention` every day",
         );
     };
     let program = PathBuf::from(&command[0]);

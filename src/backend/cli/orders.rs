@@ -38,8 +38,8 @@ pub struct Orders {
     /// Only those whose customer is owed the money
     #[arg(long)]
     refund_due: bool,
-    /// Only those at which a person must look; with a KIND, for this: refund_failed, uncertain, unreported, mismatch,
-    /// conflict, suspect, partial_refund, chargeback, reversed, late_fact
+    /// Only those at which a person must look; with a KIND, for this: refund_due, refund_failed, uncertain, unreported,
+    /// mismatch, conflict, suspect, partial_refund, chargeback, reversed, late_fact
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention)]
     attention: Option<Option<Attention>>,
     /// So many at most; 0: all
@@ -92,15 +92,14 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
         Some(day) => (When::Day(day).start(), When::Day(day).end()),
         None => (asked.since.map_or(Wall(i64::MIN), When::start), asked.until.map_or(Wall(i64::MAX), When::end)),
     };
-    let kind = asked.attention.flatten();
-    // That a refund is due is a list of its own.
-    let refund_due = asked.refund_due || kind == Some(Attention::RefundDue);
-    let attention = asked.attention.is_some() && kind != Some(Attention::RefundDue);
-    let wanted = Wanted { device: asked.device, from, until, refund_due, attention };
+    let wanted = Wanted { device: asked.device, from, until, refund_due: asked.refund_due, attention: asked.attention.is_some() };
     let fits = |order: &Order| {
-        asked.status.is_none_or(|status| status == view::status(order)) && kind.is_none_or(|kind| order.attention().contains(&kind))
+        let listed = order.attention();
+        // A refund that is under way is due, and needs nobody.
+        asked.attention.is_none_or(|kind| kind.map_or(!listed.is_empty(), |kind| listed.contains(&kind)))
+            && asked.status.is_none_or(|status| status == view::status(order))
     };
-    let by_columns = asked.status.is_none() && kind.is_none();
+    let by_columns = asked.status.is_none() && asked.attention.is_none();
     let limit = if asked.limit == 0 { u64::MAX } else { asked.limit };
     let mut out = Out::default();
     if !asked.json {
@@ -181,6 +180,7 @@ fn refund_told(refund: Refund) -> &'static str {
         Refund::Done => "refunded",
         Refund::ByHand => "refunded by hand",
         Refund::Given => "given",
+        Refund::Other(_) => "settled otherwise",
     }
 }
 

@@ -16,9 +16,6 @@ use axum::http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Real ones are under 2 KiB.
-const NOTIFICATION_BYTES_MAX: usize = 64 << 10;
-
 /// `POST /midtrans/notifications`
 pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<StatusCode, Refusal> {
     let answer = read_and_note(&shop, request).await;
@@ -28,7 +25,7 @@ pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<Sta
 }
 
 async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode, Refusal> {
-    let bytes = body(request, NOTIFICATION_BYTES_MAX).await?;
+    let bytes = body(request).await?;
     let notification = Notification::parse(&bytes)
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST).code(Reason::Malformed).detail(error.to_string()))?;
     let id = OrderId::new(&notification.order_id).ok();

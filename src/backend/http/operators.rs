@@ -37,6 +37,7 @@ pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
         ("midtrans_calls_total", "Calls to Midtrans.", &counts.midtrans_calls),
         ("midtrans_errors_total", "Calls that Midtrans did not answer.", &counts.midtrans_errors),
         ("published_total", "News that the broker has.", &counts.published),
+        ("connections_closed_total", "Connections that were too slow, or made room for others.", &counts.connections_closed),
     ];
     let mut text = String::new();
     for (name, help, counter) in table {

@@ -1,9 +1,10 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
-use super::{BODY_BYTES_MAX, Named, Refusal, device, json};
+use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
 use crate::backend::shop::Shop;
 use crate::backend::view;
+use crate::backend::waiters::Place;
 use crate::backend::work::{self, Looked};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
@@ -40,8 +41,13 @@ const QR_SCALE: u32 = 8;
 const QR_QUIET: u32 = 4;
 
 /// `POST /v1/orders`
-pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request: Request) -> Result<Response, Refusal> {
-    let device = device(&shop, &headers).await?;
+pub async fn create(
+    Shared(shop): Shared<Arc<Shop>>,
+    Machine(device): Machine,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let _place = waiting(&shop, &device)?;
     let bytes = json(request).await?;
     let new = read_new_order(&bytes, &headers)?;
     let kid = shop
@@ -86,6 +92,11 @@ pub async fn create(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, request
         Some(Charged::Refused(refusal)) => Err(refusal),
         None => Err(Refusal::midtrans("Midtrans has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
     }
+}
+
+/// A POST of a machine that waits.
+fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> {
+    shop.waiters.post(device).ok_or_else(|| Refusal::too_many("so many requests of this machine wait already"))
 }
 
 /// One order, as a machine is told it, with what is no part of the resource in a header.
@@ -225,10 +236,9 @@ fn query(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<Wanted, Refusa
 /// `GET /v1/orders?state=open`
 pub async fn open(
     Shared(shop): Shared<Arc<Shop>>,
-    headers: HeaderMap,
+    Machine(device): Machine,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<([(&'static str, String); 1], Json<OpenOrders>), Refusal> {
-    let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
     if wanted.state.as_deref() != Some("open") {
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
@@ -243,11 +253,10 @@ pub async fn open(
 /// `GET /v1/orders/{order_id}`
 pub async fn show(
     Shared(shop): Shared<Arc<Shop>>,
-    headers: HeaderMap,
+    Machine(device): Machine,
     id: Named,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Resource, Refusal> {
-    let device = device(&shop, &headers).await?;
     let wanted = query(wanted)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let wait = wanted.wait.unwrap_or(0).min(WAIT_MAX_S);
@@ -256,10 +265,7 @@ pub async fn show(
         return Ok(Resource::of(&stored, &shop));
     }
     let Some(_poll) = shop.waiters.long_poll(&device) else {
-        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS)
-            .code(Reason::RateLimited)
-            .detail("two long polls are open already")
-            .retry_after(5));
+        return Err(Refusal::too_many("two long polls are open already"));
     };
     let id = stored.order.id.clone();
     let waiter = shop.waiters.register(&device, &stored.order.sale.request_id);
@@ -277,8 +283,7 @@ pub async fn show(
 }
 
 /// `GET /v1/orders/{order_id}/qr.png`
-pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Response, Refusal> {
-    let device = device(&shop, &headers).await?;
+pub async fn qr_png(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named) -> Result<Response, Refusal> {
     let stored = find(&shop, &device, id.as_str()).await?;
     let payload = view::offered(&stored.order).and_then(|charge| charge.qr_payload.clone());
     let Some(payload) = payload else { return Err(Refusal::nothing("this order has no QR")) };
@@ -309,8 +314,8 @@ pub(super) fn draw(payload: &str) -> Option<Vec<u8>> {
 }
 
 /// `POST /v1/orders/{order_id}/cancel`
-pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named) -> Result<Resource, Refusal> {
-    let device = device(&shop, &headers).await?;
+pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named) -> Result<Resource, Refusal> {
+    let _place = waiting(&shop, &device)?;
     let stored = find(&shop, &device, id.as_str()).await?;
     let (id, request) = (stored.order.id.clone(), stored.order.sale.request_id.clone());
     let asked = {
@@ -348,8 +353,7 @@ async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
 }
 
 /// `POST /v1/orders/{order_id}/outcome`
-pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Named, request: Request) -> Result<Resource, Refusal> {
-    let device = device(&shop, &headers).await?;
+pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, id: Named, request: Request) -> Result<Resource, Refusal> {
     let bytes = json(request).await?;
     let malformed = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed);
     let mut object = Object::read(&bytes, BODY_BYTES_MAX).map_err(|refusal| malformed().detail(refusal.detail.to_string()))?;
@@ -390,10 +394,11 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, headers: HeaderMap, id: Na
         }
         Err(done) => {
             let order = &done.now.order;
-            let kept = order.delivery.as_ref().map_or("", |told| told.outcome.as_str());
-            let (device, told) = (Some(order.sale.device.clone()), told.outcome.as_str().into());
-            emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.into() });
-            Err(Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(format!("{kept} was told before, and stays")))
+            let kept = order.delivery.as_ref().map_or_else(String::new, |told| told.outcome.to_string());
+            let (device, told) = (Some(order.sale.device.clone()), told.outcome.to_string().into());
+            emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.clone().into() });
+            let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
+            Err(refusal.detail(format!("{kept} was told before, and stays")))
         }
     }
 }
@@ -406,10 +411,10 @@ fn tell(shop: &Shop, stored: &Stored, told: &Told) {
         Delivery::Dispensed => {}
         Delivery::Failed | Delivery::Undelivered => {
             shop.counts.refunds_due.fetch_add(1, Ordering::Relaxed);
-            let why = told.reason.map_or(told.outcome.as_str(), Reason::as_str).into();
+            let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
             emit(&Journal::RefundDue { request, order, device, item, amount, why });
         }
-        Delivery::Uncertain => {
+        Delivery::Uncertain | Delivery::Other(_) => {
             let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
             emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
         }
@@ -421,11 +426,11 @@ async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, R
     let Ok(id) = OrderId::new(id) else { return Err(Refusal::no_such_order()) };
     let wanted = id.clone();
     if let Some(stored) = shop.read(move |tx| books::load(tx, &wanted)).await? {
-        return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order()) };
+        return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order().about(&id)) };
     }
     match look_up(shop, &id, Some(device)).await? {
         Some(stored) => Ok(stored),
-        None => Err(Refusal::no_such_order()),
+        None => Err(Refusal::no_such_order().about(&id)),
     }
 }
 

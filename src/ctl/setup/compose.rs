@@ -9,6 +9,7 @@ use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables
 use super::present::Present;
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
+use crate::ctl::chips;
 use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::ctl::staging::Staging;
 use crate::host::Failure;
@@ -73,6 +74,12 @@ pub(super) struct Composed {
 }
 
 impl Composed {
+    /// Whether a rule of udev comes or goes.
+    pub(super) fn has_chips(&self) -> bool {
+        let rules = Path::new(chips::RULES);
+        self.files.iter().any(|file| file.path() == rules) || self.obsolete.iter().any(|path| path == rules)
+    }
+
     /// Whether systemd hands over another secret than before, or another way: at a start alone, no reload brings it.
     pub(super) fn hands_over_anew(&self, site: &Site) -> bool {
         let is_systemds =
@@ -108,6 +115,7 @@ pub(super) fn compose(
     let qrisd = draft.qrisd(present, answers, keep)?;
     let relay = draft.relay(present, answers, &qrisd)?;
     draft.guard_what_stays(&qrisd);
+    draft.chips(&relay);
     draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
     // Last: the services wait for it.
     draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
@@ -247,6 +255,20 @@ impl Draft<'_> {
             }
         }
         Ok(text.text)
+    }
+
+    /// Nobody but the relay service may open the chips that it names.
+    fn chips(&mut self, relay: &str) {
+        let chips = chips::named(&relay.parse().unwrap_or_default());
+        if chips.is_empty() {
+            self.obsolete.extend(self.site.at(chips::RULES).exists().then(|| chips::RULES.into()));
+            return;
+        }
+        let (rules, unmatched) = chips::rules(&chips);
+        self.files.push(Planned::new(chips::RULES, Owner::Root, 0o644, rules.into_bytes()));
+        let unmatched =
+            unmatched.iter().map(|chip| format!("{}: no rule of udev can name it; see yourself who may open it", chip.display()));
+        self.remarks.extend(unmatched);
     }
 
     /// A certificate goes beside the configuration: the service sees nobody's home directory.

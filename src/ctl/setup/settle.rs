@@ -7,6 +7,7 @@ use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::{Dialogue, Part};
 use super::present::Present;
 use super::told::Told;
+use crate::ctl::doctor::contact;
 use crate::ctl::site::Site;
 use crate::ctl::staging::Staging;
 use crate::ctl::{hardware, look, print};
@@ -59,6 +60,7 @@ impl Settling<'_> {
                 }
             };
             let mut findings = hardware::findings(self.site, &checked.device, &checked.relay, offline || !self.site.runs());
+            findings.extend(contact(&checked.device));
             findings.extend(if looks { look_outside(&checked).await } else { Vec::new() });
             for finding in &mut findings {
                 finding.said = composed.qrisd.as_written(&finding.said);

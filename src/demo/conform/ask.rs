@@ -246,6 +246,18 @@ impl Answer {
         Err(different(format_args!("code {} for {}", codes.join(" or "), self.what), format_args!("{code:?} in {}", self.text())))
     }
 
+    /// The same, where the problem says which order it is about: without that a machine takes it for a proxy's.
+    ///
+    /// # Errors
+    /// What came instead.
+    pub fn problem_about(&self, id: &str, status: u16, codes: &[&str]) -> Checked {
+        self.problem(status, codes)?;
+        if self.json()?["order_id"] == id {
+            return Ok(());
+        }
+        Err(different(format_args!("order_id {id:?} in the problem for {}", self.what), self.text()))
+    }
+
     /// Goes on only where the problem names this field.
     ///
     /// # Errors

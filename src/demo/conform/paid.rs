@@ -22,9 +22,13 @@ pub async fn all(t: &Tester, report: &mut Report) {
     report.check("a payment over the counter becomes a receipt, and the order waits for its customer", within, counter(t)).await;
     report.check("an order that was paid is not cancelled", within, no_cancel(t)).await;
     report.check("a paid order without outcome is open, and with one is not", within, open(t)).await;
-    for (outcome, refund) in
-        [("dispensed", Value::Null), ("failed", json!("due")), ("undelivered", json!("due")), ("uncertain", Value::Null)]
-    {
+    for (outcome, refund) in [
+        ("dispensed", Value::Null),
+        ("failed", json!("due")),
+        ("undelivered", json!("due")),
+        ("uncertain", Value::Null),
+        ("of_a_later_release", Value::Null),
+    ] {
         report.check(&format!("the outcome {outcome} stays"), within, outcomes(t, outcome, &refund)).await;
     }
     report.check("a wrong outcome is refused by name", within, wrong(t)).await;
@@ -173,7 +177,7 @@ async fn outcomes(t: &Tester, outcome: &str, refund: &Value) -> Checked {
     again.is(200)?;
     same("outcome", &first["outcome"], &again.json()?["outcome"])?;
     let other = if outcome == "dispensed" { "failed" } else { "dispensed" };
-    tell(t, id, other).await?.problem(409, &["reused_id"])?;
+    tell(t, id, other).await?.problem_about(id, 409, &["reused_id"])?;
     let now = t.show(id).await?;
     same("outcome", &first["outcome"], &now["outcome"])?;
     same("receipt", &order["receipt"], &now["receipt"])
@@ -184,9 +188,9 @@ async fn wrong(t: &Tester) -> Checked {
     let call = |body: Value| t.ask.call(OUTCOME, text(&order, "order_id").unwrap_or_default()).token(&t.token).json(&body).send();
     for (body, field) in [
         (json!({}), "outcome"),
-        (json!({"outcome": "eaten"}), "outcome"),
+        (json!({"outcome": "Eaten!"}), "outcome"),
         (json!({"outcome": 1}), "outcome"),
-        (json!({"outcome": "failed", "reason": "because"}), "reason"),
+        (json!({"outcome": "failed", "reason": "Because."}), "reason"),
         (json!({"outcome": "failed", "detail": 5}), "detail"),
     ] {
         let answer = call(body).await?;

@@ -153,7 +153,7 @@ async fn foreign(t: &Tester) -> Checked {
     for op in [SHOW, QR, CANCEL, OUTCOME] {
         let call = t.ask.call(op, id).token(other);
         let call = if op == OUTCOME { call.json(&json!({"outcome": "dispensed", "reason": null, "detail": null})) } else { call };
-        call.send().await?.problem(404, &["unknown_request"])?;
+        call.send().await?.problem_about(id, 404, &["unknown_request"])?;
     }
     let found = find_open(t, other, id).await?;
     holds(found.is_empty(), "no order of another machine among the open ones", json!(found))?;

@@ -88,9 +88,13 @@ function showBooks() {
   $("b-paid").textContent = totals.paid;
   $("b-dispensed").textContent = totals.dispensed;
   $("b-refund").textContent = totals.refund_due;
-  const open = totals.paid - totals.dispensed - totals.refund_due;
-  $("b-open").textContent = open;
-  for (const part of document.querySelectorAll("#books .open")) part.hidden = open === 0;
+  const rest = { uncertain: totals.uncertain, refunded: totals.refunded };
+  rest.open = totals.paid - totals.dispensed - totals.refund_due - totals.uncertain - totals.refunded;
+  for (const [name, count] of Object.entries(rest)) {
+    const cell = $(`b-${name}`);
+    cell.textContent = count;
+    cell.parentElement.hidden = cell.parentElement.previousElementSibling.hidden = count === 0;
+  }
   const [kind, text] = totals.under_way ? ["wait", t("under_way", totals.under_way, rupiah(totals.rupiah))]
     : wrong.length ? ["bad", wrong.join("; ")]
     : totals.orders ? ["good", t("balanced", rupiah(totals.rupiah), totals.pulses)] : ["", t("empty")];

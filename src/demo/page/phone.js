@@ -81,7 +81,7 @@ function receiptScreen() {
   const mine = receipt.order;
   const [word, kind] = {
     dispensed: [t("r_dispensed", called(product(mine?.item))), "good"],
-    refund_due: [t("r_refund", mine?.order_id ?? ""), "bad"],
+    refund_due: [t(mine?.reason === "uncertain" ? "r_uncertain" : "r_refund", mine?.order_id ?? ""), "bad"],
     refunded: [t("r_refunded"), "good"],
     paid: [t("r_paid"), "wait"],
     dispensing: [t("r_paid"), "wait"],

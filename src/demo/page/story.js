@@ -55,7 +55,9 @@ function sentenceOf(entry) {
       // How an order ended says more.
       if (entry.up) return resulted ? null : () => t("s_mended");
       during.networks.add(entry.network);
-      return () => t("s_cut")[entry.network];
+      // What is told of one way to the machine is wrong where the other is cut, too.
+      const alone = entry.network !== "midtrans" && !now.networks.broker && !now.networks.backend;
+      return () => t("s_cut")[alone ? "machine" : entry.network];
     default: return null;
   }
 }

@@ -96,7 +96,7 @@ impl WrittenScreen {
         Panel {
             surface,
             rotate,
-            contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default(),
+            contact: self.contact.inspect(|contact| check_letters(contact, "screen.contact", checker)).unwrap_or_default().trim().into(),
             required: self.required.unwrap_or(true),
             deeplink: self.deeplink.unwrap_or(false),
             theme: check_colours(self.colours, checker),

@@ -9,14 +9,14 @@ use crate::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
 use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
-use crate::order::request::Refusal;
 use crate::order::time::{Now, Span};
 use crate::wire::dbus::RelayError;
 use crate::wire::orders::Order as Resource;
 use crate::wire::status::FaultCode;
 
-/// A backend that says for so long that there is no order of which it is told the outcome is told no more.
-const TELL_ABSENT_FOR: Span = Span::secs(24 * 3600);
+/// An order that the backend's books do not have, as they say for so long, is asked about and told of no more. No QR can be paid
+/// for so long.
+const ABSENT_FOR: Span = Span::secs(24 * 3600);
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
@@ -109,16 +109,19 @@ impl Machine {
             live.look_at = Some(now.boot + LOOK_EVERY);
         }
         let before = (live.stored.rev, live.rev);
-        let unwanted = matches!((&call, &answer), (HttpCall::Tell(..), BackendAnswer::Absent));
-        if unwanted {
+        let absent = matches!(answer, BackendAnswer::Absent);
+        let absent_before = live.absent_since.is_some();
+        if absent {
             live.absent_since.get_or_insert(now.boot);
         } else if !matches!(answer, BackendAnswer::NoAnswer { .. } | BackendAnswer::Later(..)) {
             live.absent_since = None;
         }
-        let given_up = unwanted && live.absent_since.is_some_and(|since| now.boot >= since + TELL_ABSENT_FOR);
+        let forsaken = absent && live.absent_since.is_some_and(|since| now.boot >= since + patience(&call, &live.stored.order));
         self.note_backend(&answer, now);
-        if given_up {
-            self.outcome_unwanted(request);
+        if forsaken && matches!(call, HttpCall::Tell(..)) {
+            self.tell_of_loss(request, true);
+        } else if absent && !absent_before {
+            self.tell_of_loss(request, false);
         }
         let events = match answer {
             BackendAnswer::Order(resource) => {
@@ -131,10 +134,10 @@ impl Machine {
             }
             BackendAnswer::OtherOutcome => vec![Event::Told],
             BackendAnswer::Absent => match call {
+                HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) if forsaken => vec![Event::Forsaken],
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) => vec![Event::Absent],
-                HttpCall::Create(_) => vec![Event::CreateRefused(Refusal::new(Reason::Backend, "it has no such address (404)"))],
-                HttpCall::Tell(..) if given_up => vec![Event::Told],
-                HttpCall::Tell(..) => vec![],
+                HttpCall::Tell(..) if forsaken => vec![Event::Told],
+                HttpCall::Tell(..) | HttpCall::Create(_) => vec![],
             },
             BackendAnswer::Refused(refusal) | BackendAnswer::Wrong(refusal) => match call {
                 HttpCall::Create(_) => vec![Event::CreateRefused(refusal)],
@@ -154,14 +157,14 @@ impl Machine {
             }
             BackendAnswer::Open(_) | BackendAnswer::NoAnswer { code: None, .. } => vec![],
         };
-        let known = !events.is_empty();
+        let known = !events.is_empty() && !absent;
         let stored = self.happen(request, events, now).is_ok();
         let Some(live) = self.live.get_mut(request) else { return };
         let moved = before != (live.stored.rev, live.rev);
         match call {
             HttpCall::Watch(..) if known && moved => live.backend.done(),
             HttpCall::Watch(..) if known => live.backend.pause(WATCH_RETRY, now.boot),
-            _ if known && stored && moved => live.backend.done(),
+            _ if stored && moved => live.backend.done(),
             HttpCall::Get(_) if known && stored => live.backend.done(),
             // Asked for a reason, which stays.
             HttpCall::Get(_) if live.stored.order.waits_for_customer() => {
@@ -178,16 +181,16 @@ impl Machine {
         }
     }
 
-    /// Nobody will ever take this outcome.
-    fn outcome_unwanted(&mut self, request: &RequestId) {
-        let Some(order) = self.live.get(request).map(|live| &live.stored.order) else { return };
-        let Some(id) = order.order_id().cloned() else { return };
-        self.effects.push(Effect::Journal(Journal::OutcomeUnwanted {
-            request: request.clone(),
-            order: id,
-            item: order.offer.request.item.clone(),
-            amount: order.offer.amount,
-            state: order.name().0.as_str().into(),
+    /// The books do not have this order. `unwanted`: nobody will ever take its outcome.
+    fn tell_of_loss(&mut self, request: &RequestId, unwanted: bool) {
+        let Some(stored) = self.live.get(request).map(|live| &live.stored.order) else { return };
+        let Some(order) = stored.order_id().cloned() else { return };
+        let (item, amount, state) = (stored.offer.request.item.clone(), stored.offer.amount, stored.name().0.to_string().into());
+        let request = request.clone();
+        self.effects.push(Effect::Journal(if unwanted {
+            Journal::OutcomeUnwanted { request, order, item, amount, state }
+        } else {
+            Journal::OrderLost { request, order, item, amount, state }
         }));
     }
 
@@ -236,6 +239,13 @@ impl Machine {
         };
         self.backend_state(trouble, now);
     }
+}
+
+/// How long an order is asked about of which the books know nothing: while it can be paid or collected, and a day at the least.
+fn patience(call: &HttpCall, order: &Order) -> Span {
+    let charge = order.charge.as_ref().filter(|_| !matches!(call, HttpCall::Tell(..)));
+    let own = charge.and_then(|charge| charge.pay_within.max(charge.collect_within));
+    own.unwrap_or(ABSENT_FOR).max(ABSENT_FOR)
 }
 
 /// What a relay's answer says of an order, if anything.

@@ -14,7 +14,9 @@ use crate::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
 /// The longest wait before a call is repeated.
-const RETRY_MAX: Span = Span::secs(30);
+pub(super) const RETRY_MAX: Span = Span::secs(30);
+/// After so many failures it is that long.
+const DOUBLINGS: u32 = 7;
 /// After so many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
 const PATIENT_AFTER: u32 = 26;
 const RETRY_RARELY: Span = Span::secs(900);
@@ -57,17 +59,17 @@ pub enum BackendAnswer {
     Order(Box<Resource>),
     /// The open orders.
     Open(Vec<Resource>),
-    /// 404: there is no such order.
+    /// Its books have no order of the name that was asked about, as it says itself.
     Absent,
-    /// 409 to an outcome: it has another, which counts as told.
+    /// To an outcome: it has another of this order, as it says itself, which counts as told.
     OtherOutcome,
     /// It refuses, and asking the same again is of no use.
     Refused(Refusal),
-    /// It cannot now (503, 429); ask again after this.
+    /// It cannot now (503); ask again after this.
     Later(Refusal, Span),
-    /// It will have nothing to do with this call or this machine (401, 403, or a 4xx of no meaning here).
+    /// It will have nothing to do with this machine (401).
     Wrong(Refusal),
-    /// No answer, or none that can be used: nobody knows what it did.
+    /// No answer, or none that is surely the backend's and about what was asked: nobody knows what it did.
     NoAnswer {
         /// Why, for people.
         why: Box<str>,
@@ -131,7 +133,7 @@ pub(super) struct Live {
     pub(super) hint_after: Boot,
     /// Of an order that waits for its customer: when the backend is asked about it next.
     pub(super) look_at: Option<Boot>,
-    /// Since when the backend says that there is no order of which it is told the outcome.
+    /// Since when the backend says that its books do not have the order.
     pub(super) absent_since: Option<Boot>,
     /// A `Dispense` was not answered, and that could not be stored yet: whatever is answered to the next, the line may have
     /// been driven by this one.
@@ -174,7 +176,7 @@ impl<C> Slot<C> {
     /// The call ended and must be repeated, not before `least` and later after every failure.
     pub(super) fn again(&mut self, least: Span, now: Boot) {
         self.running = None;
-        let doubled = RETRY_FIRST.0 << self.failures.min(7);
+        let doubled = RETRY_FIRST.0 << self.failures.min(DOUBLINGS);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now + Span(doubled.min(RETRY_MAX.0).max(least.0));
     }
@@ -189,6 +191,15 @@ impl<C> Slot<C> {
     pub(super) fn wake(&mut self) {
         if self.running.is_none() {
             self.failures = 0;
+            self.retry_at = Boot(i64::MIN);
+        }
+    }
+
+    /// Whom it waits for has answered something: it is asked once at once, and then no sooner than before, but for a wait that is
+    /// rare.
+    pub(super) fn nudge(&mut self) {
+        if self.running.is_none() {
+            self.failures = self.failures.min(DOUBLINGS);
             self.retry_at = Boot(i64::MIN);
         }
     }

@@ -171,13 +171,13 @@ impl Machine {
                 order: event.order_id.clone(),
                 item: request.item.clone(),
                 amount: order.offer.amount,
-                state: event.state.as_str().into(),
-                reason: event.reason.map(|r| r.as_str().into()),
+                state: event.state.to_string().into(),
+                reason: event.reason.map(|reason| reason.to_string().into()),
             }));
             if event.state == EventState::RefundDue
                 && let Some(order_id) = event.order_id.clone()
             {
-                let why = event.reason.map_or("", Reason::as_str).into();
+                let why = event.reason.as_ref().map_or_else(String::new, Reason::to_string).into();
                 let (item, amount) = (request.item.clone(), order.offer.amount);
                 let id = Some(request.request_id.clone());
                 self.effects.push(Effect::Journal(if event.reason == Some(Reason::Uncertain) {

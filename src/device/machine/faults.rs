@@ -1,5 +1,6 @@
 //! What the machine stands on – relay, screen, broker, backend – and its faults, as `status` tells them.
 
+use super::calls::RETRY_MAX;
 use super::{Effect, Machine, PREPARE_WAIT, RelayFacts, text};
 use crate::device::screen::ScreenState;
 use crate::host::events::Event as Journal;
@@ -28,6 +29,8 @@ pub(super) struct Links {
     broker_told: bool,
     broker_dates: bool,
     backend_dates: bool,
+    /// When calls that waited for the backend were last begun at once because it was back.
+    backend_woken: Option<Boot>,
     status: Option<Status>,
 }
 
@@ -51,6 +54,7 @@ impl Links {
             broker_told: false,
             broker_dates: false,
             backend_dates: false,
+            backend_woken: None,
             status: None,
         }
     }
@@ -204,7 +208,7 @@ impl Machine {
         self.links.broker_dates = false;
         self.links.status = None;
         self.outbox.connected();
-        self.wake_backend();
+        self.wake_backend(now.boot);
         self.reconciliation.ask_open();
         self.effects.push(Effect::Journal(Journal::BrokerConnected { broker: text(&self.settings.broker) }));
         let detail = (!refused.is_empty()).then(|| format!("the broker refuses {}", refused.join(", ")));
@@ -228,12 +232,17 @@ impl Machine {
         self.clock_fault(Some(reason), now);
     }
 
-    /// What waits to be asked again is asked now.
-    fn wake_backend(&mut self) {
-        for live in self.live.values_mut() {
-            live.backend.wake();
+    /// What waits to be asked again is asked now. Not again and again: an answer of the backend to one call, and an error of a
+    /// proxy to another, would make it come and go for as long as there are both.
+    fn wake_backend(&mut self, now: Boot) {
+        if self.links.backend_woken.is_some_and(|woken| now < woken + RETRY_MAX) {
+            return;
         }
-        self.reconciliation.wake();
+        self.links.backend_woken = Some(now);
+        for live in self.live.values_mut() {
+            live.backend.nudge();
+        }
+        self.reconciliation.nudge();
     }
 
     pub(super) fn backend_state(&mut self, trouble: Trouble, now: Now) {
@@ -241,7 +250,7 @@ impl Machine {
             Trouble::None => {
                 self.links.backend_dates = false;
                 if self.fault(FaultCode::Backend, None, now) {
-                    self.wake_backend();
+                    self.wake_backend(now.boot);
                     self.effects.push(Effect::Journal(Journal::BackendBack {}));
                 }
                 self.clock_fault(None, now);

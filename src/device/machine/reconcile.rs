@@ -71,8 +71,8 @@ impl Reconciliation {
         }
     }
 
-    pub(super) fn wake(&mut self) {
-        self.slot.wake();
+    pub(super) fn nudge(&mut self) {
+        self.slot.nudge();
     }
 
     /// The relay has these tickets open; those that nobody carries are to be closed.
@@ -115,8 +115,7 @@ impl Machine {
         let reconciliation = &self.reconciliation;
         let looked = reconciliation.reading || !reconciliation.suspects.is_empty() || !reconciliation.asked_about.is_empty();
         if reconciliation.open_tickets >= TICKETS_MANY && !looked {
-            self.reconciliation.reading = true;
-            self.effects.push(Effect::ReadRelay);
+            self.look_for_tickets();
         }
         let lookers = self.lookers(now.boot);
         self.reconciliation.wanted |= !lookers.is_empty();
@@ -129,6 +128,12 @@ impl Machine {
             self.reconciliation.asked_for = lookers;
             self.effects.push(Effect::AskOpen(call));
         }
+    }
+
+    /// The relay may have tickets open that nobody carries: they are closed when it has told which.
+    pub(super) fn look_for_tickets(&mut self) {
+        self.reconciliation.reading = true;
+        self.effects.push(Effect::ReadRelay);
     }
 
     pub(super) fn open_answered(&mut self, id: CallId, answer: BackendAnswer, now: Now) {

@@ -279,7 +279,11 @@ impl Machine {
                 self.effects.push(Effect::ReadRelay);
                 Refusal::new(error.reason(), detail)
             }
-            Err(PrepareError::NoAnswer(why)) => Refusal::new(Reason::Relay, why),
+            Err(PrepareError::NoAnswer(why)) => {
+                // It may have given a ticket all the same.
+                self.look_for_tickets();
+                Refusal::new(Reason::Relay, why)
+            }
         };
         self.refuse_candidate(candidate, &refusal, now);
     }
@@ -287,6 +291,7 @@ impl Machine {
     /// A candidate whose `Prepare` is not answered, not even by the bus.
     pub(super) fn pump_candidate(&mut self, now: Now) {
         if let Some(candidate) = self.candidate.take_if(|candidate| now.boot >= candidate.give_up_at()) {
+            self.look_for_tickets();
             self.refuse_candidate(candidate, &Refusal::new(Reason::Relay, "the relay service did not answer"), now);
         }
     }
@@ -392,7 +397,7 @@ impl Machine {
             request: request_id.clone(),
             item: item.clone(),
             state: EventState::Refused.as_str().into(),
-            reason: refusal.reason.as_str().into(),
+            reason: refusal.reason.to_string().into(),
             detail: text(&refusal.detail),
         }));
         self.limits.refusals += 1;

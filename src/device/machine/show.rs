@@ -4,7 +4,7 @@ use super::{Effect, Machine};
 use crate::device::screen::picture::{Goods, Picture, Scene};
 use crate::device::store::Store;
 use crate::order::ids::{ItemId, OrderId, RequestId};
-use crate::order::machine::{End, Order, State};
+use crate::order::machine::{End, Order, State, Undelivered};
 use crate::order::money::Rupiah;
 use crate::order::reason::Reason;
 use crate::order::request::{Offer, Payment, Price};
@@ -176,8 +176,9 @@ impl Machine {
     /// Why a request may well fail for want of a network, or not even come, if so. Requests are taken all the same, since
     /// nothing else would find out that it is back.
     fn offline(&self) -> Option<&'static str> {
-        let fault = [FaultCode::Clock, FaultCode::Backend].into_iter().find(|code| self.faults.contains_key(code));
-        fault.map(FaultCode::as_str).or(self.links.broker_lost().then_some("broker"))
+        let fault = [(FaultCode::Clock, "clock"), (FaultCode::Backend, "backend")];
+        let fault = fault.into_iter().find(|(code, _)| self.faults.contains_key(code)).map(|(_, word)| word);
+        fault.or(self.links.broker_lost().then_some("broker"))
     }
 
     /// What is sold, as the screen names it: what the request says only of items whose price it brings.
@@ -220,10 +221,12 @@ impl Machine {
             State::Ended { how: End::Cancelled, why, .. } => Scene::Cancelled { timed_out: *why == Some(Reason::Timeout) },
             State::Ended { how: End::Expired, .. } => Scene::Expired,
             State::Ended { how: End::Denied, .. } => Scene::Denied,
-            State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.map_or("", Reason::as_str).into() },
+            State::Ended { how: End::Failed, why, .. } => Scene::Failed { reason: why.as_ref().map_or("", Reason::as_str).into() },
             State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
             State::Dispensed { .. } => Scene::Take { goods },
-            State::RefundDue { .. } => match order.order_id() {
+            State::RefundDue { why, .. } => match order.order_id() {
+                // The books do not say that the money is due: a person has to find out.
+                Some(id) if *why == Undelivered::Uncertain => Scene::Uncertain { order: id.clone(), amount: paid, page },
                 Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
                 None => do_not_pay,
             },

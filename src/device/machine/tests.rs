@@ -3,6 +3,7 @@
 
 mod controllers;
 mod counter;
+mod lost_books;
 mod refusals;
 mod rig;
 mod sales;

@@ -109,6 +109,10 @@ impl Message {
                 let message = plain(Sign::Exclamation, theme.warn(), t.refund_due).line(t.refund_due_more);
                 Self { order: Some(order.to_string()), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
             }
+            Scene::Uncertain { order, amount, page } => {
+                let message = plain(Sign::Exclamation, theme.warn(), t.uncertain).line(t.uncertain_more);
+                Self { order: Some(order.to_string()), amount: Some(amount.to_string()), page: page.clone(), contact: true, ..message }
+            }
             Scene::Refunded { order, amount } => {
                 let message = plain(Sign::Check, theme.good(), t.refunded).line(t.refunded_more);
                 Self { order: Some(order.to_string()), amount: Some(amount.to_string()), contact: true, ..message }

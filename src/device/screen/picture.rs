@@ -142,6 +142,15 @@ pub enum Scene {
         /// The address of its page, where the customer sees what becomes of the money.
         page: Option<Box<str>>,
     },
+    /// Paid, and nobody knows whether the goods came: the order number and whom to contact.
+    Uncertain {
+        /// What the customer names to the contact.
+        order: OrderId,
+        /// What was paid.
+        amount: Rupiah,
+        /// The address of its page, where the customer sees what a person found out.
+        page: Option<Box<str>>,
+    },
     /// The money is on its way back.
     Refunded {
         /// The order that was paid.
@@ -183,6 +192,7 @@ impl Scene {
             | Self::Denied
             | Self::Failed { .. }
             | Self::RefundDue { .. }
+            | Self::Uncertain { .. }
             | Self::Refunded { .. } => None,
         }
     }

@@ -49,7 +49,7 @@ const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
 /// The states by name, in the order in which a sale passes them.
-const STATES: [(&str, Make); 22] = [
+const STATES: [(&str, Make); 23] = [
     ("connecting", |_| Scene::Starting),
     ("idle", |_| Scene::Idle { trouble: None }),
     ("offline", |sample| Scene::Offline { reason: sample.reason.clone() }),
@@ -88,6 +88,7 @@ const STATES: [(&str, Make); 22] = [
     ("refused", |_| Scene::Denied),
     ("failed", |sample| Scene::Failed { reason: sample.reason.clone() }),
     ("refund-due", |sample| Scene::RefundDue { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
+    ("uncertain", |sample| Scene::Uncertain { order: sample.order.clone(), amount: sample.amount, page: Some(sample.page.clone()) }),
     ("refunded", |sample| Scene::Refunded { order: sample.order.clone(), amount: sample.amount }),
     ("code-gone", |sample| Scene::PayAtStore {
         code: PAYMENT_CODE.into(),

@@ -122,6 +122,8 @@ fn scenes() -> Vec<Scene> {
         Scene::Failed { reason: "backend".into() },
         Scene::RefundDue { order: order(), amount: rupiah(5_000), page: None },
         Scene::RefundDue { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
+        Scene::Uncertain { order: order(), amount: rupiah(5_000), page: None },
+        Scene::Uncertain { order: order(), amount: rupiah(1_000_000_000), page: Some(PAGE.into()) },
         Scene::Refunded { order: order(), amount: rupiah(5_000) },
     ]
 }

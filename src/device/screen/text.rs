@@ -55,7 +55,7 @@ texts! {
     cancelling: "Membatalkan…", "Cancelling…";
     cancelling_more: "Mohon jangan membayar lagi", "Please do not pay any more";
     do_not_pay: "Belum selesai, mohon jangan bayar", "Not finished, please do not pay";
-    do_not_pay_more: "Jika Anda sudah membayar, hubungi kami.", "If you have paid already, please contact us.";
+    do_not_pay_more: "Jika Anda sudah membayar, foto layar ini.", "If you have paid already, photograph this.";
     paid: "Pembayaran diterima", "Payment received";
     paid_more: "Sedang diproses…", "Working on it…";
     take: "Silakan ambil", "Please take it";
@@ -69,7 +69,9 @@ texts! {
     denied_more: "Silakan coba lagi atau pakai aplikasi lain.", "Please try again or use another app.";
     failed: "Tidak berhasil", "That did not work";
     refund_due: "Pengembalian uang", "Refund due";
-    refund_due_more: "Pesanan tidak terpenuhi. Foto layar ini dan hubungi kami.", "Your order was not fulfilled. Photograph this and contact us.";
+    refund_due_more: "Pesanan tidak terpenuhi. Foto layar ini.", "Your order was not fulfilled. Photograph this.";
+    uncertain: "Belum pasti", "Uncertain";
+    uncertain_more: "Sudah dibayar, tetapi tidak ada yang tahu apakah barang keluar. Foto layar ini.", "Paid, and nobody knows whether it came. Photograph this.";
     refunded: "Uang dikembalikan", "Refunded";
     refunded_more: "Dana kembali ke aplikasi pembayaran Anda.", "The money goes back to your payment app.";
     order_number: "Nomor pesanan", "Order number";

@@ -239,17 +239,11 @@ fn a_code_is_known_as_long_as_its_order() {
 fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_written_to_be_opened() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("qrisd.db");
-    let store = open(&directory);
-    store
-        .connection
-        .execute_batch(
-            "DROP TRIGGER a_forgotten_order_has_no_code; DROP TRIGGER collection_needs_a_receipt; DROP TABLE codes;
-             DROP TRIGGER dispensing_ends_or_waits_again;
-             CREATE TRIGGER dispensing_ends_one_way_or_the_other BEFORE UPDATE ON orders WHEN old.state = 'dispensing'
-             BEGIN SELECT raise(ABORT, 'a dispensing order ends dispensed or refund_due'); END;",
-        )
-        .expect("as it was");
-    drop(store);
+    let old = Connection::open(&path).expect("opens");
+    old.execute_batch(SCHEMA.steps[0]).expect("as it was");
+    old.pragma_update(None, "application_id", SCHEMA.application_id).expect("ours");
+    old.pragma_update(None, "user_version", 1).expect("of the first version");
+    drop(old);
     let mut store = open(&directory);
     let dispensing = State::Dispensing {
         receipt: key().sign(claims()),

@@ -166,6 +166,12 @@ impl MqttSection {
         }
     }
 
+    /// Notes each file with a secret of ours that everybody on this computer may use.
+    pub fn guard(&self, section: &str, checker: &mut Checker<'_>) {
+        checker.guard(self.password_file.as_deref(), &format!("{section}.password_file"));
+        checker.guard(self.key_file.as_deref(), &format!("{section}.key_file"));
+    }
+
     /// Checks what came from elsewhere, such as the flags of a command, and reads the password.
     ///
     /// # Errors

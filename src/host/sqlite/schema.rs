@@ -1,6 +1,7 @@
-//! What a database must hold: made, added to by later releases, and compared at each opening.
+//! What a database must hold: made step by step, by each release from where the one before it left off, and looked at when it is
+//! opened.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,36 +10,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Schema {
     /// Whose file it is (`PRAGMA application_id`): a number of its own for each program, not 0.
     pub application_id: i32,
-    /// The version of the schema (`PRAGMA user_version`), from 1. Changes are additive.
-    pub version: i32,
-    /// The statements that make an empty database of this version; run in one transaction. Of a release that is out no letter
-    /// of them may change, comments within a statement included: the text is compared at every opening.
-    pub sql: &'static str,
-    /// What came later, for databases of before and for new ones: `CREATE … IF NOT EXISTS`, run where it is not there yet. The
-    /// previous release runs on a database that has it, and sees only that there is more than it knows.
-    pub additions: &'static str,
+    /// What leads from an empty file to this release's database, and to it from each earlier one: the N-th makes version N
+    /// (`PRAGMA user_version`) out of the one before. Of a step that is out no letter changes, since databases have been made by
+    /// it; what is to be otherwise is a step more. Foreign keys are not looked at meanwhile, so that a table can be made anew.
+    pub steps: &'static [&'static str],
 }
 
-/// Brings a database of an earlier release up to this one, unless it is none: then nothing is written, and what is wrong with
-/// it is the answer.
-pub(super) fn add(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
-    let transaction = connection.transaction()?;
-    match transaction.execute_batch(schema.additions) {
+impl Schema {
+    /// The version of this release.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        i32::try_from(self.steps.len()).expect("not that many steps")
+    }
+}
+
+/// What came of a step.
+pub(super) enum Step {
+    Gone,
+    /// Somebody else has gone it a moment ago, such as `device add` beside a first `serve`.
+    GoneBefore,
+    /// It cannot be gone on this database, though it runs on whatever the ones before it have made: why.
+    Strange(String),
+}
+
+/// Goes the step from this version to the next, in one transaction.
+pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> rusqlite::Result<Step> {
+    let Some(sql) = usize::try_from(from).ok().and_then(|at| schema.steps.get(at)) else { return Ok(Step::GoneBefore) };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))? != from {
+        return Ok(Step::GoneBefore);
+    }
+    match transaction.execute_batch(sql) {
         Ok(()) => {}
-        // They run on whatever a release has made; here is something else.
-        Err(error) if error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_ERROR) => return Ok(Some(error.to_string())),
+        Err(error) if from > 0 && is_strange(&error) => return Ok(Step::Strange(error.to_string())),
         Err(error) => return Err(error),
     }
-    let strange = strange(&transaction, schema)?;
-    if strange.is_none() {
-        transaction.commit()?;
-    }
-    Ok(strange)
+    transaction.pragma_update(None, "application_id", schema.application_id)?;
+    transaction.pragma_update(None, "user_version", from + 1)?;
+    transaction.commit()?;
+    Ok(Step::Gone)
+}
+
+/// A name is missing that a release has made, or another one is there. A row that a rule forbids is no reason to set all others
+/// aside: then the program does not start, and a person looks.
+fn is_strange(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_ERROR)
 }
 
 /// What of its schema is not as this program makes it. A bit that flips in there gives a table another column, or a rule
-/// another name to look for: `quick_check` finds nothing wrong with that, and what is to be written is refused for ever. More
-/// than is known here is no damage: a later release was at work.
+/// another name to look for: `quick_check` finds nothing wrong with that, and what is to be written is refused for ever.
 pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
     let (known, found) = (expected(schema)?, objects(connection)?);
     for object in known.iter() {
@@ -58,16 +78,16 @@ pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Res
 
 /// What a fresh database has. It is made once: a program may have to open its own again and again.
 fn expected(schema: &Schema) -> rusqlite::Result<Arc<[Object]>> {
-    static MADE: Mutex<BTreeMap<[&str; 2], Arc<[Object]>>> = Mutex::new(BTreeMap::new());
+    static MADE: Mutex<BTreeMap<&[&str], Arc<[Object]>>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let texts = [schema.sql, schema.additions];
-    if let Some(known) = made.get(&texts) {
+    if let Some(known) = made.get(schema.steps) {
         return Ok(Arc::clone(known));
     }
     let fresh = Connection::open_in_memory()?;
-    texts.into_iter().try_for_each(|text| fresh.execute_batch(text))?;
+    fresh.pragma_update(None, "foreign_keys", false)?;
+    schema.steps.iter().try_for_each(|step| fresh.execute_batch(step))?;
     let known: Arc<[Object]> = objects(&fresh)?.into();
-    made.insert(texts, Arc::clone(&known));
+    made.insert(schema.steps, Arc::clone(&known));
     Ok(known)
 }
 

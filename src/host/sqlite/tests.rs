@@ -1,7 +1,6 @@
 use super::*;
 
-const SCHEMA: Schema =
-    Schema { application_id: 0x7172_6973, version: 1, sql: "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;", additions: "" };
+const SCHEMA: Schema = Schema { application_id: 0x7172_6973, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;"] };
 
 struct Rig(tempfile::TempDir);
 
@@ -93,10 +92,10 @@ fn a_newer_an_older_and_a_foreign_one_are_left_untouched() {
     let rig = Rig::new();
     rig.filled();
     let before = std::fs::read(rig.path()).expect("read");
-    let newer = Schema { version: 0, ..SCHEMA };
+    let newer = Schema { steps: &[], ..SCHEMA };
     assert!(matches!(open(&rig.path(), &newer), Err(OpenError::Newer { found: 1, known: 0, .. })));
-    let older = Schema { version: 2, ..SCHEMA };
-    assert!(matches!(open(&rig.path(), &older), Err(OpenError::Older { found: 1, known: 2, .. })));
+    let older = Schema { steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;", "CREATE TABLE u (n INTEGER) STRICT;"], ..SCHEMA };
+    assert!(matches!(open_beside(&rig.path(), &older, true), Err(OpenError::Older { found: 1, known: 2, .. })));
     let foreign = Schema { application_id: 7, ..SCHEMA };
     assert!(matches!(open(&rig.path(), &foreign), Err(OpenError::Foreign { found: 0x7172_6973, .. })));
     assert!(std::fs::read(rig.path()).expect("read") == before);
@@ -141,11 +140,17 @@ fn damage_is_set_aside_and_a_new_one_begun() {
 }
 
 const OF_SEVERAL: Schema = Schema {
-    sql: "CREATE TABLE t (n INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
-          CREATE INDEX words ON t (word) WHERE n > 1;
-          CREATE TRIGGER t_stays BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END;",
-    additions: "CREATE TABLE IF NOT EXISTS more (n INTEGER PRIMARY KEY, m INTEGER) STRICT;
-                CREATE INDEX IF NOT EXISTS of_more ON more (m);",
+    steps: &[
+        "CREATE TABLE t (n INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
+         CREATE INDEX words ON t (word) WHERE n > 1;
+         CREATE TRIGGER t_stays BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'never'); END;",
+        "CREATE TABLE more (n INTEGER PRIMARY KEY, m INTEGER) STRICT;
+         CREATE INDEX of_more ON more (m);",
+        "CREATE TABLE t_anew (n INTEGER PRIMARY KEY, word TEXT NOT NULL, length INTEGER NOT NULL) STRICT;
+         INSERT INTO t_anew SELECT n, word, length(word) FROM t;
+         DROP TABLE t;
+         ALTER TABLE t_anew RENAME TO t;",
+    ],
     ..SCHEMA
 };
 
@@ -159,7 +164,8 @@ fn place(bytes: &[u8], text: &str) -> usize {
 #[test]
 fn each_bit_of_the_schemas_text_is_missed() {
     let rig = Rig::new();
-    drop(open(&rig.path(), &OF_SEVERAL).expect("new"));
+    let schema = Schema { steps: &OF_SEVERAL.steps[..2], ..OF_SEVERAL };
+    drop(open(&rig.path(), &schema).expect("new"));
     let good = std::fs::read(rig.path()).expect("read");
     let texts = [
         "CREATE TABLE t (n INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT",
@@ -176,7 +182,7 @@ fn each_bit_of_the_schemas_text_is_missed() {
                 bytes[at] ^= 1 << bit;
                 std::fs::write(rig.path(), &bytes).expect("written");
                 let what = format!("bit {bit} of byte {} of {text}", at - from);
-                let told = open_beside(&rig.path(), &OF_SEVERAL, false).expect_err(&what);
+                let told = open_beside(&rig.path(), &schema, false).expect_err(&what);
                 assert!(matches!(told, OpenError::Damaged { .. }), "{what}: {told:?}");
                 drop(std::fs::remove_file(with_suffix(&rig.path(), "-wal")));
             }
@@ -186,23 +192,56 @@ fn each_bit_of_the_schemas_text_is_missed() {
     let at = place(&bytes, "ON t (word)") + 6;
     bytes[at] ^= 1;
     std::fs::write(rig.path(), &bytes).expect("written");
-    let opened = open(&rig.path(), &OF_SEVERAL).expect("a new one");
+    let opened = open(&rig.path(), &schema).expect("a new one");
     assert!(opened.created && opened.set_aside.is_some());
 }
 
 #[test]
-fn a_release_takes_up_what_one_before_it_made_and_leaves_what_one_after_it_did() {
-    let rig = Rig::new();
-    let before = Schema { additions: "", ..OF_SEVERAL };
-    open(&rig.path(), &before).expect("new").connection.execute("INSERT INTO t VALUES (1, 'one')", []).expect("written");
-    for schema in [OF_SEVERAL, before, OF_SEVERAL] {
-        let opened = open(&rig.path(), &schema).expect("opens");
-        assert!(!opened.created && opened.set_aside.is_none());
+fn a_release_goes_on_from_where_each_before_it_left_off() {
+    for from in 1..=3 {
+        let rig = Rig::new();
+        let before = Schema { steps: &OF_SEVERAL.steps[..from], ..OF_SEVERAL };
+        let insert = if from < 3 { "INSERT INTO t VALUES (1, 'one')" } else { "INSERT INTO t VALUES (1, 'one', 3)" };
+        open(&rig.path(), &before).expect("new").connection.execute(insert, []).expect("written");
+        if from < 3 {
+            let beside = open_beside(&rig.path(), &OF_SEVERAL, false);
+            assert!(matches!(beside, Err(OpenError::Older { .. })), "{from}: its owner may be of the release before");
+        }
+        let opened = open(&rig.path(), &OF_SEVERAL).expect("opens");
+        assert!(!opened.created && opened.set_aside.is_none(), "{from}");
+        let word = opened.connection.query_row("SELECT word || length FROM t", [], |row| row.get::<_, String>(0));
+        assert_eq!(word.expect("a row"), "one3", "{from}");
         opened.connection.execute("INSERT INTO more VALUES (NULL, 1)", []).expect("what was added is there");
+        drop(opened);
+        if from < 3 {
+            assert!(matches!(open(&rig.path(), &before), Err(OpenError::Newer { .. })), "{from}: there is no way back");
+        }
     }
-    let opened = open(&rig.path(), &before).expect("opens");
-    let rows = |sql| opened.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
-    assert_eq!((rows("SELECT count(*) FROM t"), rows("SELECT count(*) FROM more")), (1, 3));
+}
+
+#[test]
+fn a_step_that_cannot_be_gone_changes_nothing() {
+    let wrong = [
+        ("another name", "CREATE TABLE more (n); INSERT INTO nowhere VALUES (1);", true),
+        (
+            "a row that a rule forbids",
+            "CREATE TABLE u (n INTEGER PRIMARY KEY, word TEXT NOT NULL CHECK (word <> 'one')) STRICT;
+                                       INSERT INTO u SELECT n, word FROM t;",
+            false,
+        ),
+    ];
+    for (what, step, is_strange) in wrong {
+        let rig = Rig::new();
+        let before = Schema { steps: &OF_SEVERAL.steps[..1], ..OF_SEVERAL };
+        open(&rig.path(), &before).expect("new").connection.execute("INSERT INTO t VALUES (1, 'one')", []).expect("written");
+        let steps: &'static [&'static str] = Box::leak(Box::new([OF_SEVERAL.steps[0], step]));
+        let told = attempt(&rig.path(), &Schema { steps, ..OF_SEVERAL }, Owner::Yes).expect_err(what);
+        assert_eq!(matches!(told, OpenError::Damaged { .. }), is_strange, "{what}: {told:?}");
+        let opened = open(&rig.path(), &before).expect("opens");
+        assert!(opened.set_aside.is_none(), "{what}");
+        let rows = opened.connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0));
+        assert_eq!(rows.expect("a count"), 1, "{what}");
+    }
 }
 
 #[test]
@@ -329,8 +368,10 @@ fn a_database_is_claimed_by_one_at_a_time() {
     let held = claim(&rig.path()).expect("free");
     let told = claim(&rig.path()).expect_err("held").to_string();
     assert!(told.contains("another process has it"), "{told}");
+    let of_a_child = held.0.try_clone().expect("a descriptor");
     drop(held);
-    drop(claim(&rig.path()).expect("free again"));
+    drop(claim(&rig.path()).expect("free again, also while a child is being forked"));
+    drop(of_a_child);
     assert!(matches!(claim(&rig.0.path().join("nowhere/a.db")), Err(OpenError::NoDirectory { .. })));
     assert!(matches!(claim(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
 }
@@ -368,7 +409,7 @@ fn a_statement_is_parsed_once_whatever_its_parameters_are() {
 #[test]
 fn a_schema_that_fails_leaves_nothing_behind() {
     let rig = Rig::new();
-    let wrong = Schema { sql: "CREATE TABLE a (n) STRICT; nonsense", ..SCHEMA };
+    let wrong = Schema { steps: &["CREATE TABLE a (n) STRICT; nonsense"], ..SCHEMA };
     assert!(open(&rig.path(), &wrong).is_err());
     assert!(open(&rig.path(), &SCHEMA).expect("still empty").created);
 }

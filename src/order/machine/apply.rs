@@ -27,7 +27,11 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
         Event::Seen(seen) => return see(order, seen, now, with),
         Event::CreateRefused(refusal) => order.state = create_refused(order.state, &refusal),
         Event::CreateDelayed(reason) => order.state = create_delayed(order.state, reason),
-        Event::Absent => order.state = absent(order.state, now, with),
+        Event::Absent => {
+            let charged = order.charge.is_some();
+            order.state = absent(order.state, charged, now, with);
+        }
+        Event::Forsaken => order.state = forsaken(order.state),
         Event::Settled(receipt) => {
             let adopted = order.is_adopted();
             order = settle(order, receipt, now, with);
@@ -179,6 +183,10 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             order.charge = Some(charge);
         }
     }
+    // A later release has a word for it that says nothing here: it is as if nothing had been told.
+    if matches!(seen.status, Status::Other(_)) {
+        return order;
+    }
     // A settlement without a match is money without a receipt; the backend says so by a failure with a refund.
     let mismatch = seen.status == Status::Failure && seen.refund;
     if mismatch && order.receipt().is_none() && !matches!(order.state, State::RefundDue { .. } | State::Refunded { .. }) {
@@ -209,7 +217,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         state @ (State::AwaitingCollection { .. } | State::TakenBack { .. }) => see_paid(state, &seen),
         State::Cancelling { why, free_at, late_until } => match seen.status {
             Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
-            Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement => {
+            Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement | Status::Other(_) => {
                 ended_at_midtrans(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
             }
         },
@@ -250,13 +258,14 @@ fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
         Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
             if left == LeftCharge::ToCancel(seen.order_id.clone()) { LeftCharge::Nothing } else { left }
         }
+        Status::Other(_) => left,
     }
 }
 
 /// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
 pub(super) fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
-        Status::Pending | Status::Settlement => return None,
+        Status::Pending | Status::Settlement | Status::Other(_) => return None,
         Status::Expire => (End::Expired, None, LeftCharge::Nothing),
         Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
         Status::Deny => (End::Denied, Some(Reason::Midtrans), LeftCharge::ToCancel(seen.order_id.clone())),
@@ -339,19 +348,42 @@ fn create_delayed(state: State, reason: Reason) -> State {
     }
 }
 
-fn absent(state: State, now: Boot, with: &Context) -> State {
+/// Books without it end no order that is paid, or can be: its charge is at Midtrans all the same. Only where nobody knows of a
+/// charge, none was made.
+fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     match state {
         State::AwaitingPayment { .. } => withdraw(state, Ending::Cancelled(Reason::Backend), now, with),
-        State::AtCounter => ended(End::Cancelled, Some(Reason::Backend), None, LeftCharge::Nothing),
+        State::Cancelling { why, late_until, .. } if !charged => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
+        State::Ended { how, why, late_until, left: LeftCharge::Unknown, ticket_closed } => {
+            State::Ended { how, why, late_until, left: LeftCharge::Nothing, ticket_closed }
+        }
+        state @ (State::Requested { .. }
+        | State::AtCounter
+        | State::AwaitingCollection { .. }
+        | State::TakenBack { .. }
+        | State::Cancelling { .. }
+        | State::Ended { .. }
+        | State::Paid { .. }
+        | State::Dispensing { .. }
+        | State::Dispensed { .. }
+        | State::RefundDue { .. }
+        | State::Refunded { .. }) => state,
+    }
+}
+
+/// Midtrans has ended what could be paid, and nobody will confirm what could be collected.
+fn forsaken(state: State) -> State {
+    match state {
+        State::AtCounter => ended(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing),
         State::AwaitingCollection { receipt, sent, .. } => refund_due(Some(receipt), Undelivered::NotCollected, sent),
         State::Cancelling { why, late_until, .. } => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
         State::Ended { how, why, late_until, ticket_closed, .. } => {
             State::Ended { how, why, late_until, left: LeftCharge::Nothing, ticket_closed }
         }
-        State::Paid { receipt, .. } => refund_due(Some(receipt), Undelivered::Late, false),
-        State::Dispensing { receipt, ask: Ask::Confirm, sent, .. } => refund_due(Some(receipt), Undelivered::Late, sent),
         state @ (State::Requested { .. }
+        | State::AwaitingPayment { .. }
         | State::TakenBack { .. }
+        | State::Paid { .. }
         | State::Dispensing { .. }
         | State::Dispensed { .. }
         | State::RefundDue { .. }

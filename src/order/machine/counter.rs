@@ -34,7 +34,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
         }
         (
             State::AwaitingCollection { receipt, sent, doubtful },
-            Status::Pending | Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure,
+            Status::Pending | Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Other(_),
         ) => match end_of(seen.status) {
             Some(how) => State::TakenBack { receipt, how, ticket_closed: false },
             None => State::AwaitingCollection { receipt, sent, doubtful },
@@ -53,7 +53,14 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
             | State::Dispensed { .. }
             | State::RefundDue { .. }
             | State::Refunded { .. }),
-            Status::Pending | Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund,
+            Status::Pending
+            | Status::Settlement
+            | Status::Expire
+            | Status::Cancel
+            | Status::Deny
+            | Status::Failure
+            | Status::Refund
+            | Status::Other(_),
         ) => state,
     }
 }
@@ -61,7 +68,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
 /// In which way Midtrans took back what it had settled.
 fn end_of(status: Status) -> Option<End> {
     match status {
-        Status::Pending | Status::Settlement | Status::Refund => None,
+        Status::Pending | Status::Settlement | Status::Refund | Status::Other(_) => None,
         Status::Expire => Some(End::Expired),
         Status::Cancel => Some(End::Cancelled),
         Status::Deny => Some(End::Denied),

@@ -323,8 +323,10 @@ pub enum Event {
     CreateRefused(Refusal),
     /// The backend cannot make the order now, and says why.
     CreateDelayed(Reason),
-    /// The backend has no such order.
+    /// The backend's books have no such order: they were lost, or are older than it.
     Absent,
+    /// They have had none for longer than it could be paid or collected.
+    Forsaken,
     /// A receipt for this order, verified.
     Settled(Receipt),
     /// The relay can deliver; with the number of its owner.

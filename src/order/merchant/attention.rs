@@ -90,7 +90,7 @@ impl Order {
             State::Withheld { .. } => true,
             State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
                 Some(Delivery::Failed | Delivery::Undelivered) => true,
-                Some(Delivery::Dispensed | Delivery::Uncertain) | None => false,
+                Some(Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_)) | None => false,
             },
             State::Charging { .. }
             | State::Pending { .. }
@@ -152,7 +152,9 @@ impl Order {
             // Of a mismatch that word says more.
             Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch(),
             Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
-            Attention::Uncertain => open && self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain),
+            Attention::Uncertain => {
+                open && self.delivery.as_ref().is_some_and(|told| matches!(told.outcome, Delivery::Uncertain | Delivery::Other(_)))
+            }
             Attention::Unreported => open && self.unreported_at.is_some() && self.delivery.is_none() && !self.is_void(),
             Attention::Mismatch => open && self.is_mismatch(),
             Attention::Conflict => open && self.conflict,

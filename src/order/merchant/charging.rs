@@ -1,14 +1,14 @@
 //! What becomes of an order while it is charged, ended, and reported on.
 
 use super::*;
+use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 
 impl Order {
     pub(super) fn charged(&mut self, charge: Charge, now: Wall, with: &Context<'_>) {
         match &mut self.state {
             State::Charging { .. } => {
-                let price = self.sale.amount.get();
-                if !(price..=price.saturating_add(with.rules.max_imposed_fee)).contains(&charge.gross_amount.get()) {
+                if !self.may_be_asked(charge.gross_amount, with.rules) {
                     self.begin_cancelling(Some(charge), Ending::GrossAmount, now);
                 } else if now > self.answer_by + HAND_OUT_GRACE {
                     self.begin_cancelling(Some(charge), Ending::GaveUp, now);
@@ -19,9 +19,26 @@ impl Order {
                     self.state = State::Pending { charge, cancel_at };
                 }
             }
-            State::Cancelling { charge: known @ None, .. } => *known = Some(charge),
-            State::Closed { charge: None, .. } => self.begin_cancelling(Some(charge), Ending::Leftover, now),
-            State::Pending { .. }
+            State::Cancelling { .. } | State::Closed { .. } => self.charged_too_late(charge, now, with),
+            State::Pending { .. } | State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+        }
+    }
+
+    /// A charge of an order that is to end, or has: what it was for decides what is made of its payment.
+    fn charged_too_late(&mut self, charge: Charge, now: Wall, with: &Context<'_>) {
+        let wrong_sum = !self.may_be_asked(charge.gross_amount, with.rules);
+        match &mut self.state {
+            State::Cancelling { charge: known @ None, why, .. } => {
+                *known = Some(charge);
+                if wrong_sum {
+                    *why = Ending::GrossAmount;
+                }
+            }
+            State::Closed { charge: None, .. } => {
+                self.begin_cancelling(Some(charge), if wrong_sum { Ending::GrossAmount } else { Ending::Leftover }, now);
+            }
+            State::Charging { .. }
+            | State::Pending { .. }
             | State::Cancelling { charge: Some(_), .. }
             | State::Closed { charge: Some(_), .. }
             | State::Held { .. }
@@ -31,18 +48,21 @@ impl Order {
         }
     }
 
-    pub(super) fn charged_unreadable(&mut self, charge: Charge, why: Box<str>, now: Wall) {
-        match &mut self.state {
-            State::Charging { .. } => self.begin_cancelling(Some(charge), Ending::Unreadable(why), now),
-            State::Cancelling { charge: known @ None, .. } => *known = Some(charge),
-            State::Closed { charge: None, .. } => self.begin_cancelling(Some(charge), Ending::Leftover, now),
-            State::Pending { .. }
-            | State::Cancelling { charge: Some(_), .. }
-            | State::Closed { charge: Some(_), .. }
-            | State::Held { .. }
-            | State::Settled { .. }
-            | State::Withheld { .. }
-            | State::Refunded { .. } => {}
+    /// Whether a customer may be asked for this sum: the price, and no more on it than the merchant allows.
+    pub(super) fn may_be_asked(&self, gross_amount: Rupiah, rules: &Rules) -> bool {
+        let price = self.sale.amount.get();
+        (price..=price.saturating_add(rules.max_imposed_fee)).contains(&gross_amount.get())
+    }
+
+    pub(super) fn charged_unreadable(&mut self, charge: Charge, why: Box<str>, now: Wall, with: &Context<'_>) {
+        match &self.state {
+            State::Charging { .. } => {
+                let is_right = self.may_be_asked(charge.gross_amount, with.rules);
+                let why = if is_right { Ending::Unreadable(why) } else { Ending::GrossAmount };
+                self.begin_cancelling(Some(charge), why, now);
+            }
+            State::Cancelling { .. } | State::Closed { .. } => self.charged_too_late(charge, now, with),
+            State::Pending { .. } | State::Held { .. } | State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
         }
     }
 

@@ -157,7 +157,7 @@ impl Order {
     /// An outcome was told for the first time, maybe after the matter was settled without one.
     pub(super) fn first_told(&mut self, outcome: Delivery) {
         let came = match outcome {
-            Delivery::Dispensed | Delivery::Uncertain => true,
+            Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Failed | Delivery::Undelivered => false,
         };
         match &self.repayment {
@@ -208,7 +208,7 @@ impl Order {
         match &self.state {
             State::Withheld { .. } => Ok(()),
             State::Settled { .. } => match self.delivery.as_ref().map(|told| told.outcome) {
-                Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain) => Ok(()),
+                Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => Ok(()),
                 Some(Delivery::Dispensed) if self.conflict => Ok(()),
                 Some(Delivery::Dispensed) => Err(Refused::Delivered),
                 None if !no_report => Err(Refused::NotReported),

@@ -220,19 +220,24 @@ impl Order {
         }
         match self.charge() {
             Some(charge) if charge.transaction_id != report.transaction_id => Err("transaction_id"),
-            Some(charge) if charge.gross_amount != gross_amount => Err("gross_amount"),
+            // Another sum than was charged; or a charge that was never to be paid, and was.
+            Some(charge) if charge.gross_amount != gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
+            Some(_) if self.ended_for_its_sum() => Err("gross_amount"),
             Some(_) => Ok(gross_amount),
             // The charge's answer was lost: the fields must say that it is ours.
             None if report.custom_fields.iter().any(Option::is_none) => Err("custom_field"),
-            None => {
-                let price = self.sale.amount.get();
-                let paid = price..=price.saturating_add(rules.max_imposed_fee);
-                if paid.contains(&gross_amount.get()) { Ok(gross_amount) } else { Err("gross_amount") }
-            }
+            None if !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
+            None => Ok(gross_amount),
         }
     }
 
+    /// Whether Midtrans asked a sum for it that nobody was to pay.
+    const fn ended_for_its_sum(&self) -> bool {
+        matches!(self.state, State::Cancelling { why: Ending::GrossAmount, .. } | State::Closed { why: Some(Ending::GrossAmount), .. })
+    }
+
     fn sign(&self, by: &Settlement, gross_amount: Rupiah, now: Wall, rules: &Rules) -> Receipt {
+        assert!(gross_amount >= self.sale.amount, "a receipt for less than the price of {}", self.id);
         let Sale { device, request_id, ticket, item, amount, kid, .. } = self.sale.clone();
         let claims = Claims {
             iss: rules.issuer.clone(),

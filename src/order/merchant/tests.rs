@@ -235,6 +235,23 @@ fn a_settlement_must_be_exactly_the_charge() {
 }
 
 #[test]
+fn a_sum_that_nobody_was_to_pay_buys_nothing() {
+    let charged = |sum| [Event::Charged(charge(sum)), Event::ChargedUnreadable(charge(sum), "blank".into())].map(|event| (sum, event));
+    for (sum, charged) in [4000, 9000].into_iter().flat_map(charged) {
+        let paid = Event::Status(Report { gross_amount: Some(rp(sum)), ..report(Said::Settled) });
+        let first = [(0, charged), (1000, paid.clone())];
+        let state = live(&first).state;
+        assert!(matches!(state, State::Cancelling { why: Ending::GrossAmount, .. }), "{state:?}");
+        let paid = live(&[&first[..], &[(11_000, paid)]].concat());
+        assert_eq!((word(&paid).as_str(), paid.is_refund_due(), paid.needs_attention()), ("mismatch", true, true));
+        assert!(paid.receipt().is_none());
+        // Also where somebody had given the order up before the charge was answered.
+        let late = live(&[(0, Event::CancelAsked), (100, first[0].1.clone()), (1000, first[1].1.clone()), (11_000, first[1].1.clone())]);
+        assert_eq!((word(&late).as_str(), late.receipt().is_none()), ("mismatch", true));
+    }
+}
+
+#[test]
 fn without_the_charges_answer_the_fields_must_say_that_it_is_ours() {
     let settle =
         |report: Report| word(&live(&[(0, Event::Restarted), (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]));

@@ -33,6 +33,24 @@ pub fn let_go(chip: &Chip) -> Result<(), LineError> {
     request.map(drop).map_err(|why| LineError::Gpio { path: path.into(), why })
 }
 
+/// Whether there is such a line: its chip can be opened and has it. Nothing is driven.
+///
+/// # Errors
+/// What refuses.
+pub fn look_at(chip: &Chip) -> Result<(), LineError> {
+    match chip {
+        Chip::Gpio { path, offset } => {
+            let line = gpiocdev::Chip::from_path(path).and_then(|chip| chip.line_info(*offset));
+            line.map(drop).map_err(|why| LineError::Gpio { path: path.into(), why })
+        }
+        Chip::Sim(path) => {
+            // It is made by the first edge.
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            std::fs::metadata(directory).map(drop).map_err(|why| LineError::Sim { path: directory.into(), why })
+        }
+    }
+}
+
 /// Opens an input; edges from now on are seen once it is armed.
 pub(super) fn open_input(pin: &Pin) -> Result<Box<dyn Input>, LineError> {
     Ok(match &pin.chip {

@@ -6,9 +6,11 @@ use crate::device::config;
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::host::secret::Secret;
 use crate::host::tls::LastTrusted;
+use crate::sim::middlebox::Foreign;
 use axum::body::{Body, Bytes};
-use axum::http::Request;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::response::Parts;
+use axum::http::{Request, Response};
 use std::sync::OnceLock;
 
 /// What a machine asks.
@@ -53,6 +55,17 @@ impl Ask {
         *asked.uri_mut() = path.parse().expect("a path");
         *asked.headers_mut() = request.headers().clone();
         asked
+    }
+
+    /// What the machine's client makes of somebody else's answer.
+    pub(in crate::sim) fn answered_by(&self, foreign: Foreign) -> BackendAnswer {
+        let (status, kind, body) = foreign.of_backend();
+        let mut response = Response::builder().status(status).header(CONTENT_TYPE, kind);
+        if let Some(seconds) = foreign.retry_after() {
+            response = response.header(RETRY_AFTER, seconds);
+        }
+        let (parts, ()) = response.body(()).expect("an answer").into_parts();
+        self.read((parts, Bytes::from_static(body.as_bytes())))
     }
 
     /// As the machine's client reads it.

@@ -3,8 +3,7 @@ use crate::host::sqlite::{self, Opened, Schema};
 use rusqlite::Connection;
 use std::path::Path;
 
-const SCHEMA: Schema =
-    Schema { application_id: 0x7172_7330, version: 1, sql: "CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT) STRICT;", additions: "" };
+const SCHEMA: Schema = Schema { application_id: 0x7172_7330, steps: &["CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT) STRICT;"] };
 const NAME: &str = "a.db";
 
 struct Rig {

@@ -185,7 +185,7 @@ impl From<Delivery> for Word {
         match delivery {
             Delivery::Dispensed => Self::Dispensed,
             Delivery::Failed => Self::Failed,
-            Delivery::Uncertain => Self::Uncertain,
+            Delivery::Uncertain | Delivery::Other(_) => Self::Uncertain,
             Delivery::Undelivered => Self::Undelivered,
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
         let Some(order) = world.merchant(lab, charge) else { continue };
         // A person may decide that what nobody knows goes back, and what two words were told of.
         let is_known = match order.delivery.as_ref().map(|told| told.outcome) {
-            Some(Delivery::Failed | Delivery::Uncertain) => true,
+            Some(Delivery::Failed | Delivery::Uncertain | Delivery::Other(_)) => true,
             Some(Delivery::Dispensed) => order.conflict,
             Some(Delivery::Undelivered) | None => false,
         };
@@ -175,7 +175,7 @@ pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
                         (Some(Written::Driving), _) => false,
                         (None, Delivery::Undelivered) => world.pulses[at] == 0,
                         // The ledger that knew is lost.
-                        (None, Delivery::Uncertain) => world.relay.reset,
+                        (None, Delivery::Uncertain | Delivery::Other(_)) => world.relay.reset,
                         (None, Delivery::Dispensed | Delivery::Failed) => world.relay.reset && world.pulses[at] > 0,
                     };
                     // Two things are told of one order only where the ledger that knew is lost.

@@ -338,7 +338,8 @@ impl Stage {
     fn ask_relay(&mut self, asked: Asked, call: relay::Call, limit: i64) {
         let caller = self.caller();
         self.machine.asked.insert(caller, asked);
-        let Some(caller) = self.goes_out(Kind::Bus, caller) else { return };
+        let strike = self.strikes(Who::Machine, Kind::Bus);
+        let Some(caller) = self.goes_out(Kind::Bus, strike, caller) else { return };
         self.after(limit, Event::Machine(Arrival::Timeout(caller)));
         self.after(1, Event::Relay(relay::Arrival::Call { call, from: caller }));
     }
@@ -347,15 +348,20 @@ impl Stage {
         let caller = self.caller();
         self.note(|| format!("the machine asks the backend: {}", ask.word()));
         self.machine.asked.insert(caller, asked);
-        let Some(caller) = self.goes_out(Kind::Http, caller) else { return };
+        let strike = self.strikes(Who::Machine, Kind::Http);
+        if let Some(How::Foreign(foreign)) = strike {
+            let answer = Answer::Backend(ask.answered_by(foreign));
+            return self.after(4, Event::Machine(Arrival::Answer(caller, answer)));
+        }
+        let Some(caller) = self.goes_out(Kind::Http, strike, caller) else { return };
         self.after(limit, Event::Machine(Arrival::Timeout(caller)));
         let delay = 5 + self.below(60);
         self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
     }
 
     /// A call goes out, unless it is the one that fails. Whoever is answered may be nobody.
-    fn goes_out(&mut self, kind: Kind, caller: Caller) -> Option<Caller> {
-        match self.strikes(Who::Machine, kind) {
+    fn goes_out(&mut self, kind: Kind, strike: Option<How>, caller: Caller) -> Option<Caller> {
+        match strike {
             None => Some(caller),
             Some(How::Error) => {
                 self.after(1, Event::Machine(Arrival::Timeout(caller)));

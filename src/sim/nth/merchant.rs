@@ -277,6 +277,11 @@ impl Stage {
     fn ask_midtrans(&mut self, asked: Box<Asked>) {
         self.note(|| format!("the backend asks Midtrans: {:?}", asked.call));
         let strikes = self.strikes(Who::Backend, Kind::Midtrans);
+        if let Some(How::Foreign(foreign)) = strikes {
+            let (http, _, body) = foreign.of_midtrans();
+            let after = 20 + self.below(300);
+            return self.after(after, Event::Merchant(Arrival::Answered { reply: asked.reply, answer: (http, body.into()) }));
+        }
         let lost = strikes == Some(How::Error);
         let (there, back) = (20 + self.below(300), 20 + self.below(300));
         match strikes {

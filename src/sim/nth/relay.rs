@@ -251,7 +251,7 @@ impl Stage {
                     }
                     self.machine_hears(machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
                 }
-                Effect::Journal(_) => {}
+                Effect::Cleared | Effect::Journal(_) => {}
             }
         }
     }

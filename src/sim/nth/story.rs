@@ -9,6 +9,7 @@ use crate::order::outcome::{DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
 use crate::order::state::EventState as State;
 use crate::sim::disk::{Disk, DiskError, Op, Trouble};
+use crate::sim::middlebox::Foreign;
 use crate::wire::topics::Topic;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -149,10 +150,9 @@ impl Kind {
     }
 
     /// How it can fail at this program.
-    #[must_use]
-    pub fn fails(self, who: Who) -> &'static [How] {
+    pub fn fails(self, who: Who) -> impl Iterator<Item = How> {
         use How::{After, Crash, Error, Full, PowerCut, Silent, ThenCrash};
-        match self {
+        let ways: &[How] = match self {
             Self::Disk(Op::Write) => &[Error, Full, Crash, PowerCut],
             Self::Disk(Op::Commit) => &[Error, Full, Crash, PowerCut, ThenCrash],
             Self::Disk(Op::Sync) => &[Error, Crash, PowerCut, ThenCrash],
@@ -167,7 +167,10 @@ impl Kind {
                 // A call that is lost or stays unanswered is its caller's trouble.
                 Who::Relay | Who::Backend => &[Crash, After, PowerCut],
             },
-        }
+        };
+        let passes_others = self == Self::Midtrans || self == Self::Http && who == Who::Machine;
+        let foreign = Foreign::ALL.into_iter().filter(move |_| passes_others).map(How::Foreign);
+        ways.iter().copied().chain(foreign)
     }
 }
 
@@ -188,12 +191,11 @@ pub enum How {
     ThenCrash,
     /// The power goes before it: what was not synced is lost, or torn.
     PowerCut,
+    /// Somebody else answers this, and it is not done.
+    Foreign(Foreign),
 }
 
 impl How {
-    /// All of them.
-    pub const ALL: [Self; 7] = [Self::Error, Self::Full, Self::Silent, Self::Crash, Self::After, Self::ThenCrash, Self::PowerCut];
-
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -205,6 +207,7 @@ impl How {
             Self::After => "after",
             Self::ThenCrash => "then-crash",
             Self::PowerCut => "power-cut",
+            Self::Foreign(foreign) => foreign.name(),
         }
     }
 }
@@ -341,9 +344,9 @@ impl Template {
         stage.drop_relay();
         stage.drop_merchant();
         for (who, id, sql) in [
-            (Who::Machine, 0x5152_6431, include_str!("../../device/schema.sql")),
-            (Who::Relay, 0x7172_6c79, include_str!("../../relay/schema.sql")),
-            (Who::Backend, 0x7172_6201, include_str!("../../backend/schema.sqlite.sql")),
+            (Who::Machine, 0x5152_6431, include_str!("../../device/schema/1.sql")),
+            (Who::Relay, 0x7172_6c79, include_str!("../../relay/schema/1.sql")),
+            (Who::Backend, 0x7172_6201, include_str!("../../backend/schema/1.sql")),
         ] {
             let connection = Connection::open(directory.join("old").join(who.database()))?;
             connection.pragma_update(None, "page_size", 1024)?;
@@ -392,7 +395,7 @@ pub fn tell(template: &Template, scenario: Scenario, strike: Option<Strike>) -> 
     let disk = Disk::at(&directory)?;
     if let Some(Strike::Operation { who, kind: Kind::Disk(op), how, nth }) = strike {
         let trouble = match how {
-            How::Error | How::Silent | How::ThenCrash => Trouble::Io,
+            How::Error | How::Silent | How::ThenCrash | How::Foreign(_) => Trouble::Io,
             How::Full => Trouble::Full,
             How::Crash | How::After | How::PowerCut => Trouble::Dies,
         };

@@ -9,6 +9,7 @@ use crate::order::ids::OrderId;
 use crate::order::merchant::Call;
 use crate::order::time::Wall;
 use crate::sim::backend::{Asked, ReplyTo};
+use crate::sim::middlebox::Foreign;
 use crate::sim::midtrans::{Book, Notice, Reply, Request};
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
@@ -28,6 +29,11 @@ impl World {
         self.note(|| format!("the backend asks Midtrans: {call:?}"));
         if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
             let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
+            let Asked { id, reply, .. } = *asked;
+            return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
+        }
+        if self.goes_wrong(50, Kind::MidtransForeign) {
+            let (after, answer) = (self.below(300), Ok(self.in_place_of_midtrans()));
             let Asked { id, reply, .. } = *asked;
             return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
         }
@@ -64,11 +70,28 @@ impl World {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
-        if call == Call::GetStatus && self.altered.contains(id) {
+        if self.goes_wrong(50, Kind::MidtransForeign) {
+            return Some(self.in_place_of_midtrans());
+        }
+        // Whoever has the QR may pay what the backend was told is another charge.
+        let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
+        if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
+            let after = self.below(60_000);
+            self.after(after, Event::Pays { payload: book.qr_payload.into(), force: true });
+        }
+        if (call == Call::GetStatus || alters_charge) && self.altered.contains(id) {
             self.counts.note(Kind::MidtransAltered);
             return Some((http, altered(body, id)));
         }
         Some((http, body))
+    }
+
+    /// What somebody between the backend and Midtrans answers.
+    fn in_place_of_midtrans(&mut self) -> (u16, Vec<u8>) {
+        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+        self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
+        let (http, _, body) = foreign.of_midtrans();
+        (http, body.into())
     }
 
     /// An answer is back.

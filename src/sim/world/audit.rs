@@ -202,7 +202,8 @@ impl World {
             | EventState::AwaitingCollection
             | EventState::Cancelling
             | EventState::Paid
-            | EventState::Dispensing => false,
+            | EventState::Dispensing
+            | EventState::Other(_) => false,
         };
         if self.losses.card() || self.losses.store() {
             return None;
@@ -314,7 +315,7 @@ impl World {
         let told = told?;
         let agrees = match told {
             Delivery::Dispensed | Delivery::Failed => times >= 1,
-            Delivery::Uncertain => true,
+            Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Undelivered => times == 0,
         };
         // Two machines, or one that forgot, may tell two things: then a person is told that.
@@ -336,10 +337,14 @@ impl World {
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
                 Delivery::Failed => ledger == Some(DispenseAnswer::Ended(Outcome::Failed)),
                 // A database that does not know whether the relay was ever asked must take it that it was: a person looks.
-                Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => times == 0 && (self.losses.store() || self.losses.card()),
+                // And so must one whose relay's disk lost a ticket, as where a sync failed that SQLite did not tell of.
+                Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => {
+                    let harmed = self.losses.was_harmed_before_told(LEDGER, id);
+                    times == 0 && (self.losses.store() || self.losses.card() || harmed)
+                }
                 // It could not keep its first word, said so, and was killed before it had written the second.
                 Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
-                Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
+                Delivery::Uncertain | Delivery::Other(_) => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
                 Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),
             };
             if !same {
@@ -388,7 +393,7 @@ impl World {
         let event = self.broker.last.get(order.sale.request_id.as_str());
         let agrees = match told {
             Delivery::Dispensed => event == Some(&EventState::Dispensed),
-            Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered => {
+            Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered | Delivery::Other(_) => {
                 matches!(event, Some(EventState::RefundDue | EventState::Refunded))
             }
         };

@@ -15,6 +15,7 @@ use crate::order::outcome::DispenseAnswer;
 use crate::order::request::{Price, PriceList};
 use crate::order::time::{Boot, BootId, Now, Span, Wall};
 use crate::sim::backend::Ask;
+use crate::sim::middlebox::Foreign;
 use std::collections::BTreeMap;
 
 /// The programs' own time limits, in milliseconds.
@@ -353,9 +354,26 @@ impl World {
         if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
             return;
         }
+        if self.goes_wrong(25, Kind::HttpForeign) {
+            self.answer_in_its_place(&ask, caller);
+            if self.one_in(2) {
+                return;
+            }
+        }
         let slow = self.goes_wrong(25, Kind::HttpSlow);
         let delay = if slow { self.below(30_000) } else { 5 + self.below(60) };
         self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
+    }
+
+    /// Somebody between the machine and the backend answers: that is no word of the backend's.
+    fn answer_in_its_place(&mut self, ask: &Ask, to: Caller) {
+        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+        self.note(|| format!("somebody else answers: {}", foreign.name()));
+        let answer = ask.answered_by(foreign);
+        if !matches!(answer, BackendAnswer::NoAnswer { .. }) {
+            self.fail(format!("the machine takes {} for the backend's word", foreign.name()));
+        }
+        self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
     }
 
     // What controllers on the board ask.

@@ -9,6 +9,9 @@ use crate::backend::store::{StoreError, Tx};
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::OrderId;
 use crate::order::merchant::{Call, State, TakenBack};
+use crate::order::reason::Reason;
+use crate::order::request::Refusal;
+use crate::order::state::Status;
 use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, TOKEN, desk, device, place};
 use crate::sim::midtrans::Notice;
 use crate::wire::topics::Topic;
@@ -324,9 +327,14 @@ impl World {
     }
 
     /// Without it nobody listens; one that dies answers nobody.
-    fn asked(&mut self, ask: Ask, from: machine::Caller) {
+    fn asked(&mut self, mut ask: Ask, from: machine::Caller) {
         if !self.merchant.listens() {
             return;
+        }
+        if let Ask::Order(HttpCall::Tell(_, report)) = &mut ask
+            && self.goes_wrong(8, Kind::LaterWords)
+        {
+            report.reason = Some(Reason::from_word("moon_phase").expect("a word"));
         }
         if let Ask::Order(HttpCall::Tell(_, report)) = &ask {
             self.note(|| format!("the machine tells {}", report.outcome));
@@ -370,6 +378,7 @@ impl World {
         if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
             return;
         }
+        let answer = if self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
         let delay = 5 + self.below(60);
         self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
     }
@@ -431,5 +440,21 @@ impl World {
                 return self.publish_soon(5_000);
             }
         }
+    }
+}
+
+/// As a backend of a later release would say it: with words that the machine does not know.
+fn in_later_words(answer: BackendAnswer) -> BackendAnswer {
+    let reason = Reason::from_word("quota_used_up").expect("a word");
+    match answer {
+        BackendAnswer::Order(mut order) => {
+            order.status = Status::from_word("under_review").expect("a word");
+            BackendAnswer::Order(order)
+        }
+        BackendAnswer::Refused(refusal) => BackendAnswer::Refused(Refusal { reason, ..refusal }),
+        BackendAnswer::Later(refusal, after) => BackendAnswer::Later(Refusal { reason, ..refusal }, after),
+        BackendAnswer::Wrong(refusal) => BackendAnswer::Wrong(Refusal { reason, ..refusal }),
+        BackendAnswer::NoAnswer { why, date_refusal, .. } => BackendAnswer::NoAnswer { why, code: Some(reason), date_refusal },
+        answer @ (BackendAnswer::Open(_) | BackendAnswer::Absent | BackendAnswer::OtherOutcome) => answer,
     }
 }

@@ -260,7 +260,7 @@ fn why_not(order: &Order, no_report: bool, now: Wall) -> Option<&'static str> {
     match &order.state {
         State::Withheld { .. } => None,
         State::Settled { receipt, .. } => match order.delivery.as_ref().map(|told| told.outcome) {
-            Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain) => None,
+            Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => None,
             Some(Delivery::Dispensed) => (!order.conflict).then_some("the customer has the goods"),
             None if !no_report || !order.attention().contains(&Attention::Unreported) => Some("the machine may still deliver it"),
             None => {

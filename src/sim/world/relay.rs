@@ -356,6 +356,8 @@ impl World {
                     }
                     self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
                 }
+                // News, which may be missed: the machine reads the relay's properties now and then.
+                Effect::Cleared => {}
                 Effect::Journal(event) => self.note_journal(&format!("relay {m}"), &event),
             }
         }

@@ -1,6 +1,6 @@
 //! What is done to a machine and to everything around it, and how it is mended.
 
-use crate::rig::link::{Cable, Link};
+use crate::rig::link::{Cable, FOREIGN, Link};
 use crate::rig::process::Process;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
@@ -44,8 +44,8 @@ enum Harm {
     Terminate(Victim),
     /// SIGSTOP, and SIGCONT some time later.
     Stop(Victim),
-    Cut(Wire),
-    Silence(Wire),
+    /// A wire that is not whole for some time.
+    Disturb(Wire, Cable),
     /// Something that Midtrans does by itself, once.
     Midtrans(MidtransFault),
 }
@@ -62,14 +62,17 @@ enum Repair {
 
 impl Wire {
     /// As the figures name what was done to it.
-    const fn harmed(self, silent: bool) -> &'static str {
-        match (self, silent) {
-            (Self::Broker, false) => "device-broker cut",
-            (Self::Backend, false) => "device-backend cut",
-            (Self::Midtrans, false) => "backend-Midtrans cut",
-            (Self::Broker, true) => "device-broker silent",
-            (Self::Backend, true) => "device-backend silent",
-            (Self::Midtrans, true) => "backend-Midtrans silent",
+    const fn harmed(self, by: Cable) -> &'static str {
+        match (self, by) {
+            (_, Cable::Whole) => "not at all",
+            (Self::Broker, Cable::Cut) => "device-broker cut",
+            (Self::Backend, Cable::Cut) => "device-backend cut",
+            (Self::Midtrans, Cable::Cut) => "backend-Midtrans cut",
+            (Self::Broker, Cable::Silent | Cable::Answers(_)) => "device-broker silent",
+            (Self::Backend, Cable::Silent) => "device-backend silent",
+            (Self::Midtrans, Cable::Silent) => "backend-Midtrans silent",
+            (Self::Backend, Cable::Answers(_)) => "device-backend answered by another",
+            (Self::Midtrans, Cable::Answers(_)) => "backend-Midtrans answered by another",
         }
     }
 }
@@ -361,8 +364,9 @@ impl Ordeal {
     fn draw_harm(&mut self) -> Harm {
         let wire = self.pick(&[Wire::Broker, Wire::Backend, Wire::Midtrans]);
         match self.rng.below(10) {
-            0 | 1 => Harm::Cut(wire),
-            2 => Harm::Silence(wire),
+            0 => Harm::Disturb(wire, Cable::Cut),
+            1 => Harm::Disturb(wire, Cable::Silent),
+            2 => Harm::Disturb(self.pick(&[Wire::Backend, Wire::Midtrans]), Cable::Answers(self.pick(&FOREIGN))),
             3 | 4 => Harm::Midtrans(self.draw_fault()),
             _ => self.draw_program_harm(),
         }
@@ -421,11 +425,10 @@ impl Ordeal {
                 self.signal(victim, "STOP");
                 self.repairs.push((now + stopped, Repair::Continue(victim)));
             }
-            Harm::Cut(wire) | Harm::Silence(wire) if !cut(wire, self) => {
+            Harm::Disturb(wire, cable) if !cut(wire, self) => {
                 self.note(&format!("{harm:?} for {down:?}"));
-                let silent = matches!(harm, Harm::Silence(_));
-                self.add(wire.harmed(silent));
-                self.wire(wire).set(if silent { Cable::Silent } else { Cable::Cut });
+                self.add(wire.harmed(cable));
+                self.wire(wire).set(cable);
                 self.repairs.push((now + down, Repair::Mend(wire)));
             }
             Harm::Midtrans(fault) => {
@@ -433,7 +436,7 @@ impl Ordeal {
                 self.shop.midtrans.fault(&plan(fault));
                 self.planned.push(fault);
             }
-            Harm::Kill(_) | Harm::PowerCut | Harm::Terminate(_) | Harm::Stop(_) | Harm::Cut(_) | Harm::Silence(_) => {}
+            Harm::Kill(_) | Harm::PowerCut | Harm::Terminate(_) | Harm::Stop(_) | Harm::Disturb(..) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::free_listener;
 use super::heard::Heard;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,29 @@ pub enum Cable {
     Cut,
     /// Connections are taken, and nothing is carried.
     Silent,
+    /// Somebody else answers this to every request.
+    Answers(Foreign),
 }
+
+/// What a proxy answers that did not reach whom it stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Foreign {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub body: &'static str,
+}
+
+/// What proxies answer.
+pub const FOREIGN: [Foreign; 8] = [
+    Foreign { status: 404, content_type: "text/html", body: "<html><title>404 Not Found</title></html>" },
+    Foreign { status: 404, content_type: "application/json", body: r#"{"message": "no Route matched with those values"}"# },
+    Foreign { status: 409, content_type: "application/json", body: r#"{"message": "conflict"}"# },
+    Foreign { status: 401, content_type: "text/html", body: "<html><title>401 Authorization Required</title></html>" },
+    Foreign { status: 429, content_type: "text/html", body: "" },
+    Foreign { status: 200, content_type: "text/html", body: "<html><title>Welcome to our network</title></html>" },
+    Foreign { status: 200, content_type: "application/json", body: "{}" },
+    Foreign { status: 502, content_type: "text/html", body: "<html><title>502 Bad Gateway</title></html>" },
+];
 
 /// A forwarder to a port on loopback.
 pub struct Link {
@@ -45,16 +67,19 @@ impl Link {
                     return;
                 }
                 sink.push(());
-                if lock(&shared).cable != Cable::Cut {
-                    carry(stream, target, &shared);
+                let cable = lock(&shared).cable;
+                match cable {
+                    Cable::Cut => {}
+                    Cable::Answers(foreign) => drop(std::thread::spawn(move || answer(stream, foreign))),
+                    Cable::Whole | Cable::Silent => carry(stream, target, &shared),
                 }
             }
         });
         Self { port, attempts, state }
     }
 
-    /// Changes the cable. What was connected before a change to `Cut` or `Silent` is lost or hangs; the way back to
-    /// `Whole` begins with new connections.
+    /// Changes the cable. What was connected before a change to another than `Silent` is lost, and to that hangs; the way back
+    /// to `Whole` begins with new connections.
     pub fn set(&self, cable: Cable) {
         let mut state = lock(&self.state);
         state.cable = cable;
@@ -109,6 +134,23 @@ fn carry(near: TcpStream, target: u16, state: &Arc<Mutex<State>>) {
             drop(from.shutdown(Shutdown::Both));
         });
     }
+}
+
+/// One request, one answer, one connection.
+fn answer(stream: TcpStream, foreign: Foreign) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line)? > 2 {
+        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = text.trim().parse().unwrap_or(0);
+        }
+        line.clear();
+    }
+    reader.take(length).read_to_end(&mut Vec::new())?;
+    let Foreign { status, content_type, body } = foreign;
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n", body.len());
+    let mut stream = stream;
+    stream.write_all(format!("{head}retry-after: 1\r\nconnection: close\r\n\r\n{body}").as_bytes())
 }
 
 fn clone(stream: &TcpStream) -> TcpStream {

@@ -13,6 +13,7 @@ use super::tap::Tap;
 use super::{command, free_port, output, succeed, tool, user, wait_for};
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -303,6 +304,14 @@ impl Shop {
         self.backend = Some(Process::start_service("qris-backend", start.arg("serve"), self.path()));
     }
 
+    /// Starts the backend under limits of its own: what a shell's `ulimit` takes.
+    pub fn start_backend_under(&mut self, limits: &str) {
+        let program = self.program_command(Program::Backend);
+        let mut start = command(tool("sh"));
+        start.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
+        self.backend = Some(Process::start_service("qris-backend", start.arg("serve").current_dir(self.path()), self.path()));
+    }
+
     /// Starts the backend where something else is mounted.
     pub fn start_backend_in(&mut self, namespace: &super::namespace::Namespace) {
         let mut start = self.program_command(Program::Backend);
@@ -398,6 +407,7 @@ impl Shop {
     fn secret(&self, name: &str, value: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, format!("{value}\n")).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
         path
     }
 
@@ -515,6 +525,7 @@ public_url = "http://127.0.0.1:{port}"
 orders_per_minute = 0
 [midtrans]
 base_url = "{midtrans}"
+allow_other_host = true
 server_key_file = "{root}/server-key"
 {extra}
 [store]

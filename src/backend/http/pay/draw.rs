@@ -77,7 +77,7 @@ enum Stage {
     Working,
     Collect,
     Delivered,
-    Unsure,
+    Uncertain,
     RefundDue,
     Refunded,
     ByHand,
@@ -90,6 +90,7 @@ fn stage(order: &Order, standing: Standing) -> Stage {
         Some(Refund::Done) => return Stage::Refunded,
         Some(Refund::ByHand) => return Stage::ByHand,
         Some(Refund::Given) => return Stage::Given,
+        Some(Refund::Other(_)) => return Stage::Uncertain,
         None => {}
     }
     let over_the_counter = match order.payment {
@@ -102,6 +103,7 @@ fn stage(order: &Order, standing: Standing) -> Stage {
         (Standing::Charging, _) => Stage::Preparing,
         (Standing::Held, _) => Stage::Confirming,
         (Standing::Ending, _) | (Standing::Over, Status::Pending) => Stage::Ending,
+        (Standing::Over, Status::Other(_)) => Stage::Uncertain,
         (Standing::Over, Status::Cancel) => Stage::Cancelled,
         (Standing::Over, Status::Expire) => Stage::Expired,
         (Standing::Over, Status::Deny | Status::Failure) => Stage::Failed,
@@ -110,7 +112,7 @@ fn stage(order: &Order, standing: Standing) -> Stage {
             None if over_the_counter => Stage::Collect,
             None => Stage::Working,
             Some(Delivery::Dispensed) => Stage::Delivered,
-            Some(Delivery::Uncertain) => Stage::Unsure,
+            Some(Delivery::Uncertain | Delivery::Other(_)) => Stage::Uncertain,
             Some(Delivery::Failed | Delivery::Undelivered) => Stage::RefundDue,
         },
     }
@@ -141,7 +143,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
         Stage::Working => Look { more: words.working, ..plain(words.paid, "green", SOON_S) },
         Stage::Collect => Look { more: words.collect, ..plain(words.paid, "green", SOON_S) },
         Stage::Delivered => plain(words.delivered, "green", SELDOM_S),
-        Stage::Unsure => Look { calls: true, ..plain(words.unsure, "red", SELDOM_S) },
+        Stage::Uncertain => Look { more: words.uncertain_hint, calls: true, ..plain(words.uncertain, "red", SELDOM_S) },
         Stage::RefundDue => Look { more: words.say_code, calls: true, ..plain(words.refund_due, "red", SELDOM_S) },
         Stage::Refunded => Look { more: words.refunded_hint, ..plain(words.refunded, "green", SELDOM_S) },
         Stage::ByHand => plain(words.by_hand, "green", SELDOM_S),
@@ -215,7 +217,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
         | Stage::Failed
         | Stage::Working
         | Stage::Delivered
-        | Stage::Unsure
+        | Stage::Uncertain
         | Stage::RefundDue
         | Stage::Refunded
         | Stage::ByHand
@@ -229,7 +231,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
                 None => add(format_args!("<p>{} <b>{}</b></p>", words.call, escape(contact))),
             }
         }
-        None if look.calls => add(format_args!("<p>{}</p>", words.call_machine)),
+        None if look.calls => add(format_args!("<p>{}</p>", words.call_operator)),
         None => {}
     }
     add(format_args!("<p class=n>{}</p><p><code>{}</code></p></main>", words.order_number, order.order_id));

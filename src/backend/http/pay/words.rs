@@ -38,10 +38,11 @@ words! {
     collect: "Ketik kode pembayaran di mesin untuk mengambil barang.", "Type the payment code at the machine to collect.";
     collect_before: "Ambil sebelum", "Collect before";
     delivered: "Selesai. Terima kasih!", "Done. Thank you!";
-    unsure: "Sudah dibayar, dan mesin tidak tahu apakah barang keluar. Kami sedang memeriksanya.", "Paid, and the machine does not know whether the item came. We are looking into it.";
+    uncertain: "Belum pasti", "Uncertain";
+    uncertain_hint: "Sudah dibayar, tetapi tidak ada yang tahu apakah barang keluar. Kami akan memeriksanya.", "Paid, and nobody knows whether it came. We will look into it.";
     refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
-    call_machine: "Hubungi nomor yang tertera di mesin.", "Call the number on the machine.";
+    call_operator: "Hubungi pengelola mesin.", "Ask whoever runs the machine.";
     call: "Hubungi", "Call";
     refunded: "Uang Anda sudah dikembalikan", "Your money was returned";
     refunded_hint: "Dana kembali ke aplikasi pembayaran Anda.", "It goes back to your payment app.";

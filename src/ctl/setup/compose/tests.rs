@@ -75,8 +75,14 @@ fn paths(composed: &Composed) -> Vec<String> {
 fn a_new_machine_gets_the_examples_filled_in() {
     let machine = Machine::new();
     let composed = machine.compose(&all(), None, false).expect("composed");
-    let files =
-        ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/keys.json", "/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"];
+    let files = [
+        "/etc/qrisd/mqtt-password",
+        "/etc/qrisd/backend-token",
+        "/etc/qrisd/keys.json",
+        chips::RULES,
+        "/etc/qrisd/relay.toml",
+        "/etc/qrisd/qrisd.toml",
+    ];
     assert_eq!(paths(&composed), files, "the one that services wait for comes last");
     let (device, relay) = check(&composed);
     assert_eq!((device.machine.device.as_str(), device.mqtt.username.as_deref()), ("vm-007", Some("vm-007")));
@@ -97,7 +103,7 @@ fn what_is_there_is_kept_and_a_second_time_changes_nothing() {
     std::fs::write(&path, &by_hand).expect("written");
     let again = machine.compose(&Answers::default(), None, false).expect("nothing is missing");
     assert_eq!(again.qrisd.text(), by_hand);
-    assert_eq!(paths(&again), ["/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"]);
+    assert_eq!(paths(&again), [chips::RULES, "/etc/qrisd/relay.toml", "/etc/qrisd/qrisd.toml"]);
     check(&again);
     let answers = Answers { token: Some(Secret::new("token-2")), rotate: Some(90), name: Some("Lobi".into()), ..Answers::default() };
     let changed = machine.compose(&answers, None, false).expect("composed");

@@ -26,7 +26,7 @@ fn at_store(n: u8, status: Status) -> Resource {
     }
 }
 
-fn paid_at_store(n: u8) -> Resource {
+pub(super) fn paid_at_store(n: u8) -> Resource {
     Resource { rev: 2, settled_ago_s: Some(4000), receipt: Some(receipt_of(n).jws().into()), ..at_store(n, Status::Settlement) }
 }
 
@@ -49,14 +49,14 @@ impl Rig {
     }
 
     /// One that the customer took along.
-    fn taken_along(&mut self, n: u8) {
+    pub(super) fn taken_along(&mut self, n: u8) {
         self.code_shown(n);
         self.after(120_000);
         assert!(self.scene.starts_with("Idle"), "{}", self.scene);
         assert!(self.backend(n).is_none() && self.relay(n).is_none(), "nothing is cancelled");
     }
 
-    fn collectable(&mut self, n: u8) {
+    pub(super) fn collectable(&mut self, n: u8) {
         self.taken_along(n);
         let (ack, _) = self.pay(&receipt_of(n));
         assert!(self.is_acked(ack));
@@ -93,7 +93,7 @@ impl Rig {
 fn refusal(rig: &Rig) -> (Option<&str>, Option<&str>, Option<&str>) {
     let event = rig.events.last().expect("an event");
     let request = event.request_id.as_ref().map(RequestId::as_str);
-    (event.reason.map(Reason::as_str), request, event.payment_code.as_deref())
+    (event.reason.as_ref().map(Reason::as_str), request, event.payment_code.as_deref())
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn refusals_name_what_is_wrong_and_are_not_remembered() {
         assert!(rig.is_acked(ack), "{payload}");
         let event = rig.events.pop().expect("an event");
         assert_eq!((event.state, event.seq, event.field.as_deref()), (EventState::Refused, None, field), "{payload}");
-        assert_eq!(event.reason.map(Reason::as_str), Some(reason), "{payload}");
+        assert_eq!(event.reason.as_ref().map(Reason::as_str), Some(reason), "{payload}");
         rig.after(1000);
         rig.requested(1);
     }
@@ -99,6 +99,21 @@ fn a_prepare_whose_answer_is_lost_does_not_hold_the_machine_for_ever() {
     let effects = rig.prepare(&effects, Ok(ticket(1)));
     assert_eq!(closes(&effects), [ticket(1)], "it comes too late");
     rig.requested(2);
+}
+
+#[test]
+fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_again() {
+    for is_told in [true, false] {
+        let mut rig = Rig::new();
+        let (_, effects) = rig.vend(1);
+        let effects = if is_told { rig.prepare(&effects, Err(PrepareError::NoAnswer("no answer in 2 s".into()))) } else { rig.after(5000) };
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
+        // It was not answered either; what the relay says of itself is read every now and then.
+        rig.after(60_000);
+        rig.facts.tickets = vec![ticket(9)];
+        rig.on(Input::RelayTold(rig.facts.clone()));
+        assert_eq!(closes(&rig.answer_open(vec![])), [ticket(9)]);
+    }
 }
 
 #[test]

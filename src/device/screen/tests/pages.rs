@@ -64,7 +64,7 @@ fn any_scene(random: &mut Random) -> Scene {
         Scene::Preparing { .. } => Scene::Preparing { goods: any_goods, amount: random.amount() },
         Scene::Dispensing { .. } => Scene::Dispensing { goods: any_goods },
         Scene::Take { .. } => Scene::Take { goods: any_goods },
-        Scene::RefundDue { .. } => {
+        Scene::RefundDue { .. } | Scene::Uncertain { .. } => {
             let order = OrderId::new(&"W".repeat(1 + random.below(50) as usize)).expect("an order id");
             Scene::RefundDue { order, amount: random.amount(), page: address }
         }

@@ -30,18 +30,30 @@ fn the_order_s_number_and_whom_to_call_are_whole_beside_a_code_or_without_it() {
     let scenes = [
         Scene::RefundDue { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
         Scene::RefundDue { order: order(), amount: rupiah(125_000), page: None },
+        Scene::Uncertain { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
         Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) },
     ];
     // The longer one is more than the very smallest panels hold.
     for (sizes, contact) in [(&SIZES[..], CONTACT), (&SMALLEST[..], "0812-3456-7890 (WhatsApp)")] {
         for (size, language, sandbox) in both(sizes) {
             for scene in scenes.clone() {
-                let due = matches!(scene, Scene::RefundDue { .. });
+                let due = matches!(scene, Scene::RefundDue { .. } | Scene::Uncertain { .. });
                 let said = said(&Picture { scene, sandbox }, &looks(language, contact), size).concat().replace(' ', "");
                 assert!(said.contains(order().as_str()), "{size:?} {sandbox}: {said}");
                 assert!(said.contains(&contact.replace(' ', "")), "{size:?} {sandbox}: {said}");
                 assert!(said.contains("Rp125.000") || !due, "{size:?} {sandbox}: {said}");
             }
+        }
+    }
+}
+
+/// Who reads "contact us" looks for a number.
+#[test]
+fn nobody_is_told_to_call_where_nobody_can_be_called() {
+    for (scene, language, sandbox) in both(&scenes()) {
+        for size in [(480, 800), (1024, 600), (240, 240)] {
+            let said = said(&Picture { scene: scene.clone(), sandbox }, &looks(language, ""), size).concat().to_lowercase();
+            assert!(!said.contains("hubungi") && !said.contains("contact"), "{size:?} {scene:?}: {said}");
         }
     }
 }

@@ -124,11 +124,11 @@ fn while_the_code_is_shown_a_machine_that_could_not_deliver_takes_it_down() {
 #[test]
 fn what_ends_an_order_in_the_background() {
     let cases: [(Event, &str); 6] = [
+        (Event::Forsaken, "expired(backend)"),
         (Event::Seen(told(Status::Expire)), "expired"),
         (Event::Seen(told(Status::Cancel)), "cancelled(backend)"),
         (Event::Seen(told(Status::Deny)), "denied(midtrans)"),
         (Event::Seen(told(Status::Failure)), "failed(midtrans)"),
-        (Event::Absent, "cancelled(backend)"),
         (Event::CancelAsked, "cancelling(customer)"),
     ];
     for (event, end) in cases {

@@ -122,7 +122,8 @@ fn who_asks_for_the_end_changes_why_only_of_what_was_given_up() {
         State::Cancelling { why, .. } => why.clone(),
         other => panic!("{other:?}"),
     };
-    let table: [(Event, Ending); 3] = [
+    let table: [(Event, Ending); 4] = [
+        (Event::ChargedUnreadable(charge(4999), "blank".into()), Ending::GrossAmount),
         (Event::Restarted, Ending::Asked),
         (Event::Charged(charge(9000)), Ending::GrossAmount),
         (Event::ChargedUnreadable(charge(5000), "blank".into()), Ending::Unreadable("blank".into())),

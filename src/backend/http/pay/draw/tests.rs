@@ -72,12 +72,13 @@ fn each_stage_is_told_in_both_languages() {
         .collect();
     for (outcome, id, en) in [
         (Delivery::Dispensed, "Terima kasih", "Thank you"),
-        (Delivery::Uncertain, "tidak tahu", "does not know"),
+        (Delivery::Uncertain, "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, and nobody knows"),
         (Delivery::Failed, "akan dikembalikan", "will be returned"),
         (Delivery::Undelivered, "akan dikembalikan", "will be returned"),
+        (Delivery::from_word("teleported").expect("a word"), "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, and nobody knows"),
     ] {
         let order = Order { status: Status::Settlement, outcome: told(outcome), ..order() };
-        cases.push((outcome.as_str(), order, id, en, false));
+        cases.push(("an outcome", order, id, en, false));
     }
     for (what, order, id, en, pays) in cases {
         for (words, expected) in [(&INDONESIAN, id), (&ENGLISH, en)] {
@@ -125,7 +126,7 @@ fn what_is_no_address_is_no_link() {
         assert!(html.contains(contact), "{contact}");
     }
     let due = Order { status: Status::Settlement, refund: Some(Refund::Due), ..order };
-    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("the number on the machine"));
+    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("Ask whoever runs the machine"));
 }
 
 #[test]

@@ -1,7 +1,3 @@
--- What later releases added to the schema. It runs at the first opening by each of them and may only add: `CREATE … IF NOT
--- EXISTS`. The version of the database stays, so that the release before goes on running on it; it knows nothing of what
--- stands here.
-
 -- Everything at which a person must look: one row an order and kind, written in the same commit as what caused it. While
 -- `ended_ms` is NULL it is so; while `next_ms` is set somebody must still be told.
 CREATE TABLE IF NOT EXISTS alerts (

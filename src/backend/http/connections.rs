@@ -1,0 +1,470 @@
+//! The connections: how many there are, whose they are, and how long they may take. Who says nothing, or is slow, must not
+//! keep a machine out.
+//!
+//! A connection is a stranger's until the token of a machine was good on it. Who comes when there is no room takes the place of
+//! the oldest stranger. So a machine needs only the moment that it takes to show its token.
+
+use super::router;
+use crate::backend::shop::Shop;
+use crate::order::ids::DeviceId;
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// A head is read into at most this.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+/// From the connection, or from a request's first byte, to the end of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the end of a head to the beginning of its answer. What is called sets itself a shorter limit.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+/// The other side takes what is sent to it within this.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// From an answer to the next request. A machine closes a connection that it does not use after 90 s, before we do.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Strangers of one address.
+const STRANGERS_PER_ADDRESS: usize = 64;
+/// Connections of one machine that are not closed for others. Its newest: it has forgotten the others, most likely.
+const KNOWN_PER_MACHINE: usize = 8;
+/// One connection in so many is always a stranger's, so that a machine can come.
+const STRANGERS_PART: usize = 8;
+/// The kernel keeps so much of an answer until the other side takes it.
+const SEND_BYTES: u32 = 64 << 10;
+/// Connections that wait to be let in; the kernel allows 4,096 mostly.
+const WAITING_MAX: u32 = 4096;
+/// After an error that says that there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What is under way when the program ends has so long.
+const STOP_WAIT: Duration = Duration::from_millis(1200);
+
+/// How many connections there are, and who may have more than others.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// At once.
+    pub connections: usize,
+    /// Who speaks for many: web servers in front. No limit of an address is theirs.
+    pub proxies: Box<[IpAddr]>,
+}
+
+/// Listens at an address.
+///
+/// # Errors
+/// The system's reason.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Each connection has the same. The kernel would keep megabytes for one who does not read.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
+}
+
+/// Serves until `stop` says so; then what is under way has a moment to end.
+pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let router = TowerToHyperService::new(router(Arc::clone(&shop)));
+    let connections = limits.connections;
+    let doors = Arc::new(Doors { shop, room: Arc::new(Semaphore::new(connections)), limits, list: Mutex::default() });
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        let Ok((stream, from)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let visit = tokio::select! {
+            visit = doors.enter(from.ip()) => visit,
+            () = stopped(&mut stop) => break,
+        };
+        // An answer is one small packet; it must not wait for another.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(attend(stream, visit, router.clone(), stop.clone()));
+    }
+    let all = u32::try_from(connections).unwrap_or(u32::MAX);
+    let _ = timeout(STOP_WAIT, doors.room.acquire_many(all)).await;
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left who could say stop, which is the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Serves one connection to its end.
+async fn attend(stream: TcpStream, visit: Visit, router: TowerToHyperService<Router>, mut stop: watch::Receiver<bool>) {
+    let line = &visit.line;
+    let caller = Caller { doors: Arc::clone(&visit.doors), number: line.number };
+    let service = service_fn(|mut request: Request<Incoming>| {
+        line.pace().begins(Phase::Answer);
+        request.extensions_mut().insert(caller.clone());
+        let answer = router.call(request);
+        async {
+            let answer = answer.await;
+            line.pace().begins(Phase::Idle);
+            answer
+        }
+    });
+    let socket = TokioIo::new(Socket { stream, line: Arc::clone(line) });
+    let mut connection =
+        pin!(http1::Builder::new().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX).serve_connection(socket, service));
+    // A connection that breaks is the other side's business.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => {}
+        () = line.too_slow() => visit.doors.count_closed(),
+        () = line.close.notified() => visit.doors.count_closed(),
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(STOP_WAIT, connection).await;
+        }
+    }
+}
+
+/// The connections, and the room for more.
+#[derive(Debug)]
+struct Doors {
+    shop: Arc<Shop>,
+    room: Arc<Semaphore>,
+    limits: Limits,
+    list: Mutex<List>,
+}
+
+impl Doors {
+    /// Lets somebody in, as soon as there is room. A stranger may have to leave for that.
+    async fn enter(self: &Arc<Self>, from: IpAddr) -> Visit {
+        let room = Arc::clone(&self.room);
+        let permit = match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.list().close_oldest();
+                room.acquire_owned().await.expect("the semaphore is never closed")
+            }
+        };
+        let address = (!self.limits.proxies.contains(&from.to_canonical())).then(|| network(from));
+        Visit { line: self.list().add(address), doors: Arc::clone(self), _permit: permit }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_closed(&self) {
+        self.shop.counts.connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What counts as one address: of IPv6 the network, since one computer has all of it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The connection of a request, for what finds out whose it is.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    doors: Arc<Doors>,
+    number: u64,
+}
+
+impl Caller {
+    /// A machine has shown its token.
+    pub(super) fn is(&self, device: &DeviceId) {
+        let most = self.doors.limits.connections - self.doors.limits.connections / STRANGERS_PART;
+        self.doors.list().know(self.number, device, most);
+    }
+}
+
+/// A connection's place.
+struct Visit {
+    line: Arc<Line>,
+    doors: Arc<Doors>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        drop(self.doors.list().forget(self.line.number));
+    }
+}
+
+/// All connections that are not being closed, by their number: the oldest first.
+#[derive(Debug, Default)]
+struct List {
+    last: u64,
+    strangers: BTreeMap<u64, Arc<Line>>,
+    known: BTreeMap<u64, (DeviceId, Arc<Line>)>,
+    of_address: BTreeSet<(IpAddr, u64)>,
+    of_machine: BTreeSet<(DeviceId, u64)>,
+}
+
+impl List {
+    fn add(&mut self, address: Option<IpAddr>) -> Arc<Line> {
+        self.last += 1;
+        let line = Arc::new(Line { number: self.last, address, pace: Mutex::new(Pace::new(Instant::now())), close: Notify::new() });
+        self.add_stranger(Arc::clone(&line));
+        line
+    }
+
+    fn add_stranger(&mut self, line: Arc<Line>) {
+        let (number, address) = (line.number, line.address);
+        self.strangers.insert(number, line);
+        if let Some(address) = address {
+            self.of_address.insert((address, number));
+            let mut same = self.of_address.range((address, 0)..=(address, u64::MAX));
+            if same.clone().count() > STRANGERS_PER_ADDRESS
+                && let Some(&(_, oldest)) = same.next()
+            {
+                self.close(oldest);
+            }
+        }
+    }
+
+    /// A connection is a machine's from now on. Of those that it has, and of all, the oldest may become a stranger's again.
+    fn know(&mut self, number: u64, device: &DeviceId, most: usize) {
+        // It is known, or being closed.
+        let Some(line) = self.forget(number) else { return };
+        self.known.insert(number, (device.clone(), line));
+        self.of_machine.insert((device.clone(), number));
+        let mut same = self.of_machine.range((device.clone(), 0)..=(device.clone(), u64::MAX));
+        let oldest = if same.clone().count() > KNOWN_PER_MACHINE {
+            same.next().map(|&(_, oldest)| oldest)
+        } else {
+            self.known.keys().next().copied().filter(|_| self.known.len() > most)
+        };
+        if let Some(line) = oldest.and_then(|oldest| self.forget(oldest)) {
+            self.add_stranger(line);
+        }
+    }
+
+    fn close_oldest(&mut self) {
+        if let Some(&oldest) = self.strangers.keys().next() {
+            self.close(oldest);
+        }
+    }
+
+    /// Taken from the list at once: the next who needs room finds another.
+    fn close(&mut self, number: u64) {
+        if let Some(line) = self.forget(number) {
+            line.close.notify_one();
+        }
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Arc<Line>> {
+        if let Some((device, line)) = self.known.remove(&number) {
+            self.of_machine.remove(&(device, number));
+            return Some(line);
+        }
+        let line = self.strangers.remove(&number)?;
+        if let Some(address) = line.address {
+            self.of_address.remove(&(address, number));
+        }
+        Some(line)
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Line {
+    number: u64,
+    /// Of whom it counts; nothing for a web server in front.
+    address: Option<IpAddr>,
+    pace: Mutex<Pace>,
+    close: Notify,
+}
+
+impl Line {
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the other side has taken too long. It looks anew whenever the connection did something, for that is the same
+    /// task's.
+    async fn too_slow(&self) {
+        let mut end = pin!(sleep_until(self.pace().end()));
+        poll_fn(|cx| {
+            let at = self.pace().end();
+            if end.deadline() != at {
+                end.as_mut().reset(at);
+            }
+            end.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Answer,
+    Idle,
+}
+
+/// What a connection is at, and since when.
+#[derive(Debug)]
+struct Pace {
+    phase: Phase,
+    since: Instant,
+    /// Since when the other side has not taken all that is sent to it.
+    unsent: Option<Instant>,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { phase: Phase::Head, since: now, unsent: None }
+    }
+
+    fn begins(&mut self, phase: Phase) {
+        (self.phase, self.since) = (phase, Instant::now());
+    }
+
+    /// When it has taken too long.
+    fn end(&self) -> Instant {
+        let end = self.since
+            + match self.phase {
+                Phase::Head => HEAD_TIMEOUT,
+                Phase::Answer => ANSWER_TIMEOUT,
+                Phase::Idle => IDLE_TIMEOUT,
+            };
+        self.unsent.map_or(end, |since| end.min(since + SEND_TIMEOUT))
+    }
+}
+
+/// A socket that notes how fast the other side reads and writes.
+struct Socket {
+    stream: TcpStream,
+    line: Arc<Line>,
+}
+
+impl Socket {
+    /// Some bytes at a time are not enough: who reads for ever and drop by drop is slow, too.
+    fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if sent.is_pending() {
+            self.line.pace().unsent.get_or_insert_with(Instant::now);
+        }
+        sent
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let mut pace = self.line.pace();
+        if buffer.filled().len() > before && pace.phase == Phase::Idle {
+            pace.begins(Phase::Head);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.sent(sent)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.sent(sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Comes when all is written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.line.pace().unsent = None;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of the strangers, and of the machines' connections.
+    fn all(list: &List) -> (Vec<u64>, Vec<u64>) {
+        (list.strangers.keys().copied().collect(), list.known.keys().copied().collect())
+    }
+
+    #[test]
+    fn the_oldest_stranger_makes_room_and_no_machine() {
+        let machine = |n: u8| DeviceId::new(&format!("vm-{n}")).expect("an id");
+        let mut list = List::default();
+        let lines: Vec<_> = (1..=6).map(|_| list.add(None)).collect();
+        list.know(1, &machine(1), 4);
+        list.know(2, &machine(2), 4);
+        list.close_oldest();
+        assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
+        // One that is closed is nobody's any more.
+        list.know(3, &machine(3), 4);
+        assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
+        // When machines have all that they may, the oldest is a stranger's, and then the first to go.
+        list.know(5, &machine(3), 2);
+        assert_eq!(all(&list), (vec![1, 4, 6], vec![2, 5]));
+        list.close_oldest();
+        assert_eq!(all(&list), (vec![4, 6], vec![2, 5]));
+        lines.iter().for_each(|line| drop(list.forget(line.number)));
+        assert_eq!((all(&list), list.of_machine.len()), ((vec![], vec![]), 0));
+        list.close_oldest();
+    }
+
+    #[test]
+    fn a_machine_and_an_address_have_a_part_of_all() {
+        let machine = DeviceId::new("vm-001").expect("an id");
+        let address = |n: u8| Some(IpAddr::from([192, 0, 2, n]));
+        let mut list = List::default();
+        (0..KNOWN_PER_MACHINE + 2).for_each(|_| drop(list.add(address(1))));
+        (1..=10).for_each(|number| list.know(number, &machine, 1000));
+        assert_eq!(all(&list), (vec![1, 2], (3..=10).collect()));
+        // What machines have does not count, and nor do other addresses.
+        (0..STRANGERS_PER_ADDRESS).for_each(|_| drop(list.add(address(1))));
+        drop(list.add(address(2)));
+        let (strangers, known) = all(&list);
+        assert_eq!((strangers.len(), strangers[0], known.len()), (STRANGERS_PER_ADDRESS + 1, 11, KNOWN_PER_MACHINE));
+        assert_eq!(list.of_address.len(), STRANGERS_PER_ADDRESS + 1);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_its_network() {
+        let same = |a: &str, b: &str| network(a.parse().expect("an address")) == network(b.parse().expect("an address"));
+        assert!(same("2001:db8::1", "2001:db8::ffff:1:2:3") && !same("2001:db8::1", "2001:db8:0:1::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
+    }
+
+    #[test]
+    fn each_part_of_a_request_has_its_time() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        for (phase, seconds, unsent) in [(Phase::Head, 10, 10), (Phase::Answer, 90, 10), (Phase::Idle, 120, 10)] {
+            (pace.phase, pace.unsent) = (phase, None);
+            assert_eq!(pace.end(), now + Duration::from_secs(seconds), "{phase:?}");
+            pace.unsent = Some(now);
+            assert_eq!(pace.end(), now + Duration::from_secs(unsent), "{phase:?}");
+        }
+    }
+}
