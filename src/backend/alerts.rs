@@ -115,6 +115,7 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
 fn in_words(kind: Attention, item: &str, amount: &str) -> String {
     let what = match kind {
         Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
+        Attention::NoProof => "was paid and reported as not delivered, without the relay's proof: no refund without a person",
         Attention::RefundFailed => "could not be refunded through Midtrans: the customer is still owed the money",
         Attention::Uncertain => "was paid, and nobody knows whether it came",
         Attention::Unreported => "was paid, and the machine told nothing of it",

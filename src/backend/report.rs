@@ -114,7 +114,7 @@ pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, span: (Wall, Wall)) -> R
 mod tests {
     use super::*;
     use crate::backend::samples::{T0, after, paid, told};
-    use crate::order::merchant::{Asker, Event, RefundAnswer, RefundWish};
+    use crate::order::merchant::{Event, RefundAnswer, RefundWish};
     use crate::order::outcome::Delivery;
     use crate::order::time::Span;
 
@@ -126,7 +126,7 @@ mod tests {
     fn every_paid_order_has_one_end_and_the_sums_fit() {
         let hours = |n: i64| T0 + Span::secs(n * 3600);
         let failed = |id: &str| told(id, "vm-001", 5000, 5000, Delivery::Failed);
-        let refunded = after(failed("c"), Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: false }), hours(1));
+        let refunded = after(failed("c"), Event::RefundAsked(RefundWish::of_a_person(None)), hours(1));
         let refunded = after(refunded, Event::RefundAnswered(RefundAnswer::Approved), hours(1));
         let by_hand = Event::SettledByHand { note: "cash".into(), by: None, no_report: false };
         let given = Event::Given { by: "Budi".into() };

@@ -69,7 +69,7 @@ pub fn paid(id: &str, device: &str, price: u64, gross: u64) -> Order {
 
 /// The same when the machine told of it.
 pub fn told(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
-    after(paid(id, device, price, gross), Event::Delivered(Told { outcome, reason: None, detail: None }), T0 + Span::secs(8))
+    after(paid(id, device, price, gross), Event::Delivered(Told::proven(outcome)), T0 + Span::secs(8))
 }
 
 /// What it is after something happened.

@@ -1,7 +1,7 @@
 //! An order in the words of the people who look after it: what became of its money, and what they should do.
 
 use super::view;
-use crate::order::merchant::{Asker, Attention, Order, Repayment, State, TakenBack};
+use crate::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
 use crate::order::outcome::Delivery;
 use serde_json::{Value, json};
 
@@ -114,15 +114,18 @@ pub fn end(order: &Order) -> End {
 pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
         Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
+        Attention::NoProof => {
+            "look at the machine: did it come out? then `refund ORDER --no-proof --by NAME` if not, `given ORDER --by NAME` if it did"
+        }
         Attention::RefundFailed => {
             "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
         }
-        Attention::Uncertain => "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER` if not",
+        Attention::Uncertain => "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER --no-proof --by NAME` if not",
         Attention::Unreported => {
             "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
         }
         Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
-        Attention::Conflict => "read the machine's journal for this order and decide: `refund ORDER` or `given ORDER --by NAME`",
+        Attention::Conflict => "read the machine's journal for this order and decide: `refund ORDER --no-proof --by NAME`, or `given ORDER --by NAME`",
         Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
         Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",
         Attention::Chargeback => "the customer's bank took the money: contest it at Midtrans if it is wrong; then `seen ORDER --by NAME`",
@@ -130,6 +133,15 @@ pub const fn to_do(attention: Attention) -> &'static str {
         Attention::LateFact => {
             "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`"
         }
+    }
+}
+
+/// Whether the relay has signed an outcome.
+#[must_use]
+pub fn proof(proof: &Proof) -> String {
+    match proof {
+        Proof::Signed { number, .. } => format!("signed by the machine's relay, as its number {number}"),
+        Proof::Missing(why) => format!("missing: {}", why.why()),
     }
 }
 
@@ -172,6 +184,10 @@ pub fn summary(order: &Order) -> Value {
         "outcome": delivery.map(|told| told.outcome),
         "reason": delivery.and_then(|told| told.reason),
         "detail": delivery.and_then(|told| told.detail.as_deref()),
+        "proof": delivery.map(|told| match &told.proof {
+            Proof::Signed { .. } => "signed",
+            Proof::Missing(why) => why.as_str(),
+        }),
         "refund": view::refund(order),
         "attention": order.attention(),
         "transaction_id": transaction(order),

@@ -107,6 +107,7 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
             outcome: told.outcome,
             reason: told.reason,
             detail: told.detail.clone(),
+            proof: None,
         }),
         refund: refund(order),
         sandbox: place.sandbox,

@@ -9,7 +9,8 @@ use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
 use crate::order::ids::OrderId;
 use crate::order::merchant::{
-    self, Attention, Call, Charge, Ending, Event, NoCharge, Order, RefundAnswer, Repayment, Report, Said, Sale, State, Withheld,
+    self, Attention, Call, Charge, Ending, Event, NoCharge, Order, Proof, RefundAnswer, Repayment, Report, Said, Sale, State, Told,
+    Withheld,
 };
 use crate::order::money::Rupiah;
 use crate::order::qris;
@@ -438,6 +439,10 @@ fn journal_listed(order: &Order, was: &Order) {
     let had = was.attention();
     for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
         let why = match kind {
+            Attention::NoProof => match &order.delivery {
+                Some(Told { proof: Proof::Missing(why), .. }) => format!("no refund: the relay's proof is missing: {}", why.why()),
+                Some(Told { proof: Proof::Signed { .. }, .. }) | None => kind.as_str().into(),
+            },
             Attention::RefundDue | Attention::Uncertain | Attention::Mismatch | Attention::Conflict => continue,
             Attention::RefundFailed => match &order.repayment {
                 Some(Repayment::Refused { why, .. }) => format!("no refund: {why}"),

@@ -3,6 +3,8 @@
 use super::machine::{Bus, Properties, Service, ServiceError};
 use super::print;
 use crate::host::Failure;
+use crate::host::config::BusAddress;
+use crate::order::proof::RelayKey;
 use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -47,13 +49,22 @@ impl Relay {
     }
 }
 
+/// What the relay service of this machine signs its proofs with.
+pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
+    let service = Service::connect_at(bus, RELAY_NAME, RELAY_PATH).await?;
+    let key = service.properties().await.and_then(|mut properties| properties.take::<String>("ProofKey")).map_err(Failure::failed)?;
+    key.parse().map_err(Failure::failed)
+}
+
 fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
     let lines: Vec<(String, Vec<String>, String)> = properties.take("Lines")?;
+    let key: Option<RelayKey> = properties.take::<String>("ProofKey")?.parse().ok();
     let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
     Ok(json!({
         "device": properties.take::<String>("Device")?,
         "lines": lines,
         "keys": properties.take::<Vec<String>>("Keys")?,
+        "proof_key": key.map(|key| json!({ "x": key, "fingerprint": key.fingerprint() })),
         "tickets": properties.take::<Vec<String>>("Tickets")?.len(),
         "faults": properties.take::<Vec<String>>("Faults")?,
     }))
@@ -67,6 +78,8 @@ fn words(relay: &Value) -> String {
         told.push(format!("line {:?}: {} (items {})", text(&line["name"]), text(&line["state"]), print::plain(&list(&line["items"]))));
     }
     told.push(format!("keys: {}", print::plain(&list(&relay["keys"]))));
+    let fingerprint = relay["proof_key"]["fingerprint"].as_str().unwrap_or("none: its ledger cannot be had");
+    told.push(format!("key of its proofs: {fingerprint}"));
     told.push(format!("open tickets: {}", relay["tickets"]));
     if relay["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {
         told.push(format!("faults: {}", print::plain(&list(&relay["faults"]))));
@@ -82,8 +95,10 @@ mod tests {
     fn the_relay_is_told_in_lines() {
         let relay = json!({
             "device": "vm-001", "lines": [{"name": "tray 1", "items": ["A1", "A2"], "state": "blocked"}], "keys": ["k1"],
-            "tickets": 2, "faults": ["gpio"]
+            "proof_key": {"x": "…", "fingerprint": "3c9b-51f0-77ad-0e42-a6d8"}, "tickets": 2, "faults": ["gpio"]
         });
-        assert_eq!(words(&relay), "machine vm-001\nline \"tray 1\": blocked (items A1, A2)\nkeys: k1\nopen tickets: 2\nfaults: gpio");
+        let told = "machine vm-001\nline \"tray 1\": blocked (items A1, A2)\nkeys: k1\nkey of its proofs: 3c9b-51f0-77ad-0e42-a6d8\n\
+            open tickets: 2\nfaults: gpio";
+        assert_eq!(words(&relay), told);
     }
 }

@@ -16,9 +16,9 @@ mod write;
 
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, chips, hardware, print, services};
+use super::{Connection, chips, hardware, print, relay, services};
 use crate::device::screen::unknown_letter;
-use crate::host::config::http_url;
+use crate::host::config::{BusAddress, http_url};
 use crate::host::{Failure, interrupt, terminal};
 use crate::order::ids::DeviceId;
 use answers::Answers;
@@ -181,7 +181,7 @@ impl Setup {
         if !is_root() {
             told.remark(&format!("not root: owners were left as they are; secrets should belong to root and the group {DEVICE_USER}"))?;
         }
-        self.start(&site, &told, hands_over_anew)
+        self.start(&site, &told, hands_over_anew, &checked.relay.bus).await
     }
 
     /// What the flags say.
@@ -236,7 +236,7 @@ impl Setup {
     }
 
     /// Enables and starts the services, or says what to do.
-    fn start(&self, site: &Site, told: &Told, hands_over_anew: bool) -> Result<(), Failure> {
+    async fn start(&self, site: &Site, told: &Told, hands_over_anew: bool, bus: &BusAddress) -> Result<(), Failure> {
         let names = SERVICES.join(" ");
         if self.no_start {
             return told.remark(&format!("set up. To begin selling: systemctl enable --now {names}"));
@@ -266,6 +266,13 @@ impl Setup {
                 let why = failure.told("").join(" ");
                 Failure::failed(format!("{}; what it said: journalctl -x -n 20 -u {name}", why.trim_start_matches([':', ' '])))
             })?;
+        }
+        match relay::proof_key(bus).await {
+            Ok(key) => told.remark(&format!(
+                "the relay signs with the key {}: qris-backend device list must show the same",
+                key.fingerprint()
+            ))?,
+            Err(why) => told.remark(&format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.told("").join(" ")))?,
         }
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }

@@ -5,10 +5,11 @@ use super::machine::{BackendAnswer, HttpCall};
 use crate::host::http::{HttpError, Limits, client, read_limited};
 use crate::host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use crate::order::ids::OrderId;
+use crate::order::proof::RelayKey;
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::order::time::Span;
-use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem};
+use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem, RELAY_KEY};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
@@ -73,8 +74,8 @@ impl Backend {
     }
 
     /// Asks for all open orders.
-    pub async fn open(&self) -> BackendAnswer {
-        match self.send(self.request_for_open()).await {
+    pub async fn open(&self, relay_key: Option<RelayKey>) -> BackendAnswer {
+        match self.send(self.request_for_open(relay_key.as_ref())).await {
             Ok((status, headers, body)) => read_open(status, &headers, &body),
             Err(answer) => answer,
         }
@@ -85,7 +86,7 @@ impl Backend {
         let request = match call {
             HttpCall::Create(order) => {
                 let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.request_id.as_str());
-                request.json(&**order).timeout(ANSWER_WAIT)
+                with_key(request, order.relay_key.as_ref()).json(&**order).timeout(ANSWER_WAIT)
             }
             HttpCall::Watch(id, since) => self.client.get(format!("{}?wait={POLL_S}&since={since}", self.order_url(id))),
             HttpCall::Get(id) => self.client.get(format!("{}?wait=0", self.order_url(id))).timeout(ANSWER_WAIT),
@@ -96,8 +97,9 @@ impl Backend {
     }
 
     /// What goes out for all open orders.
-    pub(crate) fn request_for_open(&self) -> RequestBuilder {
-        self.authorized(self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT))
+    pub(crate) fn request_for_open(&self, relay_key: Option<&RelayKey>) -> RequestBuilder {
+        let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
+        self.authorized(with_key(request, relay_key))
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
@@ -115,6 +117,10 @@ impl Backend {
         let body = read_limited(response, ANSWER_MAX).await.map_err(|error| no_answer(&error))?;
         Ok((status, headers, body))
     }
+}
+
+fn with_key(request: RequestBuilder, key: Option<&RelayKey>) -> RequestBuilder {
+    key.into_iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string()))
 }
 
 /// What came back for a call. Only what says that it is the backend's, and about this, is acted on: a proxy on the way may
@@ -239,8 +245,8 @@ mod tests {
     /// Each call about that order.
     fn calls() -> [HttpCall; 5] {
         let Order { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
-        let new = NewOrder { request_id, ticket, kids: Vec::new(), item, description: None, amount, payment, timeout_s: 120 };
-        let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None };
+        let new = NewOrder { request_id, ticket, kids: Vec::new(), item, description: None, amount, payment, timeout_s: 120, relay_key: None };
+        let report = OutcomeReport { outcome: Delivery::Dispensed, reason: None, detail: None, proof: None };
         [
             HttpCall::Create(Box::new(new)),
             HttpCall::Watch(id.clone(), 1),

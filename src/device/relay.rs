@@ -18,9 +18,14 @@ const QUICK: Duration = Duration::from_secs(2);
 /// `Dispense` answers within 20 s.
 const SLOW: Duration = Duration::from_secs(22);
 
+/// The bus's own error.
+const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
+
 /// What came of a call.
 enum Failure {
     Refused(RelayError, Box<str>),
+    /// It does not know this call: it is of an earlier release.
+    Unknown,
     NoAnswer(Box<str>),
 }
 
@@ -38,6 +43,7 @@ impl Relay {
         let ticket: String =
             self.call("Prepare", &(device.as_str(), item.as_str(), amount), QUICK).await.map_err(|failure| match failure {
                 Failure::Refused(error, detail) => PrepareError::Refused(error, detail),
+                Failure::Unknown => PrepareError::NoAnswer("it does not know Prepare".into()),
                 Failure::NoAnswer(why) => PrepareError::NoAnswer(why),
             })?;
         Ticket::new(&ticket).map_err(|error| PrepareError::NoAnswer(error.to_string().into()))
@@ -59,6 +65,13 @@ impl Relay {
                 answered(answer, |(word, _): (String, String)| DispenseAnswer::from_word(&word).map(RelayAnswer::Dispense))
             }
             RelayCall::Close(ticket) => self.close(&ticket).await,
+            RelayCall::Prove(ticket) => {
+                let answer = self.call("Prove", &(ticket.as_str(),), QUICK).await;
+                match answer {
+                    Err(Failure::Unknown) => RelayAnswer::Proof(None),
+                    answer => answered(answer, |proof: String| Some(RelayAnswer::Proof((!proof.is_empty()).then(|| proof.into())))),
+                }
+            }
         }
     }
 
@@ -81,10 +94,14 @@ impl Relay {
         let keys: Vec<String> = property(&mut all, "Keys")?;
         let tickets: Vec<String> = property(&mut all, "Tickets")?;
         let faults: Vec<String> = property(&mut all, "Faults")?;
+        // A relay service of an earlier release has none.
+        let proof_key: String = property(&mut all, "ProofKey").unwrap_or_default();
         let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
         Ok(RelayFacts {
             device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
+            // None while its ledger cannot be had.
+            proof_key: proof_key.parse().ok(),
             tickets: tickets.iter().filter_map(|ticket| Ticket::new(ticket).ok()).collect(),
             faults: faults.into_iter().map(Into::into).collect(),
             blocked: lines.into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, _, _)| name.into()).collect(),
@@ -102,6 +119,7 @@ impl Relay {
             Ok(Ok(reply)) => reply.body().deserialize().map_err(|error| Failure::NoAnswer(format!("{method}: {error}").into())),
             Ok(Err(zbus::Error::MethodError(name, detail, _))) => match RelayError::from_name(name.as_str()) {
                 Some(error) => Err(Failure::Refused(error, detail.unwrap_or_default().into())),
+                None if name.as_str() == UNKNOWN_METHOD => Err(Failure::Unknown),
                 None => Err(Failure::NoAnswer(format!("{method}: {name}").into())),
             },
             Ok(Err(error)) => Err(Failure::NoAnswer(format!("{method}: {error}").into())),
@@ -123,6 +141,7 @@ fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayA
     match answer {
         Ok(answer) => read(answer).unwrap_or_else(|| RelayAnswer::NoAnswer("an answer that the contract does not have".into())),
         Err(Failure::Refused(error, detail)) => RelayAnswer::Refused(error, detail),
+        Err(Failure::Unknown) => RelayAnswer::NoAnswer("it does not know this call".into()),
         Err(Failure::NoAnswer(why)) => RelayAnswer::NoAnswer(why),
     }
 }

@@ -20,7 +20,7 @@ mod values;
 
 pub use attention::Attention;
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
-pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld};
+pub use values::{Ask, Asker, Charge, Closing, Ending, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld};
 #[cfg(test)]
 mod tests;
 
@@ -118,6 +118,9 @@ pub enum Refused {
     /// The money was taken back by the customer's bank or the counter.
     #[error("the money was taken back already: there is nothing to refund")]
     TakenBack,
+    /// Nothing shows that it was not handed out.
+    #[error("the relay's proof that it was not handed out is missing")]
+    NoProof,
     /// What was paid at a counter is not refunded by Midtrans.
     #[error("Midtrans does not refund what was paid over the counter: give it back by hand")]
     NotByApi,

@@ -6,6 +6,7 @@ pub mod machine;
 pub mod merchant;
 pub mod money;
 pub mod outcome;
+pub mod proof;
 pub mod qris;
 pub mod reason;
 pub mod receipt;

@@ -147,7 +147,7 @@ struct Header {
 }
 
 /// A compact JWS taken apart; nothing of it is believed yet.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     signed: &'a str,
     header: &'a str,
     payload: &'a str,
@@ -155,7 +155,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn split(jws: &'a str) -> Result<Self, ReceiptError> {
+    pub(super) fn split(jws: &'a str) -> Result<Self, ReceiptError> {
         if jws.len() > RECEIPT_MAX {
             return Err(ReceiptError::TooLong);
         }
@@ -167,14 +167,31 @@ impl<'a> Parts<'a> {
         Ok(Self { signed, header, payload, signature })
     }
 
-    fn header(&self) -> Result<Header, ReceiptError> {
+    /// The name of the key, of a JWS of this type. `wrong_type` says what the type must be.
+    pub(super) fn kid(&self, typ: &str, wrong_type: &'static str) -> Result<KeyId, ReceiptError> {
         let bytes = BASE64URL.decode(self.header).map_err(|_| ReceiptError::NotJws("the header is not base64url"))?;
-        serde_json::from_slice(&bytes).map_err(|_| ReceiptError::Header("it must hold alg, kid and typ, and no more"))
+        let header: Header =
+            serde_json::from_slice(&bytes).map_err(|_| ReceiptError::Header("it must hold alg, kid and typ, and no more"))?;
+        if header.alg != ALG {
+            return Err(ReceiptError::Header("alg must be EdDSA"));
+        }
+        if header.typ == typ { Ok(header.kid) } else { Err(ReceiptError::Header(wrong_type)) }
+    }
+
+    /// Whether this key has signed it.
+    pub(super) fn is_signed_by(&self, x: &[u8; 32]) -> Result<bool, ReceiptError> {
+        let signature = BASE64URL.decode(self.signature).map_err(|_| ReceiptError::NotJws("the signature is not base64url"))?;
+        Ok(UnparsedPublicKey::new(&ED25519, x).verify(self.signed.as_bytes(), &signature).is_ok())
+    }
+
+    /// What it says, whoever has signed it.
+    pub(super) fn payload<T: serde::de::DeserializeOwned>(&self) -> Result<T, ReceiptError> {
+        let bytes = BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))?;
+        serde_json::from_slice(&bytes).map_err(|e| ReceiptError::Claims(e.to_string()))
     }
 
     fn claims(&self) -> Result<Claims, ReceiptError> {
-        let bytes = BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))?;
-        let claims: Claims = serde_json::from_slice(&bytes).map_err(|e| ReceiptError::Claims(e.to_string()))?;
+        let claims: Claims = self.payload()?;
         if &*claims.cur != "IDR" {
             return Err(ReceiptError::Claims("cur is not IDR".into()));
         }
@@ -294,20 +311,15 @@ impl KeySet {
     /// See [`ReceiptError`]; [`ReceiptError::WrongDevice`] only for a receipt that is good otherwise.
     pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
         let parts = Parts::split(jws)?;
-        let header = parts.header()?;
-        if header.alg != ALG {
-            return Err(ReceiptError::Header("alg must be EdDSA"));
-        }
-        if header.typ != TYP {
-            return Err(ReceiptError::Header("typ must be qris-receipt+jwt"));
-        }
+        let kid = parts.kid(TYP, "typ must be qris-receipt+jwt")?;
         let key = self
             .keys
             .iter()
-            .find(|k| k.kid == header.kid && k.role == Role::Receipt)
-            .ok_or_else(|| ReceiptError::UnknownKey(header.kid.clone()))?;
-        let signature = BASE64URL.decode(parts.signature).map_err(|_| ReceiptError::NotJws("the signature is not base64url"))?;
-        UnparsedPublicKey::new(&ED25519, &key.x).verify(parts.signed.as_bytes(), &signature).map_err(|_| ReceiptError::Signature)?;
+            .find(|k| k.kid == kid && k.role == Role::Receipt)
+            .ok_or_else(|| ReceiptError::UnknownKey(kid.clone()))?;
+        if !parts.is_signed_by(&key.x)? {
+            return Err(ReceiptError::Signature);
+        }
         let claims = parts.claims()?;
         if key.iss.as_deref() != Some(&claims.iss) {
             return Err(ReceiptError::Claims("iss is not the issuer of this key".into()));
@@ -319,7 +331,7 @@ impl KeySet {
     }
 }
 
-/// An Ed25519 private key of the merchant. It prints as its `kid`.
+/// An Ed25519 private key: of the merchant, or of a relay. It prints as its `kid`.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     seed: [u8; 32],
@@ -339,6 +351,18 @@ impl SigningKey {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are an Ed25519 seed");
         let kid = thumbprint(pair.public_key().as_ref());
         Self { pair, seed, kid }
+    }
+
+    /// A key from what [`Self::seed_text`] gave.
+    #[must_use]
+    pub fn from_seed_text(text: &str) -> Option<Self> {
+        bytes32(text).map(Self::from_seed)
+    }
+
+    /// What the key is made of, in base64url. It is a secret: only for the place where the key is kept.
+    #[must_use]
+    pub fn seed_text(&self) -> String {
+        BASE64URL.encode(self.seed)
     }
 
     /// Reads a private JWK (RFC 8037) as `qris-backend keys new` writes it.
@@ -387,12 +411,22 @@ impl SigningKey {
     /// Signs a receipt.
     #[must_use]
     pub fn sign(&self, claims: Claims) -> Receipt {
-        let header = Header { alg: ALG.into(), kid: self.kid.clone(), typ: TYP.into() };
-        let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));
-        let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(&claims)));
-        let signature = self.pair.sign(signed.as_bytes());
-        let jws = format!("{signed}.{}", BASE64URL.encode(signature)).into();
+        let jws = self.compact(TYP, &claims).into();
         Receipt::of(claims, jws)
+    }
+
+    /// A compact JWS of this type.
+    pub(super) fn compact(&self, typ: &str, claims: &impl Serialize) -> String {
+        let header = Header { alg: ALG.into(), kid: self.kid.clone(), typ: typ.into() };
+        let part = |json: serde_json::Result<Vec<u8>>| BASE64URL.encode(json.expect("claims and header are plain data"));
+        let signed = format!("{}.{}", part(serde_json::to_vec(&header)), part(serde_json::to_vec(claims)));
+        let signature = self.pair.sign(signed.as_bytes());
+        format!("{signed}.{}", BASE64URL.encode(signature))
+    }
+
+    /// The public half: a point of Ed25519.
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.pair.public_key().as_ref().try_into().expect("32 bytes")
     }
 }
 
@@ -409,19 +443,19 @@ pub fn jwk_set(public_jwks: &[String]) -> String {
 }
 
 /// RFC 7638: SHA-256 over the required members in lexical order, for OKP those of RFC 8037, appendix A.3.
-fn thumbprint(x: &[u8]) -> KeyId {
+pub(super) fn thumbprint(x: &[u8]) -> KeyId {
     let members = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{}\"}}", BASE64URL.encode(x));
     let digest = ring::digest::digest(&ring::digest::SHA256, members.as_bytes());
     KeyId::new(&BASE64URL.encode(digest)).expect("43 characters of base64url")
 }
 
-fn bytes32(text: &str) -> Option<[u8; 32]> {
+pub(super) fn bytes32(text: &str) -> Option<[u8; 32]> {
     BASE64URL.decode(text).ok()?.try_into().ok()
 }
 
 /// The encodings of the points of small order, canonical or not; the highest bit (the sign of x) does not matter.
 /// ring accepts such keys, and then one signature fits many messages.
-fn has_small_order(x: &[u8; 32]) -> bool {
+pub(super) fn has_small_order(x: &[u8; 32]) -> bool {
     const fn last(first: u8, rest: u8, last: u8) -> [u8; 32] {
         let mut point = [rest; 32];
         point[0] = first;

@@ -220,6 +220,11 @@ impl Relay1 {
         Ok(self.0.with(|dispenser| dispenser.close(ticket))?.as_str().into())
     }
 
+    #[zbus(out_args("proof"))]
+    async fn prove(&self, ticket: &str) -> Result<String, Fault> {
+        Ok(self.0.with(|dispenser| dispenser.prove(ticket))?.unwrap_or_default())
+    }
+
     async fn clear(&self, item: &str) -> Result<(), Fault> {
         Ok(self.0.with(|dispenser| dispenser.clear(item))?)
     }
@@ -237,6 +242,11 @@ impl Relay1 {
     #[zbus(property(emits_changed_signal = "false"))]
     async fn keys(&self) -> Vec<String> {
         self.0.with(|dispenser| dispenser.keys().iter().map(ToString::to_string).collect())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn proof_key(&self) -> String {
+        self.0.with(|dispenser| dispenser.key().map(|key| key.to_string()).unwrap_or_default())
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

@@ -12,6 +12,7 @@ use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use crate::order::ledger::{Admission, Condition, Entry, LineState, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
+use crate::order::proof::{self, Last, RelayKey, Word};
 use crate::order::receipt::{KeySet, Receipt, ReceiptError};
 use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use std::collections::BTreeMap;
@@ -257,6 +258,27 @@ impl Dispenser {
                 Ok(CloseAnswer::Closed)
             }
         }
+    }
+
+    /// `Prove`: what became of this ticket, signed. Nothing while it is open or its line is driven.
+    pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
+        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(Refused::UnknownTicket)? {
+            TicketEntry::Open { .. } => return Ok(None),
+            TicketEntry::Closed => (Last::Closed, None),
+            TicketEntry::Used(order) => match self.found(&order)?.ok_or(Refused::UnknownTicket)?.entry {
+                Entry::Driving => return Ok(None),
+                Entry::Ended(outcome) => (outcome.into(), Some(order)),
+            },
+        };
+        let number = self.ledger.number(&ticket)?;
+        let (Some(number), Some(key)) = (number, self.ledger.key()) else { return Ok(None) };
+        Ok(Some(proof::sign(key, &Word { device: self.me.clone(), ticket, order_id, outcome, number })))
+    }
+
+    /// The public half of what it signs with, while the ledger is open.
+    pub fn key(&self) -> Option<RelayKey> {
+        self.ledger.key().map(RelayKey::of)
     }
 
     /// `Clear`: a person has looked at the line of this item.

@@ -8,7 +8,7 @@ use crate::order::ids::{ItemId, OrderId, Ticket};
 use crate::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
-use crate::order::receipt::Receipt;
+use crate::order::receipt::{Receipt, SigningKey};
 use crate::wire::dbus::RelayError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,19 @@ impl Ledger {
         self.read(|store| store.ticket(ticket))
     }
 
+    /// See [`Store::number`].
+    pub fn number(&mut self, ticket: &Ticket) -> Result<Option<u64>, Refusal> {
+        self.read(|store| store.number(ticket))
+    }
+
+    /// What it signs with, while it is open.
+    pub fn key(&self) -> Option<&SigningKey> {
+        match &self.state {
+            State::Open { store, .. } => Some(store.key()),
+            State::Shut { .. } => None,
+        }
+    }
+
     /// What is held of an order.
     pub fn pulse(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
         self.read(|store| store.pulse(order))
@@ -155,6 +168,7 @@ impl Ledger {
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), Refusal> {
         self.write(|store| store.close(ticket))?;
         self.forget(ticket);
+        drop(self.write(Store::mark));
         Ok(())
     }
 

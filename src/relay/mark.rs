@@ -1,9 +1,10 @@
-//! How many pulses the ledger has begun, kept beside it.
+//! How many of its tickets the ledger has seen used or closed, kept beside it.
 //!
 //! SQLite ends its log at the first frame whose checksum is wrong: for it that is where a power cut came. So one bit that
 //! flips in the log takes back, without a word, every commit behind it: a line that was driven, and the ticket that was used
-//! for it. The ledger would drive it once more. The mark knows better, and a ledger that has forgotten a pulse is set aside
-//! like any that is damaged. The same finds a ledger that was restored from a copy.
+//! for it. The ledger would drive it once more, or drive for a ticket of which it has signed that it never will. The mark
+//! knows better, and a ledger that has forgotten such a thing is set aside like any that is damaged. The same finds a ledger
+//! that was restored from a copy.
 //!
 //! The file has two places, written in turn, each with its checksum: a power cut in mid-write leaves the other.
 
@@ -21,7 +22,7 @@ const BYTES: usize = 24;
 #[derive(Debug)]
 pub struct Mark {
     file: File,
-    pulses: i64,
+    left: i64,
     /// The place to be written next.
     next: usize,
 }
@@ -35,6 +36,8 @@ impl Mark {
         let mut name = ledger.as_os_str().to_owned();
         name.push(".mark");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(name)?;
+        // A file that was made and lost with the power would be a mark of nothing.
+        File::open(ledger.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
         let read = |place: u64| {
             let mut bytes = [0; BYTES];
             file.read_exact_at(&mut bytes, place).ok()?;
@@ -44,25 +47,25 @@ impl Mark {
         let [first, second] = PLACES.map(read);
         // The one that holds less is written next.
         let next = usize::from(second < first);
-        Ok(Self { pulses: first.max(second).unwrap_or(0), next, file })
+        Ok(Self { left: first.max(second).unwrap_or(0), next, file })
     }
 
-    /// So many pulses were begun.
-    pub const fn pulses(&self) -> i64 {
-        self.pulses
+    /// So many were used or closed.
+    pub const fn left(&self) -> i64 {
+        self.left
     }
 
     /// Writes how many there are now, and waits for the disk.
     ///
     /// # Errors
     /// The system's reason; the last number stands.
-    pub fn write(&mut self, pulses: i64) -> io::Result<()> {
-        if pulses == self.pulses {
+    pub fn write(&mut self, left: i64) -> io::Result<()> {
+        if left == self.left {
             return Ok(());
         }
-        self.put(self.next, pulses)?;
+        self.put(self.next, left)?;
         self.file.sync_data()?;
-        (self.pulses, self.next) = (pulses, 1 - self.next);
+        (self.left, self.next) = (left, 1 - self.next);
         Ok(())
     }
 
@@ -71,16 +74,16 @@ impl Mark {
     /// # Errors
     /// The system's reason.
     pub fn reset(&mut self) -> io::Result<()> {
-        if self.pulses > 0 {
+        if self.left > 0 {
             [0, 1].into_iter().try_for_each(|place| self.put(place, 0))?;
             self.file.sync_data()?;
-            self.pulses = 0;
+            self.left = 0;
         }
         Ok(())
     }
 
-    fn put(&self, place: usize, pulses: i64) -> io::Result<()> {
-        let number = pulses.to_le_bytes();
+    fn put(&self, place: usize, left: i64) -> io::Result<()> {
+        let number = left.to_le_bytes();
         let mut bytes = [0; BYTES];
         bytes[..8].copy_from_slice(&number);
         bytes[8..].copy_from_slice(&sum(number));
@@ -98,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_remembered_and_one_damaged_place_costs_one_pulse() {
+    fn it_is_remembered_and_one_damaged_place_costs_one() {
         let directory = tempfile::tempdir().expect("a directory");
         let ledger = directory.path().join("ledger.db");
         let mut mark = Mark::open(&ledger).expect("made");
-        assert_eq!(mark.pulses(), 0);
-        for pulses in 1..=5 {
-            mark.write(pulses).expect("written");
-            assert_eq!(Mark::open(&ledger).expect("there").pulses(), pulses);
+        assert_eq!(mark.left(), 0);
+        for left in 1..=5 {
+            mark.write(left).expect("written");
+            assert_eq!(Mark::open(&ledger).expect("there").left(), left);
         }
         let path = directory.path().join("ledger.db.mark");
         let good = std::fs::read(&path).expect("read");
@@ -114,14 +117,14 @@ mod tests {
             bytes[byte] ^= 4;
             std::fs::write(&path, bytes).expect("written");
             let mut mark = Mark::open(&ledger).expect("there");
-            assert!([4, 5].contains(&mark.pulses()), "byte {byte}: {}", mark.pulses());
+            assert!([4, 5].contains(&mark.left()), "byte {byte}: {}", mark.left());
             mark.write(6).expect("written");
-            assert_eq!(Mark::open(&ledger).expect("there").pulses(), 6, "byte {byte}");
+            assert_eq!(Mark::open(&ledger).expect("there").left(), 6, "byte {byte}");
         }
         mark.reset().expect("written");
-        assert_eq!(Mark::open(&ledger).expect("there").pulses(), 0);
+        assert_eq!(Mark::open(&ledger).expect("there").left(), 0);
         std::fs::write(&path, b"x").expect("written");
-        assert_eq!(Mark::open(&ledger).expect("a torn one").pulses(), 0);
+        assert_eq!(Mark::open(&ledger).expect("a torn one").left(), 0);
     }
 
     #[test]
@@ -132,7 +135,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", directory.path().join("ledger.db.mark")).expect("a link");
         let mut mark = Mark::open(&ledger).expect("there");
         assert_eq!(mark.write(1).expect_err("refused").kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(mark.pulses(), 0);
+        assert_eq!(mark.left(), 0);
     }
 
     #[test]
@@ -140,8 +143,8 @@ mod tests {
         for last in [4, 5] {
             let directory = tempfile::tempdir().expect("a directory");
             let ledger = directory.path().join("ledger.db");
-            for pulses in 1..=last {
-                Mark::open(&ledger).expect("there").write(pulses).expect("written");
+            for left in 1..=last {
+                Mark::open(&ledger).expect("there").write(left).expect("written");
             }
             let bytes = std::fs::read(directory.path().join("ledger.db.mark")).expect("read");
             let mut numbers = PLACES.map(|place| bytes[usize::try_from(place).expect("small")]);

@@ -5,7 +5,8 @@ use crate::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use crate::order::ledger::{Entry, TicketEntry};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
-use crate::order::receipt::Receipt;
+use crate::order::receipt::{Receipt, SigningKey};
+use crate::host::random;
 use crate::relay::mark::Mark;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ const TICKETS_KEPT: i64 = 20_000;
 /// Old rows are dropped once in so many tickets.
 const PRUNE_EVERY: i64 = 64;
 
-const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("schema/1.sql")] };
+const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql")] };
 
 /// An open ledger.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub struct Store {
     /// The last number given to a ticket and to a pulse.
     tickets: i64,
     pulses: i64,
+    /// Tickets that have left `open`.
+    left: i64,
+    /// What it signs with.
+    key: SigningKey,
 }
 
 /// What was found when a ledger was opened.
@@ -127,23 +132,24 @@ impl Store {
             }
             whole => whole?,
         };
-        let Whole { tickets, pulses, open, interrupted, blocked } = whole;
-        let store = Self { connection: opened.connection, mark, _lock: lock, tickets, pulses };
+        let (Whole { tickets, pulses, left, open, interrupted, blocked }, key) = whole;
+        let store = Self { connection: opened.connection, mark, _lock: lock, tickets, pulses, left, key };
         Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
-    fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<Whole, StoreError> {
+    fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<(Whole, SigningKey), StoreError> {
         // Orders are found by an index: one that lost a row would hide that an order was driven.
         if let Some(damage) = sqlite::check_indexes(connection)? {
             return Err(StoreError::Damaged(damage));
         }
         let mut whole = Whole::default();
         {
-            let mut statement = connection.prepare("SELECT seq, ticket, item, amount, state, order_id, sum FROM tickets ORDER BY seq")?;
+            let mut statement = connection.prepare(&format!("SELECT {TICKET_COLUMNS} FROM tickets ORDER BY seq"))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let row = TicketRow::read(row)?;
                 whole.tickets = row.seq;
+                whole.left = whole.left.max(row.number.unwrap_or(0));
                 if let TicketEntry::Open { .. } = row.entry()? {
                     whole.open.push(row.ticket()?);
                 }
@@ -161,8 +167,10 @@ impl Store {
                 }
             }
         }
-        if whole.pulses < mark.pulses() {
-            return Err(StoreError::Damaged(format!("it knows {} pulses of {}", whole.pulses, mark.pulses())));
+        // Each pulse has used a ticket, also before tickets were counted.
+        whole.left = whole.left.max(whole.pulses);
+        if whole.left < mark.left() {
+            return Err(StoreError::Damaged(format!("it knows of {} tickets that were used or closed, of {}", whole.left, mark.left())));
         }
         let transaction = connection.transaction()?;
         for row in driving {
@@ -182,7 +190,7 @@ impl Store {
             same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
             whole.blocked.push(Block { line, why, order: id(&order)? });
         }
-        Ok(whole)
+        Ok((whole, key(connection)?))
     }
 
     /// What is held of a ticket.
@@ -191,8 +199,7 @@ impl Store {
     }
 
     fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
-        let sql = "SELECT seq, ticket, item, amount, state, order_id, sum FROM tickets WHERE ticket = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {TICKET_COLUMNS} FROM tickets WHERE ticket = ?1"))?;
         let mut rows = statement.query([ticket.as_str()])?;
         rows.next()?.map(TicketRow::read).transpose()
     }
@@ -227,9 +234,10 @@ impl Store {
             amount: whole(amount),
             state: "open".into(),
             order_id: None,
+            number: None,
         };
         let transaction = self.connection.transaction()?;
-        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?.execute(params![
+        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, NULL)")?.execute(params![
             seq,
             row.ticket,
             row.item,
@@ -239,8 +247,10 @@ impl Store {
         ])?;
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
-            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)";
-            transaction.execute(old, [seq - TICKETS_KEPT])?;
+            // The one with the last number stays, so that numbers go on from there.
+            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
+                AND number IS NOT ?2";
+            transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
         }
         transaction.commit()?;
         self.tickets = seq;
@@ -250,9 +260,23 @@ impl Store {
     /// Closes an open ticket.
     pub fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
         let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
+        let number = self.left + 1;
         let transaction = self.connection.transaction()?;
-        row.leave_open(&transaction, "closed", None)?;
-        Ok(transaction.commit()?)
+        row.leave_open(&transaction, "closed", None, number)?;
+        transaction.commit()?;
+        self.left = number;
+        Ok(())
+    }
+
+    /// The number with which a ticket left `open`; `None` while it is open, and of one that left before tickets were counted.
+    pub fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
+        let number = self.ticket_row(ticket)?.and_then(|row| row.number);
+        Ok(number.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    /// What it signs with. It is never told, only used.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// Writes that the line is driven for this receipt, with its ticket used: after this commit, and only then, it may
@@ -274,8 +298,9 @@ impl Store {
             outcome: None,
             detail: String::new(),
         };
+        let number = self.left + 1;
         let transaction = self.connection.transaction()?;
-        ticket.leave_open(&transaction, "used", Some(&row.order_id))?;
+        ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
         transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
             row.seq,
             row.order_id,
@@ -289,7 +314,7 @@ impl Store {
             row.sum()
         ])?;
         transaction.commit()?;
-        self.pulses = row.seq;
+        (self.pulses, self.left) = (row.seq, number);
         Ok(())
     }
 
@@ -310,9 +335,9 @@ impl Store {
         Ok(())
     }
 
-    /// Writes beside the ledger how many pulses it has begun, so that it cannot forget one unnoticed.
+    /// Writes beside the ledger how many of its tickets were used or closed, so that it cannot forget one unnoticed.
     pub fn mark(&mut self) -> Result<(), StoreError> {
-        self.mark.write(self.pulses).map_err(StoreError::Mark)
+        self.mark.write(self.left).map_err(StoreError::Mark)
     }
 
     /// Can the ledger be written?
@@ -339,10 +364,13 @@ impl Store {
 struct Whole {
     tickets: i64,
     pulses: i64,
+    left: i64,
     open: Vec<Ticket>,
     interrupted: Vec<Pulse>,
     blocked: Vec<Block>,
 }
+
+const TICKET_COLUMNS: &str = "seq, ticket, item, amount, state, order_id, sum, number";
 
 struct TicketRow {
     seq: i64,
@@ -351,6 +379,7 @@ struct TicketRow {
     amount: i64,
     state: String,
     order_id: Option<String>,
+    number: Option<i64>,
 }
 
 impl TicketRow {
@@ -362,6 +391,7 @@ impl TicketRow {
             amount: row.get(3)?,
             state: row.get(4)?,
             order_id: row.get(5)?,
+            number: row.get(7)?,
         };
         let sum: String = row.get(6)?;
         if sum == ticket.sum() {
@@ -374,7 +404,11 @@ impl TicketRow {
     fn sum(&self) -> String {
         let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
         let order = self.order_id.as_deref().unwrap_or("");
-        sum(&["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order])
+        // Without one the sum is that of a ticket before they were counted.
+        let number = self.number.map(|number| number.to_string());
+        let mut columns = vec!["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order];
+        columns.extend(number.as_deref());
+        sum(&columns)
     }
 
     fn entry(&self) -> Result<TicketEntry, StoreError> {
@@ -390,13 +424,14 @@ impl TicketRow {
         id(&self.ticket)
     }
 
-    fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>) -> Result<(), StoreError> {
-        let row = Self { state: state.into(), order_id: order.map(str::to_owned), ..self };
-        connection.prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
+    fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>, number: i64) -> Result<(), StoreError> {
+        let row = Self { state: state.into(), order_id: order.map(str::to_owned), number: Some(number), ..self };
+        connection.prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4, number = ?5 WHERE seq = ?1")?.execute(params![
             row.seq,
             row.state,
             row.order_id,
-            row.sum()
+            row.sum(),
+            row.number
         ])?;
         Ok(())
     }
@@ -472,6 +507,21 @@ impl PulseRow {
         ])?;
         Ok(())
     }
+}
+
+/// The ledger's key; drawn now, if it has none.
+fn key(connection: &Connection) -> Result<SigningKey, StoreError> {
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
+        same(&written, &["signer", &seed], "signer", "1")?;
+        return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has another form".into()));
+    }
+    let mut seed = [0; 32];
+    random::fill(&mut seed);
+    let key = SigningKey::from_seed(seed);
+    let seed = key.seed_text();
+    connection.execute("INSERT INTO signer VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
+    Ok(key)
 }
 
 fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {

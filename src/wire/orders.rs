@@ -3,6 +3,7 @@
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
+use crate::order::proof::RelayKey;
 use crate::order::reason::Reason;
 use crate::order::request::Payment;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub const RECEIPT_KEYS: &str = "receipt-keys";
 /// A header of an answer that is one order, paid over the counter: for how long it can be collected once it is paid, in
 /// seconds. A backend may leave it out; the machine's screen then cannot tell it beside the code.
 pub const COLLECT_WITHIN: &str = "collect-within";
+/// A header of a machine's requests: what its relay signs its proofs with. A backend keeps the first that it gets of a machine.
+pub const RELAY_KEY: &str = "relay-key";
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
 /// So many orders are answered to `?state=open` at most; the oldest, if there are more.
@@ -41,6 +44,9 @@ pub struct NewOrder {
     pub payment: Payment,
     /// Seconds that the QR is shown: 10–840.
     pub timeout_s: u16,
+    /// What the relay signs its proofs with. Not of the body: it goes as [`RELAY_KEY`].
+    #[serde(skip)]
+    pub relay_key: Option<RelayKey>,
 }
 
 /// What a machine told of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.
@@ -52,6 +58,10 @@ pub struct OutcomeReport {
     pub reason: Option<Reason>,
     /// For people; at most 200 characters are kept.
     pub detail: Option<Box<str>>,
+    /// The relay's signed word, a compact JWS (see [`proof`](crate::order::proof)): a refund rests on it. It is not part of the
+    /// order as it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<str>>,
 }
 
 /// An order, as the backend tells it. All fields are always present, null where they do not apply.

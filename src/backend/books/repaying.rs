@@ -19,12 +19,11 @@ pub fn request_refund(
     tx: &mut dyn Tx,
     desk: &Desk,
     id: &OrderId,
-    by: Option<Box<str>>,
-    no_report: bool,
+    wish: RefundWish,
     now: Wall,
 ) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    write(tx, desk, stored, Event::RefundAsked(RefundWish { by: Asker::Person(by), no_report }), now, Claim::Keep)
+    write(tx, desk, stored, Event::RefundAsked(wish), now, Claim::Keep)
 }
 
 /// A person gave an order's money back otherwise, as `note` says.
@@ -80,7 +79,7 @@ pub(super) fn automatic(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Or
     // One an order, ever: a second is a person's to ask for.
     let sql = "INSERT OR IGNORE INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3) RETURNING 1";
     let new = !tx.rows(sql, &[after.id.as_str().into(), device.into(), now.0.into()])?.is_empty();
-    Ok(new.then_some(Event::RefundAsked(RefundWish { by: Asker::Automatic, no_report: false })))
+    Ok(new.then_some(Event::RefundAsked(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))
 }
 
 /// An alert that could not be told is tried again after this, doubled with each try …

@@ -251,7 +251,7 @@ async fn another_outcome_is_kept_in_the_history_and_listed() {
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0).await;
     let tell = |device: &str, outcome| {
-        let (device, told) = (DeviceId::new(device).expect("an id"), Told { outcome, reason: None, detail: None });
+        let (device, told) = (DeviceId::new(device).expect("an id"), Told::proven(outcome));
         rig.run(move |tx, desk| delivered(tx, desk, &device, &id("o-r1"), told, T0))
     };
     assert!(matches!(tell("vm-002", Delivery::Failed).await, Err(BooksError::Unknown)), "another machine's order");
@@ -295,7 +295,7 @@ async fn another_machines_order_does_not_exist() {
     let other = || DeviceId::new("vm-002").expect("an id");
     let cancelled = rig.run(move |tx, desk| cancel_asked(tx, desk, &other(), &id("o-r1"), T0)).await;
     assert!(matches!(cancelled, Err(BooksError::Unknown)), "{cancelled:?}");
-    let told = Told { outcome: Delivery::Dispensed, reason: None, detail: None };
+    let told = Told::proven(Delivery::Dispensed);
     let told = rig.run(move |tx, desk| delivered(tx, desk, &other(), &id("o-r1"), told, T0)).await;
     assert!(matches!(told, Err(BooksError::Unknown)), "{told:?}");
     assert!(matches!(rig.load("o-r1").await.order.state, State::Pending { .. }));
@@ -455,7 +455,7 @@ async fn of_two_who_tell_people_one_has_the_turn() {
     rig.pending("r1", 1).await;
     let report = settled(&rig.load("o-r1").await.order, "t-r1");
     rig.answered("o-r1", Event::Status(report), T0 + Span::secs(1)).await;
-    let told = Told { outcome: Delivery::Failed, reason: None, detail: None };
+    let told = Told::proven(Delivery::Failed);
     let device = DeviceId::new("vm-001").expect("an id");
     let order = id("o-r1");
     rig.run(move |tx, desk| delivered(tx, desk, &device, &order, told, T0 + Span::secs(2))).await.expect("written").expect("first");

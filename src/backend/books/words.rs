@@ -38,10 +38,10 @@ pub(super) fn describe(event: &Event) -> String {
         Event::GaveUp => "nobody waits for the charge any more".into(),
         Event::Awaited => "the machine asked again".into(),
         Event::CancelAsked => "the machine wants it ended".into(),
-        Event::Delivered(told) => match told.reason {
-            Some(reason) => format!("the machine told {} ({reason})", told.outcome),
-            None => format!("the machine told {}", told.outcome),
-        },
+        Event::Delivered(told) => {
+            let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("the machine told {}{reason}; proof {}", told.outcome, crate::backend::told::proof(&told.proof))
+        }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),
         Event::RefundAsked(wish) => {
@@ -50,7 +50,8 @@ pub(super) fn describe(event: &Event) -> String {
                 Asker::Person(by) => person(by.as_deref()),
             };
             let unreported = if wish.no_report { ", without a report of the machine" } else { "" };
-            format!("{by} wants it refunded{unreported}")
+            let unproven = if wish.no_proof { ", without the relay's proof" } else { "" };
+            format!("{by} wants it refunded{unreported}{unproven}")
         }
         Event::RefundAnswered(answer) => match answer {
             RefundAnswer::Approved => "Midtrans refunded it".into(),

@@ -243,6 +243,7 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
         let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let detail = told.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
         facts.push(("outcome", format!("{}{reason}{detail}", told.outcome)));
+        facts.push(("proof", told::proof(&told.proof)));
     }
     facts.extend(view::refund(order).map(|refund| ("money", refund_told(refund).to_owned())));
     facts.extend(order.repayment.as_ref().map(|repayment| ("repayment", told::repayment(repayment))));

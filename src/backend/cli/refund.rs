@@ -12,7 +12,7 @@ use crate::backend::{desk, open_shop, told, view, work};
 use crate::host::config::Source;
 use crate::host::{Failure, clock, tls};
 use crate::order::ids::OrderId;
-use crate::order::merchant::{Order, Refused, Repayment, next_deadline};
+use crate::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct Refund {
     /// Although the machine never told what became of it; an hour after the settlement at the earliest
     #[arg(long, requires = "by")]
     no_report: bool,
+    /// Although the relay has not signed that nothing came out
+    #[arg(long, requires = "by")]
+    no_proof: bool,
     /// Who decides it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: Option<String>,
@@ -79,7 +82,7 @@ fn text(text: &str) -> Result<String, String> {
 
 /// Runs `refund`.
 pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<(), Failure> {
-    let Refund { order: id, settled_by_hand, no_report, by, json } = wanted;
+    let Refund { order: id, settled_by_hand, no_report, no_proof, by, json } = wanted;
     let (wanted, by) = (id.clone(), by.map(Into::into));
     if let Some(note) = settled_by_hand {
         let decide = move |tx: &mut dyn Tx, desk: &Desk| ledger::refund_by_hand(tx, desk, &wanted, &note, by, no_report, clock::now().wall);
@@ -87,7 +90,11 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
     let shop = shop(config, source)?;
-    let written = shop.write(move |tx, desk| ledger::request_refund(tx, desk, &wanted, by, no_report, clock::now().wall)).await;
+    let written = shop.write(move |tx, desk| {
+        let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
+        ledger::request_refund(tx, desk, &wanted, wish, clock::now().wall)
+    });
+    let written = written.await;
     taken(&shop.store, &id, written).await?;
     let order = answered(&shop, &id).await?;
     match &order.repayment {
@@ -164,6 +171,7 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
 fn advice(why: Refused, id: &OrderId) -> String {
     let advice = match why {
         Refused::NotReported => format!("once it is listed as unreported, an hour after the settlement: refund {id} --no-report --by NAME"),
+        Refused::NoProof => format!("look at the machine; if it did not come out: refund {id} --no-proof --by NAME"),
         Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
         Refused::NotByApi => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),

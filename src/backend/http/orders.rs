@@ -9,7 +9,7 @@ use crate::backend::work::{self, Looked};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told, next_deadline};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
@@ -203,7 +203,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
     match (request_id, ticket, kids, item, amount, payment, timeout_s) {
         (Some(request_id), Some(ticket), Some(kids), Some(item), Some(amount), Some(payment), Some(timeout_s)) if errors.is_empty() => {
-            Ok(NewOrder { request_id, ticket, kids, item, description, amount, payment, timeout_s })
+            Ok(NewOrder { request_id, ticket, kids, item, description, amount, payment, timeout_s, relay_key: None })
         }
         _ => Err(unprocessable().errors(errors)),
     }
@@ -361,12 +361,15 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     let outcome: Option<Delivery> = field(&mut object, "outcome", true, &mut errors);
     let reason = field(&mut object, "reason", false, &mut errors);
     let detail: Option<Box<str>> = field(&mut object, "detail", false, &mut errors);
+    let proof: Option<Box<str>> = field(&mut object, "proof", false, &mut errors);
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
-    let told = Told { outcome, reason, detail };
     let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
+    let key = None;
+    let proof = Proof::of(proof.as_deref(), key.as_ref(), &id, &stored.order.sale, outcome);
+    let told = Told { outcome, reason, detail, proof };
     let written = {
         let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());
         tokio::spawn(async move {

@@ -33,6 +33,15 @@ impl Machine {
         if !current && !fact {
             return;
         }
+        if let Some(RelayCall::Prove(_)) = &call {
+            live.proof = match answer {
+                RelayAnswer::Proof(proof) => Some(proof),
+                // Its ledger has none, or it is of an earlier release.
+                RelayAnswer::Refused(..) => Some(None),
+                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::NoAnswer(_) => None,
+            };
+            return if live.proof.is_some() { live.relay.done() } else { live.relay.again(Span::ZERO, now.boot) };
+        }
         let (owner, before) = (live.asked_owner, live.stored.order.clone());
         let unheard = live.unanswered.then_some(Event::RelayUnanswered);
         if let (RelayAnswer::Refused(error, detail), Some(RelayCall::Dispense(_))) = (&answer, &call)
@@ -77,7 +86,7 @@ impl Machine {
                 DispenseAnswer::Ended(Outcome::Dispensed) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => true,
                 DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain) => false,
             },
-            RelayAnswer::Close(_) => true,
+            RelayAnswer::Close(_) | RelayAnswer::Proof(_) => true,
             RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,
         };
         // And what was wrong with it may have healed.
@@ -265,6 +274,7 @@ pub(crate) fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked:
         }
         (RelayAnswer::Dispense(answer), _) => Some(Event::RelayAnswered(*answer)),
         (RelayAnswer::Close(answer), _) => Some(Event::TicketClosed(*answer)),
+        (RelayAnswer::Proof(_), _) => None,
         (RelayAnswer::Refused(error, _), Some(RelayCall::Dispense(_))) => Some(Event::RelayRefused(match error {
             RelayError::Busy => RelayRefusal::Busy,
             RelayError::UnknownTicket => RelayRefusal::UnknownTicket,
@@ -278,9 +288,11 @@ pub(crate) fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked:
         })),
         (RelayAnswer::Refused(RelayError::UnknownTicket, _), Some(RelayCall::Close(_))) => Some(Event::TicketUnknown),
         (RelayAnswer::Refused(_, _), Some(RelayCall::Check(_))) => Some(Event::CheckFailed(Reason::Relay)),
-        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_)) | None) => None,
+        (RelayAnswer::Refused(_, _), Some(RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => None,
         (RelayAnswer::NoAnswer(_), Some(RelayCall::Dispense(_))) => Some(Event::RelayUnanswered),
-        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_)) | None) => None,
+        (RelayAnswer::NoAnswer(_), Some(RelayCall::Check(_) | RelayCall::Query(_) | RelayCall::Close(_) | RelayCall::Prove(_)) | None) => {
+            None
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Effect, Machine, new_slot};
 use crate::device::store::Stored;
 use crate::order::ids::{OrderId, RequestId};
-use crate::order::machine::{self as core, BackendCall, Context, Event, Order, Posted, RelayCall};
+use crate::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
 use crate::order::outcome::{CloseAnswer, DispenseAnswer};
 use crate::order::reason::Reason;
 use crate::order::request::{Offer, Refusal};
@@ -32,6 +32,9 @@ pub(super) const WATCH_RETRY: Span = Span::secs(1);
 pub(super) const LOOK_EVERY: Span = Span::secs(900);
 /// A hint that something changed is followed at most this often an order.
 pub(super) const HINT_EVERY: Span = Span::secs(5);
+
+/// A report waits so long for a relay that is away to come back and prove it: after a power cut it starts when this program does.
+const PROOF_WAIT: Span = Span::secs(60);
 
 /// Names one call, so that a late answer is not taken for another's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -94,6 +97,8 @@ pub enum RelayAnswer {
     Dispense(DispenseAnswer),
     /// To `Close`.
     Close(CloseAnswer),
+    /// To `Prove`: there is a proof, or none.
+    Proof(Option<Box<str>>),
     /// One of its errors: nothing was recorded or driven.
     Refused(RelayError, Box<str>),
     /// Nobody knows what it did.
@@ -135,6 +140,8 @@ pub(super) struct Live {
     pub(super) look_at: Option<Boot>,
     /// Since when the backend says that its books do not have the order.
     pub(super) absent_since: Option<Boot>,
+    /// The relay's signed word for the report, or that there is none.
+    pub(super) proof: Option<Option<Box<str>>>,
     /// A `Dispense` was not answered, and that could not be stored yet: whatever is answered to the next, the line may have
     /// been driven by this one.
     pub(super) unanswered: bool,
@@ -160,6 +167,7 @@ impl Live {
             hint_after: Boot(i64::MIN),
             look_at: None,
             absent_since: None,
+            proof: None,
             unanswered: false,
         }
     }
@@ -248,7 +256,7 @@ impl Machine {
         let context = self.context(id);
         let owner = context.relay_owner;
         let Some(live) = self.live.get(id) else { return };
-        let duty = core::duty(&live.stored.order, now.boot, &context);
+        let duty = duty(live, now.boot, &context);
         if let (Some(BackendCall::Look(_)), None) = (&duty.backend, live.look_at)
             && let Some(live) = self.live.get_mut(id)
         {
@@ -303,7 +311,10 @@ impl Machine {
                 (due || follows_hint(live, now)).then_some(HttpCall::Get(id))
             }
             Some(BackendCall::Cancel(id)) => Some(HttpCall::Cancel(id)),
-            Some(BackendCall::Tell(id, outcome, reason)) => Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None })),
+            Some(BackendCall::Tell(id, outcome, reason)) => {
+                let proof = live.proof.clone().flatten();
+                Some(HttpCall::Tell(id, OutcomeReport { outcome, reason, detail: None, proof }))
+            }
             None => {
                 let ask = follows_hint(live, now);
                 order.order_id().filter(|_| ask && !order.name().0.is_end()).cloned().map(HttpCall::Get)
@@ -316,13 +327,13 @@ impl Machine {
         let request = &offer.request;
         let description = request.description.clone().unwrap_or_else(|| self.name_of(&request.item));
         let description = description.chars().take(crate::order::request::DESCRIPTION_MAX).collect::<String>().into();
-        Posted { kids: self.links.relay.kids.clone(), description }
+        Posted { kids: self.links.relay.kids.clone(), relay_key: self.links.relay.proof_key.clone(), description }
     }
 
     /// When the next call of an order may begin, if it waits for time alone. `room` is for orders in the background.
     pub(super) fn next_call(&self, live: &Live, room: Room, now: Boot, with: &Context) -> Option<Boot> {
         let order = &live.stored.order;
-        let duty = core::duty(order, now, with);
+        let duty = duty(live, now, with);
         let room = if order.holds_machine() { Room::ALL } else { room }.for_backend(duty.backend.as_ref());
         let relay = duty.relay.is_some() && with.relay_owner.is_some() && live.relay.running.is_none() && room.relay;
         let free = live.backend.running.is_none() && room.backend;
@@ -340,7 +351,8 @@ impl Machine {
                 hint.then(|| live.hint_after.max(live.backend.retry_at))
             }
         };
-        [relay.then_some(live.relay.retry_at), backend].into_iter().flatten().min()
+        let unproven = (matches!(duty.relay, Some(RelayCall::Prove(_))) && with.relay_owner.is_none()).then(|| unproven_from(with));
+        [relay.then_some(live.relay.retry_at), backend, unproven].into_iter().flatten().min()
     }
 
     /// Somebody says that the backend's view of this order changed.
@@ -363,6 +375,21 @@ impl Machine {
     }
 }
 
+/// What is asked now. A report waits for the relay's proof, and goes without where there is none to be had.
+fn duty(live: &Live, now: Boot, with: &Context) -> Duty {
+    let duty = core::duty(&live.stored.order, now, with);
+    if !matches!(duty.relay, Some(RelayCall::Prove(_))) {
+        return duty;
+    }
+    let gone = with.relay_owner.is_none() && now >= unproven_from(with);
+    if live.proof.is_some() || gone { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
+}
+
+/// From then on a report goes without a proof, if the relay stays away.
+fn unproven_from(with: &Context) -> Boot {
+    with.relay_changed_at + PROOF_WAIT
+}
+
 /// Whether a hint is being followed, or is to be now.
 fn follows_hint(live: &Live, now: Boot) -> bool {
     matches!(live.backend.running, Some((_, HttpCall::Get(_)))) || live.hinted && now >= live.hint_after
@@ -380,5 +407,6 @@ fn new_order(order: &Order) -> NewOrder {
         amount: order.offer.amount,
         payment: request.payment,
         timeout_s: u16::try_from(order.offer.timeout.as_secs_up()).unwrap_or(u16::MAX),
+        relay_key: order.posted.relay_key.clone(),
     }
 }

@@ -36,6 +36,7 @@ use crate::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
 use crate::order::machine::{self as core, Context};
 use crate::order::money::Rupiah;
 use crate::order::outcome::DispenseAnswer;
+use crate::order::proof::RelayKey;
 use crate::order::time::{Boot, Now, Span, Wall};
 use crate::wire::dbus::RelayError;
 use crate::wire::status::{Fault, FaultCode};
@@ -133,6 +134,8 @@ pub struct RelayFacts {
     pub device: Option<Box<str>>,
     /// The receipt keys it believes.
     pub kids: Vec<KeyId>,
+    /// What it signs its proofs with.
+    pub proof_key: Option<RelayKey>,
     /// Its open tickets.
     pub tickets: Vec<Ticket>,
     /// Its faults: `ledger_reset`, `ledger`, `gpio`.
@@ -169,8 +172,8 @@ pub enum Effect {
     ReadRelay,
     /// Call the backend for an order.
     Backend(CallId, RequestId, HttpCall),
-    /// Ask the backend for all open orders.
-    AskOpen(CallId),
+    /// Ask the backend for all open orders, and show it what the relay signs its proofs with.
+    AskOpen(CallId, Option<RelayKey>),
     /// The answer of this call is not wanted any more.
     Abandon(CallId),
     /// Show this.

@@ -126,7 +126,7 @@ impl Machine {
             self.reconciliation.slot.running = Some((call, ()));
             self.reconciliation.asked_about = std::mem::take(&mut self.reconciliation.suspects);
             self.reconciliation.asked_for = lookers;
-            self.effects.push(Effect::AskOpen(call));
+            self.effects.push(Effect::AskOpen(call, self.links.relay.proof_key.clone()));
         }
     }
 

@@ -28,6 +28,8 @@ pub enum RelayCall {
     Query(OrderId),
     /// Never deliver for this ticket, or tell what became of it.
     Close(Ticket),
+    /// Sign what became of this ticket: for the report, which waits for it as long as the relay is there.
+    Prove(Ticket),
 }
 
 /// A call to the merchant backend.
@@ -72,6 +74,9 @@ fn relay_duty(order: &Order, now: Boot, with: &Context) -> Option<RelayCall> {
             Ask::Close => Some(RelayCall::Close(order.ticket.clone())),
         },
         State::RefundDue { report: Report::CloseFirst { .. }, .. } => Some(RelayCall::Close(order.ticket.clone())),
+        State::Dispensed { told: false, .. } | State::RefundDue { report: Report::Tell(_), .. } => {
+            Some(RelayCall::Prove(order.ticket.clone()))
+        }
         State::Requested { .. }
         | State::AtCounter
         | State::AwaitingCollection { .. }

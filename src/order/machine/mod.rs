@@ -20,6 +20,7 @@ pub use duty::{BackendCall, Duty, RelayCall, duty, next_deadline, unfinished};
 use super::ids::{KeyId, OrderId, PaymentCode, Ticket};
 use super::money::Rupiah;
 use super::outcome::{CloseAnswer, Delivery, DispenseAnswer};
+use super::proof::RelayKey;
 use super::reason::Reason;
 use super::receipt::Receipt;
 use super::request::{Offer, Refusal, VendRequest};
@@ -57,6 +58,9 @@ pub struct Order {
 pub struct Posted {
     /// The receipt keys that the relay listed.
     pub kids: Vec<KeyId>,
+    /// What the relay signs its proofs with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_key: Option<RelayKey>,
     /// What the customer sees in the app.
     pub description: Box<str>,
 }

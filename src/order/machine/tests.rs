@@ -40,7 +40,7 @@ fn ticket() -> Ticket {
 }
 
 fn posted() -> Posted {
-    Posted { kids: vec![kid()], description: "Tea".into() }
+    Posted { kids: vec![kid()], relay_key: None, description: "Tea".into() }
 }
 
 fn kid() -> KeyId {

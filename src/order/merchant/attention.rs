@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Attention {
     /// The customer is owed the money, and nothing pays it back by itself.
     RefundDue,
+    /// The relay has not signed that nothing came out: nothing is paid back before a person says so.
+    NoProof,
     /// Midtrans did not pay it back.
     RefundFailed,
     /// Nobody knows whether the item came.
@@ -34,8 +36,9 @@ pub enum Attention {
 
 impl Attention {
     /// Every kind there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RefundDue,
+        Self::NoProof,
         Self::RefundFailed,
         Self::Uncertain,
         Self::Unreported,
@@ -53,6 +56,7 @@ impl Attention {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RefundDue => "refund_due",
+            Self::NoProof => "no_proof",
             Self::RefundFailed => "refund_failed",
             Self::Uncertain => "uncertain",
             Self::Unreported => "unreported",
@@ -77,7 +81,7 @@ impl Attention {
     pub const fn ends_when_seen(self) -> bool {
         match self {
             Self::Suspect | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
-            Self::RefundDue | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => false,
+            Self::RefundDue | Self::NoProof | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => false,
         }
     }
 }
@@ -149,8 +153,9 @@ impl Order {
     fn is_listed_as(&self, kind: Attention) -> bool {
         let open = !self.is_decided();
         match kind {
-            // Of a mismatch that word says more.
-            Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch(),
+            // Of a mismatch that word says more, and so it does of what nobody has proven.
+            Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch() && self.is_proven(),
+            Attention::NoProof => self.is_refund_due() && self.repayment.is_none() && !self.is_proven(),
             Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
             Attention::Uncertain => {
                 open && self.delivery.as_ref().is_some_and(|told| matches!(told.outcome, Delivery::Uncertain | Delivery::Other(_)))

@@ -240,13 +240,17 @@ impl Order {
                 return Err(Refused::NotPaid);
             }
         }
-        match &self.delivery {
+        match &mut self.delivery {
             None => {
                 self.first_told(told.outcome);
                 self.delivery = Some(told);
             }
-            // The detail is for people, and a report that is sent again may word it otherwise.
-            Some(first) if first.outcome == told.outcome => {}
+            // The detail is for people, and a report that is sent again may word it otherwise. A proof may come later.
+            Some(first) if first.outcome == told.outcome => {
+                if let (Proof::Missing(_), Proof::Signed { .. }) = (&first.proof, &told.proof) {
+                    first.proof = told.proof;
+                }
+            }
             Some(_) => return Err(Refused::OutcomeStands),
         }
         Ok(())

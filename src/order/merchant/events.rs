@@ -156,6 +156,16 @@ pub struct RefundWish {
     pub by: Asker,
     /// Although the machine told no outcome.
     pub no_report: bool,
+    /// Although the relay has not signed that nothing came out.
+    pub no_proof: bool,
+}
+
+impl RefundWish {
+    /// A person's, where the machine's report and the relay's proof are there.
+    #[must_use]
+    pub const fn of_a_person(name: Option<Box<str>>) -> Self {
+        Self { by: Asker::Person(name), no_report: false, no_proof: false }
+    }
 }
 
 /// What Midtrans answered to a refund.

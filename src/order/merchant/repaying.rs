@@ -22,6 +22,10 @@ impl Order {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
+        // Without a report there is no proof either, and a person has said so.
+        if !(wish.no_proof || self.delivery.is_none() || self.is_proven()) {
+            return Err(Refused::NoProof);
+        }
         // What an earlier call may have done is looked at first.
         let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
         self.repayment = Some(Repayment::Asked { by: wish.by, tries: 0, retry_at: now, look: unsure, unsure, refused: None });
@@ -228,6 +232,18 @@ impl Order {
         }
     }
 
+    /// Whether it is certain that nobody gets the goods as well: the relay has signed that nothing was handed out and nothing
+    /// will be, or there is no receipt that could open it.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        match (&self.state, &self.delivery) {
+            (State::Withheld { .. }, _) => true,
+            (_, Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. })) => true,
+            (_, Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. })) => false,
+            (_, Some(Told { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) | None) => false,
+        }
+    }
+
     /// Only of what was paid for good, and not yet paid back, something can be returned through Midtrans or handed over.
     fn holds_the_money(&self) -> Result<(), Refused> {
         match &self.state {
@@ -270,7 +286,7 @@ impl Order {
             | State::Closed { .. }
             | State::Refunded { .. } => false,
         };
-        let clear = !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
+        let clear = self.is_proven() && !self.conflict && self.taken_back.is_none() && self.repayment.is_none();
         let came = self.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Dispensed);
         known && clear && !came && self.is_refund_due() && !self.is_over_the_counter()
     }

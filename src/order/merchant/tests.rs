@@ -72,7 +72,7 @@ fn report(said: Said) -> Report {
 }
 
 fn told(outcome: Delivery) -> Event {
-    Event::Delivered(Told { outcome, reason: None, detail: None })
+    Event::Delivered(Told::proven(outcome))
 }
 
 fn word(order: &Order) -> String {

@@ -312,6 +312,47 @@ fn closing_a_ticket() {
 }
 
 #[test]
+fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
+    let mut rig = Rig::new();
+    let key = rig.dispenser.key().expect("a ledger");
+    let word = |rig: &mut Rig, ticket: &Ticket| {
+        let proof = rig.dispenser.prove(ticket.as_str()).expect("a ticket of ours")?;
+        Some(proof::verify(&proof, &key).expect("its own key"))
+    };
+    let expected = |ticket: &Ticket, order_id, outcome, number| {
+        Some(Word { device: DeviceId::new("vm-001").expect("an id"), ticket: ticket.clone(), order_id, outcome, number })
+    };
+    let closed = rig.prepare("A1", 5000);
+    assert_eq!(word(&mut rig, &closed), None, "it is open");
+    rig.close(&closed).expect("closed");
+    let (driven, _) = rig.begin(1);
+    assert_eq!(word(&mut rig, &driven), None, "its line is driven");
+    rig.end(0, Outcome::Dispensed);
+    let failed = rig.prepare("exit", 2000);
+    let (claims, item) = (claims_of(2, &failed), ItemId::new("exit").expect("an item"));
+    let amount = Rupiah::new(2000).expect("an amount");
+    let jws = super::tests::key().sign(Claims { item, amount, gross_amount: amount, ..claims });
+    rig.dispense(jws.jws()).expect("driven");
+    rig.end(1, Outcome::Failed);
+    // Once and for all, also after a restart: the same key, the same words, the same numbers.
+    for _ in 0..2 {
+        assert_eq!(word(&mut rig, &closed), expected(&closed, None, Last::Closed, 1));
+        assert_eq!(word(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, 2));
+        assert_eq!(word(&mut rig, &failed), expected(&failed, Some(order(2)), Last::Failed, 3));
+        rig.restart();
+        assert_eq!(rig.dispenser.key().as_ref(), Some(&key));
+    }
+    let refused = rig.dispenser.prove(Ticket::from_random([77; 16]).as_str());
+    assert_eq!(refused.map_err(|refusal| refusal.error), Err(RelayError::UnknownTicket));
+    // Another ledger has another key: it knows nothing of what this one promised.
+    drop(std::mem::replace(&mut rig.dispenser, Dispenser::new(&Config { ledger: "/nowhere/at/all.db".into(), ..clone(&rig.config) })));
+    assert_eq!(rig.dispenser.key(), None);
+    std::fs::remove_file(rig.path()).expect("removed");
+    rig.restart();
+    assert!(rig.dispenser.key().is_some_and(|other| other != key));
+}
+
+#[test]
 fn failed_blocks_and_a_person_clears() {
     let mut rig = Rig::new();
     let waiting = rig.prepare("A2", 5000);
@@ -448,7 +489,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("A1", 5000);
     let path = rig.path();
-    drop(Connection::open(&path).expect("opens").execute("UPDATE tickets SET sum = 'x'", []));
+    crate::host::sqlite::testing::damage(&Connection::open(&path).expect("opens"), "UPDATE tickets SET sum = 'x'");
     // While it runs: noticed when the row is read, set aside at the next tick.
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "nothing is promised that would be lost with it");

@@ -6,6 +6,7 @@ use crate::device::config;
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::host::secret::Secret;
 use crate::host::tls::LastTrusted;
+use crate::order::proof::RelayKey;
 use crate::sim::middlebox::Foreign;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -17,13 +18,13 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(in crate::sim) enum Ask {
     Order(HttpCall),
-    Open,
+    Open(Option<RelayKey>),
 }
 
 impl Ask {
     pub(in crate::sim) fn word(&self) -> &'static str {
         match self {
-            Self::Open => "open orders",
+            Self::Open(_) => "open orders",
             Self::Order(HttpCall::Create(_)) => "create",
             Self::Order(HttpCall::Watch(..)) => "watch",
             Self::Order(HttpCall::Get(_)) => "get",
@@ -41,7 +42,7 @@ impl Ask {
         });
         let request = match self {
             Self::Order(call) => client.request(call),
-            Self::Open => client.request_for_open(),
+            Self::Open(key) => client.request_for_open(key.as_ref()),
         };
         let mut request = request.build().expect("a request");
         let body = request.body_mut().take();
@@ -72,7 +73,7 @@ impl Ask {
     pub(super) fn read(&self, (parts, body): (Parts, Bytes)) -> BackendAnswer {
         match self {
             Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),
-            Self::Open => client::read_open(parts.status, &parts.headers, &body),
+            Self::Open(_) => client::read_open(parts.status, &parts.headers, &body),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Money that goes back through the simulated Midtrans, or does not.
 
 use super::*;
-use crate::order::merchant::{Repayment, State};
+use crate::order::merchant::{RefundWish, Repayment, State};
 use crate::order::money::Rupiah;
 use crate::sim::midtrans::{Change, KeyAgain};
 
@@ -31,7 +31,7 @@ impl Rig {
     async fn ask_refund(&self, order: &Order) {
         let id = order.order_id.clone();
         self.shop
-            .write(move |tx, desk| books::request_refund(tx, desk, &id, Some("Ani".into()), false, clock::now().wall))
+            .write(move |tx, desk| books::request_refund(tx, desk, &id, RefundWish::of_a_person(Some("Ani".into())), clock::now().wall))
             .await
             .expect("granted");
     }

@@ -8,8 +8,8 @@ use super::{
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
 use crate::order::merchant::{
-    self, Ask, Asker, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, RefundWish, Report, Said, Sale, State, Told,
-    next_attempt, wants_another,
+    self, Ask, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, Proof, RefundWish, Report, Said, Sale, State,
+    Told, next_attempt, wants_another,
 };
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
@@ -182,7 +182,11 @@ fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
         What::Restarted => Event::Restarted,
         What::Awaited => Event::Awaited,
         What::CancelAsked => Event::CancelAsked,
-        What::Delivered(word) => Event::Delivered(Told { outcome: word.into(), reason: None, detail: None }),
+        What::Delivered(word) => {
+            // The relay's word is the machine's here; who forges one is met by the simulation.
+            let proof = Proof::Signed { kid: order.sale.kid.clone(), number: 1 };
+            Event::Delivered(Told { outcome: word.into(), reason: None, detail: None, proof })
+        }
     };
     merchant::apply(order, event, NOW, with).ok()
 }
@@ -356,7 +360,7 @@ impl World {
         let known = lab.refundable.borrow().get(&number).copied();
         known.unwrap_or_else(|| {
             let order = (*lab.merchant.borrow().get(number)).clone();
-            let wish = Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: false });
+            let wish = Event::RefundAsked(RefundWish::of_a_person(None));
             let with = Context { rules: &lab.rules, paid_already: false };
             let granted = merchant::apply(order, wish, NOW, &with).is_ok();
             lab.refundable.borrow_mut().insert(number, granted);

@@ -271,6 +271,8 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
             RelayCall::Dispense(receipt) => RelayAsk::Dispense(charge_of(&receipt.claims().sub)),
             RelayCall::Query(id) => RelayAsk::Query(charge_of(&id)),
             RelayCall::Close(ticket) => RelayAsk::Close(ticket_number(&ticket)),
+            // What is signed is what the ledger has said before.
+            RelayCall::Prove(_) => return None,
         })
     });
     let mut finds = false;
@@ -731,6 +733,6 @@ fn new_order(lab: &Lab, order: u8, given: u8, owner: u8) -> Order {
         timeout_s: None,
     };
     let offer = Offer { request, amount: price(), timeout: Span::secs(120) };
-    let posted = Posted { kids: kids(lab), description: "Tea".into() };
+    let posted = Posted { kids: kids(lab), relay_key: None, description: "Tea".into() };
     Order::new(offer, ticket(given), posted, owner.into(), NOW)
 }

@@ -316,7 +316,7 @@ impl Stage {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
                 self.ask_backend(Asked::Backend(id, request), Ask::Order(call), limit);
             }
-            Effect::AskOpen(id) => self.ask_backend(Asked::Open(id), Ask::Open, HTTP),
+            Effect::AskOpen(id, key) => self.ask_backend(Asked::Open(id), Ask::Open(key), HTTP),
             Effect::Abandon(id) => {
                 self.machine.asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
@@ -506,5 +506,6 @@ fn word(call: &RelayCall) -> &'static str {
         RelayCall::Dispense(_) => "dispense",
         RelayCall::Query(_) => "query",
         RelayCall::Close(_) => "close",
+        RelayCall::Prove(_) => "prove",
     }
 }

@@ -151,6 +151,7 @@ impl Stage {
         RelayFacts {
             device: Some(dispenser.device().as_str().into()),
             kids: dispenser.keys(),
+            proof_key: dispenser.key(),
             tickets: dispenser.tickets(),
             faults: dispenser.faults().into_iter().map(Into::into).collect(),
             blocked: dispenser.lines().into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, ..)| name.into()).collect(),
@@ -200,6 +201,10 @@ impl Stage {
                     },
                     RelayCall::Close(ticket) => match dispenser.close(ticket.as_str()) {
                         Ok(answer) => RelayAnswer::Close(answer),
+                        Err(refusal) => refused(refusal),
+                    },
+                    RelayCall::Prove(ticket) => match dispenser.prove(ticket.as_str()) {
+                        Ok(proof) => RelayAnswer::Proof(proof.map(Into::into)),
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {

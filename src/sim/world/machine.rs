@@ -318,7 +318,7 @@ impl World {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
                 self.ask_backend(m, Asked::Backend(id, request), Ask::Order(call), limit);
             }
-            Effect::AskOpen(id) => self.ask_backend(m, Asked::Open(id), Ask::Open, HTTP),
+            Effect::AskOpen(id, key) => self.ask_backend(m, Asked::Open(id), Ask::Open(key), HTTP),
             Effect::Abandon(id) => {
                 let asked = &mut self.machines[m].asked;
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
@@ -398,5 +398,6 @@ fn word(call: &RelayCall) -> &'static str {
         RelayCall::Dispense(_) => "dispense",
         RelayCall::Query(_) => "query",
         RelayCall::Close(_) => "close",
+        RelayCall::Prove(_) => "prove",
     }
 }

@@ -5,7 +5,7 @@ use super::{Event, World, merchant};
 use crate::backend::books::{self, BooksError};
 use crate::device::machine::Asked;
 use crate::order::ids::{OrderId, PaymentCode, RequestId};
-use crate::order::merchant::{Attention, NO_REPORT_AFTER, Order, Repayment, State};
+use crate::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, State};
 use crate::order::outcome::Delivery;
 use crate::order::time::Wall;
 use crate::sim::midtrans::Via;
@@ -208,10 +208,13 @@ impl World {
         let Some(id) = self.some_paid() else { return };
         let now = self.wall();
         let Ok(Some(before)) = self.books(|tx, _| books::load(tx, &id)) else { return };
-        let no_report = self.one_in(2);
+        let (no_report, no_proof) = (self.one_in(2), self.one_in(2));
         let by = Some(Box::from("Sari"));
         let (wish, done) = match self.below(8) {
-            0..=3 => (Kind::RefundAsked, self.books(|tx, desk| books::request_refund(tx, desk, &id, by, no_report, now))),
+            0..=3 => (Kind::RefundAsked, self.books(|tx, desk| {
+                let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
+                books::request_refund(tx, desk, &id, wish, now)
+            })),
             4 | 5 => (Kind::ByHand, self.books(|tx, desk| books::refund_by_hand(tx, desk, &id, "cash", by, no_report, now))),
             6 => (Kind::Given, self.books(|tx, desk| books::given(tx, desk, &id, "Sari", now))),
             _ => {

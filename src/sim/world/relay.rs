@@ -245,6 +245,7 @@ impl World {
         Some(RelayFacts {
             device: Some(dispenser.device().as_str().into()),
             kids: dispenser.keys(),
+            proof_key: dispenser.key(),
             tickets: dispenser.tickets(),
             faults: dispenser.faults().into_iter().map(Into::into).collect(),
             blocked: dispenser.lines().into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, ..)| name.into()).collect(),
@@ -300,6 +301,10 @@ impl World {
                             self.losses.ended(ticket.as_str(), self.now);
                             RelayAnswer::Close(answer)
                         }
+                        Err(refusal) => refused(refusal),
+                    },
+                    RelayCall::Prove(ticket) => match dispenser.prove(ticket.as_str()) {
+                        Ok(proof) => RelayAnswer::Proof(proof.map(Into::into)),
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {

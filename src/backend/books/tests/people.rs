@@ -1,10 +1,10 @@
 //! What people do with orders, and what they are told of.
 
 use super::*;
-use crate::order::merchant::{Attention, Repayment};
+use crate::order::merchant::{Attention, RefundWish, Repayment};
 
 fn told(outcome: Delivery) -> Told {
-    Told { outcome, reason: None, detail: None }
+    Told::proven(outcome)
 }
 
 impl Rig {
@@ -124,7 +124,7 @@ async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() 
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
     rig.tell("o-r1", Delivery::Failed, T0).await;
-    rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), None, false, T0)).await.expect("granted");
+    rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await.expect("granted");
     assert_eq!(rig.pass("o-r1", T0).await.call, Some(Call::Refund));
     rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(1))).await.expect("starts");
     assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
@@ -139,7 +139,7 @@ async fn what_ends_before_anybody_was_told_is_not_told() {
     rig.run(|tx, desk| refund_by_hand(tx, desk, &id("o-r1"), "cash", None, false, T0)).await.expect("granted");
     assert_eq!(rig.due(T0 + Span::secs(86_400)).await, []);
     assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::ByHand { .. })));
-    let again = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), None, false, T0)).await;
+    let again = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(again, Err(BooksError::Refused(Refused::RefundedAlready))), "{again:?}");
 }
 
@@ -160,7 +160,10 @@ async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
     assert_eq!(rig.listed(Attention::Unreported).await, ["o-r2"]);
     // The other stays silent; an hour after its receipt a person may end it, by name.
     let early = T0 + merchant::NO_REPORT_AFTER - Span::secs(1);
-    let wish = |at: Wall, no_report| rig.run(move |tx, desk| request_refund(tx, desk, &id("o-r2"), Some("Ani".into()), no_report, at));
+    let wish = |at: Wall, no_report| {
+        let wish = RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) };
+        rig.run(move |tx, desk| request_refund(tx, desk, &id("o-r2"), wish, at))
+    };
     assert!(matches!(wish(early, true).await, Err(BooksError::Refused(Refused::TooEarly))));
     let hour = T0 + merchant::NO_REPORT_AFTER;
     assert!(matches!(wish(hour, false).await, Err(BooksError::Refused(Refused::NotReported))));
@@ -209,7 +212,7 @@ async fn two_programs_refund_once() {
         let desk = desk();
         tasks.push(tokio::spawn(async move {
             match round % 3 {
-                0 => store.run(move |tx| request_refund(tx, &desk, &id("o-r1"), None, false, T0)).await,
+                0 => store.run(move |tx| request_refund(tx, &desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await,
                 1 => store.run(move |tx| refund_by_hand(tx, &desk, &id("o-r1"), "cash", None, false, T0)).await,
                 _ => store.run(move |tx| given(tx, &desk, &id("o-r1"), "Budi", T0)).await,
             }

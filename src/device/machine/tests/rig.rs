@@ -27,6 +27,8 @@ pub(super) struct Rig {
     pub(super) sandbox: bool,
     /// Whether the broker acknowledges what is published.
     pub(super) broker_takes: bool,
+    /// What the relay answers to `Prove`, at once; `None`: nothing.
+    pub(super) proof: Option<RelayAnswer>,
     messages: u64,
 }
 
@@ -159,6 +161,7 @@ impl Rig {
             scene: String::new(),
             sandbox: false,
             broker_takes: true,
+            proof: Some(RelayAnswer::Proof(Some("the relay's word".into()))),
             messages: 0,
         };
         rig.note(&effects);
@@ -208,6 +211,9 @@ impl Rig {
             let effects = self.machine.handle(input, self.now);
             self.note(&effects);
             for effect in &effects {
+                if let (Effect::Relay(id, request, RelayCall::Prove(_)), Some(answer)) = (effect, &self.proof) {
+                    inputs.push_back(Input::Relay(*id, request.clone(), answer.clone()));
+                }
                 if let Effect::Publish { id, topic, payload, .. } = effect {
                     if *topic == Topic::VendEvent {
                         let event: VendEvent = serde_json::from_slice(payload).expect("an event");

@@ -271,8 +271,8 @@ fn power_cuts_in_the_same_boot() {
     rig.delivered(1);
     // Dispensed and not told.
     rig.power_cut(true);
-    assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.bring_up();
+    assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
     rig.answer(1, BackendAnswer::OtherOutcome);
     assert!(rig.machine.live.is_empty());
     assert_eq!(rig.told(), ["requested", "awaiting_payment", "paid", "dispensing", "dispensed"], "each once");
@@ -427,6 +427,7 @@ fn a_mismatch_is_told_and_never_delivered() {
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
     // A power cut keeps it; it has no receipt.
     rig.power_cut(false);
+    rig.bring_up();
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
 }
 
@@ -464,4 +465,68 @@ fn many_unfinished_orders_have_few_calls_under_way() {
         rig.answer(n, order(settled(n, 3)));
     }
     assert!(rig.machine.live.is_empty());
+}
+
+fn proof(call: Option<HttpCall>) -> Option<Box<str>> {
+    match call {
+        Some(HttpCall::Tell(_, report)) => report.proof,
+        other => panic!("nothing is reported: {other:?}"),
+    }
+}
+
+/// A sale whose line failed, with the report still to be sent; what the relay answers to `Prove` until then.
+fn failed_sale(answer: Option<RelayAnswer>) -> Rig {
+    let mut rig = Rig::new();
+    rig.proof = answer;
+    rig.offered(1);
+    rig.pay(&receipt_of(1));
+    rig.answer_relay(1, RelayAnswer::Dispense(crate::order::outcome::DispenseAnswer::Ended(Outcome::Failed)));
+    rig
+}
+
+#[test]
+fn a_report_carries_the_relays_word_and_waits_for_it_while_the_relay_is_there() {
+    // There at once, not there, of an earlier release.
+    let word = || RelayAnswer::Proof(Some("the relay's word".into()));
+    for (answer, expected) in [
+        (word(), Some("the relay's word")),
+        (RelayAnswer::Proof(None), None),
+        (RelayAnswer::Refused(RelayError::UnknownTicket, "".into()), None),
+    ] {
+        let mut rig = failed_sale(Some(answer.clone()));
+        assert_eq!(proof(rig.backend(1)).as_deref(), expected, "{answer:?}");
+        // Nobody is asked again for what is known, and the report is the same.
+        rig.answer(1, gone());
+        rig.after(1_000);
+        assert_eq!(proof(rig.backend(1)).as_deref(), expected, "{answer:?}");
+    }
+    // It is slow: asked again until it says.
+    let mut rig = failed_sale(Some(RelayAnswer::NoAnswer("busy".into())));
+    for _ in 0..10 {
+        assert_eq!(rig.backend(1), None);
+        rig.after(30_000);
+    }
+    rig.proof = Some(word());
+    rig.after(30_000);
+    assert_eq!(proof(rig.backend(1)).as_deref(), Some("the relay's word"));
+}
+
+#[test]
+fn without_a_relay_a_report_waits_a_minute_and_goes_without_a_proof() {
+    for comes_back in [true, false] {
+        let mut rig = failed_sale(None);
+        rig.power_cut(true);
+        rig.proof = Some(RelayAnswer::Proof(Some("the relay's word".into())));
+        rig.on(Input::BrokerUp { refused: vec![] });
+        rig.settle_open();
+        rig.after(40_000);
+        assert_eq!(rig.backend(1), None, "the relay may still be starting");
+        if comes_back {
+            rig.on(Input::RelayUp(rig.facts.clone()));
+            assert_eq!(proof(rig.backend(1)).as_deref(), Some("the relay's word"));
+        } else {
+            rig.after(20_000);
+            assert_eq!(proof(rig.backend(1)), None, "who paid is told, whatever becomes of the relay");
+        }
+    }
 }

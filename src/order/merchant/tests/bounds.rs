@@ -244,6 +244,7 @@ fn a_part_that_was_seen_is_told_again_only_when_it_grows() {
 fn the_words_of_what_a_person_must_look_at_are_read_back() {
     let words = [
         "refund_due",
+        "no_proof",
         "refund_failed",
         "uncertain",
         "unreported",

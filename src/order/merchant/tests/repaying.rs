@@ -17,11 +17,15 @@ fn paid(outcome: Option<Delivery>) -> Order {
 }
 
 fn contradicted(outcome: Delivery) -> Event {
-    Event::Contradicted { told: Told { outcome, reason: None, detail: None }, refund_on_its_way: false }
+    Event::Contradicted { told: Told::proven(outcome), refund_on_its_way: false }
 }
 
 fn refund(no_report: bool) -> Event {
-    Event::RefundAsked(RefundWish { by: Asker::Person(Some("Ani".into())), no_report })
+    Event::RefundAsked(RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) })
+}
+
+fn refund_without_proof() -> Event {
+    Event::RefundAsked(RefundWish { no_proof: true, ..RefundWish::of_a_person(Some("Ani".into())) })
 }
 
 fn by_hand(no_report: bool) -> Event {
@@ -68,6 +72,10 @@ fn refund_and_delivery_exclude_each_other() {
     let conflict = |first, second| then(paid(Some(first)), vec![contradicted(second)], 3000).expect("a fact");
     let counter = || Order { sale: Sale { payment: Payment::Alfamart, ..order().sale }, ..paid(Some(Delivery::Undelivered)) };
     let pending = || live(&[(0, Event::Charged(charge(5000)))]);
+    let unproven = |outcome| {
+        let told = Told { proof: Proof::Missing(NoProof::None), ..Told::proven(outcome) };
+        then(paid(None), vec![Event::Delivered(told)], 2000).expect("a fact")
+    };
     let table: Vec<Row> = vec![
         ("not paid", pending(), refund(true), Err(Refused::NotPaid)),
         ("not paid", pending(), by_hand(true), Err(Refused::NotPaid)),
@@ -86,9 +94,17 @@ fn refund_and_delivery_exclude_each_other() {
         ("failed", paid(Some(Delivery::Failed)), refund(false), Ok("asked")),
         ("undelivered", paid(Some(Delivery::Undelivered)), by_hand(false), Ok("by_hand")),
         ("undelivered", paid(Some(Delivery::Undelivered)), given(), Ok("given")),
-        ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), refund(false), Ok("asked")),
+        ("failed, without a proof", unproven(Delivery::Failed), refund(false), Err(Refused::NoProof)),
+        ("failed, without a proof", unproven(Delivery::Failed), refund(true), Err(Refused::NoProof)),
+        ("failed, without a proof, and a person says so", unproven(Delivery::Failed), refund_without_proof(), Ok("asked")),
+        ("undelivered, without a proof", unproven(Delivery::Undelivered), refund(false), Err(Refused::NoProof)),
+        ("undelivered, without a proof", unproven(Delivery::Undelivered), by_hand(false), Ok("by_hand")),
+        ("undelivered, without a proof", unproven(Delivery::Undelivered), given(), Ok("given")),
+        ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), refund(false), Err(Refused::NoProof)),
+        ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), refund_without_proof(), Ok("asked")),
         ("uncertain, a person decides", paid(Some(Delivery::Uncertain)), given(), Ok("given")),
-        ("a conflict, a person decides", conflict(Delivery::Dispensed, Delivery::Failed), refund(false), Ok("asked")),
+        ("a conflict, a person decides", conflict(Delivery::Dispensed, Delivery::Failed), refund(false), Err(Refused::NoProof)),
+        ("a conflict, a person decides", conflict(Delivery::Dispensed, Delivery::Failed), refund_without_proof(), Ok("asked")),
         ("a conflict, a person decides", conflict(Delivery::Failed, Delivery::Dispensed), given(), Ok("given")),
         ("over the counter", counter(), refund(false), Err(Refused::NotByApi)),
         ("over the counter", counter(), by_hand(false), Ok("by_hand")),
@@ -358,7 +374,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Rest));
-    let told = Told { outcome: Delivery::Dispensed, reason: None, detail: None };
+    let told = Told::proven(Delivery::Dispensed);
     let on_its_way = then(asked, vec![Event::Contradicted { told, refund_on_its_way: true }], 3000).expect("a fact");
     assert_eq!(money(&on_its_way), "asked");
 }
@@ -427,4 +443,54 @@ fn midtrans_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let done = then(asked, vec![answered(RefundAnswer::Approved)], 4000).expect("a fact");
     assert_eq!(then(done.clone(), vec![refunded], 60_000).as_ref(), Ok(&done), "as it was asked for");
+}
+
+#[test]
+fn nothing_goes_back_by_itself_without_the_relays_word() {
+    let without = Told { proof: Proof::Missing(NoProof::OtherKey), ..Told::proven(Delivery::Undelivered) };
+    let listed = then(paid(None), vec![Event::Delivered(without.clone())], 2000).expect("a fact");
+    assert!(!listed.may_refund_by_itself() && listed.is_refund_due());
+    assert_eq!(listed.attention(), [Attention::NoProof]);
+    // It may come later, with the same outcome; what is there is not taken away again.
+    let proven = then(listed, vec![Event::Delivered(Told::proven(Delivery::Undelivered))], 3000).expect("a fact");
+    let still = then(proven, vec![Event::Delivered(without)], 4000).expect("a fact");
+    assert!(still.may_refund_by_itself());
+    assert_eq!(still.attention(), [Attention::RefundDue]);
+}
+
+#[test]
+fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
+    use crate::order::proof::{self, Last, RelayKey, Word};
+    let (key, sale, id) = (SigningKey::from_seed([3; 32]), order().sale, order().id);
+    let public = RelayKey::of(&key);
+    let word = |outcome| Word { device: sale.device.clone(), ticket: sale.ticket.clone(), order_id: None, outcome, number: 7 };
+    let of = |word: &Word, outcome| Proof::of(Some(&proof::sign(&key, word)), Some(&public), &id, &sale, outcome);
+    let signed = Proof::Signed { kid: public.kid(), number: 7 };
+    for (last, outcome) in [
+        (Last::Closed, Delivery::Undelivered),
+        (Last::Failed, Delivery::Failed),
+        (Last::Dispensed, Delivery::Dispensed),
+        (Last::Uncertain, Delivery::Uncertain),
+    ] {
+        for told in [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed, Delivery::Uncertain] {
+            let expected = if told == outcome { signed.clone() } else { Proof::Missing(NoProof::OtherWord) };
+            assert_eq!(of(&word(last), told), expected, "{last:?} {told}");
+        }
+    }
+    let closed = word(Last::Closed);
+    let others = [
+        Word { device: DeviceId::new("vm-009").expect("an id"), ..closed.clone() },
+        Word { ticket: Ticket::from_random([9; 16]), ..closed.clone() },
+        Word { order_id: Some(OrderId::new("o-9").expect("an id")), ..closed.clone() },
+    ];
+    for other in others {
+        assert_eq!(of(&other, Delivery::Undelivered), Proof::Missing(NoProof::OtherSale), "{other:?}");
+    }
+    let jws = proof::sign(&key, &closed);
+    let judge = |jws, key: Option<&RelayKey>| Proof::of(jws, key, &id, &sale, Delivery::Undelivered);
+    let stranger = RelayKey::of(&SigningKey::from_seed([4; 32]));
+    assert_eq!(judge(None, Some(&public)), Proof::Missing(NoProof::None));
+    assert_eq!(judge(Some(&jws), None), Proof::Missing(NoProof::NoKey));
+    assert_eq!(judge(Some(&jws), Some(&stranger)), Proof::Missing(NoProof::OtherKey));
+    assert_eq!(judge(Some("no.such.proof"), Some(&public)), Proof::Missing(NoProof::Wrong));
 }

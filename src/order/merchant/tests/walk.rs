@@ -64,7 +64,7 @@ impl Bank {
 }
 
 fn outside(dice: &mut Dice, honest: bool) -> Event {
-    let told = Told { outcome: dice.of(&TOLD), reason: None, detail: None };
+    let told = Told::proven(dice.of(&TOLD));
     let by = || "Ani".into();
     match dice.draw(14) {
         0 => Event::Notified(dice.of(&SAID)),
@@ -75,7 +75,7 @@ fn outside(dice: &mut Dice, honest: bool) -> Event {
         5 => Event::CancelUnanswered,
         6 => Event::Restarted,
         7 | 8 => Event::Delivered(told),
-        9 => Event::RefundAsked(RefundWish { by: Asker::Person(None), no_report: dice.draw(2) == 0 }),
+        9 => Event::RefundAsked(RefundWish { no_report: dice.draw(2) == 0, ..RefundWish::of_a_person(None) }),
         10 => Event::SettledByHand { note: "cash".into(), by: None, no_report: dice.draw(2) == 0 },
         11 => Event::Given { by: by() },
         12 => Event::SeenBy(by()),

@@ -113,6 +113,7 @@ impl Town {
             amount: Rupiah::new(5_000).expect("an amount"),
             payment: Payment::Gopay,
             timeout_s: 300,
+            relay_key: None,
         };
         self.ask(Ask::Order(HttpCall::Create(Box::new(new))));
         match self.listen(60_000, way) {

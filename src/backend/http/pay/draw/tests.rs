@@ -36,7 +36,7 @@ fn sheet(order: &Order) -> Sheet<'_> {
 
 #[test]
 fn each_stage_is_told_in_both_languages() {
-    let told = |outcome| Some(OutcomeReport { outcome, reason: Some(Reason::Failed), detail: Some("the-receipt".into()) });
+    let told = |outcome| Some(OutcomeReport { outcome, reason: Some(Reason::Failed), detail: Some("the-receipt".into()), proof: None });
     type Row = (&'static str, fn(&mut Order), &'static str, &'static str, bool);
     let rows: [Row; 15] = [
         ("asked for", |o| o.gross_amount = None, "Menyiapkan", "Preparing", false),

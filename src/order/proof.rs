@@ -1,0 +1,218 @@
+//! The relay's own word on what became of a ticket, signed: what a refund rests on.
+//!
+//! A proof is a compact JWS (RFC 7515) of the form of a [`receipt`](super::receipt), with `typ` `qris-outcome+jwt`. Its key
+//! is drawn by the relay service when it makes its ledger, and never leaves that. So there is one key a ledger, and one
+//! ticket of one ledger is closed or used, never both: a signed `closed` and a signed `dispensed` of one ticket exclude
+//! each other, whoever holds the machine's token and its bus.
+
+use super::ids::{DeviceId, KeyId, OrderId, Ticket};
+use super::outcome::{Delivery, Outcome};
+use super::receipt::{Parts, ReceiptError, SigningKey, bytes32, has_small_order, thumbprint};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+const TYP: &str = "qris-outcome+jwt";
+
+/// What a relay says of one of its tickets. Field names are those of the wire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Word {
+    /// The machine.
+    pub device: DeviceId,
+    /// The ticket, which belongs to one request.
+    pub ticket: Ticket,
+    /// The order that was driven; none of a ticket that was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// What became of it.
+    pub outcome: Last,
+    /// Tickets that had left `open` when this one did, itself counted. No two of a ledger have the same; where two have, it was
+    /// put back to an earlier state.
+    pub number: u64,
+}
+
+/// What a ticket ended as. It never changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Last {
+    /// Nothing was driven for it, and nothing will be.
+    Closed,
+    /// The line was driven and, where there is a sensor, the item was seen.
+    Dispensed,
+    /// The line was driven, or could not be, and the item did not come.
+    Failed,
+    /// Nobody knows.
+    Uncertain,
+}
+
+impl From<Outcome> for Last {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Dispensed => Self::Dispensed,
+            Outcome::Failed => Self::Failed,
+            Outcome::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
+impl Last {
+    /// What a machine tells that was told this.
+    #[must_use]
+    pub const fn delivery(self) -> Delivery {
+        match self {
+            Self::Closed => Delivery::Undelivered,
+            Self::Dispensed => Delivery::Dispensed,
+            Self::Failed => Delivery::Failed,
+            Self::Uncertain => Delivery::Uncertain,
+        }
+    }
+}
+
+/// The public key of a relay: a point of Ed25519. On the wire 43 characters of base64url, the `x` of a JWK (RFC 8037).
+#[derive(Clone, PartialEq, Eq)]
+pub struct RelayKey([u8; 32]);
+
+/// A text that is no relay's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a relay's key is 32 bytes in base64url, a point of Ed25519 whose order is not small")]
+pub struct NoRelayKey;
+
+impl RelayKey {
+    /// The public half of what a relay signs with.
+    #[must_use]
+    pub fn of(key: &SigningKey) -> Self {
+        Self(key.public())
+    }
+
+    /// Its name in a proof: its RFC 7638 thumbprint.
+    #[must_use]
+    pub fn kid(&self) -> KeyId {
+        thumbprint(&self.0)
+    }
+
+    /// What two people compare: 80 bits of its SHA-256, in groups.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = ring::digest::digest(&ring::digest::SHA256, &self.0);
+        let group = |pair: &[u8]| format!("{:02x}{:02x}", pair[0], pair[1]);
+        digest.as_ref()[..10].chunks(2).map(group).collect::<Vec<_>>().join("-")
+    }
+}
+
+impl FromStr for RelayKey {
+    type Err = NoRelayKey;
+
+    fn from_str(text: &str) -> Result<Self, NoRelayKey> {
+        bytes32(text).filter(|x| !has_small_order(x)).map(Self).ok_or(NoRelayKey)
+    }
+}
+
+impl fmt::Display for RelayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64URL.encode(self.0))
+    }
+}
+
+impl fmt::Debug for RelayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelayKey({})", self.fingerprint())
+    }
+}
+
+impl Serialize for RelayKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RelayKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why a proof is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// Not a compact JWS of this type.
+    #[error("it is no proof of a relay")]
+    Form,
+    /// Another key has signed it.
+    #[error("another key than this machine's relay has signed it")]
+    Key,
+    /// The signature does not fit, or what it says has another form.
+    #[error("its signature is wrong")]
+    Signature,
+}
+
+impl From<ReceiptError> for ProofError {
+    fn from(_: ReceiptError) -> Self {
+        Self::Form
+    }
+}
+
+/// Signs what became of a ticket.
+#[must_use]
+pub fn sign(key: &SigningKey, word: &Word) -> String {
+    key.compact(TYP, word)
+}
+
+/// What a proof says, if this relay has signed it. The signature is checked before anything of it is read.
+///
+/// # Errors
+/// See [`ProofError`].
+pub fn verify(jws: &str, key: &RelayKey) -> Result<Word, ProofError> {
+    let parts = Parts::split(jws)?;
+    if parts.kid(TYP, "another type")? != key.kid() {
+        return Err(ProofError::Key);
+    }
+    if parts.is_signed_by(&key.0)? { Ok(parts.payload()?) } else { Err(ProofError::Signature) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::receipt::testing;
+    use super::*;
+
+    fn word() -> Word {
+        let id = |text: &str| DeviceId::new(text).expect("an id");
+        Word { device: id("vm-001"), ticket: Ticket::from_random([1; 16]), order_id: None, outcome: Last::Closed, number: 7 }
+    }
+
+    #[test]
+    fn a_proof_is_believed_as_this_relay_signed_it_and_no_other_way() {
+        let (key, other) = (SigningKey::from_seed([3; 32]), SigningKey::from_seed([4; 32]));
+        let public = RelayKey::of(&key);
+        let jws = sign(&key, &word());
+        assert_eq!(verify(&jws, &public), Ok(word()));
+        assert_eq!(verify(&jws, &RelayKey::of(&other)), Err(ProofError::Key));
+        // The other's signature under this one's name, and each letter changed.
+        let forged = SigningKey::from_jwk(&other.to_private_jwk().replace(other.kid().as_str(), key.kid().as_str())).expect("a key");
+        assert_eq!(verify(&sign(&forged, &word()), &public), Err(ProofError::Signature));
+        for at in 0..jws.len() {
+            let mut bytes = jws.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).expect("text");
+            // The last letter of a part holds bits that mean nothing.
+            let refused = verify(&changed, &public);
+            assert!(refused.is_err() || refused == Ok(word()), "{changed}");
+        }
+        // What else is signed with such keys is no proof, and a proof is no receipt.
+        let receipt = key.sign(testing::claims());
+        assert_eq!(verify(receipt.jws(), &public), Err(ProofError::Form));
+        let keys = testing::keys();
+        assert!(keys.verify(&sign(&testing::key(), &word()), &word().device).is_err());
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let key = RelayKey::of(&SigningKey::from_seed([3; 32]));
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+        assert_eq!(key.fingerprint().len(), 24);
+        for strange in ["", "AAAA", &"A".repeat(43), &format!("{key}=")] {
+            assert_eq!(strange.parse::<RelayKey>(), Err(NoRelayKey), "{strange}");
+        }
+    }
+}
