@@ -64,8 +64,8 @@ pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, wa
 /// Sends the machines of which nothing was heard for a while the news of their newest order once more, without the receipt:
 /// whether somebody takes it says whether they are there.
 async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
-    let Ok(devices) = shop.read(devices::list).await else { return };
-    let let_in: Vec<_> = devices.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
+    let Ok(devices) = shop.machines(devices::list).await else { return };
+    let let_in: Vec<_> = devices.machines.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
     let now = clock::now().wall;
     shop.presence.know(&let_in, now);
     for device in shop.presence.look_for(now) {

@@ -3,6 +3,7 @@
 use super::http::Limits;
 use super::keys::Ring;
 use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
+use super::store::MACHINES_FILE;
 use crate::host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use crate::host::descriptors;
 use crate::host::mqtt::LinkSettings;
@@ -303,6 +304,10 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         None => public_url.as_ref().map(|url| format!("{url}/midtrans/notifications")),
     };
     let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
+        Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
+            checker.fault(&(), "store.url", format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another"));
+            None
+        }
         Some(path) if path.starts_with('/') && path.len() > 1 => Some(PathBuf::from(path)),
         Some(_) | None => {
             let why = if url.starts_with("postgres") {
@@ -516,6 +521,7 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs one of"),
             ("[store]", "[orders]\nauto_refund_per_day = 0\n[store]", "orders.auto_refund_per_day: must be 1 to"),
             ("sqlite:///var", "postgres://var", "store.url: this build"),
+            ("orders.db", "devices.db", "store.url: devices.db is the name of the machines' database"),
             ("sqlite:///var", "sqlite://var", "store.url: must be sqlite:///PATH"),
             ("server_key_file", "ca_file = \"/nowhere\"\nserver_key_file", "backend.toml:7: midtrans.ca_file:"),
             ("issuer = \"pay.example\"", "issuer = \"\"", "receipts.issuer: must be 1 to 100"),

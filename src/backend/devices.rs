@@ -1,12 +1,12 @@
-//! The machines that are let in. A token is 256 random bits; the books hold its SHA-256, so that who reads them gets in
-//! nowhere.
+//! The machines that are let in, in a database of their own. A token is 256 random bits; its SHA-256 is kept, so that who reads
+//! the database gets in nowhere.
 
 use super::books::BooksError;
-use super::store::{StoreError, Tx};
+use super::store::{Row, StoreError, Tx};
 use crate::order::ids::DeviceId;
 use crate::order::time::Wall;
 
-/// A machine in the books.
+/// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// Its name.
@@ -15,6 +15,25 @@ pub struct Device {
     pub added: Wall,
     /// When it was revoked.
     pub revoked: Option<Wall>,
+    /// The public key that its relay signs outcomes with.
+    pub relay_key: Option<Box<str>>,
+    /// Since when.
+    pub relay_key_since: Option<Wall>,
+    /// Who said so.
+    pub relay_key_by: Option<Box<str>>,
+    /// Another key that it showed, and nobody has taken for good.
+    pub other_key: Option<Box<str>>,
+    /// When it showed that.
+    pub other_key_since: Option<Wall>,
+}
+
+/// Every machine, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Those whose rows can be read.
+    pub machines: Vec<Device>,
+    /// The names of the others: nobody lets them in.
+    pub damaged: Vec<Box<str>>,
 }
 
 /// The hash under which a token is kept, in lower-case hex.
@@ -23,48 +42,245 @@ pub fn hash(token: &str) -> String {
     super::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
 }
 
-/// Lets a machine in with a new token. One that it had is good no more; without `replace` it stays, and false is said.
+/// Lets a machine in with a new token. One that it had is good no more; without `replace` it stays, and false is said. A damaged
+/// row is replaced as a whole.
 ///
 /// # Errors
-/// The database's.
+/// The database's; a damaged row, without `replace`.
 pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, now: Wall) -> Result<bool, BooksError> {
-    let sql = "INSERT INTO devices (id, token_hash, added_ms) VALUES ($1, $2, $3)
-        ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, added_ms = excluded.added_ms, revoked_ms = NULL WHERE $4 = 1
-        RETURNING 1";
-    Ok(!tx.rows(sql, &[device.as_str().into(), token_hash.into(), now.0.into(), replace.into()])?.is_empty())
+    let known = match load(tx, device) {
+        Err(error) if replace && error.is_damage() => None,
+        known => known?,
+    };
+    if known.is_some() && !replace {
+        return Ok(false);
+    }
+    let device = match known {
+        Some((known, _)) => Device { added: now, revoked: None, ..known },
+        None => new(device.clone(), now),
+    };
+    save(tx, &device, token_hash)?;
+    Ok(true)
 }
 
 /// Lets a machine in no more. False: there is none of that name.
 ///
 /// # Errors
-/// The database's.
+/// The database's; a damaged row, with which it is not let in either.
 pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
-    let sql = "UPDATE devices SET revoked_ms = coalesce(revoked_ms, $1) WHERE id = $2 RETURNING 1";
-    Ok(!tx.rows(sql, &[now.0.into(), device.as_str().into()])?.is_empty())
+    let Some((device, token_hash)) = load(tx, device)? else { return Ok(false) };
+    if device.revoked.is_none() {
+        save(tx, &Device { revoked: Some(now), ..device }, &token_hash)?;
+    }
+    Ok(true)
 }
 
-/// Every machine, by name.
+/// Every machine.
 ///
 /// # Errors
 /// The database's.
-pub fn list(tx: &mut dyn Tx) -> Result<Vec<Device>, BooksError> {
-    let rows = tx.rows("SELECT id, added_ms, revoked_ms FROM devices ORDER BY id", &[])?;
-    rows.iter().map(|row| Ok(Device { id: id(row.text(0)?)?, added: Wall(row.int(1)?), revoked: row.maybe_int(2)?.map(Wall) })).collect()
+pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
+    let rows = tx.rows(
+        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
+        ORDER BY id",
+        &[],
+    )?;
+    let mut listed = Listed { machines: Vec::new(), damaged: Vec::new() };
+    for row in &rows {
+        match read(row) {
+            Ok((device, _)) => listed.machines.push(device),
+            Err(_) => listed.damaged.push(row.text(0).unwrap_or("?").into()),
+        }
+    }
+    Ok(listed)
 }
 
 /// Whose token it is, if it is anybody's and good.
 ///
 /// # Errors
-/// The database's.
+/// The database's; a damaged row.
 pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, BooksError> {
     // Found by the hash of 256 random bits, about which the time of a look-up tells nothing that helps to guess them;
     // the comparison that counts takes the same time for every hash.
-    let rows = tx.rows("SELECT id, token_hash FROM devices WHERE token_hash = $1 AND revoked_ms IS NULL", &[token_hash.into()])?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let same = super::same_in_constant_time(row.text(1)?.as_bytes(), token_hash.as_bytes());
-    if same { id(row.text(0)?).map(Some) } else { Ok(None) }
+    let rows = tx.rows(
+        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
+        WHERE token_hash = $1",
+        &[token_hash.into()],
+    )?;
+    let Some((device, known)) = rows.first().map(read).transpose()? else { return Ok(None) };
+    let same = super::same_in_constant_time(known.as_bytes(), token_hash.as_bytes());
+    Ok((same && device.revoked.is_none()).then_some(device.id))
 }
 
-fn id(text: &str) -> Result<DeviceId, BooksError> {
-    DeviceId::new(text).map_err(|error| StoreError::Damaged { what: text.into(), why: error.to_string() }.into())
+/// Takes a machine over from the books of an earlier release. One that is here already stays as it is.
+pub(super) fn take_over(tx: &mut dyn Tx, row: &Row) -> Result<(), StoreError> {
+    // A row that cannot be read let nobody in there either.
+    let (Ok(id), Ok(token_hash), Ok(added), Ok(revoked)) = (row.text(0), row.text(1), row.int(2), row.maybe_int(3)) else { return Ok(()) };
+    let Ok(id) = DeviceId::new(id) else { return Ok(()) };
+    if tx.rows("SELECT 1 FROM devices WHERE id = $1 OR token_hash = $2", &[id.as_str().into(), token_hash.into()])?.is_empty() {
+        save(tx, &Device { revoked: revoked.map(Wall), ..new(id, Wall(added)) }, token_hash)?;
+    }
+    Ok(())
+}
+
+const fn new(id: DeviceId, added: Wall) -> Device {
+    Device { id, added, revoked: None, relay_key: None, relay_key_since: None, relay_key_by: None, other_key: None, other_key_since: None }
+}
+
+/// A machine, and the hash of its token.
+fn load(tx: &mut dyn Tx, id: &DeviceId) -> Result<Option<(Device, String)>, BooksError> {
+    let rows = tx.rows(
+        "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
+        WHERE id = $1",
+        &[id.as_str().into()],
+    )?;
+    rows.first().map(read).transpose()
+}
+
+fn save(tx: &mut dyn Tx, device: &Device, token_hash: &str) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO devices (id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (id) DO UPDATE SET token_hash = excluded.token_hash, added_ms = excluded.added_ms, revoked_ms = excluded.revoked_ms,
+            relay_key = excluded.relay_key, relay_key_ms = excluded.relay_key_ms, relay_key_by = excluded.relay_key_by,
+            other_key = excluded.other_key, other_key_ms = excluded.other_key_ms, sum = excluded.sum";
+    let ms = |at: Option<Wall>| at.map(|at| at.0);
+    let values = [
+        device.id.as_str().into(),
+        token_hash.into(),
+        device.added.into(),
+        ms(device.revoked).into(),
+        device.relay_key.as_deref().into(),
+        ms(device.relay_key_since).into(),
+        device.relay_key_by.as_deref().into(),
+        device.other_key.as_deref().into(),
+        ms(device.other_key_since).into(),
+        sum(device, token_hash).into(),
+    ];
+    tx.rows(sql, &values)?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<(Device, String), BooksError> {
+    let id = row.text(0)?;
+    let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
+    let device = Device {
+        id: DeviceId::new(id).map_err(|error| damaged(error.to_string()))?,
+        added: Wall(row.int(2)?),
+        revoked: row.maybe_int(3)?.map(Wall),
+        relay_key: row.maybe_text(4)?.map(Into::into),
+        relay_key_since: row.maybe_int(5)?.map(Wall),
+        relay_key_by: row.maybe_text(6)?.map(Into::into),
+        other_key: row.maybe_text(7)?.map(Into::into),
+        other_key_since: row.maybe_int(8)?.map(Wall),
+    };
+    let token_hash = row.text(1)?;
+    if sum(&device, token_hash) != row.text(9)? {
+        return Err(damaged("its checksum does not fit".into()).into());
+    }
+    Ok((device, token_hash.into()))
+}
+
+/// A checksum of all of a row.
+fn sum(device: &Device, token_hash: &str) -> String {
+    let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
+    let ms = |at: &Option<Wall>| at.map(|at| at.0);
+    let (relay, other) = ((relay_key, ms(relay_key_since), relay_key_by), (other_key, ms(other_key_since)));
+    let all = serde_json::to_vec(&(id.as_str(), token_hash, added.0, ms(revoked), relay, other)).expect("plain data");
+    super::hex(&ring::digest::digest(&ring::digest::SHA256, &all).as_ref()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::store::{Direct, open_both};
+    use crate::host::sqlite::testing::damage;
+    use rusqlite::Connection;
+    use std::path::PathBuf;
+
+    struct Rig {
+        _directory: tempfile::TempDir,
+        path: PathBuf,
+        machines: Direct,
+    }
+
+    /// vm-001 and vm-002, each with its name for a token; the first has the keys of a relay.
+    fn rig() -> Rig {
+        let directory = tempfile::tempdir().expect("a directory");
+        let both = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
+        let machines = Direct::over(both.machines, Box::new(()));
+        for name in ["vm-001", "vm-002"] {
+            assert!(machines.run(|tx| add(tx, &id(name), &hash(name), false, Wall(7))).expect("added"));
+        }
+        let rig = Rig { path: directory.path().join("devices.db"), machines, _directory: directory };
+        let keys = |tx: &mut dyn Tx| {
+            let (device, token) = load(tx, &id("vm-001"))?.expect("there");
+            let (relay, other) = (Some("relay".into()), Some("other".into()));
+            let (since, by) = (Some(Wall(8)), Some("Sari".into()));
+            let device =
+                Device { relay_key: relay, relay_key_since: since, relay_key_by: by, other_key: other, other_key_since: since, ..device };
+            Ok::<_, BooksError>(save(tx, &device, &token)?)
+        };
+        rig.machines.run(keys).expect("written");
+        rig
+    }
+
+    fn id(name: &str) -> DeviceId {
+        DeviceId::new(name).expect("an id")
+    }
+
+    fn of(rig: &Rig, token: &str) -> Result<Option<DeviceId>, BooksError> {
+        let token = hash(token);
+        rig.machines.look(|tx| by_token(tx, &token))
+    }
+
+    fn listed(rig: &Rig) -> Listed {
+        rig.machines.look(list).expect("read")
+    }
+
+    #[test]
+    fn a_machine_is_let_in_by_its_last_token_until_it_is_revoked() {
+        let rig = rig();
+        assert_eq!((of(&rig, "vm-001").expect("read"), of(&rig, "vm-003").expect("read")), (Some(id("vm-001")), None));
+        assert!(!rig.machines.run(|tx| add(tx, &id("vm-001"), &hash("new"), false, Wall(9))).expect("read"), "it has one");
+        assert!(rig.machines.run(|tx| add(tx, &id("vm-001"), &hash("new"), true, Wall(9))).expect("added"));
+        assert_eq!((of(&rig, "vm-001").expect("read"), of(&rig, "new").expect("read")), (None, Some(id("vm-001"))));
+        let known = &listed(&rig).machines[0];
+        assert_eq!((known.added, known.relay_key.as_deref()), (Wall(9), Some("relay")), "its relay is the same");
+        assert!(rig.machines.run(|tx| revoke(tx, &id("vm-001"), Wall(10))).expect("written"));
+        assert!(rig.machines.run(|tx| revoke(tx, &id("vm-001"), Wall(11))).expect("read"));
+        assert!(!rig.machines.run(|tx| revoke(tx, &id("vm-003"), Wall(11))).expect("read"), "nobody");
+        assert_eq!((of(&rig, "new").expect("read"), listed(&rig).machines[0].revoked), (None, Some(Wall(10))));
+    }
+
+    #[test]
+    fn a_bit_that_flipped_in_any_value_of_a_row_lets_nobody_in_and_others_go_on() {
+        for (column, value) in [
+            ("token_hash", "'x'"),
+            ("added_ms", "8"),
+            ("revoked_ms", "8"),
+            ("relay_key", "'rulay'"),
+            ("relay_key_ms", "9"),
+            ("relay_key_by", "NULL"),
+            ("other_key", "'othur'"),
+            ("other_key_ms", "9"),
+            ("sum", "'0'"),
+        ] {
+            let rig = rig();
+            let sql = format!("UPDATE devices SET {column} = {value} WHERE id = 'vm-001'");
+            assert_eq!(damage(&Connection::open(&rig.path).expect("opens"), &sql), 1, "{column}");
+            if column == "token_hash" {
+                assert_eq!(of(&rig, "vm-001").expect("read"), None);
+            } else {
+                assert!(of(&rig, "vm-001").expect_err("damaged").is_damage(), "{column}");
+            }
+            assert_eq!(of(&rig, "vm-002").expect("read"), Some(id("vm-002")), "{column}");
+            let Listed { machines, damaged } = listed(&rig);
+            assert_eq!((machines.len(), damaged), (1, vec!["vm-001".into()]), "{column}");
+            assert!(rig.machines.run(|tx| add(tx, &id("vm-001"), &hash("new"), false, Wall(9))).expect_err("damaged").is_damage());
+            assert!(rig.machines.run(|tx| add(tx, &id("vm-001"), &hash("new"), true, Wall(9))).expect("added"));
+            assert_eq!(of(&rig, "new").expect("read"), Some(id("vm-001")), "{column}");
+            assert_eq!(listed(&rig).machines[0].relay_key, None, "nothing of a damaged row is believed");
+        }
+    }
 }

@@ -206,7 +206,7 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(refused("no bearer token")) };
     let hash = devices::hash(token.trim());
-    shop.read(move |tx| devices::by_token(tx, &hash)).await?.ok_or_else(|| refused("the token is unknown or revoked"))
+    shop.machines(move |tx| devices::by_token(tx, &hash)).await?.ok_or_else(|| refused("the token is unknown or revoked"))
 }
 
 /// The name in a path. One that is not even text names nothing.

@@ -111,15 +111,16 @@ fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
 async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
-    let (share, store) = open_store(&config)?;
-    let shop = Arc::new(open_shop(&config, server_key, ring, store)?);
+    let (shares, store, machines) = open_stores(&config)?;
+    let shop = Arc::new(open_shop(&config, server_key, ring, store, machines)?);
     emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // What another process is asking Midtrans for is not given up; should it be gone, its lease ends.
-    if share.is_alone() {
+    if shares[0].is_alone() {
         shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
     }
-    share.let_others_in().map_err(Failure::failed)?;
+    shares.iter().try_for_each(Share::let_others_in).map_err(Failure::failed)?;
+    tell_of_lost_machines(&shop).await.map_err(Failure::failed)?;
 
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
@@ -156,18 +157,28 @@ async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path
     Ok(leave)
 }
 
-/// Opens the database for `serve`. Who is alone there may set a damaged one aside; beside another `serve` it stays.
-fn open_store(config: &Config) -> Result<(Share, Store), Failure> {
-    let share = sqlite::share(&config.store).map_err(Failure::failed)?;
-    if !share.is_alone() {
-        return Ok((share, Store::open_beside(&config.store, true).map_err(Failure::failed)?));
-    }
-    let opened = Store::open(&config.store).map_err(Failure::failed)?;
-    if let Some(aside) = &opened.set_aside {
-        let path = config.store.display().to_string().into();
+/// Opens the books and the machines for `serve`. Who is alone at one may set it aside when it is damaged; beside another `serve`
+/// it stays.
+fn open_stores(config: &Config) -> Result<([Share; 2], Store, Store), Failure> {
+    let path = store::machines_beside(&config.store);
+    let share = |path: &Path| sqlite::share(path).map_err(Failure::failed);
+    let shares = [share(&config.store)?, share(&path)?];
+    let both = store::open_both(&config.store, shares[0].is_alone(), shares[1].is_alone()).map_err(Failure::failed)?;
+    for (path, aside) in &both.set_aside {
+        let path = path.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });
     }
-    Ok((share, opened.store))
+    let books = Store::over(&config.store, &store::BOOKS, both.books).map_err(Failure::failed)?;
+    Ok((shares, books, Store::over(&path, &store::MACHINES, both.machines).map_err(Failure::failed)?))
+}
+
+/// Orders without a machine: who had sold them is locked out.
+async fn tell_of_lost_machines(shop: &Shop) -> Result<(), books::BooksError> {
+    let listed = shop.machines(devices::list).await?;
+    if listed.machines.is_empty() && listed.damaged.is_empty() && shop.read(books::newest_line).await? > 0 {
+        emit(&Journal::MachinesLost {});
+    }
+    Ok(())
 }
 
 /// The way to Midtrans.
@@ -211,7 +222,7 @@ impl From<MidtransSetup> for Failure {
     }
 }
 
-fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store) -> Result<Shop, Failure> {
+fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store, machines: Store) -> Result<Shop, Failure> {
     let midtrans = midtrans_client(config, server_key)?;
     let desk = desk(config, ring.into_keys());
     let place = view::Place {
@@ -220,7 +231,7 @@ fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store
         contact: config.contact.clone(),
         collect_within: config.collect_within,
     };
-    Ok(Shop::new(store, desk, midtrans, place, Presence::new(config.offline_after)))
+    Ok(Shop::new(store, machines, desk, midtrans, place, Presence::new(config.offline_after)))
 }
 
 /// What the merchant decided, as the books need it. Commands that sign nothing need no keys.

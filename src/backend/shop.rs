@@ -30,6 +30,8 @@ pub const SERVING: &str = "serving machines";
 pub struct Shop {
     /// The books' database.
     pub store: Store,
+    /// The machines' database.
+    pub machines: Store,
     /// What the merchant decided; its keys change while the program runs.
     desk: RwLock<Arc<Desk>>,
     /// Where money is asked for.
@@ -56,7 +58,14 @@ pub struct Shop {
     pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
     midtrans_gone: AtomicBool,
-    store_failing: AtomicBool,
+    books_health: Health,
+    machines_health: Health,
+}
+
+/// What the journal was told of a database.
+#[derive(Debug, Default)]
+struct Health {
+    failing: AtomicBool,
     /// When a damaged row was last told of, in milliseconds since 1970.
     damage_told: AtomicI64,
 }
@@ -81,9 +90,10 @@ pub struct Counts {
 impl Shop {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, desk: Desk, midtrans: Midtrans, place: Place, presence: Presence) -> Self {
+    pub fn new(store: Store, machines: Store, desk: Desk, midtrans: Midtrans, place: Place, presence: Presence) -> Self {
         Self {
             store,
+            machines,
             desk: RwLock::new(Arc::new(desk)),
             midtrans,
             place,
@@ -98,8 +108,8 @@ impl Shop {
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
             midtrans_gone: AtomicBool::new(false),
-            store_failing: AtomicBool::new(false),
-            damage_told: AtomicI64::new(0),
+            books_health: Health::default(),
+            machines_health: Health::default(),
         }
     }
 
@@ -127,7 +137,7 @@ impl Shop {
     ) -> Result<T, BooksError> {
         let desk = self.desk();
         let result = self.store.run(move |tx| job(tx, &desk)).await;
-        self.note_store(&result);
+        self.books_health.note("of orders", &result);
         result
     }
 
@@ -140,7 +150,20 @@ impl Shop {
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
         let result = self.store.read(job).await;
-        self.note_store(&result);
+        self.books_health.note("of orders", &result);
+        result
+    }
+
+    /// Reads who the machines are.
+    ///
+    /// # Errors
+    /// The job's, or the database's, which the journal is told of.
+    pub async fn machines<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let result = self.machines.read(job).await;
+        self.machines_health.note("of machines", &result);
         result
     }
 
@@ -201,9 +224,11 @@ impl Shop {
             (true, Some(_)) | (false, None) => {}
         }
     }
+}
 
-    fn note_store<T>(&self, result: &Result<T, BooksError>) {
-        let path = || "of orders".into();
+impl Health {
+    fn note<T>(&self, path: &'static str, result: &Result<T, BooksError>) {
+        let path = || path.into();
         match result {
             // One row or page, and the rest is well: told once a minute, however often somebody stumbles over it.
             Err(BooksError::Store(error)) if error.is_damage() => {
@@ -214,12 +239,12 @@ impl Shop {
                 }
             }
             Err(BooksError::Store(error)) => {
-                if !self.store_failing.swap(true, Ordering::Relaxed) {
+                if !self.failing.swap(true, Ordering::Relaxed) {
                     emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
                 }
             }
             Ok(_) => {
-                if self.store_failing.swap(false, Ordering::Relaxed) {
+                if self.failing.swap(false, Ordering::Relaxed) {
                     emit(&Journal::StoreBack { path: path() });
                 }
             }

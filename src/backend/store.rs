@@ -26,11 +26,17 @@ const WAITING_MAX: usize = 4096;
 /// the same pages, so the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two fsyncs, and
 /// everybody waits for it. The file of the log is kept as it is then (bytes).
 const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_limit", 32 << 20)];
-/// The backend's database.
-const SCHEMA: Schema = Schema {
+/// The books.
+pub const BOOKS: Schema = Schema {
     application_id: 0x7172_6201,
-    steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")],
+    steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql"), include_str!("schema/4.sql")],
 };
+/// The books' last version that had the machines in it.
+const WITH_MACHINES: usize = 3;
+/// The machines.
+pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("schema/devices/1.sql")] };
+/// Their file, in the directory of the books.
+pub const MACHINES_FILE: &str = "devices.db";
 
 /// Why the books could not be read or written. Nothing of the job was done.
 #[derive(Debug, thiserror::Error)]
@@ -110,42 +116,83 @@ enum Hands {
     Caller(Direct),
 }
 
-/// A store that was opened.
+/// Both databases, opened for whom they belong to.
 #[derive(Debug)]
-pub struct Opened {
-    /// The handle.
-    pub store: Store,
-    /// Where a damaged database was put, if there was one.
-    pub set_aside: Option<PathBuf>,
+pub struct Both {
+    /// The books.
+    pub books: Connection,
+    /// The machines.
+    pub machines: Connection,
+    /// Each damaged one, and where it was put.
+    pub set_aside: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Where the machines are whose orders are in these books.
+#[must_use]
+pub fn machines_beside(books: &Path) -> PathBuf {
+    books.with_file_name(MACHINES_FILE)
+}
+
+/// Opens both databases, or makes them. Who is `alone` at one may set it aside when it is damaged, and bring it up to date.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) -> Result<Both, StoreError> {
+    let mut set_aside = Vec::new();
+    let mut open = |path: &Path, schema: &Schema, alone: bool| {
+        let opened = if alone { sqlite::open(path, schema)? } else { sqlite::open_beside(path, schema, true)? };
+        set_aside.extend(opened.set_aside.map(|aside| (path.to_path_buf(), aside)));
+        Ok::<_, StoreError>((opened.connection, opened.created))
+    };
+    let (mut machines, _) = open(&machines_beside(books), &MACHINES, alone_at_machines)?;
+    if alone_at_books && books.exists() {
+        let before = Schema { steps: &BOOKS.steps[..WITH_MACHINES], ..BOOKS };
+        match open(books, &before, true) {
+            Ok((mut earlier, false)) => hand_over(&mut earlier, &mut machines)?,
+            // They are new, or were handed over long ago.
+            Ok((_, true)) | Err(StoreError::Open(sqlite::OpenError::Newer { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let (books, _) = open(books, &BOOKS, alone_at_books)?;
+    Ok(Both { books, machines, set_aside })
+}
+
+/// Copies the machines out of the books of an earlier release, whose next step drops them. Should the power go in between, then
+/// they are in both, and this is done once more: what stands there already stays as it is, a machine that was revoked too.
+fn hand_over(books: &mut Connection, machines: &mut Connection) -> Result<(), StoreError> {
+    let rows = SqliteTx { connection: books }.rows("SELECT id, token_hash, added_ms, revoked_ms FROM devices", &[])?;
+    say(machines, "BEGIN IMMEDIATE")?;
+    let done = rows.iter().try_for_each(|row| super::devices::take_over(&mut SqliteTx { connection: machines }, row));
+    let done = done.and_then(|()| Ok(say(machines, "COMMIT")?));
+    if !machines.is_autocommit() {
+        machines.execute_batch("ROLLBACK")?;
+    }
+    done
 }
 
 impl Store {
-    /// Opens the database, or makes it, and starts its two threads. They end when the last handle is dropped.
+    /// Starts the two threads of a database that was opened. They end when the last handle is dropped.
     ///
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Thread`].
-    pub fn open(path: &Path) -> Result<Opened, StoreError> {
-        let writing = sqlite::open(path, &SCHEMA)?;
-        Ok(Opened { set_aside: writing.set_aside.clone(), store: Self::over(path, writing)? })
-    }
-
-    /// Opens the database beside whoever it belongs to: for short commands, and for a second `serve`. A damaged one is left
-    /// where it is, and one that is missing is made only with `make`.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`], [`StoreError::Thread`].
-    pub fn open_beside(path: &Path, make: bool) -> Result<Self, StoreError> {
-        Self::over(path, sqlite::open_beside(path, &SCHEMA, make)?)
-    }
-
-    fn over(path: &Path, writing: sqlite::Opened) -> Result<Self, StoreError> {
+    pub fn over(path: &Path, schema: &Schema, writing: Connection) -> Result<Self, StoreError> {
         for (name, value) in WRITER {
-            writing.connection.pragma_update_and_check(None, name, value, |_| Ok(()))?;
+            writing.pragma_update_and_check(None, name, value, |_| Ok(()))?;
         }
-        let reading = sqlite::open_beside(path, &SCHEMA, false)?;
-        let writer = start("store-writer", writing.connection, GROUP_MAX)?;
+        let reading = sqlite::open_beside(path, schema, false)?;
+        let writer = start("store-writer", writing, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;
         Ok(Self(Hands::Threads { writer, reader }))
+    }
+
+    /// Opens a database beside whoever it belongs to: for short commands. A damaged one is left where it is, and one that is
+    /// missing is made only with `make`.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], [`StoreError::Thread`].
+    pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Self, StoreError> {
+        Self::over(path, schema, sqlite::open_beside(path, schema, make)?.connection)
     }
 
     /// Runs a job in a transaction and answers when it is committed. What the job answers with an error is not written.
@@ -227,13 +274,10 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    /// Opens the database, or makes it.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`]
-    pub fn open(path: &Path, watch: Box<dyn Watch>) -> Result<Self, StoreError> {
-        let connection = Mutex::new(sqlite::open(path, &SCHEMA)?.connection);
-        Ok(Self(Arc::new(Held { connection, watch, waiting: Mutex::default(), unheard: Mutex::default() })))
+    /// Over a database that was opened.
+    #[must_use]
+    pub fn over(connection: Connection, watch: Box<dyn Watch>) -> Self {
+        Self(Arc::new(Held { connection: Mutex::new(connection), watch, waiting: Mutex::default(), unheard: Mutex::default() }))
     }
 
     /// The handle for the program.

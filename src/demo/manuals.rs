@@ -84,7 +84,11 @@ fn pages() -> [Page; 4] {
         Page {
             definition: crate::backend::definition(),
             section: "8",
-            files: &[("/etc/qris-backend/backend.toml", "the configuration"), ("/var/lib/qris-backend/orders.db", "the books")],
+            files: &[
+                ("/etc/qris-backend/backend.toml", "the configuration"),
+                ("/var/lib/qris-backend/orders.db", "the books"),
+                ("/var/lib/qris-backend/devices.db", "the machines that are let in"),
+            ],
             signals: true,
             see: "qrisd(8), qrisctl(1)",
         },

@@ -269,6 +269,11 @@ events! {
     /// Keep it for whoever looks into it, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
     StoreSetAside { path: Text, aside: Text } = "7580d47aa9364a1fa9e29bd8d0a9a3d9", Err, "the database {path} was damaged: set aside as {aside}, a new one begun";
 
+    /// No machine is let in, and the books have orders of machines.
+    /// The database of the machines (devices.db, beside the books) was lost. Each machine gets 401, and sells nothing.
+    /// Put a backup of it in its place and start again; or give each machine a new token: qris-backend device add ID, then qrisctl setup on the machine.
+    MachinesLost {} = "8736fdec34a54aa0acc272297271839a", Err, "no machine is let in, and the books have orders: devices.db was lost";
+
     /// The database cannot be written.
     /// Nothing new is sold until it can. What was stored stays good.
     /// Make room on the disk, or look whether it became read-only.

@@ -19,11 +19,12 @@ pub(super) use street::{Asked, Effect, ReplyTo};
 use super::midtrans::{self, Book};
 use super::rng::Rng;
 use crate::backend::books::{self, BooksError, Desk, Noted};
+use crate::backend::devices;
 use crate::backend::http;
 use crate::backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
-use crate::backend::store::{Direct, Tx};
+use crate::backend::store::{Direct, Tx, open_both};
 use crate::backend::view::Place;
 use crate::backend::work;
 use crate::host::events::Event as Journal;
@@ -152,6 +153,7 @@ pub(super) struct Program<C> {
     /// Whom it is to answer.
     calls: BTreeMap<C, AbortHandle>,
     direct: Direct,
+    machines: Direct,
 }
 
 impl<C: Copy + Ord + Send + 'static> Program<C> {
@@ -164,7 +166,8 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let street = Arc::new(Street::default());
         let line = start.tells.then(|| Arc::new(Mutex::new(0)));
         let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
-        let direct = Direct::open(start.books, Box::new(reader))?;
+        let both = open_both(start.books, true, true)?;
+        let (direct, machines) = (Direct::over(both.books, Box::new(reader)), Direct::over(both.machines, Box::new(())));
         if let Some(line) = line {
             *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.look(books::newest_line)?;
         }
@@ -175,7 +178,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
         let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(Arc::clone(&street)));
-        let shop = Arc::new(Shop::new(direct.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
+        let shop = Arc::new(Shop::new(direct.store(), machines.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let began = {
             let _here = runtime.enter();
@@ -183,7 +186,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         };
         let around = Rc::new(Around { street: Arc::clone(&street), began, wall: start.wall, rng: RefCell::new(Rng::new(start.seed)) });
         let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
-        let program = Self { runtime, service, shop, around, street, calls: BTreeMap::new(), direct };
+        let program = Self { runtime, service, shop, around, street, calls: BTreeMap::new(), direct, machines };
         program.listen();
         Ok(program)
     }
@@ -292,6 +295,11 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
                 drop(midtrans.notify_again(id.as_str(), now));
             }
         }
+    }
+
+    /// The only machine is let in, if it is not yet.
+    pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
+        self.machines.run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
     }
 
     /// Works with the books beside the program, as its commands do.

@@ -7,7 +7,7 @@ use crate::backend::books::{self, Desk};
 use crate::backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use crate::backend::presence::Presence;
 use crate::backend::shop::Shop;
-use crate::backend::store::Store;
+use crate::backend::store::{BOOKS, MACHINES, Store};
 use crate::backend::{devices, http, view, work};
 use crate::host::http::{Limits, client};
 use crate::host::secret::Secret;
@@ -81,11 +81,12 @@ impl Rig {
         let mut desk = Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: 0 };
         tune(&mut desk);
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
-        let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
-        let shop = Arc::new(Shop::new(store, desk, midtrans, place, Presence::new(Span::secs(600))));
+        let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
+        let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
+        let shop = Arc::new(Shop::new(store, machines, desk, midtrans, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
-            shop.write(move |tx, _| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
+            shop.machines.run(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
         }
         let (stop, stopping) = watch::channel(false);
         let limits = http::Limits { connections: 64, proxies: Box::default() };

@@ -30,6 +30,7 @@ mod killed;
 mod late_settlement;
 mod later_words;
 mod long_poll;
+mod lost_books;
 mod machine_doctor;
 mod manuals;
 mod merchant_commands;

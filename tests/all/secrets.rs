@@ -159,7 +159,7 @@ fn a_sale_tells_no_secret() {
         );
     }
     // The token is kept hashed.
-    for file in ["orders.db", "orders.db-wal"] {
+    for file in ["orders.db", "orders.db-wal", "devices.db", "devices.db-wal"] {
         let bytes = std::fs::read(shop.path().join(file)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains(&shop.token), "the token itself stands in {file}");

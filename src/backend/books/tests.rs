@@ -1,6 +1,5 @@
 use super::*;
-use crate::backend::devices;
-use crate::backend::store::Store;
+use crate::backend::store::{BOOKS, Store};
 use crate::order::ids::{ItemId, Ticket, TransactionId};
 use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
 use crate::order::money::Rupiah;
@@ -33,13 +32,13 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&directory.path().join("orders.db")).expect("opens").store;
+        let store = Store::open_beside(&directory.path().join("orders.db"), &BOOKS, true).expect("opens");
         Self { directory, store, desk: desk() }
     }
 
     /// A second program on the same database.
     fn beside(&self) -> Store {
-        Store::open(&self.directory.path().join("orders.db")).expect("opens").store
+        Store::open_beside(&self.directory.path().join("orders.db"), &BOOKS, true).expect("opens")
     }
 
     async fn run<T: Send + 'static>(
@@ -371,8 +370,7 @@ async fn a_job_that_fails_or_panics_writes_nothing_and_others_go_on() {
         tasks.push(tokio::spawn(async move {
             store
                 .run(move |tx| {
-                    let device = DeviceId::new(&format!("vm-{n}")).expect("an id");
-                    devices::add(tx, &device, &format!("hash-{n}"), false, T0)?;
+                    ledger::note(tx, &id(&format!("o-{n}")), "something", T0)?;
                     match n % 3 {
                         0 => Ok(()),
                         1 => Err(BooksError::Unknown),
@@ -387,7 +385,7 @@ async fn a_job_that_fails_or_panics_writes_nothing_and_others_go_on() {
         good += i64::from(task.await.expect("answered").is_ok());
     }
     assert_eq!(good, 17);
-    assert_eq!(rig.count("SELECT count(*) FROM devices").await, 17);
+    assert_eq!(rig.count("SELECT count(*) FROM history").await, 17);
 }
 
 #[tokio::test]
@@ -395,14 +393,14 @@ async fn what_is_not_committed_is_answered_with_an_error() {
     let rig = Rig::new();
     let done = rig
         .run(|tx, _| {
-            devices::add(tx, &DeviceId::new("vm-009").expect("an id"), "hash-9", false, T0)?;
+            ledger::note(tx, &id("o-9"), "something", T0)?;
             // As SQLite does by itself where the disk is full.
             tx.rows("ROLLBACK", &[])?;
             Ok(())
         })
         .await;
     assert!(matches!(done, Err(BooksError::Store(StoreError::Commit(_)))), "{done:?}");
-    assert_eq!(rig.count("SELECT count(*) FROM devices").await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM history").await, 0);
 }
 
 #[tokio::test]
@@ -415,8 +413,6 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
         let by = by.map(|device| DeviceId::new(device).expect("an id"));
         rig.run(move |tx, desk| rebuild(tx, desk, &report, by.as_ref(), T0))
     };
-    assert_eq!(ask(report.clone(), None).await.expect("read"), Forgotten::NotOurs, "no such machine");
-    rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", false, T0)).await.expect("added");
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
     let foreign = Report { custom_fields: [None, None, None], ..report.clone() };
     assert_eq!(ask(foreign, None).await.expect("read"), Forgotten::NotOurs, "nothing of ours");
@@ -438,7 +434,6 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
         lost.pending("r1", 1).await;
         let report = Report { gross_amount: Rupiah::new(gross_amount).ok(), ..settled(&lost.load("o-r1").await.order, "t-r1") };
         let rig = Rig::new();
-        rig.run(|tx, _| devices::add(tx, &DeviceId::new("vm-001").expect("an id"), "h", false, T0)).await.expect("added");
         let first = report.clone();
         let done = rig.run(move |tx, desk| rebuild(tx, desk, &first, None, T0)).await.expect("written");
         assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");

@@ -2,11 +2,10 @@
 
 mod bundle;
 
-use super::books;
+use super::machines;
 use super::print::{Column, Out, heading, left, row};
 use crate::backend::config::Config;
-use crate::backend::devices::{self, Device};
-use crate::backend::store::Store;
+use crate::backend::devices::{self, Device, Listed};
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{Failure, clock, random};
 use crate::order::ids::DeviceId;
@@ -56,7 +55,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let draft = bundle.draft(config, &device)?;
             let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
             let written = draft.map(|draft| draft.with(&token)).transpose()?;
-            let store = Store::open_beside(&config.store, true).map_err(Failure::failed)?;
+            let store = machines(config, true)?;
             let (hash, wanted) = (devices::hash(&token), device.clone());
             if !store.run(move |tx| devices::add(tx, &wanted, &hash, replace, now)).await.map_err(Failure::failed)? {
                 let why = format!("{device} has a token already: with --replace it gets a new one, and the old one is good no more");
@@ -73,20 +72,22 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             out.line(&written.text)
         }
         Devices::List { json } => {
-            let list = books(config)?.read(devices::list).await.map_err(Failure::failed)?;
+            let Listed { machines: list, damaged } = machines(config, false)?.read(devices::list).await.map_err(Failure::failed)?;
             if json {
-                return list.iter().try_for_each(|device| out.line(&as_json(device)));
+                list.iter().try_for_each(|device| out.line(&as_json(device)))?;
+                return readable(&damaged);
             }
             out.line(&heading(&COLUMNS))?;
             let cells = |device: &Device| {
                 [device.id.to_string(), device.added.to_midtrans(), device.revoked.map_or("-".into(), |at| at.to_midtrans())]
             };
-            list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))
+            list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))?;
+            readable(&damaged)
         }
         Devices::Revoke { id } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
             let wanted = device.clone();
-            if !books(config)?.run(move |tx| devices::revoke(tx, &wanted, now)).await.map_err(Failure::failed)? {
+            if !machines(config, false)?.run(move |tx| devices::revoke(tx, &wanted, now)).await.map_err(Failure::failed)? {
                 return Err(Failure::failed(format!("there is no device {device}")));
             }
             emit(&Journal::DeviceRevoked { device });
@@ -95,7 +96,16 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     }
 }
 
+/// A row that cannot be read is no machine of the list, and must not be missed in it.
+fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let names = damaged.join(", ");
+    Err(Failure::failed(format!("damaged, and not let in: {names}. `device add ID --replace` gives one a new token; look at the disk")))
+}
+
 fn as_json(device: &Device) -> String {
-    let Device { id, added, revoked } = device;
+    let Device { id, added, revoked, .. } = device;
     json!({ "device": id, "added": added.to_rfc3339_wib(), "revoked": revoked.map(|at| at.to_rfc3339_wib()) }).to_string()
 }

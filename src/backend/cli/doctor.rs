@@ -6,10 +6,10 @@ use super::print::Out;
 use crate::backend::books::{self as ledger, BooksError};
 use crate::backend::config::Config;
 use crate::backend::keys::Ring;
-use crate::backend::store::{Store, StoreError};
+use crate::backend::store::{self, BOOKS, MACHINES, Store, StoreError};
 use crate::backend::{devices, midtrans_client};
 use crate::host::config::Source;
-use crate::host::finding::{self, Finding};
+use crate::host::finding::{self, Finding, Level};
 use crate::host::{Failure, disk, tls};
 use clap::Args;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -34,6 +34,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     let mut findings = vec![Finding::ok("config", format!("{} is well formed", source.path().display()))];
     findings.extend(keys(config));
     findings.extend(books(config).await);
+    findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
     let server_key = config.server_key(source);
@@ -93,26 +94,42 @@ fn secret(check: &'static str, path: &Path) -> Finding {
     }
 }
 
-/// The database: whole, writable, with room; and the machines in it.
+/// The books: whole, writable, with room.
 async fn books(config: &Config) -> Vec<Finding> {
     let path = &config.store;
     let mut findings = vec![room(path)];
     findings.extend(set_aside(path));
-    let store = match Store::open_beside(path, false) {
+    let store = match Store::open_beside(path, &BOOKS, false) {
         Ok(store) => store,
         Err(error) => {
-            findings.push(Finding::bad(
-                "database",
-                error.to_string(),
-                "`serve` and `device add` make one; run this as the user of the service",
-            ));
+            findings.push(Finding::bad("database", error.to_string(), "`serve` makes one; run this as the user of the service"));
             return findings;
         }
     };
     findings.push(whole(&store).await);
     findings.extend(readable(&store).await);
-    findings.push(writable(&store, path).await);
-    findings.push(machines(&store).await);
+    findings.push(writable(&store, path, "INSERT INTO history (order_id, at_ms, event) VALUES ('doctor', 0, '')").await);
+    findings
+}
+
+/// The machines: the same, and who is let in.
+async fn machines(config: &Config) -> Vec<Finding> {
+    let path = store::machines_beside(&config.store);
+    let mut findings: Vec<_> = set_aside(&path).into_iter().collect();
+    let store = match Store::open_beside(&path, &MACHINES, false) {
+        Ok(store) => store,
+        Err(error) => {
+            findings.push(Finding::bad("machines", error.to_string(), "`serve` makes one, and `device add ID` lets a machine in"));
+            return findings;
+        }
+    };
+    let tried = "INSERT INTO devices (id, token_hash, added_ms, sum) VALUES ('doctor', 'doctor', 0, '')";
+    for finding in [whole(&store).await, writable(&store, &path, tried).await] {
+        if finding.level == Level::Bad {
+            findings.push(finding);
+        }
+    }
+    findings.push(let_in(&store).await);
     findings
 }
 
@@ -179,9 +196,9 @@ async fn readable(store: &Store) -> Option<Finding> {
 }
 
 /// Writes, and takes it back.
-async fn writable(store: &Store, path: &Path) -> Finding {
+async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
     let tried = store.run(|tx| {
-        tx.rows("INSERT INTO devices (id, token_hash, added_ms) VALUES ('doctor', 'doctor', 0)", &[])?;
+        tx.rows(sql, &[])?;
         Err::<(), _>(BooksError::Unknown)
     });
     if let Err(error) = tried.await
@@ -201,10 +218,14 @@ async fn writable(store: &Store, path: &Path) -> Finding {
     Finding::ok("database", "can be written")
 }
 
-async fn machines(store: &Store) -> Finding {
+async fn let_in(store: &Store) -> Finding {
     match store.read(devices::list).await {
         Err(error) => Finding::bad("machines", error.to_string(), "restore a backup"),
-        Ok(list) => {
+        Ok(devices::Listed { damaged, .. }) if !damaged.is_empty() => {
+            let said = format!("damaged, and not let in: {}", damaged.join(", "));
+            Finding::bad("machines", said, "`qris-backend device add ID --replace` gives one a new token; look at the disk")
+        }
+        Ok(devices::Listed { machines: list, .. }) => {
             let (all, revoked) = (list.len(), list.iter().filter(|device| device.revoked.is_some()).count());
             let said = format!("{} are let in, {revoked} are revoked", all - revoked);
             if all == revoked {

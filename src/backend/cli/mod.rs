@@ -12,8 +12,9 @@ mod report;
 mod time;
 
 use super::config::Config;
-use super::store::Store;
+use super::store::{self, BOOKS, MACHINES, Store};
 use crate::host::config::Source;
+use crate::host::sqlite::{self, OpenError};
 use crate::host::{Failure, clock};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -81,5 +82,13 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
 
 /// The books, which must be there.
 fn books(config: &Config) -> Result<Store, Failure> {
-    Store::open_beside(&config.store, false).map_err(Failure::failed)
+    Store::open_beside(&config.store, &BOOKS, false).map_err(Failure::failed)
+}
+
+/// The machines. With `make` they are made if they are not there, but not while books of an earlier release still have them.
+fn machines(config: &Config, make: bool) -> Result<Store, Failure> {
+    if let Err(error @ OpenError::Older { .. }) = sqlite::open_beside(&config.store, &BOOKS, false) {
+        return Err(Failure::failed(error));
+    }
+    Store::open_beside(&store::machines_beside(&config.store), &MACHINES, make).map_err(Failure::failed)
 }

@@ -2,10 +2,10 @@
 //! told by a notification that was lost is handed to the books as that notification would have been; nothing else is
 //! changed.
 
-use super::books;
 use super::orders::note;
 use super::print::{Column, Out, counted, heading, left, row};
 use super::time::{Days, days_told};
+use super::{books, machines};
 use crate::backend::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
 use crate::backend::config::Config;
 use crate::backend::keys::Ring;
@@ -67,7 +67,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let span = wanted.days.span(clock::now().wall).map_err(Failure::usage)?;
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?);
+    let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?, machines(config, true)?)?);
     let (ids, damaged) = shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?;
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,8 +1,8 @@
 //! `qris-backend refund`, `given`, `seen`: what a person decides about an order's money. They write beside `serve`, and
 //! work without it; whichever of the two asks Midtrans, the other waits for it.
 
-use super::books;
 use super::print::Out;
+use super::{books, machines};
 use crate::backend::books::{self as ledger, BooksError, Desk, Done};
 use crate::backend::config::Config;
 use crate::backend::keys::Ring;
@@ -140,7 +140,7 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
 fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    Ok(Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?)?))
+    Ok(Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?, machines(config, true)?)?))
 }
 
 /// Writes what was decided without asking Midtrans: for that neither its key nor ours are needed.

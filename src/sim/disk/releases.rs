@@ -2,21 +2,23 @@
 //! on with them, wherever the power goes meanwhile.
 
 use super::{Disk, Op, Trouble};
-use crate::backend::books;
-use crate::backend::store::Direct;
+use crate::backend::store::{Direct, MACHINES_FILE, open_both};
+use crate::backend::{books, devices};
 use crate::device::store::Store;
 use crate::order::ids::OrderId;
-use crate::order::time::BootId;
+use crate::order::time::{BootId, Wall};
 use crate::relay;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A database's name, what else belongs to it, and how its program opens it: every row is looked at.
-type Program = (&'static str, &'static [&'static str], fn(&Path) -> Result<(), String>);
+/// A database's name, what else belongs to it, another one that its program has now, and how that opens them: every row is looked
+/// at.
+type Program = (&'static str, &'static [&'static str], Option<&'static str>, fn(&Path) -> Result<(), String>);
 
-const PROGRAMS: [Program; 3] = [("qrisd.db", &[], machine), ("ledger.db", &["ledger.db.mark"], ledger), ("orders.db", &[], merchant)];
+const PROGRAMS: [Program; 3] =
+    [("qrisd.db", &[], None, machine), ("ledger.db", &["ledger.db.mark"], None, ledger), ("orders.db", &[], Some(MACHINES_FILE), merchant)];
 
 fn machine(path: &Path) -> Result<(), String> {
     let opened = Store::open(path, &BootId("another".into()), true).map_err(|error| error.to_string())?;
@@ -29,7 +31,15 @@ fn ledger(path: &Path) -> Result<(), String> {
 }
 
 fn merchant(path: &Path) -> Result<(), String> {
-    let direct = Direct::open(path, Box::new(())).map_err(|error| error.to_string())?;
+    let both = open_both(path, true, true).map_err(|error| error.to_string())?;
+    if !both.set_aside.is_empty() {
+        return Err(format!("set aside: {:?}", both.set_aside));
+    }
+    let (direct, machines) = (Direct::over(both.books, Box::new(())), Direct::over(both.machines, Box::new(())));
+    let listed = machines.look(devices::list).map_err(|error| error.to_string())?;
+    if !listed.damaged.is_empty() {
+        return Err(format!("damaged: {:?}", listed.damaged));
+    }
     let all = direct.look(|tx| {
         let rows = tx.rows("SELECT order_id FROM orders", &[])?;
         let ids = rows.iter().map(|row| Ok(OrderId::new(row.text(0)?).expect("an id"))).collect::<Result<Vec<_>, books::BooksError>>()?;
@@ -41,7 +51,14 @@ fn merchant(path: &Path) -> Result<(), String> {
 /// Each table's rows, as its columns and values.
 type Content = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
-fn content(path: &Path) -> Content {
+/// What the databases of a program hold.
+fn content(directory: &Path, program: &Program) -> Content {
+    let names = [Some(program.0), program.2];
+    let paths = names.into_iter().flatten().map(|name| directory.join(name)).filter(|path| path.exists());
+    paths.flat_map(|path| tables(&path)).collect()
+}
+
+fn tables(path: &Path) -> Content {
     let connection = Connection::open(path).expect("opens");
     let mut tables =
         connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'").expect("a schema");
@@ -93,10 +110,10 @@ fn a_database_of_each_release_is_taken_up_with_all_that_is_in_it() {
     for release in releases() {
         for program in &PROGRAMS {
             let (_directory, _disk, path) = copy(&release, program);
-            let before = content(&release.join(program.0));
+            let before = content(&release, program);
             assert!(before.values().map(Vec::len).sum::<usize>() > 5, "{}: there is something to lose", program.0);
-            (program.2)(&path).unwrap_or_else(|why| panic!("{}: {why}", program.0));
-            assert_eq!(missing(&before, &content(&path)), [""; 0], "{}", program.0);
+            (program.3)(&path).unwrap_or_else(|why| panic!("{}: {why}", program.0));
+            assert_eq!(missing(&before, &content(path.parent().expect("a directory"), program)), [""; 0], "{}", program.0);
         }
     }
 }
@@ -105,28 +122,47 @@ fn a_database_of_each_release_is_taken_up_with_all_that_is_in_it() {
 fn an_update_that_is_cut_off_anywhere_is_finished_at_the_next_start() {
     for release in releases() {
         for program in &PROGRAMS {
-            let before = content(&release.join(program.0));
+            let before = content(&release, program);
+            let databases: Vec<&str> = [Some(program.0), program.2].into_iter().flatten().collect();
             let mut cut = 0;
-            for op in [Op::Write, Op::Commit, Op::Sync] {
+            let places = databases.iter().flat_map(|name| [Op::Write, Op::Commit, Op::Sync].map(|op| (*name, op)));
+            for (name, op) in places {
                 for nth in 1.. {
                     let (_directory, disk, path) = copy(&release, program);
-                    disk.fail(program.0, op, nth, Trouble::Dies);
-                    let first = (program.2)(&path);
+                    disk.fail(name, op, nth, Trouble::Dies);
+                    let first = (program.3)(&path);
                     if disk.struck() == 0 {
                         first.unwrap_or_else(|why| panic!("{}: {why}", program.0));
                         break;
                     }
                     cut += 1;
-                    disk.power_cut(&[program.0], nth).expect("written");
+                    disk.power_cut(&databases, nth).expect("written");
                     disk.forgive();
-                    disk.revive(program.0);
-                    let what = format!("{}, {} {nth}", program.0, op.word());
-                    (program.2)(&path).unwrap_or_else(|why| panic!("{what}: {why}"));
-                    assert_eq!(missing(&before, &content(&path)), [""; 0], "{what}");
+                    disk.revive(name);
+                    let what = format!("{name}, {} {nth}", op.word());
+                    (program.3)(&path).unwrap_or_else(|why| panic!("{what}: {why}"));
+                    assert_eq!(missing(&before, &content(path.parent().expect("a directory"), program)), [""; 0], "{what}");
                 }
             }
             println!("{}: cut off at {cut} places", program.0);
             assert!(cut > 2, "{}: {cut}", program.0);
         }
     }
+}
+
+#[test]
+fn a_machine_that_was_revoked_does_not_come_back_with_the_books_of_an_earlier_release() {
+    let release = releases().remove(0);
+    let (_directory, _disk, path) = copy(&release, &PROGRAMS[2]);
+    let machines = || Direct::over(open_both(&path, true, true).expect("opens").machines, Box::new(()));
+    let list = || machines().look(devices::list).expect("read").machines;
+    let before = list();
+    assert!(!before.is_empty() && before.iter().all(|device| device.revoked.is_none()), "{before:?}");
+    let id = before[0].id.clone();
+    assert!(machines().run(|tx| devices::revoke(tx, &id, Wall(1))).expect("written"));
+    // The power went after the machines were copied and before they were gone from the books; or a backup of then is put back.
+    std::fs::copy(release.join("orders.db"), &path).expect("copied");
+    let after = list();
+    assert_eq!(after.iter().map(|device| device.revoked).collect::<Vec<_>>()[0], Some(Wall(1)), "{after:?}");
+    assert_eq!(after.len(), before.len());
 }

@@ -4,11 +4,10 @@ use super::machine;
 use super::stage::{BEGIN, Event, Stage};
 use super::story::{How, Kind, Who};
 use crate::backend::books::{self, BooksError, Desk};
-use crate::backend::devices;
 use crate::backend::store::{StoreError, Tx};
 use crate::host::events::Event as Journal;
 use crate::order::time::{Span, Wall};
-use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, TOKEN, desk, device, place};
+use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::sim::midtrans::{Notice, Reply, Request};
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
@@ -106,7 +105,7 @@ impl Stage {
         }
         self.merchant.began = self.now;
         let now = self.wall();
-        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash(TOKEN), true, now));
+        let added = self.merchant.program.as_ref().map_or(Err(BooksError::Store(StoreError::Gone)), |program| program.let_in(now));
         let begun = self.books(|tx, desk| books::restarted(tx, desk, now));
         if let Err(error) = added.map(drop).and(begun.map(drop)) {
             return self.merchant_starts_later(&error.to_string(), self.story_retries());

@@ -4,6 +4,7 @@
 //! Where it is told: [`super::stage`].
 
 use super::stage::{Event, Stage};
+use crate::backend::store::MACHINES_FILE;
 use crate::order::ids::{OrderId, RequestId};
 use crate::order::outcome::{DispenseAnswer, Outcome};
 use crate::order::reason::Reason;
@@ -576,7 +577,7 @@ impl Stage {
             Who::Backend => {
                 self.kill(Who::Backend);
                 if power {
-                    self.disk_forgets(&[Who::Backend.database()]);
+                    self.disk_forgets(&[Who::Backend.database(), MACHINES_FILE]);
                 }
                 self.merchant_starts_later("killed", RESTART);
             }
@@ -597,12 +598,16 @@ impl Stage {
     /// The program ends where it is; its disk sees nothing more of it.
     pub(super) fn kill(&mut self, who: Who) {
         self.disk.kill(who.database());
+        if who == Who::Backend {
+            self.disk.kill(MACHINES_FILE);
+        }
         match who {
             Who::Machine => self.drop_machine(),
             Who::Relay => self.drop_relay(),
             Who::Backend => self.drop_merchant(),
         }
         self.disk.revive(who.database());
+        self.disk.revive(MACHINES_FILE);
     }
 
     fn flip(&mut self) {

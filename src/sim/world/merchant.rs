@@ -3,16 +3,15 @@
 use super::counts::Kind;
 use super::{BEGIN, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
 use crate::backend::books::{self, BooksError, Desk, Stored};
-use crate::backend::devices;
 use crate::backend::midtrans::MidtransError;
-use crate::backend::store::{StoreError, Tx};
+use crate::backend::store::{MACHINES_FILE, StoreError, Tx};
 use crate::device::machine::{BackendAnswer, HttpCall};
 use crate::order::ids::OrderId;
 use crate::order::merchant::{Call, State, TakenBack};
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
 use crate::order::state::Status;
-use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, TOKEN, desk, device, place};
+use crate::sim::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::sim::midtrans::Notice;
 use crate::wire::topics::Topic;
 use std::collections::BTreeMap;
@@ -26,6 +25,8 @@ pub(super) const AT_ONCE: i64 = 50;
 const PRUNE: i64 = 600_000;
 /// The books, by the name of their file.
 pub(super) const BOOKS: &str = "orders.db";
+/// And the machines.
+pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 
 /// What reaches the backend.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Side {
 impl World {
     /// Killed where it is.
     pub(super) fn stop_merchant(&mut self) {
-        self.disks[MERCHANT].kill(BOOKS);
+        BOTH.iter().for_each(|name| self.disks[MERCHANT].kill(name));
         let side = &mut self.merchant;
         side.program = None;
         side.run += 1;
@@ -142,7 +143,7 @@ impl World {
         side.sweep_at = None;
         side.vouched.clear();
         let posted = std::mem::take(&mut side.posted);
-        self.disks[MERCHANT].revive(BOOKS);
+        BOTH.iter().for_each(|name| self.disks[MERCHANT].revive(name));
         for posted in posted.into_values() {
             self.unanswered(posted);
         }
@@ -169,7 +170,7 @@ impl World {
         self.merchant.program = Some(program);
         self.merchant.began = self.now;
         let now = self.wall();
-        let added = self.books(|tx, _| devices::add(tx, &device(), &devices::hash(TOKEN), true, now));
+        let added = self.merchant.program.as_ref().map_or(Err(BooksError::Store(StoreError::Gone)), |program| program.let_in(now));
         let begun = self.books(|tx, desk| {
             let known = seen(tx)?;
             books::restarted(tx, desk, now)?;

@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::losses::Loss;
 use super::machine::STORE;
-use super::merchant::BOOKS;
+use super::merchant::{BOOKS, BOTH};
 use super::relay::LEDGER;
 use super::{BEGIN, CLONE, Event, MERCHANT, Outage, World, machine};
 use crate::sim::disk::{Op, Trouble};
@@ -108,7 +108,7 @@ impl World {
         self.count(Kind::Power, "the backend's power is cut");
         self.stop_merchant();
         let seed = self.rng.number();
-        match self.disks[MERCHANT].power_cut(&[BOOKS], seed) {
+        match self.disks[MERCHANT].power_cut(&BOTH, seed) {
             Ok(lost) => self.counts.more(Kind::Unsynced, lost),
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
         }
