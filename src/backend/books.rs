@@ -5,7 +5,7 @@
 use super::store::{Row, StoreError, Tx, Value};
 use super::view;
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{self, Call, Context, Duty, Event, Order, Refused, Rules, Said, Sale, State, Told};
+use crate::order::merchant::{self, Call, Context, Duty, Event, NoProof, Order, Proof, Refused, Rules, Said, Sale, State, Told};
 use crate::order::time::{Span, Wall};
 use crate::wire::orders::Status;
 use crate::wire::payment::PaymentUpdate;
@@ -241,10 +241,15 @@ pub fn delivered(
     desk: &Desk,
     device: &DeviceId,
     id: &OrderId,
-    told: Told,
+    mut told: Told,
     now: Wall,
 ) -> Result<Result<Done, Done>, BooksError> {
     let stored = of_device(tx, device, id)?;
+    if let Proof::Signed { kid, number } = &told.proof
+        && ledger::is_number_used(tx, id, kid, *number)?
+    {
+        told.proof = Proof::Missing(NoProof::NumberUsed);
+    }
     match write(tx, desk, stored.clone(), Event::Delivered(told.clone()), now, Claim::Keep) {
         Ok(done) => Ok(Ok(done)),
         Err(BooksError::Refused(Refused::OutcomeStands)) => {

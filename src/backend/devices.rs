@@ -4,6 +4,7 @@
 use super::books::BooksError;
 use super::store::{Row, StoreError, Tx};
 use crate::order::ids::DeviceId;
+use crate::order::proof::RelayKey;
 use crate::order::time::Wall;
 
 /// A machine.
@@ -15,16 +16,44 @@ pub struct Device {
     pub added: Wall,
     /// When it was revoked.
     pub revoked: Option<Wall>,
-    /// The public key that its relay signs outcomes with.
-    pub relay_key: Option<Box<str>>,
+    /// What its relay signs its proofs with.
+    pub relay_key: Option<RelayKey>,
     /// Since when.
     pub relay_key_since: Option<Wall>,
-    /// Who said so.
+    /// Who said so; nobody of the first one.
     pub relay_key_by: Option<Box<str>>,
     /// Another key that it showed, and nobody has taken for good.
-    pub other_key: Option<Box<str>>,
+    pub other_key: Option<RelayKey>,
     /// When it showed that.
     pub other_key_since: Option<Wall>,
+}
+
+/// What it means that a machine shows a key of its relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// It is known by that.
+    Known,
+    /// It is known by that from now on.
+    First,
+    /// It is known by another: a person must say so first.
+    Another {
+        /// It was not shown before.
+        news: bool,
+    },
+}
+
+/// Why a key is not taken for a machine's relay.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// No such machine.
+    #[error("there is no device of this name")]
+    NoDevice,
+    /// It shows no key but the one that is known.
+    #[error("it has shown no other key")]
+    NothingShown,
+    /// It shows another one.
+    #[error("it has shown another key, {0}: compare it with what `qrisctl relay lines` says at the machine")]
+    Different(String),
 }
 
 /// Every machine, by name.
@@ -112,6 +141,46 @@ pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, B
     Ok((same && device.revoked.is_none()).then_some(device.id))
 }
 
+/// What a machine's relay signs its proofs with.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>, BooksError> {
+    Ok(load(tx, device)?.and_then(|(device, _)| device.relay_key))
+}
+
+/// A machine shows what its relay signs its proofs with. The first is kept, another one only noted.
+///
+/// # Errors
+/// The database's; a damaged row.
+pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, now: Wall) -> Result<Shown, BooksError> {
+    let Some((device, token_hash)) = load(tx, device)? else { return Ok(Shown::Known) };
+    let (device, shown) = match (&device.relay_key, &device.other_key) {
+        (Some(known), _) if known == key => return Ok(Shown::Known),
+        (Some(_), Some(other)) if other == key => return Ok(Shown::Another { news: false }),
+        (Some(_), _) => (Device { other_key: Some(key.clone()), other_key_since: Some(now), ..device }, Shown::Another { news: true }),
+        (None, _) => (Device { relay_key: Some(key.clone()), relay_key_since: Some(now), ..device }, Shown::First),
+    };
+    save(tx, &device, &token_hash)?;
+    Ok(shown)
+}
+
+/// A person says that the key of this fingerprint, which the machine has shown, is its relay's from now on.
+///
+/// # Errors
+/// The database's; a damaged row. [`NotTaken`] says why it is not.
+pub fn take_key(tx: &mut dyn Tx, device: &DeviceId, fingerprint: &str, by: &str, now: Wall) -> Result<Result<(), NotTaken>, BooksError> {
+    let Some((device, token_hash)) = load(tx, device)? else { return Ok(Err(NotTaken::NoDevice)) };
+    let Some(key) = &device.other_key else { return Ok(Err(NotTaken::NothingShown)) };
+    if key.fingerprint() != fingerprint {
+        return Ok(Err(NotTaken::Different(key.fingerprint())));
+    }
+    let (relay_key, relay_key_since, relay_key_by) = (device.other_key.clone(), Some(now), Some(by.into()));
+    let device = Device { relay_key, relay_key_since, relay_key_by, other_key: None, other_key_since: None, ..device };
+    save(tx, &device, &token_hash)?;
+    Ok(Ok(()))
+}
+
 /// Takes a machine over from the books of an earlier release. One that is here already stays as it is.
 pub(super) fn take_over(tx: &mut dyn Tx, row: &Row) -> Result<(), StoreError> {
     // A row that cannot be read let nobody in there either.
@@ -150,10 +219,10 @@ fn save(tx: &mut dyn Tx, device: &Device, token_hash: &str) -> Result<(), StoreE
         token_hash.into(),
         device.added.into(),
         ms(device.revoked).into(),
-        device.relay_key.as_deref().into(),
+        text(&device.relay_key).as_deref().into(),
         ms(device.relay_key_since).into(),
         device.relay_key_by.as_deref().into(),
-        device.other_key.as_deref().into(),
+        text(&device.other_key).as_deref().into(),
         ms(device.other_key_since).into(),
         sum(device, token_hash).into(),
     ];
@@ -164,14 +233,15 @@ fn save(tx: &mut dyn Tx, device: &Device, token_hash: &str) -> Result<(), StoreE
 fn read(row: &Row) -> Result<(Device, String), BooksError> {
     let id = row.text(0)?;
     let damaged = |why: String| StoreError::Damaged { what: id.into(), why };
+    let key = |column| row.maybe_text(column)?.map(|key: &str| key.parse().map_err(|_| damaged("a key is none".into()))).transpose();
     let device = Device {
         id: DeviceId::new(id).map_err(|error| damaged(error.to_string()))?,
         added: Wall(row.int(2)?),
         revoked: row.maybe_int(3)?.map(Wall),
-        relay_key: row.maybe_text(4)?.map(Into::into),
+        relay_key: key(4)?,
         relay_key_since: row.maybe_int(5)?.map(Wall),
         relay_key_by: row.maybe_text(6)?.map(Into::into),
-        other_key: row.maybe_text(7)?.map(Into::into),
+        other_key: key(7)?,
         other_key_since: row.maybe_int(8)?.map(Wall),
     };
     let token_hash = row.text(1)?;
@@ -179,6 +249,10 @@ fn read(row: &Row) -> Result<(Device, String), BooksError> {
         return Err(damaged("its checksum does not fit".into()).into());
     }
     Ok((device, token_hash.into()))
+}
+
+fn text(key: &Option<RelayKey>) -> Option<String> {
+    key.as_ref().map(ToString::to_string)
 }
 
 /// A checksum of all of a row.
@@ -195,6 +269,7 @@ mod tests {
     use super::*;
     use crate::backend::store::{Direct, open_both};
     use crate::host::sqlite::testing::damage;
+    use crate::order::receipt::SigningKey;
     use rusqlite::Connection;
     use std::path::PathBuf;
 
@@ -215,7 +290,7 @@ mod tests {
         let rig = Rig { path: directory.path().join("devices.db"), machines, _directory: directory };
         let keys = |tx: &mut dyn Tx| {
             let (device, token) = load(tx, &id("vm-001"))?.expect("there");
-            let (relay, other) = (Some("relay".into()), Some("other".into()));
+            let (relay, other) = (Some(key(1)), Some(key(2)));
             let (since, by) = (Some(Wall(8)), Some("Sari".into()));
             let device =
                 Device { relay_key: relay, relay_key_since: since, relay_key_by: by, other_key: other, other_key_since: since, ..device };
@@ -227,6 +302,33 @@ mod tests {
 
     fn id(name: &str) -> DeviceId {
         DeviceId::new(name).expect("an id")
+    }
+
+    fn key(seed: u8) -> RelayKey {
+        RelayKey::of(&SigningKey::from_seed([seed; 32]))
+    }
+
+    #[test]
+    fn the_first_key_of_a_relay_is_kept_and_another_one_needs_a_persons_word() {
+        let rig = rig();
+        let show = |seed| rig.machines.run(|tx| shown(tx, &id("vm-002"), &key(seed), Wall(9))).expect("written");
+        let known = || rig.machines.look(|tx| relay_key(tx, &id("vm-002"))).expect("read");
+        let take = |name: &str, seed| {
+            let fingerprint = key(seed).fingerprint();
+            rig.machines.run(|tx| take_key(tx, &id(name), &fingerprint, "Sari", Wall(10))).expect("read")
+        };
+        assert_eq!(known(), None);
+        assert_eq!((show(3), show(3), known()), (Shown::First, Shown::Known, Some(key(3))));
+        assert_eq!(take("vm-002", 4), Err(NotTaken::NothingShown));
+        // Whoever holds the token may show what he likes: it changes nothing, and is news once.
+        assert_eq!((show(4), show(4), show(3)), (Shown::Another { news: true }, Shown::Another { news: false }, Shown::Known));
+        assert_eq!(known(), Some(key(3)));
+        assert_eq!(take("vm-002", 5), Err(NotTaken::Different(key(4).fingerprint())), "not what the person compared");
+        assert_eq!(take("vm-003", 4), Err(NotTaken::NoDevice));
+        assert_eq!((take("vm-002", 4), known()), (Ok(()), Some(key(4))));
+        assert_eq!((show(4), show(3)), (Shown::Known, Shown::Another { news: true }), "the board from before is a stranger now");
+        let listed = listed(&rig).machines.swap_remove(1);
+        assert_eq!((listed.relay_key_by.as_deref(), listed.relay_key_since), (Some("Sari"), Some(Wall(10))));
     }
 
     fn of(rig: &Rig, token: &str) -> Result<Option<DeviceId>, BooksError> {
@@ -246,7 +348,7 @@ mod tests {
         assert!(rig.machines.run(|tx| add(tx, &id("vm-001"), &hash("new"), true, Wall(9))).expect("added"));
         assert_eq!((of(&rig, "vm-001").expect("read"), of(&rig, "new").expect("read")), (None, Some(id("vm-001"))));
         let known = &listed(&rig).machines[0];
-        assert_eq!((known.added, known.relay_key.as_deref()), (Wall(9), Some("relay")), "its relay is the same");
+        assert_eq!((known.added, &known.relay_key), (Wall(9), &Some(key(1))), "its relay is the same");
         assert!(rig.machines.run(|tx| revoke(tx, &id("vm-001"), Wall(10))).expect("written"));
         assert!(rig.machines.run(|tx| revoke(tx, &id("vm-001"), Wall(11))).expect("read"));
         assert!(!rig.machines.run(|tx| revoke(tx, &id("vm-003"), Wall(11))).expect("read"), "nobody");

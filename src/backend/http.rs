@@ -16,8 +16,9 @@ use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::order::merchant::Refused;
+use crate::order::proof::NoRelayKey;
 use crate::order::reason::Reason;
-use crate::wire::orders::{FieldError, PROBLEM_TYPE, Problem};
+use crate::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request};
@@ -192,6 +193,11 @@ impl FromRequestParts<Arc<Shop>> for Machine {
             caller.is(&device);
         }
         shop.heard(&device).await;
+        if let Some(key) = parts.headers.get(RELAY_KEY) {
+            let key = key.to_str().ok().and_then(|key| key.parse().ok());
+            let refused = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail(NoRelayKey.to_string());
+            shop.relay_key_shown(&device, key.ok_or_else(refused)?).await?;
+        }
         Ok(Self(device))
     }
 }

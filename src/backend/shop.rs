@@ -1,6 +1,7 @@
 //! What every part of the running backend shares.
 
 use super::books::{self, BooksError, Desk};
+use super::devices::{self, Shown};
 use super::midtrans::Midtrans;
 use super::presence::Presence;
 use super::store::{Store, Tx};
@@ -9,6 +10,7 @@ use super::waiters::Waiters;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, random, service};
 use crate::order::ids::{DeviceId, OrderId};
+use crate::order::proof::RelayKey;
 use crate::order::receipt::SigningKey;
 use crate::order::time::{Span, Wall};
 use std::collections::HashMap;
@@ -152,6 +154,27 @@ impl Shop {
         let result = self.store.read(job).await;
         self.books_health.note("of orders", &result);
         result
+    }
+
+    /// A machine shows what its relay signs its proofs with.
+    ///
+    /// # Errors
+    /// The database's, which the journal is told of.
+    pub async fn relay_key_shown(&self, device: &DeviceId, key: RelayKey) -> Result<(), BooksError> {
+        let known = device.clone();
+        if self.machines(move |tx| devices::relay_key(tx, &known)).await?.as_ref() == Some(&key) {
+            return Ok(());
+        }
+        let (shown, fingerprint) = (device.clone(), key.fingerprint().into());
+        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, clock::now().wall)).await;
+        self.machines_health.note("of machines", &result);
+        let device = device.clone();
+        match result? {
+            Shown::Known | Shown::Another { news: false } => {}
+            Shown::First => emit(&Journal::RelayKeyKnown { device, fingerprint, by: "the first that it showed".into() }),
+            Shown::Another { news: true } => emit(&Journal::RelayKeyOther { device, fingerprint }),
+        }
+        Ok(())
     }
 
     /// Reads who the machines are.

@@ -29,7 +29,13 @@ const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_l
 /// The books.
 pub const BOOKS: Schema = Schema {
     application_id: 0x7172_6201,
-    steps: &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql"), include_str!("schema/4.sql")],
+    steps: &[
+        include_str!("schema/1.sql"),
+        include_str!("schema/2.sql"),
+        include_str!("schema/3.sql"),
+        include_str!("schema/4.sql"),
+        include_str!("schema/5.sql"),
+    ],
 };
 /// The books' last version that had the machines in it.
 const WITH_MACHINES: usize = 3;

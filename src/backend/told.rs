@@ -120,12 +120,16 @@ pub const fn to_do(attention: Attention) -> &'static str {
         Attention::RefundFailed => {
             "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
         }
-        Attention::Uncertain => "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER --no-proof --by NAME` if not",
+        Attention::Uncertain => {
+            "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER --no-proof --by NAME` if not"
+        }
         Attention::Unreported => {
             "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
         }
         Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
-        Attention::Conflict => "read the machine's journal for this order and decide: `refund ORDER --no-proof --by NAME`, or `given ORDER --by NAME`",
+        Attention::Conflict => {
+            "read the machine's journal for this order and decide: `refund ORDER --no-proof --by NAME`, or `given ORDER --by NAME`"
+        }
         Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
         Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",
         Attention::Chargeback => "the customer's bank took the money: contest it at Midtrans if it is wrong; then `seen ORDER --by NAME`",

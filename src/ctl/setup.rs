@@ -268,11 +268,12 @@ impl Setup {
             })?;
         }
         match relay::proof_key(bus).await {
-            Ok(key) => told.remark(&format!(
-                "the relay signs with the key {}: qris-backend device list must show the same",
-                key.fingerprint()
-            ))?,
-            Err(why) => told.remark(&format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.told("").join(" ")))?,
+            Ok(key) => {
+                told.remark(&format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()))?
+            }
+            Err(why) => {
+                told.remark(&format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.told("").join(" ")))?
+            }
         }
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }

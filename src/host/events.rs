@@ -489,6 +489,16 @@ events! {
     /// Nothing is to be done, if it was you.
     DeviceRevoked { device: DeviceId } = "d1470941dba646afb710a4b1ea4c2489", Notice, "device {device} was revoked";
 
+    /// The key of a machine's relay is known.
+    /// Refunds of its orders rest on what its relay signs with this key. It was the first that the machine showed, or a person took it for good.
+    /// See that qrisctl relay lines says the same at the machine.
+    RelayKeyKnown { device: DeviceId, fingerprint: Text, by: Text } = "8e671e8f9dd09790ab0a6980c24f68b6", Notice, "the relay of device {device} is known by the key {fingerprint} ({by})";
+
+    /// A machine's relay has another key than before.
+    /// Its board, card or ledger is another one, or somebody else has the machine's token. Nothing of that key is believed, and its orders are not refunded by themselves.
+    /// Look at the machine (qrisctl relay lines). If it is its own key: qris-backend device relay-key DEVICE FINGERPRINT --by NAME. If not: replace its token.
+    RelayKeyOther { device: DeviceId, fingerprint: Text } = "4c32b2a0e819f9a835f8a9182f1cd251", Warning, "the relay of device {device} shows another key than before: {fingerprint}";
+
     /// The signing key of receipts is in use.
     /// Machines take receipts of the keys in their keys.json only.
     /// After a rotation: see that every machine knows the key (qris-backend keys public).

@@ -20,7 +20,9 @@ mod values;
 
 pub use attention::Attention;
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
-pub use values::{Ask, Asker, Charge, Closing, Ending, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld};
+pub use values::{
+    Ask, Asker, Charge, Closing, Ending, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld,
+};
 #[cfg(test)]
 mod tests;
 

@@ -312,11 +312,8 @@ impl KeySet {
     pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
         let parts = Parts::split(jws)?;
         let kid = parts.kid(TYP, "typ must be qris-receipt+jwt")?;
-        let key = self
-            .keys
-            .iter()
-            .find(|k| k.kid == kid && k.role == Role::Receipt)
-            .ok_or_else(|| ReceiptError::UnknownKey(kid.clone()))?;
+        let key =
+            self.keys.iter().find(|k| k.kid == kid && k.role == Role::Receipt).ok_or_else(|| ReceiptError::UnknownKey(kid.clone()))?;
         if !parts.is_signed_by(&key.x)? {
             return Err(ReceiptError::Signature);
         }

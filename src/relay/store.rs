@@ -1,12 +1,12 @@
 //! The ledger's file. Every method that writes is one commit; what it read is checked row by row.
 
+use crate::host::random;
 use crate::host::sqlite::{self, OpenError, Schema};
 use crate::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use crate::order::ledger::{Entry, TicketEntry};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Outcome;
 use crate::order::receipt::{Receipt, SigningKey};
-use crate::host::random;
 use crate::relay::mark::Mark;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
@@ -426,13 +426,9 @@ impl TicketRow {
 
     fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>, number: i64) -> Result<(), StoreError> {
         let row = Self { state: state.into(), order_id: order.map(str::to_owned), number: Some(number), ..self };
-        connection.prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4, number = ?5 WHERE seq = ?1")?.execute(params![
-            row.seq,
-            row.state,
-            row.order_id,
-            row.sum(),
-            row.number
-        ])?;
+        connection
+            .prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4, number = ?5 WHERE seq = ?1")?
+            .execute(params![row.seq, row.state, row.order_id, row.sum(), row.number])?;
         Ok(())
     }
 }

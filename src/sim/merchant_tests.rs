@@ -14,10 +14,11 @@ use crate::host::secret::Secret;
 use crate::host::{clock, tls};
 use crate::order::ids::{DeviceId, KeyId, Ticket};
 use crate::order::merchant::{Attention, Rules};
+use crate::order::proof::{self, Last, RelayKey, Word};
 use crate::order::reason::Reason;
 use crate::order::receipt::{KeySet, SigningKey, jwk_set};
 use crate::order::time::Span;
-use crate::wire::orders::{Order, Problem, Refund, Status};
+use crate::wire::orders::{Order, Problem, RELAY_KEY, Refund, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -41,6 +42,11 @@ struct Rig {
     kid: KeyId,
     _directory: tempfile::TempDir,
     _stop: watch::Sender<bool>,
+}
+
+/// What the relay of the machines signs with.
+fn relay() -> SigningKey {
+    SigningKey::from_seed([9; 32])
 }
 
 impl Rig {
@@ -99,7 +105,8 @@ impl Rig {
 
     /// A request of vm-001, whose token is its name.
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth("vm-001")
+        let key = RelayKey::of(&relay()).to_string();
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth("vm-001").header(RELAY_KEY, key)
     }
 
     fn body(&self, request: &str) -> Value {
@@ -136,7 +143,13 @@ impl Rig {
 
     async fn tell(&self, order: &Order, outcome: &str) -> StatusCode {
         let call = self.call(Method::POST, &format!("/v1/orders/{}/outcome", order.order_id));
-        call.json(&json!({ "outcome": outcome })).send().await.expect("an answer").status()
+        let (device, ticket) = (order.device.clone(), order.ticket.clone());
+        let number = u64::from(ring::digest::digest(&ring::digest::SHA256, ticket.as_str().as_bytes()).as_ref()[0]);
+        let last =
+            [Last::Closed, Last::Dispensed, Last::Failed, Last::Uncertain].into_iter().find(|last| last.delivery().as_str() == outcome);
+        let word = last.map(|outcome| Word { device, ticket, order_id: None, outcome, number });
+        let proof = word.map(|word| proof::sign(&relay(), &word));
+        call.json(&json!({ "outcome": outcome, "proof": proof })).send().await.expect("an answer").status()
     }
 
     /// The order as the books have it, once it is so.

@@ -62,6 +62,7 @@ mod shape;
 mod shutdown;
 mod simulator_page;
 mod slow_clients;
+mod stolen_token;
 mod tls;
 mod two_backends;
 mod units;

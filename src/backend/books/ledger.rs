@@ -3,8 +3,8 @@
 use super::{BooksError, Stored, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
-use crate::order::ids::{DeviceId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Order};
+use crate::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
+use crate::order::merchant::{self, Order, Proof, Told};
 use crate::order::receipt::Receipt;
 use crate::order::time::{Span, Wall};
 
@@ -143,6 +143,24 @@ pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &Tr
     Ok(first_int(&tx.rows(sql, &values)?)? > 0)
 }
 
+/// Whether this relay has given the number of an order's ticket to that of another order, too.
+pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number: u64) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM orders WHERE proof = $1 AND order_id <> $2 LIMIT 1";
+    Ok(!tx.rows(sql, &[signed(kid, number).as_str().into(), id.as_str().into()])?.is_empty())
+}
+
+/// What stands in the column `proof`.
+fn proof(told: &Told) -> Option<String> {
+    match &told.proof {
+        Proof::Signed { kid, number } => Some(signed(kid, *number)),
+        Proof::Missing(_) => None,
+    }
+}
+
+fn signed(kid: &KeyId, number: u64) -> String {
+    format!("{kid}:{number}")
+}
+
 pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event: &str, now: Wall) -> Result<Stored, BooksError> {
     let stored = Stored { order: order.clone(), rev: 1, version: 1, digest: digest.map(Into::into), claimed_until: None };
     let body = body(order);
@@ -192,8 +210,8 @@ pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Op
     let body = body(order);
     let settled_ms = order.settlement().map(|by| by.settled_at.0);
     let sql = "UPDATE orders SET state = $1, body = $2, rev = $3, version = $4, due_ms = $5, claimed_until_ms = $6,
-            settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12
-        WHERE order_id = $13 AND version = $14 RETURNING 1";
+            settled_ms = coalesce($7, settled_ms), delivery = $8, is_open = $9, refund_due = $10, attention = $11, sum = $12, proof = $13
+        WHERE order_id = $14 AND version = $15 RETURNING 1";
     let values = [
         state_word(&order.state).into(),
         body.as_str().into(),
@@ -207,6 +225,7 @@ pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Op
         order.is_refund_due().into(),
         order.needs_attention().into(),
         sum(&new, &body).into(),
+        text(order.delivery.as_ref().and_then(proof).as_deref()),
         order.id.as_str().into(),
         old.version.into(),
     ];

@@ -15,13 +15,7 @@ const DAY: Span = Span::secs(24 * 3600);
 ///
 /// # Errors
 /// [`BooksError::Unknown`]; [`BooksError::Refused`] says why it may not.
-pub fn request_refund(
-    tx: &mut dyn Tx,
-    desk: &Desk,
-    id: &OrderId,
-    wish: RefundWish,
-    now: Wall,
-) -> Result<Done, BooksError> {
+pub fn request_refund(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     write(tx, desk, stored, Event::RefundAsked(wish), now, Claim::Keep)
 }

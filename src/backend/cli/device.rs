@@ -9,6 +9,8 @@ use crate::backend::devices::{self, Device, Listed};
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{Failure, clock, random};
 use crate::order::ids::DeviceId;
+use crate::order::proof::RelayKey;
+use crate::order::time::Wall;
 use base64::Engine as _;
 use clap::Subcommand;
 use serde_json::json;
@@ -32,6 +34,16 @@ pub enum Devices {
         #[arg(long)]
         json: bool,
     },
+    /// Take another key for that of a machine's relay, after a look at the machine
+    RelayKey {
+        /// The machine's name
+        id: String,
+        /// The key's fingerprint, as the machine has shown it and `qrisctl relay lines` says it there
+        fingerprint: String,
+        /// Who says so
+        #[arg(long, value_name = "NAME", value_parser = super::refund::text)]
+        by: String,
+    },
     /// Let a machine in no more
     Revoke {
         /// Its name
@@ -39,7 +51,13 @@ pub enum Devices {
     },
 }
 
-const COLUMNS: [Column; 3] = [left("MACHINE", 40), left("ADDED (+07:00)", 19), left("REVOKED (+07:00)", 19)];
+const COLUMNS: [Column; 5] = [
+    left("MACHINE", 40),
+    left("ADDED (+07:00)", 19),
+    left("REVOKED (+07:00)", 19),
+    left("KEY OF ITS RELAY", 24),
+    left("SHOWS ANOTHER KEY", 24),
+];
 
 /// Runs the command.
 pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
@@ -78,11 +96,23 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
                 return readable(&damaged);
             }
             out.line(&heading(&COLUMNS))?;
+            let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
             let cells = |device: &Device| {
-                [device.id.to_string(), device.added.to_midtrans(), device.revoked.map_or("-".into(), |at| at.to_midtrans())]
+                let revoked = device.revoked.map_or("-".into(), |at| at.to_midtrans());
+                let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
+                [device.id.to_string(), device.added.to_midtrans(), revoked, relay_key, other_key]
             };
             list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))?;
             readable(&damaged)
+        }
+        Devices::RelayKey { id, fingerprint, by } => {
+            let device = DeviceId::new(&id).map_err(Failure::usage)?;
+            let (wanted, said, name) = (device.clone(), fingerprint.clone(), by.clone());
+            let taken = machines(config, false)?.run(move |tx| devices::take_key(tx, &wanted, &said, &name, now)).await;
+            taken.map_err(Failure::failed)?.map_err(|why| Failure::failed(format!("{device}: {why}")))?;
+            out.line(&format!("the relay of {device} is known by the key {fingerprint} from now on"))?;
+            emit(&Journal::RelayKeyKnown { device, fingerprint: fingerprint.into(), by: by.into() });
+            Ok(())
         }
         Devices::Revoke { id } => {
             let device = DeviceId::new(&id).map_err(Failure::usage)?;
@@ -106,6 +136,17 @@ fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
 }
 
 fn as_json(device: &Device) -> String {
-    let Device { id, added, revoked, .. } = device;
-    json!({ "device": id, "added": added.to_rfc3339_wib(), "revoked": revoked.map(|at| at.to_rfc3339_wib()) }).to_string()
+    let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
+    let at = |at: &Option<Wall>| at.map(|at| at.to_rfc3339_wib());
+    json!({
+        "device": id,
+        "added": added.to_rfc3339_wib(),
+        "revoked": at(revoked),
+        "relay_key": relay_key.as_ref().map(RelayKey::fingerprint),
+        "relay_key_since": at(relay_key_since),
+        "relay_key_by": relay_key_by,
+        "other_key": other_key.as_ref().map(RelayKey::fingerprint),
+        "other_key_since": at(other_key_since),
+    })
+    .to_string()
 }

@@ -74,7 +74,7 @@ const WAIT: Duration = Duration::from_secs(60);
 /// The books are looked at so often meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 
-fn text(text: &str) -> Result<String, String> {
+pub(super) fn text(text: &str) -> Result<String, String> {
     let trimmed = text.trim();
     let plain = !trimmed.is_empty() && trimmed.chars().count() <= TEXT_CHARS_MAX && !trimmed.chars().any(char::is_control);
     if plain { Ok(trimmed.into()) } else { Err(format!("1 to {TEXT_CHARS_MAX} characters on one line")) }

@@ -2,6 +2,7 @@
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
+use crate::backend::devices;
 use crate::backend::shop::Shop;
 use crate::backend::view;
 use crate::backend::waiters::Place;
@@ -367,7 +368,10 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
-    let key = None;
+    let key = {
+        let device = device.clone();
+        shop.machines(move |tx| devices::relay_key(tx, &device)).await?
+    };
     let proof = Proof::of(proof.as_deref(), key.as_ref(), &id, &stored.order.sale, outcome);
     let told = Told { outcome, reason, detail, proof };
     let written = {

@@ -260,7 +260,9 @@ impl Machine {
                 Refusal::new(reason.unwrap_or(Reason::Relay), "the machine cannot hand it out now")
             }
             RelayAnswer::Refused(_, why) | RelayAnswer::NoAnswer(why) => Refusal::new(Reason::Relay, why.clone()),
-            RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) => Refusal::new(Reason::Relay, "the relay service gave no answer to this"),
+            RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) => {
+                Refusal::new(Reason::Relay, "the relay service gave no answer to this")
+            }
         };
         self.effects.push(Effect::ReadRelay);
         self.refuse_collection(collection, &refusal, now);

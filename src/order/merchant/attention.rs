@@ -81,7 +81,9 @@ impl Attention {
     pub const fn ends_when_seen(self) -> bool {
         match self {
             Self::Suspect | Self::PartialRefund | Self::Chargeback | Self::Reversed | Self::LateFact => true,
-            Self::RefundDue | Self::NoProof | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => false,
+            Self::RefundDue | Self::NoProof | Self::RefundFailed | Self::Uncertain | Self::Unreported | Self::Mismatch | Self::Conflict => {
+                false
+            }
         }
     }
 }

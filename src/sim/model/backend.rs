@@ -8,8 +8,8 @@ use super::{
 use crate::backend::view::{self, Place};
 use crate::order::ids::TransactionId;
 use crate::order::merchant::{
-    self, Ask, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, Proof, RefundWish, Report, Said, Sale, State,
-    Told, next_attempt, wants_another,
+    self, Ask, Call, Charge, Closing, Context, Duty, Ending, Event, NoCharge, Order, Proof, RefundWish, Report, Said, Sale, State, Told,
+    next_attempt, wants_another,
 };
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;

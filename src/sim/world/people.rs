@@ -211,10 +211,13 @@ impl World {
         let (no_report, no_proof) = (self.one_in(2), self.one_in(2));
         let by = Some(Box::from("Sari"));
         let (wish, done) = match self.below(8) {
-            0..=3 => (Kind::RefundAsked, self.books(|tx, desk| {
-                let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
-                books::request_refund(tx, desk, &id, wish, now)
-            })),
+            0..=3 => (
+                Kind::RefundAsked,
+                self.books(|tx, desk| {
+                    let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
+                    books::request_refund(tx, desk, &id, wish, now)
+                }),
+            ),
             4 | 5 => (Kind::ByHand, self.books(|tx, desk| books::refund_by_hand(tx, desk, &id, "cash", by, no_report, now))),
             6 => (Kind::Given, self.books(|tx, desk| books::given(tx, desk, &id, "Sari", now))),
             _ => {

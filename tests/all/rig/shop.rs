@@ -11,6 +11,10 @@ use super::relay_log::RelayLog;
 use super::screen::Screen;
 use super::tap::Tap;
 use super::{command, free_port, output, succeed, tool, user, wait_for};
+use qris::order::ids::{DeviceId, Ticket};
+use qris::order::proof::{self, Last, RelayKey, Word};
+use qris::order::receipt::SigningKey;
+use qris::wire::orders::RELAY_KEY;
 use qris::wire::vend::{EventState, VendEvent};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -89,6 +93,11 @@ pub struct Shop {
     pub token: String,
     pub options: Options,
     directory: tempfile::TempDir,
+}
+
+/// What signs where a test stands in for a machine and its relay.
+pub fn relay_key() -> SigningKey {
+    SigningKey::from_seed([9; 32])
 }
 
 impl Shop {
@@ -238,7 +247,8 @@ impl Shop {
     pub fn post_order(&self, body: &Value) -> Answer {
         let request_id = body["request_id"].as_str().unwrap_or_default();
         let url = format!("{}/v1/orders", self.backend_url);
-        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id)], body)
+        let key = RelayKey::of(&relay_key()).to_string();
+        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id), (RELAY_KEY, &key)], body)
     }
 
     /// A charge for A1; the order.
@@ -265,9 +275,26 @@ impl Shop {
     /// The same, and its machine has told an outcome.
     pub fn told(&self, outcome: &str) -> String {
         let order_id = self.paid();
-        let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome }));
+        let answer = self.post_to(&order_id, "outcome", &json!({ "outcome": outcome, "proof": self.proof(&order_id, outcome) }));
         assert_eq!(answer.status, 200, "{}", answer.text());
         order_id
+    }
+
+    /// What the machine's relay would sign of an order, for tests without one.
+    pub fn proof(&self, order_id: &str, outcome: &str) -> Option<String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let order = self.order_at_backend(order_id);
+        let id = |name: &str| order[name].as_str().expect("an id").to_owned();
+        let lasts = [Last::Closed, Last::Dispensed, Last::Failed, Last::Uncertain];
+        let outcome = lasts.into_iter().find(|last| last.delivery().as_str() == outcome)?;
+        let word = Word {
+            device: DeviceId::new(&id("device")).expect("an id"),
+            ticket: Ticket::new(&id("ticket")).expect("a ticket"),
+            order_id: None,
+            outcome,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        };
+        Some(proof::sign(&relay_key(), &word))
     }
 
     /// Runs a command of `qris-backend`.

@@ -1,10 +1,16 @@
 //! What people do with orders, and what they are told of.
 
 use super::*;
-use crate::order::merchant::{Attention, RefundWish, Repayment};
+use crate::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
 
-fn told(outcome: Delivery) -> Told {
-    Told::proven(outcome)
+/// Proven, under a number that no other order here has.
+fn told(order: &str, outcome: Delivery) -> Told {
+    numbered(outcome, order.bytes().fold(0, |number, byte| number * 31 + u64::from(byte)))
+}
+
+fn numbered(outcome: Delivery, number: u64) -> Told {
+    let Told { proof: Proof::Signed { kid, .. }, .. } = Told::proven(outcome) else { panic!("it is proven") };
+    Told { proof: Proof::Signed { kid, number }, ..Told::proven(outcome) }
 }
 
 impl Rig {
@@ -25,8 +31,12 @@ impl Rig {
     }
 
     async fn tell(&self, order: &str, outcome: Delivery, at: Wall) -> Done {
+        self.tell_as(order, told(order, outcome), at).await
+    }
+
+    async fn tell_as(&self, order: &str, told: Told, at: Wall) -> Done {
         let (device, id) = (DeviceId::new("vm-001").expect("an id"), id(order));
-        let result = self.run(move |tx, desk| delivered(tx, desk, &device, &id, told(outcome), at)).await.expect("written");
+        let result = self.run(move |tx, desk| delivered(tx, desk, &device, &id, told, at)).await.expect("written");
         result.unwrap_or_else(|done| done)
     }
 
@@ -129,6 +139,25 @@ async fn a_refund_that_was_under_way_when_the_program_died_may_have_been_made() 
     rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(1))).await.expect("starts");
     assert!(matches!(rig.load("o-r1").await.order.repayment, Some(Repayment::Asked { unsure: true, .. })));
     assert_eq!(rig.pass("o-r1", T0 + Span::secs(1)).await.call, Some(Call::Refund), "and it is asked for at once");
+}
+
+#[tokio::test]
+async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
+    let rig = Rig::refunding(10);
+    for (request, ticket) in [("r1", 1), ("r2", 2)] {
+        rig.paid(request, ticket, T0).await;
+    }
+    let asked = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
+    assert!(matches!(asked.now.order.repayment, Some(Repayment::Asked { .. })), "proven: it goes back by itself");
+    // The same again, as after a restart of the machine: nothing changes.
+    let again = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
+    assert_eq!(again.now.order, asked.now.order);
+    // Another ticket under the same number: one of the two numbers was given by a ledger that had forgotten the other.
+    let other = rig.tell_as("o-r2", numbered(Delivery::Failed, 7), T0).await;
+    assert_eq!(other.now.order.delivery.as_ref().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
+    assert_eq!((&other.now.order.repayment, rig.listed(Attention::NoProof).await), (&None, vec!["o-r2".to_owned()]));
+    let refused = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
+    assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,159 @@
+//! Somebody has a machine's token, its bus and all its receipts, and wants the goods and the money: nobody gets both.
+
+use crate::rig::caller::{Caller, Refused};
+use crate::rig::midtrans::Via;
+use crate::rig::shop::{DEVICE, Options, PRICE, Program, Shop, new_request_id, relay_key};
+use crate::rig::wait_for;
+use qris::order::ids::{DeviceId, Ticket};
+use qris::order::proof::{self, Last, RelayKey, Word};
+use qris::wire::orders::RELAY_KEY;
+use serde_json::{Value, json};
+
+/// A shop that refunds by itself, with a relay, and with a thief in the place of `qrisd`.
+struct Thief {
+    shop: Shop,
+    bus: Caller,
+    /// What the machine's relay signs with, as it says.
+    key: String,
+}
+
+/// A paid order: its ticket opens the relay, with its receipt.
+struct Loot {
+    order_id: String,
+    ticket: String,
+    receipt: String,
+}
+
+impl Thief {
+    fn new() -> Self {
+        let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+        shop.kill_backend();
+        shop.edit(Program::Backend, |text| format!("{text}\n[orders]\nauto_refund = true\nauto_refund_per_day = 100\n"));
+        shop.start_backend();
+        shop.start_relayd();
+        let bus = Caller::connect(&shop.bus.address);
+        let key = bus.relay_property("ProofKey");
+        Self { shop, bus, key }
+    }
+
+    /// Orders as the machine does, and pays.
+    fn buys(&self) -> Loot {
+        let ticket: String = self.bus.relay("Prepare", &(DEVICE, "A1", i64::try_from(PRICE).expect("small"))).expect("a ticket");
+        let request_id = new_request_id();
+        let mut body = self.shop.order_body(&request_id);
+        body["ticket"] = json!(ticket);
+        let headers = [("Idempotency-Key", request_id.as_str()), (RELAY_KEY, &self.key)];
+        let order = self.shop.http.post(&format!("{}/v1/orders", self.shop.backend_url), Some(&self.shop.token), &headers, &body).json();
+        let order_id = order["order_id"].as_str().expect("an order").to_owned();
+        assert!(self.shop.midtrans.pay(&order_id, Via::Gopay).status < 300);
+        let receipt = self.shop.wait_order(&order_id, "its receipt", |order| order["receipt"].as_str().map(str::to_owned));
+        Loot { order_id, ticket, receipt }
+    }
+
+    fn tells(&self, loot: &Loot, outcome: &str, proof: Option<&str>) {
+        let told = self.shop.post_to(&loot.order_id, "outcome", &json!({ "outcome": outcome, "proof": proof }));
+        assert!(matches!(told.status, 200 | 409), "{}", told.text());
+    }
+
+    fn dispenses(&self, loot: &Loot) -> Result<(String, String), Refused> {
+        self.bus.relay("Dispense", &(loot.receipt.as_str(),))
+    }
+
+    fn proof(&self, loot: &Loot) -> String {
+        self.bus.relay("Prove", &(loot.ticket.as_str(),)).expect("a ticket of this relay")
+    }
+
+    /// The order as the merchant sees it. What would go back by itself is on its way in the same transaction.
+    fn in_the_books(&self, loot: &Loot) -> Value {
+        let shown = self.shop.merchant(&["orders", &loot.order_id, "--json"]);
+        serde_json::from_slice(&shown.stdout).expect("JSON")
+    }
+
+    fn is_listed(&self, loot: &Loot, why: &str) {
+        let order = self.in_the_books(loot);
+        assert_eq!((&order["repayment"], &order["attention"], &order["proof"]), (&Value::Null, &json!(["no_proof"]), &json!(why)));
+        let refused = self.shop.merchant(&["refund", &loot.order_id, "--by", "Sari"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("--no-proof --by NAME"), "{said}");
+    }
+}
+
+#[test]
+fn the_token_alone_gets_no_refund_and_the_receipt_opens_the_relay_once() {
+    let thief = Thief::new();
+    // Told without `Close`: as the release before was robbed.
+    let first = thief.buys();
+    thief.tells(&first, "undelivered", None);
+    thief.is_listed(&first, "none");
+    assert_eq!(thief.dispenses(&first).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+    // The pulse first, and every proof that he can have or make.
+    let second = thief.buys();
+    assert_eq!(thief.dispenses(&second).map(|(outcome, _)| outcome), Ok("dispensed".into()));
+    let closed = thief.buys();
+    assert_eq!(thief.bus.relay::<_, String>("Close", &(closed.ticket.as_str(),)), Ok("closed".into()));
+    let word = |last| Word {
+        device: DeviceId::new(DEVICE).expect("an id"),
+        ticket: Ticket::new(&second.ticket).expect("a ticket"),
+        order_id: None,
+        outcome: last,
+        number: 99,
+    };
+    let genuine = thief.proof(&second);
+    let claims = genuine.split('.').nth(1).expect("three parts");
+    let forged = genuine.replace(claims, thief.proof(&closed).split('.').nth(1).expect("three parts"));
+    for (proof, why) in [
+        (proof::sign(&relay_key(), &word(Last::Closed)), "other_key"),
+        (genuine.clone(), "other_word"),
+        (thief.proof(&closed), "other_sale"),
+        (forged, "wrong"),
+        (second.receipt.clone(), "wrong"),
+        ("x".into(), "wrong"),
+    ] {
+        thief.tells(&second, "undelivered", Some(&proof));
+        // The first report stays, with the first proof.
+        assert_eq!(thief.in_the_books(&second)["repayment"], Value::Null, "{why}");
+    }
+    thief.is_listed(&second, "other_key");
+    // A key of his own, shown with the token: noted, and worth nothing.
+    let own = RelayKey::of(&relay_key());
+    thief.shop.charge();
+    let backend = thief.shop.backend.as_ref().expect("it runs");
+    backend.wait_line(&own.fingerprint());
+    thief.tells(&second, "undelivered", Some(&proof::sign(&relay_key(), &word(Last::Closed))));
+    thief.is_listed(&second, "other_key");
+    let list = thief.shop.merchant(&["device", "list", "--json"]);
+    let machine: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let known: RelayKey = thief.key.parse().expect("a key");
+    assert_eq!((&machine["relay_key"], &machine["other_key"]), (&json!(known.fingerprint()), &json!(own.fingerprint())));
+    // What the relay has closed goes back, and then its receipt opens nothing.
+    thief.tells(&closed, "undelivered", Some(&thief.proof(&closed)));
+    wait_for("the refund", || (thief.in_the_books(&closed)["refund"] == "done").then_some(()));
+    assert_eq!(thief.dispenses(&closed).map_err(|refused| refused.name), Err("UnknownTicket".into()));
+    assert_eq!(thief.shop.pulses(), 2, "of three that were paid");
+    for loot in [&first, &second] {
+        assert_eq!(thief.shop.midtrans.calls("refund", &loot.order_id), Vec::<Value>::new(), "goods and money");
+    }
+}
+
+#[test]
+fn a_person_may_refund_without_a_proof_and_take_another_key_by_name() {
+    let thief = Thief::new();
+    let loot = thief.buys();
+    thief.tells(&loot, "failed", None);
+    thief.is_listed(&loot, "none");
+    let nameless = thief.shop.merchant(&["refund", &loot.order_id, "--no-proof"]);
+    assert_eq!(nameless.status.code(), Some(2), "nothing of this is done without a name");
+    let refunded = thief.shop.merchant(&["refund", &loot.order_id, "--no-proof", "--by", "Sari"]);
+    assert!(refunded.status.success(), "{refunded:?}");
+    // The board is replaced: its relay is known by its key only when a person has said so.
+    let own = RelayKey::of(&relay_key()).fingerprint();
+    let take = |fingerprint: &str| thief.shop.merchant(&["device", "relay-key", DEVICE, fingerprint, "--by", "Sari"]);
+    assert!(!take(&own).status.success(), "the machine has not shown it");
+    thief.shop.charge();
+    let before = thief.shop.told("undelivered");
+    assert_eq!(thief.shop.midtrans.calls("refund", &before), Vec::<Value>::new());
+    assert!(!take("0000-0000-0000-0000-0000").status.success(), "not the one that it shows");
+    assert!(take(&own).status.success());
+    let after = thief.shop.told("undelivered");
+    thief.shop.wait_order(&after, "the refund", |order| (order["refund"] == "done").then_some(()));
+}
