@@ -22,6 +22,7 @@ mod relay;
 mod screen;
 #[cfg(test)]
 mod tests;
+mod thief;
 
 pub use counts::{Counts, KINDS, Kind};
 
@@ -30,8 +31,9 @@ use super::disk::{Disk, DiskError};
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
 use crate::host::events::Event as Journal;
-use crate::order::ids::{ItemId, OrderId};
+use crate::order::ids::{ItemId, OrderId, Ticket};
 use crate::order::money::Rupiah;
+use crate::order::proof::Last;
 use crate::order::receipt::{KeySet, jwk_set};
 use crate::order::time::{Span, Wall};
 use losses::Losses;
@@ -212,6 +214,14 @@ struct World {
     asked_back: BTreeSet<OrderId>,
     /// For these a stranger on the bus began the pulse.
     strange: BTreeSet<OrderId>,
+    /// Somebody has the machine's token and its bus.
+    thief: bool,
+    /// At these he had his hand.
+    betrayed: BTreeSet<OrderId>,
+    /// What a relay has signed of a ticket, first.
+    words: BTreeMap<Ticket, (Last, Box<str>)>,
+    /// A person wanted money back for these whatever the relay had signed.
+    unproven: BTreeSet<OrderId>,
     /// Notifications as they were posted.
     posted: Vec<Vec<u8>>,
     /// The last to go: whoever holds files of theirs is gone before.
@@ -243,6 +253,7 @@ impl World {
         options.refunds = rng.below(4) > 0;
         options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
         let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+        let thief = rng.below(4) == 0;
         if rng.below(2) == 0 {
             options.fee = 1 + rng.below(FEE_MAX);
         }
@@ -283,6 +294,10 @@ impl World {
             wished: BTreeSet::new(),
             asked_back: BTreeSet::new(),
             strange: BTreeSet::new(),
+            thief,
+            betrayed: BTreeSet::new(),
+            words: BTreeMap::new(),
+            unproven: BTreeSet::new(),
             posted: Vec::new(),
             keys,
             disks,

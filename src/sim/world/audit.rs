@@ -10,9 +10,10 @@ use super::{BEGIN, World, device};
 use crate::backend::books;
 use crate::device::store::Store;
 use crate::order::ids::OrderId;
-use crate::order::machine::{State as Machine, Undelivered, unfinished};
+use crate::order::machine::{LeftCharge, State as Machine, Undelivered, unfinished};
 use crate::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};
 use crate::order::outcome::{Delivery, DispenseAnswer, Outcome};
+use crate::order::proof::Last;
 use crate::order::state::EventState;
 use crate::sim::midtrans::Book;
 use crate::wire::orders::{Order as Resource, Status};
@@ -54,8 +55,12 @@ impl World {
         }
         let strange = self.strange.contains(order);
         let given_back = self.repaid.contains(order) || self.asked_back.contains(order);
-        if given_back && !strange && !self.is_forgotten(order) {
+        if given_back && !strange && !self.betrayed.contains(order) && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
+        }
+        // Whoever drives it, and whoever said that it would not be: nobody gets goods and money on a proof.
+        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.losses.card() {
+            self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
         if !is_kept(book.status) && !strange && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
             let known = self.known_back.get(order).map(|at| self.now - at);
@@ -155,8 +160,22 @@ impl World {
         if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten {
             self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
         }
+        if !self.unproven.contains(id) {
+            if !self.is_signed_as_not_delivered(order) {
+                self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
+            }
+            let closed = matches!(self.words.get(&order.sale.ticket), Some((Last::Closed, _)));
+            if closed && self.driven(id) > 0 && !self.losses.card() {
+                self.fail(format!("the backend gives back {id} as closed, and it was driven"));
+            }
+        }
         // A receipt is what opens the relay; of what is withheld there is none.
-        if order.receipt().is_some() && told != Some(Delivery::Failed) && self.may_be_driven(id) && !forgotten {
+        if !self.betrayed.contains(id)
+            && order.receipt().is_some()
+            && told != Some(Delivery::Failed)
+            && self.may_be_driven(id)
+            && !forgotten
+        {
             self.fail(format!("the backend gives back {id}, which may still be handed out; told {told:?}"));
         }
     }
@@ -167,7 +186,9 @@ impl World {
         let Some(machine) = self.machine_store(m) else { return Some("the machine's database cannot be opened".into()) };
         match machine.live() {
             Ok(live) => {
-                if let Some(stored) = live.iter().find(|stored| unfinished(&stored.order)) {
+                if let Some(stored) =
+                    live.iter().find(|stored| unfinished(&stored.order) && !self.is_asked_about_for_a_day(&stored.order.state))
+                {
                     return Some(format!("the machine never ended {}: {:?}", stored.order.offer.request.request_id, stored.order.state));
                 }
             }
@@ -184,6 +205,12 @@ impl World {
             return Some(format!("nobody was told of an end of {request}"));
         }
         self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, &machine, book))
+    }
+
+    /// The books were set back and have nothing of it, and neither has Midtrans: the machine asks on for a day.
+    fn is_asked_about_for_a_day(&self, state: &Machine) -> bool {
+        let Machine::Ended { left: LeftCharge::ToCancel(id), .. } = state else { return false };
+        self.losses.books() && self.midtrans.transaction(id.as_str()).is_none()
     }
 
     /// A request of which the last event is not its end. A database that was lost begins a new stream of events.
@@ -232,6 +259,10 @@ impl World {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
         }
         let told = order.delivery.as_ref().map(|told| told.outcome);
+        // What a thief has told is not what was done; a person is told of it.
+        if self.betrayed.contains(&id) {
+            return None;
+        }
         if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
             let ledger = self.relays[m].query(&id);
             return Some(format!("{id}: {why}; told {told:?}, the ledger says {ledger:?}, driven {times} times, {:?}", order.state));

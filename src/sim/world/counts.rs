@@ -80,6 +80,8 @@ kinds! {
     Restored = "backends restored from a backup",
     Hostile = "hostile messages",
     Strangers = "receipts shown to the relay by a stranger",
+    Thief = "acts of a thief with the machine's token and bus",
+    Unproven = "refunds that a person wanted without a proof",
 }
 
 /// What one run did, counted.

@@ -329,7 +329,7 @@ impl World {
         }
     }
 
-    fn caller(&mut self, m: usize) -> Caller {
+    pub(super) fn caller(&mut self, m: usize) -> Caller {
         let side = &mut self.machines[m];
         side.calls += 1;
         Caller { m, run: side.run, call: side.calls }

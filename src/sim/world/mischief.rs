@@ -68,6 +68,7 @@ impl World {
             27..=29 => self.fail_once(m),
             30 | 31 => self.meddle_at_midtrans(),
             32 => self.forge_notification(),
+            33..=35 if self.thief => self.steal(m),
             _ => {}
         }
     }

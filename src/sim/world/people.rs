@@ -190,7 +190,7 @@ impl World {
         }
     }
 
-    fn some_paid(&mut self) -> Option<OrderId> {
+    pub(super) fn some_paid(&mut self) -> Option<OrderId> {
         let paid: Vec<OrderId> = self.paid();
         let at = self.below_usize(paid.len());
         paid.into_iter().nth(at)
@@ -226,11 +226,19 @@ impl World {
                 return;
             }
         };
+        let asks = wish == Kind::RefundAsked;
+        if asks && (no_proof || before.order.delivery.is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
+            self.counts.note(Kind::Unproven);
+            self.unproven.insert(id.clone());
+        }
         match done {
             Ok(_) => {
                 self.count(wish, "the merchant decides about an order");
                 if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
                     self.fail(format!("{id}: {wish:?} was granted: {why}"));
+                }
+                if asks && !self.unproven.contains(&id) && !self.is_signed_as_not_delivered(&before.order) {
+                    self.fail(format!("{id}: {wish:?} was granted, and no relay has signed that it was not delivered"));
                 }
                 self.decided(&before.order);
                 self.repaid.insert(id);

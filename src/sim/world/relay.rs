@@ -10,6 +10,7 @@ use crate::order::ledger::Drive;
 use crate::order::machine::RelayCall;
 use crate::order::money::Rupiah;
 use crate::order::outcome::{DispenseAnswer, Outcome};
+use crate::order::proof::RelayKey;
 use crate::order::time::Span;
 use crate::relay::config::{Bias, Chip, Config, Items, Line, Pin};
 use crate::relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
@@ -94,6 +95,14 @@ impl Side {
 
     pub(super) const fn life(&self) -> u32 {
         self.life
+    }
+
+    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser> {
+        self.dispenser.as_mut()
+    }
+
+    pub(super) fn proof_key(&self) -> Option<RelayKey> {
+        self.dispenser.as_ref()?.key()
     }
 
     /// What the ledger says of an order.
@@ -304,7 +313,12 @@ impl World {
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Prove(ticket) => match dispenser.prove(ticket.as_str()) {
-                        Ok(proof) => RelayAnswer::Proof(proof.map(Into::into)),
+                        Ok(proof) => {
+                            if let Some(proof) = &proof {
+                                self.signed(ticket, proof);
+                            }
+                            RelayAnswer::Proof(proof.map(Into::into))
+                        }
                         Err(refusal) => refused(refusal),
                     },
                     RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
@@ -338,7 +352,7 @@ impl World {
 
     /// Carries out what the dispenser committed, in order; a crash may come between any two, and may have come in the commit
     /// before them. Whether the program still runs.
-    fn relay_effects(&mut self, m: usize) -> bool {
+    pub(super) fn relay_effects(&mut self, m: usize) -> bool {
         if self.disks[m].is_dead(LEDGER) {
             self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
             self.cut_power(m);
