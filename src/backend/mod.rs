@@ -31,7 +31,7 @@ use crate::host::http::{Limits, client};
 use crate::host::service::Signals;
 use crate::host::sqlite::{self, Share};
 use crate::host::tls::{self, LastTrusted};
-use crate::host::{self, Failure, Leave, clock, journal, service};
+use crate::host::{self, Failure, Leave, clock, journal, memory, service};
 use books::Desk;
 use cli::{Arguments, Command};
 use config::Config;
@@ -57,6 +57,7 @@ const THREADS: usize = 2;
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    memory::keep_private();
     let arguments: Arguments = match host::parse(arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,

@@ -71,6 +71,7 @@ pub const USAGE: Usage = Usage {
 
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    memory::keep_private();
     let told = match USAGE.read(arguments) {
         Ok(told) => told,
         Err(status) => return status,

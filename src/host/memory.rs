@@ -1,10 +1,19 @@
-//! What the C library keeps of memory that was freed. A machine sells for minutes and waits for days.
+//! A program's memory: who may read it, and what the C library keeps of what was freed.
+
+/// Nobody but root may read the memory of this program, attach a debugger to it, or look at its files in `/proc`, and it leaves
+/// no picture of itself when it crashes: secrets are in there. Another program of the same user could do all that. To be called
+/// first of all, also after an `exec`, which lets everybody in again.
+#[allow(unsafe_code, reason = "prctl has no safe face in the crates we use")]
+pub fn keep_private() {
+    // SAFETY: the call takes plain numbers. It refuses only numbers that it does not know.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+}
 
 /// Hands large buffers back to the system as soon as they are freed, and keeps one pool of small ones for all threads.
 /// To be called before the first thread is started.
 ///
 /// glibc by itself raises its limit to the largest buffer that was ever freed, and has a pool a thread: the pixels of one
-/// full-screen picture, drawn once a sale, then lie in memory all day.
+/// full-screen picture, drawn once a sale, then lie in memory all day. A machine sells for minutes and waits for days.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "mallopt has no safe face in the crates we use")]
 pub fn keep_little() {

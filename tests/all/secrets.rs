@@ -6,11 +6,12 @@ use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
-use crate::rig::{PATIENCE, output, wait_for};
+use crate::rig::{PATIENCE, command, output, tool, wait_for};
 use base64_of::base64;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// What nobody may see, by name, in every form in which it travels.
 fn secrets(shop: &Shop) -> Vec<(String, String)> {
@@ -204,6 +205,45 @@ fn failures_tell_no_secret() {
     let process = talkative(&shop, Program::Qrisd, "qrisd");
     process.wait_line("lost the broker");
     search.process("qrisd with a wrong password", &process);
+}
+
+/// The same without root's capabilities, one of which is to look into whatever runs: as any two programs of one user are.
+fn without_rights(of: &Command) -> Command {
+    let mut start = command(tool("setpriv"));
+    start.args(["--bounding-set=-all", "--"]).arg(of.get_program()).args(of.get_args());
+    for (name, value) in of.get_envs() {
+        match value {
+            Some(value) => start.env(name, value),
+            None => start.env_remove(name),
+        };
+    }
+    start
+}
+
+#[test]
+fn no_other_program_of_its_user_looks_into_a_service() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    shop.kill_backend();
+    let look = |process: &Process| {
+        let environment = format!("/proc/{}/environ", process.id());
+        output(&mut without_rights(command(tool("cat")).arg(environment))).status.success()
+    };
+    let other = Process::start("sleep", &mut without_rights(command(tool("sleep")).arg("infinity")));
+    wait_for("a look into any other program", || look(&other).then_some(()));
+    for (program, name) in [(Program::Backend, "qris-backend"), (Program::Relayd, "qris-relayd"), (Program::Qrisd, "qrisd")] {
+        let mut start = shop.program_command(program);
+        if program == Program::Backend {
+            start.arg("serve");
+        }
+        let process = Process::start_service(name, &mut without_rights(&start), shop.path());
+        assert!(!look(&process), "{name}");
+        // An exec lets everybody in again.
+        let from = process.notices.count();
+        process.signal("HUP");
+        let begun = |notice: &String| (notice == "READY=1").then_some(());
+        assert!(process.notices.find_from(from, PATIENCE, begun).is_some(), "{name} began anew");
+        assert!(!look(&process), "{name}, begun anew");
+    }
 }
 
 #[test]
