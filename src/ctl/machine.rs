@@ -32,6 +32,12 @@ pub(super) enum ServiceError {
         /// For people.
         detail: String,
     },
+    /// Nobody has its name on the bus.
+    #[error("{service} does not run: start it with `sudo systemctl start {service}`")]
+    NotRunning {
+        /// The service.
+        service: &'static str,
+    },
     /// No answer.
     #[error("{service} cannot be asked: {why}")]
     Unreachable {
@@ -115,6 +121,9 @@ impl Service {
 
     fn error(&self, why: zbus::Error) -> ServiceError {
         match why {
+            zbus::Error::FDO(fault) if matches!(*fault, zbus::fdo::Error::ServiceUnknown(_)) => {
+                ServiceError::NotRunning { service: if self.name == RELAY_NAME { "qris-relayd" } else { "qrisd" } }
+            }
             zbus::Error::MethodError(name, detail, _) => {
                 ServiceError::Refused { name: name.to_string(), detail: detail.unwrap_or_else(|| "no detail".into()) }
             }

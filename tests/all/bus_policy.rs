@@ -1,7 +1,7 @@
 //! The shipped D-Bus policies: who may own the names, and whom the real dbus-daemon lets ask.
 
 use crate::rig::bus::{DbusDaemon, Names};
-use crate::rig::{PATIENCE, command, output, tool, user};
+use crate::rig::{PATIENCE, command, output, source, source_text, tool, user};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -63,6 +63,30 @@ fn only_the_services_own_their_names_and_only_those_named_may_ask() {
         assert_eq!(!told.contains("Access denied"), may, "{who:?} calls {method} of {name}: {told}");
     }
     drop(owners);
+}
+
+/// A technician has stopped the relay service: it stays so, whoever calls.
+#[test]
+fn nobody_begins_a_service_over_the_bus() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let services = directory.path().join("system-services");
+    std::fs::create_dir(&services).expect("made");
+    // What the package brings.
+    for line in source_text("Cargo.toml").lines().filter(|line| line.contains("dbus-1/system-services/")) {
+        let file = source(line.split('"').nth(1).expect("the file"));
+        std::fs::copy(&file, services.join(file.file_name().expect("a name"))).expect("copied");
+    }
+    let more = format!("<servicedir>{}</servicedir>", services.display());
+    let bus = DbusDaemon::start_with(directory.path(), &Names::all(&user()), &more);
+    let begin = ["org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "StartServiceByName", "su"];
+    for who in ["root", STRANGER] {
+        for name in ["io.qrisd.Relay1", "io.qrisd.Device1"] {
+            let asked = output(call(&bus, &["--reuid", who, "--clear-groups"]).args(begin).args([name, "0"]));
+            let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+            assert!(told.contains("not provided by any .service files"), "{who} begins {name}: {told}");
+        }
+    }
 }
 
 /// Owns names and answers every call with an error, until the answer is dropped.

@@ -369,13 +369,7 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let here = |name: &str| directory.path().join(name);
     std::fs::create_dir_all(here("etc/qrisd")).expect("made");
-    std::fs::create_dir_all(here("services")).expect("made");
-    // Begun by a call, as the package has it, and in vain.
-    let begun = here("begun");
-    let service = format!("[D-BUS Service]\nName=io.qrisd.Relay1\nExec=/bin/sh -c \"echo begun > {}; exit 1\"\n", begun.display());
-    std::fs::write(here("services/io.qrisd.Relay1.service"), service).expect("written");
-    let more = format!("<servicedir>{}</servicedir>", here("services").display());
-    let bus = DbusDaemon::start_with(directory.path(), &Names::all(&user()), &more);
+    let bus = DbusDaemon::start(directory.path(), &Names::all(&user()));
     let system = Namespace::new(&format!("mount --bind {} /etc", here("etc").display()));
     let ask = |arguments: &[&str]| {
         let mut ask = command(env!("CARGO_BIN_EXE_qrisctl"));
@@ -393,15 +387,18 @@ fn a_machine_that_is_not_set_up_says_so_and_nobody_is_waited_for() {
         let words = format!("this machine is not set up, /etc/qrisd/{file} is not there: run `sudo qrisctl setup`");
         assert!(told.code == Some(1) && told.stderr.contains(&words), "{arguments:?}: {:?} {}", told.code, told.stderr);
     }
-    assert!(!begun.exists(), "somebody was begun");
     // Another bus is somebody else's.
     let elsewhere = ask(&["relay", "lines", "--bus", &bus.address]);
-    assert!(elsewhere.code == Some(1) && !elsewhere.stderr.contains("not set up") && begun.exists(), "{}", elsewhere.stderr);
+    assert!(elsewhere.code == Some(1) && elsewhere.stderr.contains("qris-relayd does not run"), "{}", elsewhere.stderr);
     // With a configuration the service is called.
-    std::fs::remove_file(&begun).expect("there");
     std::fs::write(here("etc/qrisd/relay.toml"), "").expect("written");
-    let called = ask(&["relay", "lines"]);
-    assert!(called.code == Some(1) && !called.stderr.contains("not set up") && begun.exists(), "{}", called.stderr);
+    for (arguments, service) in
+        [(&["relay", "lines"][..], "qris-relayd"), (&["collect", "2345678901234567", "--bus", &bus.address], "qrisd")]
+    {
+        let called = ask(arguments);
+        let words = format!("{service} does not run: start it with `sudo systemctl start {service}`");
+        assert!(called.code == Some(1) && called.stderr.contains(&words), "{}", called.stderr);
+    }
     // One that runs answers, wherever it has its configuration.
     std::fs::remove_file(here("etc/qrisd/relay.toml")).expect("there");
     let (stop, service) = services_on(&bus, Relay(Arc::default()));

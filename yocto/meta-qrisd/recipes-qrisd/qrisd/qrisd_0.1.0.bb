@@ -104,7 +104,6 @@ do_install() {
 	install -Dm644 ${S}/systemd/qrisd.catalog           ${D}${nonarch_libdir}/systemd/catalog/qrisd.catalog
 	install -Dm644 ${S}/systemd/io.qrisd.Relay1.conf    ${D}${datadir}/dbus-1/system.d/io.qrisd.Relay1.conf
 	install -Dm644 ${S}/systemd/io.qrisd.Device1.conf   ${D}${datadir}/dbus-1/system.d/io.qrisd.Device1.conf
-	install -Dm644 ${S}/systemd/io.qrisd.Relay1.service ${D}${datadir}/dbus-1/system-services/io.qrisd.Relay1.service
 	for name in qrisd relay qrisctl; do
 		install -Dm644 ${S}/config/$name.toml ${D}${docdir}/${BPN}/examples/$name.toml
 	done
