@@ -232,6 +232,17 @@ fn what_cannot_be_handed_out_now_can_be_later() {
     assert_eq!(shop.collect_in_vain(&coded.code).reason, Some(Reason::Relay));
     shop.start_relayd();
     shop.wait_fault("relay", false);
+    // It goes while the backend is asked, which takes its time: nobody waits for that.
+    shop.backend_link.set(Cable::Silent);
+    let from = shop.tap.count();
+    shop.collect(&coded.code);
+    wait_for("a question to the backend", || (shop.last_status()?["busy"] == true).then_some(()));
+    shop.kill_relayd();
+    let refused = |event: &VendEvent| event.state == EventState::Refused && event.payment_code.as_deref() == Some(&*coded.code);
+    assert_eq!(shop.tap.wait_event_from(from, "a refusal", refused).reason, Some(Reason::Relay));
+    shop.backend_link.set(Cable::Whole);
+    shop.start_relayd();
+    shop.wait_fault("relay", false);
     let topic = "qrisd/v1/vm-001/vend/collect";
     let from = shop.tap.count();
     shop.controller.publish_bytes(topic, json!({"code": coded.code}).to_string().as_bytes(), true);

@@ -4,7 +4,7 @@
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 use super::requests::{Reply, ReplyTo};
-use super::{Effect, Machine};
+use super::{Effect, Machine, PREPARE_WAIT};
 use crate::device::store::StoreError;
 use crate::order::ids::{PaymentCode, RequestId};
 use crate::order::machine::{Event, Order, RelayCall, State};
@@ -229,7 +229,8 @@ impl Machine {
         }
         let call = self.next_call_id();
         self.effects.push(Effect::Relay(call, collection.request.clone(), RelayCall::Check(ticket)));
-        self.collection = Some(Collection { call, asked_owner: Some(self.links.owner), ..collection });
+        let give_up_at = collection.give_up_at.min(now.boot + PREPARE_WAIT);
+        self.collection = Some(Collection { call, asked_owner: Some(self.links.owner), give_up_at, ..collection });
     }
 
     /// The relay's word on an order that is to be collected.
@@ -265,6 +266,13 @@ impl Machine {
             }
         };
         self.effects.push(Effect::ReadRelay);
+        self.refuse_collection(collection, &refusal, now);
+    }
+
+    /// The relay service is gone: whoever waits for the backend, to be told that in the end, is told now.
+    pub(super) fn collection_without_relay(&mut self, now: Now) {
+        let (Some(refusal), Some(collection)) = (self.relay_unfit(), self.collection.take()) else { return };
+        self.effects.push(Effect::Abandon(collection.call));
         self.refuse_collection(collection, &refusal, now);
     }
 

@@ -183,6 +183,7 @@ impl Machine {
         if self.fault(FaultCode::Relay, Some(why), now) {
             self.effects.push(Effect::Journal(Journal::RelayGone { why: text(why) }));
         }
+        self.collection_without_relay(now);
     }
 
     pub(super) fn screen_state(&mut self, state: &ScreenState, now: Now) {

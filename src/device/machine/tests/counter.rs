@@ -255,13 +255,19 @@ fn what_speaks_against_a_collection_is_told_and_it_can_be_collected_afterwards()
     assert!(rig.told().is_empty() && rig.machine.holder.is_none(), "too late for this one");
     let effects = rig.collect(&code(1));
     let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
-    rig.after(10_000);
+    rig.after(2_000);
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.check(&effects, 1, checked(true, ""));
     assert!(rig.told().is_empty() && rig.machine.holder.is_none());
 
+    // The relay goes while the backend is asked.
     rig.after(1_000);
+    let effects = rig.collect(&code(1));
     rig.on(Input::RelayDown("gone".into()));
+    assert_eq!(rig.told(), ["refused(relay)"]);
+    rig.confirm(&effects, 1, order(paid_at_store(1)));
+    assert!(rig.told().is_empty() && rig.machine.holder.is_none(), "too late for this one");
+    rig.after(1_000);
     rig.collect(&code(1));
     assert_eq!(rig.told(), ["refused(relay)"]);
     rig.on(Input::RelayUp(rig.facts.clone()));
