@@ -103,6 +103,18 @@ fn nobody_is_invited_to_pay_what_cannot_be_delivered() {
 }
 
 #[test]
+fn a_receipt_that_is_being_driven_is_answered_so_at_once() {
+    let relay = Relayd::start("pulse_ms = 3000\n");
+    let receipt = relay.key.sign(relay.sale("o-1").1);
+    let first = relay.begin_dispense(receipt.jws().to_owned());
+    relay.relay.wait_pulses(1);
+    assert_eq!(relay.dispense(receipt.jws()).expect("an answer"), ("dispensing".into(), String::new()));
+    assert_eq!(first.join().expect("no panic").expect("an outcome").0, "dispensed");
+    assert_eq!(relay.dispense(receipt.jws()).expect("what is recorded is an answer").0, "dispensed");
+    assert_eq!(relay.relay.pulses(), 1);
+}
+
+#[test]
 fn a_power_cut_in_mid_pulse_is_uncertain_and_never_repeated() {
     let mut relay = Relayd::start("pulse_ms = 60000\n");
     let (ticket, claims) = relay.sale("o-1");
