@@ -8,7 +8,7 @@ pub mod disk;
 pub mod faults;
 #[cfg(test)]
 mod merchant_tests;
-mod middlebox;
+pub mod middlebox;
 pub mod midtrans;
 pub mod midtrans_http;
 pub mod model;

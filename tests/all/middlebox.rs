@@ -1,9 +1,10 @@
 //! Proxies that answer in place of the backend: what they say of an order is nobody's word.
 
 use crate::reboot::reboot;
-use crate::rig::link::{Cable, FOREIGN, Foreign};
+use crate::rig::link::Cable;
 use crate::rig::midtrans::Via;
 use crate::rig::shop::{Options, Shop};
+use qris::sim::middlebox::Foreign;
 use qris::wire::vend::EventState;
 
 /// The machine asks, gets this answer, and says that the backend is gone.
@@ -23,7 +24,7 @@ fn a_qr_stays_up_whatever_a_proxy_answers_and_its_payment_is_delivered() {
     let request_id = shop.offer("A1");
     let payload = shop.screen.wait_payload();
     // Asked by HTTP from ten seconds on.
-    intercept(&shop, FOREIGN[0]);
+    intercept(&shop, Foreign::NotFound);
     assert_eq!(shop.screen.wait_payload(), payload);
     shop.backend_link.set(Cable::Whole);
     shop.pay(Via::Gopay);
@@ -38,7 +39,7 @@ fn what_waits_for_its_customer_waits_whatever_a_proxy_answers() {
     let coded = shop.collectable("alfamart");
     // What waits is asked about at every start.
     shop.kill_qrisd();
-    shop.backend_link.set(Cable::Answers(FOREIGN[1]));
+    shop.backend_link.set(Cable::Answers(Foreign::NoRoute));
     shop.start_qrisd();
     shop.wait_online();
     shop.wait_fault("backend", true);
@@ -58,7 +59,7 @@ fn paid_before_a_reboot_it_is_delivered_when_the_backend_and_not_a_proxy_has_ans
     assert!(shop.midtrans.scan(&payload, Via::Qris).status < 300);
     let order_id = shop.order_id(&request_id);
     shop.wait_order(&order_id, "settlement", |order| (order["status"] == "settlement").then_some(()));
-    shop.backend_link.set(Cable::Answers(FOREIGN[0]));
+    shop.backend_link.set(Cable::Answers(Foreign::NotFound));
     let _boot = reboot(&mut shop);
     shop.wait_state(&request_id, EventState::Paid);
     shop.wait_fault("backend", true);
@@ -75,7 +76,7 @@ fn an_outcome_is_told_until_the_backend_and_not_a_proxy_has_taken_it() {
     let request_id = shop.offer("A1");
     let order_id = shop.order_id(&request_id);
     // The receipt comes over MQTT.
-    shop.backend_link.set(Cable::Answers(FOREIGN[2]));
+    shop.backend_link.set(Cable::Answers(Foreign::Conflict));
     shop.pay(Via::Gopay);
     shop.wait_state(&request_id, EventState::Dispensed);
     shop.wait_fault("backend", true);

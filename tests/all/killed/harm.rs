@@ -1,11 +1,12 @@
 //! What is done to a machine and to everything around it, and how it is mended.
 
-use crate::rig::link::{Cable, FOREIGN, Link};
+use crate::rig::link::{Cable, Link};
 use crate::rig::process::Process;
 use crate::rig::screen::Screen;
 use crate::rig::shop::{Options, Program, Shop};
 use crate::rig::tap::{Tap, event};
 use crate::rig::{Running, mosquitto::TAP, output};
+use qris::sim::middlebox::Foreign;
 use qris::sim::rng::Rng;
 use qris::wire::vend::EventState;
 use serde_json::{Value, json};
@@ -366,7 +367,7 @@ impl Ordeal {
         match self.rng.below(10) {
             0 => Harm::Disturb(wire, Cable::Cut),
             1 => Harm::Disturb(wire, Cable::Silent),
-            2 => Harm::Disturb(self.pick(&[Wire::Backend, Wire::Midtrans]), Cable::Answers(self.pick(&FOREIGN))),
+            2 => Harm::Disturb(self.pick(&[Wire::Backend, Wire::Midtrans]), Cable::Answers(self.pick(&Foreign::ALL))),
             3 | 4 => Harm::Midtrans(self.draw_fault()),
             _ => self.draw_program_harm(),
         }

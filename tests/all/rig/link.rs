@@ -2,6 +2,7 @@
 
 use super::free_listener;
 use super::heard::Heard;
+use qris::sim::middlebox::Foreign;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,26 +20,6 @@ pub enum Cable {
     /// Somebody else answers this to every request.
     Answers(Foreign),
 }
-
-/// What a proxy answers that did not reach whom it stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Foreign {
-    pub status: u16,
-    pub content_type: &'static str,
-    pub body: &'static str,
-}
-
-/// What proxies answer.
-pub const FOREIGN: [Foreign; 8] = [
-    Foreign { status: 404, content_type: "text/html", body: "<html><title>404 Not Found</title></html>" },
-    Foreign { status: 404, content_type: "application/json", body: r#"{"message": "no Route matched with those values"}"# },
-    Foreign { status: 409, content_type: "application/json", body: r#"{"message": "conflict"}"# },
-    Foreign { status: 401, content_type: "text/html", body: "<html><title>401 Authorization Required</title></html>" },
-    Foreign { status: 429, content_type: "text/html", body: "" },
-    Foreign { status: 200, content_type: "text/html", body: "<html><title>Welcome to our network</title></html>" },
-    Foreign { status: 200, content_type: "application/json", body: "{}" },
-    Foreign { status: 502, content_type: "text/html", body: "<html><title>502 Bad Gateway</title></html>" },
-];
 
 /// A forwarder to a port on loopback.
 pub struct Link {
@@ -136,10 +117,13 @@ fn carry(near: TcpStream, target: u16, state: &Arc<Mutex<State>>) {
     }
 }
 
-/// One request, one answer, one connection.
+/// One request, one answer, one connection. Midtrans' paths begin with the version of its interface.
 fn answer(stream: TcpStream, foreign: Foreign) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line)?;
+    let (status, content_type, body) = if line.contains(" /v2/") { foreign.of_midtrans() } else { foreign.of_backend() };
+    line.clear();
     while reader.read_line(&mut line)? > 2 {
         if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = text.trim().parse().unwrap_or(0);
@@ -147,10 +131,10 @@ fn answer(stream: TcpStream, foreign: Foreign) -> std::io::Result<()> {
         line.clear();
     }
     reader.take(length).read_to_end(&mut Vec::new())?;
-    let Foreign { status, content_type, body } = foreign;
-    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n", body.len());
+    let retry = foreign.retry_after().map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{retry}", body.len());
     let mut stream = stream;
-    stream.write_all(format!("{head}retry-after: 1\r\nconnection: close\r\n\r\n{body}").as_bytes())
+    stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes())
 }
 
 fn clone(stream: &TcpStream) -> TcpStream {
