@@ -62,6 +62,8 @@ pub struct Shop {
     midtrans_gone: AtomicBool,
     books_health: Health,
     machines_health: Health,
+    /// When room for a sale was last looked for, in milliseconds since 1970.
+    room_looked: AtomicI64,
 }
 
 /// What the journal was told of a database.
@@ -112,6 +114,7 @@ impl Shop {
             midtrans_gone: AtomicBool::new(false),
             books_health: Health::default(),
             machines_health: Health::default(),
+            room_looked: AtomicI64::new(0),
         }
     }
 
@@ -140,7 +143,28 @@ impl Shop {
         let desk = self.desk();
         let result = self.store.run(move |tx| job(tx, &desk)).await;
         self.books_health.note("of orders", &result);
+        if result.is_ok() && self.store_fails() {
+            self.look_for_room().await;
+        }
         result
+    }
+
+    /// Whether the books could not be read or written, and nobody has yet seen that all of a sale can be written again.
+    #[must_use]
+    pub fn store_fails(&self) -> bool {
+        self.books_health.failing.load(Ordering::Relaxed)
+    }
+
+    /// Looks once a second, however much is written: each look writes as much as a sale does.
+    async fn look_for_room(&self) {
+        let (now, last) = (clock::now().wall.0, self.room_looked.load(Ordering::Relaxed));
+        let is_soon = (0..1000).contains(&(now - last));
+        if is_soon || self.room_looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        if self.store.find_room().await.is_ok() {
+            self.books_health.back("of orders");
+        }
     }
 
     /// Reads in the books.
@@ -187,6 +211,9 @@ impl Shop {
     ) -> Result<T, BooksError> {
         let result = self.machines.read(job).await;
         self.machines_health.note("of machines", &result);
+        if result.is_ok() {
+            self.machines_health.back("of machines");
+        }
         result
     }
 
@@ -250,6 +277,13 @@ impl Shop {
 }
 
 impl Health {
+    /// All is well with it.
+    fn back(&self, path: &'static str) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            emit(&Journal::StoreBack { path: path.into() });
+        }
+    }
+
     fn note<T>(&self, path: &'static str, result: &Result<T, BooksError>) {
         let path = || path.into();
         match result {
@@ -266,12 +300,7 @@ impl Health {
                     emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
                 }
             }
-            Ok(_) => {
-                if self.failing.swap(false, Ordering::Relaxed) {
-                    emit(&Journal::StoreBack { path: path() });
-                }
-            }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 }

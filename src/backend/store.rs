@@ -118,7 +118,7 @@ pub struct Store(Hands);
 /// Who does the jobs.
 #[derive(Debug, Clone)]
 enum Hands {
-    Threads { writer: SyncSender<Box<dyn Job>>, reader: SyncSender<Box<dyn Job>> },
+    Threads { writer: SyncSender<Box<dyn Job>>, reader: SyncSender<Box<dyn Job>>, path: PathBuf },
     Caller(Direct),
 }
 
@@ -189,7 +189,7 @@ impl Store {
         let reading = sqlite::open_beside(path, schema, false)?;
         let writer = start("store-writer", writing, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;
-        Ok(Self(Hands::Threads { writer, reader }))
+        Ok(Self(Hands::Threads { writer, reader, path: path.into() }))
     }
 
     /// Opens a database beside whoever it belongs to: for short commands. A damaged one is left where it is, and one that is
@@ -214,6 +214,17 @@ impl Store {
             Hands::Threads { writer, .. } => hand(writer, job).await,
             Hands::Caller(direct) => direct.take(job, true).await,
         }
+    }
+
+    /// Looks whether the disk has room for what a sale writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`]
+    pub async fn find_room(&self) -> Result<(), StoreError> {
+        let Hands::Threads { path, .. } = &self.0 else { return Ok(()) };
+        let path = path.clone();
+        let looked = tokio::task::spawn_blocking(move || sqlite::find_room(&path)).await;
+        Ok(looked.map_err(|_| StoreError::Gone)??)
     }
 
     /// Runs a job that only reads, beside whoever writes.

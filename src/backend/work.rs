@@ -95,6 +95,10 @@ pub async fn sweep(shop: Arc<Shop>) {
 /// The books cannot be read.
 pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
     let ids = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await?;
+    if shop.store_fails() {
+        // Nothing else may be written for hours that would show that it can be again.
+        let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
+    }
     // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
     let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
     for (turn, id) in (0_u32..).zip(ids) {

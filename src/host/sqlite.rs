@@ -5,7 +5,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -81,10 +81,10 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The file that keeps a second process away cannot be had.
-    #[error("the lock {} cannot be had: {source}", path.display())]
+    /// A file beside it cannot be had, such as the lock that keeps a second process away.
+    #[error("the file {} cannot be had: {source}", path.display())]
     Lock {
-        /// The lock.
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -187,13 +187,39 @@ fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     there(path)?;
     let lock = with_suffix(path, ".lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&lock);
-    file.map(Lock).map_err(|source| match source.kind() {
+    file.map(Lock).map_err(|source| beside(path, lock, source))
+}
+
+/// Why there is no such file beside the database at `path`.
+fn beside(path: &Path, file: PathBuf, source: std::io::Error) -> OpenError {
+    match source.kind() {
         // Its directory is there; only the kernel's own file systems say so then.
         ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
-        ErrorKind::StorageFull => OpenError::Full { path: path.into() },
-        _ => OpenError::Lock { path: lock, source },
-    })
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { path: path.into() },
+        _ => OpenError::Lock { path: file, source },
+    }
 }
+
+/// Looks whether the disk of the database at `path` has room for what a sale writes: by as much in a file beside it, which is
+/// gone when this returns, and also after a power cut. A full disk always takes something small, in the last block of a file or in
+/// an old part of the log: who writes only that finds the database well, and ill again at the next sale, and so on.
+///
+/// # Errors
+/// [`OpenError::Full`], or what else is wrong there.
+pub fn find_room(path: &Path) -> Result<(), OpenError> {
+    let room = with_suffix(path, ".room");
+    let write = || {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(MODE).open(&room)?;
+        std::fs::remove_file(&room)?;
+        file.write_all(&[0; SALE_BYTES])?;
+        // A disk may promise more than it has, until it is asked to keep it.
+        file.sync_all()
+    };
+    write().map_err(|source| beside(path, room.clone(), source))
+}
+
+/// More than a sale writes: its frames in the log, 40 KB at a machine, and what the database grows by when they are copied.
+const SALE_BYTES: usize = 64 * 1024;
 
 /// A lock on a file, until it is dropped.
 #[derive(Debug)]

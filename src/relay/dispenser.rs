@@ -52,7 +52,7 @@ pub enum Effect {
         /// More, for people.
         detail: String,
     },
-    /// Tell everybody that a line is blocked no more.
+    /// Tell everybody that a line is blocked no more, or that the ledger is well again.
     Cleared,
     /// Write the journal.
     Journal(Event),
@@ -385,10 +385,14 @@ impl Dispenser {
 
     /// Tries again what the ledger did not take. To be called every second or so.
     pub fn tick(&mut self) {
+        let was_failing = self.ledger.usable().is_err();
         if self.ledger.needs_opening(self.is_driving()) {
             self.open();
         }
         self.ledger.probe();
+        if was_failing && self.ledger.usable().is_ok() {
+            self.effects.push(Effect::Cleared);
+        }
         self.write_late();
     }
 

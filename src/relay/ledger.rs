@@ -4,6 +4,7 @@
 use super::dispenser::Refusal;
 use super::store::{Block, Found, Pulse, Store, StoreError};
 use crate::host::events::Event;
+use crate::host::sqlite;
 use crate::order::ids::{ItemId, OrderId, Ticket};
 use crate::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use crate::order::money::Rupiah;
@@ -87,11 +88,17 @@ impl Ledger {
         }
     }
 
-    /// Finds out whether it can be written again, if it could not.
+    /// Finds out whether it can be written again, if it could not, and all of a sale: nothing else ends the fault.
     pub fn probe(&mut self) {
-        if let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state {
-            // How it went is noted; nobody asked.
-            drop(self.write(Store::probe));
+        let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state else { return };
+        let path = self.path.clone();
+        let found = self.write(|store| {
+            sqlite::find_room(&path)?;
+            store.probe()
+        });
+        if let (Ok(()), State::Open { failing, .. }) = (found, &mut self.state) {
+            *failing = None;
+            self.events.push(Event::StoreBack { path: self.name().into() });
         }
     }
 
@@ -151,6 +158,7 @@ impl Ledger {
 
     /// Writes a new open ticket, if there are not too many.
     pub fn add_ticket(&mut self, ticket: Ticket, item: &ItemId, amount: Rupiah) -> Result<(), Refusal> {
+        self.usable()?;
         if self.tickets_open() >= OPEN_TICKETS_MAX {
             return Err(Refusal {
                 error: RelayError::Ledger,
@@ -216,15 +224,7 @@ impl Ledger {
 
     /// Notes how a commit went.
     fn note(&mut self, result: Result<(), StoreError>) -> Result<(), Refusal> {
-        if let Err(error) = result {
-            return Err(self.failed(&error));
-        }
-        if let State::Open { failing, is_damaged: false, .. } = &mut self.state
-            && failing.take().is_some()
-        {
-            self.events.push(Event::StoreBack { path: self.path.display().to_string().into() });
-        }
-        Ok(())
+        result.map_err(|error| self.failed(&error))
     }
 
     fn failed(&mut self, error: &StoreError) -> Refusal {

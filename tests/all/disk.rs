@@ -1,9 +1,10 @@
 //! A disk that is full or read-only, and a database that is locked: the machine stays up, says so, sells nothing, and
 //! goes on by itself when it can write again. What was paid meanwhile is delivered then, once.
 
+use crate::rig::caller::Caller;
 use crate::rig::midtrans::Via;
 use crate::rig::namespace::SmallDisk;
-use crate::rig::shop::{Options, Program, Shop};
+use crate::rig::shop::{Options, Program, Shop, new_request_id};
 use crate::rig::wait_for;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -53,6 +54,85 @@ fn a_full_disk_sells_nothing_and_loses_nothing() {
     shop.sell("A1", Via::Qris);
     assert_eq!(shop.pulses(), 3);
     shop.check_books();
+}
+
+/// What is left takes a commit or two, and no sale: too little to be well again, at each look anew.
+const LITTLE: u32 = 16 * 1024;
+
+/// Vends until that is refused: what is left in the last page of a file may take a ticket or two.
+fn refused_in_the_end(shop: &Shop, reason: Reason) {
+    let request_id = wait_for("a refusal", || {
+        let request_id = shop.vend("A1");
+        let event = shop.tap.wait_event("an answer", |event| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
+        });
+        if event.state == EventState::AwaitingPayment {
+            shop.cancel(&request_id);
+            shop.wait_state(&request_id, EventState::Cancelled);
+        }
+        (event.state == EventState::Refused).then_some(request_id)
+    });
+    shop.tap.wait_refused(&request_id, reason);
+}
+
+#[test]
+fn a_nearly_full_disk_is_a_fault_until_a_whole_sale_fits() {
+    for (program, database, fault, reason) in
+        [(Program::Qrisd, "qrisd.db", "store", Reason::Store), (Program::Relayd, "ledger.db", "relay", Reason::Relay)]
+    {
+        let (shop, disk) = shop_on(program, database);
+        let caller = Caller::connect(&shop.bus.address);
+        shop.sell("A1", Via::Gopay);
+        disk.fill();
+        refused_in_the_end(&shop, reason);
+        shop.wait_fault(fault, true);
+        disk.leave(LITTLE);
+        wait_for("a look for room", || {
+            let said = if program == Program::Qrisd {
+                shop.last_status()?.to_string()
+            } else {
+                caller.relay::<_, String>("Prepare", &("vm-001", "A1", 5000_i64)).expect_err("no promise").detail
+            };
+            said.contains("has no room").then_some(())
+        });
+        let process = if program == Program::Qrisd { &shop.qrisd } else { &shop.relayd };
+        let told = |text: &str| process.as_ref().expect("it runs").lines.all().iter().filter(|line| line.contains(text)).count();
+        assert_eq!((told("cannot be written: "), told("can be written again")), (1, 0), "{database}");
+        disk.free();
+        shop.wait_fault(fault, false);
+        assert_eq!((told("cannot be written: "), told("can be written again")), (1, 1), "{database}");
+        shop.sell("A1", Via::Gopay);
+        assert_eq!(shop.pulses(), 2);
+        shop.check_books();
+    }
+}
+
+#[test]
+fn a_merchants_full_disk_is_told_of_once_until_a_whole_sale_fits() {
+    let mut shop = Shop::open(Options::default());
+    shop.sell("A1", Via::Gopay);
+    shop.kill_backend();
+    let disk = SmallDisk::at(shop.path().join("state"));
+    disk.namespace.run(&format!("cp {0}/orders.db* {0}/state/", shop.path().display()));
+    let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
+    shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
+    shop.start_backend_in(&disk.namespace);
+    shop.wait_fault("backend", false);
+    disk.fill();
+    let process = shop.backend.as_ref().expect("it runs");
+    let told = |text: &str| process.lines.all().iter().filter(|line| line.contains(text)).count();
+    let post = || shop.post_order(&shop.order_body(&new_request_id())).status;
+    wait_for("books that are full", || (post() == 503).then_some(()));
+    disk.leave(LITTLE);
+    for _ in 0..50 {
+        post();
+        assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200, "what is written is read meanwhile");
+    }
+    assert_eq!((told("cannot be written: "), told("can be written again")), (1, 0));
+    disk.free();
+    process.wait_line("can be written again");
+    shop.sell("A1", Via::Gopay);
+    assert_eq!(told("cannot be written: "), 1);
 }
 
 #[test]
@@ -133,19 +213,7 @@ fn a_full_ledger_promises_nothing() {
     let (shop, disk) = shop_on(Program::Relayd, "ledger.db");
     shop.sell("A1", Via::Gopay);
     disk.fill();
-    // What is left in the last page of the ledger's file may take a ticket or two.
-    let request_id = wait_for("a refusal", || {
-        let request_id = shop.vend("A1");
-        let event = shop.tap.wait_event("an answer", |event| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
-        });
-        if event.state == EventState::AwaitingPayment {
-            shop.cancel(&request_id);
-            shop.wait_state(&request_id, EventState::Cancelled);
-        }
-        (event.state == EventState::Refused).then_some(request_id)
-    });
-    shop.tap.wait_refused(&request_id, Reason::Relay);
+    refused_in_the_end(&shop, Reason::Relay);
     shop.wait_fault("relay", true);
     disk.free();
     shop.wait_fault("relay", false);

@@ -139,7 +139,7 @@ impl Machine {
             State::AwaitingCollection { doubtful: true, .. } => {
                 Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out before"))
             }
-            _ if self.store_retry_at.is_some() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
+            _ if self.store_fails() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
             _ if self.candidate.is_some() || self.collection.is_some() || self.holder.is_some() => {
                 Some(Refusal::new(Reason::Busy, "another order holds the machine"))
             }

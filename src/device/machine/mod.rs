@@ -194,6 +194,8 @@ pub struct Machine {
     settings: Settings,
     store: Option<Store>,
     store_retry_at: Option<Boot>,
+    /// It takes something, and had no room for a whole sale: that is looked for again then.
+    store_short_until: Option<Boot>,
     /// What is stored is damaged: it must be looked through, and set aside if need be.
     store_damaged: bool,
     /// Somebody else wrote the database: memory is behind it, and it must be opened anew.
@@ -224,6 +226,7 @@ impl Machine {
         let mut machine = Self {
             store: None,
             store_retry_at: Some(now.boot),
+            store_short_until: None,
             store_damaged: false,
             store_behind: false,
             live: BTreeMap::new(),
@@ -277,7 +280,10 @@ impl Machine {
         let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
         let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
         let collection = self.collection.as_ref().map(Collection::give_up_at);
-        [stored, candidate, collection, self.outbox.next_deadline(), self.stage.next_deadline()].into_iter().flatten().min()
+        [stored, self.store_short_until, candidate, collection, self.outbox.next_deadline(), self.stage.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn next_stored(&self, now: Boot) -> Option<Boot> {
@@ -306,6 +312,8 @@ impl Machine {
     fn finish(&mut self, now: Now) -> Vec<Effect> {
         if self.store_retry_at.is_some_and(|at| now.boot >= at) {
             self.retry_store(now);
+        } else if self.store_short_until.is_some_and(|until| now.boot >= until) {
+            self.store_works(now);
         }
         self.pump_candidate(now);
         self.pump_collection(now);

@@ -196,7 +196,7 @@ impl Machine {
         let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
         match &order.state {
             // A payment could not be stored now: nobody is invited to make one.
-            State::AwaitingPayment { .. } if self.store_retry_at.is_some() => do_not_pay,
+            State::AwaitingPayment { .. } if self.store_fails() => do_not_pay,
             // Not shown before the relay said, in this run of the program, that it can deliver.
             State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
             State::AwaitingPayment { payload, until, .. } => {

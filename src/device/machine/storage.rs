@@ -5,6 +5,7 @@ use super::outbox::Outbox;
 use super::{Effect, Machine, STORE_RETRY};
 use crate::device::store::{Store, StoreError};
 use crate::host::events::Event as Journal;
+use crate::host::sqlite;
 use crate::order::machine as core;
 use crate::order::time::Now;
 use crate::wire::status::FaultCode;
@@ -84,7 +85,7 @@ impl Machine {
         // Nobody else writes there: what surprises may be damage that only a look at all of it finds.
         self.store_damaged |= error.is_damage() || error.is_surprise();
         self.store_behind |= self.store.is_some() && error.is_surprise();
-        self.store_retry_at = Some(now.boot + STORE_RETRY);
+        (self.store_retry_at, self.store_short_until) = (Some(now.boot + STORE_RETRY), None);
         if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
             let (found, known) = (i64::from(*found), i64::from(*known));
             if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
@@ -101,9 +102,23 @@ impl Machine {
             return;
         }
         self.store_retry_at = None;
-        if self.fault(FaultCode::Store, None, now) {
-            let path = self.settings.store.display().to_string().into();
-            self.effects.push(Effect::Journal(Journal::StoreBack { path }));
+        if !self.faults.contains_key(&FaultCode::Store) || self.store_short_until.is_some_and(|until| now.boot < until) {
+            return;
         }
+        // What is paid goes on as far as it can; nobody else is invited to pay before all of a sale can be written.
+        if let Err(error) = sqlite::find_room(&self.settings.store) {
+            self.store_short_until = Some(now.boot + STORE_RETRY);
+            self.fault(FaultCode::Store, Some(&error.to_string()), now);
+            return;
+        }
+        self.store_short_until = None;
+        self.fault(FaultCode::Store, None, now);
+        let path = self.settings.store.display().to_string().into();
+        self.effects.push(Effect::Journal(Journal::StoreBack { path }));
+    }
+
+    /// Whether a sale could not be written to its end.
+    pub(super) fn store_fails(&self) -> bool {
+        self.store_retry_at.is_some() || self.store_short_until.is_some()
     }
 }

@@ -363,6 +363,17 @@ fn what_is_made_is_for_its_owner_alone() {
 }
 
 #[test]
+fn a_look_for_room_leaves_nothing_and_says_why_there_is_none() {
+    let rig = Rig::new();
+    find_room(&rig.path()).expect("there is room");
+    assert_eq!(rig.names(), [""; 0]);
+    assert!(matches!(find_room(Path::new("/dev/null/a.db")), Err(OpenError::Lock { .. })));
+    assert!(matches!(find_room(Path::new("/proc/self/qris.db")), Err(OpenError::ReadOnly { .. })));
+    let sized = beside(&rig.path(), rig.path(), std::io::Error::from(ErrorKind::StorageFull)).to_string();
+    assert!(sized.contains("has no room"), "{sized}");
+}
+
+#[test]
 fn a_database_is_claimed_by_one_at_a_time() {
     let rig = Rig::new();
     let held = claim(&rig.path()).expect("free");

@@ -615,6 +615,7 @@ fn trouble_is_told_when_it_changes() {
         assert_eq!(rig.journal(), vec!["HardwareFault"; told], "{state:?}");
     }
     rig.dispenser.hardware(0, Ok(()));
+    let ticket = rig.prepare("A1", 5000);
     // A disk that is full.
     rig.fail_commits(true);
     for told in [&["StoreFailing", "TicketRefused"][..], &["TicketRefused"]] {
@@ -626,9 +627,19 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     assert_eq!(rig.journal(), [""; 0]);
     rig.fail_commits(false);
+    // A little can be written, and not what a sale writes: it stays ill.
+    let room = rig.path().with_extension("db.room");
+    std::fs::create_dir(&room).expect("made");
+    rig.dispenser.tick();
+    assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
+    rig.dispenser.tick();
+    assert_eq!((rig.journal(), rig.dispenser.faults()), (vec![], vec![FAULT_LEDGER]));
+    assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger));
+    assert_eq!(rig.journal(), ["TicketRefused"]);
+    std::fs::remove_dir(&room).expect("removed");
     rig.dispenser.tick();
     rig.dispenser.tick();
-    assert_eq!(rig.journal(), ["StoreBack"]);
+    assert_eq!((rig.journal(), rig.dispenser.faults()), (vec!["StoreBack".to_owned()], vec![]));
     // One that is not there.
     let home = rig.directory.path().join("home");
     rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });

@@ -85,6 +85,11 @@ impl SmallDisk {
         self.namespace.run(&format!("cat /dev/zero > {} 2>/dev/null || true", path.display()));
     }
 
+    /// So many bytes are left, of those that [`SmallDisk::fill`] took: where nothing else fits, something small does.
+    pub fn leave(&self, bytes: u32) {
+        self.namespace.run(&format!("truncate --size=-{bytes} {}", self.directory.join("fill").display()));
+    }
+
     /// There is room again.
     pub fn free(&self) {
         self.namespace.run(&format!("rm -f {}", self.directory.join("fill").display()));

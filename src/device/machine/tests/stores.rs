@@ -8,7 +8,7 @@ use crate::order::machine::RelayCall;
 use crate::order::outcome::DispenseAnswer;
 use crate::order::reason::Reason;
 use crate::wire::dbus::RelayError;
-use crate::wire::orders::Status;
+use crate::wire::orders::{Order as Resource, Status};
 
 /// Holds the database so that nobody else can write it.
 fn lock(rig: &Rig) -> rusqlite::Connection {
@@ -78,6 +78,36 @@ fn a_database_that_somebody_else_wrote_is_read_anew() {
     let (ack, _) = rig.pay(&receipt_of(1));
     assert!(rig.is_acked(ack));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
+}
+
+#[test]
+fn a_disk_that_takes_a_little_delivers_what_is_paid_and_sells_nothing_until_it_takes_a_sale() {
+    let mut rig = Rig::new();
+    rig.offered(1);
+    rig.told();
+    let held = lock(&rig);
+    rig.pay(&receipt_of(1));
+    rig.told();
+    // Where this is, the file by which room is looked for cannot be made.
+    let room = rig.settings.store.with_extension("db.room");
+    std::fs::create_dir(&room).expect("made");
+    drop(held);
+    for _ in 0..3 {
+        rig.after(2000);
+        assert!(rig.machine.faults.contains_key(&FaultCode::Store) && rig.scene.starts_with("DoNotPay"), "{}", rig.scene);
+    }
+    rig.pay(&receipt_of(1));
+    assert_eq!(rig.told(), ["paid", "dispensing"]);
+    rig.delivered(1);
+    rig.told();
+    rig.vend(2);
+    assert_eq!(rig.told(), ["refused(store)"]);
+    std::fs::remove_dir(&room).expect("removed");
+    rig.after(2000);
+    assert!(rig.machine.faults.is_empty());
+    rig.answer(1, order(Resource { rev: 3, ..resource(1, Status::Settlement) }));
+    rig.after(11_000);
+    rig.requested(3);
 }
 
 #[test]
