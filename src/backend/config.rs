@@ -32,6 +32,8 @@ const CONNECTIONS_MIN: i64 = 64;
 const PRODUCTION: &str = "https://api.midtrans.com";
 /// Where it is not.
 const SANDBOX: &str = "https://api.sandbox.midtrans.com";
+/// Where Midtrans hosts pictures of QR codes: by the name of today and by the one of before.
+const PICTURE_HOSTS: [&str; 2] = ["midtrans.com", "veritrans.co.id"];
 /// The keys of the files with secrets.
 const SERVER_KEY: &str = "midtrans.server_key_file";
 const SIGNING_KEY: &str = "receipts.signing_key_file";
@@ -90,6 +92,7 @@ struct Midtrans {
     server_key_file: Option<PathBuf>,
     charge_as: Option<String>,
     acquirer: Option<String>,
+    picture_hosts: Option<Vec<String>>,
     deeplink: Option<bool>,
     qr_expiry_min: Option<i64>,
     counter_expiry_h: Option<i64>,
@@ -433,7 +436,15 @@ fn charge_options(written: &Midtrans, public_url: Option<&str>, checker: &mut Ch
     }
     let deeplink = written.deeplink.unwrap_or(true);
     let finish_base = public_url.filter(|_| deeplink).map(|url| format!("{url}/pay/"));
-    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h }
+    let picture_hosts = written.picture_hosts.clone().unwrap_or_else(|| PICTURE_HOSTS.map(str::to_owned).to_vec());
+    let is_host = |host: &String| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        host.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
+    };
+    if !picture_hosts.iter().all(is_host) {
+        checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
+    }
+    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts }
 }
 
 #[cfg(test)]
@@ -466,6 +477,7 @@ signing_key_file = "/etc/signing"
         assert_eq!((config.reversal_window, config.collect_within), (Span::secs(300), Span::secs(72 * 3600)));
         assert_eq!(config.auto_refund_per_day, 0);
         assert_eq!(config.charge.finish_base.as_deref(), Some("https://pay.example/pay/"));
+        assert_eq!(config.charge.picture_hosts, ["midtrans.com", "veritrans.co.id"]);
         assert!(config.is_sandbox() && config.mqtt.is_none());
         let real = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com");
         assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
@@ -488,7 +500,7 @@ signing_key_file = "/etc/signing"
     #[test]
     fn what_the_merchant_wants_of_charges_and_orders_is_read() {
         let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
-            customer = { phone = \"0812\" }\nserver_key_file";
+            customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\nserver_key_file";
         let text = format!(
             "{}[orders]\nreversal_window_s = 0\ncollect_within_h = 1\nauto_refund = true\n",
             GOOD.replace("server_key_file", wanted)
@@ -501,6 +513,7 @@ signing_key_file = "/etc/signing"
             customer: Some(midtrans::Customer { phone: Some("0812".into()), ..midtrans::Customer::default() }),
             qr_expiry_min: Some(15),
             counter_expiry_h: Some(48),
+            picture_hosts: vec!["pictures.example".into()],
         };
         assert_eq!(config.charge, expected);
         assert_eq!((config.reversal_window, config.collect_within, config.auto_refund_per_day), (Span::ZERO, Span::secs(3600), 10));
@@ -518,6 +531,11 @@ signing_key_file = "/etc/signing"
             ("server_key_file", "qr_expiry_min = 14\nserver_key_file", "midtrans.qr_expiry_min: must be 15 to"),
             ("server_key_file", "counter_expiry_h = 0\nserver_key_file", "midtrans.counter_expiry_h: must be 1 to"),
             ("server_key_file", "acquirer = \"gopay\"\nserver_key_file", "midtrans.acquirer: is for charge_as"),
+            (
+                "server_key_file",
+                "picture_hosts = [\"https://a.example\"]\nserver_key_file",
+                "midtrans.picture_hosts: must be a list of host",
+            ),
             ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs one of"),
             ("[store]", "[orders]\nauto_refund_per_day = 0\n[store]", "orders.auto_refund_per_day: must be 1 to"),
             ("sqlite:///var", "postgres://var", "store.url: this build"),

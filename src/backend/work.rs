@@ -189,7 +189,7 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
         transaction_id: transaction.transaction_id.clone(),
         gross_amount,
         qr_payload: None,
-        qr_url: transaction.action("generate-qr-code").map(Into::into),
+        qr_url: shop.midtrans.picture(&transaction).map(Into::into),
         deeplink_url: transaction.deeplink_url().map(Into::into),
         payment_code: transaction.payment_code.clone().map(Into::into),
         store: transaction.store.clone().map(|store| store.to_ascii_lowercase().into()),

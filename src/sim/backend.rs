@@ -172,7 +172,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.look(books::newest_line)?;
         }
         let settings = Settings {
-            base_url: "http://midtrans.example".into(),
+            base_url: "https://midtrans.example".into(),
             server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
             notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },

@@ -206,6 +206,15 @@ impl Rig {
         })
     }
 
+    async fn nothing_payable(&self) {
+        let mut tries = 0;
+        while self.payable() > 0 && tries < 500 {
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.payable(), 0, "cancelled at Midtrans");
+    }
+
     async fn problem(&self, response: Response, status: u16) -> Problem {
         assert_eq!(
             (response.status().as_u16(), &response.headers()["content-type"]),
@@ -305,12 +314,20 @@ async fn what_must_not_be_shown_is_cancelled() {
     assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
     let again = rig.problem(rig.post("blank").await, 422).await;
     assert_eq!(again.code, problem.code, "the same answer to the same request");
-    let mut tries = 0;
-    while rig.payable() > 0 && tries < 500 {
-        tries += 1;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(rig.payable(), 0, "cancelled at Midtrans");
+    rig.nothing_payable().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_somebody_else_hosts_is_fetched_by_nobody() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    stranger.set_nonblocking(true).expect("set");
+    let elsewhere = format!("http://localhost:{}", stranger.local_addr().expect("an address").port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let rig = Rig::with(Simulator::start(listener, Options::new(KEY, &elsewhere)).expect("a simulator")).await;
+    let problem = rig.problem(rig.post("elsewhere").await, 422).await;
+    assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
+    rig.nothing_payable().await;
+    assert_eq!(stranger.accept().expect_err("nobody came").kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::order::time::Span;
 use crate::order::time::Wall;
 use base64::Engine as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
-use reqwest::{Client, Method, Request, RequestBuilder, Response};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,6 +30,11 @@ use std::time::Duration;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How long one call may take, from connecting to the last byte. A device waits 15 s for its QR.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The action of a charge that names the picture of its QR.
+const PICTURE: &str = "generate-qr-code";
+/// As much of an address is told.
+const ADDRESS_CHARS_MAX: usize = 200;
 
 /// Which Midtrans, as which merchant.
 #[derive(Debug, Clone)]
@@ -193,6 +198,21 @@ impl Midtrans {
         self.charge.lifetime(payment)
     }
 
+    /// Where Midtrans hosts the picture of a charge's QR: at one of its hosts, or at the address of this client. Any other is
+    /// not Midtrans': whoever changed the answer would have this program, and customers' phones, fetch what they like.
+    #[must_use]
+    pub fn picture<'a>(&self, charge: &'a Transaction) -> Option<&'a str> {
+        charge.action(PICTURE).filter(|url| self.hosts_pictures(url))
+    }
+
+    fn hosts_pictures(&self, url: &str) -> bool {
+        let (Ok(url), Ok(own)) = (Url::parse(url), Url::parse(&self.base_url)) else { return false };
+        let Some(host) = url.host_str() else { return false };
+        let listed = |known: &String| host.strip_suffix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        url.scheme() == "https" && self.charge.picture_hosts.iter().any(listed)
+            || url.scheme() == own.scheme() && Some(host) == own.host_str()
+    }
+
     /// The text in a charge's QR: its `qr_string`, else read from the image of its action `generate-qr-code`.
     ///
     /// # Errors
@@ -201,7 +221,10 @@ impl Midtrans {
         if let Some(payload) = &charge.qr_string {
             return Ok(payload.clone());
         }
-        let url = charge.action("generate-qr-code").ok_or(QrImageError::None)?;
+        let url = charge.action(PICTURE).ok_or(QrImageError::None)?;
+        if !self.hosts_pictures(url) {
+            return Err(QrImageError::Address(url.chars().take(ADDRESS_CHARS_MAX).collect()).into());
+        }
         // The image needs no authentication, and its host is not always the API's: the key stays here.
         let response = self.send(self.http.get(url).timeout(self.timeout)).await?;
         let http = response.status().as_u16();
@@ -391,6 +414,41 @@ mod tests {
             let (midtrans, _asked) = against(sent).await;
             let error = midtrans.status("o-1").await.expect_err("no answer");
             assert!(matches!(error, MidtransError::NoAnswer(_)) && error.effect_unknown(), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_picture_is_fetched_from_midtrans_and_from_nobody_else() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let hosts = ["midtrans.com", "pictures.example"].map(str::to_owned).to_vec();
+        let client = |base_url: &str| {
+            let settings = Settings {
+                base_url: base_url.into(),
+                server_key: ServerKey::new(&Secret::new("SB-Mid-server-test")),
+                notification_url: "https://pay.example/midtrans/notifications".into(),
+                charge: ChargeOptions { picture_hosts: hosts.clone(), ..ChargeOptions::default() },
+            };
+            Midtrans::new(settings, Client::new()).expect("settings")
+        };
+        let (real, near) = (client("https://api.midtrans.com"), client("http://127.0.0.1:9000"));
+        for (url, at_real, at_near) in [
+            ("https://api.midtrans.com/v2/gopay/x/qr-code", true, true),
+            ("https://merchants-app.sandbox.midtrans.com/v4/qris/gopay/x/qr-code", true, true),
+            ("https://MIDTRANS.com/x", true, true),
+            ("https://pictures.example:8443/x", true, true),
+            ("http://api.midtrans.com/x", false, false),
+            ("https://api.midtrans.com.evil.example/x", false, false),
+            ("https://evilmidtrans.com/x", false, false),
+            ("https://midtrans.com@evil.example/x", false, false),
+            ("https://evil.example/midtrans.com", false, false),
+            ("https://169.254.169.254/latest", false, false),
+            ("http://127.0.0.1:9000/qr", false, true),
+            ("http://127.0.0.1:9001/qr", false, true),
+            ("file:///etc/qris-backend/signing-key.json", false, false),
+            ("//api.midtrans.com/x", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((real.hosts_pictures(url), near.hosts_pictures(url)), (at_real, at_near), "{url}");
         }
     }
 

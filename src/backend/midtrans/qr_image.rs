@@ -19,6 +19,9 @@ pub enum QrImageError {
     /// The charge's answer has neither `qr_string` nor an action `generate-qr-code`.
     #[error("the charge has no qr_string and no generate-qr-code action")]
     None,
+    /// It would have to be fetched from somebody else than Midtrans.
+    #[error("its image is at {0}, which is not https at one of midtrans.picture_hosts")]
+    Address(String),
     /// Not `image/png`.
     #[error("the image is {0:?}, not image/png")]
     ContentType(String),

@@ -73,6 +73,8 @@ pub struct ChargeOptions {
     pub qr_expiry_min: Option<u32>,
     /// `custom_expiry` of a payment code, in hours.
     pub counter_expiry_h: Option<u32>,
+    /// Where pictures of QR codes may be, by `https`: these hosts and those below them. Beside Midtrans' own address.
+    pub picture_hosts: Vec<String>,
 }
 
 impl ChargeOptions {
