@@ -16,6 +16,7 @@ mod ledger;
 mod listing;
 mod rebuild;
 mod repaying;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -27,6 +28,7 @@ pub use listing::{
 };
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
+pub use strangers::{ask_later, forget, remember, strangers};
 use words::describe;
 pub use words::state_word;
 
@@ -52,6 +54,9 @@ pub enum BooksError {
     /// The ticket belongs to another request.
     #[error("this ticket belongs to another request")]
     ReusedTicket,
+    /// So many orders that the books do not have are to be asked about already.
+    #[error("too many orders wait to be looked up at Midtrans")]
+    Full,
     /// More than `orders_per_minute`.
     #[error("more than {0} orders a minute")]
     RateLimited(u32),

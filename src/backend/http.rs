@@ -140,6 +140,7 @@ impl From<BooksError> for Refusal {
                 .code(Reason::ReusedId)
                 .detail(error.to_string())
                 .errors(vec![FieldError { field: "ticket".into(), detail: error.to_string().into() }]),
+            BooksError::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Store).detail(error.to_string()).retry_after(60),
             BooksError::RateLimited(_) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(error.to_string()).retry_after(10)
             }

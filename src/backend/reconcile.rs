@@ -47,6 +47,8 @@ pub enum Difference {
     UnknownAtMidtrans,
     /// Not ended, and nobody has asked Midtrans for long.
     NobodyAsks(Span),
+    /// The books did not have it, and have it again.
+    Rebuilt,
 }
 
 impl Difference {
@@ -69,6 +71,7 @@ impl Difference {
             Self::Transaction { .. } => "transaction",
             Self::UnknownAtMidtrans => "unknown_at_midtrans",
             Self::NobodyAsks(_) => "nobody_asks",
+            Self::Rebuilt => "rebuilt",
         }
     }
 
@@ -91,6 +94,7 @@ impl Difference {
             Self::Transaction { books, midtrans } => format!("the charge was {books}; Midtrans has {midtrans} under this order"),
             Self::UnknownAtMidtrans => "it was charged; Midtrans knows no such transaction".into(),
             Self::NobodyAsks(ago) => format!("it has not ended, and a question is due for {} min", ago.0 / 60_000),
+            Self::Rebuilt => "the books did not have it".into(),
         }
     }
 
@@ -111,6 +115,7 @@ impl Difference {
             Self::Transaction { .. } => "ask Midtrans; nothing that is paid under another transaction opens the relay",
             Self::UnknownAtMidtrans => "is base_url the environment (sandbox, production) in which it was charged?",
             Self::NobodyAsks(_) => "does `serve` run, and does it reach Midtrans?",
+            Self::Rebuilt => "rebuilt from Midtrans",
         }
     }
 
@@ -138,7 +143,8 @@ impl Difference {
             | Self::Currency(_)
             | Self::Transaction { .. }
             | Self::UnknownAtMidtrans
-            | Self::NobodyAsks(_) => None,
+            | Self::NobodyAsks(_)
+            | Self::Rebuilt => None,
         }
     }
 }

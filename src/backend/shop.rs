@@ -305,15 +305,16 @@ impl Health {
     }
 }
 
-/// Look-ups of forgotten orders in the last minute: one an id, six a machine, sixty in all.
+/// Look-ups of forgotten orders in the last minute: one an id, six a machine, thirty that notifications name, sixty in all.
 #[derive(Debug, Default)]
 struct Lookups(HashMap<OrderId, (Wall, Option<DeviceId>)>);
 
 impl Lookups {
     fn take(&mut self, id: &OrderId, device: Option<&DeviceId>, now: Wall) -> bool {
         self.0.retain(|_, (at, _)| now < *at + Span::secs(60) && *at <= now);
-        let of_device = self.0.values().filter(|(_, who)| who.is_some() && who.as_ref() == device).count();
-        if self.0.contains_key(id) || self.0.len() >= 60 || of_device >= 6 {
+        let of_device = self.0.values().filter(|(_, who)| who.as_ref() == device).count();
+        let most = if device.is_some() { 6 } else { 30 };
+        if self.0.contains_key(id) || self.0.len() >= 60 || of_device >= most {
             return false;
         }
         self.0.insert(id.clone(), (now, device.cloned()));
@@ -337,10 +338,14 @@ mod tests {
             assert!(lookups.take(&id(n), Some(&device(1)), Wall(60_000)));
         }
         assert!(!lookups.take(&id(7), Some(&device(1)), Wall(60_000)));
-        for n in 8..=60 {
+        for n in 8..=36 {
             assert!(lookups.take(&id(n), None, Wall(60_000)), "{n}");
         }
-        assert!(!lookups.take(&id(61), Some(&device(2)), Wall(60_000)));
-        assert!(lookups.take(&id(61), Some(&device(2)), Wall(120_000)));
+        assert!(!lookups.take(&id(37), None, Wall(60_000)), "machines are to have some");
+        for n in 38..=61 {
+            assert!(lookups.take(&id(n), Some(&device(n)), Wall(60_000)), "{n}");
+        }
+        assert!(!lookups.take(&id(62), Some(&device(2)), Wall(60_000)));
+        assert!(lookups.take(&id(62), Some(&device(2)), Wall(120_000)));
     }
 }

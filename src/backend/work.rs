@@ -2,12 +2,12 @@
 //! books, and goes on while something follows at once. HTTP handlers call it, and so does the [`sweep`]: whoever dies in
 //! between is replaced.
 
-use super::books::{self, BooksError, Done};
+use super::books::{self, BooksError, Done, Forgotten, Stored};
 use super::midtrans::{ChargeRequest, CustomFields, FraudStatus, MidtransError, Transaction, TransactionStatus, idempotency_key};
 use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::host::{clock, service};
-use crate::order::ids::OrderId;
+use crate::order::ids::{DeviceId, OrderId};
 use crate::order::merchant::{
     self, Attention, Call, Charge, Ending, Event, NoCharge, Order, Proof, RefundAnswer, Repayment, Report, Said, Sale, State, Told,
     Withheld,
@@ -83,7 +83,7 @@ pub async fn sweep(shop: Arc<Shop>) {
             // The next round tries again.
             let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
         }
-        if take_up(&shop).await.is_ok() {
+        if take_up(&shop).await.is_ok() && take_up_strangers(&shop).await.is_ok() {
             service::watchdog();
         }
     }
@@ -112,6 +112,78 @@ pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
         });
     }
     Ok(())
+}
+
+/// Asks about orders that notifications name and the books do not have.
+///
+/// # Errors
+/// The books cannot be read.
+pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
+    for id in shop.read(|tx| books::strangers(tx, clock::now().wall)).await? {
+        // Another shop's notifications, or a flood of them, must not keep Midtrans from what is ours.
+        if shop.may_look_up(&id, None) {
+            tokio::spawn(ask_about_stranger(Arc::clone(shop), id));
+        }
+    }
+    Ok(())
+}
+
+async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
+    // The journal was told of an error; the sweep comes again.
+    let Ok(found) = take_back(&shop, &id, None).await else { return };
+    let why = match &found {
+        Found::Rebuilt(_) => return,
+        Found::NotOurs => "Midtrans has no custom fields of ours for it",
+        Found::Unknown => "Midtrans does not know it",
+        Found::Unanswered => "",
+    };
+    let wanted = id.clone();
+    let waits = shop.write(move |tx, _| match found {
+        Found::NotOurs | Found::Rebuilt(_) => books::forget(tx, &wanted).map(|()| false),
+        Found::Unknown | Found::Unanswered => books::ask_later(tx, &wanted, matches!(found, Found::Unknown), clock::now().wall),
+    });
+    if matches!(waits.await, Ok(false)) {
+        emit(&Journal::NotificationForeign { order: Some(id), why: why.into() });
+    }
+}
+
+/// What became of an order that the books do not have.
+#[derive(Debug)]
+pub enum Found {
+    /// It is in the books again.
+    Rebuilt(Box<Stored>),
+    /// It is not ours, or not of the machine that asks.
+    NotOurs,
+    /// Midtrans knows no such order.
+    Unknown,
+    /// Midtrans could not be asked.
+    Unanswered,
+}
+
+/// Asks Midtrans about an order that the books do not have, and takes it back.
+///
+/// # Errors
+/// The database's.
+pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId>) -> Result<Found, BooksError> {
+    let report = match get_status(shop, id).await {
+        Looked::Found(report) if report.order_id == *id => report,
+        Looked::Unknown => return Ok(Found::Unknown),
+        // Of another order than was asked for, or no answer at all.
+        Looked::Found(_) | Looked::Unanswered => return Ok(Found::Unanswered),
+    };
+    match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, asked_by.as_ref(), clock::now().wall)).await? {
+        Forgotten::NotOurs => Ok(Found::NotOurs),
+        Forgotten::Rebuilt(done) => {
+            let stored = done.now.clone();
+            let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
+            emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, amount });
+            if merchant::next_deadline(&stored.order).is_some() {
+                shop.due.notify_one();
+            }
+            tokio::spawn(carry_on(Arc::clone(shop), *done));
+            Ok(Found::Rebuilt(Box::new(stored)))
+        }
+    }
 }
 
 /// Tells everybody whom a committed change concerns.

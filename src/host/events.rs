@@ -336,12 +336,12 @@ events! {
 
     /// The backend's books do not have an order of this machine.
     /// They were lost, or restored from an older backup, and at Midtrans the backend does not find it either. The machine goes on asking, sells on, and ends the order when its own time is over.
-    /// Put the newest backup of the books in place, and look the order up at Midtrans: what is paid there and was not handed out is to be given back.
+    /// Run qris-backend reconcile --order ORDER: it asks Midtrans once more, and puts the order into the books if it was charged. Else put the newest backup of the books in place.
     OrderLost { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "7d8df24acf5d4bd7b11aeb3c0068f720", Err, "order {order}: the backend's books do not have it; it is {state} here";
 
     /// The backend says that an order whose outcome it is told does not exist.
     /// It was told for a day. Nobody reads the outcome there any more, and the machine stops telling it.
-    /// If the backend lost its database: look the order up at Midtrans and settle it by hand, with the outcome told here.
+    /// Run qris-backend reconcile --order ORDER, which takes a lost order back if it was charged, and settle it by hand with the outcome told here.
     OutcomeUnwanted { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "e9a224209db14baaa419919127235a27", Err, "order {order}: the backend knows no such order, so that it is told {state} no more";
 
     /// The relay service does not answer.
@@ -460,9 +460,19 @@ events! {
     OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, "order {order}: {amount} for {item} went back ({why})";
 
     /// A notification was refused.
-    /// It was malformed, its signature was wrong, or it names an order that is not ours. Nothing was changed.
+    /// It was malformed, or its signature was wrong. Nothing was changed.
     /// If it came from Midtrans: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
     NotificationRefused { order: Option<OrderId>, why: Text } = "3546239b82944a91ba26b672b88035a5", Warning, "notification for order {order} refused: {why}";
+
+    /// Midtrans told of an order that is not one of ours.
+    /// It was charged by another shop on the same Midtrans account, or without this backend: it has no custom fields of a machine. Nothing was changed, and it is in none of our lists.
+    /// If it should be ours: look it up in Midtrans' dashboard and settle it there.
+    NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
+
+    /// The books had lost an order, and have it again.
+    /// It was rebuilt from what Midtrans says of it and from what its charge carried. What a machine told of it before is not known.
+    /// Look whether the machine takes it: qris-backend orders ORDER. If not, it is listed after 15 minutes for a person to decide.
+    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, "order {order}: {item} for {amount} was lost from the books, and is rebuilt from Midtrans";
 
     /// Midtrans cannot be asked.
     /// New requests are refused for now; what is open is asked again by itself.

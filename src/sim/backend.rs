@@ -275,12 +275,15 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         self.runtime.spawn(async move {
             // The journal was told of an error; the next look comes.
             drop(work::take_up(&shop).await);
+            drop(work::take_up_strangers(&shop).await);
         });
     }
 
     /// When something is due next, if anything is.
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
-        let sql = "SELECT min(max(due_ms, coalesce(claimed_until_ms, 0))) FROM orders WHERE due_ms IS NOT NULL";
+        let sql =
+            "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
+            UNION ALL SELECT due_ms FROM strangers)";
         self.direct.look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 

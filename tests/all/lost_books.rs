@@ -1,8 +1,12 @@
 //! The books are lost, and customers pay all the same. Machines are not locked out, and no money is forgotten.
 
 use crate::rig::http::Http;
+use crate::rig::midtrans::{SERVER_KEY, Via, notification};
 use crate::rig::shop::{DEVICE, Options, Shop};
-use crate::rig::{command, output};
+use crate::rig::{command, output, wait_for};
+use base64::Engine as _;
+use qris::wire::vend::EventState;
+use serde_json::json;
 use std::process::Output;
 
 fn backend_only() -> Shop {
@@ -22,6 +26,14 @@ fn lose(shop: &mut Shop, name: &str) {
     }
 }
 
+/// The order as the commands tell it, once it is so.
+fn wait_told(shop: &Shop, order_id: &str, words: &str) -> String {
+    wait_for(&format!("{order_id}: {words}"), || {
+        let text = told(&shop.merchant(&["orders", order_id]));
+        text.contains(words).then_some(text)
+    })
+}
+
 fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -35,6 +47,67 @@ fn machines_are_let_in_after_the_books_were_lost() {
     assert_eq!(shop.backend_get("/v1/orders?state=open").status, 200);
     assert!(shop.charge()["order_id"].is_string(), "it sells on");
     assert!(told(&shop.merchant(&["device", "list"])).contains(DEVICE));
+}
+
+#[test]
+fn a_customer_who_pays_after_the_books_were_lost_gets_the_goods() {
+    let mut shop = Shop::open(Options::default());
+    let request = shop.offer("A1");
+    lose(&mut shop, "orders.db");
+    shop.start_backend();
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request, EventState::Dispensed);
+    assert_eq!(shop.pulses(), 1);
+    shop.check_books();
+}
+
+#[test]
+fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
+    let mut shop = backend_only();
+    let id = |order: serde_json::Value| order["order_id"].as_str().expect("an id").to_owned();
+    let (told_of, asked_for) = (id(shop.charge()), id(shop.charge()));
+    lose(&mut shop, "orders.db");
+    // Also one of a machine that nobody knows any more.
+    lose(&mut shop, "devices.db");
+    shop.midtrans.fault(&json!({"fault": "drop_notification", "count": 10}));
+    for order in [&told_of, &asked_for] {
+        assert!(shop.midtrans.pay(order, Via::Gopay).status < 300);
+    }
+    shop.start_backend();
+    assert_eq!(shop.notify(&notification(&told_of, "200", "5000.00", "settlement")).status, 200);
+    let text = wait_told(&shop, &told_of, "receipt      signed");
+    assert!(text.contains("machine      vm-001") && text.contains("rebuilt from Midtrans"), "{text}");
+    // One whose notification will never come is asked for by its name, as the dashboard has it.
+    let reconciled = shop.merchant(&["reconcile", "--order", &asked_for, "--order", "nobody-has-this-id"]);
+    let text = told(&reconciled);
+    assert!(text.contains("rebuilt from Midtrans; it is now: settlement"), "{text}");
+    assert!(text.contains("nobody-has-this-id is not in the books, and Midtrans does not know it"), "{text}");
+    assert!(reconciled.status.code() == Some(1) && text.contains("asked about 1 order, 1 difference; 1 are no orders of ours"), "{text}");
+    let again = told(&shop.merchant(&["reconcile", "--order", &asked_for, "--order", &told_of]));
+    assert!(again.contains("asked about 2 orders, 0 differences"), "{again}");
+    // Nobody takes them: a person says how they ended.
+    let token = shop.merchant(&["device", "add", DEVICE]);
+    shop.token = String::from_utf8(token.stdout).expect("text").trim().into();
+    assert_eq!(shop.post_to(&told_of, "outcome", &json!({ "outcome": "undelivered" })).status, 200);
+    let due = told(&shop.merchant(&["orders", "--refund-due"]));
+    assert!(due.contains(&told_of) && !due.contains(&asked_for), "{due}");
+    let day = told(&shop.merchant(&["reconcile", "--per-second", "100"]));
+    assert!(day.contains("asked about 2 orders, 0 differences"), "{day}");
+}
+
+#[test]
+fn another_shops_charge_on_the_same_account_is_not_ours() {
+    let shop = backend_only();
+    let key = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{SERVER_KEY}:")));
+    let body = json!({"payment_type": "gopay", "transaction_details": {"order_id": "invoice-7", "gross_amount": 5000}});
+    let charged = shop.http.post(&format!("{}/v2/charge", shop.midtrans.url), None, &[("Authorization", &key)], &body);
+    assert!(charged.text().contains("invoice-7"), "{}", charged.text());
+    assert!(shop.midtrans.pay("invoice-7", Via::Gopay).status < 300);
+    assert_eq!(shop.notify(&notification("invoice-7", "200", "5000.00", "settlement")).status, 200);
+    shop.backend.as_ref().expect("started").wait_line("order invoice-7, which is not ours");
+    assert!(told(&shop.merchant(&["reconcile", "--order", "invoice-7"])).contains("no custom fields of ours"));
+    assert_eq!(shop.merchant(&["orders", "invoice-7"]).status.code(), Some(1));
+    assert!(shop.merchant(&["orders"]).status.success());
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Orders that Midtrans knows and the books do not: the database was restored from an older backup. What a charge carried
-//! in its custom fields is enough to go on.
+//! Orders that Midtrans knows and the books do not: the database was lost, or restored from an older backup. What a charge
+//! carried in its custom fields is enough to go on, whichever machine it names: a person settles what no machine takes.
 
-use super::{BooksError, Claim, Desk, Done, ledger, write};
+use super::{BooksError, Claim, Desk, Done, ledger, strangers, write};
 use crate::backend::midtrans::CustomFields;
 use crate::backend::store::Tx;
 use crate::order::ids::DeviceId;
@@ -16,7 +16,7 @@ use crate::order::time::{Span, Wall};
 pub enum Forgotten {
     /// It is in the books again.
     Rebuilt(Box<Done>),
-    /// It is not ours: no custom fields of ours, no such machine, or another machine than the one that asks.
+    /// It is not ours: no custom fields of ours, or another machine than the one that asks.
     NotOurs,
 }
 
@@ -29,11 +29,11 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
         // Somebody else was quicker.
         let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
         let done = if ours { Some(write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
+        strangers::forget(tx, &report.order_id)?;
         return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
     }
     let [Some(first), Some(second), Some(third)] = &report.custom_fields else { return Ok(Forgotten::NotOurs) };
     let Some(fields) = CustomFields::from_texts(first, second, third) else { return Ok(Forgotten::NotOurs) };
-    let Some(gross_amount) = report.gross_amount else { return Ok(Forgotten::NotOurs) };
     if asked_by.is_some_and(|device| *device != fields.device) {
         return Ok(Forgotten::NotOurs);
     }
@@ -45,7 +45,7 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     // charge of ours, and a settlement of it matches nothing.
     let price = fields.amount.get();
     let charged = price..=price.saturating_add(desk.rules.max_imposed_fee);
-    let gross_amount = if charged.contains(&gross_amount.get()) { gross_amount } else { fields.amount };
+    let gross_amount = report.gross_amount.filter(|gross_amount| charged.contains(&gross_amount.get())).unwrap_or(fields.amount);
     let expiry = if payment == Payment::Gopay { MIDTRANS_EXPIRY } else { COUNTER_EXPIRY };
     let charge = Charge {
         transaction_id: report.transaction_id.clone(),
@@ -78,6 +78,7 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
         ..merchant::begin(report.order_id.clone(), sale, now)
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from Midtrans", now)?;
+    strangers::forget(tx, &order.id)?;
     let done = write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Take)?;
     Ok(Forgotten::Rebuilt(Box::new(done)))
 }

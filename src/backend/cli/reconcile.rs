@@ -13,6 +13,7 @@ use crate::backend::midtrans::{MidtransError, Transaction};
 use crate::backend::reconcile::{Difference, compare, is_live, live};
 use crate::backend::shop::Shop;
 use crate::backend::store::Tx;
+use crate::backend::work::Found;
 use crate::backend::{open_shop, view, work};
 use crate::host::config::Source;
 use crate::host::{Failure, clock, tls};
@@ -32,6 +33,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 pub struct Reconcile {
     #[command(flatten)]
     days: Days,
+    /// This order, and not a day's; again for more. One that the books do not have is rebuilt, if it was charged for a machine
+    #[arg(long, value_name = "ORDER", conflicts_with_all = ["date", "until"])]
+    order: Vec<OrderId>,
     /// Questions a second at most
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     per_second: u32,
@@ -59,6 +63,8 @@ struct Tally {
     live: u64,
     differences: u64,
     unanswered: u64,
+    /// Asked for by name, and no orders of ours.
+    foreign: u64,
     unreadable: u64,
 }
 
@@ -68,7 +74,11 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
     let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?, machines(config, true)?)?);
-    let (ids, damaged) = shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?;
+    let about = if wanted.order.is_empty() { days_told(span) } else { "by name".into() };
+    let (ids, damaged) = match wanted.order.is_empty() {
+        true => shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
+        false => (wanted.order, BTreeSet::new()),
+    };
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut out, mut tally) = (Out::default(), Tally { unreadable: damaged.len() as u64, ..Tally::default() });
@@ -77,6 +87,14 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
         out.line(&heading(&COLUMNS))?;
     }
     for (number, id) in ids.iter().enumerate() {
+        let wanted_id = id.clone();
+        if shop.read(move |tx| ledger::load(tx, &wanted_id)).await.map_err(Failure::failed)?.is_none() {
+            pace.tick().await;
+            if let Some(order) = rebuilt(&shop, id, &mut tally).await? {
+                out.text(&told(&order, &Difference::Rebuilt, wanted.json))?;
+            }
+            continue;
+        }
         let (order, found) = look(&shop, id, &mut pace, &mut tally).await?;
         tally.differences += found.len() as u64;
         for difference in &found {
@@ -87,18 +105,21 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
             eprint!("\r{} of {} orders", number + 1, ids.len());
         }
     }
-    let Tally { asked, live, differences, unanswered, unreadable } = tally;
-    let mut summary = format!("{}: asked about {}, {}", days_told(span), counted(asked, "order"), counted(differences, "difference"));
+    let Tally { asked, live, differences, unanswered, foreign, unreadable } = tally;
+    let mut summary = format!("{about}: asked about {}, {}", counted(asked, "order"), counted(differences, "difference"));
     if live > 0 {
         summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
     }
     if unanswered > 0 {
         summary += &format!("; {unanswered} could not be asked: run it again");
     }
+    if foreign > 0 {
+        summary += &format!("; {foreign} are no orders of ours");
+    }
     if unreadable > 0 {
         summary += &format!("; {unreadable} cannot be read: restore a backup");
     }
-    if differences + unanswered + unreadable > 0 {
+    if differences + unanswered + foreign + unreadable > 0 {
         return Err(Failure::failed(summary));
     }
     if wanted.json {
@@ -133,6 +154,27 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
         page.orders.iter().for_each(|stored| add(&stored.order.id));
         damaged.extend(page.damaged);
     }
+}
+
+/// Takes back an order that the books do not have, and says of one that cannot be why.
+async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Option<Order>, Failure> {
+    let why = match work::take_back(shop, id, None).await.map_err(Failure::failed)? {
+        Found::Rebuilt(stored) => {
+            tally.asked += 1;
+            tally.differences += 1;
+            return Ok(Some(stored.order));
+        }
+        Found::Unanswered => {
+            tally.unanswered += 1;
+            eprintln!("{id} is not in the books, and Midtrans cannot be asked now");
+            return Ok(None);
+        }
+        Found::NotOurs => "is not in the books, and no order of a machine: Midtrans has no custom fields of ours for it",
+        Found::Unknown => "is not in the books, and Midtrans does not know it",
+    };
+    tally.foreign += 1;
+    eprintln!("{id} {why}");
+    Ok(None)
 }
 
 /// Asks about one order, and compares.
@@ -216,6 +258,6 @@ fn told(order: &Order, difference: &Difference, as_json: bool) -> String {
     let first = row(&COLUMNS, &[order.id.to_string(), device.to_string(), difference.told()]);
     let words = [view::status(order).as_str().into(), note(order)];
     let now = words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(", ");
-    let now = if difference.is_news() { format!("; it is now: {now}") } else { String::new() };
+    let now = if difference.is_news() || *difference == Difference::Rebuilt { format!("; it is now: {now}") } else { String::new() };
     format!("{first}\n{:<40}-> {}{now}\n", "", difference.to_do())
 }

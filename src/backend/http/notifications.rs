@@ -1,15 +1,16 @@
 //! What Midtrans sends by itself. A notification proves nothing but that its sender knows the Server Key: it is written
 //! down, answered, and then Midtrans is asked.
 
-use super::orders::look_up;
 use super::{Refusal, body};
-use crate::backend::books::{self, Noted};
+use crate::backend::books::{self, BooksError, Desk, Noted};
 use crate::backend::midtrans::Notification;
 use crate::backend::shop::Shop;
+use crate::backend::store::{StoreError, Tx};
 use crate::backend::work;
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::OrderId;
+use crate::order::merchant::Said;
 use crate::order::reason::Reason;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -34,39 +35,46 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         return Err(Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch).detail("the signature is wrong"));
     }
     // A static QR's payments carry ids of Midtrans' own making, which may have characters that ours never have.
-    let Some(id) = id else { return Err(Refusal::nothing("no such order")) };
-    let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
-    let noted = {
-        let (shop, id) = (Arc::clone(shop), id.clone());
-        // In a task of its own: a sender that hangs up does not stop what its message began.
-        tokio::spawn(async move {
-            let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
-            let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
-            let noted = shop.write(move |tx, desk| note(tx, desk, &id, said, clock::now().wall)).await;
-            match noted {
-                Ok(Noted::News(done)) => {
-                    tokio::spawn(async move {
-                        work::carry_on(shop, *done).await;
-                        drop(place);
-                    });
-                    Ok(true)
-                }
-                Ok(Noted::Known) => Ok(true),
-                Ok(Noted::Forgotten) => Ok(false),
-                Err(error) => Err(error),
-            }
-        })
-        .await
-    };
-    let known = noted.unwrap_or(Err(books::BooksError::Store(crate::backend::store::StoreError::Gone)))?;
-    if known {
+    let Some(id) = id else {
+        emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
         return Ok(StatusCode::OK);
-    }
-    match look_up(shop, &id, None).await? {
-        Some(_) => Ok(StatusCode::OK),
-        None => {
-            emit(&Journal::NotificationRefused { order: Some(id), why: "there is no such order here".into() });
-            Err(Refusal::nothing("no such order"))
+    };
+    let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
+    let shop = Arc::clone(shop);
+    // In a task of its own: a sender that hangs up does not stop what its message began.
+    let noted = tokio::spawn(async move {
+        let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
+        let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
+        let write = move |tx: &mut dyn Tx, desk: &Desk| {
+            let now = clock::now().wall;
+            let noted = note(tx, desk, &id, said, now)?;
+            // It is not sent again once it is answered.
+            if noted == Noted::Forgotten && may_be_money(said) {
+                books::remember(tx, &id, now)?;
+            }
+            Ok(noted)
+        };
+        match shop.write(write).await? {
+            Noted::News(done) => {
+                tokio::spawn(async move {
+                    work::carry_on(shop, *done).await;
+                    drop(place);
+                });
+            }
+            Noted::Forgotten => shop.due.notify_one(),
+            Noted::Known => {}
         }
+        Ok::<_, BooksError>(())
+    });
+    noted.await.unwrap_or(Err(BooksError::Store(StoreError::Gone)))?;
+    Ok(StatusCode::OK)
+}
+
+/// Whether an order that the books do not have is worth a question: somebody paid, or may have.
+const fn may_be_money(said: Said) -> bool {
+    match said {
+        Said::Settled | Said::Suspect | Said::Refunded | Said::PartlyRefunded | Said::ChargedBack | Said::Other => true,
+        // What can still be paid is told once more when it is.
+        Said::Pending | Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => false,
     }
 }

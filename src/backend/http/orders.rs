@@ -1,16 +1,16 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
-use crate::backend::books::{self, BooksError, Forgotten, Noted, Stored};
+use crate::backend::books::{self, BooksError, Noted, Stored};
 use crate::backend::devices;
 use crate::backend::shop::Shop;
 use crate::backend::view;
 use crate::backend::waiters::Place;
-use crate::backend::work::{self, Looked};
+use crate::backend::work::{self, Found};
 use crate::host::clock;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told, next_deadline};
+use crate::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told};
 use crate::order::money::Rupiah;
 use crate::order::outcome::Delivery;
 use crate::order::reason::Reason;
@@ -435,45 +435,23 @@ async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, R
     if let Some(stored) = shop.read(move |tx| books::load(tx, &wanted)).await? {
         return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order().about(&id)) };
     }
-    match look_up(shop, &id, Some(device)).await? {
+    match look_up(shop, &id, device).await? {
         Some(stored) => Ok(stored),
         None => Err(Refusal::no_such_order().about(&id)),
     }
 }
 
 /// Asks Midtrans for an order that the books do not have. Nothing: there is none, or it is not ours.
-pub async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: Option<&DeviceId>) -> Result<Option<Stored>, Refusal> {
-    if !shop.may_look_up(id, device) {
+async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Option<Stored>, Refusal> {
+    if !shop.may_look_up(id, Some(device)) {
         return Err(Refusal::midtrans("orders are looked up at Midtrans once a minute").retry_after(60));
     }
-    let (shop, id, device) = (Arc::clone(shop), id.clone(), device.cloned());
-    let asked = tokio::time::timeout(
-        LOOK_UP,
-        tokio::spawn(async move {
-            let report = match work::get_status(&shop, &id).await {
-                Looked::Found(report) if report.order_id == id => report,
-                Looked::Unknown => return Ok(None),
-                // Of another order than was asked for, or no answer at all.
-                Looked::Found(_) | Looked::Unanswered => {
-                    return Err(Refusal::midtrans("Midtrans cannot be asked about this order now"));
-                }
-            };
-            let now = clock::now().wall;
-            match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, device.as_ref(), now)).await? {
-                Forgotten::NotOurs => Ok(None),
-                Forgotten::Rebuilt(done) => {
-                    let stored = done.now.clone();
-                    if next_deadline(&stored.order).is_some() {
-                        shop.due.notify_one();
-                    }
-                    tokio::spawn(work::carry_on(shop, *done));
-                    Ok(Some(stored))
-                }
-            }
-        }),
-    );
+    let (shop, id, device) = (Arc::clone(shop), id.clone(), device.clone());
+    let asked = tokio::time::timeout(LOOK_UP, tokio::spawn(async move { work::take_back(&shop, &id, Some(device)).await }));
     match asked.await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) | Err(_) => Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+        Ok(Ok(Ok(Found::Rebuilt(stored)))) => Ok(Some(*stored)),
+        Ok(Ok(Ok(Found::NotOurs | Found::Unknown))) => Ok(None),
+        Ok(Ok(Err(error))) => Err(error.into()),
+        Ok(Ok(Ok(Found::Unanswered)) | Err(_)) | Err(_) => Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
     }
 }

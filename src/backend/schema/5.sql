@@ -1,4 +1,9 @@
--- What the machine's relay has signed of an order: `kid:number`, a key and the number that it gave to the order's ticket. No two
--- tickets of a ledger have the same number; where two come with one, it was put back to an earlier state.
-ALTER TABLE orders ADD COLUMN proof TEXT;
-CREATE INDEX orders_proof ON orders (proof) WHERE proof IS NOT NULL;
+-- Orders that verified notifications name and the books do not have: they were lost with earlier books. Midtrans is asked about
+-- each when it can be, and the order is rebuilt; then its row is gone.
+CREATE TABLE strangers (
+    order_id TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    tries INTEGER NOT NULL
+) STRICT;
+CREATE INDEX strangers_due ON strangers (due_ms);

@@ -9,11 +9,15 @@ const BOOKS: &str = "orders.db";
 const BEGIN: Wall = Wall(1_795_161_600_000);
 
 fn program(directory: &Path) -> Program<u32> {
+    program_at(directory, BEGIN)
+}
+
+fn program_at(directory: &Path, wall: Wall) -> Program<u32> {
     let start = Start {
         books: &directory.join(BOOKS),
         desk: desk(Span::secs(3_600), 0),
         place: place(Span::secs(3_600)),
-        wall: BEGIN,
+        wall,
         seed: 1,
         runs: Box::new(|| true),
         tells: false,

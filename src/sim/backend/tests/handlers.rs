@@ -21,7 +21,11 @@ struct Town {
     calls: Vec<(Call, Option<String>)>,
     asks: u32,
     disk: Disk,
-    _directory: tempfile::TempDir,
+    /// When the program was started.
+    began: Wall,
+    /// What the journal was told, by the names of its events.
+    journal: Vec<Journal>,
+    directory: tempfile::TempDir,
 }
 
 /// How it goes with a call to Midtrans.
@@ -53,11 +57,11 @@ impl Town {
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         let midtrans = midtrans::Midtrans::new(options);
-        Self { program, midtrans, calls: Vec::new(), asks: 0, disk, _directory: directory }
+        Self { program, midtrans, calls: Vec::new(), asks: 0, disk, began: BEGIN, journal: Vec::new(), directory }
     }
 
     fn wall(&self) -> Wall {
-        BEGIN + Span(self.program.age())
+        self.began + Span(self.program.age())
     }
 
     /// Lets it run until somebody has an answer, or so long, in milliseconds.
@@ -82,11 +86,36 @@ impl Town {
                     Effect::Answers(_, answer) => heard = Heard::Answer(answer),
                     Effect::Answered(_, http) => heard = Heard::Taken(http),
                     Effect::IsDue => self.program.take_up(),
-                    Effect::HasNews | Effect::Wrote(_) | Effect::Journal(_) | Effect::Dies => {}
+                    Effect::Journal(event) => self.journal.push(*event),
+                    Effect::HasNews | Effect::Wrote(_) | Effect::Dies => {}
                 }
             }
         }
         heard
+    }
+
+    /// The program ends, and another one is started; without the books, if they are lost.
+    fn restart(&mut self, lost: bool) {
+        self.began = self.wall() + Span::secs(1);
+        // A database is opened by one at a time.
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        self.program = program(elsewhere.path());
+        for name in ["orders.db", "orders.db-wal", "orders.db-shm"].iter().filter(|_| lost) {
+            drop(std::fs::remove_file(self.directory.path().join(name)));
+        }
+        self.program = program_at(self.directory.path(), self.began);
+    }
+
+    /// So many seconds, in each of which the program looks for what is due.
+    fn seconds(&mut self, seconds: u32, way: Way) {
+        for _ in 0..seconds {
+            self.program.take_up();
+            drop(self.listen(1_000, way));
+        }
+    }
+
+    fn stored(&self, id: &OrderId) -> Option<books::Stored> {
+        self.program.books(|tx, _| books::load(tx, id)).expect("read")
     }
 
     fn at_midtrans(&mut self, request: &midtrans::Request) -> (u16, Vec<u8>) {
@@ -187,4 +216,69 @@ fn a_charge_whose_answer_was_lost_is_asked_for_once_more_with_the_same_key() {
     assert!(charges[0].1.is_some());
     assert_eq!(charges[0].1, charges[1].1);
     assert_eq!(town.midtrans.transactions().len(), 1);
+}
+
+#[test]
+fn a_settlement_that_the_books_do_not_know_waits_until_midtrans_can_be_asked() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    let notification = town.pays(&order);
+    town.restart(true);
+    town.program.notify(1, notification);
+    assert!(matches!(town.listen(5_000, Way::Closed), Heard::Taken(200)));
+    town.calls.clear();
+    town.seconds(600, Way::Closed);
+    let asked = town.calls.len();
+    assert!((2..=8).contains(&asked), "now and then, not all the time: {asked}");
+    assert!(town.stored(&order.order_id).is_none());
+    // It is written down: another run of the program asks on.
+    town.restart(false);
+    town.seconds(900, Way::Open);
+    let stored = town.stored(&order.order_id).expect("rebuilt");
+    assert!(stored.order.receipt().is_some(), "{stored:?}");
+    assert!(town.journal.iter().any(|event| matches!(event, Journal::OrderRebuilt { order: id, .. } if *id == order.order_id)));
+    let asked = town.calls.len();
+    town.seconds(120, Way::Open);
+    assert_eq!(town.calls.len(), asked, "once it is rebuilt nobody asks any more");
+}
+
+#[test]
+fn what_nobody_paid_is_not_looked_up() {
+    let mut town = Town::new();
+    for (number, status) in (1..).zip(["pending", "expire", "cancel", "deny", "failure"]) {
+        town.program.notify(number, signed(&format!("o-{number}"), status));
+        assert!(matches!(town.listen(5_000, Way::Open), Heard::Taken(200)), "{status}");
+    }
+    town.seconds(60, Way::Open);
+    assert!(town.calls.is_empty(), "{:?}", town.calls);
+}
+
+#[test]
+fn a_flood_of_settlements_of_others_asks_midtrans_now_and_then_and_ends() {
+    let mut town = Town::new();
+    for number in 0..200 {
+        town.program.notify(number, signed(&format!("o-{number}"), "settlement"));
+        let heard = town.listen(100, Way::Open);
+        assert!(matches!(heard, Heard::Taken(200)), "{heard:?}");
+    }
+    town.seconds(30, Way::Open);
+    assert!(town.calls.len() <= 60, "{}", town.calls.len());
+    // A machine's own question is answered all the same.
+    let lost = OrderId::new("o-of-before-the-backup").expect("an id");
+    town.ask(Ask::Order(HttpCall::Get(lost)));
+    let heard = town.listen(5_000, Way::Open);
+    assert!(matches!(heard, Heard::Answer(BackendAnswer::Absent)), "{heard:?}");
+    // Midtrans knows none of them.
+    town.seconds(16_000, Way::Open);
+    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read"), []);
+    let foreign = town.journal.iter().filter(|event| matches!(event, Journal::NotificationForeign { .. })).count();
+    assert_eq!(foreign, 200);
+}
+
+/// A notification of an order that was never made here.
+fn signed(id: &str, status: &str) -> Vec<u8> {
+    let signature = ServerKey::new(&Secret::new(SERVER_KEY)).sign(id, "200", "5000.00");
+    let body = serde_json::json!({ "order_id": id, "status_code": "200", "gross_amount": "5000.00", "signature_key": signature,
+        "transaction_status": status, "transaction_id": "t" });
+    body.to_string().into_bytes()
 }

@@ -1,0 +1,66 @@
+//! Orders that a verified notification names and the books do not have. They are written down before the notification is
+//! answered, since Midtrans will not send it again; then Midtrans is asked, and the order is rebuilt.
+
+use super::{BooksError, first_int, ledger};
+use crate::backend::store::Tx;
+use crate::order::ids::OrderId;
+use crate::order::time::{Span, Wall};
+
+/// So many may wait to be asked about. Whoever comes then is not taken, and Midtrans sends it again.
+const WAITING_MAX: i64 = 10_000;
+/// So many are asked about at once.
+const AT_ONCE: i64 = 16;
+/// One about which Midtrans could not be asked is asked about again after this, then after twice as long …
+const PAUSE: Span = Span::secs(60);
+/// … and after this at last.
+const PAUSE_MAX: Span = Span::secs(3600);
+/// One that Midtrans does not know is asked about so often, over two hours.
+const UNKNOWN_TRIES: i64 = 7;
+
+/// Writes down that an order is to be asked about.
+///
+/// # Errors
+/// [`BooksError::Full`]; the database's.
+pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksError> {
+    if first_int(&tx.rows("SELECT count(*) FROM strangers", &[])?)? >= WAITING_MAX {
+        return Err(BooksError::Full);
+    }
+    let sql = "INSERT INTO strangers (order_id, since_ms, due_ms, tries) VALUES ($1, $2, $2, 0) ON CONFLICT DO NOTHING";
+    tx.rows(sql, &[id.as_str().into(), now.0.into()])?;
+    Ok(())
+}
+
+/// Those that are to be asked about now.
+///
+/// # Errors
+/// The database's.
+pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError> {
+    let sql = "SELECT order_id FROM strangers WHERE due_ms <= $1 ORDER BY due_ms LIMIT $2";
+    tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
+}
+
+/// Midtrans could not be asked, or does not know it (`unknown`), which it may yet. False: it was asked about often enough, and is
+/// forgotten.
+///
+/// # Errors
+/// The database's.
+pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, unknown: bool, now: Wall) -> Result<bool, BooksError> {
+    let tries = first_int(&tx.rows("SELECT tries FROM strangers WHERE order_id = $1", &[id.as_str().into()])?)?;
+    if unknown && tries >= UNKNOWN_TRIES {
+        forget(tx, id)?;
+        return Ok(false);
+    }
+    let pause = Span(PAUSE.0 << tries.clamp(0, 10)).min(PAUSE_MAX);
+    let sql = "UPDATE strangers SET due_ms = $1, tries = tries + 1 WHERE order_id = $2";
+    tx.rows(sql, &[(now + pause).0.into(), id.as_str().into()])?;
+    Ok(true)
+}
+
+/// It is in the books, or not ours.
+///
+/// # Errors
+/// The database's.
+pub fn forget(tx: &mut dyn Tx, id: &OrderId) -> Result<(), BooksError> {
+    tx.rows("DELETE FROM strangers WHERE order_id = $1", &[id.as_str().into()])?;
+    Ok(())
+}
