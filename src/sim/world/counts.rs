@@ -78,6 +78,7 @@ kinds! {
     Cards = "cards set back to an older image",
     Clones = "cards cloned",
     Restored = "backends restored from a backup",
+    BooksLost = "backends whose books are lost",
     Hostile = "hostile messages",
     Strangers = "receipts shown to the relay by a stranger",
     Thief = "acts of a thief with the machine's token and bus",

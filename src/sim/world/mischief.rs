@@ -198,7 +198,7 @@ impl World {
         self.start_machine(m, true);
     }
 
-    /// An older backup is made, or takes the place of what there is.
+    /// An older backup is made, or takes the place of what there is; or all of the books is lost.
     fn back_up_or_restore(&mut self) {
         self.stop_merchant();
         let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
@@ -208,6 +208,11 @@ impl World {
             self.known_back.clear();
             self.remove(MERCHANT, BOOKS);
             copy(&saved, &live, BOOKS);
+        } else if self.one_in(3) {
+            self.count(Kind::BooksLost, "the backend's books are lost");
+            self.losses.note(Loss::Books, self.now);
+            self.known_back.clear();
+            self.remove(MERCHANT, BOOKS);
         } else {
             self.note(|| "the backend is backed up".into());
             remove(&saved, BOOKS);
