@@ -15,6 +15,7 @@ use crate::relay::config::{Bias, Chip, Config, Items, Line, Pin};
 use crate::relay::dispenser::{Dispensed, Dispenser, Effect};
 use crate::relay::line::Ending;
 use crate::sim::backend::device;
+use crate::sim::rng::drawn_from;
 use std::collections::BTreeMap;
 
 /// What happens at the relay.
@@ -89,7 +90,8 @@ impl Stage {
         self.kill(Who::Relay);
         self.relay.run += 1;
         self.relay.waits.clear();
-        self.relay.dispenser = Some(Dispenser::new(&self.relay_config()));
+        let seed = self.rng.number();
+        self.relay.dispenser = Some(drawn_from(seed, || Dispenser::new(&self.relay_config())));
         self.relay_effects();
         let run = self.relay.run;
         let after = 50 + self.below(1_000);
@@ -131,8 +133,9 @@ impl Stage {
                 }
             }
             Arrival::Tick { run } if run == self.relay.run => {
+                let seed = self.rng.number();
                 if let Some(dispenser) = &mut self.relay.dispenser {
-                    dispenser.tick();
+                    drawn_from(seed, || dispenser.tick());
                 }
                 self.relay_effects();
                 let every = self.story_retries();

@@ -15,6 +15,7 @@ use crate::order::time::Span;
 use crate::relay::config::{Bias, Chip, Config, Items, Line, Pin};
 use crate::relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
 use crate::relay::line::Ending;
+use crate::sim::rng::drawn_from;
 use std::collections::BTreeMap;
 
 /// The ledger, by the name of its file.
@@ -182,7 +183,9 @@ impl World {
         let current = self.relays[m].run;
         match arrival {
             Arrival::Starts { run } if run == current && self.alive[m] => {
-                let dispenser = Dispenser::new(&self.relay_config(m));
+                // A new ledger draws its key.
+                let seed = self.rng.number();
+                let dispenser = drawn_from(seed, || Dispenser::new(&self.relay_config(m)));
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
                     // A power cut costs what was not synced, and no more.
                     if !self.losses.is_harmed(LEDGER) {
@@ -227,9 +230,10 @@ impl World {
                 }
             }
             Arrival::Tick { run } if run == current => {
+                let seed = self.rng.number();
                 let Some(dispenser) = &mut self.relays[m].dispenser else { return };
                 let before = dispenser.faults();
-                dispenser.tick();
+                drawn_from(seed, || dispenser.tick());
                 let told = dispenser.faults() != before;
                 self.relay_effects(m);
                 if told {
