@@ -58,7 +58,8 @@ pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
 
 fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
     let lines: Vec<(String, Vec<String>, String)> = properties.take("Lines")?;
-    let key: Option<RelayKey> = properties.take::<String>("ProofKey")?.parse().ok();
+    // One of an earlier release signs nothing.
+    let key: Option<RelayKey> = properties.take::<String>("ProofKey").ok().and_then(|key| key.parse().ok());
     let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
     Ok(json!({
         "device": properties.take::<String>("Device")?,
@@ -78,7 +79,7 @@ fn words(relay: &Value) -> String {
         told.push(format!("line {:?}: {} (items {})", text(&line["name"]), text(&line["state"]), print::plain(&list(&line["items"]))));
     }
     told.push(format!("keys: {}", print::plain(&list(&relay["keys"]))));
-    let fingerprint = relay["proof_key"]["fingerprint"].as_str().unwrap_or("none: its ledger cannot be had");
+    let fingerprint = relay["proof_key"]["fingerprint"].as_str().unwrap_or("none");
     told.push(format!("key of its proofs: {fingerprint}"));
     told.push(format!("open tickets: {}", relay["tickets"]));
     if relay["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {

@@ -113,7 +113,7 @@ fn a_merchants_full_disk_is_told_of_once_until_a_whole_sale_fits() {
     shop.sell("A1", Via::Gopay);
     shop.kill_backend();
     let disk = SmallDisk::at(shop.path().join("state"));
-    disk.namespace.run(&format!("cp {0}/orders.db* {0}/state/", shop.path().display()));
+    disk.namespace.run(&format!("cp {0}/orders.db* {0}/devices.db* {0}/state/", shop.path().display()));
     let (usual, small) = (shop.path().join("orders.db"), shop.path().join("state/orders.db"));
     shop.edit(Program::Backend, |text| text.replace(&usual.display().to_string(), &small.display().to_string()));
     shop.start_backend_in(&disk.namespace);

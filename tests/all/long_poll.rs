@@ -53,7 +53,8 @@ fn a_machine_sees_its_own_orders_only() {
     assert_eq!(foreign.content_type, "application/problem+json");
     let open = shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some(&other));
     assert_eq!(open.json(), json!({"orders": []}));
-    assert_eq!(shop.backend_get("/v1/orders?state=open").json()["orders"], json!([order]));
+    let open = shop.backend_get("/v1/orders?state=open").json();
+    assert_eq!((open["orders"].as_array().map(Vec::len), &open["orders"][0]["order_id"]), (Some(1), &order["order_id"]));
     let cancel = format!("{}/v1/orders/{order_id}/cancel", shop.backend_url);
     assert_eq!(shop.http.post(&cancel, Some(&other), &[], &json!({})).status, 404);
     let mut revoke = shop.program_command(crate::rig::shop::Program::Backend);

@@ -248,7 +248,10 @@ impl Shop {
         let request_id = body["request_id"].as_str().unwrap_or_default();
         let url = format!("{}/v1/orders", self.backend_url);
         let key = RelayKey::of(&relay_key()).to_string();
-        self.http.post(&url, Some(&self.token), &[("Idempotency-Key", request_id), (RELAY_KEY, &key)], body)
+        let mut headers = vec![("Idempotency-Key", request_id)];
+        // Where there is a relay, its own key counts.
+        headers.extend(self.relayd.is_none().then_some((RELAY_KEY, key.as_str())));
+        self.http.post(&url, Some(&self.token), &headers, body)
     }
 
     /// A charge for A1; the order.
