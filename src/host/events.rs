@@ -539,10 +539,11 @@ events! {
     /// Nothing is to be done.
     MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, "device {device} is there again";
 
-    /// Events of one kind came too fast to be written.
-    /// At most 50 at once and 10 a second of each kind are written; this line says how many were not.
-    /// Look at the lines of that kind before this one.
-    LinesSuppressed { count: i64, kind: Text } = "a62d93805b6f483d826da6e0dfe00d9e", Warning, "{count} more events of the kind {kind} were not written";
+    /// Events came too fast to be written.
+    /// What strangers bring about, refused requests, receipts, notifications and tokens, has 60 lines a minute, all together. Of
+    /// every other kind at most 50 at once and 10 a second are written. This line says how many were not.
+    /// Look at the lines of these kinds before this one: somebody floods this program.
+    LinesSuppressed { count: i64, kind: Text } = "a62d93805b6f483d826da6e0dfe00d9e", Warning, "{count} more events were not written: {kind}";
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use super::clock;
 use super::events::{Event, Fields, Kind, Priority, TABLE};
 use crate::order::ids::DeviceId;
 use crate::order::time::{Boot, Span, Wall};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Subscriber};
@@ -124,6 +125,14 @@ static DEVICE: OnceLock<String> = OnceLock::new();
 pub(super) fn write(event: &Event) {
     let kind = event.kind();
     let now = clock::now().boot;
+    if is_strangers(event) {
+        match strangers().take(kind.name, now) {
+            Taken::Written => send(kind, event),
+            Taken::LeftOut => {}
+            Taken::FirstLeftOut => tell_of_strangers_later(),
+        }
+        return;
+    }
     let (admitted, reports) = {
         // A panic while the lock is held cannot leave a bucket half changed in a way that matters.
         let mut buckets = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,6 +206,84 @@ fn is_journal_stream() -> bool {
 fn is_stream(journal_stream: &str, device: u64, inode: u64) -> bool {
     let parts = journal_stream.split_once(':').map(|(device, inode)| (device.parse(), inode.parse()));
     parts == Some((Ok(device), Ok(inode)))
+}
+
+/// Whether strangers can bring it about, as often as they like: whoever publishes, posts or calls, and is refused. Everything else
+/// follows from an order, and the number of orders has a limit; or it happens to this computer. That is about money, or for a
+/// person, and no flood keeps it out of the journal.
+const fn is_strangers(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::OrderRefused { .. }
+            | Event::TicketRefused { .. }
+            | Event::ReceiptRefused { .. }
+            | Event::NotificationRefused { .. }
+            | Event::TokenRefused { .. }
+    )
+}
+
+/// What strangers bring about has so many lines in any minute, all kinds together. With the lines of the orders that one machine
+/// can be asked for meanwhile it is less than a hundred.
+const STRANGERS_MAX: usize = 60;
+const MINUTE: Span = Span::secs(60);
+
+static STRANGERS: Mutex<Strangers> = Mutex::new(Strangers { written: VecDeque::new(), left_out: BTreeMap::new() });
+
+fn strangers() -> MutexGuard<'static, Strangers> {
+    STRANGERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The lines that strangers brought about.
+struct Strangers {
+    /// When, in the last minute.
+    written: VecDeque<Boot>,
+    /// How many of each kind were not written, and not told of yet.
+    left_out: BTreeMap<&'static str, i64>,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Written,
+    LeftOut,
+    /// It is told of in a minute, with all that follow.
+    FirstLeftOut,
+}
+
+impl Strangers {
+    fn take(&mut self, kind: &'static str, now: Boot) -> Taken {
+        while self.written.front().is_some_and(|at| now - *at >= MINUTE) {
+            self.written.pop_front();
+        }
+        if self.written.len() < STRANGERS_MAX {
+            self.written.push_back(now);
+            return Taken::Written;
+        }
+        let is_first = self.left_out.is_empty();
+        *self.left_out.entry(kind).or_default() += 1;
+        if is_first { Taken::FirstLeftOut } else { Taken::LeftOut }
+    }
+
+    fn told(&mut self) -> Event {
+        let left_out = std::mem::take(&mut self.left_out);
+        let kinds: Vec<String> = left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        Event::LinesSuppressed { count: left_out.values().sum(), kind: kinds.join(", ").into() }
+    }
+}
+
+/// One line in a minute says how many are missing, whether anything else happens then or not.
+fn tell_of_strangers_later() {
+    let tell = || {
+        let told = strangers().told();
+        send(told.kind(), &told);
+    };
+    let later = move || {
+        std::thread::sleep(MINUTE.to_duration());
+        tell();
+    };
+    if std::thread::Builder::new().name("journal".into()).spawn(later).is_err() {
+        tell();
+    }
 }
 
 /// So many events of one kind at once …
@@ -336,6 +423,22 @@ mod tests {
         assert_eq!(bucket.report(Boot(11_000)), Some(8), "and then every ten seconds");
         assert_eq!(bucket.report(Boot(90_000)), None);
         assert!((0..BURST).all(|_| bucket.take(Boot(90_000))) && !bucket.take(Boot(90_000)), "the burst is not larger after a rest");
+    }
+
+    #[test]
+    fn strangers_have_so_many_lines_in_any_minute() {
+        let mut strangers = Strangers { written: VecDeque::new(), left_out: BTreeMap::new() };
+        for line in 0..60 {
+            assert_eq!(strangers.take("OrderRefused", Boot(line * 500)), Taken::Written, "{line}");
+        }
+        assert_eq!(strangers.take("OrderRefused", Boot(59_999)), Taken::FirstLeftOut);
+        assert_eq!(strangers.take("TokenRefused", Boot(59_999)), Taken::LeftOut);
+        assert_eq!(strangers.take("OrderRefused", Boot(60_000)), Taken::Written, "the first was a minute ago");
+        assert_eq!(strangers.take("OrderRefused", Boot(60_499)), Taken::LeftOut);
+        assert_eq!(strangers.told().to_string(), "3 more events were not written: OrderRefused 2, TokenRefused 1");
+        assert_eq!(strangers.take("OrderRefused", Boot(60_499)), Taken::FirstLeftOut);
+        assert!((0..60).all(|_| strangers.take("OrderRefused", Boot(200_000)) == Taken::Written), "after a rest");
+        assert_eq!(strangers.take("OrderRefused", Boot(200_000)), Taken::LeftOut, "and no more than that");
     }
 
     #[test]

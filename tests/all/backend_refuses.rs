@@ -112,6 +112,30 @@ fn ten_thousand_notifications_change_nothing_while_orders_are_sold() {
 }
 
 #[test]
+fn a_flood_from_outside_keeps_no_money_out_of_the_journal_and_little_else_in_it() {
+    const EACH: usize = 300;
+    let shop = backend_only();
+    let backend = shop.backend.as_ref().expect("it runs");
+    let (before, start) = (backend.lines.count(), Instant::now());
+    for _ in 0..EACH {
+        assert_eq!(shop.http.get(&format!("{}/v1/orders?state=open", shop.backend_url), Some("nobody's")).status, 401);
+    }
+    let mut forged = notification("an-order", "200", "5000.00", "settlement");
+    forged["signature_key"] = "0".repeat(128).into();
+    for _ in 0..EACH {
+        assert_eq!(shop.notify(&forged).status, 403);
+    }
+    let order_id = shop.paid();
+    backend.wait_line(&format!("order {order_id}: receipt signed"));
+    assert!(start.elapsed() < Duration::from_secs(60), "the minute is over: {:?}", start.elapsed());
+    let said = backend.lines.count() - before;
+    assert!((60..=100).contains(&said), "{said} lines");
+    let left_out = 2 * EACH - 60;
+    let line = backend.wait_line_within(PATIENCE * 2, &format!("{left_out} more events were not written"));
+    assert!(line.contains("NotificationRefused 300, TokenRefused 240"), "{line}");
+}
+
+#[test]
 fn a_body_of_ten_megabytes_is_refused_unread() {
     let shop = backend_only();
     let order_id = id(&shop.charge());
