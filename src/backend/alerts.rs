@@ -66,7 +66,7 @@ fn note(alert: &Alert, result: &Result<(), command::CallError>) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
-        Subject::Offline => None,
+        Subject::Offline | Subject::Merchant(_) => None,
     };
     let (device, kind) = (alert.device.clone(), alert.kind().into());
     match result {
@@ -96,6 +96,11 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
         Subject::Offline => {
             let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();
             (device.as_str(), told, "look at its power and its network", Value::Null)
+        }
+        Subject::Merchant(merchant) => {
+            let told = format!("a QR on this machine pays another merchant than those before: {merchant}");
+            let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask Midtrans";
+            (&**merchant, told, to_do, Value::Null)
         }
     };
     json!({

@@ -60,6 +60,8 @@ pub struct Shop {
     pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
     midtrans_gone: AtomicBool,
+    /// The merchant whom the last QR pays, as the books know.
+    merchant: Mutex<Option<Box<str>>>,
     books_health: Health,
     machines_health: Health,
     /// When room for a sale was last looked for, in milliseconds since 1970.
@@ -112,6 +114,7 @@ impl Shop {
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
             midtrans_gone: AtomicBool::new(false),
+            merchant: Mutex::default(),
             books_health: Health::default(),
             machines_health: Health::default(),
             room_looked: AtomicI64::new(0),
@@ -215,6 +218,29 @@ impl Shop {
             self.machines_health.back("of machines");
         }
         result
+    }
+
+    /// A QR of this order pays this merchant. It is sold all the same: one payment system may have several numbers for one
+    /// merchant, and nobody stands there who could say so. Whoever looks after the machines is told.
+    pub async fn paid_by_qr(&self, order: &OrderId, device: &DeviceId, merchant: &str) {
+        let known = || self.merchant.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().as_deref() == Some(merchant) {
+            return;
+        }
+        let (wanted, of) = (Box::<str>::from(merchant), device.clone());
+        let written = self.write(move |tx, _| books::merchant_paid(tx, &wanted, &of, clock::now().wall)).await;
+        // The journal was told of an error, and the next QR is looked at again.
+        let Ok(first) = written else { return };
+        *known() = Some(merchant.into());
+        if let Some(first) = first {
+            emit(&Journal::OtherMerchant {
+                order: order.clone(),
+                device: device.clone(),
+                merchant: merchant.to_owned().into(),
+                first: first.into_string().into(),
+            });
+            self.alerts.notify_one();
+        }
     }
 
     /// A machine asked something, or took a message.

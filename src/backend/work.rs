@@ -286,6 +286,7 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
     if let Err(error) = qris::check(&payload, gross_amount) {
         return Event::ChargedUnreadable(charge, error.to_string().into());
     }
+    shop.paid_by_qr(&order.id, &order.sale.device, qris::merchant(&payload).unwrap_or("none")).await;
     charge.qr_payload = Some(payload.into());
     Event::Charged(charge)
 }

@@ -444,6 +444,11 @@ events! {
     /// Nothing is to be done.
     ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, "order {order}: receipt signed, {amount} for {item} at {device}";
 
+    /// A QR pays another merchant than those before.
+    /// It is shown and sold all the same. What is paid by it may be somebody else's.
+    /// Compare the number with that of your QRIS (NMID). If it is not yours, switch the machines off and ask Midtrans.
+    OtherMerchant { order: OrderId, device: DeviceId, merchant: Text, first: Text } = "3eb3df1a39396da05734c64ea2d43110", Err, "order {order}: its QR pays the merchant {merchant}, those before paid {first}";
+
     /// A settlement does not match its charge.
     /// No receipt was signed, and the order is kept for a person.
     /// Compare the order with the transaction in Midtrans' dashboard; refund it there or settle it at the backend.

@@ -96,6 +96,15 @@ pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
     if found == gross_amount { Ok(()) } else { Err(QrisError::OtherAmount { found, wanted: gross_amount }) }
 }
 
+/// Whom this payload pays: the merchant's national number (NMID, tag 51, within it 02), the same with every acquirer.
+#[must_use]
+pub fn merchant(payload: &str) -> Option<&str> {
+    fn value(fields: &str, tag: u8) -> Option<&str> {
+        parse(fields).ok()?.into_iter().find(|field| field.0 == tag).map(|field| field.1)
+    }
+    value(value(payload, 51)?, 2)
+}
+
 /// CRC-16/CCITT-FALSE (polynomial 0x1021, start 0xFFFF, nothing reflected or inverted) of this text. Of a QRIS payload
 /// it covers everything up to and including `6304`; the four upper-case hexadecimal digits follow.
 #[must_use]
@@ -171,6 +180,19 @@ mod tests {
             assert_eq!(check(payload, rupiah(amount)), Ok(()));
             let other = QrisError::OtherAmount { found: rupiah(amount), wanted: rupiah(amount + 1) };
             assert_eq!(check(payload, rupiah(amount + 1)), Err(other));
+        }
+    }
+
+    #[test]
+    fn a_payload_names_its_merchant() {
+        let merchants = REAL.map(|(payload, _)| merchant(payload));
+        assert_eq!(merchants[0], Some("AID772051375229"));
+        assert!(merchants.iter().all(|nmid| nmid.is_some_and(|nmid| nmid.len() == 15)), "{merchants:?}");
+        let (payload, _) = REAL[0];
+        for unnamed in
+            [payload.replace("5144", "5044"), payload.replace("0215AID", "0315AID"), payload.replace("5144", "5145"), String::new()]
+        {
+            assert_eq!(merchant(&unnamed), None, "{unnamed}");
         }
     }
 

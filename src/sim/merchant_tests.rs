@@ -1,7 +1,7 @@
 //! The whole backend against the simulated Midtrans, over real ports.
 
 use super::faults::{BrokenImage, Fault, Plan};
-use super::midtrans::{Options, Via};
+use super::midtrans::{Change, Options, Via};
 use super::midtrans_http::{Simulator, SimulatorHandle};
 use crate::backend::books::{self, Desk};
 use crate::backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
@@ -328,6 +328,22 @@ async fn a_picture_that_somebody_else_hosts_is_fetched_by_nobody() {
     assert_eq!(problem.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
     rig.nothing_payable().await;
     assert_eq!(stranger.accept().expect_err("nobody came").kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn a_qr_that_pays_somebody_else_is_sold_and_a_person_is_told() {
+    let rig = Rig::new().await;
+    let told = async || rig.shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await.expect("readable");
+    rig.order("first").await;
+    rig.order("second").await;
+    assert_eq!(told().await, []);
+    let other = Change { nmid: Some("AID000000000001".into()), ..Change::default() };
+    rig.simulator.with(|midtrans, now| midtrans.change(other, now));
+    for request in ["third", "fourth"] {
+        assert!(rig.order(request).await.qr_payload.is_some_and(|payload| payload.contains("AID000000000001")));
+        let alerts = told().await;
+        assert_eq!(alerts.iter().map(|alert| (alert.kind(), alert.subject())).collect::<Vec<_>>(), [("merchant", "AID000000000001")]);
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,10 @@ pub const ALERT_TRIES: u32 = 50;
 const TURN: Span = Span::secs(60);
 /// The kind of a machine that is not seen.
 const OFFLINE: &str = "offline";
+/// The kind of a merchant whom a QR pays, by its national number; the first of them is told to nobody.
+const MERCHANT: &str = "merchant";
+/// So many merchants are told apart.
+const MERCHANTS_MAX: i64 = 100;
 
 /// What an alert is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub enum Subject {
     Damaged(OrderId, Attention),
     /// A machine that is not seen.
     Offline,
+    /// A QR that pays another merchant than those before: its national number.
+    Merchant(Box<str>),
 }
 
 /// Something that a person must be told.
@@ -48,6 +54,7 @@ impl Alert {
         match &self.about {
             Subject::Order(_, kind) | Subject::Damaged(_, kind) => kind.as_str(),
             Subject::Offline => OFFLINE,
+            Subject::Merchant(_) => MERCHANT,
         }
     }
 
@@ -58,6 +65,7 @@ impl Alert {
             Subject::Order(stored, _) => stored.order.id.as_str(),
             Subject::Damaged(id, _) => id.as_str(),
             Subject::Offline => self.device.as_str(),
+            Subject::Merchant(merchant) => merchant,
         }
     }
 }
@@ -95,6 +103,7 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
             }
         }
         None if kind == OFFLINE => Subject::Offline,
+        None if kind == MERCHANT => Subject::Merchant(subject.into()),
         // Of a later release.
         None => return Ok(None),
     };
@@ -155,6 +164,26 @@ pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<
 /// The database's.
 pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     end(tx, device.as_str(), OFFLINE, now)
+}
+
+/// A QR pays this merchant. The first that any has paid is remembered, and of each other one somebody is told, once. `Some`: it
+/// is such a one, and this is the first.
+///
+/// # Errors
+/// The database's.
+pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wall) -> Result<Option<Box<str>>, BooksError> {
+    let rows =
+        tx.rows("SELECT subject FROM alerts WHERE kind = $1 ORDER BY since_ms LIMIT $2", &[MERCHANT.into(), MERCHANTS_MAX.into()])?;
+    let known = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+    if known.contains(&merchant) || known.len() as i64 == MERCHANTS_MAX {
+        return Ok(None);
+    }
+    let first = known.first().copied().map(Box::from);
+    begin(tx, merchant, MERCHANT, device, now)?;
+    if first.is_none() {
+        end(tx, merchant, MERCHANT, now)?;
+    }
+    Ok(first)
 }
 
 /// Begins and ends alerts as an order changes. True: somebody is to be told of something.

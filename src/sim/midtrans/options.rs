@@ -152,6 +152,9 @@ impl Options {
         if let Some(spacing) = change.retry_spacing_ms {
             self.retry_spacing = spacing.into_iter().map(|ms| Span::millis(ms.max(0))).collect();
         }
+        if let Some(nmid) = change.nmid.filter(|nmid| nmid.len() == 15 && nmid.is_ascii()) {
+            self.merchant.nmid = nmid;
+        }
         if let Some(balance) = change.balance {
             self.balance = balance;
         }
@@ -180,6 +183,7 @@ impl Options {
             gopay_qr_string: Some(self.gopay_qr_string),
             qr_code_v2: Some(self.qr_code_v2),
             long_names_refused: Some(self.long_names_refused),
+            nmid: Some(self.merchant.nmid.clone()),
             denials_notified: Some(self.denials_notified),
             fee: Some(self.fee),
             http_statuses: Some(self.http_statuses.clone()),
@@ -214,6 +218,7 @@ pub struct Change {
     pub gopay_qr_string: Option<bool>,
     pub qr_code_v2: Option<bool>,
     pub long_names_refused: Option<bool>,
+    pub nmid: Option<String>,
     pub denials_notified: Option<bool>,
     pub fee: Option<u64>,
     pub http_statuses: Option<BTreeMap<u16, u16>>,

@@ -285,6 +285,27 @@ async fn machines_that_are_gone_are_told_of_once_until_they_are_back() {
 }
 
 #[tokio::test]
+async fn whom_qrs_pay_is_told_when_it_is_another_and_once() {
+    let rig = Rig::new();
+    let paid = |merchant: &'static str, at: Wall| {
+        let vm = DeviceId::new("vm-001").expect("an id");
+        rig.run(move |tx, _| merchant_paid(tx, merchant, &vm, at))
+    };
+    for second in 0..2 {
+        assert_eq!(paid("ID1", T0 + Span::secs(second)).await.expect("written"), None);
+        assert_eq!(rig.due(T0 + Span::secs(9)).await, [], "the first is remembered");
+    }
+    assert_eq!(paid("ID2", T0 + Span::secs(2)).await.expect("written").as_deref(), Some("ID1"));
+    let alert = rig.due(T0 + Span::secs(9)).await.pop().expect("one");
+    assert_eq!((alert.kind(), alert.subject(), &alert.about), ("merchant", "ID2", &Subject::Merchant("ID2".into())));
+    rig.run(move |tx, _| alert_done(tx, &alert, T0)).await.expect("written");
+    for merchant in ["ID1", "ID2", "ID1"] {
+        assert_eq!(paid(merchant, T0 + Span::secs(3)).await.expect("written"), None);
+    }
+    assert_eq!(rig.due(T0 + Span::secs(9)).await, []);
+}
+
+#[tokio::test]
 async fn what_an_earlier_release_wrote_is_taken_up() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
