@@ -9,6 +9,7 @@ pub mod books;
 pub mod broker;
 mod cli;
 pub mod config;
+pub mod copies;
 pub mod devices;
 pub mod http;
 pub mod keys;

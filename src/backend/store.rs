@@ -311,9 +311,9 @@ impl Direct {
     /// The job's own, or the database's.
     pub fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
-        let mut connection = self.connection();
+        let connection = self.connection();
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        let result = job(&mut SqliteTx { connection: &mut connection });
+        let result = job(&mut SqliteTx { connection: &connection });
         let ended = if result.is_ok() { connection.execute_batch("COMMIT") } else { Ok(()) };
         // What could not be committed must not stay begun; a full disk has rolled it back by itself.
         if !connection.is_autocommit() {
@@ -329,7 +329,7 @@ impl Direct {
     /// # Errors
     /// The job's own, or the database's.
     pub fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-        job(&mut SqliteTx { connection: &mut self.connection() })
+        read(&self.connection(), job)
     }
 
     /// Does a job as the threads of a [`Store`] do: what is written in one moment is committed together.
@@ -363,7 +363,7 @@ impl Direct {
     fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
         let mut connection = self.connection();
         let result = together(&mut connection, &mut batch, writes);
-        if self.0.watch.done(&mut SqliteTx { connection: &mut connection }, writes) {
+        if self.0.watch.done(&mut SqliteTx { connection: &connection }, writes) {
             answer_all(batch, result);
         } else {
             lock(&self.0.unheard).append(&mut batch);
@@ -479,8 +479,16 @@ fn say(connection: &Connection, sql: &'static str) -> Result<(), rusqlite::Error
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
+/// Looks at a database that was opened.
+///
+/// # Errors
+/// The job's own, or the database's.
+pub(super) fn read<T, E: From<StoreError>>(connection: &Connection, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    job(&mut SqliteTx { connection })
+}
+
 struct SqliteTx<'a> {
-    connection: &'a mut Connection,
+    connection: &'a Connection,
 }
 
 impl Tx for SqliteTx<'_> {

@@ -2,12 +2,12 @@
 
 use crate::rig::http::Http;
 use crate::rig::midtrans::{SERVER_KEY, Via, notification};
-use crate::rig::shop::{DEVICE, Options, Shop};
+use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::{command, output, wait_for};
 use base64::Engine as _;
 use qris::wire::vend::EventState;
 use serde_json::json;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 fn backend_only() -> Shop {
     Shop::open(Options { machine: false, ..Options::default() })
@@ -108,6 +108,81 @@ fn another_shops_charge_on_the_same_account_is_not_ours() {
     assert!(told(&shop.merchant(&["reconcile", "--order", "invoice-7"])).contains("no custom fields of ours"));
     assert_eq!(shop.merchant(&["orders", "invoice-7"]).status.code(), Some(1));
     assert!(shop.merchant(&["orders"]).status.success());
+}
+
+#[test]
+fn a_backup_that_was_made_beside_serve_sells_on() {
+    let mut shop = backend_only();
+    let sold = shop.told("dispensed");
+    let due = shop.told("undelivered");
+    let file = shop.path().join("backup.db");
+    let name = file.to_str().expect("text").to_owned();
+    // While orders are written all the time.
+    let mut backup = shop.program_command(Program::Backend);
+    let mut backup = backup.args(["backup", &name, "--json"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut made = 0;
+    while backup.try_wait().expect("a child").is_none() {
+        shop.charge();
+        made += 1;
+    }
+    let answer: serde_json::Value = serde_json::from_reader(backup.stdout.take().expect("piped")).expect("JSON");
+    assert_eq!((&answer["machines"], &answer["damaged"]), (&json!(1), &json!([])), "{answer}");
+    let in_it = answer["orders"].as_i64().expect("a number");
+    assert!((2..=2 + made).contains(&in_it), "{in_it} of {made} and two");
+    let devices = format!("{name}.devices");
+    for path in [&name, &devices] {
+        let mode = output(command("stat").args(["-c", "%a", path]));
+        assert_eq!(String::from_utf8_lossy(&mode.stdout).trim(), "600", "{path}");
+        assert!(!std::path::Path::new(&format!("{path}.part")).exists());
+    }
+    // It is never put over anything.
+    let before = std::fs::read(&file).expect("there");
+    let again = shop.merchant(&["backup", &name]);
+    assert!(again.status.code() == Some(1) && told(&again).contains("is there already"), "{}", told(&again));
+    assert!(!shop.merchant(&["backup", &devices.replace(".devices", "")]).status.success());
+    assert_eq!(std::fs::read(&file).expect("there"), before);
+    let nowhere = shop.merchant(&["backup", "/nowhere/backup.db"]);
+    assert!(nowhere.status.code() == Some(1) && told(&nowhere).contains("/nowhere/backup.db.part: No such file"), "{}", told(&nowhere));
+
+    let after = shop.paid();
+    lose(&mut shop, "orders.db");
+    lose(&mut shop, "devices.db");
+    std::fs::copy(&file, shop.path().join("orders.db")).expect("copied");
+    std::fs::copy(&devices, shop.path().join("devices.db")).expect("copied");
+    shop.start_backend();
+    assert_eq!(shop.order_at_backend(&sold)["outcome"]["outcome"], "dispensed");
+    assert!(told(&shop.merchant(&["orders", "--refund-due"])).contains(&due));
+    shop.paid();
+    // What is younger than the backup comes back when its machine asks.
+    assert_eq!(shop.order_at_backend(&after)["status"], "settlement");
+}
+
+#[test]
+fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
+    let mut shop = backend_only();
+    let (harmed, well) = (shop.told("dispensed"), shop.told("dispensed"));
+    shop.kill_backend();
+    let books = rusqlite::Connection::open(shop.path().join("orders.db")).expect("the books");
+    let trigger: String = books
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'orders_are_written_once_a_version'", [], |row| row.get(0))
+        .expect("there");
+    books.execute_batch("DROP TRIGGER orders_are_written_once_a_version").expect("dropped");
+    books.execute("UPDATE orders SET body = replace(body, 'A1', 'A2') WHERE order_id = ?1", [&harmed]).expect("harmed");
+    books.execute_batch(&trigger).expect("made again");
+    drop(books);
+    let file = shop.path().join("backup.db");
+    let output = shop.merchant(&["backup", file.to_str().expect("text")]);
+    let text = told(&output);
+    assert!(output.status.code() == Some(1) && text.contains(&format!("damaged in the backup, as here: {harmed};")), "{text}");
+    assert!(file.exists() && !text.contains(&well), "all else is saved");
+    // Whose pages are damaged is not copied as if it were good.
+    lose(&mut shop, "orders.db");
+    std::fs::write(shop.path().join("orders.db"), b"this is not a database ".repeat(100)).expect("written");
+    let other = shop.path().join("other.db");
+    let output = shop.merchant(&["backup", other.to_str().expect("text")]);
+    assert!(output.status.code() == Some(1) && told(&output).contains("is damaged"), "{}", told(&output));
+    let left: Vec<_> = std::fs::read_dir(shop.path()).expect("read").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("other.db")), "{left:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The commands beside `serve`, a file each. They open the books beside it, also while it runs: what they write is taken up
 //! by its sweep within a second, what they read is what is committed.
 
+mod backup;
 mod device;
 mod doctor;
 mod keys;
@@ -57,6 +58,8 @@ pub enum Command {
     Report(report::Report),
     /// Ask Midtrans about every order of a day, and list each difference
     Reconcile(reconcile::Reconcile),
+    /// Copy the books and the machines to a file, while `serve` runs
+    Backup(backup::Backup),
     /// Look whether everything works that selling needs
     Doctor(doctor::Doctor),
 }
@@ -76,6 +79,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Seen(wanted) => refund::seen(config, wanted).await,
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
+        Command::Backup(wanted) => backup::run(config, wanted),
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
     }
 }

@@ -1,0 +1,39 @@
+//! `qris-backend backup`: a copy of the books and of the machines, while `serve` runs.
+
+use super::print::{Out, counted};
+use crate::backend::config::Config;
+use crate::backend::copies;
+use crate::host::Failure;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Where to.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// A file that is not there yet; the machines go to FILE.devices. The signing keys are in neither
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What it holds as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
+    let Backup { file, json } = wanted;
+    let copies::Backup { orders, machines, damaged } = copies::back_up(&config.store, &file).map_err(Failure::failed)?;
+    let beside = copies::machines_of(&file);
+    let mut out = Out::default();
+    if json {
+        out.line(&json!({ "file": file, "orders": orders, "devices_file": beside, "machines": machines, "damaged": damaged }).to_string())?;
+    } else {
+        let number = |count: i64| u64::try_from(count).unwrap_or(0);
+        out.line(&format!("{}: {}", file.display(), counted(number(orders), "order")))?;
+        out.line(&format!("{}: {}", beside.display(), counted(number(machines), "machine")))?;
+    }
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("damaged in the backup, as here: {}; `doctor` says what to do", damaged.join(", "))))
+}

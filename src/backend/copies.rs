@@ -1,0 +1,197 @@
+//! Copies of the databases: made beside whoever writes, looked at before they count, and never put over what is there.
+
+use super::books::{self, BooksError};
+use super::devices;
+use super::store::{BOOKS, Direct, MACHINES, StoreError, machines_beside};
+use crate::host::sqlite::{self, OpenError, Schema};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Why there is no copy. What there was is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// Something has the name already.
+    #[error("{} is there already: name another file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The database that is to be copied cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be read, or the copy not be written.
+    #[error("{}: {source}", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    /// What was written is not what was to be written.
+    #[error("the copy {} is not good: {why}; look at the disk, and try another one", path.display())]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl From<StoreError> for CopyError {
+    fn from(error: StoreError) -> Self {
+        Self::Books(error.into())
+    }
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Orders.
+    pub orders: i64,
+    /// Machines.
+    pub machines: i64,
+    /// Orders and machines whose rows are damaged, there as here.
+    pub damaged: Vec<String>,
+}
+
+/// Where the machines go beside a backup of the books.
+#[must_use]
+pub fn machines_of(backup: &Path) -> PathBuf {
+    with_suffix(backup, ".devices")
+}
+
+/// Copies the books to a file, and the machines to another beside it.
+///
+/// # Errors
+/// [`CopyError`]
+pub fn back_up(books: &Path, to: &Path) -> Result<Backup, CopyError> {
+    let with_machines = machines_of(to);
+    let parts = [begin(to)?, begin(&with_machines)?];
+    let result = copy_both(books, &parts, to);
+    // The books last: whoever finds them has the machines, too.
+    let result = result.and_then(|backup| {
+        publish(&parts[1], &with_machines)?;
+        publish(&parts[0], to)?;
+        Ok(backup)
+    });
+    if result.is_err() {
+        parts.iter().for_each(|part| drop(fs::remove_file(part)));
+    }
+    result
+}
+
+fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, CopyError> {
+    let orders = copy(books, &BOOKS, "SELECT count(*) FROM orders", &parts[0])?;
+    let machines = copy(&machines_beside(books), &MACHINES, "SELECT count(*) FROM devices", &parts[1])?;
+    let mut damaged = damaged_orders(&look_at(&parts[0])?)?;
+    damaged.extend(Direct::over(look_at(&parts[1])?, Box::new(())).look(devices::list)?.damaged.into_iter().map(String::from));
+    for (had, has) in [orders, machines] {
+        // Nothing goes from the books meanwhile but into an archive.
+        if has < had {
+            return Err(CopyError::Bad { path: to.into(), why: format!("{had} rows were there, and {has} are in it") });
+        }
+    }
+    Ok(Backup { orders: orders.1, machines: machines.1, damaged })
+}
+
+/// How many rows there were, and how many there are in the copy.
+fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, i64), CopyError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CopyError::Sqlite { path, source }
+    };
+    let connection = sqlite::open_beside(from, schema, false)?.connection;
+    let number = |connection: &Connection| connection.query_row(count, [], |row| row.get(0));
+    let had = number(&connection).map_err(failed(from))?;
+    // In one moment of the database, while others write on.
+    let name = part.to_str().ok_or_else(|| io_error(part)(ErrorKind::InvalidFilename.into()))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(failed(part))?;
+    File::open(part).and_then(|file| file.sync_all()).map_err(io_error(part))?;
+    Ok((had, number(&look_at(part)?).map_err(failed(part))?))
+}
+
+/// The names of orders that cannot be read.
+pub(super) fn damaged_orders(connection: &Connection) -> Result<Vec<String>, CopyError> {
+    let (mut all, mut behind) = (Vec::new(), String::new());
+    loop {
+        let (damaged, last) = super::store::read(connection, |tx| books::damaged(tx, &behind))?;
+        all.extend(damaged);
+        let Some(last) = last else { return Ok(all) };
+        behind = last;
+    }
+}
+
+/// Begins a copy under a name of its own, for its owner alone.
+pub(super) fn begin(to: &Path) -> Result<PathBuf, CopyError> {
+    free(to)?;
+    let part = with_suffix(to, ".part");
+    // What a command left that was cut off is no copy of anything.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error(&part)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io_error(&part))?;
+    Ok(part)
+}
+
+/// Opens a copy, changes nothing in it, and looks at every page, index and reference.
+pub(super) fn look_at(path: &Path) -> Result<Connection, CopyError> {
+    let bad = |why: String| CopyError::Bad { path: path.into(), why };
+    let look = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let wrong = sqlite::check_indexes(&connection)?;
+        let dangling = connection.prepare("PRAGMA foreign_key_check")?.exists([])?;
+        Ok::<_, rusqlite::Error>((connection, wrong, dangling))
+    };
+    match look() {
+        Ok((connection, None, false)) => Ok(connection),
+        Ok((_, Some(why), _)) => Err(bad(why)),
+        Ok((_, None, true)) => Err(bad("a row names an order that is not there".into())),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+/// Gives a copy that is good its name.
+pub(super) fn publish(part: &Path, to: &Path) -> Result<(), CopyError> {
+    free(to)?;
+    let done = || {
+        File::open(part)?.sync_all()?;
+        fs::rename(part, to)?;
+        let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
+    };
+    done().map_err(io_error(to))
+}
+
+fn free(path: &Path) -> Result<(), CopyError> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(CopyError::Exists { path: path.into() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(path)(error)),
+    }
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> CopyError + use<> {
+    let path = path.to_path_buf();
+    move |source| CopyError::Io { path: path.clone(), source }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
