@@ -12,6 +12,7 @@ use crate::wire::payment::PaymentUpdate;
 use crate::wire::topics::Topic;
 
 mod alerts;
+mod archived;
 mod ledger;
 mod listing;
 mod rebuild;
@@ -24,6 +25,7 @@ mod words;
 pub use alerts::{
     ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, merchant_paid, take_turn,
 };
+pub use archived::{Archived, archived, archived_between};
 pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
@@ -150,8 +152,12 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
         };
         return Ok(Created { done, is_new: false });
     }
+    if archived::has_request(tx, &sale.device, &sale.request_id)? {
+        return Err(BooksError::ReusedId);
+    }
     let others = "SELECT 1 FROM orders WHERE device = $1 AND ticket = $2 LIMIT 1";
-    if !tx.rows(others, &[sale.device.as_str().into(), sale.ticket.as_str().into()])?.is_empty() {
+    let has_order = !tx.rows(others, &[sale.device.as_str().into(), sale.ticket.as_str().into()])?.is_empty();
+    if has_order || archived::has_ticket(tx, &sale.device, &sale.ticket)? {
         return Err(BooksError::ReusedTicket);
     }
     if desk.orders_per_minute > 0 {
@@ -176,6 +182,8 @@ pub enum Noted {
     News(Box<Done>),
     /// No order of that name.
     Forgotten,
+    /// It is archived: nothing is written.
+    Archived,
 }
 
 /// Takes a verified notification.
@@ -195,7 +203,9 @@ pub fn notified_in_a_flood(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Sai
 }
 
 fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
-    let Some(stored) = ledger::load(tx, id)? else { return Ok(Noted::Forgotten) };
+    let Some(stored) = ledger::load(tx, id)? else {
+        return Ok(if archived::archived(tx, id)?.is_some() { Noted::Archived } else { Noted::Forgotten });
+    };
     let before = stored.order.clone();
     let done = write(tx, desk, stored, Event::Notified(said), now, claim)?;
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })

@@ -89,7 +89,7 @@ pub fn back_up(books: &Path, to: &Path) -> Result<Backup, CopyError> {
         Ok(backup)
     });
     if result.is_err() {
-        parts.iter().for_each(|part| drop(fs::remove_file(part)));
+        parts.iter().for_each(|part| abandon(part));
     }
     result
 }
@@ -118,8 +118,7 @@ fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, 
     let number = |connection: &Connection| connection.query_row(count, [], |row| row.get(0));
     let had = number(&connection).map_err(failed(from))?;
     // In one moment of the database, while others write on.
-    let name = part.to_str().ok_or_else(|| io_error(part)(ErrorKind::InvalidFilename.into()))?;
-    connection.execute("VACUUM INTO ?1", [name]).map_err(failed(part))?;
+    connection.execute("VACUUM INTO ?1", [name(part)?]).map_err(failed(part))?;
     File::open(part).and_then(|file| file.sync_all()).map_err(io_error(part))?;
     Ok((had, number(&look_at(part)?).map_err(failed(part))?))
 }
@@ -140,12 +139,34 @@ pub(super) fn begin(to: &Path) -> Result<PathBuf, CopyError> {
     free(to)?;
     let part = with_suffix(to, ".part");
     // What a command left that was cut off is no copy of anything.
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error(&part)(error)),
-        Ok(()) | Err(_) => {}
-    }
+    abandon(&part);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io_error(&part))?;
     Ok(part)
+}
+
+/// A copy that is none is gone, with what SQLite had beside it.
+pub(super) fn abandon(part: &Path) {
+    ["", "-wal", "-shm", "-journal"].iter().for_each(|suffix| drop(fs::remove_file(with_suffix(part, suffix))));
+}
+
+/// Opens an archive of orders, and changes nothing in it. One of an earlier release is read as it is: no step changes what is read
+/// of an order.
+///
+/// # Errors
+/// [`CopyError`]
+pub fn open(path: &Path) -> Result<Connection, CopyError> {
+    let failed = |source| CopyError::Sqlite { path: path.into(), source };
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0)).map_err(failed);
+    let (application, found, known) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?, BOOKS.version());
+    if application != BOOKS.application_id {
+        return Err(OpenError::Foreign { path: path.into(), found: application }.into());
+    }
+    if found > known {
+        return Err(OpenError::Newer { path: path.into(), found, known }.into());
+    }
+    Ok(connection)
 }
 
 /// Opens a copy, changes nothing in it, and looks at every page, index and reference.
@@ -188,6 +209,11 @@ fn free(path: &Path) -> Result<(), CopyError> {
 fn io_error(path: &Path) -> impl Fn(io::Error) -> CopyError + use<> {
     let path = path.to_path_buf();
     move |source| CopyError::Io { path: path.clone(), source }
+}
+
+/// As SQLite takes it.
+pub(super) fn name(path: &Path) -> Result<&str, CopyError> {
+    path.to_str().ok_or_else(|| io_error(path)(ErrorKind::InvalidFilename.into()))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -5,6 +5,7 @@
 //! and out.
 
 pub mod alerts;
+pub mod archive;
 pub mod books;
 pub mod broker;
 mod cli;

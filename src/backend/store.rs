@@ -36,6 +36,7 @@ pub const BOOKS: Schema = Schema {
         include_str!("schema/4.sql"),
         include_str!("schema/5.sql"),
         include_str!("schema/6.sql"),
+        include_str!("schema/7.sql"),
     ],
 };
 /// The books' last version that had the machines in it.

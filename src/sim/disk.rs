@@ -9,6 +9,8 @@
 //! same do the same to the disk.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod releases;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod rig;
 
 mod adversaries;
 mod alerts;
+mod archive;
 mod backend_limits;
 mod backend_refuses;
 mod broker_acl;

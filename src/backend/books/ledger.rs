@@ -1,6 +1,6 @@
 //! The rows: reading, checking, writing them.
 
-use super::{BooksError, Stored, first_int, state_word, text};
+use super::{BooksError, Stored, archived, first_int, state_word, text};
 use crate::backend::store::{Row, StoreError, Tx, Value};
 use crate::backend::view;
 use crate::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
@@ -140,7 +140,8 @@ pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &Tr
     let sql = "SELECT count(*) FROM receipts WHERE order_id <> $1 AND (device = $2 AND request_id = $3 OR transaction_id = $4)";
     let values =
         [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into(), transaction.as_str().into()];
-    Ok(first_int(&tx.rows(sql, &values)?)? > 0)
+    let here = first_int(&tx.rows(sql, &values)?)? > 0;
+    Ok(here || archived::is_paid(tx, &order.sale.device, &order.sale.request_id, transaction)?)
 }
 
 /// Whether this relay has given the number of an order's ticket to that of another order, too.

@@ -1,7 +1,7 @@
 //! Orders that Midtrans knows and the books do not: the database was lost, or restored from an older backup. What a charge
 //! carried in its custom fields is enough to go on, whichever machine it names: a person settles what no machine takes.
 
-use super::{BooksError, Claim, Desk, Done, ledger, strangers, write};
+use super::{BooksError, Claim, Desk, Done, archived, ledger, strangers, write};
 use crate::backend::midtrans::CustomFields;
 use crate::backend::store::Tx;
 use crate::order::ids::DeviceId;
@@ -16,7 +16,7 @@ use crate::order::time::{Span, Wall};
 pub enum Forgotten {
     /// It is in the books again.
     Rebuilt(Box<Done>),
-    /// It is not ours: no custom fields of ours, or another machine than the one that asks.
+    /// It is not ours: no custom fields of ours, or another machine than the one that asks; or it is archived.
     NotOurs,
 }
 
@@ -31,6 +31,9 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
         let done = if ours { Some(write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
         strangers::forget(tx, &report.order_id)?;
         return Ok(done.map_or(Forgotten::NotOurs, |done| Forgotten::Rebuilt(Box::new(done))));
+    }
+    if archived::archived(tx, &report.order_id)?.is_some() {
+        return Ok(Forgotten::NotOurs);
     }
     let [Some(first), Some(second), Some(third)] = &report.custom_fields else { return Ok(Forgotten::NotOurs) };
     let Some(fields) = CustomFields::from_texts(first, second, third) else { return Ok(Forgotten::NotOurs) };

@@ -1,6 +1,7 @@
 //! The commands beside `serve`, a file each. They open the books beside it, also while it runs: what they write is taken up
 //! by its sweep within a second, what they read is what is committed.
 
+mod archive;
 mod backup;
 mod device;
 mod doctor;
@@ -60,6 +61,8 @@ pub enum Command {
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
     Backup(backup::Backup),
+    /// Take orders that are over out of the books, into a file; also while `serve` runs
+    Archive(archive::Archive),
     /// Look whether everything works that selling needs
     Doctor(doctor::Doctor),
 }
@@ -79,6 +82,7 @@ pub async fn run(config: &Config, source: &Source, command: Command) -> Result<(
         Command::Seen(wanted) => refund::seen(config, wanted).await,
         Command::Report(wanted) => report::run(config, wanted, clock::now().wall).await,
         Command::Reconcile(wanted) => reconcile::run(config, source, wanted).await,
+        Command::Archive(wanted) => archive::run(config, wanted),
         Command::Backup(wanted) => backup::run(config, wanted),
         Command::Doctor(wanted) => doctor::run(config, source, wanted).await,
     }

@@ -3,7 +3,8 @@
 use super::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{When, when};
-use crate::backend::books::{self, BooksError, Cursor, Line, Stored, Wanted};
+use crate::backend::archive;
+use crate::backend::books::{self, Archived, Cursor, Line, Stored, Wanted};
 use crate::backend::config::Config;
 use crate::backend::{told, view};
 use crate::host::Failure;
@@ -13,6 +14,7 @@ use crate::order::time::Wall;
 use crate::wire::orders::{Refund, Status};
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Which orders.
 #[derive(Debug, Args)]
@@ -42,6 +44,9 @@ pub struct Orders {
     /// mismatch, conflict, suspect, partial_refund, chargeback, reversed, late_fact
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention)]
     attention: Option<Option<Attention>>,
+    /// Look for ORDER in this file, which `archive` made
+    #[arg(long, value_name = "FILE", requires = "order")]
+    archive: Option<PathBuf>,
     /// So many at most; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u64,
@@ -81,7 +86,7 @@ const COLUMNS: [Column; 8] = [
 /// Runs the command.
 pub async fn run(config: &Config, wanted: Orders) -> Result<(), Failure> {
     match wanted.order.clone() {
-        Some(id) => show(config, id, wanted.json).await,
+        Some(id) => show(config, id, wanted.archive, wanted.json).await,
         None => list(config, wanted).await,
     }
 }
@@ -184,17 +189,19 @@ fn refund_told(refund: Refund) -> &'static str {
     }
 }
 
-async fn show(config: &Config, id: OrderId, as_json: bool) -> Result<(), Failure> {
-    let store = books(config)?;
-    let wanted = id.clone();
-    let found = store.read(move |tx| {
-        let Some(stored) = books::load(tx, &wanted)? else { return Ok::<_, BooksError>(None) };
-        let sale = &stored.order.sale;
-        let attempts = books::attempts(tx, &sale.device, &sale.request_id)?;
-        Ok(Some((attempts, books::history(tx, &wanted)?, stored)))
-    });
-    let Some((attempts, history, stored)) = found.await.map_err(Failure::failed)? else {
-        return Err(Failure::failed(format!("there is no order {id}")));
+async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool) -> Result<(), Failure> {
+    let found = match &file {
+        Some(file) => archive::find(file, &id).map_err(Failure::failed)?,
+        None => {
+            let wanted = id.clone();
+            books(config)?.read(move |tx| archive::whole(tx, &wanted)).await.map_err(Failure::failed)?
+        }
+    };
+    let Some((attempts, history, stored)) = found else {
+        return Err(Failure::failed(match file {
+            Some(file) => format!("there is no order {id} in {}", file.display()),
+            None => gone(config, &id).await?.unwrap_or_else(|| format!("there is no order {id}")),
+        }));
     };
     let mut out = Out::default();
     if as_json {
@@ -206,6 +213,15 @@ async fn show(config: &Config, id: OrderId, as_json: bool) -> Result<(), Failure
     }
     out.line("history")?;
     history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_midtrans(), plain(&past.event, usize::MAX))))
+}
+
+/// Where an order is that was archived, in words.
+pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failure> {
+    let wanted = id.clone();
+    let archived = books(config)?.read(move |tx| books::archived(tx, &wanted)).await.map_err(Failure::failed)?;
+    Ok(archived.map(|Archived { file, at, .. }| {
+        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_midtrans())
+    }))
 }
 
 /// What there is to say of an order, a line each.

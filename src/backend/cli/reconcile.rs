@@ -2,7 +2,7 @@
 //! told by a notification that was lost is handed to the books as that notification would have been; nothing else is
 //! changed.
 
-use super::orders::note;
+use super::orders::{gone, note};
 use super::print::{Column, Out, counted, heading, left, row};
 use super::time::{Days, days_told};
 use super::{books, machines};
@@ -65,6 +65,7 @@ struct Tally {
     unanswered: u64,
     /// Asked for by name, and no orders of ours.
     foreign: u64,
+    archived: u64,
     unreadable: u64,
 }
 
@@ -89,6 +90,11 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     for (number, id) in ids.iter().enumerate() {
         let wanted_id = id.clone();
         if shop.read(move |tx| ledger::load(tx, &wanted_id)).await.map_err(Failure::failed)?.is_none() {
+            if let Some(where_it_is) = gone(config, id).await? {
+                eprintln!("{where_it_is}");
+                tally.archived += 1;
+                continue;
+            }
             pace.tick().await;
             if let Some(order) = rebuilt(&shop, id, &mut tally).await? {
                 out.text(&told(&order, &Difference::Rebuilt, wanted.json))?;
@@ -105,7 +111,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
             eprint!("\r{} of {} orders", number + 1, ids.len());
         }
     }
-    let Tally { asked, live, differences, unanswered, foreign, unreadable } = tally;
+    let Tally { asked, live, differences, unanswered, foreign, archived, unreadable } = tally;
     let mut summary = format!("{about}: asked about {}, {}", counted(asked, "order"), counted(differences, "difference"));
     if live > 0 {
         summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
@@ -115,6 +121,9 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     }
     if foreign > 0 {
         summary += &format!("; {foreign} are no orders of ours");
+    }
+    if archived > 0 {
+        summary += &format!("; {archived} are archived, and not asked about");
     }
     if unreadable > 0 {
         summary += &format!("; {unreadable} cannot be read: restore a backup");

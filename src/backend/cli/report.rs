@@ -4,8 +4,10 @@ use super::books;
 use super::orders::device_id;
 use super::print::{Column, Out, csv_record, heading, left, right, row};
 use super::time::{Days, days_told};
+use crate::backend::books::{BooksError, archived_between};
 use crate::backend::config::Config;
 use crate::backend::report::{self, Sum, Sums};
+use crate::backend::store::Tx;
 use crate::backend::told::End;
 use crate::host::Failure;
 use crate::order::ids::DeviceId;
@@ -48,7 +50,11 @@ pub async fn run(config: &Config, wanted: Report, now: Wall) -> Result<(), Failu
     let span = wanted.days.span(now).map_err(Failure::usage)?;
     let store = books(config)?;
     let device = wanted.device;
-    let report = store.read(move |tx| report::make(tx, device.as_ref(), span)).await.map_err(Failure::failed)?;
+    let made = move |tx: &mut dyn Tx| Ok::<_, BooksError>((report::make(tx, device.as_ref(), span)?, archived_between(tx, span)?));
+    let (report, archived) = store.read(made).await.map_err(Failure::failed)?;
+    if archived > 0 {
+        eprintln!("{archived} orders of these days are archived, and not in these sums");
+    }
     let mut out = Out::default();
     if wanted.json {
         out.line(&as_json(&report, span).to_string())?;

@@ -40,7 +40,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         return Ok(StatusCode::OK);
     };
     let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
-    let shop = Arc::clone(shop);
+    let (shop, about) = (Arc::clone(shop), id.clone());
     // In a task of its own: a sender that hangs up does not stop what its message began.
     let noted = tokio::spawn(async move {
         let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
@@ -62,7 +62,11 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
                 });
             }
             Noted::Forgotten => shop.due.notify_one(),
-            Noted::Known => {}
+            // That it is paid is nothing new.
+            Noted::Archived if may_be_money(said) && said != Said::Settled => {
+                emit(&Journal::ArchivedOrderNews { order: about, why: format!("{said:?}").to_lowercase().into() });
+            }
+            Noted::Archived | Noted::Known => {}
         }
         Ok::<_, BooksError>(())
     });

@@ -365,6 +365,13 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     let proof: Option<Box<str>> = field(&mut object, "proof", false, &mut errors);
     let Some(outcome) = outcome.filter(|_| errors.is_empty()) else { return Err(malformed().errors(errors)) };
     let detail = detail.map(|text| text.chars().take(DETAIL_CHARS_MAX).collect::<String>().into());
+    if let Ok(id) = OrderId::new(id.as_str())
+        && is_archived(&shop, &device, &id).await?
+    {
+        // How it ended was told, or a person said it: the machine need not go on telling.
+        let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
+        return Err(refusal.detail("this order is archived: what became of it stays"));
+    }
     let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
     let id = stored.order.id.clone();
@@ -435,10 +442,20 @@ async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, R
     if let Some(stored) = shop.read(move |tx| books::load(tx, &wanted)).await? {
         return if stored.order.sale.device == *device { Ok(stored) } else { Err(Refusal::no_such_order().about(&id)) };
     }
+    if is_archived(shop, device, &id).await? {
+        return Err(Refusal::nothing("this order is archived: it is over").about(&id));
+    }
     match look_up(shop, &id, device).await? {
         Some(stored) => Ok(stored),
         None => Err(Refusal::no_such_order().about(&id)),
     }
+}
+
+/// Whether a machine's order is over for so long that it went into an archive.
+async fn is_archived(shop: &Shop, device: &DeviceId, id: &OrderId) -> Result<bool, BooksError> {
+    let id = id.clone();
+    let archived = shop.read(move |tx| books::archived(tx, &id)).await?;
+    Ok(archived.is_some_and(|archived| archived.device == *device))
 }
 
 /// Asks Midtrans for an order that the books do not have. Nothing: there is none, or it is not ours.

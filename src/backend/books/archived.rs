@@ -1,0 +1,54 @@
+//! What stays in the books of an order that was archived: enough to know it, and to use nothing of it once more.
+
+use super::{BooksError, first_int};
+use crate::backend::store::{StoreError, Tx};
+use crate::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
+use crate::order::time::Wall;
+
+/// Where an order went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archived {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The file.
+    pub file: String,
+    /// When.
+    pub at: Wall,
+}
+
+/// Whether an order is archived, and where.
+///
+/// # Errors
+/// The database's.
+pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, BooksError> {
+    let sql = "SELECT o.device, a.file, a.at_ms FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
+    let rows = tx.rows(sql, &[id.as_str().into()])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let damaged = |error: crate::order::ids::IdError| StoreError::Damaged { what: id.to_string(), why: error.to_string() };
+    Ok(Some(Archived { device: DeviceId::new(row.text(0)?).map_err(damaged)?, file: row.text(1)?.into(), at: Wall(row.int(2)?) }))
+}
+
+/// How many orders are archived that were settled in a span: sums leave them out.
+///
+/// # Errors
+/// The database's.
+pub fn archived_between(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<i64, BooksError> {
+    Ok(first_int(&tx.rows("SELECT count(*) FROM archived WHERE settled_ms >= $1 AND settled_ms < $2", &[from.into(), until.into()])?)?)
+}
+
+pub(super) fn has_request(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM archived WHERE device = $1 AND request_id = $2 LIMIT 1";
+    Ok(!tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?.is_empty())
+}
+
+pub(super) fn has_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM archived WHERE device = $1 AND ticket = $2 LIMIT 1";
+    Ok(!tx.rows(sql, &[device.as_str().into(), ticket.as_str().into()])?.is_empty())
+}
+
+/// Whether this transaction, or this request, has a receipt in an archive.
+pub(super) fn is_paid(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId, transaction: &TransactionId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM archived WHERE transaction_id = $1
+        UNION ALL SELECT 1 FROM archived WHERE device = $2 AND request_id = $3 AND transaction_id IS NOT NULL LIMIT 1";
+    Ok(!tx.rows(sql, &[transaction.as_str().into(), device.as_str().into(), request.as_str().into()])?.is_empty())
+}

@@ -1,0 +1,139 @@
+//! Orders that are over go from the books into a file, beside a running `serve`. What is archived is found there, and nothing of it is
+//! used once more.
+
+use crate::rig::midtrans::notification;
+use crate::rig::shop::{Options, Shop, new_request_id};
+use crate::rig::{command, output};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Output;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A month passes.
+fn age(shop: &Shop) {
+    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
+    let sql = "UPDATE orders SET created_ms = created_ms - ?1, settled_ms = settled_ms - ?1";
+    books.execute(sql, [30 * DAY_MS]).expect("written");
+}
+
+/// A fortnight ago.
+fn fortnight() -> String {
+    let day = output(command("date").args(["-u", "-d", "14 days ago", "+%F"]));
+    String::from_utf8(day.stdout).expect("text").trim().into()
+}
+
+fn archive(shop: &Shop, name: &str) -> (PathBuf, Output) {
+    let file = shop.path().join(name);
+    let done = shop.merchant(&["archive", "--before", &fortnight(), file.to_str().expect("text")]);
+    (file, done)
+}
+
+#[test]
+fn what_is_archived_is_found_there_and_guards_what_it_used() {
+    let shop = Shop::open(Options { machine: false, ..Options::default() });
+    let body = shop.order_body(&new_request_id());
+    let order = shop.post_order(&body).json();
+    let sold = order["order_id"].as_str().expect("an id").to_owned();
+    assert!(shop.midtrans.pay(&sold, crate::rig::midtrans::Via::Gopay).status < 300);
+    shop.wait_order(&sold, "paid", |order| order["receipt"].as_str().map(|_| ()));
+    assert_eq!(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })).status, 200);
+    // A refund is due, a machine has told nothing, somebody may still pay: none of them is over.
+    let (due, unreported, open) = (shop.told("undelivered"), shop.paid(), shop.charge()["order_id"].as_str().expect("an id").to_owned());
+    age(&shop);
+    let young = shop.told("dispensed");
+
+    let late = shop.merchant(&["archive", "--before", "2099-01-01", "/nowhere/archive.db"]);
+    assert!(late.status.code() == Some(2) && told(&late).contains("a week ago at least"), "{}", told(&late));
+    let (file, done) = archive(&shop, "archive.db");
+    assert!(done.status.success() && told(&done).contains("1 order taken out of the books"), "{}", told(&done));
+    assert!(told(&done).contains("used by new orders"), "serve runs: {}", told(&done));
+    let (_, again) = archive(&shop, "archive.db");
+    assert!(told(&again).contains("nothing to archive"), "{}", told(&again));
+    let name = file.to_str().expect("text");
+
+    // Found there, and the books say where.
+    let whole = shop.merchant(&["orders", &sold, "--archive", name]);
+    assert!(told(&whole).contains("outcome      dispensed") && told(&whole).contains("ordered: charging"), "{}", told(&whole));
+    let gone = shop.merchant(&["orders", &sold]);
+    assert!(gone.status.code() == Some(1) && told(&gone).contains(&format!("in {name}")), "{}", told(&gone));
+    let list = told(&shop.merchant(&["orders"]));
+    assert!([&due, &unreported, &open, &young].iter().all(|id| list.contains(id.as_str())) && !list.contains(&sold), "{list}");
+    assert!(told(&shop.merchant(&["orders", &young, "--archive", name])).contains("there is no order"));
+    let day = output(command("date").args(["-u", "-d", "31 days ago", "+%F"]));
+    let day = String::from_utf8(day.stdout).expect("text");
+    let report = shop.merchant(&["report", "--date", day.trim(), "--until", &fortnight()]);
+    assert!(told(&report).contains("1 orders of these days are archived"), "{}", told(&report));
+
+    // The request, the ticket and the transaction are used.
+    let problem = |answer: crate::rig::http::Answer, status: u16, code: &str| {
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{}", answer.text());
+        answer.json()
+    };
+    problem(shop.post_order(&body), 409, "reused_id");
+    let mut other = shop.order_body(&new_request_id());
+    other["ticket"] = body["ticket"].clone();
+    let refused = problem(shop.post_order(&other), 409, "reused_id");
+    assert_eq!(refused["errors"][0]["field"], "ticket", "{refused}");
+    // It is known: nobody is asked about it, and a machine need not go on telling.
+    let asked = shop.midtrans.calls("status", &sold).len();
+    let absent = problem(shop.backend_get(&format!("/v1/orders/{sold}")), 404, "unknown_request");
+    assert_eq!((&absent["order_id"], &absent["detail"]), (&json!(sold), &json!("this order is archived: it is over")));
+    let told_again = problem(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })), 409, "reused_id");
+    assert_eq!(told_again["order_id"], json!(sold));
+    for status in ["settlement", "expire", "chargeback"] {
+        assert_eq!(shop.notify(&notification(&sold, "200", "5000.00", status)).status, 200, "{status}");
+    }
+    shop.backend.as_ref().expect("started").wait_line(&format!("order {sold} is archived, and Midtrans told of it: chargedback"));
+    let reconciled = shop.merchant(&["reconcile", "--order", &sold]);
+    assert!(told(&reconciled).contains("1 are archived, and not asked about"), "{}", told(&reconciled));
+    assert_eq!(shop.midtrans.calls("status", &sold).len(), asked);
+    assert!(told(&shop.merchant(&["orders", &sold])).contains("was archived"), "not rebuilt");
+    // And it sells on.
+    shop.told("dispensed");
+    assert!(shop.merchant(&["backup", shop.path().join("backup.db").to_str().expect("text")]).status.success());
+}
+
+#[test]
+fn orders_are_archived_while_others_are_sold_and_their_room_comes_back() {
+    let mut shop = Shop::open(Options { machine: false, ..Options::default() });
+    let sold: Vec<String> = (0..20).map(|_| shop.told("dispensed")).collect();
+    age(&shop);
+    let file = shop.path().join("archive.db");
+    let mut running = shop.program_command(crate::rig::shop::Program::Backend);
+    let mut running = running.args(["archive", "--before", &fortnight(), file.to_str().expect("text")]).spawn().expect("it starts");
+    let mut made: Vec<Value> = Vec::new();
+    while running.try_wait().expect("a child").is_none() {
+        made.push(shop.charge());
+    }
+    assert!(running.wait().expect("a child").success());
+    for id in &sold {
+        assert!(shop.merchant(&["orders", id, "--archive", file.to_str().expect("text")]).status.success(), "{id}");
+        assert!(!shop.merchant(&["orders", id]).status.success(), "{id}");
+    }
+    for order in &made {
+        assert_eq!(shop.order_at_backend(order["order_id"].as_str().expect("an id"))["status"], "pending");
+    }
+    // Without `serve` the file of the books becomes smaller.
+    for _ in 0..20 {
+        shop.told("dispensed");
+    }
+    age(&shop);
+    shop.kill_backend();
+    let size = |shop: &Shop| std::fs::metadata(shop.path().join("orders.db")).expect("there").len();
+    let pages = Connection::open(shop.path().join("orders.db")).expect("the books");
+    pages.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("copied");
+    drop(pages);
+    let before = size(&shop);
+    let (_, done) = archive(&shop, "second.db");
+    assert!(told(&done).contains("20 orders taken out of the books") && told(&done).contains("is given back"), "{}", told(&done));
+    assert!(size(&shop) + 20 * 3000 < before, "{before}, then {}", size(&shop));
+    shop.http = crate::rig::http::Http::new();
+    shop.start_backend();
+    shop.told("dispensed");
+}
