@@ -219,6 +219,7 @@ const fn is_strangers(event: &Event) -> bool {
             | Event::ReceiptRefused { .. }
             | Event::NotificationRefused { .. }
             | Event::TokenRefused { .. }
+            | Event::RelayKeyOther { .. }
     )
 }
 

@@ -303,6 +303,7 @@ fn closing_a_ticket() {
     for _ in 0..2 {
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
         assert_eq!(rig.dispenser.tickets(), []);
+        assert_eq!(crate::relay::mark::Mark::open(&rig.path()).expect("there").left(), 1, "beside the ledger, too");
         rig.restart();
     }
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
