@@ -25,8 +25,29 @@ struct Page {
     /// 1: for everybody; 8: for who runs the computer.
     section: &'static str,
     files: &'static [(&'static str, &'static str)],
-    signals: bool,
+    service: Service,
     see: &'static str,
+}
+
+/// What of a program is a service, to which signals are sent.
+enum Service {
+    /// All of it. What becomes of what it does when it is told to end.
+    Whole(&'static str),
+    /// The program, and its sub-command `serve`. With the exit statuses of the others, as a help tells them.
+    Serve(&'static str),
+    /// Nothing.
+    None,
+}
+
+impl Service {
+    /// What becomes of the work of a command that is told to end; none of one that is no service.
+    fn when_told_to_end(&self, command: &str) -> Option<&'static str> {
+        match self {
+            Self::Whole(told) => Some(told),
+            Self::Serve(_) if ["qris-backend", "serve"].contains(&command) => Some("nothing is lost"),
+            Self::Serve(_) | Self::None => None,
+        }
+    }
 }
 
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -63,7 +84,7 @@ fn pages() -> [Page; 4] {
                 ("/etc/qrisd/keys.json", "whose receipts are believed"),
                 ("/var/lib/qrisd/qrisd.db", "orders, kept across restarts and power cuts"),
             ],
-            signals: true,
+            service: Service::Whole("nothing is lost"),
             see: "qris-relayd(8), qrisctl(1)",
         },
         Page {
@@ -78,7 +99,7 @@ fn pages() -> [Page; 4] {
                     "the lines that it holds; set inactive by --safe, whatever became of the configuration",
                 ),
             ],
-            signals: true,
+            service: Service::Whole("a pulse that would take longer is cut short, and its order is uncertain; nothing else is lost"),
             see: "qrisd(8), qrisctl(1)",
         },
         Page {
@@ -89,14 +110,16 @@ fn pages() -> [Page; 4] {
                 ("/var/lib/qris-backend/orders.db", "the books"),
                 ("/var/lib/qris-backend/devices.db", "the machines that are let in"),
             ],
-            signals: true,
+            service: Service::Serve(
+                "Exit status: 0 done, 1 failed or refused, or a difference or something bad was found, 2 wrong use or configuration.",
+            ),
             see: "qrisd(8), qrisctl(1)",
         },
         Page {
             definition: crate::ctl::definition(),
             section: "1",
-            files: &[("/etc/qrisd/qrisctl.toml", "an example: name it in QRISCTL_CONFIG")],
-            signals: false,
+            files: &[("what QRISCTL_CONFIG or --config names", "where the broker is, and as whom")],
+            service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
         },
     ]
@@ -118,8 +141,13 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
     if command.get_subcommands().next().is_some() {
         man.render_subcommands_section(&mut text)?;
     }
-    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    more(page, &help).to_writer(&mut text)?;
+    let end = page.service.when_told_to_end(command.get_name());
+    let help = match (command.get_after_help(), &page.service) {
+        (Some(help), _) => help.to_string(),
+        (None, Service::Serve(others)) if end.is_none() => (*others).to_owned(),
+        (None, _) => String::new(),
+    };
+    more(page, &help, end).to_writer(&mut text)?;
     fs::write(directory.join(format!("{name}.{}", page.section)), text)?;
     for command in below {
         write_page(directory, page, command, &format!("{name}-{}", command.get_name()))?;
@@ -145,7 +173,8 @@ fn statuses(help: &str) -> Vec<(&str, &str)> {
     found
 }
 
-fn more(page: &Page, help: &str) -> Roff {
+/// The rest of a page. `end`: what becomes of its work when a service is told to end.
+fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
     let mut roff = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {
         roff.control("SH", [title]);
@@ -157,15 +186,15 @@ fn more(page: &Page, help: &str) -> Roff {
     };
     let mut told = statuses(help);
     if told.is_empty() {
-        let done = if page.signals { "done, also after SIGTERM" } else { "done" };
+        let done = if end.is_some() { "done, also after SIGTERM" } else { "done" };
         told = vec![("0", done), ("1", "failed"), ("2", "wrong use or configuration")];
     }
     section("EXIT STATUS", &told);
-    if page.signals {
+    if let Some(end) = end {
         section(
             "SIGNALS",
             &[
-                ("SIGTERM, SIGINT", "end within two seconds; nothing is lost"),
+                ("SIGTERM, SIGINT", &*format!("end within two seconds; {end}")),
                 ("SIGHUP", "under a service manager: read the configuration again; one that is not good is told and changes nothing"),
             ],
         );

@@ -41,6 +41,8 @@ fn every_option_of_every_program_has_its_place() {
         ("qrisctl.1", &["1\nfailed, refused or ended otherwise"]),
         ("qrisctl-relay-lines.1", &["0\ndone\n", "1\nfailed\n", "2\nwrong use"]),
         ("qrisd.8", &["0\ndone, also after SIGTERM"]),
+        ("qris-backend-serve.8", &["0\ndone, also after SIGTERM"]),
+        ("qris-backend-reconcile.8", &["0\ndone\n", "1\nfailed or refused, or a difference"]),
     ] {
         let text = read(format!("man/{page}"));
         let told_of = text.split_once("EXIT STATUS").map(|(_, rest)| rest).unwrap_or_default();
@@ -48,6 +50,16 @@ fn every_option_of_every_program_has_its_place() {
             assert!(told_of.contains(&format!("\n{words}")), "{page} does not tell {words:?}:\n{told_of}");
         }
     }
+    // What is no service is sent no signals.
+    for (page, is_service) in
+        [("qris-backend.8", true), ("qris-backend-serve.8", true), ("qris-backend-orders.8", false), ("qrisctl.1", false)]
+    {
+        assert_eq!(read(format!("man/{page}")).contains("SIGHUP"), is_service, "{page}");
+    }
+    // A pulse that is cut short is not nothing.
+    assert!(read("man/qris-relayd.8".into()).contains("its order is uncertain"));
+    // Each kind at which a person must look is named.
+    assert!(read("man/qris-backend-orders.8".into()).contains("no_proof"));
     // A shell takes them.
     succeed(command(tool("bash")).arg("-n").arg(directory.path().join("completions/qrisctl.bash")));
 }

@@ -40,9 +40,8 @@ pub struct Orders {
     /// Only those whose customer is owed the money
     #[arg(long)]
     refund_due: bool,
-    /// Only those at which a person must look; with a KIND, for this: refund_due, refund_failed, uncertain, unreported,
-    /// mismatch, conflict, suspect, partial_refund, chargeback, reversed, late_fact
-    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention)]
+    // Its help is made from the words that there are.
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention, help = attention_help())]
     attention: Option<Option<Attention>>,
     /// Look for ORDER in this file, which `archive` made
     #[arg(long, value_name = "FILE", requires = "order")]
@@ -60,8 +59,16 @@ pub fn device_id(text: &str) -> Result<DeviceId, String> {
     DeviceId::new(text).map_err(|error| error.to_string())
 }
 
+fn attention_help() -> String {
+    format!("Only those at which a person must look; with a KIND, for this: {}", kinds())
+}
+
+fn kinds() -> String {
+    Attention::ALL.map(Attention::as_str).join(", ")
+}
+
 fn attention(text: &str) -> Result<Attention, String> {
-    Attention::from_word(text).ok_or_else(|| format!("one of {}", Attention::ALL.map(Attention::as_str).join(", ")))
+    Attention::from_word(text).ok_or_else(|| format!("one of {}", kinds()))
 }
 
 fn status(text: &str) -> Result<Status, String> {
