@@ -34,7 +34,10 @@ use std::sync::Arc;
 /// A demo of qrisd on this computer: a vending machine, its relay, the backend, a broker and a simulated Midtrans.
 /// No account, no server, no configuration, no root.
 #[derive(clap::Parser, Debug)]
-#[command(name = "qris-demo")]
+#[command(
+    name = "qris-demo",
+    after_help = "With a word in front it is another program, each with a --help of its own: midtrans (a simulated Midtrans), conform (checks a backend from outside), model, simulate and nth (search for what breaks the promise), manuals (writes manual pages)."
+)]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
     #[arg(long)]

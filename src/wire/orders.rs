@@ -137,7 +137,7 @@ pub struct Problem {
     pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
-    /// The word that a machine acts on; absent where none fits (401, 404).
+    /// The word that a machine acts on. Ours have it always; what stands between may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Reason>,
     /// The order that was asked about, where the word is about one: `unknown_request`, and `reused_id` of an outcome.
