@@ -28,7 +28,7 @@ const TRIAL: &str = "setup";
 pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
     const CHECK: &str = "broker";
     let place = format!("{}:{}{}", wanted.host, wanted.port, if wanted.tls { " with TLS" } else { "" });
-    let name = wanted.username.as_deref().unwrap_or("nobody");
+    let name = wanted.username.as_deref();
     let mut broker = match Broker::connect_to(wanted.clone(), heard_by(device), Retained::Never, 0).await {
         Ok(broker) => broker,
         Err(failure) => return no_broker(&place, name, &text(&failure)),
@@ -38,22 +38,28 @@ pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding 
     let said = broker.publish(message).await;
     broker.leave().await;
     match said {
-        Ok(_) => Finding::ok(CHECK, format!("{place} lets {name} in, to hear and speak as {device}")),
+        Ok(_) => Finding::ok(CHECK, format!("{place} lets {} in, to hear and speak as {device}", whom(name))),
         Err(BrokerError::Dumb { topic, reason }) => Finding::bad(
             CHECK,
-            format!("{place} lets {name} in, but not speak as {device} ({topic}: {reason})"),
+            format!("{place} lets {} in, but not speak as {device} ({topic}: {reason})", whom(name)),
             "the user name must be the device id, or the broker's access list must allow it: see config/mosquitto.acl",
         ),
         Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), "try again; look at the broker's log"),
     }
 }
 
-fn no_broker(place: &str, name: &str, why: &str) -> Finding {
+/// Whom a broker lets in that took us with this name, or without one.
+fn whom(name: Option<&str>) -> &str {
+    name.unwrap_or("everybody")
+}
+
+fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
     const CHECK: &str = "broker";
     let refused = ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
     if refused {
         let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
-        return Finding::bad(CHECK, format!("{place} refuses {name} or the password ({why})"), to_do);
+        let whom = name.map_or("whoever has no name".into(), |name| format!("{name} or the password"));
+        return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
     }
     let to_do = if why.contains("does not let us hear") {
         "let this user read its topics in the broker's access list: see config/mosquitto.acl"
@@ -245,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_asks_for_no_name_lets_everybody_in() {
+        assert_eq!((whom(Some("vm-001")), whom(None)), ("vm-001", "everybody"));
+        let said = |name| no_broker("b:1883", name, "NotAuthorized").said;
+        assert_eq!(said(Some("vm-001")), "b:1883 refuses vm-001 or the password (NotAuthorized)");
+        assert_eq!(said(None), "b:1883 refuses whoever has no name (NotAuthorized)");
+    }
+
+    #[test]
     fn a_receipt_must_be_believed_here() {
         let kid = |name: &str| KeyId::new(name).expect("a key's name");
         let asked = |kids: Option<&[&str]>| Asked {
@@ -275,7 +289,7 @@ mod tests {
             ("invalid peer certificate: UnknownIssuer", "mqtt.ca_file"),
             ("Connection refused", "whether the broker runs"),
         ] {
-            let found = no_broker("b:1", "vm-001", why);
+            let found = no_broker("b:1", Some("vm-001"), why);
             assert!(found.level == Level::Bad && found.to_do.as_ref().is_some_and(|told| told.contains(to_do)), "{found:?}");
         }
     }
