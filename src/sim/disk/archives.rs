@@ -96,20 +96,21 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
     let template = template();
     let mut cut = 0;
     for (name, op) in FILES.iter().flat_map(|name| [Op::Write, Op::Commit, Op::Sync, Op::Delete].map(|op| (*name, op))) {
-        // Of the many writes every third.
-        for nth in (1..).step_by(if op == Op::Write { 3 } else { 1 }) {
+        // Of the many writes every third. Of a commit the disk may keep anything.
+        let (every, seeds) = if op == Op::Write { (3, 1) } else { (1, 6) };
+        for (nth, seed) in (1..).step_by(every).flat_map(|nth| (0..seeds).map(move |seed| (nth, seed))) {
             let (directory, disk, path) = copy(template.path());
             let before = orders(&books(&path));
             let file = directory.path().join("archive.db");
             disk.fail(name, op, nth, Trouble::Dies);
             let first = archive(&path, ALL, &file, NOW);
-            let what = format!("{name}, {} {nth}: {first:?}", op.word());
+            let what = format!("{name}, {} {nth}, seed {seed}: {first:?}", op.word());
             if disk.struck() == 0 {
                 first.unwrap_or_else(|why| panic!("{what}: {why}"));
                 break;
             }
             cut += 1;
-            disk.power_cut(&FILES, nth).expect("written");
+            disk.power_cut(&FILES, nth + 100 * seed).expect("written");
             disk.forgive();
             FILES.iter().for_each(|name| disk.revive(name));
             let direct = books(&path);
