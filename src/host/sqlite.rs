@@ -200,9 +200,9 @@ fn beside(path: &Path, file: PathBuf, source: std::io::Error) -> OpenError {
     }
 }
 
-/// Looks whether the disk of the database at `path` has room for what a sale writes: by as much in a file beside it, which is
-/// gone when this returns, and also after a power cut. A full disk always takes something small, in the last block of a file or in
-/// an old part of the log: who writes only that finds the database well, and ill again at the next sale, and so on.
+/// Looks whether the disk of the database at `path` has room for a sale. It writes as much into a file beside the database, which
+/// is gone when this returns, and after a power cut, too. A full disk still takes something small: in the last block of a file, or
+/// in an old part of the log. A program that wrote only that would find the database well now, and ill again at the next sale.
 ///
 /// # Errors
 /// [`OpenError::Full`], or what else is wrong there.
