@@ -62,6 +62,22 @@ fn a_customer_who_pays_after_the_books_were_lost_gets_the_goods() {
 }
 
 #[test]
+fn what_was_handed_out_before_the_loss_is_told_once_more() {
+    let mut shop = Shop::open(Options::default());
+    let sold = shop.sell("A1", Via::Gopay).order_id.expect("it was charged").to_string();
+    shop.wait_order(&sold, "its outcome", |order| order["outcome"]["outcome"].as_str().map(str::to_owned));
+    lose(&mut shop, "orders.db");
+    shop.start_backend();
+    let rebuilt = told(&shop.merchant(&["reconcile", "--order", &sold]));
+    assert!(rebuilt.contains("rebuilt from Midtrans"), "{rebuilt}");
+    // When it connects or is started, a machine asks what is open there.
+    shop.kill_qrisd();
+    shop.start_qrisd();
+    wait_told(&shop, &sold, "outcome      dispensed");
+    assert_eq!(shop.pulses(), 1);
+}
+
+#[test]
 fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
     let mut shop = backend_only();
     let id = |order: serde_json::Value| order["order_id"].as_str().expect("an id").to_owned();
