@@ -26,7 +26,7 @@ pub use alerts::{
     ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, merchant_paid, take_turn,
 };
 pub use archived::{Archived, archived, archived_between};
-pub use ledger::{Line, Message, history, latest, load, open_orders, prune_outbox, published, take_outbox};
+pub use ledger::{Line, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
 };
@@ -275,7 +275,7 @@ pub fn delivered(
             let done = write(tx, desk, stored, event, now, Claim::Keep)?;
             if !matters(&done.was, &done.now.order) {
                 // A third one: the order is what it was, and the history has it.
-                ledger::note(tx, id, &words::another_outcome(&told), now)?;
+                ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
             }
             Ok(Err(done))
         }

@@ -149,17 +149,18 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
     Ok(load(tx, device)?.and_then(|(device, _)| device.relay_key))
 }
 
-/// A machine shows what its relay signs its proofs with. The first is kept, another one only noted.
+/// A machine shows what its relay signs its proofs with. The first is kept of a machine that is new: whoever has the token of one
+/// that has sold could show a key of his own. Any other is only noted.
 ///
 /// # Errors
 /// The database's; a damaged row.
-pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, now: Wall) -> Result<Shown, BooksError> {
+pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, is_new: bool, now: Wall) -> Result<Shown, BooksError> {
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(Shown::Known) };
     let (device, shown) = match (&device.relay_key, &device.other_key) {
         (Some(known), _) if known == key => return Ok(Shown::Known),
-        (Some(_), Some(other)) if other == key => return Ok(Shown::Another { news: false }),
-        (Some(_), _) => (Device { other_key: Some(key.clone()), other_key_since: Some(now), ..device }, Shown::Another { news: true }),
-        (None, _) => (Device { relay_key: Some(key.clone()), relay_key_since: Some(now), ..device }, Shown::First),
+        (_, Some(other)) if other == key => return Ok(Shown::Another { news: false }),
+        (None, None) if is_new => (Device { relay_key: Some(key.clone()), relay_key_since: Some(now), ..device }, Shown::First),
+        (_, _) => (Device { other_key: Some(key.clone()), other_key_since: Some(now), ..device }, Shown::Another { news: true }),
     };
     save(tx, &device, &token_hash)?;
     Ok(shown)
@@ -310,8 +311,13 @@ mod tests {
 
     #[test]
     fn the_first_key_of_a_relay_is_kept_and_another_one_needs_a_persons_word() {
+        // One that has sold before anybody knew a key: whoever shows one may be anybody.
+        let sold = rig();
+        let first = sold.machines.run(|tx| shown(tx, &id("vm-002"), &key(3), false, Wall(9))).expect("written");
+        assert_eq!(first, Shown::Another { news: true });
+        assert_eq!(sold.machines.look(|tx| relay_key(tx, &id("vm-002"))).expect("read"), None);
         let rig = rig();
-        let show = |seed| rig.machines.run(|tx| shown(tx, &id("vm-002"), &key(seed), Wall(9))).expect("written");
+        let show = |seed| rig.machines.run(|tx| shown(tx, &id("vm-002"), &key(seed), true, Wall(9))).expect("written");
         let known = || rig.machines.look(|tx| relay_key(tx, &id("vm-002"))).expect("read");
         let take = |name: &str, seed| {
             let fingerprint = key(seed).fingerprint();

@@ -16,7 +16,6 @@ use super::shop::Shop;
 use crate::host::events::{Event as Journal, emit};
 use crate::order::ids::{DeviceId, OrderId};
 use crate::order::merchant::Refused;
-use crate::order::proof::NoRelayKey;
 use crate::order::reason::Reason;
 use crate::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
 use axum::Router;
@@ -195,10 +194,11 @@ impl FromRequestParts<Arc<Shop>> for Machine {
         }
         shop.heard(&device).await;
         if let Some(key) = parts.headers.get(RELAY_KEY) {
-            let key = key.to_str().ok().and_then(|key| key.parse().ok());
-            let refused = || Refusal::new(StatusCode::UNPROCESSABLE_ENTITY).code(Reason::Malformed).detail(NoRelayKey.to_string());
-            // One that cannot be noted now is shown again with the next order: it keeps nobody from selling.
-            drop(shop.relay_key_shown(&device, key.ok_or_else(refused)?).await);
+            // One of another form is of a later release, and one that cannot be noted now is shown again with the next order:
+            // neither keeps anybody from selling.
+            if let Some(key) = key.to_str().ok().and_then(|key| key.parse().ok()) {
+                drop(shop.relay_key_shown(&device, key).await);
+            }
         }
         Ok(Self(device))
     }

@@ -192,8 +192,10 @@ impl Shop {
         if self.machines(move |tx| devices::relay_key(tx, &known)).await?.as_ref() == Some(&key) {
             return Ok(());
         }
+        let of = device.clone();
+        let is_new = !self.read(move |tx| books::has_orders(tx, &of)).await?;
         let (shown, fingerprint) = (device.clone(), key.fingerprint().into());
-        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, clock::now().wall)).await;
+        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, is_new, clock::now().wall)).await;
         self.machines_health.note("of machines", &result);
         let device = device.clone();
         match result? {

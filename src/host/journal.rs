@@ -220,6 +220,7 @@ const fn is_strangers(event: &Event) -> bool {
             | Event::NotificationRefused { .. }
             | Event::TokenRefused { .. }
             | Event::RelayKeyOther { .. }
+            | Event::OutcomeConflict { .. }
     )
 }
 

@@ -68,6 +68,9 @@ fn by_qrisctl_setup_to_the_first_sale() {
     computer.run("mkdir -p /run/systemd/system");
     let told = computer.run(&words);
     assert!(told.contains("the services run"), "{told}");
+    let key = told.split("the relay signs with the key ").nth(1).and_then(|rest| rest.split(':').next());
+    let key = key.unwrap_or_else(|| panic!("the relay's key is not told: {told}"));
+    wait_for("the backend to know the relay's key", || computer.run("qris-backend device list").contains(key).then_some(()));
     computer.sells(&operator, "/var/lib/qris-relay/line.log");
     computer.carried_nothing_away();
 }

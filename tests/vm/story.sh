@@ -45,6 +45,12 @@ given_up() {
   is "what was written" "" "$(guest "ls /etc/qrisd; ls -d /run/qrisctl-* 2>/dev/null || true")"
 }
 
+knows_the_relay() {
+  local key
+  key=$(sed -n 's/.*the relay signs with the key \([0-9a-f-]*\):.*/\1/p' "$work/setup.log")
+  [ -n "$key" ] && [[ $(backend device list --json) == *"\"relay_key\":\"$key\""* ]]
+}
+
 # With what the merchant sent, one text, and what only a person in front of it knows.
 set_up() {
   local before
@@ -60,6 +66,7 @@ set_up() {
   awaits "both services run" guest "systemctl is-active qrisd qris-relayd"
   awaits "online at the broker, with name, password and TLS" online
   awaits "the relay service answers" guest "qrisctl relay lines"
+  awaits "the backend knows the relay by the key that set-up told" knows_the_relay
   awaits "qrisctl doctor finds nothing bad" guest "qrisctl doctor"
   is "faults" "[]" "$(last_status | grep -o '"faults":\[[^]]*\]' | cut -d: -f2-)"
   is "what they read" "644 root 644 root 644 root" "$(words "$(guest stat -c "'%a %U'" /etc/qrisd/qrisd.toml /etc/qrisd/relay.toml /etc/qrisd/keys.json)")"

@@ -10,6 +10,8 @@ use crate::order::time::{Span, Wall};
 
 /// Lines of an order's history that are read at most.
 const LIST_MAX: i64 = 1000;
+/// What changes nothing is noted until an order's history has so many lines.
+const NOTED_MAX: i64 = 100;
 /// A machine has at most so many open orders in an answer.
 const OPEN_MAX: i64 = crate::wire::orders::OPEN_MAX as i64;
 /// Messages that are handed to the broker together.
@@ -121,6 +123,12 @@ pub(super) fn note(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Res
     Ok(())
 }
 
+/// The same of what somebody with a machine's token may tell as often as he likes: it does not fill the disk.
+pub(super) fn note_while_few(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Result<(), BooksError> {
+    let lines = first_int(&tx.rows("SELECT count(*) FROM history WHERE order_id = $1", &[id.as_str().into()])?)?;
+    if lines < NOTED_MAX { note(tx, id, event, now) } else { Ok(()) }
+}
+
 pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), BooksError> {
     let claims = receipt.claims();
     let sql = "INSERT INTO receipts (order_id, device, request_id, transaction_id, jws) VALUES ($1, $2, $3, $4, $5)";
@@ -142,6 +150,15 @@ pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &Tr
         [order.id.as_str().into(), order.sale.device.as_str().into(), order.sale.request_id.as_str().into(), transaction.as_str().into()];
     let here = first_int(&tx.rows(sql, &values)?)? > 0;
     Ok(here || archived::is_paid(tx, &order.sale.device, &order.sale.request_id, transaction)?)
+}
+
+/// Whether a machine has ordered anything, also if that is archived.
+///
+/// # Errors
+/// The database's.
+pub fn has_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError> {
+    let sql = "SELECT 1 FROM orders WHERE device = $1 UNION ALL SELECT 1 FROM archived WHERE device = $1 LIMIT 1";
+    Ok(!tx.rows(sql, &[device.as_str().into()])?.is_empty())
 }
 
 /// Whether this relay has given the number of an order's ticket to that of another order, too.

@@ -17,6 +17,8 @@ use crate::wire::status::FaultCode;
 /// An order that the backend's books do not have, as they say for so long, is asked about and told of no more. No QR can be paid
 /// for so long.
 const ABSENT_FOR: Span = Span::secs(24 * 3600);
+/// A relay that is there and proves nothing is asked so often, for a minute and more; then the report goes without.
+const PROOF_TRIES: u32 = 8;
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
@@ -34,11 +36,14 @@ impl Machine {
             return;
         }
         if let Some(RelayCall::Prove(_)) = &call {
+            let is_enough = live.relay.failures >= PROOF_TRIES;
             live.proof = match answer {
                 RelayAnswer::Proof(proof) => Some(proof),
-                // Its ledger has none, or it is of an earlier release.
-                RelayAnswer::Refused(..) => Some(None),
-                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::NoAnswer(_) => None,
+                // Its ledger is another one.
+                RelayAnswer::Refused(RelayError::UnknownTicket, _) => Some(None),
+                // The ledger, or the relay itself, may be well again in a moment; but who paid is to be told.
+                RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => is_enough.then_some(None),
+                RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => None,
             };
             return if live.proof.is_some() { live.relay.done() } else { live.relay.again(Span::ZERO, now.boot) };
         }

@@ -500,15 +500,21 @@ fn a_report_carries_the_relays_word_and_waits_for_it_while_the_relay_is_there() 
         rig.after(1_000);
         assert_eq!(proof(rig.backend(1)).as_deref(), expected, "{answer:?}");
     }
-    // It is slow: asked again until it says.
-    let mut rig = failed_sale(Some(RelayAnswer::NoAnswer("busy".into())));
-    for _ in 0..10 {
-        assert_eq!(rig.backend(1), None);
-        rig.after(30_000);
+    // It is slow, or its disk is: asked again until it says, and not for ever.
+    for trouble in [RelayAnswer::NoAnswer("busy".into()), RelayAnswer::Refused(RelayError::Ledger, "full".into())] {
+        for comes in [true, false] {
+            let mut rig = failed_sale(Some(trouble.clone()));
+            for _ in 0..60 {
+                assert_eq!(rig.backend(1), None, "{trouble:?}");
+                rig.after(1_000);
+            }
+            rig.proof = Some(if comes { word() } else { trouble.clone() });
+            for _ in 0..60 {
+                rig.after(1_000);
+            }
+            assert_eq!(proof(rig.backend(1)).as_deref(), comes.then_some("the relay's word"), "{trouble:?}");
+        }
     }
-    rig.proof = Some(word());
-    rig.after(30_000);
-    assert_eq!(proof(rig.backend(1)).as_deref(), Some("the relay's word"));
 }
 
 #[test]
