@@ -190,8 +190,8 @@ fn take_out_request(transaction: &Transaction<'_>, device: &str, request: &str, 
         }
     }
     for id in &ids {
-        let guard = "INSERT INTO main.archived (order_id, device, request_id, ticket, transaction_id, settled_ms, archive)
-            SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, ?2
+        let guard = "INSERT INTO main.archived (order_id, device, request_id, ticket, transaction_id, settled_ms, proof, archive)
+            SELECT o.order_id, o.device, o.request_id, o.ticket, r.transaction_id, o.settled_ms, o.proof, ?2
             FROM main.orders AS o LEFT JOIN main.receipts AS r ON r.order_id = o.order_id WHERE o.order_id = ?1";
         transaction.prepare_cached(guard)?.execute(params![id, archive])?;
         for (table, column) in TABLES {
@@ -236,6 +236,7 @@ mod tests {
         std::fs::copy(sample, &books).expect("copied");
         drop(open_both(&books, true, true).expect("brought up to date"));
         let mut connection = sqlite::open_beside(&books, &BOOKS, false).expect("opens").connection;
+        connection.execute("UPDATE main.orders SET proof = 'key:' || order_id", []).expect("written");
         assert_eq!(choose(&connection, Wall(i64::MAX)).expect("read"), [""; 0]);
         let wanted = count(&connection, "temp.wanted").expect("read");
         assert!(wanted >= 2, "{wanted}");
@@ -247,6 +248,9 @@ mod tests {
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
         attach(&connection, &part).expect("attached");
         assert_eq!(take_out(&mut connection, &part, Wall(0)).expect("written"), wanted - 2);
+        // The number of its ticket is used for good.
+        let kept = "SELECT count(*) FROM main.archived WHERE proof = 'key:' || order_id";
+        assert_eq!(u64::try_from(connection.query_row(kept, [], |row| row.get::<_, i64>(0)).expect("read")), Ok(wanted - 2));
         let left = "SELECT count(*) FROM main.orders WHERE order_id IN (SELECT order_id FROM temp.wanted)";
         assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).expect("read"), 2);
     }

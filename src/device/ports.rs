@@ -149,11 +149,9 @@ impl Ports {
                 Some(Input::Relay(id, request, answer))
             }),
             Effect::CloseTicket(ticket) => self.with_relay(move |relay| async move {
-                // One that stays open is found again at the next connect.
-                if let Some(relay) = relay {
-                    relay.close(&ticket).await;
-                }
-                None
+                // While it is away nothing is looked for: when it comes it tells what is open.
+                let answer = relay?.close(&ticket).await;
+                matches!(answer, RelayAnswer::NoAnswer(_)).then_some(Input::TicketLeft)
             }),
             Effect::ReadRelay => self.with_relay(|relay| async move {
                 let facts = relay?.facts().await.ok()?;

@@ -193,7 +193,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
         Event::TimedOut => order.end(Ending::Timeout, now),
         Event::CancelAsked => order.end(Ending::Asked, now),
         Event::Delivered(told) => order.delivered(told)?,
-        Event::Contradicted { refund_on_its_way, .. } => order.contradicted(refund_on_its_way, now),
+        Event::Contradicted { told, refund_on_its_way } => order.contradicted(told, refund_on_its_way, now),
         Event::Unreported => order.unreported_at = order.unreported_at.or(Some(now)),
         Event::RefundAsked(wish) => order.refund_asked(wish, now)?,
         Event::RefundAnswered(answer) => order.refund_answered(answer, now),

@@ -1,6 +1,6 @@
 //! What became of a receipt at the relay, and of an order at the machine.
 
-use super::word::words;
+use super::word::{Word, words};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Outcome {
     /// The line was driven and, where there is a sensor, the item was seen.
     Dispensed,
-    /// The line was driven, or could not be, and the item did not come.
+    /// The line was driven and the item did not come, or the hardware could not be had.
     Failed,
     /// Nobody knows: the power went in mid-pulse, or the end could not be written.
     Uncertain,
@@ -53,6 +53,8 @@ impl Outcome {
 pub enum DispenseAnswer {
     /// The ledger's outcome.
     Ended(Outcome),
+    /// An outcome that a later release of the relay service has.
+    Later(Word),
     /// The line is still driven.
     Dispensing,
     /// The ledger knows nothing of this order (`Query` only).
@@ -68,14 +70,22 @@ pub enum CloseAnswer {
     Dispensing,
     /// It was driven: the outcome.
     Ended(Outcome),
+    /// It was driven, with an outcome that a later release of the relay service has.
+    Later(Word),
+}
+
+/// An answer that is none of this release's. What has another meaning in the contract is no outcome.
+fn later(word: &str) -> Option<Word> {
+    if matches!(word, "closed" | "unknown" | "undelivered") { None } else { Word::new(word).ok() }
 }
 
 impl DispenseAnswer {
     /// As it stands on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Ended(outcome) => outcome.as_str(),
+            Self::Later(word) => word.as_str(),
             Self::Dispensing => "dispensing",
             Self::Unknown => "unknown",
         }
@@ -87,7 +97,7 @@ impl DispenseAnswer {
         match word {
             "dispensing" => Some(Self::Dispensing),
             "unknown" => Some(Self::Unknown),
-            word => Outcome::from_word(word).map(Self::Ended),
+            word => Outcome::from_word(word).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
         }
     }
 }
@@ -95,11 +105,12 @@ impl DispenseAnswer {
 impl CloseAnswer {
     /// As it stands on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Closed => "closed",
             Self::Dispensing => "dispensing",
             Self::Ended(outcome) => outcome.as_str(),
+            Self::Later(word) => word.as_str(),
         }
     }
 
@@ -109,7 +120,7 @@ impl CloseAnswer {
         match word {
             "closed" => Some(Self::Closed),
             "dispensing" => Some(Self::Dispensing),
-            word => Outcome::from_word(word).map(Self::Ended),
+            word => Outcome::from_word(word).map(Self::Ended).or_else(|| later(word).map(Self::Later)),
         }
     }
 }
@@ -134,7 +145,7 @@ impl fmt::Display for Outcome {
 mod tests {
     use super::*;
 
-    /// The words of the wire, and nothing else is one.
+    /// The words of the wire, and those of a later release.
     #[test]
     fn answers_are_read_as_they_are_written() {
         use Outcome::{Dispensed, Failed, Uncertain};
@@ -154,6 +165,10 @@ mod tests {
         for (word, answer) in [("dispensing", CloseAnswer::Dispensing), ("closed", CloseAnswer::Closed)] {
             assert_eq!((answer.as_str(), CloseAnswer::from_word(word)), (word, Some(answer)));
         }
+        let jammed = Word::new("jammed").expect("a word");
+        assert_eq!(DispenseAnswer::from_word("jammed"), Some(DispenseAnswer::Later(jammed)));
+        assert_eq!(CloseAnswer::from_word("jammed"), Some(CloseAnswer::Later(jammed)));
+        assert_eq!((DispenseAnswer::Later(jammed).as_str(), CloseAnswer::Later(jammed).as_str()), ("jammed", "jammed"));
         for strange in ["", "Dispensed", "undelivered", "dispensed "] {
             let read = (Outcome::from_word(strange), DispenseAnswer::from_word(strange), CloseAnswer::from_word(strange));
             assert_eq!(read, (None, None, None), "{strange:?}");

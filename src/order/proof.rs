@@ -8,6 +8,7 @@
 use super::ids::{DeviceId, KeyId, OrderId, Ticket};
 use super::outcome::{Delivery, Outcome};
 use super::receipt::{Parts, ReceiptError, SigningKey, bytes32, has_small_order, thumbprint};
+use super::word::words;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,18 +34,18 @@ pub struct Word {
     pub number: u64,
 }
 
-/// What a ticket ended as. It never changes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Last {
-    /// Nothing was driven for it, and nothing will be.
-    Closed,
-    /// The line was driven and, where there is a sensor, the item was seen.
-    Dispensed,
-    /// The line was driven, or could not be, and the item did not come.
-    Failed,
-    /// Nobody knows.
-    Uncertain,
+words! {
+    /// What a ticket ended as. It never changes.
+    pub enum Last {
+        /// Nothing was driven for it, and nothing will be.
+        Closed = "closed",
+        /// The line was driven and, where there is a sensor, the item was seen.
+        Dispensed = "dispensed",
+        /// The line was driven and the item did not come, or the hardware could not be had.
+        Failed = "failed",
+        /// Nobody knows.
+        Uncertain = "uncertain",
+    }
 }
 
 impl From<Outcome> for Last {
@@ -66,6 +67,7 @@ impl Last {
             Self::Dispensed => Delivery::Dispensed,
             Self::Failed => Delivery::Failed,
             Self::Uncertain => Delivery::Uncertain,
+            Self::Other(word) => Delivery::Other(word),
         }
     }
 }

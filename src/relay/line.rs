@@ -130,9 +130,7 @@ impl Hardware {
         for number in 0..pulses.count {
             let pulse = match Pulse::begin(self.line.as_mut()) {
                 Ok(pulse) => pulse,
-                Err(error) if number == 0 => {
-                    return (Ending::failed(format!("the line could not be driven: {error}")), Some(error));
-                }
+                // An expander may have obeyed and its answer been lost.
                 Err(error) => {
                     return (Ending::uncertain(format!("after {number} of {} pulses: {error}", pulses.count)), Some(error));
                 }

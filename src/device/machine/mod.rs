@@ -84,6 +84,8 @@ pub enum Input {
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
     Relay(CallId, RequestId, RelayAnswer),
+    /// A ticket was to be closed, and the relay did not answer.
+    TicketLeft,
     /// The relay's signal.
     Finished(OrderId, DispenseAnswer),
     /// The relay has this owner now, and this is what it says of itself.
@@ -257,6 +259,7 @@ impl Machine {
             Input::Pressed(item) => self.pressed(item, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, answer, now),
+            Input::TicketLeft => self.look_for_tickets(),
             Input::Finished(order, answer) => self.relay_finished(&order, answer, now),
             Input::RelayUp(facts) => self.relay_up(facts, now),
             Input::RelayTold(facts) => self.relay_told(facts, now),

@@ -9,6 +9,7 @@ use crate::order::receipt::Receipt;
 use crate::order::request::Refusal;
 use crate::order::state::{EventState, Status};
 use crate::order::time::{Boot, Span};
+use crate::order::word::Word;
 
 /// A QR that Midtrans ends this much sooner than the machine's own deadline is worth a commit.
 const DEADLINE_SLACK: Span = Span::secs(2);
@@ -455,6 +456,7 @@ fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> S
     match state {
         State::Dispensing { receipt, deliver_by, ask, sent, overdue } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Later(word) => ended_otherwise(receipt, word),
             DispenseAnswer::Dispensing if ask == Ask::Close => State::Dispensing { receipt, deliver_by, ask, sent: true, overdue },
             DispenseAnswer::Dispensing => State::Dispensing { receipt, deliver_by, ask: Ask::Query, sent: true, overdue },
             DispenseAnswer::Unknown if ask != Ask::Query => State::Dispensing { receipt, deliver_by, ask, sent, overdue },
@@ -466,12 +468,14 @@ fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> S
         },
         State::AwaitingCollection { receipt, sent, doubtful } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Later(word) => ended_otherwise(receipt, word),
             DispenseAnswer::Dispensing => State::AwaitingCollection { receipt, sent, doubtful },
             DispenseAnswer::Unknown => State::AwaitingCollection { receipt, sent, doubtful: false },
         },
         // Told by the relay's signal: the outcome of an order that was given up is its only way to `dispensed`.
         State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { sent }, why } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
+            DispenseAnswer::Later(word) => ended_otherwise(receipt, word),
             DispenseAnswer::Dispensing | DispenseAnswer::Unknown => {
                 State::RefundDue { receipt: Some(receipt), why, report: Report::CloseFirst { sent } }
             }
@@ -543,7 +547,7 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
         }
         (state, CloseAnswer::Dispensing) => state,
         // Without a ticket nothing can be delivered any more.
-        (State::Ended { how, why, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_)) => {
+        (State::Ended { how, why, left, .. }, CloseAnswer::Closed | CloseAnswer::Ended(_) | CloseAnswer::Later(_)) => {
             State::Ended { how, why, late_until: None, left, ticket_closed: true }
         }
         (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Closed) => {
@@ -552,14 +556,23 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
         (State::RefundDue { receipt, why, report: Report::CloseFirst { .. } }, CloseAnswer::Closed) => {
             State::RefundDue { receipt, why, report: Report::Tell(Delivery::Undelivered) }
         }
-        (State::Dispensing { receipt, ask: Ask::Close, .. }, CloseAnswer::Ended(outcome)) => delivered(receipt, outcome),
-        (State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(outcome)) => {
-            delivered(receipt, outcome)
-        }
+        (
+            State::Dispensing { receipt, ask: Ask::Close, .. }
+            | State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }
+            | State::TakenBack { receipt, .. },
+            CloseAnswer::Ended(outcome),
+        ) => delivered(receipt, outcome),
+        (
+            State::Dispensing { receipt, ask: Ask::Close, .. }
+            | State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { .. }, .. }
+            | State::TakenBack { receipt, .. },
+            CloseAnswer::Later(word),
+        ) => ended_otherwise(receipt, word),
         (State::TakenBack { receipt, how, .. }, CloseAnswer::Closed) => State::TakenBack { receipt, how, ticket_closed: true },
-        (State::TakenBack { receipt, .. }, CloseAnswer::Ended(outcome)) => delivered(receipt, outcome),
         // A recorded outcome for money without a receipt: nobody can say which payment opened the relay.
-        (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_)) => uncertain(None),
+        (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_) | CloseAnswer::Later(_)) => {
+            uncertain(None)
+        }
         (
             state @ (State::Requested { .. }
             | State::AwaitingPayment { .. }
@@ -571,7 +584,7 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
             | State::Dispensed { .. }
             | State::RefundDue { .. }
             | State::Refunded { .. }),
-            CloseAnswer::Closed | CloseAnswer::Ended(_),
+            CloseAnswer::Closed | CloseAnswer::Ended(_) | CloseAnswer::Later(_),
         ) => state,
     }
 }
@@ -655,4 +668,9 @@ fn delivered(receipt: Receipt, outcome: Outcome) -> State {
         Outcome::Failed => State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: Report::Tell(Delivery::Failed) },
         Outcome::Uncertain => uncertain(Some(receipt)),
     }
+}
+
+/// A later release of the relay has an outcome that this one does not know. The books get its word; it is for a person.
+fn ended_otherwise(receipt: Receipt, word: Word) -> State {
+    State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
 }

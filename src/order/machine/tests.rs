@@ -7,6 +7,7 @@ use super::*;
 use crate::order::ids::{ItemId, RequestId};
 use crate::order::receipt::testing::{claims, key};
 use crate::order::request::Payment;
+use crate::order::word::Word;
 
 const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
@@ -337,6 +338,18 @@ fn what_was_seen_driven_is_uncertain_when_the_ledger_forgets_it() {
     }
 }
 
+/// What only a later release of the relay service says.
+fn jammed() -> Word {
+    Word::new("jammed").expect("a word")
+}
+
+#[test]
+fn an_outcome_of_a_later_relay_ends_the_order_and_is_told_as_it_came() {
+    let mut walk = Walk::dispensing();
+    assert_eq!(walk.on(Event::RelayAnswered(DispenseAnswer::Later(jammed()))), ["refund_due(uncertain)"]);
+    assert!(matches!(walk.backend(), Some(BackendCall::Tell(_, Delivery::Other(word), _)) if word == jammed()));
+}
+
 #[test]
 fn close_decides_the_end() {
     use crate::order::outcome::Outcome;
@@ -344,6 +357,7 @@ fn close_decides_the_end() {
         (Event::TicketClosed(CloseAnswer::Ended(Outcome::Dispensed)), vec!["dispensed"], Delivery::Dispensed),
         (Event::TicketClosed(CloseAnswer::Ended(Outcome::Failed)), vec!["refund_due(failed)"], Delivery::Failed),
         (Event::TicketClosed(CloseAnswer::Ended(Outcome::Uncertain)), vec!["refund_due(uncertain)"], Delivery::Uncertain),
+        (Event::TicketClosed(CloseAnswer::Later(jammed())), vec!["refund_due(uncertain)"], Delivery::Other(jammed())),
         (Event::TicketUnknown, vec!["refund_due(uncertain)"], Delivery::Uncertain),
         (Event::TicketClosed(CloseAnswer::Closed), vec!["refund_due(late)"], Delivery::Undelivered),
     ];

@@ -135,8 +135,11 @@ impl Order {
     }
 
     /// The machine told another outcome than before. No refund runs until a person decides; one that is `on_its_way` to
-    /// Midtrans cannot be called back.
-    pub(super) fn contradicted(&mut self, on_its_way: bool, now: Wall) {
+    /// Midtrans cannot be called back. The relay's signed word stands over what anybody with the token may have told.
+    pub(super) fn contradicted(&mut self, told: Told, on_its_way: bool, now: Wall) {
+        if let (Some(Told { proof: Proof::Missing(_), .. }), Proof::Signed { .. }) = (&self.delivery, &told.proof) {
+            self.delivery = Some(told);
+        }
         if self.is_decided() {
             self.late_fact = true;
         } else {

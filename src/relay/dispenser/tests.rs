@@ -158,7 +158,7 @@ fn receipt(n: u8, ticket: &Ticket) -> String {
 fn known(answer: DispenseAnswer) -> Result<Dispensed, RelayError> {
     let detail = match answer {
         DispenseAnswer::Ended(_) => "told".to_owned(),
-        DispenseAnswer::Dispensing | DispenseAnswer::Unknown => String::new(),
+        DispenseAnswer::Later(_) | DispenseAnswer::Dispensing | DispenseAnswer::Unknown => String::new(),
     };
     Ok(Dispensed::Known(answer, detail))
 }

@@ -257,10 +257,10 @@ fn a_stop_after_the_item_was_seen_leaves_it_delivered_if_no_pulse_is_left() {
 }
 
 #[test]
-fn a_line_that_refuses_has_failed_before_its_first_pulse_and_is_uncertain_from_then_on() {
+fn nobody_knows_what_a_line_did_that_refused() {
     let pulses = Pulses { count: 3, on: Span::millis(1), off: Span::ZERO };
     for (fails_at, outcome, words) in [
-        (1, Outcome::Failed, "the line could not be driven: x: broken"),
+        (1, Outcome::Uncertain, "after 0 of 3 pulses: x: broken"),
         (2, Outcome::Uncertain, "the line could not be set inactive: x: broken"),
         (3, Outcome::Uncertain, "after 1 of 3 pulses: x: broken"),
         (5, Outcome::Uncertain, "after 2 of 3 pulses: x: broken"),
@@ -279,7 +279,7 @@ fn a_thread_tells_that_its_line_refuses() {
     let commands = start(0, Rig::new().settings(None), Ok(Hardware { line, sensor: None }), reports).expect("a thread");
     commands.send(Command::Drive(ONE)).expect("lives");
     let Some(Report::Ended(0, ending)) = reports_rx.blocking_recv() else { panic!("no end") };
-    assert_eq!(ending.outcome, Outcome::Failed);
+    assert_eq!(ending.outcome, Outcome::Uncertain);
     assert_eq!(reports_rx.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
     // Until it can be taken anew nothing is driven.
     commands.send(Command::Drive(ONE)).expect("lives");

@@ -79,6 +79,8 @@ enum Asked {
     Backend(CallId, RequestId),
     Open(CallId),
     Facts,
+    /// A ticket that nobody carries.
+    Close,
 }
 
 /// The machine's side.
@@ -199,7 +201,7 @@ impl Stage {
             Arrival::Timeout(caller) => {
                 let none = match self.machine.asked.get(&caller) {
                     Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::Relay(..)) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
+                    Some(Asked::Relay(..) | Asked::Close) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
                     Some(Asked::Backend(..) | Asked::Open(_)) => {
                         Answer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
                     }
@@ -248,6 +250,7 @@ impl Stage {
             (Asked::Relay(id, request), Answer::Relay(answer)) => self.input(Input::Relay(id, request, answer)),
             (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(Input::Backend(id, request, answer)),
             (Asked::Open(id), Answer::Backend(answer)) => self.input(Input::Open(id, answer)),
+            (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(Input::TicketLeft),
             (Asked::Facts, Answer::Facts(facts)) => self.input(Input::RelayTold(facts)),
             (_, _) => {}
         }
@@ -302,14 +305,7 @@ impl Stage {
                 self.ask_relay(Asked::Relay(id, request), relay::Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
-                let caller = self.caller();
-                match self.strikes(Who::Machine, Kind::Bus) {
-                    None | Some(How::Silent) => {}
-                    Some(How::After) => self.falls(Who::Machine, How::After),
-                    Some(How::Error) => return,
-                    Some(how) => return self.falls(Who::Machine, how),
-                }
-                self.after(2, Event::Relay(relay::Arrival::Call { call: relay::Call::Close(ticket), from: caller }));
+                self.ask_relay(Asked::Close, relay::Call::Order(RelayCall::Close(ticket)), QUICK);
             }
             Effect::ReadRelay => self.ask_relay(Asked::Facts, relay::Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {

@@ -5,7 +5,7 @@ use super::stage::{Event, Stage, item, price};
 use super::story::{How, Kind, Who};
 use crate::device::machine::{PrepareError, RelayAnswer, RelayFacts};
 use crate::host::config::BusAddress;
-use crate::order::ids::{ItemId, OrderId, Ticket};
+use crate::order::ids::{ItemId, OrderId};
 use crate::order::ledger::Drive;
 use crate::order::machine::RelayCall;
 use crate::order::money::Rupiah;
@@ -37,7 +37,6 @@ pub(super) enum Arrival {
 pub(super) enum Call {
     Prepare(ItemId, Rupiah),
     Order(RelayCall),
-    Close(Ticket),
     Facts,
 }
 
@@ -186,10 +185,6 @@ impl Stage {
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
-            Call::Close(ticket) => {
-                drop(dispenser.close(ticket.as_str()));
-                return self.relay_effects();
-            }
             Call::Facts => machine::Answer::Facts(self.facts()),
             Call::Order(call) => {
                 let refused = |refusal: crate::relay::dispenser::Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
@@ -271,7 +266,7 @@ impl Stage {
             Some(How::Error) => {
                 let run = self.relay.run;
                 self.after(5_000, Event::Relay(Arrival::Tick { run }));
-                self.line_fails(line, Outcome::Failed, "the line could not be driven");
+                self.line_fails(line, Outcome::Uncertain, "after 0 of 1 pulses");
             }
             Some(How::Silent) => {
                 self.pulse(line);

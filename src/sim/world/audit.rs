@@ -59,7 +59,7 @@ impl World {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
         // Whoever drives it, and whoever said that it would not be: nobody gets goods and money on a proof.
-        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.losses.card() {
+        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
         if !is_kept(book.status) && !strange && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
@@ -162,11 +162,11 @@ impl World {
         }
         if !self.unproven.contains(id) {
             // An older image of the card has the ledger's key, too, and knows nothing of what came out since.
-            if !self.is_signed_as_not_delivered(order) && !self.losses.card() {
+            if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
             let closed = matches!(self.words.get(&order.sale.ticket), Some((Last::Closed, _)));
-            if closed && self.driven(id) > 0 && !self.losses.card() {
+            if closed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id} as closed, and it was driven"));
             }
         }
@@ -261,9 +261,13 @@ impl World {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
         }
         let told = order.delivery.as_ref().map(|told| told.outcome);
-        // What a thief has told is not what was done; a person is told of it.
+        // What a thief has told is not what was done. He gets no goods twice, and a person is told what he took from the customer.
         if self.betrayed.contains(&id) {
-            return None;
+            let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
+            let robbed = times == 0 && !listed && matches!(order.state, State::Settled { .. });
+            let twice = times > 1 && !self.is_forgotten(&id);
+            let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
+            return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
         }
         if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
             let ledger = self.relays[m].query(&id);
@@ -377,7 +381,8 @@ impl World {
                 }
                 // It could not keep its first word, said so, and was killed before it had written the second.
                 Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
-                Delivery::Uncertain | Delivery::Other(_) => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
+                Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
+                Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
                 Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),
             };
             if !same {

@@ -114,14 +114,16 @@ impl Losses {
         self.all.iter().any(|(loss, at)| is_machine(loss) && ticket.is_none_or(|ticket| ticket.at <= *at))
     }
 
+    /// Whether there is a ledger in which this ticket is open, and one in which it is not.
+    pub(super) fn is_open_in_an_image(&self, ticket: Option<&Given>) -> bool {
+        self.all.iter().any(|(loss, _)| is_open_in(loss, ticket))
+    }
+
     /// Whether a pulse for this order may be forgotten together with the open ticket that it was for.
     pub(super) fn forgotten(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
-        self.has(|loss| match loss {
-            Loss::Card { image } => {
-                let open = ticket.is_none_or(|ticket| ticket.at <= *image && ticket.ended.is_none_or(|ended| ended > *image));
-                open && self.told.get(order).is_none_or(|told| *told > *image)
-            }
-            Loss::Ledger | Loss::Store | Loss::Books | Loss::Scrapped => false,
+        self.has(|loss| {
+            let Loss::Card { image } = loss else { return false };
+            is_open_in(loss, ticket) && self.told.get(order).is_none_or(|told| told > image)
         })
     }
 
@@ -130,6 +132,13 @@ impl Losses {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
         let told = self.told.get(order).copied().unwrap_or(i64::MAX);
         self.all.iter().any(|(loss, at)| *loss == Loss::Ledger && (ended..told).contains(at))
+    }
+}
+
+fn is_open_in(loss: &Loss, ticket: Option<&Given>) -> bool {
+    match loss {
+        Loss::Card { image } => ticket.is_none_or(|ticket| ticket.at <= *image && ticket.ended.is_none_or(|ended| ended > *image)),
+        Loss::Ledger | Loss::Store | Loss::Books | Loss::Scrapped => false,
     }
 }
 
@@ -164,6 +173,11 @@ impl World {
             let driven = self.relays[m].query(order) == Some(DispenseAnswer::Dispensing);
             self.alive[m] && (driven || self.relays[m].could_deliver(&ticket))
         })
+    }
+
+    /// Whether two ledgers with one key may say two things of this order's ticket.
+    pub(super) fn is_in_two_ledgers(&self, order: &OrderId) -> bool {
+        self.losses.is_open_in_an_image(self.ticket_of(order).as_ref())
     }
 
     /// Whether nobody can be expected to know what became of this order.

@@ -92,6 +92,8 @@ enum Asked {
     Backend(CallId, RequestId),
     Open(CallId),
     Facts,
+    /// A ticket that nobody carries.
+    Close,
 }
 
 /// One machine's side.
@@ -204,7 +206,7 @@ impl World {
             Arrival::Timeout(caller) => {
                 let none = match self.machines[m].asked.get(&caller) {
                     Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
-                    Some(Asked::Relay(..)) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
+                    Some(Asked::Relay(..) | Asked::Close) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
                     Some(Asked::Backend(..) | Asked::Open(_)) => {
                         Answer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
                     }
@@ -254,6 +256,7 @@ impl World {
             }
             (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
             (Asked::Open(id), Answer::Backend(answer)) => self.input(m, Input::Open(id, answer)),
+            (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
             (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
             (_, _) => {}
         }
@@ -310,8 +313,7 @@ impl World {
                 self.ask_relay(m, Asked::Relay(id, request, ticket), relay::Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
-                let caller = self.caller(m);
-                self.after(2, Event::Relay(m, relay::Arrival::Call { call: relay::Call::Close(ticket), from: caller }));
+                self.ask_relay(m, Asked::Close, relay::Call::Order(RelayCall::Close(ticket)), QUICK);
             }
             Effect::ReadRelay => self.ask_relay(m, Asked::Facts, relay::Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {

@@ -9,9 +9,10 @@ use crate::order::ids::{ItemId, OrderId, Ticket};
 use crate::order::ledger::Drive;
 use crate::order::machine::RelayCall;
 use crate::order::money::Rupiah;
-use crate::order::outcome::{DispenseAnswer, Outcome};
+use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use crate::order::proof::RelayKey;
 use crate::order::time::Span;
+use crate::order::word::Word;
 use crate::relay::config::{Bias, Chip, Config, Items, Line, Pin};
 use crate::relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
 use crate::relay::line::Ending;
@@ -64,7 +65,6 @@ pub(super) enum Arrival {
 pub(super) enum Call {
     Prepare(ItemId, Rupiah),
     Order(RelayCall),
-    Close(Ticket),
     Facts,
 }
 
@@ -286,14 +286,6 @@ impl World {
                 }
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
-            Call::Close(ticket) => {
-                // What is not closed is open at the next look.
-                if dispenser.close(ticket.as_str()).is_ok() {
-                    self.losses.ended(ticket.as_str(), self.now);
-                }
-                self.relay_effects(m);
-                return;
-            }
             Call::Facts => match self.facts(m) {
                 Some(facts) => machine::Answer::Facts(facts),
                 None => return,
@@ -350,6 +342,7 @@ impl World {
         if self.goes_wrong(60, Kind::BusLost) {
             return;
         }
+        let answer = self.in_later_words(answer);
         let delay = if self.goes_wrong(60, Kind::BusSlow) { self.below(6_000) } else { 1 };
         self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
     }
@@ -385,6 +378,24 @@ impl World {
             }
         }
         true
+    }
+
+    /// As a relay of a later release would say it, which has another word for an item that did not come.
+    fn in_later_words(&mut self, answer: machine::Answer) -> machine::Answer {
+        let jammed = Word::new("jammed").expect("a word");
+        match answer {
+            machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+                if self.goes_wrong(8, Kind::LaterWords) =>
+            {
+                machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
+            }
+            machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+                if self.goes_wrong(8, Kind::LaterWords) =>
+            {
+                machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
+            }
+            answer => answer,
+        }
     }
 
     /// The line goes up: this is what a customer gets.

@@ -9,7 +9,7 @@ use crate::device::machine::HttpCall;
 use crate::order::ids::{OrderId, Ticket};
 use crate::order::merchant::{Order, State};
 use crate::order::outcome::Delivery;
-use crate::order::proof::{self, Last, Word};
+use crate::order::proof::{self, Last, RelayKey, Word};
 use crate::order::receipt::SigningKey;
 use crate::sim::backend::Ask;
 use crate::wire::orders::OutcomeReport;
@@ -21,7 +21,7 @@ impl World {
             return self.fail(format!("a relay signed something of {ticket} that is not believed"));
         };
         let said = self.words.entry(ticket.clone()).or_insert_with(|| (word.outcome, jws.into()));
-        if said.0 != word.outcome && !self.losses.card() {
+        if said.0 != word.outcome && !self.losses.is_open_in_an_image(self.losses.tickets.get(ticket.as_str())) {
             let said = said.0;
             self.fail(format!("{ticket} was signed as {said:?} and as {:?}", word.outcome));
         }
@@ -34,6 +34,11 @@ impl World {
     }
 
     pub(super) fn steal(&mut self, m: usize) {
+        match self.below(8) {
+            0 => return self.shows_a_key(m),
+            1 => return self.cancels(m),
+            _ => {}
+        }
         let Some(id) = self.some_paid() else { return };
         let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { return };
         let order = stored.order;
@@ -56,6 +61,22 @@ impl World {
         }
     }
 
+    /// With his own key in place of the relay's, his proofs would be as good.
+    fn shows_a_key(&mut self, m: usize) {
+        self.count(Kind::Thief, "a thief shows a relay's key of his own");
+        let (ask, from) = (Ask::Open(Some(RelayKey::of(&own_key()))), self.caller(m));
+        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+    }
+
+    fn cancels(&mut self, m: usize) {
+        let Ok(open) = self.books(|tx, _| books::open_orders(tx, &device())) else { return };
+        let at = self.below_usize(open.len());
+        let Some(stored) = open.into_iter().nth(at) else { return };
+        self.count(Kind::Thief, "a thief cancels an order");
+        let (ask, from) = (Ask::Order(HttpCall::Cancel(stored.order.id)), self.caller(m));
+        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+    }
+
     fn tells_a_lie(&mut self, m: usize, id: &OrderId, order: &Order) {
         let outcomes = [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed];
         let outcome = outcomes[self.below_usize(outcomes.len())];
@@ -65,7 +86,7 @@ impl World {
             // Of his own making.
             1 => {
                 let word = Word { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
-                Some(proof::sign(&SigningKey::from_seed([66; 32]), &word))
+                Some(proof::sign(&own_key(), &word))
             }
             // Of another order.
             2 => {
@@ -87,4 +108,9 @@ impl World {
         let (ask, from) = (Ask::Order(HttpCall::Tell(id.clone(), report)), self.caller(m));
         self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
     }
+}
+
+/// A key that is no relay's.
+fn own_key() -> SigningKey {
+    SigningKey::from_seed([66; 32])
 }

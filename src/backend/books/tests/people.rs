@@ -158,6 +158,18 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     assert_eq!((&other.now.order.repayment, rig.listed(Attention::NoProof).await), (&None, vec!["o-r2".to_owned()]));
     let refused = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
+    // Nor under the number of an order that is archived.
+    let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
+    let archived: &'static str = format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:8')").leak();
+    rig.run(move |tx, _| {
+        tx.rows("INSERT INTO archives VALUES (1, 'archive.db', 0)", &[])?;
+        tx.rows(archived, &[]).map_err(Into::into)
+    })
+    .await
+    .expect("written");
+    rig.paid("r3", 3, T0).await;
+    let third = rig.tell_as("o-r3", numbered(Delivery::Undelivered, 8), T0).await;
+    assert_eq!(third.now.order.delivery.map(|told| told.proof), Some(Proof::Missing(NoProof::NumberUsed)));
 }
 
 #[tokio::test]

@@ -117,6 +117,16 @@ fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_agai
 }
 
 #[test]
+fn a_ticket_whose_close_was_not_answered_is_closed_when_the_relay_answers_again() {
+    let mut rig = Rig::new();
+    let effects = rig.on(Input::TicketLeft);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
+    rig.facts.tickets = vec![ticket(9)];
+    rig.on(Input::RelayTold(rig.facts.clone()));
+    assert_eq!(closes(&rig.answer_open(vec![])), [ticket(9)]);
+}
+
+#[test]
 fn more_than_so_many_orders_a_minute_are_refused_before_prepare() {
     let mut rig = Rig::dark(2);
     rig.bring_up();

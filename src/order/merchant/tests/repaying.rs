@@ -459,6 +459,26 @@ fn nothing_goes_back_by_itself_without_the_relays_word() {
 }
 
 #[test]
+fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
+    let unsigned = |outcome| Told { proof: Proof::Missing(NoProof::None), ..Told::proven(outcome) };
+    let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Dispensed))], 2000).expect("a fact");
+    let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
+    assert_eq!(signed.delivery, Some(Told::proven(Delivery::Undelivered)));
+    // A person looks, since one of the two is a lie; the refund needs no more than that.
+    assert!(!signed.may_refund_by_itself() && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
+    assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
+    // Nobody takes it away again, signed or not.
+    for told in [unsigned(Delivery::Dispensed), Told::proven(Delivery::Dispensed)] {
+        let again = then(signed.clone(), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
+        assert_eq!(again.delivery, signed.delivery);
+    }
+    // And the other way round: the goods came, and no more money goes back than a person wants.
+    let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Undelivered))], 2000).expect("a fact");
+    let came = then(lied, vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
+    assert_eq!((came.is_refund_due(), then(came.clone(), vec![refund(false)], 4000)), (false, Err(Refused::NoProof)));
+}
+
+#[test]
 fn a_proof_is_of_one_sale_and_says_what_the_machine_says() {
     use crate::order::proof::{self, Last, RelayKey, Word};
     let (key, sale, id) = (SigningKey::from_seed([3; 32]), order().sale, order().id);
