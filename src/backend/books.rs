@@ -249,7 +249,8 @@ pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderI
     Ok(done)
 }
 
-/// The machine told what became of the order. The first outcome stays; another is kept in the history and listed.
+/// The machine told what became of the order. The first outcome stays; another is kept in the history and listed. The one that
+/// the relay has signed stands over one that it has not.
 ///
 /// # Errors
 /// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.
@@ -277,7 +278,9 @@ pub fn delivered(
                 // A third one: the order is what it was, and the history has it.
                 ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
             }
-            Ok(Err(done))
+            // The relay's own word stands over one without it.
+            let stands = done.now.order.delivery.as_ref().is_some_and(|stands| stands.outcome == told.outcome);
+            Ok(if stands { Ok(done) } else { Err(done) })
         }
         Err(error) => Err(error),
     }

@@ -401,20 +401,27 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     };
     match result {
         Ok(done) => {
-            if was.is_none() {
-                tell(&shop, &done.now, &told);
+            match was {
+                None => tell(&shop, &done.now, &told),
+                Some(was) if was.outcome != told.outcome => conflict(&done.now.order, was.outcome, told.outcome),
+                Some(_) => {}
             }
             Ok(Resource::of(&done.now, &shop))
         }
         Err(done) => {
             let order = &done.now.order;
-            let kept = order.delivery.as_ref().map_or_else(String::new, |told| told.outcome.to_string());
-            let (device, told) = (Some(order.sale.device.clone()), told.outcome.to_string().into());
-            emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept: kept.clone().into() });
+            let kept = order.delivery.as_ref().map_or(told.outcome, |kept| kept.outcome);
+            conflict(order, told.outcome, kept);
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
             Err(refusal.detail(format!("{kept} was told before, and stays")))
         }
     }
+}
+
+/// Tells the journal that two outcomes were told, and which of them stands.
+fn conflict(order: &crate::order::merchant::Order, told: Delivery, kept: Delivery) {
+    let (device, told, kept) = (Some(order.sale.device.clone()), told.to_string().into(), kept.to_string().into());
+    emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
 }
 
 /// Tells the journal of an outcome at which a person must look.

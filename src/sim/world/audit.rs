@@ -264,7 +264,7 @@ impl World {
         // What a thief has told is not what was done. He gets no goods twice, and a person is told what he took from the customer.
         if self.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
-            let robbed = times == 0 && !listed && matches!(order.state, State::Settled { .. });
+            let robbed = times == 0 && !listed && !self.touched(&id) && matches!(order.state, State::Settled { .. });
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
@@ -406,7 +406,8 @@ impl World {
             Machine::Dispensed { .. } => Some(Delivery::Dispensed),
             Machine::RefundDue { why, .. } => Some(match why {
                 Undelivered::Failed => Delivery::Failed,
-                Undelivered::Uncertain => Delivery::Uncertain,
+                // Or a later relay's word for it, as it came.
+                Undelivered::Uncertain => Some(told).filter(|told| matches!(told, Delivery::Other(_))).unwrap_or(Delivery::Uncertain),
                 Undelivered::Late | Undelivered::RelayRefused | Undelivered::Mismatch | Undelivered::NotCollected => Delivery::Undelivered,
             }),
             // It has heard that the money is back.

@@ -173,6 +173,23 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
 }
 
 #[tokio::test]
+async fn the_relays_word_stands_over_one_without_it() {
+    let rig = Rig::refunding(10);
+    rig.paid("r1", 1, T0).await;
+    let unsigned = |outcome| Told { proof: Proof::Missing(NoProof::None), ..numbered(outcome, 0) };
+    rig.tell_as("o-r1", unsigned(Delivery::Dispensed), T0).await;
+    let told = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
+    assert_eq!(told.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)));
+    assert!(told.now.order.conflict && told.now.order.repayment.is_none(), "{:?}", told.now.order);
+    for other in [unsigned(Delivery::Dispensed), numbered(Delivery::Dispensed, 8)] {
+        let again = rig.tell_as("o-r1", other, T0).await;
+        assert_eq!(again.now.order.delivery, Some(numbered(Delivery::Undelivered, 7)), "it stays");
+    }
+    let asked = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r1"), RefundWish::of_a_person(None), T0)).await;
+    assert!(asked.is_ok(), "{asked:?}");
+}
+
+#[tokio::test]
 async fn what_ends_before_anybody_was_told_is_not_told() {
     let rig = Rig::new();
     rig.paid("r1", 1, T0).await;
