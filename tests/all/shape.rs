@@ -61,27 +61,46 @@ fn the_catalog_is_that_of_the_table_of_events() {
     assert!(source_text("docs/journal.md") == qris::host::catalog::page(), "run: cargo run -- catalog --page > docs/journal.md");
 }
 
-/// Somebody waits for what a page tells them to search for: it must be what a program writes.
+/// Somebody waits for what a page tells them to search for, and looks up what it names: it must be what a program writes.
 #[test]
-fn every_message_id_in_the_documents_is_of_the_table() {
+fn every_event_in_the_documents_is_of_the_table() {
     let mut looked_at = 0;
-    for entry in std::fs::read_dir(source("docs")).expect("there") {
-        let path = entry.expect("readable").path();
-        if path.extension().is_none_or(|extension| extension != "md") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).expect("text");
-        let is_id = |word: &&str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
-        // In a table, or asked of journalctl.
-        for line in text.lines().filter(|line| line.starts_with("| `") || line.contains("MESSAGE_ID=")) {
-            for id in line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_id) {
-                looked_at += 1;
-                let is_told = qris::host::events::TABLE.iter().any(|kind| kind.message_id == id);
-                assert!(is_told, "{}: no program writes {id}", path.display());
-            }
+    for (path, text) in files(&source("docs"), "md") {
+        let searched = text.split("MESSAGE_ID=").skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(""));
+        let linked = text.match_indices("](journal.md)").filter_map(|(at, _)| text[..at].rsplit_once('[')).map(|(_, name)| name);
+        for name in searched.chain(linked.filter(|name| !name.contains(' '))) {
+            looked_at += 1;
+            let is_told = qris::host::events::TABLE.iter().any(|kind| kind.message_id == name || kind.name == name);
+            assert!(is_told, "{}: no program writes {name}", path.display());
         }
     }
-    assert!(looked_at > 10, "the documents name {looked_at}");
+    assert!(looked_at > 3, "the documents name {looked_at}");
+}
+
+/// Each stands there once, with the checks that must catch it as its file names them; and nothing else does.
+#[test]
+fn the_table_of_deliberate_faults_is_that_of_their_files() {
+    type Row = (String, String, bool, bool);
+    let text = source_text("docs/reliability.md");
+    let (_, table) = text.split_once("| fault | tests | search | simulation |\n| --- | --- | --- | --- |\n").expect("the table");
+    let row = |line: &str| -> Row {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        (cells[1].to_owned(), cells[2].to_owned(), cells[3] == "yes", cells[4] == "yes")
+    };
+    let named: Vec<Row> = table.lines().take_while(|line| line.starts_with('|')).map(row).collect();
+    let fault = |(path, fault): &(PathBuf, String)| {
+        let checks: Vec<&str> = fault.lines().filter_map(|line| line.strip_prefix("Check: ")).collect();
+        let asks = |kind: &str| checks.iter().any(|check| check.starts_with(kind));
+        let tests = checks.iter().filter(|check| !check.starts_with("model") && !check.starts_with("simulate"));
+        let tests: Vec<_> = tests.map(|check| format!("`{}`", check.strip_prefix("unit ").unwrap_or(check))).collect();
+        (path.file_stem().expect("a name").to_string_lossy().into_owned(), tests.join(", "), asks("model"), asks("simulate"))
+    };
+    let there: Vec<Row> = files(&source("tests/break/faults"), "patch").iter().map(fault).collect();
+    let only = |these: &[Row], those: &[Row]| these.iter().filter(|row| !those.contains(row)).cloned().collect::<Vec<Row>>();
+    let differ = [only(&named, &there), only(&there, &named)].concat();
+    assert!(differ.is_empty(), "in the table or in the files, and not in both: {differ:?}");
+    assert_eq!(named.len(), there.len(), "each once");
+    assert!(text.contains(&format!(" holds {} deliberate faults", there.len())), "there are {}", there.len());
 }
 
 #[test]
@@ -105,22 +124,27 @@ fn names(line: &str, name: &str) -> bool {
     whole(line, name) || name.strip_prefix("std::").is_some_and(|name| whole(within, name))
 }
 
-/// Every Rust file below a directory (or the file of that name), with its text.
+/// Every Rust file below a directory, with its text.
 fn sources(place: &Path) -> Vec<(PathBuf, String)> {
+    files(place, "rs")
+}
+
+/// The same of any ending.
+fn files(place: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    gather(place, &mut found);
-    assert!(!found.is_empty(), "{}: no sources", place.display());
+    gather(place, ending, &mut found);
+    assert!(!found.is_empty(), "{}: no .{ending}", place.display());
     found
 }
 
 /// A directory may hold none, such as the one with the files of a page.
-fn gather(place: &Path, found: &mut Vec<(PathBuf, String)>) {
+fn gather(place: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
     let entries = std::fs::read_dir(place).unwrap_or_else(|why| panic!("{}: {why}", place.display()));
     for entry in entries {
         let path = entry.expect("a directory entry").path();
         if path.is_dir() {
-            gather(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            gather(&path, ending, found);
+        } else if path.extension().is_some_and(|known| known == ending) {
             let text = std::fs::read_to_string(&path).expect("a text file");
             found.push((path, text));
         }
