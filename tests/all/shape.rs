@@ -61,7 +61,7 @@ fn the_catalog_is_that_of_the_table_of_events() {
     assert!(source_text("docs/journal.md") == qris::host::catalog::page(), "run: cargo run -- catalog --page > docs/journal.md");
 }
 
-/// Somebody waits for what a page tells them to search for, and looks up what it names: it must be what a program writes.
+/// An event that a page names must be one that a program writes: somebody searches for it.
 #[test]
 fn every_event_in_the_documents_is_of_the_table() {
     let mut looked_at = 0;
