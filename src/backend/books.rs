@@ -183,7 +183,10 @@ pub enum Noted {
     /// No order of that name.
     Forgotten,
     /// It is archived: nothing is written.
-    Archived,
+    Archived {
+        /// It had been paid.
+        was_paid: bool,
+    },
 }
 
 /// Takes a verified notification.
@@ -204,7 +207,8 @@ pub fn notified_in_a_flood(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Sai
 
 fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, claim: Claim) -> Result<Noted, BooksError> {
     let Some(stored) = ledger::load(tx, id)? else {
-        return Ok(if archived::archived(tx, id)?.is_some() { Noted::Archived } else { Noted::Forgotten });
+        let archived = archived::archived(tx, id)?;
+        return Ok(archived.map_or(Noted::Forgotten, |Archived { was_paid, .. }| Noted::Archived { was_paid }));
     };
     let before = stored.order.clone();
     let done = write(tx, desk, stored, Event::Notified(said), now, claim)?;

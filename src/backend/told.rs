@@ -128,7 +128,7 @@ pub const fn to_do(attention: Attention) -> &'static str {
         }
         Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
         Attention::Conflict => {
-            "read the machine's journal for this order and decide: `refund ORDER --no-proof --by NAME`, or `given ORDER --by NAME`"
+            "look which outcome its relay has signed, and decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
         }
         Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
         Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",

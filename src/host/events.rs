@@ -474,10 +474,10 @@ events! {
     /// If it should be ours: look it up in Midtrans' dashboard and settle it there.
     NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
 
-    /// Midtrans told something of an order that is archived.
-    /// Its money went back, in part or as a whole, or may have. Nothing was changed: neither the books nor the archive.
+    /// There is news of an order that is archived.
+    /// It was paid after all, its money went back, or its machine told an outcome. Nothing was changed: neither the books nor the archive.
     /// Look at it in Midtrans' dashboard, and at what became of it: qris-backend orders ORDER --archive FILE.
-    ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Warning, "order {order} is archived, and Midtrans told of it: {why}";
+    ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Err, "order {order} is archived, and there is news of it: {why}";
 
     /// The books had lost an order, and have it again.
     /// It was rebuilt from what Midtrans says of it and from what its charge carried. What a machine told of it before is not known.

@@ -322,6 +322,7 @@ pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
         late_fact: false,
         collect_by: None,
         seen: Vec::new(),
+        rebuilt: false,
     }
 }
 

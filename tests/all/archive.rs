@@ -44,6 +44,9 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     shop.wait_order(&sold, "paid", |order| order["receipt"].as_str().map(|_| ()));
     assert_eq!(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })).status, 200);
     // A refund is due, a machine has told nothing, somebody may still pay: none of them is over.
+    let cancelled = shop.charge()["order_id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.post_to(&cancelled, "cancel", &json!({})).status, 200);
+    shop.wait_order(&cancelled, "cancelled", |order| (order["status"] == "cancel").then_some(()));
     let (due, unreported, open) = (shop.told("undelivered"), shop.paid(), shop.charge()["order_id"].as_str().expect("an id").to_owned());
     age(&shop);
     let young = shop.told("dispensed");
@@ -51,7 +54,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     let late = shop.merchant(&["archive", "--before", "2099-01-01", "/nowhere/archive.db"]);
     assert!(late.status.code() == Some(2) && told(&late).contains("a week ago at least"), "{}", told(&late));
     let (file, done) = archive(&shop, "archive.db");
-    assert!(done.status.success() && told(&done).contains("1 order taken out of the books"), "{}", told(&done));
+    assert!(done.status.success() && told(&done).contains("2 orders taken out of the books"), "{}", told(&done));
     assert!(told(&done).contains("used by new orders"), "serve runs: {}", told(&done));
     let (_, again) = archive(&shop, "archive.db");
     assert!(told(&again).contains("nothing to archive"), "{}", told(&again));
@@ -86,10 +89,16 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     assert_eq!((&absent["order_id"], &absent["detail"]), (&json!(sold), &json!("this order is archived: it is over")));
     let told_again = problem(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })), 409, "reused_id");
     assert_eq!(told_again["order_id"], json!(sold));
+    let backend = shop.backend.as_ref().expect("started");
+    backend.wait_line(&format!("order {sold} is archived, and there is news of it: its machine says dispensed"));
     for status in ["settlement", "expire", "chargeback"] {
         assert_eq!(shop.notify(&notification(&sold, "200", "5000.00", status)).status, 200, "{status}");
     }
-    shop.backend.as_ref().expect("started").wait_line(&format!("order {sold} is archived, and Midtrans told of it: chargedback"));
+    backend.wait_line(&format!("order {sold} is archived, and there is news of it: Midtrans says chargedback"));
+    // One that was not paid may be, all the same.
+    assert_eq!(shop.notify(&notification(&cancelled, "200", "5000.00", "settlement")).status, 200);
+    backend.wait_line(&format!("order {cancelled} is archived, and there is news of it: Midtrans says settled"));
+    assert!(!backend.text().contains(&format!("order {sold} is archived, and there is news of it: Midtrans says settled")));
     let reconciled = shop.merchant(&["reconcile", "--order", &sold]);
     assert!(told(&reconciled).contains("1 are archived, and not asked about"), "{}", told(&reconciled));
     assert_eq!(shop.midtrans.calls("status", &sold).len(), asked);

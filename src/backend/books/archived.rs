@@ -14,6 +14,8 @@ pub struct Archived {
     pub file: String,
     /// When.
     pub at: Wall,
+    /// It had been paid.
+    pub was_paid: bool,
 }
 
 /// Whether an order is archived, and where.
@@ -21,11 +23,12 @@ pub struct Archived {
 /// # Errors
 /// The database's.
 pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, BooksError> {
-    let sql = "SELECT o.device, a.file, a.at_ms FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
+    let sql = "SELECT o.device, a.file, a.at_ms, o.settled_ms IS NOT NULL FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
     let rows = tx.rows(sql, &[id.as_str().into()])?;
     let Some(row) = rows.first() else { return Ok(None) };
     let damaged = |error: crate::order::ids::IdError| StoreError::Damaged { what: id.to_string(), why: error.to_string() };
-    Ok(Some(Archived { device: DeviceId::new(row.text(0)?).map_err(damaged)?, file: row.text(1)?.into(), at: Wall(row.int(2)?) }))
+    let device = DeviceId::new(row.text(0)?).map_err(damaged)?;
+    Ok(Some(Archived { device, file: row.text(1)?.into(), at: Wall(row.int(2)?), was_paid: row.int(3)? != 0 }))
 }
 
 /// How many orders are archived that were settled in a span: sums leave them out.

@@ -78,6 +78,7 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
         answer_by: now - ANSWER_WITHIN,
         state: State::Pending { charge, cancel_at },
         ask: Ask { at: Some(now + merchant::ASK_SPACING), ..Ask::default() },
+        rebuilt: true,
         ..merchant::begin(report.order_id.clone(), sale, now)
     };
     let stored = ledger::insert(tx, &order, None, "rebuilt from Midtrans", now)?;

@@ -62,11 +62,12 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
                 });
             }
             Noted::Forgotten => shop.due.notify_one(),
-            // That it is paid is nothing new.
-            Noted::Archived if may_be_money(said) && said != Said::Settled => {
-                emit(&Journal::ArchivedOrderNews { order: about, why: format!("{said:?}").to_lowercase().into() });
+            // That it is paid may be nothing new.
+            Noted::Archived { was_paid } if may_be_money(said) && !(was_paid && said == Said::Settled) => {
+                let why = format!("Midtrans says {}", format!("{said:?}").to_lowercase());
+                emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
             }
-            Noted::Archived | Noted::Known => {}
+            Noted::Archived { .. } | Noted::Known => {}
         }
         Ok::<_, BooksError>(())
     });

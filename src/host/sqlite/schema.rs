@@ -103,8 +103,10 @@ struct Object {
 }
 
 impl Object {
+    /// Another release of SQLite may have set other blanks and quotes when it altered a table.
     fn is_made_as(&self, other: &Self) -> bool {
-        (&self.kind, &self.table, &self.sql) == (&other.kind, &other.table, &other.sql)
+        let words = |sql: &Option<String>| sql.as_deref().map(|sql| sql.replace([' ', '\n', '\t', '"', '`', '[', ']'], ""));
+        (&self.kind, &self.table, words(&self.sql)) == (&other.kind, &other.table, words(&other.sql))
     }
 }
 

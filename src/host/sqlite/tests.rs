@@ -197,6 +197,19 @@ fn each_bit_of_the_schemas_text_is_missed() {
 }
 
 #[test]
+fn other_blanks_and_quotes_are_no_damage() {
+    let rig = Rig::new();
+    let opened = open(&rig.path(), &OF_SEVERAL).expect("new");
+    let sql = "PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(replace(sql, ' ON t ', '  ON \"t\"\n'), 'TABLE more', 'TABLE \"more\"');
+        PRAGMA writable_schema = RESET";
+    opened.connection.execute_batch(sql).expect("written");
+    drop(opened);
+    let opened = open(&rig.path(), &OF_SEVERAL).expect("opens");
+    assert!(!opened.created && opened.set_aside.is_none(), "as another release of SQLite may write it");
+}
+
+#[test]
 fn a_release_goes_on_from_where_each_before_it_left_off() {
     for from in 1..=3 {
         let rig = Rig::new();

@@ -22,8 +22,9 @@ impl Order {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
-        // Without a report there is no proof either, and a person has said so.
-        if !(wish.no_proof || self.delivery.is_none() || self.is_proven()) {
+        // Without a report of what has a receipt there is no proof either, and a person has said so.
+        let unreported = self.delivery.is_none() && matches!(self.state, State::Settled { .. });
+        if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
         // What an earlier call may have done is looked at first.
@@ -137,8 +138,11 @@ impl Order {
     /// The machine told another outcome than before. No refund runs until a person decides; one that is `on_its_way` to
     /// Midtrans cannot be called back. The relay's signed word stands over what anybody with the token may have told.
     pub(super) fn contradicted(&mut self, told: Told, on_its_way: bool, now: Wall) {
-        if let (Some(Told { proof: Proof::Missing(_), .. }), Proof::Signed { .. }) = (&self.delivery, &told.proof) {
-            self.delivery = Some(told);
+        match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
+            // No word against the relay's own.
+            (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
+            (Some(Proof::Missing(_)), Proof::Signed { .. }) => self.delivery = Some(told),
+            (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
         }
         if self.is_decided() {
             self.late_fact = true;
@@ -239,11 +243,11 @@ impl Order {
     /// will be, or there is no receipt that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        match (&self.state, &self.delivery) {
-            (State::Withheld { .. }, _) => true,
-            (_, Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. })) => true,
-            (_, Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. })) => false,
-            (_, Some(Told { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) | None) => false,
+        let has_no_receipt = matches!(self.state, State::Withheld { .. }) && !self.rebuilt;
+        match &self.delivery {
+            Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Signed { .. }, .. }) => true,
+            Some(Told { outcome: Delivery::Failed | Delivery::Undelivered, proof: Proof::Missing(_), .. }) | None => has_no_receipt,
+            Some(Told { outcome: Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_), .. }) => false,
         }
     }
 

@@ -79,6 +79,9 @@ pub struct Order {
     /// What a person has seen and needs not be told again.
     #[serde(default)]
     pub seen: Vec<Attention>,
+    /// The books had lost it: it may have had a receipt of which they know nothing.
+    #[serde(default)]
+    pub rebuilt: bool,
 }
 
 /// What an order is.

@@ -165,9 +165,9 @@ impl World {
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
-            let closed = matches!(self.words.get(&order.sale.ticket), Some((Last::Closed, _)));
-            if closed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) {
-                self.fail(format!("the backend gives back {id} as closed, and it was driven"));
+            let failed = matches!(self.words.get(&order.sale.ticket), Some((Last::Failed, _)));
+            if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) {
+                self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
         // A receipt is what opens the relay; of what is withheld there is none.
@@ -252,8 +252,8 @@ impl World {
             };
         }
         let Some(stored) = stored else {
-            // A store took it back, nothing was handed out, and the books of before do not know that there ever was something.
-            let nothing_left = book.status == "deny" && times == 0 && self.losses.books();
+            // A store took it back, and the books of before do not know that there ever was something.
+            let nothing_left = book.status == "deny" && self.losses.books();
             return (!nothing_left).then(|| format!("{id} is paid and the backend does not know it"));
         };
         let order = stored.order;
@@ -264,7 +264,8 @@ impl World {
         // What a thief has told is not what was done. He gets no goods twice, and a person is told what he took from the customer.
         if self.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
-            let robbed = times == 0 && !listed && !self.touched(&id) && matches!(order.state, State::Settled { .. });
+            let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
+            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. });
             let twice = times > 1 && !self.is_forgotten(&id);
             let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
             return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));

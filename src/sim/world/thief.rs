@@ -30,7 +30,7 @@ impl World {
     /// Whether the relay has signed that nothing came out for this order, as far as one card knows.
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
         let word = self.words.get(&order.sale.ticket).map(|(word, _)| *word);
-        matches!(order.state, State::Withheld { .. }) || matches!(word, Some(Last::Closed | Last::Failed))
+        matches!(order.state, State::Withheld { .. }) && !order.rebuilt || matches!(word, Some(Last::Closed | Last::Failed))
     }
 
     pub(super) fn steal(&mut self, m: usize) {
@@ -63,6 +63,10 @@ impl World {
 
     /// With his own key in place of the relay's, his proofs would be as good.
     fn shows_a_key(&mut self, m: usize) {
+        // Whoever comes first is believed: the machine itself, where somebody set it up.
+        if self.some_paid().is_none() {
+            return;
+        }
         self.count(Kind::Thief, "a thief shows a relay's key of his own");
         let (ask, from) = (Ask::Open(Some(RelayKey::of(&own_key()))), self.caller(m));
         self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));

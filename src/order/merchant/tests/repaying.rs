@@ -472,10 +472,34 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
         let again = then(signed.clone(), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
         assert_eq!(again.delivery, signed.delivery);
     }
+    // A lie is no reason to doubt the relay's word.
+    let told = unsigned(Delivery::Dispensed);
+    let proven =
+        then(paid(Some(Delivery::Undelivered)), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
+    assert!(proven.may_refund_by_itself() && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
     // And the other way round: the goods came, and no more money goes back than a person wants.
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Undelivered))], 2000).expect("a fact");
     let came = then(lied, vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     assert_eq!((came.is_refund_due(), then(came.clone(), vec![refund(false)], 4000)), (false, Err(Refused::NoProof)));
+}
+
+#[test]
+fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
+    let twice = || {
+        let charged = then(order(), vec![Event::Charged(charge(5000))], 1000).expect("a fact");
+        apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
+    };
+    assert!(twice().may_refund_by_itself(), "there is no receipt that opens the relay");
+    // Books that were lost may have known of one.
+    let rebuilt = Order { rebuilt: true, ..twice() };
+    assert!(!rebuilt.may_refund_by_itself() && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
+    assert_eq!(then(rebuilt.clone(), vec![refund(false)], 3000), Err(Refused::NoProof));
+    let closed = then(rebuilt, vec![told(Delivery::Undelivered)], 3000).expect("a fact");
+    assert!(closed.may_refund_by_itself(), "its relay says that nothing came out");
+    for outcome in [Delivery::Dispensed, Delivery::Uncertain] {
+        let came = then(twice(), vec![told(outcome)], 3000).expect("a fact");
+        assert_eq!(then(came, vec![refund(false)], 4000), Err(Refused::NoProof), "{outcome}");
+    }
 }
 
 #[test]
