@@ -7,8 +7,6 @@ use crate::rig::mosquitto::password;
 use crate::rig::process::Process;
 use crate::rig::shop::{DEVICE, Options, Program, Shop};
 use crate::rig::{PATIENCE, command, output, tool, wait_for};
-use ::base64::Engine as _;
-use ::base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use base64_of::base64;
 use qris::order::reason::Reason;
 use qris::wire::vend::EventState;
@@ -33,10 +31,8 @@ fn secrets(shop: &Shop) -> Vec<(String, String)> {
     ];
     secrets.extend(d.into_iter().map(|d| ("private key".into(), d)));
     let ledger = rusqlite::Connection::open(shop.path().join("ledger.db")).expect("the ledger");
-    let seed: Vec<u8> = ledger.query_row("SELECT seed FROM signer", [], |row| row.get(0)).expect("the relay's key");
-    let url = BASE64URL.encode(&seed);
-    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    secrets.extend([url, hex].map(|seed| ("relay's private key".into(), seed)));
+    let seed: String = ledger.query_row("SELECT seed FROM signer", [], |row| row.get(0)).expect("the relay's key");
+    secrets.push(("relay's private key".into(), seed));
     secrets
 }
 
