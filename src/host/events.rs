@@ -330,8 +330,8 @@ events! {
     OutcomeUncertain { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, detail: Text } = "269c0524140947ffb1cb4bc8750f032e", Err, "order {order}: nobody knows whether {item} came out ({detail})";
 
     /// Two different outcomes were told for one order.
-    /// The first stands and no refund runs by itself.
-    /// Look at the machine's journal for this order and decide at the backend.
+    /// The one that the relay has signed stands, else the first. While the order is listed for it (conflict), no refund runs by itself.
+    /// Look at the machine's journal for this order. If it is listed, decide at the backend: qris-backend orders ORDER.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
 
     /// The backend's books do not have an order of this machine.
