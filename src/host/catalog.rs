@@ -65,7 +65,11 @@ journalctl -x -u qrisd -p notice --since today
 ```
 
 Fields are there where they apply; `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on a
-machine `DEVICE_ID`. Of one kind at most 50 at once and 10 a second are written; an entry tells how many were not.
+machine `DEVICE_ID`.
+
+Strangers can bring some kinds about as often as they like: OrderRefused, TicketRefused, ReceiptRefused, NotificationRefused,
+TokenRefused, RelayKeyOther and OutcomeConflict. These have 60 lines a minute in each program, all together. Of every other kind at
+most 50 at once and 10 a second are written. An entry (LinesSuppressed) tells how many were not.
 
 | priority | what happened, and what to do | fields | kind and `MESSAGE_ID` |
 | --- | --- | --- | --- |
