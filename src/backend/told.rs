@@ -115,7 +115,8 @@ pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
         Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
         Attention::NoProof => {
-            "look at the machine: did it come out? then `refund ORDER --no-proof --by NAME` if not, `given ORDER --by NAME` if it did"
+            "look at the machine; if it may be in foreign hands, close the ticket first: its receipt still opens the relay; then \
+            `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did"
         }
         Attention::RefundFailed => {
             "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
@@ -124,7 +125,8 @@ pub const fn to_do(attention: Attention) -> &'static str {
             "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER --no-proof --by NAME` if not"
         }
         Attention::Unreported => {
-            "look at the machine; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
+            "look at the machine; if it may be in foreign hands, close the ticket first: its receipt still opens the relay; an hour \
+            after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
         }
         Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
         Attention::Conflict => {
