@@ -475,7 +475,7 @@ events! {
     NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
 
     /// There is news of an order that is archived.
-    /// It was paid after all, its money went back, or its machine told an outcome. Nothing was changed: neither the books nor the archive.
+    /// It was paid after all, or its money went back, or may have. Nothing was changed: neither the books nor the archive.
     /// Look at it in Midtrans' dashboard, and at what became of it: qris-backend orders ORDER --archive FILE.
     ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Err, "order {order} is archived, and there is news of it: {why}";
 

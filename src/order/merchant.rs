@@ -87,7 +87,7 @@ pub enum Call {
 /// Why a request about an order is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
-    /// Another outcome was told before; the first stays.
+    /// Another outcome was told before.
     #[error("another outcome was told before, and stays")]
     OutcomeStands,
     /// There is nothing to report, refund or hand over of an order that is not paid.

@@ -92,7 +92,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     let told_again = problem(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })), 409, "reused_id");
     assert_eq!(told_again["order_id"], json!(sold));
     let backend = shop.backend.as_ref().expect("started");
-    backend.wait_line(&format!("order {sold} is archived, and there is news of it: its machine says dispensed"));
+    backend.wait_line(&format!("order {sold}: outcome dispensed was told, but what its archive says stands"));
     for status in ["settlement", "expire", "chargeback"] {
         assert_eq!(shop.notify(&notification(&sold, "200", "5000.00", status)).status, 200, "{status}");
     }

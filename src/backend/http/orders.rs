@@ -369,7 +369,8 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         && is_archived(&shop, &device, &id).await?
     {
         // How it ended was told, or a person said it: the machine need not go on telling. But that may have been another end.
-        emit(&Journal::ArchivedOrderNews { order: id.clone(), why: format!("its machine says {outcome}").into() });
+        let (told, kept) = (outcome.to_string().into(), "what its archive says".into());
+        emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
         let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
         return Err(refusal.detail("this order is archived: what became of it stays"));
     }
