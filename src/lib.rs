@@ -24,9 +24,9 @@ pub mod device {
     }
     pub mod screen;
 }
+pub use qris_core::{order, wire};
 #[cfg(feature = "_program")]
-pub mod host;
-pub mod order;
+pub use qris_host as host;
 #[cfg(feature = "relay")]
 pub mod relay;
 /// Of the relay service, what `qrisctl` checks configurations with, and tries lines with.
@@ -37,4 +37,3 @@ pub mod relay {
 }
 #[cfg(feature = "demo")]
 pub mod sim;
-pub mod wire;

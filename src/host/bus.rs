@@ -5,8 +5,8 @@
 //! bus name ignores it. Build them with [`CacheProperties::No`](zbus::proxy::CacheProperties::No): a cached property
 //! survives the service that said it.
 
-use crate::host::backoff::Backoff;
-use crate::host::config::BusAddress;
+use crate::backoff::Backoff;
+use crate::config::BusAddress;
 use futures_util::StreamExt;
 use serde::Serialize;
 use std::io;

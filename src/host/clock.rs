@@ -1,6 +1,6 @@
 //! The only place that reads clocks. Everything else is handed a [`Now`].
 
-use crate::order::time::{Boot, BootId, Now, Wall};
+use qris_core::order::time::{Boot, BootId, Now, Wall};
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ pub fn now() -> Now {
 }
 
 fn wall() -> Wall {
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "testing")]
     if let Some(wall) = super::play::wall() {
         return wall;
     }

@@ -8,9 +8,9 @@ mod address;
 
 pub use address::{BusAddress, MqttSection, MqttSettings, http_url};
 
-use crate::host::interrupt::Input;
-use crate::host::rooted::within;
-use crate::host::secret::located;
+use crate::interrupt::Input;
+use crate::rooted::within;
+use crate::secret::located;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;

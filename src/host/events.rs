@@ -4,8 +4,8 @@
 //! `journalctl -x` shows: its doc comment, of which the first line is the subject and the rest says what happened and
 //! what to do. A MESSAGE_ID is never changed or used for another kind: people search for it.
 
-use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId};
-use crate::order::money::Rupiah;
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId};
+use qris_core::order::money::Rupiah;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub struct Kind {
     /// What happened and what to do: the catalog's text, as doc comment lines.
     explanation: &'static str,
     /// What it tells, by the names of the variant's fields: for its documentation.
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "testing")]
     pub values: &'static [&'static str],
 }
 
@@ -64,7 +64,7 @@ pub struct Fields {
 
 /// Writes an event to the journal, or to standard error where there is none.
 pub fn emit(event: &Event) {
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "testing")]
     if super::play::journal(event) {
         return;
     }
@@ -100,7 +100,7 @@ impl Fields {
     }
 
     /// Under which name the journal has a value, if it has one of its own.
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn name_of(value: &str) -> Option<&'static str> {
         let mut fields = Self::default();
@@ -184,7 +184,7 @@ macro_rules! events {
             priority: Priority::$priority,
             subject: $subject.trim_ascii(),
             explanation: concat!($($explanation, "\n"),+),
-            #[cfg(feature = "demo")]
+            #[cfg(feature = "testing")]
             values: &[$(stringify!($field)),*],
         }),*];
 

@@ -1,6 +1,6 @@
 //! What a doctor finds: one thing looked at, how it is, and what to do about it.
 
-use crate::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall};
 use serde_json::json;
 
 /// A clock that is further off is worth a word.

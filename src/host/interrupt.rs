@@ -1,7 +1,7 @@
 //! Signals that end a program. They are noted, and the work that is under way ends by itself: its terminal, its files and
 //! its lines are as they should be before the program is gone.
 
-use crate::host::Failure;
+use crate::Failure;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::mem::MaybeUninit;

@@ -5,8 +5,8 @@
 
 use super::clock;
 use super::events::{Event, Fields, Kind, Priority, TABLE};
-use crate::order::ids::DeviceId;
-use crate::order::time::{Boot, Span, Wall};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::{Boot, Span, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};

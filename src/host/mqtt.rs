@@ -10,8 +10,8 @@ mod acks;
 mod link;
 mod packets;
 
-use crate::host::config::MqttSettings;
-use crate::host::tls::{self, LastTrusted, TlsError};
+use crate::config::MqttSettings;
+use crate::tls::{self, LastTrusted, TlsError};
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,10 +163,11 @@ pub struct Ack {
     number: u64,
 }
 
-#[cfg(any(test, feature = "demo"))]
+#[cfg(any(test, feature = "testing"))]
 impl Ack {
     /// The right to acknowledge a message of that number.
-    pub(crate) const fn numbered(number: u64) -> Self {
+    #[must_use]
+    pub const fn numbered(number: u64) -> Self {
         Self { connection: 1, number }
     }
 }

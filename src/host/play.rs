@@ -2,7 +2,7 @@
 //! its randomness are the play's.
 
 use super::events::Event;
-use crate::order::time::Wall;
+use qris_core::order::time::Wall;
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -490,13 +490,16 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// For tests of the databases.
-#[cfg(test)]
-pub(crate) mod testing {
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
     use rusqlite::Connection;
 
     /// Changes rows as no program of ours would: past the triggers, which stand there again afterwards. A schema that is another
     /// one would be damage by itself.
-    pub(crate) fn damage(connection: &Connection, sql: &str) -> usize {
+    ///
+    /// # Panics
+    /// Where it cannot be changed.
+    pub fn damage(connection: &Connection, sql: &str) -> usize {
         let mut select = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").expect("a schema");
         let triggers = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("triggers");
         let triggers: Vec<(String, String)> = triggers.map(|trigger| trigger.expect("a trigger")).collect();

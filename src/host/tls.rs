@@ -1,8 +1,8 @@
 //! One TLS stack for broker and backend: rustls with ring, and a certificate time that survives a clock reset to 1970.
 
-use crate::host::clock;
-use crate::host::interrupt::Input;
-use crate::order::time::Wall;
+use crate::clock;
+use crate::interrupt::Input;
+use qris_core::order::time::Wall;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};

@@ -142,11 +142,11 @@ impl Dispenser {
 
     fn try_prepare(&mut self, device: &str, item: &str, amount: i64, bits: [u8; 16]) -> Result<Ticket, Refusal> {
         if device != self.me.as_str() {
-            return Err(RelayError::WrongDevice.because(format!("this is {}", self.me)));
+            return Err(Refusal::new(RelayError::WrongDevice, format!("this is {}", self.me)));
         }
-        let item = ItemId::new(item).map_err(|why| RelayError::UnknownItem.because(why.to_string()))?;
+        let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let amount = u64::try_from(amount).unwrap_or(0);
-        let amount = Rupiah::new(amount).map_err(|why| RelayError::Amount.because(why.to_string()))?;
+        let amount = Rupiah::new(amount).map_err(|why| Refusal::new(RelayError::Amount, why.to_string()))?;
         let line = self.line_state(&item).map(|(_, state)| state);
         prepare(line.as_ref(), amount)?;
         self.refuse_while_stopping()?;
@@ -157,7 +157,7 @@ impl Dispenser {
 
     /// `Check`: would a receipt for this ticket be driven now? If not, the reason.
     pub fn check(&mut self, ticket: &str) -> Result<(), Refusal> {
-        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         self.ledger.usable()?;
         match self.ledger.ticket(&ticket)? {
             Some(TicketEntry::Open { item, amount }) => {
@@ -183,7 +183,7 @@ impl Dispenser {
                 | ReceiptError::Claims(_) => RelayError::InvalidReceipt,
             };
             self.journal(Event::ReceiptRefused { request: None, order: None, why: why.to_string().into() });
-            error.because(why.to_string())
+            Refusal::new(error, why.to_string())
         })?;
         let result = self.drive(&receipt);
         if let Err(refusal) = &result {
@@ -209,7 +209,7 @@ impl Dispenser {
             Admission::Drive(pulses) => pulses,
         };
         if is_second {
-            return Err(RelayError::InvalidReceipt.because("its request or transaction was driven for another order".into()));
+            return Err(Refusal::new(RelayError::InvalidReceipt, "its request or transaction was driven for another order".into()));
         }
         self.refuse_while_stopping()?;
         let (index, _) = line.expect("the core admits to a line that is there");
@@ -243,7 +243,7 @@ impl Dispenser {
 
     /// `Close`: from now on this ticket drives nothing, or the answer says what it drove.
     pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
-        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         match self.ledger.ticket(&ticket)? {
             None => Err(Refused::UnknownTicket.into()),
             Some(TicketEntry::Closed) => Ok(CloseAnswer::Closed),
@@ -262,7 +262,7 @@ impl Dispenser {
 
     /// `Prove`: what became of this ticket, signed. Nothing while it is open or its line is driven.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
-        let ticket = Ticket::new(ticket).map_err(|why| RelayError::UnknownTicket.because(why.to_string()))?;
+        let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(Refused::UnknownTicket)? {
             TicketEntry::Open { .. } => return Ok(None),
             TicketEntry::Closed => (Last::Closed, None),
@@ -283,7 +283,7 @@ impl Dispenser {
 
     /// `Clear`: a person has looked at the line of this item.
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
-        let item = ItemId::new(item).map_err(|why| RelayError::UnknownItem.because(why.to_string()))?;
+        let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let (index, _) = self.line_state(&item).ok_or(Refused::UnknownItem)?;
         self.clear_line(index, Some(item), "Clear")
     }
@@ -475,7 +475,7 @@ impl Dispenser {
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refusal> {
-        if self.is_stopping { Err(RelayError::Busy.because("the service is being stopped".into())) } else { Ok(()) }
+        if self.is_stopping { Err(Refusal::new(RelayError::Busy, "the service is being stopped".into())) } else { Ok(()) }
     }
 
     fn why_blocked(&self, index: usize, ending: &Ending) -> Option<String> {
@@ -559,10 +559,9 @@ impl Pulse {
     }
 }
 
-impl RelayError {
-    /// With more for people.
-    fn because(self, detail: String) -> Refusal {
-        Refusal { error: self, detail }
+impl Refusal {
+    const fn new(error: RelayError, detail: String) -> Self {
+        Self { error, detail }
     }
 }
 
@@ -576,7 +575,7 @@ impl From<Refused> for Refusal {
             Refused::Blocked => RelayError::Blocked,
             Refused::Hardware => RelayError::Hardware,
         };
-        error.because(refused.to_string())
+        Self::new(error, refused.to_string())
     }
 }
 

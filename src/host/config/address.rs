@@ -1,7 +1,7 @@
 //! Where collaborators are: D-Bus, the MQTT broker, HTTP servers; and which of them may be spoken to without TLS.
 
 use super::Checker;
-use crate::host::secret::{Secret, SecretError};
+use crate::secret::{Secret, SecretError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;

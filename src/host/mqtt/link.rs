@@ -9,8 +9,8 @@ use super::{
     ANSWER_WAIT, Command, DROP_WAIT, EVENTS_WAITING_MAX, GOODBYE_WAIT, Inbound, LinkSettings, MqttEvent, Outbound, PUBLISHES_WAITING_MAX,
     PublishId, RECEIVE_MAX, STABLE_AFTER, STOP_WAIT, Subscription, packets,
 };
-use crate::host::backoff::Backoff;
-use crate::host::tls;
+use crate::backoff::Backoff;
+use crate::tls;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, PubAck, PubAckReason, Publish, SubAck};
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};

@@ -1,7 +1,7 @@
 //! Our settings and messages in rumqttc's words, and the broker's reason codes in ours.
 
 use super::{CONNECT_TIMEOUT_S, IN_FLIGHT_MAX, KEEP_ALIVE, LinkSettings, MAX_PACKET, Outbound, RECEIVE_MAX, Retained, Subscription};
-use crate::host::secret::Secret;
+use crate::secret::Secret;
 use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{

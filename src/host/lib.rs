@@ -3,7 +3,7 @@
 
 pub mod arguments;
 pub mod backoff;
-#[cfg(feature = "_bus")]
+#[cfg(feature = "bus")]
 pub mod bus;
 pub mod catalog;
 pub mod clock;
@@ -11,31 +11,31 @@ pub mod config;
 pub mod descriptors;
 pub mod disk;
 pub mod events;
-#[cfg(feature = "_commands")]
+#[cfg(feature = "commands")]
 pub mod finding;
-#[cfg(feature = "_http")]
+#[cfg(feature = "http")]
 pub mod http;
 pub mod interrupt;
 pub mod journal;
 pub mod memory;
-#[cfg(feature = "_mqtt")]
+#[cfg(feature = "mqtt")]
 pub mod mqtt;
-#[cfg(feature = "demo")]
+#[cfg(feature = "testing")]
 pub mod play;
 pub mod random;
 pub mod rooted;
 pub mod secret;
 pub mod service;
-#[cfg(feature = "_store")]
+#[cfg(feature = "store")]
 pub mod sqlite;
-#[cfg(feature = "_commands")]
+#[cfg(feature = "commands")]
 pub mod terminal;
-#[cfg(feature = "_tls")]
+#[cfg(feature = "tls")]
 pub mod tls;
 
 use events::{Event, emit};
 use std::error::Error;
-#[cfg(feature = "_commands")]
+#[cfg(feature = "commands")]
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -180,7 +180,7 @@ pub fn exit_service(program: &'static str, result: Result<(), Failure>) -> ExitC
 ///
 /// # Errors
 /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
-#[cfg(feature = "_commands")]
+#[cfg(feature = "commands")]
 pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
     let mut command = A::command().version(env!("CARGO_PKG_VERSION"));
     let read = command.try_get_matches_from_mut(arguments).and_then(|matches| A::from_arg_matches(&matches));
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(exit("t", Err(Failure::usage("no"))), ExitCode::from(2));
     }
 
-    #[cfg(feature = "_commands")]
+    #[cfg(feature = "commands")]
     #[test]
     fn arguments_are_read_or_the_program_ends() {
         #[derive(clap::Parser, Debug)]

@@ -473,21 +473,34 @@ pub(super) fn has_small_order(x: &[u8; 32]) -> bool {
 }
 
 /// A key and a receipt for tests of other modules.
-#[cfg(test)]
-pub(crate) mod testing {
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
     use super::*;
 
-    pub(crate) const ISSUER: &str = "pay.example";
+    /// Who signs.
+    pub const ISSUER: &str = "pay.example";
 
-    pub(crate) fn key() -> SigningKey {
+    /// What it signs with.
+    #[must_use]
+    pub fn key() -> SigningKey {
         SigningKey::from_seed([7; 32])
     }
 
-    pub(crate) fn keys() -> KeySet {
+    /// What its signatures are checked with.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn keys() -> KeySet {
         KeySet::from_jwks(&jwk_set(&[key().to_public_jwk(ISSUER)])).expect("our own keys")
     }
 
-    pub(crate) fn claims() -> Claims {
+    /// What a receipt says.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn claims() -> Claims {
         Claims {
             iss: ISSUER.into(),
             aud: DeviceId::new("vm-001").expect("an id"),

@@ -546,10 +546,14 @@ impl Order {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl Told {
     /// With the relay's word for it.
-    pub(crate) fn proven(outcome: Delivery) -> Self {
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn proven(outcome: Delivery) -> Self {
         let kid = KeyId::new("relay").expect("a name");
         Self { outcome, reason: None, detail: None, proof: Proof::Signed { kid, number: 1 } }
     }
