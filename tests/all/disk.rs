@@ -236,10 +236,23 @@ fn a_ledger_that_cannot_be_written_drives_nothing() {
     assert_eq!(due.reason, Some(Reason::RelayRefused));
     shop.wait_outcome(&shop.order_id(&request_id), "undelivered");
     assert_eq!(shop.pulses(), 0);
-    shop.sell("A1", Via::Gopay);
+    let request_id = offer_again(&shop);
+    shop.pay(Via::Gopay);
+    shop.wait_state(&request_id, EventState::Dispensed);
     shop.wait_fault("relay", false);
     assert_eq!(shop.pulses(), 1);
     shop.check_books();
+}
+
+/// An order that waits for its customer, as soon as the relay tries its ledger again.
+fn offer_again(shop: &Shop) -> String {
+    wait_for("a sale", || {
+        let request_id = shop.vend("A1");
+        let is_answer = |event: &qris::wire::vend::VendEvent| {
+            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
+        };
+        (shop.tap.wait_event("an answer", is_answer).state == EventState::AwaitingPayment).then_some(request_id)
+    })
 }
 
 #[test]
@@ -263,13 +276,7 @@ fn an_outcome_that_the_ledger_cannot_take_is_uncertain() {
     drop(locked);
     shop.wait_fault("relay", false);
     assert_eq!(shop.pulses(), 1);
-    wait_for("a sale", || {
-        let request_id = shop.vend("A1");
-        let is_answer = |event: &qris::wire::vend::VendEvent| {
-            event.request_id.as_ref().is_some_and(|id| id.as_str() == request_id) && event.state != EventState::Requested
-        };
-        (shop.tap.wait_event("an answer", is_answer).state == EventState::AwaitingPayment).then_some(())
-    });
+    offer_again(&shop);
     std::fs::write(&sensor, "fallen\n").expect("written");
     shop.check_books();
 }

@@ -50,6 +50,10 @@ fn a_refusal_of_a_later_backend_is_told_as_it_came() {
             let problem = json!({"type": "about:blank", "title": "x", "status": 422, "code": "quota_used_up", "detail": "for today"});
             (reply.status, reply.content_type, reply.body) = (422, "application/problem+json".into(), problem.to_string().into_bytes());
         }
+        // The backend behind it has made the order, of which the machine is not to hear otherwise.
+        if method == "GET" && path.starts_with("/v1/orders?") {
+            reply.body = json!({"orders": []}).to_string().into_bytes();
+        }
     });
     let request_id = shop.vend("A1");
     let failed = shop.wait_state(&request_id, EventState::Failed);

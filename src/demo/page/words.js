@@ -1,7 +1,7 @@
 // All words of the page, in both languages. What the programs say of themselves stays in theirs.
 
 const en = {
-  claim: "GoPay and every QRIS app, on a machine that nobody attends. One payment: one drop, a refund due, or uncertain.",
+  claim: "GoPay and every QRIS app, on a machine that nobody attends. One payment: one drop, or you hear why not.",
   language: "Indonesia",
   tour: "Show me:",
   machine: "Lobby", phone: "Budi’s phone", books: "The books", links: "What is connected: cut it", timeline: "What happens, across all programs",
@@ -70,7 +70,7 @@ const en = {
 
 const id = {
   ...en,
-  claim: "GoPay dan semua aplikasi QRIS, di mesin tanpa penjaga. Bayar sekali: keluar sekali, uang kembali, atau belum pasti.",
+  claim: "GoPay dan semua aplikasi QRIS, di mesin tanpa penjaga. Bayar sekali: keluar sekali, atau diberi tahu.",
   language: "English",
   tour: "Tunjukkan:",
   phone: "Ponsel Budi", books: "Pembukuan", links: "Sambungan: coba putuskan", timeline: "Apa yang terjadi, di semua program",

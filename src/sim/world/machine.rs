@@ -331,6 +331,11 @@ impl World {
         }
     }
 
+    /// Whether the relay is being asked whether it can deliver this.
+    pub(super) fn is_asked_about(&self, m: usize, ticket: &Ticket) -> bool {
+        self.machines[m].asked.values().any(|asked| matches!(asked, Asked::Relay(_, _, Some(about)) if about == ticket))
+    }
+
     pub(super) fn caller(&mut self, m: usize) -> Caller {
         let side = &mut self.machines[m];
         side.calls += 1;

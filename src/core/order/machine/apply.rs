@@ -201,8 +201,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             None if seen.status == Status::Settlement => return order,
             // The backend is still charging: an answer to another question (which orders are open) came before its own.
             None if seen.gross_amount.is_none() && seen.payload.is_none() && seen.code.is_none() => return order,
-            // A relay that came back may have lost the ticket: it is asked before anybody sees what to pay.
-            None => offer(&order, &seen, if with.relay_owner == Some(checked) { checked } else { 0 }, now, with),
+            None => offer(&order, &seen, checked, now, with),
         },
         State::AwaitingPayment { payload, shown_at, until, checked } => {
             let late_until = Some(now.min(until) + with.rules.late_grace);
