@@ -22,7 +22,7 @@ pub mod device {
         mod settings;
         pub use settings::Settings;
     }
-    pub mod screen;
+    pub use qris_screen as screen;
 }
 pub use qris_core::{order, wire};
 #[cfg(feature = "_program")]

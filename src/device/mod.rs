@@ -13,7 +13,7 @@ pub mod inbox;
 pub mod machine;
 pub mod ports;
 pub mod relay;
-pub mod screen;
+pub use qris_screen as screen;
 pub mod store;
 
 use crate::host::arguments::Usage;

@@ -9,7 +9,7 @@ LICENSE = "(MIT | Apache-2.0) & Bitstream-Vera"
 LIC_FILES_CHKSUM = "\
     file://LICENSE-MIT;md5=e1640c0003bf048f174378a272a710ea \
     file://LICENSE-APACHE;md5=3b83ef96387f14655fc854ddc3c6bd57 \
-    file://src/device/screen/FONT-LICENSE;md5=c1445022bb2599d375c0c5900d2665c8 \
+    file://src/screen/FONT-LICENSE;md5=c1445022bb2599d375c0c5900d2665c8 \
 "
 
 # The sources: those of the tree that this layer is part of, with whatever was changed there; or, with QRISD_GIT, those of

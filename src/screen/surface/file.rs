@@ -80,7 +80,7 @@ mod tests {
     use super::super::super::{Language, Languages, Screen, ScreenState, samples};
     use super::super::{PixelFormat, SurfaceSettings};
     use super::*;
-    use crate::order::time::Boot;
+    use qris_core::order::time::Boot;
 
     #[test]
     fn a_virtual_screen_is_not_for_everybody() {

@@ -1,12 +1,12 @@
 //! What a column is stacked of: lines of text, cards, signs, a countdown.
 
 use super::{Align, HURRY, PAGE_GAP, Page};
-use crate::device::screen::fonts::{Style, Weight};
-use crate::device::screen::paint::{Colour, Kind, Mark, Rect, Sign};
-use crate::device::screen::qr::Code;
-use crate::device::screen::text::countdown;
-use crate::device::screen::theme::{BLACK, WHITE, clearer};
-use crate::order::time::Span;
+use crate::fonts::{Style, Weight};
+use crate::paint::{Colour, Kind, Mark, Rect, Sign};
+use crate::qr::Code;
+use crate::text::countdown;
+use crate::theme::{BLACK, WHITE, clearer};
+use qris_core::order::time::Span;
 use std::sync::Arc;
 
 /// Something as wide as its column, stacked with others.

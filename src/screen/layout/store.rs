@@ -2,10 +2,10 @@
 
 use super::blocks::Block;
 use super::{Page, Words};
-use crate::device::screen::fonts::Weight;
-use crate::device::screen::picture::Scene;
-use crate::device::screen::qr::Code;
-use crate::order::time::Span;
+use crate::fonts::Weight;
+use crate::picture::Scene;
+use crate::qr::Code;
+use qris_core::order::time::Span;
 use std::sync::Arc;
 
 /// Left and right of it, on a page of 480×800.

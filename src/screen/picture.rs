@@ -2,9 +2,9 @@
 //!
 //! Two equal pictures look the same, so showing the same one again costs nothing.
 
-use crate::order::ids::{ItemId, OrderId};
-use crate::order::money::Rupiah;
-use crate::order::time::{Boot, Span};
+use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::{Boot, Span};
 
 /// All that the panel shows at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,10 +2,10 @@
 
 use super::blocks::Block;
 use super::{Align, LETTER_PX_WHOLE, Layout, MODULE_PX_WANTED, PAGE_GAP, Page};
-use crate::device::screen::fonts::{Style, Weight};
-use crate::device::screen::message::Message;
-use crate::device::screen::paint::{Colour, Rect};
-use crate::device::screen::qr::Code;
+use crate::fonts::{Style, Weight};
+use crate::message::Message;
+use crate::paint::{Colour, Rect};
+use crate::qr::Code;
 use std::sync::Arc;
 
 /// Left and right of it, on a page of 480×800.

@@ -2,10 +2,10 @@
 
 use super::picture::{Goods, Picture, Scene};
 use super::{Item, Settings};
-use crate::order::ids::{ItemId, OrderId};
-use crate::order::money::Rupiah;
-use crate::order::qris::crc;
-use crate::order::time::{Boot, Span};
+use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::money::Rupiah;
+use qris_core::order::qris::crc;
+use qris_core::order::time::{Boot, Span};
 
 /// What the pictures tell of.
 #[derive(Clone, Debug)]
@@ -190,6 +190,6 @@ mod tests {
         let sample = Sample::new(ItemId::new("A1").expect("an id"), amount);
         assert!(states().all(|state| picture(state, &sample).is_some()));
         assert!(picture("nothing", &sample).is_none());
-        assert_eq!(crate::order::qris::check(&payload(amount), amount), Ok(()));
+        assert_eq!(qris_core::order::qris::check(&payload(amount), amount), Ok(()));
     }
 }

@@ -1,8 +1,8 @@
 //! Idle: what can be bought.
 
 use super::{Align, Page};
-use crate::device::screen::fonts::Weight;
-use crate::device::screen::paint::Rect;
+use crate::fonts::Weight;
+use crate::paint::Rect;
 
 impl Page<'_> {
     /// The items with their prices, and "ready", or the reason code why that is not sure. `false`, and nothing is drawn,

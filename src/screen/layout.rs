@@ -19,7 +19,7 @@ use super::qr::Code;
 use super::text::{TEST_WORD, Texts, texts};
 use super::theme::{BLACK, TEST, Theme};
 use super::{Language, Settings};
-use crate::order::time::{Boot, Span};
+use qris_core::order::time::{Boot, Span};
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! The test card: whoever wires a panel sees on it in a minute whether size, edges, colours and codes are right.
 
 use super::{Align, Page};
-use crate::device::screen::fonts::Weight;
-use crate::device::screen::paint::{Colour, Rect};
-use crate::device::screen::qr::Code;
-use crate::device::screen::theme::WHITE;
+use crate::fonts::Weight;
+use crate::paint::{Colour, Rect};
+use crate::qr::Code;
+use crate::theme::WHITE;
 use std::sync::Arc;
 
 /// Steps of each gradient: all that RGB565 has of red and blue.

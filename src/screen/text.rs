@@ -1,8 +1,8 @@
 //! Every word that the screen says, in one table: a line a text, Indonesian and English.
 
 use super::Language;
-use crate::order::money::Rupiah;
-use crate::order::time::Span;
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::Span;
 
 macro_rules! texts {
     ($($name:ident: $id:literal, $en:literal;)*) => {

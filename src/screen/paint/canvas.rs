@@ -1,10 +1,10 @@
 //! Pixels in the panel's own format: marks drawn into a part of a page.
 
 use super::{Colour, Kind, Mark, Rect};
-use crate::device::screen::Rotation;
-use crate::device::screen::fonts::{Fonts, Style};
-use crate::device::screen::logo::Logo;
-use crate::device::screen::qr::{Code, QUIET_ZONE};
+use crate::Rotation;
+use crate::fonts::{Fonts, Style};
+use crate::logo::Logo;
+use crate::qr::{Code, QUIET_ZONE};
 
 /// A part of a page, as pixels in the panel's format: of `N` bytes each.
 pub(super) struct Canvas<const N: usize> {

@@ -11,14 +11,11 @@ mod qr;
 pub mod render;
 pub mod samples;
 mod surface;
-#[cfg(all(test, feature = "backend"))]
+#[cfg(test)]
 mod tests;
 mod text;
 pub mod theme;
 
-use crate::order::ids::ItemId;
-use crate::order::money::Rupiah;
-use crate::order::time::{Boot, Span};
 pub use camera::Camera;
 use camera::{Film, View, ViewSender};
 pub use fonts::unknown_letter;
@@ -26,6 +23,9 @@ use layout::Layout;
 use logo::Logo;
 use paint::{Brush, Change, Mark, Rect};
 use picture::{Picture, Scene};
+use qris_core::order::ids::ItemId;
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::{Boot, Span};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::paint::{Brush, Mark, Rect};
 use super::picture::Picture;
 use super::surface::Geometry;
 use super::{PixelFormat, Rotation, Settings};
-use crate::order::time::Boot;
+use qris_core::order::time::Boot;
 use std::collections::HashMap;
 
 /// No PNG for somebody afar is larger, in bytes: it goes over mobile data, and in base64 through brokers that take 64 KiB.
@@ -242,8 +242,8 @@ mod tests {
     use super::super::samples::{self, Sample};
     use super::super::{Language, Languages, SurfaceSettings};
     use super::*;
-    use crate::order::ids::ItemId;
-    use crate::order::money::Rupiah;
+    use qris_core::order::ids::ItemId;
+    use qris_core::order::money::Rupiah;
 
     const LARGE: (u32, u32) = (1920, 1080);
 

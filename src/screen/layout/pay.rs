@@ -2,12 +2,12 @@
 
 use super::blocks::{Block, Side};
 use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
-use crate::device::screen::fonts::{Style, Weight};
-use crate::device::screen::message::Message;
-use crate::device::screen::paint::Rect;
-use crate::device::screen::picture::Scene;
-use crate::device::screen::qr::Code;
-use crate::order::time::Span;
+use crate::fonts::{Style, Weight};
+use crate::message::Message;
+use crate::paint::Rect;
+use crate::picture::Scene;
+use crate::qr::Code;
+use qris_core::order::time::Span;
 use std::sync::Arc;
 
 /// On a wide page words have at least so many hundredths of its width.

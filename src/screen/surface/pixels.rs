@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Where in a pixel's bits a channel begins, and how many it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in crate::device::screen) struct Channel {
+pub(crate) struct Channel {
     pub(super) offset: u32,
     pub(super) length: u32,
 }
@@ -32,7 +32,7 @@ impl Channel {
 
 /// A pixel of a driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in crate::device::screen) struct Pixels {
+pub(crate) struct Pixels {
     /// Bits from one pixel to the next.
     pub(super) bits: u32,
     pub(super) red: Channel,
