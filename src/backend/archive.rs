@@ -4,9 +4,9 @@
 use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
 use super::store::{BOOKS, StoreError, Tx, read};
-use crate::host::sqlite;
-use crate::order::ids::OrderId;
-use crate::order::time::{Span, Wall};
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::{Span, Wall};
+use qris_host::sqlite;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
@@ -226,7 +226,7 @@ pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::store::open_both;
+    use crate::store::open_both;
 
     #[test]
     fn what_changed_since_it_was_copied_stays_in_the_books() {

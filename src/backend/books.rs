@@ -4,12 +4,12 @@
 
 use super::store::{Row, StoreError, Tx, Value};
 use super::view;
-use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{self, Call, Context, Duty, Event, NoProof, Order, Proof, Refused, Rules, Said, Sale, State, Told};
-use crate::order::time::{Span, Wall};
-use crate::wire::orders::Status;
-use crate::wire::payment::PaymentUpdate;
-use crate::wire::topics::Topic;
+use qris_core::order::ids::{DeviceId, OrderId, RequestId};
+use qris_core::order::merchant::{self, Call, Context, Duty, Event, NoProof, Order, Proof, Refused, Rules, Said, Sale, State, Told};
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::orders::Status;
+use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::topics::Topic;
 
 mod alerts;
 mod archived;

@@ -2,13 +2,13 @@
 
 use super::shop::Shop;
 use super::{books, devices, view};
-use crate::host::config::MqttSettings;
-use crate::host::events::{Event as Journal, emit};
-use crate::host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
-use crate::host::tls::{LastTrusted, TlsError};
-use crate::host::{clock, random};
-use crate::wire::payment::PaymentUpdate;
-use crate::wire::topics::Topic;
+use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::topics::Topic;
+use qris_host::config::MqttSettings;
+use qris_host::events::{Event as Journal, emit};
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
+use qris_host::tls::{LastTrusted, TlsError};
+use qris_host::{clock, random};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::books::{self, BooksError};
 use super::devices;
 use super::store::{BOOKS, Direct, MACHINES, StoreError, machines_beside};
-use crate::host::sqlite::{self, OpenError, Schema};
+use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};

@@ -3,9 +3,9 @@
 
 use super::books::BooksError;
 use super::store::{Row, StoreError, Tx};
-use crate::order::ids::DeviceId;
-use crate::order::proof::RelayKey;
-use crate::order::time::Wall;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::Wall;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,9 +268,9 @@ fn sum(device: &Device, token_hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::store::{Direct, open_both};
-    use crate::host::sqlite::testing::damage;
-    use crate::order::receipt::SigningKey;
+    use crate::store::{Direct, open_both};
+    use qris_core::order::receipt::SigningKey;
+    use qris_host::sqlite::testing::damage;
     use rusqlite::Connection;
     use std::path::PathBuf;
 

@@ -13,11 +13,6 @@ pub use operators::OPENAPI;
 use super::books::BooksError;
 use super::devices;
 use super::shop::Shop;
-use crate::host::events::{Event as Journal, emit};
-use crate::order::ids::{DeviceId, OrderId};
-use crate::order::merchant::Refused;
-use crate::order::reason::Reason;
-use crate::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request};
@@ -27,6 +22,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use connections::Caller;
 use hyper::body::Body as _;
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::Refused;
+use qris_core::order::reason::Reason;
+use qris_core::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_host::events::{Event as Journal, emit};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -42,7 +42,7 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 const DRAIN_MAX: usize = 128 << 10;
 
 /// What is at which address.
-pub(crate) fn router(shop: Arc<Shop>) -> Router {
+pub fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
         .route("/v1/orders/{order_id}", get(orders::show))

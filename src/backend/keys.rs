@@ -9,10 +9,10 @@
 //! still be wanted. Remove one by hand when no machine lists it any more.
 
 use super::shop::Shop;
-use crate::host::events::{Event as Journal, emit};
-use crate::host::random;
-use crate::order::ids::KeyId;
-use crate::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
+use qris_core::order::ids::KeyId;
+use qris_core::order::receipt::{KEYS_MAX, KeyError, SigningKey, jwk_set};
+use qris_host::events::{Event as Journal, emit};
+use qris_host::random;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fs::{self, OpenOptions};
@@ -261,7 +261,9 @@ mod tests {
         let other = KeyId::new("other").expect("an id");
         assert!(matches!(Ring::choose(&path, &other), Err(RingError::Unknown { .. })));
         let public = Ring::read(&path).expect("read").public("pay.example");
-        assert!(!public.contains("\"d\"") && crate::order::receipt::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3);
+        assert!(
+            !public.contains("\"d\"") && qris_core::order::receipt::KeySet::from_jwks(&public).expect("a set").receipt_kids().len() == 3
+        );
     }
 
     #[test]

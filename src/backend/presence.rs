@@ -7,8 +7,8 @@
 //! What this cannot see: a machine that has never sold anything, a broker that does not say whether somebody takes a
 //! message (it is allowed not to), and one at which somebody else subscribes to the machine's `payment/update`.
 
-use crate::order::ids::DeviceId;
-use crate::order::time::{Span, Wall};
+use qris_core::order::ids::DeviceId;
+use qris_core::order::time::{Span, Wall};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

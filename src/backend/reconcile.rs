@@ -1,8 +1,8 @@
 //! What the books say of an order against what Midtrans says of it: pure comparison.
 
 use super::midtrans::{Transaction, TransactionStatus};
-use crate::order::merchant::{Closing, Order, Repayment, Said, State, TakenBack};
-use crate::order::time::{Span, Wall};
+use qris_core::order::merchant::{Closing, Order, Repayment, Said, State, TakenBack};
+use qris_core::order::time::{Span, Wall};
 
 /// A difference between the books and Midtrans.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,12 +251,12 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::midtrans::FraudStatus;
-    use crate::backend::samples::{T0, after, order, paid, pending, report, told};
-    use crate::order::merchant::{Event, NoCharge, Sale};
-    use crate::order::money::Rupiah;
-    use crate::order::outcome::Delivery;
-    use crate::order::request::Payment;
+    use crate::midtrans::FraudStatus;
+    use crate::samples::{T0, after, order, paid, pending, report, told};
+    use qris_core::order::merchant::{Event, NoCharge, Sale};
+    use qris_core::order::money::Rupiah;
+    use qris_core::order::outcome::Delivery;
+    use qris_core::order::request::Payment;
 
     /// What Midtrans says of an order of 5,000 rupiah.
     fn theirs(order: &Order, status: &str) -> Transaction {

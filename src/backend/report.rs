@@ -3,9 +3,9 @@
 use super::books::{self, BooksError, Cursor};
 use super::store::Tx;
 use super::told::{self, End};
-use crate::order::ids::DeviceId;
-use crate::order::merchant::Order;
-use crate::order::time::Wall;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::merchant::Order;
+use qris_core::order::time::Wall;
 use std::collections::BTreeMap;
 
 /// Orders, and what their customers paid for them in whole rupiah.
@@ -113,10 +113,10 @@ pub fn make(tx: &mut dyn Tx, device: Option<&DeviceId>, span: (Wall, Wall)) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::samples::{T0, after, paid, told};
-    use crate::order::merchant::{Event, RefundAnswer, RefundWish};
-    use crate::order::outcome::Delivery;
-    use crate::order::time::Span;
+    use crate::samples::{T0, after, paid, told};
+    use qris_core::order::merchant::{Event, RefundAnswer, RefundWish};
+    use qris_core::order::outcome::Delivery;
+    use qris_core::order::time::Span;
 
     fn sum(orders: u64, amount: u64) -> Sum {
         Sum { orders, amount }

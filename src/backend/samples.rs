@@ -1,12 +1,12 @@
 //! Orders for unit tests, made by the core from what happens to them.
 
-use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use crate::order::merchant::{self, Charge, Context, Event, MIDTRANS_EXPIRY, Order, Report, Rules, Said, Sale, Told};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Delivery;
-use crate::order::receipt::SigningKey;
-use crate::order::request::Payment;
-use crate::order::time::{Span, Wall};
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
+use qris_core::order::merchant::{self, Charge, Context, Event, MIDTRANS_EXPIRY, Order, Report, Rules, Said, Sale, Told};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::request::Payment;
+use qris_core::order::time::{Span, Wall};
 
 /// When every sample begins.
 pub const T0: Wall = Wall(1_795_132_800_000);

@@ -7,7 +7,7 @@
 //!
 //! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may; see [`Store::open_beside`].
 
-use crate::host::sqlite::{self, Schema};
+use qris_host::sqlite::{self, Schema};
 use rusqlite::Connection;
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,8 +1,8 @@
 //! An order in the words of the people who look after it: what became of its money, and what they should do.
 
 use super::view;
-use crate::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
-use crate::order::outcome::Delivery;
+use qris_core::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
+use qris_core::order::outcome::Delivery;
 use serde_json::{Value, json};
 
 /// What became of the money of an order that was paid. Each has one.

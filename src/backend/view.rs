@@ -1,10 +1,10 @@
 //! An order as it is told: to its machine over HTTP and MQTT.
 
-use crate::order::merchant::{Charge, Closing, Order, Repayment, State};
-use crate::order::outcome::Delivery;
-use crate::order::receipt::Receipt;
-use crate::order::time::{Span, Wall};
-use crate::wire::orders::{self, OutcomeReport, Refund, Status};
+use qris_core::order::merchant::{Charge, Closing, Order, Repayment, State};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::receipt::Receipt;
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 
 /// Where this backend is seen from, and with which money it deals.
 #[derive(Debug, Clone)]
@@ -118,8 +118,8 @@ pub fn resource(order: &Order, rev: u64, now: Wall, place: &Place) -> orders::Or
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::samples::{T0, after, pending, report};
-    use crate::order::merchant::{Event, Said};
+    use crate::samples::{T0, after, pending, report};
+    use qris_core::order::merchant::{Event, Said};
 
     #[test]
     fn what_is_being_ended_is_not_offered_and_what_is_paid_all_the_same_is() {

@@ -2,7 +2,7 @@
 
 use super::books;
 use super::shop::Shop;
-use crate::order::ids::{DeviceId, RequestId};
+use qris_core::order::ids::{DeviceId, RequestId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

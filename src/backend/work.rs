@@ -5,17 +5,17 @@
 use super::books::{self, BooksError, Done, Forgotten, Stored};
 use super::midtrans::{ChargeRequest, CustomFields, FraudStatus, MidtransError, Transaction, TransactionStatus, idempotency_key};
 use super::shop::Shop;
-use crate::host::events::{Event as Journal, emit};
-use crate::host::{clock, service};
-use crate::order::ids::{DeviceId, OrderId};
-use crate::order::merchant::{
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::{
     self, Attention, Call, Charge, Ending, Event, NoCharge, Order, Proof, RefundAnswer, Repayment, Report, Said, Sale, State, Told,
     Withheld,
 };
-use crate::order::money::Rupiah;
-use crate::order::qris;
-use crate::order::request::Payment;
-use crate::order::time::Span;
+use qris_core::order::money::Rupiah;
+use qris_core::order::qris;
+use qris_core::order::request::Payment;
+use qris_core::order::time::Span;
+use qris_host::events::{Event as Journal, emit};
+use qris_host::{clock, service};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -2,14 +2,14 @@
 
 use super::config::Backend as Settings;
 use super::machine::{BackendAnswer, HttpCall};
-use crate::host::http::{HttpError, Limits, client, read_limited};
-use crate::host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
-use crate::order::ids::OrderId;
-use crate::order::proof::RelayKey;
-use crate::order::reason::Reason;
-use crate::order::request::Refusal;
-use crate::order::time::Span;
-use crate::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_core::order::ids::OrderId;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::time::Span;
+use qris_core::wire::orders::{ANSWER_MAX, COLLECT_WITHIN, OpenOrders, Order, PROBLEM_TYPE, Problem, RELAY_KEY};
+use qris_host::http::{HttpError, Limits, client, read_limited};
+use qris_host::tls::{LastTrusted, TlsError, client_config, is_date_refusal};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Backend {
     }
 
     /// What goes out for a call.
-    pub(crate) fn request(&self, call: &HttpCall) -> RequestBuilder {
+    pub fn request(&self, call: &HttpCall) -> RequestBuilder {
         let request = match call {
             HttpCall::Create(order) => {
                 let request = self.client.post(format!("{}/v1/orders", self.url)).header("Idempotency-Key", order.request_id.as_str());
@@ -97,7 +97,7 @@ impl Backend {
     }
 
     /// What goes out for all open orders.
-    pub(crate) fn request_for_open(&self, relay_key: Option<&RelayKey>) -> RequestBuilder {
+    pub fn request_for_open(&self, relay_key: Option<&RelayKey>) -> RequestBuilder {
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
         self.authorized(with_key(request, relay_key))
     }
@@ -125,7 +125,7 @@ fn with_key(request: RequestBuilder, key: Option<&RelayKey>) -> RequestBuilder {
 
 /// What came back for a call. Only what says that it is the backend's, and about this, is acted on: a proxy on the way may
 /// answer anything, with any status.
-pub(crate) fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
+pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
     if !is_resource(status) {
         return refused(status, headers, body, Some(call));
     }
@@ -139,7 +139,7 @@ pub(crate) fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMa
 }
 
 /// What came back for all open orders.
-pub(crate) fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
+pub fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
     if !is_resource(status) {
         return refused(status, headers, body, None);
     }
@@ -231,8 +231,8 @@ fn order_id(call: &HttpCall) -> Option<&OrderId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::outcome::Delivery;
-    use crate::wire::orders::{NewOrder, OutcomeReport};
+    use qris_core::order::outcome::Delivery;
+    use qris_core::wire::orders::{NewOrder, OutcomeReport};
     use serde_json::{Value, json};
 
     const ORDER: &str = include_str!("../../tests/corpora/backend_answer/order.json");

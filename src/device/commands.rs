@@ -2,12 +2,12 @@
 
 use super::machine::NEWS;
 use super::screen::Camera;
-use crate::host::mqtt::{Inbound, Mqtt, Outbound, PublishId};
-use crate::order::ids::DeviceId;
-use crate::order::reason::Reason;
-use crate::wire::command::{self, Problem, Response, SCREENSHOT, Screenshot};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::reason::Reason;
+use qris_core::wire::command::{self, Problem, Response, SCREENSHOT, Screenshot};
+use qris_host::mqtt::{Inbound, Mqtt, Outbound, PublishId};
 use std::time::{Duration, Instant};
 
 /// From one answer to the next.

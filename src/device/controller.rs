@@ -3,16 +3,16 @@
 use super::inbox::Inbox;
 use super::machine::{Asked, Input, Reply, ReplyTo, Shown, View};
 use super::screen::Camera;
-use crate::host::bus::{Served, serve};
-use crate::host::clock;
-use crate::host::config::BusAddress;
-use crate::host::events::{Event, emit};
-use crate::order::ids::{ItemId, PaymentCode, RequestId};
-use crate::order::money::Rupiah;
-use crate::order::reason::Reason;
-use crate::order::request::{Payment, Refusal, VendRequest};
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
-use crate::wire::vend::{EventState, VendEvent};
+use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
+use qris_core::order::money::Rupiah;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Payment, Refusal, VendRequest};
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::bus::{Served, serve};
+use qris_host::clock;
+use qris_host::config::BusAddress;
+use qris_host::events::{Event, emit};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -214,7 +214,7 @@ fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVaria
         Some(value) => {
             let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be x, whole rupiah".into()))?;
             let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
-            Some(amount.ok_or_else(|| wrong("amount")(crate::order::money::AmountError::Range.to_string()))?)
+            Some(amount.ok_or_else(|| wrong("amount")(qris_core::order::money::AmountError::Range.to_string()))?)
         }
     };
     let description = options.remove("description").map(String::try_from).transpose();
@@ -241,15 +241,15 @@ fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::inbox::Inbox;
+    use crate::inbox::Inbox;
     use zbus::object_server::Interface as _;
 
     /// One that draws nowhere.
-    fn no_screen() -> crate::device::screen::Screen {
-        use crate::device::screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
+    fn no_screen() -> qris_screen::Screen {
+        use qris_screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
         let settings = samples::settings(SurfaceSettings::Device("/nowhere".into()), Languages::Only(Language::Id));
         let picture = picture::Picture { scene: picture::Scene::Starting, sandbox: false };
-        Screen::start(settings, picture, || crate::order::time::Boot(0), |_| {})
+        Screen::start(settings, picture, || qris_core::order::time::Boot(0), |_| {})
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
 //! The client of the relay service, `io.qrisd.Relay1`.
 
 use super::machine::{PrepareError, RelayAnswer, RelayFacts};
-use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
-use crate::order::machine::RelayCall;
-use crate::order::money::Rupiah;
-use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, Ticket};
+use qris_core::order::machine::RelayCall;
+use qris_core::order::money::Rupiah;
+use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;

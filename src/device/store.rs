@@ -1,10 +1,10 @@
 //! The machine's database: orders across power cuts, and events until the broker has them.
 
-use crate::host::sqlite::{self, OpenError, Schema};
-use crate::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
-use crate::order::machine::{Order, unfinished};
-use crate::order::time::{BootId, Wall};
-use crate::wire::vend::VendEvent;
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Order, unfinished};
+use qris_core::order::time::{BootId, Wall};
+use qris_core::wire::vend::VendEvent;
+use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, ToSql, Transaction, params};
 use std::path::{Path, PathBuf};

@@ -2,12 +2,12 @@
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::line::{Command, Ending, Report};
-use crate::host::bus::{Served, serve};
-use crate::host::config::BusAddress;
-use crate::host::{events, service};
-use crate::order::ids::{ItemId, OrderId};
-use crate::order::outcome::Outcome;
-use crate::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::outcome::Outcome;
+use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
+use qris_host::bus::{Served, serve};
+use qris_host::config::BusAddress;
+use qris_host::{events, service};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};

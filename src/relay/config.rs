@@ -3,12 +3,12 @@
 mod written;
 
 use super::line::look_at;
-use crate::host::config::{BusAddress, Faults, Source};
-use crate::order::ids::{DeviceId, ItemId};
-use crate::order::ledger::{Condition, Drive, LineState, prepare};
-use crate::order::money::Rupiah;
-use crate::order::receipt::KeySet;
-use crate::order::time::Span;
+use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::ledger::{Condition, Drive, LineState, prepare};
+use qris_core::order::money::Rupiah;
+use qris_core::order::receipt::KeySet;
+use qris_core::order::time::Span;
+use qris_host::config::{BusAddress, Faults, Source};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use written::Written;

@@ -7,14 +7,14 @@ use super::config::{Config, Items, Line as LineSettings, line_of};
 use super::ledger::{Ledger, Opened};
 use super::line::Ending;
 use super::store::Pulse;
-use crate::host::events::Event;
-use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::ledger::{Admission, Condition, Entry, LineState, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Outcome;
-use crate::order::proof::{self, Last, RelayKey, Word};
-use crate::order::receipt::{KeySet, Receipt, ReceiptError};
-use crate::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
+use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::proof::{self, Last, RelayKey, Word};
+use qris_core::order::receipt::{KeySet, Receipt, ReceiptError};
+use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
+use qris_host::events::Event;
 use std::collections::BTreeMap;
 
 /// The fault of a ledger that was set aside in this process' life.

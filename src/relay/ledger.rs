@@ -3,14 +3,14 @@
 
 use super::dispenser::Refusal;
 use super::store::{Block, Found, Pulse, Store, StoreError};
-use crate::host::events::Event;
-use crate::host::sqlite;
-use crate::order::ids::{ItemId, OrderId, Ticket};
-use crate::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Outcome;
-use crate::order::receipt::{Receipt, SigningKey};
-use crate::wire::dbus::RelayError;
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_core::wire::dbus::RelayError;
+use qris_host::events::Event;
+use qris_host::sqlite;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

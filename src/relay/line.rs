@@ -5,13 +5,13 @@
 
 mod pins;
 
-use crate::host::clock;
-use crate::order::ledger::Pulses;
-use crate::order::outcome::Outcome;
-use crate::order::time::Span;
-use crate::relay::config::{self, Chip, Pin};
+use crate::config::{self, Chip, Pin};
 pub use pins::{CONSUMER, let_go, look_at};
 use pins::{open_input, open_line};
+use qris_core::order::ledger::Pulses;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::time::Span;
+use qris_host::clock;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,13 +1,13 @@
 //! The ledger's file. Every method that writes is one commit; what it read is checked row by row.
 
-use crate::host::random;
-use crate::host::sqlite::{self, OpenError, Schema};
-use crate::order::ids::{ItemId, OrderId, RequestId, Ticket};
-use crate::order::ledger::{Entry, TicketEntry};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Outcome;
-use crate::order::receipt::{Receipt, SigningKey};
-use crate::relay::mark::Mark;
+use crate::mark::Mark;
+use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::ledger::{Entry, TicketEntry};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_host::random;
+use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
 

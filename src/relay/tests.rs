@@ -1,11 +1,11 @@
 //! The program around its heart: what it checks, what it tells the service manager, how it ends.
 
 use super::*;
-use crate::order::ids::{OrderId, Ticket};
-use crate::order::outcome::Outcome;
-use crate::order::receipt::jwk_set;
-use crate::order::receipt::testing::{ISSUER, claims, key};
-use crate::wire::dbus::DispenseAnswer;
+use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::jwk_set;
+use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::wire::dbus::DispenseAnswer;
 use std::path::PathBuf;
 
 struct Rig(tempfile::TempDir);

@@ -46,7 +46,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
-use street::{Reader, Street};
+use street::{Reader, Street, ToMidtrans};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -177,7 +177,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
-        let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(Arc::clone(&street)));
+        let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(ToMidtrans(Arc::clone(&street))));
         let shop = Arc::new(Shop::new(direct.store(), machines.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let began = {

@@ -3,32 +3,14 @@
 use crate::rig::{source, source_text};
 use std::path::{Path, PathBuf};
 
-/// The rooms of each crate from the bottom up. Each may name those of lower rank, and itself. Between crates the compiler sees to it.
-const RANKS: [(&str, u8); 8] =
-    [("core/order", 0), ("core/wire", 1), ("device", 3), ("relay", 3), ("backend", 3), ("demo", 4), ("ctl", 4), ("sim", 4)];
-
-/// As code names it.
-fn name_of(room: &str) -> &str {
-    room.rsplit('/').next().unwrap_or(room)
-}
-
+/// Between crates the compiler sees to it.
 #[test]
-fn imports_go_one_way() {
-    let mut wrong = Vec::new();
-    for (room, rank) in RANKS {
-        // Unit tests may play with the simulated siblings; the programs do not know them.
-        let programs = sources(&source("src").join(room)).into_iter().filter(|(path, _)| !path.ends_with("tests.rs"));
-        for (path, text) in programs {
-            for (line, name) in rooms_named(&text) {
-                let (_, other) = RANKS.into_iter().find(|(known, _)| name_of(known) == name).unwrap_or((name, u8::MAX));
-                let allowed = name == name_of(room) || other < rank || (rank == 4 && other == 4);
-                if !allowed {
-                    wrong.push(format!("{}:{line}: {room} may not name {name}", path.display()));
-                }
-            }
+fn what_an_order_is_knows_nothing_of_wires() {
+    for (path, text) in sources(&source("src/core/order")) {
+        for (number, line) in code(&text) {
+            assert!(!names(line, "wire"), "{}:{number}: names wire", path.display());
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -159,25 +141,6 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// The rooms that a file names by `crate::ROOM`, also within `crate::{…}`.
-fn rooms_named(text: &str) -> Vec<(usize, &str)> {
-    let mut named = Vec::new();
-    for (number, line) in code(text) {
-        for (at, _) in line.match_indices("crate::") {
-            let rest = &line[at + "crate::".len()..];
-            let list = rest.strip_prefix('{').map_or_else(|| vec![rest], |inner| inner.split(',').collect());
-            for item in list {
-                let item = item.trim_start();
-                let end = item.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(item.len());
-                if let Some((room, _)) = RANKS.into_iter().find(|(room, _)| name_of(room) == &item[..end]) {
-                    named.push((number, name_of(room)));
-                }
-            }
-        }
-    }
-    named
-}
-
 #[test]
 fn the_readers_of_names_read_them() {
     for (line, name, there) in [
@@ -191,6 +154,4 @@ fn the_readers_of_names_read_them() {
     ] {
         assert_eq!(names(line, name), there, "{line}");
     }
-    let text = "use crate::wire::vend;\nuse crate::{host::clock, order};\n// crate::sim\nlet x = crate::relay::X + crate::relayed::Y;\n";
-    assert_eq!(rooms_named(text), [(1, "wire"), (2, "host"), (2, "order"), (4, "relay")]);
 }

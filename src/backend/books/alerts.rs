@@ -3,10 +3,10 @@
 
 use super::repaying::alert_again;
 use super::{BooksError, Stored, ledger};
-use crate::backend::store::{Row, StoreError, Tx};
-use crate::order::ids::{DeviceId, OrderId};
-use crate::order::merchant::{Attention, Order};
-use crate::order::time::{Span, Wall};
+use crate::store::{Row, StoreError, Tx};
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::time::{Span, Wall};
 
 /// Alerts that are taken up together.
 const DUE_MAX: i64 = 64;

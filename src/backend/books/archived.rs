@@ -1,9 +1,9 @@
 //! What stays in the books of an order that was archived: enough to know it, and to use nothing of it once more.
 
 use super::{BooksError, first_int};
-use crate::backend::store::{StoreError, Tx};
-use crate::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
-use crate::order::time::Wall;
+use crate::store::{StoreError, Tx};
+use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
+use qris_core::order::time::Wall;
 
 /// Where an order went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, Books
     let sql = "SELECT o.device, a.file, a.at_ms, o.settled_ms IS NOT NULL FROM archived AS o JOIN archives AS a ON a.archive = o.archive WHERE o.order_id = $1";
     let rows = tx.rows(sql, &[id.as_str().into()])?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let damaged = |error: crate::order::ids::IdError| StoreError::Damaged { what: id.to_string(), why: error.to_string() };
+    let damaged = |error: qris_core::order::ids::IdError| StoreError::Damaged { what: id.to_string(), why: error.to_string() };
     let device = DeviceId::new(row.text(0)?).map_err(damaged)?;
     Ok(Some(Archived { device, file: row.text(1)?.into(), at: Wall(row.int(2)?), was_paid: row.int(3)? != 0 }))
 }

@@ -1,19 +1,19 @@
 //! The rows: reading, checking, writing them.
 
 use super::{BooksError, Stored, archived, first_int, state_word, text};
-use crate::backend::store::{Row, StoreError, Tx, Value};
-use crate::backend::view;
-use crate::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
-use crate::order::merchant::{self, Order, Proof, Told};
-use crate::order::receipt::Receipt;
-use crate::order::time::{Span, Wall};
+use crate::store::{Row, StoreError, Tx, Value};
+use crate::view;
+use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};
+use qris_core::order::merchant::{self, Order, Proof, Told};
+use qris_core::order::receipt::Receipt;
+use qris_core::order::time::{Span, Wall};
 
 /// Lines of an order's history that are read at most.
 const LIST_MAX: i64 = 1000;
 /// What changes nothing is noted until an order's history has so many lines.
 const NOTED_MAX: i64 = 100;
 /// A machine has at most so many open orders in an answer.
-const OPEN_MAX: i64 = crate::wire::orders::OPEN_MAX as i64;
+const OPEN_MAX: i64 = qris_core::wire::orders::OPEN_MAX as i64;
 /// Messages that are handed to the broker together.
 const OUTBOX_TAKE: i64 = 64;
 /// News older than this are not sent: machines that were away ask by themselves.
@@ -290,7 +290,7 @@ fn sum(stored: &Stored, body: &str) -> String {
     }
     digest.update(&stored.rev.to_be_bytes());
     digest.update(&stored.version.to_be_bytes());
-    crate::backend::hex(&digest.finish().as_ref()[..8])
+    crate::hex(&digest.finish().as_ref()[..8])
 }
 
 fn number(number: u64) -> i64 {

@@ -1,9 +1,9 @@
 //! Orders by the page, for people: however many there are, a page of them is in memory.
 
 use super::{BooksError, Stored, first_int, ledger, text};
-use crate::backend::store::{Row, StoreError, Tx, Value};
-use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::time::Wall;
+use crate::store::{Row, StoreError, Tx, Value};
+use qris_core::order::ids::{DeviceId, OrderId, RequestId};
+use qris_core::order::time::Wall;
 
 /// Orders of a page.
 pub const PAGE: usize = 500;

@@ -2,14 +2,14 @@
 //! carried in its custom fields is enough to go on, whichever machine it names: a person settles what no machine takes.
 
 use super::{BooksError, Claim, Desk, Done, archived, ledger, strangers, write};
-use crate::backend::midtrans::CustomFields;
-use crate::backend::store::Tx;
-use crate::order::ids::DeviceId;
-use crate::order::merchant::{
+use crate::midtrans::CustomFields;
+use crate::store::Tx;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::merchant::{
     self, ANSWER_WITHIN, Ask, CANCEL_AFTER_TIMEOUT, COUNTER_EXPIRY, Charge, Event, MIDTRANS_EXPIRY, Order, Report, Sale, State,
 };
-use crate::order::request::{Payment, TIMEOUT_S};
-use crate::order::time::{Span, Wall};
+use qris_core::order::request::{Payment, TIMEOUT_S};
+use qris_core::order::time::{Span, Wall};
 
 /// What became of a forgotten order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 //! `serve`, which takes up what they write within a second.
 
 use super::{BooksError, Claim, Desk, Done, MINUTE, first_int, ledger, write};
-use crate::backend::store::Tx;
-use crate::order::ids::OrderId;
-use crate::order::merchant::{Asker, Event, Order, RefundWish};
-use crate::order::time::{Span, Wall};
+use crate::store::Tx;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
+use qris_core::order::time::{Span, Wall};
 
 /// `auto_refund_per_day` counts so far back.
 const DAY: Span = Span::secs(24 * 3600);

@@ -2,9 +2,9 @@
 //! answered, since Midtrans will not send it again; then Midtrans is asked, and the order is rebuilt.
 
 use super::{BooksError, first_int, ledger};
-use crate::backend::store::Tx;
-use crate::order::ids::OrderId;
-use crate::order::time::{Span, Wall};
+use crate::store::Tx;
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::{Span, Wall};
 
 /// So many may wait to be asked about. Whoever comes then is not taken, and Midtrans sends it again.
 const WAITING_MAX: i64 = 10_000;

@@ -1,11 +1,11 @@
 use super::*;
-use crate::backend::store::{BOOKS, Store};
-use crate::order::ids::{ItemId, Ticket, TransactionId};
-use crate::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Delivery;
-use crate::order::receipt::SigningKey;
-use crate::order::request::Payment;
+use crate::store::{BOOKS, Store};
+use qris_core::order::ids::{ItemId, Ticket, TransactionId};
+use qris_core::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::request::Payment;
 use std::sync::Arc;
 
 mod people;

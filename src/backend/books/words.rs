@@ -1,6 +1,6 @@
 //! The words of the history.
 
-use crate::order::merchant::{Asker, Event, RefundAnswer, Report, State, Told};
+use qris_core::order::merchant::{Asker, Event, RefundAnswer, Report, State, Told};
 
 /// The state's name in the books and in the history.
 #[must_use]
@@ -40,7 +40,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {
             let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("the machine told {}{reason}; proof {}", told.outcome, crate::backend::told::proof(&told.proof))
+            format!("the machine told {}{reason}; proof {}", told.outcome, crate::told::proof(&told.proof))
         }
         Event::Contradicted { told, .. } => another_outcome(told),
         Event::Unreported => "no outcome was told in time".into(),

@@ -2,11 +2,11 @@
 
 use super::print::{Out, counted};
 use super::time::day;
-use crate::backend::archive::{self, KEPT};
-use crate::backend::config::Config;
-use crate::host::{Failure, clock};
-use crate::order::time::Wall;
+use crate::archive::{self, KEPT};
+use crate::config::Config;
 use clap::Args;
+use qris_core::order::time::Wall;
+use qris_host::{Failure, clock};
 use serde_json::json;
 use std::path::PathBuf;
 

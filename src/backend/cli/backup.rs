@@ -1,10 +1,10 @@
 //! `qris-backend backup`: a copy of the books and of the machines, while `serve` runs.
 
 use super::print::{Out, counted};
-use crate::backend::config::Config;
-use crate::backend::copies;
-use crate::host::Failure;
+use crate::config::Config;
+use crate::copies;
 use clap::Args;
+use qris_host::Failure;
 use serde_json::json;
 use std::path::PathBuf;
 

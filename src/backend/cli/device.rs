@@ -4,15 +4,15 @@ mod bundle;
 
 use super::machines;
 use super::print::{Column, Out, heading, left, row};
-use crate::backend::config::Config;
-use crate::backend::devices::{self, Device, Listed};
-use crate::host::events::{Event as Journal, emit};
-use crate::host::{Failure, clock, random};
-use crate::order::ids::DeviceId;
-use crate::order::proof::RelayKey;
-use crate::order::time::Wall;
+use crate::config::Config;
+use crate::devices::{self, Device, Listed};
 use base64::Engine as _;
 use clap::Subcommand;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::Wall;
+use qris_host::events::{Event as Journal, emit};
+use qris_host::{Failure, clock, random};
 use serde_json::json;
 
 /// The machines that are let in.

@@ -3,15 +3,15 @@
 mod network;
 
 use super::print::Out;
-use crate::backend::books::{self as ledger, BooksError};
-use crate::backend::config::Config;
-use crate::backend::keys::Ring;
-use crate::backend::store::{self, BOOKS, MACHINES, Store, StoreError};
-use crate::backend::{devices, midtrans_client};
-use crate::host::config::Source;
-use crate::host::finding::{self, Finding, Level};
-use crate::host::{Failure, disk, tls};
+use crate::books::{self as ledger, BooksError};
+use crate::config::Config;
+use crate::keys::Ring;
+use crate::store::{self, BOOKS, MACHINES, Store, StoreError};
+use crate::{devices, midtrans_client};
 use clap::Args;
+use qris_host::config::Source;
+use qris_host::finding::{self, Finding, Level};
+use qris_host::{Failure, disk, tls};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 

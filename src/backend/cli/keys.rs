@@ -1,11 +1,11 @@
 //! `qris-backend keys`: the keys that sign receipts.
 
 use super::print::Out;
-use crate::backend::config::Config;
-use crate::backend::keys::Ring;
-use crate::host::Failure;
-use crate::order::ids::KeyId;
+use crate::config::Config;
+use crate::keys::Ring;
 use clap::Subcommand;
+use qris_core::order::ids::KeyId;
+use qris_host::Failure;
 
 /// The keys that sign receipts.
 #[derive(Debug, Subcommand)]

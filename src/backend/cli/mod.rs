@@ -15,10 +15,10 @@ mod time;
 
 use super::config::Config;
 use super::store::{self, BOOKS, MACHINES, Store};
-use crate::host::config::Source;
-use crate::host::sqlite::{self, OpenError};
-use crate::host::{Failure, clock};
 use clap::{Parser, Subcommand};
+use qris_host::config::Source;
+use qris_host::sqlite::{self, OpenError};
+use qris_host::{Failure, clock};
 use std::path::PathBuf;
 
 /// The merchant's backend: asks Midtrans for charges, and signs receipts for what was paid.

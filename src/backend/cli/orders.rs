@@ -3,16 +3,16 @@
 use super::books;
 use super::print::{Column, Out, counted, heading, left, plain, right, row};
 use super::time::{When, when};
-use crate::backend::archive;
-use crate::backend::books::{self, Archived, Cursor, Line, Stored, Wanted};
-use crate::backend::config::Config;
-use crate::backend::{told, view};
-use crate::host::Failure;
-use crate::order::ids::{DeviceId, OrderId};
-use crate::order::merchant::{Attention, Order};
-use crate::order::time::Wall;
-use crate::wire::orders::{Refund, Status};
+use crate::archive;
+use crate::books::{self, Archived, Cursor, Line, Stored, Wanted};
+use crate::config::Config;
+use crate::{told, view};
 use clap::Args;
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::{Attention, Order};
+use qris_core::order::time::Wall;
+use qris_core::wire::orders::{Refund, Status};
+use qris_host::Failure;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What the commands write: tables of fixed columns, one JSON object a line, and no complaint when the reader has seen
 //! enough (`| head`).
 
-use crate::host::Failure;
+use qris_host::Failure;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 

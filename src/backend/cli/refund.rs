@@ -3,17 +3,17 @@
 
 use super::print::Out;
 use super::{books, machines};
-use crate::backend::books::{self as ledger, BooksError, Desk, Done};
-use crate::backend::config::Config;
-use crate::backend::keys::Ring;
-use crate::backend::shop::Shop;
-use crate::backend::store::{Store, Tx};
-use crate::backend::{desk, open_shop, told, view, work};
-use crate::host::config::Source;
-use crate::host::{Failure, clock, tls};
-use crate::order::ids::OrderId;
-use crate::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
+use crate::books::{self as ledger, BooksError, Desk, Done};
+use crate::config::Config;
+use crate::keys::Ring;
+use crate::shop::Shop;
+use crate::store::{Store, Tx};
+use crate::{desk, open_shop, told, view, work};
 use clap::Args;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Order, RefundWish, Refused, Repayment, next_deadline};
+use qris_host::config::Source;
+use qris_host::{Failure, clock, tls};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,16 +4,16 @@ use super::books;
 use super::orders::device_id;
 use super::print::{Column, Out, csv_record, heading, left, right, row};
 use super::time::{Days, days_told};
-use crate::backend::books::{BooksError, archived_between};
-use crate::backend::config::Config;
-use crate::backend::report::{self, Sum, Sums};
-use crate::backend::store::Tx;
-use crate::backend::told::End;
-use crate::host::Failure;
-use crate::order::ids::DeviceId;
-use crate::order::money::total;
-use crate::order::time::{Span, Wall};
+use crate::books::{BooksError, archived_between};
+use crate::config::Config;
+use crate::report::{self, Sum, Sums};
+use crate::store::Tx;
+use crate::told::End;
 use clap::Args;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::money::total;
+use qris_core::order::time::{Span, Wall};
+use qris_host::Failure;
 use serde_json::{Value, json};
 
 /// Which days, and how.

@@ -1,7 +1,7 @@
 //! Days and times of day as the merchant says them: in Western Indonesia Time, which is Midtrans' own.
 
-use crate::order::time::{Span, Wall};
 use clap::Args;
+use qris_core::order::time::{Span, Wall};
 
 /// A day has as many seconds everywhere where the clocks are never changed.
 const DAY: Span = Span::secs(24 * 3600);

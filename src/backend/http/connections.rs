@@ -5,8 +5,7 @@
 //! the oldest stranger. So a machine needs only the moment that it takes to show its token.
 
 use super::router;
-use crate::backend::shop::Shop;
-use crate::order::ids::DeviceId;
+use crate::shop::Shop;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -14,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use qris_core::order::ids::DeviceId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};

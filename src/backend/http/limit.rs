@@ -1,7 +1,7 @@
 //! How often customers' pages are drawn: each costs a reading of the books, and who asks needs no token.
 
-use crate::order::ids::OrderId;
-use crate::order::time::Boot;
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::Boot;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 

@@ -2,18 +2,18 @@
 //! down, answered, and then Midtrans is asked.
 
 use super::{Refusal, body};
-use crate::backend::books::{self, BooksError, Desk, Noted};
-use crate::backend::midtrans::Notification;
-use crate::backend::shop::Shop;
-use crate::backend::store::{StoreError, Tx};
-use crate::backend::work;
-use crate::host::clock;
-use crate::host::events::{Event as Journal, emit};
-use crate::order::ids::OrderId;
-use crate::order::merchant::Said;
-use crate::order::reason::Reason;
+use crate::books::{self, BooksError, Desk, Noted};
+use crate::midtrans::Notification;
+use crate::shop::Shop;
+use crate::store::{StoreError, Tx};
+use crate::work;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::Said;
+use qris_core::order::reason::Reason;
+use qris_host::clock;
+use qris_host::events::{Event as Journal, emit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

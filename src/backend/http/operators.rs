@@ -1,11 +1,11 @@
 //! For operators: is it alive, can it work, what did it do.
 
 use super::Refusal;
-use crate::backend::shop::Shop;
-use crate::order::reason::Reason;
+use crate::shop::Shop;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use qris_core::order::reason::Reason;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,28 +1,28 @@
 //! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
-use crate::backend::books::{self, BooksError, Noted, Stored};
-use crate::backend::devices;
-use crate::backend::shop::Shop;
-use crate::backend::view;
-use crate::backend::waiters::Place;
-use crate::backend::work::{self, Found};
-use crate::host::clock;
-use crate::host::events::{Event as Journal, emit};
-use crate::order::ids::{DeviceId, OrderId, RequestId};
-use crate::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told};
-use crate::order::money::Rupiah;
-use crate::order::outcome::Delivery;
-use crate::order::reason::Reason;
-use crate::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
-use crate::order::time::Span;
-use crate::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, Order, RECEIPT_KEYS, Status, WAIT_MAX_S};
-use crate::wire::strict::Object;
+use crate::books::{self, BooksError, Noted, Stored};
+use crate::devices;
+use crate::shop::Shop;
+use crate::view;
+use crate::waiters::Place;
+use crate::work::{self, Found};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use qris_core::order::ids::{DeviceId, OrderId, RequestId};
+use qris_core::order::merchant::{ANSWER_WITHIN, Ending, Proof, Refused, Said, Sale, State, Told};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
+use qris_core::order::time::Span;
+use qris_core::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, Order, RECEIPT_KEYS, Status, WAIT_MAX_S};
+use qris_core::wire::strict::Object;
+use qris_host::clock;
+use qris_host::events::{Event as Journal, emit};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub async fn create(
         .choose(&new.kids)
         .cloned()
         .ok_or_else(|| Refusal::field(Reason::UnknownKey, "kids", "no receipt key of the relay is one of ours"))?;
-    let digest = crate::backend::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
+    let digest = crate::hex(ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(&new).expect("plain data")).as_ref());
     let sale = Sale {
         device,
         request_id: new.request_id,
@@ -84,7 +84,7 @@ pub async fn create(
         })
         .await
     };
-    let is_new = taken.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+    let is_new = taken.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
 
     let waiter = shop.waiters.register(&device, &request_id);
     let answer = waiter.until(CHARGE_WAIT, || charged(&shop, &device, &request_id)).await?;
@@ -328,7 +328,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
         })
         .await
     };
-    asked.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))??;
+    asked.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))??;
     let waiter = shop.waiters.register(&device, &request);
     let ended = waiter.until(ANSWER_WITHIN.to_duration(), || {
         let id = id.clone();
@@ -394,7 +394,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         })
         .await
     };
-    let result = match written.map_err(|_| BooksError::Store(crate::backend::store::StoreError::Gone))? {
+    let result = match written.map_err(|_| BooksError::Store(crate::store::StoreError::Gone))? {
         Err(BooksError::Refused(Refused::NotPaid)) => {
             look_again(&shop, id).await?;
             return Err(BooksError::Refused(Refused::NotPaid).into());
@@ -421,7 +421,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
 }
 
 /// Tells the journal that two outcomes were told, and which of them stands.
-fn conflict(order: &crate::order::merchant::Order, told: Delivery, kept: Delivery) {
+fn conflict(order: &qris_core::order::merchant::Order, told: Delivery, kept: Delivery) {
     let (device, told, kept) = (Some(order.sale.device.clone()), told.to_string().into(), kept.to_string().into());
     emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
 }

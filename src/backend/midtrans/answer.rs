@@ -2,9 +2,9 @@
 //! body `"404"`, a charge that worked HTTP 200 with body `"201"`. Whatever cannot be understood is [`MidtransError::NoAnswer`]:
 //! the effect is unknown, and unknown is never taken for failed.
 
-use crate::order::ids::{OrderId, TransactionId};
-use crate::order::money::Rupiah;
-use crate::order::time::Wall;
+use qris_core::order::ids::{OrderId, TransactionId};
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::Wall;
 use serde_json::{Map, Value};
 
 /// Texts of Midtrans that end in an error or a log are cut here.

@@ -13,12 +13,12 @@ pub use qr_image::{QrImageError, payload as read_qr};
 pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 
-use crate::order::ids::OrderId;
-use crate::order::money::Rupiah;
-use crate::order::request::Payment;
-use crate::order::time::Span;
-use crate::order::time::Wall;
 use base64::Engine as _;
+use qris_core::order::ids::OrderId;
+use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
+use qris_core::order::time::Span;
+use qris_core::order::time::Wall;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use std::fmt;
@@ -349,7 +349,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::secret::Secret;
+    use qris_host::secret::Secret;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 

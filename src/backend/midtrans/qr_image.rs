@@ -104,8 +104,7 @@ fn grey_pixels(image: &[u8]) -> Result<(usize, usize, Vec<u8>), QrImageError> {
     if grey.len() == width * height { Ok((width, height, grey)) } else { Err(QrImageError::Png("pixels are missing".into())) }
 }
 
-// The QR codes to read are drawn by the screen's crate.
-#[cfg(all(test, feature = "device"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use png::{BitDepth, Encoder};

@@ -1,10 +1,10 @@
 //! What is sent: the body of a charge, and the three custom fields by which a backend that forgot an order can rebuild it.
 
-use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
-use crate::order::merchant::{COUNTER_EXPIRY, MIDTRANS_EXPIRY};
-use crate::order::money::Rupiah;
-use crate::order::request::Payment;
-use crate::order::time::Span;
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::merchant::{COUNTER_EXPIRY, MIDTRANS_EXPIRY};
+use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
+use qris_core::order::time::Span;
 use serde_json::{Value, json};
 
 /// The longest `item_details.name`: Midtrans gives no limit for the Core API, Snap's is 50, integrators cut there.
@@ -248,10 +248,10 @@ pub fn idempotency_key(order_id: &OrderId, endpoint: &str) -> String {
 const IDEMPOTENCY_KEY_BYTES: usize = 18;
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use super::*;
 
-    pub(crate) fn request(order_id: &str, amount: u64) -> ChargeRequest {
+    pub fn request(order_id: &str, amount: u64) -> ChargeRequest {
         ChargeRequest {
             order_id: OrderId::new(order_id).expect("an order_id"),
             description: "Teh botol 350 ml".into(),

@@ -5,7 +5,7 @@
 //! and a refund of one order carry the same one. So a verified notification is a reason to ask get-status, no more.
 
 use super::answer::{FraudStatus, TransactionStatus};
-use crate::host::secret::Secret;
+use qris_host::secret::Secret;
 use serde_json::{Map, Value};
 
 /// A merchant's Server Key: the password of the API and the secret of every notification. It prints as `…`.
@@ -90,7 +90,7 @@ impl Notification {
     #[must_use]
     pub fn is_signed_with(&self, key: &ServerKey) -> bool {
         let expected = key.sign(&self.order_id, &self.status_code, &self.gross_amount);
-        crate::backend::same_in_constant_time(expected.as_bytes(), self.signature_key.as_bytes())
+        crate::same_in_constant_time(expected.as_bytes(), self.signature_key.as_bytes())
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the machine sells: `[[item]]`.
 
 use super::screen::check_letters;
-use crate::device::screen::{Item, Language};
-use crate::host::config::Checker;
-use crate::order::ids::ItemId;
-use crate::order::money::{AmountError, Rupiah};
-use crate::order::request::{DESCRIPTION_MAX, Price, PriceList};
+use qris_core::order::ids::ItemId;
+use qris_core::order::money::{AmountError, Rupiah};
+use qris_core::order::request::{DESCRIPTION_MAX, Price, PriceList};
+use qris_host::config::Checker;
+use qris_screen::{Item, Language};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Value;

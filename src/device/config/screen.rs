@@ -1,9 +1,9 @@
 //! The panel and its looks: `[screen]`, and the language of `[device]`.
 
-use crate::device::screen::logo::{FILE_MAX, Logo};
-use crate::device::screen::theme::{self, Theme};
-use crate::device::screen::{Item, Language, Languages, PixelFormat, Rotation, Settings, SurfaceSettings, unknown_letter};
-use crate::host::config::Checker;
+use qris_host::config::Checker;
+use qris_screen::logo::{FILE_MAX, Logo};
+use qris_screen::theme::{self, Theme};
+use qris_screen::{Item, Language, Languages, PixelFormat, Rotation, Settings, SurfaceSettings, unknown_letter};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -1,8 +1,8 @@
 //! What is wrong with a `qrisd.toml`, or does not fit the `relay.toml` beside it, is told with line and key.
 
 use super::*;
-use crate::order::ids::ItemId;
-use crate::order::money::Rupiah;
+use qris_core::order::ids::ItemId;
+use qris_core::order::money::Rupiah;
 
 /// The faults of one `[[item]]`; those of what else is missing are left out.
 fn faults(item: &str) -> Vec<String> {

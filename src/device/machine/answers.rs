@@ -3,16 +3,16 @@
 use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
 use super::faults::Trouble;
 use super::{Effect, Machine};
-use crate::host::events::Event as Journal;
-use crate::order::ids::{OrderId, PaymentCode, RequestId};
-use crate::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
-use crate::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
-use crate::order::reason::Reason;
-use crate::order::receipt::Receipt;
-use crate::order::time::{Now, Span};
-use crate::wire::dbus::RelayError;
-use crate::wire::orders::Order as Resource;
-use crate::wire::status::FaultCode;
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
+use qris_core::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
+use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
+use qris_core::order::reason::Reason;
+use qris_core::order::receipt::Receipt;
+use qris_core::order::time::{Now, Span};
+use qris_core::wire::dbus::RelayError;
+use qris_core::wire::orders::Order as Resource;
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
 
 /// An order that the backend's books do not have, as they say for so long, is asked about and told of no more. No QR can be paid
 /// for so long.
@@ -263,7 +263,7 @@ fn patience(call: &HttpCall, order: &Order) -> Span {
 }
 
 /// What a relay's answer says of an order, if anything.
-pub(crate) fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
+pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
     match (answer, call) {
         (RelayAnswer::Checked { .. }, _) if asked != owner => None,
         (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
@@ -308,7 +308,7 @@ fn is_address(url: &str) -> bool {
 }
 
 /// The core's view of an order resource.
-pub(crate) fn seen_of(resource: Resource) -> Seen {
+pub fn seen_of(resource: Resource) -> Seen {
     let span = |seconds: u64| Span::secs(i64::try_from(seconds).unwrap_or(i64::MAX / 1000));
     Seen {
         order_id: resource.order_id,

@@ -1,15 +1,15 @@
 //! Calls to relay and backend: at most one each an order, begun from the order's duty and paced here.
 
 use super::{Effect, Machine, new_slot};
-use crate::device::store::Stored;
-use crate::order::ids::{OrderId, RequestId};
-use crate::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
-use crate::order::outcome::{CloseAnswer, DispenseAnswer};
-use crate::order::reason::Reason;
-use crate::order::request::{Offer, Refusal};
-use crate::order::time::{Boot, Now, Span};
-use crate::wire::dbus::RelayError;
-use crate::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
+use crate::store::Stored;
+use qris_core::order::ids::{OrderId, RequestId};
+use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
+use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Offer, Refusal};
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::dbus::RelayError;
+use qris_core::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
 
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
@@ -326,7 +326,7 @@ impl Machine {
     pub(super) fn posted(&self, offer: &Offer) -> Posted {
         let request = &offer.request;
         let description = request.description.clone().unwrap_or_else(|| self.name_of(&request.item));
-        let description = description.chars().take(crate::order::request::DESCRIPTION_MAX).collect::<String>().into();
+        let description = description.chars().take(qris_core::order::request::DESCRIPTION_MAX).collect::<String>().into();
         Posted { kids: self.links.relay.kids.clone(), relay_key: self.links.relay.proof_key.clone(), description }
     }
 

@@ -5,13 +5,13 @@ use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 use super::requests::{Reply, ReplyTo};
 use super::{Effect, Machine, PREPARE_WAIT};
-use crate::device::store::StoreError;
-use crate::order::ids::{PaymentCode, RequestId};
-use crate::order::machine::{Event, Order, RelayCall, State};
-use crate::order::reason::Reason;
-use crate::order::request::{Refusal, Way};
-use crate::order::time::{Boot, BootId, Now, Span};
-use crate::wire::vend::EventState;
+use crate::store::StoreError;
+use qris_core::order::ids::{PaymentCode, RequestId};
+use qris_core::order::machine::{Event, Order, RelayCall, State};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Refusal, Way};
+use qris_core::order::time::{Boot, BootId, Now, Span};
+use qris_core::wire::vend::EventState;
 use serde::{Deserialize, Serialize};
 
 /// Whoever typed in a code has an answer by then.

@@ -2,14 +2,14 @@
 
 use super::calls::Live;
 use super::{Effect, Machine, TRANSITIONS_MAX};
-use crate::device::store::{Draft, StoreError, Stored};
-use crate::host::events::Event as Journal;
-use crate::order::ids::RequestId;
-use crate::order::machine::{self as core, Event, Order};
-use crate::order::reason::Reason;
-use crate::order::request::Refusal;
-use crate::order::time::Now;
-use crate::wire::vend::{EventState, VendEvent};
+use crate::store::{Draft, StoreError, Stored};
+use qris_core::order::ids::RequestId;
+use qris_core::order::machine::{self as core, Event, Order};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::time::Now;
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::events::Event as Journal;
 
 impl Machine {
     /// The order of a request, from memory or, if it is finished, from the database.

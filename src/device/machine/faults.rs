@@ -2,14 +2,14 @@
 
 use super::calls::RETRY_MAX;
 use super::{Effect, Machine, PREPARE_WAIT, RelayFacts, text};
-use crate::device::screen::ScreenState;
-use crate::host::events::Event as Journal;
-use crate::host::mqtt::PublishId;
-use crate::order::reason::Reason;
-use crate::order::request::Refusal;
-use crate::order::time::{Boot, Now, Span, Wall};
-use crate::wire::status::{Fault, FaultCode, Presence, Status};
-use crate::wire::topics::Topic;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::wire::status::{Fault, FaultCode, Presence, Status};
+use qris_core::wire::topics::Topic;
+use qris_host::events::Event as Journal;
+use qris_host::mqtt::PublishId;
+use qris_screen::ScreenState;
 
 /// The stored trusted time is raised at most this often: it is one more write.
 const TRUST_EVERY: Span = Span::secs(24 * 3600);

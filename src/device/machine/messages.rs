@@ -1,18 +1,18 @@
 //! Messages of the broker. Nothing is believed because it came this way.
 
 use super::{Effect, Machine};
-use crate::device::machine::requests::Asker;
-use crate::host::events::Event as Journal;
-use crate::host::mqtt::Ack;
-use crate::order::ids::RequestId;
-use crate::order::machine::Event;
-use crate::order::reason::Reason;
-use crate::order::receipt::Receipt;
-use crate::order::request::{Refusal, Way};
-use crate::order::time::Now;
-use crate::wire::payment::PaymentUpdate;
-use crate::wire::topics::Topic;
-use crate::wire::vend::{Rejected, read_cancel, read_collect, read_request};
+use crate::machine::requests::Asker;
+use qris_core::order::ids::RequestId;
+use qris_core::order::machine::Event;
+use qris_core::order::reason::Reason;
+use qris_core::order::receipt::Receipt;
+use qris_core::order::request::{Refusal, Way};
+use qris_core::order::time::Now;
+use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::{Rejected, read_cancel, read_collect, read_request};
+use qris_host::events::Event as Journal;
+use qris_host::mqtt::Ack;
 
 impl Machine {
     pub(super) fn message(&mut self, topic: Topic, payload: &[u8], retained: bool, ack: Ack, now: Now) {

@@ -19,8 +19,8 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "demo")]
-pub(crate) use answers::{relay_event, seen_of};
+#[cfg(feature = "testing")]
+pub use answers::{relay_event, seen_of};
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use outbox::NEWS;
 pub use requests::{Asked, Reply, ReplyTo};
@@ -30,22 +30,22 @@ pub use show::{Shown, View};
 use super::screen::ScreenState;
 use super::screen::picture::Picture;
 use super::store::Store;
-use crate::host::events::{Event as Journal, Text};
-use crate::host::mqtt::{Ack, PublishId};
-use crate::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
-use crate::order::machine::{self as core, Context};
-use crate::order::money::Rupiah;
-use crate::order::outcome::DispenseAnswer;
-use crate::order::proof::RelayKey;
-use crate::order::time::{Boot, Now, Span, Wall};
-use crate::wire::dbus::RelayError;
-use crate::wire::status::{Fault, FaultCode};
-use crate::wire::topics::Topic;
-use crate::wire::vend::VendEvent;
 use calls::{Live, Slot};
 use collect::{Collection, Guesses};
 use faults::Links;
 use outbox::Outbox;
+use qris_core::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
+use qris_core::order::machine::{self as core, Context};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::{Boot, Now, Span, Wall};
+use qris_core::wire::dbus::RelayError;
+use qris_core::wire::status::{Fault, FaultCode};
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::VendEvent;
+use qris_host::events::{Event as Journal, Text};
+use qris_host::mqtt::{Ack, PublishId};
 use reconcile::Reconciliation;
 use requests::{Candidate, Limits};
 use std::collections::BTreeMap;
@@ -302,7 +302,7 @@ impl Machine {
     /// What to publish as the last message of a clean stop.
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
-        serde_json::to_vec(&crate::wire::status::Status::offline()).expect("a status is plain data")
+        serde_json::to_vec(&qris_core::wire::status::Status::offline()).expect("a status is plain data")
     }
 
     /// The database's last trusted time, for judging certificates.

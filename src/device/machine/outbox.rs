@@ -1,10 +1,10 @@
 //! Events on their way to the broker: one at a time, in order, until it has them.
 
 use super::{Effect, Machine};
-use crate::host::mqtt::PublishId;
-use crate::order::time::{Boot, Now, Span};
-use crate::wire::status::FaultCode;
-use crate::wire::topics::Topic;
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::status::FaultCode;
+use qris_core::wire::topics::Topic;
+use qris_host::mqtt::PublishId;
 
 /// Marks the numbers of messages that are not in the outbox: status, refusals, repetitions.
 pub const NEWS: u64 = 1 << 63;

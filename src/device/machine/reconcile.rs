@@ -4,12 +4,12 @@
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, Live, Slot};
 use super::{Effect, Machine, new_slot};
-use crate::device::store::StoreError;
-use crate::order::ids::{RequestId, Ticket};
-use crate::order::machine::{Event, Order, unfinished};
-use crate::order::request::{Offer, VendRequest};
-use crate::order::time::{Boot, Now, Span};
-use crate::wire::orders::{OPEN_MAX, Order as Resource, Status};
+use crate::store::StoreError;
+use qris_core::order::ids::{RequestId, Ticket};
+use qris_core::order::machine::{Event, Order, unfinished};
+use qris_core::order::request::{Offer, VendRequest};
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::orders::{OPEN_MAX, Order as Resource, Status};
 
 /// Hints of strangers lead to one question in this time.
 const HINT_EVERY: Span = Span::secs(300);

@@ -1,17 +1,17 @@
 //! Requests to sell and to cancel: who may hold the machine next, and who is refused, and why.
 
 use super::{Effect, Machine, PrepareError, WAITING_MAX, text};
-use crate::device::machine::calls::CallId;
-use crate::device::store::StoreError;
-use crate::host::events::Event as Journal;
-use crate::host::mqtt::Ack;
-use crate::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
-use crate::order::machine::{Event, Order};
-use crate::order::reason::Reason;
-use crate::order::request::{Offer, Payment, Refusal, VendRequest, Way};
-use crate::order::time::{Boot, Now, Span};
-use crate::wire::topics::Topic;
-use crate::wire::vend::{EventState, VendEvent, check_request};
+use crate::machine::calls::CallId;
+use crate::store::StoreError;
+use qris_core::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Event, Order};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Offer, Payment, Refusal, VendRequest, Way};
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::{EventState, VendEvent, check_request};
+use qris_host::events::Event as Journal;
+use qris_host::mqtt::Ack;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::collections::VecDeque;
 

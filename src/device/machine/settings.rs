@@ -1,10 +1,10 @@
 //! What a machine is set to: all that decides, of its configuration.
 
-use crate::order::ids::{DeviceId, ItemId};
-use crate::order::machine::Rules;
-use crate::order::receipt::KeySet;
-use crate::order::request::PriceList;
-use crate::order::time::{BootId, Span, Wall};
+use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::machine::Rules;
+use qris_core::order::receipt::KeySet;
+use qris_core::order::request::PriceList;
+use qris_core::order::time::{BootId, Span, Wall};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,16 +1,16 @@
 //! What the customer sees, and what a controller on the board reads: both follow from the orders.
 
 use super::{Effect, Machine};
-use crate::device::screen::picture::{Goods, Picture, Scene};
-use crate::device::store::Store;
-use crate::order::ids::{ItemId, OrderId, RequestId};
-use crate::order::machine::{End, Order, State, Undelivered};
-use crate::order::money::Rupiah;
-use crate::order::reason::Reason;
-use crate::order::request::{Offer, Payment, Price};
-use crate::order::time::{Boot, Now, Span};
-use crate::wire::status::FaultCode;
-use crate::wire::vend::EventState;
+use crate::store::Store;
+use qris_core::order::ids::{ItemId, OrderId, RequestId};
+use qris_core::order::machine::{End, Order, State, Undelivered};
+use qris_core::order::money::Rupiah;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Offer, Payment, Price};
+use qris_core::order::time::{Boot, Now, Span};
+use qris_core::wire::status::FaultCode;
+use qris_core::wire::vend::EventState;
+use qris_screen::picture::{Goods, Picture, Scene};
 
 /// How long the end of a sale stays.
 const END_FOR: Span = Span::secs(10);

@@ -3,12 +3,12 @@
 use super::calls::Live;
 use super::outbox::Outbox;
 use super::{Effect, Machine, STORE_RETRY};
-use crate::device::store::{Store, StoreError};
-use crate::host::events::Event as Journal;
-use crate::host::sqlite;
-use crate::order::machine as core;
-use crate::order::time::Now;
-use crate::wire::status::FaultCode;
+use crate::store::{Store, StoreError};
+use qris_core::order::machine as core;
+use qris_core::order::time::Now;
+use qris_core::wire::status::FaultCode;
+use qris_host::events::Event as Journal;
+use qris_host::sqlite;
 
 impl Machine {
     pub(super) fn open_store(&mut self, now: Now) {
@@ -86,7 +86,7 @@ impl Machine {
         self.store_damaged |= error.is_damage() || error.is_surprise();
         self.store_behind |= self.store.is_some() && error.is_surprise();
         (self.store_retry_at, self.store_short_until) = (Some(now.boot + STORE_RETRY), None);
-        if let StoreError::Open(crate::host::sqlite::OpenError::Newer { found, known, .. }) = error {
+        if let StoreError::Open(qris_host::sqlite::OpenError::Newer { found, known, .. }) = error {
             let (found, known) = (i64::from(*found), i64::from(*known));
             if self.fault(FaultCode::NewerDatabase, Some(&error.to_string()), now) {
                 self.effects.push(Effect::Journal(Journal::StoreNewer { path, found, known }));

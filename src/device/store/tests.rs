@@ -1,12 +1,12 @@
 //! The schema's own rules, and what is kept.
 
 use super::*;
-use crate::order::ids::ItemId;
-use crate::order::machine::{Charge, Posted, State};
-use crate::order::money::Rupiah;
-use crate::order::receipt::testing::{claims, key};
-use crate::order::request::{Offer, Payment, VendRequest};
-use crate::order::time::{Boot, Span};
+use qris_core::order::ids::ItemId;
+use qris_core::order::machine::{Charge, Posted, State};
+use qris_core::order::money::Rupiah;
+use qris_core::order::receipt::testing::{claims, key};
+use qris_core::order::request::{Offer, Payment, VendRequest};
+use qris_core::order::time::{Boot, Span};
 
 fn open(directory: &tempfile::TempDir) -> Store {
     let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("opens");
@@ -248,7 +248,7 @@ fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_writt
     let dispensing = State::Dispensing {
         receipt: key().sign(claims()),
         deliver_by: Boot(1),
-        ask: crate::order::machine::Ask::Query,
+        ask: qris_core::order::machine::Ask::Query,
         sent: true,
         overdue: false,
     };

@@ -1,14 +1,14 @@
 //! The interface as a caller sees it, over a socket without a bus, with real lines.
 
 use super::*;
-use crate::host::bus::connect;
-use crate::host::config::Source;
-use crate::order::ids::{RequestId, Ticket, TransactionId};
-use crate::order::receipt::jwk_set;
-use crate::order::receipt::testing::{ISSUER, claims, key};
-use crate::relay::config::Config;
-use crate::relay::line::{Hardware, start as start_line};
+use crate::config::Config;
+use crate::line::{Hardware, start as start_line};
 use futures_util::StreamExt as _;
+use qris_core::order::ids::{RequestId, Ticket, TransactionId};
+use qris_core::order::receipt::jwk_set;
+use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_host::bus::connect;
+use qris_host::config::Source;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use zbus::Connection;

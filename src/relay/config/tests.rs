@@ -1,8 +1,8 @@
 //! What is wrong with a `relay.toml` is told with file, line and key.
 
 use super::*;
-use crate::order::receipt::jwk_set;
-use crate::order::receipt::testing::{ISSUER, key};
+use qris_core::order::receipt::jwk_set;
+use qris_core::order::receipt::testing::{ISSUER, key};
 
 struct Rig(tempfile::TempDir);
 

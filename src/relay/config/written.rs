@@ -1,12 +1,12 @@
 //! `relay.toml` as it is written, and what must be true of it.
 
 use super::{Bias, Button, Chip, Config, Items, LINES_MAX, Line, Pin, Sensor};
-use crate::host::config::{BusAddress, Checker};
-use crate::order::ids::{DeviceId, ItemId};
-use crate::order::ledger::{DRIVE_MAX, Drive};
-use crate::order::money::Rupiah;
-use crate::order::receipt::KeySet;
-use crate::order::time::Span;
+use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::ledger::{DRIVE_MAX, Drive};
+use qris_core::order::money::Rupiah;
+use qris_core::order::receipt::KeySet;
+use qris_core::order::time::Span;
+use qris_host::config::{BusAddress, Checker};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
 //! The promises of the ledger, on real SQLite files.
 
 use super::*;
-use crate::host::config::Source;
-use crate::order::ids::TransactionId;
-use crate::order::ledger::OPEN_TICKETS_MAX;
-use crate::order::receipt::testing::{ISSUER, claims, key};
-use crate::order::receipt::{Claims, SigningKey, jwk_set};
+use qris_core::order::ids::TransactionId;
+use qris_core::order::ledger::OPEN_TICKETS_MAX;
+use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::order::receipt::{Claims, SigningKey, jwk_set};
+use qris_host::config::Source;
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -303,7 +303,7 @@ fn closing_a_ticket() {
     for _ in 0..2 {
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Closed));
         assert_eq!(rig.dispenser.tickets(), []);
-        assert_eq!(crate::relay::mark::Mark::open(&rig.path()).expect("there").left(), 1, "beside the ledger, too");
+        assert_eq!(crate::mark::Mark::open(&rig.path()).expect("there").left(), 1, "beside the ledger, too");
         rig.restart();
     }
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
@@ -490,7 +490,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     let mut rig = Rig::new();
     let ticket = rig.prepare("A1", 5000);
     let path = rig.path();
-    crate::host::sqlite::testing::damage(&Connection::open(&path).expect("opens"), "UPDATE tickets SET sum = 'x'");
+    qris_host::sqlite::testing::damage(&Connection::open(&path).expect("opens"), "UPDATE tickets SET sum = 'x'");
     // While it runs: noticed when the row is read, set aside at the next tick.
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "nothing is promised that would be lost with it");
@@ -513,7 +513,7 @@ fn damage_in_mid_pulse_waits_for_its_end() {
     let mut rig = Rig::new();
     rig.begin(1);
     let path = rig.path();
-    crate::host::sqlite::testing::damage(&Connection::open(path).expect("opens"), "UPDATE pulses SET sum = 'x'");
+    qris_host::sqlite::testing::damage(&Connection::open(path).expect("opens"), "UPDATE pulses SET sum = 'x'");
     rig.dispenser.tick();
     assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
     rig.end(0, Outcome::Dispensed);

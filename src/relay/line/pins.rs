@@ -1,9 +1,9 @@
 //! What a line or an input is: a line of a GPIO chip, or a file that stands for it.
 
 use super::{Input, Line, LineError};
-use crate::host::clock;
-use crate::order::time::Span;
-use crate::relay::config::{Bias, Chip, Pin};
+use crate::config::{Bias, Chip, Pin};
+use qris_core::order::time::Span;
+use qris_host::clock;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};

@@ -1,10 +1,10 @@
 //! Pulses, sensors and stops, on files that stand for lines.
 
 use super::*;
-use crate::order::ids::ItemId;
-use crate::order::ledger::Drive;
-use crate::order::money::Rupiah;
-use crate::relay::config::{Bias, Chip, Items, Sensor};
+use crate::config::{Bias, Chip, Items, Sensor};
+use qris_core::order::ids::ItemId;
+use qris_core::order::ledger::Drive;
+use qris_core::order::money::Rupiah;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The file: what it refuses, what it remembers, what it forgets.
 
 use super::*;
-use crate::order::receipt::testing::{claims, key};
+use qris_core::order::receipt::testing::{claims, key};
 
 fn open(path: &Path) -> Found {
     Store::open(path, |line| line == "careful").expect("opens")
@@ -15,7 +15,7 @@ fn receipt(n: u8) -> Receipt {
     let mut claims = claims();
     claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
     claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-    claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+    claims.transaction_id = qris_core::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
     claims.ticket = ticket(n);
     key().sign(claims)
 }
@@ -135,7 +135,7 @@ fn a_flipped_bit_sets_the_ledger_aside() {
         drop(store);
         let Found { store, set_aside, .. } = open(&path);
         assert_eq!(set_aside, None, "good until now");
-        crate::host::sqlite::testing::damage(&store.connection, sql);
+        qris_host::sqlite::testing::damage(&store.connection, sql);
         drop(store);
         let found = open(&path);
         assert!(found.set_aside.is_some_and(|aside| aside.exists()), "{sql}");
@@ -163,7 +163,7 @@ fn old_rows_are_forgotten_and_open_tickets_are_not() {
         let mut claims = claims();
         claims.sub = OrderId::new(&format!("o-{n}")).expect("an id");
         claims.jti = RequestId::new(&format!("r-{n}")).expect("an id");
-        claims.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+        claims.transaction_id = qris_core::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
         claims.ticket = name(n);
         let receipt = key().sign(claims);
         store.begin(&receipt, "a").expect("begun");

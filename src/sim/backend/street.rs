@@ -80,9 +80,12 @@ impl<C> Street<C> {
     }
 }
 
-impl<C: Send + 'static> Network for Arc<Street<C>> {
+/// The way to Midtrans.
+pub(super) struct ToMidtrans<C>(pub(super) Arc<Street<C>>);
+
+impl<C: Send + 'static> Network for ToMidtrans<C> {
     fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
-        let street = Self::clone(self);
+        let street = Arc::clone(&self.0);
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));

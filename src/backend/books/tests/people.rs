@@ -1,7 +1,7 @@
 //! What people do with orders, and what they are told of.
 
 use super::*;
-use crate::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
+use qris_core::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
 
 /// Proven, under a number that no other order here has.
 fn told(order: &str, outcome: Delivery) -> Told {

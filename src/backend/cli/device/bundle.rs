@@ -1,13 +1,13 @@
 //! The enrolment text of a new machine: its token, the keys, and where backend and broker are.
 
-use crate::backend::config::Config;
-use crate::backend::keys::Ring;
-use crate::host::Failure;
-use crate::host::config::{MqttSection, http_url};
-use crate::order::ids::DeviceId;
-use crate::wire::enrolment::{Backend, Broker, Enrolment};
+use crate::config::Config;
+use crate::keys::Ring;
 use clap::Args;
 use qrcode::{Color, EcLevel, QrCode};
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::enrolment::{Backend, Broker, Enrolment};
+use qris_host::Failure;
+use qris_host::config::{MqttSection, http_url};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,15 @@
 //! What lies outside this computer: Midtrans, its way back to us, the broker; and `serve` itself.
 
-use crate::backend::broker;
-use crate::backend::config::Config;
-use crate::backend::midtrans::{Midtrans, MidtransError};
-use crate::host::finding::Finding;
-use crate::host::http::{Limits, client, read_limited};
-use crate::host::mqtt::{Mqtt, MqttEvent};
-use crate::host::tls::{self, LastTrusted};
-use crate::host::{clock, random};
-use crate::order::time::Wall;
-use crate::wire::orders::Problem;
+use crate::broker;
+use crate::config::Config;
+use crate::midtrans::{Midtrans, MidtransError};
+use qris_core::order::time::Wall;
+use qris_core::wire::orders::Problem;
+use qris_host::finding::Finding;
+use qris_host::http::{Limits, client, read_limited};
+use qris_host::mqtt::{Mqtt, MqttEvent};
+use qris_host::tls::{self, LastTrusted};
+use qris_host::{clock, random};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -236,14 +236,14 @@ fn causes(error: &dyn std::error::Error) -> String {
 fn random_uuid() -> String {
     let mut bits = [0; 16];
     random::fill(&mut bits);
-    let hex = crate::backend::hex(&bits);
+    let hex = crate::hex(&bits);
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::finding::Level;
+    use qris_host::finding::Level;
 
     #[test]
     fn a_clock_is_judged_by_midtrans() {

@@ -2,9 +2,9 @@
 //! how to pay it. No ticket, no receipt, no request_id, no device.
 
 use super::words::Words;
-use crate::order::outcome::Delivery;
-use crate::order::request::Payment;
-use crate::wire::orders::{Order, Refund, Status};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::request::Payment;
+use qris_core::wire::orders::{Order, Refund, Status};
 use std::fmt::Write as _;
 
 /// Live news: looked for so often while something is about to happen, in seconds.

@@ -388,8 +388,8 @@ fn whatever_comes_is_classified_and_nothing_panics() {
                     let paid = transaction.transaction_status == TransactionStatus::Settlement
                         && matches!(transaction.fraud_status, None | Some(FraudStatus::Accept));
                     assert_eq!(transaction.is_settled(), paid, "{}", said());
-                    let money = crate::backend::work::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
-                    assert_eq!(money == crate::order::merchant::Said::Settled, paid, "{}", said());
+                    let money = crate::work::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+                    assert_eq!(money == qris_core::order::merchant::Said::Settled, paid, "{}", said());
                     assert!(transaction.actions.len() <= LIST_MAX, "{}", said());
                 }
                 Err(error) => {

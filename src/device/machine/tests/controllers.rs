@@ -1,10 +1,10 @@
 //! What a controller on the same board asks.
 
 use super::rig::*;
-use crate::device::machine::*;
-use crate::order::reason::Reason;
-use crate::wire::orders::Status;
-use crate::wire::vend::EventState;
+use crate::machine::*;
+use qris_core::order::reason::Reason;
+use qris_core::wire::orders::Status;
+use qris_core::wire::vend::EventState;
 
 fn ask(rig: &mut Rig, asked: Asked) -> Vec<Effect> {
     rig.on(Input::Asked(asked, ReplyTo(7)))
@@ -19,7 +19,7 @@ fn replied(effects: &[Effect]) -> Option<(Option<EventState>, Option<Reason>)> {
 
 fn vend(n: u8) -> Asked {
     let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
-    Asked::Vend(crate::wire::vend::read_request(payload.as_bytes()).expect("a request"))
+    Asked::Vend(qris_core::wire::vend::read_request(payload.as_bytes()).expect("a request"))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn vend_and_cancel_answer_with_the_first_transition() {
 #[test]
 fn the_controller_may_set_a_price_that_the_broker_may_not() {
     let mut rig = Rig::new();
-    let request = crate::wire::vend::read_request(br#"{"request_id":"r-1","item":"exit","amount":7000}"#).expect("a request");
+    let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"exit","amount":7000}"#).expect("a request");
     let effects = ask(&mut rig, Asked::Vend(request));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepare(_, _, amount) if *amount == rp(7000))));
 }

@@ -1,14 +1,14 @@
 //! Orders that are paid at a store: many at once in the background, and collected with their codes.
 
 use super::rig::*;
-use crate::device::machine::calls::LOOK_EVERY;
-use crate::device::machine::*;
-use crate::order::machine::RelayCall;
-use crate::order::outcome::CloseAnswer;
-use crate::order::reason::Reason;
-use crate::order::request::{Payment, Refusal};
-use crate::wire::orders::{Order as Resource, Status};
-use crate::wire::vend::EventState;
+use crate::machine::calls::LOOK_EVERY;
+use crate::machine::*;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::CloseAnswer;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Payment, Refusal};
+use qris_core::wire::orders::{Order as Resource, Status};
+use qris_core::wire::vend::EventState;
 
 fn code(n: u8) -> String {
     format!("81277405888705{n:02}")
@@ -127,7 +127,7 @@ fn a_code_is_paid_hours_later_while_the_machine_sells_to_others_and_is_collected
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.delivered(1);
     assert!(rig.scene.starts_with("Take"), "{}", rig.scene);
-    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome == crate::order::outcome::Delivery::Dispensed));
+    assert!(matches!(rig.backend(1), Some(HttpCall::Tell(_, report)) if report.outcome == qris_core::order::outcome::Delivery::Dispensed));
     rig.answer(1, order(Resource { rev: 3, ..paid_at_store(1) }));
     rig.told();
     rig.collect(&code(1));
@@ -294,14 +294,14 @@ fn what_the_backend_says_at_the_collection_counts() {
     type Case = (fn(&mut Resource), &'static str, EventState);
     let cases: [Case; 4] = [
         (|r| r.expires_in_s = Some(0), "refund_due(not_collected)", EventState::RefundDue),
-        (|r| r.refund = Some(crate::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
+        (|r| r.refund = Some(qris_core::wire::orders::Refund::Given), "refund_due(not_collected)", EventState::RefundDue),
         (|r| (r.status, r.receipt) = (Status::Deny, None), "denied(midtrans)", EventState::Denied),
         (|r| (r.status, r.receipt) = (Status::Failure, None), "failed(midtrans)", EventState::Failed),
     ];
     for (change, told, state) in cases {
         let mut rig = Rig::new();
         rig.collectable(1);
-        let asked = crate::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
+        let asked = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
         let effects = rig.on(Input::Asked(Asked::Collect(asked), ReplyTo(7)));
         let mut resource = paid_at_store(1);
         change(&mut resource);
@@ -338,7 +338,7 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
     rig.after(1_000);
     rig.collect(&code(1));
     assert_eq!(rig.told(), ["refused(wrong_code)", "refused(rate_limited)"]);
-    let typed = crate::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
+    let typed = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
     let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Backend(_, _, HttpCall::Get(_))));
     assert!(asks(&rig.on(Input::Asked(Asked::Collect(typed), ReplyTo(7)))), "the board's own keys are not locked out");
     for same_boot in [true, false] {
@@ -426,7 +426,7 @@ fn a_lost_database_is_filled_with_what_waits_at_the_backend() {
     rig.collectable(1);
     rig.told();
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
-    crate::host::sqlite::testing::damage(&connection, "UPDATE orders SET body = replace(body, '5000', '5001')");
+    qris_host::sqlite::testing::damage(&connection, "UPDATE orders SET body = replace(body, '5000', '5001')");
     drop(connection);
     rig.power_cut(true);
     rig.bring_up();

@@ -2,11 +2,11 @@
 
 use super::counter::paid_at_store;
 use super::rig::*;
-use crate::device::machine::*;
-use crate::order::machine::RelayCall;
-use crate::order::outcome::DispenseAnswer;
-use crate::order::reason::Reason;
-use crate::order::request::Refusal;
+use crate::machine::*;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
 
 /// Answers for so long that the books do not have the order; how often the journal says so.
 fn absent(rig: &mut Rig, n: u8, seconds: i64) -> usize {
@@ -55,7 +55,7 @@ fn a_cancel_is_confirmed_by_the_books_when_they_are_back() {
     absent(&mut rig, 1, 600);
     rig.told();
     asked(&mut rig, 1);
-    rig.answer(1, order(resource(1, crate::wire::orders::Status::Cancel)));
+    rig.answer(1, order(resource(1, qris_core::wire::orders::Status::Cancel)));
     assert_eq!(rig.told(), ["cancelled(customer)"]);
 }
 

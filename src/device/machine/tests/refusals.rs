@@ -1,10 +1,10 @@
 //! What is refused, and how that is told.
 
 use super::rig::*;
-use crate::device::machine::*;
-use crate::order::reason::Reason;
-use crate::wire::orders::Status;
-use crate::wire::vend::EventState;
+use crate::machine::*;
+use qris_core::order::reason::Reason;
+use qris_core::wire::orders::Status;
+use qris_core::wire::vend::EventState;
 
 #[test]
 fn a_repeated_request_is_answered_with_its_last_event() {

@@ -1,15 +1,15 @@
 //! The machine's surroundings.
 
-use crate::device::machine::outbox::NEWS;
-use crate::device::machine::*;
-use crate::order::ids::DeviceId;
-use crate::order::machine::{RelayCall, Rules};
-use crate::order::outcome::{CloseAnswer, Outcome};
-use crate::order::receipt::testing::{claims, key, keys};
-use crate::order::receipt::{Claims, Receipt};
-use crate::order::request::{Payment, Price, PriceList};
-use crate::order::time::BootId;
-use crate::wire::orders::{Order as Resource, Status};
+use crate::machine::outbox::NEWS;
+use crate::machine::*;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::outcome::{CloseAnswer, Outcome};
+use qris_core::order::receipt::testing::{claims, key, keys};
+use qris_core::order::receipt::{Claims, Receipt};
+use qris_core::order::request::{Payment, Price, PriceList};
+use qris_core::order::time::BootId;
+use qris_core::wire::orders::{Order as Resource, Status};
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
 
@@ -67,7 +67,7 @@ pub(super) fn resource(n: u8, status: Status) -> Resource {
         gross_amount: Some(rp(5000)),
         payment: Payment::Gopay,
         status,
-        qr_payload: Some(format!("{PAYLOAD_5000}{:04X}", crate::order::qris::crc(PAYLOAD_5000)).into()),
+        qr_payload: Some(format!("{PAYLOAD_5000}{:04X}", qris_core::order::qris::crc(PAYLOAD_5000)).into()),
         deeplink_url: None,
         pay_url: None,
         payment_code: None,
@@ -88,7 +88,7 @@ pub(super) fn receipt_of(n: u8) -> Receipt {
         c.sub = order_id(&format!("o-{n}"));
         c.jti = request_id(&format!("r-{n}"));
         c.ticket = ticket(n);
-        c.transaction_id = crate::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
+        c.transaction_id = qris_core::order::ids::TransactionId::new(&format!("t-{n}")).expect("an id");
     })
 }
 

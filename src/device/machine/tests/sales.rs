@@ -1,14 +1,14 @@
 //! Sales, good and bad, with power cuts in between.
 
 use super::rig::*;
-use crate::device::machine::*;
-use crate::order::ids::ItemId;
-use crate::order::machine::RelayCall;
-use crate::order::outcome::{CloseAnswer, Delivery, Outcome};
-use crate::order::reason::Reason;
-use crate::order::request::{Price, PriceList, Refusal};
-use crate::wire::orders::{Order as Resource, Refund, Status};
-use crate::wire::topics::Topic;
+use crate::machine::*;
+use qris_core::order::ids::ItemId;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::{CloseAnswer, Delivery, Outcome};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Price, PriceList, Refusal};
+use qris_core::wire::orders::{Order as Resource, Refund, Status};
+use qris_core::wire::topics::Topic;
 
 fn item_id(text: &str) -> ItemId {
     ItemId::new(text).expect("an item id")
@@ -480,7 +480,7 @@ fn failed_sale(answer: Option<RelayAnswer>) -> Rig {
     rig.proof = answer;
     rig.offered(1);
     rig.pay(&receipt_of(1));
-    rig.answer_relay(1, RelayAnswer::Dispense(crate::order::outcome::DispenseAnswer::Ended(Outcome::Failed)));
+    rig.answer_relay(1, RelayAnswer::Dispense(qris_core::order::outcome::DispenseAnswer::Ended(Outcome::Failed)));
     rig
 }
 

@@ -1,14 +1,14 @@
 //! A database that cannot be written, is damaged, lost, full or too new.
 
 use super::rig::*;
-use crate::device::machine::outbox::NEWS;
-use crate::device::machine::*;
-use crate::device::store::{OUTBOX_MAX, Store};
-use crate::order::machine::RelayCall;
-use crate::order::outcome::DispenseAnswer;
-use crate::order::reason::Reason;
-use crate::wire::dbus::RelayError;
-use crate::wire::orders::{Order as Resource, Status};
+use crate::machine::outbox::NEWS;
+use crate::machine::*;
+use crate::store::{OUTBOX_MAX, Store};
+use qris_core::order::machine::RelayCall;
+use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::reason::Reason;
+use qris_core::wire::dbus::RelayError;
+use qris_core::wire::orders::{Order as Resource, Status};
 
 /// Holds the database so that nobody else can write it.
 fn lock(rig: &Rig) -> rusqlite::Connection {
@@ -209,7 +209,7 @@ fn a_newer_database_is_left_alone_and_nothing_is_sold() {
 
 fn damage(rig: &Rig, sql: &str) {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
-    assert_eq!(crate::host::sqlite::testing::damage(&connection, sql), 1);
+    assert_eq!(qris_host::sqlite::testing::damage(&connection, sql), 1);
 }
 
 /// Empties the index by which unfinished orders are found.
@@ -345,7 +345,7 @@ fn with_a_full_outbox_nothing_new_is_sold() {
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
     let to = ReplyTo(1);
-    let request = crate::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
+    let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
     let effects = rig.on(Input::Asked(Asked::Vend(request), to));
     let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
     assert!(refused, "{effects:?}");

@@ -1,12 +1,12 @@
 //! Whatever is published by whomever; and orders and tickets that nobody here knows.
 
 use super::rig::*;
-use crate::device::machine::*;
-use crate::order::ids::DeviceId;
-use crate::order::machine::RelayCall;
-use crate::order::reason::Reason;
-use crate::order::request::Refusal;
-use crate::wire::orders::{Order as Resource, Status};
+use crate::machine::*;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::wire::orders::{Order as Resource, Status};
 
 #[test]
 fn receipts_that_are_not_for_this_order_change_nothing() {
@@ -21,7 +21,7 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
         receipt(|c| c.amount = rp(1)),
         receipt(|c| c.item = ItemId::new("A2").expect("an item")),
         receipt(|c| c.jti = request_id("r-9")),
-        crate::order::receipt::SigningKey::from_seed([9; 32]).sign(good.claims().clone()),
+        qris_core::order::receipt::SigningKey::from_seed([9; 32]).sign(good.claims().clone()),
     ];
     for receipt in strange {
         let (ack, _) = rig.pay(&receipt);
@@ -135,7 +135,7 @@ fn a_settled_order_without_a_receipt_to_believe_is_not_asked_for_in_a_loop() {
     let mut rig = Rig::new();
     rig.requested(1);
     rig.after(15_000);
-    let forged = crate::order::receipt::SigningKey::from_seed([9; 32]).sign(receipt_of(1).claims().clone());
+    let forged = qris_core::order::receipt::SigningKey::from_seed([9; 32]).sign(receipt_of(1).claims().clone());
     rig.answer_open(vec![Resource { receipt: Some(forged.jws().into()), ..settled(1, 3) }]);
     assert_eq!((rig.open(), rig.backend(1)), (None, None));
 }

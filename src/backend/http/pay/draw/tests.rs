@@ -1,7 +1,7 @@
 use super::super::words::{ENGLISH, INDONESIAN};
 use super::*;
-use crate::order::reason::Reason;
-use crate::wire::orders::OutcomeReport;
+use qris_core::order::reason::Reason;
+use qris_core::wire::orders::OutcomeReport;
 use serde_json::json;
 
 /// What nobody may read on the page.
@@ -155,7 +155,7 @@ fn what_may_be_taken_back_or_is_being_ended_is_not_paid_again() {
 
 #[test]
 fn a_fee_is_named() {
-    let order = Order { gross_amount: Some(crate::order::money::Rupiah::new(5100).expect("in range")), ..order() };
+    let order = Order { gross_amount: Some(qris_core::order::money::Rupiah::new(5100).expect("in range")), ..order() };
     let html = page(&sheet(&order), &ENGLISH);
     assert!(html.contains("Rp5.100") && html.contains("incl. fee Rp100"), "{html}");
 }

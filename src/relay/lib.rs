@@ -13,16 +13,16 @@ pub mod line;
 mod mark;
 pub mod store;
 
-use crate::host::arguments::Usage;
-use crate::host::config::{BusAddress, Faults};
-use crate::host::events::{Event, emit};
-use crate::host::service::Signals;
-use crate::host::{self, Failure, Leave, journal, memory, service};
 use bus::{SIGNALS_MAX, Service, Signal};
 use config::{Chips, Config};
 use dispenser::Dispenser;
 use held::Held;
 use line::{Hardware, Report};
+use qris_host::arguments::Usage;
+use qris_host::config::{BusAddress, Faults};
+use qris_host::events::{Event, emit};
+use qris_host::service::Signals;
+use qris_host::{self, Failure, Leave, journal, memory, service};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,9 +57,9 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Err(status) => return status,
     };
     match told.instead {
-        Some("check") => host::exit(PROGRAM, check(&told.config).map_err(Failure::from)),
-        Some(_) => host::exit(PROGRAM, make_safe(&told.config)),
-        None => host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out)),
+        Some("check") => qris_host::exit(PROGRAM, check(&told.config).map_err(Failure::from)),
+        Some(_) => qris_host::exit(PROGRAM, make_safe(&told.config)),
+        None => qris_host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out)),
     }
 }
 

@@ -27,19 +27,19 @@ pub mod view;
 pub mod waiters;
 pub mod work;
 
-use crate::host::config::remark;
-use crate::host::events::{Event as Journal, emit};
-use crate::host::http::{Limits, client};
-use crate::host::service::Signals;
-use crate::host::sqlite::{self, Share};
-use crate::host::tls::{self, LastTrusted};
-use crate::host::{self, Failure, Leave, clock, journal, memory, service};
 use books::Desk;
 use cli::{Arguments, Command};
 use config::Config;
 use keys::Ring;
 use midtrans::{Midtrans, Settings};
 use presence::Presence;
+use qris_host::config::remark;
+use qris_host::events::{Event as Journal, emit};
+use qris_host::http::{Limits, client};
+use qris_host::service::Signals;
+use qris_host::sqlite::{self, Share};
+use qris_host::tls::{self, LastTrusted};
+use qris_host::{self, Failure, Leave, clock, journal, memory, service};
 use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,18 +60,18 @@ const THREADS: usize = 2;
 /// Runs the program: arguments, configuration, work, exit status.
 pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     memory::keep_private();
-    let arguments: Arguments = match host::parse(arguments) {
+    let arguments: Arguments = match qris_host::parse(arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
     journal::start(NAME);
     let is_service = !arguments.check && matches!(arguments.command, Some(Command::Serve));
     let result = run(arguments).and_then(Leave::carry_out);
-    if is_service { host::exit_service(NAME, result) } else { host::exit(NAME, result) }
+    if is_service { qris_host::exit_service(NAME, result) } else { qris_host::exit(NAME, result) }
 }
 
 /// Its commands, for the libraries that make manual pages and completions.
-#[cfg(feature = "demo")]
+#[cfg(feature = "testing")]
 #[must_use]
 pub fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
@@ -105,7 +105,7 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
     result
 }
 
-fn fault(source: &host::config::Source, error: &keys::RingError) -> Failure {
+fn fault(source: &qris_host::config::Source, error: &keys::RingError) -> Failure {
     let mut checker = source.checker();
     checker.fault(&(), "receipts.signing_key_file", error);
     checker.finish().map_or_else(Failure::from, |()| Failure::failed(error.to_string()))
@@ -210,7 +210,7 @@ enum MidtransSetup {
     Tls(#[from] tls::TlsError),
     /// The client.
     #[error(transparent)]
-    Http(#[from] host::http::HttpError),
+    Http(#[from] qris_host::http::HttpError),
     /// The configuration.
     #[error(transparent)]
     Settings(#[from] midtrans::SettingsError),
@@ -238,9 +238,9 @@ fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store
 }
 
 /// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
-fn desk(config: &Config, keys: Vec<crate::order::receipt::SigningKey>) -> Desk {
+fn desk(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> Desk {
     Desk {
-        rules: crate::order::merchant::Rules {
+        rules: qris_core::order::merchant::Rules {
             issuer: config.issuer.clone(),
             keys,
             max_imposed_fee: config.max_imposed_fee,

@@ -16,25 +16,25 @@ pub mod relay;
 pub use qris_screen as screen;
 pub mod store;
 
-use crate::host::arguments::Usage;
-use crate::host::bus::{Remote, RemoteEvent};
-use crate::host::config::{BusAddress, remark};
-use crate::host::events::{Event, emit};
-use crate::host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
-use crate::host::service::Signals;
-use crate::host::tls::{LastTrusted, install_provider};
-use crate::host::{self, Failure, Leave, clock, journal, memory, service};
-use crate::order::ids::{DeviceId, ItemId};
-use crate::order::time::Boot;
-use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
-use crate::wire::status::Status;
-use crate::wire::topics::{self, Topic};
 use commands::Commands;
 use config::Config;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::{Effect, Input, Machine};
 use ports::{Near, Order, Ports, RelaySlot};
+use qris_core::order::ids::{DeviceId, ItemId};
+use qris_core::order::time::Boot;
+use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
+use qris_core::wire::status::Status;
+use qris_core::wire::topics::{self, Topic};
+use qris_host::arguments::Usage;
+use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::config::{BusAddress, remark};
+use qris_host::events::{Event, emit};
+use qris_host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
+use qris_host::service::Signals;
+use qris_host::tls::{LastTrusted, install_provider};
+use qris_host::{self, Failure, Leave, clock, journal, memory, service};
 use relay::Relay;
 use screen::Screen;
 use std::path::Path;
@@ -77,9 +77,9 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
         Err(status) => return status,
     };
     if told.instead.is_some() {
-        return host::exit(PROGRAM, check(&told.config));
+        return qris_host::exit(PROGRAM, check(&told.config));
     }
-    host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out))
+    qris_host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out))
 }
 
 /// `--check`: everything that is wrong with the configuration, and with what it must agree with.
@@ -124,7 +124,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
 }
 
 /// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
-fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, host::tls::TlsError> {
+fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, qris_host::tls::TlsError> {
     let device = &config.machine.device;
     let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
