@@ -232,7 +232,7 @@ mod tests {
     fn what_changed_since_it_was_copied_stays_in_the_books() {
         let directory = tempfile::tempdir().expect("a directory");
         let (books, part) = (directory.path().join("orders.db"), directory.path().join("archive.db"));
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases/1/orders.db");
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
         std::fs::copy(sample, &books).expect("copied");
         drop(open_both(&books, true, true).expect("brought up to date"));
         let mut connection = sqlite::open_beside(&books, &BOOKS, false).expect("opens").connection;
