@@ -1,11 +1,11 @@
 //! The connection to the broker, as a command needs it: it comes about now or the command fails.
 
 use super::{Connection, print};
-use crate::host::Failure;
-use crate::host::config::{MqttSection, MqttSettings, Source};
-use crate::host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, SESSION_EXPIRY_S, Subscription};
-use crate::host::tls::{LastTrusted, install_provider};
-use crate::wire::vend::VendEvent;
+use qris_core::wire::vend::VendEvent;
+use qris_host::Failure;
+use qris_host::config::{MqttSection, MqttSettings, Source};
+use qris_host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishId, Retained, SESSION_EXPIRY_S, Subscription};
+use qris_host::tls::{LastTrusted, install_provider};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use std::time::Duration;

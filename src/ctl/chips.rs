@@ -2,8 +2,8 @@
 //! read. `setup` gives the chips that are named to the service alone, and `doctor` tells who else gets at them.
 
 use super::site::{RELAY_USER, Site};
-use crate::host::finding::Finding;
-use crate::relay::config::{Chip, Config as RelayConfig};
+use qris_host::finding::Finding;
+use qris_relay::config::{Chip, Config as RelayConfig};
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;

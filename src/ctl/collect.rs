@@ -5,12 +5,12 @@ use super::Connection;
 use super::broker::Broker;
 use super::machine::{Bus, Service};
 use super::print;
-use crate::host::Failure;
-use crate::host::mqtt::{Outbound, Retained};
-use crate::order::ids::{DeviceId, PaymentCode, RequestId};
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
-use crate::wire::topics::Topic;
-use crate::wire::vend::EventState;
+use qris_core::order::ids::{DeviceId, PaymentCode, RequestId};
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::EventState;
+use qris_host::Failure;
+use qris_host::mqtt::{Outbound, Retained};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 

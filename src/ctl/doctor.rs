@@ -8,13 +8,13 @@ mod here;
 use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::Staging;
 use super::{Connection, chips, hardware, look, print};
-use crate::device::config::Config as DeviceConfig;
-use crate::host::Failure;
-use crate::host::config::{Faults, Source};
-use crate::host::finding::{self, Finding};
-use crate::order::time::Span;
-use crate::relay::config::Config as RelayConfig;
-use crate::wire::orders::{OpenOrders, Order, Status};
+use qris_core::order::time::Span;
+use qris_core::wire::orders::{OpenOrders, Order, Status};
+use qris_device::config::Config as DeviceConfig;
+use qris_host::Failure;
+use qris_host::config::{Faults, Source};
+use qris_host::finding::{self, Finding};
+use qris_relay::config::Config as RelayConfig;
 use std::path::{Path, PathBuf};
 
 /// A paid order is delivered, or ended otherwise, within this; then its machine should have told.

@@ -2,14 +2,14 @@
 
 use super::site::Site;
 use super::{print, rest};
-use crate::device::config::Config as DeviceConfig;
-use crate::device::screen::SurfaceSettings;
-use crate::host::finding::Finding;
-use crate::host::interrupt;
-use crate::order::ledger::{Drive, Pulses};
-use crate::order::time::Span;
-use crate::relay::config::{Chip, Config as RelayConfig, Line, Pin};
-use crate::relay::line::{Ending, LineError, let_go, try_once};
+use qris_core::order::ledger::{Drive, Pulses};
+use qris_core::order::time::Span;
+use qris_device::config::Config as DeviceConfig;
+use qris_device::screen::SurfaceSettings;
+use qris_host::finding::Finding;
+use qris_host::interrupt;
+use qris_relay::config::{Chip, Config as RelayConfig, Line, Pin};
+use qris_relay::line::{Ending, LineError, let_go, try_once};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};

@@ -1,18 +1,18 @@
 //! Looks at what a machine needs outside itself, by really connecting: the broker, the backend, the clock.
 
 use super::broker::{Broker, BrokerError};
-use crate::device::config::Backend;
-use crate::host::config::MqttSettings;
-use crate::host::finding::Finding;
-use crate::host::http::{Limits, client, read_limited};
-use crate::host::mqtt::{Outbound, Retained};
-use crate::host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
-use crate::host::{Failure, clock};
-use crate::order::ids::{DeviceId, KeyId};
-use crate::order::time::Wall;
-use crate::wire::command;
-use crate::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
-use crate::wire::topics::heard_by;
+use qris_core::order::ids::{DeviceId, KeyId};
+use qris_core::order::time::Wall;
+use qris_core::wire::command;
+use qris_core::wire::orders::{ANSWER_MAX, OpenOrders, RECEIPT_KEYS};
+use qris_core::wire::topics::heard_by;
+use qris_device::config::Backend;
+use qris_host::config::MqttSettings;
+use qris_host::finding::Finding;
+use qris_host::http::{Limits, client, read_limited};
+use qris_host::mqtt::{Outbound, Retained};
+use qris_host::tls::{LastTrusted, RELEASED, client_config, install_provider, is_date_refusal};
+use qris_host::{Failure, clock};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 
@@ -241,7 +241,7 @@ fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::finding::Level;
+    use qris_host::finding::Level;
 
     #[test]
     fn a_clock_is_judged_by_the_backend() {

@@ -1,9 +1,9 @@
 //! The D-Bus services of the machine we are on.
 
 use super::site::{QRISD_TOML, RELAY_TOML};
-use crate::host::config::BusAddress;
-use crate::host::{Failure, bus};
-use crate::wire::dbus::RELAY_NAME;
+use qris_core::wire::dbus::RELAY_NAME;
+use qris_host::config::BusAddress;
+use qris_host::{Failure, bus};
 use std::collections::HashMap;
 use std::path::Path;
 use zbus::Connection;

@@ -2,8 +2,8 @@
 
 use super::machine::{Bus, Properties, Service, ServiceError};
 use super::print;
-use crate::host::Failure;
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_host::Failure;
 use serde_json::{Value, json};
 
 /// Shows the order that holds this machine.

@@ -1,9 +1,9 @@
 //! What stands on the terminal.
 
-use crate::host::Failure;
-use crate::order::money::Rupiah;
-use crate::wire::status::{Presence, Status};
-use crate::wire::vend::VendEvent;
+use qris_core::order::money::Rupiah;
+use qris_core::wire::status::{Presence, Status};
+use qris_core::wire::vend::VendEvent;
+use qris_host::Failure;
 use std::io::{self, Write as _};
 
 /// Writes a line to standard output, whole, at once.

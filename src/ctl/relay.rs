@@ -2,11 +2,11 @@
 
 use super::machine::{Bus, Properties, Service, ServiceError};
 use super::print;
-use crate::host::Failure;
-use crate::host::config::BusAddress;
-use crate::order::proof::RelayKey;
-use crate::wire::dbus::{RELAY_NAME, RELAY_PATH};
 use clap::Subcommand;
+use qris_core::order::proof::RelayKey;
+use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
+use qris_host::Failure;
+use qris_host::config::BusAddress;
 use serde_json::{Value, json};
 
 /// Looks at the relay service, or clears a blocked line.

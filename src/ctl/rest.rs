@@ -2,8 +2,8 @@
 
 use super::hardware;
 use super::site::Site;
-use crate::host::finding::Finding;
-use crate::relay::config::{Chip, Line};
+use qris_host::finding::Finding;
+use qris_relay::config::{Chip, Line};
 use std::path::Path;
 
 /// What the kernel calls the chip at the header of a Raspberry Pi: BCM2835, 2836 and 2837; BCM2711; and, of the fifth, RP1.
@@ -94,11 +94,11 @@ fn listed(pins: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::finding::Level;
-    use crate::order::ledger::Drive;
-    use crate::order::money::Rupiah;
-    use crate::order::time::Span;
-    use crate::relay::config::{Bias, Items, Pin};
+    use qris_core::order::ledger::Drive;
+    use qris_core::order::money::Rupiah;
+    use qris_core::order::time::Span;
+    use qris_host::finding::Level;
+    use qris_relay::config::{Bias, Items, Pin};
 
     #[test]
     fn each_line_that_is_driven_at_rest_is_a_warning() {

@@ -1,8 +1,8 @@
 //! The machine as it lies on its disk: where everything is, and to whom it belongs. Below `/`, or below the root of an
 //! image or of a test.
 
-use crate::host::config::Places;
-use crate::host::rooted::within;
+use qris_host::config::Places;
+use qris_host::rooted::within;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;

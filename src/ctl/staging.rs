@@ -3,8 +3,8 @@
 
 use super::broker::random_hex;
 use super::site::{CREDENTIALS, DEVICE_USER, Site, own_uid};
-use crate::host::Failure;
-use crate::host::config::Places;
+use qris_host::Failure;
+use qris_host::config::Places;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};

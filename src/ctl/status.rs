@@ -3,11 +3,11 @@
 use super::Connection;
 use super::broker::Broker;
 use super::print;
-use crate::host::Failure;
-use crate::host::mqtt::Retained;
-use crate::order::ids::DeviceId;
-use crate::wire::status::Status as Retain;
-use crate::wire::topics::Topic;
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::status::Status as Retain;
+use qris_core::wire::topics::Topic;
+use qris_host::Failure;
+use qris_host::mqtt::Retained;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -3,11 +3,11 @@
 use super::Connection;
 use super::broker::{Broker, random_hex};
 use super::print;
-use crate::host::Failure;
-use crate::host::mqtt::{Outbound, Retained};
-use crate::order::ids::{DeviceId, RequestId};
-use crate::wire::topics::Topic;
-use crate::wire::vend::{EventState, VendEvent, read_request};
+use qris_core::order::ids::{DeviceId, RequestId};
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::{EventState, VendEvent, read_request};
+use qris_host::Failure;
+use qris_host::mqtt::{Outbound, Retained};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};

@@ -3,12 +3,12 @@
 use super::Connection;
 use super::broker::{Broker, News};
 use super::print;
-use crate::host::mqtt::{Inbound, Retained};
-use crate::host::{Failure, service};
-use crate::order::ids::DeviceId;
-use crate::wire::status::Status;
-use crate::wire::topics::Topic;
-use crate::wire::vend::VendEvent;
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::status::Status;
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::VendEvent;
+use qris_host::mqtt::{Inbound, Retained};
+use qris_host::{Failure, service};
 use serde_json::{Value, json};
 use std::time::Duration;
 

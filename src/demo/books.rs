@@ -3,11 +3,11 @@
 
 use super::site::{Site, SiteError};
 use super::watch;
-use crate::order::ids::OrderId;
-use crate::order::outcome::Delivery;
-use crate::order::reason::Reason;
-use crate::wire::orders::{Order, Refund};
-use crate::wire::vend::EventState;
+use qris_core::order::ids::OrderId;
+use qris_core::order::outcome::Delivery;
+use qris_core::order::reason::Reason;
+use qris_core::wire::orders::{Order, Refund};
+use qris_core::wire::vend::EventState;
 use serde::Serialize;
 
 /// How often the backend is asked again, with a long poll each, until it was told what became of a paid order.

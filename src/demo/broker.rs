@@ -1,7 +1,7 @@
 //! The embedded MQTT 5 broker: rumqttd as a process of its own. Good for the demo and for nothing else: it keeps
 //! sessions and retained messages in memory and asks nobody for a password.
 
-use crate::host::{Failure, exit, parse, service};
+use qris_host::{Failure, exit, parse, service};
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use std::collections::HashMap;
 use std::ffi::OsString;

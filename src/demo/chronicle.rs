@@ -1,12 +1,12 @@
 //! What happened, across all programs, in the order in which the demo learned of it; and how to wait for something.
 
 use super::networks::Network;
-use crate::host::clock;
-use crate::order::ids::{OrderId, RequestId};
-use crate::order::reason::Reason;
-use crate::order::time::Boot;
-use crate::wire::payment::PaymentUpdate;
-use crate::wire::vend::{EventState, VendEvent};
+use qris_core::order::ids::{OrderId, RequestId};
+use qris_core::order::reason::Reason;
+use qris_core::order::time::Boot;
+use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::clock;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

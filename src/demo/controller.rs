@@ -2,13 +2,13 @@
 
 use super::chronicle::{Fact, Who};
 use super::watch::Watched;
-use crate::host::bus::{Remote, RemoteEvent};
-use crate::host::config::BusAddress;
-use crate::order::ids::{OrderId, RequestId};
-use crate::order::reason::Reason;
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
-use crate::wire::vend::EventState;
 use futures_util::StreamExt as _;
+use qris_core::order::ids::{OrderId, RequestId};
+use qris_core::order::reason::Reason;
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::vend::EventState;
+use qris_host::bus::{Remote, RemoteEvent};
+use qris_host::config::BusAddress;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::PathBuf;

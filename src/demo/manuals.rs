@@ -1,11 +1,11 @@
 //! `qris-demo manuals DIRECTORY`: manual pages and completions of the installed programs, made from the definitions of
 //! their commands. Packages take them from there.
 
-use crate::host::{Failure, exit, parse};
 use clap::Command;
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use qris_host::{Failure, exit, parse};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,7 +77,7 @@ fn write(directory: &Path) -> io::Result<()> {
 fn pages() -> [Page; 4] {
     [
         Page {
-            definition: crate::device::USAGE.definition(),
+            definition: qris_device::USAGE.definition(),
             section: "8",
             files: &[
                 ("/etc/qrisd/qrisd.toml", "the configuration"),
@@ -88,7 +88,7 @@ fn pages() -> [Page; 4] {
             see: "qris-relayd(8), qrisctl(1)",
         },
         Page {
-            definition: crate::relay::USAGE.definition(),
+            definition: qris_relay::USAGE.definition(),
             section: "8",
             files: &[
                 ("/etc/qrisd/relay.toml", "the configuration: lines, pins, pulses"),
@@ -103,7 +103,7 @@ fn pages() -> [Page; 4] {
             see: "qrisd(8), qrisctl(1)",
         },
         Page {
-            definition: crate::backend::definition(),
+            definition: qris_backend::definition(),
             section: "8",
             files: &[
                 ("/etc/qris-backend/backend.toml", "the configuration"),
@@ -116,7 +116,7 @@ fn pages() -> [Page; 4] {
             see: "qrisd(8), qrisctl(1)",
         },
         Page {
-            definition: crate::ctl::definition(),
+            definition: qris_ctl::definition(),
             section: "1",
             files: &[("what QRISCTL_CONFIG or --config names", "where the broker is, and as whom")],
             service: Service::None,

@@ -2,8 +2,8 @@
 //! its books.
 
 use super::phone::Bill;
-use crate::host::http::{HttpError, Limits, client, read_limited};
-use crate::order::ids::OrderId;
+use qris_core::order::ids::OrderId;
+use qris_host::http::{HttpError, Limits, client, read_limited};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -23,8 +23,8 @@ mod site;
 mod tap;
 mod watch;
 
-use crate::host::{Failure, exit, parse, service};
 use layout::Options;
+use qris_host::{Failure, exit, parse, service};
 use site::Site;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -75,12 +75,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// The programs that the demo starts, by the names of their binaries.
 fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
     match name {
-        "qrisd" => Some(|arguments| crate::device::main(arguments.into_iter())),
-        "qris-relayd" => Some(|arguments| crate::relay::main(arguments.into_iter())),
-        "qris-backend" => Some(|arguments| crate::backend::main(arguments.into_iter())),
-        "qrisctl" => Some(|arguments| crate::ctl::main(arguments.into_iter())),
+        "qrisd" => Some(|arguments| qris_device::main(arguments.into_iter())),
+        "qris-relayd" => Some(|arguments| qris_relay::main(arguments.into_iter())),
+        "qris-backend" => Some(|arguments| qris_backend::main(arguments.into_iter())),
+        "qrisctl" => Some(|arguments| qris_ctl::main(arguments.into_iter())),
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
-        "midtrans" => Some(|arguments| crate::sim::midtrans_http::command::main(arguments.into_iter())),
+        "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "model" => Some(|arguments| prove::model(arguments.into_iter())),
         "nth" => Some(|arguments| prove::nth(arguments.into_iter())),
@@ -92,9 +92,9 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
             print!(
                 "{}",
                 match (page, merchant) {
-                    (true, _) => crate::host::catalog::page(),
-                    (false, true) => crate::host::catalog::merchants_text(),
-                    (false, false) => crate::host::catalog::text(),
+                    (true, _) => qris_host::catalog::page(),
+                    (false, true) => qris_host::catalog::merchants_text(),
+                    (false, false) => qris_host::catalog::text(),
                 }
             );
             ExitCode::SUCCESS

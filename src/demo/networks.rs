@@ -5,7 +5,7 @@ use super::chronicle::{Chronicle, Fact, Who};
 use super::layout::{LayoutError, Ports};
 use super::tap::{Asked, Heard};
 use super::watch::Watched;
-use crate::order::money::Rupiah;
+use qris_core::order::money::Rupiah;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -9,7 +9,6 @@ use super::networks::Network;
 use super::phone::Bill;
 use super::site::{Site, SiteError};
 use super::watch::View;
-use crate::order::ids::RequestId;
 use axum::Router;
 use axum::extract::{Json, State};
 use axum::http::{StatusCode, header};
@@ -17,6 +16,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream::{Stream, unfold};
+use qris_core::order::ids::RequestId;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -170,7 +170,7 @@ async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>)
 struct Photo {
     payload: String,
     merchant: String,
-    amount: crate::order::money::Rupiah,
+    amount: qris_core::order::money::Rupiah,
 }
 
 impl From<Photo> for Bill {

@@ -2,7 +2,7 @@
 //! pays what stands in it.
 
 use super::panel::{Frame, HEIGHT, WIDTH};
-use crate::order::money::Rupiah;
+use qris_core::order::money::Rupiah;
 use serde::Serialize;
 
 /// What a payment app shows after a scan.

@@ -3,8 +3,8 @@
 
 mod pool;
 
-use crate::host::{Failure, exit, parse};
-use crate::sim::{model, nth, world};
+use qris_host::{Failure, exit, parse};
+use qris_proof::{model, nth, world};
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};

@@ -7,11 +7,11 @@ use super::midtrans::{MidtransError, Via};
 use super::phone::Bill;
 use super::site::{Site, SiteError};
 use super::watch::View;
-use crate::host::clock;
-use crate::order::ids::RequestId;
-use crate::order::reason::Reason;
-use crate::order::time::Boot;
-use crate::wire::vend::{EventState, VendEvent};
+use qris_core::order::ids::RequestId;
+use qris_core::order::reason::Reason;
+use qris_core::order::time::Boot;
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::clock;
 use std::time::Duration;
 
 /// All five sales and the books; starting and stopping have ten seconds more, so that all is over in two minutes.

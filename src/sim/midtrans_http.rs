@@ -8,13 +8,13 @@ mod pages;
 mod sender;
 
 use super::midtrans::{Answer, Midtrans, Options, Reply, Request};
-use crate::host::clock;
-use crate::order::time::{Span, Wall};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use door::{Door, Line};
+use qris_core::order::time::{Span, Wall};
+use qris_host::clock;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! The payload that a customer's app reads, made as Midtrans and GoPay make it, and its picture.
 
-use crate::order::qris::crc;
+use qris_core::order::qris::crc;
 
 /// Whose QR it is.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ pub fn png(text: &str, look: Look) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::money::Rupiah;
+    use qris_core::order::money::Rupiah;
 
     /// The first of the three real strings of Midtrans' documents.
     #[test]
@@ -159,7 +159,7 @@ mod tests {
     fn payloads_pass_the_screens_check() {
         let payload = Merchant::default().payload(5_000, "b1855b6c-70ab-4449-9778-61b8ffe43fd2");
         let amount = |rupiah| Rupiah::new(rupiah).expect("an amount");
-        assert_eq!(crate::order::qris::check(&payload, amount(5_000)), Ok(()));
-        assert!(crate::order::qris::check(&payload, amount(5_001)).is_err());
+        assert_eq!(qris_core::order::qris::check(&payload, amount(5_000)), Ok(()));
+        assert!(qris_core::order::qris::check(&payload, amount(5_001)).is_err());
     }
 }

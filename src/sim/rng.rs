@@ -1,8 +1,8 @@
 //! Randomness that a seed repeats: splitmix64 (Steele, Lea, Flood 2014). For simulation, never for secrets.
 
-use crate::host::events::Event;
-use crate::host::play::{self, Surroundings};
-use crate::order::time::Wall;
+use qris_core::order::time::Wall;
+use qris_host::events::Event;
+use qris_host::play::{self, Surroundings};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -41,7 +41,7 @@ impl Rng {
 }
 
 /// What a program draws while it has its turn is of this seed, like everything else of a run.
-pub(super) fn drawn_from<T>(seed: u64, turn: impl FnOnce() -> T) -> T {
+pub fn drawn_from<T>(seed: u64, turn: impl FnOnce() -> T) -> T {
     struct Draws(RefCell<Rng>);
     impl Surroundings for Draws {
         fn wall(&self) -> Wall {

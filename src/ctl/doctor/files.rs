@@ -1,14 +1,14 @@
 //! What lies on the disk: users, who may read and write which file, the policy of the bus, and room for orders.
 
-use crate::ctl::broker::random_hex;
-use crate::ctl::guard::{self, Guarded, Kind};
-use crate::ctl::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
-use crate::ctl::staging::{SECRETS, credential};
-use crate::device::config::Config as DeviceConfig;
-use crate::host::config::BusAddress;
-use crate::host::disk;
-use crate::host::finding::Finding;
-use crate::relay::config::Config as RelayConfig;
+use crate::broker::random_hex;
+use crate::guard::{self, Guarded, Kind};
+use crate::site::{CONTROL_GROUP, CREDENTIALS, DEVICE_USER, GPIO_GROUP, RELAY_USER, SCREEN_GROUP, SECRETS_DROP_IN, Site, User};
+use crate::staging::{SECRETS, credential};
+use qris_device::config::Config as DeviceConfig;
+use qris_host::config::BusAddress;
+use qris_host::disk;
+use qris_host::finding::Finding;
+use qris_relay::config::Config as RelayConfig;
 use std::fs::{self, Metadata, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! Who looks after a line when no program of ours can: the hardware watchdog where the kernel hangs, the kernel where a program
 //! dies. Without them a pulse does not end.
 
-use crate::ctl::site::Site;
-use crate::ctl::{hardware, services};
-use crate::host::finding::Finding;
-use crate::relay::config::{Chip, Line};
+use crate::site::Site;
+use crate::{hardware, services};
+use qris_host::finding::Finding;
+use qris_relay::config::{Chip, Line};
 use std::fs;
 use std::path::Path;
 
@@ -92,11 +92,11 @@ fn told(line: &str, module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::finding::Level;
-    use crate::order::ledger::Drive;
-    use crate::order::money::Rupiah;
-    use crate::order::time::Span;
-    use crate::relay::config::{Bias, Items, Pin};
+    use qris_core::order::ledger::Drive;
+    use qris_core::order::money::Rupiah;
+    use qris_core::order::time::Span;
+    use qris_host::finding::Level;
+    use qris_relay::config::{Bias, Items, Pin};
 
     #[test]
     fn a_watchdog_that_nobody_feeds_is_a_warning() {

@@ -1,17 +1,17 @@
 //! What runs on this machine: the services, what they say of themselves, and who holds the lines.
 
-use crate::ctl::hardware;
-use crate::ctl::machine::{Service, ServiceError};
-use crate::ctl::services::{self, Unit};
-use crate::ctl::site::{SERVICES, Site};
-use crate::device::config::Config as DeviceConfig;
-use crate::host::Failure;
-use crate::host::config::BusAddress;
-use crate::host::finding::{Finding, Level};
-use crate::order::ids::KeyId;
-use crate::relay::config::{Chip, Config as RelayConfig};
-use crate::relay::line::CONSUMER;
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use crate::hardware;
+use crate::machine::{Service, ServiceError};
+use crate::services::{self, Unit};
+use crate::site::{SERVICES, Site};
+use qris_core::order::ids::KeyId;
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH, RELAY_NAME, RELAY_PATH};
+use qris_device::config::Config as DeviceConfig;
+use qris_host::Failure;
+use qris_host::config::BusAddress;
+use qris_host::finding::{Finding, Level};
+use qris_relay::config::{Chip, Config as RelayConfig};
+use qris_relay::line::CONSUMER;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::finding::Level;
+use qris_host::finding::Level;
 use serde_json::{Value, json};
 
 fn order(status: &str, payment: &str, settled_ago_s: Option<u64>, outcome: Option<&str>) -> Value {

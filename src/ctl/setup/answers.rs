@@ -3,13 +3,13 @@
 
 use super::present::Present;
 use super::specs::{Item, Line, Screen};
-use crate::ctl::Connection;
-use crate::host::Failure;
-use crate::host::interrupt::Input;
-use crate::host::secret::Secret;
-use crate::order::ids::DeviceId;
-use crate::order::receipt::KeySet;
-use crate::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
+use crate::Connection;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::receipt::KeySet;
+use qris_core::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
+use qris_host::Failure;
+use qris_host::interrupt::Input;
+use qris_host::secret::Secret;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -179,8 +179,8 @@ pub(super) fn keys(path: &Path) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::receipt::{SigningKey, jwk_set};
-    use crate::wire::enrolment::{Backend, Broker};
+    use qris_core::order::receipt::{SigningKey, jwk_set};
+    use qris_core::wire::enrolment::{Backend, Broker};
 
     fn set() -> String {
         jwk_set(&[SigningKey::from_seed([3; 32]).to_public_jwk("pay.example")])

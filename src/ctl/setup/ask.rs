@@ -1,10 +1,10 @@
 //! Questions to the person in front of the machine. Enter takes what stands in brackets.
 
-use crate::ctl::print;
-use crate::host::Failure;
-use crate::host::interrupt;
-use crate::host::secret::Secret;
-use crate::host::terminal::Hidden;
+use crate::print;
+use qris_host::Failure;
+use qris_host::interrupt;
+use qris_host::secret::Secret;
+use qris_host::terminal::Hidden;
 use std::io::{self, BufRead, Write as _};
 
 /// The longest answer, in bytes.

@@ -9,11 +9,11 @@ use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables
 use super::present::Present;
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
-use crate::ctl::chips;
-use crate::ctl::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
-use crate::ctl::staging::Staging;
-use crate::host::Failure;
-use crate::host::config::{Places, Source};
+use crate::chips;
+use crate::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
+use crate::staging::Staging;
+use qris_host::Failure;
+use qris_host::config::{Places, Source};
 use std::path::{Path, PathBuf};
 
 /// The keys whose receipts are believed.

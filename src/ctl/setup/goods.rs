@@ -2,9 +2,9 @@
 //! What does not fit is told in the words in which it was said.
 
 use super::specs::{Item, Line};
-use crate::ctl::hardware::GpioChip;
-use crate::relay::config::LINES_MAX;
-use crate::relay::line::CONSUMER;
+use crate::hardware::GpioChip;
+use qris_relay::config::LINES_MAX;
+use qris_relay::line::CONSUMER;
 
 /// Whatever no other line has.
 const ANY: &str = "*";
@@ -69,7 +69,7 @@ pub(super) fn pin_objection(chip: &GpioChip, offset: u32) -> Option<String> {
 mod tests {
     use super::super::specs;
     use super::*;
-    use crate::ctl::hardware::GpioLine;
+    use crate::hardware::GpioLine;
 
     #[test]
     fn what_does_not_fit_is_told_and_leaves_what_does() {

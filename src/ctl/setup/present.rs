@@ -4,8 +4,8 @@ use super::answers::Answers;
 use super::compose::{ComposeError, KEYS_JSON, items_of};
 use super::dialogue::Part;
 use super::edit::{self, tables_of, text_of};
-use crate::ctl::site::{QRISD_TOML, RELAY_TOML, Site};
-use crate::host::Failure;
+use crate::site::{QRISD_TOML, RELAY_TOML, Site};
+use qris_host::Failure;
 use std::path::PathBuf;
 
 /// What lies on the disk already.

@@ -7,15 +7,15 @@ use super::compose::{ComposeError, Composed, compose};
 use super::dialogue::{Dialogue, Part};
 use super::present::Present;
 use super::told::Told;
-use crate::ctl::doctor::contact;
-use crate::ctl::site::Site;
-use crate::ctl::staging::Staging;
-use crate::ctl::{hardware, look, print};
-use crate::device::config::Config as DeviceConfig;
-use crate::host::Failure;
-use crate::host::config::{Fault, Faults};
-use crate::host::finding::{self, Finding};
-use crate::relay::config::Config as RelayConfig;
+use crate::doctor::contact;
+use crate::site::Site;
+use crate::staging::Staging;
+use crate::{hardware, look, print};
+use qris_device::config::Config as DeviceConfig;
+use qris_host::Failure;
+use qris_host::config::{Fault, Faults};
+use qris_host::finding::{self, Finding};
+use qris_relay::config::Config as RelayConfig;
 use std::collections::BTreeSet;
 
 /// Both configurations, as the services would read them.

@@ -2,9 +2,9 @@
 
 use super::edit::quoted;
 use super::parse_letters;
-use crate::order::ids::ItemId;
-use crate::order::ledger::DRIVE_MAX;
-use crate::order::money::Rupiah;
+use qris_core::order::ids::ItemId;
+use qris_core::order::ledger::DRIVE_MAX;
+use qris_core::order::money::Rupiah;
 use std::fmt;
 use std::path::PathBuf;
 

@@ -2,10 +2,10 @@
 
 use super::compose::Composed;
 use super::write::Change;
-use crate::ctl::print;
-use crate::ctl::site::Site;
-use crate::host::Failure;
-use crate::host::finding::Finding;
+use crate::print;
+use crate::site::Site;
+use qris_host::Failure;
+use qris_host::finding::Finding;
 
 /// How it is told.
 pub(super) struct Told {

@@ -6,15 +6,15 @@ use super::answers::Answers;
 use super::dialogue::{Dialogue, Seen};
 use super::present::Present;
 use super::settle::Checked;
-use crate::ctl::machine::Service;
-use crate::ctl::screen::Card;
-use crate::ctl::site::Site;
-use crate::ctl::{hardware, print};
-use crate::device::screen::SurfaceSettings;
-use crate::host::Failure;
-use crate::order::outcome::Outcome;
-use crate::relay::config::{Chip, Config as RelayConfig, Line, Pin};
-use crate::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use crate::machine::Service;
+use crate::screen::Card;
+use crate::site::Site;
+use crate::{hardware, print};
+use qris_core::order::outcome::Outcome;
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_device::screen::SurfaceSettings;
+use qris_host::Failure;
+use qris_relay::config::{Chip, Config as RelayConfig, Line, Pin};
 use std::time::Duration;
 
 /// What comes after a trial.
@@ -213,8 +213,8 @@ fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::time::Span;
-    use crate::relay::config::Bias;
+    use qris_core::order::time::Span;
+    use qris_relay::config::Bias;
     use std::cell::RefCell;
 
     fn chip(offset: u32) -> Chip {

@@ -1,7 +1,7 @@
 //! Puts files in their places: all of them or none, each whole, with what was there before beside it.
 
-use crate::ctl::site::{DEVICE_USER, Site, is_root};
-use crate::host::clock;
+use crate::site::{DEVICE_USER, Site, is_root};
+use qris_host::clock;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};

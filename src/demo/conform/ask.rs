@@ -2,8 +2,8 @@
 
 use super::report::{Checked, Stop, different};
 use super::schema::{Schema, Seen, short};
-use crate::host::http::{Limits, client, read_limited};
-use crate::host::tls::{self, LastTrusted};
+use qris_host::http::{Limits, client, read_limited};
+use qris_host::tls::{self, LastTrusted};
 use reqwest::{Client, Method};
 use serde_json::Value;
 use std::collections::BTreeMap;

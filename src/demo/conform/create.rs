@@ -4,9 +4,9 @@ use super::ask::{CREATE, OPEN};
 use super::paid::COUNTER_MIN;
 use super::report::{Checked, Report, Stop, different, holds, same};
 use super::{CHECK, Tester, text};
-use crate::order::ids::Ticket;
-use crate::order::money::Rupiah;
-use crate::order::qris;
+use qris_core::order::ids::Ticket;
+use qris_core::order::money::Rupiah;
+use qris_core::order::qris;
 use serde_json::{Value, json};
 use std::sync::PoisonError;
 

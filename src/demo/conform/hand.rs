@@ -1,8 +1,8 @@
 //! Who pays.
 
 use super::report::{Stop, different};
-use crate::host::config::http_url;
-use crate::host::http::{Limits, client, read_limited};
+use qris_host::config::http_url;
+use qris_host::http::{Limits, client, read_limited};
 use reqwest::Client;
 use serde_json::Value;
 use std::process::Stdio;

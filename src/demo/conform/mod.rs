@@ -11,12 +11,12 @@ mod report;
 mod schema;
 mod watch;
 
-use crate::host::clock;
-use crate::host::{Failure, exit, parse};
-use crate::order::ids::{DeviceId, ItemId, KeyId, Ticket};
-use crate::order::receipt::KeySet;
 use ask::{Answer, Ask, CANCEL, CREATE, SHOW};
 use hand::Hand;
+use qris_core::order::ids::{DeviceId, ItemId, KeyId, Ticket};
+use qris_core::order::receipt::KeySet;
+use qris_host::clock;
+use qris_host::{Failure, exit, parse};
 use report::{Report, Stop, different};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use schema::Schema;
@@ -97,7 +97,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(mut arguments: Arguments) -> Result<(), Failure> {
-    crate::host::tls::install_provider();
+    qris_host::tls::install_provider();
     let only = arguments.only.take();
     let tester = Tester::new(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(Failure::failed)?;
@@ -141,8 +141,8 @@ struct Tester {
 impl Tester {
     fn new(arguments: Arguments) -> Result<Self, Failure> {
         let wrong = |what: &str, why: &dyn std::fmt::Display| Failure::usage(format!("{what}: {why}"));
-        let backend = crate::host::config::http_url(&arguments.backend).map_err(|error| wrong("--backend", &error))?;
-        let schema = Schema::read(crate::backend::http::OPENAPI).map_err(|error| wrong("openapi.json", &error))?;
+        let backend = qris_host::config::http_url(&arguments.backend).map_err(|error| wrong("--backend", &error))?;
+        let schema = Schema::read(qris_backend::http::OPENAPI).map_err(|error| wrong("openapi.json", &error))?;
         let ask = Ask::new(&backend, arguments.ca_file.as_deref(), schema).map_err(|error| wrong("--ca-file", &error))?;
         let token = match (arguments.token, arguments.token_file) {
             (Some(token), _) => token,

@@ -3,10 +3,10 @@
 use super::ask::{Answer, OPEN, OUTCOME, SHOW};
 use super::report::{Checked, Report, Stop, different, holds, same};
 use super::{SOON, Tester, now_s, text};
-use crate::order::ids::DeviceId;
-use crate::order::receipt::Claims;
-use crate::order::time::Wall;
 use base64::Engine as _;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::receipt::Claims;
+use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 use std::time::Instant;
 

@@ -142,7 +142,7 @@ async fn picture(t: &Tester) -> Checked {
     let (_, order) = t.charged().await?;
     let answer = t.ask.call(QR, text(&order, "order_id")?).token(&t.token).send().await?;
     answer.is(200)?;
-    let found = crate::backend::midtrans::read_qr(&answer.body).map_err(|error| different("a PNG with one QR", error))?;
+    let found = qris_backend::midtrans::read_qr(&answer.body).map_err(|error| different("a PNG with one QR", error))?;
     same("the QR", &text(&order, "qr_payload")?, &found.as_str())
 }
 

@@ -1,6 +1,6 @@
 //! Many runs on all processors. One that panics or does not end is told by its name, so that it can be run again.
 
-use crate::host::Failure;
+use qris_host::Failure;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

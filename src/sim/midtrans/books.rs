@@ -2,8 +2,8 @@
 
 use super::channel::Channel;
 use super::transaction::{Status, Transaction};
-use crate::order::time::Wall;
-use crate::sim::faults::Fault;
+use crate::faults::Fault;
+use qris_core::order::time::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

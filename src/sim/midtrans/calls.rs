@@ -4,10 +4,10 @@ use super::charge;
 use super::route::Route;
 use super::transaction::{Fraud, Status};
 use super::{Answer, Midtrans};
-use crate::order::qris::crc;
-use crate::order::time::Wall;
-use crate::sim::faults::{BrokenImage, Fault, Moment};
-use crate::sim::qris::{self, Look};
+use crate::faults::{BrokenImage, Fault, Moment};
+use crate::qris::{self, Look};
+use qris_core::order::qris::crc;
+use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 
 impl Midtrans {

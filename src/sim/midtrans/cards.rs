@@ -4,7 +4,7 @@
 use super::charge::{object, whole};
 use super::transaction::{Fraud, Status, Transaction};
 use super::{Answer, Midtrans, Request};
-use crate::order::time::Wall;
+use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The ways to pay that the simulated merchant has, and what differs between them.
 
-use crate::order::time::Span;
+use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
 
 /// How a charge is to be paid.

@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::channel::{Acquirer, Bank, Channel, Store};
-use crate::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value};
 
 /// What is charged.

@@ -4,8 +4,8 @@ use super::channel::{Channel, Store};
 use super::charge::{self, Charge};
 use super::transaction::{Fraud, Status, Transaction};
 use super::{Answer, Midtrans, Request};
-use crate::order::time::Wall;
-use crate::sim::faults::{Fault, Moment};
+use crate::faults::{Fault, Moment};
+use qris_core::order::time::Wall;
 
 impl Midtrans {
     pub(super) fn charge(&mut self, request: &Request, order_id: &str, now: Wall) -> (Answer, Option<Fault>) {

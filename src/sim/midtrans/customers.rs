@@ -2,8 +2,8 @@
 
 use super::forgery::Forgery;
 use super::{Answer, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Told, Via, is_held};
-use crate::order::time::{Span, Wall};
-use crate::sim::faults::{Fault, Moment};
+use crate::faults::{Fault, Moment};
+use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 
 impl Midtrans {

@@ -4,7 +4,7 @@
 use super::charge;
 use super::route::Route;
 use super::{Answer, Midtrans, Request, is_held};
-use crate::order::time::{Span, Wall};
+use qris_core::order::time::{Span, Wall};
 use serde_json::{Value, json};
 
 const KEY_CHARS_MAX: usize = 46;

@@ -33,7 +33,6 @@ pub use transaction::{Fraud, Status, Via};
 
 use super::faults::{Fault, Faults, Moment, Plan};
 use super::rng::Rng;
-use crate::order::time::{Span, Wall};
 use accounts::Accounts;
 use base64::Engine as _;
 use books::Books;
@@ -41,6 +40,7 @@ use cards::Cards;
 use idempotency::Kept;
 use neighbours::Pages;
 use notices::Notices;
+use qris_core::order::time::{Span, Wall};
 use refunds::Later;
 use route::Route;
 use serde_json::json;

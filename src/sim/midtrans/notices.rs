@@ -1,8 +1,8 @@
 //! Notifications on their way, and Midtrans' rules for sending one again.
 
-use crate::order::time::{Span, Wall};
-use crate::sim::faults::Fault;
-use crate::sim::rng::Rng;
+use crate::faults::Fault;
+use crate::rng::Rng;
+use qris_core::order::time::{Span, Wall};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};

@@ -2,8 +2,8 @@
 //! default was seen in real answers, or is what the newest document says.
 
 use super::channel::Limits;
-use crate::order::time::Span;
-use crate::sim::qris::Merchant;
+use crate::qris::Merchant;
+use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

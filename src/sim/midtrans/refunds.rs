@@ -5,8 +5,8 @@ use super::charge::{object, whole};
 use super::options::KeyAgain;
 use super::transaction::{Refund, Status, Transaction, Via};
 use super::{Answer, Midtrans};
-use crate::order::time::{Span, Wall};
-use crate::sim::faults::{Fault, Moment};
+use crate::faults::{Fault, Moment};
+use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 
 const REASON_CHARS_MAX: usize = 255;

@@ -1,7 +1,7 @@
 //! What a request is about.
 
 use super::neighbours;
-use crate::sim::qris::Look;
+use crate::qris::Look;
 
 /// A method and a path that mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

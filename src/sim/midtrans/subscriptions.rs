@@ -2,7 +2,7 @@
 
 use super::charge::{object, whole};
 use super::{Answer, Midtrans};
-use crate::order::time::Wall;
+use qris_core::order::time::Wall;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

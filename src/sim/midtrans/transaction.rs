@@ -4,7 +4,7 @@
 use super::channel::{Acquirer, Channel, Store};
 use super::charge::Charge;
 use super::options::{ExpiryField, Options};
-use crate::order::time::Wall;
+use qris_core::order::time::Wall;
 use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

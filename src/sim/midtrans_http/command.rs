@@ -1,9 +1,9 @@
 //! `qris-demo midtrans`: the simulated Midtrans as a program.
 
 use super::Simulator;
-use crate::host::{self, Failure, service};
-use crate::order::time::Span;
-use crate::sim::midtrans::Options;
+use crate::midtrans::Options;
+use qris_core::order::time::Span;
+use qris_host::{self, Failure, service};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -35,8 +35,8 @@ struct Arguments {
 
 /// Runs the simulated Midtrans alone until SIGTERM or SIGINT. The first argument is the name it was called by.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match host::parse::<Arguments>(arguments) {
-        Ok(arguments) => host::exit("qris-demo midtrans", run(&arguments)),
+    match qris_host::parse::<Arguments>(arguments) {
+        Ok(arguments) => qris_host::exit("qris-demo midtrans", run(&arguments)),
         Err(status) => status,
     }
 }

@@ -23,14 +23,14 @@
 //! | `GET /sim` | a page to pay on |
 
 use super::Shared;
-use crate::order::time::Span;
-use crate::sim::faults::{Forgery, Plan};
-use crate::sim::midtrans::{Change, Fraud, Midtrans, PayError, Status, Via};
+use crate::faults::{Forgery, Plan};
+use crate::midtrans::{Change, Fraud, Midtrans, PayError, Status, Via};
 use axum::Router;
 use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;

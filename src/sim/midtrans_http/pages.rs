@@ -1,7 +1,7 @@
 //! The pages: one to pay on, and what GoPay's link opens on a phone.
 
 use super::Shared;
-use crate::sim::midtrans::{Book, Via};
+use crate::midtrans::{Book, Via};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};

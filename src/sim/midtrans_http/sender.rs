@@ -1,9 +1,9 @@
 //! Sends notifications, each on its own, and follows what may be followed.
 
 use super::Shared;
-use crate::order::time::Span;
-use crate::sim::midtrans::Notice;
+use crate::midtrans::Notice;
 use axum::http::header;
+use qris_core::order::time::Span;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;

@@ -1,16 +1,16 @@
 //! The backend's client against the simulator, over a real port.
 
 use super::*;
-use crate::backend::midtrans::{
+use crate::faults::{BrokenImage, Fault, Plan};
+use crate::midtrans::Via;
+use qris_backend::midtrans::{
     ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey,
     Settings, Transaction, TransactionStatus, idempotency_key,
 };
-use crate::host::secret::Secret;
-use crate::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
-use crate::order::money::Rupiah;
-use crate::order::request::Payment;
-use crate::sim::faults::{BrokenImage, Fault, Plan};
-use crate::sim::midtrans::Via;
+use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
+use qris_host::secret::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -89,7 +89,7 @@ async fn a_charge_is_paid_by_what_is_in_its_picture() {
         assert_eq!(simulator.with(|midtrans, _| midtrans.transaction(id)).expect("in the books").qr_payload, payload);
         let asked = simulator.with(|midtrans, _| midtrans.requests());
         assert_eq!(asked.iter().filter(|request| request.call == "qr_image" && request.order_id == id).count(), pictures);
-        assert_eq!(crate::order::qris::check(&payload, Rupiah::new(5_000).expect("an amount")), Ok(()));
+        assert_eq!(qris_core::order::qris::check(&payload, Rupiah::new(5_000).expect("an amount")), Ok(()));
         assert!(!client.status(id).await.expect("found").is_settled());
         pay(&simulator, &payload, via);
         for name in [id, charged.transaction_id.as_str()] {
@@ -390,10 +390,10 @@ async fn pictures_can_lie() {
     let amount = Rupiah::new(5_000).expect("an amount");
     once(&simulator, Fault::BrokenImage { how: BrokenImage::WrongAmount });
     let dear = client.qr_payload(&charged).await.expect("it can be read");
-    assert!(dear.contains("5001.00") && crate::order::qris::check(&dear, amount).is_err());
+    assert!(dear.contains("5001.00") && qris_core::order::qris::check(&dear, amount).is_err());
     once(&simulator, Fault::BrokenImage { how: BrokenImage::BadCrc });
     let bad = client.qr_payload(&charged).await.expect("it can be read");
-    assert!(bad != good && bad[..bad.len() - 4] == good[..good.len() - 4] && crate::order::qris::check(&bad, amount).is_err());
+    assert!(bad != good && bad[..bad.len() - 4] == good[..good.len() - 4] && qris_core::order::qris::check(&bad, amount).is_err());
 }
 
 #[tokio::test]

@@ -2,13 +2,13 @@
 //! another place leaves nothing behind in the old one.
 
 use super::{Draft, Keep, Text};
-use crate::ctl::guard::{self, Guarded, Kind};
-use crate::ctl::setup::edit::text_of;
-use crate::ctl::setup::write::{Change, Owner, Planned};
-use crate::ctl::site::{CREDENTIALS, DEVICE_USER, ETC, SECRETS_DROP_IN};
-use crate::ctl::staging;
-use crate::host::Failure;
-use crate::host::secret::Secret;
+use crate::guard::{self, Guarded, Kind};
+use crate::setup::edit::text_of;
+use crate::setup::write::{Change, Owner, Planned};
+use crate::site::{CREDENTIALS, DEVICE_USER, ETC, SECRETS_DROP_IN};
+use crate::staging;
+use qris_host::Failure;
+use qris_host::secret::Secret;
 use std::path::{Path, PathBuf};
 
 /// The settings that name a secret, each with what it is called where no path says otherwise.

@@ -1,11 +1,11 @@
 use super::*;
-use crate::ctl::setup::specs;
-use crate::ctl::site::SECRETS_DROP_IN;
-use crate::device::config::Config as DeviceConfig;
-use crate::host::secret::Secret;
-use crate::order::ids::DeviceId;
-use crate::order::receipt::{SigningKey, jwk_set};
-use crate::relay::config::Config as RelayConfig;
+use crate::setup::specs;
+use crate::site::SECRETS_DROP_IN;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::receipt::{SigningKey, jwk_set};
+use qris_device::config::Config as DeviceConfig;
+use qris_host::secret::Secret;
+use qris_relay::config::Config as RelayConfig;
 
 /// A system in a directory, and what becomes of it.
 struct Machine {

@@ -1,12 +1,12 @@
 //! What is sold, which line hands it out, and whether that line moves the right thing the right way round.
 
 use super::Dialogue;
-use crate::ctl::setup::answers::Answers;
-use crate::ctl::setup::goods::{add_item, add_line, pin_objection, unserved};
-use crate::ctl::setup::specs::{self, Line};
-use crate::ctl::site::Site;
-use crate::ctl::{hardware, print, rest};
-use crate::host::Failure;
+use crate::setup::answers::Answers;
+use crate::setup::goods::{add_item, add_line, pin_objection, unserved};
+use crate::setup::specs::{self, Line};
+use crate::site::Site;
+use crate::{hardware, print, rest};
+use qris_host::Failure;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -15,7 +15,7 @@ const AWAY: char = '-';
 
 /// What a person saw of a pulse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ctl::setup) enum Seen {
+pub(in crate::setup) enum Seen {
     /// The right thing, the right way round.
     Right,
     /// It is on at rest, and is to be turned over.
@@ -47,7 +47,7 @@ impl Dialogue<'_> {
         }
     }
 
-    pub(in crate::ctl::setup) fn lines(&mut self, answers: &mut Answers) -> Result<(), Failure> {
+    pub(in crate::setup) fn lines(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         hardware::words(self.site)
             .iter()
             .skip_while(|line| *line != "GPIO chips:")
@@ -93,22 +93,22 @@ impl Dialogue<'_> {
     }
 
     /// Whether this line is to be pulsed.
-    pub(in crate::ctl::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
+    pub(in crate::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
         self.asker.yes(&format!("Line {name:?}: pulse it now? Something moves: keep your hands away"), false)
     }
 
     /// The same once more.
-    pub(in crate::ctl::setup) fn pulse_again(&mut self, name: &str, usual: bool) -> Result<bool, Failure> {
+    pub(in crate::setup) fn pulse_again(&mut self, name: &str, usual: bool) -> Result<bool, Failure> {
         self.asker.yes(&format!("Line {name:?}: once more?"), usual)
     }
 
     /// Whether another line is to be said, where this one moved something else.
-    pub(in crate::ctl::setup) fn other_lines(&mut self) -> Result<bool, Failure> {
+    pub(in crate::setup) fn other_lines(&mut self) -> Result<bool, Failure> {
         self.asker.yes("Say again which line hands out what?", true)
     }
 
     /// What a pulse moved.
-    pub(in crate::ctl::setup) fn seen(&mut self) -> Result<Seen, Failure> {
+    pub(in crate::setup) fn seen(&mut self) -> Result<Seen, Failure> {
         if !self.asker.yes("Did the right thing move?", true)? {
             // A relay that is on at rest moves at the end of the pulse, or not at all.
             return Ok(if self.is_turned_over()? { Seen::Inverted } else { Seen::Wrong });

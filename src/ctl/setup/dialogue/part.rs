@@ -1,12 +1,12 @@
 //! The parts of a conversation: what belongs to which, so that only what is wrong is asked for again.
 
-use crate::ctl::setup::compose::ComposeError;
-use crate::host::config::Fault;
-use crate::host::finding::{Finding, Level};
+use crate::setup::compose::ComposeError;
+use qris_host::config::Fault;
+use qris_host::finding::{Finding, Level};
 
 /// What is asked for together, in the order in which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::ctl::setup) enum Part {
+pub(in crate::setup) enum Part {
     Device,
     Broker,
     Backend,
@@ -19,7 +19,7 @@ pub(in crate::ctl::setup) enum Part {
 
 impl Part {
     /// The part that a check looked at.
-    pub(in crate::ctl::setup) fn of_finding(finding: &Finding) -> Option<Self> {
+    pub(in crate::setup) fn of_finding(finding: &Finding) -> Option<Self> {
         match finding.check {
             _ if finding.level != Level::Bad => None,
             "broker" => Some(Self::Broker),
@@ -32,7 +32,7 @@ impl Part {
     }
 
     /// The part that says what is wrong in a file; none if nothing that is asked for does.
-    pub(in crate::ctl::setup) fn of_fault(fault: &Fault) -> Option<Self> {
+    pub(in crate::setup) fn of_fault(fault: &Fault) -> Option<Self> {
         let key = fault.key.as_deref()?;
         match key.split(['.', '[']).next()? {
             "device" if key == "device.id" => Some(Self::Device),
@@ -49,7 +49,7 @@ impl Part {
     }
 
     /// The part that was refused before there was a file.
-    pub(in crate::ctl::setup) fn of_refusal(why: &ComposeError) -> Vec<Self> {
+    pub(in crate::setup) fn of_refusal(why: &ComposeError) -> Vec<Self> {
         match why {
             ComposeError::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
             ComposeError::OtherDevice { .. } => vec![Self::Device],
@@ -59,7 +59,7 @@ impl Part {
     }
 
     /// What it is about.
-    pub(in crate::ctl::setup) const fn words(self) -> &'static str {
+    pub(in crate::setup) const fn words(self) -> &'static str {
         match self {
             Self::Device => "the machine's name",
             Self::Broker => "the broker",
@@ -73,7 +73,7 @@ impl Part {
     }
 
     /// The flags that say it.
-    pub(in crate::ctl::setup) const fn flags(self) -> &'static str {
+    pub(in crate::setup) const fn flags(self) -> &'static str {
         match self {
             Self::Device => "--device",
             Self::Broker => "--broker, --username, --password-file, --ca-file, --cert-file, --key-file",

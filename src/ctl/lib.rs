@@ -1,0 +1,136 @@
+//! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `collect`,
+//! `watch`, `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` does both, and draws.
+//! `setup` makes a computer a machine, `doctor` looks whether it is a sound one.
+//!
+//! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
+//! wrong use or configuration.
+
+mod broker;
+mod chips;
+mod collect;
+mod doctor;
+mod guard;
+mod hardware;
+mod look;
+mod machine;
+mod order;
+mod print;
+mod relay;
+mod rest;
+mod screen;
+mod services;
+mod setup;
+mod site;
+mod staging;
+mod status;
+mod vend;
+mod watch;
+
+use clap::{Parser, Subcommand};
+use qris_host::{self, Failure, interrupt};
+use std::path::PathBuf;
+
+/// As it calls itself in what it tells.
+const NAME: &str = "qrisctl";
+
+/// Runs the program: arguments, configuration, work, exit status.
+pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    let arguments: Arguments = match qris_host::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    qris_host::exit(NAME, run(arguments))
+}
+
+/// Its commands, for the libraries that make manual pages and completions.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command().version(env!("CARGO_PKG_VERSION"))
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { connection, json, command } = arguments;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        match command {
+            Command::Vend(vend) => vend.run(connection, json).await,
+            Command::Cancel(cancel) => cancel.run(connection, json).await,
+            Command::Collect(collect) => collect.run(connection, json).await,
+            Command::Watch(watch) => watch.run(connection, json).await,
+            Command::Status(status) => status.run(connection, json).await,
+            Command::Order(order) => order.run(json).await,
+            Command::Relay(relay) => relay.run(json).await,
+            Command::Screen(screen) => screen.run(connection, json).await,
+            Command::Setup(setup) => interrupt::run(NAME, setup.run(connection, json)).await,
+            Command::Doctor(doctor) => interrupt::run(NAME, doctor.run(connection, json)).await,
+        }
+    })
+}
+
+/// Sell at, cancel at, watch and examine machines that take QRIS.
+#[derive(Parser, Debug)]
+#[command(
+    name = "qrisctl",
+    after_help = "Exit status: 0 done (vend --wait, collect --wait: dispensed; cancel --wait: cancelled), 1 failed, refused or ended otherwise, 2 wrong use or configuration."
+)]
+struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+    /// JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the broker is and as whom to go there. Flags win over the file.
+#[derive(clap::Args, Debug, Default)]
+#[command(next_help_heading = "Broker")]
+struct Connection {
+    /// A file with a section [mqtt] as in qrisd.toml; or name it in QRISCTL_CONFIG
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
+    #[arg(long, global = true, value_name = "URL")]
+    broker: Option<String>,
+    /// The name at the broker
+    #[arg(long, global = true, value_name = "NAME")]
+    username: Option<String>,
+    /// A file that holds the password
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The broker's private CA
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Mutual TLS: our certificate
+    #[arg(long, global = true, value_name = "FILE")]
+    cert_file: Option<PathBuf>,
+    /// Mutual TLS: its key
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Ask a machine to sell something
+    Vend(vend::Vend),
+    /// Cancel a request
+    Cancel(vend::Cancel),
+    /// Hand out what was paid at a store, by its payment code
+    Collect(collect::Collect),
+    /// Show events and status of machines as they come
+    Watch(watch::Watch),
+    /// Show the last status of machines
+    Status(status::Status),
+    /// On the machine: show the order that holds it
+    Order(order::Order),
+    /// On the machine: look at the relay service, or clear a blocked line
+    Relay(relay::Relay),
+    /// Look at a machine's screen, try a panel, or draw any state without a machine
+    Screen(screen::Screen),
+    /// On the machine: make it one that sells
+    Setup(Box<setup::Setup>),
+    /// On the machine: look whether everything works that selling needs
+    Doctor(doctor::Doctor),
+}

@@ -1,0 +1,332 @@
+//! `qris-backend` without sockets: the program itself – its HTTP handlers, its work for orders, its client of Midtrans, its
+//! books on their own database – in virtual time and in the thread of a world. Requests and answers pass as what they are on the
+//! wire, status, headers and bytes, and the machine's own client writes and reads them. What the program would send comes out as
+//! an [`Effect`]; each world carries it, with what can go wrong on the way.
+//!
+//! Left out are what carries bytes (sockets, TLS, the broker's connection), the second connection of [`Store`] with its thread,
+//! and the look for what is due once a second: [`Program::take_up`] is called when something is.
+//!
+//! [`Store`]: qris_backend::store::Store
+
+mod ask;
+mod street;
+#[cfg(test)]
+mod tests;
+
+pub(super) use ask::Ask;
+pub(super) use street::{Asked, Effect, ReplyTo};
+
+use super::midtrans::{self, Book};
+use super::rng::Rng;
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Request, Response};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use qris_backend::books::{self, BooksError, Desk, Noted};
+use qris_backend::devices;
+use qris_backend::http;
+use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
+use qris_backend::presence::Presence;
+use qris_backend::shop::Shop;
+use qris_backend::store::{Direct, Tx, open_both};
+use qris_backend::view::Place;
+use qris_backend::work;
+use qris_core::order::ids::{DeviceId, OrderId};
+use qris_core::order::merchant::{Rules, Said};
+use qris_core::order::receipt::SigningKey;
+use qris_core::order::time::{Span, Wall};
+use qris_host::events::Event as Journal;
+use qris_host::http::{Limits, client as http_client};
+use qris_host::play::{self, Surroundings};
+use qris_host::secret::Secret;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::time::Duration;
+use street::{Reader, Street, ToMidtrans};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+pub(super) const SERVER_KEY: &str = "SB-Mid-server-simulated";
+pub(super) const PUBLIC_URL: &str = "https://pay.example";
+pub(super) const ISSUER: &str = "pay.example";
+/// The only machine's token.
+pub(super) const TOKEN: &str = "vm-001";
+/// One call to Midtrans.
+const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer of the program's.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// What signs receipts.
+pub(super) fn key() -> SigningKey {
+    SigningKey::from_seed([11; 32])
+}
+
+/// The only machine's name.
+pub(super) fn device() -> DeviceId {
+    DeviceId::new("vm-001").expect("an id")
+}
+
+/// What the merchant decided. `by_itself`: so many refunds a machine and day.
+pub(super) fn desk(collect_within: Span, by_itself: u32) -> Desk {
+    let rules = Rules { issuer: ISSUER.into(), keys: vec![key()], max_imposed_fee: 0, reversal_window: Span::secs(300), collect_within };
+    Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself }
+}
+
+/// Where the backend is.
+pub(super) fn place(collect_within: Span) -> Place {
+    Place { public_url: PUBLIC_URL.into(), sandbox: true, contact: None, collect_within }
+}
+
+/// What the program finds where it runs.
+struct Around<C> {
+    street: Arc<Street<C>>,
+    began: Instant,
+    wall: Wall,
+    rng: RefCell<Rng>,
+}
+
+impl<C> Surroundings for Around<C> {
+    fn wall(&self) -> Wall {
+        self.wall + Span(since(self.began))
+    }
+
+    fn journal(&self, event: &Journal) {
+        self.street.put(Effect::Journal(Box::new(event.clone())));
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut rng = self.rng.borrow_mut();
+        bytes.fill_with(|| rng.number().to_le_bytes()[0]);
+    }
+}
+
+/// Milliseconds of the program's time.
+fn since(began: Instant) -> i64 {
+    i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
+thread_local! {
+    /// Panics of this thread.
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// From now on panics are counted: a task that panics ends by itself, and nobody else would know.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            usual(panic);
+        }));
+    });
+}
+
+/// How a program is started.
+pub(super) struct Start<'a> {
+    pub(super) books: &'a Path,
+    pub(super) desk: Desk,
+    pub(super) place: Place,
+    /// The time of day.
+    pub(super) wall: Wall,
+    /// Of its randomness.
+    pub(super) seed: u64,
+    /// Whether its disk has not killed it.
+    pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Whether each order that is written is an [`Effect`].
+    pub(super) tells: bool,
+}
+
+/// The program while it runs. It is killed by dropping it.
+pub(super) struct Program<C> {
+    // In this order: what runs goes first, the database last.
+    runtime: Runtime,
+    service: TowerToHyperService<Router>,
+    shop: Arc<Shop>,
+    around: Rc<Around<C>>,
+    street: Arc<Street<C>>,
+    /// Whom it is to answer.
+    calls: BTreeMap<C, AbortHandle>,
+    direct: Direct,
+    machines: Direct,
+}
+
+impl<C: Copy + Ord + Send + 'static> Program<C> {
+    /// Opens its books. Nothing is done yet about what is in them.
+    pub(super) fn start(start: Start<'_>) -> Result<Self, BooksError> {
+        count_panics();
+        static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
+        let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 0 };
+        let http = HTTP.get_or_init(|| http_client(None, limits).expect("a client")).clone();
+        let street = Arc::new(Street::default());
+        let line = start.tells.then(|| Arc::new(Mutex::new(0)));
+        let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
+        let both = open_both(start.books, true, true)?;
+        let (direct, machines) = (Direct::over(both.books, Box::new(reader)), Direct::over(both.machines, Box::new(())));
+        if let Some(line) = line {
+            *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.look(books::newest_line)?;
+        }
+        let settings = Settings {
+            base_url: "https://midtrans.example".into(),
+            server_key: ServerKey::new(&Secret::new(SERVER_KEY)),
+            notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
+            charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
+        };
+        let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(ToMidtrans(Arc::clone(&street))));
+        let shop = Arc::new(Shop::new(direct.store(), machines.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let began = {
+            let _here = runtime.enter();
+            Instant::now()
+        };
+        let around = Rc::new(Around { street: Arc::clone(&street), began, wall: start.wall, rng: RefCell::new(Rng::new(start.seed)) });
+        let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
+        let program = Self { runtime, service, shop, around, street, calls: BTreeMap::new(), direct, machines };
+        program.listen();
+        Ok(program)
+    }
+
+    /// Hands on what the program wakes its other tasks for: the one that publishes, and the one that looks for what is due.
+    fn listen(&self) {
+        for (is_outbox, effect) in [(true, (|| Effect::HasNews) as fn() -> Effect<C>), (false, || Effect::IsDue)] {
+            let (shop, street) = (Arc::clone(&self.shop), Arc::clone(&self.street));
+            self.runtime.spawn(async move {
+                let poked = if is_outbox { &shop.outbox } else { &shop.due };
+                loop {
+                    poked.notified().await;
+                    street.put(effect());
+                }
+            });
+        }
+    }
+
+    /// Milliseconds since it was started, in its own time.
+    pub(super) fn age(&self) -> i64 {
+        let _here = self.runtime.enter();
+        since(self.around.began)
+    }
+
+    /// Lets it run until it does something to its surroundings, or is so old, in milliseconds. What it did meanwhile is taken.
+    ///
+    /// # Panics
+    /// When one of its tasks does, whoever caught that.
+    pub(super) fn run(&mut self, until: i64) -> Vec<Effect<C>> {
+        let end = self.around.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
+        let (street, runtime) = (&self.street, &self.runtime);
+        let panics = PANICS.get();
+        play::within(Rc::clone(&self.around) as Rc<dyn Surroundings>, || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = street.bell.notified() => {}
+                    () = sleep_until(end) => {}
+                }
+            });
+        });
+        assert_eq!(PANICS.get(), panics, "a task of the backend has panicked");
+        let effects: Vec<_> = self.street.effects().drain(..).collect();
+        for effect in &effects {
+            if let Effect::Answers(from, _) = effect {
+                self.calls.remove(from);
+            }
+        }
+        effects
+    }
+
+    /// A machine asks.
+    pub(super) fn ask(&mut self, ask: Ask, from: C) {
+        let (call, street) = (self.service.call(ask.request()), Arc::clone(&self.street));
+        let task = self.runtime.spawn(async move {
+            let answer = ask.read(whole(call.await).await);
+            street.put(Effect::Answers(from, answer));
+        });
+        self.calls.insert(from, task.abort_handle());
+    }
+
+    /// Those who asked are gone, and their connections with them.
+    pub(super) fn hang_up(&mut self, gone: impl Fn(&C) -> bool) {
+        self.calls.retain(|from, task| {
+            let gone = gone(from);
+            if gone {
+                task.abort();
+            }
+            !gone
+        });
+    }
+
+    /// Somebody posts a notification; its answer has this number.
+    pub(super) fn notify(&self, number: u64, body: Vec<u8>) {
+        let request = Request::post("/midtrans/notifications").header("Content-Type", "application/json").body(Body::from(body));
+        let (call, street) = (self.service.call(request.expect("a request")), Arc::clone(&self.street));
+        self.runtime.spawn(async move {
+            let (parts, _) = whole(call.await).await;
+            street.put(Effect::Answered(number, parts.status.as_u16()));
+        });
+    }
+
+    /// What is due is taken up.
+    pub(super) fn take_up(&self) {
+        let shop = Arc::clone(&self.shop);
+        self.runtime.spawn(async move {
+            // The journal was told of an error; the next look comes.
+            drop(work::take_up(&shop).await);
+            drop(work::take_up_strangers(&shop).await);
+        });
+    }
+
+    /// When something is due next, if anything is.
+    pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
+        let sql =
+            "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
+            UNION ALL SELECT due_ms FROM strangers)";
+        self.direct.look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+    }
+
+    /// The merchant reconciles: what is otherwise at Midtrans is handed to the books as `qris-backend reconcile` does, and they ask
+    /// Midtrans themselves. What they have forgotten is missing in the day's sum, and the merchant lets Midtrans tell it once
+    /// more; what was denied is no part of that sum.
+    pub(super) fn reconcile(&self, midtrans: &mut midtrans::Midtrans, now: Wall) {
+        for (id, said) in midtrans.transactions().iter().filter_map(difference) {
+            let noted = self.books(|tx, desk| books::notified(tx, desk, &id, said, now));
+            if matches!(noted, Ok(Noted::Forgotten)) && said != Said::Denied {
+                // Midtrans knows it.
+                drop(midtrans.notify_again(id.as_str(), now));
+            }
+        }
+    }
+
+    /// The only machine is let in, if it is not yet.
+    pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
+        self.machines.run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+    }
+
+    /// Works with the books beside the program, as its commands do.
+    pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        let desk = self.shop.desk();
+        self.direct.run(|tx| job(tx, &desk))
+    }
+}
+
+/// An answer with all of its body.
+async fn whole<E: std::fmt::Debug>(answer: Result<Response<Body>, E>) -> (axum::http::response::Parts, Bytes) {
+    let (parts, body) = answer.expect("a router answers").into_parts();
+    (parts, to_bytes(body, ANSWER_BYTES_MAX).await.expect("it is not that long"))
+}
+
+/// What `qris-backend reconcile` takes for a difference.
+fn difference(book: &Book) -> Option<(OrderId, Said)> {
+    let said = match book.status {
+        "settlement" => Said::Settled,
+        "refund" => Said::Refunded,
+        "partial_refund" => Said::PartlyRefunded,
+        "chargeback" | "partial_chargeback" => Said::ChargedBack,
+        "deny" => Said::Denied,
+        _ => return None,
+    };
+    Some((OrderId::new(&book.order_id).ok()?, said))
+}

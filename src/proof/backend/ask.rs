@@ -1,0 +1,79 @@
+//! What a machine asks, as its own client writes it, and what it makes of the answer.
+
+use super::TOKEN;
+use crate::middlebox::Foreign;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::response::Parts;
+use axum::http::{Request, Response};
+use qris_core::order::proof::RelayKey;
+use qris_device::backend::{self as client, Backend};
+use qris_device::config;
+use qris_device::machine::{BackendAnswer, HttpCall};
+use qris_host::secret::Secret;
+use qris_host::tls::LastTrusted;
+use std::sync::OnceLock;
+
+/// What a machine asks.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Order(HttpCall),
+    Open(Option<RelayKey>),
+}
+
+impl Ask {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "open orders",
+            Self::Order(HttpCall::Create(_)) => "create",
+            Self::Order(HttpCall::Watch(..)) => "watch",
+            Self::Order(HttpCall::Get(_)) => "get",
+            Self::Order(HttpCall::Cancel(_)) => "cancel",
+            Self::Order(HttpCall::Tell(..)) => "tell",
+        }
+    }
+
+    /// As the machine's client sends it.
+    pub(super) fn request(&self) -> Request<Body> {
+        static CLIENT: OnceLock<Backend> = OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            let settings = config::Backend { url: "http://backend.example".into(), token: Secret::new(TOKEN), ca_file: None };
+            Backend::new(&settings, &LastTrusted::default()).expect("a client")
+        });
+        let request = match self {
+            Self::Order(call) => client.request(call),
+            Self::Open(key) => client.request_for_open(key.as_ref()),
+        };
+        let mut request = request.build().expect("a request");
+        let body = request.body_mut().take();
+        let body = body.as_ref().and_then(reqwest::Body::as_bytes).map_or_else(Bytes::new, Bytes::copy_from_slice);
+        let path = match request.url().query() {
+            Some(query) => format!("{}?{query}", request.url().path()),
+            None => request.url().path().to_owned(),
+        };
+        let mut asked = Request::new(Body::from(body));
+        *asked.method_mut() = request.method().clone();
+        *asked.uri_mut() = path.parse().expect("a path");
+        *asked.headers_mut() = request.headers().clone();
+        asked
+    }
+
+    /// What the machine's client makes of somebody else's answer.
+    pub(crate) fn answered_by(&self, foreign: Foreign) -> BackendAnswer {
+        let (status, kind, body) = foreign.of_backend();
+        let mut response = Response::builder().status(status).header(CONTENT_TYPE, kind);
+        if let Some(seconds) = foreign.retry_after() {
+            response = response.header(RETRY_AFTER, seconds);
+        }
+        let (parts, ()) = response.body(()).expect("an answer").into_parts();
+        self.read((parts, Bytes::from_static(body.as_bytes())))
+    }
+
+    /// As the machine's client reads it.
+    pub(super) fn read(&self, (parts, body): (Parts, Bytes)) -> BackendAnswer {
+        match self {
+            Self::Order(call) => client::read_order(call, parts.status, &parts.headers, &body),
+            Self::Open(_) => client::read_open(parts.status, &parts.headers, &body),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What comes out of the program: its calls to Midtrans, its answers, what it writes.
+
+use crate::midtrans;
+use axum::http::{Response, StatusCode};
+use qris_backend::books::{self, BooksError, Stored};
+use qris_backend::midtrans::{MidtransError, Network};
+use qris_backend::store::{StoreError, Tx, Watch};
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::Call;
+use qris_device::machine::BackendAnswer;
+use qris_host::events::Event as Journal;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+
+/// What the program does to its surroundings, in the order in which it does.
+#[derive(Debug)]
+pub(crate) enum Effect<C> {
+    /// It asks Midtrans something.
+    AsksMidtrans(Box<Asked>),
+    /// It answers a machine.
+    Answers(C, BackendAnswer),
+    /// It answers a notification, with this HTTP status.
+    Answered(u64, u16),
+    /// There is something in its outbox.
+    HasNews,
+    /// Something is due now.
+    IsDue,
+    /// An order was written.
+    Wrote(Box<Stored>),
+    /// It writes to the journal.
+    Journal(Box<Journal>),
+    /// It was killed in the middle of its work with the database.
+    Dies,
+}
+
+/// A call of the program to Midtrans.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) call: Call,
+    pub(crate) id: OrderId,
+    pub(crate) request: midtrans::Request,
+    /// Without it the program waits for as long as it does.
+    pub(crate) reply: ReplyTo,
+}
+
+/// Where an answer of Midtrans goes.
+#[derive(Debug)]
+pub(crate) struct ReplyTo(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
+
+impl ReplyTo {
+    /// The answer is there; or why it could not be asked for. Whether somebody still waits for it.
+    pub(crate) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) -> bool {
+        self.0.send(answer).is_ok()
+    }
+}
+
+/// What comes out of the program.
+pub(super) struct Street<C> {
+    effects: Mutex<VecDeque<Effect<C>>>,
+    /// Something has.
+    pub(super) bell: Notify,
+}
+
+impl<C> Default for Street<C> {
+    fn default() -> Self {
+        Self { effects: Mutex::default(), bell: Notify::new() }
+    }
+}
+
+impl<C> Street<C> {
+    pub(super) fn effects(&self) -> MutexGuard<'_, VecDeque<Effect<C>>> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, effect: Effect<C>) {
+        self.effects().push_back(effect);
+        self.bell.notify_one();
+    }
+}
+
+/// The way to Midtrans.
+pub(super) struct ToMidtrans<C>(pub(super) Arc<Street<C>>);
+
+impl<C: Send + 'static> Network for ToMidtrans<C> {
+    fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
+        let street = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
+            match answer.await {
+                Ok(answer) => answer.map(|(http, body)| {
+                    let mut response = Response::new(body);
+                    *response.status_mut() = StatusCode::from_u16(http).expect("a status");
+                    response.into()
+                }),
+                // Lost on its way: silence.
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// A request as the simulated Midtrans takes it, and what it is.
+fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    let path = request.url().path();
+    let name = path.trim_start_matches("/v2/");
+    let (id, call) = match name.split_once('/') {
+        Some((id, "status")) => (id.to_owned(), Call::GetStatus),
+        Some((id, "cancel")) => (id.to_owned(), Call::Cancel),
+        Some((id, _)) => (id.to_owned(), Call::Refund),
+        None => {
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            (body["transaction_details"]["order_id"].as_str().expect("an order_id").to_owned(), Call::Charge)
+        }
+    };
+    let request = midtrans::Request {
+        method: request.method().to_string(),
+        path: path.into(),
+        authorization: header("Authorization"),
+        idempotency_key: header("Idempotency-Key"),
+        override_notification: header("X-Override-Notification"),
+        body,
+        ..midtrans::Request::default()
+    };
+    Asked { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
+}
+
+/// Looks on while the books are written.
+pub(super) struct Reader<C> {
+    pub(super) street: Arc<Street<C>>,
+    pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The line of the history that was read last, where changes are told.
+    pub(super) line: Option<Arc<Mutex<i64>>>,
+}
+
+impl<C: Send> Watch for Reader<C> {
+    fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool {
+        if !(self.runs)() {
+            self.street.put(Effect::Dies);
+            return false;
+        }
+        if let Some(line) = self.line.as_ref().filter(|_| writes) {
+            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            // Where the disk does not let us read, the next look finds it.
+            if let Ok((written, last)) = written_since(tx, *line) {
+                *line = last;
+                written.into_iter().for_each(|stored| self.street.put(Effect::Wrote(Box::new(stored))));
+            }
+        }
+        true
+    }
+}
+
+/// The orders that were written since a line of the history, as they are now, and its newest line.
+fn written_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<Stored>, i64), BooksError> {
+    let rows = tx.rows("SELECT max(seq), order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
+    let mut written = Vec::new();
+    for row in &rows {
+        let id = OrderId::new(row.text(1)?).map_err(|error| StoreError::Damaged { what: "history".into(), why: error.to_string() })?;
+        written.extend(books::load(tx, &id)?);
+    }
+    Ok((written, rows.last().map_or(Ok(line), |row| row.int(0))?))
+}

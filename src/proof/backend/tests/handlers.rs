@@ -1,0 +1,284 @@
+//! What the handlers say while something fails behind them: an answer is given for what is written, and silence is no answer.
+
+use super::*;
+use crate::disk::{Disk, Trouble};
+use crate::midtrans::{Options, Reply, Via};
+use qris_backend::midtrans::MidtransError;
+use qris_core::order::ids::{ItemId, RequestId, Ticket};
+use qris_core::order::merchant::Call;
+use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
+use qris_core::order::state::Status;
+use qris_core::wire::orders::{NewOrder, Order};
+use qris_device::machine::{BackendAnswer, HttpCall};
+
+/// The program, and Midtrans behind it.
+struct Town {
+    // In this order: what has the database goes before its disk.
+    program: Program<u32>,
+    midtrans: midtrans::Midtrans,
+    /// What Midtrans was asked, and with which Idempotency-Key.
+    calls: Vec<(Call, Option<String>)>,
+    asks: u32,
+    disk: Disk,
+    /// When the program was started.
+    began: Wall,
+    /// What the journal was told, by the names of its events.
+    journal: Vec<Journal>,
+    directory: tempfile::TempDir,
+}
+
+/// How it goes with a call to Midtrans.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// Midtrans does what it is asked, once, and its answer is lost.
+    LosesAnAnswer,
+    /// It cannot be reached.
+    Closed,
+}
+
+/// What came out of the program.
+#[derive(Debug)]
+enum Heard {
+    Answer(BackendAnswer),
+    /// A notification was answered with this HTTP status.
+    Taken(u16),
+    /// Nothing in that time.
+    Nothing,
+}
+
+impl Town {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let disk = Disk::at(directory.path()).expect("a disk");
+        let program = program(directory.path());
+        program.let_in(Wall(0)).expect("added");
+        let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
+        options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
+        let midtrans = midtrans::Midtrans::new(options);
+        Self { program, midtrans, calls: Vec::new(), asks: 0, disk, began: BEGIN, journal: Vec::new(), directory }
+    }
+
+    fn wall(&self) -> Wall {
+        self.began + Span(self.program.age())
+    }
+
+    /// Lets it run until somebody has an answer, or so long, in milliseconds.
+    fn listen(&mut self, span: i64, way: Way) -> Heard {
+        let end = self.program.age() + span;
+        let mut heard = Heard::Nothing;
+        let mut loses = way == Way::LosesAnAnswer;
+        while self.program.age() < end && matches!(heard, Heard::Nothing) {
+            for effect in self.program.run(end) {
+                match effect {
+                    Effect::AsksMidtrans(asked) => {
+                        let Asked { call, request, reply, .. } = *asked;
+                        self.calls.push((call, request.idempotency_key.clone()));
+                        let unreachable = MidtransError::Unreachable("no way".into());
+                        let answer = if way == Way::Closed { Err(unreachable) } else { Ok(self.at_midtrans(&request)) };
+                        if std::mem::take(&mut loses) {
+                            reply.send(Err(MidtransError::NoAnswer("cut".into())));
+                        } else {
+                            reply.send(answer);
+                        }
+                    }
+                    Effect::Answers(_, answer) => heard = Heard::Answer(answer),
+                    Effect::Answered(_, http) => heard = Heard::Taken(http),
+                    Effect::IsDue => self.program.take_up(),
+                    Effect::Journal(event) => self.journal.push(*event),
+                    Effect::HasNews | Effect::Wrote(_) | Effect::Dies => {}
+                }
+            }
+        }
+        heard
+    }
+
+    /// The program ends, and another one is started; without the books, if they are lost.
+    fn restart(&mut self, lost: bool) {
+        self.began = self.wall() + Span::secs(1);
+        // A database is opened by one at a time.
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        self.program = program(elsewhere.path());
+        for name in ["orders.db", "orders.db-wal", "orders.db-shm"].iter().filter(|_| lost) {
+            drop(std::fs::remove_file(self.directory.path().join(name)));
+        }
+        self.program = program_at(self.directory.path(), self.began);
+    }
+
+    /// So many seconds, in each of which the program looks for what is due.
+    fn seconds(&mut self, seconds: u32, way: Way) {
+        for _ in 0..seconds {
+            self.program.take_up();
+            drop(self.listen(1_000, way));
+        }
+    }
+
+    fn stored(&self, id: &OrderId) -> Option<books::Stored> {
+        self.program.books(|tx, _| books::load(tx, id)).expect("read")
+    }
+
+    fn at_midtrans(&mut self, request: &midtrans::Request) -> (u16, Vec<u8>) {
+        match self.midtrans.handle(request, self.wall()) {
+            Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
+            Reply::CutAmid(_) | Reply::Cut => panic!("Midtrans was not told to"),
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.asks += 1;
+        self.program.ask(ask, self.asks);
+    }
+
+    /// A machine asks for an order.
+    fn order(&mut self, way: Way) -> Order {
+        let new = NewOrder {
+            request_id: RequestId::new("r1").expect("an id"),
+            ticket: Ticket::from_random([1; 16]),
+            kids: vec![key().kid().clone()],
+            item: ItemId::new("A1").expect("an item"),
+            description: None,
+            amount: Rupiah::new(5_000).expect("an amount"),
+            payment: Payment::Gopay,
+            timeout_s: 300,
+            relay_key: None,
+        };
+        self.ask(Ask::Order(HttpCall::Create(Box::new(new))));
+        match self.listen(60_000, way) {
+            Heard::Answer(BackendAnswer::Order(order)) => *order,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The customer pays: what Midtrans posts of it.
+    fn pays(&mut self, order: &Order) -> Vec<u8> {
+        let payload = order.qr_payload.as_deref().expect("a QR");
+        self.midtrans.pay(payload, Via::Gopay, false, self.wall()).expect("paid");
+        let notice = self.midtrans.due(Wall(self.wall().0 + 10_000)).pop().expect("a notification");
+        notice.body
+    }
+}
+
+#[test]
+fn a_notification_that_cannot_be_written_is_not_taken() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    let notification = town.pays(&order);
+    town.disk.set(BOOKS, Some(Trouble::ReadOnly));
+    town.program.notify(1, notification.clone());
+    let heard = town.listen(5_000, Way::Open);
+    assert!(matches!(heard, Heard::Taken(503)), "{heard:?}");
+    town.disk.set(BOOKS, None);
+    town.program.notify(2, notification);
+    let heard = town.listen(5_000, Way::Open);
+    assert!(matches!(heard, Heard::Taken(200)), "{heard:?}");
+}
+
+#[test]
+fn an_order_that_cannot_be_looked_up_is_not_said_to_be_none() {
+    let mut town = Town::new();
+    let forgotten = OrderId::new("o-of-before-the-backup").expect("an id");
+    town.ask(Ask::Order(HttpCall::Get(forgotten.clone())));
+    let heard = town.listen(60_000, Way::Closed);
+    assert!(matches!(heard, Heard::Answer(BackendAnswer::Later(..))), "{heard:?}");
+    assert!(!town.calls.is_empty(), "Midtrans is asked about what the books do not have");
+    // Once a minute.
+    assert!(matches!(town.listen(61_000, Way::Open), Heard::Nothing));
+    town.ask(Ask::Order(HttpCall::Get(forgotten)));
+    let heard = town.listen(60_000, Way::Open);
+    assert!(matches!(heard, Heard::Answer(BackendAnswer::Absent)), "{heard:?}");
+}
+
+#[test]
+fn whoever_waits_for_an_order_hears_of_the_change_when_it_comes() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    town.ask(Ask::Order(HttpCall::Watch(order.order_id.clone(), order.rev)));
+    assert!(matches!(town.listen(5_000, Way::Open), Heard::Nothing), "nothing has changed");
+    let notification = town.pays(&order);
+    let began = town.program.age();
+    town.program.notify(1, notification);
+    let mut all = vec![town.listen(15_000, Way::Open), town.listen(15_000, Way::Open)];
+    all.retain(|heard| !matches!(heard, Heard::Taken(200)));
+    let [Heard::Answer(BackendAnswer::Order(now))] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(now.status, Status::Settlement);
+    assert!(now.receipt.is_some());
+    assert!(town.program.age() - began < 5_000, "not only once the time is over");
+}
+
+#[test]
+fn a_charge_whose_answer_was_lost_is_asked_for_once_more_with_the_same_key() {
+    let mut town = Town::new();
+    let order = town.order(Way::LosesAnAnswer);
+    assert!(order.qr_payload.is_some());
+    let charges: Vec<_> = town.calls.iter().filter(|(call, _)| *call == Call::Charge).collect();
+    assert_eq!(charges.len(), 2);
+    assert!(charges[0].1.is_some());
+    assert_eq!(charges[0].1, charges[1].1);
+    assert_eq!(town.midtrans.transactions().len(), 1);
+}
+
+#[test]
+fn a_settlement_that_the_books_do_not_know_waits_until_midtrans_can_be_asked() {
+    let mut town = Town::new();
+    let order = town.order(Way::Open);
+    let notification = town.pays(&order);
+    town.restart(true);
+    town.program.notify(1, notification);
+    assert!(matches!(town.listen(5_000, Way::Closed), Heard::Taken(200)));
+    town.calls.clear();
+    town.seconds(600, Way::Closed);
+    let asked = town.calls.len();
+    assert!((2..=8).contains(&asked), "now and then, not all the time: {asked}");
+    assert!(town.stored(&order.order_id).is_none());
+    // It is written down: another run of the program asks on.
+    town.restart(false);
+    town.seconds(900, Way::Open);
+    let stored = town.stored(&order.order_id).expect("rebuilt");
+    assert!(stored.order.receipt().is_some(), "{stored:?}");
+    assert!(town.journal.iter().any(|event| matches!(event, Journal::OrderRebuilt { order: id, .. } if *id == order.order_id)));
+    let asked = town.calls.len();
+    town.seconds(120, Way::Open);
+    assert_eq!(town.calls.len(), asked, "once it is rebuilt nobody asks any more");
+}
+
+#[test]
+fn what_nobody_paid_is_not_looked_up() {
+    let mut town = Town::new();
+    for (number, status) in (1..).zip(["pending", "expire", "cancel", "deny", "failure"]) {
+        town.program.notify(number, signed(&format!("o-{number}"), status));
+        assert!(matches!(town.listen(5_000, Way::Open), Heard::Taken(200)), "{status}");
+    }
+    town.seconds(60, Way::Open);
+    assert!(town.calls.is_empty(), "{:?}", town.calls);
+}
+
+#[test]
+fn a_flood_of_settlements_of_others_asks_midtrans_now_and_then_and_ends() {
+    let mut town = Town::new();
+    for number in 0..200 {
+        town.program.notify(number, signed(&format!("o-{number}"), "settlement"));
+        let heard = town.listen(100, Way::Open);
+        assert!(matches!(heard, Heard::Taken(200)), "{heard:?}");
+    }
+    town.seconds(30, Way::Open);
+    assert!(town.calls.len() <= 60, "{}", town.calls.len());
+    // A machine's own question is answered all the same.
+    let lost = OrderId::new("o-of-before-the-backup").expect("an id");
+    town.ask(Ask::Order(HttpCall::Get(lost)));
+    let heard = town.listen(5_000, Way::Open);
+    assert!(matches!(heard, Heard::Answer(BackendAnswer::Absent)), "{heard:?}");
+    // Midtrans knows none of them.
+    town.seconds(16_000, Way::Open);
+    assert_eq!(town.program.books(|tx, _| books::strangers(tx, Wall(i64::MAX))).expect("read"), []);
+    let foreign = town.journal.iter().filter(|event| matches!(event, Journal::NotificationForeign { .. })).count();
+    assert_eq!(foreign, 200);
+}
+
+/// A notification of an order that was never made here.
+fn signed(id: &str, status: &str) -> Vec<u8> {
+    let signature = ServerKey::new(&Secret::new(SERVER_KEY)).sign(id, "200", "5000.00");
+    let body = serde_json::json!({ "order_id": id, "status_code": "200", "gross_amount": "5000.00", "signature_key": signature,
+        "transaction_status": status, "transaction_id": "t" });
+    body.to_string().into_bytes()
+}

@@ -1,0 +1,167 @@
+//! Databases of earlier releases, in `tests/databases/VERSION`, each with what five sales of the demo left in it: this release goes
+//! on with them, wherever the power goes meanwhile.
+
+use super::{Disk, Op, Trouble};
+use qris_backend::store::{Direct, MACHINES_FILE, open_both};
+use qris_backend::{books, devices};
+use qris_core::order::ids::OrderId;
+use qris_core::order::time::{BootId, Wall};
+use qris_device::store::Store;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A database's name, what else belongs to it, another one that its program has now, and how that opens them: every row is looked
+/// at.
+type Program = (&'static str, &'static [&'static str], Option<&'static str>, fn(&Path) -> Result<(), String>);
+
+const PROGRAMS: [Program; 3] =
+    [("qrisd.db", &[], None, machine), ("ledger.db", &["ledger.db.mark"], None, ledger), ("orders.db", &[], Some(MACHINES_FILE), merchant)];
+
+fn machine(path: &Path) -> Result<(), String> {
+    let opened = Store::open(path, &BootId("another".into()), true).map_err(|error| error.to_string())?;
+    opened.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
+}
+
+fn ledger(path: &Path) -> Result<(), String> {
+    let found = qris_relay::store::Store::open(path, |_| false).map_err(|error| error.to_string())?;
+    found.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
+}
+
+fn merchant(path: &Path) -> Result<(), String> {
+    let both = open_both(path, true, true).map_err(|error| error.to_string())?;
+    if !both.set_aside.is_empty() {
+        return Err(format!("set aside: {:?}", both.set_aside));
+    }
+    let (direct, machines) = (Direct::over(both.books, Box::new(())), Direct::over(both.machines, Box::new(())));
+    let listed = machines.look(devices::list).map_err(|error| error.to_string())?;
+    if !listed.damaged.is_empty() {
+        return Err(format!("damaged: {:?}", listed.damaged));
+    }
+    let all = direct.look(|tx| {
+        let rows = tx.rows("SELECT order_id FROM orders", &[])?;
+        let ids = rows.iter().map(|row| Ok(OrderId::new(row.text(0)?).expect("an id"))).collect::<Result<Vec<_>, books::BooksError>>()?;
+        ids.iter().map(|id| books::load(tx, id)).collect::<Result<Vec<_>, _>>()
+    });
+    all.map(drop).map_err(|error: books::BooksError| error.to_string())
+}
+
+/// Each table's rows, as its columns and values.
+type Content = BTreeMap<String, Vec<BTreeMap<String, String>>>;
+
+/// What the databases of a program hold.
+fn content(directory: &Path, program: &Program) -> Content {
+    let names = [Some(program.0), program.2];
+    let paths = names.into_iter().flatten().map(|name| directory.join(name)).filter(|path| path.exists());
+    paths.flat_map(|path| tables(&path)).collect()
+}
+
+fn tables(path: &Path) -> Content {
+    let connection = Connection::open(path).expect("opens");
+    let mut tables =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'").expect("a schema");
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).expect("names").map(|name| name.expect("a name")).collect();
+    let rows_of = |table: &str| {
+        let mut select = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).expect("a table");
+        let names: Vec<String> = select.column_names().map(str::to_owned).collect();
+        let row = |row: &rusqlite::Row<'_>| {
+            names.iter().enumerate().map(|(at, name)| Ok((name.clone(), format!("{:?}", row.get::<_, Value>(at)?)))).collect()
+        };
+        select.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect()
+    };
+    tables.into_iter().map(|table| (table.clone(), rows_of(&table))).collect()
+}
+
+/// What of the one is missing in the other. A program notes of itself what it likes when it is started.
+fn missing(before: &Content, after: &Content) -> Vec<String> {
+    let has =
+        |row: &BTreeMap<String, String>, other: &BTreeMap<String, String>| row.iter().all(|(name, value)| other.get(name) == Some(value));
+    let of_table = |(table, rows): (&String, &Vec<BTreeMap<String, String>>)| {
+        let others = after.get(table).cloned().unwrap_or_default();
+        let lost: Vec<_> = rows.iter().filter(|row| !others.iter().any(|other| has(row, other))).collect();
+        lost.into_iter().map(|row| format!("{table}: {row:?}")).collect::<Vec<_>>()
+    };
+    before.iter().filter(|(table, _)| *table != "facts").flat_map(of_table).collect()
+}
+
+/// The directories of all earlier versions.
+fn releases() -> Vec<PathBuf> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases");
+    let found: Vec<_> = std::fs::read_dir(place).expect("there").map(|entry| entry.expect("an entry").path()).collect();
+    assert!(!found.is_empty());
+    found
+}
+
+/// A copy of a release's database, on a disk that can be told to fail.
+fn copy(release: &Path, program: &Program) -> (tempfile::TempDir, Disk, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    for name in [program.0].iter().chain(program.1) {
+        std::fs::copy(release.join(name), directory.path().join(name)).expect("copied");
+    }
+    let disk = Disk::at(directory.path()).expect("a disk");
+    let path = directory.path().join(program.0);
+    (directory, disk, path)
+}
+
+#[test]
+fn a_database_of_each_release_is_taken_up_with_all_that_is_in_it() {
+    for release in releases() {
+        for program in &PROGRAMS {
+            let (_directory, _disk, path) = copy(&release, program);
+            let before = content(&release, program);
+            assert!(before.values().map(Vec::len).sum::<usize>() > 5, "{}: there is something to lose", program.0);
+            (program.3)(&path).unwrap_or_else(|why| panic!("{}: {why}", program.0));
+            assert_eq!(missing(&before, &content(path.parent().expect("a directory"), program)), [""; 0], "{}", program.0);
+        }
+    }
+}
+
+#[test]
+fn an_update_that_is_cut_off_anywhere_is_finished_at_the_next_start() {
+    for release in releases() {
+        for program in &PROGRAMS {
+            let before = content(&release, program);
+            let databases: Vec<&str> = [Some(program.0), program.2].into_iter().flatten().collect();
+            let mut cut = 0;
+            let places = databases.iter().flat_map(|name| [Op::Write, Op::Commit, Op::Sync].map(|op| (*name, op)));
+            for (name, op) in places {
+                for nth in 1.. {
+                    let (_directory, disk, path) = copy(&release, program);
+                    disk.fail(name, op, nth, Trouble::Dies);
+                    let first = (program.3)(&path);
+                    if disk.struck() == 0 {
+                        first.unwrap_or_else(|why| panic!("{}: {why}", program.0));
+                        break;
+                    }
+                    cut += 1;
+                    disk.power_cut(&databases, nth).expect("written");
+                    disk.forgive();
+                    disk.revive(name);
+                    let what = format!("{name}, {} {nth}", op.word());
+                    (program.3)(&path).unwrap_or_else(|why| panic!("{what}: {why}"));
+                    assert_eq!(missing(&before, &content(path.parent().expect("a directory"), program)), [""; 0], "{what}");
+                }
+            }
+            println!("{}: cut off at {cut} places", program.0);
+            assert!(cut > 2, "{}: {cut}", program.0);
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_was_revoked_does_not_come_back_with_the_books_of_an_earlier_release() {
+    let release = releases().remove(0);
+    let (_directory, _disk, path) = copy(&release, &PROGRAMS[2]);
+    let machines = || Direct::over(open_both(&path, true, true).expect("opens").machines, Box::new(()));
+    let list = || machines().look(devices::list).expect("read").machines;
+    let before = list();
+    assert!(!before.is_empty() && before.iter().all(|device| device.revoked.is_none()), "{before:?}");
+    let id = before[0].id.clone();
+    assert!(machines().run(|tx| devices::revoke(tx, &id, Wall(1))).expect("written"));
+    // The power went after the machines were copied and before they were gone from the books; or a backup of then is put back.
+    std::fs::copy(release.join("orders.db"), &path).expect("copied");
+    let after = list();
+    assert_eq!(after.iter().map(|device| device.revoked).collect::<Vec<_>>()[0], Some(Wall(1)), "{after:?}");
+    assert_eq!(after.len(), before.len());
+}

@@ -1,0 +1,127 @@
+//! The machine's clock in a wild network: any deadline may pass at any moment, whichever stands first.
+//!
+//! So how far a deadline is is not told apart, but only whether it has passed: all that are to come are put where a fresh one
+//! is. Nothing is lost by it: whatever passes first on a way may pass first here. More may happen, as on a clock that goes
+//! as it likes; that another request's deadlines move the same clock is among it.
+
+use super::machine::{FAR, NOW, What};
+use super::{Lab, Message, World, machine::Stage};
+use qris_core::order::machine::{End, Ending, GONE_WAIT, Order, POLL_AFTER, REQUEST_WAIT, State, Undelivered};
+use qris_core::order::reason::Reason;
+use qris_core::order::time::{Boot, Span};
+
+/// Which deadline of an order passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Deadline {
+    /// For the answer to the request or the cancel; until news is asked for by HTTP.
+    Answer,
+    /// For the payment, the grace after it, the delivery.
+    Order,
+    /// For a relay that vouches for what is on the screen.
+    Doubt,
+}
+
+const ALL: [Deadline; 3] = [Deadline::Answer, Deadline::Order, Deadline::Doubt];
+/// Past is past.
+const PAST: Boot = Boot(NOW.0 - 1_000);
+const CANCEL_WAIT: Span = super::machine::RULES.cancel_wait;
+
+/// The order once that has passed.
+pub(super) fn passed(mut order: Order, which: Deadline) -> Order {
+    match (&mut order.state, which) {
+        (State::Requested { give_up_at, .. }, Deadline::Answer) => *give_up_at = NOW,
+        (State::AwaitingPayment { shown_at, .. }, Deadline::Answer) => *shown_at = NOW - POLL_AFTER,
+        (State::AwaitingPayment { shown_at, .. }, Deadline::Doubt) => *shown_at = (*shown_at).min(NOW - GONE_WAIT),
+        (State::AwaitingPayment { until, .. }, Deadline::Order) => *until = NOW,
+        (State::Cancelling { free_at: Some(at), .. }, Deadline::Answer) => *at = NOW,
+        (State::Cancelling { late_until: Some(at), .. } | State::Ended { late_until: Some(at), .. }, Deadline::Order) => *at = PAST,
+        (State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, overdue: false, .. }, Deadline::Order) => *deliver_by = NOW,
+        _ => {}
+    }
+    order
+}
+
+/// The order without how far its deadlines are.
+fn timeless(mut order: Order) -> Order {
+    let far = |at: &mut Boot| *at = if *at >= NOW { NOW + FAR } else { PAST };
+    match &mut order.state {
+        State::Requested { give_up_at, .. } => *give_up_at = NOW + REQUEST_WAIT,
+        State::AwaitingPayment { shown_at, until, .. } => {
+            far(until);
+            *shown_at = if *shown_at > NOW - POLL_AFTER { NOW } else { NOW - POLL_AFTER };
+        }
+        State::Cancelling { free_at, late_until, .. } => {
+            free_at.iter_mut().for_each(|at| *at = NOW + CANCEL_WAIT);
+            late_until.iter_mut().for_each(far);
+        }
+        State::Ended { late_until, .. } => late_until.iter_mut().for_each(far),
+        State::Paid { deliver_by, .. } | State::Dispensing { deliver_by, .. } => far(deliver_by),
+        State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => {}
+        State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => {}
+    }
+    order
+}
+
+/// The order without what is there for people only: why it ended, and what it costs with its fee.
+fn nameless(mut order: Order) -> Order {
+    let reason = Reason::Customer;
+    match &mut order.state {
+        State::Requested { trouble, .. } => *trouble = None,
+        State::Cancelling { why, .. } => *why = Ending::Cancelled(reason),
+        State::Ended { how, why, .. } => (*how, *why) = (End::Cancelled, Some(reason)),
+        State::RefundDue { why, .. } => *why = Undelivered::Late,
+        State::AwaitingPayment { .. } | State::AtCounter | State::AwaitingCollection { .. } | State::TakenBack { .. } => {}
+        State::Paid { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::Refunded { .. } => {}
+    }
+    if let Some(charge) = &mut order.charge {
+        (charge.gross_amount, charge.pay_url) = (None, None);
+    }
+    order
+}
+
+impl World {
+    /// Only what has passed counts, and not what is there for people only.
+    pub(super) fn forget_the_hour(&mut self, lab: &Lab) {
+        for slot in &mut self.machine.slots {
+            let Stage::Order(number) = slot.stage else { continue };
+            let known = lab.timeless.borrow().get(&number).copied();
+            slot.stage = Stage::Order(known.unwrap_or_else(|| {
+                let order = (*lab.machine.borrow().get(number)).clone();
+                let after = lab.machine.borrow_mut().put(timeless(nameless(order)));
+                lab.timeless.borrow_mut().insert(number, after);
+                after
+            }));
+        }
+        self.machine.forget_how_long_ago();
+    }
+
+    /// One of the machine's deadlines passes.
+    pub(super) fn time_passes(&self, lab: &Lab) -> Vec<(World, Vec<Message>)> {
+        let mut all = Vec::new();
+        // It is long since the relay came or went, whatever else has passed.
+        let mut world = self.clone();
+        world.machine.forget_change();
+        if world.machine != self.machine {
+            let out = world.pump(lab);
+            all.push((world, out));
+        }
+        for order in 0..2_u8 {
+            let Some(wanted) = self.wanted(lab, order) else { continue };
+            for which in ALL {
+                let mut world = self.clone();
+                if which == Deadline::Doubt {
+                    if !wanted.doubtful {
+                        continue;
+                    }
+                    world.machine.forget_change();
+                }
+                world.happens(lab, order, What::Passes(which));
+                if world.machine != self.machine {
+                    let out = world.pump(lab);
+                    all.push((world, out));
+                }
+            }
+        }
+        all
+    }
+}

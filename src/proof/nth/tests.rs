@@ -1,0 +1,86 @@
+use super::{Bits, Found, How, Kind, Row, Scenario, Template, Who, plan, tell};
+use crate::disk::Op;
+
+fn template() -> (tempfile::TempDir, Template) {
+    let place = tempfile::tempdir().expect("a directory");
+    let template = Template::new(place.path()).expect("databases");
+    (place, template)
+}
+
+fn all(template: &Template, row: Row, sample: bool) -> Found {
+    let mut found = Found::default();
+    for run in plan(template, &[row], sample, 1).expect("planned") {
+        found.add(run, run.tell(template).expect("told"));
+    }
+    assert!(found.broken.is_empty(), "{}: {:?}", row.name(), found.broken);
+    found
+}
+
+#[test]
+fn a_story_that_nothing_disturbs_ends_as_it_should() {
+    let (_place, template) = template();
+    for scenario in Scenario::ALL {
+        let told = tell(&template, scenario, None).expect("told");
+        assert_eq!(told.failure, None, "{}\n{}", scenario.name(), told.trace);
+        // Dispensed, refund due or uncertain, of one order; what is paid back is refunded.
+        let ends = match scenario {
+            Scenario::Sale | Scenario::Counter | Scenario::OldDatabase | Scenario::Reboot | Scenario::Race => [1, 0, 0, 0],
+            Scenario::Cancel => [0, 0, 0, 1],
+            Scenario::TooLate | Scenario::Refund => [0, 1, 0, 0],
+        };
+        assert_eq!(told.ends, ends, "{}\n{}", scenario.name(), told.trace);
+    }
+}
+
+/// A part of what `qris-demo nth` does. `QRIS_NTH` asks for the rows that have it in their name, instead.
+#[test]
+fn every_call_commit_and_pulse_of_a_sale_fails_once() {
+    let (_place, template) = template();
+    let mut operations = 0;
+    if let Some(only) = std::env::var("QRIS_NTH").ok().filter(|only| !only.is_empty()) {
+        for row in Row::all().into_iter().filter(|row| row.name().contains(&only)) {
+            operations += all(&template, row, false).operations;
+        }
+        assert!(operations > 0, "nothing fails in a row with {only:?} in its name");
+        return;
+    }
+    for row in Row::all() {
+        let Row::Case(case) = row else { continue };
+        let is_part = match case.kind {
+            Kind::Disk(Op::Commit) => matches!(case.how, How::Error | How::ThenCrash),
+            Kind::Disk(_) => false,
+            Kind::Publish | Kind::Http | Kind::Midtrans | Kind::Notice | Kind::Bus | Kind::Gpio => case.how != How::PowerCut,
+        };
+        if case.scenario != Scenario::Sale || !is_part {
+            continue;
+        }
+        let found = all(&template, row, false);
+        assert!(found.operations > 0 || case.who == Who::Backend, "{}: there is none", case.name());
+        operations += found.operations;
+    }
+    assert!(operations > 100, "{operations}");
+}
+
+/// Without a look at the schema the QR is shown, the customer pays, and nothing that the machine then wants to write is taken.
+#[test]
+fn a_bit_in_the_schema_of_a_database_is_found_before_anybody_pays() {
+    let (_place, template) = template();
+    let row = Bits { who: Who::Machine, log: false, at: 5_000 };
+    // Of the name of a column that a trigger looks at.
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("qrisd.db");
+    drop(qris_device::store::Store::open(&path, &qris_core::order::time::BootId("b".into()), false).expect("new"));
+    let file = std::fs::read(&path).expect("read");
+    let text = b"WHEN new.rev <> old.rev + 1";
+    let at = file.windows(text.len()).position(|part| part == text).expect("the trigger's text");
+    let told = row.run(at + text.len() - 1, 1).tell(&template).expect("told");
+    assert_eq!((told.failure, told.set_aside, told.refused), (None, 1, false), "{}", told.trace);
+}
+
+/// Without its mark a relay that is killed in mid-pulse drives its order a second time here.
+#[test]
+fn no_bit_in_the_relays_log_gives_a_second_pulse() {
+    let (_place, template) = template();
+    let found = all(&template, Row::Bits(Bits { who: Who::Relay, log: true, at: 7_000 }), true);
+    assert!(found.operations > 20 && found.set_aside > 5 && found.ends == [0, 0, found.operations, 0], "{found:?}");
+}

@@ -1,0 +1,451 @@
+//! The whole product in virtual time, in one thread, out of one seed: the machine's, the relay's and the backend's own code
+//! over their own databases, and around them disks, a network, a broker, a power supply, clocks, a screen, customers, a
+//! merchant, and strangers who repeat and change whatever they heard.
+//!
+//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`super::backend`] runs it,
+//! against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on [`super::disk`]. First everything that can go wrong may; then everything heals, and within [`HEALED`] every order must be
+//! final and all books must agree.
+//!
+//! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
+
+mod again;
+mod asking;
+mod audit;
+mod broker;
+mod counts;
+mod losses;
+mod machine;
+mod merchant;
+mod mischief;
+mod people;
+mod relay;
+mod screen;
+#[cfg(test)]
+mod tests;
+mod thief;
+
+pub use counts::{Counts, KINDS, Kind};
+
+use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
+use super::disk::{Disk, DiskError};
+use super::midtrans::{KeyAgain, Midtrans, Options};
+use super::rng::Rng;
+use losses::Losses;
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::money::Rupiah;
+use qris_core::order::proof::Last;
+use qris_core::order::receipt::{KeySet, jwk_set};
+use qris_core::order::time::{Span, Wall};
+use qris_host::events::Event as Journal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// So long everything may go wrong.
+const STORM: i64 = 1_200_000;
+/// So long after that, everything must be final: Midtrans repeats a notification for up to six hours.
+pub const HEALED: Span = Span::secs(8 * 3600);
+/// How long a payment code can be paid here, and its goods be collected: less than the product's own days, so that what
+/// comes of it comes within [`HEALED`].
+const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
+const COLLECT_WITHIN: Span = Span::secs(3 * 3600);
+/// A merchant who lets customers pay Midtrans' fee has at most so much of it put on a price, in rupiah.
+const FEE_MAX: u64 = 1_000;
+/// When the simulation begins, for those whose clock is right.
+const BEGIN: i64 = 1_795_161_600_000;
+/// The machine whose card may be cloned is 0, the one that gets the copy is this.
+const CLONE: usize = 1;
+/// Whose disk the backend's is.
+const MERCHANT: usize = 2;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    /// Which.
+    pub seed: u64,
+    /// What was done and went wrong.
+    pub counts: Counts,
+    /// What does not hold, if something does not.
+    pub failure: Option<String>,
+    /// Everything that happened, a line an event.
+    pub trace: String,
+}
+
+/// Why there was no directory, or none that a simulated disk could be made of.
+#[derive(Debug, thiserror::Error)]
+#[error("the simulation cannot use {}: {source}", path.display())]
+pub struct NoDirectory {
+    path: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl NoDirectory {
+    fn new(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { path: path.into(), source: source.into() }
+    }
+}
+
+/// Runs one seed. Databases are made in a directory of its own below `place`, which is gone afterwards.
+///
+/// # Errors
+/// When no directory can be made there.
+pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
+    let prefix = format!("qris-simulate-{}-{seed}-", std::process::id());
+    let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
+    let directory = own.path();
+    for name in ["machine", "clone", "backend", "image", "backup"] {
+        std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
+    }
+    let mut world = World::new(seed, directory).map_err(|source| NoDirectory::new(directory, source))?;
+    world.live();
+    let failure = world.failure.take().or_else(|| world.audit());
+    world.count_ends();
+    let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
+    drop(world);
+    Ok(report)
+}
+
+/// One thing that will happen.
+#[derive(Debug)]
+enum Event {
+    Machine(usize, machine::Arrival),
+    Relay(usize, relay::Arrival),
+    Merchant(merchant::Arrival),
+    /// The simulated Midtrans has something to send.
+    MidtransDue,
+    /// A customer pays what was on the screen.
+    Pays {
+        payload: Box<str>,
+        force: bool,
+    },
+    /// A customer pays at a store.
+    PaysAtStore {
+        code: Box<str>,
+        force: bool,
+    },
+    /// The store takes it back.
+    Reverses(Box<str>),
+    /// The customer is back and types in the code.
+    Collects {
+        code: Box<str>,
+        tries: u32,
+    },
+    /// A controller asks.
+    Vends,
+    /// A customer comes when all is well: by number.
+    BuysAgain(u32),
+    /// A controller asks once more, or for something else under the same name.
+    Repeats(String),
+    /// A controller or customer wants it cancelled.
+    Cancels(u64),
+    /// The merchant sees to an order.
+    MerchantLooks,
+    /// From now on all is well.
+    Heals,
+    /// Something goes wrong, or somebody is hostile.
+    Mischief,
+    Ends(Outage),
+    /// The power of a machine goes at a moment that was waited for.
+    PowerCut(usize),
+    /// A disk can be written again.
+    DiskWorks(usize, &'static str),
+    /// One of two machines with the same card is thrown away.
+    Scrapped,
+    /// A merchant compares the books with Midtrans', as every night.
+    Reconciles,
+    /// The connection to the broker is made anew, as happens now and then.
+    Reconnects,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Outage {
+    Broker,
+    Bus,
+    Http,
+    Midtrans,
+}
+
+struct World {
+    directory: PathBuf,
+    /// Where the two machines and the backend have their databases.
+    places: [PathBuf; 3],
+    rng: Rng,
+    /// Milliseconds since the beginning.
+    now: i64,
+    queue: BTreeMap<(i64, u64), Event>,
+    number: u64,
+    trace: String,
+    counts: Counts,
+    failure: Option<String>,
+    storm: bool,
+    keys: KeySet,
+    machines: [machine::Side; 2],
+    relays: [relay::Side; 2],
+    /// Which of the machines there are.
+    alive: [bool; 2],
+    merchant: merchant::Side,
+    midtrans: Midtrans,
+    midtrans_at: Option<i64>,
+    broker: broker::Broker,
+    /// Who cannot reach whom.
+    cut: [bool; 4],
+    vended: u64,
+    /// Payloads and codes that customers have seen.
+    seen: BTreeSet<Box<str>>,
+    /// How often the line was driven for an order, in one life of a ledger.
+    pulses: BTreeMap<(OrderId, u32), u32>,
+    /// Counts the lives of ledgers.
+    lives: u32,
+    /// When the image of the card was made, if there is one.
+    image: Option<i64>,
+    cloned: bool,
+    backed_up: bool,
+    losses: Losses,
+    /// Of these Midtrans says something else than was charged.
+    altered: BTreeSet<OrderId>,
+    /// Of these money went back at Midtrans without the merchant, first then.
+    outside: BTreeMap<OrderId, i64>,
+    /// Of these the backend has heard from Midtrans that it went back, all of it, first then.
+    known_back: BTreeMap<OrderId, i64>,
+    /// Of these the merchant decided.
+    repaid: BTreeSet<OrderId>,
+    /// Of these the merchant wanted to, and was answered with an error: it may be written all the same.
+    wished: BTreeSet<OrderId>,
+    /// For these the backend asked Midtrans to give the money back.
+    asked_back: BTreeSet<OrderId>,
+    /// For these a stranger on the bus began the pulse.
+    strange: BTreeSet<OrderId>,
+    /// Somebody has the machine's token and its bus.
+    thief: bool,
+    /// At these he had his hand.
+    betrayed: BTreeSet<OrderId>,
+    /// What a relay has signed of a ticket, first.
+    words: BTreeMap<Ticket, (Last, Box<str>)>,
+    /// A person wanted money back for these whatever the relay had signed.
+    unproven: BTreeSet<OrderId>,
+    /// Notifications as they were posted.
+    posted: Vec<Vec<u8>>,
+    /// The last to go: whoever holds files of theirs is gone before.
+    disks: [Disk; 3],
+}
+
+fn small() -> ItemId {
+    ItemId::new("A1").expect("an item")
+}
+
+/// Dear enough to be paid at any store.
+fn large() -> ItemId {
+    ItemId::new("B1").expect("an item")
+}
+
+fn price(item: &ItemId) -> Rupiah {
+    Rupiah::new(if *item == large() { 15_000 } else { 5_000 }).expect("an amount")
+}
+
+impl World {
+    fn new(seed: u64, directory: &Path) -> Result<Self, DiskError> {
+        let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
+        let keys = KeySet::from_jwks(&jwks).expect("our own keys");
+        let mut rng = Rng::new(seed);
+        let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
+        options.seed = seed;
+        options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
+        options.counter_expiry = COUNTER_EXPIRY;
+        options.refunds = rng.below(4) > 0;
+        options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
+        let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+        let thief = rng.below(4) == 0;
+        if rng.below(2) == 0 {
+            options.fee = 1 + rng.below(FEE_MAX);
+        }
+        let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
+        let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
+        let disks = [Disk::at(&places[0])?, Disk::at(&places[1])?, Disk::at(&places[2])?];
+        let mut world = Self {
+            directory: directory.into(),
+            places,
+            rng,
+            now: 0,
+            queue: BTreeMap::new(),
+            number: 0,
+            trace: String::new(),
+            counts: Counts::default(),
+            failure: None,
+            storm: true,
+            machines: Default::default(),
+            relays: Default::default(),
+            alive: [true, false],
+            merchant: merchant::Side::new(by_itself, fee_max),
+            midtrans: Midtrans::new(options),
+            midtrans_at: None,
+            broker: broker::Broker::default(),
+            cut: [false; 4],
+            vended: 0,
+            seen: BTreeSet::new(),
+            pulses: BTreeMap::new(),
+            lives: 0,
+            image: None,
+            cloned: false,
+            backed_up: false,
+            losses: Losses::default(),
+            altered: BTreeSet::new(),
+            outside: BTreeMap::new(),
+            known_back: BTreeMap::new(),
+            repaid: BTreeSet::new(),
+            wished: BTreeSet::new(),
+            asked_back: BTreeSet::new(),
+            strange: BTreeSet::new(),
+            thief,
+            betrayed: BTreeSet::new(),
+            words: BTreeMap::new(),
+            unproven: BTreeSet::new(),
+            posted: Vec::new(),
+            keys,
+            disks,
+        };
+        world.start_relay(0);
+        world.start_merchant();
+        world.start_machine(0, true);
+        Ok(world)
+    }
+
+    fn live(&mut self) {
+        self.plan(2_000, STORM - 200_000, 20_000, 160_000, |_| Event::Vends);
+        self.plan(1_000, STORM, 2_000, 34_000, |_| Event::Mischief);
+        self.plan(60_000, STORM, 30_000, 120_000, |_| Event::MerchantLooks);
+        // Some merchants leave alone what is due.
+        if self.one_in(2) {
+            self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
+        }
+        self.at(STORM, Event::Heals);
+        while self.failure.is_none() {
+            let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
+            // The backend runs by itself until then, and may do what changes what comes next.
+            if !self.merchant_runs_until(next.min(STORM + HEALED.0)) {
+                continue;
+            }
+            match self.queue.pop_first() {
+                Some(((at, _), event)) if at <= STORM + HEALED.0 => {
+                    self.now = self.now.max(at);
+                    self.happen(event);
+                }
+                Some(_) | None => break,
+            }
+        }
+    }
+
+    /// Something again and again, from then until then, with that much and up to that much more between two of them.
+    fn plan(&mut self, from: i64, until: i64, least: i64, more: i64, event: impl Fn(i64) -> Event) {
+        let mut at = from;
+        while at < until {
+            self.at(at, event(at));
+            at += least + self.below(more);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Machine(m, arrival) => self.machine_arrival(m, arrival),
+            Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
+            Event::Merchant(arrival) => self.merchant_arrival(arrival),
+            Event::MidtransDue => {
+                self.midtrans_at = None;
+                self.send_notices();
+            }
+            Event::Pays { payload, force } => self.pays(&payload, force),
+            Event::PaysAtStore { code, force } => self.pays_at_store(code, force),
+            Event::Reverses(code) => self.reverses(&code),
+            Event::Collects { code, tries } => self.collects(code, tries),
+            Event::Vends => self.vend(),
+            Event::BuysAgain(number) => self.buys_again(number),
+            Event::Repeats(body) => {
+                self.counts.note(Kind::Repeated);
+                self.ask_for(&body);
+            }
+            Event::Cancels(request) => self.cancel(request),
+            Event::MerchantLooks => self.merchant_looks(),
+            Event::Heals => self.heal(),
+            Event::Mischief => self.mischief(),
+            Event::PowerCut(m) if self.storm && self.alive[m] => self.cut_power(m),
+            Event::PowerCut(_) => {}
+            Event::DiskWorks(place, name) => self.disks[place].set(name, None),
+            Event::Scrapped => self.scrap_one(),
+            Event::Reconciles => self.reconcile(),
+            Event::Reconnects => self.reconnect(),
+            Event::Ends(outage) => {
+                self.cut[outage as usize] = false;
+                if matches!(outage, Outage::Broker) {
+                    let m = self.some_machine();
+                    self.connect_broker(m, 100);
+                }
+            }
+        }
+        self.look_at_midtrans();
+    }
+
+    fn look_at_midtrans(&mut self) {
+        let Some(due) = self.midtrans.next_due() else { return };
+        let at = (due.0 - BEGIN).max(self.now);
+        if self.midtrans_at.is_none_or(|known| at < known) {
+            self.midtrans_at = Some(at);
+            self.at(at, Event::MidtransDue);
+        }
+    }
+
+    // Time, chance, notes.
+
+    fn wall(&self) -> Wall {
+        Wall(BEGIN + self.now)
+    }
+
+    fn at(&mut self, at: i64, event: Event) {
+        self.number += 1;
+        self.queue.insert((at.max(self.now), self.number), event);
+    }
+
+    fn after(&mut self, span: i64, event: Event) {
+        self.at(self.now + span, event);
+    }
+
+    fn below(&mut self, n: i64) -> i64 {
+        i64::try_from(self.rng.below(u64::try_from(n).unwrap_or(1))).unwrap_or(0)
+    }
+
+    fn below_usize(&mut self, n: usize) -> usize {
+        usize::try_from(self.rng.below(n as u64)).unwrap_or(0)
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.rng.below(n) == 0
+    }
+
+    /// Something that can go wrong does, while anything may.
+    fn goes_wrong(&mut self, one_in: u64, what: Kind) -> bool {
+        let wrong = self.storm && self.one_in(one_in);
+        self.counts.more(what, wrong.into());
+        wrong
+    }
+
+    fn count(&mut self, what: Kind, text: &str) {
+        self.counts.note(what);
+        self.note(|| text.to_owned());
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        use std::fmt::Write as _;
+        let at = self.now;
+        // A String takes whatever is written.
+        let _ = writeln!(self.trace, "{:>9}.{:03} {}", at / 1000, at % 1000, text());
+    }
+
+    /// Somebody writes to the journal. Where its files are is another place in each run.
+    fn note_journal(&mut self, who: &str, event: &Journal) {
+        let line = event.to_string();
+        let is_of_files = line.contains(&*self.directory.to_string_lossy());
+        self.note(|| format!("journal of {who}: {}", if is_of_files { event.kind().subject } else { &line }));
+    }
+
+    fn fail(&mut self, why: String) {
+        self.note(|| format!("FAILED: {why}"));
+        self.failure.get_or_insert(why);
+    }
+}

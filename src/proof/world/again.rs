@@ -1,0 +1,70 @@
+//! Two more customers when all is well, one over the broker and one on the machine's own board: they pay, and get what they paid for.
+//! A machine that refuses everybody for ever after a fault would hold all else that is promised.
+
+use super::counts::Kind;
+use super::{Event, STORM, World};
+use crate::midtrans::Book;
+use qris_backend::books;
+use qris_core::order::ids::OrderId;
+use qris_core::order::outcome::Delivery;
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::read_request;
+use qris_device::machine::Asked;
+use qris_device::screen::picture::Scene;
+
+/// So long after all is well the first of them asks, in milliseconds: a machine whose power was off is back by then, what was paid
+/// before is handed out or given up, and a person has looked at its line.
+pub(super) const FROM: i64 = 900_000;
+/// So long after the QR is there they pay.
+pub(super) const PAYS_AFTER: i64 = 2_000;
+/// So long after the request all is over, with the machine's time for a QR in it.
+const WITHIN: i64 = 30_000;
+/// So long they wait for whoever collects what was paid at a store, both of them together.
+const QUEUES: i64 = 60_000;
+/// What their requests are called, with a number behind it.
+const NAME: &str = "again-";
+/// How many there are.
+const CUSTOMERS: u32 = 2;
+
+impl World {
+    /// One of them asks, once the one before has got something.
+    pub(super) fn buys_again(&mut self, number: u32) {
+        let m = self.survivor();
+        let is_free = matches!(self.machines[m].scene, Some(Scene::Idle { .. } | Scene::Offline { .. }));
+        if !is_free && self.now < STORM + FROM + i64::from(number) * WITHIN + QUEUES {
+            // Somebody is there with a code.
+            return self.after(1_000, Event::BuysAgain(number));
+        }
+        if number > 0 {
+            if !self.has_bought(number - 1) {
+                return self.fail(format!("all is well, and {NAME}{} got nothing", number - 1));
+            }
+            self.counts.note(Kind::Again);
+        }
+        if number == CUSTOMERS {
+            return;
+        }
+        let item = if self.one_in(2) { "A1" } else { "B1" };
+        let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
+        self.note(|| format!("all is well, and a controller asks: {body}"));
+        match read_request(body.as_bytes()) {
+            Ok(request) if number == 1 => self.ask_on_board(m, Asked::Vend(request)),
+            Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.into_bytes()),
+        }
+        self.after(WITHIN, Event::BuysAgain(number + 1));
+    }
+
+    /// Whether this is a charge of one of them.
+    pub(super) fn is_again(book: &Book) -> bool {
+        book.custom_fields[1].as_ref().is_some_and(|request| request.starts_with(NAME))
+    }
+
+    fn has_bought(&mut self, number: u32) -> bool {
+        let name = format!("{NAME}{number}");
+        let of = |book: &Book| book.custom_fields[1].as_ref() == Some(&name);
+        let Some(book) = self.midtrans.transactions().into_iter().find(of) else { return false };
+        let Ok(id) = OrderId::new(&book.order_id) else { return false };
+        let told = self.books(|tx, _| books::load(tx, &id)).ok().flatten().and_then(|stored| stored.order.delivery);
+        self.driven(&id) == 1 && told.is_some_and(|told| told.outcome == Delivery::Dispensed)
+    }
+}

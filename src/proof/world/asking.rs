@@ -1,0 +1,205 @@
+//! What the backend asks Midtrans, and what Midtrans tells the backend, with all that can go wrong in between.
+
+use super::counts::Kind;
+use super::merchant::{Arrival, Posted};
+use super::{Event, Outage, World};
+use crate::backend::{Asked, ReplyTo};
+use crate::middlebox::Foreign;
+use crate::midtrans::{Book, Notice, Reply, Request};
+use qris_backend::books;
+use qris_backend::midtrans::{MidtransError, read_answer};
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::Call;
+use qris_core::order::time::Wall;
+
+/// How long Midtrans waits for the answer to a notification, in milliseconds.
+const NOTICE: i64 = 15_000;
+/// Whoever forges notifications remembers so many genuine ones.
+const POSTED_MAX: usize = 200;
+
+impl World {
+    /// The backend asks Midtrans.
+    pub(super) fn ask_midtrans(&mut self, asked: Box<Asked>) {
+        let (run, call) = (self.merchant.run, asked.call);
+        if call == Call::Refund
+            && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &asked.id))
+        {
+            self.judge_refund(&stored.order);
+        }
+        self.note(|| format!("the backend asks Midtrans: {call:?}"));
+        if self.cut[Outage::Midtrans as usize] && self.one_in(2) {
+            let (after, answer) = (self.below(5_000), Err(MidtransError::Unreachable("no way there".into())));
+            let Asked { id, reply, .. } = *asked;
+            return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
+        }
+        if self.goes_wrong(50, Kind::MidtransForeign) {
+            let (after, answer) = (self.below(300), Ok(self.in_place_of_midtrans()));
+            let Asked { id, reply, .. } = *asked;
+            return self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer }));
+        }
+        let lost = self.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
+        let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
+        let slow = self.goes_wrong(20, Kind::MidtransSlow);
+        let there = if slow { self.below(9_000) } else { 20 + self.below(300) };
+        let back = if slow { self.below(9_000) } else { 20 + self.below(300) };
+        if call == Call::Charge && self.storm && self.one_in(30) {
+            // Whatever Midtrans says of this one from now on is not what was charged.
+            self.altered.insert(asked.id.clone());
+        }
+        if !lost {
+            self.after(there, Event::Merchant(Arrival::AtMidtrans { run, asked, comes_back, after: back }));
+        }
+    }
+
+    /// A request of the backend, and Midtrans' answer.
+    pub(super) fn at_midtrans(&mut self, id: &OrderId, call: Call, request: &Request) -> Option<(u16, Vec<u8>)> {
+        let refunded = |book: Book| (book.refunded, book.gross_amount);
+        let before = self.midtrans.transaction(id.as_str()).map(refunded);
+        let reply = self.midtrans.handle(request, self.wall());
+        let after = self.midtrans.transaction(id.as_str()).map(refunded);
+        // Where Midtrans names another sum than was paid, no other can be asked for.
+        if call == Call::Refund
+            && before != after
+            && let Some((back, paid)) = after
+            && back != paid
+            && !self.altered.contains(id)
+        {
+            self.fail(format!("the backend had {back} of {paid} given back for {id}"));
+        }
+        let (http, body) = match reply {
+            Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
+            Reply::CutAmid(_) | Reply::Cut => return None,
+        };
+        if self.goes_wrong(50, Kind::MidtransForeign) {
+            return Some(self.in_place_of_midtrans());
+        }
+        // Whoever has the QR may pay what the backend was told is another charge.
+        let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
+        if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
+            let after = self.below(60_000);
+            self.after(after, Event::Pays { payload: book.qr_payload.into(), force: true });
+        }
+        if (call == Call::GetStatus || alters_charge) && self.altered.contains(id) {
+            self.counts.note(Kind::MidtransAltered);
+            return Some((http, altered(body, id)));
+        }
+        Some((http, body))
+    }
+
+    /// What somebody between the backend and Midtrans answers.
+    fn in_place_of_midtrans(&mut self) -> (u16, Vec<u8>) {
+        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+        self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
+        let (http, _, body) = foreign.of_midtrans();
+        (http, body.into())
+    }
+
+    /// An answer is back.
+    pub(super) fn midtrans_answers(&mut self, (of, call): (OrderId, Call), reply: ReplyTo, answer: Result<(u16, Vec<u8>), MidtransError>) {
+        let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body, of.as_str()).ok());
+        // What comes after the program gave up is no word to it.
+        if reply.send(answer)
+            && call == Call::GetStatus
+            && let Some(told) = told
+        {
+            self.merchant.vouched.insert(of, told.is_settled());
+        }
+    }
+
+    pub(super) fn send_notices(&mut self) {
+        for notice in self.midtrans.due(self.wall()) {
+            let delay = if self.storm && self.one_in(6) { self.below(40_000) } else { 30 + self.below(400) };
+            if self.goes_wrong(12, Kind::Notices) {
+                let later = delay + self.below(60_000);
+                self.after(later, Event::Merchant(Arrival::Notice(notice.clone())));
+            }
+            self.after(delay, Event::Merchant(Arrival::Notice(notice)));
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        if self.posted.len() < POSTED_MAX {
+            self.posted.push(notice.body.clone());
+        }
+        if self.cut[Outage::Midtrans as usize] {
+            self.unanswered(Posted::Genuine(notice));
+        } else {
+            self.post(Posted::Genuine(notice));
+        }
+    }
+
+    /// Nobody answers what was posted.
+    pub(super) fn unanswered(&mut self, posted: Posted) {
+        match posted {
+            Posted::Genuine(notice) => {
+                let at = Wall(self.wall().0 + NOTICE);
+                self.midtrans.notified(notice, None, at);
+            }
+            Posted::Forged(_) => {}
+        }
+    }
+
+    /// Somebody answers what was posted.
+    pub(super) fn answered_post(&mut self, posted: Posted, http: u16) {
+        match posted {
+            Posted::Genuine(notice) => {
+                self.note(|| format!("a notification is answered {http}"));
+                let now = self.wall();
+                self.midtrans.notified(notice, Some(http), now);
+            }
+            Posted::Forged(body) => self.forged(&body, http),
+        }
+    }
+
+    // Whoever is not Midtrans.
+
+    /// A notification that somebody saw once, changed.
+    pub(super) fn forge_notification(&mut self) {
+        let at = self.below_usize(self.posted.len());
+        let Some(body) = self.posted.get(at).cloned() else { return };
+        let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return };
+        self.count(Kind::Forged, "somebody forges a notification");
+        // Not all of it is signed: what is not, Midtrans is asked about.
+        let (name, value) = match self.below(5) {
+            0 => ("transaction_status", "settlement"),
+            1 => ("transaction_status", "refund"),
+            2 => ("gross_amount", "1.00"),
+            3 => ("order_id", "o-forged"),
+            _ => ("signature_key", "00"),
+        };
+        fields.insert(name.into(), value.into());
+        self.after(5, Event::Merchant(Arrival::Forged(serde_json::Value::Object(fields).to_string().into_bytes())));
+    }
+
+    fn forged(&mut self, body: &[u8], http: u16) {
+        // Forgers may leave what is signed as it was.
+        let signed = self.posted.iter().any(|genuine| same_signed_part(genuine, body));
+        self.note(|| format!("a forged notification is answered {http}"));
+        if http == 200 && !signed {
+            self.fail("a notification that Midtrans did not sign was taken".into());
+        }
+    }
+}
+
+/// Another sum or currency than was charged, always the same of one order.
+fn altered(body: Vec<u8>, id: &OrderId) -> Vec<u8> {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return body };
+    let (name, value) = match id.as_str().bytes().fold(0, |sum: u32, byte| sum + u32::from(byte)) % 3 {
+        0 => ("gross_amount", "100.00"),
+        1 => ("gross_amount", "999999.00"),
+        _ => ("currency", "USD"),
+    };
+    if fields.contains_key(name) {
+        fields.insert(name.into(), value.into());
+    }
+    serde_json::Value::Object(fields).to_string().into_bytes()
+}
+
+/// What the signature of a notification covers, and itself.
+fn same_signed_part(one: &[u8], other: &[u8]) -> bool {
+    let parts = |body: &[u8]| {
+        let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        ["order_id", "status_code", "gross_amount", "signature_key"].map(|name| fields[name].clone())
+    };
+    parts(one) == parts(other)
+}

@@ -1,0 +1,477 @@
+//! What must hold at each pulse and each receipt, and when all is well again and all is over: every order is final, and the
+//! books of customer, Midtrans, backend, machine and relay agree.
+//!
+//! What was forgotten (see [`super::losses`]) takes from this no more than what nobody can know any more.
+
+use super::counts::Kind;
+use super::machine::STORE;
+use super::relay::LEDGER;
+use super::{BEGIN, World, device};
+use crate::midtrans::Book;
+use qris_backend::books;
+use qris_core::order::ids::OrderId;
+use qris_core::order::machine::{self as core, LeftCharge, State as Machine, Undelivered, unfinished};
+use qris_core::order::merchant::{Attention, Order, Repayment, State, TakenBack, Withheld};
+use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
+use qris_core::order::proof::Last;
+use qris_core::order::state::EventState;
+use qris_core::wire::orders::{Order as Resource, Status};
+use qris_device::store::Store;
+
+/// No QR's goods come later than this after its payment: the QR's time, the grace, the time to deliver; and once more the
+/// time to deliver where the backend said after a reboot that it was not over.
+const PULSE_WITHIN: i64 = 1_300_000;
+/// What a machine was told as paid last before the backend knew otherwise: the answer's time, the time to deliver, and what the
+/// relay may take to answer.
+const COLLECTED_PULSE_WITHIN: i64 = 12_000 + 600_000 + 25_000;
+/// The receipt of a QR is believed again by whoever repeats it, while the QR is up and in the grace after that.
+const BELIEVED_PULSE_WITHIN: i64 = 240_000 + COLLECTED_PULSE_WITHIN;
+/// How long an Indomaret may take a settlement back.
+const REVERSAL: i64 = 300_000;
+
+/// How long an answer of Midtrans may be on its way.
+const CALL: i64 = 10_000;
+
+/// Whether the merchant has at least a part of the money, as Midtrans' word for a payment says.
+fn is_kept(status: &str) -> bool {
+    matches!(status, "settlement" | "partial_refund" | "partial_chargeback")
+}
+
+impl World {
+    /// How often the line was driven for an order, in all lives of all ledgers.
+    pub(super) fn driven(&self, order: &OrderId) -> u32 {
+        let lives = self.pulses.range((order.clone(), 0)..=(order.clone(), u32::MAX));
+        lives.map(|(_, times)| *times).sum()
+    }
+
+    /// What must be so when a line is driven for an order.
+    pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId) {
+        let book = self.midtrans.transaction(order.as_str());
+        let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
+            return self.fail(format!("{order} was driven and is not paid"));
+        };
+        if self.altered.contains(order) {
+            self.fail(format!("{order} was driven, and Midtrans says that something else was paid"));
+        }
+        let strange = self.strange.contains(order);
+        let given_back = self.repaid.contains(order) || self.asked_back.contains(order);
+        if given_back && !strange && !self.betrayed.contains(order) && !self.is_forgotten(order) {
+            self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
+        }
+        // Whoever drives it, and whoever said that it would not be: nobody gets goods and money on a proof.
+        if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
+            self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
+        }
+        if !is_kept(book.status) && !strange && !self.is_forgotten(order) && !self.may_be_on_its_way(order, &book) {
+            let known = self.known_back.get(order).map(|at| self.now - at);
+            self.fail(format!("{order} was driven and is {}; the backend has known it for {known:?} ms", book.status));
+        }
+        let waited = BEGIN + self.now - settled_at;
+        if book.store.is_none() && waited > PULSE_WITHIN && !strange {
+            self.fail(format!("{order} was driven {waited} ms after it was paid"));
+        }
+        // One request is sold once, whatever orders are behind it.
+        let life = self.relays[m].life();
+        let of = |book: &Book| book.custom_fields[1].clone();
+        let others: Vec<Book> = self.midtrans.transactions().into_iter().filter(|other| of(other) == of(&book)).collect();
+        for other in others.iter().filter(|other| other.order_id != order.as_str()) {
+            if let Ok(id) = OrderId::new(&other.order_id)
+                && self.pulses.contains_key(&(id.clone(), life))
+            {
+                self.fail(format!("{order} was driven, and {id} of the same request before"));
+            }
+        }
+    }
+
+    /// Whether a pulse for money that went back may come of what the backend told before it knew of it, or of nothing wrong.
+    fn may_be_on_its_way(&self, order: &OrderId, book: &Book) -> bool {
+        if !self.outside.contains_key(order) {
+            return false;
+        }
+        // A bank may take back whatever it likes: to the machine that stays a settlement.
+        if book.status == "chargeback" {
+            return true;
+        }
+        let within = if book.store.is_some() { COLLECTED_PULSE_WITHIN } else { BELIEVED_PULSE_WITHIN };
+        self.known_back.get(order).is_none_or(|known| self.now - known <= within)
+    }
+
+    /// What must be so when an order is told to a machine.
+    pub(super) fn judge_told(&mut self, order: &Resource) {
+        // Whoever has told an outcome is done with it.
+        let opens = order.status == Status::Settlement || order.receipt.is_some();
+        if opens && order.outcome.is_none() && self.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id) {
+            self.fail(format!("{} is told as paid, and the backend knows that its money went back", order.order_id));
+        }
+    }
+
+    fn is_chargeback(&self, order: &OrderId) -> bool {
+        self.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
+    }
+
+    /// What must be so when a receipt is signed.
+    pub(super) fn judge_receipt(&mut self, order: &Order, by_status: bool) {
+        let id = &order.id;
+        if self.altered.contains(id) {
+            return self.fail(format!("a receipt of {id} was signed, and Midtrans says that something else was paid"));
+        }
+        if !by_status {
+            return self.fail(format!("a receipt of {id} was signed without Midtrans' word for its settlement"));
+        }
+        let Some(book) = self.midtrans.transaction(id.as_str()) else {
+            return self.fail(format!("a receipt was signed for {id}, which Midtrans does not know"));
+        };
+        let Some(settled_at) = book.settled_at_ms else { return self.fail(format!("a receipt of {id} was signed, which is not paid")) };
+        // What Midtrans answers may be overtaken by what happens there meanwhile.
+        let overtaken = self.outside.get(id).is_some_and(|at| self.now - at <= CALL);
+        if book.status != "settlement" && !overtaken {
+            self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
+        }
+        // As Midtrans knows it: what the books believe it to be is among what is judged.
+        let held = book.store == Some("indomaret");
+        if held && BEGIN + self.now - settled_at < REVERSAL {
+            self.fail(format!("a receipt of {id} was signed while its settlement could still be taken back"));
+        }
+        let Some(receipt) = order.receipt() else { return };
+        let claims = receipt.claims();
+        if claims.gross_amount.get() != book.gross_amount || claims.amount.get() != book.amount {
+            self.fail(format!("the receipt of {id} is not for what was paid"));
+        }
+    }
+
+    /// What must be so when Midtrans is asked to give money back.
+    pub(super) fn judge_refund(&mut self, order: &Order) {
+        let id = &order.id;
+        self.asked_back.insert(id.clone());
+        let told = order.delivery.as_ref().map(|told| told.outcome);
+        let wanted = self.repaid.contains(id) || self.wished.contains(id);
+        if !wanted && self.merchant.desk.auto_refund_per_day == 0 {
+            return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
+        }
+        let forgotten = self.is_forgotten(id);
+        // Without a person's word money goes back only for what the machine said it will never hand out.
+        let by_itself = match &order.state {
+            State::Withheld { why, .. } => *why == Withheld::PaidTwice,
+            _ => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
+        };
+        if !wanted && (!by_itself || order.conflict) {
+            self.fail(format!("the backend gives back {id} by itself, told {told:?}, {:?}", order.state));
+        }
+        if !wanted && self.driven(id) > 0 && told != Some(Delivery::Failed) && !forgotten {
+            self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
+        }
+        if !self.unproven.contains(id) {
+            // An older image of the card has the ledger's key, too, and knows nothing of what came out since.
+            if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
+                self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
+            }
+            let failed = matches!(self.words.get(&order.sale.ticket), Some((Last::Failed, _)));
+            if !failed && self.driven(id) > 0 && !self.is_in_two_ledgers(id) {
+                self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
+            }
+        }
+        // A receipt is what opens the relay; of what is withheld there is none.
+        if !self.betrayed.contains(id)
+            && order.receipt().is_some()
+            && told != Some(Delivery::Failed)
+            && self.may_be_driven(id)
+            && !forgotten
+        {
+            self.fail(format!("the backend gives back {id}, which may still be handed out; told {told:?}"));
+        }
+    }
+
+    /// A charge that Midtrans never made, and that only the books knew of which were lost: nobody can say that it is cancelled, and
+    /// the machine asks for a day, which is longer than a seed runs.
+    fn is_charge_of_lost_books(&self, order: &core::Order) -> bool {
+        let (Machine::Ended { left: LeftCharge::ToCancel(_), .. } | Machine::Cancelling { .. }) = &order.state else { return false };
+        let Some(id) = order.order_id() else { return false };
+        self.losses.books() && !self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str())
+    }
+
+    /// What does not agree, if something does not.
+    pub(super) fn audit(&mut self) -> Option<String> {
+        let m = self.survivor();
+        let Some(machine) = self.machine_store(m) else { return Some("the machine's database cannot be opened".into()) };
+        match machine.live() {
+            Ok(live) => {
+                if let Some(stored) = live.iter().find(|stored| unfinished(&stored.order) && !self.is_charge_of_lost_books(&stored.order)) {
+                    return Some(format!("the machine never ended {}: {:?}", stored.order.offer.request.request_id, stored.order.state));
+                }
+            }
+            Err(error) => return Some(format!("the machine's database cannot be read: {error}")),
+        }
+        let open = match self.books(|tx, _| books::open_orders(tx, &device())) {
+            Ok(open) => open,
+            Err(error) => return Some(format!("the books cannot be read: {error}")),
+        };
+        if let Some(stored) = open.iter().find(|stored| !self.is_for_a_person(&stored.order)) {
+            return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
+        }
+        if let Some(request) = self.request_without_end() {
+            return Some(format!("nobody was told of an end of {request}"));
+        }
+        self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, &machine, book))
+    }
+
+    /// A request of which the last event is not its end. A database that was lost begins a new stream of events.
+    fn request_without_end(&self) -> Option<&str> {
+        let ended = |state: &EventState| match state {
+            EventState::Dispensed
+            | EventState::Cancelled
+            | EventState::Expired
+            | EventState::Denied
+            | EventState::Failed
+            | EventState::RefundDue
+            | EventState::Refunded
+            | EventState::Refused => true,
+            EventState::Requested
+            | EventState::AwaitingPayment
+            | EventState::AwaitingCollection
+            | EventState::Cancelling
+            | EventState::Paid
+            | EventState::Dispensing
+            | EventState::Other(_) => false,
+        };
+        if self.losses.card() || self.losses.store() {
+            return None;
+        }
+        let asked_for_a_day = |state: &EventState| self.losses.books() && *state == EventState::Cancelling;
+        self.broker.last.iter().find(|(_, state)| !ended(state) && !asked_for_a_day(state)).map(|(request, _)| &**request)
+    }
+
+    fn audit_one(&mut self, m: usize, machine: &Store, book: &Book) -> Option<String> {
+        let Ok(id) = OrderId::new(&book.order_id) else { return None };
+        let Ok(stored) = self.books(|tx, _| books::load(tx, &id)) else { return Some(format!("{id} cannot be read")) };
+        let times = self.driven(&id);
+        if book.settled_at_ms.is_none() {
+            return match book.status {
+                "pending" => Some(format!("{id} can still be paid")),
+                _ if times > 0 => Some(format!("{id} was driven and is {}", book.status)),
+                _ => None,
+            };
+        }
+        let Some(stored) = stored else {
+            // A store took it back, and the books of before do not know that there ever was something.
+            let nothing_left = book.status == "deny" && self.losses.books();
+            return (!nothing_left).then(|| format!("{id} is paid and the backend does not know it"));
+        };
+        let order = stored.order;
+        if let Some(why) = self.audit_money(&order, book) {
+            return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
+        }
+        let told = order.delivery.as_ref().map(|told| told.outcome);
+        // What a thief has told is not what was done. He gets no goods twice, and a person is told what he took from the customer.
+        if self.betrayed.contains(&id) {
+            let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
+            let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
+            let robbed = times == 0 && !listed && owed && matches!(order.state, State::Settled { .. });
+            let twice = times > 1 && !self.is_forgotten(&id);
+            let why = if robbed { "nothing was handed out, and nobody is told" } else { "it was handed out twice" };
+            return (robbed || twice).then(|| format!("{id}: {why}; told {told:?}, {:?}", order.state));
+        }
+        if let Some(why) = self.audit_goods(m, &order, times).or_else(|| self.audit_machine(machine, &order)) {
+            let ledger = self.relays[m].query(&id);
+            return Some(format!("{id}: {why}; told {told:?}, the ledger says {ledger:?}, driven {times} times, {:?}", order.state));
+        }
+        None
+    }
+
+    /// The money: what Midtrans has is what the books have.
+    fn audit_money(&self, order: &Order, book: &Book) -> Option<&'static str> {
+        let reversed = book.status == "deny";
+        match &order.state {
+            State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
+            // Taken back before there was a receipt: as if it had never been paid.
+            State::Closed { .. } if reversed => return None,
+            State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
+                return Some("it is paid, and the books do not say so");
+            }
+        }
+        if self.altered.contains(&order.id) && order.receipt().is_some() {
+            return Some("it does not match its charge, and has a receipt");
+        }
+        let whole = book.refunded == book.gross_amount;
+        match &order.repayment {
+            Some(Repayment::Asked { .. }) => return Some("nobody knows what became of its refund"),
+            Some(Repayment::Done { .. }) if !whole => return Some("the books say refunded, and Midtrans does not"),
+            Some(Repayment::Refused { unsure: true, .. }) => return Some("its refund is unsure, and nobody looks"),
+            Some(Repayment::Done { .. } | Repayment::Refused { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {}
+        }
+        if whole && !matches!(order.state, State::Refunded { .. }) {
+            return Some("Midtrans gave it back, and the books do not know it");
+        }
+        if whole && !order.late_fact && matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
+            return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
+        }
+        // Each refund that the backend asked for was judged when it did.
+        if book.refunded > 0 && !(self.outside.contains_key(&order.id) || self.asked_back.contains(&order.id)) {
+            return Some("money went back, and nobody wanted it");
+        }
+        let listed = |how: &TakenBack| order.taken_back.as_ref() == Some(how);
+        let chargeback = matches!(book.status, "chargeback" | "partial_chargeback");
+        if chargeback && !listed(&TakenBack::Chargeback) {
+            return Some("the bank took it back, and the books do not know it");
+        }
+        if book.status == "partial_refund" && !matches!(order.taken_back, Some(TakenBack::Partly { .. } | TakenBack::Chargeback)) {
+            return Some("a part went back, and the books do not know it");
+        }
+        // After a chargeback the money is gone, and a person was told.
+        let known = listed(&TakenBack::Reversal) || listed(&TakenBack::Chargeback);
+        (reversed && !known).then_some("the counter took it back, and the books do not know it")
+    }
+
+    /// The goods: each paid order is handed out once, or its money is owed or back, or a person is told.
+    fn audit_goods(&mut self, m: usize, order: &Order, times: u32) -> Option<&'static str> {
+        let id = &order.id;
+        let forgotten = self.is_forgotten(id);
+        let told = order.delivery.as_ref().map(|told| told.outcome);
+        if times > 1 && !forgotten {
+            return Some("it was handed out by two ledgers, and no card was copied while it was open");
+        }
+        match (&order.state, told) {
+            // Taken back before there was a receipt, or books that were set back know of none: the machine is done with it, and
+            // Midtrans says of it what it says of a payment that never came.
+            (State::Closed { .. }, None) if times == 0 || self.losses.books() => return None,
+            // No receipt was given: nothing could be handed out.
+            (State::Withheld { why: Withheld::Mismatch, .. }, None) if times > 0 && !self.losses.books() => {
+                return Some("it does not match its charge, and was handed out");
+            }
+            // Paid twice, and the books that knew which of the two has the receipt were set back.
+            (State::Withheld { .. }, None) if times > 0 && !self.losses.books() => return Some("it is withheld, and was handed out"),
+            (State::Withheld { .. }, None) => return None,
+            // Given back before the machine had told.
+            (State::Refunded { .. }, None) if self.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
+                return None;
+            }
+            (State::Settled { .. }, None) if self.is_for_a_person(order) => return None,
+            // The money is gone, and a person was told: what the machine did with it is told too, was never begun, or is forgotten.
+            (State::Settled { .. }, None) if order.taken_back.is_some() && (times == 0 || self.touched(id)) => return None,
+            (_, None) => return Some("the machine never told what became of it"),
+            (_, Some(_)) => {}
+        }
+        let told = told?;
+        let agrees = match told {
+            Delivery::Dispensed | Delivery::Failed => times >= 1,
+            Delivery::Uncertain | Delivery::Other(_) => true,
+            Delivery::Undelivered => times == 0,
+        };
+        // Two machines, or one that forgot, may tell two things: then a person is told that.
+        let second_word = order.late_fact && self.losses.card();
+        let conflict = order.conflict && self.losses.touch_machine(self.ticket_of(id).as_ref());
+        if order.conflict && !conflict {
+            return Some("two things were told of it, and nothing was forgotten");
+        }
+        if !agrees && !forgotten && !conflict && !second_word && !self.is_pulse_unheard(id) {
+            return Some("what was told is not what was done");
+        }
+        if self.holds_the_ticket(m, id) && !forgotten && !conflict {
+            let ledger = self.relays[m].query(id);
+            let same = match told {
+                // What the ledger could not keep is uncertain to it, and known to the others.
+                Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
+                    self.losses.was_harmed_before_told(LEDGER, id)
+                }
+                Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
+                Delivery::Failed => ledger == Some(DispenseAnswer::Ended(Outcome::Failed)),
+                // A database that does not know whether the relay was ever asked must take it that it was: a person looks.
+                // And so must one whose relay's disk lost a ticket, as where a sync failed that SQLite did not tell of.
+                Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => {
+                    let harmed = self.losses.was_harmed_before_told(LEDGER, id);
+                    times == 0 && (self.losses.store() || self.losses.card() || harmed)
+                }
+                // It could not keep its first word, said so, and was killed before it had written the second.
+                Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
+                Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
+                Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
+                Delivery::Undelivered => ledger == Some(DispenseAnswer::Unknown),
+            };
+            if !same {
+                return Some("the ledger says something else than was told");
+            }
+        }
+        None
+    }
+
+    /// What the machine has in its database, and what it told on the broker: the same as it told the backend.
+    fn audit_machine(&self, machine: &Store, order: &Order) -> Option<&'static str> {
+        let told = order.delivery.as_ref()?.outcome;
+        // It forgot, or could not keep what it told.
+        if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {
+            return None;
+        }
+        let Ok(Some(stored)) = machine.by_order(&order.id) else {
+            return Some("the machine does not know it");
+        };
+        let own = match &stored.order.state {
+            Machine::Dispensed { .. } => Some(Delivery::Dispensed),
+            Machine::RefundDue { why, .. } => Some(match why {
+                Undelivered::Failed => Delivery::Failed,
+                // Or a later relay's word for it, as it came.
+                Undelivered::Uncertain => Some(told).filter(|told| matches!(told, Delivery::Other(_))).unwrap_or(Delivery::Uncertain),
+                Undelivered::Late | Undelivered::RelayRefused | Undelivered::Mismatch | Undelivered::NotCollected => Delivery::Undelivered,
+            }),
+            // It has heard that the money is back.
+            Machine::Refunded { .. } => Some(told).filter(|told| *told != Delivery::Dispensed),
+            Machine::Requested { .. }
+            | Machine::AwaitingPayment { .. }
+            | Machine::AtCounter
+            | Machine::AwaitingCollection { .. }
+            | Machine::TakenBack { .. }
+            | Machine::Cancelling { .. }
+            | Machine::Ended { .. }
+            | Machine::Paid { .. }
+            | Machine::Dispensing { .. } => None,
+        };
+        if own != Some(told) {
+            return Some("the machine's own word is another one than it told");
+        }
+        // There is another stream of events since, and the last of the old one is no end.
+        if self.losses.card() || self.losses.store() {
+            return None;
+        }
+        let event = self.broker.last.get(order.sale.request_id.as_str());
+        let agrees = match told {
+            Delivery::Dispensed => event == Some(&EventState::Dispensed),
+            Delivery::Failed | Delivery::Uncertain | Delivery::Undelivered | Delivery::Other(_) => {
+                matches!(event, Some(EventState::RefundDue | EventState::Refunded))
+            }
+        };
+        (!agrees).then_some("its last event is another one than was told")
+    }
+
+    /// Whether the ledger that gave the order's ticket is the one that is there.
+    fn holds_the_ticket(&self, m: usize, id: &OrderId) -> bool {
+        self.ticket_of(id).is_some_and(|ticket| ticket.life == self.relays[m].life())
+    }
+
+    /// Whether a memory was lost that can have held something about it.
+    fn touched(&self, id: &OrderId) -> bool {
+        self.losses.touch(self.ticket_of(id).as_ref())
+    }
+
+    /// Whether it was never reported after a memory of it was lost, and the merchant is told so, or has settled it since.
+    fn is_for_a_person(&self, order: &Order) -> bool {
+        let settled = matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
+        self.touched(&order.id) && (settled || order.attention().contains(&Attention::Unreported))
+    }
+
+    /// Counts how the orders ended.
+    pub(super) fn count_ends(&mut self) {
+        for book in self.midtrans.transactions() {
+            let stored = OrderId::new(&book.order_id).ok().and_then(|id| self.books(|tx, _| books::load(tx, &id)).ok().flatten());
+            let Some(order) = stored.map(|stored| stored.order) else { continue };
+            let listed = order.attention();
+            let what = match (&order.state, order.delivery.as_ref().map(|told| told.outcome)) {
+                (_, Some(Delivery::Dispensed)) => Kind::Sales,
+                (State::Refunded { .. }, _) => Kind::Refunded,
+                (_, Some(Delivery::Uncertain)) => Kind::Uncertain,
+                _ if listed.contains(&Attention::Mismatch) => Kind::Mismatches,
+                _ if order.is_refund_due() => Kind::RefundsDue,
+                _ if listed.contains(&Attention::Unreported) => Kind::Unreported,
+                _ => Kind::Unpaid,
+            };
+            self.counts.note(what);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! `qrisd` in the simulation: a machine with its database, its clocks and its screen. There may be a second one, with a copy
+//! of the first one's card.
+
+use super::broker::CONTROLLERS;
+use super::counts::Kind;
+use super::{Event, Outage, World, device, large, merchant, price, relay, small};
+use crate::backend::Ask;
+use crate::middlebox::Foreign;
+use qris_core::order::ids::{OrderId, RequestId, Ticket};
+use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::outcome::DispenseAnswer;
+use qris_core::order::request::{Price, PriceList};
+use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
+use qris_device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
+use qris_device::screen::ScreenState;
+use qris_device::screen::picture::Scene;
+use qris_device::store::Store;
+use qris_host::mqtt::{Ack, PublishId};
+use std::collections::BTreeMap;
+
+/// The programs' own time limits, in milliseconds.
+pub(super) const QUICK: i64 = 2_000;
+const SLOW: i64 = 25_000;
+const HTTP: i64 = 12_000;
+const POLL: i64 = 35_000;
+/// How long a QR is shown.
+pub(super) const TIMEOUT: Span = Span::secs(120);
+/// The machine's database, by the name of its file.
+pub(super) const STORE: &str = "qrisd.db";
+
+/// What reaches a machine.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Starts {
+        run: u64,
+    },
+    Woken {
+        run: u64,
+    },
+    Answer(Caller, Answer),
+    /// Nobody answered in time.
+    Timeout(Caller),
+    RelayUp(RelayFacts),
+    RelayTold(RelayFacts),
+    RelayGone,
+    Finished(OrderId, DispenseAnswer),
+    BrokerUp {
+        run: u64,
+    },
+    /// A message of the broker, by its number, on one connection.
+    Delivers {
+        connection: u64,
+        message: u64,
+    },
+    /// The broker has what was published.
+    Published {
+        connection: u64,
+        id: PublishId,
+        event: Option<Vec<u8>>,
+    },
+    /// The broker does not have it.
+    Unpublished {
+        run: u64,
+        id: PublishId,
+    },
+    /// The screen works again.
+    ScreenBack,
+}
+
+/// Who asked: one call of one run of the program on one of the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Caller {
+    pub(super) m: usize,
+    run: u64,
+    call: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Prepared(Result<Ticket, PrepareError>),
+    Relay(RelayAnswer),
+    Facts(RelayFacts),
+    Backend(BackendAnswer),
+}
+
+/// What a call was for.
+#[derive(Debug)]
+enum Asked {
+    Prepare(CallId),
+    /// With the ticket that it is to look at, if it is a `Check`.
+    Relay(CallId, RequestId, Option<Ticket>),
+    Backend(CallId, RequestId),
+    Open(CallId),
+    Facts,
+    /// A ticket that nobody carries.
+    Close,
+}
+
+/// One machine's side.
+#[derive(Default)]
+pub(super) struct Side {
+    machine: Option<Machine>,
+    pub(super) run: u64,
+    boot: u64,
+    /// When it booted.
+    booted_at: i64,
+    pub(super) off_until: i64,
+    /// By how much its wall clock is wrong.
+    pub(super) wall_off: i64,
+    woken_at: Option<i64>,
+    calls: u64,
+    asked: BTreeMap<Caller, Asked>,
+    /// What its relay said last of a ticket, to this run of the program: whether it could be delivered.
+    pub(super) heard: BTreeMap<Ticket, bool>,
+    /// When the screen last said that nobody should pay, since what ends the order could not be stored.
+    pub(super) could_not_store: Option<i64>,
+    /// What it would show.
+    pub(super) scene: Option<Scene>,
+    /// Since when nobody sees it.
+    pub(super) screen_gone: Option<i64>,
+}
+
+impl World {
+    fn settings(&self, m: usize) -> Settings {
+        Settings {
+            device: device(),
+            broker: "the broker".into(),
+            prices: PriceList::new([(small(), Price::Fixed(price(&small()))), (large(), Price::Fixed(price(&large())))]),
+            names: BTreeMap::from([(small(), "Tea".into()), (large(), "Cake".into())]),
+            timeout: TIMEOUT,
+            orders_per_minute: 0,
+            rules: Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) },
+            keys: self.keys.clone(),
+            screen_required: true,
+            store: self.places[m].join(STORE),
+            boot_id: BootId(format!("boot-{m}-{}", self.machines[m].boot).into()),
+            released: Wall(super::BEGIN - 86_400_000),
+        }
+    }
+
+    pub(super) fn clocks(&self, m: usize) -> Now {
+        let side = &self.machines[m];
+        Now { boot: Boot(self.now - side.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + side.wall_off) }
+    }
+
+    /// Killed where it is.
+    pub(super) fn stop_machine(&mut self, m: usize) {
+        self.disks[m].kill(STORE);
+        let side = &mut self.machines[m];
+        side.machine = None;
+        side.run += 1;
+        side.asked.clear();
+        side.heard.clear();
+        side.woken_at = None;
+        side.scene = None;
+        side.screen_gone = None;
+        self.disks[m].revive(STORE);
+        self.broker_misses(m);
+    }
+
+    /// The program ends where it is and starts again, in the same boot or in another.
+    pub(super) fn start_machine(&mut self, m: usize, same_boot: bool) {
+        self.stop_machine(m);
+        if same_boot {
+            self.hang_up(m);
+        }
+        let side = &mut self.machines[m];
+        let at = side.off_until.max(self.now + 300);
+        if !same_boot {
+            side.boot += 1;
+            side.booted_at = at;
+        }
+        let run = side.run;
+        self.at(at, Event::Machine(m, Arrival::Starts { run }));
+    }
+
+    /// Something for a machine, so much later.
+    pub(super) fn machine_hears(&mut self, m: usize, arrival: Arrival, after: i64) {
+        self.after(after, Event::Machine(m, arrival));
+    }
+
+    pub(super) fn machine_runs(&self, m: usize) -> bool {
+        self.machines[m].machine.is_some()
+    }
+
+    pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
+        let current = self.machines[m].run;
+        match arrival {
+            Arrival::Starts { run } if run == current && self.alive[m] => {
+                let (machine, effects) = Machine::load(self.settings(m), self.clocks(m));
+                self.machines[m].machine = Some(machine);
+                self.note(|| "the machine runs".into());
+                self.perform(m, effects);
+                self.input(m, Input::Screen(ScreenState::Working));
+                let after = 20 + self.below(1_000);
+                let relay_run = self.relays[m].run();
+                self.after(after, Event::Relay(m, relay::Arrival::Appears { run: relay_run }));
+                let after = 50 + self.below(2_000);
+                self.connect_broker(m, after);
+            }
+            Arrival::Woken { run } if run == current => {
+                self.machines[m].woken_at = None;
+                self.input(m, Input::Woken);
+            }
+            Arrival::Answer(caller, answer) => self.answered(caller, answer),
+            Arrival::Timeout(caller) => {
+                let none = match self.machines[m].asked.get(&caller) {
+                    Some(Asked::Prepare(_)) => Answer::Prepared(Err(PrepareError::NoAnswer("no answer".into()))),
+                    Some(Asked::Relay(..) | Asked::Close) => Answer::Relay(RelayAnswer::NoAnswer("no answer".into())),
+                    Some(Asked::Backend(..) | Asked::Open(_)) => {
+                        Answer::Backend(BackendAnswer::NoAnswer { why: "no answer".into(), code: None, date_refusal: false })
+                    }
+                    Some(Asked::Facts) | None => return,
+                };
+                self.answered(caller, none);
+            }
+            Arrival::RelayUp(facts) => self.input(m, Input::RelayUp(facts)),
+            Arrival::RelayTold(facts) => self.input(m, Input::RelayTold(facts)),
+            Arrival::RelayGone => self.input(m, Input::RelayDown("it is gone".into())),
+            Arrival::Finished(order, answer) => self.input(m, Input::Finished(order, answer)),
+            Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
+            Arrival::Delivers { connection, message } => {
+                let Some((topic, payload)) = self.broker.message(m, connection, message) else { return };
+                let ack = Ack::numbered(connection << 32 | message);
+                self.input(m, Input::Message { topic, payload, retained: false, ack });
+            }
+            Arrival::Published { connection, id, event } if self.broker.connection_of(m) == Some(connection) => {
+                self.published(m, id, event);
+            }
+            Arrival::Unpublished { run, id } if run == current => self.input(m, Input::Undelivered(id, None)),
+            Arrival::ScreenBack => self.screen_back(m),
+            Arrival::Starts { .. }
+            | Arrival::Woken { .. }
+            | Arrival::BrokerUp { .. }
+            | Arrival::Published { .. }
+            | Arrival::Unpublished { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, caller: Caller, answer: Answer) {
+        let m = caller.m;
+        // Given up, or of an earlier run.
+        let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
+        match (asked, answer) {
+            (Asked::Prepare(id), Answer::Prepared(answer)) => {
+                if let Ok(ticket) = &answer {
+                    self.machines[m].heard.insert(ticket.clone(), true);
+                }
+                self.input(m, Input::Prepared(id, answer));
+            }
+            (Asked::Relay(id, request, ticket), Answer::Relay(answer)) => {
+                if let (Some(ticket), RelayAnswer::Checked { deliverable, .. }) = (ticket, &answer) {
+                    self.machines[m].heard.insert(ticket, *deliverable);
+                }
+                self.input(m, Input::Relay(id, request, answer));
+            }
+            (Asked::Backend(id, request), Answer::Backend(answer)) => self.input(m, Input::Backend(id, request, answer)),
+            (Asked::Open(id), Answer::Backend(answer)) => self.input(m, Input::Open(id, answer)),
+            (Asked::Close, Answer::Relay(RelayAnswer::NoAnswer(_))) => self.input(m, Input::TicketLeft),
+            (Asked::Facts, Answer::Facts(facts)) => self.input(m, Input::RelayTold(facts)),
+            (_, _) => {}
+        }
+    }
+
+    pub(super) fn input(&mut self, m: usize, input: Input) {
+        let now = self.clocks(m);
+        let Some(machine) = &mut self.machines[m].machine else { return };
+        let effects = machine.handle(input, now);
+        self.perform(m, effects);
+    }
+
+    /// Carries effects out, in order; a crash may come between any two, and may have come in the commit before them.
+    fn perform(&mut self, m: usize, effects: Vec<Effect>) {
+        if self.disks[m].is_dead(STORE) {
+            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the machine");
+            return self.cut_power(m);
+        }
+        for effect in effects {
+            let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
+            if matters && self.storm && self.one_in(400) {
+                self.count(Kind::Between, "the machine crashes between two effects");
+                return self.start_machine(m, true);
+            }
+            self.perform_one(m, effect);
+        }
+        self.judge_screen(m);
+        let now = self.clocks(m);
+        let side = &mut self.machines[m];
+        let next = side.machine.as_ref().and_then(|machine| machine.next_deadline(now.boot));
+        if let Some(at) = next.map(|at| (self.now + (at - now.boot).0).max(self.now + 1))
+            && side.woken_at.is_none_or(|known| at < known)
+        {
+            side.woken_at = Some(at);
+            let run = side.run;
+            self.at(at, Event::Machine(m, Arrival::Woken { run }));
+        }
+    }
+
+    fn perform_one(&mut self, m: usize, effect: Effect) {
+        match effect {
+            Effect::Ack(ack) => self.broker.acknowledged(m, ack),
+            Effect::DropBroker => {
+                self.drop_broker(false);
+                let after = 250 + self.below(2_000);
+                self.connect_broker(m, after);
+            }
+            Effect::Publish { id, topic, payload, .. } => self.publishes(m, id, topic, &payload),
+            Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
+            Effect::Relay(id, request, call) => {
+                let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
+                self.note(|| format!("the machine asks the relay: {}", word(&call)));
+                let ticket = if let RelayCall::Check(ticket) = &call { Some(ticket.clone()) } else { None };
+                self.ask_relay(m, Asked::Relay(id, request, ticket), relay::Call::Order(call), limit);
+            }
+            Effect::CloseTicket(ticket) => {
+                self.ask_relay(m, Asked::Close, relay::Call::Order(RelayCall::Close(ticket)), QUICK);
+            }
+            Effect::ReadRelay => self.ask_relay(m, Asked::Facts, relay::Call::Facts, QUICK),
+            Effect::Backend(id, request, call) => {
+                let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
+                self.ask_backend(m, Asked::Backend(id, request), Ask::Order(call), limit);
+            }
+            Effect::AskOpen(id, key) => self.ask_backend(m, Asked::Open(id), Ask::Open(key), HTTP),
+            Effect::Abandon(id) => {
+                let asked = &mut self.machines[m].asked;
+                asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
+            }
+            Effect::Show(picture) => self.show(m, picture.scene),
+            Effect::Journal(event) => self.note_journal(&format!("machine {m}"), &event),
+            Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
+        }
+    }
+
+    /// Whether the relay is being asked whether it can deliver this.
+    pub(super) fn is_asked_about(&self, m: usize, ticket: &Ticket) -> bool {
+        self.machines[m].asked.values().any(|asked| matches!(asked, Asked::Relay(_, _, Some(about)) if about == ticket))
+    }
+
+    pub(super) fn caller(&mut self, m: usize) -> Caller {
+        let side = &mut self.machines[m];
+        side.calls += 1;
+        Caller { m, run: side.run, call: side.calls }
+    }
+
+    fn ask_relay(&mut self, m: usize, asked: Asked, call: relay::Call, limit: i64) {
+        let caller = self.caller(m);
+        self.machines[m].asked.insert(caller, asked);
+        self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
+        if self.cut[Outage::Bus as usize] || self.goes_wrong(80, Kind::BusLost) {
+            return;
+        }
+        let delay = if self.goes_wrong(80, Kind::BusSlow) { self.below(4_000) } else { 1 };
+        self.after(delay, Event::Relay(m, relay::Arrival::Call { call, from: caller }));
+    }
+
+    fn ask_backend(&mut self, m: usize, asked: Asked, ask: Ask, limit: i64) {
+        let caller = self.caller(m);
+        self.note(|| format!("the machine asks the backend: {}", ask.word()));
+        self.machines[m].asked.insert(caller, asked);
+        self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
+        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpLost) {
+            return;
+        }
+        if self.goes_wrong(25, Kind::HttpForeign) {
+            self.answer_in_its_place(&ask, caller);
+            if self.one_in(2) {
+                return;
+            }
+        }
+        let slow = self.goes_wrong(25, Kind::HttpSlow);
+        let delay = if slow { self.below(30_000) } else { 5 + self.below(60) };
+        self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
+    }
+
+    /// Somebody between the machine and the backend answers: that is no word of the backend's.
+    fn answer_in_its_place(&mut self, ask: &Ask, to: Caller) {
+        let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
+        self.note(|| format!("somebody else answers: {}", foreign.name()));
+        let answer = ask.answered_by(foreign);
+        if !matches!(answer, BackendAnswer::NoAnswer { .. }) {
+            self.fail(format!("the machine takes {} for the backend's word", foreign.name()));
+        }
+        self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
+    }
+
+    // What controllers on the board ask.
+
+    /// A controller on the same board asks.
+    pub(super) fn ask_on_board(&mut self, m: usize, asked: qris_device::machine::Asked) {
+        self.input(m, Input::Asked(asked, CONTROLLERS));
+    }
+
+    /// The database, when all is over.
+    pub(super) fn machine_store(&mut self, m: usize) -> Option<Store> {
+        // One owner at a time: the program ends first.
+        self.machines[m].machine = None;
+        let boot = self.settings(m).boot_id;
+        Store::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
+    }
+}
+
+fn word(call: &RelayCall) -> &'static str {
+    match call {
+        RelayCall::Check(_) => "check",
+        RelayCall::Dispense(_) => "dispense",
+        RelayCall::Query(_) => "query",
+        RelayCall::Close(_) => "close",
+        RelayCall::Prove(_) => "prove",
+    }
+}

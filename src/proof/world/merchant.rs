@@ -1,0 +1,461 @@
+//! `qris-backend` in the simulation: the whole program, as [`crate::backend`] runs it, on its own disk.
+
+use super::counts::Kind;
+use super::{BEGIN, COLLECT_WITHIN, Event, MERCHANT, Outage, World, machine};
+use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
+use crate::midtrans::Notice;
+use qris_backend::books::{self, BooksError, Desk, Stored};
+use qris_backend::midtrans::MidtransError;
+use qris_backend::store::{MACHINES_FILE, StoreError, Tx};
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Call, State, TakenBack};
+use qris_core::order::reason::Reason;
+use qris_core::order::request::Refusal;
+use qris_core::order::state::Status;
+use qris_core::wire::topics::Topic;
+use qris_device::machine::{BackendAnswer, HttpCall};
+use std::collections::BTreeMap;
+
+/// How long its service manager waits before it starts a program again that could not begin.
+const RESTART: i64 = 2_000;
+/// What is due is looked for so often, and a moment after something was done.
+const SWEEP: i64 = 1_000;
+pub(super) const AT_ONCE: i64 = 50;
+/// News that are too old are dropped so often.
+const PRUNE: i64 = 600_000;
+/// The books, by the name of their file.
+pub(super) const BOOKS: &str = "orders.db";
+/// And the machines.
+pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
+
+/// What reaches the backend.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Starts {
+        run: u64,
+    },
+    /// The power goes in the middle of a commit.
+    Dies,
+    Asked {
+        ask: Ask,
+        from: machine::Caller,
+    },
+    /// A call reaches Midtrans.
+    AtMidtrans {
+        run: u64,
+        asked: Box<Asked>,
+        comes_back: bool,
+        after: i64,
+    },
+    /// Midtrans' answer, or why it could not be asked.
+    Answered {
+        run: u64,
+        of: (OrderId, Call),
+        reply: ReplyTo,
+        answer: Result<(u16, Vec<u8>), MidtransError>,
+    },
+    /// Something is due.
+    Sweep {
+        run: u64,
+    },
+    /// The outbox is looked at.
+    Publish {
+        run: u64,
+    },
+    Notice(Notice),
+    /// Somebody who is not Midtrans.
+    Forged(Vec<u8>),
+}
+
+/// What somebody posted, and waits for the answer to.
+#[derive(Debug)]
+pub(super) enum Posted {
+    Genuine(Notice),
+    Forged(Vec<u8>),
+}
+
+/// The backend's side.
+pub(super) struct Side {
+    program: Option<Program<machine::Caller>>,
+    /// When it was started.
+    began: i64,
+    pub(super) run: u64,
+    dying: bool,
+    sweep_at: Option<i64>,
+    pruned_at: i64,
+    pub(super) desk: Desk,
+    posted: BTreeMap<u64, Posted>,
+    posts: u64,
+    /// What the last get-status told this run of the program: whether it is settled.
+    pub(super) vouched: BTreeMap<OrderId, bool>,
+    /// In which of the books' states an order was seen last, and whether with a receipt.
+    seen: Seen,
+}
+
+type Seen = BTreeMap<OrderId, (Box<str>, bool)>;
+
+/// All orders in the books.
+fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
+    let sql = "SELECT o.order_id, o.state, r.order_id FROM orders AS o LEFT JOIN receipts AS r ON r.order_id = o.order_id";
+    let mut seen = Seen::new();
+    for row in tx.rows(sql, &[])? {
+        if let Ok(id) = OrderId::new(row.text(0)?) {
+            seen.insert(id, (row.text(1)?.into(), row.maybe_text(2)?.is_some()));
+        }
+    }
+    Ok(seen)
+}
+
+impl Side {
+    /// `by_itself`: so many refunds a day. `fee_max`: so many rupiah may be put on a price.
+    pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
+        let mut desk = desk(COLLECT_WITHIN, by_itself);
+        desk.rules.max_imposed_fee = fee_max;
+        Self {
+            program: None,
+            began: 0,
+            run: 0,
+            dying: false,
+            sweep_at: None,
+            pruned_at: 0,
+            desk,
+            posted: BTreeMap::new(),
+            posts: 0,
+            vouched: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Whether somebody answers.
+    pub(super) const fn listens(&self) -> bool {
+        self.program.is_some() && !self.dying
+    }
+}
+
+impl World {
+    /// Killed where it is.
+    pub(super) fn stop_merchant(&mut self) {
+        BOTH.iter().for_each(|name| self.disks[MERCHANT].kill(name));
+        let side = &mut self.merchant;
+        side.program = None;
+        side.run += 1;
+        side.dying = false;
+        side.sweep_at = None;
+        side.vouched.clear();
+        let posted = std::mem::take(&mut side.posted);
+        BOTH.iter().for_each(|name| self.disks[MERCHANT].revive(name));
+        for posted in posted.into_values() {
+            self.unanswered(posted);
+        }
+    }
+
+    /// The program ends where it is and starts again.
+    pub(super) fn start_merchant(&mut self) {
+        self.stop_merchant();
+        let run = self.merchant.run;
+        self.after(50, Event::Merchant(Arrival::Starts { run }));
+    }
+
+    fn begin(&mut self) {
+        let start = Start {
+            books: &self.places[MERCHANT].join(BOOKS),
+            desk: self.merchant.desk.clone(),
+            place: place(COLLECT_WITHIN),
+            wall: self.wall(),
+            seed: self.rng.number(),
+            runs: self.disks[MERCHANT].lives(BOOKS),
+            tells: true,
+        };
+        let Ok(program) = Program::start(start) else { return self.begin_later() };
+        self.merchant.program = Some(program);
+        self.merchant.began = self.now;
+        let now = self.wall();
+        let added = self.merchant.program.as_ref().map_or(Err(BooksError::Store(StoreError::Gone)), |program| program.let_in(now));
+        let begun = self.books(|tx, desk| {
+            let known = seen(tx)?;
+            books::restarted(tx, desk, now)?;
+            Ok(known)
+        });
+        match added.and(begun) {
+            Ok(seen) => {
+                self.merchant.seen = seen;
+                self.publish_soon(3);
+                self.plan_sweep(AT_ONCE);
+            }
+            Err(BooksError::Store(_)) => self.begin_later(),
+            Err(error) => self.fail(format!("the backend cannot begin: {error}")),
+        }
+    }
+
+    /// Its disk does not let it: the service manager tries again.
+    fn begin_later(&mut self) {
+        if !self.storm {
+            return self.fail("the backend cannot begin".into());
+        }
+        if !self.merchant.dying {
+            self.stop_merchant();
+            let run = self.merchant.run;
+            self.after(RESTART, Event::Merchant(Arrival::Starts { run }));
+        }
+    }
+
+    /// Works with the books beside the program, or before it does.
+    pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        let result = match &self.merchant.program {
+            Some(program) if !self.disks[MERCHANT].is_dead(BOOKS) => program.books(job),
+            Some(_) | None => Err(BooksError::Store(StoreError::Gone)),
+        };
+        if self.disks[MERCHANT].is_dead(BOOKS) {
+            self.merchant_dies();
+            return Err(BooksError::Store(StoreError::Gone));
+        }
+        result
+    }
+
+    /// Whatever it was to answer, nobody hears it.
+    fn merchant_dies(&mut self) {
+        if !std::mem::replace(&mut self.merchant.dying, true) {
+            self.after(0, Event::Merchant(Arrival::Dies));
+        }
+    }
+
+    /// Lets the program run up to this moment. Whether nothing came of it that may change what happens until then.
+    pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
+        let side = &mut self.merchant;
+        if side.dying {
+            return true;
+        }
+        let Some(program) = &mut side.program else { return true };
+        let effects = program.run(until - side.began);
+        let reached = side.began + program.age();
+        self.now = self.now.max(reached.min(until));
+        if effects.is_empty() {
+            return reached >= until;
+        }
+        let run = self.merchant.run;
+        for effect in effects {
+            // It crashed between two of them.
+            if self.merchant.run != run || self.merchant.dying {
+                break;
+            }
+            self.merchant_does(effect);
+        }
+        if self.merchant.listens() {
+            self.plan_sweep(AT_ONCE);
+        }
+        self.look_at_midtrans();
+        false
+    }
+
+    fn merchant_does(&mut self, effect: Effect<machine::Caller>) {
+        let goes_out = matches!(effect, Effect::AsksMidtrans(_) | Effect::Answers(..) | Effect::Answered(..));
+        if goes_out && self.goes_wrong(250, Kind::Between) {
+            self.note(|| "the backend crashes between two effects".into());
+            return self.start_merchant();
+        }
+        match effect {
+            Effect::AsksMidtrans(asked) => self.ask_midtrans(asked),
+            Effect::Answers(to, answer) => self.answer(to, answer),
+            Effect::Answered(number, http) => {
+                if let Some(posted) = self.merchant.posted.remove(&number) {
+                    self.answered_post(posted, http);
+                }
+            }
+            Effect::HasNews => self.publish_soon(3),
+            // It ends the turn, and after each what is due is looked for.
+            Effect::IsDue => {}
+            Effect::Wrote(stored) => self.wrote(&stored),
+            Effect::Journal(event) => self.note_journal("the backend", &event),
+            Effect::Dies => self.merchant_dies(),
+        }
+    }
+
+    /// An order is in the books, as it is now.
+    fn wrote(&mut self, stored: &Stored) {
+        let order = &stored.order;
+        let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
+        let was = self.merchant.seen.insert(order.id.clone(), (word.into(), signed));
+        if was.as_ref().is_none_or(|(was, _)| **was != *word) {
+            self.note(|| format!("{} is {word}", order.id));
+        }
+        if signed && !was.is_some_and(|(_, signed)| signed) {
+            let vouched = self.merchant.vouched.get(&order.id).copied().unwrap_or(false);
+            self.judge_receipt(order, vouched);
+        }
+        let is_back = matches!(order.state, State::Refunded { .. }) || order.taken_back == Some(TakenBack::Reversal);
+        if is_back && self.outside.contains_key(&order.id) {
+            self.known_back.entry(order.id.clone()).or_insert(self.now);
+        }
+        if order.delivery.is_some() {
+            self.losses.told.entry(order.id.clone()).or_insert(self.now);
+        }
+    }
+
+    pub(super) fn merchant_arrival(&mut self, arrival: Arrival) {
+        let current = self.merchant.run;
+        match arrival {
+            Arrival::Starts { run } if run == current => self.begin(),
+            Arrival::Dies if self.merchant.dying => {
+                self.count(Kind::MidCommit, "the power goes in the middle of a commit of the backend");
+                self.cut_merchants_power();
+            }
+            Arrival::Asked { ask, from } => self.asked(ask, from),
+            Arrival::AtMidtrans { run, asked, comes_back, after } => {
+                let Asked { call, id, request, reply } = *asked;
+                let answer = self.at_midtrans(&id, call, &request);
+                if let Some(answer) = answer.filter(|_| comes_back) {
+                    self.after(after, Event::Merchant(Arrival::Answered { run, of: (id, call), reply, answer: Ok(answer) }));
+                }
+            }
+            Arrival::Answered { run, of, reply, answer } if run == current => self.midtrans_answers(of, reply, answer),
+            Arrival::Sweep { run } if run == current => {
+                self.merchant.sweep_at = None;
+                if let Some(program) = &self.merchant.program {
+                    program.take_up();
+                }
+                self.plan_sweep(SWEEP);
+                if self.now - self.merchant.pruned_at > PRUNE {
+                    self.merchant.pruned_at = self.now;
+                    let now = self.wall();
+                    drop(self.books(|tx, _| books::prune_outbox(tx, now)));
+                }
+            }
+            Arrival::Publish { run } if run == current => self.publish(),
+            Arrival::Notice(notice) => self.notice(notice),
+            Arrival::Forged(body) => self.post(Posted::Forged(body)),
+            Arrival::Starts { .. } | Arrival::Dies | Arrival::Answered { .. } | Arrival::Sweep { .. } | Arrival::Publish { .. } => {}
+        }
+    }
+
+    /// Without it nobody listens; one that dies answers nobody.
+    fn asked(&mut self, mut ask: Ask, from: machine::Caller) {
+        if !self.merchant.listens() {
+            return;
+        }
+        if let Ask::Order(HttpCall::Tell(_, report)) = &mut ask
+            && self.goes_wrong(8, Kind::LaterWords)
+        {
+            report.reason = Some(Reason::from_word("moon_phase").expect("a word"));
+        }
+        if let Ask::Order(HttpCall::Tell(_, report)) = &ask {
+            self.note(|| format!("the machine tells {}", report.outcome));
+        }
+        if let Some(program) = &mut self.merchant.program {
+            program.ask(ask, from);
+        }
+    }
+
+    /// Connections of a program on a machine that is gone are closed by its kernel.
+    pub(super) fn hang_up(&mut self, m: usize) {
+        if let Some(program) = &mut self.merchant.program {
+            program.hang_up(|caller| caller.m == m);
+        }
+    }
+
+    /// Somebody posts a notification.
+    pub(super) fn post(&mut self, posted: Posted) {
+        let side = &mut self.merchant;
+        if let (false, Some(program)) = (side.dying, &side.program) {
+            side.posts += 1;
+            let (Posted::Genuine(Notice { body, .. }) | Posted::Forged(body)) = &posted;
+            program.notify(side.posts, body.clone());
+            side.posted.insert(side.posts, posted);
+        } else {
+            self.unanswered(posted);
+        }
+    }
+
+    fn answer(&mut self, to: machine::Caller, answer: BackendAnswer) {
+        match &answer {
+            BackendAnswer::Order(order) => self.judge_told(order),
+            BackendAnswer::Open(all) => all.iter().for_each(|order| self.judge_told(order)),
+            BackendAnswer::Absent
+            | BackendAnswer::OtherOutcome
+            | BackendAnswer::Refused(_)
+            | BackendAnswer::Later(..)
+            | BackendAnswer::Wrong(_)
+            | BackendAnswer::NoAnswer { .. } => {}
+        }
+        if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
+            return;
+        }
+        let answer = if self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
+        let delay = 5 + self.below(60);
+        self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
+    }
+
+    pub(super) fn reconcile(&mut self) {
+        self.note(|| "the merchant reconciles".into());
+        let now = self.wall();
+        if let Some(program) = &self.merchant.program {
+            program.reconcile(&mut self.midtrans, now);
+        }
+        self.plan_sweep(AT_ONCE);
+    }
+
+    fn hear_receipt(&mut self, payload: &str) {
+        if let Ok(qris_core::wire::payment::PaymentUpdate { receipt: Some(receipt), .. }) =
+            qris_core::wire::payment::PaymentUpdate::read(payload.as_bytes())
+        {
+            self.broker.receipts.push(receipt.into());
+        }
+    }
+
+    /// Looks when something is due next, but not before this pause.
+    pub(super) fn plan_sweep(&mut self, pause: i64) {
+        let Some(program) = &self.merchant.program else { return };
+        let due = match program.next_due() {
+            Ok(Some(due)) => due.0,
+            Ok(None) => return,
+            // Looked at every second in the product.
+            Err(_) => BEGIN + self.now + 1_000,
+        };
+        let at = (due - BEGIN).max(self.now + pause);
+        if self.merchant.sweep_at.is_none_or(|known| at < known) {
+            self.merchant.sweep_at = Some(at);
+            let run = self.merchant.run;
+            self.at(at, Event::Merchant(Arrival::Sweep { run }));
+        }
+    }
+
+    pub(super) fn publish_soon(&mut self, after: i64) {
+        let run = self.merchant.run;
+        self.after(after, Event::Merchant(Arrival::Publish { run }));
+    }
+
+    fn publish(&mut self) {
+        if self.cut[Outage::Broker as usize] {
+            return self.publish_soon(5_000);
+        }
+        let Ok(news) = self.books(|tx, _| books::take_outbox(tx, 0)) else { return self.publish_soon(5_000) };
+        for message in news {
+            self.hear_receipt(&message.payload);
+            self.broker_takes(Topic::PaymentUpdate, message.payload.into_bytes());
+            if self.goes_wrong(40, Kind::Between) {
+                self.note(|| "the backend crashes between two effects".into());
+                return self.start_merchant();
+            }
+            let seq = message.seq;
+            if self.books(|tx, _| books::published(tx, &[seq])).is_err() {
+                // Told once more.
+                return self.publish_soon(5_000);
+            }
+        }
+    }
+}
+
+/// As a backend of a later release would say it: with words that the machine does not know.
+fn in_later_words(answer: BackendAnswer) -> BackendAnswer {
+    let reason = Reason::from_word("quota_used_up").expect("a word");
+    match answer {
+        BackendAnswer::Order(mut order) => {
+            order.status = Status::from_word("under_review").expect("a word");
+            BackendAnswer::Order(order)
+        }
+        BackendAnswer::Refused(refusal) => BackendAnswer::Refused(Refusal { reason, ..refusal }),
+        BackendAnswer::Later(refusal, after) => BackendAnswer::Later(Refusal { reason, ..refusal }, after),
+        BackendAnswer::Wrong(refusal) => BackendAnswer::Wrong(Refusal { reason, ..refusal }),
+        BackendAnswer::NoAnswer { why, date_refusal, .. } => BackendAnswer::NoAnswer { why, code: Some(reason), date_refusal },
+        answer @ (BackendAnswer::Open(_) | BackendAnswer::Absent | BackendAnswer::OtherOutcome) => answer,
+    }
+}

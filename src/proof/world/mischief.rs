@@ -1,0 +1,328 @@
+//! What goes wrong: programs, power, disks, cards, backups, clocks, networks.
+
+use super::counts::Kind;
+use super::losses::Loss;
+use super::machine::STORE;
+use super::merchant::{BOOKS, BOTH};
+use super::relay::LEDGER;
+use super::{BEGIN, CLONE, Event, MERCHANT, Outage, World, machine};
+use crate::disk::{Op, Trouble};
+use std::path::Path;
+
+/// What a machine has on its card.
+const CARD: [&str; 2] = [STORE, LEDGER];
+
+impl World {
+    /// One thing goes wrong.
+    pub(super) fn mischief(&mut self) {
+        if !self.storm {
+            return;
+        }
+        let m = self.some_machine();
+        match self.below(38) {
+            0 | 1 => {
+                self.count(Kind::Machine, "the machine crashes");
+                self.start_machine(m, true);
+            }
+            2 | 3 => {
+                self.count(Kind::Relay, "the relay crashes");
+                self.start_relay(m);
+            }
+            4 | 5 => {
+                self.count(Kind::Backend, "the backend crashes");
+                self.start_merchant();
+            }
+            6 | 7 => self.cut_power(m),
+            8 => self.cut_merchants_power(),
+            9 | 10 => {
+                self.count(Kind::Broker, "the broker goes away");
+                let lost = self.one_in(3);
+                self.drop_broker(lost);
+                self.begin_outage(Outage::Broker);
+            }
+            11 => {
+                self.count(Kind::Partitions, "the network is cut");
+                self.drop_broker(false);
+                self.begin_outage(Outage::Broker);
+                self.begin_outage(Outage::Http);
+            }
+            12 => {
+                self.count(Kind::Partitions, "the backend does not reach Midtrans");
+                self.begin_outage(Outage::Midtrans);
+            }
+            13 => self.begin_outage(Outage::Bus),
+            14 => {
+                let offsets = [-BEGIN, 86_400_000, -3_600_000, 0];
+                let offset = offsets[self.below_usize(4)];
+                if std::mem::replace(&mut self.machines[m].wall_off, offset) != offset {
+                    self.count(Kind::Clock, "the machine's wall clock jumps");
+                }
+            }
+            15 if self.one_in(3) => self.lose_ledger(m),
+            15 if self.one_in(3) => self.lose_store(m),
+            16 if self.one_in(2) => self.back_up_or_restore(),
+            17..=21 => self.be_hostile(),
+            22 => self.play_to_relay(m),
+            23 | 24 => self.lose_screen(m),
+            25 | 26 => self.trouble_disk(m),
+            27..=29 => self.fail_once(m),
+            30 | 31 => self.meddle_at_midtrans(),
+            32 => self.forge_notification(),
+            33..=35 if self.thief => self.steal(m),
+            _ => {}
+        }
+    }
+
+    fn begin_outage(&mut self, outage: Outage) {
+        self.cut[outage as usize] = true;
+        let after = 500 + self.below(60_000);
+        self.after(after, Event::Ends(outage));
+    }
+
+    // Power.
+
+    /// The power of a machine goes: what was not synced is there, is not, or in part.
+    pub(super) fn cut_power(&mut self, m: usize) {
+        if self.relays[m].is_driving() {
+            self.counts.note(Kind::MidPulse);
+        }
+        self.count(Kind::Power, "the power is cut");
+        self.stop_machine(m);
+        self.stop_relay(m);
+        let seed = self.rng.number();
+        match self.disks[m].power_cut(&CARD, seed) {
+            Ok(lost) => self.counts.more(Kind::Unsynced, lost),
+            Err(error) => self.fail(format!("the disk cannot be written: {error}")),
+        }
+        let off = if self.one_in(5) { 700_000 } else { self.below(20_000) };
+        if self.storm && self.one_in(4) {
+            self.take_out_card(m);
+        }
+        // Nobody runs meanwhile: what was on its way to the machine is lost with it.
+        self.machines[m].off_until = self.now + off;
+        self.start_relay(m);
+        self.start_machine(m, false);
+    }
+
+    /// The computer of the backend.
+    pub(super) fn cut_merchants_power(&mut self) {
+        self.count(Kind::Power, "the backend's power is cut");
+        self.stop_merchant();
+        let seed = self.rng.number();
+        match self.disks[MERCHANT].power_cut(&BOTH, seed) {
+            Ok(lost) => self.counts.more(Kind::Unsynced, lost),
+            Err(error) => self.fail(format!("the disk cannot be written: {error}")),
+        }
+        self.start_merchant();
+    }
+
+    // Cards and backups.
+
+    /// While a machine is off somebody makes an image of its card, puts an older one in its place, or makes a second card.
+    fn take_out_card(&mut self, m: usize) {
+        let what = self.below(4);
+        match self.image {
+            Some(image) if what < 2 => {
+                self.count(Kind::Cards, "an older image of the card is put in");
+                self.losses.note(Loss::Card { image }, self.now);
+                let from = self.directory.join("image");
+                self.put_in(m, &from);
+            }
+            Some(_) if what == 2 && !self.cloned => self.clone_card(m),
+            Some(_) | None => {
+                self.note(|| "an image of the card is made".into());
+                self.image = Some(self.now);
+                let to = self.directory.join("image");
+                for name in CARD {
+                    remove(&to, name);
+                    copy(&self.places[m], &to, name);
+                }
+            }
+        }
+    }
+
+    fn put_in(&mut self, m: usize, from: &Path) {
+        for name in CARD {
+            self.remove(m, name);
+            copy(from, &self.places[m], name);
+        }
+        self.begin_another_ledger(m);
+    }
+
+    /// Another machine gets a copy of this one's card, and runs under its name for a while; then one of the two is scrapped.
+    fn clone_card(&mut self, m: usize) {
+        if m == CLONE {
+            return;
+        }
+        self.count(Kind::Clones, "the card is cloned");
+        self.cloned = true;
+        self.losses.note(Loss::Card { image: self.now }, self.now);
+        let from = self.places[m].clone();
+        self.put_in(CLONE, &from);
+        self.alive[CLONE] = true;
+        self.start_relay(CLONE);
+        self.start_machine(CLONE, false);
+        let after = 60_000 + self.below(400_000);
+        self.after(after, Event::Scrapped);
+    }
+
+    /// One of two machines with the same card is thrown away.
+    pub(super) fn scrap_one(&mut self) {
+        if self.alive != [true, true] {
+            return;
+        }
+        let m = self.below_usize(2);
+        self.note(|| format!("machine {m} is scrapped"));
+        self.losses.note(Loss::Scrapped, self.now);
+        self.stop_machine(m);
+        self.stop_relay(m);
+        self.alive[m] = false;
+        let left = 1 - m;
+        self.connect_broker(left, 1_000);
+    }
+
+    /// The machine's database is lost, or no database any more.
+    fn lose_store(&mut self, m: usize) {
+        self.count(Kind::Stores, "the machine loses its database");
+        self.stop_machine(m);
+        self.losses.note(Loss::Store, self.now);
+        if self.one_in(2) {
+            self.remove(m, STORE);
+        } else {
+            remove(&self.places[m], STORE);
+            let garbage = std::fs::write(self.places[m].join(STORE), [0xa5; 4096]);
+            if let Err(error) = garbage {
+                self.fail(format!("the disk cannot be written: {error}"));
+            }
+        }
+        self.start_machine(m, true);
+    }
+
+    /// An older backup is made, or takes the place of what there is; or all of the books is lost.
+    fn back_up_or_restore(&mut self) {
+        self.stop_merchant();
+        let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
+        if self.backed_up && self.one_in(2) {
+            self.count(Kind::Restored, "the backend is restored from a backup");
+            self.losses.note(Loss::Books, self.now);
+            self.known_back.clear();
+            self.remove(MERCHANT, BOOKS);
+            copy(&saved, &live, BOOKS);
+        } else if self.one_in(3) {
+            self.count(Kind::BooksLost, "the backend's books are lost");
+            self.losses.note(Loss::Books, self.now);
+            self.known_back.clear();
+            self.remove(MERCHANT, BOOKS);
+        } else {
+            self.note(|| "the backend is backed up".into());
+            remove(&saved, BOOKS);
+            copy(&live, &saved, BOOKS);
+            self.backed_up = true;
+        }
+        self.start_merchant();
+    }
+
+    /// All that belongs to a database goes; whoever had it is stopped.
+    pub(super) fn remove(&mut self, place: usize, name: &str) {
+        remove(&self.places[place], name);
+    }
+
+    // Disks.
+
+    fn some_database(&mut self, m: usize) -> (usize, &'static str) {
+        [(m, STORE), (m, LEDGER), (MERCHANT, BOOKS)][self.below_usize(3)]
+    }
+
+    /// A disk is full, may only be read, or cannot even be read, for a while.
+    fn trouble_disk(&mut self, m: usize) {
+        let (place, name) = self.some_database(m);
+        let (kind, trouble, text) = match self.below(3) {
+            0 => (Kind::DiskFull, Trouble::Full, "full"),
+            1 => (Kind::ReadOnly, Trouble::ReadOnly, "read-only"),
+            _ => (Kind::DiskError, Trouble::Io, "broken"),
+        };
+        self.counts.note(kind);
+        self.note(|| format!("the disk of {name} is {text}"));
+        self.losses.harmed(name, self.now);
+        self.disks[place].set(name, Some(trouble));
+        let after = 500 + self.below(30_000);
+        self.after(after, Event::DiskWorks(place, name));
+    }
+
+    /// The next write, sync or commit but a few fails, or the power goes in it.
+    fn fail_once(&mut self, m: usize) {
+        let (place, name) = self.some_database(m);
+        let op = [Op::Write, Op::Commit, Op::Sync][self.below_usize(3)];
+        let trouble = match self.below(5) {
+            0 | 1 => Trouble::Io,
+            2 | 3 => Trouble::Full,
+            _ => Trouble::Dies,
+        };
+        let nth = 1 + self.rng.below(6);
+        self.note(|| format!("{} {nth} of {name} is to fail: {trouble:?}", op.word()));
+        self.losses.harmed(name, self.now);
+        self.disks[place].fail(name, op, nth, trouble);
+    }
+
+    /// Everything is well from now on.
+    pub(super) fn heal(&mut self) {
+        self.storm = false;
+        self.note(|| "all is well from now on".into());
+        self.cut = [false; 4];
+        for (place, disk) in self.disks.iter().enumerate() {
+            disk.forgive();
+            for name in if place == MERCHANT { vec![BOOKS] } else { CARD.to_vec() } {
+                disk.set(name, None);
+            }
+        }
+        let struck: u64 = self.disks.iter().map(crate::disk::Disk::struck).sum();
+        self.counts.more(Kind::SyncFails, struck);
+        self.scrap_one();
+        let m = self.survivor();
+        self.machines[m].wall_off = 0;
+        self.screen_back(m);
+        self.connect_broker(m, 100);
+        self.clear_line(m);
+        // Once more when a machine that is off now is back.
+        self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
+        self.after(super::again::FROM, Event::BuysAgain(0));
+        self.after(3_600_000, Event::Reconciles);
+        self.after(5_400_000, Event::Reconnects);
+    }
+
+    /// The machine that is left, or the first of two.
+    pub(super) fn survivor(&self) -> usize {
+        usize::from(!self.alive[0])
+    }
+
+    pub(super) fn some_machine(&mut self) -> usize {
+        if self.alive == [true, true] { self.below_usize(2) } else { self.survivor() }
+    }
+
+    /// The connection to the broker is made anew, as happens now and then.
+    pub(super) fn reconnect(&mut self) {
+        self.drop_broker(false);
+        let m = self.survivor();
+        self.machine_hears(m, machine::Arrival::BrokerUp { run: self.machines[m].run }, 500);
+    }
+}
+
+/// A database with its logs – it has the second one while it is made –, and what the relay keeps beside it.
+fn files(name: &str) -> [String; 4] {
+    ["", "-wal", "-journal", ".mark"].map(|suffix| format!("{name}{suffix}"))
+}
+
+fn remove(place: &Path, name: &str) {
+    // What is not there need not go. The memory shared over a database is made anew.
+    drop(std::fs::remove_file(place.join(format!("{name}-shm"))));
+    for file in files(name) {
+        drop(std::fs::remove_file(place.join(file)));
+    }
+}
+
+/// What is not there is not copied.
+fn copy(from: &Path, to: &Path, name: &str) {
+    for file in files(name) {
+        drop(std::fs::copy(from.join(&file), to.join(&file)));
+    }
+}

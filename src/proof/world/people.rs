@@ -1,0 +1,293 @@
+//! Customers, controllers, the merchant, and what happens at Midtrans without the merchant.
+
+use super::counts::Kind;
+use super::{Event, World, merchant};
+use crate::midtrans::Via;
+use qris_backend::books::{self, BooksError};
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
+use qris_core::order::merchant::{Attention, NO_REPORT_AFTER, Order, RefundWish, Repayment, State};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::time::Wall;
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::read_request;
+use qris_device::machine::Asked;
+
+/// The program looks for news that a command has left so often, in milliseconds.
+const LOOK: i64 = 5_000;
+/// A customer who has paid at a store tries the code so often.
+const TRIES: u32 = 9;
+
+impl World {
+    // Controllers.
+
+    pub(super) fn vend(&mut self) {
+        self.vended += 1;
+        self.counts.note(Kind::Requests);
+        let request = self.vended;
+        let (item, payment) = match self.below(12) {
+            0 => ("B1", "alfamart"),
+            1 => ("B1", "indomaret"),
+            2 | 3 => ("B1", "gopay"),
+            _ => ("A1", "gopay"),
+        };
+        if payment != "gopay" {
+            self.counts.note(Kind::OverCounter);
+        }
+        self.note(|| format!("a controller asks for r-{request}: {item}, {payment}"));
+        let body = format!(r#"{{"request_id":"r-{request}","item":"{item}","payment":"{payment}"}}"#);
+        self.ask_for(&body);
+        if self.one_in(8) {
+            let after = self.below(200_000);
+            self.after(after, Event::Repeats(body.clone()));
+        }
+        if self.one_in(20) {
+            let other = body.replace(item, if item == "A1" { "B1" } else { "A1" });
+            let after = self.below(200_000);
+            self.after(after, Event::Repeats(other));
+            self.counts.note(Kind::Reused);
+        }
+        if self.one_in(6) {
+            let after = 3_000 + self.below(100_000);
+            self.after(after, Event::Cancels(request));
+        }
+    }
+
+    /// A request, over the broker or on the machine's own board.
+    pub(super) fn ask_for(&mut self, body: &str) {
+        let m = self.some_machine();
+        match read_request(body.as_bytes()) {
+            Ok(request) if self.machine_runs(m) && self.one_in(4) => {
+                self.counts.note(Kind::OverBus);
+                self.ask_on_board(m, Asked::Vend(request));
+            }
+            Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.as_bytes().to_vec()),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, request: u64) {
+        let m = self.some_machine();
+        match RequestId::new(&format!("r-{request}")) {
+            Ok(id) if self.machine_runs(m) && self.one_in(4) => self.ask_on_board(m, Asked::Cancel(id)),
+            Ok(_) | Err(_) => self.broker_takes(Topic::VendCancel, format!(r#"{{"request_id":"r-{request}"}}"#).into_bytes()),
+        }
+    }
+
+    // Customers.
+
+    /// A customer stands before a QR.
+    pub(super) fn reads_the_qr(&mut self, payload: Box<str>) {
+        if !self.one_in(5) {
+            let (late, after) = (self.one_in(8), self.below(90_000));
+            let after = if late { 100_000 + self.below(400_000) } else { 1_500 + after };
+            self.after(after, Event::Pays { payload, force: late && self.storm });
+        }
+    }
+
+    pub(super) fn pays(&mut self, payload: &str, force: bool) {
+        let paid = self.midtrans.pay(payload, Via::Qris, force, self.wall());
+        self.note(|| format!("a customer pays: {}", if paid.is_ok() { "paid" } else { "refused" }));
+        let Ok(paid) = paid else { return };
+        self.note_paid(&paid.order_id, force);
+    }
+
+    fn note_paid(&mut self, order: &str, force: bool) {
+        if force {
+            self.counts.note(Kind::Late);
+        }
+        if self.midtrans.transaction(order).is_some_and(|book| book.gross_amount != book.amount) {
+            self.counts.note(Kind::WithFee);
+        }
+    }
+
+    /// A customer takes a payment code along.
+    pub(super) fn goes_to_a_store(&mut self, code: Box<str>) {
+        if self.one_in(4) {
+            return;
+        }
+        let late = self.storm && self.one_in(8);
+        let after = if late { 7_200_000 + self.below(600_000) } else { 60_000 + self.below(600_000) };
+        self.after(after, Event::PaysAtStore { code, force: late });
+    }
+
+    pub(super) fn pays_at_store(&mut self, code: Box<str>, force: bool) {
+        let paid = self.midtrans.pay(&code, Via::Qris, force, self.wall());
+        self.note(|| format!("a customer pays at a store: {}", if paid.is_ok() { "paid" } else { "refused" }));
+        let Ok(paid) = paid else { return };
+        self.note_paid(&paid.order_id, force);
+        let book = self.midtrans.transaction(&paid.order_id);
+        if book.is_some_and(|book| book.store == Some("indomaret")) && self.one_in(4) {
+            let after = self.below(900_000);
+            self.after(after, Event::Reverses(code.clone()));
+        }
+        // Some never come back.
+        if !self.one_in(6) {
+            let after = 5_000 + self.below(900_000);
+            self.after(after, Event::Collects { code, tries: 0 });
+        }
+    }
+
+    pub(super) fn collects(&mut self, code: Box<str>, tries: u32) {
+        let Some(book) = self.midtrans.transaction(&code) else { return };
+        let Ok(order) = OrderId::new(&book.order_id) else { return };
+        if self.driven(&order) > 0 {
+            self.counts.note(Kind::Collected);
+            return;
+        }
+        if tries >= TRIES {
+            return;
+        }
+        let typed = if self.storm && self.one_in(12) {
+            self.counts.note(Kind::WrongCodes);
+            format!("{}", 1_000_000_000_000 + self.rng.below(1_000_000))
+        } else {
+            code.to_string()
+        };
+        let m = self.some_machine();
+        match PaymentCode::typed(&typed) {
+            Ok(typed) if self.machine_runs(m) && self.one_in(2) => self.ask_on_board(m, Asked::Collect(typed)),
+            Ok(_) | Err(_) => self.broker_takes(Topic::VendCollect, format!(r#"{{"code":"{typed}"}}"#).into_bytes()),
+        }
+        let after = (20_000 << tries) + self.below(20_000);
+        self.after(after, Event::Collects { code, tries: tries + 1 });
+    }
+
+    // Midtrans without the merchant.
+
+    /// Somebody at Midtrans' dashboard, or a customer's bank.
+    pub(super) fn meddle_at_midtrans(&mut self) {
+        let Some(id) = self.some_paid() else { return };
+        let now = self.wall();
+        let name = id.as_str();
+        let was = self.midtrans.transaction(name).map(|book| book.status);
+        match self.below(4) {
+            0 => drop(self.midtrans.refund_by_hand(name, b"", now)),
+            1 => drop(self.midtrans.refund_by_hand(name, br#"{"amount":1000}"#, now)),
+            // Refused where there is nothing to take.
+            2 => drop(self.midtrans.charge_back(name, None, now)),
+            _ => drop(self.midtrans.charge_back(name, Some(2_000), now)),
+        }
+        let status = self.midtrans.transaction(name).map(|book| book.status);
+        if status == was {
+            return;
+        }
+        let kind = match status {
+            Some("refund") => Kind::RefundOutside,
+            Some("partial_refund") => Kind::PartOutside,
+            _ => Kind::Chargebacks,
+        };
+        self.outside.entry(id).or_insert(self.now);
+        self.count(kind, "money goes back at Midtrans");
+    }
+
+    /// A shop takes back what it told as paid.
+    pub(super) fn reverses(&mut self, code: &str) {
+        let now = self.wall();
+        if let Ok(paid) = self.midtrans.reverse(code, now)
+            && let Ok(id) = OrderId::new(&paid.order_id)
+        {
+            self.outside.entry(id).or_insert(self.now);
+            self.count(Kind::Reversals, "a counter takes a settlement back");
+        }
+    }
+
+    pub(super) fn some_paid(&mut self) -> Option<OrderId> {
+        let paid: Vec<OrderId> = self.paid();
+        let at = self.below_usize(paid.len());
+        paid.into_iter().nth(at)
+    }
+
+    fn paid(&self) -> Vec<OrderId> {
+        let books = self.midtrans.transactions();
+        books.iter().filter(|book| book.settled_at_ms.is_some()).filter_map(|book| OrderId::new(&book.order_id).ok()).collect()
+    }
+
+    // The merchant.
+
+    /// A person looks at an order, and wants something of it: what may not be is refused.
+    pub(super) fn merchant_looks(&mut self) {
+        let Some(id) = self.some_paid() else { return };
+        let now = self.wall();
+        let Ok(Some(before)) = self.books(|tx, _| books::load(tx, &id)) else { return };
+        let (no_report, no_proof) = (self.one_in(2), self.one_in(2));
+        let by = Some(Box::from("Sari"));
+        let (wish, done) = match self.below(8) {
+            0..=3 => (
+                Kind::RefundAsked,
+                self.books(|tx, desk| {
+                    let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
+                    books::request_refund(tx, desk, &id, wish, now)
+                }),
+            ),
+            4 | 5 => (Kind::ByHand, self.books(|tx, desk| books::refund_by_hand(tx, desk, &id, "cash", by, no_report, now))),
+            6 => (Kind::Given, self.books(|tx, desk| books::given(tx, desk, &id, "Sari", now))),
+            _ => {
+                // Nothing but what a person must see is ended by this.
+                drop(self.books(|tx, desk| books::seen(tx, desk, &id, "Sari", now)));
+                return;
+            }
+        };
+        let asks = wish == Kind::RefundAsked;
+        if asks && (no_proof || before.order.delivery.is_none()) && !matches!(done, Err(BooksError::Refused(_))) {
+            self.counts.note(Kind::Unproven);
+            self.unproven.insert(id.clone());
+        }
+        match done {
+            Ok(_) => {
+                self.count(wish, "the merchant decides about an order");
+                if let Some(why) = why_not(&before.order, no_report || wish == Kind::Given, now) {
+                    self.fail(format!("{id}: {wish:?} was granted: {why}"));
+                }
+                if asks && !self.unproven.contains(&id) && !self.is_signed_as_not_delivered(&before.order) && !self.is_in_two_ledgers(&id) {
+                    self.fail(format!("{id}: {wish:?} was granted, and no relay has signed that it was not delivered"));
+                }
+                self.decided(&before.order);
+                self.repaid.insert(id);
+                // The program finds what a command has written when it looks again.
+                self.plan_sweep(merchant::AT_ONCE);
+                self.publish_soon(LOOK);
+            }
+            Err(BooksError::Refused(_)) => self.counts.note(Kind::WishRefused),
+            Err(_) => {
+                self.decided(&before.order);
+                self.wished.insert(id);
+            }
+        }
+    }
+
+    /// A person decided, or may have, by what was told of an order.
+    fn decided(&mut self, order: &Order) {
+        let uncertain = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
+        if uncertain && self.alive == [true, true] {
+            self.losses.by_twin.insert(order.id.clone());
+        }
+    }
+}
+
+/// Why a refund, in cash or through Midtrans, or the goods from an attendant's hand, would be wrong: said once more and
+/// otherwise than the product says it, from what the promise is.
+fn why_not(order: &Order, no_report: bool, now: Wall) -> Option<&'static str> {
+    match &order.repayment {
+        Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),
+        Some(Repayment::Asked { .. }) => return Some("Midtrans is being asked"),
+        Some(Repayment::Refused { .. }) | None => {}
+    }
+    match &order.state {
+        State::Withheld { .. } => None,
+        State::Settled { receipt, .. } => match order.delivery.as_ref().map(|told| told.outcome) {
+            Some(Delivery::Failed | Delivery::Undelivered | Delivery::Uncertain | Delivery::Other(_)) => None,
+            Some(Delivery::Dispensed) => (!order.conflict).then_some("the customer has the goods"),
+            None if !no_report || !order.attention().contains(&Attention::Unreported) => Some("the machine may still deliver it"),
+            None => {
+                let signed = Wall(receipt.claims().iat * 1_000);
+                (now < signed + NO_REPORT_AFTER).then_some("the machine may still deliver it")
+            }
+        },
+        State::Closed { .. } if order.suspect => None,
+        State::Closed { .. }
+        | State::Charging { .. }
+        | State::Pending { .. }
+        | State::Cancelling { .. }
+        | State::Held { .. }
+        | State::Refunded { .. } => Some("it is not paid"),
+    }
+}

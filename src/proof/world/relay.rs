@@ -1,0 +1,419 @@
+//! `qris-relayd` in the simulation: the dispenser with its ledger, the line, and the bus to it.
+
+use super::counts::Kind;
+use super::losses::{Given, Loss};
+use super::{Event, World, device, large, machine, price, small};
+use crate::rng::drawn_from;
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ledger::Drive;
+use qris_core::order::machine::RelayCall;
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
+use qris_core::order::proof::RelayKey;
+use qris_core::order::time::Span;
+use qris_core::order::word::Word;
+use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
+use qris_host::config::BusAddress;
+use qris_relay::config::{Bias, Chip, Config, Items, Line, Pin};
+use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
+use qris_relay::line::Ending;
+use std::collections::BTreeMap;
+
+/// The ledger, by the name of its file.
+pub(super) const LEDGER: &str = "ledger.db";
+/// One pulse, in milliseconds.
+const PULSE: i64 = 500;
+
+/// What happens at a relay.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Starts {
+        run: u64,
+    },
+    /// A call of the machine.
+    Call {
+        call: Call,
+        from: machine::Caller,
+    },
+    /// Somebody else on the bus.
+    Stranger {
+        receipt: String,
+    },
+    /// The line has come to its end.
+    LineEnds {
+        run: u64,
+        line: usize,
+    },
+    /// `Dispense` is answered within 20 s.
+    Waited {
+        run: u64,
+        order: OrderId,
+    },
+    /// The ledger is looked at again.
+    Tick {
+        run: u64,
+    },
+    /// The bus tells the machine of the relay.
+    Appears {
+        run: u64,
+    },
+    /// A person has looked at the line.
+    Cleared,
+}
+
+#[derive(Debug)]
+pub(super) enum Call {
+    Prepare(ItemId, Rupiah),
+    Order(RelayCall),
+    Facts,
+}
+
+/// One relay's side.
+#[derive(Default)]
+pub(super) struct Side {
+    dispenser: Option<Dispenser>,
+    run: u64,
+    /// Names this life of this ledger among all.
+    life: u32,
+    /// What `Dispense` began last: the line is driven for it.
+    begun: Option<OrderId>,
+    waits: BTreeMap<OrderId, Vec<machine::Caller>>,
+}
+
+impl Side {
+    pub(super) fn is_driving(&self) -> bool {
+        self.dispenser.as_ref().is_some_and(Dispenser::is_driving)
+    }
+
+    /// Whether a ticket could be delivered now, as the ledger says.
+    pub(super) fn could_deliver(&mut self, ticket: &Ticket) -> bool {
+        self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
+    }
+
+    pub(super) const fn run(&self) -> u64 {
+        self.run
+    }
+
+    pub(super) const fn life(&self) -> u32 {
+        self.life
+    }
+
+    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser> {
+        self.dispenser.as_mut()
+    }
+
+    pub(super) fn proof_key(&self) -> Option<RelayKey> {
+        self.dispenser.as_ref()?.key()
+    }
+
+    /// What the ledger says of an order.
+    pub(super) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
+        self.dispenser.as_mut()?.query(order.as_str()).ok().map(|(answer, _)| answer)
+    }
+}
+
+impl World {
+    fn relay_config(&self, m: usize) -> Config {
+        let line = Line {
+            name: "tray 1".into(),
+            items: Items::These(vec![small(), large()]),
+            min_amount: price(&small()),
+            pin: Pin { chip: Chip::Sim("/nowhere".into()), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs },
+            drive: Drive::Single { on: Span::millis(PULSE) },
+            block_on_uncertain: false,
+            clear_button: None,
+            sensor: None,
+        };
+        Config {
+            device: device(),
+            bus: BusAddress::Session,
+            keys: self.keys.clone(),
+            ledger: self.places[m].join(LEDGER),
+            lines: vec![line],
+            buttons: Vec::new(),
+        }
+    }
+
+    /// Killed where it is; whatever line it drove is inactive then.
+    pub(super) fn stop_relay(&mut self, m: usize) {
+        self.disks[m].kill(LEDGER);
+        let side = &mut self.relays[m];
+        side.dispenser = None;
+        side.run += 1;
+        side.waits.clear();
+        side.begun = None;
+        self.disks[m].revive(LEDGER);
+        self.machine_hears(m, machine::Arrival::RelayGone, 20);
+    }
+
+    /// What it remembers is not what it wrote last.
+    pub(super) fn begin_another_ledger(&mut self, m: usize) {
+        self.lives += 1;
+        self.relays[m].life = self.lives;
+    }
+
+    /// The program ends where it is and starts again.
+    pub(super) fn start_relay(&mut self, m: usize) {
+        self.stop_relay(m);
+        let at = self.machines[m].off_until.max(self.now + 50);
+        let run = self.relays[m].run;
+        self.at(at, Event::Relay(m, Arrival::Starts { run }));
+    }
+
+    pub(super) fn lose_ledger(&mut self, m: usize) {
+        self.count(Kind::Ledgers, "the relay loses its ledger");
+        self.stop_relay(m);
+        self.losses.note(Loss::Ledger, self.now);
+        self.remove(m, LEDGER);
+        self.begin_another_ledger(m);
+        self.start_relay(m);
+    }
+
+    /// A person has looked at the line.
+    pub(super) fn clear_line(&mut self, m: usize) {
+        if let Some(dispenser) = &mut self.relays[m].dispenser {
+            // A ledger that cannot be written is a fault, and the person comes again.
+            drop(dispenser.clear(small().as_str()));
+        }
+        self.relay_effects(m);
+        self.tell_facts(m);
+    }
+
+    pub(super) fn relay_arrival(&mut self, m: usize, arrival: Arrival) {
+        let current = self.relays[m].run;
+        match arrival {
+            Arrival::Starts { run } if run == current && self.alive[m] => {
+                // A new ledger draws its key.
+                let seed = self.rng.number();
+                let dispenser = drawn_from(seed, || Dispenser::new(&self.relay_config(m)));
+                if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
+                    // A power cut costs what was not synced, and no more.
+                    if !self.losses.is_harmed(LEDGER) {
+                        self.fail("a ledger was set aside that nobody had harmed".into());
+                    }
+                    self.losses.note(Loss::Ledger, self.now);
+                    self.begin_another_ledger(m);
+                }
+                self.relays[m].dispenser = Some(dispenser);
+                self.relay_effects(m);
+                let after = 50 + self.below(3_000);
+                self.after(after, Event::Relay(m, Arrival::Appears { run }));
+                self.after(2_000, Event::Relay(m, Arrival::Tick { run }));
+            }
+            Arrival::Call { call, from } => self.relay_call(m, call, from),
+            Arrival::Stranger { receipt } => {
+                if let Some(dispenser) = &mut self.relays[m].dispenser
+                    && let Ok(Dispensed::Begun(order)) = dispenser.dispense(&receipt)
+                {
+                    self.strange.insert(order.clone());
+                    self.relays[m].begun = Some(order);
+                }
+                self.relay_effects(m);
+            }
+            Arrival::LineEnds { run, line } if run == current => {
+                let jammed = self.goes_wrong(12, Kind::Jams);
+                let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
+                if let Some(dispenser) = &mut self.relays[m].dispenser {
+                    dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
+                }
+                self.relay_effects(m);
+                if jammed {
+                    self.tell_facts(m);
+                    let after = 10_000 + self.below(60_000);
+                    self.after(after, Event::Relay(m, Arrival::Cleared));
+                }
+            }
+            Arrival::Cleared => self.clear_line(m),
+            Arrival::Waited { run, order } if run == current => {
+                for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
+                    self.relay_answers(from, machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Dispensing)));
+                }
+            }
+            Arrival::Tick { run } if run == current => {
+                let seed = self.rng.number();
+                let Some(dispenser) = &mut self.relays[m].dispenser else { return };
+                let before = dispenser.faults();
+                drawn_from(seed, || dispenser.tick());
+                let told = dispenser.faults() != before;
+                self.relay_effects(m);
+                if told {
+                    self.tell_facts(m);
+                }
+                // Every second in the product; it does nothing but where the ledger has failed.
+                let every = if self.storm { 3_000 } else { 600_000 };
+                self.after(every, Event::Relay(m, Arrival::Tick { run }));
+            }
+            Arrival::Appears { run } if run == current => {
+                if let Some(facts) = self.facts(m) {
+                    self.machine_hears(m, machine::Arrival::RelayUp(facts), 5);
+                }
+            }
+            Arrival::Starts { .. } | Arrival::LineEnds { .. } | Arrival::Waited { .. } | Arrival::Tick { .. } | Arrival::Appears { .. } => {
+            }
+        }
+    }
+
+    fn facts(&self, m: usize) -> Option<RelayFacts> {
+        let dispenser = self.relays[m].dispenser.as_ref()?;
+        Some(RelayFacts {
+            device: Some(dispenser.device().as_str().into()),
+            kids: dispenser.keys(),
+            proof_key: dispenser.key(),
+            tickets: dispenser.tickets(),
+            faults: dispenser.faults().into_iter().map(Into::into).collect(),
+            blocked: dispenser.lines().into_iter().filter(|(_, _, state)| state == "blocked").map(|(name, ..)| name.into()).collect(),
+        })
+    }
+
+    fn tell_facts(&mut self, m: usize) {
+        if let Some(facts) = self.facts(m) {
+            self.machine_hears(m, machine::Arrival::RelayTold(facts), 5);
+        }
+    }
+
+    fn relay_call(&mut self, m: usize, call: Call, from: machine::Caller) {
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
+        bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
+        let side = &mut self.relays[m];
+        let Some(dispenser) = &mut side.dispenser else { return };
+        let answer = match call {
+            Call::Prepare(item, amount) => {
+                let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
+                let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
+                if let Ok(ticket) = &given {
+                    self.losses.tickets.insert(ticket.to_string(), Given { life: side.life, at: self.now, ended: None });
+                }
+                machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
+            }
+            Call::Facts => match self.facts(m) {
+                Some(facts) => machine::Answer::Facts(facts),
+                None => return,
+            },
+            Call::Order(call) => {
+                let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
+                let answer = match &call {
+                    RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {
+                        Ok(()) => RelayAnswer::Checked { deliverable: true, reason: "".into() },
+                        Err(refusal) => RelayAnswer::Checked { deliverable: false, reason: refusal.error.reason().as_str().into() },
+                    },
+                    RelayCall::Query(order) => match dispenser.query(order.as_str()) {
+                        Ok((answer, _)) => RelayAnswer::Dispense(answer),
+                        Err(refusal) => refused(refusal),
+                    },
+                    RelayCall::Close(ticket) => match dispenser.close(ticket.as_str()) {
+                        Ok(answer) => {
+                            self.losses.ended(ticket.as_str(), self.now);
+                            RelayAnswer::Close(answer)
+                        }
+                        Err(refusal) => refused(refusal),
+                    },
+                    RelayCall::Prove(ticket) => match dispenser.prove(ticket.as_str()) {
+                        Ok(proof) => {
+                            if let Some(proof) = &proof {
+                                self.signed(ticket, proof);
+                            }
+                            RelayAnswer::Proof(proof.map(Into::into))
+                        }
+                        Err(refusal) => refused(refusal),
+                    },
+                    RelayCall::Dispense(receipt) => match dispenser.dispense(receipt.jws()) {
+                        Ok(Dispensed::Known(answer, _)) => RelayAnswer::Dispense(answer),
+                        Ok(Dispensed::Begun(order)) => {
+                            let run = side.run;
+                            side.begun = Some(order.clone());
+                            side.waits.entry(order.clone()).or_default().push(from);
+                            self.after(20_000, Event::Relay(m, Arrival::Waited { run, order }));
+                            self.relay_effects(m);
+                            return;
+                        }
+                        Err(refusal) => refused(refusal),
+                    },
+                };
+                machine::Answer::Relay(answer)
+            }
+        };
+        if self.relay_effects(m) {
+            self.relay_answers(from, answer);
+        }
+    }
+
+    fn relay_answers(&mut self, from: machine::Caller, answer: machine::Answer) {
+        if self.goes_wrong(60, Kind::BusLost) {
+            return;
+        }
+        let answer = self.in_later_words(answer);
+        let delay = if self.goes_wrong(60, Kind::BusSlow) { self.below(6_000) } else { 1 };
+        self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
+    }
+
+    /// Carries out what the dispenser committed, in order; a crash may come between any two, and may have come in the commit
+    /// before them. Whether the program still runs.
+    pub(super) fn relay_effects(&mut self, m: usize) -> bool {
+        if self.disks[m].is_dead(LEDGER) {
+            self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
+            self.cut_power(m);
+            return false;
+        }
+        let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
+        for effect in dispenser.take_effects() {
+            if self.storm && matches!(effect, Effect::Drive(..) | Effect::Finished { .. }) && self.one_in(25) {
+                self.count(Kind::Between, "the relay crashes between two effects");
+                self.start_relay(m);
+                return false;
+            }
+            match effect {
+                Effect::Drive(line, _) => self.pulse(m, line),
+                Effect::Finished { order, outcome, .. } => {
+                    self.note(|| format!("the relay finished: {outcome}"));
+                    for from in self.relays[m].waits.remove(&order).unwrap_or_default() {
+                        let answer = RelayAnswer::Dispense(DispenseAnswer::Ended(outcome));
+                        self.relay_answers(from, machine::Answer::Relay(answer));
+                    }
+                    self.machine_hears(m, machine::Arrival::Finished(order, DispenseAnswer::Ended(outcome)), 2);
+                }
+                // News, which may be missed: the machine reads the relay's properties now and then.
+                Effect::Cleared => {}
+                Effect::Journal(event) => self.note_journal(&format!("relay {m}"), &event),
+            }
+        }
+        true
+    }
+
+    /// As a relay of a later release would say it, which has another word for an item that did not come.
+    fn in_later_words(&mut self, answer: machine::Answer) -> machine::Answer {
+        let jammed = Word::new("jammed").expect("a word");
+        match answer {
+            machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+                if self.goes_wrong(8, Kind::LaterWords) =>
+            {
+                machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
+            }
+            machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
+                if self.goes_wrong(8, Kind::LaterWords) =>
+            {
+                machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The line goes up: this is what a customer gets.
+    fn pulse(&mut self, m: usize, line: usize) {
+        let run = self.relays[m].run;
+        self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
+        let Some(order) = self.relays[m].begun.clone() else { return self.fail("the line is driven for nobody".into()) };
+        self.note(|| format!("the line of {m} is driven for {order}"));
+        if self.storm && self.one_in(8) {
+            let soon = self.below(PULSE);
+            self.after(soon, Event::PowerCut(m));
+        }
+        let times = self.pulses.entry((order.clone(), self.relays[m].life)).or_default();
+        *times += 1;
+        if *times > 1 {
+            self.fail(format!("{order} was driven twice"));
+        }
+        self.ticket_used(&order);
+        self.judge_pulse(m, &order);
+    }
+}

@@ -1,0 +1,135 @@
+//! The screen of a machine: what customers see on it, and what must be so of it.
+
+use super::again;
+use super::counts::Kind;
+use super::machine::{Arrival, QUICK, TIMEOUT};
+use super::{Event, World};
+use crate::midtrans::Book;
+use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::machine::GONE_WAIT;
+use qris_core::order::money::Rupiah;
+use qris_device::machine::Input;
+use qris_device::screen::ScreenState;
+use qris_device::screen::picture::Scene;
+
+/// So long a QR may stay up while the relay's word is not known, in milliseconds: the time that a relay has to start, a
+/// question after it, and a second for whatever is on its way.
+const DOUBT: i64 = GONE_WAIT.0 + QUICK + 1_000;
+
+impl World {
+    pub(super) fn show(&mut self, m: usize, scene: Scene) {
+        self.note(|| {
+            let word = format!("{scene:?}");
+            format!("the screen of {m} shows {}", word.split([' ', '{']).next().unwrap_or("").to_lowercase())
+        });
+        if let Scene::Pay { until, .. } | Scene::PayAtStore { until, .. } = &scene
+            && *until > self.clocks(m).boot + TIMEOUT
+        {
+            self.fail("a QR is shown for longer than its time".into());
+        }
+        if matches!(scene, Scene::DoNotPay { .. }) {
+            self.machines[m].could_not_store = Some(self.now);
+        }
+        self.machines[m].scene = Some(scene);
+        if self.machines[m].screen_gone.is_none() {
+            self.customers_see(m);
+        }
+    }
+
+    /// The panel is gone for a while.
+    pub(super) fn lose_screen(&mut self, m: usize) {
+        if !self.machine_runs(m) || self.machines[m].screen_gone.is_some() {
+            return;
+        }
+        self.count(Kind::ScreenGone, "the screen is gone");
+        self.machines[m].screen_gone = Some(self.now);
+        self.input(m, Input::Screen(ScreenState::Gone("the panel is gone".into())));
+        let after = if self.one_in(2) { self.below(5_000) } else { self.below(60_000) };
+        self.machine_hears(m, Arrival::ScreenBack, after);
+    }
+
+    pub(super) fn screen_back(&mut self, m: usize) {
+        let Some(since) = self.machines[m].screen_gone.take() else { return };
+        let shown = matches!(self.machines[m].scene, Some(Scene::Pay { .. } | Scene::PayAtStore { .. }));
+        // What cannot be stored cannot be cancelled either; then the screen says so.
+        if shown && self.now - since > 6_000 {
+            self.fail(format!("a QR is up after {} ms without a screen", self.now - since));
+        }
+        self.input(m, Input::Screen(ScreenState::Working));
+        self.customers_see(m);
+    }
+
+    fn customers_see(&mut self, m: usize) {
+        let Some(shown) = self.shown(m) else { return };
+        let Some((book, ticket)) = self.charge_of(&shown.payload) else {
+            return self.fail("a QR is drawn, and Midtrans has no charge for it".into());
+        };
+        let other = shown.amount.get() != book.gross_amount || shown.fee.map_or(0, Rupiah::get) != book.gross_amount - book.amount;
+        // Where Midtrans named another sum than it charges, a backend that had lost the order knows no better.
+        if other && !OrderId::new(&book.order_id).is_ok_and(|id| self.altered.contains(&id)) {
+            self.fail("the screen says another sum than is charged".into());
+        }
+        self.counts.note(Kind::QrsAgainstWord);
+        if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
+            self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
+        }
+        // In the storm the relay may have gone since it was asked, and one that came back is asked just now; see the property of the
+        // exhaustive search.
+        if !self.storm && !self.is_asked_about(m, &ticket) {
+            self.counts.note(Kind::QrsAgainstRelay);
+            if !self.relays[m].could_deliver(&ticket) {
+                self.fail("a QR is drawn for what cannot be delivered".into());
+            }
+        }
+        if self.seen.insert(shown.payload.clone()) {
+            if Self::is_again(&book) {
+                self.after(again::PAYS_AFTER, Event::Pays { payload: shown.payload, force: false });
+            } else if shown.code {
+                self.goes_to_a_store(shown.payload);
+            } else {
+                self.reads_the_qr(shown.payload);
+            }
+        }
+    }
+
+    /// What a customer could pay, if the screen shows it.
+    fn shown(&self, m: usize) -> Option<Shown> {
+        match self.machines[m].scene.as_ref()? {
+            Scene::Pay { payload, amount, fee, .. } => Some(Shown { payload: payload.clone(), amount: *amount, fee: *fee, code: false }),
+            Scene::PayAtStore { code, amount, fee, .. } => Some(Shown { payload: code.clone(), amount: *amount, fee: *fee, code: true }),
+            _ => None,
+        }
+    }
+
+    /// The charge behind a QR or code, and its ticket.
+    fn charge_of(&self, payload: &str) -> Option<(Book, Ticket)> {
+        let book = self.midtrans.transaction(payload)?;
+        let ticket = Ticket::new(book.custom_fields[2].as_ref()?.rsplit('|').next()?).ok()?;
+        Some((book, ticket))
+    }
+
+    /// A "no" that could not be stored is asked for once more, and the QR waits for it as for a relay that starts.
+    fn asks_once_more(&self, m: usize) -> bool {
+        self.machines[m].could_not_store.is_some_and(|at| self.now - at <= DOUBT)
+    }
+
+    /// What must be so whenever the machine has done all that it does for now: a QR goes once the relay says that it cannot
+    /// deliver, unless just that is being handed out.
+    pub(super) fn judge_screen(&mut self, m: usize) {
+        let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
+        let refused = self.machines[m].heard.get(&ticket) == Some(&false);
+        if refused && !self.asks_once_more(m) && OrderId::new(&book.order_id).is_ok_and(|id| self.driven(&id) == 0) {
+            self.fail("a QR stays, and the relay said that it cannot deliver".into());
+        }
+    }
+}
+
+/// What a customer could pay.
+struct Shown {
+    payload: Box<str>,
+    /// The sum on the screen, with the fee.
+    amount: Rupiah,
+    fee: Option<Rupiah>,
+    /// Whether it is a code for a store.
+    code: bool,
+}

@@ -1,0 +1,120 @@
+//! Somebody who has the machine's token, its bus and every receipt: a `qrisd` in foreign hands. He may harm, so that orders are
+//! listed for a person. He does not get goods and money for one payment.
+
+use super::counts::Kind;
+use super::relay::Arrival;
+use super::{Event, World, device, merchant};
+use crate::backend::Ask;
+use qris_backend::books;
+use qris_core::order::ids::{OrderId, Ticket};
+use qris_core::order::merchant::{Order, State};
+use qris_core::order::outcome::Delivery;
+use qris_core::order::proof::{self, Last, RelayKey, Word};
+use qris_core::order::receipt::SigningKey;
+use qris_core::wire::orders::OutcomeReport;
+use qris_device::machine::HttpCall;
+
+impl World {
+    /// A relay has signed what became of a ticket.
+    pub(super) fn signed(&mut self, ticket: &Ticket, jws: &str) {
+        let Some(word) = self.relays.iter().find_map(|relay| proof::verify(jws, &relay.proof_key()?).ok()) else {
+            return self.fail(format!("a relay signed something of {ticket} that is not believed"));
+        };
+        let said = self.words.entry(ticket.clone()).or_insert_with(|| (word.outcome, jws.into()));
+        if said.0 != word.outcome && !self.losses.is_open_in_an_image(self.losses.tickets.get(ticket.as_str())) {
+            let said = said.0;
+            self.fail(format!("{ticket} was signed as {said:?} and as {:?}", word.outcome));
+        }
+    }
+
+    /// Whether the relay has signed that nothing came out for this order, as far as one card knows.
+    pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
+        let word = self.words.get(&order.sale.ticket).map(|(word, _)| *word);
+        matches!(order.state, State::Withheld { .. }) && !order.rebuilt || matches!(word, Some(Last::Closed | Last::Failed))
+    }
+
+    pub(super) fn steal(&mut self, m: usize) {
+        match self.below(8) {
+            0 => return self.shows_a_key(m),
+            1 => return self.cancels(m),
+            _ => {}
+        }
+        let Some(id) = self.some_paid() else { return };
+        let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { return };
+        let order = stored.order;
+        self.count(Kind::Thief, "a thief with the machine's token and bus acts");
+        self.betrayed.insert(id.clone());
+        match self.below(5) {
+            0 => {
+                if let Some(dispenser) = self.relays[m].dispenser()
+                    && dispenser.close(order.sale.ticket.as_str()).is_ok()
+                {
+                    self.losses.ended(order.sale.ticket.as_str(), self.now);
+                }
+                self.relay_effects(m);
+            }
+            1 => {
+                let Some(receipt) = order.receipt().map(|receipt| receipt.jws().to_owned()) else { return };
+                self.after(1, Event::Relay(m, Arrival::Stranger { receipt }));
+            }
+            _ => self.tells_a_lie(m, &id, &order),
+        }
+    }
+
+    /// With his own key in place of the relay's, his proofs would be as good.
+    fn shows_a_key(&mut self, m: usize) {
+        // Whoever comes first is believed: the machine itself, where somebody set it up.
+        if self.some_paid().is_none() {
+            return;
+        }
+        self.count(Kind::Thief, "a thief shows a relay's key of his own");
+        let (ask, from) = (Ask::Open(Some(RelayKey::of(&own_key()))), self.caller(m));
+        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+    }
+
+    fn cancels(&mut self, m: usize) {
+        let Ok(open) = self.books(|tx, _| books::open_orders(tx, &device())) else { return };
+        let at = self.below_usize(open.len());
+        let Some(stored) = open.into_iter().nth(at) else { return };
+        self.count(Kind::Thief, "a thief cancels an order");
+        let (ask, from) = (Ask::Order(HttpCall::Cancel(stored.order.id)), self.caller(m));
+        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+    }
+
+    fn tells_a_lie(&mut self, m: usize, id: &OrderId, order: &Order) {
+        let outcomes = [Delivery::Undelivered, Delivery::Failed, Delivery::Dispensed];
+        let outcome = outcomes[self.below_usize(outcomes.len())];
+        let ticket = order.sale.ticket.clone();
+        let proof = match self.below(6) {
+            0 => None,
+            // Of his own making.
+            1 => {
+                let word = Word { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
+                Some(proof::sign(&own_key(), &word))
+            }
+            // Of another order.
+            2 => {
+                let at = self.below_usize(self.words.len());
+                self.words.values().nth(at).map(|(_, jws)| jws.to_string())
+            }
+            // What the relay has signed before, or signs now.
+            3 => self.words.get(&ticket).map(|(_, jws)| jws.to_string()),
+            _ => {
+                let signed = self.relays[m].dispenser().and_then(|dispenser| dispenser.prove(ticket.as_str()).ok().flatten());
+                if let Some(jws) = &signed {
+                    self.signed(&ticket, jws);
+                }
+                self.relay_effects(m);
+                signed
+            }
+        };
+        let report = OutcomeReport { outcome, reason: None, detail: None, proof: proof.map(Into::into) };
+        let (ask, from) = (Ask::Order(HttpCall::Tell(id.clone(), report)), self.caller(m));
+        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+    }
+}
+
+/// A key that is no relay's.
+fn own_key() -> SigningKey {
+    SigningKey::from_seed([66; 32])
+}
