@@ -17,7 +17,8 @@ pub use qris_core::{order, wire};
 pub use qris_ctl as ctl;
 #[cfg(feature = "device")]
 pub use qris_device as device;
+pub use qris_host as host;
 #[cfg(feature = "relay")]
 pub use qris_relay as relay;
 #[cfg(feature = "demo")]
-pub use {qris_host as host, qris_proof as proof, qris_sim as sim};
+pub use {qris_proof as proof, qris_sim as sim};

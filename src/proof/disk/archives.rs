@@ -18,7 +18,7 @@ const ALL: Wall = Wall(i64::MAX);
 /// The books of five sales, as this release has them.
 fn template() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases/1/orders.db");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
     std::fs::copy(sample, directory.path().join("orders.db")).expect("copied");
     assert!(open_both(&directory.path().join("orders.db"), true, true).expect("opens").set_aside.is_empty());
     directory

@@ -87,7 +87,7 @@ fn missing(before: &Content, after: &Content) -> Vec<String> {
 
 /// The directories of all earlier versions.
 fn releases() -> Vec<PathBuf> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/databases");
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases");
     let found: Vec<_> = std::fs::read_dir(place).expect("there").map(|entry| entry.expect("an entry").path()).collect();
     assert!(!found.is_empty());
     found
