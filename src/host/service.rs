@@ -232,7 +232,7 @@ mod tests {
                 String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
             };
             let mut command = Command::new(std::env::current_exe().expect("this test"));
-            command.args(["--exact", "host::service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
+            command.args(["--exact", "service::tests::program", "--ignored"]).env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID").stdout(Stdio::null());
             let mut program = Program(command.spawn().expect("started"));
             assert_eq!([told(), told(), told()], ["STATUS=two lines Some(30s)", "WATCHDOG=1", "READY=1"]);
