@@ -20,8 +20,6 @@ fn age(shop: &Shop) {
     let books = Connection::open(shop.path().join("orders.db")).expect("the books");
     let sql = "UPDATE orders SET created_ms = created_ms - ?1, settled_ms = settled_ms - ?1";
     books.execute(sql, [30 * DAY_MS]).expect("written");
-    // Midtrans was asked for the last time what became of those that ended unpaid.
-    books.execute("UPDATE orders SET due_ms = NULL WHERE state = 'closed'", []).expect("written");
 }
 
 /// A fortnight ago.
@@ -31,6 +29,11 @@ fn fortnight() -> String {
 }
 
 fn archive(shop: &Shop, name: &str) -> (PathBuf, Output) {
+    // Midtrans was asked for the last time what became of those that ended unpaid. A notification may have raised that question after
+    // they were made older.
+    let books = Connection::open(shop.path().join("orders.db")).expect("the books");
+    books.execute("UPDATE orders SET due_ms = NULL WHERE state = 'closed'", []).expect("written");
+    drop(books);
     let file = shop.path().join(name);
     let done = shop.merchant(&["archive", "--before", &fortnight(), file.to_str().expect("text")]);
     (file, done)
