@@ -253,8 +253,8 @@ pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderI
     Ok(done)
 }
 
-/// The machine told what became of the order. The first outcome stays; another is kept in the history and listed. The one that
-/// the relay has signed stands over one that it has not.
+/// The machine told what became of the order. The first outcome stays, and another is kept in the history and listed. One that
+/// the relay has signed takes the place of one that it has not; the other way round it is history only.
 ///
 /// # Errors
 /// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.

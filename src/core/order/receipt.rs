@@ -487,18 +487,12 @@ pub mod testing {
     }
 
     /// What its signatures are checked with.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn keys() -> KeySet {
         KeySet::from_jwks(&jwk_set(&[key().to_public_jwk(ISSUER)])).expect("our own keys")
     }
 
     /// What a receipt says.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn claims() -> Claims {
         Claims {

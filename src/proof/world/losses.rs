@@ -116,7 +116,7 @@ impl Losses {
 
     /// Whether there is a ledger in which this ticket is open, and one in which it is not.
     pub(super) fn is_open_in_an_image(&self, ticket: Option<&Given>) -> bool {
-        self.all.iter().any(|(loss, _)| is_open_in(loss, ticket))
+        self.has(|loss| is_open_in(loss, ticket))
     }
 
     /// Whether a pulse for this order may be forgotten together with the open ticket that it was for.

@@ -549,9 +549,6 @@ impl Order {
 #[cfg(any(test, feature = "testing"))]
 impl Told {
     /// With the relay's word for it.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn proven(outcome: Delivery) -> Self {
         let kid = KeyId::new("relay").expect("a name");
