@@ -96,10 +96,14 @@ fn a_nearly_full_disk_is_a_fault_until_a_whole_sale_fits() {
             said.contains("has no room").then_some(())
         });
         let process = if program == Program::Qrisd { &shop.qrisd } else { &shop.relayd };
-        let told = |text: &str| process.as_ref().expect("it runs").lines.all().iter().filter(|line| line.contains(text)).count();
+        let process = process.as_ref().expect("it runs");
+        let told = |text: &str| process.lines.all().iter().filter(|line| line.contains(text)).count();
+        // A line in the journal may be read after the message that was sent later.
+        process.wait_line("cannot be written: ");
         assert_eq!((told("cannot be written: "), told("can be written again")), (1, 0), "{database}");
         disk.free();
         shop.wait_fault(fault, false);
+        process.wait_line("can be written again");
         assert_eq!((told("cannot be written: "), told("can be written again")), (1, 1), "{database}");
         shop.sell("A1", Via::Gopay);
         assert_eq!(shop.pulses(), 2);
