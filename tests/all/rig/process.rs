@@ -99,6 +99,9 @@ impl Process {
         let end = Instant::now() + patience;
         loop {
             let ended = self.try_status();
+            if ended.is_some() {
+                self.read_to_the_end();
+            }
             if let Some(found) = heard.find_from(from, Duration::from_millis(50), &look) {
                 return found;
             }
@@ -129,10 +132,15 @@ impl Process {
     /// Waits for its end; how it did, and everything it wrote until then.
     pub fn finish(&self) -> (ExitStatus, String) {
         let status = self.wait();
+        self.read_to_the_end();
+        (status, self.text())
+    }
+
+    /// What it wrote last may be read after its end is known.
+    fn read_to_the_end(&self) {
         for reader in self.readers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             drop(reader.join());
         }
-        (status, self.text())
     }
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`, `INT`).
