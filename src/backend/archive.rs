@@ -10,7 +10,7 @@ use qris_host::sqlite;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
-/// What is younger stays: machines tell an outcome for a day, Midtrans repeats a notification for hours.
+/// What is younger stays: machines tell an outcome for a day, the gateway repeats a notification for hours.
 pub const KEPT: Span = Span::secs(7 * 24 * 3600);
 /// Requests that are taken out in one transaction: whoever sells waits for it.
 const AT_ONCE: usize = 50;

@@ -36,7 +36,7 @@ pub use strangers::{ask_later, forget, remember, strangers};
 use words::describe;
 pub use words::state_word;
 
-/// Whoever claims an order has so long to ask Midtrans for it; then another does.
+/// Whoever claims an order has so long to ask the gateway for it; then another does.
 pub const LEASE: Span = Span::secs(15);
 /// Orders that are due and taken up at once.
 const DUE_MAX: i64 = 512;
@@ -59,7 +59,7 @@ pub enum BooksError {
     #[error("this ticket belongs to another request")]
     ReusedTicket,
     /// So many orders that the books do not have are to be asked about already.
-    #[error("too many orders wait to be looked up at Midtrans")]
+    #[error("too many orders wait to be looked up at the gateway")]
     Full,
     /// More than `orders_per_minute`.
     #[error("more than {0} orders a minute")]
@@ -109,7 +109,7 @@ pub struct Done {
     pub now: Stored,
     /// Whether its machine can see a difference.
     pub news: bool,
-    /// What Midtrans must be asked for it: claimed for the caller, who must.
+    /// What the gateway must be asked for it: claimed for the caller, who must.
     pub call: Option<Call>,
     /// The attempt that replaces it, if it was replaced.
     pub next: Option<OrderId>,
@@ -136,7 +136,7 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
     if let Some(stored) = ledger::latest(tx, &sale.device, &sale.request_id)? {
         let same = match &stored.digest {
             Some(known) => known == digest,
-            // Rebuilt from Midtrans, which knows these only.
+            // Rebuilt from the gateway, which knows these only.
             None => {
                 (&stored.order.sale.ticket, &stored.order.sale.item, stored.order.sale.amount) == (&sale.ticket, &sale.item, sale.amount)
             }
@@ -215,7 +215,7 @@ fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, 
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 
-/// Takes Midtrans' answer to a call that was claimed. The claim goes on where another call follows at once.
+/// Takes the gateway's answer to a call that was claimed. The claim goes on where another call follows at once.
 ///
 /// # Errors
 /// The database's.
@@ -456,7 +456,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
 }
 
-/// Whether a person who reads the history would want to know; that Midtrans is asked again is not worth a line.
+/// Whether a person who reads the history would want to know; that the gateway is asked again is not worth a line.
 fn matters(before: &Order, after: &Order) -> bool {
     state_word(&before.state) != state_word(&after.state)
         || before.delivery != after.delivery

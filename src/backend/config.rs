@@ -1,41 +1,33 @@
 //! `backend.toml`: as it is written, and as it is used.
 
+use super::gateway::Configured;
 use super::http::Limits;
 use super::keys::Ring;
-use super::midtrans::{self, Acquirer, ChargeAs, ChargeOptions, ServerKey};
+use super::midtrans;
 use super::store::MACHINES_FILE;
 use qris_core::order::time::Span;
 use qris_host::config::{Checker, Faults, MqttSection, MqttSettings, Source, http_url};
 use qris_host::descriptors;
 use qris_host::mqtt::LinkSettings;
-use qris_host::secret::Secret;
-use qris_host::tls::{LastTrusted, client_config};
+use qris_host::tls::LastTrusted;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The longest issuer: it stands in every receipt.
 const ISSUER_MAX: usize = 100;
 /// The longest contact, in characters: it stands on a phone's page.
 const CONTACT_MAX: usize = 64;
-/// Midtrans' limit of a field of `customer_details`.
-const CUSTOMER_CHARS_MAX: usize = 255;
 /// `LimitNOFILE` of the unit: so many descriptors the service has.
 pub const DESCRIPTORS: u64 = 8192;
-/// Descriptors for all but connections: the books, the broker, calls to Midtrans.
+/// Descriptors for all but connections: the books, the broker, calls to the gateway.
 const DESCRIPTORS_BESIDE: u64 = 256;
 /// Connections, unless the merchant says otherwise. Each takes up to 44 KiB, by the worst that its other side can do.
 const CONNECTIONS: i64 = 1024;
 /// Fewer are no use.
 const CONNECTIONS_MIN: i64 = 64;
-/// Where the money is real.
-const PRODUCTION: &str = "https://api.midtrans.com";
-/// Where it is not.
-const SANDBOX: &str = "https://api.sandbox.midtrans.com";
-/// Where Midtrans hosts pictures of QR codes: by the name of today and by the one of before.
-const PICTURE_HOSTS: [&str; 2] = ["midtrans.com", "veritrans.co.id"];
-/// The keys of the files with secrets.
-const SERVER_KEY: &str = "midtrans.server_key_file";
+/// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,7 +35,7 @@ const SIGNING_KEY: &str = "receipts.signing_key_file";
 struct Written {
     http: Http,
     customer: CustomerPage,
-    midtrans: Midtrans,
+    midtrans: midtrans::Section,
     orders: Orders,
     alerts: Option<Alerts>,
     store: Store,
@@ -86,33 +78,6 @@ struct CustomerPage {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Midtrans {
-    base_url: Option<String>,
-    allow_other_host: Option<bool>,
-    server_key_file: Option<PathBuf>,
-    charge_as: Option<String>,
-    acquirer: Option<String>,
-    picture_hosts: Option<Vec<String>>,
-    deeplink: Option<bool>,
-    qr_expiry_min: Option<i64>,
-    counter_expiry_h: Option<i64>,
-    customer: Option<WrittenCustomer>,
-    max_imposed_fee: Option<i64>,
-    notification_url: Option<String>,
-    ca_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenCustomer {
-    first_name: Option<String>,
-    last_name: Option<String>,
-    email: Option<String>,
-    phone: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct Store {
     url: Option<String>,
 }
@@ -124,7 +89,7 @@ struct Receipts {
     signing_key_file: Option<PathBuf>,
 }
 
-/// The configuration, checked. Secrets are read by [`Config::server_key`] and `keys::Ring`.
+/// The configuration, checked. Secrets are read by [`Configured::open`] and `keys::Ring`.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the program listens.
@@ -135,24 +100,14 @@ pub struct Config {
     pub orders_per_minute: u32,
     /// How many connections there are, and whose.
     pub limits: Limits,
-    /// Midtrans' address.
-    pub base_url: String,
-    /// Where the Server Key is.
-    pub server_key_file: PathBuf,
-    /// How charges are made.
-    pub charge: ChargeOptions,
-    /// What Midtrans may ask above the price, in rupiah.
-    pub max_imposed_fee: u64,
+    /// Where money is asked for.
+    pub gateway: Arc<dyn Configured>,
     /// How long an Indomaret may take a settlement back.
     pub reversal_window: Span,
     /// How long what was paid over the counter can be collected.
     pub collect_within: Span,
     /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
     pub auto_refund_per_day: u32,
-    /// Where Midtrans sends notifications.
-    pub notification_url: String,
-    /// A private CA in front of Midtrans: of a simulator or a proxy.
-    pub midtrans_ca_file: Option<PathBuf>,
     /// The SQLite database.
     pub store: PathBuf,
     /// The broker, if there is one.
@@ -196,16 +151,13 @@ impl Config {
     /// Everything that is wrong with them.
     pub fn examine(path: &Path) -> Result<Self, Faults> {
         Source::read(path)?.read_checked(|written: Written, checker| {
-            let (server_key, signing_key) = (written.midtrans.server_key_file.clone(), written.receipts.signing_key_file.clone());
+            let signing_key = written.receipts.signing_key_file.clone();
             written.mqtt.iter().for_each(|mqtt| mqtt.guard("mqtt", checker));
-            checker.guard(server_key.as_deref(), SERVER_KEY);
+            written.midtrans.examine(checker);
             checker.guard(signing_key.as_deref(), SIGNING_KEY);
             let config = check(written, checker);
             if let Some(config) = &config {
                 config.take_descriptors(checker);
-            }
-            if let Some(file) = server_key {
-                read_server_key(&file, config.as_ref().is_none_or(Self::is_sandbox), checker);
             }
             if let Some(file) = signing_key {
                 checker.take(Ring::read(&file), SIGNING_KEY);
@@ -214,27 +166,10 @@ impl Config {
         })
     }
 
-    /// Whether the money is not real.
-    #[must_use]
-    pub fn is_sandbox(&self) -> bool {
-        !self.base_url.eq_ignore_ascii_case(PRODUCTION)
-    }
-
     /// What keeps nothing from running, and should be seen to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
         self.contact.is_none().then_some("customer.contact: is missing: a customer whose money is in question has nobody to call")
-    }
-
-    /// Reads the Server Key.
-    ///
-    /// # Errors
-    /// One fault that says why it cannot be read.
-    pub fn server_key(&self, source: &Source) -> Result<ServerKey, Faults> {
-        let mut checker = source.checker();
-        let secret = read_server_key(&self.server_key_file, self.is_sandbox(), &mut checker);
-        checker.finish()?;
-        Ok(ServerKey::new(&secret.expect("a missing secret was noted as a fault")))
     }
 
     /// Sees to it that this process may have as many descriptors as its connections and the rest take.
@@ -258,20 +193,6 @@ impl Config {
     }
 }
 
-/// Reads the Server Key, and looks whether it can be one. Newer accounts have keys without `SB-` in the sandbox, too.
-fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> Option<Secret> {
-    let secret = checker.take(Secret::read(file), SERVER_KEY)?;
-    let key = secret.expose();
-    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        checker.fault(&(), SERVER_KEY, "holds a space, a line break or a letter that is in no key");
-    } else if key.contains("-client-") {
-        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: take the Server Key beside it");
-    } else if key.starts_with("SB-") && !is_sandbox {
-        checker.fault(&(), SERVER_KEY, format_args!("is a key of the sandbox, and midtrans.base_url is {PRODUCTION}"));
-    }
-    Some(secret)
-}
-
 fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let Written { http, customer, midtrans, orders, alerts, store, mqtt, receipts } = written;
     let listen = checker.required(http.listen, "http.listen").and_then(|text| match text.parse() {
@@ -290,22 +211,8 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         Some(proxies) => proxies.iter().filter_map(|text| checker.take(text.parse(), "http.proxies")).collect(),
         None => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into(),
     };
-    let charge = charge_options(&midtrans, public_url.as_deref(), checker);
-    let base_url = checker.required(midtrans.base_url, "midtrans.base_url");
-    let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
-    let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
-    if base_url.as_ref().is_some_and(|url| !own(url)) && midtrans.allow_other_host != Some(true) {
-        let why = format_args!(
-            "is not Midtrans' own ({PRODUCTION}, {SANDBOX}), and the Server Key would go there; for a simulator or a proxy set midtrans.allow_other_host = true"
-        );
-        checker.fault(&(), "midtrans.base_url", why);
-    }
-    let server_key_file = checker.required(midtrans.server_key_file, SERVER_KEY);
-    let max_imposed_fee = checker.integer(midtrans.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
-    let notification_url = match midtrans.notification_url {
-        Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
-        None => public_url.as_ref().map(|url| format!("{url}/midtrans/notifications")),
-    };
+    // Each gateway has its section; there is one.
+    let gateway = midtrans.check(public_url.as_deref(), checker).map(|account| Arc::new(account) as Arc<dyn Configured>);
     let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
         Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
             checker.fault(&(), "store.url", format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another"));
@@ -327,9 +234,6 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
     if let Some(Some(settings)) = &mqtt {
         checker.take(LinkSettings::new(settings.clone(), "", &LastTrusted::default()), "mqtt.ca_file");
-    }
-    if midtrans.ca_file.is_some() {
-        checker.take(client_config(midtrans.ca_file.as_deref(), None, &LastTrusted::default()), "midtrans.ca_file");
     }
     let contact = customer.contact.map(|contact| {
         if contact.trim().is_empty() || contact.chars().count() > CONTACT_MAX || contact.chars().any(char::is_control) {
@@ -363,15 +267,10 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         public_url: public_url?,
         orders_per_minute: u32::try_from(orders_per_minute).expect("checked"),
         limits: Limits { connections: usize::try_from(connections).expect("checked"), proxies },
-        base_url: base_url?,
-        server_key_file: server_key_file?,
-        charge,
+        gateway: gateway?,
         reversal_window,
         collect_within,
         auto_refund_per_day,
-        max_imposed_fee: u64::try_from(max_imposed_fee).expect("checked"),
-        notification_url: notification_url?,
-        midtrans_ca_file: midtrans.ca_file,
         store: store?,
         mqtt: match mqtt {
             Some(settings) => Some(settings?),
@@ -384,67 +283,6 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         offline_after,
         mqtt_password_file,
     })
-}
-
-fn charge_options(written: &Midtrans, public_url: Option<&str>, checker: &mut Checker<'_>) -> ChargeOptions {
-    let charge_as = match written.charge_as.as_deref() {
-        None | Some("gopay") => ChargeAs::Gopay,
-        Some("qris") => ChargeAs::Qris,
-        Some(other) => {
-            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
-            ChargeAs::Gopay
-        }
-    };
-    let acquirer = match written.acquirer.as_deref() {
-        None | Some("gopay") => Acquirer::Gopay,
-        Some("airpay shopee") => Acquirer::AirpayShopee,
-        Some(other) => {
-            checker.fault(&(), "midtrans.acquirer", format_args!("must be \"gopay\" or \"airpay shopee\", not {other:?}"));
-            Acquirer::Gopay
-        }
-    };
-    if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
-        checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
-    }
-    // Below 15 minutes Midtrans' batch is not reliable; the upper ends are the acquirers'.
-    let longest = match acquirer {
-        Acquirer::Gopay => 7 * 24 * 60,
-        Acquirer::AirpayShopee => 5 * 24 * 60,
-    };
-    let number = |value: i64| u32::try_from(value).expect("checked");
-    let qr_expiry_min = written.qr_expiry_min.map(|minutes| {
-        let minutes = checker.integer(Some(minutes), 15, 15..=longest, "midtrans.qr_expiry_min");
-        number(minutes)
-    });
-    let counter_expiry_h = written.counter_expiry_h.map(|hours| {
-        let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
-        number(hours)
-    });
-    let customer = written.customer.as_ref().map(|customer| midtrans::Customer {
-        first_name: customer.first_name.clone(),
-        last_name: customer.last_name.clone(),
-        email: customer.email.clone(),
-        phone: customer.phone.clone(),
-    });
-    if let Some(midtrans::Customer { first_name, last_name, email, phone }) = &customer {
-        let texts = [first_name, last_name, email, phone];
-        let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
-            let why = "needs one of first_name, last_name, email, phone at least, each of 1 to 255 characters";
-            checker.fault(&(), "midtrans.customer", why);
-        }
-    }
-    let deeplink = written.deeplink.unwrap_or(true);
-    let finish_base = public_url.filter(|_| deeplink).map(|url| format!("{url}/pay/"));
-    let picture_hosts = written.picture_hosts.clone().unwrap_or_else(|| PICTURE_HOSTS.map(str::to_owned).to_vec());
-    let is_host = |host: &String| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        host.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
-    };
-    if !picture_hosts.iter().all(is_host) {
-        checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
-    }
-    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts }
 }
 
 #[cfg(test)]
@@ -472,17 +310,15 @@ signing_key_file = "/etc/signing"
     #[test]
     fn defaults_are_the_contract() {
         let config = Config::from_source(&Source::from_text("backend.toml", GOOD)).expect("good");
-        assert_eq!(config.notification_url, "https://pay.example/midtrans/notifications");
-        assert_eq!((config.orders_per_minute, config.max_imposed_fee, config.charge.charge_as), (10, 0, ChargeAs::Gopay));
+        assert_eq!(config.gateway.notification_url(), "https://pay.example/midtrans/notifications");
+        assert_eq!((config.orders_per_minute, config.gateway.max_imposed_fee()), (10, 0));
         assert_eq!((config.reversal_window, config.collect_within), (Span::secs(300), Span::secs(72 * 3600)));
         assert_eq!(config.auto_refund_per_day, 0);
-        assert_eq!(config.charge.finish_base.as_deref(), Some("https://pay.example/pay/"));
-        assert_eq!(config.charge.picture_hosts, ["midtrans.com", "veritrans.co.id"]);
-        assert!(config.is_sandbox() && config.mqtt.is_none());
+        assert!(config.gateway.is_sandbox() && config.mqtt.is_none());
         let real = GOOD.replace("api.sandbox.midtrans.com", "api.midtrans.com");
-        assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").is_sandbox());
+        assert!(!Config::from_source(&Source::from_text("b", real)).expect("good").gateway.is_sandbox());
         let near = GOOD.replace("api.sandbox.midtrans.com\"", "api.midtrans.com.example\"\nallow_other_host = true");
-        assert!(Config::from_source(&Source::from_text("b", near)).expect("good").is_sandbox());
+        assert!(Config::from_source(&Source::from_text("b", near)).expect("good").gateway.is_sandbox());
     }
 
     #[test]
@@ -498,24 +334,9 @@ signing_key_file = "/etc/signing"
     }
 
     #[test]
-    fn what_the_merchant_wants_of_charges_and_orders_is_read() {
-        let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
-            customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\nserver_key_file";
-        let text = format!(
-            "{}[orders]\nreversal_window_s = 0\ncollect_within_h = 1\nauto_refund = true\n",
-            GOOD.replace("server_key_file", wanted)
-        );
+    fn what_the_merchant_wants_of_orders_is_read() {
+        let text = format!("{GOOD}[orders]\nreversal_window_s = 0\ncollect_within_h = 1\nauto_refund = true\n");
         let config = Config::from_source(&Source::from_text("b", text)).expect("good");
-        let expected = ChargeOptions {
-            charge_as: ChargeAs::Qris,
-            acquirer: Acquirer::AirpayShopee,
-            finish_base: None,
-            customer: Some(midtrans::Customer { phone: Some("0812".into()), ..midtrans::Customer::default() }),
-            qr_expiry_min: Some(15),
-            counter_expiry_h: Some(48),
-            picture_hosts: vec!["pictures.example".into()],
-        };
-        assert_eq!(config.charge, expected);
         assert_eq!((config.reversal_window, config.collect_within, config.auto_refund_per_day), (Span::ZERO, Span::secs(3600), 10));
     }
 

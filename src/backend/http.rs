@@ -49,7 +49,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .route("/v1/orders/{order_id}/qr.png", get(orders::qr_png))
         .route("/v1/orders/{order_id}/cancel", post(orders::cancel))
         .route("/v1/orders/{order_id}/outcome", post(orders::outcome))
-        .route("/midtrans/notifications", post(notifications::take))
+        .route(&format!("/{}/notifications", shop.gateway.name()), post(notifications::take))
         .route("/healthz", get(operators::health))
         .route("/readyz", get(operators::ready))
         .route("/metrics", get(operators::metrics))
@@ -119,9 +119,9 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(detail).retry_after(5)
     }
 
-    /// Midtrans cannot be asked now.
-    fn midtrans(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Midtrans).detail(detail).retry_after(2)
+    /// The gateway cannot be asked now.
+    fn gateway(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE).code(Reason::Gateway).detail(detail).retry_after(2)
     }
 }
 
@@ -146,7 +146,7 @@ impl From<BooksError> for Refusal {
             // A machine reports what a receipt allowed: books that know nothing of it are older than the payment.
             BooksError::Refused(Refused::NotPaid) => Self::new(StatusCode::SERVICE_UNAVAILABLE)
                 .code(Reason::Backend)
-                .detail("the order is not known to be paid; Midtrans is asked")
+                .detail("the order is not known to be paid; the gateway is asked")
                 .retry_after(10),
             BooksError::Refused(Refused::OutcomeStands) => Self::new(StatusCode::CONFLICT).code(Reason::ReusedId).detail(error.to_string()),
             // The others are a person's requests, which no machine makes.

@@ -1,7 +1,7 @@
-//! `qris-backend`: the merchant's side of a sale. It holds the Server Key, asks Midtrans for charges, believes nothing but
-//! Midtrans' own answers, and signs the receipts that open relays.
+//! `qris-backend`: the merchant's side of a sale. It holds the Server Key, asks the gateway for charges, believes nothing but
+//! the gateway's own answers, and signs the receipts that open relays.
 //!
-//! [`books`] decides and writes, one transaction at a time; [`work`] asks Midtrans; `http` and [`broker`] carry news in
+//! [`books`] decides and writes, one transaction at a time; [`work`] asks the gateway; `http` and [`broker`] carry news in
 //! and out.
 
 pub mod alerts;
@@ -12,6 +12,7 @@ mod cli;
 pub mod config;
 pub mod copies;
 pub mod devices;
+pub mod gateway;
 pub mod http;
 pub mod keys;
 pub mod midtrans;
@@ -31,14 +32,12 @@ use books::Desk;
 use cli::{Arguments, Command};
 use config::Config;
 use keys::Ring;
-use midtrans::{Midtrans, Settings};
 use presence::Presence;
-use qris_host::config::remark;
+use qris_host::config::{Source, remark};
 use qris_host::events::{Event as Journal, emit};
-use qris_host::http::{Limits, client};
 use qris_host::service::Signals;
 use qris_host::sqlite::{self, Share};
-use qris_host::tls::{self, LastTrusted};
+use qris_host::tls;
 use qris_host::{self, Failure, Leave, clock, journal, memory, service};
 use shop::Shop;
 use std::path::Path;
@@ -50,10 +49,6 @@ use store::Store;
 use tokio::sync::watch;
 
 const NAME: &str = "qris-backend";
-/// Idle connections to Midtrans that are kept.
-const MIDTRANS_CONNECTIONS: usize = 32;
-/// One call to Midtrans.
-const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads of the server: it waits more than it works.
 const THREADS: usize = 2;
 
@@ -94,31 +89,30 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
     let result = match command {
         Command::Serve => {
             config.allow_descriptors(&source)?;
-            let server_key = config.server_key(&source)?;
             let ring = Ring::read(&config.signing_key_file).map_err(|error| fault(&source, &error))?;
-            runtime.block_on(serve(config, server_key, ring, &arguments.config))
+            runtime.block_on(serve(config, &source, ring, &arguments.config))
         }
         command => runtime.block_on(cli::run(&config, &source, command)).map(|()| Leave::Stop),
     };
-    // A call to Midtrans that hangs must not keep the program: the books know that it was made.
+    // A call to the gateway that hangs must not keep the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-fn fault(source: &qris_host::config::Source, error: &keys::RingError) -> Failure {
+fn fault(source: &Source, error: &keys::RingError) -> Failure {
     let mut checker = source.checker();
     checker.fault(&(), "receipts.signing_key_file", error);
     checker.finish().map_or_else(Failure::from, |()| Failure::failed(error.to_string()))
 }
 
-async fn serve(config: Config, server_key: midtrans::ServerKey, ring: Ring, path: &Path) -> Result<Leave, Failure> {
+async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Result<Leave, Failure> {
     let mut signals = Signals::new();
     tls::install_provider();
     let (shares, store, machines) = open_stores(&config)?;
-    let shop = Arc::new(open_shop(&config, server_key, ring, store, machines)?);
+    let shop = Arc::new(open_shop(&config, source, ring, store, machines)?);
     emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
-    // What another process is asking Midtrans for is not given up; should it be gone, its lease ends.
+    // What another process is asking the gateway for is not given up; should it be gone, its lease ends.
     if shares[0].is_alone() {
         shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
     }
@@ -184,57 +178,16 @@ async fn tell_of_lost_machines(shop: &Shop) -> Result<(), books::BooksError> {
     Ok(())
 }
 
-/// The way to Midtrans.
-fn midtrans_client(config: &Config, server_key: midtrans::ServerKey) -> Result<Midtrans, MidtransSetup> {
-    let tls = if config.base_url.starts_with("https://") {
-        let trusted = LastTrusted::default();
-        Some(tls::client_config(config.midtrans_ca_file.as_deref(), None, &trusted)?)
-    } else {
-        None
-    };
-    let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: MIDTRANS_CONNECTIONS };
-    let settings = Settings {
-        base_url: config.base_url.clone(),
-        server_key,
-        notification_url: config.notification_url.clone(),
-        charge: config.charge.clone(),
-    };
-    Ok(Midtrans::new(settings, client(tls.as_deref(), limits)?)?)
-}
-
-/// Why there is no way to Midtrans.
-#[derive(Debug, thiserror::Error)]
-enum MidtransSetup {
-    /// The certificates.
-    #[error(transparent)]
-    Tls(#[from] tls::TlsError),
-    /// The client.
-    #[error(transparent)]
-    Http(#[from] qris_host::http::HttpError),
-    /// The configuration.
-    #[error(transparent)]
-    Settings(#[from] midtrans::SettingsError),
-}
-
-impl From<MidtransSetup> for Failure {
-    fn from(error: MidtransSetup) -> Self {
-        match error {
-            MidtransSetup::Settings(error) => Self::usage(error),
-            error @ (MidtransSetup::Tls(_) | MidtransSetup::Http(_)) => Self::failed(error),
-        }
-    }
-}
-
-fn open_shop(config: &Config, server_key: midtrans::ServerKey, ring: Ring, store: Store, machines: Store) -> Result<Shop, Failure> {
-    let midtrans = midtrans_client(config, server_key)?;
+fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machines: Store) -> Result<Shop, Failure> {
+    let gateway = config.gateway.open(source)?;
     let desk = desk(config, ring.into_keys());
     let place = view::Place {
         public_url: config.public_url.clone().into(),
-        sandbox: config.is_sandbox(),
+        sandbox: config.gateway.is_sandbox(),
         contact: config.contact.clone(),
         collect_within: config.collect_within,
     };
-    Ok(Shop::new(store, machines, desk, midtrans, place, Presence::new(config.offline_after)))
+    Ok(Shop::new(store, machines, desk, gateway, place, Presence::new(config.offline_after)))
 }
 
 /// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
@@ -243,7 +196,7 @@ fn desk(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> De
         rules: qris_core::order::merchant::Rules {
             issuer: config.issuer.clone(),
             keys,
-            max_imposed_fee: config.max_imposed_fee,
+            max_imposed_fee: config.gateway.max_imposed_fee(),
             reversal_window: config.reversal_window,
             collect_within: config.collect_within,
         },

@@ -1,27 +1,26 @@
-//! What the books say of an order against what Midtrans says of it: pure comparison.
+//! What the books say of an order against what the gateway says of it: pure comparison.
 
-use super::midtrans::{Transaction, TransactionStatus};
-use qris_core::order::merchant::{Closing, Order, Repayment, Said, State, TakenBack};
+use qris_core::order::merchant::{Closing, Order, Repayment, Report, Said, State, TakenBack};
 use qris_core::order::time::{Span, Wall};
 
-/// A difference between the books and Midtrans.
+/// A difference between the books and the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// Paid at Midtrans, and not in the books: a notification and every question were lost.
+    /// Paid at the gateway, and not in the books: a notification and every question were lost.
     MissedSettlement,
-    /// Paid in the books, and not at Midtrans.
+    /// Paid in the books, and not at the gateway.
     NotSettled(String),
-    /// Midtrans' word may be money and may not: `capture`, or a settlement that fraud detection does not accept.
+    /// The gateway's word may be money and may not: `capture`, or a settlement that fraud detection does not accept.
     Suspect(String),
-    /// Ended in the books, and it can still be paid at Midtrans.
+    /// Ended in the books, and it can still be paid at the gateway.
     StillPayable,
-    /// Given back at Midtrans, and not in the books.
+    /// Given back at the gateway, and not in the books.
     UnknownRefund(String),
-    /// Given back in part at Midtrans, and not, or not as much, in the books.
+    /// Given back in part at the gateway, and not, or not as much, in the books.
     UnknownPartialRefund(String),
-    /// Given back through Midtrans in the books, and not at Midtrans.
+    /// Given back through the gateway in the books, and not at the gateway.
     RefundNotMade,
-    /// Given back at Midtrans, and by hand or by handing the goods over besides.
+    /// Given back at the gateway, and by hand or by handing the goods over besides.
     RefundedTwice,
     /// Taken back by the customer's bank, which the books do not know.
     UnknownChargeback(String),
@@ -31,8 +30,8 @@ pub enum Difference {
     Amount {
         /// In the books, whole rupiah.
         books: u64,
-        /// At Midtrans, byte for byte.
-        midtrans: String,
+        /// At the gateway, byte for byte.
+        theirs: Box<str>,
     },
     /// Another currency than rupiah.
     Currency(String),
@@ -40,12 +39,12 @@ pub enum Difference {
     Transaction {
         /// In the books.
         books: String,
-        /// At Midtrans.
-        midtrans: String,
+        /// At the gateway.
+        theirs: String,
     },
-    /// Charged in the books, and unknown at Midtrans.
-    UnknownAtMidtrans,
-    /// Not ended, and nobody has asked Midtrans for long.
+    /// Charged in the books, and unknown at the gateway.
+    UnknownAtGateway,
+    /// Not ended, and nobody has asked the gateway for long.
     NobodyAsks(Span),
     /// The books did not have it, and have it again.
     Rebuilt,
@@ -69,7 +68,7 @@ impl Difference {
             Self::Amount { .. } => "amount",
             Self::Currency(_) => "currency",
             Self::Transaction { .. } => "transaction",
-            Self::UnknownAtMidtrans => "unknown_at_midtrans",
+            Self::UnknownAtGateway => "unknown_at_gateway",
             Self::NobodyAsks(_) => "nobody_asks",
             Self::Rebuilt => "rebuilt",
         }
@@ -79,20 +78,20 @@ impl Difference {
     #[must_use]
     pub fn told(&self) -> String {
         match self {
-            Self::MissedSettlement => "Midtrans says that it is paid; the books do not know it".into(),
-            Self::NotSettled(word) => format!("the books say that it is paid; Midtrans says {word}"),
-            Self::Suspect(word) => format!("Midtrans says {word}, which may be money and may not"),
-            Self::StillPayable => "it has ended in the books; at Midtrans it can still be paid".into(),
-            Self::UnknownRefund(amount) => format!("Midtrans gave {amount} back; the books do not know it"),
-            Self::UnknownPartialRefund(amount) => format!("Midtrans gave a part back, {amount}; the books do not know it"),
-            Self::RefundNotMade => "the books say that it was refunded through Midtrans; Midtrans does not".into(),
-            Self::RefundedTwice => "Midtrans gave it back, and in the books it was settled by hand or handed over".into(),
-            Self::UnknownChargeback(word) => format!("Midtrans says {word}; the books do not know it"),
+            Self::MissedSettlement => "the gateway says that it is paid; the books do not know it".into(),
+            Self::NotSettled(word) => format!("the books say that it is paid; the gateway says {word}"),
+            Self::Suspect(word) => format!("the gateway says {word}, which may be money and may not"),
+            Self::StillPayable => "it has ended in the books; at the gateway it can still be paid".into(),
+            Self::UnknownRefund(amount) => format!("the gateway gave {amount} back; the books do not know it"),
+            Self::UnknownPartialRefund(amount) => format!("the gateway gave a part back, {amount}; the books do not know it"),
+            Self::RefundNotMade => "the books say that it was refunded through the gateway; the gateway does not".into(),
+            Self::RefundedTwice => "the gateway gave it back, and in the books it was settled by hand or handed over".into(),
+            Self::UnknownChargeback(word) => format!("the gateway says {word}; the books do not know it"),
             Self::UnknownReversal => "the store took the payment back; the books do not know it".into(),
-            Self::Amount { books, midtrans } => format!("the charge was {books}; Midtrans says {midtrans}"),
-            Self::Currency(currency) => format!("Midtrans says {currency}, not IDR"),
-            Self::Transaction { books, midtrans } => format!("the charge was {books}; Midtrans has {midtrans} under this order"),
-            Self::UnknownAtMidtrans => "it was charged; Midtrans knows no such transaction".into(),
+            Self::Amount { books, theirs } => format!("the charge was {books}; the gateway says {theirs}"),
+            Self::Currency(currency) => format!("the gateway says {currency}, not IDR"),
+            Self::Transaction { books, theirs } => format!("the charge was {books}; the gateway has {theirs} under this order"),
+            Self::UnknownAtGateway => "it was charged; the gateway knows no such transaction".into(),
             Self::NobodyAsks(ago) => format!("it has not ended, and a question is due for {} min", ago.0 / 60_000),
             Self::Rebuilt => "the books did not have it".into(),
         }
@@ -103,23 +102,23 @@ impl Difference {
     pub const fn to_do(&self) -> &'static str {
         match self {
             Self::MissedSettlement => "handed to the books like a notification",
-            Self::NotSettled(_) => "look at it in Midtrans' dashboard, and ask Midtrans: a settlement should stay",
-            Self::Suspect(_) => "look at it in Midtrans' dashboard: accept or deny it there",
-            Self::StillPayable => "cancel it in Midtrans' dashboard; the books take a late payment as refund due",
+            Self::NotSettled(_) => "look at it in the gateway's dashboard, and ask the gateway: a settlement should stay",
+            Self::Suspect(_) => "look at it in the gateway's dashboard: accept or deny it there",
+            Self::StillPayable => "cancel it in the gateway's dashboard; the books take a late payment as refund due",
             Self::UnknownRefund(_) | Self::UnknownPartialRefund(_) => "handed to the books like a notification",
-            Self::RefundNotMade => "look at it in Midtrans' dashboard: has the customer the money?",
+            Self::RefundNotMade => "look at it in the gateway's dashboard: has the customer the money?",
             Self::RefundedTwice => "the customer has both: settle it with the customer",
             Self::UnknownChargeback(_) | Self::UnknownReversal => "handed to the books like a notification",
-            Self::Amount { .. } => "compare it in Midtrans' dashboard, and look at max_imposed_fee",
-            Self::Currency(_) => "ask Midtrans",
-            Self::Transaction { .. } => "ask Midtrans; nothing that is paid under another transaction opens the relay",
-            Self::UnknownAtMidtrans => "is base_url the environment (sandbox, production) in which it was charged?",
-            Self::NobodyAsks(_) => "does `serve` run, and does it reach Midtrans?",
-            Self::Rebuilt => "rebuilt from Midtrans",
+            Self::Amount { .. } => "compare it in the gateway's dashboard, and look at max_imposed_fee",
+            Self::Currency(_) => "ask the gateway",
+            Self::Transaction { .. } => "ask the gateway; nothing that is paid under another transaction opens the relay",
+            Self::UnknownAtGateway => "is base_url the environment (sandbox, production) in which it was charged?",
+            Self::NobodyAsks(_) => "does `serve` run, and does it reach the gateway?",
+            Self::Rebuilt => "rebuilt from the gateway",
         }
     }
 
-    /// Whether the books take it up as if Midtrans had told it by a notification.
+    /// Whether the books take it up as if the gateway had told it by a notification.
     #[must_use]
     pub const fn is_news(&self) -> bool {
         self.as_notified().is_some()
@@ -142,7 +141,7 @@ impl Difference {
             | Self::Amount { .. }
             | Self::Currency(_)
             | Self::Transaction { .. }
-            | Self::UnknownAtMidtrans
+            | Self::UnknownAtGateway
             | Self::NobodyAsks(_)
             | Self::Rebuilt => None,
         }
@@ -152,7 +151,7 @@ impl Difference {
 /// A question that is due for longer shows that nobody asks.
 const OVERDUE: Span = Span::secs(120);
 
-/// Whether the running backend asks about this order by itself: then nobody else needs to, and Midtrans is not asked more
+/// Whether the running backend asks about this order by itself: then nobody else needs to, and the gateway is not asked more
 /// often than it wants to be.
 #[must_use]
 pub fn is_live(order: &Order) -> bool {
@@ -170,32 +169,31 @@ pub fn live(due: Option<Wall>, now: Wall) -> Option<Difference> {
     due.map(|due| now - due).filter(|ago| *ago > OVERDUE).map(Difference::NobodyAsks)
 }
 
-/// What is different about an order that is not [`is_live`]. `None` of the transaction: Midtrans says that there is none.
+/// What is different about an order that is not [`is_live`]. `None` of the report: the gateway says that there is none.
 #[must_use]
-pub fn compare(order: &Order, transaction: Option<&Transaction>) -> Vec<Difference> {
+pub fn compare(order: &Order, report: Option<&Report>) -> Vec<Difference> {
     let charge = order.charge();
-    let Some(theirs) = transaction else {
+    let Some(theirs) = report else {
         // What was never charged is known to nobody.
         let charged = charge.is_some() || order.settlement().is_some();
-        return if charged { vec![Difference::UnknownAtMidtrans] } else { Vec::new() };
+        return if charged { vec![Difference::UnknownAtGateway] } else { Vec::new() };
     };
     let mut found = Vec::new();
     if let Some(charge) = charge {
         if charge.transaction_id != theirs.transaction_id {
-            found.push(Difference::Transaction { books: charge.transaction_id.to_string(), midtrans: theirs.transaction_id.to_string() });
+            found.push(Difference::Transaction { books: charge.transaction_id.to_string(), theirs: theirs.transaction_id.to_string() });
         }
         if Some(charge.gross_amount) != theirs.gross_amount {
-            let midtrans = theirs.gross_amount_text.clone();
-            found.push(Difference::Amount { books: charge.gross_amount.get(), midtrans });
+            found.push(Difference::Amount { books: charge.gross_amount.get(), theirs: theirs.gross_amount_text.clone() });
         }
     }
-    found.extend(theirs.currency.as_ref().filter(|currency| *currency != "IDR").map(|currency| Difference::Currency(currency.clone())));
+    found.extend(theirs.currency.as_deref().filter(|currency| *currency != "IDR").map(|currency| Difference::Currency(currency.into())));
     found.extend(of_status(order, theirs));
     found
 }
 
-fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
-    let word = theirs.transaction_status.as_str();
+fn of_status(order: &Order, theirs: &Report) -> Option<Difference> {
+    let word = &*theirs.word;
     let paid = match &order.state {
         State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } | State::Held { .. } => true,
         State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => false,
@@ -206,27 +204,21 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
         Some(Repayment::Asked { .. } | Repayment::Refused { .. }) | None => (matches!(order.state, State::Refunded { .. }), false),
     };
     let back = || theirs.refund_amount.map_or_else(|| "an unknown amount".into(), |amount| amount.to_string());
-    match &theirs.transaction_status {
-        TransactionStatus::Settlement if !theirs.is_settled() => {
-            let fraud = theirs.fraud_status.as_ref().map_or("", |fraud| fraud.as_str());
-            (paid || !order.suspect).then(|| Difference::Suspect(format!("settlement with fraud_status {fraud}")))
-        }
-        TransactionStatus::Settlement if !paid => Some(Difference::MissedSettlement),
-        TransactionStatus::Settlement if refunded => Some(Difference::RefundNotMade),
-        TransactionStatus::Settlement => None,
-        TransactionStatus::Refund if otherwise => Some(Difference::RefundedTwice),
-        TransactionStatus::Refund if refunded => None,
-        TransactionStatus::Refund => Some(Difference::UnknownRefund(back())),
-        TransactionStatus::PartialRefund => match &order.taken_back {
+    match theirs.said {
+        Said::Settled if !paid => Some(Difference::MissedSettlement),
+        Said::Settled if refunded => Some(Difference::RefundNotMade),
+        Said::Settled => None,
+        Said::Refunded if otherwise => Some(Difference::RefundedTwice),
+        Said::Refunded if refunded => None,
+        Said::Refunded => Some(Difference::UnknownRefund(back())),
+        Said::PartlyRefunded => match &order.taken_back {
             Some(TakenBack::Partly { amount }) if *amount == theirs.refund_amount => None,
             Some(TakenBack::Partly { .. } | TakenBack::Chargeback | TakenBack::Reversal) | None => {
                 Some(Difference::UnknownPartialRefund(back()))
             }
         },
-        TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => {
-            (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into()))
-        }
-        TransactionStatus::Pending => match &order.state {
+        Said::ChargedBack => (order.taken_back != Some(TakenBack::Chargeback)).then(|| Difference::UnknownChargeback(word.into())),
+        Said::Pending => match &order.state {
             State::Closed { how: Closing::Cancel | Closing::Expire | Closing::Deny | Closing::Failure, .. } => {
                 Some(Difference::StillPayable)
             }
@@ -236,50 +228,28 @@ fn of_status(order: &Order, theirs: &Transaction) -> Option<Difference> {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => None,
         },
         // That one says cancelled and the other expired makes nobody richer: not paid is not paid.
-        TransactionStatus::Expire | TransactionStatus::Cancel | TransactionStatus::Deny | TransactionStatus::Failure => {
+        Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => {
             let known = order.taken_back == Some(TakenBack::Reversal);
-            let at_counter = theirs.transaction_status == TransactionStatus::Deny && order.is_over_the_counter();
+            let at_counter = theirs.said == Said::Denied && order.is_over_the_counter();
             let difference = || if at_counter { Difference::UnknownReversal } else { Difference::NotSettled(word.into()) };
             (paid && !known).then(difference)
         }
-        TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => {
-            (paid || !order.suspect).then(|| Difference::Suspect(word.into()))
-        }
+        Said::Suspect | Said::Other => (paid || !order.suspect).then(|| Difference::Suspect(word.into())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::midtrans::FraudStatus;
     use crate::samples::{T0, after, order, paid, pending, report, told};
     use qris_core::order::merchant::{Event, NoCharge, Sale};
     use qris_core::order::money::Rupiah;
     use qris_core::order::outcome::Delivery;
     use qris_core::order::request::Payment;
 
-    /// What Midtrans says of an order of 5,000 rupiah.
-    fn theirs(order: &Order, status: &str) -> Transaction {
-        Transaction {
-            order_id: order.id.clone(),
-            transaction_id: order.charge().expect("charged").transaction_id.clone(),
-            gross_amount_text: "5000.00".into(),
-            gross_amount: Rupiah::new(5000).ok(),
-            currency: Some("IDR".into()),
-            payment_type: Some("qris".into()),
-            transaction_status: TransactionStatus::read(status),
-            fraud_status: Some(FraudStatus::Accept),
-            transaction_time: None,
-            settlement_time: None,
-            expiry_time: None,
-            custom_fields: [None, None, None],
-            merchant_id: None,
-            actions: Vec::new(),
-            qr_string: None,
-            payment_code: None,
-            store: None,
-            refund_amount: Rupiah::new(5000).ok(),
-        }
+    /// What the gateway says of an order of 5,000 rupiah.
+    fn theirs(order: &Order, said: Said) -> Report {
+        Report { refund_amount: Rupiah::new(5000).ok(), ..Report::of(order, said) }
     }
 
     #[test]
@@ -306,34 +276,34 @@ mod tests {
             let report = report(&order, Said::Denied);
             after(order, Event::Status(report), T0)
         };
-        let table: [(&str, Order, &str, &[&str]); 24] = [
-            ("sold", sold(), "settlement", &[]),
-            ("not reported yet", paid("o", "vm-001", 5000, 5000), "settlement", &[]),
-            ("refund due", failed(), "settlement", &[]),
-            ("nobody paid", unpaid(), "cancel", &[]),
-            ("nobody paid, otherwise", unpaid(), "expire", &[]),
-            ("nobody paid, denied", unpaid(), "deny", &[]),
-            ("refunded", refunded(), "refund", &[]),
-            ("handed over", given(), "settlement", &[]),
-            ("missed", unpaid(), "settlement", &["missed_settlement"]),
-            ("can still be paid", unpaid(), "pending", &["still_payable"]),
-            ("paid here only", sold(), "pending", &["not_settled"]),
-            ("taken away", sold(), "expire", &["not_settled"]),
-            ("refund unknown", sold(), "refund", &["unknown_refund"]),
-            ("refund of what was cancelled", unpaid(), "refund", &["unknown_refund"]),
-            ("a part", sold(), "partial_refund", &["unknown_partial_refund"]),
-            ("chargeback", sold(), "chargeback", &["unknown_chargeback"]),
-            ("taken back by the store", at_store(), "deny", &["unknown_reversal"]),
-            ("taken back by the store, as is known", reversed(), "deny", &[]),
-            ("denied after it was settled, by no store", sold(), "deny", &["not_settled"]),
-            ("at a store, and expired", at_store(), "expire", &["not_settled"]),
-            ("refunded here only", refunded(), "settlement", &["refund_not_made"]),
-            ("goods and money", given(), "refund", &["refunded_twice"]),
-            ("a strange word", sold(), "capture", &["suspect"]),
-            ("a new word", unpaid(), "blocked", &["suspect"]),
+        let table: [(&str, Order, Said, &[&str]); 24] = [
+            ("sold", sold(), Said::Settled, &[]),
+            ("not reported yet", paid("o", "vm-001", 5000, 5000), Said::Settled, &[]),
+            ("refund due", failed(), Said::Settled, &[]),
+            ("nobody paid", unpaid(), Said::Cancelled, &[]),
+            ("nobody paid, otherwise", unpaid(), Said::Expired, &[]),
+            ("nobody paid, denied", unpaid(), Said::Denied, &[]),
+            ("refunded", refunded(), Said::Refunded, &[]),
+            ("handed over", given(), Said::Settled, &[]),
+            ("missed", unpaid(), Said::Settled, &["missed_settlement"]),
+            ("can still be paid", unpaid(), Said::Pending, &["still_payable"]),
+            ("paid here only", sold(), Said::Pending, &["not_settled"]),
+            ("taken away", sold(), Said::Expired, &["not_settled"]),
+            ("refund unknown", sold(), Said::Refunded, &["unknown_refund"]),
+            ("refund of what was cancelled", unpaid(), Said::Refunded, &["unknown_refund"]),
+            ("a part", sold(), Said::PartlyRefunded, &["unknown_partial_refund"]),
+            ("chargeback", sold(), Said::ChargedBack, &["unknown_chargeback"]),
+            ("taken back by the store", at_store(), Said::Denied, &["unknown_reversal"]),
+            ("taken back by the store, as is known", reversed(), Said::Denied, &[]),
+            ("denied after it was settled, by no store", sold(), Said::Denied, &["not_settled"]),
+            ("at a store, and expired", at_store(), Said::Expired, &["not_settled"]),
+            ("refunded here only", refunded(), Said::Settled, &["refund_not_made"]),
+            ("goods and money", given(), Said::Refunded, &["refunded_twice"]),
+            ("a strange word", sold(), Said::Other, &["suspect"]),
+            ("a new word", unpaid(), Said::Suspect, &["suspect"]),
         ];
-        for (what, order, status, expected) in table {
-            let found = compare(&order, Some(&theirs(&order, status)));
+        for (what, order, said, expected) in table {
+            let found = compare(&order, Some(&theirs(&order, said)));
             assert_eq!(found.iter().map(Difference::as_str).collect::<Vec<_>>(), expected, "{what}");
             assert!(found.iter().all(|difference| !difference.told().is_empty() && !difference.to_do().is_empty()));
         }
@@ -342,15 +312,14 @@ mod tests {
     #[test]
     fn what_was_charged_is_compared_too() {
         let order = told("o", "vm-001", 5000, 5000, Delivery::Dispensed);
-        let mut other = theirs(&order, "settlement");
+        let mut other = theirs(&order, Said::Suspect);
         other.transaction_id = "t-other".parse().expect("an id");
         other.gross_amount = Rupiah::new(4000).ok();
         other.gross_amount_text = "4000.00".into();
         other.currency = Some("USD".into());
-        other.fraud_status = Some(FraudStatus::Challenge);
         let words: Vec<_> = compare(&order, Some(&other)).iter().map(Difference::as_str).collect();
         assert_eq!(words, ["transaction", "amount", "currency", "suspect"]);
-        assert_eq!(compare(&order, None), [Difference::UnknownAtMidtrans]);
+        assert_eq!(compare(&order, None), [Difference::UnknownAtGateway]);
         let never =
             after(super::tests::order("o", "vm-001", 5000), Event::NotCharged(NoCharge::NotMade { again: false, why: "no".into() }), T0);
         assert_eq!(compare(&never, None), [], "what was never charged is known to nobody");

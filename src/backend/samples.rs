@@ -1,7 +1,7 @@
 //! Orders for unit tests, made by the core from what happens to them.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
-use qris_core::order::merchant::{self, Charge, Context, Event, MIDTRANS_EXPIRY, Order, Report, Rules, Said, Sale, Told};
+use qris_core::order::merchant::{self, Charge, Context, Event, Order, QR_EXPIRY, Report, Rules, Said, Sale, Told};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -38,26 +38,14 @@ pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
         payment_code: None,
         store: None,
         charged_at: T0,
-        expires_at: T0 + MIDTRANS_EXPIRY,
+        expires_at: T0 + QR_EXPIRY,
     };
     after(order(id, device, price), Event::Charged(charge), T0)
 }
 
 /// What a get-status says of it.
 pub fn report(order: &Order, said: Said) -> Report {
-    Report {
-        order_id: order.id.clone(),
-        transaction_id: order.charge().expect("charged").transaction_id.clone(),
-        gross_amount: Some(order.charge().expect("charged").gross_amount),
-        currency: Some("IDR".into()),
-        payment_type: Some("gopay".into()),
-        said,
-        settled_at: Some(T0 + Span::secs(5)),
-        custom_fields: order.custom_fields().map(|field| Some(field.into())),
-        store: None,
-        payment_code: None,
-        refund_amount: None,
-    }
+    Report { settled_at: Some(T0 + Span::secs(5)), ..Report::of(order, said) }
 }
 
 /// The same when it is paid, five seconds after it began.

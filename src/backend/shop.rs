@@ -2,7 +2,7 @@
 
 use super::books::{self, BooksError, Desk};
 use super::devices::{self, Shown};
-use super::midtrans::Midtrans;
+use super::gateway::{Gateway, Problem};
 use super::presence::Presence;
 use super::store::{Store, Tx};
 use super::view::Place;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
-/// Calls to Midtrans that are under way at once.
+/// Calls to the gateway that are under way at once.
 const CALLS_MAX: usize = 128;
 /// Orders that notifications and the sweep have claimed and not asked for yet, with those that are being asked for. What
 /// is over stays due in the books: a claim should be asked for well within its lease, and each costs memory.
@@ -37,7 +37,7 @@ pub struct Shop {
     /// What the merchant decided; its keys change while the program runs.
     desk: RwLock<Arc<Desk>>,
     /// Where money is asked for.
-    pub midtrans: Midtrans,
+    pub gateway: Arc<dyn Gateway>,
     /// Where we are.
     pub place: Place,
     /// Who waits for news.
@@ -54,12 +54,12 @@ pub struct Shop {
     pub counts: Counts,
     /// The program ends.
     pub stopping: AtomicBool,
-    /// Bounds the calls to Midtrans.
+    /// Bounds the calls to the gateway.
     pub calls: Semaphore,
     /// Bounds the tasks for which nobody waits.
     pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
-    midtrans_gone: AtomicBool,
+    gateway_gone: AtomicBool,
     /// The merchant whom the last QR pays, as the books know.
     merchant: Mutex<Option<Box<str>>>,
     books_health: Health,
@@ -87,8 +87,8 @@ pub struct Counts {
     pub refunds_due: AtomicU64,
     pub notifications: AtomicU64,
     pub notifications_refused: AtomicU64,
-    pub midtrans_calls: AtomicU64,
-    pub midtrans_errors: AtomicU64,
+    pub gateway_calls: AtomicU64,
+    pub gateway_errors: AtomicU64,
     pub published: AtomicU64,
     pub connections_closed: AtomicU64,
 }
@@ -96,12 +96,12 @@ pub struct Counts {
 impl Shop {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, machines: Store, desk: Desk, midtrans: Midtrans, place: Place, presence: Presence) -> Self {
+    pub fn new(store: Store, machines: Store, desk: Desk, gateway: Arc<dyn Gateway>, place: Place, presence: Presence) -> Self {
         Self {
             store,
             machines,
             desk: RwLock::new(Arc::new(desk)),
-            midtrans,
+            gateway,
             place,
             waiters: Waiters::default(),
             presence,
@@ -113,7 +113,7 @@ impl Shop {
             calls: Semaphore::new(CALLS_MAX),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             lookups: Mutex::default(),
-            midtrans_gone: AtomicBool::new(false),
+            gateway_gone: AtomicBool::new(false),
             merchant: Mutex::default(),
             books_health: Health::default(),
             machines_health: Health::default(),
@@ -278,26 +278,26 @@ impl Shop {
         OrderId::new(&text).expect("letters and digits")
     }
 
-    /// Whether a forgotten order may be looked up at Midtrans now; counts the look-up.
+    /// Whether a forgotten order may be looked up at the gateway now; counts the look-up.
     pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
         let now = clock::now().wall;
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner).take(id, device, now)
     }
 
-    /// Midtrans answered, or did not; the journal is told when that changes.
-    pub fn note_midtrans(&self, trouble: Option<String>) {
-        self.counts.midtrans_calls.fetch_add(1, Ordering::Relaxed);
+    /// The gateway answered, or did not; the journal is told when that changes.
+    pub fn note_gateway(&self, trouble: Option<Problem>) {
+        self.counts.gateway_calls.fetch_add(1, Ordering::Relaxed);
         if trouble.is_some() {
-            self.counts.midtrans_errors.fetch_add(1, Ordering::Relaxed);
+            self.counts.gateway_errors.fetch_add(1, Ordering::Relaxed);
         }
-        match (self.midtrans_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
+        match (self.gateway_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
             (false, Some(why)) => {
-                service::status("Midtrans cannot be asked");
-                emit(&Journal::MidtransUnreachable { why: why.into() });
+                service::status("the gateway cannot be asked");
+                emit(&Journal::GatewayUnreachable { why: why.to_string().into() });
             }
             (true, None) => {
                 service::status(SERVING);
-                emit(&Journal::MidtransBack {});
+                emit(&Journal::GatewayBack {});
             }
             (true, Some(_)) | (false, None) => {}
         }

@@ -14,7 +14,7 @@ pub enum End {
     Given,
     /// The customer is owed it.
     RefundDue,
-    /// It went back through Midtrans.
+    /// It went back through the gateway.
     Refunded,
     /// A person gave it back otherwise.
     RefundedByHand,
@@ -24,7 +24,7 @@ pub enum End {
     Unreported,
     /// Paid a moment ago, or waiting for the customer to collect.
     Awaited,
-    /// Midtrans, the shop's counter or the customer's bank took it back.
+    /// The gateway, the shop's counter or the customer's bank took it back.
     TakenBack,
 }
 
@@ -65,7 +65,7 @@ impl End {
             Self::Delivered => "delivered",
             Self::Given => "handed over by an attendant",
             Self::RefundDue => "refund due",
-            Self::Refunded => "refunded through Midtrans",
+            Self::Refunded => "refunded through the gateway",
             Self::RefundedByHand => "refunded by hand",
             Self::Uncertain => "uncertain: nobody knows whether it came",
             Self::Unreported => "unreported by the machine",
@@ -128,14 +128,18 @@ pub const fn to_do(attention: Attention) -> &'static str {
             "look at the machine; if it may be in foreign hands, close the ticket first: its receipt still opens the relay; an hour \
             after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
         }
-        Attention::Mismatch => "compare it with the transaction in Midtrans' dashboard, then `refund ORDER`",
+        Attention::Mismatch => "compare it with the transaction in the gateway's dashboard, then `refund ORDER`",
         Attention::Conflict => {
             "look which outcome its relay has signed, and decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
         }
-        Attention::Suspect => "look at the transaction in Midtrans' dashboard: it may be money and may not; then `seen ORDER --by NAME`",
-        Attention::PartialRefund => "a part went back at Midtrans: see whether that was meant; then `seen ORDER --by NAME`",
-        Attention::Chargeback => "the customer's bank took the money: contest it at Midtrans if it is wrong; then `seen ORDER --by NAME`",
-        Attention::Reversed => "the shop's counter took the money back after the receipt: ask Midtrans; then `seen ORDER --by NAME`",
+        Attention::Suspect => {
+            "look at the transaction in the gateway's dashboard: it may be money and may not; then `seen ORDER --by NAME`"
+        }
+        Attention::PartialRefund => "a part went back at the gateway: see whether that was meant; then `seen ORDER --by NAME`",
+        Attention::Chargeback => {
+            "the customer's bank took the money: contest it at the gateway if it is wrong; then `seen ORDER --by NAME`"
+        }
+        Attention::Reversed => "the shop's counter took the money back after the receipt: ask the gateway; then `seen ORDER --by NAME`",
         Attention::LateFact => {
             "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`"
         }
@@ -156,16 +160,16 @@ pub fn proof(proof: &Proof) -> String {
 pub fn repayment(repayment: &Repayment) -> String {
     let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
     match repayment {
-        Repayment::Asked { by: Asker::Automatic, .. } => "Midtrans is asked for the refund, as auto_refund says".into(),
-        Repayment::Asked { by: Asker::Person(who), .. } => format!("Midtrans is asked for the refund{}", by(who)),
-        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_midtrans()),
-        Repayment::Done { at } => format!("refunded through Midtrans at {}", at.to_midtrans()),
-        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_midtrans()),
-        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_midtrans()),
+        Repayment::Asked { by: Asker::Automatic, .. } => "the gateway is asked for the refund, as auto_refund says".into(),
+        Repayment::Asked { by: Asker::Person(who), .. } => format!("the gateway is asked for the refund{}", by(who)),
+        Repayment::Refused { why, at, .. } => format!("not refunded at {}: {why}", at.to_wib()),
+        Repayment::Done { at } => format!("refunded through the gateway at {}", at.to_wib()),
+        Repayment::ByHand { note, by: who, at } => format!("settled by hand{} at {}: {note}", by(who), at.to_wib()),
+        Repayment::Given { by, at } => format!("handed over by {by} at {}", at.to_wib()),
     }
 }
 
-/// Midtrans' name of an order's transaction, once it is known.
+/// The gateway's name of an order's transaction, once it is known.
 #[must_use]
 pub fn transaction(order: &Order) -> Option<String> {
     let settled = order.settlement().map(|by| by.transaction_id.to_string());

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// Long polls that one machine may have open.
 pub const LONG_POLLS_MAX: u32 = 2;
-/// POSTs of one machine that may wait for Midtrans: a quarter of the calls that are made at once. A machine has one order on its
+/// POSTs of one machine that may wait for the gateway: a quarter of the calls that are made at once. A machine has one order on its
 /// screen, and asks once more where an answer is late.
 pub const WAITING_POSTS_MAX: u32 = 32;
 

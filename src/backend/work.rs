@@ -1,16 +1,12 @@
-//! Asking Midtrans on an order's behalf. [`advance`] is the only way to it: it claims, asks, writes the answer into the
+//! Asking the gateway on an order's behalf. [`advance`] is the only way to it: it claims, asks, writes the answer into the
 //! books, and goes on while something follows at once. HTTP handlers call it, and so does the [`sweep`]: whoever dies in
 //! between is replaced.
 
 use super::books::{self, BooksError, Done, Forgotten, Stored};
-use super::midtrans::{ChargeRequest, CustomFields, FraudStatus, MidtransError, Transaction, TransactionStatus, idempotency_key};
+use super::gateway::{Answered, Charged, Looked};
 use super::shop::Shop;
 use qris_core::order::ids::{DeviceId, OrderId};
-use qris_core::order::merchant::{
-    self, Attention, Call, Charge, Ending, Event, NoCharge, Order, Proof, RefundAnswer, Repayment, Report, Said, Sale, State, Told,
-    Withheld,
-};
-use qris_core::order::money::Rupiah;
+use qris_core::order::merchant::{self, Attention, Call, Charge, Ending, Event, Order, Proof, Repayment, Sale, State, Told, Withheld};
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
@@ -19,14 +15,8 @@ use qris_host::{clock, service};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// One call for a charge; then the same is asked again while the machine waits its ten seconds.
-const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The image of a QR, all tries together.
-const QR_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries at the image.
-const QR_PAUSE: Duration = Duration::from_millis(300);
 /// What is due within this is waited for, not left to the sweep.
 const SOON: Span = Span::secs(4);
 /// The sweep looks so often for what is due.
@@ -99,7 +89,7 @@ pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
         // Nothing else may be written for hours that would show that it can be again.
         let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
     }
-    // Over the time until the next look, so that Midtrans is not asked about all of them in one moment.
+    // Over the time until the next look, so that the gateway is not asked about all of them in one moment.
     let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
     for (turn, id) in (0_u32..).zip(ids) {
         // Those for which there is no place now are still due at the next look.
@@ -120,7 +110,7 @@ pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
 /// The books cannot be read.
 pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
     for id in shop.read(|tx| books::strangers(tx, clock::now().wall)).await? {
-        // Another shop's notifications, or a flood of them, must not keep Midtrans from what is ours.
+        // Another shop's notifications, or a flood of them, must not keep the gateway from what is ours.
         if shop.may_look_up(&id, None) {
             tokio::spawn(ask_about_stranger(Arc::clone(shop), id));
         }
@@ -133,8 +123,8 @@ async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
     let Ok(found) = take_back(&shop, &id, None).await else { return };
     let why = match &found {
         Found::Rebuilt(_) => return,
-        Found::NotOurs => "Midtrans has no custom fields of ours for it",
-        Found::Unknown => "Midtrans does not know it",
+        Found::NotOurs => "the gateway has no metadata of ours for it",
+        Found::Unknown => "the gateway does not know it",
         Found::Unanswered => "",
     };
     let wanted = id.clone();
@@ -154,13 +144,13 @@ pub enum Found {
     Rebuilt(Box<Stored>),
     /// It is not ours, or not of the machine that asks.
     NotOurs,
-    /// Midtrans knows no such order.
+    /// The gateway knows no such order.
     Unknown,
-    /// Midtrans could not be asked.
+    /// The gateway could not be asked.
     Unanswered,
 }
 
-/// Asks Midtrans about an order that the books do not have, and takes it back.
+/// Asks the gateway about an order that the books do not have, and takes it back.
 ///
 /// # Errors
 /// The database's.
@@ -221,228 +211,40 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
     let event = match call {
         Call::Charge => charge(shop, order).await,
         Call::GetStatus => get_status(shop, &order.id).await.into(),
-        Call::Cancel => cancel(shop, &order.id).await,
-        Call::Refund => refund(shop, order).await,
+        Call::Cancel => heard(shop, shop.gateway.cancel(&order.id).await).into(),
+        Call::Refund => Event::RefundAnswered(heard(shop, shop.gateway.refund(order).await)),
     };
     drop(permit);
     event
 }
 
 async fn charge(shop: &Shop, order: &Order) -> Event {
-    let Sale { device, request_id, item, amount, ticket, description, payment, .. } = order.sale.clone();
-    let request = ChargeRequest {
-        order_id: order.id.clone(),
-        description: description.map(String::from).unwrap_or_default(),
-        payment,
-        fields: CustomFields { device, request_id, item, amount, ticket },
-    };
-    let key = idempotency_key(&order.id, "charge");
-    let answer = match timeout(CHARGE_TIMEOUT, shop.midtrans.charge(&request, &key)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(MidtransError::NoAnswer(format!("nothing in {} s", CHARGE_TIMEOUT.as_secs()))),
-    };
-    note(shop, &answer);
-    let transaction = match answer {
-        Ok(transaction) => transaction,
-        Err(error) => return Event::NotCharged(no_charge(&error)),
-    };
-    let now = clock::now().wall;
-    let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
-    let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
-        // It exists, and nothing of the kind was asked for: it is ended like one whose answer was lost.
-        return Event::NotCharged(NoCharge::Exists);
-    };
-    let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
-        // By the difference: Midtrans' clock need not be ours.
-        (Some(from), Some(to)) if to > from => to - from,
-        _ => shop.midtrans.lifetime(payment),
-    };
-    let mut charge = Charge {
-        transaction_id: transaction.transaction_id.clone(),
-        gross_amount,
-        qr_payload: None,
-        qr_url: shop.midtrans.picture(&transaction).map(Into::into),
-        deeplink_url: transaction.deeplink_url().map(Into::into),
-        payment_code: transaction.payment_code.clone().map(Into::into),
-        store: transaction.store.clone().map(|store| store.to_ascii_lowercase().into()),
-        charged_at: now,
-        expires_at: now + lifetime,
-    };
-    match payment {
-        Payment::Gopay => {}
-        Payment::Alfamart | Payment::Indomaret => {
-            let there = charge.payment_code.is_some() && charge.store.as_deref().is_none_or(|store| store == payment.as_str());
-            charge.store = Some(payment.as_str().into());
-            let why = "its answer has no payment code, or that of another shop";
-            return if there { Event::Charged(charge) } else { Event::ChargedUnreadable(charge, why.into()) };
-        }
+    let charged = heard(shop, shop.gateway.charge(order).await);
+    match (charged, order.sale.payment) {
+        (Charged::Made(charge), Payment::Gopay) => checked(shop, order, charge).await,
+        (charged, Payment::Gopay | Payment::Alfamart | Payment::Indomaret) => charged.into(),
     }
-    let payload = timeout(QR_TIMEOUT, qr_payload(shop, &transaction)).await;
-    let payload = match payload {
-        Ok(Ok(payload)) => payload,
-        Ok(Err(error)) => return Event::ChargedUnreadable(charge, error.to_string().into()),
-        Err(_) => return Event::ChargedUnreadable(charge, "its image did not come in time".into()),
-    };
-    if let Err(error) = qris::check(&payload, gross_amount) {
-        return Event::ChargedUnreadable(charge, error.to_string().into());
+}
+
+/// A QR that does not ask for exactly what was charged is shown to nobody.
+async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
+    let Some(payload) = &charge.qr_payload else { return Event::ChargedUnreadable(charge, "it has no QR".into()) };
+    if let Err(error) = qris::check(payload, charge.gross_amount) {
+        return Event::ChargedUnreadable(Charge { qr_payload: None, ..charge }, error.to_string().into());
     }
-    shop.paid_by_qr(&order.id, &order.sale.device, qris::merchant(&payload).unwrap_or("none")).await;
-    charge.qr_payload = Some(payload.into());
+    shop.paid_by_qr(&order.id, &order.sale.device, qris::merchant(payload).unwrap_or("none")).await;
     Event::Charged(charge)
 }
 
-async fn qr_payload(shop: &Shop, transaction: &Transaction) -> Result<String, MidtransError> {
-    loop {
-        match shop.midtrans.qr_payload(transaction).await {
-            Err(error) if error.may_retry() => sleep(QR_PAUSE).await,
-            answer => return answer,
-        }
-    }
-}
-
-/// What a get-status brought.
-#[derive(Debug)]
-pub enum Looked {
-    /// Midtrans knows it.
-    Found(Report),
-    /// Midtrans knows no such order.
-    Unknown,
-    /// Midtrans could not be asked.
-    Unanswered,
-}
-
-impl From<Looked> for Event {
-    fn from(looked: Looked) -> Self {
-        match looked {
-            Looked::Found(report) => Self::Status(report),
-            Looked::Unknown => Self::StatusUnknown,
-            Looked::Unanswered => Self::StatusUnanswered,
-        }
-    }
-}
-
-/// What Midtrans says of an order now.
+/// What the gateway says of an order now.
 pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
-    let answer = shop.midtrans.status(id.as_str()).await;
-    note(shop, &answer);
-    match answer {
-        Ok(transaction) => Looked::Found(report(transaction)),
-        Err(MidtransError::NotFound) => Looked::Unknown,
-        Err(_) => Looked::Unanswered,
-    }
+    heard(shop, shop.gateway.status(id).await)
 }
 
-async fn cancel(shop: &Shop, id: &OrderId) -> Event {
-    let answer = shop.midtrans.cancel(id.as_str(), &idempotency_key(id, "cancel")).await;
-    note(shop, &answer);
-    match answer {
-        Ok(transaction) => Event::CancelDone(report(transaction)),
-        Err(MidtransError::CannotModify) => Event::CancelRefused,
-        Err(MidtransError::NotFound) => Event::CancelUnknown,
-        Err(_) => Event::CancelUnanswered,
-    }
-}
-
-async fn refund(shop: &Shop, order: &Order) -> Event {
-    let (amount, reason) = to_refund(order);
-    let answer = shop.midtrans.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
-    note(shop, &answer);
-    Event::RefundAnswered(match answer {
-        Ok(_) => RefundAnswer::Approved,
-        Err(error) => refund_answer(&error),
-    })
-}
-
-/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee
-/// included. Without a sum Midtrans gives back the rest.
-fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
-    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
-        Some(outcome) => format!("{}: {outcome}", order.sale.item),
-        None => order.sale.item.to_string(),
-    };
-    (order.settlement().and_then(|by| by.gross_amount), reason)
-}
-
-fn refund_answer(error: &MidtransError) -> RefundAnswer {
-    let why: Box<str> = error.to_string().into();
-    match error {
-        // A wrong key is mended by a person, and then the refund goes on by itself.
-        MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
-        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
-        MidtransError::RefundRefused { .. }
-        | MidtransError::NotFound
-        | MidtransError::Conflict
-        | MidtransError::CannotModify
-        | MidtransError::Denied { .. }
-        | MidtransError::Refused { .. }
-        | MidtransError::NotActivated { .. }
-        | MidtransError::Qr(_) => RefundAnswer::Refused(why),
-    }
-}
-
-/// Whether Midtrans can be asked at all; that it says no is an answer.
-fn note<T>(shop: &Shop, answer: &Result<T, MidtransError>) {
-    let trouble = match answer {
-        Err(error @ (MidtransError::Unauthorized | MidtransError::Unreachable(_) | MidtransError::NoAnswer(_))) => Some(error.to_string()),
-        Err(error @ MidtransError::Unavailable { .. }) => Some(error.to_string()),
-        Ok(_) | Err(_) => None,
-    };
-    shop.note_midtrans(trouble);
-}
-
-fn no_charge(error: &MidtransError) -> NoCharge {
-    let why: Box<str> = error.to_string().into();
-    match error {
-        MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
-        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => NoCharge::Unsure(why),
-        MidtransError::Conflict => NoCharge::Exists,
-        MidtransError::Denied { .. } => NoCharge::NotMade { again: error.may_retry(), why },
-        MidtransError::NotFound
-        | MidtransError::CannotModify
-        | MidtransError::Refused { .. }
-        | MidtransError::Unauthorized
-        | MidtransError::NotActivated { .. }
-        | MidtransError::RefundRefused { .. }
-        | MidtransError::Qr(_) => NoCharge::NotMade { again: false, why },
-    }
-}
-
-/// A transaction in the core's words.
-fn report(transaction: Transaction) -> Report {
-    let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
-    Report {
-        order_id: transaction.order_id,
-        transaction_id: transaction.transaction_id,
-        gross_amount: transaction.gross_amount,
-        currency: transaction.currency.map(Into::into),
-        payment_type: transaction.payment_type.map(Into::into),
-        said,
-        settled_at: transaction.settlement_time,
-        custom_fields: transaction.custom_fields.map(|field| field.map(Into::into)),
-        store: transaction.store.map(Into::into),
-        payment_code: transaction.payment_code.map(Into::into),
-        refund_amount: transaction.refund_amount,
-    }
-}
-
-/// Midtrans' words in the core's.
-#[must_use]
-pub fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
-    match status {
-        TransactionStatus::Pending => Said::Pending,
-        TransactionStatus::Settlement => match fraud {
-            None | Some(FraudStatus::Accept) => Said::Settled,
-            Some(FraudStatus::Deny | FraudStatus::Challenge | FraudStatus::Unknown(_)) => Said::Suspect,
-        },
-        TransactionStatus::Expire => Said::Expired,
-        TransactionStatus::Cancel => Said::Cancelled,
-        TransactionStatus::Deny => Said::Denied,
-        TransactionStatus::Failure => Said::Failed,
-        TransactionStatus::Refund => Said::Refunded,
-        TransactionStatus::PartialRefund => Said::PartlyRefunded,
-        TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => Said::ChargedBack,
-        TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => Said::Other,
-    }
+/// Notes whether the gateway could be asked.
+fn heard<T>(shop: &Shop, answered: Answered<T>) -> T {
+    shop.note_gateway(answered.problem.filter(|problem| problem.kind.is_trouble()));
+    answered.says
 }
 
 /// Tells the journal what an order became.
@@ -465,7 +267,7 @@ fn journal(shop: &Shop, done: &Done) {
         }
         State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
             let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
-            let why = format!("Midtrans asks {asked} for {amount}").into();
+            let why = format!("the gateway asks {asked} for {amount}").into();
             emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
         }
         State::Cancelling { why: Ending::Unreadable(why), .. } | State::Closed { why: Some(Ending::NotMade { why, .. }), .. } => {
@@ -503,7 +305,7 @@ fn journal(shop: &Shop, done: &Done) {
             let why = match &order.repayment {
                 Some(Repayment::ByHand { .. }) => "by hand",
                 Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. } | Repayment::Given { .. }) | None => {
-                    "through Midtrans"
+                    "through the gateway"
                 }
             };
             emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
@@ -528,7 +330,7 @@ fn journal_listed(order: &Order, was: &Order) {
                 }
             },
             Attention::Unreported => "the machine has told no outcome".into(),
-            Attention::Suspect => "Midtrans' word for it may be money and may not".into(),
+            Attention::Suspect => "the gateway's word for it may be money and may not".into(),
             Attention::PartialRefund => "a part of the money went back".into(),
             Attention::Chargeback => "the customer's bank took the money back".into(),
             Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),

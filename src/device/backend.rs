@@ -311,7 +311,7 @@ mod tests {
                 (422, "unknown_key", false, ("refused", Some(Reason::UnknownKey))),
                 (429, "rate_limited", false, ("refused", Some(Reason::RateLimited))),
                 (500, "backend", false, ("no answer", Some(Reason::Backend))),
-                (503, "midtrans", false, ("later", Some(Reason::Midtrans))),
+                (503, "midtrans", false, ("later", Some(Reason::Gateway))),
             ] {
                 let about = named.then_some(&order.order_id);
                 let text = problem_of(status, code, about).to_string();

@@ -335,8 +335,8 @@ events! {
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
 
     /// The backend's books do not have an order of this machine.
-    /// They were lost, or restored from an older backup, and at Midtrans the backend does not find it either. The machine goes on asking, sells on, and ends the order when its own time is over.
-    /// Run qris-backend reconcile --order ORDER: it asks Midtrans once more, and puts the order into the books if it was charged. Else put the newest backup of the books in place.
+    /// They were lost, or restored from an older backup, and at the gateway the backend does not find it either. The machine goes on asking, sells on, and ends the order when its own time is over.
+    /// Run qris-backend reconcile --order ORDER: it asks the gateway once more, and puts the order into the books if it was charged. Else put the newest backup of the books in place.
     OrderLost { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "7d8df24acf5d4bd7b11aeb3c0068f720", Err, "order {order}: the backend's books do not have it; it is {state} here";
 
     /// The backend says that an order whose outcome it is told does not exist.
@@ -424,75 +424,75 @@ events! {
     /// Look for another copy of qrisd that has the name, at the bus (systemctl status dbus), at its policy for this program, and at [controller] in the configuration.
     ControllerUnreachable { why: Text } = "bcdcd5952b804164b2b3bcd4d8b1b31c", Warning, "controllers on this board cannot reach qrisd: {why}";
 
-    /// A charge was made at Midtrans.
+    /// A charge was made at the gateway.
     /// The customer can pay it until it is cancelled or expires.
     /// Nothing is to be done.
     ChargeMade { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "278ab9923a2a4ae385fe990ea7108bec", Info, "order {order}: {device} asks {amount} for {item}";
 
-    /// Midtrans refused a charge.
+    /// The gateway refused a charge.
     /// The order failed before anybody could pay.
-    /// Correct what Midtrans names: mostly the Server Key, the payment type or the account.
+    /// Correct what the gateway names: mostly the Server Key, the payment type or the account.
     ChargeRefused { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "ae7d2488212c4a3893522dd82473cc52", Warning, "order {order}: no charge of {amount} for {item}: {why}";
 
-    /// A charge was cancelled at Midtrans.
+    /// A charge was cancelled at the gateway.
     /// Nobody can pay it any more.
     /// Nothing is to be done.
     OrderCancelled { request: RequestId, order: OrderId, device: DeviceId, why: Text } = "01359863f2284884a15fa46a8fba00ba", Info, "order {order}: cancelled ({why})";
 
     /// A receipt was signed.
-    /// Midtrans itself said that this order is settled, and everything matched its charge.
+    /// The gateway itself said that this order is settled, and everything matched its charge.
     /// Nothing is to be done.
     ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, "order {order}: receipt signed, {amount} for {item} at {device}";
 
     /// A QR pays another merchant than those before.
     /// It is shown and sold all the same. What is paid by it may be somebody else's.
-    /// Compare the number with that of your QRIS (NMID). If it is not yours, switch the machines off and ask Midtrans.
+    /// Compare the number with that of your QRIS (NMID). If it is not yours, switch the machines off and ask the gateway.
     OtherMerchant { order: OrderId, device: DeviceId, merchant: Text, first: Text } = "3eb3df1a39396da05734c64ea2d43110", Err, "order {order}: its QR pays the merchant {merchant}, those before paid {first}";
 
     /// A settlement does not match its charge.
     /// No receipt was signed, and the order is kept for a person.
-    /// Compare the order with the transaction in Midtrans' dashboard; refund it there or settle it at the backend.
+    /// Compare the order with the transaction in the gateway's dashboard; refund it there or settle it at the backend.
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
     /// A person must look at a paid order.
-    /// The machine never told an outcome, Midtrans refused a refund or took the money back, or something came after the matter was settled.
+    /// The machine never told an outcome, the gateway refused a refund or took the money back, or something came after the matter was settled.
     /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
     OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, "order {order}: a person must look at it: {why}";
 
     /// A customer's money went back.
-    /// Midtrans says that it is refunded, or a person settled it by hand.
+    /// The gateway says that it is refunded, or a person settled it by hand.
     /// Nothing is to be done.
     OrderRefunded { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "072b4066fe8946dc85dc0212d00065f3", Notice, "order {order}: {amount} for {item} went back ({why})";
 
     /// A notification was refused.
     /// It was malformed, or its signature was wrong. Nothing was changed.
-    /// If it came from Midtrans: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
+    /// If it came from the gateway: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
     NotificationRefused { order: Option<OrderId>, why: Text } = "3546239b82944a91ba26b672b88035a5", Warning, "notification for order {order} refused: {why}";
 
-    /// Midtrans told of an order that is not one of ours.
-    /// It was charged by another shop on the same Midtrans account, or without this backend: it has no custom fields of a machine. Nothing was changed, and it is in none of our lists.
-    /// If it should be ours: look it up in Midtrans' dashboard and settle it there.
+    /// The gateway told of an order that is not one of ours.
+    /// It was charged by another shop on the same the gateway account, or without this backend: it has no custom fields of a machine. Nothing was changed, and it is in none of our lists.
+    /// If it should be ours: look it up in the gateway's dashboard and settle it there.
     NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
 
     /// There is news of an order that is archived.
     /// It was paid after all, or its money went back, or may have. Nothing was changed: neither the books nor the archive.
-    /// Look at it in Midtrans' dashboard, and at what became of it: qris-backend orders ORDER --archive FILE.
+    /// Look at it in the gateway's dashboard, and at what became of it: qris-backend orders ORDER --archive FILE.
     ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Err, "order {order} is archived, and there is news of it: {why}";
 
     /// The books had lost an order, and have it again.
-    /// It was rebuilt from what Midtrans says of it and from what its charge carried. What a machine told of it before is not known.
+    /// It was rebuilt from what the gateway says of it and from what its charge carried. What a machine told of it before is not known.
     /// Look whether the machine takes it: qris-backend orders ORDER. If not, it is listed after 15 minutes for a person to decide.
-    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, "order {order}: {item} for {amount} was lost from the books, and is rebuilt from Midtrans";
+    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, "order {order}: {item} for {amount} was lost from the books, and is rebuilt from the gateway";
 
-    /// Midtrans cannot be asked.
+    /// The gateway cannot be asked.
     /// New requests are refused for now; what is open is asked again by itself.
-    /// If it lasts: look at the network, the Server Key and Midtrans' status page.
-    MidtransUnreachable { why: Text } = "c1eaf5aeec4c4abda2976e052f9272e4", Warning, "Midtrans cannot be asked: {why}";
+    /// If it lasts: look at the network, the Server Key and the gateway's status page.
+    GatewayUnreachable { why: Text } = "c1eaf5aeec4c4abda2976e052f9272e4", Warning, "the gateway cannot be asked: {why}";
 
-    /// Midtrans can be asked again.
+    /// The gateway can be asked again.
     /// What waited for it goes on by itself.
     /// Nothing is to be done.
-    MidtransBack {} = "c63ca7464ec5473abd3002e6f610e892", Notice, "Midtrans can be asked again";
+    GatewayBack {} = "c63ca7464ec5473abd3002e6f610e892", Notice, "the gateway can be asked again";
 
     /// A device was not let in.
     /// Its token is missing, unknown or revoked.

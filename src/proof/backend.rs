@@ -178,7 +178,14 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
         let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(ToMidtrans(Arc::clone(&street))));
-        let shop = Arc::new(Shop::new(direct.store(), machines.store(), start.desk, midtrans, start.place, Presence::new(Span::secs(600))));
+        let shop = Arc::new(Shop::new(
+            direct.store(),
+            machines.store(),
+            start.desk,
+            Arc::new(midtrans),
+            start.place,
+            Presence::new(Span::secs(600)),
+        ));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let began = {
             let _here = runtime.enter();

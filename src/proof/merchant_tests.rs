@@ -2,6 +2,7 @@
 
 use super::midtrans::{Change, Options, Via};
 use qris_backend::books::{self, Desk};
+use qris_backend::gateway::Gateway;
 use qris_backend::midtrans::{ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::presence::Presence;
 use qris_backend::shop::Shop;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+mod another_gateway;
 mod counter;
 mod discipline;
 mod refunds;
@@ -33,9 +35,10 @@ mod refunds;
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
 const KEY: &str = "SB-Mid-server-test";
 
-struct Rig {
+/// A backend that serves, beside a gateway.
+struct Rig<G = SimulatorHandle> {
     shop: Arc<Shop>,
-    simulator: SimulatorHandle,
+    simulator: G,
     http: reqwest::Client,
     url: String,
     keys: KeySet,
@@ -63,7 +66,6 @@ impl Rig {
     /// The same, of a merchant who decided otherwise.
     async fn tuned(simulator: SimulatorHandle, tune: impl FnOnce(&mut Desk)) -> Self {
         tls::install_provider();
-        let directory = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let settings = Settings {
@@ -74,6 +76,45 @@ impl Rig {
         };
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 4 };
         let midtrans = Midtrans::new(settings, client(None, limits).expect("a client")).expect("settings");
+        Self::open(simulator, Arc::new(midtrans), listener, tune).await
+    }
+
+    fn fail(&self, fault: Fault, on: &str, count: u32) {
+        let plan = Plan { fault, on: Some(on.into()), order_id: None, count: Some(count) };
+        self.simulator.with(|midtrans, _| midtrans.plan(plan));
+    }
+
+    fn pay(&self, order: &Order, force: bool) {
+        self.simulator.with(|midtrans, now| midtrans.pay(order.order_id.as_str(), Via::Qris, force, now)).expect("paid");
+    }
+
+    /// What the simulator was asked, by kind and path.
+    fn asked(&self, word: &str) -> usize {
+        self.simulator.with(|midtrans, _| midtrans.requests().iter().filter(|logged| format!("{logged:?}").contains(word)).count())
+    }
+
+    /// What can be paid at the simulator now.
+    fn payable(&self) -> usize {
+        self.simulator.with(|midtrans, _| {
+            midtrans.transactions().iter().filter(|book| serde_json::to_string(book).expect("plain").contains("\"pending\"")).count()
+        })
+    }
+
+    async fn nothing_payable(&self) {
+        let mut tries = 0;
+        while self.payable() > 0 && tries < 500 {
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.payable(), 0, "cancelled at Midtrans");
+    }
+}
+
+impl<G> Rig<G> {
+    /// A backend that knows nothing, with a gateway that may.
+    async fn open(simulator: G, gateway: Arc<dyn Gateway>, listener: TcpListener, tune: impl FnOnce(&mut Desk)) -> Self {
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let directory = tempfile::tempdir().expect("a directory");
         let key = SigningKey::from_seed([5; 32]);
         let keys = KeySet::from_jwks(&jwk_set(&[key.to_public_jwk("pay.example")])).expect("a set");
         let kid = key.kid().clone();
@@ -89,7 +130,7 @@ impl Rig {
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
         let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
-        let shop = Arc::new(Shop::new(store, machines, desk, midtrans, place, Presence::new(Span::secs(600))));
+        let shop = Arc::new(Shop::new(store, machines, desk, gateway, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
             shop.machines.run(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");
@@ -183,36 +224,6 @@ impl Rig {
 
     async fn cancel(&self, order: &Order) -> Response {
         self.call(Method::POST, &format!("/v1/orders/{}/cancel", order.order_id)).send().await.expect("an answer")
-    }
-
-    fn fail(&self, fault: Fault, on: &str, count: u32) {
-        let plan = Plan { fault, on: Some(on.into()), order_id: None, count: Some(count) };
-        self.simulator.with(|midtrans, _| midtrans.plan(plan));
-    }
-
-    fn pay(&self, order: &Order, force: bool) {
-        self.simulator.with(|midtrans, now| midtrans.pay(order.order_id.as_str(), Via::Qris, force, now)).expect("paid");
-    }
-
-    /// What the simulator was asked, by kind and path.
-    fn asked(&self, word: &str) -> usize {
-        self.simulator.with(|midtrans, _| midtrans.requests().iter().filter(|logged| format!("{logged:?}").contains(word)).count())
-    }
-
-    /// What can be paid at the simulator now.
-    fn payable(&self) -> usize {
-        self.simulator.with(|midtrans, _| {
-            midtrans.transactions().iter().filter(|book| serde_json::to_string(book).expect("plain").contains("\"pending\"")).count()
-        })
-    }
-
-    async fn nothing_payable(&self) {
-        let mut tries = 0;
-        while self.payable() > 0 && tries < 500 {
-            tries += 1;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(self.payable(), 0, "cancelled at Midtrans");
     }
 
     async fn problem(&self, response: Response, status: u16) -> Problem {

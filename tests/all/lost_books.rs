@@ -69,7 +69,7 @@ fn what_was_handed_out_before_the_loss_is_told_once_more() {
     lose(&mut shop, "orders.db");
     shop.start_backend();
     let rebuilt = told(&shop.merchant(&["reconcile", "--order", &sold]));
-    assert!(rebuilt.contains("rebuilt from Midtrans"), "{rebuilt}");
+    assert!(rebuilt.contains("rebuilt from the gateway"), "{rebuilt}");
     // When it connects or is started, a machine asks what is open there.
     shop.kill_qrisd();
     shop.start_qrisd();
@@ -92,12 +92,12 @@ fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
     shop.start_backend();
     assert_eq!(shop.notify(&notification(&told_of, "200", "5000.00", "settlement")).status, 200);
     let text = wait_told(&shop, &told_of, "receipt      signed");
-    assert!(text.contains("machine      vm-001") && text.contains("rebuilt from Midtrans"), "{text}");
+    assert!(text.contains("machine      vm-001") && text.contains("rebuilt from the gateway"), "{text}");
     // One whose notification will never come is asked for by its name, as the dashboard has it.
     let reconciled = shop.merchant(&["reconcile", "--order", &asked_for, "--order", "nobody-has-this-id"]);
     let text = told(&reconciled);
-    assert!(text.contains("rebuilt from Midtrans; it is now: settlement"), "{text}");
-    assert!(text.contains("nobody-has-this-id is not in the books, and Midtrans does not know it"), "{text}");
+    assert!(text.contains("rebuilt from the gateway; it is now: settlement"), "{text}");
+    assert!(text.contains("nobody-has-this-id is not in the books, and the gateway does not know it"), "{text}");
     assert!(reconciled.status.code() == Some(1) && text.contains("asked about 1 order, 1 difference; 1 are no orders of ours"), "{text}");
     let again = told(&shop.merchant(&["reconcile", "--order", &asked_for, "--order", &told_of]));
     assert!(again.contains("asked about 2 orders, 0 differences"), "{again}");

@@ -123,7 +123,7 @@ fn a_refund_goes_through_midtrans_with_and_without_serve() {
     let mut shop = backend_only();
     let (first, second) = (shop.told("failed"), shop.told("undelivered"));
     let told = good(&shop, &["refund", &first, "--by", "Sari"]);
-    assert_eq!(told, format!("Rp5.000 of order {first} (A1 at vm-001) was refunded through Midtrans\n"));
+    assert_eq!(told, format!("Rp5.000 of order {first} (A1 at vm-001) was refunded through the gateway\n"));
     // `serve` noticed.
     shop.wait_order(&first, "its refund", |order| (order["refund"] == "done" && order["status"] == "refund").then_some(()));
     assert_eq!(shop.midtrans.status(&first), "refund");

@@ -335,7 +335,7 @@ fn indomaret_takes_a_payment_back_within_the_window_and_nothing_was_promised() {
     assert_eq!(shop.midtrans.status(&back.order_id), "settlement");
     shop.midtrans.end("reverse", &back.order_id);
     let denied = shop.wait_state(&back.request_id, EventState::Denied);
-    assert_eq!(denied.reason, Some(Reason::Midtrans));
+    assert_eq!(denied.reason, Some(Reason::Gateway));
     shop.wait_state(&kept.request_id, EventState::AwaitingCollection);
     assert_eq!(shop.collect_in_vain(&back.code).reason, Some(Reason::UnknownRequest));
     assert!(!shop.states(&back.request_id).contains(&EventState::AwaitingCollection));
@@ -349,7 +349,7 @@ fn indomaret_takes_a_payment_back_after_the_window_and_it_is_not_handed_out() {
     let coded = shop.collectable("indomaret");
     shop.midtrans.end("reverse", &coded.order_id);
     let denied = shop.wait_state(&coded.request_id, EventState::Denied);
-    assert_eq!(denied.reason, Some(Reason::Midtrans));
+    assert_eq!(denied.reason, Some(Reason::Gateway));
     let refused = shop.collect_in_vain(&coded.code);
     assert_eq!(refused.reason, Some(Reason::UnknownRequest));
     assert!(refused.detail.expect("why").contains("taken back"));

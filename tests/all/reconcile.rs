@@ -77,7 +77,7 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
     let table = shop.merchant(&["reconcile"]);
     let told = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(
-        told.contains("the books say that it is paid; Midtrans says expire") && told.contains("-> look at it in Midtrans' dashboard"),
+        told.contains("the books say that it is paid; the gateway says expire") && told.contains("-> look at it in the gateway's dashboard"),
         "{told}"
     );
     assert!(stderr(&table).contains(": asked about 4 orders, 1 difference"), "{}", stderr(&table));
@@ -90,7 +90,7 @@ fn another_environment_and_silence_are_told_apart() {
     let other = Midtrans::start();
     let (here, there) = (shop.midtrans.url.clone(), other.url.clone());
     shop.edit(Program::Backend, |text| text.replace(&here, &there));
-    assert_eq!(differences(&shop), (Some(1), vec![(order_id.clone(), "unknown_at_midtrans".into())]));
+    assert_eq!(differences(&shop), (Some(1), vec![(order_id.clone(), "unknown_at_gateway".into())]));
     std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
     let output = shop.merchant(&["reconcile"]);
     assert!(output.status.code() == Some(1) && stderr(&output).contains("does not accept the Server Key"), "{}", stderr(&output));

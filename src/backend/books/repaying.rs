@@ -10,7 +10,7 @@ use qris_core::order::time::{Span, Wall};
 /// `auto_refund_per_day` counts so far back.
 const DAY: Span = Span::secs(24 * 3600);
 
-/// A person wants an order's money to go back through Midtrans: whole, with the order_id as `refund_key`. `serve` asks;
+/// A person wants an order's money to go back through the gateway: whole, with the order_id as `refund_key`. `serve` asks;
 /// `order.repayment` tells what came of it.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub fn request_refund(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, wish: RefundWi
 /// A person gave an order's money back otherwise, as `note` says.
 ///
 /// # Errors
-/// As [`request_refund`]; also while Midtrans may have made the refund.
+/// As [`request_refund`]; also while the gateway may have made the refund.
 pub fn refund_by_hand(
     tx: &mut dyn Tx,
     desk: &Desk,

@@ -1,20 +1,20 @@
 //! Orders that a verified notification names and the books do not have. They are written down before the notification is
-//! answered, since Midtrans will not send it again; then Midtrans is asked, and the order is rebuilt.
+//! answered, since the gateway will not send it again; then the gateway is asked, and the order is rebuilt.
 
 use super::{BooksError, first_int, ledger};
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 
-/// So many may wait to be asked about. Whoever comes then is not taken, and Midtrans sends it again.
+/// So many may wait to be asked about. Whoever comes then is not taken, and the gateway sends it again.
 const WAITING_MAX: i64 = 10_000;
 /// So many are asked about at once.
 const AT_ONCE: i64 = 16;
-/// One about which Midtrans could not be asked is asked about again after this, then after twice as long …
+/// One about which the gateway could not be asked is asked about again after this, then after twice as long …
 const PAUSE: Span = Span::secs(60);
 /// … and after this at last.
 const PAUSE_MAX: Span = Span::secs(3600);
-/// One that Midtrans does not know is asked about so often, over two hours.
+/// One that the gateway does not know is asked about so often, over two hours.
 const UNKNOWN_TRIES: i64 = 7;
 
 /// Writes down that an order is to be asked about.
@@ -39,7 +39,7 @@ pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
     tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
 }
 
-/// Midtrans could not be asked, or does not know it (`unknown`), which it may yet. False: it was asked about often enough, and is
+/// The gateway could not be asked, or does not know it (`unknown`), which it may yet. False: it was asked about often enough, and is
 /// forgotten.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::{BOOKS, Store};
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::merchant::{Charge, MIDTRANS_EXPIRY, NoCharge, Report};
+use qris_core::order::merchant::{Charge, NoCharge, QR_EXPIRY, Report};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
@@ -107,24 +107,13 @@ fn charge(name: &str) -> Charge {
         payment_code: None,
         store: None,
         charged_at: T0,
-        expires_at: T0 + MIDTRANS_EXPIRY,
+        expires_at: T0 + QR_EXPIRY,
     }
 }
 
 fn settled(order: &Order, transaction: &str) -> Report {
-    Report {
-        order_id: order.id.clone(),
-        transaction_id: TransactionId::new(transaction).expect("an id"),
-        gross_amount: Rupiah::new(5000).ok(),
-        currency: Some("IDR".into()),
-        payment_type: Some("gopay".into()),
-        said: Said::Settled,
-        settled_at: Some(T0),
-        custom_fields: order.custom_fields().map(|field| Some(field.into())),
-        store: None,
-        payment_code: None,
-        refund_amount: None,
-    }
+    let transaction_id = TransactionId::new(transaction).expect("an id");
+    Report { transaction_id, gross_amount: Rupiah::new(5000).ok(), settled_at: Some(T0), ..Report::of(order, Said::Settled) }
 }
 
 #[tokio::test]
@@ -215,7 +204,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     assert_eq!(open.iter().map(|stored| stored.order.id.as_str()).collect::<Vec<_>>(), ["o-r1-2"]);
     let report = settled(&rig.load("o-r1-2").await.order, "t-second");
     rig.answered("o-r1-2", Event::Status(report), T0 + Span::secs(2)).await;
-    // Then Midtrans finds the first after all, and it was paid.
+    // Then the gateway finds the first after all, and it was paid.
     let report = settled(&rig.load("o-r1").await.order, "t-first");
     let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
     assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
@@ -414,7 +403,7 @@ async fn an_order_that_was_forgotten_is_rebuilt_from_what_its_charge_carried() {
         rig.run(move |tx, desk| rebuild(tx, desk, &report, by.as_ref(), T0))
     };
     assert_eq!(ask(report.clone(), Some("vm-002")).await.expect("read"), Forgotten::NotOurs, "another machine's");
-    let foreign = Report { custom_fields: [None, None, None], ..report.clone() };
+    let foreign = Report { metadata: [None, None, None], ..report.clone() };
     assert_eq!(ask(foreign, None).await.expect("read"), Forgotten::NotOurs, "nothing of ours");
     let Forgotten::Rebuilt(done) = ask(report.clone(), Some("vm-001")).await.expect("written") else { panic!("ours") };
     let order = &done.now.order;

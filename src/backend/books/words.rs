@@ -9,7 +9,7 @@ pub fn state_word(state: &State) -> &'static str {
         State::Charging { .. } => "charging",
         State::Pending { .. } => "pending",
         State::Cancelling { .. } => "cancelling",
-        // Paid for all that Midtrans says, and not for the machine: the database has no word of its own for it.
+        // Paid for all that the gateway says, and not for the machine: the database has no word of its own for it.
         State::Held { .. } => "pending",
         State::Closed { .. } => "closed",
         State::Settled { .. } => "settled",
@@ -28,11 +28,11 @@ pub(super) fn describe(event: &Event) -> String {
         Event::StatusUnknown => "get-status knows no such transaction".into(),
         Event::StatusUnanswered => "get-status was not answered".into(),
         Event::CancelDone(report) => format!("cancel answered {}", said(report)),
-        Event::CancelRefused => "Midtrans cannot cancel it any more".into(),
-        Event::CancelUnknown => "Midtrans has nothing to cancel".into(),
+        Event::CancelRefused => "the gateway cannot cancel it any more".into(),
+        Event::CancelUnknown => "the gateway has nothing to cancel".into(),
         Event::CancelUnanswered => "cancel was not answered".into(),
         Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
-        Event::Abandoned => "whoever asked Midtrans is gone".into(),
+        Event::Abandoned => "whoever asked the gateway is gone".into(),
         Event::Restarted => "the backend was restarted".into(),
         Event::TimedOut => "nobody ended it in time".into(),
         Event::GaveUp => "nobody waits for the charge any more".into(),
@@ -54,7 +54,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("{by} wants it refunded{unreported}{unproven}")
         }
         Event::RefundAnswered(answer) => match answer {
-            RefundAnswer::Approved => "Midtrans refunded it".into(),
+            RefundAnswer::Approved => "the gateway refunded it".into(),
             RefundAnswer::Unsure(why) => format!("the refund was not answered ({why})"),
             RefundAnswer::Passing(why) => format!("the refund could not be asked for ({why})"),
             RefundAnswer::Refused(why) => format!("the refund was refused ({why})"),

@@ -29,7 +29,7 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     let Archive { before, file, json } = wanted;
     let now = clock::now().wall;
     if before > now - KEPT {
-        return Err(Failure::usage("--before must be a week ago at least: machines and Midtrans may still tell of what is younger"));
+        return Err(Failure::usage("--before must be a week ago at least: machines and the gateway may still tell of what is younger"));
     }
     let archive::Archive { orders, stayed, damaged, shrunk } =
         archive::archive(&config.store, before, &file, now).map_err(Failure::failed)?;

@@ -98,9 +98,9 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             out.line(&heading(&COLUMNS))?;
             let fingerprint = |key: &Option<RelayKey>| key.as_ref().map_or("-".into(), RelayKey::fingerprint);
             let cells = |device: &Device| {
-                let revoked = device.revoked.map_or("-".into(), |at| at.to_midtrans());
+                let revoked = device.revoked.map_or("-".into(), |at| at.to_wib());
                 let [relay_key, other_key] = [&device.relay_key, &device.other_key].map(fingerprint);
-                [device.id.to_string(), device.added.to_midtrans(), revoked, relay_key, other_key]
+                [device.id.to_string(), device.added.to_wib(), revoked, relay_key, other_key]
             };
             list.iter().try_for_each(|device| out.line(&row(&COLUMNS, &cells(device))))?;
             readable(&damaged)

@@ -5,9 +5,9 @@ mod network;
 use super::print::Out;
 use crate::books::{self as ledger, BooksError};
 use crate::config::Config;
+use crate::devices;
 use crate::keys::Ring;
 use crate::store::{self, BOOKS, MACHINES, Store, StoreError};
-use crate::{devices, midtrans_client};
 use clap::Args;
 use qris_host::config::Source;
 use qris_host::finding::{self, Finding, Level};
@@ -37,12 +37,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Doctor) -> Result<(),
     findings.extend(machines(config).await);
     findings.push(alerts(config));
     findings.extend(config.remark().map(|why| Finding::warn("contact", why, "set it: a telephone number becomes a button")));
-    let server_key = config.server_key(source);
-    let midtrans = match server_key {
-        Ok(key) => midtrans_client(config, key).map_err(|error| error.to_string()),
-        Err(faults) => Err(faults.to_string()),
-    };
-    findings.extend(network::look(config, midtrans).await);
+    findings.extend(network::look(config, source).await);
     tell(&findings, wanted.json)
 }
 
@@ -57,7 +52,8 @@ fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
 
 /// The files that hold secrets, and what is in the signing key's.
 fn keys(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![secret("server key", &config.server_key_file), secret("signing key", &config.signing_key_file)];
+    let mut findings =
+        vec![secret(config.gateway.secret().title, config.gateway.secret().path), secret("signing key", &config.signing_key_file)];
     findings.extend(config.mqtt_password_file.iter().map(|path| secret("broker's", path)));
     findings.push(match Ring::read(&config.signing_key_file) {
         Ok(ring) => {
@@ -177,7 +173,7 @@ async fn whole(store: &Store) -> Finding {
 
 /// Orders whose rows are damaged though their pages are not: SQLite does not see a bit that flipped inside a value.
 async fn readable(store: &Store) -> Option<Finding> {
-    let to_do = "look for them in Midtrans' dashboard; look at the disk, and restore a backup";
+    let to_do = "look for them in the gateway's dashboard; look at the disk, and restore a backup";
     let (mut damaged, mut behind) = (Vec::new(), String::new());
     loop {
         let from = behind.clone();

@@ -21,7 +21,7 @@ use qris_host::sqlite::{self, OpenError};
 use qris_host::{Failure, clock};
 use std::path::PathBuf;
 
-/// The merchant's backend: asks Midtrans for charges, and signs receipts for what was paid.
+/// The merchant's backend: asks the gateway for charges, and signs receipts for what was paid.
 #[derive(Debug, Parser)]
 #[command(name = "qris-backend")]
 pub struct Arguments {
@@ -39,7 +39,7 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve machines, Midtrans and customers
+    /// Serve machines, the gateway and customers
     Serve,
     /// The keys that sign receipts
     #[command(subcommand)]
@@ -57,7 +57,7 @@ pub enum Command {
     Seen(refund::Seen),
     /// What was paid on a day, and what became of it
     Report(report::Report),
-    /// Ask Midtrans about every order of a day, and list each difference
+    /// Ask the gateway about every order of a day, and list each difference
     Reconcile(reconcile::Reconcile),
     /// Copy the books and the machines to a file, while `serve` runs
     Backup(backup::Backup),

@@ -153,7 +153,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     }
     let told = format!("cannot be read, their rows are damaged: {}", damaged.join(", "));
     Err(Failure::failed(format!(
-        "{} {told}\n  look for them in Midtrans' dashboard, look at the disk, and restore a backup",
+        "{} {told}\n  look for them in the gateway's dashboard, look at the disk, and restore a backup",
         counted(damaged.len() as u64, "order")
     )))
 }
@@ -163,7 +163,7 @@ fn cells(order: &Order) -> [String; 8] {
     let sale = &order.sale;
     let outcome = order.delivery.as_ref().map_or("-", |told| told.outcome.as_str());
     [
-        order.created_at.to_midtrans()[..16].into(),
+        order.created_at.to_wib()[..16].into(),
         order.id.to_string(),
         sale.device.to_string(),
         sale.item.to_string(),
@@ -219,7 +219,7 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
         out.line(&format!("  {name:<12} {}", plain(&value, usize::MAX)))?;
     }
     out.line("history")?;
-    history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_midtrans(), plain(&past.event, usize::MAX))))
+    history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_wib(), plain(&past.event, usize::MAX))))
 }
 
 /// Where an order is that was archived, in words.
@@ -227,7 +227,7 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
     let wanted = id.clone();
     let archived = books(config)?.read(move |tx| books::archived(tx, &wanted)).await.map_err(Failure::failed)?;
     Ok(archived.map(|Archived { file, at, .. }| {
-        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_midtrans())
+        format!("order {id} was archived at {} in {file}: `orders {id} --archive FILE` shows it", at.to_wib())
     }))
 }
 
@@ -248,16 +248,16 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
     }
     let state = books::state_word(&order.state);
     facts.push(("payment", sale.payment.as_str().into()));
-    facts.push(("began", order.created_at.to_midtrans()));
+    facts.push(("began", order.created_at.to_wib()));
     if let Some(charge) = order.charge() {
-        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_midtrans())));
-        facts.push(("expires", charge.expires_at.to_midtrans()));
+        facts.push(("charged", format!("{} at {}", charge.gross_amount, charge.charged_at.to_wib())));
+        facts.push(("expires", charge.expires_at.to_wib()));
     }
     facts.extend(told::transaction(order).map(|id| ("transaction", id)));
     facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
     if let Some(by) = order.settlement() {
         let paid = by.gross_amount.map_or_else(|| "an amount that is no whole rupiah".into(), |amount| amount.to_string());
-        facts.push(("paid", format!("{paid} by {} at {}", by.payment_type, by.settled_at.to_midtrans())));
+        facts.push(("paid", format!("{paid} by {} at {}", by.payment_type, by.settled_at.to_wib())));
     }
     if order.receipt().is_some() {
         facts.push(("receipt", format!("signed; the machine's key is {}", sale.kid)));

@@ -1,4 +1,4 @@
-//! `qris-backend reconcile`: asks Midtrans about every order of a day, and lists each difference. What Midtrans would have
+//! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. What the gateway would have
 //! told by a notification that was lost is handed to the books as that notification would have been; nothing else is
 //! changed.
 
@@ -8,8 +8,8 @@ use super::time::{Days, days_told};
 use super::{books, machines};
 use crate::books::{self as ledger, BooksError, Cursor, Noted, Wanted};
 use crate::config::Config;
+use crate::gateway::{Answered, Kind, Looked};
 use crate::keys::Ring;
-use crate::midtrans::{MidtransError, Transaction};
 use crate::reconcile::{Difference, compare, is_live, live};
 use crate::shop::Shop;
 use crate::store::Tx;
@@ -17,7 +17,7 @@ use crate::work::Found;
 use crate::{open_shop, view, work};
 use clap::Args;
 use qris_core::order::ids::OrderId;
-use qris_core::order::merchant::{Order, next_deadline};
+use qris_core::order::merchant::{Order, Report, next_deadline};
 use qris_core::order::time::Wall;
 use qris_host::config::Source;
 use qris_host::{Failure, clock, tls};
@@ -74,7 +74,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let span = wanted.days.span(clock::now().wall).map_err(Failure::usage)?;
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    let shop = Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?, machines(config, true)?)?);
+    let shop = Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?);
     let about = if wanted.order.is_empty() { days_told(span) } else { "by name".into() };
     let (ids, damaged) = match wanted.order.is_empty() {
         true => shop.read(move |tx| of_days(tx, span)).await.map_err(Failure::failed)?,
@@ -83,7 +83,7 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
     let mut pace = interval(Duration::from_secs(1) / wanted.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut out, mut tally) = (Out::default(), Tally { unreadable: damaged.len() as u64, ..Tally::default() });
-    damaged.iter().for_each(|id| eprintln!("{id}: its row in the database is damaged: look for it in Midtrans' dashboard"));
+    damaged.iter().for_each(|id| eprintln!("{id}: its row in the database is damaged: look for it in the gateway's dashboard"));
     if !wanted.json {
         out.line(&heading(&COLUMNS))?;
     }
@@ -175,11 +175,11 @@ async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Op
         }
         Found::Unanswered => {
             tally.unanswered += 1;
-            eprintln!("{id} is not in the books, and Midtrans cannot be asked now");
+            eprintln!("{id} is not in the books, and the gateway cannot be asked now");
             return Ok(None);
         }
-        Found::NotOurs => "is not in the books, and no order of a machine: Midtrans has no custom fields of ours for it",
-        Found::Unknown => "is not in the books, and Midtrans does not know it",
+        Found::NotOurs => "is not in the books, and no order of a machine: the gateway has no metadata of ours for it",
+        Found::Unknown => "is not in the books, and the gateway does not know it",
     };
     tally.foreign += 1;
     eprintln!("{id} {why}");
@@ -199,31 +199,35 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
         return Ok((order, Vec::new()));
     };
     tally.asked += 1;
-    // What changed while Midtrans was asked is in the books now.
+    // What changed while the gateway was asked is in the books now.
     let order = load(shop, id).await?;
     let found = if is_live(&order) { Vec::new() } else { compare(&order, answer.as_ref()) };
     Ok((order, found))
 }
 
 /// `None`: it could not be asked. `Some(None)`: there is no such transaction.
-async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<Transaction>>, Failure> {
+async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<Report>>, Failure> {
     for attempt in 1..=TRIES {
         pace.tick().await;
-        match shop.midtrans.status(id.as_str()).await {
-            Ok(transaction) => return Ok(Some(Some(transaction))),
-            Err(MidtransError::NotFound) => return Ok(Some(None)),
-            Err(error @ MidtransError::Unauthorized) => return Err(Failure::failed(error)),
-            Err(error) if error.may_retry() && attempt < TRIES => sleep(PAUSE).await,
-            Err(error) => {
-                eprintln!("{id}: {error}");
-                return Ok(None);
-            }
+        let Answered { says, problem } = shop.gateway.status(id).await;
+        match (says, problem) {
+            (Looked::Found(report), _) => return Ok(Some(Some(report))),
+            (Looked::Unknown, _) => return Ok(Some(None)),
+            (Looked::Unanswered, Some(problem)) => match problem.kind {
+                Kind::Locked => return Err(Failure::failed(problem)),
+                Kind::Gone | Kind::Busy if attempt < TRIES => sleep(PAUSE).await,
+                Kind::Gone | Kind::Busy | Kind::Refusal => {
+                    eprintln!("{id}: {problem}");
+                    return Ok(None);
+                }
+            },
+            (Looked::Unanswered, None) => return Ok(None),
         }
     }
     Ok(None)
 }
 
-/// Hands the books what a notification would have: they ask Midtrans themselves, and believe only that.
+/// Hands the books what a notification would have: they ask the gateway themselves, and believe only that.
 async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
     let (id, said) = (order.id.clone(), difference.as_notified());
     if let Some(said) = said {
@@ -232,7 +236,7 @@ async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Re
             work::carry_on(Arc::clone(shop), *done).await;
         }
     }
-    // Of an order that Midtrans told of a moment ago the question waits its ten seconds.
+    // Of an order that the gateway told of a moment ago the question waits its ten seconds.
     let end = Instant::now() + TAKEN_UP_WITHIN;
     loop {
         let now = load(shop, &order.id).await?;

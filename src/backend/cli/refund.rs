@@ -1,5 +1,5 @@
 //! `qris-backend refund`, `given`, `seen`: what a person decides about an order's money. They write beside `serve`, and
-//! work without it; whichever of the two asks Midtrans, the other waits for it.
+//! work without it; whichever of the two asks the gateway, the other waits for it.
 
 use super::print::Out;
 use super::{books, machines};
@@ -69,7 +69,7 @@ pub struct Seen {
 
 /// The longest name or note.
 const TEXT_CHARS_MAX: usize = 200;
-/// Midtrans' answer to a refund is waited for so long; `serve` goes on asking afterwards.
+/// The gateway's answer to a refund is waited for so long; `serve` goes on asking afterwards.
 const WAIT: Duration = Duration::from_secs(60);
 /// The books are looked at so often meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
@@ -104,19 +104,22 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             }
             let mut lines = format!("{} was not refunded: {why}", about(&order));
             lines += if *unsure {
-                "\n  a call before may have done it all the same: ask for it once more, and Midtrans tells"
+                "\n  a call before may have done it all the same: ask for it once more, and the gateway tells"
             } else {
                 "\n  the money is still due: give it back otherwise, then say how with --settled-by-hand NOTE"
             };
             Err(Failure::failed(lines))
         }
         Some(Repayment::Asked { .. }) => {
-            let said =
-                format!("{}: Midtrans has not answered in {} s; `serve` goes on asking, see `orders {id}`", about(&order), WAIT.as_secs());
+            let said = format!(
+                "{}: the gateway has not answered in {} s; `serve` goes on asking, see `orders {id}`",
+                about(&order),
+                WAIT.as_secs()
+            );
             Err(Failure::failed(said))
         }
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) | None => {
-            say(&order, json, &format!("{} was refunded through Midtrans", about(&order)))
+            say(&order, json, &format!("{} was refunded through the gateway", about(&order)))
         }
     }
 }
@@ -140,10 +143,10 @@ pub async fn seen(config: &Config, wanted: Seen) -> Result<(), Failure> {
 fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
     tls::install_provider();
     let ring = Ring::read(&config.signing_key_file).map_err(Failure::failed)?;
-    Ok(Arc::new(open_shop(config, config.server_key(source)?, ring, books(config)?, machines(config, true)?)?))
+    Ok(Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?))
 }
 
-/// Writes what was decided without asking Midtrans: for that neither its key nor ours are needed.
+/// Writes what was decided without asking the gateway: for that neither its key nor ours are needed.
 async fn decided(
     config: &Config,
     id: &OrderId,
@@ -176,7 +179,7 @@ fn advice(why: Refused, id: &OrderId) -> String {
         Refused::NotByApi => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),
         Refused::RefundUnsure => format!("refund {id}"),
-        Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks Midtrans"),
+        Refused::NotPaid | Refused::NotEnded => format!("`orders {id}` shows its history; `reconcile` asks the gateway"),
         Refused::Delivered
         | Refused::RefundedAlready
         | Refused::Given
@@ -189,7 +192,7 @@ fn advice(why: Refused, id: &OrderId) -> String {
     format!("\n  {advice}")
 }
 
-/// Sees the refund through: asks Midtrans, unless `serve` does, and waits for what comes of it.
+/// Sees the refund through: asks the gateway, unless `serve` does, and waits for what comes of it.
 async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
     let end = Instant::now() + WAIT;
     loop {

@@ -90,7 +90,7 @@ fn as_table(report: &report::Report, span: (Wall, Wall)) -> String {
         text += &format!("{}\n", row(&COLUMNS, &cells(device.as_str(), sums)));
     }
     text += &format!("{}\n", row(&COLUMNS, &cells("total", &report.total)));
-    text + "(refunded: through Midtrans or by hand; open: uncertain, unreported, awaited or taken back)\n"
+    text + "(refunded: through the gateway or by hand; open: uncertain, unreported, awaited or taken back)\n"
 }
 
 fn cells(name: &str, sums: &Sums) -> [String; 9] {
@@ -116,7 +116,7 @@ fn rupiah(amount: i64) -> String {
 fn as_csv(report: &report::Report, span: (Wall, Wall)) -> String {
     let mut head = ["from", "to", "device", "paid_orders", "paid_amount", "fees"].map(String::from).to_vec();
     head.extend(End::ALL.iter().flat_map(|end| [format!("{}_orders", end.as_str()), format!("{}_amount", end.as_str())]));
-    let day = |at: Wall| at.to_midtrans()[..10].to_owned();
+    let day = |at: Wall| at.to_wib()[..10].to_owned();
     let (from, to) = (day(span.0), day(span.1 - Span::secs(1)));
     let record = |name: &str, sums: &Sums| {
         let mut fields = vec![from.clone(), to.clone(), name.into(), sums.paid.orders.to_string(), sums.paid.amount.to_string()];

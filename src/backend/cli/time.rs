@@ -1,4 +1,4 @@
-//! Days and times of day as the merchant says them: in Western Indonesia Time, which is Midtrans' own.
+//! Days and times of day as the merchant says them: in Western Indonesia Time, which is the gateway's own.
 
 use clap::Args;
 use qris_core::order::time::{Span, Wall};
@@ -40,9 +40,9 @@ impl When {
 /// What is expected, for people.
 pub fn when(text: &str) -> Result<When, String> {
     let local = text.replacen('T', " ", 1);
-    let day = || Wall::from_midtrans(&format!("{local} 00:00:00")).map(When::Day);
-    let minute = || Wall::from_midtrans(&format!("{local}:00"));
-    let moment = || Wall::from_midtrans(&local).or_else(|_| minute()).or_else(|_| Wall::from_rfc3339(text)).map(When::Moment);
+    let day = || Wall::from_wib(&format!("{local} 00:00:00")).map(When::Day);
+    let minute = || Wall::from_wib(&format!("{local}:00"));
+    let moment = || Wall::from_wib(&local).or_else(|_| minute()).or_else(|_| Wall::from_rfc3339(text)).map(When::Moment);
     day().or_else(|_| moment()).map_err(|_| "a day is written 2026-11-20, a moment \"2026-11-20 15:00\" (WIB)".into())
 }
 
@@ -60,8 +60,8 @@ pub fn day(text: &str) -> Result<Wall, String> {
 /// The day in which a moment lies.
 #[must_use]
 pub fn day_of(at: Wall) -> Wall {
-    let midnight = format!("{} 00:00:00", &at.to_midtrans()[..10]);
-    Wall::from_midtrans(&midnight).expect("the day of a time is a day")
+    let midnight = format!("{} 00:00:00", &at.to_wib()[..10]);
+    Wall::from_wib(&midnight).expect("the day of a time is a day")
 }
 
 /// One day, or several.
@@ -91,7 +91,7 @@ impl Days {
 #[must_use]
 pub fn days_told((from, until): (Wall, Wall)) -> String {
     let last = until - Span::secs(1);
-    let (from, last) = (from.to_midtrans(), last.to_midtrans());
+    let (from, last) = (from.to_wib(), last.to_wib());
     if from[..10] == last[..10] { from[..10].into() } else { format!("{} to {}", &from[..10], &last[..10]) }
 }
 

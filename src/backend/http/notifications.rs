@@ -1,15 +1,14 @@
-//! What Midtrans sends by itself. A notification proves nothing but that its sender knows the Server Key: it is written
-//! down, answered, and then Midtrans is asked.
+//! What the gateway sends by itself. A notification proves nothing but that the gateway has made it: it is written
+//! down, answered, and then the gateway is asked.
 
 use super::{Refusal, body};
 use crate::books::{self, BooksError, Desk, Noted};
-use crate::midtrans::Notification;
+use crate::gateway::{NoNotice, Notice};
 use crate::shop::Shop;
 use crate::store::{StoreError, Tx};
 use crate::work;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Said;
 use qris_core::order::reason::Reason;
 use qris_host::clock;
@@ -17,7 +16,7 @@ use qris_host::events::{Event as Journal, emit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// `POST /midtrans/notifications`
+/// `POST /NAME/notifications`, with the gateway's name.
 pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<StatusCode, Refusal> {
     let answer = read_and_note(&shop, request).await;
     let counter = if answer.is_ok() { &shop.counts.notifications } else { &shop.counts.notifications_refused };
@@ -26,20 +25,13 @@ pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<Sta
 }
 
 async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode, Refusal> {
+    let headers = request.headers().clone();
     let bytes = body(request).await?;
-    let notification = Notification::parse(&bytes)
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST).code(Reason::Malformed).detail(error.to_string()))?;
-    let id = OrderId::new(&notification.order_id).ok();
-    if !notification.is_signed_with(shop.midtrans.server_key()) {
-        emit(&Journal::NotificationRefused { order: id, why: "its signature is wrong".into() });
-        return Err(Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch).detail("the signature is wrong"));
-    }
-    // A static QR's payments carry ids of Midtrans' own making, which may have characters that ours never have.
-    let Some(id) = id else {
+    let notice = shop.gateway.notification(&headers, &bytes).map_err(refusal)?;
+    let Notice { order: Some(id), said } = notice else {
         emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
         return Ok(StatusCode::OK);
     };
-    let said = work::said(&notification.transaction_status, notification.fraud_status.as_ref());
     let (shop, about) = (Arc::clone(shop), id.clone());
     // In a task of its own: a sender that hangs up does not stop what its message began.
     let noted = tokio::spawn(async move {
@@ -64,7 +56,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
             Noted::Forgotten => shop.due.notify_one(),
             // That it is paid may be nothing new.
             Noted::Archived { was_paid } if may_be_money(said) && !(was_paid && said == Said::Settled) => {
-                let why = format!("Midtrans says {}", format!("{said:?}").to_lowercase());
+                let why = format!("the gateway says {}", format!("{said:?}").to_lowercase());
                 emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
             }
             Noted::Archived { .. } | Noted::Known => {}
@@ -73,6 +65,17 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     });
     noted.await.unwrap_or(Err(BooksError::Store(StoreError::Gone)))?;
     Ok(StatusCode::OK)
+}
+
+fn refusal(why: NoNotice) -> Refusal {
+    let refusal = match &why {
+        NoNotice::Malformed(_) => Refusal::new(StatusCode::BAD_REQUEST).code(Reason::Malformed),
+        NoNotice::Forged(order) => {
+            emit(&Journal::NotificationRefused { order: order.clone(), why: "its signature is wrong".into() });
+            Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch)
+        }
+    };
+    refusal.detail(why.to_string())
 }
 
 /// Whether an order that the books do not have is worth a question: somebody paid, or may have.

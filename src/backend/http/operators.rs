@@ -32,10 +32,10 @@ pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
         ("receipts_total", "Receipts that were signed.", &counts.receipts),
         ("withheld_total", "Settlements without a receipt: refund due.", &counts.withheld),
         ("refunds_due_total", "Outcomes that make a refund due.", &counts.refunds_due),
-        ("notifications_total", "Notifications of Midtrans that were taken.", &counts.notifications),
+        ("notifications_total", "Notifications of the gateway that were taken.", &counts.notifications),
         ("notifications_refused_total", "Notifications that were refused.", &counts.notifications_refused),
-        ("midtrans_calls_total", "Calls to Midtrans.", &counts.midtrans_calls),
-        ("midtrans_errors_total", "Calls that Midtrans did not answer.", &counts.midtrans_errors),
+        ("gateway_calls_total", "Calls to the gateway.", &counts.gateway_calls),
+        ("gateway_errors_total", "Calls that the gateway did not answer.", &counts.gateway_errors),
         ("published_total", "News that the broker has.", &counts.published),
         ("connections_closed_total", "Connections that were too slow, or made room for others.", &counts.connections_closed),
     ];

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A forgotten order is looked up at Midtrans within this.
+/// A forgotten order is looked up at the gateway within this.
 const LOOK_UP: Duration = Duration::from_secs(10);
 /// Detail of an outcome that is kept, in characters.
 const DETAIL_CHARS_MAX: usize = 200;
@@ -91,7 +91,7 @@ pub async fn create(
     match answer {
         Some(Charged::Order(order)) => Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, *order).into_response()),
         Some(Charged::Refused(refusal)) => Err(refusal),
-        None => Err(Refusal::midtrans("Midtrans has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
+        None => Err(Refusal::gateway("the gateway has not answered yet: ask again with the same Idempotency-Key").retry_after(1)),
     }
 }
 
@@ -136,18 +136,18 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
         State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
             // Another attempt follows, or the time runs out.
             Ending::GaveUp | Ending::NotMade { again: true, .. } if clock::now().wall < order.answer_by => return Ok(None),
-            Ending::GaveUp | Ending::Leftover => Some(Refusal::midtrans("the charge could not be made")),
-            Ending::NotMade { again, why } => Some(Refusal::midtrans(why.to_string()).retry_after(if *again { 2 } else { 10 })),
+            Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
+            Ending::NotMade { again, why } => Some(Refusal::gateway(why.to_string()).retry_after(if *again { 2 } else { 10 })),
             Ending::GrossAmount => {
                 let asked = order.charge().map_or(0, |charge| charge.gross_amount.get());
-                let detail = format!("Midtrans asks {asked} for a price of {}", order.sale.amount.get());
+                let detail = format!("the gateway asks {asked} for a price of {}", order.sale.amount.get());
                 Some(Refusal::field(Reason::GrossAmount, "amount", detail))
             }
             // It would be the same again: no retry.
             Ending::Unreadable(why) => Some(
                 Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
-                    .code(Reason::Midtrans)
-                    .detail(format!("what Midtrans answered cannot be shown: {why}")),
+                    .code(Reason::Gateway)
+                    .detail(format!("what the gateway answered cannot be shown: {why}")),
             ),
             Ending::Asked | Ending::Timeout => None,
         },
@@ -340,11 +340,11 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
     });
     match ended.await? {
         Some(stored) => Ok(Resource::of(&stored, &shop)),
-        None => Err(Refusal::midtrans("Midtrans has not ended it yet; we go on trying")),
+        None => Err(Refusal::gateway("the gateway has not ended it yet; we go on trying")),
     }
 }
 
-/// Asks Midtrans about an order of which a machine says that it was paid, as after a notification.
+/// Asks the gateway about an order of which a machine says that it was paid, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
     let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, clock::now().wall)).await?;
     if let Noted::News(done) = noted {
@@ -444,7 +444,7 @@ fn tell(shop: &Shop, stored: &Stored, told: &Told) {
     }
 }
 
-/// A machine's order. One that the books have forgotten is looked up at Midtrans.
+/// A machine's order. One that the books have forgotten is looked up at the gateway.
 async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, Refusal> {
     let Ok(id) = OrderId::new(id) else { return Err(Refusal::no_such_order()) };
     let wanted = id.clone();
@@ -467,10 +467,10 @@ async fn is_archived(shop: &Shop, device: &DeviceId, id: &OrderId) -> Result<boo
     Ok(archived.is_some_and(|archived| archived.device == *device))
 }
 
-/// Asks Midtrans for an order that the books do not have. Nothing: there is none, or it is not ours.
+/// Asks the gateway for an order that the books do not have. Nothing: there is none, or it is not ours.
 async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Option<Stored>, Refusal> {
     if !shop.may_look_up(id, Some(device)) {
-        return Err(Refusal::midtrans("orders are looked up at Midtrans once a minute").retry_after(60));
+        return Err(Refusal::gateway("orders are looked up at the gateway once a minute").retry_after(60));
     }
     let (shop, id, device) = (Arc::clone(shop), id.clone(), device.clone());
     let asked = tokio::time::timeout(LOOK_UP, tokio::spawn(async move { work::take_back(&shop, &id, Some(device)).await }));
@@ -478,6 +478,6 @@ async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Op
         Ok(Ok(Ok(Found::Rebuilt(stored)))) => Ok(Some(*stored)),
         Ok(Ok(Ok(Found::NotOurs | Found::Unknown))) => Ok(None),
         Ok(Ok(Err(error))) => Err(error.into()),
-        Ok(Ok(Ok(Found::Unanswered)) | Err(_)) | Err(_) => Err(Refusal::midtrans("Midtrans cannot be asked about this order now")),
+        Ok(Ok(Ok(Found::Unanswered)) | Err(_)) | Err(_) => Err(Refusal::gateway("the gateway cannot be asked about this order now")),
     }
 }

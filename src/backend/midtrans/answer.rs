@@ -230,7 +230,7 @@ impl Transaction {
     fn read(fields: &Map<String, Value>) -> Result<Self, String> {
         let text = |name: &str| fields.get(name).and_then(as_text);
         let required = |name: &str| text(name).ok_or_else(|| format!("an answer without {name}"));
-        let time = |name: &str| text(name).and_then(|time| Wall::from_midtrans(&time).ok());
+        let time = |name: &str| text(name).and_then(|time| Wall::from_wib(&time).ok());
         let gross_amount_text = required("gross_amount")?;
         Ok(Self {
             order_id: OrderId::new(&required("order_id")?).map_err(|error| error.to_string())?,

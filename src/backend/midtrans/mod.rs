@@ -4,13 +4,18 @@
 //! again and whether it may have had its effect; who owns the order decides.
 
 mod answer;
+mod config;
+mod doctor;
+mod gateway;
 mod qr_image;
 mod request;
 mod signature;
 
 pub use answer::{Action, FraudStatus, MidtransError, RefundRefusal, Transaction, TransactionStatus};
+pub use config::{Account, Section};
+pub use gateway::NAME;
 pub use qr_image::{QrImageError, payload as read_qr};
-pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Customer, idempotency_key};
+pub use request::{Acquirer, ChargeAs, ChargeOptions, ChargeRequest, Customer, idempotency_key};
 pub use signature::{Notification, NotificationError, ServerKey};
 
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! What is sent: the body of a charge, and the three custom fields by which a backend that forgot an order can rebuild it.
 
-use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
-use qris_core::order::merchant::{COUNTER_EXPIRY, MIDTRANS_EXPIRY};
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
@@ -82,7 +82,7 @@ impl ChargeOptions {
     #[must_use]
     pub fn lifetime(&self, payment: Payment) -> Span {
         match payment {
-            Payment::Gopay => self.qr_expiry_min.map_or(MIDTRANS_EXPIRY, |minutes| Span::secs(i64::from(minutes) * 60)),
+            Payment::Gopay => self.qr_expiry_min.map_or(QR_EXPIRY, |minutes| Span::secs(i64::from(minutes) * 60)),
             Payment::Alfamart | Payment::Indomaret => {
                 self.counter_expiry_h.map_or(COUNTER_EXPIRY, |hours| Span::secs(i64::from(hours) * 3600))
             }
@@ -99,52 +99,9 @@ pub struct ChargeRequest {
     pub description: String,
     /// A QR, or a payment code for a counter.
     pub payment: Payment,
-    /// Whose order it is and what is sold for how much.
-    pub fields: CustomFields,
-}
-
-/// What `custom_field1..3` carry: device; request_id; `item|amount|ticket`. Midtrans repeats them in get-status and in
-/// notifications.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomFields {
-    /// `custom_field1`
-    pub device: DeviceId,
-    /// `custom_field2`
-    pub request_id: RequestId,
-    /// `custom_field3`, first
-    pub item: ItemId,
-    /// `custom_field3`, second: the price, whole rupiah
-    pub amount: Rupiah,
-    /// `custom_field3`, last
-    pub ticket: Ticket,
-}
-
-impl CustomFields {
-    /// The three texts, in order.
-    #[must_use]
-    pub fn to_texts(&self) -> [String; 3] {
-        let third = format!("{}|{}|{}", self.item, self.amount.get(), self.ticket);
-        [self.device.to_string(), self.request_id.to_string(), third]
-    }
-
-    /// Reads them back; `None` where they were not written by [`CustomFields::to_texts`].
-    #[must_use]
-    pub fn from_texts(device: &str, request_id: &str, third: &str) -> Option<Self> {
-        let mut parts = third.split('|');
-        let (item, amount, ticket) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let fields = Self {
-            device: DeviceId::new(device).ok()?,
-            request_id: RequestId::new(request_id).ok()?,
-            item: ItemId::new(item).ok()?,
-            amount: Rupiah::new(amount.parse().ok()?).ok()?,
-            ticket: Ticket::new(ticket).ok()?,
-        };
-        // `+5` and `05` parse as numbers but were never written by us.
-        (fields.to_texts()[2] == third).then_some(fields)
-    }
+    /// Whose order it is and what is sold for how much: in `custom_field1..3`, which Midtrans repeats in get-status and in
+    /// notifications.
+    pub metadata: Metadata,
 }
 
 impl ChargeRequest {
@@ -152,11 +109,11 @@ impl ChargeRequest {
     /// reliable: a shorter end is a cancel.
     #[must_use]
     pub fn body(&self, options: &ChargeOptions) -> Value {
-        let amount = self.fields.amount.get();
-        let [field1, field2, field3] = self.fields.to_texts();
+        let amount = self.metadata.amount.get();
+        let [field1, field2, field3] = self.metadata.to_texts();
         let mut body = json!({
             "transaction_details": { "order_id": self.order_id.as_str(), "gross_amount": amount },
-            "item_details": [{ "id": self.fields.item.as_str(), "price": amount, "quantity": 1, "name": self.item_name() }],
+            "item_details": [{ "id": self.metadata.item.as_str(), "price": amount, "quantity": 1, "name": self.item_name() }],
             "custom_field1": field1,
             "custom_field2": field2,
             "custom_field3": field3,
@@ -198,7 +155,7 @@ impl ChargeRequest {
         let name = self.item_name();
         let mut counter = json!({ "store": self.payment.as_str(), "message": cut(&name, LABEL_CHARS_MAX) });
         if self.payment == Payment::Alfamart {
-            let lines = [name, self.fields.device.to_string(), self.order_id.to_string()];
+            let lines = [name, self.metadata.device.to_string(), self.order_id.to_string()];
             for (number, line) in lines.iter().enumerate() {
                 counter[format!("alfamart_free_text_{}", number + 1)] = json!(cut(line, RECEIPT_CHARS_MAX));
             }
@@ -210,7 +167,7 @@ impl ChargeRequest {
         // Alfamart's tills part fields by it.
         let name = if self.payment == Payment::Alfamart { self.description.replace('|', "/") } else { self.description.clone() };
         match name.trim() {
-            "" => self.fields.item.to_string(),
+            "" => self.metadata.item.to_string(),
             name => cut(name, ITEM_NAME_CHARS_MAX),
         }
     }
@@ -250,13 +207,14 @@ const IDEMPOTENCY_KEY_BYTES: usize = 18;
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use qris_core::order::ids::{DeviceId, ItemId, RequestId, Ticket};
 
     pub fn request(order_id: &str, amount: u64) -> ChargeRequest {
         ChargeRequest {
             order_id: OrderId::new(order_id).expect("an order_id"),
             description: "Teh botol 350 ml".into(),
             payment: Payment::Gopay,
-            fields: CustomFields {
+            metadata: Metadata {
                 device: DeviceId::new("vm-001").expect("a device"),
                 request_id: RequestId::new("r-1").expect("a request_id"),
                 item: ItemId::new("A1").expect("an item"),
@@ -332,16 +290,6 @@ pub mod tests {
         for (description, name) in [("é".repeat(51), "é".repeat(50)), ("  ".into(), "A1".into()), (" Kopi ".into(), "Kopi".into())] {
             let request = ChargeRequest { description, ..request("o-1", 1) };
             assert_eq!(request.body(&ChargeOptions::default())["item_details"][0]["name"], name);
-        }
-    }
-
-    #[test]
-    fn custom_fields_read_back_and_nothing_else_does() {
-        let fields = request("o-1", 5_000).fields;
-        let [a, b, c] = fields.to_texts();
-        assert_eq!(CustomFields::from_texts(&a, &b, &c), Some(fields));
-        for third in ["", "A1|5000", "A1|0|x", &format!("{c}|x"), &c.replace("5000", "+5000"), &c.replace("5000", "05000")] {
-            assert_eq!(CustomFields::from_texts(&a, &b, third), None, "{third}");
         }
     }
 

@@ -82,7 +82,7 @@ id!(
     RequestId, "a request_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
-    /// The backend's and Midtrans' name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
+    /// The backend's and the gateway's name of an order: 1–50 of `A-Za-z0-9._~-`, unique over all machines for ever.
     OrderId, "an order_id", "1–50 of A-Za-z0-9._~-", (1..=50), "._~-"
 );
 id!(
@@ -90,7 +90,7 @@ id!(
     ItemId, "an item", "1–32 of A-Za-z0-9._-", (1..=32), "._-"
 );
 id!(
-    /// Midtrans' name of a transaction, a UUID in every sample seen: 1–64 of `A-Za-z0-9_-`.
+    /// The gateway's name of a transaction, a UUID in every sample seen: 1–64 of `A-Za-z0-9_-`.
     TransactionId, "a transaction_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(

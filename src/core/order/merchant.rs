@@ -1,10 +1,10 @@
-//! The order as the merchant sees it: from the charge to the receipt, and what is done when Midtrans does not answer.
+//! The order as the merchant sees it: from the charge to the receipt, and what is done when the gateway does not answer.
 //!
 //! The rule for driving it is the machine's (see [`super`]), over [`Wall`]: read an event and the clock, [`apply`], while
 //! [`duty`] is `Apply(e)` apply that, commit, make the [`Call`] unless it is being made, sleep until [`next_deadline`].
 //!
-//! Facts are never refused: what Midtrans says is news or already known. Requests ([`Event::CancelAsked`],
-//! [`Event::Delivered`]) may be. A receipt comes from one place only: [`Event::Status`], Midtrans' own answer to a
+//! Facts are never refused: what the gateway says is news or already known. Requests ([`Event::CancelAsked`],
+//! [`Event::Delivered`]) may be. A receipt comes from one place only: [`Event::Status`], the gateway's own answer to a
 //! get-status, for exactly the charge that was made.
 
 use super::ids::{KeyId, OrderId};
@@ -21,7 +21,7 @@ mod values;
 pub use attention::Attention;
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
 pub use values::{
-    Ask, Asker, Charge, Closing, Ending, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld,
+    Ask, Asker, Charge, Closing, Ending, Metadata, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld,
 };
 #[cfg(test)]
 mod tests;
@@ -30,21 +30,21 @@ mod tests;
 pub const ANSWER_WITHIN: Span = Span::secs(10);
 /// A charge that is answered so long after that is not handed out any more.
 const HAND_OUT_GRACE: Span = Span::secs(4);
-/// Midtrans forgets an Idempotency-Key after five minutes; a charge is never repeated near that.
+/// The gateway forgets an Idempotency-Key after five minutes; a charge is never repeated near that.
 const CHARGE_WINDOW: Span = Span::secs(240);
 /// How long after its `timeout_s` a charge that nobody ended is cancelled.
 pub const CANCEL_AFTER_TIMEOUT: Span = Span::secs(60);
-/// Midtrans expires a charge after this where its answer does not say.
-pub const MIDTRANS_EXPIRY: Span = Span::secs(15 * 60);
+/// The gateway expires a charge after this where its answer does not say.
+pub const QR_EXPIRY: Span = Span::secs(15 * 60);
 /// Get-status after a notification is repeated quickly for so long.
 const HOT: Span = Span::secs(5);
-/// No question to Midtrans is on its way for longer.
+/// No question to the gateway is on its way for longer.
 const CALL_LIFE: Span = Span::secs(15);
 /// Otherwise never more often than this.
 pub const ASK_SPACING: Span = Span::secs(10);
 /// A settlement that does not match its charge is looked at again after this.
 const MISMATCH_WAIT: Span = Span::secs(10);
-/// A charge of which Midtrans knew nothing is looked for once more after this: its request may have been on the way.
+/// A charge of which the gateway knew nothing is looked for once more after this: its request may have been on the way.
 const LOOK_AGAIN: Span = Span::secs(60);
 /// What ended unpaid is asked about once more so long after its charge expired.
 const LAST_LOOK: Span = Span::secs(60);
@@ -54,7 +54,7 @@ const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
 pub const REPORT_WITHIN: Span = Span::secs(900);
 /// So long after its receipt nothing is delivered any more that was not reported: a machine delivers within ten minutes.
 pub const NO_REPORT_AFTER: Span = Span::secs(3600);
-/// Midtrans expires a payment code after this where its answer does not say.
+/// The gateway expires a payment code after this where its answer does not say.
 pub const COUNTER_EXPIRY: Span = Span::secs(24 * 3600);
 /// Order ids behind one request: the first, `-2`, … `-9`.
 pub const ATTEMPTS_MAX: u32 = 9;
@@ -65,13 +65,13 @@ pub const ATTEMPTS_MAX: u32 = 9;
 pub enum Duty {
     /// Time has passed: apply this.
     Apply(Event),
-    /// Ask Midtrans.
+    /// Ask the gateway.
     Call(Call),
     /// Nothing until [`next_deadline`].
     Rest,
 }
 
-/// What Midtrans is asked.
+/// What the gateway is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Call {
     /// For a charge; the same again has the same Idempotency-Key.
@@ -105,11 +105,11 @@ pub enum Refused {
     /// The machine may still deliver it, and tell.
     #[error("the machine has not told what became of it: that counts as never from an hour after the settlement on, once it is unreported")]
     TooEarly,
-    /// Midtrans is being asked for the refund.
-    #[error("Midtrans is being asked for its refund")]
+    /// The gateway is being asked for the refund.
+    #[error("the gateway is being asked for its refund")]
     RefundUnderWay,
-    /// Midtrans may have made the refund.
-    #[error("an earlier refund may have been made: ask for it once more, and Midtrans tells")]
+    /// The gateway may have made the refund.
+    #[error("an earlier refund may have been made: ask for it once more, and the gateway tells")]
     RefundUnsure,
     /// The money went back already.
     #[error("it is refunded already")]
@@ -123,8 +123,8 @@ pub enum Refused {
     /// Nothing shows that it was not handed out.
     #[error("the relay's proof that it was not handed out is missing")]
     NoProof,
-    /// What was paid at a counter is not refunded by Midtrans.
-    #[error("Midtrans does not refund what was paid over the counter: give it back by hand")]
+    /// What was paid at a counter is not refunded by the gateway.
+    #[error("the gateway does not refund what was paid over the counter: give it back by hand")]
     NotByApi,
     /// There is nothing that a person's look would end.
     #[error("nothing of it ends by being seen")]
@@ -138,7 +138,7 @@ pub struct Rules {
     pub issuer: Box<str>,
     /// The signing keys; the first is in use, then the newest first.
     pub keys: Vec<SigningKey>,
-    /// What Midtrans may ask above the price, in rupiah.
+    /// What the gateway may ask above the price, in rupiah.
     pub max_imposed_fee: u64,
     /// How long an Indomaret may take a settlement back; its receipt waits so long.
     pub reversal_window: Span,

@@ -31,7 +31,7 @@ impl Rupiah {
         if rupiah >= 1 && rupiah <= Self::MAX { Ok(Self(rupiah)) } else { Err(AmountError::Range) }
     }
 
-    /// Reads Midtrans' `gross_amount`: `"10000.00"`, or without decimals as in tag 54 of some QRIS payloads.
+    /// Reads the gateway's `gross_amount`: `"10000.00"`, or without decimals as in tag 54 of some QRIS payloads.
     ///
     /// # Errors
     /// `"10000.50"`, signs, blanks and exponents are [`AmountError::NotWhole`]; then the range.
@@ -47,7 +47,7 @@ impl Rupiah {
         Self::new(whole.parse().map_err(|_| AmountError::Range)?)
     }
 
-    /// As Midtrans writes it: `"10000.00"`.
+    /// As the gateway writes it: `"10000.00"`.
     #[must_use]
     pub fn to_gross_amount(self) -> String {
         format!("{}.00", self.0)

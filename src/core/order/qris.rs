@@ -143,7 +143,7 @@ fn parse(payload: &str) -> Result<Vec<(u8, &str)>, QrisError> {
 mod tests {
     use super::*;
 
-    /// Three payloads that Midtrans really made, with their amounts.
+    /// Three payloads that the gateway really made, with their amounts.
     const REAL: [(&str, u64); 3] = [
         (
             "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR6105755535409100000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304C385",

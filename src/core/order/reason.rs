@@ -31,9 +31,9 @@ words! {
         Screen = "screen",
         /// The backend is gone or refuses.
         Backend = "backend",
-        /// Midtrans is gone or denies, or its QR cannot be checked.
-        Midtrans = "midtrans",
-        /// Midtrans asks for another sum than the price and the fee allowed.
+        /// The gateway is gone or denies, or its QR cannot be checked.
+        Gateway = "midtrans",
+        /// The gateway asks for another sum than the price and the fee allowed.
         GrossAmount = "gross_amount",
         /// The backend and the relay have no receipt key in common.
         UnknownKey = "unknown_key",

@@ -43,11 +43,11 @@ pub struct Claims {
     pub gross_amount: Rupiah,
     /// Always `IDR`.
     pub cur: Box<str>,
-    /// As Midtrans reported it: `gopay`, `qris`, `cstore`.
+    /// As the gateway reported it: `gopay`, `qris`, `cstore`.
     pub payment_type: Box<str>,
-    /// Midtrans' transaction.
+    /// The gateway's transaction.
     pub transaction_id: TransactionId,
-    /// When Midtrans settled it: RFC 3339 with +07:00.
+    /// When the gateway settled it: RFC 3339 with +07:00.
     pub settled_at: Box<str>,
     /// When it was signed: seconds since 1970.
     pub iat: i64,

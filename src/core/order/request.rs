@@ -7,9 +7,9 @@ use super::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The longest description, in characters: what Midtrans shows of an item's name.
+/// The longest description, in characters: what the gateway shows of an item's name.
 pub const DESCRIPTION_MAX: usize = 50;
-/// The shortest and longest time that a QR or payment code may be on the screen, in seconds. Midtrans expires a charge after 15 minutes.
+/// The shortest and longest time that a QR or payment code may be on the screen, in seconds. The gateway expires a charge after 15 minutes.
 pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 10..=840;
 
 /// How the customer pays.
@@ -36,7 +36,7 @@ impl Payment {
         }
     }
 
-    /// What can be paid so, in whole rupiah: the acquirers' limits as Midtrans lists them.
+    /// What can be paid so, in whole rupiah: the acquirers' limits as the gateway lists them.
     #[must_use]
     pub const fn amounts(self) -> std::ops::RangeInclusive<u64> {
         match self {

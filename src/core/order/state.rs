@@ -23,9 +23,9 @@ words! {
         Refused = "refused",
         /// Ended unpaid: cancelled.
         Cancelled = "cancelled",
-        /// Ended unpaid: Midtrans expired it.
+        /// Ended unpaid: the gateway expired it.
         Expired = "expired",
-        /// Ended unpaid: Midtrans denied it.
+        /// Ended unpaid: the gateway denied it.
         Denied = "denied",
         /// Ended unpaid: it could not be offered.
         Failed = "failed",
@@ -62,11 +62,11 @@ words! {
         Pending = "pending",
         /// Paid; there is a receipt.
         Settlement = "settlement",
-        /// Midtrans expired the charge.
+        /// The gateway expired the charge.
         Expire = "expire",
         /// The charge was cancelled.
         Cancel = "cancel",
-        /// Midtrans denied it.
+        /// The gateway denied it.
         Deny = "deny",
         /// It could not be charged, or its settlement does not match.
         Failure = "failure",
@@ -80,7 +80,7 @@ words! {
     pub enum Refund {
         /// To be paid back.
         Due = "due",
-        /// Paid back through Midtrans.
+        /// Paid back through the gateway.
         Done = "done",
         /// Settled by hand.
         ByHand = "by_hand",

@@ -91,7 +91,7 @@ macro_rules! arithmetic {
 arithmetic!(Boot);
 arithmetic!(Wall);
 
-/// Midtrans' own zone and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, no summer time.
+/// The gateway's own zone and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, no summer time.
 pub const WIB: Span = Span::secs(7 * 3600);
 
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back: Howard Hinnant's algorithms
@@ -143,18 +143,18 @@ impl Wall {
         format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}+07:00")
     }
 
-    /// As Midtrans writes times, in Western Indonesia Time and without a zone: `2026-11-20 15:00:00`.
+    /// As the gateway writes times, in Western Indonesia Time and without a zone: `2026-11-20 15:00:00`.
     #[must_use]
-    pub fn to_midtrans(self) -> String {
+    pub fn to_wib(self) -> String {
         let (y, mo, d, h, mi, s) = (self + WIB).parts();
         format!("{y:04}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}")
     }
 
-    /// Reads Midtrans' `yyyy-MM-dd HH:mm:ss`, which is Western Indonesia Time.
+    /// Reads the gateway's `yyyy-MM-dd HH:mm:ss`, which is Western Indonesia Time.
     ///
     /// # Errors
     /// Any other form, and dates that no calendar has.
-    pub fn from_midtrans(text: &str) -> Result<Self, TimeError> {
+    pub fn from_wib(text: &str) -> Result<Self, TimeError> {
         Self::read(text, b' ').map(|wall| wall - WIB).ok_or_else(|| TimeError(text.into()))
     }
 
@@ -218,11 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn midtrans_times_are_seven_hours_ahead() {
-        let wall = Wall::from_midtrans("2019-09-04 19:08:37").expect("a time");
+    fn gateway_times_are_seven_hours_ahead() {
+        let wall = Wall::from_wib("2019-09-04 19:08:37").expect("a time");
         assert_eq!(wall.to_rfc3339(), "2019-09-04T12:08:37Z");
         assert_eq!(wall.to_rfc3339_wib(), "2019-09-04T19:08:37+07:00");
-        assert_eq!(wall.to_midtrans(), "2019-09-04 19:08:37");
+        assert_eq!(wall.to_wib(), "2019-09-04 19:08:37");
         assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339_wib()), Ok(wall));
         assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()), Ok(wall));
     }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn what_no_calendar_has_is_refused() {
         for bad in ["2023-02-29 00:00:00", "2024-13-01 00:00:00", "2024-00-01 00:00:00", "2024-01-01T00:00:00", "2024-1-01 00:00:00", ""] {
-            assert!(Wall::from_midtrans(bad).is_err(), "{bad:?}");
+            assert!(Wall::from_wib(bad).is_err(), "{bad:?}");
         }
         for bad in ["2024-01-01T00:00:00", "2024-01-01T00:00:00+7:00", "2024-01-01T00:00:00é"] {
             assert!(Wall::from_rfc3339(bad).is_err(), "{bad:?}");

@@ -81,7 +81,7 @@ pub struct Order {
     pub item: ItemId,
     /// The price, whole rupiah.
     pub amount: Rupiah,
-    /// What Midtrans asks of the customer, whole rupiah; null before the charge is answered.
+    /// What the gateway asks of the customer, whole rupiah; null before the charge is answered.
     pub gross_amount: Option<Rupiah>,
     /// How it is paid.
     pub payment: Payment,
@@ -97,9 +97,9 @@ pub struct Order {
     pub payment_code: Option<Box<str>>,
     /// Over the counter.
     pub store: Option<Box<str>>,
-    /// Seconds until Midtrans or the backend ends it, whichever comes first.
+    /// Seconds until the gateway or the backend ends it, whichever comes first.
     pub expires_in_s: Option<u64>,
-    /// Seconds since Midtrans settled it.
+    /// Seconds since the gateway settled it.
     pub settled_ago_s: Option<u64>,
     /// The key that signs, or will sign, its receipt.
     pub kid: Option<KeyId>,

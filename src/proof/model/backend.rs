@@ -203,7 +203,7 @@ fn event_of(order: &Order, call: MidtransCall, say: MidtransSay) -> Event {
             payment_code: None,
             store: None,
             charged_at: NOW,
-            expires_at: NOW + merchant::MIDTRANS_EXPIRY,
+            expires_at: NOW + merchant::QR_EXPIRY,
         }),
         (MidtransCall::Charge, MidtransSay::DeniedCharge) => Event::NotCharged(NoCharge::NotMade { again: true, why: "denied".into() }),
         (MidtransCall::Charge, _) => Event::NotCharged(NoCharge::Unsure("no answer".into())),
@@ -232,17 +232,10 @@ fn report(order: &Order, money: Money) -> Report {
     };
     let gross = if money == Money::SettledOtherwise { Rupiah::new(6_000).expect("an amount") } else { price() };
     Report {
-        order_id: order.id.clone(),
         transaction_id: transaction_id(order),
         gross_amount: Some(gross),
-        currency: Some("IDR".into()),
-        payment_type: Some("gopay".into()),
-        said,
         settled_at: (said == Said::Settled).then_some(NOW),
-        custom_fields: order.custom_fields().map(|field| Some(field.into())),
-        payment_code: None,
-        refund_amount: None,
-        store: None,
+        ..Report::of(order, said)
     }
 }
 
@@ -252,7 +245,7 @@ fn calm(mut order: Order, asking: bool) -> Order {
     let soft = |at: &mut Wall| *at = if *at <= NOW && asking { NOW } else { NOW + SOON };
     let plain = |charge: &mut Charge| {
         charge.charged_at = NOW;
-        charge.expires_at = if charge.expires_at < NOW { NOW - LONG } else { NOW + merchant::MIDTRANS_EXPIRY };
+        charge.expires_at = if charge.expires_at < NOW { NOW - LONG } else { NOW + merchant::QR_EXPIRY };
     };
     order.created_at = NOW;
     let waits = matches!(

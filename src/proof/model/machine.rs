@@ -213,7 +213,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
             Some(_) | None => order,
         },
         What::Told => then(order, Event::Told),
-        What::CreateDelayed => then(order, Event::CreateDelayed(Reason::Midtrans)),
+        What::CreateDelayed => then(order, Event::CreateDelayed(Reason::Gateway)),
         What::Absent => then(order, Event::Absent),
         What::Relay(ask, say) => {
             let asked = if let RelayAsk::Check(owner) = ask { u64::from(owner) } else { 0 };

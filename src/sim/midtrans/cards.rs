@@ -90,7 +90,7 @@ impl Midtrans {
             Some(false) => self.error(402, "Merchant doesn't have access for this payment type"),
             Some(true) => self.answer(&json!({
                 "status_code": "200", "status_message": "Success, Point Inquiry is successful", "point_balance": 500_000,
-                "point_balance_amount": "500000.00", "transaction_time": now.to_midtrans(),
+                "point_balance_amount": "500000.00", "transaction_time": now.to_wib(),
             })),
         }
     }

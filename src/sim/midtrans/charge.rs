@@ -240,7 +240,7 @@ fn expires_at(custom: Option<&Value>, channel: Channel, options: &Options, now: 
     let Some(custom) = custom.filter(|custom| !custom.is_null()) else { return now + default };
     let from = match custom.get("order_time").and_then(Value::as_str) {
         None => Some(now),
-        Some(text) => text.strip_suffix(" +0700").and_then(|text| Wall::from_midtrans(text).ok()),
+        Some(text) => text.strip_suffix(" +0700").and_then(|text| Wall::from_wib(text).ok()),
     };
     let unit = match custom.get("unit").and_then(Value::as_str) {
         Some("second") => Some(1),
@@ -380,7 +380,7 @@ mod tests {
             ("cstore", json!({ "store": "indomaret" }), 181, false),
         ] {
             let mut body = json!({ "payment_type": payment_type, "transaction_details": { "order_id": "o-1", "gross_amount": 10_000 },
-                "custom_expiry": { "order_time": format!("{} +0700", NOW.to_midtrans()), "expiry_duration": days, "unit": "day" } });
+                "custom_expiry": { "order_time": format!("{} +0700", NOW.to_wib()), "expiry_duration": days, "unit": "day" } });
             body[payment_type] = section;
             let expected = taken.then(|| NOW + Span::secs(days * 86_400));
             assert_eq!(result(&body).ok().map(|charge| charge.expires_at), expected, "{payment_type} {days}");

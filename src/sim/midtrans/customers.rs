@@ -172,8 +172,8 @@ impl Midtrans {
 
     fn strangers_message(&mut self, order_id: &str, now: Wall) -> Map<String, Value> {
         let body = json!({
-            "transaction_time": now.to_midtrans(), "transaction_status": "settlement", "transaction_id": self.rng.uuid(),
-            "status_message": NOTIFICATION, "status_code": "200", "signature_key": "", "settlement_time": now.to_midtrans(),
+            "transaction_time": now.to_wib(), "transaction_status": "settlement", "transaction_id": self.rng.uuid(),
+            "status_message": NOTIFICATION, "status_code": "200", "signature_key": "", "settlement_time": now.to_wib(),
             "payment_type": "gopay", "order_id": order_id, "merchant_id": self.options.merchant.id, "gross_amount": "5000.00",
             "fraud_status": "accept", "currency": "IDR",
         });

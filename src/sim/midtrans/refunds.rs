@@ -163,7 +163,7 @@ impl Transaction {
         let mut answer = self.facts("200", options);
         answer["status_message"] =
             json!(if direct { "Success, refund request is approved by the bank" } else { "Success, refund request is approved" });
-        answer["settlement_time"] = json!(self.settled_at.map(Wall::to_midtrans));
+        answer["settlement_time"] = json!(self.settled_at.map(Wall::to_wib));
         answer["refund_chargeback_id"] = json!(refund.id);
         answer["refund_chargeback_uuid"] = json!(refund.uuid);
         answer["refund_amount"] = json!(format!("{}.00", refund.amount));

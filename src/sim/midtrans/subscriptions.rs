@@ -28,11 +28,10 @@ impl Midtrans {
         let mut subscription = Value::Object(body);
         subscription["id"] = json!(id);
         subscription["status"] = json!("active");
-        subscription["created_at"] = json!(now.to_midtrans());
+        subscription["created_at"] = json!(now.to_wib());
         subscription["transaction_ids"] = json!([]);
         subscription["schedule"]["current_interval"] = json!(0);
-        subscription["schedule"]["next_execution_at"] =
-            subscription["schedule"].get("start_time").cloned().unwrap_or(json!(now.to_midtrans()));
+        subscription["schedule"]["next_execution_at"] = subscription["schedule"].get("start_time").cloned().unwrap_or(json!(now.to_wib()));
         let answer = Answer::json(200, &subscription);
         self.subscriptions.0.insert(id, subscription);
         answer

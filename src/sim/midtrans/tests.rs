@@ -156,7 +156,7 @@ fn another_app_turns_gopay_into_qris() {
         assert_eq!(sim.pay(&payload, via, false, at(5)), Ok(Paid { order_id: order_id.into(), amount: 5_000 }));
         let (_, status) = answer(sim.handle(&request("GET", &format!("/v2/{order_id}/status"), b""), at(6)));
         assert_eq!((&status["payment_type"], &status["issuer"]), (&json!(payment_type), &issuer), "{order_id}");
-        assert_eq!(status["settlement_time"], at(5).to_midtrans());
+        assert_eq!(status["settlement_time"], at(5).to_wib());
     }
 }
 

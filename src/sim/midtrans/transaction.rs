@@ -212,13 +212,13 @@ impl Transaction {
             "gross_amount": self.gross_amount(),
             "currency": "IDR",
             "payment_type": self.payment_type(),
-            "transaction_time": self.made_at.to_midtrans(),
+            "transaction_time": self.made_at.to_wib(),
             "transaction_status": self.status.as_str(),
         });
         if self.charge.channel.has_fraud_status() {
             facts["fraud_status"] = json!(self.fraud.as_str());
         }
-        let expiry = json!(self.charge.expires_at.to_midtrans());
+        let expiry = json!(self.charge.expires_at.to_wib());
         match (self.charge.channel, options.expiry_field) {
             (Channel::CreditCard, _) | (_, ExpiryField::None) => {}
             (Channel::Qris(_), ExpiryField::ExpireTime) => facts["expire_time"] = expiry,
@@ -259,7 +259,7 @@ impl Transaction {
             facts["metadata"] = metadata;
         }
         if let Some(at) = self.settled_at {
-            facts["settlement_time"] = json!(at.to_midtrans());
+            facts["settlement_time"] = json!(at.to_wib());
             self.add_payment(&mut facts);
         }
         if !self.refunds.is_empty() {
@@ -374,14 +374,14 @@ impl Refund {
             "refund_chargeback_id": self.id,
             "refund_chargeback_uuid": self.uuid,
             "refund_amount": format!("{}.00", self.amount),
-            "created_at": self.made_at.to_midtrans(),
+            "created_at": self.made_at.to_wib(),
             "refund_key": self.key,
         });
         if let Some(reason) = &self.reason {
             told["reason"] = json!(reason);
         }
         if let Some(at) = self.confirmed_at {
-            told["bank_confirmed_at"] = json!(at.to_midtrans());
+            told["bank_confirmed_at"] = json!(at.to_wib());
         }
         told
     }

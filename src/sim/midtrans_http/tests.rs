@@ -4,10 +4,11 @@ use super::*;
 use crate::faults::{BrokenImage, Fault, Plan};
 use crate::midtrans::Via;
 use qris_backend::midtrans::{
-    ChargeAs, ChargeOptions, ChargeRequest, CustomFields, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey,
-    Settings, Transaction, TransactionStatus, idempotency_key,
+    ChargeAs, ChargeOptions, ChargeRequest, Midtrans as Client, MidtransError, Notification, QrImageError, ServerKey, Settings,
+    Transaction, TransactionStatus, idempotency_key,
 };
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket};
+use qris_core::order::merchant::Metadata;
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
 use qris_host::secret::Secret;
@@ -46,7 +47,7 @@ fn order(id: &str) -> ChargeRequest {
         order_id: OrderId::new(id).expect("an order_id"),
         description: "Teh botol 350 ml".into(),
         payment: Payment::Gopay,
-        fields: CustomFields {
+        metadata: Metadata {
             device: DeviceId::new("vm-001").expect("a device"),
             request_id: RequestId::new("r-1").expect("a request_id"),
             item: ItemId::new("A1").expect("an item"),
@@ -98,7 +99,7 @@ async fn a_charge_is_paid_by_what_is_in_its_picture() {
             assert_eq!(found.payment_type.as_deref(), Some(payment_type));
             assert!(found.settlement_time.is_some());
             let [device, request_id, third] = found.custom_fields.map(Option::unwrap_or_default);
-            assert_eq!(CustomFields::from_texts(&device, &request_id, &third), Some(order(id).fields));
+            assert_eq!(Metadata::from_texts(&device, &request_id, &third), Some(order(id).metadata));
         }
         assert_eq!(cancel(&client, id).await, Err(MidtransError::CannotModify));
         assert_eq!(client.charge(&order(id), "another key").await, Err(MidtransError::Conflict));
@@ -193,7 +194,7 @@ async fn refusals_have_their_names() {
     assert!(matches!(charge(&good, "o-2").await, Err(MidtransError::Unavailable { code: 500, .. })));
     assert_eq!(simulator.with(|midtrans, _| midtrans.transaction("o-2")), None);
     let too_much = ChargeRequest {
-        fields: CustomFields { amount: Rupiah::new(20_000_001).expect("in range"), ..order("o-2").fields },
+        metadata: Metadata { amount: Rupiah::new(20_000_001).expect("in range"), ..order("o-2").metadata },
         ..order("o-2")
     };
     let refused = good.charge(&too_much, "k").await.expect_err("above GoPay's limit");

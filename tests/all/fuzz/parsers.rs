@@ -310,7 +310,7 @@ fn small_words() {
         if let Ok(amount) = Rupiah::from_gross_amount(text) {
             assert_eq!(Rupiah::from_gross_amount(&amount.to_gross_amount()), Ok(amount));
         }
-        for wall in [Wall::from_rfc3339(text), Wall::from_midtrans(text)].into_iter().flatten() {
+        for wall in [Wall::from_rfc3339(text), Wall::from_wib(text)].into_iter().flatten() {
             assert_eq!(Wall::from_rfc3339(&wall.to_rfc3339()).map(|again| again.0 / 1_000), Ok(wall.0 / 1_000), "{text:?}");
         }
         let words = (DispenseAnswer::from_word(text).is_some(), CloseAnswer::from_word(text).is_some(), RelayError::from_name(text));

@@ -1,15 +1,13 @@
-//! What lies outside this computer: Midtrans, its way back to us, the broker; and `serve` itself.
+//! What lies outside this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
 use crate::broker;
 use crate::config::Config;
-use crate::midtrans::{Midtrans, MidtransError};
-use qris_core::order::time::Wall;
 use qris_core::wire::orders::Problem;
+use qris_host::config::Source;
 use qris_host::finding::Finding;
 use qris_host::http::{Limits, client, read_limited};
 use qris_host::mqtt::{Mqtt, MqttEvent};
 use qris_host::tls::{self, LastTrusted};
-use qris_host::{clock, random};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,65 +19,25 @@ const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
 /// An answer is read up to this.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Looks at all of it at once. `midtrans` is why there is no client, where there is none.
-pub async fn look(config: &Config, midtrans: Result<Midtrans, String>) -> Vec<Finding> {
+/// Looks at all of it at once.
+pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
     let (mut findings, notifications, broker, serve) =
-        tokio::join!(key_and_clock(config, midtrans), notifications(config), broker(config), serve(config));
+        tokio::join!(gateway(config, source), notifications(config), broker(config), serve(config));
     findings.extend([notifications, broker, serve]);
     findings
 }
 
-async fn key_and_clock(config: &Config, midtrans: Result<Midtrans, String>) -> Vec<Finding> {
-    let place = if config.is_sandbox() { "the money is not real" } else { "the money is real" };
-    let midtrans = match midtrans {
-        Ok(midtrans) => midtrans,
-        Err(why) => return vec![Finding::bad("midtrans", why, "correct midtrans.server_key_file")],
-    };
-    let before = clock::now().wall;
-    let (answer, date) = midtrans.probe(&random_uuid()).await;
-    let after = clock::now().wall;
-    let base_url = &config.base_url;
-    let key = match answer {
-        Err(MidtransError::NotFound) => Finding::ok("midtrans", format!("the key is valid at {base_url} ({place})")),
-        Err(MidtransError::Unauthorized) => Finding::bad(
-            "midtrans",
-            format!("the key is not valid at {base_url}"),
-            "sandbox and production keys differ: take the Server Key of the environment of midtrans.base_url from Midtrans' dashboard",
-        ),
-        Err(MidtransError::Unreachable(why)) => Finding::bad(
-            "midtrans",
-            format!("{base_url} cannot be reached: {why}"),
-            "look at the network, DNS, the firewall and midtrans.base_url",
-        ),
-        Err(
-            error @ (MidtransError::RateLimited | MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_)),
-        ) => Finding::bad("midtrans", format!("{base_url}: {error}"), "try again in a minute; is midtrans.base_url Midtrans' API?"),
-        Err(
-            error @ (MidtransError::Conflict
-            | MidtransError::CannotModify
-            | MidtransError::Denied { .. }
-            | MidtransError::Refused { .. }
-            | MidtransError::NotActivated { .. }
-            | MidtransError::RefundRefused { .. }
-            | MidtransError::Qr(_)),
-        ) => Finding::warn("midtrans", format!("{base_url} answers otherwise than expected: {error}"), "ask Midtrans"),
-        Ok(_) => Finding::warn("midtrans", format!("{base_url} knows a transaction that cannot be"), "is midtrans.base_url Midtrans' API?"),
-    };
-    vec![key, clock_finding(date, before, after)]
+async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
+    match config.gateway.open(source) {
+        Ok(gateway) => gateway.examine().await,
+        Err(failure) => vec![Finding::bad(config.gateway.name(), failure.reason(), format!("correct {}", config.gateway.secret().key))],
+    }
 }
 
-/// Compares our clock, read before and after, with Midtrans'.
-fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
-    let Some(theirs) = theirs else {
-        return Finding::warn("clock", "Midtrans did not say what time it is", "compare `timedatectl` by hand");
-    };
-    Finding::of_clock(theirs, "Midtrans' clock", before, after)
-}
-
-/// Posts something harmless to where Midtrans posts notifications, and recognises this program's refusal of it.
+/// Posts something harmless to where the gateway posts notifications, and recognises this program's refusal of it.
 async fn notifications(config: &Config) -> Finding {
     const CHECK: &str = "notifications";
-    let url = &config.notification_url;
+    let url = config.gateway.notification_url();
     let Ok(parsed) = Url::parse(url) else { return Finding::bad(CHECK, format!("{url} is no address"), "correct http.public_url") };
     let tls = match tls::client_config(None, None, &LastTrusted::default()) {
         Ok(tls) => tls,
@@ -103,11 +61,11 @@ async fn notifications(config: &Config) -> Finding {
     let status = response.status().as_u16();
     if (300..400).contains(&status) {
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere").to_owned();
-        let said = format!("{url} redirects ({status}) to {to}: Midtrans does not follow, the notification is lost");
+        let said = format!("{url} redirects ({status}) to {to}: the gateway does not follow, the notification is lost");
         return Finding::bad(
             CHECK,
             said,
-            "make the web server answer without a redirect, or set midtrans.notification_url to the final address",
+            "make the web server answer without a redirect, or configure the final address as notification_url",
         );
     }
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
@@ -117,7 +75,7 @@ async fn notifications(config: &Config) -> Finding {
     if !(is_ours && status == 400) {
         let to_do = match status {
             401 | 403 => "something in front of `serve` asks who it is: notifications carry no password; let them pass",
-            404 => "it is another program's page: let the web server pass /midtrans/notifications on to http.listen",
+            404 => "it is another program's page: let the web server pass its path on to http.listen",
             502..=504 => "the web server is there, `serve` behind it is not",
             _ => "let the web server pass it on to http.listen unchanged",
         };
@@ -126,15 +84,15 @@ async fn notifications(config: &Config) -> Finding {
     judge_address(config, &parsed)
 }
 
-/// Midtrans' rules for where it posts to: public, port 80 or 443.
+/// The gateway's rules for where it posts to: public, port 80 or 443.
 fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
     let said = format!("{url} is reached, and it is this program");
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    let simulated = Url::parse(&config.base_url).is_ok_and(|base| base.host_str().is_some_and(is_private));
+    let simulated = Url::parse(config.gateway.address()).is_ok_and(|base| base.host_str().is_some_and(is_private));
     if is_private(host) {
         let said = format!("{said}; but only from here: {host} is not public");
-        let to_do = "Midtrans must reach it: set http.public_url to a public name, with a web server or a tunnel in front";
+        let to_do = "the gateway must reach it: set http.public_url to a public name, with a web server or a tunnel in front";
         return if simulated { Finding::warn(CHECK, said, to_do) } else { Finding::bad(CHECK, said, to_do) };
     }
     match (url.scheme(), url.port_or_known_default()) {
@@ -142,7 +100,7 @@ fn judge_address(config: &Config, url: &Url) -> Finding {
         (_, Some(port @ (80 | 443))) => Finding::warn(CHECK, format!("{said}, on port {port} without TLS"), "use https on port 443"),
         (_, port) => {
             let port = port.map_or_else(|| "no port".into(), |port| format!("port {port}"));
-            Finding::bad(CHECK, format!("{said}; but on {port}, where Midtrans does not post"), "use port 443")
+            Finding::bad(CHECK, format!("{said}; but on {port}, where the gateway does not post"), "use port 443")
         }
     }
 }
@@ -232,25 +190,9 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// No transaction has it.
-fn random_uuid() -> String {
-    let mut bits = [0; 16];
-    random::fill(&mut bits);
-    let hex = crate::hex(&bits);
-    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_host::finding::Level;
-
-    #[test]
-    fn a_clock_is_judged_by_midtrans() {
-        let now = Wall(1_000_000_000);
-        assert_eq!(clock_finding(Some(now), now, now).level, Level::Ok);
-        assert_eq!(clock_finding(None, now, now).level, Level::Warn);
-    }
 
     #[test]
     fn what_nobody_outside_can_reach_is_private() {
@@ -260,12 +202,5 @@ mod tests {
         for host in ["pay.example", "8.8.8.8", "2001:4860:4860::8888", "local.example"] {
             assert!(!is_private(host), "{host}");
         }
-    }
-
-    #[test]
-    fn no_two_probes_ask_the_same() {
-        let id = random_uuid();
-        assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert_ne!(id, random_uuid());
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Sheet<'a> {
     pub(super) standing: Standing,
     /// Until when it can be paid, or collected at the machine: `2026-11-20 16:24`, WIB.
     pub(super) until: Option<&'a str>,
-    /// The QR's picture: at Midtrans, or in the address itself.
+    /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
     /// Where the merchant is reached.
     pub(super) contact: Option<&'a str>,
@@ -307,7 +307,7 @@ fn telephone(contact: &str) -> Option<String> {
     is_number.then_some(number)
 }
 
-/// What Midtrans calls a deeplink is an address of the app or of the web, and no script.
+/// What the gateway calls a deeplink is an address of the app or of the web, and no script.
 fn is_deeplink(url: &str) -> bool {
     ["https://", "http://", "gojek://", "gopay://"].iter().any(|scheme| url.starts_with(scheme))
 }

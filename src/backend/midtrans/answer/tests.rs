@@ -31,7 +31,7 @@ fn read(body: &Value) -> Result<Transaction, MidtransError> {
 fn a_charge_is_read_whole() {
     let charge = classify_charge(200, pending().to_string().as_bytes()).expect("a charge");
     assert_eq!(charge.gross_amount, Rupiah::new(5_000).ok());
-    assert_eq!(charge.expiry_time, Wall::from_midtrans("2024-01-13 18:06:40").ok());
+    assert_eq!(charge.expiry_time, Wall::from_wib("2024-01-13 18:06:40").ok());
     assert_eq!(charge.action("generate-qr-code"), Some("https://a.example/qr"));
     assert_eq!(charge.deeplink_url(), Some("https://a.example/link"));
     assert_eq!(charge.action("generate-qr-code-v2"), None);
@@ -388,7 +388,7 @@ fn whatever_comes_is_classified_and_nothing_panics() {
                     let paid = transaction.transaction_status == TransactionStatus::Settlement
                         && matches!(transaction.fraud_status, None | Some(FraudStatus::Accept));
                     assert_eq!(transaction.is_settled(), paid, "{}", said());
-                    let money = crate::work::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+                    let money = crate::midtrans::gateway::said(&transaction.transaction_status, transaction.fraud_status.as_ref());
                     assert_eq!(money == qris_core::order::merchant::Said::Settled, paid, "{}", said());
                     assert!(transaction.actions.len() <= LIST_MAX, "{}", said());
                 }

@@ -11,7 +11,7 @@ use crate::order::state::{EventState, Status};
 use crate::order::time::{Boot, Span};
 use crate::order::word::Word;
 
-/// A QR that Midtrans ends this much sooner than the machine's own deadline is worth a commit.
+/// A QR that the gateway ends this much sooner than the machine's own deadline is worth a commit.
 const DEADLINE_SLACK: Span = Span::secs(2);
 
 /// What may be delivered up to now gets this much time to be asked for.
@@ -196,7 +196,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
     }
     order.state = match order.state {
         State::Requested { .. } if seen.status == Status::Cancel => ended(End::Failed, Some(Reason::Backend), None, LeftCharge::Nothing),
-        State::Requested { checked, .. } => match ended_at_midtrans(&seen, None, None) {
+        State::Requested { checked, .. } => match ended_at_gateway(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
             // The backend is still charging: an answer to another question (which orders are open) came before its own.
@@ -206,7 +206,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::AwaitingPayment { payload, shown_at, until, checked } => {
             let late_until = Some(now.min(until) + with.rules.late_grace);
             let cancelled = payload.is_some().then_some(Reason::Timeout);
-            match ended_at_midtrans(&seen, late_until, cancelled) {
+            match ended_at_gateway(&seen, late_until, cancelled) {
                 Some(end) => end,
                 None => {
                     let sooner = seen.expires_in.map(|left| now + left).filter(|end| *end + DEADLINE_SLACK < until);
@@ -219,7 +219,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::Cancelling { why, free_at, late_until } => match seen.status {
             Status::Cancel | Status::Failure => ended(why.end(), Some(why.reason()), late_until, LeftCharge::Nothing),
             Status::Expire | Status::Deny | Status::Refund | Status::Pending | Status::Settlement | Status::Other(_) => {
-                ended_at_midtrans(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
+                ended_at_gateway(&seen, late_until, None).unwrap_or(State::Cancelling { why, free_at, late_until })
             }
         },
         State::Ended { how, why, late_until, left, ticket_closed } => {
@@ -263,19 +263,19 @@ fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
     }
 }
 
-/// The end that Midtrans or the backend made of an unpaid order; `None` while it can still be paid, or is.
-pub(super) fn ended_at_midtrans(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
+/// The end that the gateway or the backend made of an unpaid order; `None` while it can still be paid, or is.
+pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
         Status::Pending | Status::Settlement | Status::Other(_) => return None,
         Status::Expire => (End::Expired, None, LeftCharge::Nothing),
         Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
-        Status::Deny => (End::Denied, Some(Reason::Midtrans), LeftCharge::ToCancel(seen.order_id.clone())),
-        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Midtrans), LeftCharge::Nothing),
+        Status::Deny => (End::Denied, Some(Reason::Gateway), LeftCharge::ToCancel(seen.order_id.clone())),
+        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
     };
     Some(ended(how, why, late_until, left))
 }
 
-/// Puts a charge on the screen if what Midtrans made of it can be shown to people. One that cannot was never payable
+/// Puts a charge on the screen if what the gateway made of it can be shown to people. One that cannot was never payable
 /// here: the order ends at once, and the charge is cancelled.
 fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
     let showable = || {
@@ -284,8 +284,8 @@ fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) ->
             check_code(order.offer.request.payment, order.charge.as_ref(), seen)?;
             None
         } else {
-            let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Midtrans))?;
-            qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Midtrans))?;
+            let payload = seen.payload.clone().ok_or(Ending::Failed(Reason::Gateway))?;
+            qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Gateway))?;
             Some(payload)
         };
         // While the relay is gone, what it listed when it gave the ticket.
@@ -349,7 +349,7 @@ fn create_delayed(state: State, reason: Reason) -> State {
     }
 }
 
-/// Books without it end no order that is paid, or can be: its charge is at Midtrans all the same. Only where nobody knows of a
+/// Books without it end no order that is paid, or can be: its charge is at the gateway all the same. Only where nobody knows of a
 /// charge, none was made.
 fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     match state {
@@ -372,7 +372,7 @@ fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     }
 }
 
-/// Midtrans has ended what could be paid, and nobody will confirm what could be collected.
+/// The gateway has ended what could be paid, and nobody will confirm what could be collected.
 fn forsaken(state: State) -> State {
     match state {
         State::AtCounter => ended(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing),

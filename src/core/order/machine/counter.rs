@@ -1,24 +1,24 @@
 //! Over the counter: a code in place of the QR, hours in place of minutes, and a customer who is at the store when the
 //! money arrives and comes back for the goods.
 
-use super::apply::{dispensing, ended_at_midtrans, refund_due};
+use super::apply::{dispensing, ended_at_gateway, refund_due};
 use super::{Charge, Context, End, Ending, Order, Seen, State, Undelivered};
 use crate::order::reason::Reason;
 use crate::order::request::Payment;
 use crate::order::state::Status;
 use crate::order::time::{Boot, Span};
 
-/// Whether Midtrans made a code that the customer can pay at the store that was asked for; else how the order ends.
+/// Whether the gateway made a code that the customer can pay at the store that was asked for; else how the order ends.
 pub(super) fn check_code(payment: Payment, charge: Option<&Charge>, seen: &Seen) -> Result<(), Ending> {
-    // Midtrans spells a store in several ways.
+    // The gateway spells a store in several ways.
     let there = seen.store.as_ref().is_none_or(|store| store.eq_ignore_ascii_case(payment.as_str()));
     let code = charge.is_some_and(|charge| charge.code.is_some());
-    if code && there { Ok(()) } else { Err(Ending::Failed(Reason::Midtrans)) }
+    if code && there { Ok(()) } else { Err(Ending::Failed(Reason::Gateway)) }
 }
 
 /// News of an order whose code left the screen.
 pub(super) fn see_at_counter(seen: &Seen) -> State {
-    ended_at_midtrans(seen, None, None).unwrap_or(State::AtCounter)
+    ended_at_gateway(seen, None, None).unwrap_or(State::AtCounter)
 }
 
 /// News of an order that waits for its customer, or is no longer paid: it stays as long as it can be collected.
@@ -65,7 +65,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
     }
 }
 
-/// In which way Midtrans took back what it had settled.
+/// In which way the gateway took back what it had settled.
 fn end_of(status: Status) -> Option<End> {
     match status {
         Status::Pending | Status::Settlement | Status::Refund | Status::Other(_) => None,

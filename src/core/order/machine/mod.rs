@@ -5,7 +5,7 @@
 //! already; stop what is no longer asked for. 5. Sleep until [`next_deadline`] at the latest.
 //!
 //! What to do next is computed from the stored order, never from the message that came: after a crash the same calls
-//! give the same answers. Facts (Midtrans settled, the relay finished) are never refused; one that is known already
+//! give the same answers. Facts (the gateway settled, the relay finished) are never refused; one that is known already
 //! changes nothing.
 
 mod apply;
@@ -65,10 +65,10 @@ pub struct Posted {
     pub description: Box<str>,
 }
 
-/// A charge at Midtrans, as far as the machine must know it.
+/// A charge at the gateway, as far as the machine must know it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Charge {
-    /// Its name at the backend and at Midtrans.
+    /// Its name at the backend and at the gateway.
     pub order_id: OrderId,
     /// What the customer pays.
     pub gross_amount: Option<Rupiah>,
@@ -115,7 +115,7 @@ pub enum State {
         #[serde(skip)]
         checked: u64,
     },
-    /// Over the counter: the code left the screen, and may be paid at the store until Midtrans ends it.
+    /// Over the counter: the code left the screen, and may be paid at the store until the gateway ends it.
     AtCounter,
     /// Paid over the counter: it waits until the customer is back and types in the code.
     AwaitingCollection {
@@ -152,7 +152,7 @@ pub enum State {
         why: Option<Reason>,
         /// Until then a settlement still delivers; `None`: the grace is over, or nobody saw a QR.
         late_until: Option<Boot>,
-        /// What is left of it at Midtrans.
+        /// What is left of it at the gateway.
         left: LeftCharge,
         /// Whether the relay's ticket is void.
         ticket_closed: bool,
@@ -206,9 +206,9 @@ pub enum State {
 pub enum End {
     /// By the customer, the controller, a timeout or a fault.
     Cancelled,
-    /// By Midtrans.
+    /// By the gateway.
     Expired,
-    /// By Midtrans.
+    /// By the gateway.
     Denied,
     /// It could not be offered.
     Failed,
@@ -224,7 +224,7 @@ pub enum Ending {
     Failed(Reason),
 }
 
-/// What an order that ended unpaid leaves at Midtrans.
+/// What an order that ended unpaid leaves at the gateway.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftCharge {
@@ -290,7 +290,7 @@ pub struct Seen {
     pub order_id: OrderId,
     /// What it is.
     pub status: Status,
-    /// What Midtrans asks of the customer.
+    /// What the gateway asks of the customer.
     pub gross_amount: Option<Rupiah>,
     /// The string in the QR.
     pub payload: Option<Box<str>>,
@@ -300,9 +300,9 @@ pub struct Seen {
     pub store: Option<Box<str>>,
     /// The customer's page, if the screen is to show its address.
     pub pay_url: Option<Box<str>>,
-    /// Until Midtrans or the backend ends it.
+    /// Until the gateway or the backend ends it.
     pub expires_in: Option<Span>,
-    /// Since Midtrans settled it.
+    /// Since the gateway settled it.
     pub settled_ago: Option<Span>,
     /// The key that will sign its receipt.
     pub kid: Option<KeyId>,
@@ -569,7 +569,7 @@ impl Order {
             State::Requested { .. } => (EventState::Requested, None),
             State::AwaitingPayment { .. } | State::AtCounter => (EventState::AwaitingPayment, None),
             State::AwaitingCollection { .. } => (EventState::AwaitingCollection, None),
-            State::TakenBack { how, .. } => (how.name(), Some(Reason::Midtrans)),
+            State::TakenBack { how, .. } => (how.name(), Some(Reason::Gateway)),
             State::Cancelling { why, .. } => (EventState::Cancelling, Some(why.reason())),
             State::Ended { how, why, .. } => (how.name(), *why),
             State::Paid { .. } => (EventState::Paid, None),
@@ -593,7 +593,7 @@ impl Charge {
         let collect_within = seen.expires_in.filter(|_| settled).or(seen.collect_within).filter(|_| counter);
         Self {
             order_id: seen.order_id.clone(),
-            // An answer from before Midtrans' own may come after it.
+            // An answer from before the gateway's own may come after it.
             gross_amount: seen.gross_amount.or(before.and_then(|charge| charge.gross_amount)),
             sandbox: seen.sandbox,
             code: before.and_then(|charge| charge.code.clone()).or(code),

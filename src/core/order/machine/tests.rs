@@ -539,7 +539,7 @@ fn stored_orders_read_back() {
 #[test]
 fn the_last_word_of_the_backend_is_the_reason_of_a_request_that_failed() {
     let mut walk = Walk::new();
-    walk.on(Event::CreateDelayed(Reason::Midtrans));
+    walk.on(Event::CreateDelayed(Reason::Gateway));
     assert_eq!(walk.after(15), ["failed(midtrans)"]);
     assert_eq!(walk.backend(), Some(BackendCall::Find));
 }

@@ -12,7 +12,7 @@ pub enum Attention {
     RefundDue,
     /// The relay has not signed that nothing came out: nothing is paid back before a person says so.
     NoProof,
-    /// Midtrans did not pay it back.
+    /// The gateway did not pay it back.
     RefundFailed,
     /// Nobody knows whether the item came.
     Uncertain,
@@ -22,7 +22,7 @@ pub enum Attention {
     Mismatch,
     /// The machine told two different outcomes.
     Conflict,
-    /// Midtrans' word for it may be money and may not.
+    /// The gateway's word for it may be money and may not.
     Suspect,
     /// A part of the money went back.
     PartialRefund,

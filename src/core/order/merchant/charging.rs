@@ -67,7 +67,7 @@ impl Order {
     }
 
     pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
-        // Midtrans keeps no Idempotency-Key for it: the same call again would be refused as a second one.
+        // The gateway keeps no Idempotency-Key for it: the same call again would be refused as a second one.
         let repeatable = self.sale.payment != Payment::Indomaret;
         match &mut self.state {
             State::Charging { tries, unsure, retry_at } => {
@@ -97,7 +97,7 @@ impl Order {
         }
     }
 
-    /// Midtrans has no such transaction. Of one that it answered before that is not believed.
+    /// The gateway has no such transaction. Of one that it answered before that is not believed.
     pub(super) fn unknown(&mut self, now: Wall, asked: bool) {
         match &mut self.state {
             State::Cancelling { charge: None, why, .. } => {
@@ -146,7 +146,7 @@ impl Order {
             State::Cancelling { charge, why, .. } if give_up => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, Closing::Failure, Some(why), now);
-                // Given up, not forgotten: when Midtrans can be asked again it is asked once more what became of it.
+                // Given up, not forgotten: when the gateway can be asked again it is asked once more what became of it.
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
             State::Cancelling { look, tries, retry_at, .. } => {
@@ -166,7 +166,7 @@ impl Order {
     }
 
     pub(super) fn abandoned(&mut self) {
-        // Whoever is gone may have made the refund: what Midtrans says to the next call for it is not the whole truth.
+        // Whoever is gone may have made the refund: what the gateway says to the next call for it is not the whole truth.
         if let Some(Repayment::Asked { unsure, look: false, .. }) = &mut self.repayment {
             *unsure = true;
         }
@@ -267,7 +267,7 @@ impl Order {
         self.ask.at = self.ask.at.or(self.last_look(now));
     }
 
-    /// When Midtrans is asked for the last time about a charge that ended unpaid: somebody may have paid it all the same,
+    /// When the gateway is asked for the last time about a charge that ended unpaid: somebody may have paid it all the same,
     /// and the notification of that may be lost.
     pub(super) fn last_look(&self, now: Wall) -> Option<Wall> {
         let at = self.charge()?.expires_at + self.spread(LAST_LOOK);

@@ -1,8 +1,9 @@
-//! What is said to an order: by Midtrans, by the machine, and by people.
+//! What is said to an order: by the gateway, by the machine, and by people.
 
 use super::{Asker, Charge, Told};
 use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
+use crate::order::request::Payment;
 use crate::order::time::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub enum Event {
     StatusUnanswered,
     /// The cancel was answered.
     CancelDone(Report),
-    /// Midtrans cannot cancel it any more: get-status says why.
+    /// The gateway cannot cancel it any more: get-status says why.
     CancelRefused,
     /// There is nothing to cancel.
     CancelUnknown,
@@ -49,14 +50,14 @@ pub enum Event {
     Contradicted {
         /// Which.
         told: Told,
-        /// A refund is being asked for at Midtrans.
+        /// A refund is being asked for at the gateway.
         refund_on_its_way: bool,
     },
     /// No outcome came in time (from [`super::duty`]).
     Unreported,
-    /// The money is to go back through Midtrans.
+    /// The money is to go back through the gateway.
     RefundAsked(RefundWish),
-    /// What Midtrans answered to that.
+    /// What the gateway answered to that.
     RefundAnswered(RefundAnswer),
     /// A person gave the money back otherwise.
     SettledByHand {
@@ -76,7 +77,7 @@ pub enum Event {
     SeenBy(Box<str>),
 }
 
-/// Midtrans' word for a transaction, as far as it matters here.
+/// The gateway's word for a transaction, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
@@ -104,25 +105,31 @@ pub enum Said {
     Other,
 }
 
-/// A transaction as Midtrans tells it.
+/// A transaction as the gateway tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// Whose it is.
     pub order_id: OrderId,
-    /// Midtrans' name of it.
+    /// The gateway's name of it.
     pub transaction_id: TransactionId,
     /// `None` where it is not whole rupiah.
     pub gross_amount: Option<Rupiah>,
+    /// The same as the gateway writes it, for people.
+    pub gross_amount_text: Box<str>,
     /// Must be `IDR`.
     pub currency: Option<Box<str>>,
-    /// `gopay`, `qris`, …
+    /// The gateway's word for what it was paid with: `gopay`, `qris`, …
     pub payment_type: Option<Box<str>>,
+    /// How it was to be paid.
+    pub payment: Payment,
     /// What it is.
     pub said: Said,
+    /// The gateway's own word for that, for people.
+    pub word: Box<str>,
     /// When it was paid.
     pub settled_at: Option<Wall>,
-    /// `custom_field1..3`, where the answer has them.
-    pub custom_fields: [Option<Box<str>>; 3],
+    /// The texts of its [`Metadata`](super::Metadata), each where the answer has it.
+    pub metadata: [Option<Box<str>>; 3],
     /// The counter, of a payment over one.
     pub store: Option<Box<str>>,
     /// What the customer says there.
@@ -144,12 +151,12 @@ pub enum NoCharge {
     NotMade {
         /// Whether another order_id may do better.
         again: bool,
-        /// Midtrans' words.
+        /// The gateway's words.
         why: Box<str>,
     },
 }
 
-/// That the money is to go back through Midtrans.
+/// That the money is to go back through the gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefundWish {
     /// Who wants it.
@@ -168,7 +175,7 @@ impl RefundWish {
     }
 }
 
-/// What Midtrans answered to a refund.
+/// What the gateway answered to a refund.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefundAnswer {
     /// It went back.
@@ -177,6 +184,6 @@ pub enum RefundAnswer {
     Unsure(Box<str>),
     /// Nothing was done; the same call may do better later.
     Passing(Box<str>),
-    /// It did not, says Midtrans; get-status decides, because a call before this one may have.
+    /// It did not, says the gateway; get-status decides, because a call before this one may have.
     Refused(Box<str>),
 }

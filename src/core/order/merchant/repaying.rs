@@ -1,10 +1,10 @@
-//! How the money of an order that was not delivered goes back: through Midtrans, by hand, or not at all because an
+//! How the money of an order that was not delivered goes back: through the gateway, by hand, or not at all because an
 //! attendant handed the goods over. One of these, once.
 
 use super::*;
 use crate::order::outcome::Delivery;
 
-/// A refund that Midtrans does not answer is asked for so many times, over half a day; then a person is told.
+/// A refund that the gateway does not answer is asked for so many times, over half a day; then a person is told.
 const REFUND_TRIES: u32 = 20;
 /// Between the first two of them; doubled from there.
 const REFUND_PAUSE: Span = Span::secs(10);
@@ -54,7 +54,7 @@ impl Order {
         Ok(())
     }
 
-    /// Takes Midtrans' answer to the refund.
+    /// Takes the gateway's answer to the refund.
     pub(super) fn refund_answered(&mut self, answer: RefundAnswer, now: Wall) {
         let pause = self.pause_after_refund();
         let Some(Repayment::Asked { tries, retry_at, look, unsure, refused, .. }) = &mut self.repayment else { return };
@@ -107,8 +107,8 @@ impl Order {
         *tries += 1;
         *retry_at = now + pause;
         if *tries >= REFUND_TRIES {
-            let why = refused.take().unwrap_or_else(|| "Midtrans could not be asked what became of it".into());
-            // What Midtrans refused may have been a repetition of a call that it had granted.
+            let why = refused.take().unwrap_or_else(|| "the gateway could not be asked what became of it".into());
+            // What the gateway refused may have been a repetition of a call that it had granted.
             self.repayment = Some(Repayment::Refused { why, at: now, unsure: true });
         }
     }
@@ -136,7 +136,7 @@ impl Order {
     }
 
     /// The machine told another outcome than before. No refund runs until a person decides; one that is `on_its_way` to
-    /// Midtrans cannot be called back. The relay's signed word stands over what anybody with the token may have told.
+    /// the gateway cannot be called back. The relay's signed word stands over what anybody with the token may have told.
     pub(super) fn contradicted(&mut self, told: Told, on_its_way: bool, now: Wall) {
         match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
             // No word against the relay's own.
@@ -184,10 +184,10 @@ impl Order {
         }
     }
 
-    /// Midtrans says that the money went back.
+    /// The gateway says that the money went back.
     pub(super) fn refunded(&mut self, report: Option<&Report>, now: Wall) {
         match &self.repayment {
-            // Twice, then: once by hand, and once through Midtrans. Or the goods and the money.
+            // Twice, then: once by hand, and once through the gateway. Or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
             Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) | None => {
                 self.repayment = Some(Repayment::Done { at: now });
@@ -251,7 +251,7 @@ impl Order {
         }
     }
 
-    /// Only of what was paid for good, and not yet paid back, something can be returned through Midtrans or handed over.
+    /// Only of what was paid for good, and not yet paid back, something can be returned through the gateway or handed over.
     fn holds_the_money(&self) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } => Ok(()),

@@ -1,17 +1,17 @@
-//! What Midtrans' answer to a get-status makes of an order, and when it is asked.
+//! What the gateway's answer to a get-status makes of an order, and when it is asked.
 
 use super::*;
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 
-/// The status of an order changes only when Midtrans is asked, so a notification is worth a question or it is not.
+/// The status of an order changes only when the gateway is asked, so a notification is worth a question or it is not.
 /// A `pending` one asks nothing.
 #[must_use]
 fn is_news(order: &Order, said: Said) -> bool {
     match (&order.state, said) {
         (_, Said::Pending) => false,
         (State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. }, _) => true,
-        // Paid, says Midtrans, and may take it back: that it is paid is known.
+        // Paid, says the gateway, and may take it back: that it is paid is known.
         (State::Held { .. }, Said::Settled) => false,
         (State::Held { .. }, _) => true,
         (State::Closed { .. }, Said::Settled | Said::Suspect | Said::Refunded | Said::PartlyRefunded | Said::ChargedBack | Said::Other) => {
@@ -111,7 +111,7 @@ impl Order {
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
             // The cancel is asked again, and looked after, by itself.
             State::Cancelling { .. } => hot,
-            // Midtrans may say settled to the notification before it says so to get-status; and the question that was just
+            // The gateway may say settled to the notification before it says so to get-status; and the question that was just
             // answered may be older than the notification.
             State::Closed { .. } if answered => {
                 let unsure = self.unanswered_since(now);
@@ -131,7 +131,7 @@ impl Order {
         self.ask.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
     }
 
-    /// Midtrans says settled. It is believed if it is exactly what was charged.
+    /// The gateway says settled. It is believed if it is exactly what was charged.
     fn settled(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
@@ -144,7 +144,7 @@ impl Order {
         self.suspect = false;
         let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
-        // A person gave it back before Midtrans was sure of it: the goods besides would be too much.
+        // A person gave it back before the gateway was sure of it: the goods besides would be too much.
         if self.is_decided() {
             self.state = State::Refunded { charge, receipt: None, by: Some(by) };
             return self.asked(now, true);
@@ -213,10 +213,10 @@ impl Order {
         if report.currency.as_deref() != Some("IDR") {
             return Err("currency");
         }
-        let expected = self.custom_fields();
-        let mut fields = report.custom_fields.iter().zip(&expected);
-        if fields.any(|(got, want)| got.as_deref().is_some_and(|got| got != want)) {
-            return Err("custom_field");
+        let expected = self.sale.metadata().to_texts();
+        let mut texts = report.metadata.iter().zip(&expected);
+        if texts.any(|(got, want)| got.as_deref().is_some_and(|got| got != want)) {
+            return Err("metadata");
         }
         match self.charge() {
             Some(charge) if charge.transaction_id != report.transaction_id => Err("transaction_id"),
@@ -224,14 +224,14 @@ impl Order {
             Some(charge) if charge.gross_amount != gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
             Some(_) if self.ended_for_its_sum() => Err("gross_amount"),
             Some(_) => Ok(gross_amount),
-            // The charge's answer was lost: the fields must say that it is ours.
-            None if report.custom_fields.iter().any(Option::is_none) => Err("custom_field"),
+            // The charge's answer was lost: the metadata must say that it is ours.
+            None if report.metadata.iter().any(Option::is_none) => Err("metadata"),
             None if !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
             None => Ok(gross_amount),
         }
     }
 
-    /// Whether Midtrans asked a sum for it that nobody was to pay.
+    /// Whether the gateway asked a sum for it that nobody was to pay.
     const fn ended_for_its_sum(&self) -> bool {
         matches!(self.state, State::Cancelling { why: Ending::GrossAmount, .. } | State::Closed { why: Some(Ending::GrossAmount), .. })
     }

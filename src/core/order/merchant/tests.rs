@@ -51,24 +51,12 @@ fn charge(gross_amount: u64) -> Charge {
         payment_code: None,
         store: None,
         charged_at: T0,
-        expires_at: T0 + MIDTRANS_EXPIRY,
+        expires_at: T0 + QR_EXPIRY,
     }
 }
 
 fn report(said: Said) -> Report {
-    Report {
-        order_id: OrderId::new("o1").expect("an id"),
-        transaction_id: TransactionId::new("t1").expect("an id"),
-        gross_amount: Some(rp(5000)),
-        currency: Some("IDR".into()),
-        payment_type: Some("qris".into()),
-        said,
-        settled_at: Some(T0),
-        custom_fields: order().custom_fields().map(|field| Some(field.into())),
-        store: None,
-        payment_code: None,
-        refund_amount: None,
-    }
+    Report { payment_type: Some("qris".into()), settled_at: Some(T0), ..Report::of(&order(), said) }
 }
 
 fn told(outcome: Delivery) -> Event {
@@ -135,7 +123,7 @@ fn transitions() {
         ("answered when nobody waits", vec![(15_000, Charged(charge(5000)))], "cancelling"),
         ("restarted", vec![(0, Restarted)], "cancelling"),
         ("whoever asked is gone, and time is over", vec![(0, Event::Abandoned), (10_000, Notified(Said::Pending))], "cancelling"),
-        ("lost, and Midtrans knows nothing", vec![(0, Restarted), (1, CancelUnknown)], "failure"),
+        ("lost, and the gateway knows nothing", vec![(0, Restarted), (1, CancelUnknown)], "failure"),
         ("found after all", vec![(0, Restarted), (1, CancelUnknown), (60_001, status(Said::Pending))], "cancelling"),
         ("restarted when it can be paid", vec![charged(), (200, Restarted)], "pending"),
         ("paid", vec![charged(), (500, status(Said::Settled))], "settled"),
@@ -145,7 +133,7 @@ fn transitions() {
         ("expired", vec![charged(), (900_000, status(Said::Expired))], "expire"),
         ("denied later", vec![charged(), (500, status(Said::Denied))], "deny"),
         ("a word nobody knows", vec![charged(), (500, status(Said::Other))], "pending"),
-        ("unknown to Midtrans, says a stale answer", vec![charged(), (500, StatusUnknown)], "pending"),
+        ("unknown to the gateway, says a stale answer", vec![charged(), (500, StatusUnknown)], "pending"),
         ("nobody ended it", vec![charged(), (180_000, StatusUnanswered)], "cancelling"),
         ("cancelled", vec![charged(), (500, CancelAsked), (600, CancelDone(report(Said::Cancelled)))], "cancel"),
         (
@@ -184,7 +172,7 @@ fn transitions() {
     }
 }
 
-/// However long Midtrans could not be asked before: the customer has paid, and stands there.
+/// However long the gateway could not be asked before: the customer has paid, and stands there.
 #[test]
 fn a_cancel_that_came_too_late_is_looked_after_at_once() {
     let silence = (0..6).map(|n| (600 + n * 40_000, Event::CancelUnanswered));
@@ -201,15 +189,15 @@ fn a_settlement_must_be_exactly_the_charge() {
     type Change = fn(&mut Report);
     let table: [(&str, Change, &str); 10] = [
         ("the same", |_| {}, "settled"),
-        ("fields left out", |r| r.custom_fields = [None, None, None], "settled"),
+        ("fields left out", |r| r.metadata = [None, None, None], "settled"),
         ("another transaction", |r| r.transaction_id = TransactionId::new("t2").expect("an id"), "mismatch"),
         ("less", |r| r.gross_amount = Some(rp(4999)), "mismatch"),
         ("more", |r| r.gross_amount = Some(rp(5001)), "mismatch"),
         ("no whole rupiah", |r| r.gross_amount = None, "mismatch"),
         ("another currency", |r| r.currency = Some("USD".into()), "mismatch"),
         ("no currency", |r| r.currency = None, "mismatch"),
-        ("another machine", |r| r.custom_fields[0] = Some("vm-002".into()), "mismatch"),
-        ("another ticket", |r| r.custom_fields[2] = Some("A1|5000|xxxxxxxxxxxxxxxxxxxxxx".into()), "mismatch"),
+        ("another machine", |r| r.metadata[0] = Some("vm-002".into()), "mismatch"),
+        ("another ticket", |r| r.metadata[2] = Some("A1|5000|xxxxxxxxxxxxxxxxxxxxxx".into()), "mismatch"),
     ];
     for (what, change, wanted) in table {
         let mut said = report(Said::Settled);
@@ -256,7 +244,7 @@ fn without_the_charges_answer_the_fields_must_say_that_it_is_ours() {
     let settle =
         |report: Report| word(&live(&[(0, Event::Restarted), (1000, Event::Status(report.clone())), (11_000, Event::Status(report))]));
     assert_eq!(settle(report(Said::Settled)), "settled");
-    assert_eq!(settle(Report { custom_fields: [None, None, None], ..report(Said::Settled) }), "mismatch");
+    assert_eq!(settle(Report { metadata: [None, None, None], ..report(Said::Settled) }), "mismatch");
     assert_eq!(settle(Report { gross_amount: Some(rp(5101)), ..report(Said::Settled) }), "mismatch");
 }
 
@@ -307,7 +295,7 @@ fn an_answer_to_an_older_question_does_not_undo_that_the_money_went_back() {
     let with = Context { rules: &rules, paid_already: false };
     let then = |order: Order, event: Event, ms: i64| apply(order, event, at(ms), &with).expect("a fact");
     for (said, asked_for) in [(Said::Refunded, true), (Said::ChargedBack, true), (Said::PartlyRefunded, true), (Said::Settled, false)] {
-        // Midtrans is being asked; the answer "settled" is on its way while the news comes.
+        // The gateway is being asked; the answer "settled" is on its way while the news comes.
         let order = live(&[(0, Event::Charged(charge(5000)))]);
         let order = then(order, Event::Notified(said), 1000);
         let order = then(order, Event::Status(report(Said::Settled)), 1200);
@@ -351,7 +339,7 @@ fn what_ended_unpaid_is_asked_about_once_more_after_its_expiry() {
             _ => live(&[(0, Event::Charged(charge(5000))), (900_000, status(said))]),
         };
         let again = next_deadline(&ended).expect("it is asked about once more");
-        assert!(again > T0 + MIDTRANS_EXPIRY, "{said:?}: {again:?}");
+        assert!(again > T0 + QR_EXPIRY, "{said:?}: {again:?}");
         assert_eq!(duty(&ended, again), Duty::Call(Call::GetStatus), "{said:?}");
         let paid = apply(ended.clone(), status(Said::Settled), again, &with).expect("a fact");
         assert!(matches!(paid.state, State::Settled { .. }), "{said:?}");
@@ -387,7 +375,7 @@ fn the_first_outcome_stays() {
 }
 
 #[test]
-fn midtrans_is_not_asked_more_often_than_every_ten_seconds() {
+fn gateway_is_not_asked_more_often_than_every_ten_seconds() {
     let mut order = live(&[(0, Event::Charged(charge(5000)))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
@@ -489,7 +477,7 @@ fn it_reads_back_as_it_was_written() {
     }
 }
 
-/// Whatever Midtrans answers, it is not asked in a circle: at one instant only so many calls follow each other.
+/// Whatever the gateway answers, it is not asked in a circle: at one instant only so many calls follow each other.
 #[test]
 fn no_answer_leads_in_a_circle() {
     let rules = rules();
@@ -544,4 +532,14 @@ fn no_answer_leads_in_a_circle() {
         }
     }
     assert!(lives > 100, "{lives}");
+}
+
+#[test]
+fn metadata_reads_back_and_nothing_else_does() {
+    let metadata = order().sale.metadata();
+    let [device, request, third] = metadata.to_texts();
+    assert_eq!(Metadata::from_texts(&device, &request, &third), Some(metadata));
+    for bad in ["", "A1|5000", "A1|0|x", &format!("{third}|x"), &third.replace("5000", "+5000"), &third.replace("5000", "05000")] {
+        assert_eq!(Metadata::from_texts(&device, &request, bad), None, "{bad}");
+    }
 }

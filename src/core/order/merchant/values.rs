@@ -34,10 +34,63 @@ pub struct Sale {
     pub kid: KeyId,
 }
 
+/// What a charge carries for us, and what the gateway repeats: whose sale it is. A backend that lost its books knows the order again
+/// by it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Metadata {
+    /// The machine.
+    pub device: DeviceId,
+    /// Its request.
+    pub request_id: RequestId,
+    /// What is sold.
+    pub item: ItemId,
+    /// The price.
+    pub amount: Rupiah,
+    /// The relay's ticket.
+    pub ticket: Ticket,
+}
+
+impl Metadata {
+    /// As three texts: the machine; the request; `item|amount|ticket`.
+    #[must_use]
+    pub fn to_texts(&self) -> [String; 3] {
+        let third = format!("{}|{}|{}", self.item, self.amount.get(), self.ticket);
+        [self.device.to_string(), self.request_id.to_string(), third]
+    }
+
+    /// Reads them back; `None` where they were not written by [`Metadata::to_texts`].
+    #[must_use]
+    pub fn from_texts(device: &str, request_id: &str, third: &str) -> Option<Self> {
+        let mut parts = third.split('|');
+        let (item, amount, ticket) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let metadata = Self {
+            device: DeviceId::new(device).ok()?,
+            request_id: RequestId::new(request_id).ok()?,
+            item: ItemId::new(item).ok()?,
+            amount: Rupiah::new(amount.parse().ok()?).ok()?,
+            ticket: Ticket::new(ticket).ok()?,
+        };
+        // `+5` and `05` parse as numbers but were never written by us.
+        (metadata.to_texts()[2] == third).then_some(metadata)
+    }
+}
+
+impl Sale {
+    /// What a charge of it carries.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let Self { device, request_id, item, amount, ticket, .. } = self.clone();
+        Metadata { device, request_id, item, amount, ticket }
+    }
+}
+
 /// One attempt at charging a sale, under one order_id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// Midtrans' and our name of it.
+    /// The gateway's and our name of it.
     pub id: OrderId,
     /// 1, 2, …
     pub attempt: u32,
@@ -49,7 +102,7 @@ pub struct Order {
     pub answer_by: Wall,
     /// What it is now.
     pub state: State,
-    /// When Midtrans is asked for its status.
+    /// When the gateway is asked for its status.
     pub ask: Ask,
     /// When a get-status first said settled in a way that does not fit the charge.
     pub mismatched_at: Option<Wall>,
@@ -60,10 +113,10 @@ pub struct Order {
     /// What becomes of the money of an order that was not delivered, once somebody or something sees to it.
     #[serde(default)]
     pub repayment: Option<Repayment>,
-    /// Midtrans took the money back, or a part of it, after it was the merchant's.
+    /// The gateway took the money back, or a part of it, after it was the merchant's.
     #[serde(default)]
     pub taken_back: Option<TakenBack>,
-    /// Midtrans' last word was one of which nobody knows whether it is money: `capture`, or a settlement that fraud
+    /// The gateway's last word was one of which nobody knows whether it is money: `capture`, or a settlement that fraud
     /// detection does not accept.
     #[serde(default)]
     pub suspect: bool,
@@ -87,7 +140,7 @@ pub struct Order {
 /// What an order is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {
-    /// Midtrans is asked for a charge.
+    /// The gateway is asked for a charge.
     Charging {
         /// Calls that were made.
         tries: u32,
@@ -98,14 +151,14 @@ pub enum State {
     },
     /// It can be paid.
     Pending {
-        /// What Midtrans answered.
+        /// What the gateway answered.
         charge: Charge,
-        /// When it is cancelled if nobody ended it; a payment code is left to Midtrans' expiry.
+        /// When it is cancelled if nobody ended it; a payment code is left to the gateway's expiry.
         cancel_at: Option<Wall>,
     },
-    /// Midtrans is asked to end it.
+    /// The gateway is asked to end it.
     Cancelling {
-        /// What Midtrans answered, if it did.
+        /// What the gateway answered, if it did.
         charge: Option<Charge>,
         /// Why.
         why: Ending,
@@ -118,7 +171,7 @@ pub enum State {
     },
     /// Ended, and not paid as far as anybody knows.
     Closed {
-        /// What Midtrans answered, if it did.
+        /// What the gateway answered, if it did.
         charge: Option<Charge>,
         /// The word for it.
         how: Closing,
@@ -164,16 +217,16 @@ pub enum State {
     },
 }
 
-/// A charge as Midtrans answered it.
+/// A charge as the gateway answered it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Charge {
-    /// Midtrans' name of it.
+    /// The gateway's name of it.
     pub transaction_id: TransactionId,
     /// What the customer is asked for.
     pub gross_amount: Rupiah,
     /// The string in the QR; a rebuilt order has none.
     pub qr_payload: Option<Box<str>>,
-    /// Where Midtrans keeps the image.
+    /// Where the gateway keeps the image.
     pub qr_url: Option<Box<str>>,
     /// Opens GoPay on a phone.
     pub deeplink_url: Option<Box<str>>,
@@ -185,18 +238,18 @@ pub struct Charge {
     pub store: Option<Box<str>>,
     /// When we had the answer.
     pub charged_at: Wall,
-    /// When Midtrans ends it, by our clock.
+    /// When the gateway ends it, by our clock.
     pub expires_at: Wall,
 }
 
 /// What was paid, as get-status said it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settlement {
-    /// Midtrans' name of it.
+    /// The gateway's name of it.
     pub transaction_id: TransactionId,
-    /// Whole rupiah; `None` where Midtrans said something else.
+    /// Whole rupiah; `None` where the gateway said something else.
     pub gross_amount: Option<Rupiah>,
-    /// As Midtrans reported it.
+    /// As the gateway reported it.
     pub payment_type: Box<str>,
     /// When.
     pub settled_at: Wall,
@@ -209,7 +262,7 @@ pub enum Ending {
     Asked,
     /// Nobody ended it in time.
     Timeout,
-    /// Midtrans asks for another sum than the price and the fee allowed.
+    /// The gateway asks for another sum than the price and the fee allowed.
     GrossAmount,
     /// Its QR cannot be had.
     Unreadable(Box<str>),
@@ -217,11 +270,11 @@ pub enum Ending {
     GaveUp,
     /// It was found after its order had ended.
     Leftover,
-    /// Midtrans did not make it.
+    /// The gateway did not make it.
     NotMade {
         /// Whether another attempt may do better.
         again: bool,
-        /// Midtrans' words.
+        /// The gateway's words.
         why: Box<str>,
     },
 }
@@ -229,11 +282,11 @@ pub enum Ending {
 /// How an order ended unpaid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Closing {
-    /// Midtrans expired it.
+    /// The gateway expired it.
     Expire,
     /// It was cancelled.
     Cancel,
-    /// Midtrans denied it.
+    /// The gateway denied it.
     Deny,
     /// It was never charged, or broke.
     Failure,
@@ -358,10 +411,10 @@ impl NoProof {
 }
 
 /// What becomes of the money of an order that was not delivered. A refund and a delivery exclude each other, and so do
-/// these: what is begun through Midtrans must have failed before anything else is done.
+/// these: what is begun through the gateway must have failed before anything else is done.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Repayment {
-    /// Midtrans is asked for it.
+    /// The gateway is asked for it.
     Asked {
         /// Who wants it.
         by: Asker,
@@ -373,7 +426,7 @@ pub enum Repayment {
         look: bool,
         /// One of the calls may have had its effect.
         unsure: bool,
-        /// Why Midtrans refused, if it did: get-status has the last word.
+        /// Why the gateway refused, if it did: get-status has the last word.
         refused: Option<Box<str>>,
     },
     /// It did not come about; the money is still due.
@@ -382,10 +435,10 @@ pub enum Repayment {
         why: Box<str>,
         /// When.
         at: Wall,
-        /// A call may have had its effect all the same: nothing else is done before Midtrans could be asked.
+        /// A call may have had its effect all the same: nothing else is done before the gateway could be asked.
         unsure: bool,
     },
-    /// Midtrans says that it went back.
+    /// The gateway says that it went back.
     Done {
         /// When we heard of it.
         at: Wall,
@@ -417,10 +470,10 @@ pub enum Asker {
     Person(Option<Box<str>>),
 }
 
-/// How Midtrans took money back that was the merchant's.
+/// How the gateway took money back that was the merchant's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TakenBack {
-    /// A refund of a part of it, made at Midtrans.
+    /// A refund of a part of it, made at the gateway.
     Partly {
         /// What went back in sum.
         amount: Option<Rupiah>,
@@ -431,7 +484,7 @@ pub enum TakenBack {
     Reversal,
 }
 
-/// When Midtrans is asked for an order's status.
+/// When the gateway is asked for an order's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ask {
     /// Next.
@@ -449,14 +502,7 @@ pub struct Ask {
 }
 
 impl Order {
-    /// What a charge of it carries in `custom_field1..3`.
-    #[must_use]
-    pub fn custom_fields(&self) -> [String; 3] {
-        let Sale { device, request_id, item, amount, ticket, .. } = &self.sale;
-        [device.to_string(), request_id.to_string(), format!("{item}|{}|{ticket}", amount.get())]
-    }
-
-    /// What Midtrans answered to the charge, if it did.
+    /// What the gateway answered to the charge, if it did.
     #[must_use]
     pub fn charge(&self) -> Option<&Charge> {
         match &self.state {
@@ -524,7 +570,7 @@ impl Order {
         }
     }
 
-    /// When Midtrans or the backend ends it, whichever comes first, of one that can be paid; of one that waits for its
+    /// When the gateway or the backend ends it, whichever comes first, of one that can be paid; of one that waits for its
     /// customer, until when it can be collected.
     #[must_use]
     pub fn ends_at(&self) -> Option<Wall> {
@@ -553,5 +599,32 @@ impl Told {
     pub fn proven(outcome: Delivery) -> Self {
         let kid = KeyId::new("relay").expect("a name");
         Self { outcome, reason: None, detail: None, proof: Proof::Signed { kid, number: 1 } }
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl super::Report {
+    /// What get-status says of an order that was charged as it should be; of one without a charge, under the name `t1`.
+    #[must_use]
+    pub fn of(order: &Order, said: Said) -> Self {
+        let charge = order.charge();
+        let gross_amount = charge.map_or(order.sale.amount, |charge| charge.gross_amount);
+        let unnamed = || TransactionId::new("t1").expect("a name");
+        Self {
+            order_id: order.id.clone(),
+            transaction_id: charge.map_or_else(unnamed, |charge| charge.transaction_id.clone()),
+            gross_amount: Some(gross_amount),
+            gross_amount_text: gross_amount.to_gross_amount().into(),
+            currency: Some("IDR".into()),
+            payment_type: Some("gopay".into()),
+            payment: order.sale.payment,
+            said,
+            word: format!("{said:?}").to_lowercase().into(),
+            settled_at: (said == Said::Settled).then_some(order.created_at),
+            metadata: order.sale.metadata().to_texts().map(|text| Some(text.into())),
+            store: None,
+            payment_code: None,
+            refund_amount: None,
+        }
     }
 }

@@ -85,7 +85,7 @@ fn one_fifteen_second_bound_from_the_request_to_its_end() {
     let (_, effects) = rig.vend(1);
     rig.after(1900);
     rig.prepare(&effects, Ok(ticket(1)));
-    let midtrans = Refusal::new(Reason::Midtrans, "Midtrans does not answer");
+    let midtrans = Refusal::new(Reason::Gateway, "Midtrans does not answer");
     rig.answer(1, BackendAnswer::Later(midtrans, Span::secs(2)));
     assert_eq!(rig.backend(1), None);
     rig.after(1999);

@@ -99,7 +99,7 @@ fn refunds_are_told_twice() {
     assert_eq!(sim.next_due(), Some(at(3)), "the bank confirms the first after two seconds");
     let notices = told(&mut sim, at(4));
     assert_eq!(notices.len(), 2);
-    assert_eq!(notices[1]["refunds"][1]["bank_confirmed_at"], at(4).to_midtrans());
+    assert_eq!(notices[1]["refunds"][1]["bank_confirmed_at"], at(4).to_wib());
     assert_eq!(code(sim.handle(&refund_of(direct, &json!({})), at(5))), "412", "nothing is left");
     let (_, status) = answer(sim.handle(&request("GET", "/v2/o-1/status", b""), at(6)));
     assert_eq!(seen(&status), row("200", "refund", "5000.00"));

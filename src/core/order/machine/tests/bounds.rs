@@ -144,7 +144,7 @@ fn what_was_paid_back_is_refunded_once_its_report_is_there_and_the_backend_says_
 }
 
 #[test]
-fn the_grace_counts_from_the_end_that_midtrans_made() {
+fn the_grace_counts_from_the_end_that_gateway_made() {
     let table: [(i64, &[&str]); 2] = [(120, &["paid", "dispensing"]), (121, &["refund_due(late)"])];
     for (later, told) in table {
         let mut walk = Walk::offered();
@@ -156,7 +156,7 @@ fn the_grace_counts_from_the_end_that_midtrans_made() {
 }
 
 #[test]
-fn a_deadline_of_midtrans_counts_where_it_is_more_than_two_seconds_sooner() {
+fn a_deadline_of_gateway_counts_where_it_is_more_than_two_seconds_sooner() {
     for (left_ms, until) in [(119_000, 120_000), (118_000, 120_000), (117_999, 117_999)] {
         let mut walk = Walk::offered();
         walk.on(Event::Seen(Seen { expires_in: Some(Span::millis(left_ms)), ..seen(Status::Pending) }));

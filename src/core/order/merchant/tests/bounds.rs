@@ -29,9 +29,9 @@ fn counter(payment: Payment) -> Order {
 }
 
 #[test]
-fn midtrans_own_times_are_what_its_manual_says() {
+fn gateway_own_times_are_what_its_manual_says() {
     let quarter = 900_000;
-    assert_eq!((MIDTRANS_EXPIRY.0, COUNTER_EXPIRY.0), (quarter, 96 * quarter));
+    assert_eq!((QR_EXPIRY.0, COUNTER_EXPIRY.0), (quarter, 96 * quarter));
     assert_eq!(CANCEL_GIVE_UP.0, 96 * quarter, "a day");
 }
 
@@ -94,7 +94,7 @@ fn a_denial_of_what_may_exist_ends_nothing_that_was_not_asked_to_end() {
 }
 
 #[test]
-fn what_midtrans_does_not_know_is_looked_for_once_more() {
+fn what_gateway_does_not_know_is_looked_for_once_more() {
     for unknown in [Event::CancelUnknown, Event::StatusUnknown] {
         let order = live(&[(0, Event::Restarted), (1, unknown)]);
         assert_eq!((word(&order).as_str(), next_deadline(&order)), ("failure", Some(at(1) + LOOK_AGAIN)));
@@ -185,7 +185,7 @@ fn an_indomarets_settlement_that_nobody_answers_for_is_asked_about_with_a_pause(
 
 #[test]
 fn what_is_held_ends_a_minute_after_its_window_or_with_its_charge() {
-    for (paid, ends) in [(1000, MIDTRANS_EXPIRY.0), (890_000, 890_000 + 300_000 + 60_000)] {
+    for (paid, ends) in [(1000, QR_EXPIRY.0), (890_000, 890_000 + 300_000 + 60_000)] {
         let held = then(&counter(Payment::Indomaret), paid, status(Said::Settled));
         assert_eq!((word(&held).as_str(), held.ends_at()), ("held", Some(at(ends))), "paid after {paid} ms");
     }

@@ -152,7 +152,7 @@ fn the_money_goes_one_way_once() {
 }
 
 #[test]
-fn midtrans_answers_decide_and_get_status_has_the_last_word() {
+fn gateway_answers_decide_and_get_status_has_the_last_word() {
     let refused = || answered(RefundAnswer::Refused("POS refunds not allowed".into()));
     let unsure = || answered(RefundAnswer::Unsure("cut".into()));
     type Row = (&'static str, Vec<Event>, &'static str, &'static str);
@@ -221,7 +221,7 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
     let lasted = calls[calls.len() - 1] - calls[0];
     assert!((Span::secs(6 * 3600)..Span::secs(48 * 3600)).contains(&lasted), "{lasted:?}");
     assert_eq!(order.attention(), [Attention::RefundFailed]);
-    // When Midtrans answers at last, it is known what became of it.
+    // When the gateway answers at last, it is known what became of it.
     for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done")] {
         let due = next_deadline(&order).expect("it is asked");
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
@@ -272,7 +272,7 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
             after(paid(Some(Delivery::Failed)), vec![given(), contradicted(Delivery::Dispensed)]),
             vec![LateFact],
         ),
-        ("given, then refunded at Midtrans", after(paid(Some(Delivery::Failed)), vec![given(), status(Said::Refunded)]), vec![LateFact]),
+        ("given, then refunded at the gateway", after(paid(Some(Delivery::Failed)), vec![given(), status(Said::Refunded)]), vec![LateFact]),
         ("not accepted", suspect(), vec![Suspect]),
         ("not accepted at first", after(suspect(), vec![status(Said::Settled)]), vec![]),
         ("not accepted, then expired", after(suspect(), vec![status(Said::Expired)]), vec![]),
@@ -282,7 +282,7 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
         ("a part went back", after(paid(Some(Delivery::Dispensed)), vec![status(Said::PartlyRefunded)]), vec![PartialRefund]),
         ("the bank took it", after(paid(Some(Delivery::Dispensed)), vec![status(Said::ChargedBack)]), vec![Chargeback]),
         ("the bank took what was due", after(paid(Some(Delivery::Failed)), vec![status(Said::ChargedBack)]), vec![Chargeback]),
-        ("refunded by the merchant at Midtrans", after(paid(Some(Delivery::Dispensed)), vec![status(Said::Refunded)]), vec![]),
+        ("refunded by the merchant at the gateway", after(paid(Some(Delivery::Dispensed)), vec![status(Said::Refunded)]), vec![]),
     ];
     for (what, order, kinds) in table {
         assert_eq!(order.attention(), kinds, "{what}");
@@ -298,7 +298,7 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
 #[test]
 fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
-    // Midtrans has it already, and get-status is behind: it is asked once more before anybody is told to pay by hand.
+    // The gateway has it already, and get-status is behind: it is asked once more before anybody is told to pay by hand.
     let refused = || vec![answered(RefundAnswer::Refused("406".into())), status(Said::Settled)];
     let behind = then(asked.clone(), [vec![Event::Abandoned], refused()].concat(), 4000).expect("facts");
     assert_eq!((money(&behind), behind.attention()), ("looking", vec![]));
@@ -311,7 +311,7 @@ fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
 }
 
 #[test]
-fn what_was_given_back_by_hand_gets_no_receipt_when_midtrans_is_sure_at_last() {
+fn what_was_given_back_by_hand_gets_no_receipt_when_gateway_is_sure_at_last() {
     let ended = live(&[(0, Event::Charged(charge(5000))), (500, status(Said::Suspect)), (1000, Event::CancelAsked)]);
     let closed = then(ended, vec![Event::CancelDone(report(Said::Cancelled))], 2000).expect("a fact");
     let by_hand = then(closed, vec![by_hand(false)], 3000).expect("granted");
@@ -432,7 +432,7 @@ fn what_was_never_accepted_is_given_back_by_hand_and_not_otherwise() {
 }
 
 #[test]
-fn midtrans_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
+fn gateway_word_that_all_went_back_is_news_once_of_what_went_back_otherwise() {
     let refunded = Event::Notified(Said::Refunded);
     let by_hand = then(paid(Some(Delivery::Failed)), vec![by_hand(false)], 3000).expect("granted");
     let asked = then(by_hand.clone(), vec![refunded.clone()], 60_000).expect("a fact");

@@ -37,7 +37,7 @@ const SAID: [Said; 11] = [
 ];
 const TOLD: [Delivery; 4] = [Delivery::Dispensed, Delivery::Failed, Delivery::Uncertain, Delivery::Undelivered];
 
-/// Midtrans as far as a refund goes: it gives the money back once, and says so.
+/// The gateway as far as a refund goes: it gives the money back once, and says so.
 #[derive(Default)]
 struct Bank {
     refunds: u32,
@@ -107,7 +107,7 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                         Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }),
                     ]),
                     Call::Cancel => dice.of(&[Event::CancelDone(report(Said::Cancelled)), Event::CancelRefused, Event::CancelUnknown]),
-                    // What Midtrans refunded it says so; before that anything, but no refund of ours that it did not make.
+                    // What the gateway refunded it says so; before that anything, but no refund of ours that it did not make.
                     Call::GetStatus if bank.refunds > 0 => dice.of(&[status(Said::Refunded), Event::StatusUnanswered]),
                     Call::GetStatus => {
                         let said = dice.of(&SAID);

@@ -1,0 +1,295 @@
+//! `[midtrans]` of `backend.toml`: as it is written, and as it is used.
+
+use super::{Acquirer, ChargeAs, ChargeOptions, Customer, Midtrans, NAME, ServerKey, Settings, SettingsError};
+use crate::gateway::{Configured, Gateway, SecretFile};
+use qris_host::Failure;
+use qris_host::config::{Checker, Source, http_url};
+use qris_host::http::{HttpError, Limits, client};
+use qris_host::secret::Secret;
+use qris_host::tls::{LastTrusted, TlsError, client_config};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Idle connections that are kept.
+const CONNECTIONS: usize = 32;
+/// One call.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The key of the file with the Server Key.
+const SERVER_KEY: &str = "midtrans.server_key_file";
+/// Midtrans' limit of a field of `customer_details`.
+const CUSTOMER_CHARS_MAX: usize = 255;
+/// Where the money is real.
+const PRODUCTION: &str = "https://api.midtrans.com";
+/// Where it is not.
+const SANDBOX: &str = "https://api.sandbox.midtrans.com";
+/// Where Midtrans hosts pictures of QR codes: by the name of today and by the one of before.
+const PICTURE_HOSTS: [&str; 2] = ["midtrans.com", "veritrans.co.id"];
+/// As it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Section {
+    base_url: Option<String>,
+    allow_other_host: Option<bool>,
+    server_key_file: Option<PathBuf>,
+    charge_as: Option<String>,
+    acquirer: Option<String>,
+    picture_hosts: Option<Vec<String>>,
+    deeplink: Option<bool>,
+    qr_expiry_min: Option<i64>,
+    counter_expiry_h: Option<i64>,
+    customer: Option<WrittenCustomer>,
+    max_imposed_fee: Option<i64>,
+    notification_url: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenCustomer {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+/// As it is used. The Server Key is read when it is opened.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Midtrans' address.
+    pub base_url: String,
+    /// Where the Server Key is.
+    pub server_key_file: PathBuf,
+    /// How charges are made.
+    pub charge: ChargeOptions,
+    /// What Midtrans may ask above the price, in rupiah.
+    pub max_imposed_fee: u64,
+    /// Where Midtrans sends notifications.
+    pub notification_url: String,
+    /// A private CA in front of Midtrans: of a simulator or a proxy.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Section {
+    /// Its secret: who may read it, and whether it can be one. Of what is wrong the checker is told.
+    pub fn examine(&self, checker: &mut Checker<'_>) {
+        checker.guard(self.server_key_file.as_deref(), SERVER_KEY);
+        if let Some(file) = &self.server_key_file {
+            read_server_key(file, !self.base_url.as_deref().is_some_and(is_production), checker);
+        }
+    }
+
+    /// What it means; `public_url` is where customers and Midtrans find this backend. Of what is wrong the checker is told.
+    pub fn check(self, public_url: Option<&str>, checker: &mut Checker<'_>) -> Option<Account> {
+        let charge = charge_options(&self, public_url, checker);
+        let base_url = checker.required(self.base_url, "midtrans.base_url");
+        let base_url = base_url.and_then(|url| checker.take(http_url(&url), "midtrans.base_url"));
+        let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
+        if base_url.as_ref().is_some_and(|url| !own(url)) && self.allow_other_host != Some(true) {
+            let why = format_args!(
+                "is not Midtrans' own ({PRODUCTION}, {SANDBOX}), and the Server Key would go there; for a simulator or a proxy set midtrans.allow_other_host = true"
+            );
+            checker.fault(&(), "midtrans.base_url", why);
+        }
+        let server_key_file = checker.required(self.server_key_file, SERVER_KEY);
+        let max_imposed_fee = checker.integer(self.max_imposed_fee, 0, 0..=1_000_000, "midtrans.max_imposed_fee");
+        let notification_url = match self.notification_url {
+            Some(url) => checker.take(http_url(&url), "midtrans.notification_url"),
+            None => public_url.map(|url| format!("{url}/{NAME}/notifications")),
+        };
+        if self.ca_file.is_some() {
+            checker.take(client_config(self.ca_file.as_deref(), None, &LastTrusted::default()), "midtrans.ca_file");
+        }
+        Some(Account {
+            base_url: base_url?,
+            server_key_file: server_key_file?,
+            charge,
+            max_imposed_fee: u64::try_from(max_imposed_fee).expect("checked"),
+            notification_url: notification_url?,
+            ca_file: self.ca_file,
+        })
+    }
+}
+
+impl Account {
+    /// The client, with a key that was read.
+    fn client(&self, server_key: ServerKey) -> Result<Midtrans, OpenError> {
+        let tls = if self.base_url.starts_with("https://") {
+            Some(client_config(self.ca_file.as_deref(), None, &LastTrusted::default())?)
+        } else {
+            None
+        };
+        let limits = Limits { total: TIMEOUT, read: TIMEOUT, idle_connections: CONNECTIONS };
+        let settings = Settings {
+            base_url: self.base_url.clone(),
+            server_key,
+            notification_url: self.notification_url.clone(),
+            charge: self.charge.clone(),
+        };
+        Ok(Midtrans::new(settings, client(tls.as_deref(), limits)?)?)
+    }
+}
+
+impl Configured for Account {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn is_sandbox(&self) -> bool {
+        !is_production(&self.base_url)
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn max_imposed_fee(&self) -> u64 {
+        self.max_imposed_fee
+    }
+
+    fn notification_url(&self) -> &str {
+        &self.notification_url
+    }
+
+    fn secret(&self) -> SecretFile<'_> {
+        SecretFile { title: "server key", key: SERVER_KEY, path: &self.server_key_file }
+    }
+
+    fn open(&self, source: &Source) -> Result<Arc<dyn Gateway>, Failure> {
+        let mut checker = source.checker();
+        let key = read_server_key(&self.server_key_file, self.is_sandbox(), &mut checker);
+        checker.finish()?;
+        let key = ServerKey::new(&key.expect("a missing key was noted as a fault"));
+        let midtrans = self.client(key).map_err(|error| match error {
+            OpenError::Settings(error) => Failure::usage(error),
+            error @ (OpenError::Tls(_) | OpenError::Http(_)) => Failure::failed(error),
+        })?;
+        Ok(Arc::new(midtrans))
+    }
+}
+
+/// Why there is no way to Midtrans.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The client.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The configuration.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// Whether the money is real at this address.
+pub(super) fn is_production(base_url: &str) -> bool {
+    base_url.trim_end_matches('/').eq_ignore_ascii_case(PRODUCTION)
+}
+
+/// Reads the Server Key, and looks whether it can be one. Newer accounts have keys without `SB-` in the sandbox, too.
+fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> Option<Secret> {
+    let secret = checker.take(Secret::read(file), SERVER_KEY)?;
+    let key = secret.expose();
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        checker.fault(&(), SERVER_KEY, "holds a space, a line break or a letter that is in no key");
+    } else if key.contains("-client-") {
+        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: take the Server Key beside it");
+    } else if key.starts_with("SB-") && !is_sandbox {
+        checker.fault(&(), SERVER_KEY, format_args!("is a key of the sandbox, and midtrans.base_url is {PRODUCTION}"));
+    }
+    Some(secret)
+}
+
+fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Checker<'_>) -> ChargeOptions {
+    let charge_as = match written.charge_as.as_deref() {
+        None | Some("gopay") => ChargeAs::Gopay,
+        Some("qris") => ChargeAs::Qris,
+        Some(other) => {
+            checker.fault(&(), "midtrans.charge_as", format_args!("must be \"gopay\" or \"qris\", not {other:?}"));
+            ChargeAs::Gopay
+        }
+    };
+    let acquirer = match written.acquirer.as_deref() {
+        None | Some("gopay") => Acquirer::Gopay,
+        Some("airpay shopee") => Acquirer::AirpayShopee,
+        Some(other) => {
+            checker.fault(&(), "midtrans.acquirer", format_args!("must be \"gopay\" or \"airpay shopee\", not {other:?}"));
+            Acquirer::Gopay
+        }
+    };
+    if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
+        checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
+    }
+    // Below 15 minutes Midtrans' batch is not reliable; the upper ends are the acquirers'.
+    let longest = match acquirer {
+        Acquirer::Gopay => 7 * 24 * 60,
+        Acquirer::AirpayShopee => 5 * 24 * 60,
+    };
+    let number = |value: i64| u32::try_from(value).expect("checked");
+    let qr_expiry_min = written.qr_expiry_min.map(|minutes| {
+        let minutes = checker.integer(Some(minutes), 15, 15..=longest, "midtrans.qr_expiry_min");
+        number(minutes)
+    });
+    let counter_expiry_h = written.counter_expiry_h.map(|hours| {
+        let hours = checker.integer(Some(hours), 24, 1..=168, "midtrans.counter_expiry_h");
+        number(hours)
+    });
+    let customer = written.customer.as_ref().map(|customer| Customer {
+        first_name: customer.first_name.clone(),
+        last_name: customer.last_name.clone(),
+        email: customer.email.clone(),
+        phone: customer.phone.clone(),
+    });
+    if let Some(Customer { first_name, last_name, email, phone }) = &customer {
+        let texts = [first_name, last_name, email, phone];
+        let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
+            let why = "needs one of first_name, last_name, email, phone at least, each of 1 to 255 characters";
+            checker.fault(&(), "midtrans.customer", why);
+        }
+    }
+    let deeplink = written.deeplink.unwrap_or(true);
+    let finish_base = public_url.filter(|_| deeplink).map(|url| format!("{url}/pay/"));
+    let picture_hosts = written.picture_hosts.clone().unwrap_or_else(|| PICTURE_HOSTS.map(str::to_owned).to_vec());
+    let is_host = |host: &String| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        host.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
+    };
+    if !picture_hosts.iter().all(is_host) {
+        checker.fault(&(), "midtrans.picture_hosts", "must be a list of host names in small letters, as in [\"midtrans.com\"]");
+    }
+    ChargeOptions { charge_as, acquirer, finish_base, customer, qr_expiry_min, counter_expiry_h, picture_hosts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "base_url = \"https://api.sandbox.midtrans.com\"\nserver_key_file = \"/etc/key\"\n";
+
+    fn charge_of(text: &str) -> ChargeOptions {
+        let read = |section: Section, checker: &mut Checker<'_>| section.check(Some("https://pay.example"), checker);
+        Source::from_text("backend.toml", text).read_checked(read).expect("good").charge
+    }
+
+    #[test]
+    fn charges_are_made_as_the_merchant_wants() {
+        let usual = charge_of(GOOD);
+        assert_eq!((usual.charge_as, usual.finish_base.as_deref()), (ChargeAs::Gopay, Some("https://pay.example/pay/")));
+        assert_eq!(usual.picture_hosts, ["midtrans.com", "veritrans.co.id"]);
+        let wanted = "charge_as = \"qris\"\nacquirer = \"airpay shopee\"\ndeeplink = false\nqr_expiry_min = 15\ncounter_expiry_h = 48\n\
+            customer = { phone = \"0812\" }\npicture_hosts = [\"pictures.example\"]\n";
+        let expected = ChargeOptions {
+            charge_as: ChargeAs::Qris,
+            acquirer: Acquirer::AirpayShopee,
+            finish_base: None,
+            customer: Some(Customer { phone: Some("0812".into()), ..Customer::default() }),
+            qr_expiry_min: Some(15),
+            counter_expiry_h: Some(48),
+            picture_hosts: vec!["pictures.example".into()],
+        };
+        assert_eq!(charge_of(&format!("{GOOD}{wanted}")), expected);
+    }
+}

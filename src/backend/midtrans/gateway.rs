@@ -1,0 +1,276 @@
+//! Midtrans in the words of [`gateway`](crate::gateway).
+
+use super::{ChargeRequest, FraudStatus, Midtrans, MidtransError, Notification, Transaction, TransactionStatus, doctor, idempotency_key};
+use crate::gateway::{Answered, Asking, Cancelled, Charged, Gateway, Kind, Looked, NoNotice, Notice, Problem};
+use axum::http::HeaderMap;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{Charge, NoCharge, Order, RefundAnswer, Report, Said};
+use qris_core::order::money::Rupiah;
+use qris_core::order::request::Payment;
+use qris_host::clock;
+use qris_host::finding::Finding;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// One call for a charge; then the same is asked again while the machine waits its ten seconds.
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The image of a QR, all tries together.
+const QR_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries at the image.
+const QR_PAUSE: Duration = Duration::from_millis(300);
+/// Its name in configurations and paths.
+pub const NAME: &str = "midtrans";
+
+impl Gateway for Midtrans {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn charge<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<Charged>> {
+        Box::pin(charge(self, order))
+    }
+
+    fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>> {
+        Box::pin(async move {
+            answered(self.status(id.as_str()).await, |answer| match answer {
+                Ok(transaction) => Looked::Found(report(transaction)),
+                Err(MidtransError::NotFound) => Looked::Unknown,
+                Err(_) => Looked::Unanswered,
+            })
+        })
+    }
+
+    fn cancel<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Cancelled>> {
+        Box::pin(async move {
+            answered(self.cancel(id.as_str(), &idempotency_key(id, "cancel")).await, |answer| match answer {
+                Ok(transaction) => Cancelled::Done(report(transaction)),
+                Err(MidtransError::CannotModify) => Cancelled::Refused,
+                Err(MidtransError::NotFound) => Cancelled::Unknown,
+                Err(_) => Cancelled::Unanswered,
+            })
+        })
+    }
+
+    fn refund<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<RefundAnswer>> {
+        Box::pin(async move {
+            let (amount, reason) = to_refund(order);
+            let answer = self.refund(&order.id, amount, &reason, &idempotency_key(&order.id, "refund")).await;
+            answered(answer, |answer| match answer {
+                Ok(_) => RefundAnswer::Approved,
+                Err(error) => refund_answer(&error),
+            })
+        })
+    }
+
+    fn notification(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice> {
+        let notification = Notification::parse(body).map_err(|error| NoNotice::Malformed(error.to_string()))?;
+        // A static QR's payments carry ids of Midtrans' own making, which may have characters that ours never have.
+        let order = OrderId::new(&notification.order_id).ok();
+        if !notification.is_signed_with(self.server_key()) {
+            return Err(NoNotice::Forged(order));
+        }
+        Ok(Notice { order, said: said(&notification.transaction_status, notification.fraud_status.as_ref()) })
+    }
+
+    fn examine(&self) -> Asking<'_, Vec<Finding>> {
+        Box::pin(doctor::examine(self))
+    }
+}
+
+/// What an answer means, and whether something is wrong with Midtrans.
+fn answered<T, U>(answer: Result<T, MidtransError>, means: impl FnOnce(Result<T, MidtransError>) -> U) -> Answered<U> {
+    let problem = answer.as_ref().err().map(problem);
+    Answered { says: means(answer), problem }
+}
+
+fn problem(error: &MidtransError) -> Problem {
+    let kind = match error {
+        MidtransError::Unauthorized => Kind::Locked,
+        MidtransError::Unreachable(_) | MidtransError::NoAnswer(_) | MidtransError::Unavailable { .. } => Kind::Gone,
+        MidtransError::RateLimited | MidtransError::Running => Kind::Busy,
+        MidtransError::NotFound
+        | MidtransError::Conflict
+        | MidtransError::CannotModify
+        | MidtransError::Denied { .. }
+        | MidtransError::Refused { .. }
+        | MidtransError::NotActivated { .. }
+        | MidtransError::RefundRefused { .. }
+        | MidtransError::Qr(_) => Kind::Refusal,
+    };
+    Problem { kind, why: error.to_string() }
+}
+
+async fn charge(midtrans: &Midtrans, order: &Order) -> Answered<Charged> {
+    let request = ChargeRequest {
+        order_id: order.id.clone(),
+        description: order.sale.description.clone().map(String::from).unwrap_or_default(),
+        payment: order.sale.payment,
+        metadata: order.sale.metadata(),
+    };
+    let key = idempotency_key(&order.id, "charge");
+    let answer = match timeout(CHARGE_TIMEOUT, midtrans.charge(&request, &key)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(MidtransError::NoAnswer(format!("nothing in {} s", CHARGE_TIMEOUT.as_secs()))),
+    };
+    let problem = answer.as_ref().err().map(problem);
+    let says = match answer {
+        Ok(transaction) => charged(midtrans, &transaction, order.sale.payment).await,
+        Err(error) => Charged::No(no_charge(&error)),
+    };
+    Answered { says, problem }
+}
+
+/// What Midtrans has made, with its QR or payment code.
+async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Payment) -> Charged {
+    let now = clock::now().wall;
+    let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
+    let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
+        // It exists, and nothing of the kind was asked for: it is ended like one whose answer was lost.
+        return Charged::No(NoCharge::Exists);
+    };
+    let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
+        // By the difference: Midtrans' clock need not be ours.
+        (Some(from), Some(to)) if to > from => to - from,
+        _ => midtrans.lifetime(payment),
+    };
+    let mut charge = Charge {
+        transaction_id: transaction.transaction_id.clone(),
+        gross_amount,
+        qr_payload: None,
+        qr_url: midtrans.picture(transaction).map(Into::into),
+        deeplink_url: transaction.deeplink_url().map(Into::into),
+        payment_code: transaction.payment_code.clone().map(Into::into),
+        store: transaction.store.clone().map(|store| store.to_ascii_lowercase().into()),
+        charged_at: now,
+        expires_at: now + lifetime,
+    };
+    match payment {
+        Payment::Gopay => {}
+        Payment::Alfamart | Payment::Indomaret => {
+            let there = charge.payment_code.is_some() && charge.store.as_deref().is_none_or(|store| store == payment.as_str());
+            charge.store = Some(payment.as_str().into());
+            let why = "its answer has no payment code, or that of another shop";
+            return if there { Charged::Made(charge) } else { Charged::Unreadable(charge, why.into()) };
+        }
+    }
+    match timeout(QR_TIMEOUT, qr_payload(midtrans, transaction)).await {
+        Ok(Ok(payload)) => Charged::Made(Charge { qr_payload: Some(payload.into()), ..charge }),
+        Ok(Err(error)) => Charged::Unreadable(charge, error.to_string().into()),
+        Err(_) => Charged::Unreadable(charge, "its image did not come in time".into()),
+    }
+}
+
+async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<String, MidtransError> {
+    loop {
+        match midtrans.qr_payload(transaction).await {
+            Err(error) if error.may_retry() => sleep(QR_PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee
+/// included. Without a sum Midtrans gives back the rest.
+fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
+    let reason = match order.delivery.as_ref().map(|told| told.outcome) {
+        Some(outcome) => format!("{}: {outcome}", order.sale.item),
+        None => order.sale.item.to_string(),
+    };
+    (order.settlement().and_then(|by| by.gross_amount), reason)
+}
+
+fn refund_answer(error: &MidtransError) -> RefundAnswer {
+    let why: Box<str> = error.to_string().into();
+    match error {
+        // A wrong key is mended by a person, and then the refund goes on by itself.
+        MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
+        MidtransError::RefundRefused { .. }
+        | MidtransError::NotFound
+        | MidtransError::Conflict
+        | MidtransError::CannotModify
+        | MidtransError::Denied { .. }
+        | MidtransError::Refused { .. }
+        | MidtransError::NotActivated { .. }
+        | MidtransError::Qr(_) => RefundAnswer::Refused(why),
+    }
+}
+
+fn no_charge(error: &MidtransError) -> NoCharge {
+    let why: Box<str> = error.to_string().into();
+    match error {
+        MidtransError::RateLimited | MidtransError::Unreachable(_) => NoCharge::Passing(why),
+        MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => NoCharge::Unsure(why),
+        MidtransError::Conflict => NoCharge::Exists,
+        MidtransError::Denied { .. } => NoCharge::NotMade { again: error.may_retry(), why },
+        MidtransError::NotFound
+        | MidtransError::CannotModify
+        | MidtransError::Refused { .. }
+        | MidtransError::Unauthorized
+        | MidtransError::NotActivated { .. }
+        | MidtransError::RefundRefused { .. }
+        | MidtransError::Qr(_) => NoCharge::NotMade { again: false, why },
+    }
+}
+
+/// A transaction in the core's words.
+fn report(transaction: Transaction) -> Report {
+    let said = said(&transaction.transaction_status, transaction.fraud_status.as_ref());
+    let (payment, word) = (payment(&transaction), word(&transaction).into());
+    Report {
+        order_id: transaction.order_id,
+        transaction_id: transaction.transaction_id,
+        gross_amount: transaction.gross_amount,
+        gross_amount_text: transaction.gross_amount_text.into(),
+        currency: transaction.currency.map(Into::into),
+        payment_type: transaction.payment_type.map(Into::into),
+        payment,
+        said,
+        word,
+        settled_at: transaction.settlement_time,
+        metadata: transaction.custom_fields.map(|field| field.map(Into::into)),
+        store: transaction.store.map(Into::into),
+        payment_code: transaction.payment_code.map(Into::into),
+        refund_amount: transaction.refund_amount,
+    }
+}
+
+/// Midtrans' words in the core's.
+pub(super) fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
+    match status {
+        TransactionStatus::Pending => Said::Pending,
+        TransactionStatus::Settlement => match fraud {
+            None | Some(FraudStatus::Accept) => Said::Settled,
+            Some(FraudStatus::Deny | FraudStatus::Challenge | FraudStatus::Unknown(_)) => Said::Suspect,
+        },
+        TransactionStatus::Expire => Said::Expired,
+        TransactionStatus::Cancel => Said::Cancelled,
+        TransactionStatus::Deny => Said::Denied,
+        TransactionStatus::Failure => Said::Failed,
+        TransactionStatus::Refund => Said::Refunded,
+        TransactionStatus::PartialRefund => Said::PartlyRefunded,
+        TransactionStatus::Chargeback | TransactionStatus::PartialChargeback => Said::ChargedBack,
+        TransactionStatus::Capture | TransactionStatus::Authorize | TransactionStatus::Unknown(_) => Said::Other,
+    }
+}
+
+/// Midtrans' own word, with that of its fraud detection where that makes the difference.
+fn word(transaction: &Transaction) -> String {
+    let status = transaction.transaction_status.as_str();
+    match &transaction.fraud_status {
+        Some(fraud) if transaction.transaction_status == TransactionStatus::Settlement && !transaction.is_settled() => {
+            format!("{status} with fraud_status {}", fraud.as_str())
+        }
+        Some(_) | None => status.into(),
+    }
+}
+
+/// How it was to be paid: at the counter that Midtrans names, else by a QR.
+fn payment(transaction: &Transaction) -> Payment {
+    let at = |name: &str| transaction.store.as_deref().is_some_and(|store| store.eq_ignore_ascii_case(name));
+    match transaction.payment_type.as_deref() {
+        Some("cstore") if at("indomaret") => Payment::Indomaret,
+        Some("cstore") => Payment::Alfamart,
+        Some(_) | None => Payment::Gopay,
+    }
+}
