@@ -14,7 +14,7 @@ const RASPBERRY_PI: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-
 const PULLED_UP_LAST: u32 = 8;
 /// The last GPIO at the header.
 const HEADER_LAST: u32 = 27;
-/// Pins that are free on most machines, as docs/hardware.md has them: pulled up, for boards that are active low, and pulled
+/// Pins that are free on most machines, as docs/using/hardware.md has them: pulled up, for boards that are active low, and pulled
 /// down, for all others.
 const SAFE_LOW: [u32; 2] = [5, 6];
 const SAFE_HIGH: [u32; 10] = [12, 13, 16, 17, 22, 23, 24, 25, 26, 27];
@@ -158,11 +158,12 @@ mod tests {
             assert!(SAFE_LOW.iter().all(|pin| objection(label, *pin, true).is_none()));
             assert!(SAFE_HIGH.iter().all(|pin| objection(label, *pin, false).is_none()));
         }
-        let rows: Vec<_> = include_str!("../../docs/hardware.md").lines().filter(|line| line.contains("boards that are active")).collect();
+        let rows: Vec<_> =
+            include_str!("../../docs/using/hardware.md").lines().filter(|line| line.contains("boards that are active")).collect();
         let row = |pins: &[u32], pulled: &str| rows.iter().any(|row| row.starts_with(&format!("| {} | {pulled} |", listed(pins))));
         assert!(row(&SAFE_LOW, "up") && row(&SAFE_HIGH, "down"), "{rows:?}");
         // A button needs none of the few pins that suit a board which is active low.
-        for text in [include_str!("../../docs/hardware.md"), include_str!("../../config/relay.toml")] {
+        for text in [include_str!("../../docs/using/hardware.md"), include_str!("../../config/relay.toml")] {
             let button = text.split("[[button]]").nth(1).expect("an example").lines().find_map(|line| line.split_once("offset = "));
             let offset = button.and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok()).expect("a number");
             assert!(!SAFE_LOW.contains(&offset), "{offset}");
@@ -172,8 +173,8 @@ mod tests {
     fn no_example_of_the_documentation_is_driven_at_rest() {
         let texts = [
             include_str!("../../README.md"),
-            include_str!("../../docs/hardware.md"),
-            include_str!("../../docs/install.md"),
+            include_str!("../../docs/using/hardware.md"),
+            include_str!("../../docs/using/install.md"),
             include_str!("../../config/relay.toml"),
         ];
         let mut seen = 0;

@@ -28,7 +28,7 @@ pub fn merchants_text() -> String {
     text
 }
 
-/// `docs/journal.md`: every kind of event in one table, worst first.
+/// `docs/using/journal.md`: every kind of event in one table, worst first.
 #[cfg(feature = "testing")]
 #[must_use]
 pub fn page() -> String {
@@ -54,7 +54,7 @@ pub fn page() -> String {
 #[cfg(feature = "testing")]
 const PAGE_HEAD: &str = "# Every event in the journal
 
-<!-- Made from the table of events: cargo run -- catalog --page > docs/journal.md -->
+<!-- Made from the table of events: cargo run -- catalog --page > docs/using/journal.md -->
 
 `qrisd`, `qris-relayd` and `qris-backend` write each of these as one entry with a fixed `MESSAGE_ID`; `journalctl -x` shows
 the text beside it. An order's whole story, across the programs of a computer:

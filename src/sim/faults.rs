@@ -247,7 +247,7 @@ mod tests {
         assert!(faults.plans().is_empty());
     }
 
-    const MANUAL: &str = include_str!("../../docs/simulator.md");
+    const MANUAL: &str = include_str!("../../docs/using/simulator.md");
 
     #[test]
     fn the_manual_names_every_fault_and_writes_them_right() {

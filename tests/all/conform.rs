@@ -212,7 +212,7 @@ fn the_document_is_whole_and_the_backend_serves_it() {
     let answer = shop.http.get(&format!("{}/openapi.json", shop.backend_url), None);
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
     let document = answer.json();
-    let written: Value = serde_json::from_str(&crate::rig::source_text("docs/openapi.json")).expect("JSON");
+    let written: Value = serde_json::from_str(&crate::rig::source_text("docs/using/openapi.json")).expect("JSON");
     assert!(document == written, "another document is served than stands in docs/");
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());

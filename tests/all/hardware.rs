@@ -1,5 +1,5 @@
 //! What hangs on the pins besides a relay: coin-acceptor inputs, the button inside the door, buttons for customers. On files
-//! that stand for them, as docs/hardware.md says.
+//! that stand for them, as docs/using/hardware.md says.
 
 use crate::rig::midtrans::Via;
 use crate::rig::relayd::Relayd;

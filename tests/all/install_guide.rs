@@ -1,4 +1,4 @@
-//! docs/install.md, followed word by word to the first sale: the blocks with a label (```` ```sh broker ````) run as they
+//! docs/using/install.md, followed word by word to the first sale: the blocks with a label (```` ```sh broker ````) run as they
 //! stand, on one computer that is broker, merchant's server, machine and operator's, with the programs of this build. What
 //! is only said in words – a file to edit, a key to type, a customer who pays – is done by this test.
 //!
@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const GUIDE: &str = "docs/install.md";
+const GUIDE: &str = "docs/using/install.md";
 /// The simulated Midtrans of the computer.
 const MIDTRANS: &str = "127.0.0.1:9000";
 

@@ -1,4 +1,4 @@
-//! `docs/midtrans.md` says of each statement of Midtrans' documents where it is implemented and which test proves it.
+//! `docs/developing/midtrans.md` says of each statement of Midtrans' documents where it is implemented and which test proves it.
 //! This reads the table against the sources: no cell is empty, every file is there, every test has that name.
 
 use crate::rig::source;
@@ -8,7 +8,7 @@ const COLUMNS: usize = 5;
 
 #[test]
 fn every_row_names_a_place_and_a_test_that_exist() {
-    let text = std::fs::read_to_string(source("docs/midtrans.md")).expect("docs/midtrans.md");
+    let text = std::fs::read_to_string(source("docs/developing/midtrans.md")).expect("docs/developing/midtrans.md");
     let rows: Vec<Vec<&str>> = text.lines().filter_map(row).collect();
     assert!(rows.len() > 50, "the table has {} rows", rows.len());
     let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! The pictures of `docs/screens/`: what `qrisctl screen render` draws, pixel for pixel.
+//! The pictures of `docs/using/screens/`: what `qrisctl screen render` draws, pixel for pixel.
 
 use crate::rig::shop::{DEVICE, Options, Shop};
 use crate::rig::source;
@@ -7,9 +7,9 @@ use qris::device::screen::samples;
 use std::path::Path;
 use std::process::Command;
 
-const RENEW: &str = "if it should look like that now: run docs/screens/make, and look at the pictures";
+const RENEW: &str = "if it should look like that now: run docs/using/screens/make, and look at the pictures";
 
-/// Every picture and the arguments that make it, as in `docs/screens/make`.
+/// Every picture and the arguments that make it, as in `docs/using/screens/make`.
 fn pictures() -> Vec<(String, Vec<String>)> {
     let text = |text: &str| text.to_owned();
     let states = samples::states().flat_map(|state| {
@@ -42,24 +42,24 @@ fn pixels(path: &Path) -> (u32, u32, Vec<u8>) {
 #[test]
 fn every_state_looks_as_in_the_documents() {
     let directory = tempfile::tempdir().expect("a directory");
-    let documents = source("docs/screens");
+    let documents = source("docs/using/screens");
     let mut wrong = Vec::new();
     for (name, arguments) in pictures() {
         let drawn = directory.path().join(&name);
         render(&arguments, &drawn);
         let (known, now) = (pixels(&documents.join(&name)), pixels(&drawn));
         if (known.0, known.1) != (now.0, now.1) {
-            wrong.push(format!("docs/screens/{name}: is {}×{}, not {}×{}", now.0, now.1, known.0, known.1));
+            wrong.push(format!("docs/using/screens/{name}: is {}×{}, not {}×{}", now.0, now.1, known.0, known.1));
         } else if known != now {
             let differing = known.2.chunks_exact(3).zip(now.2.chunks_exact(3)).filter(|(a, b)| a != b).count();
-            wrong.push(format!("docs/screens/{name}: {differing} pixels differ"));
+            wrong.push(format!("docs/using/screens/{name}: {differing} pixels differ"));
         }
     }
     assert!(wrong.is_empty(), "{}\n{RENEW}", wrong.join("\n"));
     let known: Vec<_> = pictures().into_iter().map(|(name, _)| name).collect();
     for entry in std::fs::read_dir(&documents).expect("there") {
         let name = entry.expect("an entry").file_name().into_string().expect("ASCII");
-        assert!(!name.ends_with(".png") || known.contains(&name), "docs/screens/{name}: is drawn by nobody; {RENEW}");
+        assert!(!name.ends_with(".png") || known.contains(&name), "docs/using/screens/{name}: is drawn by nobody; {RENEW}");
     }
 }
 

@@ -43,7 +43,10 @@ fn the_catalog_is_that_of_the_table_of_events() {
     assert!(shipped == qris::host::catalog::text(), "run: cargo run -- catalog > systemd/qrisd.catalog");
     let merchants = std::fs::read_to_string(source("systemd/qris-backend.catalog")).expect("there");
     assert!(merchants == qris::host::catalog::merchants_text(), "run: cargo run -- catalog --merchant > systemd/qris-backend.catalog");
-    assert!(source_text("docs/journal.md") == qris::host::catalog::page(), "run: cargo run -- catalog --page > docs/journal.md");
+    assert!(
+        source_text("docs/using/journal.md") == qris::host::catalog::page(),
+        "run: cargo run -- catalog --page > docs/using/journal.md"
+    );
 }
 
 /// An event that a page names must be one that a program writes: somebody searches for it.
@@ -52,7 +55,7 @@ fn every_event_in_the_documents_is_of_the_table() {
     let mut looked_at = 0;
     for (path, text) in files(&source("docs"), "md") {
         let searched = text.split("MESSAGE_ID=").skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(""));
-        let linked = text.match_indices("](journal.md)").filter_map(|(at, _)| text[..at].rsplit_once('[')).map(|(_, name)| name);
+        let linked = links(&text).filter(|(_, to)| to.ends_with("journal.md")).map(|(name, _)| name);
         for name in searched.chain(linked.filter(|name| !name.contains(' '))) {
             looked_at += 1;
             let is_told = qris::host::events::TABLE.iter().any(|kind| kind.message_id == name || kind.name == name);
@@ -62,11 +65,54 @@ fn every_event_in_the_documents_is_of_the_table() {
     assert!(looked_at > 3, "the documents name {looked_at}");
 }
 
+/// What has pages and what names them.
+const PLACES: [&str; 11] =
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "config", "systemd", "packaging", "yocto", "src", "tests", "benches"];
+
+#[test]
+fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in PLACES.iter().flat_map(|place| of(&source(place), "md")) {
+        let folder = path.parent().expect("a file is in a folder");
+        for (_, to) in links(&text).filter(|(_, to)| !to.contains("://")) {
+            looked_at += 1;
+            let (file, heading) = to.split_once('#').unwrap_or((to, ""));
+            let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+            let is_there = target.exists() && (heading.is_empty() || headings(&target).iter().any(|known| known == heading));
+            if !is_there {
+                wrong.push(format!("{}: {to}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "lead nowhere:\n{}", wrong.join("\n"));
+    assert!(looked_at > 100, "{looked_at} links");
+}
+
+/// Also where no link is possible: in comments, examples and scripts.
+#[test]
+fn every_page_that_is_named_by_its_path_is_there() {
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in PLACES.iter().flat_map(|place| ["md", "rs", "toml", "service"].map(|ending| of(&source(place), ending))).flatten() {
+        let is_of_a_path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        for (at, _) in text.match_indices("docs/").filter(|(at, _)| !text[..*at].ends_with(is_of_a_path)) {
+            let named: String = text[at..].chars().take_while(|c| is_of_a_path(*c)).collect();
+            looked_at += 1;
+            if !source(named.trim_end_matches('.')).exists() {
+                wrong.push(format!("{}: {named}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not there:\n{}", wrong.join("\n"));
+    assert!(looked_at > 30, "{looked_at} names");
+}
+
 /// Each stands there once, with the checks that must catch it as its file names them; and nothing else does.
 #[test]
 fn the_table_of_deliberate_faults_is_that_of_their_files() {
     type Row = (String, String, bool, bool);
-    let text = source_text("docs/reliability.md");
+    let text = source_text("docs/developing/reliability.md");
     let (_, table) = text.split_once("| fault | tests | search | simulation |\n| --- | --- | --- | --- |\n").expect("the table");
     let row = |line: &str| -> Row {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -120,6 +166,37 @@ fn files(place: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     gather(place, ending, &mut found);
     assert!(!found.is_empty(), "{}: no .{ending}", place.display());
     found
+}
+
+/// The same of a place that may be a file, or have none.
+fn of(place: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    if place.is_dir() {
+        gather(place, ending, &mut found);
+    } else if place.extension().is_some_and(|known| known == ending) {
+        found.push((place.to_owned(), std::fs::read_to_string(place).expect("a text file")));
+    }
+    found
+}
+
+/// The links of a page: what is read, and where it leads.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("](").filter_map(|(at, _)| {
+        let (_, name) = text[..at].rsplit_once('[')?;
+        let (to, _) = text[at + 2..].split_once(')')?;
+        Some((name, to))
+    })
+}
+
+/// The names that GitHub gives to the headings of a page.
+fn headings(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let name = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(name).collect()
 }
 
 /// A directory may hold none, such as the one with the files of a page.

@@ -69,7 +69,7 @@ fn the_recipe_makes_the_users_that_the_services_have() {
     }
 }
 
-/// What docs/hardware.md, docs/install.md and the layer's README say of the image, by the lines that make it so. It is not
+/// What docs/using/hardware.md, docs/using/install.md and the layer's README say of the image, by the lines that make it so. It is not
 /// built here, and nobody would miss one of them before a machine is in trouble.
 #[test]
 fn the_image_has_what_is_promised_of_it() {

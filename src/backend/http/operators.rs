@@ -54,4 +54,4 @@ pub async fn openapi() -> Response {
 }
 
 /// The interface as an OpenAPI document.
-pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+pub const OPENAPI: &str = include_str!("../../../docs/using/openapi.json");

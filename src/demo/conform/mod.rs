@@ -1,5 +1,5 @@
 //! `qris-demo conform`: checks any implementation of the backend's HTTP interface from outside, as a machine would use it,
-//! and names each difference from `docs/openapi.json` and the words of `docs/protocol.md`.
+//! and names each difference from `docs/using/openapi.json` and the words of `docs/using/protocol.md`.
 
 mod ask;
 mod create;
