@@ -6,6 +6,7 @@ use super::store::{Row, StoreError, Tx};
 use qris_core::order::ids::DeviceId;
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Wall;
+use subtle::ConstantTimeEq as _;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +138,7 @@ pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, B
         &[token_hash.into()],
     )?;
     let Some((device, known)) = rows.first().map(read).transpose()? else { return Ok(None) };
-    let same = super::same_in_constant_time(known.as_bytes(), token_hash.as_bytes());
+    let same: bool = known.as_bytes().ct_eq(token_hash.as_bytes()).into();
     Ok((same && device.revoked.is_none()).then_some(device.id))
 }
 

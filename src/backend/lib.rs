@@ -210,10 +210,3 @@ fn desk(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> De
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// Compares every byte whatever the first ones say, so that time tells a forger nothing. `black_box` keeps the compiler from
-/// leaving the loop early.
-fn same_in_constant_time(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0_u8, |sum, (x, y)| std::hint::black_box(sum | (x ^ y)));
-    a.len() == b.len() && std::hint::black_box(difference) == 0
-}

@@ -7,6 +7,7 @@
 use super::answer::{FraudStatus, TransactionStatus};
 use qris_host::secret::Secret;
 use serde_json::{Map, Value};
+use subtle::ConstantTimeEq as _;
 
 /// A merchant's Server Key: the password of the API and the secret of every notification. It prints as `…`.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ impl Notification {
     #[must_use]
     pub fn is_signed_with(&self, key: &ServerKey) -> bool {
         let expected = key.sign(&self.order_id, &self.status_code, &self.gross_amount);
-        crate::same_in_constant_time(expected.as_bytes(), self.signature_key.as_bytes())
+        expected.as_bytes().ct_eq(self.signature_key.as_bytes()).into()
     }
 }
 
