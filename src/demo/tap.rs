@@ -1,11 +1,14 @@
 //! Reads along what passes through a cable, as HTTP/1.1. What it does not understand it does not hear; what is carried is
 //! never changed.
 
+use httparse::{Header, Status};
 use serde_json::Value;
 use std::collections::VecDeque;
 
 /// A message longer than this, in bytes, is not listened to any more, nor anything after it on the same connection.
 const MESSAGE_MAX: usize = 256 * 1024;
+/// Nor one with more headers: those that are carried here have ten.
+const HEADERS_MAX: usize = 64;
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,92 +69,75 @@ impl Tap {
         if self.deaf {
             return news;
         }
-        let waiting = match direction {
-            Direction::There => &mut self.there,
-            Direction::Back => &mut self.back,
-        };
-        waiting.extend_from_slice(bytes);
-        while !self.deaf {
-            let waiting = match direction {
-                Direction::There => &mut self.there,
-                Direction::Back => &mut self.back,
-            };
-            match take(waiting) {
-                Taken::Nothing => break,
-                Taken::Message(line, body) => match self.read(direction, &line, body) {
-                    Some(heard) => news.push(heard),
-                    None => self.deaf = true,
-                },
-                Taken::Strange => self.deaf = true,
-            }
+        match direction {
+            Direction::There => self.there.extend_from_slice(bytes),
+            Direction::Back => self.back.extend_from_slice(bytes),
         }
-        if self.deaf {
-            (self.there, self.back, self.open) = Default::default();
+        loop {
+            match self.take(direction) {
+                Ok(Some(heard)) => news.push(heard),
+                Ok(None) => break,
+                Err(Strange) => {
+                    *self = Self { deaf: true, ..Self::default() };
+                    break;
+                }
+            }
         }
         news
     }
 
-    fn read(&mut self, direction: Direction, line: &str, body: Value) -> Option<Heard> {
-        let mut words = line.split(' ');
-        match direction {
+    /// The next message, once it is whole.
+    fn take(&mut self, direction: Direction) -> Result<Option<Heard>, Strange> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        Ok(Some(match direction {
             Direction::There => {
-                let asked = Asked { method: words.next()?.into(), target: words.next()?.into(), body };
-                if !words.next()?.starts_with("HTTP/1.") {
-                    return None;
-                }
+                let mut request = httparse::Request::new(&mut headers);
+                let head = request.parse(&self.there)?;
+                let Some((body, end)) = body(&self.there, head, request.headers)? else { return Ok(None) };
+                let (method, target) = (request.method.ok_or(Strange)?.into(), request.path.ok_or(Strange)?.into());
+                self.there.drain(..end);
+                let asked = Asked { method, target, body };
                 self.open.push_back(asked.clone());
-                Some(Heard::Asked(asked))
+                Heard::Asked(asked)
             }
             Direction::Back => {
-                if !words.next()?.starts_with("HTTP/1.") {
-                    return None;
-                }
-                let status = words.next()?.parse().ok()?;
-                Some(Heard::Answered { asked: self.open.pop_front()?, status, body })
+                let mut response = httparse::Response::new(&mut headers);
+                let head = response.parse(&self.back)?;
+                let Some((body, end)) = body(&self.back, head, response.headers)? else { return Ok(None) };
+                let status = response.code.ok_or(Strange)?;
+                self.back.drain(..end);
+                Heard::Answered { asked: self.open.pop_front().ok_or(Strange)?, status, body }
             }
-        }
+        }))
     }
 }
 
-enum Taken {
-    /// Not whole yet.
-    Nothing,
-    /// First line and body.
-    Message(String, Value),
-    /// No HTTP/1.1 that can be read.
-    Strange,
+/// No HTTP/1.1 that can be read.
+struct Strange;
+
+impl From<httparse::Error> for Strange {
+    fn from(_: httparse::Error) -> Self {
+        Self
+    }
 }
 
-fn take(waiting: &mut Vec<u8>) -> Taken {
-    let Some(end) = waiting.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return if waiting.len() > MESSAGE_MAX || waiting.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
-            Taken::Strange
-        } else {
-            Taken::Nothing
-        };
+/// The body of a message, and where it ends, once it is whole.
+fn body(waiting: &[u8], head: Status<usize>, headers: &[Header<'_>]) -> Result<Option<(Value, usize)>, Strange> {
+    let Status::Complete(head) = head else {
+        return if waiting.len() > MESSAGE_MAX { Err(Strange) } else { Ok(None) };
     };
-    let Ok(head) = std::str::from_utf8(&waiting[..end]) else { return Taken::Strange };
-    let mut lines = head.split("\r\n");
-    let first = lines.next().unwrap_or_default().to_owned();
     let mut length = 0;
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+    for Header { name, value } in headers {
         if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Taken::Strange;
+            return Err(Strange);
         }
         if name.eq_ignore_ascii_case("content-length") {
-            match value.trim().parse() {
-                Ok(told) if told <= MESSAGE_MAX => length = told,
-                _ => return Taken::Strange,
-            }
+            let told = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            length = told.filter(|told| *told <= MESSAGE_MAX).ok_or(Strange)?;
         }
     }
-    let whole = end + 4 + length;
-    if waiting.len() < whole {
-        return Taken::Nothing;
-    }
-    let body = serde_json::from_slice(&waiting[end + 4..whole]).unwrap_or(Value::Null);
-    waiting.drain(..whole);
-    Taken::Message(first, body)
+    let end = head + length;
+    Ok(waiting.get(head..end).map(|body| (serde_json::from_slice(body).unwrap_or(Value::Null), end)))
 }
 
 #[cfg(test)]
