@@ -121,7 +121,7 @@ fn another_shops_charge_on_the_same_account_is_not_ours() {
     assert!(shop.midtrans.pay("invoice-7", Via::Gopay).status < 300);
     assert_eq!(shop.notify(&notification("invoice-7", "200", "5000.00", "settlement")).status, 200);
     shop.backend.as_ref().expect("started").wait_line("order invoice-7, which is not ours");
-    assert!(told(&shop.merchant(&["reconcile", "--order", "invoice-7"])).contains("no custom fields of ours"));
+    assert!(told(&shop.merchant(&["reconcile", "--order", "invoice-7"])).contains("no metadata of ours"));
     assert_eq!(shop.merchant(&["orders", "invoice-7"]).status.code(), Some(1));
     assert!(shop.merchant(&["orders"]).status.success());
 }

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gateway_times_are_seven_hours_ahead() {
+    fn times_of_the_gateway_are_seven_hours_ahead() {
         let wall = Wall::from_wib("2019-09-04 19:08:37").expect("a time");
         assert_eq!(wall.to_rfc3339(), "2019-09-04T12:08:37Z");
         assert_eq!(wall.to_rfc3339_wib(), "2019-09-04T19:08:37+07:00");

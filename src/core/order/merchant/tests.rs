@@ -375,7 +375,7 @@ fn the_first_outcome_stays() {
 }
 
 #[test]
-fn gateway_is_not_asked_more_often_than_every_ten_seconds() {
+fn the_gateway_is_not_asked_more_often_than_every_ten_seconds() {
     let mut order = live(&[(0, Event::Charged(charge(5000)))]);
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
