@@ -73,15 +73,14 @@ pub struct VendRequest {
     pub timeout_s: Option<u16>,
 }
 
-/// The way a request came. The price of some items may come by one way and not by the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The way a request came. The price of some items may come by one way and not by the other, and neither way can use up the
+/// other's tries of a payment code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Way {
-    /// From whoever may publish `vend/request`.
-    Mqtt,
-    /// From a controller on the same board.
-    DBus,
-    /// From a button of the machine.
-    Button,
+    /// From somebody who may be anywhere, such as whoever may publish `vend/request`.
+    Remote,
+    /// From the machine itself: a controller on the same board, or a button.
+    Board,
 }
 
 /// What an item costs.
@@ -184,7 +183,7 @@ impl PriceList {
             (Price::Fixed(price), None) => price,
             (Price::Fixed(price), Some(asked)) if asked == price => price,
             (Price::Fixed(price), Some(asked)) => return Err(wrong(format!("{} costs {price}, not {asked}", request.item))),
-            (Price::FromRequest { mqtt: false, .. }, _) if way == Way::Mqtt => {
+            (Price::FromRequest { mqtt: false, .. }, _) if way == Way::Remote => {
                 return Err(wrong(format!("the price of {} is not taken from MQTT", request.item)));
             }
             (Price::FromRequest { .. }, None) => return Err(wrong(format!("{} needs an amount", request.item))),
@@ -218,16 +217,16 @@ mod tests {
             (item("wash"), Price::FromRequest { min: rp(1000), max: rp(9000), mqtt: true }),
         ]);
         let cases = [
-            ("A1", None, Way::Mqtt, Ok(5000)),
-            ("A1", Some(5000), Way::Mqtt, Ok(5000)),
-            ("A1", Some(4999), Way::DBus, Err(Reason::WrongAmount)),
-            ("B9", None, Way::Mqtt, Err(Reason::UnknownItem)),
-            ("exit", Some(2000), Way::DBus, Ok(2000)),
-            ("exit", Some(2000), Way::Mqtt, Err(Reason::WrongAmount)),
-            ("exit", None, Way::DBus, Err(Reason::WrongAmount)),
-            ("exit", Some(1999), Way::DBus, Err(Reason::WrongAmount)),
-            ("exit", Some(200_001), Way::DBus, Err(Reason::WrongAmount)),
-            ("wash", Some(9000), Way::Mqtt, Ok(9000)),
+            ("A1", None, Way::Remote, Ok(5000)),
+            ("A1", Some(5000), Way::Remote, Ok(5000)),
+            ("A1", Some(4999), Way::Board, Err(Reason::WrongAmount)),
+            ("B9", None, Way::Remote, Err(Reason::UnknownItem)),
+            ("exit", Some(2000), Way::Board, Ok(2000)),
+            ("exit", Some(2000), Way::Remote, Err(Reason::WrongAmount)),
+            ("exit", None, Way::Board, Err(Reason::WrongAmount)),
+            ("exit", Some(1999), Way::Board, Err(Reason::WrongAmount)),
+            ("exit", Some(200_001), Way::Board, Err(Reason::WrongAmount)),
+            ("wash", Some(9000), Way::Remote, Ok(9000)),
         ];
         for (id, amount, way, want) in cases {
             let request = VendRequest {

@@ -67,8 +67,8 @@ impl Guesses {
 
     fn of(&mut self, way: Way) -> &mut Vec<Boot> {
         match way {
-            Way::Mqtt => &mut self.mqtt,
-            Way::DBus | Way::Button => &mut self.board,
+            Way::Remote => &mut self.mqtt,
+            Way::Board => &mut self.board,
         }
     }
 
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn five_wrong_codes_lead_to_ten_minutes_of_pause_for_one_way_alone() {
-        let (mqtt, board) = (Way::Mqtt, Way::DBus);
+        let (mqtt, board) = (Way::Remote, Way::Board);
         let mut guesses = Guesses::default();
         let minute = |n: i64| Boot(n * 60_000);
         for n in 0..4 {

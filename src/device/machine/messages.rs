@@ -38,7 +38,7 @@ impl Machine {
             Topic::VendCollect => match read_collect(payload) {
                 Ok(code) => {
                     self.effects.push(Effect::Ack(ack));
-                    self.collect(code, Way::Mqtt, None, now);
+                    self.collect(code, Way::Remote, None, now);
                 }
                 Err(refusal) => self.reject(Rejected { request_id: None, refusal }, ack, now),
             },

@@ -144,7 +144,7 @@ impl Machine {
                 Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, Asker::Bus(to), now),
             },
             Asked::Malformed(request_id, refusal) => self.turn_down(request_id, None, &refusal, Asker::Bus(to), now),
-            Asked::Collect(code) => self.collect(code, Way::DBus, Some(to), now),
+            Asked::Collect(code) => self.collect(code, Way::Board, Some(to), now),
             Asked::Cancel(request_id) => {
                 if let Some(candidate) = &mut self.candidate
                     && *candidate.request_id() == request_id
@@ -216,9 +216,8 @@ impl Machine {
     /// Everything that can be said against a request before the relay is asked.
     fn admit(&mut self, request: &VendRequest, from: Asker, now: Now) -> Result<Offer, Refusal> {
         let way = match from {
-            Asker::Broker(_) => Way::Mqtt,
-            Asker::Bus(_) => Way::DBus,
-            Asker::Button => Way::Button,
+            Asker::Broker(_) => Way::Remote,
+            Asker::Bus(_) | Asker::Button => Way::Board,
         };
         let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
         if let Some(trouble) = self.trouble() {
