@@ -1,279 +1,142 @@
-//! The interface `io.qrisd.Device1`, for a controller on the same board.
+//! Controllers: where requests come from, and where it is told what becomes of them. Each is a file below `controller/`. How
+//! to add one stands in `docs/developing/add-a-controller.md`.
+//!
+//! A controller turns what its medium says into a [`Request`], and asks by its [`Requests`]. The machine answers each question
+//! once, with a [`Reply`]. A controller whose medium also carries news is a [`Listener`]. The machine knows of a controller no
+//! more than its [`ControllerKind`].
 
+pub mod buttons;
+pub mod dbus;
+pub mod mqtt;
+
+use super::config::Config;
 use super::inbox::Inbox;
-use super::machine::{Asked, Input, Reply, ReplyTo, Shown, View};
+use super::machine::{Asker, ControllerKind, Input, Reply, Request, View};
 use super::screen::Camera;
-use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
-use qris_core::order::money::Rupiah;
-use qris_core::order::reason::Reason;
-use qris_core::order::request::{Payment, Refusal, VendRequest};
-use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
-use qris_core::wire::vend::{EventState, VendEvent};
-use qris_host::bus::{Served, serve};
-use qris_host::clock;
-use qris_host::config::BusAddress;
-use qris_host::events::{Event, emit};
-use serde::de::DeserializeOwned;
+use qris_core::wire::vend::VendEvent;
+use qris_host::mqtt::Mqtt;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use zbus::OwnedVariant;
+use tokio::sync::oneshot;
 
-/// A screen that draws at all has drawn a picture by then.
-const PICTURE_WAIT: Duration = Duration::from_secs(10);
+/// Hears what happens to every order, whoever asked for it. It is called between two effects of the machine, so it must not
+/// wait: what its medium cannot take at once is missed.
+pub trait Listener: Send {
+    /// An order has gone into another state, or a request was refused.
+    fn order_changed(&mut self, event: &VendEvent);
 
-/// What both sides of the interface share: who waits for an answer, and what the properties say.
-#[derive(Debug, Default)]
-pub struct Desk {
-    waiting: Mutex<HashMap<ReplyTo, oneshot::Sender<Reply>>>,
-    view: Mutex<View>,
-    last: AtomicU64,
+    /// What holds the machine, or what is wrong with it, is another now.
+    fn view_changed(&mut self, view: &View);
 }
 
-impl Desk {
+/// All controllers, as the machine's side has them.
+pub struct Controllers {
+    inbox: Inbox,
+    questions: Arc<Mutex<Questions>>,
+    listeners: Vec<Box<dyn Listener>>,
+}
+
+/// The controllers to which others carry what they hear.
+pub struct Fed {
+    /// Hears the messages of the broker.
+    pub mqtt: mqtt::Reader,
+    /// Hears the relay's signals.
+    pub buttons: buttons::Buttons,
+}
+
+impl Controllers {
+    /// None yet.
+    #[must_use]
+    pub fn new(inbox: Inbox) -> Self {
+        Self { inbox, questions: Arc::default(), listeners: Vec::new() }
+    }
+
+    /// Starts every controller of this machine.
+    #[must_use]
+    pub fn start(config: &Config, inbox: Inbox, mqtt: &Mqtt, camera: &Camera) -> (Self, Fed) {
+        let mut all = Self::new(inbox);
+        let mqtt = mqtt::Reader::start(&all, config.machine.device.clone(), mqtt.clone(), camera.clone());
+        let buttons = buttons::Buttons::start(&all);
+        if let Some(address) = &config.controller {
+            dbus::start(&mut all, address, camera);
+        }
+        (all, Fed { mqtt, buttons })
+    }
+
+    /// A further controller: by what it gets here it asks.
+    #[must_use]
+    pub fn requests(&self, kind: ControllerKind) -> Requests {
+        Requests { kind, inbox: self.inbox.clone(), questions: Arc::clone(&self.questions) }
+    }
+
+    /// From now on it hears the news.
+    pub fn listen(&mut self, listener: impl Listener + 'static) {
+        self.listeners.push(Box::new(listener));
+    }
+
     /// Answers whoever asked.
-    pub fn reply(&self, to: ReplyTo, reply: Reply) {
-        if let Some(waiting) = lock(&self.waiting).remove(&to) {
-            // Who asked may be gone.
-            let _ = waiting.send(reply);
+    pub fn reply(&self, asker: Asker, reply: Reply) {
+        let answer = lock(&self.questions).open.remove(&asker.question);
+        if let Some(answer) = answer {
+            answer(reply);
         }
     }
 
-    /// What the properties say from now on.
-    pub fn show(&self, view: View) {
-        *lock(&self.view) = view;
+    /// Tells all that listen.
+    pub fn order_changed(&mut self, event: &VendEvent) {
+        self.listeners.iter_mut().for_each(|listener| listener.order_changed(event));
     }
 
-    fn shown(&self) -> Option<Shown> {
-        lock(&self.view).order.clone()
+    /// Tells all that listen.
+    pub fn view_changed(&mut self, view: &View) {
+        self.listeners.iter_mut().for_each(|listener| listener.view_changed(view));
     }
 }
+
+/// What is asked and not answered yet.
+#[derive(Default)]
+struct Questions {
+    last: u64,
+    open: HashMap<u64, Answer>,
+}
+
+type Answer = Box<dyn FnOnce(Reply) + Send>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds these locks can panic half-way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves the interface until the answer is dropped.
-#[must_use]
-pub fn start(address: &BusAddress, desk: &Arc<Desk>, inbox: &Inbox, camera: &Camera) -> Served {
-    let (desk, inbox, camera) = (Arc::clone(desk), inbox.clone(), camera.clone());
-    serve(address, DEVICE_NAME, move |builder| {
-        builder.serve_at(DEVICE_PATH, Device1 { desk: Arc::clone(&desk), inbox: inbox.clone(), camera: camera.clone() })
-    })
-}
-
-/// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
-pub async fn tell(mut served: Option<Served>, mut news: mpsc::Receiver<VendEvent>) {
-    if let Some(unreachable) = unreachable(served.as_mut()).await {
-        emit(&unreachable);
-    }
-    while let Some(event) = news.recv().await {
-        if let Some(served) = &served {
-            changed(served, &event).await;
-        }
-    }
-}
-
-/// Waits for the first attempt to be found by controllers, and answers why it failed. It is tried again all the same: a
-/// machine sells without a controller too.
-async fn unreachable(served: Option<&mut Served>) -> Option<Event> {
-    let why = served?.ready().await.err()?;
-    Some(Event::ControllerUnreachable { why: why.to_string().into() })
-}
-
-async fn changed(served: &Served, event: &VendEvent) {
-    let request = event.request_id.as_ref().map_or("", RequestId::as_str);
-    let order = event.order_id.as_ref().map_or("", |id| id.as_str());
-    let reason = event.reason.as_ref().map_or("", Reason::as_str);
-    served.emit(DEVICE_PATH, DEVICE_NAME, "OrderChanged", &(request, order, event.state.as_str(), reason)).await;
-}
-
-struct Device1 {
-    desk: Arc<Desk>,
+/// The way of one controller's requests into the machine. Clones share it.
+#[derive(Clone)]
+pub struct Requests {
+    kind: ControllerKind,
     inbox: Inbox,
-    camera: Camera,
+    questions: Arc<Mutex<Questions>>,
 }
 
-impl Device1 {
-    async fn ask(&self, asked: Asked) -> zbus::fdo::Result<Reply> {
-        let to = ReplyTo(self.desk.last.fetch_add(1, Ordering::Relaxed));
-        let (answer, answer_rx) = oneshot::channel();
-        lock(&self.desk.waiting).insert(to, answer);
-        self.inbox.send_foreign(Input::Asked(asked, to)).await;
-        answer_rx.await.map_err(|_| zbus::fdo::Error::Failed("qrisd is stopping".into()))
-    }
-}
-
-#[zbus::interface(name = "io.qrisd.Device1")]
-impl Device1 {
-    #[zbus(out_args("state", "reason"))]
-    async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
-        let asked = match request(request_id, item, options) {
-            Ok(request) => Asked::Vend(request),
-            Err(refusal) => Asked::Malformed(RequestId::new(request_id).ok(), refusal),
+impl Requests {
+    /// Asks, and goes on as soon as the machine's queue has room. `answer` is called once, between two effects of the machine:
+    /// it must not wait.
+    pub async fn put(&self, request: Request, answer: impl FnOnce(Reply) + Send + 'static) {
+        let question = {
+            let mut questions = lock(&self.questions);
+            questions.last += 1;
+            let question = questions.last;
+            questions.open.insert(question, Box::new(answer));
+            question
         };
-        let reply = self.ask(asked).await?;
-        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
+        self.inbox.send_foreign(Input::Asked(request, Asker { question, kind: self.kind })).await;
     }
 
-    #[zbus(out_args("state"))]
-    async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
-        // What is no request_id was never one of ours.
-        let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
-        let reply = self.ask(Asked::Cancel(request_id)).await?;
-        Ok(reply.state.as_ref().map_or("", EventState::as_str).into())
-    }
-
-    #[zbus(out_args("state", "reason"))]
-    async fn collect(&self, code: &str) -> zbus::fdo::Result<(String, String)> {
-        let asked = match PaymentCode::typed(code) {
-            Ok(code) => Asked::Collect(code),
-            Err(error) => Asked::Malformed(None, Refusal::field(Reason::Malformed, "code", format!("code: {error}"))),
-        };
-        let reply = self.ask(asked).await?;
-        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
-    }
-
-    /// What the panel shows now, as a PNG.
-    #[zbus(out_args("png"))]
-    async fn screenshot(&self) -> zbus::fdo::Result<Vec<u8>> {
+    /// Asks, and waits for the answer; `None`: the program is stopping.
+    pub async fn ask(&self, request: Request) -> Option<Reply> {
         let (answer, answer_rx) = oneshot::channel();
-        self.camera.shot(move |png| drop(answer.send(png)));
-        // Its thread may stand still.
-        let png = tokio::time::timeout(PICTURE_WAIT, answer_rx).await.ok().and_then(Result::ok);
-        let png = png.ok_or_else(|| zbus::fdo::Error::LimitsExceeded("the screen is busy, or stopping".into()))?;
-        png.ok_or_else(|| zbus::fdo::Error::Failed("the screen shows nothing".into()))
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn state(&self) -> String {
-        self.desk.shown().map_or_else(String::new, |order| order.state.to_string())
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn request_id(&self) -> String {
-        self.desk.shown().map(|order| order.request_id.to_string()).unwrap_or_default()
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn order_id(&self) -> String {
-        self.desk.shown().and_then(|order| order.order_id).map(|id| id.to_string()).unwrap_or_default()
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn item(&self) -> String {
-        self.desk.shown().map(|order| order.item.to_string()).unwrap_or_default()
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn amount(&self) -> i64 {
-        self.desk.shown().map_or(0, |order| rupiah(order.amount))
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn gross_amount(&self) -> i64 {
-        self.desk.shown().and_then(|order| order.gross_amount).map_or(0, rupiah)
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn remaining_s(&self) -> u32 {
-        let until = self.desk.shown().and_then(|order| order.until);
-        until.map_or(0, |until| u32::try_from((until - clock::now().boot).as_secs_up()).unwrap_or(0))
-    }
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    async fn faults(&self) -> Vec<String> {
-        lock(&self.desk.view).faults.iter().map(|code| code.as_str().into()).collect()
-    }
-
-    /// Declared for introspection; it is sent to every connection by [`changed`].
-    #[zbus(signal)]
-    async fn order_changed(
-        emitter: &zbus::object_server::SignalEmitter<'_>,
-        request_id: &str,
-        order_id: &str,
-        state: &str,
-        reason: &str,
-    ) -> zbus::Result<()>;
-}
-
-fn rupiah(amount: Rupiah) -> i64 {
-    i64::try_from(amount.get()).unwrap_or(i64::MAX)
-}
-
-/// Reads the arguments of `Vend`; an option that is not known is ignored, as on MQTT.
-fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<VendRequest, Refusal> {
-    let wrong = |field: &'static str| move |why: String| Refusal::field(Reason::Malformed, field, format!("{field}: {why}"));
-    let request_id = RequestId::new(request_id).map_err(|e| wrong("request_id")(e.to_string()))?;
-    let item = ItemId::new(item).map_err(|e| wrong("item")(e.to_string()))?;
-    let amount = match options.remove("amount") {
-        None => None,
-        Some(value) => {
-            let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be x, whole rupiah".into()))?;
-            let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
-            Some(amount.ok_or_else(|| wrong("amount")(qris_core::order::money::AmountError::Range.to_string()))?)
-        }
-    };
-    let description = options.remove("description").map(String::try_from).transpose();
-    let description = description.map_err(|_| wrong("description")("must be s".into()))?.map(Into::into);
-    let payment = options.remove("payment").map(String::try_from).transpose();
-    let payment: Option<Payment> = word("payment", payment.map_err(|_| wrong("payment")("must be s".into()))?)?;
-    let timeout_s = match options.remove("timeout_s") {
-        None => None,
-        Some(value) => {
-            let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be u, seconds".into()))?;
-            // What does not fit is out of range, and told with the range.
-            Some(u16::try_from(seconds).unwrap_or(u16::MAX))
-        }
-    };
-    Ok(VendRequest { request_id, item, amount, description, payment: payment.unwrap_or_default(), timeout_s })
-}
-
-fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Result<Option<T>, Refusal> {
-    let read =
-        |text: String| serde_json::from_value(text.into()).map_err(|e| Refusal::field(Reason::Malformed, field, format!("{field}: {e}")));
-    text.map(read).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inbox::Inbox;
-    use zbus::object_server::Interface as _;
-
-    /// One that draws nowhere.
-    fn no_screen() -> qris_screen::Screen {
-        use qris_screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
-        let settings = samples::settings(SurfaceSettings::Device("/nowhere".into()), Languages::Only(Language::Id));
-        let picture = picture::Picture { scene: picture::Scene::Starting, sandbox: false };
-        Screen::start(settings, picture, || qris_core::order::time::Boot(0), |_| {})
-    }
-
-    #[tokio::test]
-    async fn who_cannot_be_found_says_so() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let address = BusAddress::Peer(directory.path().join("socket"));
-        let (inbox, _letters) = Inbox::new();
-        let camera = no_screen().camera();
-        let mut first = start(&address, &Arc::default(), &inbox, &camera);
-        assert!(unreachable(Some(&mut first)).await.is_none());
-        let mut second = start(&address, &Arc::default(), &inbox, &camera);
-        let told = unreachable(Some(&mut second)).await.expect("the socket is taken");
-        assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("taken")), "{told}");
-        assert!(unreachable(None).await.is_none(), "none is wanted");
-    }
-
-    #[test]
-    fn what_the_methods_answer_has_names() {
-        let (inbox, _letters) = Inbox::new();
-        let mut xml = String::new();
-        Device1 { desk: Arc::default(), inbox, camera: no_screen().camera() }.introspect_to_writer(&mut xml, 0);
-        for (name, count) in [("state", 3), ("reason", 2), ("png", 1)] {
-            let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
-            assert_eq!(arguments.count(), count, "{xml}");
-        }
+        let answer = move |reply| {
+            // Who asked may be gone.
+            let _ = answer.send(reply);
+        };
+        self.put(request, answer).await;
+        answer_rx.await.ok()
     }
 }

@@ -6,7 +6,7 @@
 //! `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
 pub mod backend;
-pub mod commands;
+pub mod broker;
 pub mod config;
 pub mod controller;
 pub mod inbox;
@@ -16,22 +16,21 @@ pub mod relay;
 pub use qris_screen as screen;
 pub mod store;
 
-use commands::Commands;
 use config::Config;
+use controller::Controllers;
+use controller::buttons::Buttons;
 use futures_util::StreamExt as _;
 use inbox::{Inbox, Letter};
 use machine::{Effect, Input, Machine};
-use ports::{Near, Order, Ports, RelaySlot};
-use qris_core::order::ids::{DeviceId, ItemId};
+use ports::{Errand, Ports, RelaySlot};
+use qris_core::order::ids::ItemId;
 use qris_core::order::time::Boot;
 use qris_core::wire::dbus::{RELAY_NAME, RELAY_PATH};
-use qris_core::wire::status::Status;
-use qris_core::wire::topics::{self, Topic};
 use qris_host::arguments::Usage;
 use qris_host::bus::{Remote, RemoteEvent};
 use qris_host::config::{BusAddress, remark};
 use qris_host::events::{Event, emit};
-use qris_host::mqtt::{EVENTS_WAITING_MAX, Inbound, LinkSettings, Mqtt, MqttEvent, Retained, Subscription, Will};
+use qris_host::mqtt::{EVENTS_WAITING_MAX, LinkSettings, Mqtt};
 use qris_host::service::Signals;
 use qris_host::tls::{LastTrusted, install_provider};
 use qris_host::{self, Failure, Leave, clock, journal, memory, service};
@@ -45,8 +44,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Moment;
 
 const PROGRAM: &str = "qrisd";
-/// Who vanished is said to be offline after this.
-const WILL_DELAY_S: u32 = 30;
 /// The owner looks around at least this often.
 const IDLE: Duration = Duration::from_secs(60);
 /// A stop is over by then, whatever hangs.
@@ -56,8 +53,6 @@ const RELAY_RETRY: Duration = Duration::from_secs(1);
 /// That the relay service has gone is told after this. One that takes a new configuration (`systemctl reload`) is back sooner;
 /// one that failed is not: systemd rests for a second before it begins it anew.
 const RELAY_RETURNS_WITHIN: Duration = Duration::from_secs(1);
-/// So many signals wait for slow listeners; more are missed: they are news.
-const NEWS_WAITING_MAX: usize = 64;
 /// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
@@ -114,26 +109,13 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let screen = Screen::start(config.screen.clone(), first, || clock::now().boot, move |state| report.send(Input::Screen(state)));
     install_provider();
     let trusted = LastTrusted::new(machine.last_trusted());
-    let link = link(&config, &trusted).map_err(Failure::usage)?;
+    let link = broker::link(&config.machine.device, &config.mqtt, &trusted).map_err(Failure::usage)?;
     let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let result = runtime.block_on(serve(path, config, machine, effects, screen, link, backend, inbox, letters));
     // Whatever hangs: all that matters is committed.
     runtime.shutdown_background();
     result
-}
-
-/// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
-fn link(config: &Config, trusted: &LastTrusted) -> Result<LinkSettings, qris_host::tls::TlsError> {
-    let device = &config.machine.device;
-    let mut link = LinkSettings::new(config.mqtt.clone(), device.as_str(), trusted)?;
-    let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
-    link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
-    link.subscriptions = topics::heard_by(device)
-        .into_iter()
-        .map(|filter| Subscription { filter, retained: Retained::Never, retain_as_published: true })
-        .collect();
-    Ok(link)
 }
 
 #[allow(clippy::too_many_arguments, reason = "everything that was made on the way here, each used once")]
@@ -151,29 +133,23 @@ async fn serve(
     let mut signals = Signals::new();
     let (mqtt, events) = Mqtt::start(link, EVENTS_WAITING_MAX);
     let (gone, gone_rx) = tokio::sync::oneshot::channel();
-    let camera = screen.camera();
-    let commands = Commands::new(config.machine.device.clone(), mqtt.clone(), camera.clone());
-    tokio::spawn(listen(events, config.machine.device.clone(), commands, inbox.clone(), gone));
+    let (controllers, fed) = Controllers::start(&config, inbox.clone(), &mqtt, &screen.camera());
+    tokio::spawn(broker::listen(events, mqtt.clone(), config.machine.device.clone(), fed.mqtt, inbox.clone(), gone));
     let relay = Arc::new(RelaySlot::default());
-    tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone()));
-    let desk = Arc::default();
-    let served = config.controller.as_ref().map(|address| controller::start(address, &desk, &inbox, &camera));
-    let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
-    tokio::spawn(controller::tell(served, news_rx));
+    tokio::spawn(watch_relay(config.relay.clone(), Arc::clone(&relay), inbox.clone(), fed.buttons));
     let ports = Ports {
         device: config.machine.device.clone(),
         mqtt: mqtt.clone(),
         backend,
         relay,
-        desk,
-        news,
+        controllers,
         inbox: inbox.clone(),
         calls: Default::default(),
     };
-    // Unbounded: what the owner orders follows from what waits in its inbox, which is bounded.
-    let (orders, orders_rx) = mpsc::unbounded_channel();
-    tokio::spawn(ports.serve(orders_rx));
-    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &Near { screen }, &orders, effects, &letters));
+    // Unbounded: what the owner wants follows from what waits in its inbox, which is bounded.
+    let (errands, errands_rx) = mpsc::unbounded_channel();
+    tokio::spawn(ports.serve(errands_rx));
+    let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &screen, &errands, effects, &letters));
     let owner = owner.map_err(Failure::failed)?;
     let leave = signals.next_good(PROGRAM, || examine(path).map(drop)).await.announce(PROGRAM);
     inbox.post(Letter::Stop);
@@ -187,10 +163,10 @@ async fn serve(
 }
 
 /// The owner's loop: one input, its commit, its effects.
-fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>, effects: Vec<Effect>, letters: &Receiver<Letter>) {
+fn own(mut machine: Machine, screen: &Screen, errands: &mpsc::UnboundedSender<Errand>, effects: Vec<Effect>, letters: &Receiver<Letter>) {
     // The ports are gone only when the program ends.
-    let order = |order| drop(orders.send(order));
-    near.perform(effects, order);
+    let send = |errand| drop(errands.send(errand));
+    ports::perform(effects, screen, send);
     let feed = service::watchdog_interval().map(|interval| interval / 2);
     let mut next_ping = feed.map(|_| Instant::now());
     let mut ready = false;
@@ -207,7 +183,7 @@ fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>,
             Letter::Input(input, _room) => {
                 // The screen's first word says that the machine's face is there, or why not.
                 let first_word = !ready && matches!(input, Input::Screen(_));
-                near.perform(machine.handle(input, clock::now()), order);
+                ports::perform(machine.handle(input, clock::now()), screen, send);
                 if first_word {
                     ready = true;
                     service::ready();
@@ -216,7 +192,7 @@ fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>,
             }
             Letter::Pong => service::watchdog(),
             Letter::Stop => {
-                return order(Order::Stop(machine.farewell()));
+                return send(Errand::Stop(machine.farewell()));
             }
         }
         if let (Some(feed), Some(at)) = (feed, next_ping)
@@ -224,7 +200,7 @@ fn own(mut machine: Machine, near: &Near, orders: &mpsc::UnboundedSender<Order>,
         {
             // Fed only by what went through the runtime and back: both loops make progress then.
             next_ping = Some(Instant::now() + feed);
-            order(Order::Ping);
+            send(Errand::Ping);
         }
     }
 }
@@ -234,40 +210,8 @@ fn until(deadline: Boot, now: Boot) -> Duration {
     (deadline - now).to_duration() + Duration::from_millis(u64::from(deadline > now))
 }
 
-/// Takes the broker's events to the machine, until the link has ended.
-async fn listen(
-    mut events: mpsc::Receiver<MqttEvent>,
-    device: DeviceId,
-    mut commands: Commands,
-    inbox: Inbox,
-    gone: tokio::sync::oneshot::Sender<()>,
-) {
-    while let Some(event) = events.recv().await {
-        match event {
-            MqttEvent::Up { refused, .. } => {
-                inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
-            }
-            MqttEvent::Down { reason, date_refusal } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
-            MqttEvent::Message(message) => {
-                let Some(Inbound { topic, payload, retain, ack, .. }) = commands.take(message) else { continue };
-                // What is for nobody here is taken for a kind that is acknowledged and left.
-                let topic = Topic::parse(&topic).filter(|(to, _)| *to == device).map_or(Topic::Status, |(_, topic)| topic);
-                inbox.send_foreign(Input::Message { topic, payload, retained: retain, ack }).await;
-            }
-            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
-            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
-            MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
-            MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
-            MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
-            MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
-        }
-    }
-    // Nobody waits any more if the stop took too long.
-    let _ = gone.send(());
-}
-
 /// Keeps the connection to the relay service, and takes its signals to the machine.
-async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
+async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, buttons: Buttons) {
     let mut remote = Remote::watch(address, RELAY_NAME);
     let mut relay: Option<Relay> = None;
     let mut signals: Option<zbus::MessageStream> = None;
@@ -305,7 +249,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox) {
             message = next_signal(&mut signals) => match message {
                 // Anybody on the bus may send a signal of that name.
                 Some(Ok(message)) if name.is_none() || message.header().sender().map(|sender| sender.as_str()) == name.as_deref() => {
-                    if signal(&message, &inbox).await == News::ReadAgain {
+                    if signal(&message, &inbox, &buttons).await == News::ReadAgain {
                         up = tell(relay.as_ref(), &slot, &inbox, up).await;
                     }
                 }
@@ -366,7 +310,7 @@ enum News {
     ReadAgain,
 }
 
-async fn signal(message: &zbus::Message, inbox: &Inbox) -> News {
+async fn signal(message: &zbus::Message, inbox: &Inbox, buttons: &Buttons) -> News {
     let header = message.header();
     match header.member().map(|member| member.as_str()) {
         Some("Finished") => {
@@ -378,7 +322,7 @@ async fn signal(message: &zbus::Message, inbox: &Inbox) -> News {
         Some("Pressed") => {
             let item = message.body().deserialize::<String>().ok().and_then(|item| ItemId::new(&item).ok());
             if let Some(item) = item {
-                inbox.send_foreign(Input::Pressed(item)).await;
+                buttons.pressed(item).await;
             }
         }
         Some("Cleared") => return News::ReadAgain,

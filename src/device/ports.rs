@@ -1,20 +1,19 @@
 //! The one match that carries an [`Effect`] to where it belongs; answers come back as [`Input`]s.
 
 use super::backend::Backend;
-use super::controller::Desk;
+use super::broker;
+use super::controller::Controllers;
 use super::inbox::{Inbox, Letter};
-use super::machine::{CallId, Effect, Input, PREPARE_WAIT, PrepareError, RelayAnswer};
+use super::machine::{CallId, Effect, Input, Notice, PREPARE_WAIT, PrepareError, RelayAnswer};
 use super::relay::Relay;
 use super::screen::Screen;
 use qris_core::order::ids::DeviceId;
-use qris_core::wire::topics::Topic;
-use qris_core::wire::vend::VendEvent;
 use qris_host::events;
-use qris_host::mqtt::{Mqtt, Outbound};
+use qris_host::mqtt::Mqtt;
 use qris_host::service;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::mpsc::{Sender, UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -29,10 +28,8 @@ pub struct Ports {
     pub backend: Backend,
     /// The relay service, while it is there.
     pub relay: Arc<RelaySlot>,
-    /// Controllers on the board.
-    pub desk: Arc<Desk>,
-    /// The way to their signal, in order.
-    pub news: Sender<VendEvent>,
+    /// Whoever asks for sales.
+    pub controllers: Controllers,
     /// Where answers go.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
@@ -66,53 +63,43 @@ impl RelaySlot {
     }
 }
 
-/// What can be reached without a socket, by the owner itself.
-pub struct Near {
-    /// The panel.
-    pub screen: Screen,
-}
-
-impl Near {
-    /// Passes on what needs the runtime, in one piece: a thread that sleeps is woken once for it. Then does the rest.
-    pub fn perform(&self, effects: Vec<Effect>, far: impl FnOnce(Order)) {
-        let is_near = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
-        let mut effects = effects;
-        let near: Vec<Effect> = effects.extract_if(.., is_near).collect();
-        if !effects.is_empty() {
-            far(Order::Perform(effects));
-        }
-        for effect in near {
-            match effect {
-                Effect::Show(picture) => self.screen.show(picture),
-                Effect::Journal(event) => events::emit(&event),
-                _ => {}
-            }
+/// Carries effects out, on the owner's thread. What needs the runtime is passed on first and in one piece, so that a thread that
+/// sleeps is woken once for it; the screen and the journal need none.
+pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Errand)) {
+    let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
+    let mut effects = effects;
+    let here: Vec<Effect> = effects.extract_if(.., is_here).collect();
+    if !effects.is_empty() {
+        pass_on(Errand::Perform(effects));
+    }
+    for effect in here {
+        match effect {
+            Effect::Show(picture) => screen.show(picture),
+            Effect::Journal(event) => events::emit(&event),
+            _ => {}
         }
     }
 }
 
 /// What the owner has for the ports.
 #[derive(Debug)]
-pub enum Order {
+pub enum Errand {
     /// Carry these out.
     Perform(Vec<Effect>),
     /// Answer with [`Letter::Pong`]: the runtime makes progress.
     Ping,
-    /// Say this to the broker, and nothing more after it.
+    /// Say this as the last status, and nothing more after it.
     Stop(Vec<u8>),
 }
 
 impl Ports {
-    /// Carries out what the owner orders, until its last word or its end.
-    pub async fn serve(mut self, mut orders: UnboundedReceiver<Order>) {
-        while let Some(order) = orders.recv().await {
-            match order {
-                Order::Perform(effects) => self.perform(effects),
-                Order::Ping => self.inbox.post(Letter::Pong),
-                Order::Stop(payload) => {
-                    let topic = Topic::Status.of(&self.device);
-                    return self.mqtt.stop(Some(Outbound { topic, payload, retain: true, ..Outbound::default() }));
-                }
+    /// Runs the owner's errands, until its last word or its end.
+    pub async fn serve(mut self, mut errands: UnboundedReceiver<Errand>) {
+        while let Some(errand) = errands.recv().await {
+            match errand {
+                Errand::Perform(effects) => self.perform(effects),
+                Errand::Ping => self.inbox.post(Letter::Pong),
+                Errand::Stop(payload) => return self.mqtt.stop(Some(broker::outbound(&self.device, Notice::Status, payload))),
             }
         }
     }
@@ -128,9 +115,7 @@ impl Ports {
         match effect {
             Effect::Ack(ack) => self.mqtt.ack(ack),
             Effect::DropBroker => self.mqtt.drop_connection(),
-            Effect::Publish { id, topic, payload, retain } => {
-                self.mqtt.publish(id, Outbound { topic: topic.of(&self.device), payload, retain, ..Outbound::default() });
-            }
+            Effect::Publish { id, notice, payload } => self.mqtt.publish(id, broker::outbound(&self.device, notice, payload)),
             Effect::Prepare(call, item, amount) => {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
                 tokio::spawn(async move {
@@ -172,11 +157,10 @@ impl Ports {
             }
             Effect::View(view) => {
                 service::status(&view.to_string());
-                self.desk.show(view);
+                self.controllers.view_changed(&view);
             }
-            // Nobody may listen, or too slowly.
-            Effect::OrderChanged(event) => drop(self.news.try_send(event)),
-            Effect::Reply(to, reply) => self.desk.reply(to, reply),
+            Effect::OrderChanged(event) => self.controllers.order_changed(&event),
+            Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
             // The owner's own.
             Effect::Show(_) | Effect::Journal(_) => {}
         }

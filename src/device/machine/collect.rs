@@ -3,7 +3,7 @@
 
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
-use super::requests::{Reply, ReplyTo};
+use super::requests::{Asker, Reply};
 use super::{Effect, Machine, PREPARE_WAIT};
 use crate::store::StoreError;
 use qris_core::order::ids::{PaymentCode, RequestId};
@@ -34,7 +34,7 @@ pub(super) struct Collection {
     /// The relay's owner when it was asked; `None`: it is the backend's turn.
     asked_owner: Option<u64>,
     give_up_at: Boot,
-    askers: Vec<ReplyTo>,
+    askers: Vec<Asker>,
 }
 
 impl Collection {
@@ -91,7 +91,7 @@ impl Machine {
     }
 
     /// Somebody typed in a code; `asker` is whoever is to be answered beside the events that all hear.
-    pub(super) fn collect(&mut self, code: PaymentCode, way: Way, asker: Option<ReplyTo>, now: Now) {
+    pub(super) fn collect(&mut self, code: PaymentCode, way: Way, asker: Option<Asker>, now: Now) {
         if let Some(collection) = &mut self.collection
             && collection.code.is(&code)
         {
@@ -298,17 +298,17 @@ impl Machine {
 
     fn refuse_collection(&mut self, collection: Collection, refusal: &Refusal, now: Now) {
         let Collection { request, code, askers, .. } = collection;
-        self.reply_to_all(askers, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+        self.reply_to_all(askers, Reply::refused(refusal.reason));
         self.refuse_code(Some(request), &code, refusal, now);
     }
 
-    fn turn_down_code(&mut self, request: Option<RequestId>, code: &PaymentCode, refusal: &Refusal, asker: Option<ReplyTo>, now: Now) {
-        self.reply_to_all(asker, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+    fn turn_down_code(&mut self, request: Option<RequestId>, code: &PaymentCode, refusal: &Refusal, asker: Option<Asker>, now: Now) {
+        self.reply_to_all(asker, Reply::refused(refusal.reason));
         self.refuse_code(request, code, refusal, now);
     }
 
-    fn reply_to_all(&mut self, askers: impl IntoIterator<Item = ReplyTo>, reply: Reply) {
-        self.effects.extend(askers.into_iter().map(|to| Effect::Reply(to, reply)));
+    fn reply_to_all(&mut self, askers: impl IntoIterator<Item = Asker>, reply: Reply) {
+        askers.into_iter().for_each(|asker| self.reply(asker, reply));
     }
 }
 

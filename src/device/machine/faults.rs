@@ -1,12 +1,11 @@
 //! What the machine stands on – relay, screen, broker, backend – and its faults, as `status` tells them.
 
 use super::calls::RETRY_MAX;
-use super::{Effect, Machine, PREPARE_WAIT, RelayFacts, text};
+use super::{Effect, Machine, Notice, PREPARE_WAIT, RelayFacts, text};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::status::{Fault, FaultCode, Presence, Status};
-use qris_core::wire::topics::Topic;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::PublishId;
 use qris_screen::ScreenState;
@@ -300,7 +299,7 @@ impl Machine {
         let payload = serde_json::to_vec(&Status { at, ..status.clone() }).expect("a status is plain data");
         self.links.status = Some(status);
         let id = self.news_id();
-        self.effects.push(Effect::Publish { id, topic: Topic::Status, payload, retain: true });
+        self.effects.push(Effect::Publish { id, notice: Notice::Status, payload });
     }
 
     /// A number for a message that is not in the outbox.

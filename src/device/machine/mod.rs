@@ -9,8 +9,8 @@ mod calls;
 mod collect;
 mod commits;
 mod faults;
-mod messages;
 mod outbox;
+mod payments;
 mod reconcile;
 mod requests;
 mod settings;
@@ -23,7 +23,7 @@ mod tests;
 pub use answers::{relay_event, seen_of};
 pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 pub use outbox::NEWS;
-pub use requests::{Asked, Reply, ReplyTo};
+pub use requests::{Asker, ControllerKind, Reply, Request};
 pub use settings::Settings;
 pub use show::{Shown, View};
 
@@ -42,7 +42,6 @@ use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::status::{Fault, FaultCode};
-use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
 use qris_host::events::{Event as Journal, Text};
 use qris_host::mqtt::{Ack, PublishId};
@@ -65,21 +64,15 @@ const WAITING_MAX: usize = 50;
 /// What can happen to a machine.
 #[derive(Debug)]
 pub enum Input {
-    /// A message of the broker.
-    Message {
-        /// Which kind.
-        topic: Topic,
+    /// A controller asks.
+    Asked(Request, Asker),
+    /// The broker brings news of a payment.
+    PaymentUpdate {
         /// As it came.
         payload: Vec<u8>,
-        /// It is, or comes from, a retained message.
-        retained: bool,
         /// To be acknowledged once it is stored or refused.
         ack: Ack,
     },
-    /// A controller on the same board asks.
-    Asked(Asked, ReplyTo),
-    /// A button of the machine.
-    Pressed(ItemId),
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
@@ -146,10 +139,19 @@ pub struct RelayFacts {
     pub blocked: Vec<Box<str>>,
 }
 
+/// What the machine tells everybody over the broker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// What becomes of a request.
+    Event,
+    /// How the machine is. The last one is kept for whoever comes later.
+    Status,
+}
+
 /// What must be done outside, in this order. Everything it rests on is committed.
 #[derive(Debug)]
 pub enum Effect {
-    /// Acknowledge a message.
+    /// Acknowledge news of a payment.
     Ack(Ack),
     /// Break the connection to the broker off: it sends again what was not acknowledged.
     DropBroker,
@@ -157,12 +159,10 @@ pub enum Effect {
     Publish {
         /// Its number.
         id: PublishId,
-        /// Its topic.
-        topic: Topic,
+        /// What it is.
+        notice: Notice,
         /// Its payload.
         payload: Vec<u8>,
-        /// Whether the broker retains it.
-        retain: bool,
     },
     /// Call `Prepare`.
     Prepare(CallId, ItemId, Rupiah),
@@ -180,12 +180,12 @@ pub enum Effect {
     Abandon(CallId),
     /// Show this.
     Show(Picture),
-    /// The properties of `io.qrisd.Device1`.
+    /// Tell every controller what holds the machine now, and what is wrong with it.
     View(View),
-    /// The signal of `io.qrisd.Device1`.
+    /// Tell every controller what became of a request.
     OrderChanged(VendEvent),
-    /// Answer a controller on the same board.
-    Reply(ReplyTo, Reply),
+    /// Answer whoever asked, once.
+    Reply(Asker, Reply),
     /// Write this to the journal.
     Journal(Journal),
 }
@@ -254,9 +254,8 @@ impl Machine {
     /// Takes one input: commits what it changes, answers what must be done.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         match input {
-            Input::Message { topic, payload, retained, ack } => self.message(topic, &payload, retained, ack, now),
-            Input::Asked(asked, reply) => self.asked(asked, reply, now),
-            Input::Pressed(item) => self.pressed(item, now),
+            Input::Asked(request, asker) => self.asked(request, asker, now),
+            Input::PaymentUpdate { payload, ack } => self.payment(&payload, ack, now),
             Input::Prepared(id, answer) => self.prepared(id, answer, now),
             Input::Relay(id, request, answer) => self.relay_answered(id, &request, answer, now),
             Input::TicketLeft => self.look_for_tickets(),

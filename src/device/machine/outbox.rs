@@ -1,9 +1,8 @@
 //! Events on their way to the broker: one at a time, in order, until it has them.
 
-use super::{Effect, Machine};
+use super::{Effect, Machine, Notice};
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::status::FaultCode;
-use qris_core::wire::topics::Topic;
 use qris_host::mqtt::PublishId;
 
 /// Marks the numbers of messages that are not in the outbox: status, refusals, repetitions.
@@ -127,7 +126,7 @@ impl Machine {
             Ok(Some(Some((seq, payload)))) => {
                 self.outbox.in_flight = Some(seq);
                 let payload = payload.into_bytes();
-                self.effects.push(Effect::Publish { id: PublishId(seq), topic: Topic::VendEvent, payload, retain: false });
+                self.effects.push(Effect::Publish { id: PublishId(seq), notice: Notice::Event, payload });
             }
             Ok(Some(None) | None) => {}
             Err(error) => self.store_failed(&error, now),

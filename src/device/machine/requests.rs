@@ -1,18 +1,15 @@
 //! Requests to sell and to cancel: who may hold the machine next, and who is refused, and why.
 
-use super::{Effect, Machine, PrepareError, WAITING_MAX, text};
+use super::{Effect, Machine, Notice, PrepareError, WAITING_MAX, text};
 use crate::machine::calls::CallId;
 use crate::store::StoreError;
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order};
 use qris_core::order::reason::Reason;
-use qris_core::order::request::{Offer, Payment, Refusal, VendRequest, Way};
+use qris_core::order::request::{Offer, Refusal, VendRequest, Way};
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{EventState, VendEvent, check_request};
 use qris_host::events::Event as Journal;
-use qris_host::mqtt::Ack;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use std::collections::VecDeque;
 
 /// Refusals whose request_id could not be read: so many a second together.
@@ -22,21 +19,35 @@ const NAMED_REFUSALS: usize = 20;
 const SECOND: Span = Span::secs(1);
 const MINUTE: Span = Span::secs(60);
 
-/// Where a controller's question came from; its answer goes back there.
+/// What the machine must know of a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ReplyTo(pub u64);
+pub struct ControllerKind {
+    /// Where its requests come from.
+    pub way: Way,
+    /// Whether what a reply says reaches whoever asked. If not they are told by events, also of what changed nothing.
+    pub hears_replies: bool,
+}
 
-/// What a controller on the same board asks.
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Asker {
+    /// Names the question; its reply carries the name back.
+    pub question: u64,
+    /// What kind of controller it is.
+    pub kind: ControllerKind,
+}
+
+/// What a controller asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Asked {
+pub enum Request {
     /// Sell.
     Vend(VendRequest),
     /// Cancel.
     Cancel(RequestId),
     /// Hand out what was paid at a store.
     Collect(PaymentCode),
-    /// The arguments were no good; answered like any refusal.
-    Malformed(Option<RequestId>, Refusal),
+    /// What the controller itself had to refuse, mostly since it could not be read; answered and told like any refusal.
+    Refused(Option<RequestId>, Refusal),
 }
 
 /// What it is answered: the order's state, and the reason of a refusal or end. `None`: no such request.
@@ -48,12 +59,12 @@ pub struct Reply {
     pub reason: Option<Reason>,
 }
 
-/// Who waits for what becomes of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Asker {
-    Broker(Ack),
-    Bus(ReplyTo),
-    Button,
+impl Reply {
+    const NOTHING: Self = Self { state: None, reason: None };
+
+    pub(super) const fn refused(reason: Reason) -> Self {
+        Self { state: Some(EventState::Refused), reason: Some(reason) }
+    }
 }
 
 /// `Prepare` gets 2 s; should its answer be lost all the same, the request is refused after this.
@@ -68,6 +79,7 @@ pub(super) struct Candidate {
     asked_at: Boot,
     offer: Offer,
     from: Vec<Asker>,
+    /// Whoever wants it cancelled as soon as it is an order.
     cancelled: Vec<Asker>,
 }
 
@@ -82,11 +94,6 @@ impl Candidate {
 
     pub(super) fn give_up_at(&self) -> Boot {
         self.asked_at + PREPARE_LOST
-    }
-
-    /// It is to be cancelled as soon as it is an order.
-    pub(super) fn cancel(&mut self, from: Asker) {
-        self.cancelled.push(from);
     }
 }
 
@@ -137,42 +144,53 @@ impl Limits {
 }
 
 impl Machine {
-    pub(super) fn asked(&mut self, asked: Asked, to: ReplyTo, now: Now) {
-        match asked {
-            Asked::Vend(request) => match check_request(&request) {
-                Ok(()) => self.vend(request, Asker::Bus(to), now),
-                Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, Asker::Bus(to), now),
+    /// A controller asks. Each question gets one reply, now or when it is known.
+    pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
+        match request {
+            Request::Vend(request) => match check_request(&request) {
+                Ok(()) => self.vend(request, asker, now),
+                Err(refusal) => self.turn_down(Some(request.request_id), Some(request.item), &refusal, asker, now),
             },
-            Asked::Malformed(request_id, refusal) => self.turn_down(request_id, None, &refusal, Asker::Bus(to), now),
-            Asked::Collect(code) => self.collect(code, Way::Board, Some(to), now),
-            Asked::Cancel(request_id) => {
-                if let Some(candidate) = &mut self.candidate
-                    && *candidate.request_id() == request_id
-                {
-                    candidate.cancel(Asker::Bus(to));
-                    return;
-                }
-                let reply = match self.cancel(&request_id, now) {
-                    Ok(Some(_)) => self.last_state(&request_id),
-                    Ok(None) if self.is_shut() => Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) },
-                    Ok(None) => Reply { state: None, reason: None },
-                    Err(_) => Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) },
-                };
-                self.effects.push(Effect::Reply(to, reply));
+            Request::Cancel(request_id) => self.cancel_asked(&request_id, asker, now),
+            Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
+            Request::Collect(code) => {
+                // Replied at once: what is asked again after a crash could be handed out to nobody.
+                self.reply(asker, Reply::NOTHING);
+                self.collect(code, asker.kind.way, None, now);
             }
+            Request::Refused(request_id, refusal) => self.turn_down(request_id, None, &refusal, asker, now),
         }
     }
 
-    /// A button of a machine without a controller: nobody gave the request a name.
-    pub(super) fn pressed(&mut self, item: ItemId, now: Now) {
-        let mut bits = [0; 16];
-        if SystemRandom::new().fill(&mut bits).is_err() {
+    fn cancel_asked(&mut self, id: &RequestId, asker: Asker, now: Now) {
+        if let Some(candidate) = &mut self.candidate
+            && candidate.request_id() == id
+        {
+            candidate.cancelled.push(asker);
             return;
         }
-        let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
-        let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
-        let request = VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None };
-        self.vend(request, Asker::Button, now);
+        let done = self.cancel(id, now);
+        if !asker.kind.hears_replies {
+            self.tell_cancel(id, &done, now);
+        }
+        let reply = match done {
+            Ok(Some(_)) => self.last_state(id),
+            Ok(None) if !self.is_shut() => Reply::NOTHING,
+            Ok(None) | Err(_) => Reply::refused(Reason::Store),
+        };
+        self.reply(asker, reply);
+    }
+
+    /// What came of a cancel, by events: for whoever hears no reply. Of what it changed they hear anyway.
+    fn tell_cancel(&mut self, id: &RequestId, done: &Result<Option<bool>, StoreError>, now: Now) {
+        let refusal = match done {
+            Ok(Some(true)) => return,
+            Ok(Some(false)) => return self.repeat_last_event(id),
+            Ok(None) if self.is_shut() => self.trouble().unwrap_or_else(|| Refusal::new(Reason::Store, "the database is not open")),
+            Ok(None) => Refusal::field(Reason::UnknownRequest, "request_id", "this machine knows no such request"),
+            Err(error) => Refusal::new(Reason::Store, error.to_string()),
+        };
+        self.refuse(Some(id.clone()), None, &refusal, now);
     }
 
     /// A request to sell: repeated, refused, or a candidate for which the relay is asked.
@@ -192,7 +210,7 @@ impl Machine {
             Ok(Some(stored)) if stored.order.is_of(&request) => {
                 self.repeat_last_event(&id);
                 let reply = self.last_state(&id);
-                self.settle(from, reply);
+                self.reply(from, reply);
                 return;
             }
             Ok(Some(_)) => return self.turn_down(Some(id), Some(request.item), &reused(), from, now),
@@ -202,7 +220,7 @@ impl Machine {
                 return self.turn_down(Some(id), Some(request.item), &Refusal::new(Reason::Store, error.to_string()), from, now);
             }
         }
-        match self.admit(&request, from, now) {
+        match self.admit(&request, from.kind.way, now) {
             Ok(offer) => {
                 let call = self.next_call_id();
                 self.effects.push(Effect::Prepare(call, offer.request.item.clone(), offer.amount));
@@ -214,11 +232,7 @@ impl Machine {
     }
 
     /// Everything that can be said against a request before the relay is asked.
-    fn admit(&mut self, request: &VendRequest, from: Asker, now: Now) -> Result<Offer, Refusal> {
-        let way = match from {
-            Asker::Broker(_) => Way::Remote,
-            Asker::Bus(_) | Asker::Button => Way::Board,
-        };
+    fn admit(&mut self, request: &VendRequest, way: Way, now: Now) -> Result<Offer, Refusal> {
         let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
@@ -298,28 +312,28 @@ impl Machine {
     fn begun(&mut self, candidate: Candidate, now: Now) {
         let id = candidate.request_id().clone();
         for from in candidate.from {
-            self.settle(from, Reply { state: Some(EventState::Requested), reason: None });
+            self.reply(from, Reply { state: Some(EventState::Requested), reason: None });
         }
         for from in candidate.cancelled {
             let reply = match self.cancel(&id, now) {
                 Ok(_) => self.last_state(&id),
                 Err(error) => {
                     self.refuse(Some(id.clone()), None, &Refusal::new(Reason::Store, error.to_string()), now);
-                    Reply { state: Some(EventState::Refused), reason: Some(Reason::Store) }
+                    Reply::refused(Reason::Store)
                 }
             };
-            self.settle(from, reply);
+            self.reply(from, reply);
         }
     }
 
     fn refuse_candidate(&mut self, candidate: Candidate, refusal: &Refusal, now: Now) {
         let id = candidate.request_id().clone();
         let item = candidate.offer.request.item.clone();
-        let (first, others) = (candidate.from.first().copied(), candidate.from.into_iter().skip(1));
-        self.turn_down(Some(id), Some(item), refusal, first.unwrap_or(Asker::Button), now);
-        for from in others.chain(candidate.cancelled) {
-            self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
-        }
+        let mut askers = candidate.from.into_iter().chain(candidate.cancelled);
+        // A candidate has the one who asked for it.
+        let Some(first) = askers.next() else { return };
+        self.turn_down(Some(id), Some(item), refusal, first, now);
+        askers.for_each(|asker| self.reply(asker, Reply::refused(refusal.reason)));
     }
 
     /// Cancels an order; `Some(false)` if that changed nothing, `None` if there is none.
@@ -341,7 +355,7 @@ impl Machine {
                 let (state, reason) = stored.order.name();
                 Reply { state: Some(state), reason }
             }
-            Ok(None) | Err(_) => Reply { state: None, reason: None },
+            Ok(None) | Err(_) => Reply::NOTHING,
         }
     }
 
@@ -353,22 +367,18 @@ impl Machine {
         {
             let payload = stored.last_event.as_bytes().to_vec();
             let id = self.news_id();
-            self.effects.push(Effect::Publish { id, topic: Topic::VendEvent, payload, retain: false });
+            self.effects.push(Effect::Publish { id, notice: Notice::Event, payload });
         }
     }
 
     fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: Asker, now: Now) {
         // Acknowledged first: what was refused and comes once more after a crash could be sold after all.
-        self.settle(from, Reply { state: Some(EventState::Refused), reason: Some(refusal.reason) });
+        self.reply(from, Reply::refused(refusal.reason));
         self.refuse(request, item, refusal, now);
     }
 
-    fn settle(&mut self, from: Asker, reply: Reply) {
-        match from {
-            Asker::Broker(ack) => self.effects.push(Effect::Ack(ack)),
-            Asker::Bus(to) => self.effects.push(Effect::Reply(to, reply)),
-            Asker::Button => {}
-        }
+    pub(super) fn reply(&mut self, to: Asker, reply: Reply) {
+        self.effects.push(Effect::Reply(to, reply));
     }
 
     /// Tells that something was refused. Never stored, and limited: anybody can make a machine refuse.
@@ -421,7 +431,7 @@ impl Machine {
         if self.links.broker {
             let payload = serde_json::to_vec(&event).expect("an event is plain data");
             let id = self.news_id();
-            self.effects.push(Effect::Publish { id, topic: Topic::VendEvent, payload, retain: false });
+            self.effects.push(Effect::Publish { id, notice: Notice::Event, payload });
         }
         self.effects.push(Effect::OrderChanged(event));
     }

@@ -1,4 +1,4 @@
-//! What the customer sees, and what a controller on the board reads: both follow from the orders.
+//! What the customer sees, and what a controller reads: both follow from the orders.
 
 use super::{Effect, Machine};
 use crate::store::Store;
@@ -20,7 +20,7 @@ const MONEY_FOR: Span = Span::secs(120);
 /// The name under which the database knows whether the backend plays with toy money.
 const SANDBOX: &str = "sandbox";
 
-/// The properties of `io.qrisd.Device1`.
+/// What a controller can read at any time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct View {
     /// Of the order that holds the machine; `None`: idle.

@@ -11,7 +11,11 @@ use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::status::FaultCode;
 use qris_core::wire::topics::Topic;
-use qris_device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
+use qris_device::broker;
+use qris_device::controller::mqtt;
+use qris_device::machine::{
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings,
+};
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
 use qris_host::mqtt::{Ack, PublishId};
@@ -228,8 +232,13 @@ impl Stage {
             Arrival::Delivers { connection, message } if connection == self.machine.connection => {
                 let Some((_, topic, payload)) = self.machine.session.iter().find(|(known, ..)| *known == message) else { return };
                 let (topic, payload) = (*topic, payload.clone());
-                let ack = Ack::numbered(connection << 32 | message);
-                self.input(Input::Message { topic, payload, retained: false, ack });
+                let question = connection << 32 | message;
+                let ack = Ack::numbered(question);
+                match (mqtt::read(topic, &payload, false), topic) {
+                    (Some(request), _) => self.input(Input::Asked(request, Asker { question, kind: mqtt::KIND })),
+                    (None, Topic::PaymentUpdate) => self.input(Input::PaymentUpdate { payload, ack }),
+                    (None, _) => self.acknowledged(ack),
+                }
             }
             Arrival::Published { connection, id } if connection == self.machine.connection => self.input(Input::Delivered(id)),
             Arrival::Starts { .. }
@@ -287,16 +296,14 @@ impl Stage {
 
     fn perform_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Ack(ack) => {
-                let connection = self.machine.connection;
-                self.machine.session.retain(|(message, ..)| connection == 0 || ack != Ack::numbered(connection << 32 | message));
-            }
+            Effect::Ack(ack) => self.acknowledged(ack),
+            Effect::Reply(asker, _) => self.acknowledged(Ack::numbered(asker.question)),
             Effect::DropBroker => {
                 self.drop_broker();
                 let after = 250 + self.below(2_000);
                 self.connect_broker(after);
             }
-            Effect::Publish { id, topic, payload, .. } => self.publishes(id, topic, &payload),
+            Effect::Publish { id, notice, payload } => self.publishes(id, broker::topic(notice).0, &payload),
             Effect::Prepare(id, item, amount) => self.ask_relay(Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
             Effect::Relay(_, _, RelayCall::Dispense(_)) if self.story_reboots() => self.falls(Who::Machine, How::PowerCut),
             Effect::Relay(id, request, call) => {
@@ -322,7 +329,7 @@ impl Stage {
                 self.machine.says_failing = view.faults.iter().any(is_store);
                 self.machine.said_failing |= self.machine.says_failing && self.story_is_well();
             }
-            Effect::OrderChanged(_) | Effect::Reply(..) | Effect::Journal(_) => {}
+            Effect::OrderChanged(_) | Effect::Journal(_) => {}
         }
     }
 
@@ -408,6 +415,12 @@ impl Stage {
         let message = self.machine.messages;
         self.machine.session.push_back((message, topic, payload));
         self.deliver(message);
+    }
+
+    /// The machine has a message.
+    fn acknowledged(&mut self, ack: Ack) {
+        let connection = self.machine.connection;
+        self.machine.session.retain(|(message, ..)| connection == 0 || ack != Ack::numbered(connection << 32 | message));
     }
 
     fn deliver(&mut self, message: u64) {

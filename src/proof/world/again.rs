@@ -9,7 +9,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::outcome::Delivery;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
-use qris_device::machine::Asked;
+use qris_device::machine::Request;
 use qris_device::screen::picture::Scene;
 
 /// So long after all is well the first of them asks, in milliseconds: a machine whose power was off is back by then, what was paid
@@ -48,7 +48,7 @@ impl World {
         let body = format!(r#"{{"request_id":"{NAME}{number}","item":"{item}"}}"#);
         self.note(|| format!("all is well, and a controller asks: {body}"));
         match read_request(body.as_bytes()) {
-            Ok(request) if number == 1 => self.ask_on_board(m, Asked::Vend(request)),
+            Ok(request) if number == 1 => self.ask_on_board(m, Request::Vend(request)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.into_bytes()),
         }
         self.after(WITHIN, Event::BuysAgain(number + 1));

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
-use qris_device::machine::{Input, NEWS, ReplyTo};
+use qris_device::controller::dbus;
+use qris_device::machine::{Asker, Input, NEWS};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +20,7 @@ const SESSION: i64 = 60_000;
 /// The stranger remembers the last of them.
 const OVERHEARD_MAX: usize = 2_000;
 /// Whoever asks on the board; nobody looks at the answers.
-pub(super) const CONTROLLERS: ReplyTo = ReplyTo(1);
+pub(super) const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 
 /// The broker's side.
 #[derive(Default)]

@@ -11,7 +11,12 @@ use qris_core::order::machine::{RelayCall, Rules};
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
-use qris_device::machine::{BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Settings};
+use qris_core::wire::topics::Topic;
+use qris_device::broker;
+use qris_device::controller::mqtt;
+use qris_device::machine::{
+    Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
+};
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
 use qris_device::store::Store;
@@ -221,8 +226,13 @@ impl World {
             Arrival::BrokerUp { run } if run == current => self.broker_welcomes(m),
             Arrival::Delivers { connection, message } => {
                 let Some((topic, payload)) = self.broker.message(m, connection, message) else { return };
-                let ack = Ack::numbered(connection << 32 | message);
-                self.input(m, Input::Message { topic, payload, retained: false, ack });
+                let question = connection << 32 | message;
+                let ack = Ack::numbered(question);
+                match (mqtt::read(topic, &payload, false), topic) {
+                    (Some(request), _) => self.input(m, Input::Asked(request, Asker { question, kind: mqtt::KIND })),
+                    (None, Topic::PaymentUpdate) => self.input(m, Input::PaymentUpdate { payload, ack }),
+                    (None, _) => self.broker.acknowledged(m, ack),
+                }
             }
             Arrival::Published { connection, id, event } if self.broker.connection_of(m) == Some(connection) => {
                 self.published(m, id, event);
@@ -304,7 +314,7 @@ impl World {
                 let after = 250 + self.below(2_000);
                 self.connect_broker(m, after);
             }
-            Effect::Publish { id, topic, payload, .. } => self.publishes(m, id, topic, &payload),
+            Effect::Publish { id, notice, payload } => self.publishes(m, id, broker::topic(notice).0, &payload),
             Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
@@ -327,6 +337,7 @@ impl World {
             }
             Effect::Show(picture) => self.show(m, picture.scene),
             Effect::Journal(event) => self.note_journal(&format!("machine {m}"), &event),
+            Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
             Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }
     }
@@ -386,8 +397,8 @@ impl World {
     // What controllers on the board ask.
 
     /// A controller on the same board asks.
-    pub(super) fn ask_on_board(&mut self, m: usize, asked: qris_device::machine::Asked) {
-        self.input(m, Input::Asked(asked, CONTROLLERS));
+    pub(super) fn ask_on_board(&mut self, m: usize, request: Request) {
+        self.input(m, Input::Asked(request, CONTROLLERS));
     }
 
     /// The database, when all is over.

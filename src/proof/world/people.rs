@@ -10,7 +10,7 @@ use qris_core::order::outcome::Delivery;
 use qris_core::order::time::Wall;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
-use qris_device::machine::Asked;
+use qris_device::machine::Request;
 
 /// The program looks for news that a command has left so often, in milliseconds.
 const LOOK: i64 = 5_000;
@@ -58,7 +58,7 @@ impl World {
         match read_request(body.as_bytes()) {
             Ok(request) if self.machine_runs(m) && self.one_in(4) => {
                 self.counts.note(Kind::OverBus);
-                self.ask_on_board(m, Asked::Vend(request));
+                self.ask_on_board(m, Request::Vend(request));
             }
             Ok(_) | Err(_) => self.broker_takes(Topic::VendRequest, body.as_bytes().to_vec()),
         }
@@ -67,7 +67,7 @@ impl World {
     pub(super) fn cancel(&mut self, request: u64) {
         let m = self.some_machine();
         match RequestId::new(&format!("r-{request}")) {
-            Ok(id) if self.machine_runs(m) && self.one_in(4) => self.ask_on_board(m, Asked::Cancel(id)),
+            Ok(id) if self.machine_runs(m) && self.one_in(4) => self.ask_on_board(m, Request::Cancel(id)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCancel, format!(r#"{{"request_id":"r-{request}"}}"#).into_bytes()),
         }
     }
@@ -144,7 +144,7 @@ impl World {
         };
         let m = self.some_machine();
         match PaymentCode::typed(&typed) {
-            Ok(typed) if self.machine_runs(m) && self.one_in(2) => self.ask_on_board(m, Asked::Collect(typed)),
+            Ok(typed) if self.machine_runs(m) && self.one_in(2) => self.ask_on_board(m, Request::Collect(typed)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCollect, format!(r#"{{"code":"{typed}"}}"#).into_bytes()),
         }
         let after = (20_000 << tries) + self.below(20_000);

@@ -1,25 +1,30 @@
-//! What a controller on the same board asks.
+//! What controllers ask, and what they hear.
 
 use super::rig::*;
+use crate::controller::buttons::Buttons;
+use crate::controller::{Controllers, Listener};
+use crate::inbox::{Inbox, Letter};
 use crate::machine::*;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::Status;
 use qris_core::wire::vend::EventState;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
-fn ask(rig: &mut Rig, asked: Asked) -> Vec<Effect> {
-    rig.on(Input::Asked(asked, ReplyTo(7)))
+fn ask(rig: &mut Rig, request: Request) -> Vec<Effect> {
+    rig.on(Input::Asked(request, ON_BOARD))
 }
 
 fn replied(effects: &[Effect]) -> Option<(Option<EventState>, Option<Reason>)> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Reply(ReplyTo(7), reply) => Some((reply.state, reply.reason)),
+        Effect::Reply(ON_BOARD, reply) => Some((reply.state, reply.reason)),
         _ => None,
     })
 }
 
-fn vend(n: u8) -> Asked {
+fn vend(n: u8) -> Request {
     let payload = format!(r#"{{"request_id":"r-{n}","item":"A1"}}"#);
-    Asked::Vend(qris_core::wire::vend::read_request(payload.as_bytes()).expect("a request"))
+    Request::Vend(qris_core::wire::vend::read_request(payload.as_bytes()).expect("a request"))
 }
 
 #[test]
@@ -32,7 +37,7 @@ fn vend_and_cancel_answer_with_the_first_transition() {
     rig.answer(1, order(resource(1, Status::Pending)));
     assert_eq!(replied(&ask(&mut rig, vend(1))), Some((Some(EventState::AwaitingPayment), None)));
     assert_eq!(replied(&ask(&mut rig, vend(2))), Some((Some(EventState::Refused), Some(Reason::Busy))));
-    let cancel = |n: u8| Asked::Cancel(request_id(&format!("r-{n}")));
+    let cancel = |n: u8| Request::Cancel(request_id(&format!("r-{n}")));
     assert_eq!(replied(&ask(&mut rig, cancel(1))).and_then(|reply| reply.0), Some(EventState::Cancelling));
     rig.answer(1, order(resource(1, Status::Cancel)));
     assert_eq!(replied(&ask(&mut rig, cancel(1))).and_then(|reply| reply.0), Some(EventState::Cancelled));
@@ -43,7 +48,7 @@ fn vend_and_cancel_answer_with_the_first_transition() {
 fn the_controller_may_set_a_price_that_the_broker_may_not() {
     let mut rig = Rig::new();
     let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"exit","amount":7000}"#).expect("a request");
-    let effects = ask(&mut rig, Asked::Vend(request));
+    let effects = ask(&mut rig, Request::Vend(request));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepare(_, _, amount) if *amount == rp(7000))));
 }
 
@@ -63,11 +68,111 @@ fn the_properties_tell_the_order_that_holds_the_machine() {
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::View(_))), "nothing changed");
 }
 
-#[test]
-fn a_button_sells_and_is_refused_like_anybody() {
+#[tokio::test]
+async fn a_button_sells_and_is_refused_like_anybody() {
     let mut rig = Rig::new();
-    let effects = rig.on(Input::Pressed(ItemId::new("A1").expect("an item")));
+    let (inbox, letters) = Inbox::new();
+    let buttons = Buttons::start(&Controllers::new(inbox));
+    let mut press = async || {
+        buttons.pressed(ItemId::new("A1").expect("an item")).await;
+        rig.on(asked(&letters))
+    };
+    let effects = press().await;
+    press().await;
     rig.prepare(&effects, Ok(ticket(1)));
-    rig.on(Input::Pressed(ItemId::new("A1").expect("an item")));
-    assert_eq!(rig.told(), ["requested", "refused(busy)"]);
+    assert_eq!(rig.told(), ["refused(busy)", "requested"]);
+    let [refused, sold] = &rig.events[..] else { panic!("two events") };
+    assert_ne!(refused.request_id, sold.request_id, "each press has a name of its own");
+}
+
+/// What waits in the machine's queue.
+fn asked(letters: &Receiver<Letter>) -> Input {
+    match letters.try_recv() {
+        Ok(Letter::Input(input, _room)) => input,
+        other => panic!("no question: {other:?}"),
+    }
+}
+
+/// A controller that writes down what it hears.
+#[derive(Clone, Default)]
+struct Double(Arc<Mutex<Vec<String>>>);
+
+impl Double {
+    fn hear(&self, what: String) {
+        self.0.lock().expect("whole").push(what);
+    }
+
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("whole"))
+    }
+}
+
+impl Listener for Double {
+    fn order_changed(&mut self, event: &VendEvent) {
+        self.hear(format!("news: {}", event.state.as_str()));
+    }
+
+    fn view_changed(&mut self, view: &View) {
+        self.hear(format!("view: {view}"));
+    }
+}
+
+/// As the ports do it.
+fn carry_out(controllers: &mut Controllers, effects: Vec<Effect>) {
+    for effect in effects {
+        match effect {
+            Effect::Reply(asker, reply) => controllers.reply(asker, reply),
+            Effect::OrderChanged(event) => controllers.order_changed(&event),
+            Effect::View(view) => controllers.view_changed(&view),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_controller_asks_and_hears_what_becomes_of_it() {
+    let mut rig = Rig::new();
+    let (inbox, letters) = Inbox::new();
+    let mut controllers = Controllers::new(inbox);
+    let (double, other) = (Double::default(), Double::default());
+    controllers.listen(double.clone());
+    let (requests, others) = (controllers.requests(ON_BOARD.kind), controllers.requests(ON_BOARD.kind));
+    let answers = |double: &Double| {
+        let double = double.clone();
+        move |reply: Reply| double.hear(format!("reply: {}", reply.state.as_ref().map_or("nothing", EventState::as_str)))
+    };
+    requests.put(vend(1), answers(&double)).await;
+    let effects = rig.on(asked(&letters));
+    others.put(vend(2), answers(&other)).await;
+    let busy = rig.on(asked(&letters));
+    carry_out(&mut controllers, busy);
+    assert_eq!((double.heard(), other.heard()), (vec!["news: refused".into()], vec!["reply: refused".into()]));
+    let effects = rig.prepare(&effects, Ok(ticket(1)));
+    carry_out(&mut controllers, effects);
+    assert_eq!(double.heard(), ["news: requested", "reply: requested", "view: requested: A1, Rp5.000"]);
+    requests.put(Request::Cancel(request_id("r-9")), answers(&double)).await;
+    let effects = rig.on(asked(&letters));
+    carry_out(&mut controllers, effects);
+    assert_eq!((double.heard(), other.heard()), (vec!["reply: nothing".to_owned()], vec![]), "who hears replies is not told by events");
+}
+
+#[test]
+fn who_hears_no_reply_is_told_by_events() {
+    let mut rig = Rig::new();
+    let deaf = Asker { kind: ControllerKind { hears_replies: false, ..ON_BOARD.kind }, ..ON_BOARD };
+    let cancel = |rig: &mut Rig, n: u8| {
+        let effects = rig.on(Input::Asked(Request::Cancel(request_id(&format!("r-{n}"))), deaf));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply(asker, _) if *asker == deaf)), "its question is over");
+    };
+    cancel(&mut rig, 9);
+    assert_eq!(rig.told(), ["refused(unknown_request)"]);
+    rig.offered(1);
+    rig.told();
+    cancel(&mut rig, 1);
+    cancel(&mut rig, 1);
+    assert_eq!(rig.told(), ["cancelling(customer)", "cancelling(customer)"]);
+    let code = qris_core::order::ids::PaymentCode::new("8127740588870520").expect("a code");
+    let effects = rig.on(Input::Asked(Request::Collect(code), deaf));
+    assert!(matches!(&effects[0], Effect::Reply(asker, Reply { state: None, reason: None }) if *asker == deaf), "at once");
+    assert_eq!(rig.told(), ["refused(wrong_code)"]);
 }

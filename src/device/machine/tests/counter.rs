@@ -302,11 +302,11 @@ fn what_the_backend_says_at_the_collection_counts() {
         let mut rig = Rig::new();
         rig.collectable(1);
         let asked = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
-        let effects = rig.on(Input::Asked(Asked::Collect(asked), ReplyTo(7)));
+        let effects = rig.on(Input::Asked(Request::Collect(asked), ON_BOARD));
         let mut resource = paid_at_store(1);
         change(&mut resource);
         let effects = rig.confirm(&effects, 1, order(resource));
-        let replied = effects.iter().any(|effect| matches!(effect, Effect::Reply(ReplyTo(7), reply) if reply.state == Some(state)));
+        let replied = effects.iter().any(|effect| matches!(effect, Effect::Reply(ON_BOARD, reply) if reply.state == Some(state)));
         assert!(replied, "{effects:?}");
         assert_eq!(rig.told(), [told], "its own event, and no refusal beside it");
         assert_eq!(rig.relay(1), Some(RelayCall::Close(ticket(1))));
@@ -340,7 +340,7 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
     assert_eq!(rig.told(), ["refused(wrong_code)", "refused(rate_limited)"]);
     let typed = qris_core::wire::vend::read_collect(format!(r#"{{"code":"{}"}}"#, code(1)).as_bytes()).expect("a code");
     let asks = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Backend(_, _, HttpCall::Get(_))));
-    assert!(asks(&rig.on(Input::Asked(Asked::Collect(typed), ReplyTo(7)))), "the board's own keys are not locked out");
+    assert!(asks(&rig.on(Input::Asked(Request::Collect(typed), ON_BOARD))), "the board's own keys are not locked out");
     for same_boot in [true, false] {
         rig.power_cut(same_boot);
         rig.bring_up();

@@ -1,5 +1,6 @@
 //! The machine's surroundings.
 
+use crate::controller::mqtt;
 use crate::machine::outbox::NEWS;
 use crate::machine::*;
 use qris_core::order::ids::DeviceId;
@@ -7,11 +8,15 @@ use qris_core::order::machine::{RelayCall, Rules};
 use qris_core::order::outcome::{CloseAnswer, Outcome};
 use qris_core::order::receipt::testing::{claims, key, keys};
 use qris_core::order::receipt::{Claims, Receipt};
-use qris_core::order::request::{Payment, Price, PriceList};
+use qris_core::order::request::{Payment, Price, PriceList, Way};
 use qris_core::order::time::BootId;
 use qris_core::wire::orders::{Order as Resource, Status};
+pub(super) use qris_core::wire::topics::Topic;
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
+
+/// A controller on the board, which hears replies.
+pub(super) const ON_BOARD: Asker = Asker { question: 7, kind: ControllerKind { way: Way::Board, hears_replies: true } };
 
 pub(super) struct Rig {
     pub(super) directory: tempfile::TempDir,
@@ -194,6 +199,7 @@ impl Rig {
         for effect in effects {
             match effect {
                 Effect::Ack(ack) => self.acked.push(*ack),
+                Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.acked.push(Ack::numbered(asker.question)),
                 Effect::Show(picture) => {
                     self.scene = format!("{:?}", picture.scene);
                     self.sandbox = picture.sandbox;
@@ -214,8 +220,8 @@ impl Rig {
                 if let (Effect::Relay(id, request, RelayCall::Prove(_)), Some(answer)) = (effect, &self.proof) {
                     inputs.push_back(Input::Relay(*id, request.clone(), answer.clone()));
                 }
-                if let Effect::Publish { id, topic, payload, .. } = effect {
-                    if *topic == Topic::VendEvent {
+                if let Effect::Publish { id, notice, payload } = effect {
+                    if *notice == Notice::Event {
                         let event: VendEvent = serde_json::from_slice(payload).expect("an event");
                         let why = event.reason.map(|why| format!("({why})")).unwrap_or_default();
                         // What the broker has may be published again after a restart, with the same name.
@@ -261,7 +267,14 @@ impl Rig {
     pub(super) fn any_message(&mut self, topic: Topic, payload: &str, retained: bool) -> (Ack, Vec<Effect>) {
         self.messages += 1;
         let ack = Ack::numbered(self.messages);
-        (ack, self.on(Input::Message { topic, payload: payload.as_bytes().to_vec(), retained, ack }))
+        let input = match mqtt::read(topic, payload.as_bytes(), retained) {
+            Some(request) => Input::Asked(request, Asker { question: self.messages, kind: mqtt::KIND }),
+            None => {
+                assert_eq!(topic, Topic::PaymentUpdate, "the machine hears nothing else");
+                Input::PaymentUpdate { payload: payload.as_bytes().to_vec(), ack }
+            }
+        };
+        (ack, self.on(input))
     }
 
     pub(super) fn is_acked(&self, ack: Ack) -> bool {

@@ -327,8 +327,8 @@ fn what_the_connection_lost_is_published_again_without_a_loop() {
     }
     let effects = rig.after(1000);
     let published: Vec<_> =
-        effects.iter().filter_map(|effect| if let Effect::Publish { topic, .. } = effect { Some(*topic) } else { None }).collect();
-    assert_eq!(published, [Topic::VendEvent, Topic::Status]);
+        effects.iter().filter_map(|effect| if let Effect::Publish { notice, .. } = effect { Some(*notice) } else { None }).collect();
+    assert_eq!(published, [Notice::Event, Notice::Status]);
 }
 
 #[test]
@@ -344,9 +344,8 @@ fn with_a_full_outbox_nothing_new_is_sold() {
     rig.power_cut(true);
     rig.on(Input::Screen(ScreenState::Working));
     rig.on(Input::RelayUp(rig.facts.clone()));
-    let to = ReplyTo(1);
     let request = qris_core::wire::vend::read_request(br#"{"request_id":"r-1","item":"A1"}"#).expect("a request");
-    let effects = rig.on(Input::Asked(Asked::Vend(request), to));
+    let effects = rig.on(Input::Asked(Request::Vend(request), ON_BOARD));
     let refused = effects.iter().any(|effect| matches!(effect, Effect::Reply(_, Reply { reason: Some(Reason::Store), .. })));
     assert!(refused, "{effects:?}");
 }

@@ -1,7 +1,7 @@
 //! Commands of a fleet. Those that are answered here only read, so they need no signature and one in 5 s is enough.
 
-use super::machine::NEWS;
-use super::screen::Camera;
+use crate::machine::NEWS;
+use crate::screen::Camera;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use qris_core::order::ids::DeviceId;

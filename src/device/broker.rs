@@ -1,0 +1,82 @@
+//! The broker: the link to it, who takes what it brings, and where the machine's own notices go.
+
+use super::controller::mqtt::{Reader, commands};
+use super::inbox::Inbox;
+use super::machine::{self, Input, Notice};
+use qris_core::order::ids::DeviceId;
+use qris_core::wire::status::Status;
+use qris_core::wire::topics::{self, Topic};
+use qris_host::config::MqttSettings;
+use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscription, Will};
+use qris_host::tls::{LastTrusted, TlsError};
+use tokio::sync::{mpsc, oneshot};
+
+/// Who vanished is said to be offline after this.
+const WILL_DELAY_S: u32 = 30;
+
+/// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
+///
+/// # Errors
+/// What is wrong with the certificates that the settings name.
+pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
+    let mut link = LinkSettings::new(settings.clone(), device.as_str(), trusted)?;
+    let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
+    link.will = Some(Will { topic: Topic::Status.of(device), payload: offline, retain: true, delay_s: WILL_DELAY_S });
+    link.subscriptions = topics::heard_by(device)
+        .into_iter()
+        .map(|filter| Subscription { filter, retained: Retained::Never, retain_as_published: true })
+        .collect();
+    Ok(link)
+}
+
+/// Takes the broker's events to the machine, until the link has ended.
+pub async fn listen(
+    mut events: mpsc::Receiver<MqttEvent>,
+    mqtt: Mqtt,
+    device: DeviceId,
+    mut controllers: Reader,
+    inbox: Inbox,
+    gone: oneshot::Sender<()>,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            MqttEvent::Up { refused, .. } => {
+                inbox.send(Input::BrokerUp { refused: refused.into_iter().map(|(filter, _)| filter).collect() })
+            }
+            MqttEvent::Down { reason, date_refusal } => inbox.send(Input::BrokerDown { reason: reason.into(), date_refusal }),
+            MqttEvent::Message(message) => {
+                let Some(message) = controllers.take(message).await else { continue };
+                if message.topic == Topic::PaymentUpdate.of(&device) {
+                    inbox.send_foreign(Input::PaymentUpdate { payload: message.payload, ack: message.ack }).await;
+                } else {
+                    // Not subscribed, or of no meaning for this machine: nothing may wait for it.
+                    mqtt.ack(message.ack);
+                }
+            }
+            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
+            MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
+            MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
+            MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
+            MqttEvent::Rejected { id, reason } => inbox.send(Input::Undelivered(id, Some(reason.into()))),
+            MqttEvent::Undelivered(id) => inbox.send(Input::Undelivered(id, None)),
+        }
+    }
+    // Nobody waits any more if the stop took too long.
+    let _ = gone.send(());
+}
+
+/// The topic of a notice, and whether the broker keeps the last one for whoever comes later.
+#[must_use]
+pub const fn topic(notice: Notice) -> (Topic, bool) {
+    match notice {
+        Notice::Event => (Topic::VendEvent, false),
+        Notice::Status => (Topic::Status, true),
+    }
+}
+
+/// A notice of a machine, as it is published.
+#[must_use]
+pub fn outbound(device: &DeviceId, notice: Notice, payload: Vec<u8>) -> Outbound {
+    let (topic, retain) = topic(notice);
+    Outbound { topic: topic.of(device), payload, retain, ..Outbound::default() }
+}

@@ -1,0 +1,272 @@
+//! The interface `io.qrisd.Device1`, for a controller on the same board.
+
+use super::{Controllers, Listener, Requests, lock};
+use crate::machine::{ControllerKind, Reply, Request, Shown, View};
+use crate::screen::Camera;
+use qris_core::order::ids::{ItemId, PaymentCode, RequestId};
+use qris_core::order::money::Rupiah;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Payment, Refusal, VendRequest, Way};
+use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
+use qris_core::wire::vend::{EventState, VendEvent};
+use qris_host::bus::{Served, serve};
+use qris_host::clock;
+use qris_host::config::BusAddress;
+use qris_host::events::{Event, emit};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use zbus::OwnedVariant;
+
+/// Every call is answered.
+pub const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: true };
+/// So many signals wait for slow listeners; more are missed: they are news.
+const NEWS_WAITING_MAX: usize = 64;
+/// A screen that draws at all has drawn a picture by then.
+const PICTURE_WAIT: Duration = Duration::from_secs(10);
+
+/// Serves the interface as long as the machine has something to tell.
+pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camera) {
+    let (news, news_rx) = mpsc::channel(NEWS_WAITING_MAX);
+    let view = Arc::default();
+    let served = publish(address, Device1 { requests: controllers.requests(KIND), view: Arc::clone(&view), camera: camera.clone() });
+    controllers.listen(Told { view, news });
+    tokio::spawn(tell(served, news_rx));
+}
+
+/// Where the interface reads what it was told.
+struct Told {
+    view: Arc<Mutex<View>>,
+    news: mpsc::Sender<VendEvent>,
+}
+
+impl Listener for Told {
+    fn order_changed(&mut self, event: &VendEvent) {
+        // Nobody may listen, or too slowly.
+        drop(self.news.try_send(event.clone()));
+    }
+
+    fn view_changed(&mut self, view: &View) {
+        *lock(&self.view) = view.clone();
+    }
+}
+
+fn publish(address: &BusAddress, device: Device1) -> Served {
+    serve(address, DEVICE_NAME, move |builder| builder.serve_at(DEVICE_PATH, device.clone()))
+}
+
+/// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
+async fn tell(mut served: Served, mut news: mpsc::Receiver<VendEvent>) {
+    if let Some(unreachable) = unreachable(&mut served).await {
+        emit(&unreachable);
+    }
+    while let Some(event) = news.recv().await {
+        changed(&served, &event).await;
+    }
+}
+
+/// Waits for the first attempt to be found by controllers, and answers why it failed. It is tried again all the same: a
+/// machine sells without a controller too.
+async fn unreachable(served: &mut Served) -> Option<Event> {
+    let why = served.ready().await.err()?;
+    Some(Event::ControllerUnreachable { why: why.to_string().into() })
+}
+
+async fn changed(served: &Served, event: &VendEvent) {
+    let request = event.request_id.as_ref().map_or("", RequestId::as_str);
+    let order = event.order_id.as_ref().map_or("", |id| id.as_str());
+    let reason = event.reason.as_ref().map_or("", Reason::as_str);
+    served.emit(DEVICE_PATH, DEVICE_NAME, "OrderChanged", &(request, order, event.state.as_str(), reason)).await;
+}
+
+#[derive(Clone)]
+struct Device1 {
+    requests: Requests,
+    view: Arc<Mutex<View>>,
+    camera: Camera,
+}
+
+impl Device1 {
+    async fn ask(&self, request: Request) -> zbus::fdo::Result<Reply> {
+        self.requests.ask(request).await.ok_or_else(|| zbus::fdo::Error::Failed("qrisd is stopping".into()))
+    }
+
+    fn shown(&self) -> Option<Shown> {
+        lock(&self.view).order.clone()
+    }
+}
+
+#[zbus::interface(name = "io.qrisd.Device1")]
+impl Device1 {
+    #[zbus(out_args("state", "reason"))]
+    async fn vend(&self, request_id: &str, item: &str, options: HashMap<String, OwnedVariant>) -> zbus::fdo::Result<(String, String)> {
+        let request = match request(request_id, item, options) {
+            Ok(request) => Request::Vend(request),
+            Err(refusal) => Request::Refused(RequestId::new(request_id).ok(), refusal),
+        };
+        let reply = self.ask(request).await?;
+        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
+    }
+
+    #[zbus(out_args("state"))]
+    async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
+        // What is no request_id was never one of ours.
+        let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
+        let reply = self.ask(Request::Cancel(request_id)).await?;
+        Ok(reply.state.as_ref().map_or("", EventState::as_str).into())
+    }
+
+    #[zbus(out_args("state", "reason"))]
+    async fn collect(&self, code: &str) -> zbus::fdo::Result<(String, String)> {
+        let request = match PaymentCode::typed(code) {
+            Ok(code) => Request::Collect(code),
+            Err(error) => Request::Refused(None, Refusal::field(Reason::Malformed, "code", format!("code: {error}"))),
+        };
+        let reply = self.ask(request).await?;
+        Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
+    }
+
+    /// What the panel shows now, as a PNG.
+    #[zbus(out_args("png"))]
+    async fn screenshot(&self) -> zbus::fdo::Result<Vec<u8>> {
+        let (answer, answer_rx) = oneshot::channel();
+        self.camera.shot(move |png| drop(answer.send(png)));
+        // Its thread may stand still.
+        let png = tokio::time::timeout(PICTURE_WAIT, answer_rx).await.ok().and_then(Result::ok);
+        let png = png.ok_or_else(|| zbus::fdo::Error::LimitsExceeded("the screen is busy, or stopping".into()))?;
+        png.ok_or_else(|| zbus::fdo::Error::Failed("the screen shows nothing".into()))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn state(&self) -> String {
+        self.shown().map_or_else(String::new, |order| order.state.to_string())
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn request_id(&self) -> String {
+        self.shown().map(|order| order.request_id.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn order_id(&self) -> String {
+        self.shown().and_then(|order| order.order_id).map(|id| id.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn item(&self) -> String {
+        self.shown().map(|order| order.item.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn amount(&self) -> i64 {
+        self.shown().map_or(0, |order| rupiah(order.amount))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn gross_amount(&self) -> i64 {
+        self.shown().and_then(|order| order.gross_amount).map_or(0, rupiah)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn remaining_s(&self) -> u32 {
+        let until = self.shown().and_then(|order| order.until);
+        until.map_or(0, |until| u32::try_from((until - clock::now().boot).as_secs_up()).unwrap_or(0))
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn faults(&self) -> Vec<String> {
+        lock(&self.view).faults.iter().map(|code| code.as_str().into()).collect()
+    }
+
+    /// Declared for introspection; it is sent to every connection by [`changed`].
+    #[zbus(signal)]
+    async fn order_changed(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        request_id: &str,
+        order_id: &str,
+        state: &str,
+        reason: &str,
+    ) -> zbus::Result<()>;
+}
+
+fn rupiah(amount: Rupiah) -> i64 {
+    i64::try_from(amount.get()).unwrap_or(i64::MAX)
+}
+
+/// Reads the arguments of `Vend`; an option that is not known is ignored, as on MQTT.
+fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<VendRequest, Refusal> {
+    let wrong = |field: &'static str| move |why: String| Refusal::field(Reason::Malformed, field, format!("{field}: {why}"));
+    let request_id = RequestId::new(request_id).map_err(|e| wrong("request_id")(e.to_string()))?;
+    let item = ItemId::new(item).map_err(|e| wrong("item")(e.to_string()))?;
+    let amount = match options.remove("amount") {
+        None => None,
+        Some(value) => {
+            let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be x, whole rupiah".into()))?;
+            let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+            Some(amount.ok_or_else(|| wrong("amount")(qris_core::order::money::AmountError::Range.to_string()))?)
+        }
+    };
+    let description = options.remove("description").map(String::try_from).transpose();
+    let description = description.map_err(|_| wrong("description")("must be s".into()))?.map(Into::into);
+    let payment = options.remove("payment").map(String::try_from).transpose();
+    let payment: Option<Payment> = word("payment", payment.map_err(|_| wrong("payment")("must be s".into()))?)?;
+    let timeout_s = match options.remove("timeout_s") {
+        None => None,
+        Some(value) => {
+            let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be u, seconds".into()))?;
+            // What does not fit is out of range, and told with the range.
+            Some(u16::try_from(seconds).unwrap_or(u16::MAX))
+        }
+    };
+    Ok(VendRequest { request_id, item, amount, description, payment: payment.unwrap_or_default(), timeout_s })
+}
+
+fn word<T: DeserializeOwned>(field: &'static str, text: Option<String>) -> Result<Option<T>, Refusal> {
+    let read =
+        |text: String| serde_json::from_value(text.into()).map_err(|e| Refusal::field(Reason::Malformed, field, format!("{field}: {e}")));
+    text.map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::Inbox;
+    use zbus::object_server::Interface as _;
+
+    /// One that draws nowhere.
+    fn no_screen() -> qris_screen::Screen {
+        use qris_screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
+        let settings = samples::settings(SurfaceSettings::Device("/nowhere".into()), Languages::Only(Language::Id));
+        let picture = picture::Picture { scene: picture::Scene::Starting, sandbox: false };
+        Screen::start(settings, picture, || qris_core::order::time::Boot(0), |_| {})
+    }
+
+    /// Nobody takes its questions to a machine.
+    fn device() -> Device1 {
+        let (inbox, _letters) = Inbox::new();
+        Device1 { requests: Controllers::new(inbox).requests(KIND), view: Arc::default(), camera: no_screen().camera() }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_found_says_so() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let address = BusAddress::Peer(directory.path().join("socket"));
+        let mut first = publish(&address, device());
+        assert!(unreachable(&mut first).await.is_none());
+        let mut second = publish(&address, device());
+        let told = unreachable(&mut second).await.expect("the socket is taken");
+        assert!(matches!(&told, Event::ControllerUnreachable { why } if why.contains("taken")), "{told}");
+    }
+
+    #[test]
+    fn what_the_methods_answer_has_names() {
+        let mut xml = String::new();
+        device().introspect_to_writer(&mut xml, 0);
+        for (name, count) in [("state", 3), ("reason", 2), ("png", 1)] {
+            let arguments = xml.lines().filter(|line| line.contains("direction=\"out\"") && line.contains(&format!("name=\"{name}\"")));
+            assert_eq!(arguments.count(), count, "{xml}");
+        }
+    }
+}

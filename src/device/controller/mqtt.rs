@@ -1,0 +1,62 @@
+//! Controllers anywhere, over the broker: `vend/request`, `vend/cancel`, `vend/collect`, and a fleet's commands. What becomes
+//! of a request they read on `vend/event`, which the machine's outbox feeds: it comes even if the power goes in between.
+
+pub mod commands;
+
+use super::{Controllers, Requests};
+use crate::machine::{ControllerKind, Request};
+use crate::screen::Camera;
+use commands::Commands;
+use qris_core::order::ids::DeviceId;
+use qris_core::order::reason::Reason;
+use qris_core::order::request::{Refusal, Way};
+use qris_core::wire::topics::Topic;
+use qris_core::wire::vend::{Rejected, read_cancel, read_collect, read_request};
+use qris_host::mqtt::{Inbound, Mqtt};
+
+/// A reply acknowledges the message; the broker carries no word of it.
+pub const KIND: ControllerKind = ControllerKind { way: Way::Remote, hears_replies: false };
+
+/// Reads what the broker brings.
+pub struct Reader {
+    device: DeviceId,
+    mqtt: Mqtt,
+    requests: Requests,
+    commands: Commands,
+}
+
+impl Reader {
+    pub(super) fn start(controllers: &Controllers, device: DeviceId, mqtt: Mqtt, camera: Camera) -> Self {
+        let commands = Commands::new(device.clone(), mqtt.clone(), camera);
+        Self { device, mqtt, requests: controllers.requests(KIND), commands }
+    }
+
+    /// Takes a message if a controller or a fleet sent it; else gives it back.
+    pub async fn take(&mut self, message: Inbound) -> Option<Inbound> {
+        let message = self.commands.take(message)?;
+        let topic = Topic::parse(&message.topic).filter(|(to, _)| *to == self.device).map(|(_, topic)| topic);
+        let Some(request) = topic.and_then(|topic| read(topic, &message.payload, message.retain)) else { return Some(message) };
+        let (mqtt, ack) = (self.mqtt.clone(), message.ack);
+        self.requests.put(request, move |_| mqtt.ack(ack)).await;
+        None
+    }
+}
+
+/// What a message asks; `None`: on this topic nobody asks.
+#[must_use]
+pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
+    let rejected = |Rejected { request_id, refusal }| Request::Refused(request_id, refusal);
+    match topic {
+        Topic::VendRequest | Topic::VendCancel | Topic::VendCollect if retained => {
+            let request_id = match read_request(payload) {
+                Ok(request) => Some(request.request_id),
+                Err(rejected) => rejected.request_id,
+            };
+            Some(Request::Refused(request_id, Refusal::new(Reason::Retained, "a retained message is news from an unknown time")))
+        }
+        Topic::VendRequest => Some(read_request(payload).map_or_else(rejected, Request::Vend)),
+        Topic::VendCancel => Some(read_cancel(payload).map_or_else(rejected, Request::Cancel)),
+        Topic::VendCollect => Some(read_collect(payload).map_or_else(|refusal| Request::Refused(None, refusal), Request::Collect)),
+        Topic::PaymentUpdate | Topic::VendEvent | Topic::Status => None,
+    }
+}
