@@ -13,8 +13,11 @@ use super::config::Config;
 use super::inbox::Inbox;
 use super::machine::{Asker, ControllerKind, Input, Reply, Request, View};
 use super::screen::Camera;
+use qris_core::order::ids::{ItemId, RequestId};
+use qris_core::order::request::{Payment, VendRequest};
 use qris_core::wire::vend::VendEvent;
 use qris_host::mqtt::Mqtt;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -23,10 +26,10 @@ use tokio::sync::oneshot;
 /// wait: what its medium cannot take at once is missed.
 pub trait Listener: Send {
     /// An order has gone into another state, or a request was refused.
-    fn order_changed(&mut self, event: &VendEvent);
+    fn order_changed(&mut self, _event: &VendEvent) {}
 
     /// What holds the machine, or what is wrong with it, is another now.
-    fn view_changed(&mut self, view: &View);
+    fn view_changed(&mut self, _view: &View) {}
 }
 
 /// All controllers, as the machine's side has them.
@@ -139,4 +142,14 @@ impl Requests {
         self.put(request, answer).await;
         answer_rx.await.ok()
     }
+}
+
+/// A request for an item at the machine's price, for a medium on which requests have no name: it gets a new one. `None`: the
+/// system gives no randomness.
+fn request_for(item: ItemId) -> Option<VendRequest> {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).ok()?;
+    let name: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+    let request_id = RequestId::new(&name).expect("32 hexadecimal digits");
+    Some(VendRequest { request_id, item, amount: None, description: None, payment: Payment::Gopay, timeout_s: None })
 }
