@@ -77,7 +77,8 @@ fn each_difference_is_listed_and_what_was_missed_is_taken_up() {
     let table = shop.merchant(&["reconcile"]);
     let told = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(
-        told.contains("the books say that it is paid; the gateway says expire") && told.contains("-> look at it in the gateway's dashboard"),
+        told.contains("the books say that it is paid; the gateway says expire")
+            && told.contains("-> look at it in the gateway's dashboard"),
         "{told}"
     );
     assert!(stderr(&table).contains(": asked about 4 orders, 1 difference"), "{}", stderr(&table));

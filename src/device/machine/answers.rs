@@ -3,6 +3,7 @@
 use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
 use super::faults::Trouble;
 use super::{Effect, Machine};
+use crate::store::Disk;
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -22,7 +23,7 @@ const PROOF_TRIES: u32 = 8;
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     pub(super) fn relay_answered(&mut self, id: CallId, request: &RequestId, answer: RelayAnswer, now: Now) {
         if self.is_collecting(id) {
             return self.collection_checked(&answer, now);

@@ -1,7 +1,7 @@
 //! Calls to relay and backend: at most one each an order, begun from the order's duty and paced here.
 
 use super::{Effect, Machine, new_slot};
-use crate::store::Stored;
+use crate::store::{Disk, Stored};
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
@@ -224,7 +224,7 @@ impl<C> Slot<C> {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// Lets time pass for every order and begins what its duty asks for.
     pub(super) fn pump(&mut self, now: Now) {
         if self.store_retry_at.is_some() {

@@ -5,7 +5,7 @@ use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
 use super::requests::{Asker, Reply};
 use super::{Effect, Machine, PREPARE_WAIT};
-use crate::store::StoreError;
+use crate::store::{Disk, Store, StoreError};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::machine::{Event, Order, RelayCall, State};
 use qris_core::order::reason::Reason;
@@ -84,7 +84,7 @@ impl Guesses {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// Whether this call is a question for a collection.
     pub(super) fn is_collecting(&self, call: CallId) -> bool {
         self.collection.as_ref().is_some_and(|collection| collection.call == call)

@@ -2,7 +2,7 @@
 
 use super::calls::Live;
 use super::{Effect, Machine, TRANSITIONS_MAX};
-use crate::store::{Draft, StoreError, Stored};
+use crate::store::{Disk, Draft, Store, StoreError, Stored};
 use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, Event, Order};
 use qris_core::order::reason::Reason;
@@ -11,7 +11,7 @@ use qris_core::order::time::Now;
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::events::Event as Journal;
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// The order of a request, from memory or, if it is finished, from the database.
     pub(super) fn find(&self, id: &RequestId) -> Result<Option<Stored>, StoreError> {
         match (self.live.get(id), &self.store) {

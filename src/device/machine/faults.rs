@@ -2,6 +2,7 @@
 
 use super::calls::RETRY_MAX;
 use super::{Effect, Machine, Notice, PREPARE_WAIT, RelayFacts, text};
+use crate::store::{Disk, Store};
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 use qris_core::order::time::{Boot, Now, Span, Wall};
@@ -72,7 +73,7 @@ impl Links {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// Notes or lifts a fault; `true` if that is news.
     pub(super) fn fault(&mut self, code: FaultCode, detail: Option<&str>, now: Now) -> bool {
         match (detail, self.faults.get_mut(&code)) {

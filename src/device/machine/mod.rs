@@ -29,7 +29,8 @@ pub use show::{Shown, View};
 
 use super::screen::ScreenState;
 use super::screen::picture::Picture;
-use super::store::Store;
+use super::store::database::File;
+use super::store::{Disk, Store};
 use calls::{Live, Slot};
 use collect::{Collection, Guesses};
 use faults::Links;
@@ -192,9 +193,10 @@ pub enum Effect {
 
 /// The machine. See the module's text.
 #[derive(Debug)]
-pub struct Machine {
+pub struct Machine<D: Disk = File> {
     settings: Settings,
-    store: Option<Store>,
+    disk: D,
+    store: Option<D::Store>,
     store_retry_at: Option<Boot>,
     /// It takes something, and had no room for a whole sale: that is looked for again then.
     store_short_until: Option<Boot>,
@@ -221,11 +223,20 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The machine of an installation: its store is the database that the settings name.
+    #[must_use]
+    pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
+        Self::begin_on(File(settings.store.clone()), settings, now)
+    }
+}
+
+impl<D: Disk> Machine<D> {
     /// Opens the database and takes up what is stored. The first effects put the right picture on the screen; a database
     /// that cannot be used is a fault, and nothing is sold.
     #[must_use]
-    pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
+    pub fn begin_on(disk: D, settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         let mut machine = Self {
+            disk,
             store: None,
             store_retry_at: Some(now.boot),
             store_short_until: None,

@@ -1,6 +1,7 @@
 //! Events on their way to the broker: one at a time, in order, until it has them.
 
 use super::{Effect, Machine, Notice};
+use crate::store::{Disk, Store};
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::mqtt::PublishId;
@@ -66,7 +67,7 @@ impl Outbox {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     pub(super) fn delivered(&mut self, id: PublishId, now: Now) {
         if self.outbox.in_flight != Some(id.0) {
             return;

@@ -1,6 +1,7 @@
 //! News of payments. Nothing is believed because the broker brought it.
 
 use super::{Effect, Machine};
+use crate::store::{Disk, Store};
 use qris_core::order::machine::Event;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::Now;
@@ -8,7 +9,7 @@ use qris_core::wire::payment::PaymentUpdate;
 use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// A receipt is verified before it is believed; everything else is a hint at most.
     pub(super) fn payment(&mut self, payload: &[u8], ack: Ack, now: Now) {
         let update = match PaymentUpdate::read(payload) {

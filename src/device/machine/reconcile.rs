@@ -4,7 +4,7 @@
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, Live, Slot};
 use super::{Effect, Machine, new_slot};
-use crate::store::StoreError;
+use crate::store::{Disk, Store, StoreError};
 use qris_core::order::ids::{RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, unfinished};
 use qris_core::order::request::{Offer, VendRequest};
@@ -104,7 +104,7 @@ impl Reconciliation {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     pub(super) fn pump_reconciliation(&mut self, now: Now) {
         if self.store.is_none() || self.store_retry_at.is_some() {
             return;

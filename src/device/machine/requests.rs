@@ -2,7 +2,7 @@
 
 use super::{Effect, Machine, Notice, PrepareError, WAITING_MAX, text};
 use crate::machine::calls::CallId;
-use crate::store::StoreError;
+use crate::store::{Disk, StoreError};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order};
 use qris_core::order::reason::Reason;
@@ -143,7 +143,7 @@ impl Limits {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// A controller asks. Each question gets one reply, now or when it is known.
     pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
         match request {

@@ -1,7 +1,7 @@
 //! What the customer sees, and what a controller reads: both follow from the orders.
 
 use super::{Effect, Machine};
-use crate::store::Store;
+use crate::store::{Disk, Store};
 use qris_core::order::ids::{ItemId, OrderId, RequestId};
 use qris_core::order::machine::{End, Order, State, Undelivered};
 use qris_core::order::money::Rupiah;
@@ -75,7 +75,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Takes up what was known of the backend before this start: a screen that invites to buy says what for.
-    pub(super) fn take_up(&mut self, store: &Store) {
+    pub(super) fn take_up(&mut self, store: &impl Store) {
         // Not known is as good as real money: the first order tells.
         let stored = store.remembered(SANDBOX).ok().flatten().is_some_and(|value| value == "true");
         self.sandbox |= stored;
@@ -119,7 +119,7 @@ impl Stage {
     }
 }
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     /// Shows and tells what changed.
     pub(super) fn pump_stage(&mut self, now: Now) {
         if self.stage.end.as_ref().is_some_and(|(_, until)| now.boot >= *until) {

@@ -3,22 +3,21 @@
 use super::calls::Live;
 use super::outbox::Outbox;
 use super::{Effect, Machine, STORE_RETRY};
-use crate::store::{Store, StoreError};
+use crate::store::{Disk, Store, StoreError};
 use qris_core::order::machine as core;
 use qris_core::order::time::Now;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
-use qris_host::sqlite;
 
-impl Machine {
+impl<D: Disk> Machine<D> {
     pub(super) fn open_store(&mut self, now: Now) {
-        match Store::open(&self.settings.store, &self.settings.boot_id, self.store_damaged) {
+        match self.disk.open(&self.settings.boot_id, self.store_damaged) {
             Ok(opened) => {
                 self.store_retry_at = None;
                 self.store_damaged = false;
                 self.outbox = Outbox::default();
                 if let Some(aside) = &opened.set_aside {
-                    let path = self.settings.store.display().to_string().into();
+                    let path = self.disk.name().into();
                     let aside = aside.display().to_string();
                     self.fault(FaultCode::StoreReset, Some(&format!("orders were lost; the damaged database is {aside}")), now);
                     self.effects.push(Effect::Journal(Journal::StoreSetAside { path, aside: aside.into() }));
@@ -81,7 +80,7 @@ impl Machine {
     }
 
     pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
-        let path = self.settings.store.display().to_string().into();
+        let path = self.disk.name().into();
         // Nobody else writes there: what surprises may be damage that only a look at all of it finds.
         self.store_damaged |= error.is_damage() || error.is_surprise();
         self.store_behind |= self.store.is_some() && error.is_surprise();
@@ -106,14 +105,14 @@ impl Machine {
             return;
         }
         // What is paid goes on as far as it can; nobody else is invited to pay before all of a sale can be written.
-        if let Err(error) = sqlite::find_room(&self.settings.store) {
+        if let Err(error) = self.disk.find_room() {
             self.store_short_until = Some(now.boot + STORE_RETRY);
             self.fault(FaultCode::Store, Some(&error.to_string()), now);
             return;
         }
         self.store_short_until = None;
         self.fault(FaultCode::Store, None, now);
-        let path = self.settings.store.display().to_string().into();
+        let path = self.disk.name().into();
         self.effects.push(Effect::Journal(Journal::StoreBack { path }));
     }
 

@@ -6,7 +6,7 @@ use qris_backend::store::{Direct, MACHINES_FILE, open_both};
 use qris_backend::{books, devices};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{BootId, Wall};
-use qris_device::store::Store;
+use qris_device::store::database::Database;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const PROGRAMS: [Program; 3] =
     [("qrisd.db", &[], None, machine), ("ledger.db", &["ledger.db.mark"], None, ledger), ("orders.db", &[], Some(MACHINES_FILE), merchant)];
 
 fn machine(path: &Path) -> Result<(), String> {
-    let opened = Store::open(path, &BootId("another".into()), true).map_err(|error| error.to_string())?;
+    let opened = Database::open(path, &BootId("another".into()), true).map_err(|error| error.to_string())?;
     opened.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
 }
 

@@ -10,6 +10,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::machine::unfinished;
 use qris_core::order::merchant::{Attention, Order, State};
 use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
+use qris_device::store::Store as _;
 
 impl Stage {
     /// What does not agree, if something does not.

@@ -18,6 +18,7 @@ use qris_device::machine::{
 };
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
+use qris_device::store::Store as _;
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -501,11 +502,11 @@ impl Stage {
     }
 
     /// Whether the machine waits for nothing any more, and what it says of an order.
-    pub(super) fn machine_store(&mut self) -> Option<qris_device::store::Store> {
+    pub(super) fn machine_store(&mut self) -> Option<qris_device::store::database::Database> {
         // One owner at a time: the program ends first.
         self.machine.machine = None;
         let boot = self.settings().boot_id;
-        qris_device::store::Store::open(&self.directory.join("qrisd.db"), &boot, false).ok().map(|opened| opened.store)
+        qris_device::store::database::Database::open(&self.directory.join("qrisd.db"), &boot, false).ok().map(|opened| opened.store)
     }
 }
 

@@ -12,6 +12,7 @@ use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::reason::Reason;
 use qris_core::order::state::EventState as State;
 use qris_core::wire::topics::Topic;
+use qris_device::store::Store as _;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

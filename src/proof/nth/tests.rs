@@ -69,7 +69,7 @@ fn a_bit_in_the_schema_of_a_database_is_found_before_anybody_pays() {
     // Of the name of a column that a trigger looks at.
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("qrisd.db");
-    drop(qris_device::store::Store::open(&path, &qris_core::order::time::BootId("b".into()), false).expect("new"));
+    drop(qris_device::store::database::Database::open(&path, &qris_core::order::time::BootId("b".into()), false).expect("new"));
     let file = std::fs::read(&path).expect("read");
     let text = b"WHEN new.rev <> old.rev + 1";
     let at = file.windows(text.len()).position(|part| part == text).expect("the trigger's text");

@@ -16,7 +16,8 @@ use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_core::order::proof::Last;
 use qris_core::order::state::EventState;
 use qris_core::wire::orders::{Order as Resource, Status};
-use qris_device::store::Store;
+use qris_device::store::Store as _;
+use qris_device::store::database::Database;
 
 /// No QR's goods come later than this after its payment: the QR's time, the grace, the time to deliver; and once more the
 /// time to deliver where the backend said after a reboot that it was not over.
@@ -240,7 +241,7 @@ impl World {
         self.broker.last.iter().find(|(_, state)| !ended(state) && !asked_for_a_day(state)).map(|(request, _)| &**request)
     }
 
-    fn audit_one(&mut self, m: usize, machine: &Store, book: &Book) -> Option<String> {
+    fn audit_one(&mut self, m: usize, machine: &Database, book: &Book) -> Option<String> {
         let Ok(id) = OrderId::new(&book.order_id) else { return None };
         let Ok(stored) = self.books(|tx, _| books::load(tx, &id)) else { return Some(format!("{id} cannot be read")) };
         let times = self.driven(&id);
@@ -394,7 +395,7 @@ impl World {
     }
 
     /// What the machine has in its database, and what it told on the broker: the same as it told the backend.
-    fn audit_machine(&self, machine: &Store, order: &Order) -> Option<&'static str> {
+    fn audit_machine(&self, machine: &Database, order: &Order) -> Option<&'static str> {
         let told = order.delivery.as_ref()?.outcome;
         // It forgot, or could not keep what it told.
         if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {

@@ -19,7 +19,7 @@ use qris_device::machine::{
 };
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
-use qris_device::store::Store;
+use qris_device::store::database::Database;
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::BTreeMap;
 
@@ -402,11 +402,11 @@ impl World {
     }
 
     /// The database, when all is over.
-    pub(super) fn machine_store(&mut self, m: usize) -> Option<Store> {
+    pub(super) fn machine_store(&mut self, m: usize) -> Option<Database> {
         // One owner at a time: the program ends first.
         self.machines[m].machine = None;
         let boot = self.settings(m).boot_id;
-        Store::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
+        Database::open(&self.places[m].join(STORE), &boot, false).ok().map(|opened| opened.store)
     }
 }
 

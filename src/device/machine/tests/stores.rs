@@ -3,7 +3,8 @@
 use super::rig::*;
 use crate::machine::outbox::NEWS;
 use crate::machine::*;
-use crate::store::{OUTBOX_MAX, Store};
+use crate::store::database::Database;
+use crate::store::{OUTBOX_MAX, Store as _};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
@@ -44,7 +45,7 @@ fn a_database_that_another_process_has_is_waited_for() {
     let elsewhere = tempfile::tempdir().expect("a directory");
     let other = Settings { store: elsewhere.path().join("none.db"), ..rig.settings.clone() };
     drop(std::mem::replace(&mut rig.machine, Machine::load(other, rig.now).0));
-    let owner = Store::open(&path, &rig.settings.boot_id, false).expect("free").store;
+    let owner = Database::open(&path, &rig.settings.boot_id, false).expect("free").store;
     rig.power_cut(true);
     rig.bring_up();
     let fault = rig.machine.faults.get(&FaultCode::Store).expect("a fault");
@@ -66,7 +67,7 @@ fn a_database_that_somebody_else_wrote_is_read_anew() {
     rig.offered(1);
     // Who deletes the lock can write beside us.
     std::fs::remove_file(rig.settings.store.with_extension("db.lock")).expect("deleted");
-    let mut other = Store::open(&rig.settings.store, &rig.settings.boot_id, false).expect("opens").store;
+    let mut other = Database::open(&rig.settings.store, &rig.settings.boot_id, false).expect("opens").store;
     let stored = other.live().expect("readable").remove(0);
     other.commit(&stored.order, Some(stored.rev), vec![], &[]).expect("a version that this machine does not know");
     drop(other);

@@ -8,8 +8,8 @@ use qris_core::order::receipt::testing::{claims, key};
 use qris_core::order::request::{Offer, Payment, VendRequest};
 use qris_core::order::time::{Boot, Span};
 
-fn open(directory: &tempfile::TempDir) -> Store {
-    let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("opens");
+fn open(directory: &tempfile::TempDir) -> Database {
+    let opened = Database::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("opens");
     assert_eq!(opened.set_aside, None);
     opened.store
 }
@@ -78,13 +78,13 @@ fn a_database_has_one_owner() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("qrisd.db");
     let store = open(&directory);
-    let error = Store::open(&path, &BootId("b".into()), true).expect_err("it has an owner");
+    let error = Database::open(&path, &BootId("b".into()), true).expect_err("it has an owner");
     assert!(error.to_string().contains("another process has it") && !error.is_damage(), "{error}");
     drop(store);
     // The lock also goes on when a damaged one was set aside.
     std::fs::write(&path, b"garbage ".repeat(200)).expect("written");
-    let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
-    assert!(opened.set_aside.is_some() && Store::open(&path, &BootId("b".into()), false).is_err());
+    let opened = Database::open(&path, &BootId("b".into()), false).expect("a new one");
+    assert!(opened.set_aside.is_some() && Database::open(&path, &BootId("b".into()), false).is_err());
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn every_changed_column_is_noticed() {
         let found = store.live().expect_err(change);
         assert!(found.is_damage(), "{change}: {found}");
         drop(store);
-        let opened = Store::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("a new one");
+        let opened = Database::open(&directory.path().join("qrisd.db"), &BootId("b".into()), false).expect("a new one");
         assert!(opened.set_aside.is_some_and(|aside| aside.exists()), "{change}");
         assert!(opened.store.live().expect("empty").is_empty());
     }
@@ -145,7 +145,7 @@ fn a_bit_in_any_place_where_a_request_is_kept_is_found_in_a_suspect_database() {
         let mut bytes = good.clone();
         bytes[at + 2] ^= 1;
         std::fs::write(&path, bytes).expect("written");
-        let opened = Store::open(&path, &BootId("b".into()), true).expect("opens");
+        let opened = Database::open(&path, &BootId("b".into()), true).expect("opens");
         assert!(opened.set_aside.is_some(), "the byte at {at} was not missed");
     }
 }
@@ -157,7 +157,7 @@ fn a_text_beside_the_orders_that_is_none_any_more_is_found_in_a_suspect_database
         let path = directory.path().join("qrisd.db");
         drop(open(&directory));
         rusqlite::Connection::open(&path).expect("opens").execute_batch(sql).expect("damaged");
-        let opened = Store::open(&path, &BootId("b".into()), true).expect("opens");
+        let opened = Database::open(&path, &BootId("b".into()), true).expect("opens");
         assert!(opened.set_aside.is_some(), "{sql}");
     }
 }
@@ -175,7 +175,7 @@ fn a_page_that_is_damaged_within_is_set_aside() {
     let start = (root as usize - 1) * 1024;
     bytes[start..start + 1024].fill(0xff);
     std::fs::write(&path, bytes).expect("written");
-    let opened = Store::open(&path, &BootId("b".into()), false).expect("a new one");
+    let opened = Database::open(&path, &BootId("b".into()), false).expect("a new one");
     assert!(opened.set_aside.is_some());
 }
 
@@ -254,7 +254,7 @@ fn a_database_of_before_there_were_codes_is_taken_up_and_one_of_now_is_not_writt
     };
     let (_, stored) = store.commit(&Order { state: dispensing, ..collectable(1) }, None, vec![], &[]).expect("stored");
     store.commit(&collectable(1), Some(stored.rev), vec![], &[]).expect("it waits for its customer again");
-    let changes = |store: &Store| store.connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).expect("a number");
+    let changes = |store: &Database| store.connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0)).expect("a number");
     let before = changes(&store);
     drop(store);
     let locked = Connection::open(&path).expect("opens");

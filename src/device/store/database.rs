@@ -1,0 +1,434 @@
+//! The store that is installed: a SQLite database.
+
+use super::{Disk, Draft, KNOWN_REQUESTS, OUTBOX_MAX, Opened, Store, StoreError, Stored};
+use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
+use qris_core::order::machine::{Order, unfinished};
+use qris_core::order::time::{BootId, Wall};
+use qris_core::wire::vend::VendEvent;
+use qris_host::sqlite::{self, OpenError, Schema};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, params};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub struct File(pub PathBuf);
+
+impl Disk for File {
+    type Store = Database;
+
+    fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Database>, StoreError> {
+        Database::open(&self.0, boot_id, suspect)
+    }
+
+    fn find_room(&self) -> Result<(), StoreError> {
+        Ok(sqlite::find_room(&self.0)?)
+    }
+}
+
+/// The open database.
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    stream: Box<str>,
+    boot_id: BootId,
+    waiting: i64,
+    /// The number of the last event.
+    seq: u64,
+    /// Its row is kept for its number only.
+    emptied: bool,
+    /// Orders, finished or not.
+    orders: i64,
+    /// Dropped last: nobody else may have the database before it is closed.
+    _lock: Arc<sqlite::Lock>,
+}
+
+impl Database {
+    /// Opens the database. A damaged one is set aside and a new one begun. Of one that is `suspect` every row and page is
+    /// looked at, else the unfinished orders only. It is this process's alone until the store is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its directory; nothing was changed then.
+    pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened<Self>, StoreError> {
+        let lock = Arc::new(sqlite::claim(path)?);
+        let opened = sqlite::open(path, &SCHEMA)?;
+        let aside = opened.set_aside;
+        let store = match Self::begin(opened.connection, Arc::clone(&lock), boot_id).and_then(|store| store.looked_at(suspect)) {
+            Ok(store) => store,
+            Err(error) if error.is_damage() => {
+                let aside = sqlite::set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source })?;
+                let store = Self::begin(sqlite::open(path, &SCHEMA)?.connection, lock, boot_id)?;
+                return Ok(Opened { store, set_aside: Some(aside) });
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(Opened { store, set_aside: aside })
+    }
+
+    fn looked_at(self, suspect: bool) -> Result<Self, StoreError> {
+        self.live()?;
+        if suspect {
+            if let Some(found) = sqlite::check_indexes(&self.connection)? {
+                return Err(StoreError::Damaged(found.into()));
+            }
+            let mut select = self.connection.prepare(SELECT)?;
+            let rows = select.query_map([], Self::columns)?;
+            rows.into_iter().try_for_each(|row| self.restore(row?).map(drop))?;
+            // A text that is none any more stops whoever comes to it, and no check of SQLite's finds it.
+            let mut texts = self.connection.prepare(TEXTS)?;
+            texts.query_map([], |row| row.get::<_, String>(0))?.try_for_each(|text| text.map(drop))?;
+        }
+        Ok(self)
+    }
+
+    fn begin(connection: Connection, lock: Arc<sqlite::Lock>, boot_id: &BootId) -> Result<Self, StoreError> {
+        let stream: Option<String> =
+            connection.query_row("SELECT value FROM facts WHERE key = 'stream'", [], |row| row.get(0)).optional()?;
+        let stream = match stream {
+            Some(stream) => stream,
+            None => {
+                let mut bits = [0; 8];
+                SystemRandom::new().fill(&mut bits).map_err(|_| StoreError::Random)?;
+                let stream: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+                connection.execute("INSERT INTO facts (key, value) VALUES ('stream', ?1)", [&stream])?;
+                stream
+            }
+        };
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let waiting = number("SELECT count(*) FROM outbox WHERE payload <> ''")?;
+        let seq = number("SELECT coalesce(max(seq), 0) FROM outbox")?;
+        let emptied = number("SELECT count(*) FROM outbox WHERE payload = ''")? > 0;
+        let orders = number("SELECT count(*) FROM orders")?;
+        let seq = u64::try_from(seq).unwrap_or(0);
+        Ok(Self { connection, stream: stream.into(), boot_id: boot_id.clone(), waiting, seq, emptied, orders, _lock: lock })
+    }
+
+    fn one(&self, which: &str, value: &str) -> Result<Option<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE {which}"))?;
+        let row = select.query_row([value], Self::columns).optional()?;
+        row.map(|row| self.restore(row)).transpose()
+    }
+
+    fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+        Ok(Columns {
+            request_id: row.get(0)?,
+            order_id: row.get(1)?,
+            ticket: row.get(2)?,
+            state: row.get(3)?,
+            reason: row.get(4)?,
+            body: row.get(5)?,
+            receipt: row.get(6)?,
+            holds: row.get(7)?,
+            live: row.get(8)?,
+            boot_id: row.get(9)?,
+            last_event: row.get(10)?,
+            rev: row.get(11)?,
+            sum: row.get(12)?,
+        })
+    }
+
+    fn restore(&self, row: Columns) -> Result<Stored, StoreError> {
+        let damaged = || StoreError::Damaged(format!("order {}", row.request_id).into());
+        if row.sum != row.checksum() {
+            return Err(damaged());
+        }
+        let order = row.order().ok_or_else(damaged)?;
+        let same_boot = *row.boot_id == *self.boot_id.0;
+        Ok(Stored { order, rev: row.rev, same_boot, last_event: row.last_event.into() })
+    }
+}
+
+impl Store for Database {
+    fn probe(&mut self) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES ('probe', '0') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting < OUTBOX_MAX
+    }
+
+    fn live(&self) -> Result<Vec<Stored>, StoreError> {
+        let mut select = self.connection.prepare_cached(&format!("{SELECT} WHERE live = 1 ORDER BY rowid"))?;
+        let rows = select.query_map([], Self::columns)?;
+        rows.map(|row| self.restore(row?)).collect()
+    }
+
+    fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError> {
+        self.one("request_id = ?1", request_id.as_str())
+    }
+
+    fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError> {
+        self.one("order_id = ?1", order_id.as_str())
+    }
+
+    fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError> {
+        let which = "request_id IN (SELECT request_id FROM codes WHERE code = ?1) ORDER BY rowid DESC LIMIT 1";
+        self.one(which, code.as_str())
+    }
+
+    fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT 1 FROM orders WHERE ticket = ?1")?;
+        Ok(select.exists([ticket.as_str()])?)
+    }
+
+    fn commit(
+        &mut self,
+        order: &Order,
+        before: Option<i64>,
+        drafts: Vec<Draft>,
+        sent: &[u64],
+    ) -> Result<(Vec<VendEvent>, Stored), StoreError> {
+        let transaction = self.connection.transaction()?;
+        let mut seq = self.seq;
+        let mut events = Vec::new();
+        let before_row = match before {
+            None => None,
+            Some(_) => {
+                let mut select =
+                    transaction.prepare_cached("SELECT order_id, holds, live, last_event FROM orders WHERE request_id = ?1")?;
+                let indexed = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, String>(3)?));
+                Some(select.query_row([order.offer.request.request_id.as_str()], indexed)?)
+            }
+        };
+        let (indexed, mut last_event): (_, Box<str>) = match before_row {
+            None => (None, "".into()),
+            Some((indexed, last_event)) => (Some(indexed), last_event.into()),
+        };
+        if self.emptied && !drafts.is_empty() {
+            transaction.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([i64_of(seq)])?;
+        }
+        for draft in drafts {
+            seq += 1;
+            let event = draft(seq, &format!("{}.{seq}", self.stream));
+            last_event = serde_json::to_string(&event).expect("an event is plain data").into();
+            transaction.prepare_cached("INSERT INTO outbox (seq, payload) VALUES (?1, ?2)")?.execute(params![i64_of(seq), last_event])?;
+            events.push(event);
+        }
+        let row = Columns::of(order, before.unwrap_or(0) + 1, &self.boot_id, &last_event);
+        row.write(&transaction, indexed.as_ref())?;
+        if let Some(code) = order.code() {
+            let sql = "INSERT INTO codes (request_id, code) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            transaction.prepare_cached(sql)?.execute(params![row.request_id, code.as_str()])?;
+        }
+        let orders = if before.is_none() { self.orders + 1 - forget_orders(&transaction, self.orders + 1)? } else { self.orders };
+        forget(&transaction, sent, seq)?;
+        transaction.commit()?;
+        self.emptied = sent.contains(&seq) || self.emptied && events.is_empty();
+        (self.seq, self.orders) = (seq, orders);
+        self.waiting += i64_of(events.len() as u64) - i64_of(sent.len() as u64);
+        let stored = Stored { order: order.clone(), rev: row.rev, same_boot: true, last_event };
+        Ok((events, stored))
+    }
+
+    fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        forget(&transaction, sent, self.seq)?;
+        transaction.commit()?;
+        self.emptied |= sent.contains(&self.seq);
+        self.waiting -= i64_of(sent.len() as u64);
+        Ok(())
+    }
+
+    fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError> {
+        if seq >= self.seq || self.waiting == 0 {
+            return Ok(None);
+        }
+        let sql = "SELECT seq, payload FROM outbox WHERE seq > ?1 AND payload <> '' ORDER BY seq LIMIT 1";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let row = select.query_row([i64_of(seq)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
+    }
+
+    fn last_trusted(&self) -> Result<Wall, StoreError> {
+        let text = self.remembered("trusted_ms")?;
+        Ok(Wall(text.and_then(|t| t.parse().ok()).unwrap_or(0)))
+    }
+
+    fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
+        Ok(select.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.prepare_cached(sql)?.execute([key, value])?;
+        Ok(())
+    }
+
+    fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
+        self.remember("trusted_ms", &now.0.to_string())
+    }
+}
+
+/// All texts beside the orders.
+const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT key FROM facts UNION ALL SELECT value FROM facts
+                     UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes";
+
+const SELECT: &str =
+    "SELECT request_id, order_id, ticket, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum FROM orders";
+
+/// A row of `orders`.
+struct Columns {
+    request_id: String,
+    order_id: Option<String>,
+    ticket: String,
+    state: String,
+    reason: Option<String>,
+    body: String,
+    receipt: Option<String>,
+    holds: bool,
+    live: bool,
+    boot_id: String,
+    last_event: String,
+    rev: i64,
+    sum: i64,
+}
+
+impl Columns {
+    fn of(order: &Order, rev: i64, boot_id: &BootId, last_event: &str) -> Self {
+        let (state, reason) = order.name();
+        let mut body = serde_json::to_value(order).expect("an order is plain data");
+        if let Some(receipt) = receipt_in(&mut body) {
+            // The receipt has a column of its own, which the schema keeps from ever changing.
+            *receipt = serde_json::Value::Null;
+        }
+        let mut row = Self {
+            request_id: order.offer.request.request_id.to_string(),
+            order_id: order.order_id().map(ToString::to_string),
+            ticket: order.ticket.to_string(),
+            state: state.as_str().into(),
+            reason: reason.map(|r| r.as_str().into()),
+            body: body.to_string(),
+            receipt: order.receipt().map(|r| r.jws().into()),
+            holds: order.holds_machine(),
+            live: unfinished(order),
+            boot_id: boot_id.0.to_string(),
+            last_event: last_event.into(),
+            rev,
+            sum: 0,
+        };
+        row.sum = row.checksum();
+        row
+    }
+
+    fn order(&self) -> Option<Order> {
+        let mut body: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        if let (Some(place), Some(receipt)) = (receipt_in(&mut body), &self.receipt) {
+            *place = receipt.as_str().into();
+        }
+        serde_json::from_value(body).ok()
+    }
+
+    /// Writes the row in place of one with these columns `before`. SQLite writes an index anew for each column that a
+    /// statement sets, changed or not, so that those that most transitions leave alone are set only when they change.
+    fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
+        // Each statement takes the first of these: what every version sets, then what has an index.
+        let columns: [&dyn ToSql; 13] = [
+            &self.state,
+            &self.reason,
+            &self.body,
+            &self.receipt,
+            &self.boot_id,
+            &self.last_event,
+            &self.rev,
+            &self.sum,
+            &self.request_id,
+            &self.order_id,
+            &self.holds,
+            &self.live,
+            &self.ticket,
+        ];
+        let (sql, taken) = match before {
+            None => (
+                "INSERT INTO orders
+                 (state, reason, body, receipt, boot_id, last_event, rev, sum, request_id, order_id, holds, live, ticket)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                13,
+            ),
+            Some((order_id, holds, live)) if (order_id, *holds, *live) == (&self.order_id, self.holds, self.live) => (
+                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8
+                 WHERE request_id = ?9",
+                9,
+            ),
+            Some(_) => (
+                "UPDATE orders SET state = ?1, reason = ?2, body = ?3, receipt = ?4, boot_id = ?5, last_event = ?6, rev = ?7, sum = ?8,
+                 order_id = ?10, holds = ?11, live = ?12 WHERE request_id = ?9",
+                12,
+            ),
+        };
+        let changed = transaction.prepare_cached(sql)?.execute(&columns[..taken])?;
+        if changed != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(changed));
+        }
+        Ok(())
+    }
+
+    /// SHA-256 over all columns, cut to 64 bits: SQLite does not notice a bit that flips within a value.
+    fn checksum(&self) -> i64 {
+        let numbers = format!("{}{}{}", u8::from(self.holds), u8::from(self.live), self.rev);
+        let parts = [
+            self.request_id.as_str(),
+            self.order_id.as_deref().unwrap_or("\u{1}"),
+            &self.ticket,
+            &self.state,
+            self.reason.as_deref().unwrap_or("\u{1}"),
+            &self.body,
+            self.receipt.as_deref().unwrap_or("\u{1}"),
+            &self.boot_id,
+            &self.last_event,
+            &numbers,
+        ];
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in parts {
+            digest.update(part.as_bytes());
+            digest.update(&[0]);
+        }
+        let digest = digest.finish();
+        let first = digest.as_ref().first_chunk::<8>().expect("a digest of 32 bytes");
+        i64::from_be_bytes(*first)
+    }
+}
+
+/// Where an order's body holds the receipt: `state.{name}.receipt`.
+fn receipt_in(body: &mut serde_json::Value) -> Option<&mut serde_json::Value> {
+    body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
+}
+
+/// Forgets the oldest finished orders of so many, beyond the limit; how many.
+fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result<i64> {
+    if orders <= KNOWN_REQUESTS {
+        return Ok(0);
+    }
+    let sql = "DELETE FROM orders WHERE rowid IN (SELECT rowid FROM orders WHERE live = 0 ORDER BY rowid LIMIT ?1)";
+    let changed = transaction.prepare_cached(sql)?.execute([orders - KNOWN_REQUESTS])?;
+    Ok(i64_of(changed as u64))
+}
+
+/// Forgets events; of the `last`, whose number must not be used again, all but its number.
+fn forget(transaction: &Transaction<'_>, sent: &[u64], last: u64) -> rusqlite::Result<()> {
+    for seq in sent {
+        let sql = if *seq == last { "UPDATE outbox SET payload = '' WHERE seq = ?1" } else { "DELETE FROM outbox WHERE seq = ?1" };
+        transaction.prepare_cached(sql)?.execute([i64_of(*seq)])?;
+    }
+    Ok(())
+}
+
+fn i64_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
