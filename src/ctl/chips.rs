@@ -3,7 +3,7 @@
 
 use super::site::{RELAY_USER, Site};
 use qris_host::finding::Finding;
-use qris_relay::config::{Chip, Config as RelayConfig};
+use qris_relay::config::Config as RelayConfig;
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -67,32 +67,25 @@ pub(super) fn apply() -> Result<(), String> {
 
 /// Who can open what leads to the lines of this machine, if something does.
 pub(super) fn findings(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
-    let mut doors: Vec<PathBuf> = Vec::new();
-    for (_, pin) in relay.pins() {
-        if let Chip::Gpio { path, .. } = &pin.chip
-            && !doors.contains(path)
-        {
-            doors.push(path.clone());
-        }
+    let mut doors: Vec<PathBuf> = relay.devices().into_iter().map(Path::to_owned).collect();
+    let named = doors.len();
+    // What goes past the chips matters where there is one.
+    if relay.pins().iter().any(|(_, pin)| pin.chip.device().is_some()) {
+        let devices = fs::read_dir(site.at("/dev")).into_iter().flatten().flatten();
+        let mut beside: Vec<_> = devices.filter(|entry| entry.file_name().to_string_lossy().starts_with(REGISTERS)).collect();
+        beside.sort_by_key(fs::DirEntry::file_name);
+        doors.extend(beside.iter().map(|entry| Path::new("/dev").join(entry.file_name())));
+        doors.push(EXPORT.into());
     }
-    if doors.is_empty() {
-        return Vec::new();
-    }
-    let devices = fs::read_dir(site.at("/dev")).into_iter().flatten().flatten();
-    let mut beside: Vec<_> = devices.filter(|entry| entry.file_name().to_string_lossy().starts_with(REGISTERS)).collect();
-    beside.sort_by_key(fs::DirEntry::file_name);
-    let chips = doors.len();
-    doors.extend(beside.iter().map(|entry| Path::new("/dev").join(entry.file_name())));
-    doors.push(EXPORT.into());
     let of_door = |(at, path): (usize, &PathBuf)| {
-        // That a chip is not there is told elsewhere.
+        // That a device is not there is told elsewhere.
         let metadata = fs::metadata(site.at(path)).ok()?;
-        judged(site, path, &metadata, at < chips)
+        judged(site, path, &metadata, at < named)
     };
     doors.iter().enumerate().filter_map(of_door).collect()
 }
 
-fn judged(site: &Site, path: &Path, metadata: &Metadata, is_chip: bool) -> Option<Finding> {
+fn judged(site: &Site, path: &Path, metadata: &Metadata, is_named: bool) -> Option<Finding> {
     const CHECK: &str = "gpio";
     let shown = path.display();
     let strangers = strangers(site, metadata);
@@ -100,7 +93,7 @@ fn judged(site: &Site, path: &Path, metadata: &Metadata, is_chip: bool) -> Optio
         let said = format!("{shown} can be opened by {}: whoever can fires a relay without a payment", strangers.join(", "));
         return Some(Finding::bad(CHECK, said, "sudo qrisctl setup; or take them out of that group: gpasswd -d USER GROUP"));
     }
-    let relay = site.user(RELAY_USER).filter(|_| is_chip)?;
+    let relay = site.user(RELAY_USER).filter(|_| is_named)?;
     // A group may be the service's by its unit, as Debian's `gpio` is.
     if site.may(relay, metadata, 6) {
         return Some(Finding::ok(CHECK, format!("{shown} is opened by root and {RELAY_USER} alone")));

@@ -2,14 +2,13 @@
 
 use super::site::Site;
 use super::{print, rest};
-use qris_core::order::ledger::{Drive, Pulses};
-use qris_core::order::time::Span;
 use qris_device::config::Config as DeviceConfig;
 use qris_device::screen::SurfaceSettings;
 use qris_host::finding::Finding;
 use qris_host::interrupt;
-use qris_relay::config::{Chip, Config as RelayConfig, Line, Pin};
-use qris_relay::line::{Ending, LineError, let_go, try_once};
+use qris_relay::config::{Config as RelayConfig, Line};
+use qris_relay::outlet::{Ending, try_once};
+use qris_relay::pin::{Chip, HardwareError, Pin, let_go};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -165,29 +164,17 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
         }
         SurfaceSettings::Any | SurfaceSettings::Virtual { .. } | SurfaceSettings::Memory { .. } => {}
     }
-    let mut chips: Vec<&Path> = Vec::new();
-    for (_, pin) in relay.pins() {
-        if let Chip::Gpio { path, .. } = &pin.chip
-            && !chips.contains(&path.as_path())
-        {
-            chips.push(path);
-            findings.push(found("gpio", site.at(path).exists(), &path.display().to_string(), LIST));
-        }
-    }
+    findings.extend(relay.devices().into_iter().map(|path| found("gpio", site.at(path).exists(), &path.display().to_string(), LIST)));
     findings.extend(rest::findings(site, &relay.lines));
     findings
 }
 
-/// One pulse of a line, for whoever stands before the machine. A file that stands for a line must afterwards belong to whom it
+/// One delivery of a line, for whoever stands before the machine. A file that stands for a line must afterwards belong to whom it
 /// is for, and not to us.
-pub(super) fn pulse(line: &Line) -> Result<Ending, LineError> {
-    let pulses = match line.drive {
-        Drive::Single { on } => Pulses { count: 1, on, off: Span::ZERO },
-        Drive::PerPulse { on, off, .. } => Pulses { count: 1, on, off },
-    };
+pub(super) fn pulse(line: &Line) -> Result<Ending, HardwareError> {
     // Whoever presses Ctrl-C at this moment wants it to end.
-    let ended = try_once(line, pulses, interrupt::came);
-    if let Chip::Sim(path) = &line.pin.chip {
+    let ended = try_once(line, interrupt::came);
+    if let Some(Chip::Sim(path)) = line.outlet.line().map(|outlet| &outlet.pin.chip) {
         give_to_its_directorys_owner(path);
     }
     ended

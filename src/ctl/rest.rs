@@ -3,7 +3,8 @@
 use super::hardware;
 use super::site::Site;
 use qris_host::finding::Finding;
-use qris_relay::config::{Chip, Line};
+use qris_relay::config::Line;
+use qris_relay::pin::Chip;
 use std::path::Path;
 
 /// What the kernel calls the chip at the header of a Raspberry Pi: BCM2835, 2836 and 2837; BCM2711; and, of the fifth, RP1.
@@ -72,8 +73,9 @@ pub(super) fn findings(site: &Site, lines: &[Line]) -> Vec<Finding> {
 
 fn warnings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let warning = |line: &Line| {
-        let Chip::Gpio { path, offset } = &line.pin.chip else { return None };
-        let (said, to_do) = objection(&label(path)?, *offset, line.pin.active_low)?;
+        let pin = &line.outlet.line()?.pin;
+        let Chip::Gpio { path, offset } = &pin.chip else { return None };
+        let (said, to_do) = objection(&label(path)?, *offset, pin.active_low)?;
         Some(Finding::warn("gpio", format!("line {:?}: {said}", line.name), to_do))
     };
     lines.iter().filter_map(warning).collect()
@@ -94,11 +96,13 @@ fn listed(pins: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::ledger::Drive;
     use qris_core::order::money::Rupiah;
     use qris_core::order::time::Span;
     use qris_host::finding::Level;
-    use qris_relay::config::{Bias, Items, Pin};
+    use qris_relay::config::Items;
+    use qris_relay::outlet::line::Line as Outlet;
+    use qris_relay::pin::Pin;
+    use std::sync::Arc;
 
     #[test]
     fn each_line_that_is_driven_at_rest_is_a_warning() {
@@ -106,11 +110,9 @@ mod tests {
             name: name.into(),
             items: Items::Any,
             min_amount: Rupiah::new(1).expect("an amount"),
-            pin: Pin { chip, active_low: true, debounce: Span::ZERO, bias: Bias::AsIs },
-            drive: Drive::Single { on: Span::millis(500) },
+            outlet: Arc::new(Outlet::single(Pin::of(chip, true), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
-            sensor: None,
         };
         let gpio = |offset| Chip::Gpio { path: "/dev/gpiochip0".into(), offset };
         let lines = [line("a", gpio(17)), line("b", gpio(6)), line("c", Chip::Sim("/tmp/x".into()))];

@@ -19,7 +19,7 @@ use std::ops::{Range, RangeInclusive};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -166,22 +166,29 @@ impl Source {
             let faults = errors.iter().take(FAULTS_MAX).map(|error| self.fault(error.span(), None, error.message().into()));
             return Err(Faults::new(faults.collect()));
         }
-        // Serde stops at the first fault. What was told is blanked, byte for byte so that the lines stay, and the rest
-        // is read again: the next fault, until there is none.
-        let mut text = self.text.clone();
+        match self.read_table(table.span(), table.into_inner(), "") {
+            (Some(written), faults) => Ok((written, faults)),
+            (None, faults) => Err(Faults::new(faults)),
+        }
+    }
+
+    /// The same of one table of the file; `at` is its key.
+    fn read_table<W: DeserializeOwned>(&self, span: Range<usize>, mut table: DeTable<'_>, at: &str) -> (Option<W>, Vec<Fault>) {
         let mut faults = Vec::new();
         loop {
-            let error = match toml::from_str::<W>(&text) {
-                Ok(written) => return Ok((written, faults)),
+            let whole = Spanned::new(span.clone(), DeValue::Table(table.clone()));
+            let error = match W::deserialize(ValueDeserializer::from(whole)) {
+                Ok(written) => return (Some(written), faults),
                 Err(error) => error,
             };
-            let found = error.span().and_then(|span| find(table.get_ref(), span.start));
-            let again = found.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
-            let blanked = found.as_ref().filter(|_| again).map(|found| self.blank(&text, found));
-            faults.push(self.fault(error.span(), found.map(|found| found.key), error.message().into()));
-            match blanked {
-                Some(blanked) if DeTable::parse(&blanked).is_ok() && blanked != text => text = blanked,
-                _ => return Err(Faults::new(faults)),
+            // Serde stops at the first fault. What was told is taken out, and the rest is read again: the next fault, until
+            // there is none.
+            let key = error.span().and_then(|span| take_out(&mut table, span.start));
+            let again = key.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
+            let key = key.map(|key| if at.is_empty() { key } else { format!("{at}.{key}") });
+            faults.push(self.fault(error.span(), key, error.message().into()));
+            if !again {
+                return (None, faults);
             }
         }
     }
@@ -192,11 +199,8 @@ impl Source {
     /// Everything that is wrong.
     pub fn read_checked<W: DeserializeOwned, C>(&self, check: impl FnOnce(W, &mut Checker<'_>) -> Option<C>) -> Result<C, Faults> {
         let (written, misread) = self.read_all()?;
-        let mut checker = self.checker();
+        let mut checker = Checker { misread, ..self.checker() };
         let checked = check(written, &mut checker);
-        // What could not be read was left out, and must not be called missing besides.
-        checker.faults.retain(|fault| !misread.iter().any(|read| read.explains(fault)));
-        checker.faults.extend(misread);
         checker.finish()?;
         Ok(checked.expect("what is missing was noted as a fault"))
     }
@@ -204,24 +208,12 @@ impl Source {
     /// Begins to check what was written here.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {
-        Checker { source: self, faults: Vec::new() }
+        Checker { source: self, faults: Vec::new(), misread: Vec::new() }
     }
 
     fn fault(&self, span: Option<Range<usize>>, key: Option<String>, why: String) -> Fault {
         let line = span.map(|span| 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count());
         Fault { file: self.path.clone(), line, key, why: self.places.as_written(&why.replace('\n', " ")) }
-    }
-
-    /// The text without one entry: `key = value`, or a `[table]` with all its lines.
-    fn blank(&self, text: &str, found: &Found) -> String {
-        let start = self.text[..found.span.start].rfind('\n').map_or(0, |newline| newline + 1);
-        let span = if self.text[start..].trim_start().starts_with('[') {
-            start..self.text[found.span.start..].find("\n[").map_or(self.text.len(), |next| found.span.start + next + 1)
-        } else {
-            found.span.clone()
-        };
-        let blanks = text[span.clone()].chars().map(|c| if c == '\n' { "\n".into() } else { " ".repeat(c.len_utf8()) });
-        [&text[..span.start], blanks.collect::<String>().as_str(), &text[span.end..]].concat()
     }
 }
 
@@ -230,6 +222,38 @@ impl Source {
 pub struct Checker<'a> {
     source: &'a Source,
     faults: Vec<Fault>,
+    /// What could not be read, and was left out.
+    misread: Vec<Fault>,
+}
+
+/// What one table of a list holds beside the keys that the type of its file knows: they are somebody else's to read, who may be
+/// one of several.
+#[derive(Debug)]
+pub struct Rest<'a> {
+    at: String,
+    span: Range<usize>,
+    table: DeTable<'a>,
+}
+
+impl Rest<'_> {
+    /// The key of the table: `line[0]`.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Whether this key is written there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.table.keys().any(|there| there.get_ref() == key)
+    }
+
+    /// Reads it, as [`Source::read_checked`] reads a whole file.
+    pub fn read<W: DeserializeOwned>(self, checker: &mut Checker<'_>) -> Option<W> {
+        let (written, faults) = checker.source.read_table(self.span, self.table, &self.at);
+        checker.misread.extend(faults);
+        written
+    }
 }
 
 /// Where a value stands in its file: a [`Spanned`] value, a range of bytes, or `()`: looked up by its key.
@@ -256,7 +280,24 @@ impl<T> Spot for Spanned<T> {
     }
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    /// What table `index` of `[[list]]` holds beside these keys.
+    #[must_use]
+    pub fn rest(&self, list: &str, index: usize, known: &[&str]) -> Rest<'a> {
+        let (root, _) = DeTable::parse_recoverable(&self.source.text);
+        let tables = root.into_inner().into_iter().find(|(key, _)| key.get_ref() == list).map(|(_, tables)| tables.into_inner());
+        let element = match tables {
+            Some(DeValue::Array(elements)) => elements.into_iter().nth(index),
+            _ => None,
+        };
+        let (span, table) = match element.map(|element| (element.span(), element.into_inner())) {
+            Some((span, DeValue::Table(table))) => (span, table),
+            _ => (0..0, DeTable::new()),
+        };
+        let table = table.into_iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())).collect();
+        Rest { at: format!("{list}[{index}]"), span, table }
+    }
+
     /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0); with `()` as the
     /// spot the line is looked up by it.
     pub fn fault(&mut self, spot: &impl Spot, key: &str, why: impl fmt::Display) {
@@ -331,7 +372,11 @@ impl Checker<'_> {
     /// # Errors
     /// All faults that were noted.
     pub fn finish(self) -> Result<(), Faults> {
-        if self.faults.is_empty() { Ok(()) } else { Err(Faults::new(self.faults)) }
+        let Self { source: _, mut faults, misread } = self;
+        // What could not be read must not be called missing besides.
+        faults.retain(|fault| !misread.iter().any(|read| read.explains(fault)));
+        faults.extend(misread);
+        if faults.is_empty() { Ok(()) } else { Err(Faults::new(faults)) }
     }
 
     /// The span of a key, or of the nearest table around it that is written.
@@ -433,36 +478,26 @@ pub fn remark(file: &Path, why: &str) {
     eprintln!("{}: {why}", file.display());
 }
 
-/// An entry of a file: its path, and its bytes from the key to the end of the value.
-struct Found {
-    key: String,
-    span: Range<usize>,
-}
-
-/// The innermost entry that holds a byte of the file.
-fn find(table: &DeTable<'_>, byte: usize) -> Option<Found> {
-    table.iter().find_map(|(key, value)| {
-        let name = key.get_ref().to_string();
-        let inside = match value.get_ref() {
-            DeValue::Table(inner) => find(inner, byte).map(|found| found.under(&name)),
-            DeValue::Array(elements) => elements.iter().enumerate().find_map(|(i, element)| match element.get_ref() {
-                DeValue::Table(inner) => find(inner, byte).map(|found| found.under(&format!("{name}[{i}]"))),
+/// Takes the innermost entry out that holds a byte of the file, and gives its key.
+fn take_out(table: &mut DeTable<'_>, byte: usize) -> Option<String> {
+    for (key, value) in table.iter_mut() {
+        let name = key.get_ref();
+        let inside = match value.get_mut() {
+            DeValue::Table(inner) => take_out(inner, byte).map(|key| format!("{name}.{key}")),
+            DeValue::Array(elements) => elements.iter_mut().enumerate().find_map(|(i, element)| match element.get_mut() {
+                DeValue::Table(inner) => take_out(inner, byte).map(|key| format!("{name}[{i}].{key}")),
                 _ => None,
             }),
             _ => None,
         };
-        inside.or_else(|| {
-            let span = key.span().start..value.span().end.max(key.span().end);
-            let here = key.span().contains(&byte) || value.span().contains(&byte);
-            here.then_some(Found { key: name, span })
-        })
-    })
-}
-
-impl Found {
-    fn under(self, parent: &str) -> Self {
-        Self { key: format!("{parent}.{}", self.key), span: self.span }
+        if inside.is_some() {
+            return inside;
+        }
     }
+    let (key, _) = table.iter().find(|(key, value)| key.span().contains(&byte) || value.span().contains(&byte))?;
+    let key = key.clone();
+    table.remove(&key);
+    Some(key.into_inner().into_owned())
 }
 
 #[cfg(test)]

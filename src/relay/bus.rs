@@ -1,9 +1,9 @@
 //! The interface `io.qrisd.Relay1`: what stands between D-Bus and the [`Dispenser`].
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
-use super::line::{Command, Ending, Report};
+use super::outlet::Ending;
+use super::threads::{Command, Report};
 use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::outcome::Outcome;
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};
 use qris_host::config::BusAddress;
@@ -96,13 +96,13 @@ impl Service {
 
     fn carry_out(&self, effect: Effect, heart: &mut Heart) {
         match effect {
-            Effect::Drive(line, pulses) => {
+            Effect::Deliver(line, job) => {
                 service::watchdog_within(WATCHED_WITHIN);
                 heart.driven += 1;
                 // A thread ends with its sender, or by a fault of this program; then nothing is driven by it any more.
-                if self.lines[line].send(Command::Drive(pulses)).is_err() {
+                if self.lines[line].send(Command::Deliver(job)).is_err() {
                     heart.at_rest();
-                    let ending = Ending { outcome: Outcome::Failed, detail: "nothing was driven: the line's thread is gone".into() };
+                    let ending = Ending::failed("nothing was driven: the line's thread is gone".into());
                     heart.dispenser.ended(line, ending);
                     heart.dispenser.hardware(line, Err("the line's thread is gone: restart this service".into()));
                 }

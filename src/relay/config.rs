@@ -2,15 +2,16 @@
 
 mod written;
 
-use super::line::look_at;
+use super::outlet::Settings;
+use super::pin::{Chip, HardwareError, Pin, look_at};
 use qris_core::order::ids::{DeviceId, ItemId};
-use qris_core::order::ledger::{Condition, Drive, LineState, prepare};
+use qris_core::order::ledger::{Condition, LineState, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::KeySet;
-use qris_core::order::time::Span;
 use qris_host::config::{BusAddress, Faults, Source};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use written::Written;
 
 /// The ledger, where none is named.
@@ -52,16 +53,12 @@ pub struct Line {
     pub items: Items,
     /// No ticket and no receipt for less.
     pub min_amount: Rupiah,
-    /// The output.
-    pub pin: Pin,
-    /// How it is driven.
-    pub drive: Drive,
+    /// What hands it out.
+    pub outlet: Arc<dyn Settings>,
     /// Does an outcome that nobody knows block it?
     pub block_on_uncertain: bool,
     /// The button inside the door that clears it.
     pub clear_button: Option<Pin>,
-    /// What sees the item fall.
-    pub sensor: Option<Sensor>,
 }
 
 /// What a line hands out.
@@ -71,57 +68,6 @@ pub enum Items {
     Any,
     /// These.
     These(Vec<ItemId>),
-}
-
-/// One line of a chip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pin {
-    /// The chip.
-    pub chip: Chip,
-    /// Active is the low level.
-    pub active_low: bool,
-    /// How long an input must stand still.
-    pub debounce: Span,
-    /// The chip's own resistor at an input.
-    pub bias: Bias,
-}
-
-/// A resistor inside the chip, at an input that nothing else holds while its switch is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bias {
-    /// As the board, its firmware or its device tree left it.
-    #[default]
-    AsIs,
-    /// To the supply: for a switch to ground.
-    PullUp,
-    /// To ground: for a switch to the supply.
-    PullDown,
-    /// None: there is one outside.
-    Disabled,
-}
-
-/// Where a line is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Chip {
-    /// A GPIO character device and the line's number on it.
-    Gpio {
-        /// `/dev/gpiochip0`
-        path: PathBuf,
-        /// From 0.
-        offset: u32,
-    },
-    /// A file that stands for a line: each edge is a line of text appended to it.
-    Sim(PathBuf),
-}
-
-/// A drop sensor.
-#[derive(Debug, Clone)]
-pub struct Sensor {
-    /// The input.
-    pub pin: Pin,
-    /// How long it is waited for after the last pulse.
-    pub within: Span,
 }
 
 /// A button of a machine without a controller.
@@ -159,8 +105,8 @@ impl Config {
         Source::read(path)?.read_checked(|written: Written, checker| {
             let config = Written::check(written, checker)?;
             if chips == Chips::Opened {
-                for (key, pin) in config.keyed_pins() {
-                    checker.take(look_at(&pin.chip), &format!("{key}.chip"));
+                for (key, found) in config.look() {
+                    checker.take(found, &key);
                 }
             }
             checker.also(config.check_against_qrisd(path));
@@ -168,16 +114,16 @@ impl Config {
         })
     }
 
-    /// Every pin, with its key in the file.
-    fn keyed_pins(&self) -> Vec<(String, &Pin)> {
-        let mut pins = Vec::new();
+    /// Looks whether the hardware is there, with the key of each in the file.
+    fn look(&self) -> Vec<(String, Result<(), HardwareError>)> {
+        let mut looked = Vec::new();
         for (i, line) in self.lines.iter().enumerate() {
-            pins.push((format!("line[{i}]"), &line.pin));
-            pins.extend(line.sensor.as_ref().map(|sensor| (format!("line[{i}].sensor"), &sensor.pin)));
-            pins.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button"), pin)));
+            looked.push((format!("line[{i}].{}", line.outlet.key()), line.outlet.look_at()));
+            looked.extend(line.sensor().map(|pin| (format!("line[{i}].sensor.chip"), look_at(&pin.chip))));
+            looked.extend(line.clear_button.as_ref().map(|pin| (format!("line[{i}].clear_button.chip"), look_at(&pin.chip))));
         }
-        pins.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}]"), &button.pin)));
-        pins
+        looked.extend(self.buttons.iter().enumerate().map(|(i, button)| (format!("button[{i}].chip"), look_at(&button.pin.chip))));
+        looked
     }
 
     /// Compares with the `qrisd.toml` that lies beside this `relay.toml`, if one does: the same device, a line for every
@@ -205,12 +151,12 @@ impl Config {
         }
         for (i, item) in device.item.into_iter().enumerate() {
             let Some(id) = item.id.and_then(|id| ItemId::new(&id).ok()) else { continue };
-            let line = self.line_of(&id).map(|line| self.lines[line].state(Condition::Ready));
+            let line = self.line_of(&id).map(|line| &self.lines[line]);
             let price = item.price.and_then(|price| price.as_integer()).and_then(|price| u64::try_from(price).ok());
             match (line, price.and_then(|price| Rupiah::new(price).ok())) {
                 (None, _) => checker.fault(&(), &format!("item[{i}].id"), format_args!("{} has no line for {id}", relay_toml.display())),
                 (Some(line), Some(price)) => {
-                    if let Err(why) = prepare(Some(&line), price) {
+                    if let Err(why) = prepare(Some(&line.state(price, Condition::Ready)), price) {
                         checker.fault(
                             &(),
                             &format!("item[{i}].price"),
@@ -236,12 +182,25 @@ impl Config {
     pub fn pins(&self) -> Vec<(String, &Pin)> {
         let mut pins = Vec::new();
         for line in &self.lines {
-            pins.push((format!("line {:?}", line.name), &line.pin));
-            pins.extend(line.sensor.as_ref().map(|sensor| (format!("the sensor of line {:?}", line.name), &sensor.pin)));
+            pins.extend(line.outlet.line().map(|outlet| (format!("line {:?}", line.name), &outlet.pin)));
+            pins.extend(line.sensor().map(|pin| (format!("the sensor of line {:?}", line.name), pin)));
             pins.extend(line.clear_button.as_ref().map(|pin| (line.clear_button_name(), pin)));
         }
         pins.extend(self.buttons.iter().map(|button| (button.name(), &button.pin)));
         pins
+    }
+
+    /// The devices through which goods or inputs are reached, each once.
+    #[must_use]
+    pub fn devices(&self) -> Vec<&Path> {
+        let outlets = self.lines.iter().filter_map(|line| line.outlet.device());
+        let mut devices: Vec<&Path> = Vec::new();
+        for path in outlets.chain(self.pins().into_iter().filter_map(|(_, pin)| pin.chip.device())) {
+            if !devices.contains(&path) {
+                devices.push(path);
+            }
+        }
+        devices
     }
 
     /// The line that hands out an item, as an index of `lines`.
@@ -265,11 +224,26 @@ impl Line {
         format!("the clear button of line {:?}", self.name)
     }
 
-    /// As the core sees it.
+    /// As the core sees it, for an order of this amount.
     #[must_use]
-    pub fn state(&self, condition: Condition) -> LineState {
-        let sensor = self.sensor.as_ref().map_or(Span::ZERO, |sensor| sensor.within);
-        LineState { min_amount: self.min_amount, drive: self.drive, sensor, condition }
+    pub fn state(&self, amount: Rupiah, condition: Condition) -> LineState {
+        LineState { min_amount: self.min_amount, takes: self.outlet.takes(amount), condition }
+    }
+
+    /// The input that sees the item fall, if there is one.
+    fn sensor(&self) -> Option<&Pin> {
+        self.outlet.line()?.sensor.as_ref().map(|sensor| &sensor.pin)
+    }
+}
+
+impl Items {
+    /// One of them, to try the line with.
+    pub(crate) fn any(&self) -> ItemId {
+        let first = match self {
+            Self::Any => None,
+            Self::These(items) => items.first().cloned(),
+        };
+        first.unwrap_or_else(|| ItemId::new("trial").expect("an item"))
     }
 }
 

@@ -5,10 +5,10 @@
 
 use super::config::{Config, Items, Line as LineSettings, line_of};
 use super::ledger::{Ledger, Opened};
-use super::line::Ending;
+use super::outlet::{Ending, Job};
 use super::store::Pulse;
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
-use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Pulses, Refused, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::proof::{self, Last, RelayKey, Word};
@@ -41,8 +41,8 @@ pub struct Dispenser {
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Drive a line; its end comes back by [`Dispenser::ended`].
-    Drive(usize, Pulses),
+    /// Have a line deliver; its end comes back by [`Dispenser::ended`].
+    Deliver(usize, Job),
     /// Tell everybody, and who waits, how an order ended.
     Finished {
         /// The order.
@@ -81,7 +81,7 @@ struct Line {
     settings: LineSettings,
     blocked: Option<Blocked>,
     broken: Option<String>,
-    job: Job,
+    work: Work,
 }
 
 /// Why a line is blocked.
@@ -94,7 +94,7 @@ struct Blocked {
 
 /// What a line is doing for an order.
 #[derive(Debug)]
-enum Job {
+enum Work {
     Idle,
     /// The ledger says "driving", and its thread drives.
     Driving(Pulse),
@@ -106,7 +106,7 @@ impl Dispenser {
     /// Opens the ledger. What was being driven is uncertain from now on, and written so, before this returns; a ledger
     /// that cannot be opened or written is tried again at each [`Dispenser::tick`], and nothing is promised meanwhile.
     pub fn new(config: &Config) -> Self {
-        let line = |settings: &LineSettings| Line { settings: settings.clone(), blocked: None, broken: None, job: Job::Idle };
+        let line = |settings: &LineSettings| Line { settings: settings.clone(), blocked: None, broken: None, work: Work::Idle };
         let mut dispenser = Self {
             me: config.device.clone(),
             keys: config.keys.clone(),
@@ -147,7 +147,7 @@ impl Dispenser {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
         let amount = u64::try_from(amount).unwrap_or(0);
         let amount = Rupiah::new(amount).map_err(|why| Refusal::new(RelayError::Amount, why.to_string()))?;
-        let line = self.line_state(&item).map(|(_, state)| state);
+        let line = self.line_state(&item, amount).map(|(_, state)| state);
         prepare(line.as_ref(), amount)?;
         self.refuse_while_stopping()?;
         let ticket = Ticket::from_random(bits);
@@ -161,7 +161,7 @@ impl Dispenser {
         self.ledger.usable()?;
         match self.ledger.ticket(&ticket)? {
             Some(TicketEntry::Open { item, amount }) => {
-                let line = self.line_state(&item).map(|(_, state)| state);
+                let line = self.line_state(&item, amount).map(|(_, state)| state);
                 prepare(line.as_ref(), amount)?;
                 self.refuse_while_stopping()
             }
@@ -199,15 +199,15 @@ impl Dispenser {
         let entry = found.as_ref().map(|pulse| pulse.entry);
         let ticket = self.ledger.ticket(&claims.ticket)?;
         let is_second = self.ledger.is_second(receipt)?;
-        let line = self.line_state(&claims.item);
-        let pulses = match admit(ticket.as_ref(), entry, receipt, line.as_ref().map(|(_, state)| state))? {
+        let line = self.line_state(&claims.item, claims.amount);
+        match admit(ticket.as_ref(), entry, receipt, line.as_ref().map(|(_, state)| state))? {
             Admission::Recorded(outcome) => {
                 let detail = found.map(|pulse| pulse.detail).unwrap_or_default();
                 return Ok(Dispensed::Known(DispenseAnswer::Ended(outcome), detail));
             }
             Admission::Driving => return Ok(Dispensed::Known(DispenseAnswer::Dispensing, String::new())),
-            Admission::Drive(pulses) => pulses,
-        };
+            Admission::Drive => {}
+        }
         if is_second {
             return Err(Refusal::new(RelayError::InvalidReceipt, "its request or transaction was driven for another order".into()));
         }
@@ -215,7 +215,7 @@ impl Dispenser {
         let (index, _) = line.expect("the core admits to a line that is there");
         let name = self.lines[index].settings.name.clone();
         self.ledger.begin(receipt, &name)?;
-        self.effects.push(Effect::Drive(index, pulses));
+        self.effects.push(Effect::Deliver(index, Job { item: claims.item.clone(), amount: claims.amount }));
         let pulse = Pulse {
             order: claims.sub.clone(),
             request: claims.jti.clone(),
@@ -227,7 +227,7 @@ impl Dispenser {
         };
         let (request, order, item, amount) = pulse.ids();
         self.journal(Event::PulseBegins { request, order, item, amount, line: pulse.line.clone().into() });
-        self.lines[index].job = Job::Driving(pulse);
+        self.lines[index].work = Work::Driving(pulse);
         Ok(Dispensed::Begun(claims.sub.clone()))
     }
 
@@ -284,7 +284,7 @@ impl Dispenser {
     /// `Clear`: a person has looked at the line of this item.
     pub fn clear(&mut self, item: &str) -> Result<(), Refusal> {
         let item = ItemId::new(item).map_err(|why| Refusal::new(RelayError::UnknownItem, why.to_string()))?;
-        let (index, _) = self.line_state(&item).ok_or(Refused::UnknownItem)?;
+        let index = self.line_of(&item).ok_or(Refused::UnknownItem)?;
         self.clear_line(index, Some(item), "Clear")
     }
 
@@ -309,12 +309,12 @@ impl Dispenser {
     /// A line was driven to its end, or as far as it went. What the ledger cannot take now is uncertain, and written
     /// later.
     pub fn ended(&mut self, index: usize, ending: Ending) {
-        let job = std::mem::replace(&mut self.lines[index].job, Job::Idle);
-        let pulse = match job {
-            Job::Driving(pulse) => pulse,
+        let work = std::mem::replace(&mut self.lines[index].work, Work::Idle);
+        let pulse = match work {
+            Work::Driving(pulse) => pulse,
             // Given up at a stop, and answered; the line's own word comes too late.
-            other @ (Job::Idle | Job::Unwritten(_)) => {
-                self.lines[index].job = other;
+            other @ (Work::Idle | Work::Unwritten(_)) => {
+                self.lines[index].work = other;
                 return;
             }
         };
@@ -330,7 +330,7 @@ impl Dispenser {
                 let ending = Ending { outcome: Outcome::Uncertain, detail };
                 self.block(index, item, order, why_blocked.or_else(|| self.why_blocked(index, &ending)));
                 let entry = Entry::Ended(ending.outcome);
-                self.lines[index].job = Job::Unwritten(Pulse { entry, detail: ending.detail.clone(), ..pulse.clone() });
+                self.lines[index].work = Work::Unwritten(Pulse { entry, detail: ending.detail.clone(), ..pulse.clone() });
                 self.tell_end(pulse, ending);
             }
         }
@@ -339,7 +339,7 @@ impl Dispenser {
     /// The program must end and a line is still driven: nobody will know how that ended.
     pub fn give_up(&mut self) {
         for index in 0..self.lines.len() {
-            if matches!(self.lines[index].job, Job::Driving(_)) {
+            if matches!(self.lines[index].work, Work::Driving(_)) {
                 let detail = "the program was stopped while the line was driven".into();
                 self.ended(index, Ending { outcome: Outcome::Uncertain, detail });
             }
@@ -354,7 +354,7 @@ impl Dispenser {
     /// Is a line driven?
     #[must_use]
     pub fn is_driving(&self) -> bool {
-        self.lines.iter().any(|line| matches!(line.job, Job::Driving(_)))
+        self.lines.iter().any(|line| matches!(line.work, Work::Driving(_)))
     }
 
     /// The hardware of a line works, or not and why.
@@ -399,12 +399,12 @@ impl Dispenser {
     /// Writes the ends that the ledger did not take.
     fn write_late(&mut self) {
         for index in 0..self.lines.len() {
-            let Job::Unwritten(pulse) = &self.lines[index].job else { continue };
+            let Work::Unwritten(pulse) = &self.lines[index].work else { continue };
             let pulse = pulse.clone();
             let ending = Ending { outcome: Outcome::Uncertain, detail: pulse.detail.clone() };
             let why_blocked = self.lines[index].blocked.as_ref().map(|blocked| blocked.why.clone());
             if self.ledger.end(&pulse.order, ending.outcome, &ending.detail, why_blocked.as_deref()).is_ok() {
-                self.lines[index].job = Job::Idle;
+                self.lines[index].work = Work::Idle;
             }
         }
     }
@@ -456,11 +456,11 @@ impl Dispenser {
 
     /// What is known of an order. Memory comes first: it knows what the ledger did not take.
     fn found(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
-        let job = |line: &Line| match &line.job {
-            Job::Driving(pulse) | Job::Unwritten(pulse) if pulse.order == *order => Some(pulse.clone()),
-            Job::Driving(_) | Job::Unwritten(_) | Job::Idle => None,
+        let of = |line: &Line| match &line.work {
+            Work::Driving(pulse) | Work::Unwritten(pulse) if pulse.order == *order => Some(pulse.clone()),
+            Work::Driving(_) | Work::Unwritten(_) | Work::Idle => None,
         };
-        if let Some(pulse) = self.lines.iter().find_map(job) {
+        if let Some(pulse) = self.lines.iter().find_map(of) {
             return Ok(Some(pulse));
         }
         let found = self.ledger.pulse(order)?;
@@ -468,10 +468,14 @@ impl Dispenser {
         Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
     }
 
-    fn line_state(&self, item: &ItemId) -> Option<(usize, LineState)> {
-        let index = line_of(self.lines.iter().map(|line| &line.settings), item)?;
+    fn line_of(&self, item: &ItemId) -> Option<usize> {
+        line_of(self.lines.iter().map(|line| &line.settings), item)
+    }
+
+    fn line_state(&self, item: &ItemId, amount: Rupiah) -> Option<(usize, LineState)> {
+        let index = self.line_of(item)?;
         let line = &self.lines[index];
-        Some((index, line.settings.state(line.condition())))
+        Some((index, line.settings.state(amount, line.condition())))
     }
 
     fn refuse_while_stopping(&self) -> Result<(), Refusal> {
@@ -515,7 +519,7 @@ impl Dispenser {
         let Some(Opened { interrupted, blocked }) = self.ledger.open(blocks) else { return };
         for line in &mut self.lines {
             // The file knows its own ends now, or lost them.
-            line.job = Job::Idle;
+            line.work = Work::Idle;
             line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| {
                 let item = self.ledger.pulse(&block.order).ok().flatten().map(|pulse| pulse.item);
                 Blocked { why: block.why.clone(), item }
@@ -544,11 +548,11 @@ impl Dispenser {
 
 impl Line {
     fn condition(&self) -> Condition {
-        match (&self.job, &self.blocked, &self.broken) {
-            (Job::Driving(_) | Job::Unwritten(_), _, _) => Condition::Busy,
-            (Job::Idle, _, Some(_)) => Condition::Broken,
-            (Job::Idle, Some(_), None) => Condition::Blocked,
-            (Job::Idle, None, None) => Condition::Ready,
+        match (&self.work, &self.blocked, &self.broken) {
+            (Work::Driving(_) | Work::Unwritten(_), _, _) => Condition::Busy,
+            (Work::Idle, _, Some(_)) => Condition::Broken,
+            (Work::Idle, Some(_), None) => Condition::Blocked,
+            (Work::Idle, None, None) => Condition::Ready,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The lines that this run of the service holds, written down beside the ledger before the first of them is taken.
 //!
 //! After a crash `--safe` sets them inactive, whatever became of the configuration meanwhile: it may be unreadable, or name
-//! other pins, and what it names was perhaps wired for something else since. So the list holds pins and nothing else, and
+//! other pins, and what it names was perhaps wired for something else since. So the list holds outlets and nothing else, and
 //! goes when they are safe.
 
-use super::config::{Chip, Line};
-use super::line::{self, LineError};
+use super::config::Line;
+use super::outlet;
+use super::pin::HardwareError;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -17,23 +18,24 @@ use std::path::{Path, PathBuf};
 pub struct Held {
     /// What people call it.
     pub name: String,
-    chip: Chip,
-    active_low: bool,
+    /// What its outlet says that it takes.
+    #[serde(flatten)]
+    outlet: serde_json::Value,
 }
 
 impl Held {
     /// What is held of a configured line.
     #[must_use]
     pub fn of(line: &Line) -> Self {
-        Self { name: line.name.clone(), chip: line.pin.chip.clone(), active_low: line.pin.active_low }
+        Self { name: line.name.clone(), outlet: line.outlet.held() }
     }
 
     /// Sets it inactive, and no more.
     ///
     /// # Errors
     /// What refuses.
-    pub fn make_safe(&self) -> Result<(), LineError> {
-        line::make_safe(&self.name, &self.chip, self.active_low)
+    pub fn make_safe(&self) -> Result<(), HardwareError> {
+        outlet::make_safe(&self.name, self.outlet.clone())
     }
 }
 

@@ -2,22 +2,26 @@
 //! and has no network.
 //!
 //! Who looks for the promise reads `order::ledger` (what a receipt opens), then [`dispenser`] (what is committed when),
-//! then [`line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
+//! then [`outlet::line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
 
 pub mod bus;
 pub mod config;
 pub mod dispenser;
 pub mod held;
+mod input;
 pub mod ledger;
-pub mod line;
 mod mark;
+pub mod outlet;
+pub mod pin;
 pub mod store;
+pub mod threads;
 
 use bus::{SIGNALS_MAX, Service, Signal};
 use config::{Chips, Config};
 use dispenser::Dispenser;
 use held::Held;
-use line::{Hardware, Report};
+use outlet::Outlet;
+use pin::HardwareError;
 use qris_host::arguments::Usage;
 use qris_host::config::{BusAddress, Faults};
 use qris_host::events::{Event, emit};
@@ -26,6 +30,7 @@ use qris_host::{self, Failure, Leave, journal, memory, service};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use threads::Report;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -103,26 +108,29 @@ fn run(path: &Path) -> Result<Leave, Failure> {
         // Then `--safe` goes by the configuration. What the ledger on the same disk suffers is told by its fault.
         eprintln!("{PROGRAM}: {} cannot list the lines beside it: {why}", config.ledger.display());
     }
-    let hardware: Vec<_> = config.lines.iter().map(Hardware::open).collect();
+    let outlets = open(&config);
     let mut dispenser = Dispenser::new(&config);
-    for (index, hardware) in hardware.iter().enumerate() {
-        dispenser.hardware(index, hardware.as_ref().map(|_| ()).map_err(ToString::to_string));
+    for (index, outlet) in outlets.iter().enumerate() {
+        dispenser.hardware(index, outlet.as_ref().map(|_| ()).map_err(ToString::to_string));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(work(path, config, hardware, dispenser))
+    runtime.block_on(work(path, config, outlets, dispenser))
 }
 
-async fn work(
-    path: &Path,
-    config: Config,
-    hardware: Vec<Result<Hardware, line::LineError>>,
-    dispenser: Dispenser,
-) -> Result<Leave, Failure> {
+/// An outlet that was opened, or why it could not be.
+type Opened = Result<Box<dyn Outlet>, HardwareError>;
+
+/// Opens all outlets, which brings each to rest.
+fn open(config: &Config) -> Vec<Opened> {
+    config.lines.iter().map(|line| line.outlet.open(&line.name)).collect()
+}
+
+async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Dispenser) -> Result<Leave, Failure> {
     let mut signals_in = Signals::new();
     // Bounded by what there is: each line has one end at a time, and buttons are pressed by people.
     let (reports, mut reports_rx) = mpsc::unbounded_channel();
     let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
-    let service = Arc::new(start_parts(&config, hardware, dispenser, &reports, signals)?);
+    let service = Arc::new(start_parts(&config, outlets, dispenser, &reports, signals)?);
     // What the start found is told before anybody can ask.
     service.with(|_| ());
     let bus_trouble = BusTrouble::default();
@@ -166,22 +174,22 @@ async fn work(
 /// Threads for lines and buttons, joined with the dispenser.
 fn start_parts(
     config: &Config,
-    hardware: Vec<Result<Hardware, line::LineError>>,
+    outlets: Vec<Opened>,
     dispenser: Dispenser,
     reports: &mpsc::UnboundedSender<Report>,
     signals: mpsc::Sender<Signal>,
 ) -> Result<Service, Failure> {
     let mut lines = Vec::new();
-    for (index, (settings, hardware)) in config.lines.iter().zip(hardware).enumerate() {
-        lines.push(line::start(index, settings.clone(), hardware, reports.clone()).map_err(Failure::failed)?);
+    for (index, (settings, outlet)) in config.lines.iter().zip(outlets).enumerate() {
+        lines.push(threads::start(index, settings.clone(), outlet, reports.clone()).map_err(Failure::failed)?);
         if let Some(pin) = &settings.clear_button {
             let pressed = move || Report::ClearPressed(index);
-            line::watch_button(pin.clone(), reports.clone(), pressed, settings.clear_button_name()).map_err(Failure::failed)?;
+            threads::watch_button(pin.clone(), reports.clone(), pressed, settings.clear_button_name()).map_err(Failure::failed)?;
         }
     }
     for (index, button) in config.buttons.iter().enumerate() {
         let pressed = move || Report::Pressed(index);
-        line::watch_button(button.pin.clone(), reports.clone(), pressed, button.name()).map_err(Failure::failed)?;
+        threads::watch_button(button.pin.clone(), reports.clone(), pressed, button.name()).map_err(Failure::failed)?;
     }
     Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
 }

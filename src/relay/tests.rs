@@ -38,9 +38,8 @@ impl Rig {
         let config = Config::load(&self.at("relay.toml")).expect("good");
         let (reports, reports_rx) = mpsc::unbounded_channel();
         let (signals, _) = mpsc::channel(SIGNALS_MAX);
-        let hardware = config.lines.iter().map(Hardware::open).collect();
         let dispenser = Dispenser::new(&config);
-        (start_parts(&config, hardware, dispenser, &reports, signals).expect("threads"), reports_rx)
+        (start_parts(&config, open(&config), dispenser, &reports, signals).expect("threads"), reports_rx)
     }
 
     fn edges(&self) -> Vec<String> {

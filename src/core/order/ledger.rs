@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::receipt::Receipt;
 use super::time::Span;
 
-/// The longest that a line is driven and its sensor waited for, together.
+/// The longest that an outlet takes for an order: a line is driven and its sensor waited for, together.
 pub const DRIVE_MAX: Span = Span::secs(120);
 /// The most tickets that may be open; no ticket is closed for another.
 pub const OPEN_TICKETS_MAX: usize = 1000;
@@ -39,45 +39,13 @@ pub enum Entry {
     Ended(Outcome),
 }
 
-/// How a line is driven for an amount.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Drive {
-    /// One pulse, whatever the amount.
-    Single {
-        /// How long the line is active.
-        on: Span,
-    },
-    /// One pulse for so many rupiah, as coin acceptors give them.
-    PerPulse {
-        /// What one pulse stands for.
-        rupiah: Rupiah,
-        /// How long the line is active for each.
-        on: Span,
-        /// How long it is inactive after each.
-        off: Span,
-    },
-}
-
-/// The pulses for one order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pulses {
-    /// How many.
-    pub count: u32,
-    /// How long the line is active for each.
-    pub on: Span,
-    /// How long it is inactive after each.
-    pub off: Span,
-}
-
 /// What a line is asked to do and what it can do now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LineState {
     /// No ticket and no receipt for less.
     pub min_amount: Rupiah,
-    /// How it is driven.
-    pub drive: Drive,
-    /// How long its sensor is waited for after the pulses; zero without one.
-    pub sensor: Span,
+    /// How long its outlet takes for this order at the most, or why it cannot deliver it.
+    pub takes: Result<Span, Refused>,
     /// What it is doing.
     pub condition: Condition,
 }
@@ -110,8 +78,8 @@ pub enum Refused {
     /// The line has pulses of so many rupiah each, and this is no multiple.
     #[error("the amount is not a multiple of {0}")]
     NotMultiple(Rupiah),
-    /// So many pulses would take longer than [`DRIVE_MAX`].
-    #[error("so many pulses take longer than {} s", DRIVE_MAX.as_secs_up())]
+    /// It would take longer than [`DRIVE_MAX`].
+    #[error("that would take longer than {} s", DRIVE_MAX.as_secs_up())]
     TooLong,
     /// The line is driven.
     #[error("the line is being driven")]
@@ -128,7 +96,7 @@ pub enum Refused {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
     /// Write "driving" with the ticket used, then drive.
-    Drive(Pulses),
+    Drive,
     /// It is driven right now.
     Driving,
     /// It was driven, once and for all.
@@ -140,11 +108,16 @@ pub enum Admission {
 ///
 /// # Errors
 /// Why not.
-pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<Pulses, Refused> {
+pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), Refused> {
     let line = line.ok_or(Refused::UnknownItem)?;
-    let pulses = line.pulses(amount)?;
+    if amount < line.min_amount {
+        return Err(Refused::TooLittle(line.min_amount));
+    }
+    if line.takes? > DRIVE_MAX {
+        return Err(Refused::TooLong);
+    }
     match line.condition {
-        Condition::Ready => Ok(pulses),
+        Condition::Ready => Ok(()),
         Condition::Busy => Err(Refused::Busy),
         Condition::Blocked => Err(Refused::Blocked),
         Condition::Broken => Err(Refused::Hardware),
@@ -172,7 +145,7 @@ pub fn admit(
         Some(TicketEntry::Open { item, amount }) if *item == claims.item && *amount == claims.amount => {}
         Some(TicketEntry::Open { .. } | TicketEntry::Used(_) | TicketEntry::Closed) | None => return Err(Refused::UnknownTicket),
     }
-    prepare(line, claims.amount).map(Admission::Drive)
+    prepare(line, claims.amount).map(|()| Admission::Drive)
 }
 
 /// What an entry is worth to a program that has just started: it drives nothing yet, so what the ledger says is being
@@ -182,34 +155,6 @@ pub const fn after_restart(entry: Entry) -> Entry {
     match entry {
         Entry::Driving => Entry::Ended(Outcome::Uncertain),
         Entry::Ended(outcome) => Entry::Ended(outcome),
-    }
-}
-
-impl LineState {
-    /// The pulses for an amount.
-    fn pulses(&self, amount: Rupiah) -> Result<Pulses, Refused> {
-        if amount < self.min_amount {
-            return Err(Refused::TooLittle(self.min_amount));
-        }
-        let pulses = match self.drive {
-            Drive::Single { on } => Pulses { count: 1, on, off: Span::ZERO },
-            Drive::PerPulse { rupiah, on, off } => {
-                if !amount.get().is_multiple_of(rupiah.get()) {
-                    return Err(Refused::NotMultiple(rupiah));
-                }
-                let count = u32::try_from(amount.get() / rupiah.get()).map_err(|_| Refused::TooLong)?;
-                Pulses { count, on, off }
-            }
-        };
-        if pulses.length().0.saturating_add(self.sensor.0) > DRIVE_MAX.0 { Err(Refused::TooLong) } else { Ok(pulses) }
-    }
-}
-
-impl Pulses {
-    /// From the first edge until the next order may begin.
-    #[must_use]
-    pub const fn length(&self) -> Span {
-        Span(self.on.0.saturating_add(self.off.0).saturating_mul(self.count as i64))
     }
 }
 
@@ -223,10 +168,8 @@ mod tests {
     }
 
     fn line(condition: Condition) -> LineState {
-        LineState { min_amount: rp(5000), drive: Drive::Single { on: Span::millis(500) }, sensor: Span::ZERO, condition }
+        LineState { min_amount: rp(5000), takes: Ok(Span::millis(500)), condition }
     }
-
-    const ONE: Pulses = Pulses { count: 1, on: Span::millis(500), off: Span::ZERO };
 
     #[test]
     fn what_a_receipt_opens() {
@@ -239,7 +182,7 @@ mod tests {
         let ended = |outcome| Some(Entry::Ended(outcome));
         // ticket, entry of the order, line, what follows
         let table = [
-            (good(), None, ready, Ok(Admission::Drive(ONE))),
+            (good(), None, ready, Ok(Admission::Drive)),
             (good(), None, busy, Err(Refused::Busy)),
             (good(), None, blocked, Err(Refused::Blocked)),
             (good(), None, Some(Condition::Broken), Err(Refused::Hardware)),
@@ -266,24 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn amounts_become_pulses() {
-        let coins = |sensor| LineState {
-            drive: Drive::PerPulse { rupiah: rp(1000), on: Span::millis(50), off: Span::millis(150) },
-            sensor,
-            ..line(Condition::Ready)
-        };
-        let pulses = |count| Ok(Pulses { count, on: Span::millis(50), off: Span::millis(150) });
+    fn what_a_line_promises() {
+        let takes = |takes| LineState { takes, ..line(Condition::Ready) };
         let table = [
-            (line(Condition::Ready), 5000, Ok(ONE)),
-            (line(Condition::Ready), 7777, Ok(ONE)),
+            (line(Condition::Ready), 5000, Ok(())),
             (line(Condition::Ready), 4999, Err(Refused::TooLittle(rp(5000)))),
             (line(Condition::Busy), 4999, Err(Refused::TooLittle(rp(5000)))),
-            (coins(Span::ZERO), 5000, pulses(5)),
-            (coins(Span::ZERO), 5500, Err(Refused::NotMultiple(rp(1000)))),
-            (coins(Span::ZERO), 600_000, pulses(600)),
-            (coins(Span::ZERO), 601_000, Err(Refused::TooLong)),
-            (coins(Span::secs(60)), 300_000, pulses(300)),
-            (coins(Span::secs(60)), 301_000, Err(Refused::TooLong)),
+            (takes(Err(Refused::NotMultiple(rp(1000)))), 5500, Err(Refused::NotMultiple(rp(1000)))),
+            (takes(Ok(DRIVE_MAX)), 5000, Ok(())),
+            (takes(Ok(Span(DRIVE_MAX.0 + 1))), 5000, Err(Refused::TooLong)),
         ];
         for (line, amount, want) in table {
             assert_eq!(prepare(Some(&line), rp(amount)), want, "{amount}");

@@ -4,7 +4,8 @@
 use crate::site::Site;
 use crate::{hardware, services};
 use qris_host::finding::Finding;
-use qris_relay::config::{Chip, Line};
+use qris_relay::config::Line;
+use qris_relay::pin::Chip;
 use std::fs;
 use std::path::Path;
 
@@ -55,7 +56,7 @@ pub(super) fn lines(site: &Site, lines: &[Line]) -> Vec<Finding> {
 fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let mut modules: Vec<&str> = Vec::new();
     for line in lines {
-        let Chip::Gpio { path, .. } = &line.pin.chip else { continue };
+        let Some(Chip::Gpio { path, .. }) = line.outlet.line().map(|outlet| &outlet.pin.chip) else { continue };
         let Some(label) = label(path) else { continue };
         let module = KEEPERS.iter().find(|(name, _)| *name == label).map(|(_, module)| *module);
         modules.extend(module.filter(|module| !modules.contains(module)));
@@ -92,11 +93,13 @@ fn told(line: &str, module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::ledger::Drive;
     use qris_core::order::money::Rupiah;
     use qris_core::order::time::Span;
     use qris_host::finding::Level;
-    use qris_relay::config::{Bias, Items, Pin};
+    use qris_relay::config::Items;
+    use qris_relay::outlet::line::Line as Outlet;
+    use qris_relay::pin::Pin;
+    use std::sync::Arc;
 
     #[test]
     fn a_watchdog_that_nobody_feeds_is_a_warning() {
@@ -129,11 +132,9 @@ mod tests {
             name: "a".into(),
             items: Items::Any,
             min_amount: Rupiah::new(1).expect("an amount"),
-            pin: Pin { chip, active_low: false, debounce: Span::ZERO, bias: Bias::AsIs },
-            drive: Drive::Single { on: Span::millis(500) },
+            outlet: Arc::new(Outlet::single(Pin::of(chip, false), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
-            sensor: None,
         };
         let gpio = |offset| line(Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
         let lines = [gpio(5), gpio(6), line(Chip::Sim("/tmp/x".into()))];

@@ -10,8 +10,8 @@ use qris_device::config::Config as DeviceConfig;
 use qris_host::Failure;
 use qris_host::config::BusAddress;
 use qris_host::finding::{Finding, Level};
-use qris_relay::config::{Chip, Config as RelayConfig};
-use qris_relay::line::CONSUMER;
+use qris_relay::config::Config as RelayConfig;
+use qris_relay::pin::{CONSUMER, Chip};
 use std::path::Path;
 use std::process::{Command, Stdio};
 

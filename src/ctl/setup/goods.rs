@@ -4,7 +4,7 @@
 use super::specs::{Item, Line};
 use crate::hardware::GpioChip;
 use qris_relay::config::LINES_MAX;
-use qris_relay::line::CONSUMER;
+use qris_relay::pin::CONSUMER;
 
 /// Whatever no other line has.
 const ANY: &str = "*";

@@ -14,7 +14,10 @@ use qris_core::order::outcome::Outcome;
 use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_device::screen::SurfaceSettings;
 use qris_host::Failure;
-use qris_relay::config::{Chip, Config as RelayConfig, Line, Pin};
+use qris_relay::config::{Config as RelayConfig, Line};
+use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::pin::{Chip, Pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What comes after a trial.
@@ -34,7 +37,7 @@ pub(super) struct Trial<'a> {
     driven: Driven<fn(&Pin)>,
     is_card_over: bool,
     /// Lines of which a person said all.
-    settled: Vec<(String, Chip)>,
+    settled: Vec<(String, Option<Chip>)>,
 }
 
 impl<'a> Trial<'a> {
@@ -88,7 +91,7 @@ impl<'a> Trial<'a> {
     fn shown(&mut self, lines: &mut [Line], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
         let mut next = Next::Done;
         for line in lines {
-            let this = (line.name.clone(), line.pin.chip.clone());
+            let this = (line.name.clone(), pin_of(line).map(|pin| pin.chip.clone()));
             // What cannot be done is not offered.
             if self.settled.contains(&this) || self.is_elsewhere(line) {
                 continue;
@@ -102,18 +105,21 @@ impl<'a> Trial<'a> {
                     goes_on = dialogue.pulse_again(&line.name, false)?;
                     continue;
                 }
-                goes_on = match dialogue.seen()? {
-                    Seen::Right => dialogue.pulse_again(&line.name, false)?,
-                    Seen::Inverted => {
-                        line.pin.active_low = !line.pin.active_low;
-                        answers.turn_over(&line.name, line.pin.active_low);
+                let turned = line.outlet.line().map(Outlet::turned_over);
+                goes_on = match (dialogue.seen()?, turned) {
+                    (Seen::Right, _) => dialogue.pulse_again(&line.name, false)?,
+                    (Seen::Inverted, Some(turned)) => {
+                        let active_low = turned.pin.active_low;
+                        line.outlet = Arc::new(turned);
+                        answers.turn_over(&line.name, active_low);
                         if next == Next::Done {
                             next = Next::Turned;
                         }
-                        print::line(&format!("  active_low = {} from now on", line.pin.active_low))?;
+                        print::line(&format!("  active_low = {active_low} from now on"))?;
                         dialogue.pulse_again(&line.name, true)?
                     }
-                    Seen::Wrong => {
+                    // What has no level cannot be turned over.
+                    (Seen::Wrong, _) | (Seen::Inverted, None) => {
                         let again = dialogue.pulse_again(&line.name, false)?;
                         if !again && dialogue.other_lines()? {
                             next = Next::LinesAgain;
@@ -128,7 +134,7 @@ impl<'a> Trial<'a> {
 
     /// Whether it is a pin of another computer.
     fn is_elsewhere(&self, line: &Line) -> bool {
-        !self.site.runs() && matches!(line.pin.chip, Chip::Gpio { .. })
+        !self.site.runs() && line.outlet.device().is_some()
     }
 
     fn pulse(&mut self, line: &Line) -> Result<(), Failure> {
@@ -137,8 +143,8 @@ impl<'a> Trial<'a> {
         }
         let pulsed = hardware::pulse(line);
         // One that could not be had is somebody else's. With a sensor that refuses it was had.
-        if pulsed.is_ok() || line.sensor.is_some() {
-            self.driven.pins.push(line.pin.clone());
+        if let Some(outlet) = line.outlet.line().filter(|outlet| pulsed.is_ok() || outlet.sensor.is_some()) {
+            self.driven.pins.push(outlet.pin.clone());
         }
         let ended = pulsed.map_err(|why| {
             Failure::failed(format!("{}: {why}. Whoever holds it must let go: systemctl stop qrisd qris-relayd", line.name))
@@ -176,8 +182,13 @@ impl<'a> Trial<'a> {
 
     /// All is in its place: the lines are the service's now.
     pub(super) fn written(&mut self, relay: &RelayConfig) {
-        self.driven.ours = relay.lines.iter().map(|line| (line.pin.chip.clone(), line.pin.active_low)).collect();
+        self.driven.ours = relay.lines.iter().filter_map(pin_of).map(|pin| (pin.chip.clone(), pin.active_low)).collect();
     }
+}
+
+/// The pin that a line drives, if it does.
+fn pin_of(line: &Line) -> Option<&Pin> {
+    line.outlet.line().map(|outlet| &outlet.pin)
 }
 
 /// Pins that were driven. Dropped, it gives those back that no configuration has: of a set-up that is given up nothing stays
@@ -213,8 +224,6 @@ fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qris_core::order::time::Span;
-    use qris_relay::config::Bias;
     use std::cell::RefCell;
 
     fn chip(offset: u32) -> Chip {
@@ -222,7 +231,7 @@ mod tests {
     }
 
     fn pin(offset: u32, active_low: bool) -> Pin {
-        Pin { chip: chip(offset), active_low, debounce: Span::ZERO, bias: Bias::AsIs }
+        Pin::of(chip(offset), active_low)
     }
 
     #[test]

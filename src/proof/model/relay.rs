@@ -1,7 +1,7 @@
 //! `qris-relayd` in the model: what `order::ledger` admits, committed, and then a line that is driven in two steps.
 
 use super::{CHARGES, Ended, Flaw, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price, spend};
-use qris_core::order::ledger::{Admission, Condition, Drive, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
+use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::time::Span;
@@ -85,8 +85,7 @@ impl Relay {
             (Line::Idle, true) => Condition::Blocked,
             (Line::Idle, false) => Condition::Ready,
         };
-        let drive = Drive::Single { on: Span::millis(500) };
-        LineState { min_amount: Rupiah::new(1_000).expect("an amount"), drive, sensor: Span::ZERO, condition }
+        LineState { min_amount: Rupiah::new(1_000).expect("an amount"), takes: Ok(Span::millis(500)), condition }
     }
 
     fn ticket(&self, number: u8) -> Option<TicketEntry> {
@@ -199,13 +198,13 @@ impl World {
             _ => (self.relay.ticket(number), self.relay.entry(charge)),
         };
         match admit(kept.as_ref(), found, &receipt, Some(&self.relay.line())) {
-            Ok(Admission::Drive(_)) if lab.flaw == Some(Flaw::PulseBeforeCommit) => {
+            Ok(Admission::Drive) if lab.flaw == Some(Flaw::PulseBeforeCommit) => {
                 self.pulses[usize::from(charge)] += 1;
                 self.relay.line = Line::Begun(charge);
                 self.relay.waits[usize::from(charge)] = live;
                 None
             }
-            Ok(Admission::Drive(_)) => {
+            Ok(Admission::Drive) => {
                 self.relay.tickets[usize::from(number)] = Kept::Used(charge);
                 self.relay.entries[usize::from(charge)] = Some(Written::Driving);
                 self.relay.line = Line::Begun(charge);

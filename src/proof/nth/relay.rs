@@ -6,17 +6,19 @@ use super::story::{How, Kind, Who};
 use crate::backend::device;
 use crate::rng::drawn_from;
 use qris_core::order::ids::{ItemId, OrderId};
-use qris_core::order::ledger::Drive;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::time::Span;
 use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
 use qris_host::config::BusAddress;
-use qris_relay::config::{Bias, Chip, Config, Items, Line, Pin};
+use qris_relay::config::{Config, Items, Line};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect};
-use qris_relay::line::Ending;
+use qris_relay::outlet::Ending;
+use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What happens at the relay.
 #[derive(Debug)]
@@ -68,11 +70,9 @@ impl Stage {
             name: "tray 1".into(),
             items: Items::These(vec![item()]),
             min_amount: price(),
-            pin: Pin { chip: Chip::Sim("/nowhere".into()), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs },
-            drive: Drive::Single { on: Span::millis(500) },
+            outlet: Arc::new(Outlet::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
-            sensor: None,
         };
         Config {
             device: device(),
@@ -245,7 +245,7 @@ impl Stage {
                 return;
             }
             match effect {
-                Effect::Drive(line, _) => self.drives(line),
+                Effect::Deliver(line, _) => self.drives(line),
                 Effect::Finished { order, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relay.waits.remove(&order).unwrap_or_default() {
@@ -280,7 +280,7 @@ impl Stage {
         }
     }
 
-    /// As `relay::line` tells it; the hardware is taken anew and works.
+    /// As `relay::outlet::line` tells it; the hardware is taken anew and works.
     fn line_fails(&mut self, line: usize, outcome: Outcome, detail: &str) {
         if let Some(dispenser) = &mut self.relay.dispenser {
             dispenser.ended(line, Ending { outcome, detail: detail.into() });

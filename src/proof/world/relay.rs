@@ -5,7 +5,6 @@ use super::losses::{Given, Loss};
 use super::{Event, World, device, large, machine, price, small};
 use crate::rng::drawn_from;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
-use qris_core::order::ledger::Drive;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -14,10 +13,13 @@ use qris_core::order::time::Span;
 use qris_core::order::word::Word;
 use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
 use qris_host::config::BusAddress;
-use qris_relay::config::{Bias, Chip, Config, Items, Line, Pin};
+use qris_relay::config::{Config, Items, Line};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
-use qris_relay::line::Ending;
+use qris_relay::outlet::Ending;
+use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The ledger, by the name of its file.
 pub(super) const LEDGER: &str = "ledger.db";
@@ -118,11 +120,9 @@ impl World {
             name: "tray 1".into(),
             items: Items::These(vec![small(), large()]),
             min_amount: price(&small()),
-            pin: Pin { chip: Chip::Sim("/nowhere".into()), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs },
-            drive: Drive::Single { on: Span::millis(PULSE) },
+            outlet: Arc::new(Outlet::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(PULSE))),
             block_on_uncertain: false,
             clear_button: None,
-            sensor: None,
         };
         Config {
             device: device(),
@@ -357,13 +357,13 @@ impl World {
         }
         let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
         for effect in dispenser.take_effects() {
-            if self.storm && matches!(effect, Effect::Drive(..) | Effect::Finished { .. }) && self.one_in(25) {
+            if self.storm && matches!(effect, Effect::Deliver(..) | Effect::Finished { .. }) && self.one_in(25) {
                 self.count(Kind::Between, "the relay crashes between two effects");
                 self.start_relay(m);
                 return false;
             }
             match effect {
-                Effect::Drive(line, _) => self.pulse(m, line),
+                Effect::Deliver(line, _) => self.pulse(m, line),
                 Effect::Finished { order, outcome, .. } => {
                     self.note(|| format!("the relay finished: {outcome}"));
                     for from in self.relays[m].waits.remove(&order).unwrap_or_default() {

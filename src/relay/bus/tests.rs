@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::line::{Hardware, start as start_line};
+use crate::threads::start as start_line;
 use futures_util::StreamExt as _;
 use qris_core::order::ids::{RequestId, Ticket, TransactionId};
 use qris_core::order::receipt::jwk_set;
@@ -48,8 +48,8 @@ impl Rig {
         let config = Config::from_source(&Source::from_text("relay.toml", text)).expect("good");
         let (reports, mut reports_rx) = mpsc::unbounded_channel();
         let (signals, mut signals_rx) = mpsc::channel(SIGNALS_MAX);
-        let started =
-            config.lines.iter().enumerate().map(|(index, line)| start_line(index, line.clone(), Hardware::open(line), reports.clone()));
+        let started = config.lines.iter().zip(crate::open(&config)).enumerate();
+        let started = started.map(|(index, (line, outlet))| start_line(index, line.clone(), outlet, reports.clone()));
         let lines = started.map(|line| line.expect("a thread")).collect();
         let mut service = Service::new(Dispenser::new(&config), lines, Vec::new(), signals);
         change(&mut service);

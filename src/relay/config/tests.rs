@@ -1,8 +1,12 @@
 //! What is wrong with a `relay.toml` is told with file, line and key.
 
 use super::*;
+use crate::outlet::line::Line as Outlet;
+use crate::outlet::line::pulses::Drive;
+use crate::pin::Bias;
 use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, key};
+use qris_core::order::time::Span;
 
 struct Rig(tempfile::TempDir);
 
@@ -44,6 +48,10 @@ clear_button = { chip = "/dev/gpiochip0", offset = 22 }
 sensor = { chip = "/dev/gpiochip0", offset = 27, within_ms = 5000 }
 "#;
 
+fn of_chip(line: &Line) -> &Outlet {
+    line.outlet.line().expect("a line of a chip")
+}
+
 #[test]
 fn the_example_is_good() {
     let rig = Rig::new();
@@ -52,16 +60,17 @@ fn the_example_is_good() {
     assert_eq!(config.bus, BusAddress::System);
     assert_eq!(config.ledger, Path::new("/var/lib/qris-relay/ledger.db"));
     let line = &config.lines[0];
-    assert_eq!(line.drive, Drive::Single { on: Span::millis(500) });
-    assert_eq!(line.pin.chip, Chip::Gpio { path: "/dev/gpiochip0".into(), offset: 17 });
-    assert_eq!(line.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
+    let outlet = of_chip(line);
+    assert_eq!(outlet.drive, Drive::Single { on: Span::millis(500) });
+    assert_eq!(outlet.pin.chip, Chip::Gpio { path: "/dev/gpiochip0".into(), offset: 17 });
+    assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.within), Some(Span::secs(5)));
     assert!(line.clear_button.is_some());
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
     // A button bounces; what falls through a light barrier is seen for milliseconds.
     assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
-    assert_eq!(line.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
+    assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
 }
 
 #[test]
@@ -79,11 +88,12 @@ fn inputs_have_a_resistor_and_are_debounced() {
         let button = format!("[[button]]\nitem = \"A1\"\nchip = \"/dev/gpiochip0\"\noffset = 5\n{}\n", more.trim_start_matches(", "));
         let config = rig.load(&format!("{}{text}{button}", rig.head())).expect("good");
         let line = &config.lines[0];
-        let sensor = line.sensor.as_ref().map(|sensor| (sensor.pin.bias, sensor.pin.debounce));
+        let outlet = of_chip(line);
+        let sensor = outlet.sensor.as_ref().map(|sensor| (sensor.pin.bias, sensor.pin.debounce));
         assert_eq!(sensor, Some((want, Span::millis(3))), "{more}");
         assert_eq!(line.clear_button.as_ref().map(|pin| pin.bias), Some(want), "{more}");
         assert_eq!(config.buttons[0].pin.bias, want, "{more}");
-        assert_eq!(line.pin.bias, Bias::AsIs, "an output has none");
+        assert_eq!(outlet.pin.bias, Bias::AsIs, "an output has none");
     }
 }
 
@@ -120,6 +130,13 @@ fn faults_name_line_and_key() {
         let faults = rig.faults(&format!("{}{}", rig.head(), LINE.replacen(good, bad, 1)));
         assert!(faults.iter().any(|fault| fault.contains(want)), "{bad}: {faults:#?}");
     }
+    // A line is read in two steps, and its faults are told together all the same.
+    let many =
+        LINE.replace("\"tray 1\"", "1").replace("active_low", "active_hi").replace("= 500\n", "= \"x\"\n").replace("within_ms", "within");
+    let faults = rig.load(&format!("{}{many}", rig.head())).expect_err("faults");
+    let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.key.as_deref().unwrap_or_default())).collect();
+    let wanted = [(6, "name"), (11, "active_hi"), (12, "pulse_ms"), (15, "sensor.within_ms"), (15, "sensor.within")];
+    assert_eq!(found, wanted.map(|(line, key)| (Some(line), format!("line[0].{key}"))).each_ref().map(|(line, key)| (*line, &**key)));
     assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: a relay service needs a [[line]] at least"]);
     let twice = rig.faults(&format!("{}{LINE}{}", rig.head(), LINE.replace("offset = ", "offset = 1")));
     assert_eq!(twice.len(), 3, "{twice:#?}");

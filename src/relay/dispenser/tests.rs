@@ -78,7 +78,7 @@ impl Rig {
 
     fn drives(&mut self) -> Vec<usize> {
         let effects = self.dispenser.take_effects();
-        effects.iter().filter_map(|effect| if let Effect::Drive(line, _) = effect { Some(*line) } else { None }).collect()
+        effects.iter().filter_map(|effect| if let Effect::Deliver(line, _) = effect { Some(*line) } else { None }).collect()
     }
 
     /// What the journal is told, by its first word.

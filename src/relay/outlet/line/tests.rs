@@ -1,14 +1,14 @@
 //! Pulses, sensors and stops, on files that stand for lines.
 
 use super::*;
-use crate::config::{Bias, Chip, Items, Sensor};
-use qris_core::order::ids::ItemId;
-use qris_core::order::ledger::Drive;
-use qris_core::order::money::Rupiah;
+use crate::threads::Command;
+use qris_core::order::outcome::Outcome;
 use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::sync::Arc;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 const ONE: Pulses = Pulses { count: 1, on: Span::millis(20), off: Span::ZERO };
 
@@ -27,18 +27,10 @@ impl Rig {
         self.0.path().join("sensor")
     }
 
-    fn settings(&self, within: Option<Span>) -> config::Line {
-        let pin = |path: PathBuf| Pin { chip: Chip::Sim(path), active_low: false, debounce: Span::ZERO, bias: Bias::AsIs };
-        config::Line {
-            name: "tray 1".into(),
-            items: Items::These(vec![ItemId::new("A1").expect("an item")]),
-            min_amount: Rupiah::new(1).expect("an amount"),
-            pin: pin(self.log()),
-            drive: Drive::Single { on: Span::millis(20) },
-            block_on_uncertain: false,
-            clear_button: None,
-            sensor: within.map(|within| Sensor { pin: pin(self.sensor()), within }),
-        }
+    fn line(&self, within: Option<Span>) -> Line {
+        let pin = |path: PathBuf| Pin::of(Chip::Sim(path), false);
+        let sensor = within.map(|within| Sensor { pin: pin(self.sensor()), within });
+        Line { sensor, ..Line::single(pin(self.log()), Span::millis(20)) }
     }
 
     fn edges(&self) -> Vec<String> {
@@ -48,7 +40,7 @@ impl Rig {
 
     fn drive(&self, within: Option<Span>, pulses: Pulses) -> Ending {
         let (_commands, commands_rx) = channel();
-        let (ending, error) = Hardware::open(&self.settings(within)).expect("opens").drive(pulses, &commands_rx);
+        let (ending, error) = self.line(within).take("tray 1").expect("opens").drive(pulses, &Stop::new(&commands_rx));
         assert!(error.is_none(), "{error:?}");
         ending
     }
@@ -82,10 +74,10 @@ fn a_sensor_decides() {
 }
 
 /// Notes when it was set.
-struct Timed(std::sync::Arc<std::sync::Mutex<Vec<std::time::Instant>>>);
+struct Timed(Arc<std::sync::Mutex<Vec<std::time::Instant>>>);
 
-impl Line for Timed {
-    fn set(&mut self, _active: bool) -> Result<(), LineError> {
+impl Output for Timed {
+    fn set(&mut self, _active: bool) -> Result<(), HardwareError> {
         self.0.lock().expect("whole").push(std::time::Instant::now());
         Ok(())
     }
@@ -95,11 +87,11 @@ impl Line for Timed {
 struct Blind;
 
 impl Input for Blind {
-    fn arm(&mut self) -> Result<(), LineError> {
+    fn arm(&mut self) -> Result<(), HardwareError> {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<bool, LineError> {
+    fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError> {
         std::thread::sleep(timeout);
         Ok(false)
     }
@@ -109,11 +101,11 @@ impl Input for Blind {
 fn no_pulse_and_no_pause_is_shorter_than_it_should_be() {
     for sensor in [None, Some((Box::new(Blind) as Box<dyn Input>, Span::millis(1)))] {
         let with_sensor = sensor.is_some();
-        let times = std::sync::Arc::default();
-        let mut hardware = Hardware { line: Box::new(Timed(std::sync::Arc::clone(&times))), sensor };
+        let times = Arc::default();
+        let mut hardware = Hardware { output: Box::new(Timed(Arc::clone(&times))), sensor };
         let (_commands, commands_rx) = channel();
         // Longer than one look at the sensor.
-        hardware.drive(Pulses { count: 10, on: Span::millis(25), off: Span::millis(25) }, &commands_rx);
+        hardware.drive(Pulses { count: 10, on: Span::millis(25), off: Span::millis(25) }, &Stop::new(&commands_rx));
         let times = times.lock().expect("whole");
         let shortest = times.windows(2).map(|pair| pair[1] - pair[0]).min();
         assert!(shortest >= Some(Duration::from_millis(25)), "with a sensor {with_sensor}: {shortest:?}");
@@ -124,16 +116,17 @@ fn no_pulse_and_no_pause_is_shorter_than_it_should_be() {
 #[test]
 fn a_stop_sets_the_line_inactive_at_once() {
     let rig = Rig::new();
-    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    let settings = rig.settings(None);
-    let commands = start(0, settings.clone(), Hardware::open(&settings), reports).expect("a thread");
-    commands.send(Command::Drive(Pulses { count: 1, on: Span::secs(100), off: Span::ZERO })).expect("lives");
-    while rig.edges().is_empty() {
-        std::thread::yield_now();
-    }
-    commands.send(Command::Stop).expect("lives");
-    let Some(Report::Ended(0, ending)) = reports_rx.blocking_recv() else { panic!("no end") };
-    assert_eq!(ending.outcome, Outcome::Uncertain);
+    let (commands, commands_rx) = channel();
+    std::thread::scope(|scope| {
+        let long = Pulses { count: 1, on: Span::secs(100), off: Span::ZERO };
+        let line = rig.line(None);
+        let driving = scope.spawn(move || line.take("tray 1").expect("opens").drive(long, &Stop::new(&commands_rx)));
+        while rig.edges().is_empty() {
+            std::thread::yield_now();
+        }
+        commands.send(Command::Stop).expect("lives");
+        assert_eq!(driving.join().expect("ends").0.outcome, Outcome::Uncertain);
+    });
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
 }
 
@@ -144,11 +137,11 @@ struct Fragile {
     panics: bool,
 }
 
-impl Line for Fragile {
-    fn set(&mut self, active: bool) -> Result<(), LineError> {
+impl Output for Fragile {
+    fn set(&mut self, active: bool) -> Result<(), HardwareError> {
         self.sets.push(active);
         if self.sets.len() == self.fails_at {
-            return Err(LineError::Sim { path: "x".into(), why: io::Error::other("broken") });
+            return Err(HardwareError::Io { path: "x".into(), why: io::Error::other("broken") });
         }
         Ok(())
     }
@@ -183,7 +176,7 @@ fn what_an_earlier_process_left_active_becomes_inactive() {
     for (before, added) in table {
         let rig = Rig::new();
         std::fs::write(rig.log(), before).expect("written");
-        assert!(Hardware::open(&rig.settings(None)).is_ok());
+        assert!(rig.line(None).open("tray 1").is_ok());
         let edges = rig.edges();
         let new: Vec<_> = edges[before.lines().count()..].iter().map(String::as_str).collect();
         assert_eq!(new, Vec::from_iter(added), "{before:?}");
@@ -192,21 +185,21 @@ fn what_an_earlier_process_left_active_becomes_inactive() {
 
 #[test]
 fn hardware_that_is_not_there_is_an_error_with_its_name() {
-    let mut settings = Rig::new().settings(None);
-    settings.pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
-    let error = Hardware::open(&settings).err().expect("no such chip").to_string();
+    let mut line = Rig::new().line(None);
+    line.pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
+    let error = line.open("tray 1").err().expect("no such chip").to_string();
     assert!(error.contains("/dev/gpiochip-none"), "{error}");
     for nowhere in ["/nowhere/at/all", "/dev/null/line"] {
-        settings.pin.chip = Chip::Sim(nowhere.into());
-        assert!(Hardware::open(&settings).is_err(), "{nowhere}");
+        line.pin.chip = Chip::Sim(nowhere.into());
+        assert!(line.open("tray 1").is_err(), "{nowhere}");
     }
 }
 
 /// A line that remembers what it is, and a sensor that looks at it.
 struct Watched(Arc<AtomicBool>);
 
-impl Line for Watched {
-    fn set(&mut self, active: bool) -> Result<(), LineError> {
+impl Output for Watched {
+    fn set(&mut self, active: bool) -> Result<(), HardwareError> {
         self.0.store(!active, Ordering::SeqCst);
         Ok(())
     }
@@ -219,12 +212,12 @@ struct Eye {
 }
 
 impl Input for Eye {
-    fn arm(&mut self) -> Result<(), LineError> {
+    fn arm(&mut self) -> Result<(), HardwareError> {
         self.is_over.store(false, Ordering::SeqCst);
         Ok(())
     }
 
-    fn wait(&mut self, _timeout: Duration) -> Result<bool, LineError> {
+    fn wait(&mut self, _timeout: Duration) -> Result<bool, HardwareError> {
         match &self.stops {
             Some(stops) => Ok(stops.send(Command::Stop).is_ok()),
             None => Ok(self.is_over.load(Ordering::SeqCst)),
@@ -236,9 +229,9 @@ impl Input for Eye {
 fn what_the_sensor_sees_after_the_pulse_counts_too() {
     let is_over = Arc::new(AtomicBool::new(false));
     let eye = Eye { is_over: Arc::clone(&is_over), stops: None };
-    let mut hardware = Hardware { line: Box::new(Watched(is_over)), sensor: Some((Box::new(eye), Span::secs(60))) };
+    let mut hardware = Hardware { output: Box::new(Watched(is_over)), sensor: Some((Box::new(eye), Span::secs(60))) };
     let (_commands, commands_rx) = channel();
-    let (ending, error) = hardware.drive(ONE, &commands_rx);
+    let (ending, error) = hardware.drive(ONE, &Stop::new(&commands_rx));
     assert!(error.is_none());
     assert_eq!(ending, Ending::dispensed("driven, and seen by the sensor".into()));
 }
@@ -249,9 +242,9 @@ fn a_stop_after_the_item_was_seen_leaves_it_delivered_if_no_pulse_is_left() {
         let (commands, commands_rx) = channel();
         let is_over = Arc::new(AtomicBool::new(false));
         let eye = Eye { is_over: Arc::clone(&is_over), stops: Some(commands) };
-        let line = Box::new(Watched(Arc::clone(&is_over)));
-        let mut hardware = Hardware { line, sensor: Some((Box::new(eye), Span::secs(60))) };
-        let (ending, error) = hardware.drive(Pulses { count, on: Span::secs(60), off: Span::ZERO }, &commands_rx);
+        let output = Box::new(Watched(Arc::clone(&is_over)));
+        let mut hardware = Hardware { output, sensor: Some((Box::new(eye), Span::secs(60))) };
+        let (ending, error) = hardware.drive(Pulses { count, on: Span::secs(60), off: Span::ZERO }, &Stop::new(&commands_rx));
         assert_eq!((ending.outcome, error.is_none(), is_over.load(Ordering::SeqCst)), (wanted, true, true), "{count}");
     }
 }
@@ -265,72 +258,43 @@ fn nobody_knows_what_a_line_did_that_refused() {
         (3, Outcome::Uncertain, "after 1 of 3 pulses: x: broken"),
         (5, Outcome::Uncertain, "after 2 of 3 pulses: x: broken"),
     ] {
-        let line = Box::new(Fragile { sets: Vec::new(), fails_at, panics: false });
+        let output = Box::new(Fragile { sets: Vec::new(), fails_at, panics: false });
         let (_commands, commands_rx) = channel();
-        let (ending, error) = Hardware { line, sensor: None }.drive(pulses, &commands_rx);
+        let (ending, error) = Hardware { output, sensor: None }.drive(pulses, &Stop::new(&commands_rx));
         assert_eq!((ending, error.is_some()), (Ending { outcome, detail: words.into() }, true), "fails at {fails_at}");
     }
-}
-
-#[test]
-fn a_thread_tells_that_its_line_refuses() {
-    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    let line = Box::new(Fragile { sets: Vec::new(), fails_at: 1, panics: false });
-    let commands = start(0, Rig::new().settings(None), Ok(Hardware { line, sensor: None }), reports).expect("a thread");
-    commands.send(Command::Drive(ONE)).expect("lives");
-    let Some(Report::Ended(0, ending)) = reports_rx.blocking_recv() else { panic!("no end") };
-    assert_eq!(ending.outcome, Outcome::Uncertain);
-    assert_eq!(reports_rx.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
-    // Until it can be taken anew nothing is driven.
-    commands.send(Command::Drive(ONE)).expect("lives");
-    let nothing = Ending::failed("nothing was driven: x: broken".into());
-    assert_eq!(reports_rx.blocking_recv(), Some(Report::Ended(0, nothing)));
 }
 
 #[test]
 fn after_a_crash_a_line_is_set_inactive() {
     let rig = Rig::new();
     std::fs::write(rig.log(), "1 tray 1 1\n").expect("written");
-    let settings = rig.settings(None);
-    make_safe(&settings.name, &settings.pin.chip, false).expect("there");
+    make_safe("tray 1", rig.line(None).held()).expect("there");
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
 }
 
-/// What it sees, one after the other; then it breaks.
-struct Script(std::vec::IntoIter<bool>);
-
-impl Input for Script {
-    fn arm(&mut self) -> Result<(), LineError> {
-        Ok(())
-    }
-
-    fn wait(&mut self, _timeout: Duration) -> Result<bool, LineError> {
-        self.0.next().ok_or_else(|| LineError::Sim { path: "x".into(), why: io::Error::other("broken") })
-    }
-}
-
 #[test]
-fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
-    let watched = |sees: Vec<bool>, listens: bool| {
-        let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-        if !listens {
-            reports_rx.close();
-        }
-        let over = watch(&mut Script(sees.into_iter()), &reports, &|| Report::Pressed(7));
-        let told: Vec<_> = std::iter::from_fn(|| reports_rx.try_recv().ok()).collect();
-        (over.is_ok(), told)
+fn amounts_become_pulses() {
+    let rp = |amount| Rupiah::new(amount).expect("an amount");
+    let rig = Rig::new();
+    let coins = |sensor| {
+        let drive = Drive::PerPulse { rupiah: rp(1000), on: Span::millis(50), off: Span::millis(150) };
+        Line { drive, ..rig.line(sensor) }
     };
-    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![Report::Pressed(7), Report::Pressed(7)]));
-    assert_eq!(watched(vec![false], false), (true, Vec::new()));
-    assert_eq!(watched(vec![true, true], false), (true, Vec::new()));
-}
-
-#[test]
-fn a_button_that_cannot_be_had_is_told_by_its_name() {
-    let mut pin = Rig::new().settings(None).pin;
-    pin.chip = Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 };
-    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
-    watch_button(pin, reports, || Report::Pressed(0), "the button for A1".into()).expect("a thread");
-    let Some(Report::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
-    assert_eq!((name.as_str(), why.contains("/dev/gpiochip-none")), ("the button for A1", true), "{why}");
+    let pulses = |count| Ok((Pulses { count, on: Span::millis(50), off: Span::millis(150) }, i64::from(count) * 200));
+    let one = Ok((Pulses { count: 1, on: Span::millis(20), off: Span::ZERO }, 20));
+    let table = [
+        (rig.line(None), 5000, one),
+        (rig.line(None), 7777, one),
+        (rig.line(Some(Span::secs(1))), 7777, one.map(|(pulses, _)| (pulses, 1020))),
+        (coins(None), 5000, pulses(5)),
+        (coins(None), 5500, Err(Refused::NotMultiple(rp(1000)))),
+        (coins(None), 600_000, pulses(600)),
+        (coins(Some(Span::secs(60))), 300_000, pulses(300).map(|(pulses, takes)| (pulses, takes + 60_000))),
+    ];
+    for (line, amount, want) in table {
+        let takes = line.takes(rp(amount));
+        assert_eq!(line.drive.pulses(rp(amount)).and_then(|pulses| Ok((pulses, takes?.0))), want, "{amount}");
+    }
+    assert_eq!((coins(None).least(rp(1)), rig.line(None).least(rp(7))), (rp(1000), rp(7)), "one pulse is enough to see what moves");
 }

@@ -1,0 +1,327 @@
+//! A line that is driven by pulses, with a sensor that sees the item fall: of a GPIO chip, or a file that stands for one.
+//!
+//! It is active only inside a [`Pulse`], whose end, however it comes, sets it inactive.
+
+mod file;
+mod gpio;
+pub mod pulses;
+
+use super::{Ending, Job, Kind, Outlet, STEP, Settings, Stop};
+use crate::input::{self, Input};
+use crate::pin::{self, Chip, HardwareError, Pin, check_chip};
+use file::SimLine;
+use gpio::GpioLine;
+use pulses::{Drive, Pulses};
+use qris_core::order::ledger::{DRIVE_MAX, Refused};
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::Span;
+use qris_host::clock;
+use qris_host::config::{Checker, Rest};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) const KIND: Kind = Kind { key: KEY, read, make_safe };
+const KEY: &str = "chip";
+/// A sensor is believed at once: what falls through a light barrier is seen for milliseconds.
+const SENSOR_DEBOUNCE_MS: i64 = 0;
+/// The clock tells whole milliseconds: of the one that has begun nobody knows how much is left. No pulse is shorter than it
+/// should be, for a board that counts them would miss it.
+const BEGUN: Span = Span::millis(1);
+
+/// A line as `relay.toml` has it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The output.
+    pub pin: Pin,
+    /// How it is driven.
+    pub drive: Drive,
+    /// What sees the item fall.
+    pub sensor: Option<Sensor>,
+}
+
+/// A drop sensor.
+#[derive(Debug, Clone)]
+pub struct Sensor {
+    /// The input.
+    pub pin: Pin,
+    /// How long it is waited for after the last pulse.
+    pub within: Span,
+}
+
+impl Line {
+    /// One that gives a single pulse.
+    #[must_use]
+    pub const fn single(pin: Pin, on: Span) -> Self {
+        Self { pin, drive: Drive::Single { on }, sensor: None }
+    }
+
+    /// The same, driven by the other level.
+    #[must_use]
+    pub fn turned_over(&self) -> Self {
+        let mut other = self.clone();
+        other.pin.active_low = !other.pin.active_low;
+        other
+    }
+
+    fn take(&self, name: &str) -> Result<Hardware, HardwareError> {
+        let output = open_output(name, &self.pin.chip, self.pin.active_low)?;
+        let sensor = match &self.sensor {
+            Some(sensor) => Some((input::open(&sensor.pin)?, sensor.within)),
+            None => None,
+        };
+        Ok(Hardware { output, sensor })
+    }
+}
+
+impl Settings for Line {
+    fn key(&self) -> &'static str {
+        KEY
+    }
+
+    fn takes(&self, amount: Rupiah) -> Result<Span, Refused> {
+        let sensor = self.sensor.as_ref().map_or(0, |sensor| sensor.within.0);
+        Ok(Span(self.drive.pulses(amount)?.length().0.saturating_add(sensor)))
+    }
+
+    fn least(&self, min_amount: Rupiah) -> Rupiah {
+        match self.drive {
+            Drive::Single { .. } => min_amount,
+            Drive::PerPulse { rupiah, .. } => rupiah,
+        }
+    }
+
+    /// A line that could be taken was set inactive even if its sensor could not.
+    fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError> {
+        Ok(Box::new(Delivers { drive: self.drive, hardware: self.take(name)? }))
+    }
+
+    fn look_at(&self) -> Result<(), HardwareError> {
+        pin::look_at(&self.pin.chip)
+    }
+
+    fn held(&self) -> serde_json::Value {
+        let Pin { chip, active_low, .. } = &self.pin;
+        serde_json::to_value(Held { chip: chip.clone(), active_low: *active_low }).unwrap_or_default()
+    }
+
+    fn device(&self) -> Option<&Path> {
+        self.pin.chip.device()
+    }
+
+    fn line(&self) -> Option<&Line> {
+        Some(self)
+    }
+}
+
+/// As far as it takes to set it inactive.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    chip: Chip,
+    active_low: bool,
+}
+
+fn make_safe(name: &str, held: serde_json::Value) -> Result<(), HardwareError> {
+    let Held { chip, active_low } = serde_json::from_value(held).map_err(|why| HardwareError::List(why.to_string()))?;
+    open_output(name, &chip, active_low).map(drop)
+}
+
+/// The keys of a `[[line]]` that are its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    chip: Option<String>,
+    offset: Option<i64>,
+    active_low: Option<bool>,
+    pulse_ms: Option<i64>,
+    rupiah_per_pulse: Option<i64>,
+    on_ms: Option<i64>,
+    off_ms: Option<i64>,
+    sensor: Option<WrittenSensor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSensor {
+    chip: Option<String>,
+    offset: Option<i64>,
+    active_low: Option<bool>,
+    bias: Option<String>,
+    debounce_ms: Option<i64>,
+    within_ms: Option<i64>,
+}
+
+fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
+    let at = rest.at().to_owned();
+    let written: Written = rest.read(checker)?;
+    let Written { chip, offset, active_low, pulse_ms, rupiah_per_pulse, on_ms, off_ms, sensor } = written;
+    let chip = check_chip(checker, chip, offset, &at);
+    let drive = pulses::Written { pulse_ms, rupiah_per_pulse, on_ms, off_ms }.check(checker, &at);
+    // Outer: is it well? Inner: is there one?
+    let sensor = match sensor {
+        None => Some(None),
+        Some(sensor) => sensor.check(checker, &format!("{at}.sensor")).map(Some),
+    };
+    let line = Line { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
+    if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
+        let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
+        checker.fault(&(), &format!("{at}.{name}"), format_args!("pulse and sensor together take at most {} s", DRIVE_MAX.as_secs_up()));
+    }
+    Some(Arc::new(line))
+}
+
+impl WrittenSensor {
+    fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Sensor> {
+        let key = format!("{at}.within_ms");
+        let within = checker.required(self.within_ms, &key);
+        let within = checker.integer(within, 1, 1..=DRIVE_MAX.0, &key);
+        let Self { chip, offset, active_low, bias, debounce_ms, within_ms: _ } = self;
+        let input = pin::Written { chip, offset, active_low, bias, debounce_ms };
+        let pin = input.check(checker, at, SENSOR_DEBOUNCE_MS);
+        Some(Sensor { pin: pin?, within: Span::millis(within) })
+    }
+}
+
+/// Something that can be active or not.
+trait Output: Send {
+    fn set(&mut self, active: bool) -> Result<(), HardwareError>;
+}
+
+/// Opening a line is setting it inactive.
+fn open_output(name: &str, chip: &Chip, active_low: bool) -> Result<Box<dyn Output>, HardwareError> {
+    Ok(match chip {
+        Chip::Gpio { path, offset } => Box::new(GpioLine::open(path, *offset, active_low)?),
+        Chip::Sim(path) => Box::new(SimLine::open(path, name)?),
+    })
+}
+
+struct Delivers {
+    drive: Drive,
+    hardware: Hardware,
+}
+
+impl Outlet for Delivers {
+    fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+        match self.drive.pulses(job.amount) {
+            Ok(pulses) => self.hardware.drive(pulses, stop),
+            Err(refused) => (Ending::failed(format!("nothing was driven: {refused}")), None),
+        }
+    }
+}
+
+/// A line, inactive, with its sensor.
+struct Hardware {
+    output: Box<dyn Output>,
+    sensor: Option<(Box<dyn Input>, Span)>,
+}
+
+impl Hardware {
+    /// Gives the pulses and waits for the sensor, unless it is stopped. The error is of the hardware, which must be
+    /// taken anew.
+    fn drive(&mut self, pulses: Pulses, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+        if let Some((sensor, _)) = &mut self.sensor
+            && let Err(error) = sensor.arm()
+        {
+            return (Ending::failed(format!("nothing was driven, the sensor does not work: {error}")), Some(error));
+        }
+        let mut seen = false;
+        for number in 0..pulses.count {
+            let pulse = match Pulse::begin(self.output.as_mut()) {
+                Ok(pulse) => pulse,
+                // An expander may have obeyed and its answer been lost.
+                Err(error) => {
+                    return (Ending::uncertain(format!("after {number} of {} pulses: {error}", pulses.count)), Some(error));
+                }
+            };
+            let waited = pause(pulses.on, self.sensor.as_mut(), &mut seen, stop);
+            if let Err(error) = pulse.end() {
+                return (Ending::uncertain(format!("the line could not be set inactive: {error}")), Some(error));
+            }
+            let waited = waited.and_then(|waited| match waited {
+                Waited::Stopped => Ok(Waited::Stopped),
+                Waited::Elapsed => pause(pulses.off, self.sensor.as_mut(), &mut seen, stop),
+            });
+            match waited {
+                Ok(Waited::Elapsed) => {}
+                Ok(Waited::Stopped) if seen && number + 1 == pulses.count => {}
+                Ok(Waited::Stopped) => return (Ending::uncertain("stopped while it was driven".into()), None),
+                Err(error) => return (Ending::uncertain(format!("the sensor does not work: {error}")), Some(error)),
+            }
+        }
+        self.await_sensor(seen, stop)
+    }
+
+    fn await_sensor(&mut self, mut seen: bool, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+        let Some((_, within)) = &self.sensor else { return (Ending::dispensed("driven".into()), None) };
+        let within = *within;
+        let until = clock::now().boot + within;
+        while !seen {
+            let left = until - clock::now().boot;
+            if left <= Span::ZERO {
+                return (Ending::failed(format!("the sensor saw nothing within {} ms", within.0)), None);
+            }
+            match pause(left.min(STEP), self.sensor.as_mut(), &mut seen, stop) {
+                Ok(Waited::Elapsed) => {}
+                Ok(Waited::Stopped) => return (Ending::uncertain("stopped before the sensor saw anything".into()), None),
+                Err(error) => return (Ending::uncertain(format!("the sensor does not work: {error}")), Some(error)),
+            }
+        }
+        (Ending::dispensed("driven, and seen by the sensor".into()), None)
+    }
+}
+
+enum Waited {
+    Elapsed,
+    Stopped,
+}
+
+/// Lets time pass, looks at the sensor until it has seen something, and ends at once on a stop.
+fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut bool, stop: &Stop<'_>) -> Result<Waited, HardwareError> {
+    let until = clock::now().boot + span + BEGUN;
+    if let Some((sensor, _)) = sensor {
+        while !*seen {
+            if stop.came() {
+                return Ok(Waited::Stopped);
+            }
+            let left = until - clock::now().boot;
+            if left <= Span::ZERO {
+                return Ok(Waited::Elapsed);
+            }
+            *seen = sensor.wait(left.min(STEP).to_duration())?;
+        }
+    }
+    let left = (until - clock::now().boot).min(span);
+    Ok(if stop.came_within(left) { Waited::Stopped } else { Waited::Elapsed })
+}
+
+/// An active line. It becomes inactive when this ends, also by an error or a panic.
+struct Pulse<'a> {
+    line: Option<&'a mut dyn Output>,
+}
+
+impl<'a> Pulse<'a> {
+    fn begin(line: &'a mut dyn Output) -> Result<Self, HardwareError> {
+        // First the guard: who fails to set a line active may have done so all the same.
+        let mut pulse = Self { line: Some(line) };
+        if let Some(line) = &mut pulse.line {
+            line.set(true)?;
+        }
+        Ok(pulse)
+    }
+
+    fn end(mut self) -> Result<(), HardwareError> {
+        self.line.take().map_or(Ok(()), |line| line.set(false))
+    }
+}
+
+impl Drop for Pulse<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = &mut self.line {
+            // The error that led here is told; this is the last that can be done about it.
+            drop(line.set(false));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! How a line is driven: one pulse whatever the amount, or one for so many rupiah, as coin acceptors give them.
+
+use qris_core::order::ledger::{DRIVE_MAX, Refused};
+use qris_core::order::money::Rupiah;
+use qris_core::order::time::Span;
+use qris_host::config::Checker;
+
+/// How a line is driven for an amount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drive {
+    /// One pulse, whatever the amount.
+    Single {
+        /// How long the line is active.
+        on: Span,
+    },
+    /// One pulse for so many rupiah.
+    PerPulse {
+        /// What one pulse stands for.
+        rupiah: Rupiah,
+        /// How long the line is active for each.
+        on: Span,
+        /// How long it is inactive after each.
+        off: Span,
+    },
+}
+
+/// The pulses for one order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pulses {
+    /// How many.
+    pub count: u32,
+    /// How long the line is active for each.
+    pub on: Span,
+    /// How long it is inactive after each.
+    pub off: Span,
+}
+
+impl Drive {
+    /// The pulses for an amount.
+    ///
+    /// # Errors
+    /// It is no multiple, or there are too many.
+    pub fn pulses(&self, amount: Rupiah) -> Result<Pulses, Refused> {
+        match *self {
+            Self::Single { on } => Ok(Pulses { count: 1, on, off: Span::ZERO }),
+            Self::PerPulse { rupiah, on, off } => {
+                if !amount.get().is_multiple_of(rupiah.get()) {
+                    return Err(Refused::NotMultiple(rupiah));
+                }
+                let count = u32::try_from(amount.get() / rupiah.get()).map_err(|_| Refused::TooLong)?;
+                Ok(Pulses { count, on, off })
+            }
+        }
+    }
+
+    /// The shortest that there is.
+    pub(super) const fn least(&self) -> Span {
+        match *self {
+            Self::Single { on } => on,
+            Self::PerPulse { on, off, .. } => Span(on.0 + off.0),
+        }
+    }
+}
+
+impl Pulses {
+    /// From the first edge until the next order may begin.
+    #[must_use]
+    pub const fn length(&self) -> Span {
+        Span(self.on.0.saturating_add(self.off.0).saturating_mul(self.count as i64))
+    }
+}
+
+/// As it is written.
+pub(super) struct Written {
+    pub(super) pulse_ms: Option<i64>,
+    pub(super) rupiah_per_pulse: Option<i64>,
+    pub(super) on_ms: Option<i64>,
+    pub(super) off_ms: Option<i64>,
+}
+
+impl Written {
+    pub(super) fn check(self, checker: &mut Checker<'_>, at: &str) -> Option<Drive> {
+        let key = |name: &str| format!("{at}.{name}");
+        match (self.pulse_ms, self.rupiah_per_pulse) {
+            (Some(on), None) => {
+                for (name, value) in [("on_ms", self.on_ms), ("off_ms", self.off_ms)] {
+                    if value.is_some() {
+                        checker.fault(&(), &key(name), "belongs to rupiah_per_pulse, not to pulse_ms");
+                    }
+                }
+                let on = checker.integer(Some(on), 500, 1..=DRIVE_MAX.0, &key("pulse_ms"));
+                Some(Drive::Single { on: Span::millis(on) })
+            }
+            (None, Some(rupiah)) => {
+                let rupiah = checker.take(Rupiah::new(u64::try_from(rupiah).unwrap_or(0)), &key("rupiah_per_pulse"));
+                let mut span = |value, name: &str| {
+                    let value = checker.required(value, &key(name));
+                    Span::millis(checker.integer(value, 1, 1..=DRIVE_MAX.0, &key(name)))
+                };
+                let (on, off) = (span(self.on_ms, "on_ms"), span(self.off_ms, "off_ms"));
+                rupiah.map(|rupiah| Drive::PerPulse { rupiah, on, off })
+            }
+            (None, None) => {
+                checker.fault(&(), &key("pulse_ms"), "is missing; or rupiah_per_pulse with on_ms and off_ms");
+                None
+            }
+            (Some(_), Some(_)) => {
+                checker.fault(&(), &key("pulse_ms"), "cannot stand beside rupiah_per_pulse");
+                None
+            }
+        }
+    }
+}

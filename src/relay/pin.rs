@@ -1,0 +1,187 @@
+//! Pins: lines of GPIO chips, or files that stand for them, as `relay.toml` names them.
+
+use qris_core::order::time::Span;
+use qris_host::config::Checker;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The name under which the kernel lists who holds a line.
+pub const CONSUMER: &str = "qris-relayd";
+
+/// One line of a chip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The chip.
+    pub chip: Chip,
+    /// Active is the low level.
+    pub active_low: bool,
+    /// How long an input must stand still.
+    pub debounce: Span,
+    /// The chip's own resistor at an input.
+    pub bias: Bias,
+}
+
+/// A resistor inside the chip, at an input that nothing else holds while its switch is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bias {
+    /// As the board, its firmware or its device tree left it.
+    #[default]
+    AsIs,
+    /// To the supply: for a switch to ground.
+    PullUp,
+    /// To ground: for a switch to the supply.
+    PullDown,
+    /// None: there is one outside.
+    Disabled,
+}
+
+/// Where a line is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chip {
+    /// A GPIO character device and the line's number on it.
+    Gpio {
+        /// `/dev/gpiochip0`
+        path: PathBuf,
+        /// From 0.
+        offset: u32,
+    },
+    /// A file that stands for a line: each edge is a line of text appended to it.
+    Sim(PathBuf),
+}
+
+/// Hardware refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum HardwareError {
+    /// A GPIO chip or its line.
+    #[error("GPIO {}: {why}", path.display())]
+    Gpio {
+        /// The chip.
+        path: PathBuf,
+        /// What the kernel or the library said.
+        why: gpiocdev::Error,
+    },
+    /// A file that stands for a line, or another device.
+    #[error("{}: {why}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// What its list of held lines says of it cannot be understood.
+    #[error("the list of held lines: {0}")]
+    List(String),
+}
+
+/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line has no such state.
+///
+/// # Errors
+/// What refuses: above all, somebody holds it.
+pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
+    let Chip::Gpio { path, offset } = chip else { return Ok(()) };
+    let request = gpiocdev::Request::builder().on_chip(path).with_consumer(CONSUMER).with_line(*offset).as_input().request();
+    request.map(drop).map_err(HardwareError::gpio(path))
+}
+
+/// Whether there is such a line: its chip can be opened and has it. Nothing is driven.
+///
+/// # Errors
+/// What refuses.
+pub fn look_at(chip: &Chip) -> Result<(), HardwareError> {
+    match chip {
+        Chip::Gpio { path, offset } => {
+            let line = gpiocdev::Chip::from_path(path).and_then(|chip| chip.line_info(*offset));
+            line.map(drop).map_err(HardwareError::gpio(path))
+        }
+        Chip::Sim(path) => {
+            // It is made by the first edge.
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            std::fs::metadata(directory).map(drop).map_err(HardwareError::io(directory))
+        }
+    }
+}
+
+impl Chip {
+    /// The device that it is of; none if it is a file.
+    #[must_use]
+    pub fn device(&self) -> Option<&Path> {
+        match self {
+            Self::Gpio { path, .. } => Some(path),
+            Self::Sim(_) => None,
+        }
+    }
+}
+
+impl Pin {
+    /// An output, or an input that is believed at once.
+    #[must_use]
+    pub const fn of(chip: Chip, active_low: bool) -> Self {
+        Self { chip, active_low, debounce: Span::ZERO, bias: Bias::AsIs }
+    }
+}
+
+impl HardwareError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        |why| Self::Io { path: path.into(), why }
+    }
+
+    pub(crate) fn gpio(path: &Path) -> impl Fn(gpiocdev::Error) -> Self + '_ {
+        |why| Self::Gpio { path: path.into(), why }
+    }
+}
+
+/// An input as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Written {
+    pub(crate) chip: Option<String>,
+    pub(crate) offset: Option<i64>,
+    pub(crate) active_low: Option<bool>,
+    pub(crate) bias: Option<String>,
+    pub(crate) debounce_ms: Option<i64>,
+}
+
+impl Written {
+    /// An input that is believed after `debounce_ms`, unless the configuration says otherwise.
+    pub(crate) fn check(self, checker: &mut Checker<'_>, at: &str, debounce_ms: i64) -> Option<Pin> {
+        let chip = check_chip(checker, self.chip, self.offset, at);
+        let bias = check_bias(checker, self.bias.as_deref(), &format!("{at}.bias"));
+        let debounce = checker.integer(self.debounce_ms, debounce_ms, 0..=1000, &format!("{at}.debounce_ms"));
+        Some(Pin { chip: chip?, active_low: self.active_low.unwrap_or(false), debounce: Span::millis(debounce), bias: bias? })
+    }
+}
+
+/// Reads where a line is; `at` is the key of the table that says so.
+pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset: Option<i64>, at: &str) -> Option<Chip> {
+    let key = format!("{at}.chip");
+    let chip = checker.required(chip, &key)?;
+    if let Some(path) = chip.strip_prefix("sim:") {
+        if !path.starts_with('/') {
+            checker.fault(&(), &key, "must be sim: and an absolute path");
+            return None;
+        }
+        return Some(Chip::Sim(path.into()));
+    }
+    if !chip.starts_with('/') {
+        checker.fault(&(), &key, "must be a path such as /dev/gpiochip0, or sim:/path");
+        return None;
+    }
+    let offset = checker.required(offset, &format!("{at}.offset"))?;
+    let offset = u32::try_from(checker.integer(Some(offset), 0, 0..=1023, &format!("{at}.offset"))).expect("0 to 1023");
+    Some(Chip::Gpio { path: chip.into(), offset })
+}
+
+fn check_bias(checker: &mut Checker<'_>, bias: Option<&str>, key: &str) -> Option<Bias> {
+    match bias {
+        None => Some(Bias::AsIs),
+        Some("pull_up") => Some(Bias::PullUp),
+        Some("pull_down") => Some(Bias::PullDown),
+        Some("disabled") => Some(Bias::Disabled),
+        Some(other) => {
+            checker.fault(&(), key, format_args!("must be \"pull_up\", \"pull_down\" or \"disabled\", not {other:?}"));
+            None
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A thread for each line and each button, so that nothing that waits for hardware ever delays an answer, and a slow disk never
+//! makes a pulse longer.
+
+use crate::config::Line;
+use crate::input::{self, Input};
+use crate::outlet::{Ending, Job, Outlet, Stop};
+use crate::pin::{HardwareError, Pin};
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Hardware that does not work is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+/// A button is waited for in steps of this.
+const BUTTON_STEP: Duration = Duration::from_millis(500);
+/// The stack of a thread; it needs a tenth of it.
+const STACK: usize = 128 * 1024;
+
+/// What a line's thread is told. The dispenser sees to it that there is one job at a time.
+#[derive(Debug)]
+pub enum Command {
+    /// Deliver this.
+    Deliver(Job),
+    /// Be at rest at once, whatever is delivered.
+    Stop,
+}
+
+/// What the threads tell.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Whether a line's hardware works, whenever that changes.
+    Hardware(usize, Result<(), String>),
+    /// A [`Command::Deliver`] ended.
+    Ended(usize, Ending),
+    /// The clear button of a line was pressed.
+    ClearPressed(usize),
+    /// A button was pressed.
+    Pressed(usize),
+    /// Whether a button works, by its name for people, whenever that may have changed.
+    Button(String, Result<(), String>),
+}
+
+/// Starts the thread of a line whose outlet was opened, or could not be and is tried again. It ends when the sender is dropped.
+///
+/// # Errors
+/// The system has no thread to give.
+pub fn start(
+    index: usize,
+    line: Line,
+    outlet: Result<Box<dyn Outlet>, HardwareError>,
+    reports: UnboundedSender<Report>,
+) -> io::Result<Sender<Command>> {
+    let (commands, commands_rx) = channel();
+    let name = format!("line {index}");
+    let body = move || run(index, &line, outlet, &commands_rx, &reports);
+    std::thread::Builder::new().name(name).stack_size(STACK).spawn(body)?;
+    Ok(commands)
+}
+
+fn run(
+    index: usize,
+    line: &Line,
+    mut outlet: Result<Box<dyn Outlet>, HardwareError>,
+    commands: &Receiver<Command>,
+    reports: &UnboundedSender<Report>,
+) {
+    // Who is to be told is gone only when the program ends.
+    let tell = |report| drop(reports.send(report));
+    loop {
+        let command = match &outlet {
+            Ok(_) => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Err(_) => commands.recv_timeout(RETRY),
+        };
+        match command {
+            Ok(Command::Deliver(job)) => {
+                let (ending, error) = match &mut outlet {
+                    Ok(outlet) => deliver_caught(outlet.as_mut(), &job, commands),
+                    Err(error) => (Ending::failed(format!("nothing was driven: {error}")), None),
+                };
+                tell(Report::Ended(index, ending));
+                if let Some(error) = error {
+                    outlet = Err(error);
+                    tell(Report::Hardware(index, told(&outlet)));
+                }
+            }
+            Ok(Command::Stop) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                outlet = line.outlet.open(&line.name);
+                if outlet.is_ok() {
+                    tell(Report::Hardware(index, Ok(())));
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Whatever panicked is at rest by its guards; the order must still end.
+fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<Command>) -> (Ending, Option<HardwareError>) {
+    let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands)));
+    std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("a fault of this program while it drove".into()), None))
+}
+
+fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
+    outlet.as_ref().map(|_| ()).map_err(ToString::to_string)
+}
+
+/// Watches a button in a thread of its own, for as long as the program runs: `report` is told at each press. One that does
+/// not work is told by its `name`, and tried again.
+///
+/// # Errors
+/// The system has no thread to give.
+pub fn watch_button(
+    pin: Pin,
+    reports: UnboundedSender<Report>,
+    report: impl Fn() -> Report + Send + 'static,
+    name: String,
+) -> io::Result<()> {
+    let body = move || {
+        let tell = |state| drop(reports.send(Report::Button(name.clone(), state)));
+        while !reports.is_closed() {
+            let error = match input::open(&pin) {
+                Err(error) => error,
+                Ok(mut input) => {
+                    tell(Ok(()));
+                    match watch(input.as_mut(), &reports, &report) {
+                        Ok(()) => return,
+                        Err(error) => error,
+                    }
+                }
+            };
+            tell(Err(error.to_string()));
+            std::thread::sleep(RETRY);
+        }
+    };
+    std::thread::Builder::new().name("button".into()).stack_size(STACK).spawn(body)?;
+    Ok(())
+}
+
+fn watch(input: &mut dyn Input, reports: &UnboundedSender<Report>, report: &dyn Fn() -> Report) -> Result<(), HardwareError> {
+    input.arm()?;
+    loop {
+        if input.wait(BUTTON_STEP)? && reports.send(report()).is_err() || reports.is_closed() {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! What the threads of lines and buttons tell.
+
+use super::*;
+use crate::config::Items;
+use crate::outlet::Settings;
+use crate::pin::Chip;
+use qris_core::order::ids::ItemId;
+use qris_core::order::ledger::Refused;
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::time::Span;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// What an outlet does with a job.
+#[derive(Debug, Clone, Copy)]
+enum Does {
+    Refuse,
+    Panic,
+    Wait,
+}
+
+#[derive(Debug)]
+struct Fragile(Does);
+
+impl Settings for Fragile {
+    fn key(&self) -> &'static str {
+        "fragile"
+    }
+
+    fn takes(&self, _amount: Rupiah) -> Result<Span, Refused> {
+        Ok(Span::ZERO)
+    }
+
+    fn open(&self, _name: &str) -> Result<Box<dyn Outlet>, HardwareError> {
+        Ok(Box::new(Self(self.0)))
+    }
+
+    fn held(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+}
+
+impl Outlet for Fragile {
+    fn deliver(&mut self, _job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
+        match self.0 {
+            Does::Refuse => (Ending::uncertain("x".into()), Some(HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })),
+            Does::Panic => panic!("in mid-delivery"),
+            Does::Wait => (Ending::uncertain(format!("stopped: {}", stop.came_within(Span::secs(100)))), None),
+        }
+    }
+}
+
+fn begin(does: Does) -> (Sender<Command>, UnboundedReceiver<Report>) {
+    let (reports, reports_rx) = tokio::sync::mpsc::unbounded_channel();
+    let line = Line {
+        name: "tray 1".into(),
+        items: Items::Any,
+        min_amount: Rupiah::new(1).expect("an amount"),
+        outlet: Arc::new(Fragile(does)),
+        block_on_uncertain: false,
+        clear_button: None,
+    };
+    let outlet = line.outlet.open("tray 1");
+    let commands = start(0, line, outlet, reports).expect("a thread");
+    deliver(&commands);
+    (commands, reports_rx)
+}
+
+fn deliver(commands: &Sender<Command>) {
+    let job = Job { item: ItemId::new("A1").expect("an item"), amount: Rupiah::new(5000).expect("an amount") };
+    commands.send(Command::Deliver(job)).expect("lives");
+}
+
+#[test]
+fn a_thread_tells_that_its_line_refuses() {
+    let (commands, mut reports) = begin(Does::Refuse);
+    let Some(Report::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
+    assert_eq!(ending.outcome, Outcome::Uncertain);
+    assert_eq!(reports.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
+    // Until it can be taken anew nothing is driven.
+    deliver(&commands);
+    let nothing = Ending::failed("nothing was driven: x: broken".into());
+    assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, nothing)));
+}
+
+#[test]
+fn an_order_ends_whatever_its_outlet_does() {
+    let (commands, mut reports) = begin(Does::Panic);
+    let uncertain = || Some(Report::Ended(0, Ending::uncertain("a fault of this program while it drove".into())));
+    assert_eq!(reports.blocking_recv(), uncertain());
+    deliver(&commands);
+    assert_eq!(reports.blocking_recv(), uncertain(), "the thread lives on");
+    let (commands, mut reports) = begin(Does::Wait);
+    commands.send(Command::Stop).expect("lives");
+    assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, Ending::uncertain("stopped: true".into()))));
+}
+
+/// What it sees, one after the other; then it breaks.
+struct Script(std::vec::IntoIter<bool>);
+
+impl Input for Script {
+    fn arm(&mut self) -> Result<(), HardwareError> {
+        Ok(())
+    }
+
+    fn wait(&mut self, _timeout: Duration) -> Result<bool, HardwareError> {
+        self.0.next().ok_or_else(|| HardwareError::Io { path: "x".into(), why: io::Error::other("broken") })
+    }
+}
+
+#[test]
+fn a_button_tells_each_press_until_it_breaks_or_nobody_listens() {
+    let watched = |sees: Vec<bool>, listens: bool| {
+        let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+        if !listens {
+            reports_rx.close();
+        }
+        let over = watch(&mut Script(sees.into_iter()), &reports, &|| Report::Pressed(7));
+        let told: Vec<_> = std::iter::from_fn(|| reports_rx.try_recv().ok()).collect();
+        (over.is_ok(), told)
+    };
+    assert_eq!(watched(vec![false, true, false, true], true), (false, vec![Report::Pressed(7), Report::Pressed(7)]));
+    assert_eq!(watched(vec![false], false), (true, Vec::new()));
+    assert_eq!(watched(vec![true, true], false), (true, Vec::new()));
+}
+
+#[test]
+fn a_button_that_cannot_be_had_is_told_by_its_name() {
+    let pin = Pin::of(Chip::Gpio { path: "/dev/gpiochip-none".into(), offset: 3 }, false);
+    let (reports, mut reports_rx) = tokio::sync::mpsc::unbounded_channel();
+    watch_button(pin, reports, || Report::Pressed(0), "the button for A1".into()).expect("a thread");
+    let Some(Report::Button(name, Err(why))) = reports_rx.blocking_recv() else { panic!("not told") };
+    assert_eq!((name.as_str(), why.contains("/dev/gpiochip-none")), ("the button for A1", true), "{why}");
+}
