@@ -2,6 +2,8 @@
 //! of the service knows more of it. To add another kind of them: docs/developing/add-an-outlet.md.
 
 pub mod line;
+#[cfg(test)]
+mod tried;
 
 use crate::config;
 use crate::pin::HardwareError;
@@ -20,7 +22,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 /// The kinds there are. Where a `[[line]]` names none, its faults are told as of the first.
-const KINDS: &[Kind] = &[line::KIND];
+const KINDS: &[Kind] = &[
+    line::KIND,
+    #[cfg(test)]
+    tried::KIND,
+];
 
 /// Who waits for hardware looks for a stop so often.
 pub const STEP: Span = Span::millis(10);
