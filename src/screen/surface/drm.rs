@@ -1,22 +1,23 @@
 //! A display without a framebuffer device: dumb buffers of `/dev/dri/card*`, set by the calls that every driver knows.
 
-mod abi;
-
-use super::fbdev::{ask, ask_nothing};
 use super::frames::{Frame, Frames, Turn};
 use super::pixels::Pixels;
 use super::{Geometry, Node, Rect, Surface, SurfaceError, failed, map};
-use abi::{
-    ADD_FRAMEBUFFER, Area, CAP_DUMB_BUFFER, CAP_DUMB_PREFERRED_DEPTH, CONNECTED, CREATE_DUMB, Capability, Connector, CreateDumb, Crtc,
-    DESTROY_DUMB, DIRTY, DISCONNECTED, Dirty, Encoder, Framebuffer, GET_CAP, GET_CONNECTOR, GET_CRTC, GET_ENCODER, GET_RESOURCES, MAP_DUMB,
-    MODE_PREFERRED, MapDumb, Mode, PAGE_FLIP, PAGE_FLIP_EVENT, PageFlip, REMOVE_FRAMEBUFFER, Resources, SET_CRTC, SET_MASTER,
+use drm_ffi::mode::{self, dumbbuffer};
+use drm_ffi::{
+    DRM_CAP_DUMB_BUFFER, DRM_CAP_DUMB_PREFERRED_DEPTH, DRM_MODE_PAGE_FLIP_EVENT, DRM_MODE_TYPE_PREFERRED, drm_clip_rect, drm_mode_crtc,
+    drm_mode_get_encoder, drm_mode_modeinfo,
 };
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
-/// So many displays, and modes of each, are looked at; a driver with more is asked for these alone.
+/// A display's `connection`; the kernel's headers have no name for it.
+const CONNECTED: u32 = 1;
+const DISCONNECTED: u32 = 2;
+/// Room for so many displays, and modes of each. A list that has it from the start also holds what is plugged in between the
+/// crate's two questions, and the second one does not make the kernel look at the panel once more.
 const MANY: usize = 64;
 /// For so many milliseconds a turn of the panel is waited for. Sixty of them take a second.
 const TURN_MS: i32 = 100;
@@ -36,15 +37,14 @@ impl Display {
         let file = file.map_err(failed(path, "open it (is the user in group video?)"))?;
         let asking = || failed(path, "ask it what it can show");
         let node = Node::of(path).map_err(asking())?;
-        if capability(&file, CAP_DUMB_BUFFER).map_err(asking())? == 0 {
+        if capability(&file, DRM_CAP_DUMB_BUFFER).map_err(asking())? == 0 {
             return Err(asking()(io::ErrorKind::Unsupported.into()));
         }
         let output = Output::find(&file).map_err(asking())?.ok_or(SurfaceError::NotConnected { path: path.into() })?;
-        ask_nothing(&file, SET_MASTER, 0).map_err(failed(path, "take it (does a desktop use it?)"))?;
-        let narrow = capability(&file, CAP_DUMB_PREFERRED_DEPTH).is_ok_and(|depth| depth == 16);
-        let mut before = Crtc { id: output.crtc, ..Crtc::default() };
-        ask(&file, GET_CRTC, &mut before).map_err(asking())?;
-        let (width, height) = (output.mode.width.into(), output.mode.height.into());
+        drm_ffi::auth::acquire_master(file.as_fd()).map_err(failed(path, "take it (does a desktop use it?)"))?;
+        let narrow = capability(&file, DRM_CAP_DUMB_PREFERRED_DEPTH).is_ok_and(|depth| depth == 16);
+        let before = mode::get_crtc(file.as_fd(), output.crtc).map_err(asking())?;
+        let (width, height) = (output.mode.hdisplay.into(), output.mode.vdisplay.into());
         let mut driver = Card { file, output, before, buffers: Vec::new() };
         let mut made = Err(io::ErrorKind::Unsupported.into());
         for pixels in if narrow { [Pixels::RGB565, Pixels::XRGB8888] } else { [Pixels::XRGB8888, Pixels::RGB565] } {
@@ -86,17 +86,14 @@ impl Surface for Display {
     fn check(&self) -> Result<(), SurfaceError> {
         let asking = || failed(&self.path, "find it");
         let node = Node::of(&self.path).map_err(asking())?;
-        let output = &self.driver.output;
-        // With room for a mode the kernel answers with what it knows, and does not ask the panel, which takes long.
-        let mut mode = Mode::default();
-        let mut connector = Connector { id: output.connector, modes: address(&mut mode), count_modes: 1, ..Connector::default() };
-        ask(&self.driver.file, GET_CONNECTOR, &mut connector).map_err(asking())?;
+        let Card { file, output, buffers, .. } = &self.driver;
+        // The kernel answers with what it knows, and does not ask the panel, which takes long.
+        let connector = mode::get_connector(file.as_fd(), output.connector, None, None, None, None, false).map_err(asking())?;
         if connector.connection == DISCONNECTED {
             return Err(SurfaceError::NotConnected { path: self.path.clone() });
         }
-        let mut crtc = Crtc { id: output.crtc, ..Crtc::default() };
-        ask(&self.driver.file, GET_CRTC, &mut crtc).map_err(asking())?;
-        let ours = self.driver.buffers.get(self.frames.shown()).is_some_and(|buffer| buffer.framebuffer == crtc.framebuffer);
+        let crtc = mode::get_crtc(file.as_fd(), output.crtc).map_err(asking())?;
+        let ours = buffers.get(self.frames.shown()).is_some_and(|buffer| buffer.framebuffer == crtc.fb_id);
         if ours && node == self.node { Ok(()) } else { Err(SurfaceError::Changed { path: self.path.clone() }) }
     }
 }
@@ -106,7 +103,7 @@ struct Card {
     file: File,
     output: Output,
     /// What was shown before.
-    before: Crtc,
+    before: drm_mode_crtc,
     buffers: Vec<Buffer>,
 }
 
@@ -120,19 +117,17 @@ impl Card {
     /// Makes one, and maps it.
     fn buffer(&mut self, geometry: Geometry, pixels: Pixels) -> io::Result<Frame> {
         let Geometry { width, height, .. } = geometry;
-        let mut dumb = CreateDumb { width, height, bits: pixels.bits, ..CreateDumb::default() };
-        ask(&self.file, CREATE_DUMB, &mut dumb)?;
+        let fd = self.file.as_fd();
+        let dumb = dumbbuffer::create(fd, width, height, pixels.bits, 0)?;
         let depth = if pixels.bits == 16 { 16 } else { 24 };
-        let mut added =
-            Framebuffer { width, height, pitch: dumb.pitch, bits: pixels.bits, depth, handle: dumb.handle, ..Framebuffer::default() };
-        let mut mapped = MapDumb { handle: dumb.handle, ..MapDumb::default() };
-        let length = dumb.pitch as usize * height as usize;
-        let memory = ask(&self.file, ADD_FRAMEBUFFER, &mut added)
-            .and_then(|()| ask(&self.file, MAP_DUMB, &mut mapped))
-            .and_then(|()| if dumb.size < length as u64 { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) })
-            .and_then(|()| map(&self.file, mapped.offset, length));
+        let added = mode::add_fb(fd, width, height, dumb.pitch, pixels.bits, depth, dumb.handle);
         // Also of one that cannot be used the driver keeps the memory until it is told.
-        let buffer = Buffer { handle: dumb.handle, framebuffer: added.id };
+        let buffer = Buffer { handle: dumb.handle, framebuffer: added.as_ref().map_or(0, |added| added.fb_id) };
+        let length = dumb.pitch as usize * height as usize;
+        let memory = added
+            .and_then(|_| dumbbuffer::map(fd, dumb.handle, 0, 0))
+            .and_then(|mapped| if dumb.size < length as u64 { Err(io::ErrorKind::InvalidData.into()) } else { Ok(mapped.offset) })
+            .and_then(|offset| map(&self.file, offset, length));
         match memory {
             Ok(mut memory) => {
                 memory.fill(0);
@@ -149,24 +144,15 @@ impl Card {
     fn give_back(&self, buffer: &Buffer) {
         // The kernel does the same when the file is closed.
         if buffer.framebuffer != 0 {
-            let _ = ask(&self.file, REMOVE_FRAMEBUFFER, &mut { buffer.framebuffer });
+            let _ = mode::rm_fb(self.file.as_fd(), buffer.framebuffer);
         }
-        let _ = ask(&self.file, DESTROY_DUMB, &mut { buffer.handle });
+        let _ = dumbbuffer::destroy(self.file.as_fd(), buffer.handle);
     }
 
     /// Sets the mode, with this buffer.
     fn show(&mut self, buffer: usize) -> io::Result<()> {
-        let mut connector = self.output.connector;
-        let mut crtc = Crtc {
-            connectors: address(&mut connector),
-            count_connectors: 1,
-            id: self.output.crtc,
-            framebuffer: self.buffers[buffer].framebuffer,
-            mode_valid: 1,
-            mode: self.output.mode,
-            ..Crtc::default()
-        };
-        ask(&self.file, SET_CRTC, &mut crtc)
+        let Output { connector, crtc, mode } = self.output;
+        mode::set_crtc(self.file.as_fd(), crtc, self.buffers[buffer].framebuffer, 0, 0, &[connector], Some(mode)).map(drop)
     }
 
     /// Waits for the word that a turn is done. A driver that has none to say is not waited for long.
@@ -186,32 +172,27 @@ impl Card {
 
 impl Turn for Card {
     fn turn_to(&mut self, frame: usize) -> io::Result<()> {
-        let framebuffer = self.buffers[frame].framebuffer;
-        let mut flip = PageFlip { crtc: self.output.crtc, framebuffer, flags: PAGE_FLIP_EVENT, ..PageFlip::default() };
-        ask(&self.file, PAGE_FLIP, &mut flip)?;
+        mode::page_flip(self.file.as_fd(), self.output.crtc, self.buffers[frame].framebuffer, DRM_MODE_PAGE_FLIP_EVENT, 0)?;
         self.turned()
     }
 
     fn wrote(&mut self, frame: usize, area: Rect) -> io::Result<()> {
         let [x1, y1, x2, y2] =
             [area.x, area.y, area.x + area.w, area.y + area.h].map(|side| u16::try_from(side).expect("a panel's side is below 4096"));
-        let mut area = Area { x1, y1, x2, y2 };
-        let mut dirty = Dirty { framebuffer: self.buffers[frame].framebuffer, count: 1, areas: address(&mut area), ..Dirty::default() };
-        match ask(&self.file, DIRTY, &mut dirty) {
+        match mode::dirty_fb(self.file.as_fd(), self.buffers[frame].framebuffer, &[drm_clip_rect { x1, y1, x2, y2 }]) {
             // A driver whose panel reads the buffer itself need not be told.
             Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
-            result => result,
+            result => result.map(drop),
         }
     }
 }
 
 impl Drop for Card {
     fn drop(&mut self) {
-        if self.before.mode_valid != 0 && self.before.framebuffer != 0 {
-            let mut connector = self.output.connector;
-            let mut before = Crtc { connectors: address(&mut connector), count_connectors: 1, ..self.before };
+        let drm_mode_crtc { crtc_id, fb_id, x, y, mode_valid, mode, .. } = self.before;
+        if mode_valid != 0 && fb_id != 0 {
             // What was shown may be gone as well; the kernel's own console comes back by itself.
-            let _ = ask(&self.file, SET_CRTC, &mut before);
+            let _ = mode::set_crtc(self.file.as_fd(), crtc_id, fb_id, x, y, &[self.output.connector], Some(mode));
         }
         for buffer in std::mem::take(&mut self.buffers) {
             self.give_back(&buffer);
@@ -224,21 +205,14 @@ impl Drop for Card {
 struct Output {
     connector: u32,
     crtc: u32,
-    mode: Mode,
+    mode: drm_mode_modeinfo,
 }
 
 impl Output {
     /// The first panel that is connected and has a mode and something to drive it.
     fn find(file: &File) -> io::Result<Option<Self>> {
-        let mut counted = Resources::default();
-        ask(file, GET_RESOURCES, &mut counted)?;
-        let (mut crtcs, mut connectors) = (room(counted.count_crtcs), room(counted.count_connectors));
-        let mut listed = Resources { count_crtcs: counted.count_crtcs, count_connectors: counted.count_connectors, ..Resources::default() };
-        (listed.crtcs, listed.connectors) = (first(&mut crtcs), first(&mut connectors));
-        if crtcs.len() != counted.count_crtcs as usize || connectors.len() != counted.count_connectors as usize {
-            return Ok(None);
-        }
-        ask(file, GET_RESOURCES, &mut listed)?;
+        let (mut crtcs, mut connectors) = (Vec::with_capacity(MANY), Vec::with_capacity(MANY));
+        mode::get_resources(file.as_fd(), None, Some(&mut crtcs), Some(&mut connectors), None)?;
         for id in connectors {
             if let Some(output) = Self::of(file, id, &crtcs)? {
                 return Ok(Some(output));
@@ -248,28 +222,16 @@ impl Output {
     }
 
     fn of(file: &File, id: u32, crtcs: &[u32]) -> io::Result<Option<Self>> {
-        // Asked without room for modes, the kernel looks at the panel.
-        let mut seen = Connector { id, ..Connector::default() };
-        ask(file, GET_CONNECTOR, &mut seen)?;
-        if seen.connection != CONNECTED || seen.count_modes == 0 || seen.count_modes as usize > MANY || seen.count_encoders as usize > MANY
-        {
-            return Ok(None);
-        }
-        let mut modes = vec![Mode::default(); seen.count_modes as usize];
-        let mut encoders = room(seen.count_encoders);
-        let mut listed = Connector { id, count_modes: seen.count_modes, count_encoders: seen.count_encoders, ..Connector::default() };
-        (listed.modes, listed.encoders) = (first(&mut modes), first(&mut encoders));
-        ask(file, GET_CONNECTOR, &mut listed)?;
-        // A panel that changed in between is looked at again when it is next tried.
-        modes.truncate(listed.count_modes as usize);
-        let Some(mode) = preferred(&modes) else { return Ok(None) };
-        let current = std::iter::once(listed.encoder).filter(|id| *id != 0);
-        for id in current.chain(encoders) {
-            let mut encoder = Encoder { id, ..Encoder::default() };
-            if ask(file, GET_ENCODER, &mut encoder).is_ok()
+        let (mut modes, mut encoders) = (Vec::with_capacity(MANY), Vec::with_capacity(MANY));
+        // The kernel looks at the panel.
+        let seen = mode::get_connector(file.as_fd(), id, None, None, Some(&mut modes), Some(&mut encoders), true)?;
+        let Some(mode) = preferred(&modes).filter(|_| seen.connection == CONNECTED) else { return Ok(None) };
+        let current = std::iter::once(seen.encoder_id).filter(|id| *id != 0);
+        for encoder in current.chain(encoders) {
+            if let Ok(encoder) = mode::get_encoder(file.as_fd(), encoder)
                 && let Some(crtc) = driven_by(&encoder, crtcs)
             {
-                return Ok(Some(Self { connector: listed.id, crtc, mode }));
+                return Ok(Some(Self { connector: id, crtc, mode }));
             }
         }
         Ok(None)
@@ -277,35 +239,18 @@ impl Output {
 }
 
 /// The mode that the panel prefers, else its first.
-fn preferred(modes: &[Mode]) -> Option<Mode> {
-    modes.iter().find(|mode| mode.kind & MODE_PREFERRED != 0).or(modes.first()).copied()
+fn preferred(modes: &[drm_mode_modeinfo]) -> Option<drm_mode_modeinfo> {
+    modes.iter().find(|mode| mode.type_ & DRM_MODE_TYPE_PREFERRED != 0).or(modes.first()).copied()
 }
 
 /// What drives this encoder now, else the first that could.
-fn driven_by(encoder: &Encoder, crtcs: &[u32]) -> Option<u32> {
+fn driven_by(encoder: &drm_mode_get_encoder, crtcs: &[u32]) -> Option<u32> {
     let possible = || crtcs.iter().enumerate().find(|(i, _)| *i < 32 && encoder.possible_crtcs & 1 << i != 0).map(|(_, id)| *id);
-    Some(encoder.crtc).filter(|id| *id != 0).or_else(possible)
+    Some(encoder.crtc_id).filter(|id| *id != 0).or_else(possible)
 }
 
-fn capability(file: &File, capability: u64) -> io::Result<u64> {
-    let mut answer = Capability { capability, value: 0 };
-    ask(file, GET_CAP, &mut answer)?;
-    Ok(answer.value)
-}
-
-/// Room for so many numbers, within reason.
-fn room(count: u32) -> Vec<u32> {
-    vec![0; (count as usize).min(MANY)]
-}
-
-/// Where the kernel is to write, or read.
-fn address<T>(thing: &mut T) -> u64 {
-    std::ptr::from_mut(thing).addr() as u64
-}
-
-/// Where the kernel is to write a list.
-fn first<T>(list: &mut [T]) -> u64 {
-    list.as_mut_ptr().addr() as u64
+fn capability(file: &File, capability: u32) -> io::Result<u64> {
+    Ok(drm_ffi::get_capability(file.as_fd(), capability.into())?.value)
 }
 
 #[cfg(test)]
@@ -314,23 +259,23 @@ mod tests {
 
     #[test]
     fn the_mode_that_a_panel_prefers_is_taken_and_else_its_first() {
-        let mode = |width, kind| Mode { width, kind, ..Mode::default() };
+        let mode = |hdisplay, type_| drm_mode_modeinfo { hdisplay, type_, ..Default::default() };
         for (modes, wanted) in [
             (vec![], None),
             (vec![mode(1920, 0), mode(480, 0)], Some(1920)),
-            (vec![mode(1920, 0), mode(480, 0x40 | MODE_PREFERRED), mode(800, MODE_PREFERRED)], Some(480)),
+            (vec![mode(1920, 0), mode(480, 0x40 | DRM_MODE_TYPE_PREFERRED), mode(800, DRM_MODE_TYPE_PREFERRED)], Some(480)),
         ] {
-            assert_eq!(preferred(&modes).map(|mode| mode.width), wanted);
+            assert_eq!(preferred(&modes).map(|mode| mode.hdisplay), wanted);
         }
     }
 
     #[test]
     fn what_drives_an_encoder_stays_and_else_the_first_that_can_is_taken() {
-        for (crtc, possible_crtcs, wanted) in
+        for (crtc_id, possible_crtcs, wanted) in
             [(7, 0b1, Some(7)), (0, 0b110, Some(41)), (0, 0b100, Some(42)), (0, 0, None), (0, 1 << 31, None)]
         {
-            let encoder = Encoder { crtc, possible_crtcs, ..Encoder::default() };
-            assert_eq!(driven_by(&encoder, &[40, 41, 42]), wanted, "{crtc} {possible_crtcs:b}");
+            let encoder = drm_mode_get_encoder { crtc_id, possible_crtcs, ..Default::default() };
+            assert_eq!(driven_by(&encoder, &[40, 41, 42]), wanted, "{crtc_id} {possible_crtcs:b}");
         }
     }
 
