@@ -100,7 +100,7 @@ mod tests {
     use qris_core::order::time::Span;
     use qris_host::finding::Level;
     use qris_relay::config::Items;
-    use qris_relay::outlet::line::Line as Outlet;
+    use qris_relay::outlet::line::PulsedLine;
     use qris_relay::pin::Pin;
     use std::sync::Arc;
 
@@ -110,7 +110,7 @@ mod tests {
             name: name.into(),
             items: Items::Any,
             min_amount: Rupiah::new(1).expect("an amount"),
-            outlet: Arc::new(Outlet::single(Pin::of(chip, true), Span::millis(500))),
+            outlet: Arc::new(PulsedLine::single(Pin::of(chip, true), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
         };

@@ -233,6 +233,8 @@ pub struct Rest<'a> {
     at: String,
     span: Range<usize>,
     table: DeTable<'a>,
+    /// Those keys, as serde tells them.
+    known: String,
 }
 
 impl Rest<'_> {
@@ -250,7 +252,13 @@ impl Rest<'_> {
 
     /// Reads it, as [`Source::read_checked`] reads a whole file.
     pub fn read<W: DeserializeOwned>(self, checker: &mut Checker<'_>) -> Option<W> {
-        let (written, faults) = checker.source.read_table(self.span, self.table, &self.at);
+        let (written, mut faults) = checker.source.read_table(self.span, self.table, &self.at);
+        // Whoever wrote a key wrongly is told all that there are.
+        for fault in faults.iter_mut().filter(|fault| fault.why.starts_with(UNKNOWN) && fault.is_of(&self.at)) {
+            if let Some((unknown, expected)) = fault.why.split_once("expected ") {
+                fault.why = format!("{unknown}expected one of {}{}", self.known, expected.trim_start_matches("one of "));
+            }
+        }
         checker.misread.extend(faults);
         written
     }
@@ -295,7 +303,8 @@ impl<'a> Checker<'a> {
             _ => (0..0, DeTable::new()),
         };
         let table = table.into_iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())).collect();
-        Rest { at: format!("{list}[{index}]"), span, table }
+        let known = known.iter().map(|key| format!("`{key}`, ")).collect();
+        Rest { at: format!("{list}[{index}]"), span, table, known }
     }
 
     /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0); with `()` as the
@@ -435,6 +444,11 @@ impl Faults {
 }
 
 impl Fault {
+    /// Whether it is of a key of this very table.
+    fn is_of(&self, table: &str) -> bool {
+        self.key.as_ref().and_then(|key| key.strip_prefix(table)?.strip_prefix('.')).is_some_and(|key| !key.contains('.'))
+    }
+
     /// Whether another fault is only that this value, which was there, could not be read.
     fn explains(&self, other: &Self) -> bool {
         let (Some(here), Some(there)) = (&self.key, &other.key) else { return false };

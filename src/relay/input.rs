@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A file that stands for an input is looked at so often.
 const SIM_LOOK: Duration = Duration::from_millis(5);
 /// So much of what is new in such a file is read at once.
-const TAIL: u64 = 64 * 1024;
+const TAIL: u64 = 65_536;
 
 /// Something of which edges from inactive to active are seen.
 pub(crate) trait Input: Send {

@@ -8,7 +8,7 @@ mod tried;
 use crate::config;
 use crate::pin::HardwareError;
 use crate::threads::Command;
-use line::Line;
+use line::PulsedLine;
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::Refused;
 use qris_core::order::money::Rupiah;
@@ -106,7 +106,7 @@ pub trait Settings: fmt::Debug + Send + Sync {
     }
 
     /// The line that it is, for whoever looks after pins; none if it is of another kind.
-    fn line(&self) -> Option<&Line> {
+    fn line(&self) -> Option<&PulsedLine> {
         None
     }
 }

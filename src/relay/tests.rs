@@ -1,10 +1,14 @@
 //! The program around its heart: what it checks, what it tells the service manager, how it ends.
 
 use super::*;
+use crate::outlet::Settings as _;
+use crate::outlet::line::PulsedLine;
+use crate::pin::{Chip, Pin};
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::jwk_set;
 use qris_core::order::receipt::testing::{ISSUER, claims, key};
+use qris_core::order::time::Span;
 use qris_core::wire::dbus::DispenseAnswer;
 use std::path::PathBuf;
 
@@ -107,6 +111,24 @@ fn what_the_last_run_held_is_made_safe_whatever_became_of_the_configuration() {
         assert!(!rig.at("elsewhere").exists(), "{what}: what was not held is left alone");
         assert_eq!(held::read(&config.ledger), None, "{what}: it is safe now");
     }
+}
+
+#[test]
+fn the_list_of_an_earlier_release_can_be_read() {
+    let rig = Rig::new(10);
+    let chips = |chip: &str| format!(r#"[{{"name":"tray 1","chip":{chip},"active_low":true}}]"#);
+    let list = |chip: &str| std::fs::write(rig.at("ledger.db.lines"), chips(chip)).expect("written");
+    std::fs::write(rig.at("line"), "1 tray 1 1\n").expect("written");
+    list(&format!(r#"{{"sim":"{}"}}"#, rig.at("line").display()));
+    assert!(make_safe(&rig.at("relay.toml")).is_ok());
+    assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
+    let chip = r#"{"gpio":{"path":"/nowhere/chip","offset":5}}"#;
+    list(chip);
+    let refused = held::read(&rig.at("ledger.db")).expect("a list")[0].make_safe().expect_err("no such chip");
+    assert!(refused.to_string().starts_with("GPIO /nowhere/chip: "), "{refused}");
+    // A release before this one can read ours.
+    let line = PulsedLine::single(Pin::of(Chip::Gpio { path: "/nowhere/chip".into(), offset: 5 }, true), Span::secs(1));
+    assert_eq!(line.held(), serde_json::from_str::<serde_json::Value>(&format!(r#"{{"chip":{chip},"active_low":true}}"#)).expect("JSON"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use qris_core::wire::dbus::{DEVICE_NAME, DEVICE_PATH};
 use qris_device::screen::SurfaceSettings;
 use qris_host::Failure;
 use qris_relay::config::{Config as RelayConfig, Line};
-use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl<'a> Trial<'a> {
                     goes_on = dialogue.pulse_again(&line.name, false)?;
                     continue;
                 }
-                let turned = line.outlet.line().map(Outlet::turned_over);
+                let turned = line.outlet.line().map(PulsedLine::turned_over);
                 goes_on = match (dialogue.seen()?, turned) {
                     (Seen::Right, _) => dialogue.pulse_again(&line.name, false)?,
                     (Seen::Inverted, Some(turned)) => {

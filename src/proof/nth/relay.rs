@@ -15,7 +15,7 @@ use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, Line};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect};
 use qris_relay::outlet::Ending;
-use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Stage {
             name: "tray 1".into(),
             items: Items::These(vec![item()]),
             min_amount: price(),
-            outlet: Arc::new(Outlet::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(500))),
+            outlet: Arc::new(PulsedLine::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(500))),
             block_on_uncertain: false,
             clear_button: None,
         };

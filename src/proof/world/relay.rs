@@ -16,7 +16,7 @@ use qris_host::config::BusAddress;
 use qris_relay::config::{Config, Items, Line};
 use qris_relay::dispenser::{Dispensed, Dispenser, Effect, FAULT_LEDGER_RESET, Refusal};
 use qris_relay::outlet::Ending;
-use qris_relay::outlet::line::Line as Outlet;
+use qris_relay::outlet::line::PulsedLine;
 use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl World {
             name: "tray 1".into(),
             items: Items::These(vec![small(), large()]),
             min_amount: price(&small()),
-            outlet: Arc::new(Outlet::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(PULSE))),
+            outlet: Arc::new(PulsedLine::single(Pin::of(Chip::Sim("/nowhere".into()), false), Span::millis(PULSE))),
             block_on_uncertain: false,
             clear_button: None,
         };

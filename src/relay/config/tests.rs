@@ -1,7 +1,7 @@
 //! What is wrong with a `relay.toml` is told with file, line and key.
 
 use super::*;
-use crate::outlet::line::Line as Outlet;
+use crate::outlet::line::PulsedLine;
 use crate::outlet::line::pulses::Drive;
 use crate::pin::Bias;
 use qris_core::order::receipt::jwk_set;
@@ -48,7 +48,7 @@ clear_button = { chip = "/dev/gpiochip0", offset = 22 }
 sensor = { chip = "/dev/gpiochip0", offset = 27, within_ms = 5000 }
 "#;
 
-fn of_chip(line: &Line) -> &Outlet {
+fn of_chip(line: &Line) -> &PulsedLine {
     line.outlet.line().expect("a line of a chip")
 }
 
@@ -68,6 +68,7 @@ fn the_example_is_good() {
     assert_eq!(config.buttons[0].pin.debounce, Span::millis(20));
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
+    assert_eq!(config.devices(), [Path::new("/dev/gpiochip0")], "once, and no file");
     // A button bounces; what falls through a light barrier is seen for milliseconds.
     assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
     assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
@@ -107,6 +108,11 @@ fn faults_name_line_and_key() {
         ("pulse_ms = 500", "pulse_ms = 500\non_ms = 5", "relay.toml:13: line[0].on_ms: belongs to rupiah_per_pulse"),
         ("pulse_ms = 500", "pulse_ms = 500\nrupiah_per_pulse = 5", "line[0].pulse_ms: cannot stand beside rupiah_per_pulse"),
         ("pulse_ms = 500", "pulse_ms = 115001", "line[0].sensor: pulse and sensor together take at most 120 s"),
+        (
+            "pulse_ms = 500",
+            "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55001",
+            "line[0].sensor: pulse and sensor together take at most 120 s",
+        ),
         ("min_amount = 5000", "min_amount = 0", "relay.toml:8: line[0].min_amount: an amount must be 1 to"),
         ("offset = 17", "offset = -1", "relay.toml:10: line[0].offset: must be 0 to 1023"),
         ("offset = 17", "", "line[0].offset: is missing"),
@@ -116,8 +122,13 @@ fn faults_name_line_and_key() {
         ("\"A2\"", "\"*\"", "\"*\" stands alone"),
         ("\"A2\"", "\"A1\"", "line[0] has \"A1\" already"),
         ("name = \"tray 1\"", "name = \"\"", "line[0].name: must be 1 to 64 bytes"),
-        ("active_low", "active_hi", "relay.toml:11: line[0].active_hi: unknown field"),
-        ("within_ms = 5000", "within = 5000", "line[0].sensor.within: unknown field"),
+        (
+            "active_low",
+            "active_hi",
+            "relay.toml:11: line[0].active_hi: unknown field `active_hi`, expected one of `name`, `items`, `min_amount`, \
+             `block_on_uncertain`, `clear_button`, `chip`, `offset`",
+        ),
+        ("within_ms = 5000", "within = 5000", "line[0].sensor.within: unknown field `within`, expected one of `chip`, `offset`"),
         (
             "offset = 22",
             "offset = 22, bias = \"up\"",
@@ -130,6 +141,8 @@ fn faults_name_line_and_key() {
         let faults = rig.faults(&format!("{}{}", rig.head(), LINE.replacen(good, bad, 1)));
         assert!(faults.iter().any(|fault| fault.contains(want)), "{bad}: {faults:#?}");
     }
+    let longest = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55000");
+    assert!(rig.load(&format!("{}{longest}", rig.head())).is_ok(), "exactly 120 s");
     // A line is read in two steps, and its faults are told together all the same.
     let many =
         LINE.replace("\"tray 1\"", "1").replace("active_low", "active_hi").replace("= 500\n", "= \"x\"\n").replace("within_ms", "within");
@@ -140,6 +153,19 @@ fn faults_name_line_and_key() {
     assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: a relay service needs a [[line]] at least"]);
     let twice = rig.faults(&format!("{}{LINE}{}", rig.head(), LINE.replace("offset = ", "offset = 1")));
     assert_eq!(twice.len(), 3, "{twice:#?}");
+}
+
+#[test]
+fn hardware_that_is_not_there_is_told_by_its_key() {
+    let rig = Rig::new();
+    let button = "[[button]]\nitem = \"A1\"\nchip = \"/nowhere/chip\"\noffset = 5\n";
+    let text = format!("{}{LINE}{button}", rig.head()).replace("/dev/gpiochip0", "/nowhere/chip");
+    std::fs::write(rig.at("relay.toml"), text).expect("written");
+    assert!(Config::examine(&rig.at("relay.toml"), Chips::Unseen).is_ok());
+    let faults = Config::examine(&rig.at("relay.toml"), Chips::Opened).expect_err("no such chip");
+    let mut keys: Vec<_> = faults.iter().filter_map(|fault| fault.key.as_deref()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["button[0].chip", "line[0].chip", "line[0].clear_button.chip", "line[0].sensor.chip"]);
 }
 
 #[test]

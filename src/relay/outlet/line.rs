@@ -31,7 +31,7 @@ const BEGUN: Span = Span::millis(1);
 
 /// A line as `relay.toml` has it.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct PulsedLine {
     /// The output.
     pub pin: Pin,
     /// How it is driven.
@@ -49,7 +49,7 @@ pub struct Sensor {
     pub within: Span,
 }
 
-impl Line {
+impl PulsedLine {
     /// One that gives a single pulse.
     #[must_use]
     pub const fn single(pin: Pin, on: Span) -> Self {
@@ -74,7 +74,7 @@ impl Line {
     }
 }
 
-impl Settings for Line {
+impl Settings for PulsedLine {
     fn key(&self) -> &'static str {
         KEY
     }
@@ -109,7 +109,7 @@ impl Settings for Line {
         self.pin.chip.device()
     }
 
-    fn line(&self) -> Option<&Line> {
+    fn line(&self) -> Option<&PulsedLine> {
         Some(self)
     }
 }
@@ -162,7 +162,7 @@ fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> 
         None => Some(None),
         Some(sensor) => sensor.check(checker, &format!("{at}.sensor")).map(Some),
     };
-    let line = Line { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
+    let line = PulsedLine { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
     if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
         let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
         checker.fault(&(), &format!("{at}.{name}"), format_args!("pulse and sensor together take at most {} s", DRIVE_MAX.as_secs_up()));

@@ -27,10 +27,10 @@ impl Rig {
         self.0.path().join("sensor")
     }
 
-    fn line(&self, within: Option<Span>) -> Line {
+    fn line(&self, within: Option<Span>) -> PulsedLine {
         let pin = |path: PathBuf| Pin::of(Chip::Sim(path), false);
         let sensor = within.map(|within| Sensor { pin: pin(self.sensor()), within });
-        Line { sensor, ..Line::single(pin(self.log()), Span::millis(20)) }
+        PulsedLine { sensor, ..PulsedLine::single(pin(self.log()), Span::millis(20)) }
     }
 
     fn edges(&self) -> Vec<String> {
@@ -274,12 +274,20 @@ fn after_a_crash_a_line_is_set_inactive() {
 }
 
 #[test]
+fn turned_over_the_other_level_drives_it() {
+    let line = Rig::new().line(Some(Span::secs(1)));
+    let turned = line.turned_over();
+    assert_eq!((turned.pin.active_low, turned.sensor.is_some()), (true, true));
+    assert_eq!(turned.turned_over().pin, line.pin);
+}
+
+#[test]
 fn amounts_become_pulses() {
     let rp = |amount| Rupiah::new(amount).expect("an amount");
     let rig = Rig::new();
     let coins = |sensor| {
         let drive = Drive::PerPulse { rupiah: rp(1000), on: Span::millis(50), off: Span::millis(150) };
-        Line { drive, ..rig.line(sensor) }
+        PulsedLine { drive, ..rig.line(sensor) }
     };
     let pulses = |count| Ok((Pulses { count, on: Span::millis(50), off: Span::millis(150) }, i64::from(count) * 200));
     let one = Ok((Pulses { count: 1, on: Span::millis(20), off: Span::ZERO }, 20));
