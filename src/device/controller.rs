@@ -28,7 +28,7 @@ pub trait Listener: Send {
     /// An order has gone into another state, or a request was refused.
     fn order_changed(&mut self, _event: &VendEvent) {}
 
-    /// What holds the machine, or what is wrong with it, is another now.
+    /// Another order holds the machine, or it went on; or the machine's faults changed.
     fn view_changed(&mut self, _view: &View) {}
 }
 

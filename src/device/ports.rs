@@ -63,8 +63,8 @@ impl RelaySlot {
     }
 }
 
-/// Carries effects out, on the owner's thread. What needs the runtime is passed on first and in one piece, so that a thread that
-/// sleeps is woken once for it; the screen and the journal need none.
+/// Carries effects out, on the owner's thread. The screen and the journal need no runtime. The rest is passed on first, in one
+/// piece: a thread that sleeps is woken once for it.
 pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Errand)) {
     let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
     let mut effects = effects;

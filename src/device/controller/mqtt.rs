@@ -1,5 +1,5 @@
-//! Controllers anywhere, over the broker: `vend/request`, `vend/cancel`, `vend/collect`, and a fleet's commands. What becomes
-//! of a request they read on `vend/event`, which the machine's outbox feeds: it comes even if the power goes in between.
+//! Controllers anywhere, over the broker: `vend/request`, `vend/cancel`, `vend/collect`, and a fleet's commands. `vend/event` tells
+//! them what becomes of a request. It comes from the machine's outbox, even if the power goes in between.
 
 pub mod commands;
 

@@ -181,7 +181,7 @@ impl<D: Disk> Machine<D> {
         self.reply(asker, reply);
     }
 
-    /// What came of a cancel, by events: for whoever hears no reply. Of what it changed they hear anyway.
+    /// Tells by an event what came of a cancel, since the reply is not heard. A change has its own event.
     fn tell_cancel(&mut self, id: &RequestId, done: &Result<Option<bool>, StoreError>, now: Now) {
         let refusal = match done {
             Ok(Some(true)) => return,
