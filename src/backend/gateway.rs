@@ -127,6 +127,7 @@ pub enum Charged {
 
 /// What the gateway says of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Looked {
     /// It knows it.
     Found(Report),
@@ -138,6 +139,7 @@ pub enum Looked {
 
 /// What came of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Cancelled {
     /// It was taken.
     Done(Report),
