@@ -1,4 +1,4 @@
-//! What an order is, and what stands on every wire. Both are pure: no socket, file, clock, thread or environment.
+//! An order, and everything that stands on a wire. Both are pure: no socket, file, clock, thread or environment.
 //! `order` knows nothing of `wire`.
 
 pub mod order;

@@ -24,6 +24,7 @@ use qris_host::{Failure, clock};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 /// A machine that is there has answered by then.
@@ -278,8 +279,10 @@ impl Test {
         settings.surface = panel.map_or(settings.surface, SurfaceSettings::Device);
         settings.rotate = rotate.unwrap_or(settings.rotate);
         let card = Card::show(settings).await?;
+        // Before anybody is told to press it.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
         print::line(&format!("The card stays for {seconds} s, or until Ctrl-C."))?;
-        let _ = timeout(Duration::from_secs(seconds), tokio::signal::ctrl_c()).await;
+        let _ = timeout(Duration::from_secs(seconds), interrupt.recv()).await;
         drop(card);
         Ok(())
     }

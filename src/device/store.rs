@@ -32,6 +32,9 @@ pub trait Disk {
     /// What is wrong with it or with the disk; nothing was changed then.
     fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Self::Store>, StoreError>;
 
+    /// Takes the store back: nobody uses it any more.
+    fn close(&mut self, store: Self::Store);
+
     /// Looks whether all that a sale writes has room.
     ///
     /// # Errors

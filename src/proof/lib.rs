@@ -3,6 +3,7 @@
 
 mod backend;
 pub mod disk;
+pub mod memory;
 #[cfg(test)]
 mod merchant_tests;
 pub mod model;

@@ -1,4 +1,4 @@
-//! The names of things, checked when they are made: a value of one of these types is always well formed.
+//! The names of things. Each is checked when it is made, so a value of one of these types is always well formed.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -74,11 +74,11 @@ macro_rules! id {
 }
 
 id!(
-    /// A machine: 1–64 of `A-Za-z0-9_-`; a level of an MQTT topic and the audience of its receipts.
+    /// A machine: 1–64 of `A-Za-z0-9_-`. It is a level of an MQTT topic and the audience of its receipts.
     DeviceId, "a device id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
-    /// What a controller calls its request: 1–64 of `A-Za-z0-9_-`, new for ever (a UUID).
+    /// The name that a controller gives its request: 1–64 of `A-Za-z0-9_-`, never used twice (a UUID).
     RequestId, "a request_id", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
@@ -102,7 +102,8 @@ id!(
     KeyId, "a kid", "1–64 of A-Za-z0-9_-", (1..=64), "_-"
 );
 id!(
-    /// What is told the cashier of an Alfamart or Indomaret, and typed in at the machine: 1–32 of `A-Za-z0-9`.
+    /// The code that the customer tells the cashier of an Alfamart or Indomaret, and types in at the machine: 1–32 of
+    /// `A-Za-z0-9`.
     PaymentCode, "a payment code", "1–32 of A-Za-z0-9", (1..=32), ""
 );
 
@@ -110,12 +111,12 @@ impl PaymentCode {
     /// Takes a code as people type it: the spaces and hyphens between its groups do not count.
     ///
     /// # Errors
-    /// The rule, when nothing else than that is left, or too much.
+    /// The rule, when too little or too much is left without them, or another character.
     pub fn typed(text: &str) -> Result<Self, IdError> {
         Self::new(&text.replace([' ', '-'], ""))
     }
 
-    /// Whether both are the same, in a time that does not tell how much of them is.
+    /// Whether both are the same. The time that this takes does not tell how many of their characters are equal.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         let differ = self.0.bytes().zip(other.0.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));

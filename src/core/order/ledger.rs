@@ -1,7 +1,7 @@
-//! The relay's ledger: what it promised (tickets), what it drove (entries), and what follows from both for a receipt.
+//! The relay's ledger: its promises (tickets), its deliveries (entries), and what a receipt may do in view of both.
 //!
-//! A ticket is good for one receipt, and an order for one entry. So a receipt is good once, on one machine, for one
-//! ledger, and needs no clock; a ledger that was lost makes all older receipts void.
+//! A ticket is good for one receipt, and an order has one entry. So a receipt is good once, on one machine, for one
+//! ledger, and it needs no clock. When a ledger is lost, all older receipts are void.
 
 use super::ids::{ItemId, OrderId};
 use super::money::Rupiah;
@@ -9,17 +9,17 @@ use super::outcome::Outcome;
 use super::receipt::Receipt;
 use super::time::Span;
 
-/// The longest that an outlet takes for an order: a line is driven and its sensor waited for, together.
+/// The longest time that an outlet takes for an order: it drives a line and waits for the sensor.
 pub const DRIVE_MAX: Span = Span::secs(120);
-/// The most tickets that may be open; no ticket is closed for another.
+/// The most tickets that may be open. The ledger never closes one ticket to make room for another.
 pub const OPEN_TICKETS_MAX: usize = 1000;
 
-/// What the ledger holds of a ticket. From `Open` it goes to one of the others, and never back.
+/// The state of a ticket in the ledger. It goes from `Open` to one of the others, and never back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TicketEntry {
-    /// Promised, and nothing has come for it yet.
+    /// Promised, and no receipt has come for it yet.
     Open {
-        /// What was promised.
+        /// The item that was promised.
         item: ItemId,
         /// Its price.
         amount: Rupiah,
@@ -30,19 +30,19 @@ pub enum TicketEntry {
     Closed,
 }
 
-/// What the ledger holds of an order.
+/// The state of an order in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// Its line is driven, or was when the power went.
+    /// Its line is driven, or was driven when the power went.
     Driving,
     /// It ended.
     Ended(Outcome),
 }
 
-/// What a line is asked to do and what it can do now.
+/// How much a line needs for this order, and whether it can be driven now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LineState {
-    /// No ticket and no receipt for less.
+    /// The line takes no ticket and no receipt for less.
     pub min_amount: Rupiah,
     /// How long its outlet takes for this order at the most, or why it cannot deliver it.
     pub takes: Result<Span, Refused>,
@@ -50,7 +50,7 @@ pub struct LineState {
     pub condition: Condition,
 }
 
-/// What a line is doing. The worse one counts where several are true.
+/// The condition of a line. Where several are true, the worst one counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Condition {
     /// It can be driven.
@@ -63,7 +63,7 @@ pub enum Condition {
     Broken,
 }
 
-/// Why the relay does not promise or drive. Nothing was recorded and nothing driven.
+/// Why the relay does not promise or drive. The ledger recorded nothing, and no line was driven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
     /// No line has the item.
@@ -75,7 +75,7 @@ pub enum Refused {
     /// Less than the line's least amount.
     #[error("the line takes no less than {0}")]
     TooLittle(Rupiah),
-    /// The line has pulses of so many rupiah each, and this is no multiple.
+    /// Each pulse of the line is worth so many rupiah, and the amount is not a multiple of that.
     #[error("the amount is not a multiple of {0}")]
     NotMultiple(Rupiah),
     /// It would take longer than [`DRIVE_MAX`].
@@ -92,19 +92,19 @@ pub enum Refused {
     Hardware,
 }
 
-/// What follows for a receipt that is believed.
+/// The answer to a receipt that is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// Write "driving" with the ticket used, then drive.
+    /// Write "driving" and use the ticket up, then drive.
     Drive,
-    /// It is driven right now.
+    /// Its line is being driven right now.
     Driving,
     /// It was driven, once and for all.
     Recorded(Outcome),
 }
 
-/// May a ticket be given for `amount` of something that `line` has? These are all the conditions of the line that
-/// [`admit`] has too, so that nobody is invited to pay for what would be refused.
+/// May the relay give a ticket for `amount` of the item of `line`? The conditions of the line are the same as in
+/// [`admit`]: nobody is invited to pay for a thing that would then be refused.
 ///
 /// # Errors
 /// Why not.
@@ -124,11 +124,11 @@ pub fn prepare(line: Option<&LineState>, amount: Rupiah) -> Result<(), Refused> 
     }
 }
 
-/// What follows for a receipt, given what the ledger holds of its ticket and of its order, and the line of its item. A
-/// recorded outcome comes before everything else, then the ticket, then the line.
+/// The answer to a receipt. It depends on the ledger's state of the ticket and of the order, and on the line of the
+/// item. A recorded outcome comes before everything else, then the ticket, then the line.
 ///
 /// # Errors
-/// Why it drives nothing.
+/// Why the receipt drives nothing.
 pub fn admit(
     ticket: Option<&TicketEntry>,
     found: Option<Entry>,
@@ -148,8 +148,8 @@ pub fn admit(
     prepare(line, claims.amount).map(|()| Admission::Drive)
 }
 
-/// What an entry is worth to a program that has just started: it drives nothing yet, so what the ledger says is being
-/// driven was interrupted.
+/// The outcome of an entry for a program that has just started. This program drives nothing yet. So a pulse that the
+/// ledger calls under way was interrupted.
 #[must_use]
 pub const fn after_restart(entry: Entry) -> Entry {
     match entry {
@@ -180,7 +180,7 @@ mod tests {
         let used = || Some(TicketEntry::Used(OrderId::new("o-9").expect("an id")));
         let (ready, busy, blocked) = (Some(Condition::Ready), Some(Condition::Busy), Some(Condition::Blocked));
         let ended = |outcome| Some(Entry::Ended(outcome));
-        // ticket, entry of the order, line, what follows
+        // ticket, entry of the order, line, answer
         let table = [
             (good(), None, ready, Ok(Admission::Drive)),
             (good(), None, busy, Err(Refused::Busy)),

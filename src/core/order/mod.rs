@@ -1,4 +1,5 @@
-//! The core: what an order is, who may change it, and what must be done about it now. No I/O, no clock, no randomness.
+//! The core: what an order is, who may change it, and what must be done about it now. It has no I/O, no clock and no
+//! randomness.
 
 pub mod ids;
 pub mod ledger;

@@ -1,29 +1,29 @@
-//! What became of a receipt at the relay, and of an order at the machine.
+//! The outcome of a receipt at the relay, and of an order at the machine.
 
 use super::word::{Word, words};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What the relay's ledger says of an order that it drove.
+/// The outcome of an order that the relay drove, as its ledger has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The line was driven and, where there is a sensor, the item was seen.
     Dispensed,
-    /// The line was driven and the item did not come, or the hardware could not be had.
+    /// The line was driven and the item did not come, or the hardware could not be used.
     Failed,
     /// Nobody knows: the power went in mid-pulse, or the end could not be written.
     Uncertain,
 }
 
 words! {
-    /// What the machine reports to the backend of a paid order.
+    /// The machine's report to the backend about a paid order.
     pub enum Delivery {
         /// The item was handed out.
         Dispensed = "dispensed",
         /// The relay was driven and the item did not come: refund due.
         Failed = "failed",
-        /// Nobody knows: for a person to settle.
+        /// Nobody knows; a person settles it.
         Uncertain = "uncertain",
         /// The relay was not driven and never will be for this order: refund due.
         Undelivered = "undelivered",
@@ -55,7 +55,7 @@ pub enum DispenseAnswer {
     Ended(Outcome),
     /// An outcome that a later release of the relay service has.
     Later(Word),
-    /// The line is still driven.
+    /// The line is still being driven.
     Dispensing,
     /// The ledger knows nothing of this order (`Query` only).
     Unknown,
@@ -66,15 +66,15 @@ pub enum DispenseAnswer {
 pub enum CloseAnswer {
     /// Now or before: this ticket drives nothing any more.
     Closed,
-    /// The line is still driven for it.
+    /// The line is still being driven for it.
     Dispensing,
-    /// It was driven: the outcome.
+    /// It was driven: with this outcome.
     Ended(Outcome),
     /// It was driven, with an outcome that a later release of the relay service has.
     Later(Word),
 }
 
-/// An answer that is none of this release's. What has another meaning in the contract is no outcome.
+/// An answer that this release does not know. A word with another meaning in the contract is not an outcome.
 fn later(word: &str) -> Option<Word> {
     if matches!(word, "closed" | "unknown" | "undelivered") { None } else { Word::new(word).ok() }
 }
@@ -145,7 +145,7 @@ impl fmt::Display for Outcome {
 mod tests {
     use super::*;
 
-    /// The words of the wire, and those of a later release.
+    /// The words of the wire, and words of a later release.
     #[test]
     fn answers_are_read_as_they_are_written() {
         use Outcome::{Dispensed, Failed, Uncertain};

@@ -1,9 +1,9 @@
-//! The relay's own word on what became of a ticket, signed: what a refund rests on.
+//! The relay's own signed word about a ticket. A refund rests on it.
 //!
-//! A proof is a compact JWS (RFC 7515) of the form of a [`receipt`](super::receipt), with `typ` `qris-outcome+jwt`. Its key
-//! is drawn by the relay service when it makes its ledger, and never leaves that. So there is one key a ledger, and one
-//! ticket of one ledger is closed or used, never both: a signed `closed` and a signed `dispensed` of one ticket exclude
-//! each other, whoever holds the machine's token and its bus.
+//! A proof is a compact JWS (RFC 7515) in the form of a [`receipt`](super::receipt), with `typ` `qris-outcome+jwt`. The
+//! relay service draws the key when it makes its ledger, and the key never leaves the ledger. So each ledger has one key.
+//! One ticket of one ledger is closed or used, never both: a signed `closed` and a signed `dispensed` of one ticket exclude
+//! each other. This holds also when somebody else has the machine's token and its bus.
 
 use super::ids::{DeviceId, KeyId, OrderId, Ticket};
 use super::outcome::{Delivery, Outcome};
@@ -17,31 +17,31 @@ use std::str::FromStr;
 
 const TYP: &str = "qris-outcome+jwt";
 
-/// What a relay says of one of its tickets. Field names are those of the wire.
+/// The relay's statement about one of its tickets. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Word {
     /// The machine.
     pub device: DeviceId,
     /// The ticket, which belongs to one request.
     pub ticket: Ticket,
-    /// The order that was driven; none of a ticket that was closed.
+    /// The order that was driven; a closed ticket has no order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// What became of it.
     pub outcome: Last,
-    /// Tickets that had left `open` when this one did, itself counted. No two of a ledger have the same; where two have, it was
-    /// put back to an earlier state.
+    /// How many tickets had left `open` when this one did, this one included. No two tickets of a ledger have the same number.
+    /// If two have, the ledger was put back to an earlier state.
     pub number: u64,
 }
 
 words! {
-    /// What a ticket ended as. It never changes.
+    /// The end of a ticket. It never changes.
     pub enum Last {
         /// Nothing was driven for it, and nothing will be.
         Closed = "closed",
         /// The line was driven and, where there is a sensor, the item was seen.
         Dispensed = "dispensed",
-        /// The line was driven and the item did not come, or the hardware could not be had.
+        /// The line was driven and the item did not come, or the hardware could not be used.
         Failed = "failed",
         /// Nobody knows.
         Uncertain = "uncertain",
@@ -59,7 +59,7 @@ impl From<Outcome> for Last {
 }
 
 impl Last {
-    /// What a machine tells that was told this.
+    /// The report of a machine whose relay gave this outcome.
     #[must_use]
     pub const fn delivery(self) -> Delivery {
         match self {
@@ -76,13 +76,13 @@ impl Last {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RelayKey([u8; 32]);
 
-/// A text that is no relay's key.
+/// A text that is not the key of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a relay's key is 32 bytes in base64url, a point of Ed25519 whose order is not small")]
 pub struct NoRelayKey;
 
 impl RelayKey {
-    /// The public half of what a relay signs with.
+    /// The public half of the key with which a relay signs.
     #[must_use]
     pub fn of(key: &SigningKey) -> Self {
         Self(key.public())
@@ -94,7 +94,7 @@ impl RelayKey {
         thumbprint(&self.0)
     }
 
-    /// What two people compare: 80 bits of its SHA-256, in groups.
+    /// The text that two people compare: 80 bits of the key's SHA-256, in groups.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.0);
@@ -144,7 +144,7 @@ pub enum ProofError {
     /// Another key has signed it.
     #[error("another key than this machine's relay has signed it")]
     Key,
-    /// The signature does not fit, or what it says has another form.
+    /// The signature does not fit, or the claims have another form.
     #[error("its signature is wrong")]
     Signature,
 }
@@ -155,13 +155,13 @@ impl From<ReceiptError> for ProofError {
     }
 }
 
-/// Signs what became of a ticket.
+/// Signs the outcome of a ticket.
 #[must_use]
 pub fn sign(key: &SigningKey, word: &Word) -> String {
     key.compact(TYP, word)
 }
 
-/// What a proof says, if this relay has signed it. The signature is checked before anything of it is read.
+/// The claims of a proof that this relay signed. The signature is checked before any of the claims is read.
 ///
 /// # Errors
 /// See [`ProofError`].
@@ -190,18 +190,18 @@ mod tests {
         let jws = sign(&key, &word());
         assert_eq!(verify(&jws, &public), Ok(word()));
         assert_eq!(verify(&jws, &RelayKey::of(&other)), Err(ProofError::Key));
-        // The other's signature under this one's name, and each letter changed.
+        // The other key signs under this key's name; then each letter is changed.
         let forged = SigningKey::from_jwk(&other.to_private_jwk().replace(other.kid().as_str(), key.kid().as_str())).expect("a key");
         assert_eq!(verify(&sign(&forged, &word()), &public), Err(ProofError::Signature));
         for at in 0..jws.len() {
             let mut bytes = jws.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("text");
-            // The last letter of a part holds bits that mean nothing.
+            // The last letter of a part holds bits without a meaning.
             let refused = verify(&changed, &public);
             assert!(refused.is_err() || refused == Ok(word()), "{changed}");
         }
-        // What else is signed with such keys is no proof, and a proof is no receipt.
+        // Another text that such a key signed is not a proof, and a proof is not a receipt.
         let receipt = key.sign(testing::claims());
         assert_eq!(verify(receipt.jws(), &public), Err(ProofError::Form));
         let keys = testing::keys();

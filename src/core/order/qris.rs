@@ -1,7 +1,8 @@
-//! QRIS payloads: EMVCo's merchant-presented TLV, checked before one is put where people pay.
+//! QRIS payloads: EMVCo's merchant-presented TLV. Each is checked before people can pay it.
 //!
-//! A payload is a row of fields, each two digits of tag, two digits of length and so many characters. What the customer's
-//! phone will ask for stands in it, so what does not match the order to the rupiah is never shown.
+//! A payload is a row of fields. Each field has two digits of tag, two digits of length, and so many characters. The
+//! customer's phone asks for the amount in the payload. So a payload that does not match the order to the rupiah is never
+//! shown.
 
 use super::money::{AmountError, Rupiah};
 
@@ -37,7 +38,7 @@ pub enum QrisError {
         /// What [`crc`] says.
         expected: u16,
     },
-    /// A field without which it cannot be paid on a machine, or with another value than it must have.
+    /// A tag is missing that a machine's QR needs, or it has another value than it must have.
     #[error("the QRIS payload's tag {tag:02} must be {wanted:?}")]
     Field {
         /// The tag.
@@ -51,19 +52,19 @@ pub enum QrisError {
     /// Tag 54 is not whole rupiah.
     #[error("the QRIS payload's amount (tag 54): {0}")]
     Amount(#[from] AmountError),
-    /// Tag 54 is not what the charge asks for.
+    /// Tag 54 is not the charge's amount.
     #[error("the QRIS payload asks for {found}, the charge for {wanted}")]
     OtherAmount {
-        /// In tag 54.
+        /// The amount in tag 54.
         found: Rupiah,
         /// The charge's `gross_amount`.
         wanted: Rupiah,
     },
 }
 
-/// Whether this payload may be shown for a charge of `gross_amount`: well formed to its exact end, tag 00 first, tag 63
-/// last and right, dynamic (01 = `12`), in rupiah (53 = `360`), in Indonesia (58 = `ID`), and tag 54 equal in number
-/// to the amount (`5000` and `5000.00` are the same).
+/// Whether this payload may be shown for a charge of `gross_amount`. It must be well formed to its exact end, with tag
+/// 00 first and a right tag 63 last. It must be dynamic (01 = `12`), in rupiah (53 = `360`) and in Indonesia (58 =
+/// `ID`). Tag 54 must be the same number as the amount (`5000` and `5000.00` are the same).
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -96,7 +97,7 @@ pub fn check(payload: &str, gross_amount: Rupiah) -> Result<(), QrisError> {
     if found == gross_amount { Ok(()) } else { Err(QrisError::OtherAmount { found, wanted: gross_amount }) }
 }
 
-/// Whom this payload pays: the merchant's national number (NMID, tag 51, within it 02), the same with every acquirer.
+/// The merchant whom this payload pays: the national number (NMID, tag 51, within it 02). It is the same with every acquirer.
 #[must_use]
 pub fn merchant(payload: &str) -> Option<&str> {
     fn value(fields: &str, tag: u8) -> Option<&str> {
@@ -105,8 +106,8 @@ pub fn merchant(payload: &str) -> Option<&str> {
     value(value(payload, 51)?, 2)
 }
 
-/// CRC-16/CCITT-FALSE (polynomial 0x1021, start 0xFFFF, nothing reflected or inverted) of this text. Of a QRIS payload
-/// it covers everything up to and including `6304`; the four upper-case hexadecimal digits follow.
+/// CRC-16/CCITT-FALSE (polynomial 0x1021, start 0xFFFF, nothing reflected or inverted) of this text. In a QRIS payload
+/// it covers everything up to and including `6304`. Then follow its four upper-case hexadecimal digits.
 #[must_use]
 pub fn crc(text: &str) -> u16 {
     text.bytes().fold(0xffff, |crc, byte| {
@@ -114,7 +115,7 @@ pub fn crc(text: &str) -> u16 {
     })
 }
 
-/// The fields in their order. The text is ASCII, so that any byte is a place to cut.
+/// The fields in their order. The text is ASCII, so it can be cut at any byte.
 fn parse(payload: &str) -> Result<Vec<(u8, &str)>, QrisError> {
     let mut fields: Vec<(u8, &str)> = Vec::with_capacity(16);
     let mut at = 0;
@@ -163,7 +164,7 @@ mod tests {
         Rupiah::new(n).expect("in range")
     }
 
-    /// The payload with its last four characters made right again, so that a mutation reaches the rule behind the CRC.
+    /// The payload with its last four characters made right again. So a mutation reaches the rule behind the CRC.
     fn sealed(body: &str) -> String {
         let text = &body[..body.len() - 4];
         format!("{text}{:04X}", crc(text))

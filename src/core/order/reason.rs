@@ -5,21 +5,21 @@ use super::word::words;
 words! {
     /// A reason, with the text it has on every wire.
     pub enum Reason {
-        /// Not the JSON that is wanted; a field tells which.
+        /// Not the JSON that the topic needs; a field tells which part.
         Malformed = "malformed",
-        /// More bytes than are read.
+        /// It has more bytes than the program reads.
         TooLarge = "too_large",
         /// The machine's price list has no such item.
         UnknownItem = "unknown_item",
-        /// Another price, or outside the item's bounds.
+        /// It has another price, or is outside the item's bounds.
         WrongAmount = "wrong_amount",
         /// The request_id was used with another body.
         ReusedId = "reused_id",
-        /// A retained message: news from an unknown time.
+        /// A retained message: its time is not known.
         Retained = "retained",
         /// Another order holds the machine.
         Busy = "busy",
-        /// More than `orders_per_minute`.
+        /// There were more than `orders_per_minute`.
         RateLimited = "rate_limited",
         /// The database cannot be written, or was lost.
         Store = "store",
@@ -45,7 +45,7 @@ words! {
         Timeout = "timeout",
         /// The customer or controller cancelled.
         Customer = "customer",
-        /// Paid after the machine could deliver.
+        /// It was paid when the machine could no longer deliver.
         Late = "late",
         /// Paid over the counter and never collected.
         NotCollected = "not_collected",

@@ -2,7 +2,7 @@
 //!
 //! A receipt is a compact JWS (RFC 7515) with `alg` EdDSA over Ed25519 (RFC 8037), `typ` `qris-receipt+jwt` and a
 //! `kid`. Keys come as a JWK Set (RFC 7517) in which every key says its role. There is one algorithm and one form, so
-//! this is a page of code and not a JOSE library: nothing here looks up a key by URL, and nothing negotiates.
+//! this is a page of code and not a JOSE library. Nothing here looks up a key by URL, and nothing negotiates.
 
 use super::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
 use super::money::Rupiah;
@@ -22,12 +22,12 @@ pub const KEYS_MAX: usize = 32;
 const ALG: &str = "EdDSA";
 const TYP: &str = "qris-receipt+jwt";
 
-/// What a receipt says. Field names are those of the wire.
+/// The claims of a receipt. Field names are those of the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who signed: the issuer that the key belongs to.
+    /// The issuer: the owner of the key that signed.
     pub iss: Box<str>,
-    /// The machine it is for.
+    /// The machine that it is for.
     pub aud: DeviceId,
     /// The order.
     pub sub: OrderId,
@@ -39,7 +39,7 @@ pub struct Claims {
     pub item: ItemId,
     /// The price, whole rupiah.
     pub amount: Rupiah,
-    /// What the customer paid, whole rupiah; with an imposed fee more than the price.
+    /// What the customer paid, whole rupiah. With a fee on top it is more than the price.
     pub gross_amount: Rupiah,
     /// Always `IDR`.
     pub cur: Box<str>,
@@ -54,7 +54,7 @@ pub struct Claims {
 }
 
 /// A receipt that was verified or signed here. There is no other way to get one. Clones share it: orders are copied at
-/// every step, what proves them never changes.
+/// every step, and their proof never changes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receipt(Arc<Proof>);
 
@@ -70,10 +70,10 @@ pub enum ReceiptError {
     /// More than [`RECEIPT_MAX`] bytes.
     #[error("the receipt is longer than {RECEIPT_MAX} bytes")]
     TooLong,
-    /// Not three parts of base64url with JSON objects in the first two.
+    /// It is not three parts of base64url with JSON objects in the first two.
     #[error("the receipt is not a compact JWS: {0}")]
     NotJws(&'static str),
-    /// `alg`, `typ` or another header field is not what a receipt has.
+    /// `alg`, `typ` or another header field has another value than in a receipt.
     #[error("the receipt's header is wrong: {0}")]
     Header(&'static str),
     /// No receipt key of that name.
@@ -91,7 +91,7 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// What it says.
+    /// Its claims.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.0.claims
@@ -103,8 +103,8 @@ impl Receipt {
         &self.0.jws
     }
 
-    /// Takes a receipt back from a program's own database, where only verified ones are written: its key may have left
-    /// the key set since. The relay verifies again in any case.
+    /// Takes a receipt back from a program's own database. Only verified receipts are written there, and the key may
+    /// have left the key set since. The relay verifies again in any case.
     ///
     /// # Errors
     /// When it cannot be read at all.
@@ -146,7 +146,7 @@ struct Header {
     typ: String,
 }
 
-/// A compact JWS taken apart; nothing of it is believed yet.
+/// A compact JWS taken apart. Nothing in it is believed yet.
 pub(super) struct Parts<'a> {
     signed: &'a str,
     header: &'a str,
@@ -167,7 +167,7 @@ impl<'a> Parts<'a> {
         Ok(Self { signed, header, payload, signature })
     }
 
-    /// The name of the key, of a JWS of this type. `wrong_type` says what the type must be.
+    /// The name of the key in a JWS of this type. `wrong_type` says what the type must be.
     pub(super) fn kid(&self, typ: &str, wrong_type: &'static str) -> Result<KeyId, ReceiptError> {
         let bytes = BASE64URL.decode(self.header).map_err(|_| ReceiptError::NotJws("the header is not base64url"))?;
         let header: Header =
@@ -184,7 +184,7 @@ impl<'a> Parts<'a> {
         Ok(UnparsedPublicKey::new(&ED25519, x).verify(self.signed.as_bytes(), &signature).is_ok())
     }
 
-    /// What it says, whoever has signed it.
+    /// Its payload, without a look at the signature.
     pub(super) fn payload<T: serde::de::DeserializeOwned>(&self) -> Result<T, ReceiptError> {
         let bytes = BASE64URL.decode(self.payload).map_err(|_| ReceiptError::NotJws("the payload is not base64url"))?;
         serde_json::from_slice(&bytes).map_err(|e| ReceiptError::Claims(e.to_string()))
@@ -205,7 +205,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What a public key of the set is good for. A key is good for its role only.
+/// The use of a public key in the set. A key is good for its role only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -225,7 +225,7 @@ pub struct KeySet {
 struct PublicKey {
     kid: KeyId,
     role: Role,
-    /// The issuer whose receipts it signs; operator keys have none.
+    /// The issuer of the receipts that it signs; operator keys have no issuer.
     iss: Option<Box<str>>,
     x: [u8; 32],
 }
@@ -236,10 +236,10 @@ pub enum KeyError {
     /// Not a JWK (Set) of the form that is needed.
     #[error("not a JWK Set as `qris-backend keys public` writes it: {0}")]
     Form(String),
-    /// One key of the set is no good.
+    /// One key of the set cannot be used.
     #[error("key {0}: {1}")]
     Key(KeyId, &'static str),
-    /// The private key file is no good. It says nothing of what is in it.
+    /// The private key file cannot be used. The error says nothing about its content.
     #[error("not a private Ed25519 JWK (RFC 8037): {0}")]
     Private(&'static str),
 }
@@ -268,7 +268,7 @@ impl KeySet {
     /// Reads a JWK Set: OKP/Ed25519 keys with `kid` and `role`, receipt keys with `iss`.
     ///
     /// # Errors
-    /// Anything else, private parts, two keys of one name, and points of small order, whose signatures anyone can make.
+    /// Anything else, private parts, two keys of one name, and points of small order: anyone can make signatures for these.
     pub fn from_jwks(json: &str) -> Result<Self, KeyError> {
         let set: JwkSet = serde_json::from_str(json).map_err(|e| KeyError::Form(e.to_string()))?;
         if set.keys.len() > KEYS_MAX {
@@ -308,7 +308,7 @@ impl KeySet {
     /// Believes a receipt for the machine `me`, or says why not. The signature is checked before any claim is read.
     ///
     /// # Errors
-    /// See [`ReceiptError`]; [`ReceiptError::WrongDevice`] only for a receipt that is good otherwise.
+    /// See [`ReceiptError`]. [`ReceiptError::WrongDevice`] comes only for a receipt that is good otherwise.
     pub fn verify(&self, jws: &str, me: &DeviceId) -> Result<Receipt, ReceiptError> {
         let parts = Parts::split(jws)?;
         let kid = parts.kid(TYP, "typ must be qris-receipt+jwt")?;
@@ -342,7 +342,7 @@ impl Clone for SigningKey {
 }
 
 impl SigningKey {
-    /// A key from 32 random bytes drawn by the caller; `kid` is its RFC 7638 thumbprint.
+    /// A key from 32 random bytes that the caller drew; `kid` is its RFC 7638 thumbprint.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are an Ed25519 seed");
@@ -350,13 +350,13 @@ impl SigningKey {
         Self { pair, seed, kid }
     }
 
-    /// A key from what [`Self::seed_text`] gave.
+    /// A key from the text of [`Self::seed_text`].
     #[must_use]
     pub fn from_seed_text(text: &str) -> Option<Self> {
         bytes32(text).map(Self::from_seed)
     }
 
-    /// What the key is made of, in base64url. It is a secret: only for the place where the key is kept.
+    /// The 32 bytes of the key, in base64url. It is a secret: only for the place where the key is kept.
     #[must_use]
     pub fn seed_text(&self) -> String {
         BASE64URL.encode(self.seed)
@@ -365,7 +365,7 @@ impl SigningKey {
     /// Reads a private JWK (RFC 8037) as `qris-backend keys new` writes it.
     ///
     /// # Errors
-    /// Another form, or an `x` that does not belong to `d`. The text never repeats the key.
+    /// The file has another form, or its `x` does not belong to its `d`. The error never repeats the key.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
         let jwk: Jwk = serde_json::from_str(json).map_err(|_| KeyError::Private("not a JWK in JSON with kty, crv, kid, x and d"))?;
         if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
@@ -439,7 +439,7 @@ pub fn jwk_set(public_jwks: &[String]) -> String {
     format!("{{\"keys\":[{}]}}\n", public_jwks.join(","))
 }
 
-/// RFC 7638: SHA-256 over the required members in lexical order, for OKP those of RFC 8037, appendix A.3.
+/// RFC 7638: SHA-256 over the required members in lexical order. For OKP these are the members of RFC 8037, appendix A.3.
 pub(super) fn thumbprint(x: &[u8]) -> KeyId {
     let members = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{}\"}}", BASE64URL.encode(x));
     let digest = ring::digest::digest(&ring::digest::SHA256, members.as_bytes());
@@ -450,7 +450,7 @@ pub(super) fn bytes32(text: &str) -> Option<[u8; 32]> {
     BASE64URL.decode(text).ok()?.try_into().ok()
 }
 
-/// The encodings of the points of small order, canonical or not; the highest bit (the sign of x) does not matter.
+/// The encodings of the points of small order, canonical or not. The highest bit (the sign of x) does not matter.
 /// ring accepts such keys, and then one signature fits many messages.
 pub(super) fn has_small_order(x: &[u8; 32]) -> bool {
     const fn last(first: u8, rest: u8, last: u8) -> [u8; 32] {
@@ -477,22 +477,22 @@ pub(super) fn has_small_order(x: &[u8; 32]) -> bool {
 pub mod testing {
     use super::*;
 
-    /// Who signs.
+    /// The issuer.
     pub const ISSUER: &str = "pay.example";
 
-    /// What it signs with.
+    /// The private key.
     #[must_use]
     pub fn key() -> SigningKey {
         SigningKey::from_seed([7; 32])
     }
 
-    /// What its signatures are checked with.
+    /// The set with its public key.
     #[must_use]
     pub fn keys() -> KeySet {
         KeySet::from_jwks(&jwk_set(&[key().to_public_jwk(ISSUER)])).expect("our own keys")
     }
 
-    /// What a receipt says.
+    /// The claims of a receipt.
     #[must_use]
     pub fn claims() -> Claims {
         Claims {
@@ -552,7 +552,7 @@ mod tests {
         assert!(keys().verify(&format!("{jws}="), &me()).is_err());
     }
 
-    /// Signs any header and payload with our key: what a buggy or hostile signer could make.
+    /// Signs any header and payload with our key, as a buggy or hostile signer could.
     fn signed(header: &str, payload: &str) -> String {
         let signed = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(payload));
         let signature = BASE64URL.encode(key().pair.sign(signed.as_bytes()));
@@ -674,7 +674,7 @@ mod tests {
         assert!(matches!(set(KEYS_MAX + 1), Err(KeyError::Form(_))));
     }
 
-    /// The encodings that libsodium refuses, whichever way their sign is.
+    /// The encodings that libsodium refuses, with either sign.
     #[test]
     fn points_of_small_order_are_no_keys() {
         const POINTS: [&str; 7] = [

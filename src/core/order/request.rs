@@ -1,4 +1,4 @@
-//! Requests: what may be sold, for how much, and to whom it is refused.
+//! Requests: what may be sold, for how much, and which requests are refused.
 
 use super::ids::{ItemId, RequestId};
 use super::money::Rupiah;
@@ -7,7 +7,7 @@ use super::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The longest description, in characters: what the gateway shows of an item's name.
+/// The longest description, in characters. The gateway shows no more of an item's name.
 pub const DESCRIPTION_MAX: usize = 50;
 /// The shortest and longest time that a QR or payment code may be on the screen, in seconds. The gateway expires a charge after 15 minutes.
 pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 10..=840;
@@ -26,7 +26,7 @@ pub enum Payment {
 }
 
 impl Payment {
-    /// As it stands on the wire.
+    /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Payment {
         }
     }
 
-    /// What can be paid so, in whole rupiah: the acquirers' limits as the gateway lists them.
+    /// The amounts that can be paid in this way, in whole rupiah: the acquirers' limits as the gateway lists them.
     #[must_use]
     pub const fn amounts(self) -> std::ops::RangeInclusive<u64> {
         match self {
@@ -46,7 +46,7 @@ impl Payment {
         }
     }
 
-    /// Whether it is paid at a store with a payment code, and collected later.
+    /// Whether the customer pays at a store with a payment code, and collects later.
     #[must_use]
     pub const fn is_over_the_counter(self) -> bool {
         match self {
@@ -56,14 +56,14 @@ impl Payment {
     }
 }
 
-/// What a controller asked for, as it asked: two requests are the same if these are equal.
+/// What a controller asked for, in its own words. Two requests are the same if these are equal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VendRequest {
-    /// New for ever.
+    /// The controller never uses it again.
     pub request_id: RequestId,
-    /// What is to be sold.
+    /// The item that is to be sold.
     pub item: ItemId,
-    /// Required where the price comes from the request; else it must equal the price.
+    /// It is required where the price comes from the request. Otherwise it must equal the price.
     pub amount: Option<Rupiah>,
     /// At most [`DESCRIPTION_MAX`] characters.
     pub description: Option<Box<str>>,
@@ -73,11 +73,11 @@ pub struct VendRequest {
     pub timeout_s: Option<u16>,
 }
 
-/// The way a request came. The price of some items may come by one way and not by the other, and neither way can use up the
-/// other's tries of a payment code.
+/// The way a request came. An item may allow its price to come by one way only. Neither way can use up the other's tries of
+/// a payment code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Way {
-    /// From somebody who may be anywhere, such as whoever may publish `vend/request`.
+    /// From somebody who may be anywhere: everybody who may publish `vend/request`.
     Remote,
     /// From the machine itself: a controller on the same board, or a button.
     Board,
@@ -88,13 +88,13 @@ pub enum Way {
 pub enum Price {
     /// Always the same.
     Fixed(Rupiah),
-    /// The controller reckons it, within bounds.
+    /// The controller works the price out, within bounds.
     FromRequest {
         /// The least that may be asked.
         min: Rupiah,
         /// The most that may be asked.
         max: Rupiah,
-        /// Whether whoever may publish `vend/request` may set it.
+        /// Whether the price may also come with a `vend/request`.
         mqtt: bool,
     },
 }
@@ -114,26 +114,26 @@ pub struct Offer {
     pub timeout: Span,
 }
 
-/// Why a request is refused. Nothing was changed by it. It is answered and written down, so it is short however much of
-/// what was refused it quotes.
+/// Why a request is refused. The refusal changed nothing. It is sent as an answer and written down, so it stays short
+/// even if it quotes a long request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}{}: {detail}", .field.as_ref().map(|f| format!(" ({f})")).unwrap_or_default())]
 pub struct Refusal {
     /// The word for it.
     pub reason: Reason,
-    /// The field that is wrong, where one is: at most [`FIELD_CHARS_MAX`] characters of its name.
+    /// The wrong field, if there is one: at most [`FIELD_CHARS_MAX`] characters of its name.
     pub field: Option<Box<str>>,
     /// For people: at most [`DETAIL_CHARS_MAX`] characters.
     pub detail: Box<str>,
 }
 
-/// Characters of a refusal's field. Our own fields are shorter; a key that somebody made up is cut.
+/// The most characters of a refusal's field. Our own fields are shorter; a key that somebody made up is cut.
 pub const FIELD_CHARS_MAX: usize = 64;
-/// Characters of a refusal's detail.
+/// The most characters of a refusal's detail.
 pub const DETAIL_CHARS_MAX: usize = 400;
 
 impl Refusal {
-    /// A refusal for which no field is to blame.
+    /// A refusal without a wrong field.
     pub fn new(reason: Reason, detail: impl Into<Box<str>>) -> Self {
         Self { reason, field: None, detail: cut(detail.into(), DETAIL_CHARS_MAX) }
     }
@@ -144,7 +144,7 @@ impl Refusal {
     }
 }
 
-/// A text, or its beginning and an ellipsis, of at most `chars` characters together.
+/// A text of at most `chars` characters. A longer one is cut, and an ellipsis ends it.
 fn cut(text: Box<str>, chars: usize) -> Box<str> {
     if text.chars().nth(chars).is_none() {
         return text;
@@ -153,12 +153,12 @@ fn cut(text: Box<str>, chars: usize) -> Box<str> {
 }
 
 impl PriceList {
-    /// The list of a machine. Later entries of an item replace earlier ones.
+    /// The price list of a machine. Later entries of an item replace earlier ones.
     pub fn new(items: impl IntoIterator<Item = (ItemId, Price)>) -> Self {
         Self(items.into_iter().collect())
     }
 
-    /// What is sold, in order.
+    /// The items and their prices, in order.
     pub fn items(&self) -> impl Iterator<Item = (&ItemId, &Price)> {
         self.0.iter()
     }

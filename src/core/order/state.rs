@@ -29,7 +29,7 @@ words! {
         Denied = "denied",
         /// Ended unpaid: it could not be offered.
         Failed = "failed",
-        /// Paid, and not delivered or not known to be.
+        /// Paid, and not delivered, or nobody knows whether it was.
         RefundDue = "refund_due",
         /// The money went back.
         Refunded = "refunded",
@@ -56,9 +56,9 @@ impl EventState {
 }
 
 words! {
-    /// What an order is at the backend.
+    /// The status of an order at the backend.
     pub enum Status {
-        /// Not paid, or not known to be.
+        /// Not paid, or nobody knows yet.
         Pending = "pending",
         /// Paid; there is a receipt.
         Settlement = "settlement",
@@ -76,7 +76,7 @@ words! {
 }
 
 words! {
-    /// What became of the money of an order that was not delivered.
+    /// The state of the refund of an order that was not delivered.
     pub enum Refund {
         /// To be paid back.
         Due = "due",

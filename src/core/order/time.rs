@@ -1,8 +1,9 @@
-//! The words for time. Read once an input by the shell, passed down; nothing in the core reads a clock.
+//! The words for time. The shell reads the clocks once for each input and passes the values down. Nothing in the core
+//! reads a clock.
 //!
-//! [`Boot`] is CLOCK_BOOTTIME: it means something within one boot only and is the only clock of deadlines on a
-//! machine. [`Wall`] is UTC: shown, logged and signed, never compared on a machine; the backend's deadlines are
-//! `Wall`. [`Span`] is a length.
+//! [`Boot`] is CLOCK_BOOTTIME. It means something within one boot only, and it is the only clock of deadlines
+//! on a machine. [`Wall`] is UTC. It is shown, logged and signed, and never compared on a machine; only the
+//! backend's deadlines are `Wall`. [`Span`] is a length.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -59,7 +60,7 @@ impl Span {
         (self.0 + 999).div_euclid(1000)
     }
 
-    /// For the timers of the standard library; what is past is zero.
+    /// For the timers of the standard library. A time in the past is zero.
     #[must_use]
     pub fn to_duration(self) -> Duration {
         Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
@@ -91,7 +92,7 @@ macro_rules! arithmetic {
 arithmetic!(Boot);
 arithmetic!(Wall);
 
-/// The gateway's own zone and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, no summer time.
+/// The gateway's own zone, and the zone of receipts: Western Indonesia Time, seven hours ahead of UTC, without summer time.
 pub const WIB: Span = Span::secs(7 * 3600);
 
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, and back: Howard Hinnant's algorithms

@@ -1,5 +1,5 @@
-//! The small words of the contract, where an older program may read one that it does not know yet: a newer one wrote it. It is
-//! carried, stored, shown and answered as it came, and what it is about goes on.
+//! The small words of the contract. An older program may read a word that only a newer program knows. It carries, stores,
+//! shows and answers the word as it came, and goes on with the order or message.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Word {
     bytes: [u8; WORD_MAX],
 }
 
-/// It is no word.
+/// It is not a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a word has 1 to 32 small letters, digits and underscores")]
 pub struct NotAWord;
@@ -22,7 +22,7 @@ impl Word {
     /// Reads a word.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the text is not a word.
     pub fn new(text: &str) -> Result<Self, NotAWord> {
         let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let mut bytes = [0; WORD_MAX];
@@ -37,7 +37,7 @@ impl Word {
     /// As it stands on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Made of ASCII above.
+        // The text is ASCII: `new` checked it.
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("")
     }
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Word {
     }
 }
 
-/// An enum of words, each with its text on every wire, and `Other` for those of a later release.
+/// An enum of words, each with its text on every wire. `Other` holds the words of later releases.
 macro_rules! words {
     ($(#[$of_all:meta])* $vis:vis enum $Name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$of_all])*
@@ -60,7 +60,7 @@ macro_rules! words {
         }
 
         impl $Name {
-            /// Every one that this release knows.
+            /// Every word that this release knows.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// As it stands on the wire.
@@ -75,7 +75,7 @@ macro_rules! words {
             /// Reads the wire's word.
             ///
             /// # Errors
-            /// When it can be no word of any release.
+            /// When the text cannot be a word of any release.
             pub fn from_word(word: &str) -> Result<Self, $crate::order::word::NotAWord> {
                 Ok(match word {
                     $($text => Self::$variant,)*

@@ -3,7 +3,7 @@
 use crate::order::ids::DeviceId;
 use serde::{Deserialize, Serialize};
 
-/// Answers with a picture of what the panel shows.
+/// The answer is a picture of what the panel shows.
 pub const SCREENSHOT: &str = "screenshot";
 
 /// The filter for all commands to a machine.
@@ -18,7 +18,7 @@ pub fn request_topic(device: &DeviceId, name: &str) -> String {
     format!("qrisd/v1/{device}/cmd/{name}/request")
 }
 
-/// Where a machine answers a command; answers may also be wanted below it.
+/// Where a machine answers a command. A topic below it may be asked for too.
 #[must_use]
 pub fn response_topic(device: &DeviceId, name: &str) -> String {
     format!("qrisd/v1/{device}/cmd/{name}/response")
@@ -31,22 +31,22 @@ pub fn command_of<'a>(topic: &'a str, device: &DeviceId) -> Option<&'a str> {
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
-/// Whether a machine may answer there: nobody can make it speak in other topics.
+/// Whether a machine may answer there. Nobody can make it publish on other topics.
 #[must_use]
 pub fn may_answer_on(topic: &str, device: &DeviceId, name: &str) -> bool {
     let below = topic.strip_prefix(&response_topic(device, name));
     below.is_some_and(|below| below.is_empty() || (below.starts_with('/') && !below.contains(['+', '#', '\0'])))
 }
 
-/// What a machine answers.
+/// The answer of a machine.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Response<T> {
     /// Whether it did what was asked.
     pub ok: bool,
-    /// What came of it.
+    /// The result.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub result: Option<T>,
-    /// Why nothing did.
+    /// Why it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }
@@ -55,7 +55,7 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// Why a command came to nothing.
+/// Why a command failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Problem {
     /// One of the reasons of `vend/event`.

@@ -15,7 +15,7 @@ pub const DEVICE_PATH: &str = "/io/qrisd/Device1";
 
 macro_rules! relay_errors {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// An error of `io.qrisd.Relay1`: nothing was recorded and nothing was driven.
+        /// An error of `io.qrisd.Relay1`. The relay recorded nothing and drove nothing.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum RelayError { $($(#[$doc])* $name,)* }
 
@@ -39,9 +39,9 @@ relay_errors! {
     WrongDevice,
     /// No line has this item.
     UnknownItem,
-    /// This ledger holds no such ticket open, or with another item or amount.
+    /// This ledger has no such ticket open, or has it for another item or amount.
     UnknownTicket,
-    /// Less than the line's `min_amount`, or no multiple of its `rupiah_per_pulse`.
+    /// Less than the line's `min_amount`, or not a multiple of its `rupiah_per_pulse`.
     Amount,
     /// The line is being driven.
     Busy,
@@ -60,7 +60,7 @@ impl RelayError {
         Self::ALL.iter().copied().find(|e| e.name() == name)
     }
 
-    /// The reason with which a request is refused when `Prepare` answers this.
+    /// The reason for refusing a request when `Prepare` answers this.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {

@@ -1,9 +1,9 @@
-//! The enrolment text: all that a new machine must know of its merchant, as one text that a person can paste.
+//! The enrolment text: everything that a new machine must know of its merchant, as one text that a person can paste.
 //!
-//! `qris-enrol1.PAYLOAD.CHECK`, folded or not: PAYLOAD is JSON in base64url, CHECK the beginning of the SHA-256 of all before
-//! its dot. A
-//! line that was cut, wrapped into another or mistyped is told from a good one; that nobody changed it on the way is not
-//! for a checksum to say. It holds the machine's token, and mostly its password at the broker: it is a secret.
+//! `qris-enrol1.PAYLOAD.CHECK`, folded or not. PAYLOAD is JSON in base64url. CHECK is the beginning of the SHA-256 of
+//! everything before its dot. It finds a line that was cut, wrapped into another or mistyped. It does not protect against
+//! somebody who changes the text on purpose. The text holds the machine's token, and mostly its password at the broker: it is
+//! a secret.
 
 use crate::order::ids::DeviceId;
 use crate::order::receipt::{KeyError, KeySet};
@@ -13,26 +13,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// What every enrolment text begins with, whatever its version.
+/// Every enrolment text begins with this, in every version.
 pub const BEGINS: &str = "qris-enrol";
 /// The version that is written and read here.
 const VERSION: u32 = 1;
-/// The longest text that is read, in bytes; one with two certificates has 4 KB.
+/// The longest text that is read, in bytes. A text with two certificates has 4 KB.
 pub const TEXT_MAX: usize = 64 * 1024;
-/// The length of its lines where it is folded, in characters. A terminal gives a program lines of 4095 bytes at most, and
-/// loses the rest of a longer one (N_TTY of Linux, termios(3)).
+/// The length of its lines where it is folded, in characters. A terminal gives a program lines of at most 4095 bytes, and
+/// loses the rest of a longer line (N_TTY of Linux, termios(3)).
 const LINE: usize = 76;
-/// So many bytes of the digest are the check.
+/// The length of the check: so many bytes of the digest.
 const CHECK_BYTES: usize = 6;
 
-/// What a machine is told of its merchant.
+/// What the merchant tells a machine.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// Its name.
     pub device: DeviceId,
     /// The merchant's backend.
     pub backend: Backend,
-    /// The broker; a merchant may tell it otherwise.
+    /// The broker; the merchant may leave it out and tell it in another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<Broker>,
     /// The JWK Set for `keys.json`.
@@ -56,7 +56,7 @@ pub struct Backend {
 pub struct Broker {
     /// Its address.
     pub url: Box<str>,
-    /// The machine's name there; its device id where nothing stands here.
+    /// The machine's name there. Without it, its device id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<Box<str>>,
     /// Its password: a secret.
@@ -67,7 +67,7 @@ pub struct Broker {
     pub ca: Option<Box<str>>,
 }
 
-/// One CA that signed for both, the backend and the broker, stands in the text once.
+/// The CA stands in the text once if it signed for both the backend and the broker.
 #[derive(Serialize)]
 struct Shared<'a> {
     #[serde(flatten)]
@@ -75,26 +75,26 @@ struct Shared<'a> {
     ca: Option<&'a str>,
 }
 
-/// The same, as it is read.
+/// The same text, as it is read.
 #[derive(Deserialize)]
 struct SharedCa {
     #[serde(default)]
     ca: Option<Box<str>>,
 }
 
-/// Why a text is no enrolment. It never repeats what is in it.
+/// Why a text is not an enrolment. The error never repeats the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrolmentError {
-    /// It begins otherwise.
+    /// It begins with something else.
     #[error("this is no enrolment text: that begins with {BEGINS}{VERSION}, as `qris-backend device add ID --bundle` writes it")]
     Other,
-    /// Of a later release.
+    /// It is of a later release.
     #[error("the enrolment text is of version {0}, and this release reads version {VERSION}: install a newer one")]
     Newer(u32),
-    /// Cut, or changed.
+    /// It was cut, or changed.
     #[error("the enrolment text is damaged: a part of it is missing or changed. Paste it again, from the first to the last character")]
     Damaged,
-    /// Whole, and not what it should be: made by another program.
+    /// It is whole, but another program made it: it does not have what it should have.
     #[error("the enrolment text is whole, but cannot be used: {0}")]
     Form(String),
     /// Its keys.
@@ -125,14 +125,15 @@ impl Enrolment {
         format!("{text}.{check}")
     }
 
-    /// The text in lines that every terminal takes.
+    /// The text, in lines that every terminal takes.
     #[must_use]
     pub fn folded(text: &str) -> String {
         let characters: Vec<char> = text.chars().collect();
         characters.chunks(LINE).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Reads a text. Blanks and line breaks do not count, wherever a terminal or a mail put them, nor do quotes around it.
+    /// Reads a text. Blanks and line breaks do not count, wherever a terminal or a mail put them. Quotes around it do
+    /// not count either.
     ///
     /// # Errors
     /// [`EnrolmentError`].
@@ -176,7 +177,7 @@ impl Enrolment {
     }
 }
 
-/// Which machine: the rest is secret.
+/// It shows the machine; the rest is secret.
 impl fmt::Debug for Enrolment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Enrolment({}, …)", self.device)
@@ -188,7 +189,7 @@ fn check(text: &str) -> String {
     BASE64URL.encode(&digest.as_ref()[..CHECK_BYTES])
 }
 
-/// What serde says, by kind and place: its own words may quote a value.
+/// The error of serde, by kind and place. Its own words may quote a value.
 fn without_values(why: &serde_json::Error) -> String {
     let text = why.to_string();
     match text.split_once('`') {
@@ -253,7 +254,7 @@ mod tests {
     #[test]
     fn a_bad_paste_is_told_whatever_is_bad_about_it() {
         let text = enrolment().to_text();
-        // Cut anywhere behind its beginning, or with any one character changed, left out or doubled.
+        // The text is cut anywhere behind its beginning; or one character is changed, left out or doubled.
         for at in BEGINS.len()..text.len() {
             assert_eq!(Enrolment::from_text(&text[..at]), Err(EnrolmentError::Damaged), "cut at {at}");
         }
@@ -263,7 +264,7 @@ mod tests {
             let doubled = &after[..1];
             for bad in [format!("{before}{other}{}", &after[1..]), format!("{before}{}", &after[1..]), format!("{before}{doubled}{after}")]
             {
-                // Two equal characters in a row: the same text again.
+                // Two equal characters in a row give the same text again.
                 if bad != text {
                     assert_eq!(Enrolment::from_text(&bad), Err(EnrolmentError::Damaged), "changed at {at}");
                 }

@@ -1,4 +1,4 @@
-//! What crosses a wire, byte for byte: the contract between the programs.
+//! The contract between the programs: everything that crosses a wire, byte for byte.
 
 pub mod command;
 pub mod dbus;

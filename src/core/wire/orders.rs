@@ -1,4 +1,4 @@
-//! The backend's HTTP interface to machines: the order resource, what is posted to it, and problems (RFC 9457).
+//! The backend's HTTP interface to machines: the order resource, the bodies that machines post, and problems (RFC 9457).
 
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use crate::order::money::Rupiah;
@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::{Refund, Status};
 
-/// A header of the answer to `?state=open`: the names of the keys that the backend can sign receipts with, the one in use first,
-/// with commas between them. A backend may leave it out. For whoever sets a machine up: no machine reads it.
+/// A header of the answer to `?state=open`: the names of the keys with which the backend can sign receipts, separated by commas.
+/// The key in use comes first. A backend may leave it out. It helps a person who sets a machine up; no machine reads it.
 pub const RECEIPT_KEYS: &str = "receipt-keys";
-/// A header of an answer that is one order, paid over the counter: for how long it can be collected once it is paid, in
-/// seconds. A backend may leave it out; the machine's screen then cannot tell it beside the code.
+/// A header of an answer with one order, paid over the counter: for how many seconds it can be collected once it is
+/// paid. A backend may leave it out; then the machine's screen cannot show it beside the code.
 pub const COLLECT_WITHIN: &str = "collect-within";
-/// A header of a machine's requests: what its relay signs its proofs with. A backend keeps the first that it gets of a machine.
+/// A header of a machine's requests: the key with which its relay signs its proofs. A backend keeps the first key that
+/// it gets from a machine.
 pub const RELAY_KEY: &str = "relay-key";
 /// The largest answer of the backend that a machine reads, in bytes: 100 open orders of 2.5 KB.
 pub const ANSWER_MAX: usize = 256 * 1024;
-/// So many orders are answered to `?state=open` at most; the oldest, if there are more.
+/// The most orders in an answer to `?state=open`. If there are more, it has the oldest.
 pub const OPEN_MAX: usize = 100;
 /// The longest that `GET …?wait=` waits, in seconds.
 pub const WAIT_MAX_S: u64 = 60;
@@ -36,7 +37,7 @@ pub struct NewOrder {
     pub kids: Vec<KeyId>,
     /// What is sold.
     pub item: ItemId,
-    /// At most 50 characters; what the customer sees in the app.
+    /// The text that the customer sees in the app; at most 50 characters.
     pub description: Option<Box<str>>,
     /// The price, whole rupiah.
     pub amount: Rupiah,
@@ -44,12 +45,12 @@ pub struct NewOrder {
     pub payment: Payment,
     /// Seconds that the QR is shown: 10–840.
     pub timeout_s: u16,
-    /// What the relay signs its proofs with. Not of the body: it goes as [`RELAY_KEY`].
+    /// The key with which the relay signs its proofs. It is not in the body: it goes as [`RELAY_KEY`].
     #[serde(skip)]
     pub relay_key: Option<RelayKey>,
 }
 
-/// What a machine told of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.
+/// The machine's report of a paid order: the body of `POST /v1/orders/{order_id}/outcome`, and part of the order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OutcomeReport {
     /// What became of it.
@@ -58,8 +59,8 @@ pub struct OutcomeReport {
     pub reason: Option<Reason>,
     /// For people; at most 200 characters are kept.
     pub detail: Option<Box<str>>,
-    /// The relay's signed word, a compact JWS (see [`proof`](crate::order::proof)): a refund rests on it. It is not part of the
-    /// order as it is told.
+    /// The relay's signed word, a compact JWS (see [`proof`](crate::order::proof)). A refund rests on it. The order in an
+    /// answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<str>>,
 }
@@ -67,7 +68,7 @@ pub struct OutcomeReport {
 /// An order, as the backend tells it. All fields are always present, null where they do not apply.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// Unique over all machines for ever.
+    /// Unique over all machines, for ever.
     pub order_id: OrderId,
     /// Counts up with every change.
     pub rev: u64,
@@ -81,21 +82,21 @@ pub struct Order {
     pub item: ItemId,
     /// The price, whole rupiah.
     pub amount: Rupiah,
-    /// What the gateway asks of the customer, whole rupiah; null before the charge is answered.
+    /// The sum that the gateway asks the customer for, whole rupiah; null before the gateway has answered.
     pub gross_amount: Option<Rupiah>,
     /// How it is paid.
     pub payment: Payment,
-    /// What it is now.
+    /// Its present status.
     pub status: Status,
     /// The string in the QR.
     pub qr_payload: Option<Box<str>>,
-    /// Opens GoPay on a phone.
+    /// An address that opens GoPay on a phone.
     pub deeplink_url: Option<Box<str>>,
     /// The customer's page.
     pub pay_url: Option<Box<str>>,
-    /// Over the counter.
+    /// Over the counter: the payment code.
     pub payment_code: Option<Box<str>>,
-    /// Over the counter.
+    /// Over the counter: the store that takes it.
     pub store: Option<Box<str>>,
     /// Seconds until the gateway or the backend ends it, whichever comes first.
     pub expires_in_s: Option<u64>,
@@ -105,14 +106,14 @@ pub struct Order {
     pub kid: Option<KeyId>,
     /// A compact JWS, with `settlement`.
     pub receipt: Option<Box<str>>,
-    /// What the machine told of it.
+    /// The machine's report of it.
     pub outcome: Option<OutcomeReport>,
-    /// What became of the money.
+    /// The state of its refund.
     pub refund: Option<Refund>,
-    /// Not real money: a TEST banner is drawn across the screen.
+    /// It is not real money: a TEST banner is drawn across the screen.
     pub sandbox: bool,
-    /// Over the counter: for how long it can be collected once it is paid, in seconds. Not of the resource: it comes as
-    /// [`COLLECT_WITHIN`].
+    /// Over the counter: for how many seconds it can be collected once it is paid. It is not in the resource: it comes
+    /// as [`COLLECT_WITHIN`].
     #[serde(skip)]
     pub collect_within_s: Option<u64>,
 }
@@ -120,14 +121,14 @@ pub struct Order {
 /// The answer to `GET /v1/orders?state=open`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenOrders {
-    /// This machine's orders that have not ended, settled ones without outcome included.
+    /// This machine's orders that have not ended, and settled orders without an outcome.
     pub orders: Vec<Order>,
 }
 
 /// The media type of a [`Problem`].
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 
-/// `application/problem+json` (RFC 9457) with `code`, one of the reasons, and the wrong fields where there are some.
+/// `application/problem+json` (RFC 9457) with `code`, which is one of the reasons, and with the wrong fields if there are some.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Problem {
     /// Always `about:blank`: `code` says what kind.
@@ -137,10 +138,10 @@ pub struct Problem {
     pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
-    /// The word that a machine acts on. Ours have it always; what stands between may not.
+    /// The word that a machine acts on. Our backend always sends it; a proxy in between may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Reason>,
-    /// The order that was asked about, where the word is about one: `unknown_request`, and `reused_id` of an outcome.
+    /// The order in question, where `code` is about one order: `unknown_request`, and `reused_id` of an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// For people.

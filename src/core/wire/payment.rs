@@ -6,14 +6,14 @@ use crate::order::ids::OrderId;
 use crate::order::request::Refusal;
 use serde::Serialize;
 
-/// News of a payment. Only the receipt in it is ever believed.
+/// News of a payment. A machine believes only the receipt in it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct PaymentUpdate {
     /// The order.
     pub order_id: OrderId,
     /// Counts up with every change of the order at the backend.
     pub rev: u64,
-    /// What the backend says it is.
+    /// Its status, as the backend says.
     pub status: Status,
     /// A compact JWS, with `settlement`.
     pub receipt: Option<Box<str>>,

@@ -23,13 +23,13 @@ words! {
         Backend = "backend",
         /// TLS refuses the dates of certificates: the clock is wrong, or a certificate ran out.
         Clock = "clock",
-        /// The settings are not in force as wanted.
+        /// The settings that are wanted are not in force.
         Config = "config",
     }
 }
 
 impl FaultCode {
-    /// The word with which a request is refused because of it; `None` where it does not keep the machine from selling.
+    /// The reason for refusing a request while this fault lasts; `None` if the machine sells all the same.
     #[must_use]
     pub const fn refuses(self) -> Option<Reason> {
         match self {
@@ -44,7 +44,7 @@ impl FaultCode {
 /// One fault, as `status.faults` lists it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fault {
-    /// What kind.
+    /// Its kind.
     pub code: FaultCode,
     /// For people.
     pub detail: Box<str>,
@@ -56,9 +56,9 @@ pub struct Fault {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// It is.
+    /// The machine is connected.
     Online,
-    /// It said good-bye, or the broker noticed that it went.
+    /// The machine said good-bye, or the broker noticed that it is gone.
     Offline,
 }
 

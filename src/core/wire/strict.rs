@@ -1,4 +1,4 @@
-//! The one reader of JSON from outside: bounded, strict about duplicates, and able to name the field that is wrong.
+//! The one reader of JSON from outside. It has a limit, it is strict about duplicates, and it can name the wrong field.
 
 use crate::order::reason::Reason;
 use crate::order::request::Refusal;
@@ -8,15 +8,16 @@ use serde_json::{Map, Number, Value};
 /// The largest inbound MQTT payload, in bytes.
 pub const PAYLOAD_MAX: usize = 8 * 1024;
 
-/// A JSON object whose fields are taken one by one; what is not taken is ignored.
+/// A JSON object whose fields are taken one by one. Fields that nobody takes are ignored.
 #[derive(Debug)]
 pub struct Object(Map<String, Value>);
 
 impl Object {
-    /// Reads at most `max` bytes of JSON: one object, nothing behind it, and no key twice in it or in any object within.
+    /// Reads at most `max` bytes of JSON: one object, nothing behind it. No key may stand twice in it, or in any object within.
     ///
     /// # Errors
-    /// `too_large`, or `malformed` with what the parser says; with a duplicated key as the field (`outer.inner`).
+    /// `too_large`; or `malformed` with the words of the parser. If a key stands twice, it is named as the field
+    /// (`outer.inner`).
     pub fn read(bytes: &[u8], max: usize) -> Result<Self, Refusal> {
         if bytes.len() > max {
             return Err(Refusal::new(Reason::TooLarge, format!("{} bytes, at most {max} are read", bytes.len())));
@@ -34,7 +35,7 @@ impl Object {
     /// A field that must be there.
     ///
     /// # Errors
-    /// `malformed` with the field's name and the rule that its type has.
+    /// `malformed` with the field's name and the rule of its type.
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Refusal> {
         self.optional(name)?.ok_or_else(|| Refusal::field(Reason::Malformed, name, format!("{name} is missing")))
     }
@@ -54,8 +55,8 @@ impl Object {
     }
 }
 
-/// Collects a map and notices a key that stands twice in it or within it, which serde_json by itself takes silently. What
-/// stands twice is put into the place that it carries, as a path of keys.
+/// Collects a map and notices a key that stands twice, in the map or within it; serde_json alone takes that silently. The
+/// key is written to the place that the struct carries, as a path of keys.
 struct UniqueMap<'a>(&'a mut Option<String>);
 
 impl<'de> Visitor<'de> for UniqueMap<'_> {
@@ -82,7 +83,7 @@ impl<'de> Visitor<'de> for UniqueMap<'_> {
     }
 }
 
-/// Any JSON value, read with the same care. serde_json itself limits how deep it may be.
+/// Any JSON value, read with the same care. serde_json itself limits the depth.
 struct Unique<'a>(&'a mut Option<String>);
 
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
@@ -189,7 +190,7 @@ mod tests {
             let refusal = Object::read(json.as_bytes(), 100).expect_err(json);
             assert_eq!((refusal.reason, refusal.field.as_deref()), (Reason::Malformed, Some(field)), "{json}");
         }
-        // The same key in different objects is no such thing.
+        // The same key in different objects does not stand twice.
         assert!(Object::read(br#"{"n":{"n":1},"x":[{"n":1},{"n":1}]}"#, 100).is_ok());
         let (open, close) = ("{\"a\":".repeat(1000), "}".repeat(1000));
         let refusal = Object::read(format!("{open}1{close}").as_bytes(), PAYLOAD_MAX).expect_err("too deep");

@@ -10,7 +10,7 @@ pub enum Topic {
     VendRequest,
     /// Controller → device: cancel a request.
     VendCancel,
-    /// Controller → device: hand out what was paid over the counter.
+    /// Controller → device: hand out an order that was paid over the counter.
     VendCollect,
     /// Device → all: one for every transition.
     VendEvent,
@@ -55,7 +55,7 @@ impl Topic {
     }
 }
 
-/// The filters that a machine subscribes to: all that may be said to it.
+/// The filters that a machine subscribes to: everything that may be sent to it.
 #[must_use]
 pub fn heard_by(device: &DeviceId) -> Vec<String> {
     let topics = [Topic::VendRequest, Topic::VendCancel, Topic::VendCollect, Topic::PaymentUpdate].map(|topic| topic.of(device));

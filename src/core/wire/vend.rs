@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::order::state::EventState;
 
-/// A refusal, and whom it concerns as far as that could be read.
+/// A refusal, and the request that it is about as far as that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Absent where no well-formed request_id could be read.
+    /// Absent if no well-formed request_id could be read.
     pub request_id: Option<RequestId>,
     /// Why.
     pub refusal: Refusal,
@@ -44,7 +44,7 @@ pub fn read_request(bytes: &[u8]) -> Result<VendRequest, Rejected> {
     })
 }
 
-/// The rules of a request that its types do not hold; the same for every way a request can come.
+/// The rules of a request that its types do not hold. They are the same for every way a request can come.
 ///
 /// # Errors
 /// `malformed` with the field.
@@ -92,7 +92,7 @@ pub struct VendEvent {
     pub order_id: Option<OrderId>,
     /// Where the order is now.
     pub state: EventState,
-    /// Why, where there is a why.
+    /// Why, if there is a reason.
     pub reason: Option<Reason>,
     /// What is sold.
     pub item: Option<ItemId>,
@@ -100,13 +100,13 @@ pub struct VendEvent {
     pub amount: Option<Rupiah>,
     /// What the customer pays, whole rupiah, once it is known.
     pub gross_amount: Option<Rupiah>,
-    /// Over the counter: what the customer tells the cashier. Of a refused `vend/collect`: the code that it named.
+    /// Over the counter: the code that the customer tells the cashier. In a refused `vend/collect`: the code that it named.
     pub payment_code: Option<Box<str>>,
     /// Over the counter: `alfamart` or `indomaret`.
     pub store: Option<Box<str>>,
-    /// Of a refusal: the field that is wrong.
+    /// In a refusal: the wrong field.
     pub field: Option<Box<str>>,
-    /// Of a refusal or an end: for people.
+    /// In a refusal or an end: for people.
     pub detail: Option<Box<str>>,
     /// RFC 3339; absent while the clock is not trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

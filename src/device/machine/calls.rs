@@ -125,7 +125,7 @@ impl Room {
 }
 
 /// An order in memory, with its calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) stored: Stored,
     pub(super) relay: Slot<RelayCall>,
@@ -148,7 +148,7 @@ pub(super) struct Live {
 }
 
 /// A call under way, or the wait before the next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slot<C> {
     pub(super) running: Option<(CallId, C)>,
     pub(super) failures: u32,

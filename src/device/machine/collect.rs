@@ -25,7 +25,7 @@ const GUESSES_KEY: &str = "wrong_codes";
 
 /// A customer who waits for goods that were paid at a store. Nothing is stored of it: should the power go, the code is
 /// typed in once more. Requests to sell are refused meanwhile.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Collection {
     request: RequestId,
     code: PaymentCode,

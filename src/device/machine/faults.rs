@@ -15,7 +15,7 @@ use qris_screen::ScreenState;
 const TRUST_EVERY: Span = Span::secs(24 * 3600);
 
 /// Who is there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Links {
     relay_up: bool,
     /// Counts the relay's owners; the present one if `relay_up`.

@@ -150,7 +150,7 @@ pub enum Notice {
 }
 
 /// What must be done outside, in this order. Everything it rests on is committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Acknowledge news of a payment.
     Ack(Ack),
@@ -192,7 +192,7 @@ pub enum Effect {
 }
 
 /// The machine. See the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine<D: Disk = File> {
     settings: Settings,
     disk: D,
@@ -313,6 +313,15 @@ impl<D: Disk> Machine<D> {
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
         serde_json::to_vec(&qris_core::wire::status::Status::offline()).expect("a status is plain data")
+    }
+
+    /// The power goes: what is left of the machine.
+    #[must_use]
+    pub fn into_disk(mut self) -> D {
+        if let Some(store) = self.store.take() {
+            self.disk.close(store);
+        }
+        self.disk
     }
 
     /// The database's last trusted time, for judging certificates.

@@ -71,7 +71,7 @@ impl Reply {
 const PREPARE_LOST: Span = Span::secs(5);
 
 /// A request that waits for the relay's ticket. It is not stored yet, and other requests are refused meanwhile.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Candidate {
     call: CallId,
     /// The relay's owner that is asked.
@@ -98,7 +98,7 @@ impl Candidate {
 }
 
 /// Counts what happened lately.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     orders: VecDeque<Boot>,
     anonymous: VecDeque<Boot>,

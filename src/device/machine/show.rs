@@ -63,7 +63,7 @@ pub struct Shown {
 }
 
 /// The screen's memory: how the last sale ended, for a while.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stage {
     end: Option<(Order, Boot)>,
     sandbox: bool,

@@ -45,7 +45,9 @@ impl<D: Disk> Machine<D> {
 
     /// Forgets what is in memory of the database; it is opened anew.
     pub(super) fn leave_store(&mut self) {
-        self.store = None;
+        if let Some(store) = self.store.take() {
+            self.disk.close(store);
+        }
         self.store_behind = false;
         self.holder = None;
         for live in std::mem::take(&mut self.live).into_values() {

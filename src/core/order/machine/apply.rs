@@ -1,4 +1,4 @@
-//! What an event makes of an order: one function an event, each a table over all states.
+//! How an event changes an order: one function for each event, each a table over all states.
 
 use super::counter::{check_code, collected, see_at_counter, see_paid};
 use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, RelayRefusal, Report, Seen, State, Undelivered};
@@ -11,10 +11,10 @@ use crate::order::state::{EventState, Status};
 use crate::order::time::{Boot, Span};
 use crate::order::word::Word;
 
-/// A QR that the gateway ends this much sooner than the machine's own deadline is worth a commit.
+/// When the gateway ends a QR this much sooner than the machine's own deadline, the new deadline is worth a commit.
 const DEADLINE_SLACK: Span = Span::secs(2);
 
-/// What may be delivered up to now gets this much time to be asked for.
+/// An order that may only just be delivered gets this much time for the call.
 const CALL_TIME: Span = Span::secs(5);
 
 /// The order after an event. Unchanged if the event brings nothing new.
@@ -62,8 +62,8 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
     order
 }
 
-/// Whoever knew this order first – this machine before it lost its database, or another one that has the same card – has or had
-/// its ticket, and may have had the receipt too: that a ledger does not know the ticket says nothing about the line.
+/// Another machine knew this order first: one with the same card, or this one before it lost its database. That machine had its
+/// ticket, and may have had the receipt too. So the line may have been driven even if a ledger does not know the ticket.
 fn taken_as_sent(state: State) -> State {
     match state {
         State::AwaitingCollection { receipt, doubtful, .. } => State::AwaitingCollection { receipt, sent: true, doubtful },
@@ -75,8 +75,8 @@ fn taken_as_sent(state: State) -> State {
     }
 }
 
-/// The transitions between two versions of an order, as they are announced: each state that was reached, in order, also
-/// where one commit passes several.
+/// The transitions between two versions of an order, as they are announced: each state that the order reached, in
+/// order. One commit may pass several.
 #[must_use]
 pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<Reason>)> {
     let name = after.name();
@@ -87,7 +87,7 @@ pub fn passed(before: Option<&Order>, after: &Order) -> Vec<(EventState, Option<
     if unpaid && name.0 == EventState::Dispensing { vec![(EventState::Paid, None), name] } else { vec![name] }
 }
 
-/// `collected_earlier`: over the counter, in an earlier boot.
+/// `collected_earlier`: the customer collected it over the counter, in an earlier boot.
 fn tick(state: State, collected_earlier: bool, now: Boot, with: &Context) -> State {
     match state {
         State::Requested { give_up_at, trouble, .. } if now >= give_up_at => {
@@ -104,7 +104,7 @@ fn tick(state: State, collected_earlier: bool, now: Boot, with: &Context) -> Sta
         }
         State::Cancelling { why, free_at: Some(at), late_until } if now >= at => State::Cancelling { why, free_at: None, late_until },
         State::Paid { receipt, deliver_by } if now >= deliver_by => refund_due(Some(receipt), Undelivered::Late, false),
-        // Whether it was handed out is still to be told, but nobody waits for it any more.
+        // The relay must still tell whether it was handed out, but nobody waits for that any more.
         State::Dispensing { receipt, deliver_by, ask: Ask::Query, overdue: false, .. } if collected_earlier && now >= deliver_by => {
             State::AwaitingCollection { receipt, sent: true, doubtful: true }
         }
@@ -126,7 +126,7 @@ fn tick(state: State, collected_earlier: bool, now: Boot, with: &Context) -> Sta
     }
 }
 
-/// Since when nobody has vouched that this machine could deliver the order on its screen; `None`: its relay does.
+/// The time since which nobody vouches that this machine can deliver the order on its screen. `None`: its relay vouches for it.
 pub(super) fn relay_doubtful(state: &State, with: &Context) -> Option<Boot> {
     match state {
         State::AwaitingPayment { checked, shown_at, .. } if with.relay_owner != Some(*checked) => {
@@ -156,7 +156,7 @@ fn withdraw(state: State, why: Ending, now: Boot, with: &Context) -> State {
         State::AwaitingPayment { until, .. } => {
             State::Cancelling { why, free_at, late_until: Some(now.min(until) + with.rules.late_grace) }
         }
-        // Nobody stands there, so that nobody else need wait for the answer.
+        // Nobody stands there, so no other customer needs to wait for the answer.
         State::AtCounter => State::Cancelling { why, free_at: None, late_until: None },
         state @ (State::AwaitingCollection { .. }
         | State::TakenBack { .. }
@@ -184,11 +184,11 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             order.charge = Some(charge);
         }
     }
-    // A later release has a word for it that says nothing here: it is as if nothing had been told.
+    // Only a later release knows this word. So the news changes nothing.
     if matches!(seen.status, Status::Other(_)) {
         return order;
     }
-    // A settlement without a match is money without a receipt; the backend says so by a failure with a refund.
+    // A settlement that does not match is money without a receipt. The backend tells it as a failure with a refund.
     let mismatch = seen.status == Status::Failure && seen.refund;
     if mismatch && order.receipt().is_none() && !matches!(order.state, State::RefundDue { .. } | State::Refunded { .. }) {
         order.state = refund_due(None, Undelivered::Mismatch, false);
@@ -199,7 +199,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
         State::Requested { checked, .. } => match ended_at_gateway(&seen, None, None) {
             Some(end) => end,
             None if seen.status == Status::Settlement => return order,
-            // The backend is still charging: an answer to another question (which orders are open) came before its own.
+            // The backend is still charging. This is the answer to another question (which orders are open), and it came first.
             None if seen.gross_amount.is_none() && seen.payload.is_none() && seen.code.is_none() => return order,
             None => offer(&order, &seen, checked, now, with),
         },
@@ -223,7 +223,7 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
             }
         },
         State::Ended { how, why, late_until, left, ticket_closed } => {
-            // Unknown was which charge the request had, and now it is known.
+            // Nobody knew which charge the request had. Now it is known.
             let left = if left == LeftCharge::Unknown { LeftCharge::Nothing } else { left };
             State::Ended { how, why, late_until, left: left_after(left, &seen), ticket_closed }
         }
@@ -241,7 +241,8 @@ fn see(mut order: Order, seen: Seen, now: Boot, with: &Context) -> Order {
     order
 }
 
-/// Another charge behind the same request: it says nothing of the one that is held, but an order that ended leaves none.
+/// News of another charge of the same request. It says nothing about the charge that the order has. But an order that
+/// ended leaves no charge behind.
 fn see_another(mut order: Order, seen: &Seen) -> Order {
     if let State::Ended { left, .. } = &mut order.state {
         *left = left_after(left.clone(), seen);
@@ -249,13 +250,13 @@ fn see_another(mut order: Order, seen: &Seen) -> Order {
     order
 }
 
-/// What an order that ended leaves after this news of one of its charges.
+/// The charge that an ended order leaves at the gateway, after this news of one of its charges.
 fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
     match seen.status {
-        // One that is cancelled already comes first.
+        // A charge that is being cancelled already comes first.
         Status::Pending if matches!(left, LeftCharge::ToCancel(_)) => left,
         Status::Pending => LeftCharge::ToCancel(seen.order_id.clone()),
-        // The receipt of a settlement comes with it or by itself; there is nothing to cancel any more.
+        // The receipt of a settlement comes with it or by itself. Nothing is left to cancel.
         Status::Settlement | Status::Expire | Status::Cancel | Status::Deny | Status::Failure | Status::Refund => {
             if left == LeftCharge::ToCancel(seen.order_id.clone()) { LeftCharge::Nothing } else { left }
         }
@@ -263,7 +264,7 @@ fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
     }
 }
 
-/// The end that the gateway or the backend made of an unpaid order; `None` while it can still be paid, or is.
+/// The end that the gateway or the backend made of an unpaid order; `None` while it can be paid, and once it is paid.
 pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
     let (how, why, left) = match seen.status {
         Status::Pending | Status::Settlement | Status::Other(_) => return None,
@@ -275,8 +276,8 @@ pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled:
     Some(ended(how, why, late_until, left))
 }
 
-/// Puts a charge on the screen if what the gateway made of it can be shown to people. One that cannot was never payable
-/// here: the order ends at once, and the charge is cancelled.
+/// Puts a charge on the screen if people may see its QR or code. Otherwise the charge was never payable here: the order
+/// ends at once, and the charge is cancelled.
 fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) -> State {
     let showable = || {
         let gross = seen.gross_amount.filter(|g| *g >= order.offer.amount).ok_or(Ending::Failed(Reason::GrossAmount))?;
@@ -288,7 +289,7 @@ fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) ->
             qris::check(&payload, gross).map_err(|_| Ending::Failed(Reason::Gateway))?;
             Some(payload)
         };
-        // While the relay is gone, what it listed when it gave the ticket.
+        // While the relay is gone, the keys count that it listed with the ticket.
         let kids = if with.relay_owner.is_some() { with.relay_kids } else { &order.posted.kids };
         let known = seen.kid.as_ref().is_some_and(|kid| kids.contains(kid));
         if known { Ok(payload) } else { Err(Ending::Cancelled(Reason::UnknownKey)) }
@@ -302,7 +303,7 @@ fn offer(order: &Order, seen: &Seen, checked: u64, now: Boot, with: &Context) ->
     }
 }
 
-/// Whether the backend, asked in this boot, allows to deliver an order of an earlier one, and until when.
+/// Whether an order of an earlier boot may be delivered, and until when. The backend was asked in this boot.
 fn delivery_allowed(seen: &Seen, now: Boot, with: &Context) -> Option<Boot> {
     let allowed = seen.status == Status::Settlement && !seen.has_outcome && !seen.refund;
     let left = seen.settled_ago.map(|ago| Span(with.rules.deliver_within.0 - ago.0))?;
@@ -312,12 +313,12 @@ fn delivery_allowed(seen: &Seen, now: Boot, with: &Context) -> Option<Boot> {
 fn create_refused(state: State, refusal: &Refusal) -> State {
     match state {
         State::Requested { .. } => {
-            // Another body than before, or no word about the order: there may be a charge of an earlier try.
+            // The body differs from before, or the backend does not say why: a charge of an earlier try may exist.
             let unsure = matches!(refusal.reason, Reason::ReusedId | Reason::Backend);
             let left = if unsure { LeftCharge::Unknown } else { LeftCharge::Nothing };
             ended(End::Failed, Some(refusal.reason), None, left)
         }
-        // It was to be cancelled before it was made.
+        // The order was to be cancelled before it was made.
         State::Cancelling { why, .. } => ended(why.end(), Some(why.reason()), None, LeftCharge::Nothing),
         state @ (State::AwaitingPayment { .. }
         | State::AtCounter
@@ -349,8 +350,8 @@ fn create_delayed(state: State, reason: Reason) -> State {
     }
 }
 
-/// Books without it end no order that is paid, or can be: its charge is at the gateway all the same. Only where nobody knows of a
-/// charge, none was made.
+/// The backend's books do not have the order. This ends no order that is paid or can be paid: its charge is at the gateway all
+/// the same. No charge was made only where nobody knows of one.
 fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     match state {
         State::AwaitingPayment { .. } => withdraw(state, Ending::Cancelled(Reason::Backend), now, with),
@@ -372,7 +373,7 @@ fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     }
 }
 
-/// The gateway has ended what could be paid, and nobody will confirm what could be collected.
+/// The books do not have the order for so long that the gateway has ended the charge, and nobody will confirm a collection.
 fn forsaken(state: State) -> State {
     match state {
         State::AtCounter => ended(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing),
@@ -395,13 +396,14 @@ fn forsaken(state: State) -> State {
 fn settle(mut order: Order, receipt: Receipt, now: Boot, with: &Context) -> Order {
     let claims = receipt.claims();
     let counter = order.is_over_the_counter();
-    // Who pays at a store is not here: it waits, whoever holds the machine.
+    // A customer who pays at a store is not here. The order waits, also while another one holds the machine.
     let free = with.alone || counter;
     let in_time = match &order.state {
         State::Requested { .. } | State::AtCounter => true,
         State::AwaitingPayment { until, .. } => counter || now <= *until + with.rules.late_grace && free,
         State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.is_some_and(|t| now <= t) && free,
-        // A mismatch that the backend settled after all is a person's affair already; any other receipt is known.
+        // A receipt after a mismatch: the backend settled it after all, and a person sees to it already. Any other
+        // receipt is known.
         State::AwaitingCollection { .. } | State::TakenBack { .. } => return order,
         State::Paid { .. } | State::Dispensing { .. } | State::Dispensed { .. } | State::RefundDue { .. } | State::Refunded { .. } => {
             return order;
@@ -441,12 +443,12 @@ fn check_passed(state: State, owner: u64) -> State {
     }
 }
 
-/// What follows when the ledger says that it never drove the line for an order.
+/// The next step when the ledger says that it never drove the line for an order.
 #[derive(Clone, Copy)]
 enum IfUnknown {
-    /// Delivered: whoever paid stands there.
+    /// Deliver it: the customer stands there.
     Dispense,
-    /// The backend must allow it, since nobody knows how long the power was off.
+    /// Ask the backend: nobody knows how long the power was off.
     Confirm,
     /// Over the counter: the customer types in the code once more.
     Collect,
@@ -472,7 +474,7 @@ fn relay_answered(state: State, answer: DispenseAnswer, unknown: IfUnknown) -> S
             DispenseAnswer::Dispensing => State::AwaitingCollection { receipt, sent, doubtful },
             DispenseAnswer::Unknown => State::AwaitingCollection { receipt, sent, doubtful: false },
         },
-        // Told by the relay's signal: the outcome of an order that was given up is its only way to `dispensed`.
+        // The relay's signal tells this. The machine had given the order up, and has no other way to `dispensed`.
         State::RefundDue { receipt: Some(receipt), report: Report::CloseFirst { sent }, why } => match answer {
             DispenseAnswer::Ended(outcome) => delivered(receipt, outcome),
             DispenseAnswer::Later(word) => ended_otherwise(receipt, word),
@@ -497,7 +499,7 @@ fn relay_refused(state: State, refusal: RelayRefusal) -> State {
     match state {
         State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue } => match refusal {
             RelayRefusal::Busy => State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue },
-            // The ledger that gave the ticket is gone, and an earlier call may have driven the line.
+            // The ledger that gave the ticket is gone. An earlier call may have driven the line.
             RelayRefusal::UnknownTicket if sent => uncertain(Some(receipt)),
             RelayRefusal::UnknownTicket | RelayRefusal::Other => refund_due(Some(receipt), Undelivered::RelayRefused, sent),
         },
@@ -538,7 +540,7 @@ fn relay_unanswered(state: State) -> State {
 
 fn ticket_closed(state: State, answer: CloseAnswer) -> State {
     match (state, answer) {
-        // Driven, so that a ledger which forgets it later must not make it undelivered.
+        // The line was driven. A ledger that forgets this later must not make the order undelivered.
         (State::Dispensing { receipt, deliver_by, ask, overdue, .. }, CloseAnswer::Dispensing) => {
             State::Dispensing { receipt, deliver_by, ask, sent: true, overdue }
         }
@@ -569,7 +571,7 @@ fn ticket_closed(state: State, answer: CloseAnswer) -> State {
             CloseAnswer::Later(word),
         ) => ended_otherwise(receipt, word),
         (State::TakenBack { receipt, how, .. }, CloseAnswer::Closed) => State::TakenBack { receipt, how, ticket_closed: true },
-        // A recorded outcome for money without a receipt: nobody can say which payment opened the relay.
+        // There is a recorded outcome, and money without a receipt. Nobody can say which payment opened the relay.
         (State::RefundDue { receipt: None, report: Report::CloseFirst { .. }, .. }, CloseAnswer::Ended(_) | CloseAnswer::Later(_)) => {
             uncertain(None)
         }
@@ -634,7 +636,7 @@ fn told(state: State) -> State {
     }
 }
 
-/// The backend was told and does not know: its books are older than that. It is told again.
+/// The backend was told the outcome and does not know it: its books are older. It is told again.
 fn forgotten(state: State) -> State {
     match state {
         State::Dispensed { receipt, told: true } => State::Dispensed { receipt, told: false },
@@ -670,7 +672,7 @@ fn delivered(receipt: Receipt, outcome: Outcome) -> State {
     }
 }
 
-/// A later release of the relay has an outcome that this one does not know. The books get its word; it is for a person.
+/// A later release of the relay has an outcome that this release does not know. The books get its word, and a person decides.
 fn ended_otherwise(receipt: Receipt, word: Word) -> State {
     State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
 }

@@ -1,5 +1,5 @@
-//! Over the counter: a code in place of the QR, hours in place of minutes, and a customer who is at the store when the
-//! money arrives and comes back for the goods.
+//! Over the counter: a code in place of the QR, and hours in place of minutes. The customer is at the store when the
+//! money arrives, and comes back for the goods.
 
 use super::apply::{dispensing, ended_at_gateway, refund_due};
 use super::{Charge, Context, End, Ending, Order, Seen, State, Undelivered};
@@ -8,7 +8,7 @@ use crate::order::request::Payment;
 use crate::order::state::Status;
 use crate::order::time::{Boot, Span};
 
-/// Whether the gateway made a code that the customer can pay at the store that was asked for; else how the order ends.
+/// Whether the gateway made a code for the store that was asked for; else how the order ends.
 pub(super) fn check_code(payment: Payment, charge: Option<&Charge>, seen: &Seen) -> Result<(), Ending> {
     // The gateway spells a store in several ways.
     let there = seen.store.as_ref().is_none_or(|store| store.eq_ignore_ascii_case(payment.as_str()));
@@ -21,10 +21,10 @@ pub(super) fn see_at_counter(seen: &Seen) -> State {
     ended_at_gateway(seen, None, None).unwrap_or(State::AtCounter)
 }
 
-/// News of an order that waits for its customer, or is no longer paid: it stays as long as it can be collected.
+/// News of an order that waits for its customer, or is no longer paid. It stays as it is while it can be collected.
 pub(super) fn see_paid(state: State, seen: &Seen) -> State {
     match (state, seen.status) {
-        // What the merchant has settled with the customer is nothing for the machine to hand out.
+        // The merchant has settled it with the customer, so the machine must not hand it out.
         (State::AwaitingCollection { receipt, sent, .. }, Status::Settlement) if !seen.is_collectable() => {
             refund_due(Some(receipt), Undelivered::NotCollected, sent)
         }
@@ -39,7 +39,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
             Some(how) => State::TakenBack { receipt, how, ticket_closed: false },
             None => State::AwaitingCollection { receipt, sent, doubtful },
         },
-        // Its ticket is void, so that it can only be paid back.
+        // Its ticket is void, so the money can only go back.
         (State::TakenBack { receipt, .. }, Status::Settlement) => refund_due(Some(receipt), Undelivered::Late, false),
         (
             state @ (State::TakenBack { .. }
@@ -65,7 +65,7 @@ pub(super) fn see_paid(state: State, seen: &Seen) -> State {
     }
 }
 
-/// In which way the gateway took back what it had settled.
+/// How the gateway took a settlement back.
 fn end_of(status: Status) -> Option<End> {
     match status {
         Status::Pending | Status::Settlement | Status::Refund | Status::Other(_) => None,
@@ -77,7 +77,7 @@ fn end_of(status: Status) -> Option<End> {
 }
 
 impl Seen {
-    /// Whether the backend says that it is paid, and not handed out, refunded or left too long.
+    /// Whether the backend says that the order is paid, and is not handed out, refunded or too old.
     #[must_use]
     pub fn is_collectable(&self) -> bool {
         let in_time = self.expires_in.is_none_or(|left| left > Span::ZERO);
@@ -85,11 +85,11 @@ impl Seen {
     }
 }
 
-/// The customer is back, and all was asked: from now on it is delivered like any other.
+/// The customer is back, and the backend and the relay have answered. From now on it is delivered like any other order.
 pub(super) fn collected(mut order: Order, now: Boot, with: &Context) -> Order {
     order.state = match order.state {
         State::AwaitingCollection { receipt, sent, doubtful: false } if with.alone => {
-            // Asked in this boot; whoever loses power now asks anew.
+            // The backend was asked in this boot. After another power cut it is asked again.
             order.earlier_boot = false;
             dispensing(receipt, now + with.rules.deliver_within, sent)
         }

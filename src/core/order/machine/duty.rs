@@ -1,4 +1,4 @@
-//! What must be done about an order now, from its state alone: at most one call to the relay and one to the backend.
+//! What must be done about an order now: at most one call to the relay and one to the backend. It follows from the state alone.
 
 use super::apply::relay_doubtful;
 use super::{Ask, Context, GONE_WAIT, LeftCharge, Order, POLL_AFTER, Report, State};
@@ -8,12 +8,12 @@ use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
 use crate::order::time::Boot;
 
-/// What is asked of others now. A call that runs already is not begun again; one that is no longer here is stopped.
+/// The calls that are wanted now. A call that runs already is not begun again. A call that is no longer wanted is stopped.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Duty {
-    /// Of the relay.
+    /// The call to the relay.
     pub relay: Option<RelayCall>,
-    /// Of the backend.
+    /// The call to the backend.
     pub backend: Option<BackendCall>,
 }
 
@@ -24,22 +24,22 @@ pub enum RelayCall {
     Check(Ticket),
     /// Deliver it.
     Dispense(Receipt),
-    /// What became of it?
+    /// What became of this order?
     Query(OrderId),
     /// Never deliver for this ticket, or tell what became of it.
     Close(Ticket),
-    /// Sign what became of this ticket: for the report, which waits for it as long as the relay is there.
+    /// Sign what became of this ticket. The report waits for the signature as long as the relay is there.
     Prove(Ticket),
 }
 
 /// A call to the merchant backend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BackendCall {
-    /// `POST /v1/orders`; the same for ever, so it may be asked again.
+    /// `POST /v1/orders`: always the same body, so it may be asked again.
     Create,
     /// `GET /v1/orders?state=open`: is there one of this request?
     Find,
-    /// `GET /v1/orders/{order_id}?wait=`: tell when it changes.
+    /// `GET /v1/orders/{order_id}?wait=`: answer when it changes.
     Watch(OrderId),
     /// `GET /v1/orders/{order_id}`: what is it now?
     Confirm(OrderId),
@@ -98,7 +98,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
         State::AtCounter | State::AwaitingCollection { .. } => id.cloned().map(BackendCall::Look),
         State::Cancelling { free_at, .. } => Some(match (id, free_at) {
             (Some(id), _) => BackendCall::Cancel(id.clone()),
-            // The first POST may still be on its way: the same one again has its answer, and then it can be cancelled.
+            // The first POST may still be on its way. The same POST again gets its answer, and then the order can be cancelled.
             (None, Some(_)) => BackendCall::Create,
             (None, None) => BackendCall::Find,
         }),
@@ -123,7 +123,7 @@ fn backend_duty(order: &Order, now: Boot, with: &Context) -> Option<BackendCall>
     }
 }
 
-/// Whether the order must be kept in mind: something is still to be done or awaited.
+/// Whether the order must be kept in mind: something is still to be done, or an answer is awaited.
 #[must_use]
 pub fn unfinished(order: &Order) -> bool {
     match &order.state {
@@ -141,7 +141,7 @@ pub fn unfinished(order: &Order) -> bool {
     }
 }
 
-/// When time alone changes the order or its duty; `None`: never.
+/// The time at which the clock alone changes the order or its duty; `None`: never.
 #[must_use]
 pub fn next_deadline(order: &Order, now: Boot, with: &Context) -> Option<Boot> {
     match &order.state {

@@ -4,8 +4,8 @@
 //! changes. 3. Commit. 4. Only then announce what [`passed`] tells and perform what [`duty`] asks for, unless it runs
 //! already; stop what is no longer asked for. 5. Sleep until [`next_deadline`] at the latest.
 //!
-//! What to do next is computed from the stored order, never from the message that came: after a crash the same calls
-//! give the same answers. Facts (the gateway settled, the relay finished) are never refused; one that is known already
+//! The next step follows from the stored order, never from the message that came. So after a crash the same calls give
+//! the same answers. Facts (the gateway settled, the relay finished) are never refused. A fact that is known already
 //! changes nothing.
 
 mod apply;
@@ -28,40 +28,40 @@ use super::state::{EventState, Status};
 use super::time::{Boot, Span};
 use serde::{Deserialize, Serialize};
 
-/// How long a machine waits for the backend's answer to a request: the customer stands there.
+/// How long a machine waits for the backend's answer to a request. The customer stands there.
 pub const REQUEST_WAIT: Span = Span::secs(15);
-/// How long relay or screen may be gone while a QR is up.
+/// How long relay or screen may be gone while a QR is shown.
 pub const GONE_WAIT: Span = Span::secs(5);
-/// With news coming by MQTT, the backend is asked by HTTP from this long after the QR.
+/// With news by MQTT, the machine asks the backend by HTTP only from this long after the QR.
 pub const POLL_AFTER: Span = Span::secs(10);
 
 /// One request and what became of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// What was asked, and the price.
+    /// The request, and the price.
     pub offer: Offer,
     /// The relay's promise that it could deliver.
     pub ticket: Ticket,
-    /// What the backend is asked beside these. Kept, since a question that is asked again must be the same.
+    /// The rest of the question to the backend. It is kept, since a repeated question must be the same.
     pub posted: Posted,
-    /// What the backend answered, once it did.
+    /// The backend's answer, once there is one.
     pub charge: Option<Charge>,
-    /// Stored in an earlier boot: nobody knows how long the power was off, so only the backend can say that it may
-    /// still be delivered.
+    /// The order was stored in an earlier boot. Nobody knows how long the power was off, so only the backend can
+    /// say that it may still be delivered.
     pub earlier_boot: bool,
     /// Where it is.
     pub state: State,
 }
 
-/// What stands in `POST /v1/orders` and follows from the settings and the relay of the moment.
+/// The part of `POST /v1/orders` that follows from the settings and the relay of the moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Posted {
     /// The receipt keys that the relay listed.
     pub kids: Vec<KeyId>,
-    /// What the relay signs its proofs with.
+    /// The key with which the relay signs its proofs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_key: Option<RelayKey>,
-    /// What the customer sees in the app.
+    /// The text that the customer sees in the app.
     pub description: Box<str>,
 }
 
@@ -72,15 +72,16 @@ pub struct Charge {
     pub order_id: OrderId,
     /// What the customer pays.
     pub gross_amount: Option<Rupiah>,
-    /// Not real money.
+    /// It is not real money.
     pub sandbox: bool,
-    /// Over the counter: what the customer tells the cashier, and types in at the machine later.
+    /// Over the counter: the code that the customer tells the cashier, and types in at the machine later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<PaymentCode>,
     /// Over the counter: how long it could be paid when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay_within: Option<Span>,
-    /// Over the counter: how long it can be collected once it is paid, or what was left of it when that was told first.
+    /// Over the counter: how long it can be collected once it is paid. If the backend told this first after the
+    /// payment: how much of that time was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collect_within: Option<Span>,
     /// The customer's page, where the screen shows its address.
@@ -94,50 +95,50 @@ pub struct Charge {
 pub enum State {
     /// The backend is asked for a charge.
     Requested {
-        /// Then it has failed.
+        /// At this time the order fails.
         give_up_at: Boot,
-        /// The owner of the relay's name that gave the ticket; 0: none in this run of the program.
+        /// The number of the relay's owner that gave the ticket; 0: no owner in this run of the program.
         #[serde(skip)]
         checked: u64,
-        /// Why the backend could not yet, as it said last.
+        /// Why the backend could not charge yet, in its last words.
         #[serde(skip)]
         trouble: Option<Reason>,
     },
-    /// The QR or payment code is on the screen, or will be as soon as the relay said (again) that it can deliver.
+    /// The QR or payment code is on the screen, or will be as soon as the relay has said (again) that it can deliver.
     AwaitingPayment {
         /// The string in the QR, checked; `None`: over the counter, where the charge has a code.
         payload: Option<Box<str>>,
-        /// Since when it can be seen.
+        /// The time since which it can be seen.
         shown_at: Boot,
-        /// It leaves the screen then at the latest, also while this program is down.
+        /// At this time at the latest it leaves the screen, also while this program is down.
         until: Boot,
-        /// The owner of the relay's name that said it can deliver; 0: none in this run of the program.
+        /// The number of the relay's owner that said it can deliver; 0: no owner in this run of the program.
         #[serde(skip)]
         checked: u64,
     },
-    /// Over the counter: the code left the screen, and may be paid at the store until the gateway ends it.
+    /// Over the counter: the code left the screen. It may be paid at the store until the gateway ends it.
     AtCounter,
-    /// Paid over the counter: it waits until the customer is back and types in the code.
+    /// Paid over the counter. It waits until the customer is back and types in the code.
     AwaitingCollection {
         /// The proof.
         receipt: Receipt,
         /// Whether an earlier `Dispense` may have reached the relay.
         sent: bool,
-        /// The relay must say first that it recorded nothing for it; until then it cannot be collected.
+        /// It cannot be collected until the relay has said that it recorded nothing for it.
         doubtful: bool,
     },
-    /// Paid over the counter, and taken back by the store before it was collected: nothing was paid after all.
+    /// Paid over the counter. The store took the payment back before the order was collected, so nothing was paid after all.
     TakenBack {
-        /// What was the proof.
+        /// The receipt, which proves nothing any more.
         receipt: Receipt,
-        /// In which way it ended.
+        /// How it ended.
         how: End,
         /// Whether the relay's ticket is void.
         ticket_closed: bool,
     },
     /// The QR is gone and the backend is asked to cancel the charge.
     Cancelling {
-        /// How it ends if the cancel is answered with yes.
+        /// How it ends if the backend grants the cancel.
         why: Ending,
         /// The machine is held until then for the answer; `None`: it is free.
         free_at: Option<Boot>,
@@ -146,18 +147,18 @@ pub enum State {
     },
     /// It ended and nothing was paid, as far as is known.
     Ended {
-        /// In which way.
+        /// How it ended.
         how: End,
         /// Why.
         why: Option<Reason>,
         /// Until then a settlement still delivers; `None`: the grace is over, or nobody saw a QR.
         late_until: Option<Boot>,
-        /// What is left of it at the gateway.
+        /// The charge that it leaves at the gateway.
         left: LeftCharge,
         /// Whether the relay's ticket is void.
         ticket_closed: bool,
     },
-    /// A receipt is stored; the backend must say that the order may still be delivered.
+    /// A receipt is stored. The backend must say that the order may still be delivered.
     Paid {
         /// The proof.
         receipt: Receipt,
@@ -168,13 +169,13 @@ pub enum State {
     Dispensing {
         /// The proof.
         receipt: Receipt,
-        /// Until then it may be delivered.
+        /// It may be delivered until then.
         deliver_by: Boot,
-        /// What is asked next.
+        /// The next question.
         ask: Ask,
         /// Whether an earlier `Dispense` may have reached the relay without an answer.
         sent: bool,
-        /// Later than `deliver_by`: it does not hold the machine and only `Close` ends it.
+        /// It is later than `deliver_by`. The order does not hold the machine, and only `Close` ends it.
         overdue: bool,
     },
     /// Handed out.
@@ -184,13 +185,13 @@ pub enum State {
         /// Whether the backend knows.
         told: bool,
     },
-    /// Paid, and not delivered or not known to be.
+    /// Paid, and not delivered, or nobody knows whether it was.
     RefundDue {
-        /// The proof; a mismatch has none.
+        /// The proof; a mismatch has no proof.
         receipt: Option<Receipt>,
         /// Why.
         why: Undelivered,
-        /// What the backend is told, and whether it was.
+        /// The report to the backend, and whether the backend has it.
         report: Report,
     },
     /// The money went back.
@@ -214,7 +215,7 @@ pub enum End {
     Failed,
 }
 
-/// Why a charge is being cancelled, and so how it ends.
+/// Why a charge is being cancelled. This also says how the order ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -224,19 +225,19 @@ pub enum Ending {
     Failed(Reason),
 }
 
-/// What an order that ended unpaid leaves at the gateway.
+/// The charge that an order leaves at the gateway when it ended unpaid.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftCharge {
     /// Nothing.
     Nothing,
-    /// The request was never answered: look for it by its request_id.
+    /// The request was never answered: look for its charge by its request_id.
     Unknown,
-    /// This one must be cancelled.
+    /// This charge must be cancelled.
     ToCancel(OrderId),
 }
 
-/// What a dispensing order asks next.
+/// The next question about a dispensing order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
@@ -258,7 +259,7 @@ pub enum Undelivered {
     Failed,
     /// Nobody knows whether the item came.
     Uncertain,
-    /// Paid, or to be delivered, when the customer was gone.
+    /// The payment, or the time for delivery, came when the customer was gone.
     Late,
     /// The relay would not take the receipt.
     RelayRefused,
@@ -268,29 +269,29 @@ pub enum Undelivered {
     NotCollected,
 }
 
-/// What the backend is told of a paid order that was not delivered.
+/// The report to the backend about a paid order that was not delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// Nothing before the relay closed the ticket: refund and delivery exclude each other.
+    /// Nothing yet. First the relay must close the ticket: refund and delivery exclude each other.
     CloseFirst {
         /// Whether a `Dispense` may have reached the relay.
         sent: bool,
     },
-    /// This.
+    /// Tell this.
     Tell(Delivery),
-    /// This, and it knows.
+    /// The backend was told this, and knows it.
     Told(Delivery),
 }
 
-/// What the backend says of an order, as an answer to any call.
+/// What the backend says about an order, in an answer to any call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// Its name.
     pub order_id: OrderId,
-    /// What it is.
+    /// Its status.
     pub status: Status,
-    /// What the gateway asks of the customer.
+    /// The sum that the gateway asks the customer for.
     pub gross_amount: Option<Rupiah>,
     /// The string in the QR.
     pub payload: Option<Box<str>>,
@@ -300,17 +301,17 @@ pub struct Seen {
     pub store: Option<Box<str>>,
     /// The customer's page, if the screen is to show its address.
     pub pay_url: Option<Box<str>>,
-    /// Until the gateway or the backend ends it.
+    /// The time until the gateway or the backend ends it.
     pub expires_in: Option<Span>,
-    /// Since the gateway settled it.
+    /// The time since the gateway settled it.
     pub settled_ago: Option<Span>,
     /// The key that will sign its receipt.
     pub kid: Option<KeyId>,
-    /// Whether the machine told an outcome before.
+    /// Whether the machine has told an outcome before.
     pub has_outcome: bool,
     /// Whether a refund is due, done or settled otherwise.
     pub refund: bool,
-    /// Not real money.
+    /// It is not real money.
     pub sandbox: bool,
     /// Over the counter: how long it can be collected once it is paid.
     pub collect_within: Option<Span>,
@@ -321,15 +322,15 @@ pub struct Seen {
 pub enum Event {
     /// Time went by, or the surroundings changed.
     Tick,
-    /// The backend told what the order is.
+    /// The backend said what the order is now.
     Seen(Seen),
     /// The backend refused to make the order; nothing was charged.
     CreateRefused(Refusal),
     /// The backend cannot make the order now, and says why.
     CreateDelayed(Reason),
-    /// The backend's books have no such order: they were lost, or are older than it.
+    /// The backend's books do not have this order. They were lost, or are older than the order.
     Absent,
-    /// They have had none for longer than it could be paid or collected.
+    /// The books have not had it for longer than it could be paid or collected.
     Forsaken,
     /// A receipt for this order, verified.
     Settled(Receipt),
@@ -337,9 +338,9 @@ pub enum Event {
     CheckPassed(u64),
     /// The relay cannot deliver.
     CheckFailed(Reason),
-    /// The relay answered `Dispense` or `Query`, or told it by its signal.
+    /// The relay answered `Dispense` or `Query`, or sent the answer as a signal.
     RelayAnswered(DispenseAnswer),
-    /// The relay refused the receipt: nothing was recorded or driven by this call.
+    /// The relay refused the receipt. This call recorded nothing and drove nothing.
     RelayRefused(RelayRefusal),
     /// `Dispense` was sent and not answered.
     RelayUnanswered,
@@ -347,13 +348,13 @@ pub enum Event {
     TicketClosed(CloseAnswer),
     /// The relay's ledger does not know the ticket.
     TicketUnknown,
-    /// The backend took the report, or has another.
+    /// The backend took the report, or already has another one.
     Told,
-    /// The backend lists the order as one whose outcome it was never told.
+    /// The backend lists the order among those without an outcome.
     Forgotten,
     /// A person or controller wants it cancelled.
     CancelAsked,
-    /// The customer typed in the code; the backend and the relay, asked just now, say that it can be handed out.
+    /// The customer typed in the code. The backend and the relay were asked just now, and say that it can be handed out.
     Collected,
 }
 
@@ -379,42 +380,42 @@ pub struct Rules {
     pub deliver_within: Span,
 }
 
-/// What surrounds an order when something happens to it.
+/// The surroundings of an order when something happens to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The settings.
     pub rules: &'a Rules,
     /// No other order holds the machine.
     pub alone: bool,
-    /// The number of the relay's present owner; numbers grow and begin with 1. `None`: it is gone.
+    /// The number of the relay's present owner; numbers grow and begin with 1. `None`: the relay is gone.
     pub relay_owner: Option<u64>,
-    /// When the relay went, or got this owner.
+    /// The time when the relay went, or got this owner.
     pub relay_changed_at: Boot,
     /// The receipt keys that the relay lists.
     pub relay_kids: &'a [KeyId],
-    /// Since when a screen that is required is gone.
+    /// The time since which a required screen is gone.
     pub screen_gone_since: Option<Boot>,
     /// Whether news can come by MQTT.
     pub push: bool,
 }
 
 impl Order {
-    /// A new order, asked for at `asked_at`, for which the relay's owner of that number gave a ticket.
+    /// A new order. It was asked for at `asked_at`, and the relay's owner with the number `owner` gave its ticket.
     #[must_use]
     pub fn new(offer: Offer, ticket: Ticket, posted: Posted, owner: u64, asked_at: Boot) -> Self {
         let state = State::Requested { give_up_at: asked_at + REQUEST_WAIT, checked: owner, trouble: None };
         Self { offer, ticket, posted, charge: None, earlier_boot: false, state }
     }
 
-    /// An order that the backend has open and this database does not: it was lost, or is older than the order. A pending
-    /// one is cancelled, but kept if it has a payment code; a settled one is treated as of an earlier boot, with
-    /// `Dispense` taken as sent, as it is when a receipt comes for one that was pending.
+    /// The backend has this order open, and this database does not: the database was lost, or is older than the order. A
+    /// pending order is cancelled, but kept if it has a payment code. A settled order is treated like one of an earlier
+    /// boot, and its `Dispense` is taken as sent. The same happens when a receipt comes for an order that was pending.
     #[must_use]
     pub fn adopted(offer: Offer, ticket: Ticket, seen: &Seen, receipt: Option<Receipt>, now: Boot, with: &Context) -> Self {
         let counter = offer.request.payment.is_over_the_counter();
         let charge = Charge::of(seen, counter, None);
         let state = match receipt {
-            // Nobody waits for it, so that it need not hold the machine.
+            // Nobody waits for it, so it need not hold the machine.
             Some(receipt) if counter => State::AwaitingCollection { receipt, sent: true, doubtful: true },
             None if counter && charge.code.is_some() => State::AtCounter,
             Some(receipt) if with.alone => {
@@ -434,13 +435,13 @@ impl Order {
         Self { offer, ticket, posted, charge: Some(charge), earlier_boot: true, state }
     }
 
-    /// The order after this program started again. In the same boot the deadlines hold; in another one nobody knows how
-    /// long the power was off.
+    /// The order after a new start of this program. In the same boot its deadlines hold. In another boot nobody knows
+    /// how long the power was off.
     #[must_use]
     pub fn restarted(mut self, same_boot: bool, now: Boot, rules: &Rules) -> Self {
         self.earlier_boot |= !same_boot;
         if let State::Dispensing { ask, sent, .. } = &mut self.state {
-            // What was under way when the program went is unknown; only the ledger can tell.
+            // Nobody knows what became of a call that was under way. Only the ledger can tell.
             *sent = true;
             if *ask != Ask::Close {
                 *ask = Ask::Query;
@@ -450,7 +451,7 @@ impl Order {
             return self;
         }
         self.state = match self.state {
-            // Whoever asked has gone, and nobody saw a QR.
+            // The customer has gone, and nobody saw a QR.
             State::Requested { .. } => State::Ended {
                 how: End::Failed,
                 why: Some(Reason::Backend),
@@ -473,7 +474,7 @@ impl Order {
         self
     }
 
-    /// What is written of it: without what is known in this run of the program only.
+    /// The order as it is stored. It leaves out what is only true in this run of the program.
     #[must_use]
     pub fn as_stored(&self) -> Self {
         let mut order = self.clone();
@@ -498,7 +499,7 @@ impl Order {
         }
     }
 
-    /// Whether it is paid at a store, hours later perhaps, and not by the phone of whoever stands there.
+    /// Whether it is paid at a store, perhaps hours later, and not with the phone of the customer at the machine.
     #[must_use]
     pub fn is_over_the_counter(&self) -> bool {
         self.offer.request.payment.is_over_the_counter()
@@ -510,7 +511,7 @@ impl Order {
         self.charge.as_ref().and_then(|c| c.code.as_ref())
     }
 
-    /// Whether it waits in the background: for the customer to pay at the store, or to come back.
+    /// Whether it waits in the background, until the customer pays at the store or comes back.
     #[must_use]
     pub fn waits_for_customer(&self) -> bool {
         matches!(self.state, State::AtCounter | State::AwaitingCollection { .. })
@@ -534,13 +535,14 @@ impl Order {
         }
     }
 
-    /// Whether the backend told of it, and not a request of this database's own.
+    /// Whether the order came from the backend and not from a request in this database.
     #[must_use]
     pub fn is_adopted(&self) -> bool {
         self.posted == Posted::default()
     }
 
-    /// Whether this is the request of the order, asked again. Of an order that the backend told, only what it told is known.
+    /// Whether this request is the order's own, asked again. If the order came from the backend, only the fields are
+    /// compared that the backend told.
     #[must_use]
     pub fn is_of(&self, request: &VendRequest) -> bool {
         let known = &self.offer.request;
@@ -582,18 +584,18 @@ impl Order {
 }
 
 impl Charge {
-    /// The charge that the backend told. What it told before and does not tell any more stays known: how long a code could
-    /// be paid changes with every answer.
+    /// The charge in the backend's answer. Facts of an earlier answer stay known if this one leaves them out. How long a
+    /// code could be paid changes with every answer, so the first one stays.
     fn of(seen: &Seen, counter: bool, before: Option<&Self>) -> Self {
         let before = before.filter(|charge| charge.order_id == seen.order_id);
         let code = if counter { seen.code.clone() } else { None };
-        // What is left counts to the end of paying, and once it is paid to the end of collecting.
+        // `expires_in` counts to the end of paying; once it is paid, to the end of collecting.
         let settled = seen.status == Status::Settlement;
         let pay_within = code.as_ref().and(seen.expires_in).filter(|_| !settled);
         let collect_within = seen.expires_in.filter(|_| settled).or(seen.collect_within).filter(|_| counter);
         Self {
             order_id: seen.order_id.clone(),
-            // An answer from before the gateway's own may come after it.
+            // An answer that is older than the gateway's own may come after it.
             gross_amount: seen.gross_amount.or(before.and_then(|charge| charge.gross_amount)),
             sandbox: seen.sandbox,
             code: before.and_then(|charge| charge.code.clone()).or(code),

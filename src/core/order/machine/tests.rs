@@ -1,4 +1,4 @@
-//! The walks of the design, a row a step: what happened, and what is then announced and done.
+//! The walks of the design, a row a step: the event, the announcement, and the calls that follow.
 
 mod bounds;
 mod counter;
@@ -118,7 +118,7 @@ impl Walk {
         ask(&self.order, Boot(self.now), &with)
     }
 
-    /// What is announced when this happens, as `state` or `state(reason)`.
+    /// The announcements for this event, as `state` or `state(reason)`.
     fn on(&mut self, event: Event) -> Vec<String> {
         let mut told = Vec::new();
         for event in [event, Event::Tick, Event::Tick] {
@@ -221,7 +221,7 @@ fn what_the_list_of_open_orders_says_of_an_order_still_being_charged_changes_not
     assert_eq!(walk.on(Event::Seen(seen(Status::Pending))), ["awaiting_payment"]);
     let sum = walk.order.charge.as_ref().and_then(|charge| charge.gross_amount);
     assert!(sum.is_some(), "the screen says what is charged");
-    // The list was asked for while it was being charged, and comes now.
+    // This list was asked for during the charge, and comes now.
     walk.on(Event::Seen(Seen { gross_amount: None, payload: None, expires_in: None, ..seen(Status::Pending) }));
     assert_eq!(walk.order.charge.as_ref().and_then(|charge| charge.gross_amount), sum);
 }
@@ -338,7 +338,7 @@ fn what_was_seen_driven_is_uncertain_when_the_ledger_forgets_it() {
     }
 }
 
-/// What only a later release of the relay service says.
+/// A word that only a later release of the relay service has.
 fn jammed() -> Word {
     Word::new("jammed").expect("a word")
 }
@@ -518,7 +518,7 @@ fn a_lost_database_cancels_what_is_pending_and_asks_the_ledger_about_what_is_pai
     let pending = walk.with(|_, now, with| Order::adopted(offer(), ticket(), &seen(Status::Pending), None, now, with));
     assert_eq!(pending.name(), (EventState::Cancelled, Some(Reason::Store)));
     assert!(!pending.holds_machine());
-    // Paid all the same: another machine with the same card may have it in its ledger, and hand it out.
+    // It is paid all the same. Another machine with the same card may have it in its ledger, and hand it out.
     let mut late = Walk { order: pending, ..Walk::new() };
     assert_eq!(late.on(Event::Settled(receipt())), ["refund_due(late)"]);
     assert_eq!(late.on(Event::TicketUnknown), ["refund_due(uncertain)"]);
@@ -588,7 +588,7 @@ fn another_charge_of_the_request_is_no_news_of_the_one_on_the_screen() {
 #[test]
 fn what_is_found_is_cancelled_also_if_it_is_a_later_charge_than_the_one_that_was_named() {
     let mut walk = Walk::new();
-    // The list of open orders named the first charge while it was being made. It failed, and the backend began another.
+    // The list of open orders named the first charge while that was being made. It failed, and the backend began another.
     walk.on(Event::Seen(Seen { gross_amount: None, payload: None, ..seen(Status::Pending) }));
     assert_eq!(walk.after(15), ["failed(backend)"]);
     assert_eq!(walk.backend(), Some(BackendCall::Find));
@@ -615,7 +615,7 @@ fn a_closed_ticket_ends_the_grace() {
     walk.on(Event::Seen(seen(Status::Cancel)));
     walk.after(121);
     walk.on(Event::TicketClosed(CloseAnswer::Closed));
-    // Another boot, in which the clock is younger than the stored deadline.
+    // Another boot, in which the clock shows less than the stored deadline.
     walk.now = 1000;
     assert_eq!(walk.on(Event::Settled(receipt())), ["refund_due(late)"]);
 }

@@ -1,4 +1,4 @@
-//! What the walks pass by: the exact bounds, and which order or request is meant.
+//! Cases that the walks do not reach: the exact bounds, and which order or request is meant.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn the_same_request_again_is_told_from_another_one_of_that_name() {
     type Change = fn(&mut VendRequest);
     let changes: [(Change, bool, bool); 7] = [
         (|_| {}, true, true),
-        // The backend told neither; so they may have been what they are now.
+        // The backend told neither value; so either may have been the same.
         (|r| r.timeout_s = Some(60), false, true),
         (|r| r.amount = Some(rp(5000)), false, true),
         (|r| r.amount = Some(rp(6000)), false, false),
@@ -116,7 +116,7 @@ fn a_delivery_that_is_over_in_time_is_decided_by_close_and_not_before() {
     walk.now += 1;
     walk.on(Event::Tick);
     assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-    // One that waits for the backend's word was never sent to the relay.
+    // A receipt that waits for the backend's word was never sent to the relay.
     let mut walk = Walk::new();
     walk.order = Order { earlier_boot: true, state: State::Paid { receipt: receipt(), deliver_by: Boot(10_000) }, ..walk.order };
     walk.now = 9_999;
@@ -276,7 +276,7 @@ fn what_ended_unpaid_is_kept_in_mind_until_its_charge_and_its_ticket_are_gone() 
 #[test]
 fn what_time_alone_changes_of_an_order_on_the_screen() {
     let (poll, until) = (10_000, 120_000);
-    // Now, with a broker, since when its relay and its screen are gone.
+    // Now; with a broker; the time since which its relay is gone; the same of its screen; the deadline.
     type Row = (i64, bool, Option<i64>, Option<i64>, i64);
     let table: [Row; 8] = [
         (0, true, None, None, poll),

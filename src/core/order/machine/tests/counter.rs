@@ -104,7 +104,7 @@ fn a_code_that_cannot_be_shown_is_cancelled_at_once() {
         assert_eq!(walk.on(Event::Seen(seen)), [end]);
         assert_eq!(walk.backend(), Some(BackendCall::Cancel(id())), "{end}");
     }
-    // A QR in place of a code is none, and a code in place of a QR neither.
+    // A QR in place of a code does not count, and neither does a code in place of a QR.
     let mut walk = Walk::new();
     assert_eq!(walk.on(Event::Seen(told(Status::Pending))), ["failed(midtrans)"]);
     assert_eq!(walk.order.code(), None);
@@ -194,7 +194,7 @@ fn a_payment_that_the_store_took_back_ends_unpaid() {
         assert!(!unfinished(&walk.order));
         assert_eq!(walk.on(Event::Seen(told(Status::Settlement))), ["refund_due(late)"], "and taken back once more");
     }
-    // Money that does not match its charge is there, and due.
+    // Money that does not match its charge has come, and is due back.
     let mut walk = Walk::paid_at_store();
     assert_eq!(walk.on(Event::Seen(Seen { refund: true, ..told(Status::Failure) })), ["refund_due(mismatch)"]);
 }
@@ -240,7 +240,7 @@ fn delivery_may_take_its_time_from_the_collection_on() {
     walk.after(1);
     assert!(!walk.order.holds_machine());
     assert_eq!(walk.relay(), Some(RelayCall::Close(ticket())));
-    // After a reboot the relay may be away for longer: the machine is free, and the ledger's word is still awaited.
+    // After a reboot the relay may be away for longer. The machine is free, and still waits for the ledger's word.
     let mut walk = Walk::collected();
     walk.restart(false);
     assert_eq!(walk.after(600), ["awaiting_collection"]);
@@ -293,7 +293,7 @@ fn what_is_stored_reads_back() {
         let text = serde_json::to_string(&walk.order).expect("plain");
         assert_eq!(serde_json::from_str::<Order>(&text).expect("readable"), walk.order);
     }
-    // As it was written before there were codes.
+    // The text as it was written before there were codes.
     let text = serde_json::to_string(&Walk::offered().order).expect("plain");
     assert!(!text.contains("code") && text.contains(r#""payload":"000201"#), "{text}");
 }
