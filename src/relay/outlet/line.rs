@@ -1,6 +1,6 @@
 //! A line that is driven by pulses, with a sensor that sees the item fall: of a GPIO chip, or a file that stands for one.
 //!
-//! It is active only inside a [`Pulse`], whose end, however it comes, sets it inactive.
+//! It is active only inside a `Pulse`, whose end, however it comes, sets it inactive.
 
 mod file;
 mod gpio;
