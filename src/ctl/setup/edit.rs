@@ -1,7 +1,12 @@
 //! Changes a TOML file where it must be changed, and leaves every other byte of it alone: comments, order and what people
 //! wrote there stay.
 
+use std::ops::Range;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// A value, and where it stands.
+type Item<'a> = Spanned<DeValue<'a>>;
 
 /// Why a key could not be put where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,103 +37,65 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Sets `section.key` to a value that is written as TOML. A line that has the key behind a `#` becomes that line.
 pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
-    let table = parse(text)?;
-    let path = [section, key];
-    let edited = match find(&table, &path) {
-        Some(place) => [&text[..place.value.start], value, &text[place.value.end..]].concat(),
-        None => insert(text, section, key, value),
+    let document = parse(text)?;
+    let has_key = |document: &DeTable<'_>| document.get(section).is_some_and(|table| table.get_ref().get(key).is_some());
+    let put = || put(text, document.get(section)?, key, value);
+    let edited = if has_key(&document) {
+        put()
+    } else {
+        // Of lines that look like it, the one that the parser then finds in this section.
+        let behind_a_hash = uncommented(text, key, value).find(|edited| parse(edited).is_ok_and(|document| has_key(&document)));
+        behind_a_hash.or_else(put).or_else(|| Some(appended(text, &format!("[{section}]\n{key} = {value}\n"))))
     };
-    let wanted = value_of(&format!("{key} = {value}\n"), &[key]);
-    match parse(&edited) {
-        Ok(_) if wanted.is_some() && value_of(&edited, &path) == wanted => Ok(edited),
-        _ => Err(EditError::Place { key: path.join("."), value: value.into() }),
-    }
+    checked(edited, format!("{section}.{key}"), value)
 }
 
 /// Sets a key in a table of the array `name`, counted from 0. One that is not there yet becomes its first.
 pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
-    let table = parse(text)?;
-    let element = table.iter().find(|(found, _)| found.get_ref().as_ref() == name).and_then(|(_, array)| match array.get_ref() {
-        DeValue::Array(elements) => elements.get(index),
-        _ => None,
-    });
-    let nowhere = || EditError::Place { key: format!("{name}[{index}].{key}"), value: value.into() };
-    let Some(DeValue::Table(table)) = element.map(toml::Spanned::get_ref) else { return Err(nowhere()) };
-    let edited = match find(table, &[key]) {
-        Some(place) => [&text[..place.value.start], value, &text[place.value.end..]].concat(),
-        None => {
-            let first = table.iter().map(|(key, _)| key.span().start).min().ok_or_else(nowhere)?;
-            let (before, after) = text.split_at(line_start(text, first));
-            format!("{before}{key} = {value}\n{after}")
-        }
-    };
-    let wanted = value_of(&format!("{key} = {value}\n"), &[key]);
-    let found = tables_of(&edited, name).get(index).and_then(|table| table.get(key).cloned());
-    if wanted.is_some() && found == wanted { Ok(edited) } else { Err(nowhere()) }
+    let document = parse(text)?;
+    let edited = document.get(name).and_then(|tables| put(text, tables.get_ref().get(index)?, key, value));
+    checked(edited, format!("{name}[{index}].{key}"), value)
 }
 
 /// Takes `section.key` out, with its line; it may be missing.
 pub(super) fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
-    let table = parse(text)?;
-    let path = [section, key];
-    let Some(place) = find(&table, &path) else { return Ok(text.into()) };
-    let start = line_start(text, place.key.start);
-    let end = text[place.value.end..].find('\n').map_or(text.len(), |newline| place.value.end + newline + 1);
-    let edited = [&text[..start], &text[end..]].concat();
-    // Inside an inline table more would be gone than that.
-    let alone = text[start..place.key.start].trim().is_empty();
-    match parse(&edited) {
-        Ok(_) if alone => Ok(edited),
-        _ => Err(EditError::Place { key: path.join("."), value: "(nothing)".into() }),
-    }
+    let document = parse(text)?;
+    let table = document.get(section).and_then(|table| table.get_ref().as_table());
+    let Some((name, value)) = table.and_then(|table| table.get_key_value(key)) else { return Ok(text.into()) };
+    let start = text[..name.span().start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[value.span().end..].find('\n').map_or(text.len(), |newline| value.span().end + newline + 1);
+    // Inside an inline table more would be gone than that, and so of a dotted key and of a header.
+    let alone = text[start..name.span().start].trim().is_empty();
+    let edited = alone.then(|| [&text[..start], &text[end..]].concat());
+    let is_good = |edited: &String| parse(edited).is_ok();
+    edited.filter(is_good).ok_or_else(|| EditError::Place { key: format!("{section}.{key}"), value: "(nothing)".into() })
 }
 
 /// Puts `blocks`, whole tables of the array `name`, in the place of all that are there; with none there, at the end.
 pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Result<String, EditError> {
-    parse(text)?;
-    let header = format!("[[{name}]]");
-    let belongs =
-        |line: &str| line.starts_with(&header) || line.starts_with(&format!("[{name}.")) || line.starts_with(&format!("[[{name}."));
-    let (mut kept, mut first, mut inside) = (Vec::new(), None, false);
-    // What stands between two tables as comment or empty line belongs to neither.
-    let mut waiting: Vec<&str> = Vec::new();
-    for line in text.lines() {
-        let bare = line.trim_start();
-        if bare.starts_with('[') {
-            inside = belongs(bare);
-            if inside && first.is_none() {
-                kept.append(&mut waiting);
-                first = Some(kept.len());
-            }
-        }
-        match (inside, bare.is_empty() || bare.starts_with('#')) {
-            (true, false) => waiting.clear(),
-            (true, true) => waiting.push(line),
-            (false, _) => {
-                kept.append(&mut waiting);
-                kept.push(line);
-            }
-        }
-    }
-    let tail = waiting;
-    let mut lines: Vec<&str> = kept[..first.unwrap_or(kept.len())].to_vec();
+    let document = parse(text)?;
     let new = blocks.join("\n");
-    if first.is_none() && lines.last().is_some_and(|line| !line.trim().is_empty()) {
-        lines.push("");
-    }
-    lines.extend(new.lines());
-    let rest = &kept[first.unwrap_or(kept.len())..];
-    if rest.first().is_some_and(|line| !line.trim().is_empty()) {
-        lines.push("");
-    }
-    lines.extend(rest);
-    lines.extend(tail);
-    let mut edited = lines.join("\n");
-    edited.push('\n');
-    match count(&edited, name) {
-        Some(found) if found == blocks.len() => Ok(edited),
-        _ => Err(EditError::Place { key: format!("[[{name}]]"), value: new }),
-    }
+    let mut headers = Vec::new();
+    document.iter().for_each(|(key, item)| headers_of(text, item, key.get_ref() == name, &mut headers));
+    headers.sort_unstable();
+    let edited = match headers.iter().position(|(_, is_ours)| *is_ours) {
+        None => appended(text, &new),
+        Some(first) => {
+            let (mut edited, mut remarks) = ([&text[..headers[first].0], &new].concat(), "");
+            for (at, &(start, is_ours)) in headers.iter().enumerate().skip(first) {
+                let table = &text[start..headers.get(at + 1).map_or(text.len(), |next| next.0)];
+                if is_ours {
+                    remarks = remarks_below(table);
+                } else {
+                    edited.extend([remarks, table]);
+                    remarks = "";
+                }
+            }
+            edited + remarks
+        }
+    };
+    // An array of another kind is there still.
+    if parse(&edited).is_ok() { Ok(edited) } else { Err(EditError::Place { key: format!("[[{name}]]"), value: new }) }
 }
 
 /// What a text value is, or none where it is missing or of another kind.
@@ -146,93 +113,85 @@ pub(super) fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
 
 /// Whether a text is TOML.
 pub(super) fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
-    match DeTable::parse(text) {
-        Ok(table) => Ok(table.into_inner()),
-        Err(error) => {
-            let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
-            Err(EditError::Syntax { line, why: error.message().replace('\n', " ") })
-        }
-    }
+    DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+        EditError::Syntax { line, why: error.message().replace('\n', " ") }
+    })
 }
 
-/// Where an entry stands, in bytes.
-struct Place {
-    key: std::ops::Range<usize>,
-    value: std::ops::Range<usize>,
-}
-
-fn find(table: &DeTable<'_>, path: &[&str]) -> Option<Place> {
-    let (name, rest) = path.split_first()?;
-    let (key, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == *name)?;
-    match (rest.is_empty(), value.get_ref()) {
-        (true, _) => Some(Place { key: key.span(), value: value.span() }),
-        (false, DeValue::Table(inner)) => find(inner, rest),
-        (false, _) => None,
-    }
-}
-
-fn value_of(text: &str, path: &[&str]) -> Option<toml::Value> {
-    let table: toml::Table = toml::from_str(text).ok()?;
-    let (last, sections) = path.split_last()?;
-    let mut here = &table;
-    for section in sections {
-        here = here.get(*section)?.as_table()?;
-    }
-    here.get(*last).cloned()
-}
-
-fn count(text: &str, name: &str) -> Option<usize> {
-    let table: toml::Table = toml::from_str(text).ok()?;
-    Some(table.get(name).map_or(0, |value| value.as_array().map_or(0, Vec::len)))
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
-}
-
-/// The text with a key that is not there yet: in the place of its line behind a `#`, else first in its section, else in a
-/// section of its own at the end.
-fn insert(text: &str, section: &str, key: &str, value: &str) -> String {
-    let entry = format!("{key} = {value}");
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let is_header = |line: &str| line.trim_start().starts_with('[');
-    let header = lines.iter().position(|line| {
-        let bare = line.split('#').next().unwrap_or_default();
-        bare.split_whitespace().collect::<String>() == format!("[{section}]")
-    });
-    match header {
-        Some(header) => {
-            let end = lines[header + 1..].iter().position(|line| is_header(line)).map_or(lines.len(), |next| header + 1 + next);
-            let commented = (header + 1..end).find(|&i| commented_out(&lines[i]) == Some(key));
-            match commented {
-                Some(i) => {
-                    let remark = remark_of(&lines[i]).map(|remark| format!("  {remark}")).unwrap_or_default();
-                    lines[i] = format!("{entry}{remark}");
-                }
-                None => lines.insert(header + 1, entry),
-            }
-        }
+/// The text with a value in the place of the one that is there, else in a line of its own below the table's header.
+fn put(text: &str, table: &Item<'_>, key: &str, value: &str) -> Option<String> {
+    let (span, entry) = match table.get_ref().get(key) {
+        Some(old) => (old.span(), value.to_owned()),
         None => {
-            if lines.last().is_some_and(|line| !line.trim().is_empty()) {
-                lines.push(String::new());
-            }
-            lines.extend([format!("[{section}]"), entry]);
+            let header = header_of(text, table)?.end;
+            let end = text[header..].find('\n').map_or(text.len(), |newline| header + newline);
+            (end..end, format!("\n{key} = {value}"))
         }
-    }
-    lines.join("\n") + "\n"
+    };
+    Some([&text[..span.start], &entry, &text[span.end..]].concat())
+}
+
+/// Where a table's header stands. One without a header is written in braces, or by the keys in it.
+fn header_of(text: &str, table: &Item<'_>) -> Option<Range<usize>> {
+    (table.get_ref().is_table() && text[table.span()].starts_with('[')).then(|| table.span())
+}
+
+/// What came of it, if that and the value are TOML.
+fn checked(edited: Option<String>, key: String, value: &str) -> Result<String, EditError> {
+    let is_good = |edited: &String| parse(&format!("value = {value}")).is_ok_and(|document| document.len() == 1) && parse(edited).is_ok();
+    edited.filter(is_good).ok_or_else(|| EditError::Place { key, value: value.into() })
+}
+
+/// Where the headers of a table and of those within it begin, each with whether it is ours.
+fn headers_of(text: &str, item: &Item<'_>, is_ours: bool, found: &mut Vec<(usize, bool)>) {
+    found.extend(header_of(text, item).map(|header| (header.start, is_ours)));
+    let within: Vec<&Item<'_>> = match item.get_ref() {
+        DeValue::Table(table) => table.values().collect(),
+        DeValue::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    within.into_iter().for_each(|item| headers_of(text, item, is_ours, found));
+}
+
+/// The remarks and empty lines at a table's end. They belong to nothing, or to what comes then.
+fn remarks_below(table: &str) -> &str {
+    let is_remark = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let length: usize = table.split_inclusive('\n').rev().take_while(is_remark).map(str::len).sum();
+    &table[table.len() - length..]
+}
+
+/// The text with tables below it.
+fn appended(text: &str, tables: &str) -> String {
+    let gap = match text {
+        "" => "",
+        text if text.ends_with("\n\n") => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    [text, gap, tables].concat()
+}
+
+/// The texts in each of which one `# key = value` sets the key. It may stand where it sets nothing: in a text, say.
+fn uncommented<'a>(text: &'a str, key: &'a str, value: &'a str) -> impl Iterator<Item = String> + 'a {
+    text.match_indices('#').filter_map(move |(at, _)| {
+        let line = text[at..].lines().next().filter(|line| commented_out(line) == Some(key))?;
+        let remark = remark_of(line).map(|remark| format!("  {remark}")).unwrap_or_default();
+        Some([&text[..at], &format!("{key} = {value}{remark}"), &text[at + line.len()..]].concat())
+    })
 }
 
 /// The key of a line such as `# key = value`.
 fn commented_out(line: &str) -> Option<&str> {
-    let (key, _) = line.trim_start().strip_prefix('#')?.split_once('=')?;
+    let (key, _) = line.strip_prefix('#')?.split_once('=')?;
     let key = key.trim();
     (!key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(key)
 }
 
 /// The remark behind the value of such a line.
 fn remark_of(line: &str) -> Option<&str> {
-    let body = line.trim_start().strip_prefix('#')?;
+    let body = line.strip_prefix('#')?;
     let mut inside = false;
     let at = body.char_indices().find_map(|(at, c)| {
         inside ^= c == '"';
@@ -261,6 +220,12 @@ mod tests {
         }
         assert_eq!(set(TEXT, "relay", "bus", "\"system\"").expect("set"), format!("{TEXT}\n[relay]\nbus = \"system\"\n"));
         assert_eq!(set("", "a", "b", "1").expect("set"), "[a]\nb = 1\n");
+        assert_eq!(set("[a.b]\nx = 1\n", "a", "c", "2").expect("set"), "[a.b]\nx = 1\n\n[a]\nc = 2\n");
+        assert_eq!(set("a = 1", "b", "c", "2").expect("set"), "a = 1\n\n[b]\nc = 2\n");
+        // Ends of lines, the order of dotted keys, and what only looks like a remark.
+        let odd = "[a]\r\nx.y = 1\r\nb = \"\"\"\n# c = 1\n\"\"\"\nx.z = 2\n";
+        assert_eq!(set(odd, "a", "c", "3").expect("set"), odd.replacen("[a]\r", "[a]\r\nc = 3", 1));
+        assert_eq!(set(odd, "a", "b", "3").expect("set"), odd.replacen("\"\"\"\n# c = 1\n\"\"\"", "3", 1));
         assert_eq!(set("mqtt.url = \"a\"\n", "mqtt", "url", "\"b\"").expect("set"), "mqtt.url = \"b\"\n");
         assert_eq!(set("mqtt = { url = \"a\" }\n", "mqtt", "url", "\"b\"").expect("set"), "mqtt = { url = \"b\" }\n");
     }
@@ -270,6 +235,11 @@ mod tests {
         let inline = set("mqtt = { url = \"a\" }\n", "mqtt", "username", "\"b\"").expect_err("no place");
         assert_eq!(inline.to_string(), "mqtt.username cannot be changed where it stands: write `mqtt.username = \"b\"` there by hand");
         assert!(matches!(set(TEXT, "device", "id", "vm"), Err(EditError::Place { .. })));
+        for no_section in ["mqtt.url = \"a\"\n", "mqtt = [1]\n", "[[mqtt]]\n"] {
+            assert!(matches!(set(no_section, "mqtt", "username", "1"), Err(EditError::Place { .. })), "{no_section}");
+        }
+        assert!(matches!(set("[a]\n[a.b]\n", "a", "b", "1"), Err(EditError::Place { .. })));
+        assert!(matches!(set(TEXT, "device", "id", "1\nx = 2"), Err(EditError::Place { .. })));
         assert!(matches!(set("[a\n", "a", "b", "1"), Err(EditError::Syntax { line: 1, .. })));
         assert!(matches!(remove("mqtt = { url = \"a\", x = 1 }\n", "mqtt", "x"), Err(EditError::Place { .. })));
     }
@@ -291,6 +261,14 @@ mod tests {
         let between = "[[item]]\nid = \"A\"\n\n[relay]\nbus = \"x\"\n";
         assert_eq!(replace_tables(between, "item", &blocks[..1]).expect("replaced"), "[[item]]\nid = \"C\"\n\n[relay]\nbus = \"x\"\n");
         assert_eq!(tables_of(new, "item").len(), 2);
+        let within = "[a]\n[[item]]\nid = \"A\"\n[a.b]\nx = 1\n";
+        assert_eq!(replace_tables(within, "item", &blocks[..1]).expect("replaced"), within.replace("\"A\"", "\"C\""));
+        let brackets = "[[item]]\nid = [\n[1],\n]\n# of r\n[r]\n";
+        let odd = "x.y = 1\r\nb = 2\r\nx.z = 3\r\n[[item]]\r\nx.y = 1\r\n\r\n[a]\r\n[[item]]\n# y\nx.y = \"# z\"\n  # x\n[a.b.c]\n[a.b]\nd.e = 1\n";
+        let replaced =
+            odd.replacen("[[item]]\r\nx.y = 1\r\n", "[[item]]\nid = \"C\"\n", 1).replacen("[[item]]\n# y\nx.y = \"# z\"\n", "", 1);
+        assert_eq!(replace_tables(odd, "item", &blocks[..1]).expect("replaced"), replaced);
+        assert_eq!(replace_tables(brackets, "item", &blocks[..1]).expect("replaced"), "[[item]]\nid = \"C\"\n# of r\n[r]\n");
         assert!(replace_tables("item = []\n", "item", &blocks).is_err());
     }
 
@@ -301,8 +279,8 @@ mod tests {
         // What is not there yet, whatever stands behind it.
         let inserted = text.replace("min = 1 # of B", "low = true\nmin = 1 # of B");
         assert_eq!(set_in(text, "line", 1, "low", "true").expect("set"), inserted);
-        let lines = ["[[line]]\n", "line = [{ min = 1 }]\n"];
-        assert!(lines.iter().all(|text| set_in(text, "line", 0, "low", "true").is_err()));
+        assert_eq!(set_in("[[line]]\n", "line", 0, "low", "true").expect("set"), "[[line]]\nlow = true\n");
+        assert!(set_in("line = [{ min = 1 }]\n", "line", 0, "low", "true").is_err());
         for (name, index, key, value) in [("line", 2, "min", "1"), ("item", 0, "min", "1"), ("line", 0, "min", "x y")] {
             assert!(matches!(set_in(text, name, index, key, value), Err(EditError::Place { .. })), "{name}[{index}].{key}");
         }
