@@ -1,6 +1,7 @@
 //! The shape of the code: which way imports go, and what the pure rooms may not name.
 
 use crate::rig::{source, source_text};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Between crates the compiler sees to it.
@@ -132,6 +133,45 @@ fn the_table_of_deliberate_faults_is_that_of_their_files() {
     assert!(differ.is_empty(), "in the table or in the files, and not in both: {differ:?}");
     assert_eq!(named.len(), there.len(), "each once");
     assert!(text.contains(&format!(" holds {} deliberate faults", there.len())), "there are {}", there.len());
+}
+
+/// Each crate that a manifest names stands there once, with the packages that name it; and nothing else does.
+#[test]
+fn the_table_of_crates_is_that_of_the_manifests() {
+    let text = source_text("docs/developing/crates.md");
+    let (_, table) = text.split_once("| crate | used by | for |\n| --- | --- | --- |\n").expect("the table");
+    let row = |line: &str| -> (String, String) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        assert!(cells.len() == 5 && !cells[3].is_empty(), "a crate, who uses it and what for: {line}");
+        (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+    };
+    let named: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).map(row).collect();
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, manifest) in manifests() {
+        let manifest: toml::Table = manifest.parse().unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let package = manifest["package"]["name"].as_str().expect("a name").strip_prefix("qris-").unwrap_or("top").to_owned();
+        let dependencies = ["dependencies", "dev-dependencies"].into_iter().filter_map(|kind| manifest.get(kind)?.as_table());
+        for name in dependencies.flat_map(toml::Table::keys).filter(|name| !name.starts_with("qris-")) {
+            used.entry(name.clone()).or_default().insert(package.clone());
+        }
+    }
+    let there = used.into_iter().map(|(name, packages)| (name, packages.into_iter().collect::<Vec<_>>().join(", ")));
+    let there: Vec<_> = there.collect();
+    let only = |these: &[(String, String)], those: &[(String, String)]| -> Vec<_> {
+        these.iter().filter(|row| !those.contains(row)).map(|(name, packages)| format!("{name}: {packages}")).collect()
+    };
+    let (missing, gone) = (only(&there, &named), only(&named, &there));
+    assert!(missing.is_empty() && gone.is_empty(), "in the manifests {missing:?}, in the table {gone:?}");
+    assert_eq!(named.len(), there.len(), "each once");
+}
+
+/// That of the package at the top, and of each crate below it.
+fn manifests() -> Vec<(PathBuf, String)> {
+    let mut found = files(&source("src"), "toml");
+    found.retain(|(path, _)| path.ends_with("Cargo.toml"));
+    assert!(found.len() > 5, "the crates are below src: {}", found.len());
+    found.push((source("Cargo.toml"), source_text("Cargo.toml")));
+    found
 }
 
 #[test]
