@@ -2,17 +2,15 @@
 //! writes the order with its version, its history, its receipt and its news together, and says what is to be done next.
 //! Nothing in here waits, asks or reads a clock.
 
-use super::store::{Row, StoreError, Tx, Value};
-use super::view;
+use super::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
-use qris_core::order::merchant::{self, Call, Context, Duty, Event, NoProof, Order, Proof, Refused, Rules, Said, Sale, State, Told};
+use qris_core::order::merchant::{self, Event, NoProof, Order, Proof, Refused, Said, Sale, Told};
 use qris_core::order::time::{Span, Wall};
-use qris_core::wire::orders::Status;
-use qris_core::wire::payment::PaymentUpdate;
-use qris_core::wire::topics::Topic;
 
 mod alerts;
 mod archived;
+mod automatic;
+mod entry;
 mod ledger;
 mod listing;
 mod rebuild;
@@ -21,11 +19,13 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod words;
+mod write;
 
 pub use alerts::{
     ALERT_TRIES, Alert, Subject, alert_done, alert_failed, due_alerts, machine_back, machine_offline, merchant_paid, take_turn,
 };
 pub use archived::{Archived, archived, archived_between};
+pub use entry::{BooksError, Desk, Done, Stored};
 pub use ledger::{Line, Message, has_orders, history, latest, load, open_orders, prune_outbox, published, take_outbox};
 pub use listing::{
     Cursor, PAGE, Page, Wanted, attempts, changed_since, count, damaged, newest_line, newest_of, page, settled, settled_totals,
@@ -33,91 +33,16 @@ pub use listing::{
 pub use rebuild::{Forgotten, rebuild};
 pub use repaying::{given, refund_by_hand, request_refund, seen};
 pub use strangers::{ask_later, forget, remember, strangers};
-use words::describe;
 pub use words::state_word;
+pub use write::LEASE;
 
-/// Whoever claims an order has so long to ask the gateway for it; then another does.
-pub const LEASE: Span = Span::secs(15);
+use entry::first_int;
+use write::{Claim, matters, take_up, write};
+
 /// Orders that are due and taken up at once.
 const DUE_MAX: i64 = 512;
 /// `orders_per_minute` counts so far back.
 const MINUTE: Span = Span::secs(60);
-
-/// Why the books refuse.
-#[derive(Debug, thiserror::Error)]
-pub enum BooksError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No order of that name, or none of this machine.
-    #[error("no such order")]
-    Unknown,
-    /// The request_id was used with another body.
-    #[error("this request_id was used with another body")]
-    ReusedId,
-    /// The ticket belongs to another request.
-    #[error("this ticket belongs to another request")]
-    ReusedTicket,
-    /// So many orders that the books do not have are to be asked about already.
-    #[error("too many orders wait to be looked up at the gateway")]
-    Full,
-    /// More than `orders_per_minute`.
-    #[error("more than {0} orders a minute")]
-    RateLimited(u32),
-    /// The core's reason.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-}
-
-impl BooksError {
-    /// Whether it is one row that cannot be read: what concerns others goes on without it.
-    #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Damaged { .. }))
-    }
-}
-
-/// What the merchant decided, as far as the books need it.
-#[derive(Debug, Clone)]
-pub struct Desk {
-    /// For the core.
-    pub rules: Rules,
-    /// News go to the broker.
-    pub push: bool,
-    /// Orders of one machine in a minute; 0: no limit.
-    pub orders_per_minute: u32,
-    /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
-    pub auto_refund_per_day: u32,
-}
-
-/// An order as it stands in the books.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The order.
-    pub order: Order,
-    /// Counts what its machine can see.
-    pub rev: u64,
-    version: i64,
-    digest: Option<String>,
-    claimed_until: Option<Wall>,
-}
-
-/// What a transaction did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// The order now.
-    pub now: Stored,
-    /// Whether its machine can see a difference.
-    pub news: bool,
-    /// What the gateway must be asked for it: claimed for the caller, who must.
-    pub call: Option<Call>,
-    /// The attempt that replaces it, if it was replaced.
-    pub next: Option<OrderId>,
-    /// A person must be told of something new.
-    pub alert: bool,
-    /// What it was before, for the journal.
-    pub was: Order,
-}
 
 /// What became of a POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -336,97 +261,6 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
     Ok(ids.len())
 }
 
-/// What becomes of the claim on an order that is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Claim {
-    /// It stays as it is.
-    Keep,
-    /// The caller takes it, if nobody has it and something is to be asked.
-    Take,
-    /// The caller had it: it ends, unless something is to be asked at once.
-    Renew,
-}
-
-fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
-    let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
-    if stored.claimed_until.is_some_and(|until| until <= now) {
-        // Whoever had it never came back with an answer.
-        stored.claimed_until = None;
-        return write(tx, desk, stored, Event::Abandoned, now, Claim::Renew);
-    }
-    let order = stored.order.clone();
-    settle(tx, desk, stored, order, None, now, Claim::Take)
-}
-
-/// Applies an event and everything that follows from it, and writes what changed.
-fn write(tx: &mut dyn Tx, desk: &Desk, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
-    let what = describe(&event);
-    let order = apply(tx, desk, stored.order.clone(), event, now)?;
-    settle(tx, desk, stored, order, Some(what), now, claim)
-}
-
-fn settle(
-    tx: &mut dyn Tx,
-    desk: &Desk,
-    stored: Stored,
-    mut order: Order,
-    mut what: Option<String>,
-    now: Wall,
-    claim: Claim,
-) -> Result<Done, BooksError> {
-    let free = stored.claimed_until.is_none_or(|until| until <= now);
-    if let Some(event) = repaying::automatic(tx, desk, &stored.order, &order, now)? {
-        let also = describe(&event);
-        what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
-        order = apply(tx, desk, order, event, now)?;
-    }
-    let call = loop {
-        match merchant::duty(&order, now) {
-            Duty::Apply(event) => {
-                let also = describe(&event);
-                what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
-                order = apply(tx, desk, order, event, now)?;
-            }
-            Duty::Call(call) => break Some(call),
-            Duty::Rest => break None,
-        }
-    };
-    let (claimed_until, call) = match claim {
-        Claim::Keep => (stored.claimed_until, None),
-        Claim::Take if !free => (stored.claimed_until, None),
-        Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
-    };
-    let was = stored.order.clone();
-    let before = view::visible(&stored.order);
-    let news = before != view::visible(&order);
-    let told = matters(&stored.order, &order);
-    let id = order.id.clone();
-    if let Some(receipt) = order.receipt()
-        && stored.order.receipt().is_none()
-    {
-        ledger::keep_receipt(tx, receipt)?;
-    }
-    let alert = alerts::keep(tx, &was, &order, now)?;
-    let mut after = ledger::save(tx, stored, order, claimed_until)?;
-    if let (true, Some(what)) = (told, what) {
-        ledger::note(tx, &id, &format!("{what}: {}", state_word(&after.order.state)), now)?;
-    }
-    after.claimed_until = claimed_until;
-    let done = Done { now: after, news, call, next: None, alert, was };
-    if desk.push && before.0 != view::status(&done.now.order) {
-        announce(tx, &done.now, now)?;
-    }
-    Ok(done)
-}
-
-fn apply(tx: &mut dyn Tx, desk: &Desk, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
-    let paid_already = match &event {
-        Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,
-        _ => false,
-    };
-    Ok(merchant::apply(order, event, now, &Context { rules: &desk.rules, paid_already })?)
-}
-
 /// Puts a new attempt into the books, and gives its name.
 fn replace(tx: &mut dyn Tx, old: &Stored, now: Wall, answer_by: Wall) -> Result<Option<OrderId>, BooksError> {
     let Sale { device, request_id, .. } = &old.order.sale;
@@ -442,45 +276,10 @@ fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored,
     ledger::load(tx, id)?.filter(|stored| stored.order.sale.device == *device).ok_or(BooksError::Unknown)
 }
 
-/// News for the machine. What it asked for itself it is told in the answer.
-fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
-    let order = &stored.order;
-    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Asked), .. });
-    let status = view::status(order);
-    if asked || status == Status::Pending {
-        return Ok(());
-    }
-    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
-    let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
-    let payload = serde_json::to_string(&update).expect("plain data");
-    ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
-}
-
-/// Whether a person who reads the history would want to know; that the gateway is asked again is not worth a line.
-fn matters(before: &Order, after: &Order) -> bool {
-    state_word(&before.state) != state_word(&after.state)
-        || before.delivery != after.delivery
-        || before.mismatched_at != after.mismatched_at
-        || before.ask.hot_from != after.ask.hot_from
-        || before.repayment != after.repayment
-        || before.taken_back != after.taken_back
-        || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)
-        || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
-}
-
-fn first_int(rows: &[Row]) -> Result<i64, StoreError> {
-    rows.first().map_or(Ok(0), |row| row.int(0))
-}
-
 /// The newest attempt at a request, for whoever waits for it.
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
 pub fn newest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result<Stored, BooksError> {
     ledger::latest(tx, device, request)?.ok_or(BooksError::Unknown)
-}
-
-/// A value that a query may leave out.
-fn text(value: Option<&str>) -> Value {
-    value.into()
 }

@@ -122,7 +122,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let (stop, stopping) = watch::channel(false);
     let sweep = tokio::spawn(work::sweep(Arc::clone(&shop)));
     let keys = tokio::spawn(keys::follow(Arc::clone(&shop), config.signing_key_file.clone()));
-    let others = tokio::spawn(waiters::follow(Arc::clone(&shop)));
+    let others = tokio::spawn(work::follow(Arc::clone(&shop)));
     let teller = config.alerts_command.clone().map(|command| tokio::spawn(alerts::run(Arc::clone(&shop), command)));
     let publisher = match &config.mqtt {
         Some(wanted) => {

@@ -1,7 +1,5 @@
 //! Who waits for which request. Whoever waits registers first, then reads, then waits: nothing is missed in between.
 
-use super::books;
-use super::shop::Shop;
 use qris_core::order::ids::{DeviceId, RequestId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,35 +44,6 @@ enum What {
 pub struct Place<'a> {
     waiters: &'a Waiters,
     of: (DeviceId, What),
-}
-
-/// What another process wrote is noticed so often.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Wakes whoever waits for what another process on the same database changed: a second `serve`, a command. It reads what
-/// the history has got since the last look; while nobody waits that is one number.
-pub async fn follow(shop: Arc<Shop>) {
-    let mut seen = None;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let from = if shop.waiters.is_idle() { None } else { seen };
-        let read = shop.read(move |tx| match from {
-            Some(line) => match books::changed_since(tx, line)? {
-                (changed, newest) if changed.len() < books::PAGE => Ok((changed, newest)),
-                // More than is worth looking at one by one, most of it our own.
-                (changed, _) => Ok((changed, books::newest_line(tx)?)),
-            },
-            None => Ok((Vec::new(), books::newest_line(tx)?)),
-        });
-        // The journal was told of an error; the next look finds what this one would have.
-        let Ok((changed, newest)) = read.await else { continue };
-        if changed.len() < books::PAGE {
-            changed.iter().for_each(|(device, request)| shop.waiters.wake(device, request));
-        } else {
-            shop.waiters.wake_all();
-        }
-        seen = Some(newest);
-    }
 }
 
 impl Waiters {

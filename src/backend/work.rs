@@ -24,6 +24,35 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Every so many sweeps old news are dropped.
 const PRUNE_EVERY: u32 = 600;
 
+/// What another process wrote is noticed so often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Wakes whoever waits for what another process on the same database changed: a second `serve`, a command. It reads what
+/// the history has got since the last look; while nobody waits that is one number.
+pub async fn follow(shop: Arc<Shop>) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let from = if shop.waiters.is_idle() { None } else { seen };
+        let read = shop.read(move |tx| match from {
+            Some(line) => match books::changed_since(tx, line)? {
+                (changed, newest) if changed.len() < books::PAGE => Ok((changed, newest)),
+                // More than is worth looking at one by one, most of it our own.
+                (changed, _) => Ok((changed, books::newest_line(tx)?)),
+            },
+            None => Ok((Vec::new(), books::newest_line(tx)?)),
+        });
+        // The journal was told of an error; the next look finds what this one would have.
+        let Ok((changed, newest)) = read.await else { continue };
+        if changed.len() < books::PAGE {
+            changed.iter().for_each(|(device, request)| shop.waiters.wake(device, request));
+        } else {
+            shop.waiters.wake_all();
+        }
+        seen = Some(newest);
+    }
+}
+
 /// Does what an order needs now, if nobody else does.
 pub async fn advance(shop: Arc<Shop>, id: OrderId) {
     let now = clock::now().wall;

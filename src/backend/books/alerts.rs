@@ -1,8 +1,8 @@
 //! What a person must be told of, kept until it was told: written in the same commit as what caused it, one row an order
 //! and kind.
 
-use super::repaying::alert_again;
-use super::{BooksError, Stored, ledger};
+use super::entry::{BooksError, Stored};
+use super::ledger;
 use crate::store::{Row, StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
@@ -20,6 +20,11 @@ const OFFLINE: &str = "offline";
 const MERCHANT: &str = "merchant";
 /// So many merchants are told apart.
 const MERCHANTS_MAX: i64 = 100;
+
+/// An alert that could not be told is tried again after this, doubled with each try …
+const ALERT_PAUSE: Span = Span::secs(60);
+/// … up to this.
+const ALERT_PAUSE_MAX: Span = Span::secs(3600);
 
 /// What an alert is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,4 +236,9 @@ fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wal
 fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<bool, BooksError> {
     let sql = "UPDATE alerts SET ended_ms = $1, next_ms = NULL WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
     Ok(!tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?.is_empty())
+}
+
+/// When an alert that was tried so often is tried again.
+fn alert_again(tries: u32, now: Wall) -> Wall {
+    now + Span(ALERT_PAUSE.0.saturating_mul(1 << tries.saturating_sub(1).min(20)).min(ALERT_PAUSE_MAX.0))
 }

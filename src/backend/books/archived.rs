@@ -1,6 +1,6 @@
 //! What stays in the books of an order that was archived: enough to know it, and to use nothing of it once more.
 
-use super::{BooksError, first_int};
+use super::entry::{BooksError, first_int};
 use crate::store::{StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::time::Wall;

@@ -1,6 +1,8 @@
 //! The rows: reading, checking, writing them.
 
-use super::{BooksError, Stored, archived, first_int, state_word, text};
+use super::archived;
+use super::entry::{BooksError, Stored, first_int, text};
+use super::words::state_word;
 use crate::store::{Row, StoreError, Tx, Value};
 use crate::view;
 use qris_core::order::ids::{DeviceId, KeyId, OrderId, RequestId, TransactionId};

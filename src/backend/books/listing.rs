@@ -1,6 +1,7 @@
 //! Orders by the page, for people: however many there are, a page of them is in memory.
 
-use super::{BooksError, Stored, first_int, ledger, text};
+use super::entry::{BooksError, Stored, first_int, text};
+use super::ledger;
 use crate::store::{Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::time::Wall;

@@ -1,7 +1,9 @@
 //! Orders that the gateway knows and the books do not: the database was lost, or restored from an older backup. What a charge
 //! carried as its metadata is enough to go on, whichever machine it names: a person settles what no machine takes.
 
-use super::{BooksError, Claim, Desk, Done, archived, ledger, strangers, write};
+use super::entry::{BooksError, Desk, Done};
+use super::write::{Claim, write};
+use super::{archived, ledger, strangers};
 use crate::store::Tx;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::merchant::{

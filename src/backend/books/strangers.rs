@@ -1,7 +1,8 @@
 //! Orders that a verified notification names and the books do not have. They are written down before the notification is
 //! answered, since the gateway will not send it again; then the gateway is asked, and the order is rebuilt.
 
-use super::{BooksError, first_int, ledger};
+use super::entry::{BooksError, first_int};
+use super::ledger;
 use crate::store::Tx;
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};

@@ -1,11 +1,13 @@
 use super::*;
-use crate::store::{BOOKS, Store};
+use crate::store::{BOOKS, Store, StoreError};
+use crate::view;
 use qris_core::order::ids::{ItemId, Ticket, TransactionId};
-use qris_core::order::merchant::{Charge, NoCharge, QR_EXPIRY, Report};
+use qris_core::order::merchant::{Call, Charge, NoCharge, QR_EXPIRY, Report, Rules, State};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Delivery;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::request::Payment;
+use qris_core::wire::orders::Status;
 use std::sync::Arc;
 
 mod people;

@@ -1,0 +1,30 @@
+//! The refunds that the backend begins by itself (`auto_refund`).
+
+use super::entry::{BooksError, Desk, first_int};
+use super::ledger;
+use crate::store::Tx;
+use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
+use qris_core::order::time::{Span, Wall};
+
+/// `auto_refund_per_day` counts so far back.
+const DAY: Span = Span::secs(24 * 3600);
+
+/// The refund that the backend begins by itself when an order has become what `auto_refund` is for, within the machine's
+/// daily limit. What is over the limit is for a person.
+pub(super) fn begin(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
+    if desk.auto_refund_per_day == 0 || !after.may_refund_by_itself() || before.may_refund_by_itself() {
+        return Ok(None);
+    }
+    let recent = "SELECT count(*) FROM automatic_refunds WHERE device = $1 AND asked_ms > $2";
+    let device = after.sale.device.as_str();
+    let count = first_int(&tx.rows(recent, &[device.into(), (now - DAY).0.into()])?)?;
+    if count >= desk.auto_refund_per_day.into() {
+        let limit = desk.auto_refund_per_day;
+        ledger::note(tx, &after.id, &format!("not refunded by itself: the limit of {limit} a day of this machine is reached"), now)?;
+        return Ok(None);
+    }
+    // One an order, ever: a second is a person's to ask for.
+    let sql = "INSERT OR IGNORE INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3) RETURNING 1";
+    let new = !tx.rows(sql, &[after.id.as_str().into(), device.into(), now.0.into()])?.is_empty();
+    Ok(new.then_some(Event::RefundAsked(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))
+}

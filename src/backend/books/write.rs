@@ -1,0 +1,133 @@
+//! The one way in which an order changes in the books: the core decides, and all that follows is written together.
+
+use super::entry::{BooksError, Desk, Done, Stored};
+use super::words::{describe, state_word};
+use super::{alerts, automatic, ledger};
+use crate::store::Tx;
+use crate::view;
+use qris_core::order::ids::OrderId;
+use qris_core::order::merchant::{self, Context, Duty, Event, Order, State};
+use qris_core::order::time::{Span, Wall};
+use qris_core::wire::orders::Status;
+use qris_core::wire::payment::PaymentUpdate;
+use qris_core::wire::topics::Topic;
+
+/// Whoever claims an order has so long to ask the gateway for it; then another does.
+pub const LEASE: Span = Span::secs(15);
+/// What becomes of the claim on an order that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It stays as it is.
+    Keep,
+    /// The caller takes it, if nobody has it and something is to be asked.
+    Take,
+    /// The caller had it: it ends, unless something is to be asked at once.
+    Renew,
+}
+
+/// Claims what is to be asked for an order, if something is and nobody else asks.
+pub(super) fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
+    let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
+    if stored.claimed_until.is_some_and(|until| until <= now) {
+        // Whoever had it never came back with an answer.
+        stored.claimed_until = None;
+        return write(tx, desk, stored, Event::Abandoned, now, Claim::Renew);
+    }
+    let order = stored.order.clone();
+    settle(tx, desk, stored, order, None, now, Claim::Take)
+}
+
+/// Applies an event and everything that follows from it, and writes what changed.
+pub(super) fn write(tx: &mut dyn Tx, desk: &Desk, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
+    let what = describe(&event);
+    let order = apply(tx, desk, stored.order.clone(), event, now)?;
+    settle(tx, desk, stored, order, Some(what), now, claim)
+}
+
+fn settle(
+    tx: &mut dyn Tx,
+    desk: &Desk,
+    stored: Stored,
+    mut order: Order,
+    mut what: Option<String>,
+    now: Wall,
+    claim: Claim,
+) -> Result<Done, BooksError> {
+    let free = stored.claimed_until.is_none_or(|until| until <= now);
+    if let Some(event) = automatic::begin(tx, desk, &stored.order, &order, now)? {
+        let also = describe(&event);
+        what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
+        order = apply(tx, desk, order, event, now)?;
+    }
+    let call = loop {
+        match merchant::duty(&order, now) {
+            Duty::Apply(event) => {
+                let also = describe(&event);
+                what = Some(what.map_or(also.clone(), |what| format!("{what}; {also}")));
+                order = apply(tx, desk, order, event, now)?;
+            }
+            Duty::Call(call) => break Some(call),
+            Duty::Rest => break None,
+        }
+    };
+    let (claimed_until, call) = match claim {
+        Claim::Keep => (stored.claimed_until, None),
+        Claim::Take if !free => (stored.claimed_until, None),
+        Claim::Take | Claim::Renew => (call.map(|_| now + LEASE), call),
+    };
+    let was = stored.order.clone();
+    let before = view::visible(&stored.order);
+    let news = before != view::visible(&order);
+    let told = matters(&stored.order, &order);
+    let id = order.id.clone();
+    if let Some(receipt) = order.receipt()
+        && stored.order.receipt().is_none()
+    {
+        ledger::keep_receipt(tx, receipt)?;
+    }
+    let alert = alerts::keep(tx, &was, &order, now)?;
+    let mut after = ledger::save(tx, stored, order, claimed_until)?;
+    if let (true, Some(what)) = (told, what) {
+        ledger::note(tx, &id, &format!("{what}: {}", state_word(&after.order.state)), now)?;
+    }
+    after.claimed_until = claimed_until;
+    let done = Done { now: after, news, call, next: None, alert, was };
+    if desk.push && before.0 != view::status(&done.now.order) {
+        announce(tx, &done.now, now)?;
+    }
+    Ok(done)
+}
+
+fn apply(tx: &mut dyn Tx, desk: &Desk, order: Order, event: Event, now: Wall) -> Result<Order, BooksError> {
+    let paid_already = match &event {
+        Event::Status(report) => ledger::is_paid_otherwise(tx, &order, &report.transaction_id)?,
+        _ => false,
+    };
+    Ok(merchant::apply(order, event, now, &Context { rules: &desk.rules, paid_already })?)
+}
+
+/// News for the machine. What it asked for itself it is told in the answer.
+fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
+    let order = &stored.order;
+    let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Asked), .. });
+    let status = view::status(order);
+    if asked || status == Status::Pending {
+        return Ok(());
+    }
+    let receipt = view::receipt(order).map(|receipt| receipt.jws().into());
+    let update = PaymentUpdate { order_id: order.id.clone(), rev: stored.rev, status, receipt };
+    let payload = serde_json::to_string(&update).expect("plain data");
+    ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
+}
+
+/// Whether a person who reads the history would want to know; that the gateway is asked again is not worth a line.
+pub(super) fn matters(before: &Order, after: &Order) -> bool {
+    state_word(&before.state) != state_word(&after.state)
+        || before.delivery != after.delivery
+        || before.mismatched_at != after.mismatched_at
+        || before.ask.hot_from != after.ask.hot_from
+        || before.repayment != after.repayment
+        || before.taken_back != after.taken_back
+        || (before.suspect, before.conflict, before.late_fact) != (after.suspect, after.conflict, after.late_fact)
+        || (before.unreported_at, &before.seen) != (after.unreported_at, &after.seen)
+}
