@@ -39,7 +39,7 @@ pub enum Entry {
     Ended(Outcome),
 }
 
-/// How much a line needs for this order, and whether it can be driven now.
+/// The facts about a line that decide about one order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LineState {
     /// The line takes no ticket and no receipt for less.

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 /// The longest description, in characters. The gateway shows no more of an item's name.
 pub const DESCRIPTION_MAX: usize = 50;
-/// The shortest and longest time that a QR or payment code may be on the screen, in seconds. The gateway expires a charge after 15 minutes.
+/// The shortest and longest time that a QR or payment code may be on the screen, in seconds. The gateway expires a
+/// charge after 15 minutes.
 pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 10..=840;
 
 /// How the customer pays.

@@ -62,8 +62,8 @@ pub fn apply(mut order: Order, event: Event, now: Boot, with: &Context) -> Order
     order
 }
 
-/// Another machine knew this order first: one with the same card, or this one before it lost its database. That machine had its
-/// ticket, and may have had the receipt too. So the line may have been driven even if a ledger does not know the ticket.
+/// Another machine knew this order first: one with the same card, or this one before it lost its database. That machine has or
+/// had its ticket, and may have had the receipt too. So the line may have been driven even if a ledger does not know the ticket.
 fn taken_as_sent(state: State) -> State {
     match state {
         State::AwaitingCollection { receipt, doubtful, .. } => State::AwaitingCollection { receipt, sent: true, doubtful },
@@ -253,7 +253,7 @@ fn see_another(mut order: Order, seen: &Seen) -> Order {
 /// The charge that an ended order leaves at the gateway, after this news of one of its charges.
 fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
     match seen.status {
-        // A charge that is being cancelled already comes first.
+        // A charge that must be cancelled already comes first.
         Status::Pending if matches!(left, LeftCharge::ToCancel(_)) => left,
         Status::Pending => LeftCharge::ToCancel(seen.order_id.clone()),
         // The receipt of a settlement comes with it or by itself. Nothing is left to cancel.
@@ -351,7 +351,7 @@ fn create_delayed(state: State, reason: Reason) -> State {
 }
 
 /// The backend's books do not have the order. This ends no order that is paid or can be paid: its charge is at the gateway all
-/// the same. No charge was made only where nobody knows of one.
+/// the same. If nobody knows of a charge, none was made.
 fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     match state {
         State::AwaitingPayment { .. } => withdraw(state, Ending::Cancelled(Reason::Backend), now, with),
@@ -373,7 +373,7 @@ fn absent(state: State, charged: bool, now: Boot, with: &Context) -> State {
     }
 }
 
-/// The books do not have the order for so long that the gateway has ended the charge, and nobody will confirm a collection.
+/// The books have lacked the order for so long that the gateway has ended the charge, and nobody will confirm a collection.
 fn forsaken(state: State) -> State {
     match state {
         State::AtCounter => ended(End::Expired, Some(Reason::Backend), None, LeftCharge::Nothing),

@@ -100,7 +100,7 @@ pub enum State {
         /// The number of the relay's owner that gave the ticket; 0: no owner in this run of the program.
         #[serde(skip)]
         checked: u64,
-        /// Why the backend could not charge yet, in its last words.
+        /// The backend's latest reason for not charging yet.
         #[serde(skip)]
         trouble: Option<Reason>,
     },
