@@ -1,5 +1,5 @@
-//! The arguments of a daemon: where its configuration is, and what to do instead of running. A few lines, where a parser
-//! that also knows sub-commands (`qris-backend`, `qrisctl`) takes a fifth of a megabyte.
+//! The arguments of a daemon: where its configuration is, and what to do instead of running. These few lines replace a
+//! parser that also knows sub-commands (`qris-backend`, `qrisctl`) and takes a fifth of a megabyte.
 
 use lexopt::Arg;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What a daemon understands.
+/// The arguments that a daemon understands.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
     /// Its name.
@@ -16,16 +16,16 @@ pub struct Usage {
     pub about: &'static str,
     /// Where its configuration is unless `--config` says otherwise.
     pub config: &'static str,
-    /// What it can do instead of running, one at a time: the option without its dashes, and what it does.
+    /// What it can do instead of running: the option without its dashes, and its explanation. Only one may be given.
     pub instead: &'static [(&'static str, &'static str)],
 }
 
-/// What it was told.
+/// The arguments that it got.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     /// Where the configuration is.
     pub config: PathBuf,
-    /// Which of [`Usage::instead`].
+    /// The option of [`Usage::instead`].
     pub instead: Option<&'static str>,
 }
 
@@ -33,9 +33,9 @@ impl Usage {
     /// Reads the arguments (the first is the program's name). `--help` and `--version` are answered on standard output.
     ///
     /// # Errors
-    /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
+    /// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use. Standard error then has the reason.
     pub fn read(&self, arguments: impl Iterator<Item = OsString>) -> Result<Told, ExitCode> {
-        // Nobody is left to be told when standard output or error is closed.
+        // When standard output or error is closed, nobody is left to read this.
         match self.try_read(arguments) {
             Ok(Word::Told(told)) => Ok(told),
             Ok(Word::Answer(answer)) => {
@@ -70,7 +70,7 @@ impl Usage {
         Ok(Word::Told(Told { config: config.unwrap_or_else(|| self.config.into()), instead }))
     }
 
-    /// The same for the libraries that make manual pages and completions.
+    /// The same arguments for the libraries that make manual pages and completions.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn definition(&self) -> clap::Command {

@@ -1,16 +1,16 @@
-//! How long to wait before the next attempt: the one backoff of everything that reconnects (broker, bus, backend).
+//! How long to wait before the next attempt. Everything that reconnects (broker, bus, backend) uses this one backoff.
 
 use std::time::Duration;
 
 /// The wait after the first failure, before jitter.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-/// No wait is longer.
+/// The longest wait.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// Waits that double from the first to the longest, each shortened by up to a half.
+/// Waits that double from the first to the longest. Each is shortened by up to a half.
 ///
-/// The jitter comes from a seed (the device id) and not from a random source: a thousand machines that lost the same
-/// broker come back spread out, and one machine behaves the same in every test.
+/// The jitter comes from a seed (the device id) and not from a random source. So a thousand machines that lost the
+/// same broker come back spread out, and one machine behaves the same in every test.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -20,36 +20,36 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From [`BACKOFF_FIRST`] to [`BACKOFF_MAX`], for what is at the other end of a network.
+    /// From [`BACKOFF_FIRST`] to [`BACKOFF_MAX`], for a service at the other end of a network.
     #[must_use]
     pub fn new(seed: &str) -> Self {
         Self::between(seed, BACKOFF_FIRST, BACKOFF_MAX)
     }
 
-    /// From 20 ms to 2 s, for what is on this computer: an attempt costs next to nothing, and after a start everything
-    /// appears within a moment.
+    /// From 20 ms to 2 s, for a service on this computer: an attempt costs next to nothing, and after a start
+    /// everything appears within a moment.
     #[must_use]
     pub fn local(seed: &str) -> Self {
         Self::between(seed, Duration::from_millis(20), Duration::from_secs(2))
     }
 
     fn between(seed: &str, first: Duration, most: Duration) -> Self {
-        // FNV-1a: spreads ids that differ in their last digit only.
+        // FNV-1a: it spreads ids that differ in their last digit only.
         let noise =
             seed.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Self { first, most, failures: 0, noise }
     }
 
-    /// Counts a failure and says how long to wait before trying again: between half and the whole of the doubled wait.
+    /// Counts a failure and says how long to wait before the next attempt: between half of the doubled wait and all of it.
     pub fn next_wait(&mut self) -> Duration {
-        // 2^7 × the first is past the longest already; the shift must not overflow on a machine that is offline for weeks.
+        // 2^7 × the first is past the longest already. The shift must not overflow on a machine that is offline for weeks.
         let whole = self.first.saturating_mul(1 << self.failures.min(7)).min(self.most);
         self.failures = self.failures.saturating_add(1);
         let whole_ms = u64::try_from(whole.as_millis()).expect("seconds at most");
         Duration::from_millis(whole_ms - self.draw() % (whole_ms / 2 + 1))
     }
 
-    /// Forgets the failures: the next wait is a short one again. The jitter goes on where it was.
+    /// Forgets the failures: the next wait is a short one again. The jitter goes on from its present place.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

@@ -1,9 +1,9 @@
-//! D-Bus as we use it: on a message bus, or on a socket of its own without one (`peer:/path`), with the same interfaces.
+//! D-Bus as we use it: on a message bus, or without a bus on a socket of its own (`peer:/path`), with the same interfaces.
 //!
-//! [`serve`] keeps objects reachable, [`Remote`] keeps a connection to somebody who does. zbus reconnects neither, so both
-//! build a new connection when the old one is lost. Proxies may name their destination on either kind: a peer without a
-//! bus name ignores it. Build them with [`CacheProperties::No`](zbus::proxy::CacheProperties::No): a cached property
-//! survives the service that said it.
+//! [`serve`] keeps objects reachable. [`Remote`] keeps a connection to a service that does so. zbus does not reconnect
+//! either of them, so both build a new connection when the old one is lost. Proxies may name their destination in both
+//! cases: a peer without a bus name ignores it. Build them with [`CacheProperties::No`](zbus::proxy::CacheProperties::No):
+//! a cached property outlives the service that said it.
 
 use crate::backoff::Backoff;
 use crate::config::BusAddress;
@@ -27,21 +27,21 @@ use zbus::names::BusName;
 use zbus::zvariant::DynamicType;
 use zbus::{Connection, Guid};
 
-/// A call that is not answered for so long has an unknown outcome. Over the 20 s within which `Dispense` answers; calls
-/// that must not take long are limited by who makes them.
+/// A call that is not answered for so long has an unknown outcome. It is more than the 20 s in which `Dispense`
+/// answers. A caller that must not wait so long sets its own limit.
 pub const METHOD_TIMEOUT: Duration = Duration::from_secs(25);
-/// Connecting, authentication included.
+/// The longest time to connect, authentication included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A signal to one connection may take this long; who reads slower misses it.
+/// A signal to one connection may take this long. A slower reader misses it.
 pub const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections that a socket without a bus serves at a time.
+/// The most connections that a socket without a bus serves at a time.
 pub const PEERS_MAX: usize = 16;
-/// The socket's mode. There is no bus and so no policy: who may open it may call everything.
+/// The socket's mode. There is no bus and so no policy: everybody who may open it may call everything.
 pub const SOCKET_MODE: u32 = 0o600;
-/// Events of a [`Remote`] that can wait.
+/// The most events of a [`Remote`] that can wait.
 const REMOTE_EVENTS: usize = 16;
 
-/// Why there is no connection, or nothing is served.
+/// Why there is no connection, or why the objects are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// The bus or peer cannot be reached, or refuses us.
@@ -49,7 +49,7 @@ pub enum BusError {
     Connect {
         /// The bus or socket.
         address: String,
-        /// What zbus said.
+        /// The error of zbus.
         why: zbus::Error,
     },
     /// Connecting took longer than [`CONNECT_TIMEOUT`].
@@ -58,7 +58,7 @@ pub enum BusError {
         /// The bus or socket.
         address: String,
     },
-    /// Another process owns the name, or listens at the socket: is the program running already?
+    /// Another process has the name, or listens at the socket: is the program running already?
     #[error("D-Bus {address}: {name} is taken, by another copy of this program?")]
     Taken {
         /// The bus or socket.
@@ -71,7 +71,7 @@ pub enum BusError {
     Socket {
         /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         why: io::Error,
     },
 }
@@ -84,7 +84,7 @@ pub async fn connect(address: &BusAddress) -> Result<Connection, BusError> {
     build(client_builder(address), &address.to_string()).await
 }
 
-/// Objects that are kept reachable; dropping it ends that.
+/// Objects that are kept reachable. They go when it is dropped.
 #[derive(Debug)]
 pub struct Served {
     connections: Connections,
@@ -93,11 +93,12 @@ pub struct Served {
     socket: Option<PathBuf>,
 }
 
-/// Serves objects at `address`, in a task of the current tokio runtime, until the answer is dropped. On a bus they are
-/// registered, then `name` is taken; without a bus every connection to the socket is served. What is lost is rebuilt.
+/// Serves objects at `address`, in a task of the current tokio runtime, until the answer is dropped. On a bus the
+/// objects are registered, then `name` is taken. Without a bus every connection to the socket is served. A lost
+/// connection or socket is rebuilt.
 ///
-/// `setup` registers the interfaces (`builder.serve_at(path, interface)`) and is called for every connection, so
-/// interfaces share what they stand for.
+/// `setup` registers the interfaces (`builder.serve_at(path, interface)`). It is called for every connection, so
+/// interfaces share the state behind them.
 #[must_use]
 pub fn serve<F>(address: &BusAddress, name: &'static str, setup: F) -> Served
 where
@@ -115,14 +116,14 @@ where
 }
 
 impl Served {
-    /// How the first attempt ended. Whatever it says, the attempts go on: a program that must own its name ends itself.
-    /// A second call answers `Ok`.
+    /// The result of the first attempt. The attempts go on after a failure too: a program that must own its name ends
+    /// itself. A second call answers `Ok`.
     ///
     /// # Errors
-    /// When the name or the socket could not be had.
+    /// When the name or the socket could not be taken.
     pub async fn ready(&mut self) -> Result<(), BusError> {
         match self.first.take() {
-            // The task tells before it tries again, and never ends before it told.
+            // The task sends the result before it tries again, and never ends before that.
             Some(first) => first.await.unwrap_or(Ok(())),
             None => Ok(()),
         }
@@ -134,13 +135,13 @@ impl Served {
         self.connections.all()
     }
 
-    /// Emits a signal to everybody. Signals are news: who is not there, or does not read, misses it.
+    /// Emits a signal to everybody. Signals are news: a reader that is not there, or does not read, misses it.
     pub async fn emit<B>(&self, path: &str, interface: &str, signal: &str, body: &B)
     where
         B: Serialize + DynamicType + Sync,
     {
         for connection in self.connections() {
-            // A lost connection is noticed where it is served.
+            // The task that serves the connection notices when it is lost.
             drop(timeout(SIGNAL_TIMEOUT, connection.emit_signal(None::<&str>, path, interface, signal, body)).await);
         }
     }
@@ -150,7 +151,7 @@ impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
         if let Some(path) = &self.socket {
-            // A socket that was another's must stay. What is left lying is removed by the next start.
+            // A socket that another process owns must stay. The next start removes one that is left behind.
             if self.connections.is_listening() {
                 drop(std::fs::remove_file(path));
             }
@@ -158,30 +159,30 @@ impl Drop for Served {
     }
 }
 
-/// What becomes of a [`Remote`].
+/// News of a [`Remote`].
 #[derive(Debug, Clone)]
 pub enum RemoteEvent {
-    /// It is there: make the proxies anew.
+    /// The service is there: make the proxies anew.
     Up {
         /// The connection to call it on.
         connection: Connection,
-        /// Who it is: the unique bus name, or without a bus a name for this connection.
+        /// Its owner: the unique bus name, or without a bus a name for this connection.
         owner: String,
     },
-    /// The name has another owner now, on the same connection: what the old one said is no longer known.
+    /// The name has another owner now, on the same connection. Nothing that the old owner said holds any more.
     NewOwner {
         /// The new owner's unique name.
         owner: String,
     },
-    /// It is not there. Told once for each reason in a row.
+    /// The service is not there. Each reason is told once in a row.
     Down {
         /// What happened, for people.
         reason: String,
     },
 }
 
-/// A service of somebody else, watched: on a bus it is up while its name has an owner, without a bus while the
-/// connection stands. Connects again by itself.
+/// Another program's service, watched. On a bus it is up while its name has an owner; without a bus, while the
+/// connection stands. It connects again by itself.
 #[derive(Debug)]
 pub struct Remote {
     events: mpsc::Receiver<RemoteEvent>,
@@ -200,7 +201,7 @@ impl Remote {
     pub async fn next(&mut self) -> RemoteEvent {
         match self.events.recv().await {
             Some(event) => event,
-            // The task ends with its runtime only; then nobody waits for an answer.
+            // The task ends with its runtime only. Then nobody waits for an answer.
             None => std::future::pending().await,
         }
     }
@@ -239,7 +240,7 @@ async fn watch(address: BusAddress, name: &'static str, mut watcher: Watcher) {
 /// Follows the owner of a name until the connection to the bus is lost.
 async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut Watcher) -> zbus::Result<()> {
     let bus = DBusProxy::builder(connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
-    // First listen, then ask: no change falls between.
+    // First listen, then ask: so no change is missed.
     let mut changes: NameOwnerChangedStream = bus.receive_name_owner_changed_with_args(&[(0, name)]).await?;
     let mut owner = match bus.get_name_owner(BusName::try_from(name)?).await {
         Ok(owner) => Some(owner.to_string()),
@@ -258,7 +259,7 @@ async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut 
         let Some(change) = change else { return Ok(()) };
         let new_owner = change.args()?.new_owner().as_ref().map(ToString::to_string);
         match (&owner, &new_owner) {
-            // Seen already by asking.
+            // The question has shown this already.
             (old, new) if old == new => {}
             (_, None) => watcher.down(format!("nobody owns {name}")).await,
             (None, Some(new)) => watcher.up(connection, new.clone()).await,
@@ -271,7 +272,7 @@ async fn watch_owner(connection: &Connection, name: &'static str, watcher: &mut 
 /// Tells a [`Remote`] what changed.
 struct Watcher {
     events: mpsc::Sender<RemoteEvent>,
-    /// Why it is down, as told.
+    /// The reason that was told last.
     last_reason: Option<String>,
 }
 
@@ -289,7 +290,7 @@ impl Watcher {
     }
 
     async fn tell(&mut self, event: RemoteEvent) {
-        // The receiver goes when the `Remote` does, and this task with it.
+        // The receiver goes with the `Remote`, and then this task ends.
         drop(self.events.send(event).await);
     }
 }
@@ -299,7 +300,7 @@ type First = oneshot::Sender<Result<(), BusError>>;
 
 fn tell(first: &mut Option<First>, outcome: Result<(), BusError>) {
     if let Some(first) = first.take() {
-        // Nobody may be interested.
+        // The other side may have gone: nobody need listen.
         drop(first.send(outcome));
     }
 }
@@ -325,7 +326,7 @@ where
     }
 }
 
-/// Connects, registers, then takes the name, or fails: who waits in the bus's queue for it would look ready and be deaf.
+/// Connects, registers, then takes the name, or fails. A program that only queues for the name would look ready and be deaf.
 async fn join_bus<F>(address: &BusAddress, name: &'static str, setup: &F) -> Result<Connection, BusError>
 where
     F: Fn(Builder<'static>) -> Builder<'static>,
@@ -363,7 +364,7 @@ where
                 Ok((stream, _)) => {
                     peers.spawn(serve_peer(stream, guid.clone(), Arc::clone(&setup), connections.clone()));
                 }
-                // Out of descriptors, most likely: that passes, but not at once.
+                // Most likely there are no descriptors left. That passes, but not at once.
                 Err(_) => sleep(backoff.next_wait()).await,
             },
             Some(_) = peers.join_next() => {}
@@ -371,7 +372,7 @@ where
     }
 }
 
-/// Serves one peer until it goes; one that cannot say who it is goes at once.
+/// Serves one peer until it goes. A peer that cannot say who it is goes at once.
 async fn serve_peer<F>(stream: UnixStream, guid: Guid<'static>, setup: Arc<F>, connections: Connections)
 where
     F: Fn(Builder<'static>) -> Builder<'static>,
@@ -385,7 +386,7 @@ where
     }
 }
 
-/// Listens at a path where an earlier process may have left its socket.
+/// Listens at a path. An earlier process may have left its socket there.
 async fn listen(path: &Path) -> Result<UnixListener, BusError> {
     let failed = |why| BusError::Socket { path: path.to_path_buf(), why };
     match UnixStream::connect(path).await {
@@ -394,7 +395,7 @@ async fn listen(path: &Path) -> Result<UnixListener, BusError> {
             return Err(BusError::Taken { address: format!("peer:{path}"), name: path });
         }
         Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
-        // Nothing there, or nothing that may be removed: `bind` says which.
+        // There is no file, or it must not be removed: `bind` says which.
         Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
@@ -419,7 +420,7 @@ async fn build(builder: Builder<'static>, address: &str) -> Result<Connection, B
     }
 }
 
-/// The connections that stand now.
+/// The live connections.
 #[derive(Debug, Clone, Default)]
 struct Connections(Arc<Mutex<Live>>);
 
@@ -453,7 +454,7 @@ impl Connections {
 
     /// Runs `change` on what is live.
     fn with<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
-        // Nothing that holds the lock can panic half-way, so what a poisoned one guards is whole.
+        // No code under the lock can panic half-way, so the data behind a poisoned lock is whole.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,11 +1,11 @@
-//! The catalog for `journalctl -x`: what happened and what to do, for every kind of event. And the same as a page.
+//! The catalog for `journalctl -x`: what happened and what to do, for every kind of event. It is also printed as a page.
 
 use super::events::TABLE;
 #[cfg(feature = "testing")]
 use super::events::{Fields, Priority};
 use std::fmt::Write as _;
 
-/// The machine's catalog, made from the table of events (the format is that of systemd's message catalogs).
+/// The machine's catalog, made from the table of events. The format is that of systemd's message catalogs.
 #[must_use]
 pub fn text() -> String {
     let mut text = String::from("# Made from the table of events: cargo run -- catalog > systemd/qrisd.catalog\n");
@@ -16,8 +16,8 @@ pub fn text() -> String {
     text
 }
 
-/// The merchant's, without headers. On a computer that has both, systemd adds the headers of an event together, and takes its
-/// text from the file that comes last by name, the machine's: so it is explained once.
+/// The merchant's catalog, without headers. A computer may have both catalogs. Then systemd adds the headers of an event
+/// together, and takes its text from the file whose name comes last, the machine's. So each event is explained once.
 #[must_use]
 pub fn merchants_text() -> String {
     let mut text = String::from("# Made from the table of events: cargo run -- catalog --merchant > systemd/qris-backend.catalog\n");

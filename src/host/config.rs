@@ -1,8 +1,8 @@
-//! Configuration files: TOML in, every fault out at once, each with file, line, key and why.
+//! Configuration files. They are TOML. All faults are told at once, each with file, line, key and reason.
 //!
-//! A program reads in two steps. [`Source::parse`] gives what is written, as a type of its own whose fields are all
-//! optional and which refuses unknown keys (`#[serde(deny_unknown_fields)]`). Then a [`Checker`] turns that into checked
-//! settings; it collects faults and looks their lines up by their keys.
+//! A program reads in two steps. First [`Source::parse`] gives the written values, as a type of its own whose fields are
+//! all optional. This type refuses unknown keys (`#[serde(deny_unknown_fields)]`). Then a [`Checker`] turns it into
+//! checked settings. The checker collects faults and finds their lines by their keys.
 
 mod address;
 
@@ -23,9 +23,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The largest configuration file that is read: 1 MiB.
 const SIZE_MAX: u64 = 1024 * 1024;
-/// How serde begins to tell of a key that nobody knows.
+/// The beginning of serde's message about an unknown key.
 const UNKNOWN: &str = "unknown field";
-/// So many faults are told at most.
+/// The most faults that are told.
 const FAULTS_MAX: usize = 100;
 
 /// A configuration file in memory.
@@ -36,8 +36,8 @@ pub struct Source {
     places: Places,
 }
 
-/// Where the files are that a configuration names, if not where it says: below the root of another system, or not put in
-/// their places yet. A program that runs takes every path as it is written, which is the default.
+/// Where the files of a configuration really are, if they are not at the written paths: below the root of another
+/// system, or not put in their places yet. A program that runs takes every path as it is written; this is the default.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     root: Option<PathBuf>,
@@ -51,18 +51,18 @@ struct Instead {
 }
 
 impl Places {
-    /// Absolute paths are those of the system below `root`.
+    /// Absolute paths are paths of the system below `root`.
     #[must_use]
     pub fn below(root: &Path) -> Self {
         Self { root: Some(root.into()), instead: BTreeMap::new() }
     }
 
-    /// What is named `path`, an absolute one or the plain name of a credential, is read from `file`.
+    /// The content of `path` is read from `file`. `path` is absolute, or the plain name of a credential.
     pub fn put(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
         self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: false });
     }
 
-    /// The same of a file that is gone soon: what is wrong with it is told of `path`.
+    /// The same for a file that is gone soon: its faults name `path`.
     pub fn put_for_now(&mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
         self.instead.insert(path.into(), Instead { file: file.into(), is_temporary: true });
     }
@@ -88,15 +88,15 @@ impl Places {
 pub struct Fault {
     /// The file it is in.
     pub file: PathBuf,
-    /// Its line, from 1; the nearest there is where a key is missing; none where the file as a whole is at fault.
+    /// Its line, from 1. A missing key has the nearest line. A fault of the whole file has no line.
     pub line: Option<usize>,
     /// The key as a path: `item[0].price`, counted from 0.
     pub key: Option<String>,
-    /// What it must be, or what it is and must not be.
+    /// What it must be, or what is wrong with it.
     pub why: String,
 }
 
-/// Everything that is wrong with a configuration: one fault or more, one a line, in the order of the file.
+/// Everything that is wrong with a configuration: one fault or more, one on each line, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -107,7 +107,7 @@ impl Source {
     /// One fault that says why the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Faults> {
         let whole = |why: String| Faults(vec![Fault { file: path.into(), line: None, key: None, why }]);
-        // What a device or a pipe holds is not known before it is read.
+        // The size of a device or a pipe is not known before it is read.
         let mut text = String::new();
         let read = Input::of(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_string(&mut text));
         if text.len() as u64 > SIZE_MAX {
@@ -117,38 +117,38 @@ impl Source {
         Ok(Self { path: path.into(), text, places: Places::default() })
     }
 
-    /// A file that is already in memory; `path` is what faults call it.
+    /// A file that is already in memory. Faults call it `path`.
     pub fn from_text(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into(), places: Places::default() }
     }
 
-    /// The same, whose files are looked for elsewhere.
+    /// The same source, with its files in another place.
     #[must_use]
     pub fn with_places(mut self, places: Places) -> Self {
         self.places = places;
         self
     }
 
-    /// What is written.
+    /// The text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// A text in which files that are gone soon are called as the configuration calls those that they stand for.
+    /// A text with the names that the configuration uses. It replaces the names of files that are gone soon.
     #[must_use]
     pub fn as_written(&self, text: &str) -> String {
         self.places.as_written(text)
     }
 
-    /// What faults call the file.
+    /// The name that faults use for the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads what is written. `W` should hold `Option`s and refuse unknown keys; what is missing or out of range is for
-    /// the [`Checker`], which tells it together with everything else.
+    /// Reads the written values. `W` should hold `Option`s and refuse unknown keys. Missing values and wrong ranges are
+    /// for the [`Checker`], which tells them together with everything else.
     ///
     /// # Errors
     /// Every syntax error, or every unknown key and value of a wrong kind.
@@ -159,7 +159,7 @@ impl Source {
         }
     }
 
-    /// Reads as much as it can; the faults tell of the rest. It is an error where nothing can be read.
+    /// Reads as much as it can; the faults tell the rest. It is an error if nothing can be read.
     fn read_all<W: DeserializeOwned>(&self) -> Result<(W, Vec<Fault>), Faults> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         if !errors.is_empty() {
@@ -172,7 +172,7 @@ impl Source {
         }
     }
 
-    /// The same of one table of the file; `at` is its key.
+    /// The same for one table of the file; `at` is its key.
     fn read_table<W: DeserializeOwned>(&self, span: Range<usize>, mut table: DeTable<'_>, at: &str) -> (Option<W>, Vec<Fault>) {
         let mut faults = Vec::new();
         loop {
@@ -181,8 +181,8 @@ impl Source {
                 Ok(written) => return (Some(written), faults),
                 Err(error) => error,
             };
-            // Serde stops at the first fault. What was told is taken out, and the rest is read again: the next fault, until
-            // there is none.
+            // Serde stops at the first fault. The faulty entry is taken out, and the rest is read again for the next fault,
+            // until there are no more.
             let key = error.span().and_then(|span| take_out(&mut table, span.start));
             let again = key.is_some() && !error.message().starts_with("missing field") && faults.len() + 1 < FAULTS_MAX;
             let key = key.map(|key| if at.is_empty() { key } else { format!("{at}.{key}") });
@@ -193,7 +193,7 @@ impl Source {
         }
     }
 
-    /// Reads what is written and checks it. `check` makes the whole of it, or notes what is missing and gives `None`.
+    /// Reads the written values and checks them. `check` makes the settings from them, or notes faults and gives `None`.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -205,7 +205,7 @@ impl Source {
         Ok(checked.expect("what is missing was noted as a fault"))
     }
 
-    /// Begins to check what was written here.
+    /// Begins to check the values of this file.
     #[must_use]
     pub fn checker(&self) -> Checker<'_> {
         Checker { source: self, faults: Vec::new(), misread: Vec::new() }
@@ -222,18 +222,17 @@ impl Source {
 pub struct Checker<'a> {
     source: &'a Source,
     faults: Vec<Fault>,
-    /// What could not be read, and was left out.
+    /// Values that could not be read, and were left out.
     misread: Vec<Fault>,
 }
 
-/// What one table of a list holds beside the keys that the type of its file knows: they are somebody else's to read, who may be
-/// one of several.
+/// The part of one table of a list that the type of its file does not know. One of several other readers knows these keys.
 #[derive(Debug)]
 pub struct Rest<'a> {
     at: String,
     span: Range<usize>,
     table: DeTable<'a>,
-    /// Those keys, as serde tells them.
+    /// The keys that the file's type knows, as serde tells them.
     known: String,
 }
 
@@ -244,16 +243,16 @@ impl Rest<'_> {
         &self.at
     }
 
-    /// Whether this key is written there.
+    /// Whether the table has this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.table.keys().any(|there| there.get_ref() == key)
     }
 
-    /// Reads it, as [`Source::read_checked`] reads a whole file.
+    /// Reads the table, as [`Source::read_checked`] reads a whole file.
     pub fn read<W: DeserializeOwned>(self, checker: &mut Checker<'_>) -> Option<W> {
         let (written, mut faults) = checker.source.read_table(self.span, self.table, &self.at);
-        // Whoever wrote a key wrongly is told all that there are.
+        // A person who wrote a key wrongly gets a list of all keys.
         for fault in faults.iter_mut().filter(|fault| fault.why.starts_with(UNKNOWN) && fault.is_of(&self.at)) {
             if let Some((unknown, expected)) = fault.why.split_once("expected ") {
                 fault.why = format!("{unknown}expected one of {}{}", self.known, expected.trim_start_matches("one of "));
@@ -264,7 +263,7 @@ impl Rest<'_> {
     }
 }
 
-/// Where a value stands in its file: a [`Spanned`] value, a range of bytes, or `()`: looked up by its key.
+/// Where a value stands in its file: a [`Spanned`] value, a range of bytes, or `()`, which means that its key is looked up.
 pub trait Spot {
     /// The bytes of the file, if known.
     fn span(&self) -> Option<Range<usize>>;
@@ -289,7 +288,7 @@ impl<T> Spot for Spanned<T> {
 }
 
 impl<'a> Checker<'a> {
-    /// What table `index` of `[[list]]` holds beside these keys.
+    /// The part of table `index` of `[[list]]` that is beside these keys.
     #[must_use]
     pub fn rest(&self, list: &str, index: usize, known: &[&str]) -> Rest<'a> {
         let (root, _) = DeTable::parse_recoverable(&self.source.text);
@@ -307,8 +306,8 @@ impl<'a> Checker<'a> {
         Rest { at: format!("{list}[{index}]"), span, table, known }
     }
 
-    /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0); with `()` as the
-    /// spot the line is looked up by it.
+    /// Notes a fault. `key` is a path such as `orders.timeout_s` or `item[0].price` (counted from 0). With `()` as the
+    /// spot, the key gives the line.
     pub fn fault(&mut self, spot: &impl Spot, key: &str, why: impl fmt::Display) {
         let span = spot.span().or_else(|| self.lookup(key));
         self.faults.push(self.source.fault(span, Some(key.into()), why.to_string()));
@@ -322,7 +321,7 @@ impl<'a> Checker<'a> {
         value
     }
 
-    /// Gives the value of a check, or notes its error together with the error's causes.
+    /// Gives the value of a check, or notes its error with all its causes.
     pub fn take<T, E: std::error::Error>(&mut self, result: Result<T, E>, key: &str) -> Option<T> {
         result
             .map_err(|error| {
@@ -337,7 +336,7 @@ impl<'a> Checker<'a> {
             .ok()
     }
 
-    /// Gives an integer within its range, or notes the range. One that is not written is `default`.
+    /// Gives an integer within its range, or notes the range. A missing value is `default`.
     pub fn integer(&mut self, value: Option<i64>, default: i64, range: RangeInclusive<i64>, key: &str) -> i64 {
         match value {
             Some(value) if !range.contains(&value) => {
@@ -349,12 +348,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Takes up what is wrong with another file that must agree with this one.
+    /// Adds the faults of another file that must agree with this one.
     pub fn also(&mut self, other: Result<(), Faults>) {
         self.faults.extend(other.err().into_iter().flat_map(|faults| faults.0));
     }
 
-    /// Notes that a file with a secret, if one is named, can be read or written by everybody on this computer.
+    /// Notes a file with a secret, if one is named, that everybody on this computer can read or write.
     pub fn guard(&mut self, file: Option<&Path>, key: &str) {
         let file = file.map(|file| located(&self.locate(file)));
         if let Some((file, mode)) = file.and_then(|file| Some((file.display().to_string(), mode(&file)?)))
@@ -364,7 +363,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Where a file is that the configuration names.
+    /// Where a file of the configuration is.
     #[must_use]
     pub fn locate(&self, path: &Path) -> PathBuf {
         self.source.places.of(path)
@@ -379,16 +378,16 @@ impl<'a> Checker<'a> {
     /// Ends the check.
     ///
     /// # Errors
-    /// All faults that were noted.
+    /// All noted faults.
     pub fn finish(self) -> Result<(), Faults> {
         let Self { source: _, mut faults, misread } = self;
-        // What could not be read must not be called missing besides.
+        // A value that could not be read must not also be called missing.
         faults.retain(|fault| !misread.iter().any(|read| read.explains(fault)));
         faults.extend(misread);
         if faults.is_empty() { Ok(()) } else { Err(Faults::new(faults)) }
     }
 
-    /// The span of a key, or of the nearest table around it that is written.
+    /// The span of a key, or of the nearest table around it that stands in the file.
     fn lookup(&self, key: &str) -> Option<Range<usize>> {
         let (table, _) = DeTable::parse_recoverable(&self.source.text);
         let mut table = table.get_ref();
@@ -444,12 +443,12 @@ impl Faults {
 }
 
 impl Fault {
-    /// Whether it is of a key of this very table.
+    /// Whether its key is in this very table.
     fn is_of(&self, table: &str) -> bool {
         self.key.as_ref().and_then(|key| key.strip_prefix(table)?.strip_prefix('.')).is_some_and(|key| !key.contains('.'))
     }
 
-    /// Whether another fault is only that this value, which was there, could not be read.
+    /// Whether the other fault only says that this value is missing. The value was there, but could not be read.
     fn explains(&self, other: &Self) -> bool {
         let (Some(here), Some(there)) = (&self.key, &other.key) else { return false };
         let holds =
@@ -482,17 +481,17 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// The rights of a file. `None`: it cannot be seen. Whoever reads it says so.
+/// The rights of a file. `None`: the file cannot be seen; its reader says so.
 fn mode(file: &Path) -> Option<u32> {
     std::fs::metadata(file).ok().map(|metadata| metadata.permissions().mode() & 0o777)
 }
 
-/// Tells of something that keeps no program from running, and that somebody should see to.
+/// Tells about a thing that stops no program, but that somebody should see to.
 pub fn remark(file: &Path, why: &str) {
     eprintln!("{}: {why}", file.display());
 }
 
-/// Takes the innermost entry out that holds a byte of the file, and gives its key.
+/// Takes out the innermost entry that holds this byte of the file, and gives its key.
 fn take_out(table: &mut DeTable<'_>, byte: usize) -> Option<String> {
     for (key, value) in table.iter_mut() {
         let name = key.get_ref();

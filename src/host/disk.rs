@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// The bytes that this program may still write on the file system of `path`.
+/// How many bytes this program may still write on the file system of `path`.
 ///
 /// # Errors
 /// The system's reason.

@@ -1,15 +1,15 @@
-//! The journal: every kind of event that an operator would look for, in one table.
+//! The journal: every kind of event that an operator may look for, in one table.
 //!
-//! A kind has a fixed MESSAGE_ID, a priority, fields, a line for people, and an entry of the catalog that
-//! `journalctl -x` shows: its doc comment, of which the first line is the subject and the rest says what happened and
-//! what to do. A MESSAGE_ID is never changed or used for another kind: people search for it.
+//! A kind has a fixed MESSAGE_ID, a priority, fields, a line for people, and an entry of the catalog that `journalctl
+//! -x` shows. The entry is its doc comment: the first line is the subject, and the rest says what happened and what
+//! to do. A MESSAGE_ID is never changed or used for another kind: people search for it.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId};
 use qris_core::order::money::Rupiah;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A text in an event: fixed, or made for it. Never a secret, never anything about a customer.
+/// A text in an event, fixed or made for it. It never holds a secret or anything about a customer.
 pub type Text = Cow<'static, str>;
 
 /// How bad it is, with the number that journald gives it.
@@ -17,7 +17,7 @@ pub type Text = Cow<'static, str>;
 pub enum Priority {
     /// 3: a person must do something.
     Err = 3,
-    /// 4: something does not work, or somebody tried what they may not.
+    /// 4: something does not work, or somebody tried something that they may not do.
     Warning = 4,
     /// 5: normal, and worth knowing.
     Notice = 5,
@@ -25,7 +25,7 @@ pub enum Priority {
     Info = 6,
 }
 
-/// What is the same for all events of one kind.
+/// The facts that all events of one kind share.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
     /// Its place in [`TABLE`].
@@ -40,12 +40,12 @@ pub struct Kind {
     pub subject: &'static str,
     /// What happened and what to do: the catalog's text, as doc comment lines.
     explanation: &'static str,
-    /// What it tells, by the names of the variant's fields: for its documentation.
+    /// The names of the variant's fields, for its documentation.
     #[cfg(feature = "testing")]
     pub values: &'static [&'static str],
 }
 
-/// The journal fields of one event beside its message; those that do not apply are `None`.
+/// The journal fields of one event beside its message; fields that do not apply are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     /// `REQUEST_ID`
@@ -72,7 +72,7 @@ pub fn emit(event: &Event) {
 }
 
 impl Kind {
-    /// The catalog's text, a line of it a line.
+    /// The catalog's text, one line of it on each line.
     #[must_use]
     pub fn text(&self) -> String {
         self.explanation.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
@@ -94,12 +94,12 @@ impl Fields {
             "state" => self.state = value,
             "item" => self.item = value,
             "amount" => self.amount = value,
-            // The others are told by the line only.
+            // Only the line has the others.
             _ => {}
         }
     }
 
-    /// Under which name the journal has a value, if it has one of its own.
+    /// The journal's name for a value, if it has one.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn name_of(value: &str) -> Option<&'static str> {
@@ -118,11 +118,11 @@ impl Fields {
     }
 }
 
-/// What may stand in an event.
+/// A value that may stand in an event.
 trait Value {
-    /// As a journal field; `None` where it does not apply.
+    /// The value as a journal field; `None` if it does not apply.
     fn field(&self) -> Option<String>;
-    /// As people read it.
+    /// The value as people read it.
     fn told(&self) -> String {
         self.field().unwrap_or_else(|| "-".into())
     }
@@ -191,7 +191,7 @@ macro_rules! events {
         enum Index { $($name),* }
 
         impl Event {
-            /// What is the same for all events of its kind.
+            /// The facts that all events of its kind share.
             #[must_use]
             pub fn kind(&self) -> &'static Kind {
                 &TABLE[match self { $(Self::$name { .. } => Index::$name as usize),* }]
@@ -223,9 +223,9 @@ macro_rules! events {
                 match self { $(Self::$name { $($field),* } => {
                     $(let $field = $field.told();)*
                     let line = format!($line);
-                    // A field that the line leaves out is in the journal's fields.
+                    // A field that the line leaves out is among the journal's fields.
                     $(drop($field);)*
-                    // A reason that there is none of is left out.
+                    // A missing reason is left out.
                     line.strip_suffix(" (-)").map(str::to_owned).unwrap_or(line)
                 })* }
             }

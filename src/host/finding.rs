@@ -1,11 +1,12 @@
-//! What a doctor finds: one thing looked at, how it is, and what to do about it.
+//! A finding of a doctor: the thing that was looked at, its condition, and what to do about it.
 
 use qris_core::order::time::{Span, Wall};
 use serde_json::json;
 
-/// A clock that is further off is worth a word.
+/// A clock that is more wrong than this gets a warning.
 const CLOCK_WARN: Span = Span::secs(5);
-/// A clock that is further off is wrong: receipts, expiries and the times in events are, and certificates are refused.
+/// A clock that is more wrong than this is bad: receipts, expiries and the times in events are wrong too, and
+/// certificates are refused.
 const CLOCK_BAD: Span = Span::secs(60);
 
 /// How bad it is.
@@ -13,14 +14,14 @@ const CLOCK_BAD: Span = Span::secs(60);
 pub enum Level {
     /// As it should be.
     Ok,
-    /// Works, and somebody should look at it.
+    /// It works, but somebody should look at it.
     Warn,
-    /// Does not work.
+    /// It does not work.
     Bad,
 }
 
 impl Level {
-    /// As it stands in front of the line.
+    /// The word in front of the line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +32,7 @@ impl Level {
     }
 }
 
-/// What was found about one thing.
+/// The finding about one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The thing, in a word or two.
@@ -40,7 +41,7 @@ pub struct Finding {
     pub level: Level,
     /// What was seen.
     pub said: String,
-    /// What to do about it, where something is to be done.
+    /// What to do about it, if anything.
     pub to_do: Option<String>,
 }
 
@@ -60,7 +61,8 @@ impl Finding {
         Self { check, level: Level::Bad, said: said.into(), to_do: Some(to_do.into()) }
     }
 
-    /// Our clock, read before and after, beside somebody else's, who told it in an HTTP header `Date` meanwhile.
+    /// Compares our clock with another computer's, which told its time in an HTTP header `Date`. Ours was read before
+    /// and after that.
     #[must_use]
     pub fn of_clock(theirs: Wall, whose: &str, before: Wall, after: Wall) -> Self {
         const CHECK: &str = "clock";
@@ -96,7 +98,7 @@ impl Finding {
     }
 }
 
-/// How many of them are bad, in words; none if none is.
+/// How many of them are bad, in words; `None` if all are well.
 #[must_use]
 pub fn verdict(findings: &[Finding]) -> Option<String> {
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
@@ -106,7 +108,7 @@ pub fn verdict(findings: &[Finding]) -> Option<String> {
     }
 }
 
-/// On one line, and without what would drive a terminal: some of it was said by other programs.
+/// The text on one line, and without characters that steer a terminal: other programs wrote some of it.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,15 +1,16 @@
-//! The HTTP client as every program uses it: every wait and every body has a limit, nothing is followed or repeated.
+//! The HTTP client that every program uses. Every wait and every body has a limit. It follows no redirect and repeats
+//! no request.
 
 use reqwest::{Client, Response, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use std::time::Duration;
 
-/// How long a connection, TLS included, may take to come about.
+/// The longest time to connect, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What we say we are.
+/// The name that we give ourselves.
 pub const USER_AGENT: &str = concat!("qrisd/", env!("CARGO_PKG_VERSION"));
 
-/// What an HTTP call ran into before there was an answer to judge.
+/// Why an HTTP call has no answer to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The client could not be made: a fault of the build.
@@ -31,16 +32,16 @@ pub enum HttpError {
 pub struct Limits {
     /// From the call to the last byte of the answer; a request may set its own.
     pub total: Duration,
-    /// The longest silence while an answer is awaited or read. With long polling it must exceed the poll's `wait`.
+    /// The longest silence while an answer is awaited or read. For long polling it must be longer than the poll's `wait`.
     pub read: Duration,
-    /// Idle connections kept for each host.
+    /// The number of idle connections that are kept for each host.
     pub idle_connections: usize,
 }
 
 /// A client under `limits`. Without `tls` it reaches `http://` addresses only (no authority is trusted).
 ///
-/// No redirect, no proxy from the environment, no automatic retry: a charge that was repeated behind our back would be a
-/// second charge.
+/// It has no redirect, no proxy from the environment and no automatic retry: a charge that is repeated without our
+/// knowledge would be a second charge.
 ///
 /// # Errors
 /// When the client cannot be built.
@@ -83,7 +84,7 @@ pub async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8
     Ok(body)
 }
 
-/// reqwest would read the system's certificates if it were given no configuration at all.
+/// Without any configuration, reqwest would read the system's certificates.
 fn trusting_nobody() -> ClientConfig {
     ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()

@@ -1,5 +1,5 @@
-//! Signals that end a program. They are noted, and the work that is under way ends by itself: its terminal, its files and
-//! its lines are as they should be before the program is gone.
+//! Signals that end a program. They are noted, and the work under way ends by itself. So its terminal, its files and its
+//! lines are in order before the program is gone.
 
 use crate::Failure;
 use std::fs::{File, OpenOptions};
@@ -11,24 +11,24 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Ctrl-C, `kill`, a terminal or connection that goes, Ctrl-\; what people call them.
+/// Ctrl-C, `kill`, a terminal or connection that is closed, Ctrl-\; with the names that people use.
 const ENDING: [(libc::c_int, &str); 4] =
     [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP"), (libc::SIGQUIT, "SIGQUIT")];
 /// No signal, and no file.
 const NONE: i32 = -1;
 
-/// The first one that came.
+/// The first signal that came.
 static CAME: AtomicI32 = AtomicI32::new(NONE);
-/// What a signal is written to, and where that is seen: a file can be waited for together with others.
+/// The file that a signal is written to, and the file where it is seen. A file can be awaited together with other files.
 static BELL: AtomicI32 = AtomicI32::new(NONE);
 static HEARD: AtomicI32 = AtomicI32::new(NONE);
 
 #[allow(unsafe_code, reason = "the standard library knows no signals")]
 extern "C" fn note(signal: libc::c_int) {
-    // The first one says how the program ends; a failure says that there was one.
+    // The first signal says how the program ends. A failure here says that there was one before.
     let _ = CAME.compare_exchange(NONE, signal, Ordering::Relaxed, Ordering::Relaxed);
-    // SAFETY: `write` may be called here; one byte is read. A bell that is full rings already. Whom the signal came between
-    // finds its errno as it was.
+    // SAFETY: `write` may be called here; one byte is read. A full bell rings already. The interrupted code finds its errno
+    // unchanged.
     unsafe {
         let errno = *libc::__errno_location();
         libc::write(BELL.load(Ordering::Relaxed), (&raw const signal).cast(), 1);
@@ -41,16 +41,16 @@ extern "C" fn note(signal: libc::c_int) {
 #[error("ended by {0}: nothing was changed")]
 pub struct Interrupted(&'static str);
 
-/// Whether a signal came that is to end the work.
+/// Whether a signal came that ends the work.
 #[must_use]
 pub fn came() -> bool {
     CAME.load(Ordering::Relaxed) != NONE
 }
 
-/// Ends work that a signal is to end: before something that must be done wholly or not at all.
+/// Ends the work if a signal came. To be called before a step that must be done wholly or not at all.
 ///
 /// # Errors
-/// One came.
+/// A signal came.
 pub fn check() -> Result<(), Interrupted> {
     let came = CAME.load(Ordering::Relaxed);
     match ENDING.iter().find(|(signal, _)| *signal == came) {
@@ -59,11 +59,11 @@ pub fn check() -> Result<(), Interrupted> {
     }
 }
 
-/// Does a program's work, until it is done or a signal comes: then the work is dropped where it waits, what it failed with is
-/// told, and the signal ends the program as it would have without us (a shell says 128 + signal).
+/// Does a program's work until it is done or a signal comes. A signal drops the work where it waits, and the work's failure
+/// is told. Then the signal ends the program as it would have without us (a shell says 128 + signal).
 ///
 /// # Errors
-/// Those of the work; and that signals cannot be noted.
+/// The failures of the work, and signals that cannot be noted.
 pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let noted = Noted::begin().map_err(Failure::failed)?;
     let mut work = Box::pin(work);
@@ -72,7 +72,7 @@ pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>
         () = noted.wait() => None,
         ended = &mut work => Some(ended),
     };
-    // Everything that it holds is let go first.
+    // First the work lets go of everything that it holds.
     drop(work);
     let (failure, came) = match (ended, CAME.load(Ordering::Relaxed)) {
         (Some(Ok(done)), _) => return Ok(done),
@@ -81,7 +81,7 @@ pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>
         (None, came) => (check().map_err(Failure::failed).err().unwrap_or_else(|| Failure::failed("ended")), came),
     };
     let mut stderr = io::stderr().lock();
-    // Where it is told may be gone: so is who would read it. The first line ends that of the question.
+    // Standard error and its reader may be gone. The first line ends the line of the question.
     drop(writeln!(stderr));
     failure.told(program).iter().for_each(|line| drop(writeln!(stderr, "{line}")));
     drop(noted);
@@ -89,7 +89,7 @@ pub async fn run<T>(program: &str, work: impl Future<Output = Result<T, Failure>
     Err(failure)
 }
 
-/// While it lives signals that end a program are noted only. One at a time.
+/// While it lives, a signal that ends a program is only noted. There is one at a time.
 struct Noted {
     heard: tokio::net::UnixStream,
     _bell: UnixStream,
@@ -107,7 +107,7 @@ impl Noted {
         HEARD.store(heard.as_raw_fd(), Ordering::Relaxed);
         let before = ENDING.into_iter().filter_map(|(signal, _)| {
             let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-            // SAFETY: an action of zeroes is a valid one; the handler does only what a handler may do; `old` is read only
+            // SAFETY: an action of zeroes is a valid one. The handler does only what a handler may do. `old` is read only
             // where the system has written it.
             unsafe {
                 let mut new: libc::sigaction = std::mem::zeroed();
@@ -117,7 +117,7 @@ impl Noted {
                     return None;
                 }
                 let old = old.assume_init();
-                // Who started us with `nohup` wants it ignored.
+                // `nohup` started us: the signal stays ignored.
                 let is_ignored = old.sa_sigaction == libc::SIG_IGN;
                 (!is_ignored && libc::sigaction(signal, &raw const new, std::ptr::null_mut()) == 0).then_some((signal, old))
             }
@@ -126,9 +126,9 @@ impl Noted {
         Ok(Self { heard: tokio::net::UnixStream::from_std(heard)?, _bell: bell, before })
     }
 
-    /// Until one came.
+    /// Waits until a signal came.
     async fn wait(&self) {
-        // Nothing is ever read: who asks later sees it too. That it cannot be waited for is as if none ever came.
+        // The byte is never read, so a later call sees it too. If the bell cannot be awaited, it is as if no signal ever came.
         if self.heard.readable().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -139,7 +139,7 @@ impl Drop for Noted {
     #[allow(unsafe_code, reason = "the standard library knows no signals")]
     fn drop(&mut self) {
         for (signal, old) in &self.before {
-            // SAFETY: it was the action of this signal before.
+            // SAFETY: this was the action of the signal before.
             unsafe { libc::sigaction(*signal, old, std::ptr::null_mut()) };
         }
         BELL.store(NONE, Ordering::Relaxed);
@@ -149,11 +149,11 @@ impl Drop for Noted {
 
 #[allow(unsafe_code, reason = "the standard library knows no signals")]
 fn raise(signal: libc::c_int) {
-    // SAFETY: a signal of our own.
+    // SAFETY: it is a signal of our own.
     unsafe { libc::raise(signal) };
 }
 
-/// Standard input, or a file. Who waits for it is woken by a signal, too.
+/// Standard input, or a file. A signal also wakes a reader that waits for it.
 pub struct Input(File);
 
 impl Input {
@@ -165,7 +165,7 @@ impl Input {
         Ok(Self(io::stdin().as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// Opens a file. A pipe that nobody writes to holds up whoever reads, and not already whoever opens.
+    /// Opens a file. A pipe that nobody writes to makes the reader wait, but not already the call that opens it.
     ///
     /// # Errors
     /// The system's reason.
@@ -181,14 +181,14 @@ impl Read for Input {
         loop {
             // A file that is not there is passed over.
             let mut files = [waited(self.0.as_raw_fd()), waited(HEARD.load(Ordering::Relaxed))];
-            // SAFETY: the pointer is to that many live values, which the call does not keep.
+            // SAFETY: the pointer is to that many live values. The call does not keep it.
             let ready = unsafe { libc::poll(files.as_mut_ptr(), 2, NONE) };
             check().map_err(io::Error::other)?;
             match ready {
                 NONE if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
                 NONE => return Err(io::Error::last_os_error()),
                 _ => match self.0.read(buffer) {
-                    // Somebody else was quicker.
+                    // Another reader was quicker.
                     Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
                     read => return read,
                 },

@@ -1,7 +1,8 @@
-//! The sinks of the journal: journald where standard error is its stream, readable lines on standard error elsewhere.
+//! The two ways to write the journal: to journald where standard error is its stream, and as readable lines on standard
+//! error elsewhere.
 //!
-//! Events go through `tracing`, where libraries put their own records too; those are dropped unless `QRIS_LOG=debug`,
-//! and then have priority 7 whatever their authors thought of them.
+//! Events go through `tracing`. Libraries put their own records there too. Those are dropped unless `QRIS_LOG=debug`;
+//! then they have priority 7, whatever priority their authors gave them.
 
 use super::clock;
 use super::events::{Event, Fields, Kind, Priority, TABLE};
@@ -25,10 +26,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// The target of our own records.
 const TARGET: &str = "qris";
 
-/// Begins to write the journal of `program` (its SYSLOG_IDENTIFIER). To be called once, first thing; a second call
-/// changes nothing. Events before it are lost.
+/// Begins to write the journal of `program` (its SYSLOG_IDENTIFIER). To be called once, before everything else. A
+/// second call changes nothing. Events before it are lost.
 ///
-/// With `QRIS_LOG=debug` in the environment libraries' own records are written too, with `QRIS_LOG=trace` all of them.
+/// With `QRIS_LOG=debug` in the environment the libraries' own records are written too; with `QRIS_LOG=trace` all of them.
 pub fn start(program: &'static str) {
     let libraries = match std::env::var_os("QRIS_LOG").as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("debug") => Some(Level::DEBUG),
@@ -40,7 +41,7 @@ pub fn start(program: &'static str) {
         libraries.is_some_and(|most| *metadata.level() <= most) && metadata.target() != TARGET
     });
     let registry = tracing_subscriber::registry();
-    // The journal's socket may be missing where its stream is there, as in a container: then the stream gets lines.
+    // The journal's socket may be missing although its stream is there, as in a container. Then the stream gets lines.
     let journals = if is_journal_stream() {
         journald(program, our_priorities()).and_then(|ours| Ok((ours, journald(program, their_priorities())?))).ok()
     } else {
@@ -54,17 +55,17 @@ pub fn start(program: &'static str) {
             registry.with(lines().with_filter(ours)).with(lines().with_filter(theirs)).try_init()
         }
     };
-    // Only a second call fails, and then the first one stands.
+    // Only a second call fails. Then the first one stays in force.
     if result.is_ok() && JOURNALD.set(is_journald).is_ok() && is_journald {
         tell_panics(program);
     }
 }
 
-/// From now on a panic is an event instead of bare lines: it mostly ends the program, and whoever asks why finds it.
+/// From now on a panic is an event instead of bare lines. It mostly ends the program, and this event tells people why.
 fn tell_panics(program: &'static str) {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        // A panic in here must not wait for itself.
+        // A panic within this code must not wait for its own lock.
         if matches!(LIMITS.try_lock(), Err(TryLockError::WouldBlock)) {
             return usual(panic);
         }
@@ -76,23 +77,24 @@ fn tell_panics(program: &'static str) {
 
 static JOURNALD: OnceLock<bool> = OnceLock::new();
 
-/// Whether events are entries of journald, and not lines on standard error.
+/// Whether events become entries of journald, and not lines on standard error.
 pub(super) fn is_journald() -> bool {
     JOURNALD.get().copied().unwrap_or(false)
 }
 
-/// journald's socket, as in `tracing-journald`.
+/// journald's socket, with the same path as in `tracing-journald`.
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// How often it is looked whether journald has read everything, and how long each look takes.
+/// How often we look at most whether journald has read everything, and how long each look takes.
 const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until journald has taken in every event so far, for a second at most. To be called before a program ends by itself:
-/// journald asks the system of which service the sender is, and of a process that is gone nobody knows. Its last words
-/// would be in the journal, and `journalctl -u` would not find them.
+/// Waits until journald has taken in every event so far, for a second at most. To be called before a program ends by itself.
+/// journald asks the system which service the sender belongs to, and the system does not know this for a process that is
+/// gone. Then the program's last words would be in the journal, but `journalctl -u` would not find them.
 pub(super) fn settle() {
     let Ok(socket) = UnixDatagram::unbound() else { return };
-    // Entries are read one after the other, and what is empty is discarded: once that is read, all before it is taken in.
+    // journald reads entries one after the other, and discards an empty one. Once it has read the empty entry, it has
+    // taken in all entries before it.
     if socket.set_write_timeout(Some(LOOK_EVERY * LOOKS)).and_then(|()| socket.send_to(&[], SOCKET)).is_err() {
         return;
     }
@@ -104,16 +106,16 @@ pub(super) fn settle() {
     }
 }
 
-/// Whether something that was sent here waits for its reader.
+/// Whether a message that was sent here still waits for its reader.
 #[allow(unsafe_code, reason = "ioctl has no safe face in the crates we use")]
 fn is_unread(socket: &UnixDatagram) -> bool {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the socket is open and the pointer is to memory of the right size; the call keeps it no longer than it runs.
+    // SAFETY: the socket is open and the pointer is to memory of the right size. The call does not keep it.
     let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     asked == 0 && bytes > 0
 }
 
-/// Says which machine this program belongs to. Every event that names no other gets its `DEVICE_ID` from then on.
+/// Says which machine this program belongs to. From then on every event that names no other machine gets its `DEVICE_ID`.
 pub fn belongs_to(device: &DeviceId) {
     // Only a second call fails: a program belongs to one machine.
     let _ = DEVICE.set(device.to_string());
@@ -121,7 +123,7 @@ pub fn belongs_to(device: &DeviceId) {
 
 static DEVICE: OnceLock<String> = OnceLock::new();
 
-/// Writes an event, unless too many of its kind came, and says how many were not written lately.
+/// Writes an event, unless too many of its kind came. Also says how many were left out lately.
 pub(super) fn write(event: &Event) {
     let kind = event.kind();
     let now = clock::now().boot;
@@ -176,7 +178,7 @@ fn send(kind: &Kind, event: &Event) {
     }
 }
 
-/// `tracing` has no level between INFO and WARN, journald has: ours are shifted by one, so that all four fit.
+/// `tracing` has no level between INFO and WARN, but journald has one. Ours are shifted by one, so that all four fit.
 fn our_priorities() -> PriorityMappings {
     PriorityMappings {
         error: Mapped::Error,
@@ -196,8 +198,8 @@ fn journald(program: &str, priorities: PriorityMappings) -> std::io::Result<trac
     Ok(layer.with_field_prefix(None).with_syslog_identifier(program.into()).with_priority_mappings(priorities))
 }
 
-/// Is standard error the stream that the service manager made for the journal? (`JOURNAL_STREAM` is inherited by
-/// children whose standard error is something else, hence the comparison.)
+/// Is standard error the stream that the service manager made for the journal? `JOURNAL_STREAM` alone does not
+/// say it: children inherit it, and their standard error may be another file. Hence the comparison.
 fn is_journal_stream() -> bool {
     let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
     std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| is_stream(&stream, stderr.dev(), stderr.ino()))
@@ -208,9 +210,9 @@ fn is_stream(journal_stream: &str, device: u64, inode: u64) -> bool {
     parts == Some((Ok(device), Ok(inode)))
 }
 
-/// Whether strangers can bring it about, as often as they like: whoever publishes, posts or calls, and is refused. Everything else
-/// follows from an order, and the number of orders has a limit; or it happens to this computer. That is about money, or for a
-/// person, and no flood keeps it out of the journal.
+/// Whether strangers can cause the event, as often as they like: they publish, post or call, and are refused. All other events
+/// follow from an order, and the number of orders has a limit; or they happen to this computer. Those events are about money, or
+/// for a person, and no flood keeps them out of the journal.
 const fn is_strangers(event: &Event) -> bool {
     matches!(
         event,
@@ -224,8 +226,8 @@ const fn is_strangers(event: &Event) -> bool {
     )
 }
 
-/// What strangers bring about has so many lines in any minute, all kinds together. With the lines of the orders that one machine
-/// can be asked for meanwhile it is less than a hundred.
+/// The most lines in any minute that strangers cause, all kinds together. Add the lines of the orders that one machine can be
+/// asked for in a minute: the sum is less than a hundred.
 const STRANGERS_MAX: usize = 60;
 const MINUTE: Span = Span::secs(60);
 
@@ -235,20 +237,20 @@ fn strangers() -> MutexGuard<'static, Strangers> {
     STRANGERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The lines that strangers brought about.
+/// The lines that strangers caused.
 struct Strangers {
-    /// When, in the last minute.
+    /// The times of the lines of the last minute.
     written: VecDeque<Boot>,
-    /// How many of each kind were not written, and not told of yet.
+    /// How many lines of each kind were left out and are not reported yet.
     left_out: BTreeMap<&'static str, i64>,
 }
 
-/// What becomes of a line.
+/// The fate of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Taken {
     Written,
     LeftOut,
-    /// It is told of in a minute, with all that follow.
+    /// In a minute a report tells of it and of all that follow.
     FirstLeftOut,
 }
 
@@ -273,7 +275,7 @@ impl Strangers {
     }
 }
 
-/// One line in a minute says how many are missing, whether anything else happens then or not.
+/// A minute later one line says how many are missing, even if nothing else happens by then.
 fn tell_of_strangers_later() {
     let tell = || {
         let told = strangers().told();
@@ -288,14 +290,14 @@ fn tell_of_strangers_later() {
     }
 }
 
-/// So many events of one kind at once …
+/// The most events of one kind at once …
 const BURST: i64 = 50;
 /// … and one more in so many milliseconds: ten a second.
 const REFILL_MS: i64 = 100;
 
 static LIMITS: Mutex<[Bucket; TABLE.len()]> = Mutex::new([const { Bucket::new() }; TABLE.len()]);
 
-/// How many were not written is told at once and then every ten seconds.
+/// The number of lines that were left out is told at once, and then every ten seconds.
 const REPORT_EVERY: Span = Span::secs(10);
 
 /// A token bucket for one kind of event.
@@ -312,7 +314,7 @@ impl Bucket {
         Self { credit_ms: BURST * REFILL_MS, at: Boot(0), suppressed: 0, reported_at: None }
     }
 
-    /// May one more be written?
+    /// May one more line be written?
     fn take(&mut self, now: Boot) -> bool {
         let earned = (now - self.at).0.clamp(0, BURST * REFILL_MS);
         self.credit_ms = (self.credit_ms + earned).min(BURST * REFILL_MS);
@@ -326,7 +328,7 @@ impl Bucket {
         admitted
     }
 
-    /// How many were not written since this was last told, if it is to be told now.
+    /// How many lines were left out since the last report, if it is time to report them.
     fn report(&mut self, now: Boot) -> Option<i64> {
         if self.suppressed == 0 || self.reported_at.is_some_and(|at| now - at < REPORT_EVERY) {
             return None;
@@ -346,7 +348,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         let mut parts = Parts::default();
         event.record(&mut parts);
         let line = parts.line(clock::now().wall, word(event.metadata()), self.colours);
-        // Standard error that nobody reads is no reason to stop.
+        // If nobody reads standard error, the program goes on.
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
     }
 }
@@ -364,7 +366,7 @@ fn word(metadata: &tracing::Metadata<'_>) -> (&'static str, &'static str) {
     }
 }
 
-/// What a line is made of.
+/// The parts of a line.
 #[derive(Default)]
 struct Parts {
     message: String,
@@ -390,7 +392,7 @@ impl Parts {
     fn line(&self, at: Wall, (word, colour): (&str, &str), colours: bool) -> String {
         let time = at.to_rfc3339();
         let time = &time[11..19];
-        // One event is one line, and nothing that came from outside may steer a terminal.
+        // One event is one line. No text from outside may steer a terminal.
         let clean = |text: &str| text.replace(char::is_control, " ");
         let (message, pairs) = (clean(&self.message), clean(&self.pairs));
         let gap = if pairs.is_empty() { "" } else { " " };

@@ -1,5 +1,5 @@
-//! What every program shares about the computer it runs on: how it starts and ends, clocks, configuration, secrets,
-//! the journal, the service manager, its database; and how it reaches broker, bus and backend.
+//! The parts that all programs share: how a program starts and ends, clocks, configuration, secrets, the journal,
+//! the service manager, its database; and how it reaches broker, bus and backend.
 
 pub mod arguments;
 pub mod backoff;
@@ -41,14 +41,14 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
-/// Why a program ends, sorted by the exit status that says so.
+/// Why a program ends. Each variant has its exit status.
 #[derive(Debug)]
 pub enum Failure {
-    /// Wrong use or configuration: exit status 2, and trying again changes nothing.
+    /// Wrong use or configuration: exit status 2. Another try changes nothing.
     Use(Box<dyn Error + Send + Sync>),
     /// Everything else: exit status 1.
     Failed(Box<dyn Error + Send + Sync>),
-    /// A service that was ready and did its work: exit status 1.
+    /// A service failed after it was ready and did its work: exit status 1.
     Ended(Box<dyn Error + Send + Sync>),
 }
 
@@ -63,12 +63,12 @@ impl Failure {
         Self::Failed(error.into())
     }
 
-    /// What ends a service that was ready, from an error or a plain text.
+    /// The failure of a service that was ready, from an error or a plain text.
     pub fn ended(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Ended(error.into())
     }
 
-    /// The lines that tell it: as on standard error when it ends the program.
+    /// The lines that tell it, as on standard error when it ends the program.
     #[must_use]
     pub fn told(&self, program: &str) -> Vec<String> {
         let mut lines = chain(self.error());
@@ -79,7 +79,7 @@ impl Failure {
         lines
     }
 
-    /// The same as one line, without the program's name: for an event that has it.
+    /// The same as one line, without the program's name: for an event that already has the name.
     #[must_use]
     pub fn reason(&self) -> String {
         chain(self.error()).join("; ")
@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// What the journal is told when this ends a service.
+    /// The event for the journal when this ends a service.
     fn event(&self, program: &'static str) -> Event {
         let (program, why) = (program.into(), self.reason().into());
         match self {
@@ -114,21 +114,22 @@ impl Failure {
     }
 }
 
-/// How the work of a service ended that did not fail.
+/// How the work of a service ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
     /// It was told to stop.
     Stop,
-    /// It was told to read its configuration again, and that is good. Everything that it knows is stored, so it begins anew.
+    /// It was told to read its configuration again, and the configuration is good. Everything that it knows is stored,
+    /// so it begins anew.
     BeginAnew,
 }
 
 impl Leave {
-    /// Ends, or begins anew in the same process with the arguments that it was started with; the program may be another
-    /// release by now.
+    /// Ends, or begins anew in the same process with the same arguments. The program's file may be another release by
+    /// now.
     ///
     /// # Errors
-    /// The program cannot be started any more. The service manager tries it next.
+    /// The program cannot be started again. Then the service manager tries it.
     pub fn carry_out(self) -> Result<(), Failure> {
         match self {
             Self::Stop => Ok(()),
@@ -148,21 +149,22 @@ impl From<config::Faults> for Failure {
     }
 }
 
-/// Turns the end of a program into its exit status (0, 1 or 2) after it told the reason on standard error: the error
-/// and each of its causes, one a line. Faults of a configuration stand alone, so that an editor can jump to them.
+/// Turns the end of a program into its exit status (0, 1 or 2). Standard error gets the reason first: the error and
+/// each of its causes, one on each line. The faults of a configuration have no prefix, so that an editor can jump to
+/// them.
 #[must_use]
 pub fn exit(program: &str, result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     let mut stderr = std::io::stderr().lock();
     for line in failure.told(program) {
-        // Where nobody listens the exit status still tells; `eprintln!` would panic and change it.
+        // If nobody reads this, the exit status still tells. `eprintln!` would panic and change it.
         let _ = writeln!(stderr, "{line}");
     }
     failure.status()
 }
 
-/// The same for a service. Where standard error is the journal's stream the reason is an event and nothing else: a bare line
-/// would have no priority and no explanation, and whoever asks why a service does not start would not find it.
+/// The same for a service. Where standard error is the journal's stream, the reason is an event and nothing else. A bare
+/// line would have no priority and no explanation, and nobody would find it who asks why the service does not start.
 #[must_use]
 pub fn exit_service(program: &'static str, result: Result<(), Failure>) -> ExitCode {
     match result {
@@ -175,24 +177,24 @@ pub fn exit_service(program: &'static str, result: Result<(), Failure>) -> ExitC
     }
 }
 
-/// Reads the arguments of a program with sub-commands (the first is its name). `--help` and `--version` (the package's) are answered on
-/// standard output.
+/// Reads the arguments of a program with sub-commands (the first argument is its name). `--help` and `--version` (the package's)
+/// are answered on standard output.
 ///
 /// # Errors
-/// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use, which was told on standard error.
+/// The exit status to end with: 0 after `--help` and `--version`, 2 after wrong use. Standard error then has the reason.
 #[cfg(feature = "commands")]
 pub fn parse<A: clap::Parser>(arguments: impl Iterator<Item = OsString>) -> Result<A, ExitCode> {
     let mut command = A::command().version(env!("CARGO_PKG_VERSION"));
     let read = command.try_get_matches_from_mut(arguments).and_then(|matches| A::from_arg_matches(&matches));
     read.map_err(|error| {
         let error = error.format(&mut command);
-        // Nobody is left to be told when standard output or error is closed.
+        // When standard output or error is closed, nobody is left to read this.
         let _ = error.print();
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
     })
 }
 
-/// An error and its causes. A cause that is quoted already is not told twice.
+/// An error and its causes. A cause that the error quotes already is not told twice.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(faults) = error.downcast_ref::<config::Faults>() {
         return faults.iter().map(ToString::to_string).collect();

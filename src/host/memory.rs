@@ -1,25 +1,26 @@
-//! A program's memory: who may read it, and what the C library keeps of what was freed.
+//! A program's memory: who may read it, and how much freed memory the C library keeps.
 
-/// Nobody but root may read the memory of this program, attach a debugger to it, or look at its files in `/proc`, and it leaves
-/// no picture of itself when it crashes: secrets are in there. Another program of the same user could do all that. To be called
-/// first of all, also after an `exec`, which lets everybody in again.
+/// Nobody but root may read the memory of this program, attach a debugger to it, or look at its files in `/proc`. It also
+/// leaves no core dump. Its memory holds secrets, and without this call another program of the same user could read them. To be
+/// called before everything else, also after an `exec`, because that lets everybody in again.
 #[allow(unsafe_code, reason = "prctl has no safe face in the crates we use")]
 pub fn keep_private() {
     // SAFETY: the call takes plain numbers. It refuses only numbers that it does not know.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
 }
 
-/// Hands large buffers back to the system as soon as they are freed, and keeps one pool of small ones for all threads.
+/// Gives large buffers back to the system as soon as they are freed, and keeps one pool of small ones for all threads.
 /// To be called before the first thread is started.
 ///
-/// glibc by itself raises its limit to the largest buffer that was ever freed, and has a pool a thread: the pixels of one
-/// full-screen picture, drawn once a sale, then lie in memory all day. A machine sells for minutes and waits for days.
+/// By itself, glibc raises its limit to the largest buffer that was ever freed, and has a pool for each thread. Then the
+/// pixels of one full-screen picture, drawn once for a sale, stay in memory all day. A machine sells for minutes and
+/// waits for days.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "mallopt has no safe face in the crates we use")]
 pub fn keep_little() {
-    /// Smaller than a picture's pixels, larger than anything that is allocated often.
+    /// It is smaller than a picture's pixels, and larger than anything that is allocated often.
     const LARGE: libc::c_int = 128 * 1024;
-    // SAFETY: the call takes plain numbers and changes no memory that is in use; what it does not know it refuses.
+    // SAFETY: the call takes plain numbers and changes no memory that is in use. It refuses numbers that it does not know.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_ARENA_MAX, 1);

@@ -1,10 +1,10 @@
-//! The connection to the MQTT 5 broker: a task of its own, reconnected with backoff, acknowledged in order, and one
-//! publish at a time.
+//! The connection to the MQTT 5 broker. It is a task of its own. It reconnects with backoff, acknowledges in order,
+//! and has one publish in flight at a time.
 //!
-//! [`Mqtt`] is the handle; what happens comes as [`MqttEvent`]s on a bounded channel. While the caller does not take them,
-//! up to [`EVENTS_WAITING_MAX`] wait here, and a flood waits at the broker: it was asked to hold back all but
-//! [`RECEIVE_MAX`] unacknowledged messages (not every Mosquitto does), and what it sends all the same is not read.
-//! Payloads are not judged here: the caller refuses what is over its own limit, which [`MAX_PACKET`] leaves room for.
+//! [`Mqtt`] is the handle; news comes as [`MqttEvent`]s on a bounded channel. While the caller does not take them, up to
+//! [`EVENTS_WAITING_MAX`] wait here. A flood waits at the broker: it was asked to hold back all but [`RECEIVE_MAX`]
+//! unacknowledged messages. Not every Mosquitto does so; then the rest is not read. Payloads are not judged here: the
+//! caller refuses a payload over its own limit, and [`MAX_PACKET`] leaves room for that.
 
 mod acks;
 mod link;
@@ -17,53 +17,54 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The largest packet taken from the broker, which drops a larger one unseen. Well over the 8 KiB that any payload may
-/// have, so that one a bit over can be refused by name (`too_large`) instead of vanishing.
+/// The largest packet that we take from the broker. The broker drops a larger one unseen. It is well over the 8 KiB
+/// that any payload may have. So a payload that is a bit too large is refused by name (`too_large`) and does not
+/// vanish.
 pub const MAX_PACKET: u32 = 64 * 1024;
-/// Messages the broker may have unacknowledged with us.
+/// The most messages that the broker may send us without our acknowledgement.
 pub const RECEIVE_MAX: u16 = 16;
-/// The client's table of publishes in flight; its default costs 14 MB. Ours never holds more than two.
+/// The size of the client's table of publishes in flight. Its default costs 14 MB; ours never holds more than two.
 pub const IN_FLIGHT_MAX: u16 = 16;
-/// How long the broker keeps session and queued messages for us.
+/// How long the broker keeps our session and queued messages.
 pub const SESSION_EXPIRY_S: u32 = 60;
-/// A silent link is tested this often, and noticed as lost after about 1.8 times as long.
+/// A silent link is tested this often. Its loss is noticed after about 1.8 times as long.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// Address look-up, TCP, TLS and CONNACK together.
+/// The time for address look-up, TCP, TLS and CONNACK together.
 pub const CONNECT_TIMEOUT_S: u64 = 5;
-/// A publish or subscription that is not answered for so long costs the connection: nothing may wait for ever.
+/// A publish or subscription without an answer for so long costs the connection: nothing may wait for ever.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// A connection that held this long clears the backoff; one that fails sooner is a failure in a row.
+/// A connection that lasted this long clears the backoff. A shorter one counts as one more failure in a row.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// The last message of a clean stop waits this long for its acknowledgement.
 pub const STOP_WAIT: Duration = Duration::from_millis(500);
-/// The goodbye after it may take this long to be written.
+/// The goodbye after that message may take this long to be written.
 pub const GOODBYE_WAIT: Duration = Duration::from_millis(200);
-/// A connection that is to be broken off because a message could not be stored lasts this much longer, for what is
-/// published meanwhile: without it a refusal would never get out while such a message comes first at every connect.
+/// When a message could not be stored, its connection is broken off after this time, so that publishes still get
+/// out meanwhile. Otherwise no refusal would ever get out while such a message comes first at every connect.
 pub const DROP_WAIT: Duration = Duration::from_millis(250);
-/// Publishes that may wait behind the one in flight; what is over is answered [`MqttEvent::Undelivered`] at once.
+/// The most publishes that may wait behind the one in flight. More are answered [`MqttEvent::Undelivered`] at once.
 pub const PUBLISHES_WAITING_MAX: usize = 64;
-/// Events that wait for the caller before no more is read from the broker.
+/// The most events that wait for the caller. After that nothing more is read from the broker.
 pub const EVENTS_WAITING_MAX: usize = 128;
 
-/// Where the broker is and how we appear there.
+/// Where the broker is, and how we appear there.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
     broker: MqttSettings,
-    /// There if and only if the broker is spoken to with TLS.
+    /// There if and only if the broker uses TLS.
     tls: Option<Arc<ClientConfig>>,
     /// Also the key of our session at the broker, and the seed of the backoff.
     client_id: String,
-    /// What the broker says for us when we are gone.
+    /// The message that the broker publishes for us when we are gone.
     pub will: Option<Will>,
     /// Subscribed before [`MqttEvent::Up`], and again when the broker lost the session.
     pub subscriptions: Vec<Subscription>,
-    /// How long the broker keeps our session without us, in seconds; [`SESSION_EXPIRY_S`] unless somebody wants less.
+    /// How long the broker keeps our session without us, in seconds: [`SESSION_EXPIRY_S`] unless the caller sets less.
     pub session_expiry_s: u32,
 }
 
 impl LinkSettings {
-    /// A connection to `broker` without will and subscriptions. Its certificates are read here, and its dates will be
+    /// A connection to `broker` without will and subscriptions. Its certificates are read here. Their dates will be
     /// checked against `trusted`.
     ///
     /// # Errors
@@ -79,7 +80,7 @@ impl LinkSettings {
     }
 }
 
-/// The last will, published by the broker (QoS 1) when the connection is gone for `delay_s` and was not closed properly.
+/// The last will. The broker publishes it (QoS 1) when the connection is gone for `delay_s` and was not closed properly.
 #[derive(Debug, Clone)]
 pub struct Will {
     /// Topic.
@@ -88,7 +89,7 @@ pub struct Will {
     pub payload: Vec<u8>,
     /// Whether the broker retains it.
     pub retain: bool,
-    /// Seconds between the loss and the will; a connection that comes back in time suppresses it.
+    /// The seconds between the loss and the will. A connection that comes back in time suppresses it.
     pub delay_s: u32,
 }
 
@@ -99,7 +100,7 @@ pub struct Subscription {
     pub filter: String,
     /// Which retained messages come with the subscription.
     pub retained: Retained,
-    /// Retain-as-published: a live message keeps its retain flag, so that a retained request is recognised as one.
+    /// Retain-as-published: a live message keeps its retain flag, so that a retained request is recognised.
     pub retain_as_published: bool,
 }
 
@@ -114,7 +115,7 @@ pub enum Retained {
     Never,
 }
 
-/// The caller's number of a publish.
+/// The caller's number for a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublishId(pub u64);
 
@@ -127,11 +128,11 @@ pub struct Outbound {
     pub payload: Vec<u8>,
     /// Whether the broker retains it.
     pub retain: bool,
-    /// Where an answer is expected.
+    /// The topic on which an answer is expected.
     pub response_topic: Option<String>,
-    /// Returned with the answer, unread.
+    /// The answer returns it, and nobody here reads it.
     pub correlation_data: Option<Vec<u8>>,
-    /// Seconds after which the broker drops it undelivered.
+    /// The broker drops the message undelivered after so many seconds.
     pub expiry_s: Option<u32>,
 }
 
@@ -144,13 +145,13 @@ pub struct Inbound {
     pub payload: Vec<u8>,
     /// It was retained by its publisher (seen with retain-as-published), or came from the broker's retained store.
     pub retain: bool,
-    /// The broker says that it sent it before. Brokers forget to: recognise repetition by what the payload says.
+    /// The broker says that it sent the message before. Brokers forget to say so: recognise a repetition by its payload.
     pub dup: bool,
     /// 0 or 1.
     pub qos: u8,
-    /// Where the sender expects an answer.
+    /// The topic on which the sender expects an answer.
     pub response_topic: Option<String>,
-    /// To be returned with the answer.
+    /// The answer must return it.
     pub correlation_data: Option<Vec<u8>>,
     /// Give it to [`Mqtt::ack`] once the message is stored.
     pub ack: Ack,
@@ -165,25 +166,25 @@ pub struct Ack {
 
 #[cfg(any(test, feature = "testing"))]
 impl Ack {
-    /// The right to acknowledge a message of that number.
+    /// The right to acknowledge the message with this number.
     #[must_use]
     pub const fn numbered(number: u64) -> Self {
         Self { connection: 1, number }
     }
 }
 
-/// What the connection reports.
+/// The news of the connection.
 #[derive(Debug, Clone)]
 pub enum MqttEvent {
     /// Connected and subscribed. Messages of a kept session may come before it.
     Up {
         /// The broker kept our session, and with it what it queued for us.
         session_present: bool,
-        /// Filters that the broker refused, with its reason: the link is a faulty one. They are asked for again with
-        /// the next connection.
+        /// Filters that the broker refused, with its reason: the link is faulty. The next connection asks for them
+        /// again.
         refused: Vec<(String, &'static str)>,
     },
-    /// A connection was lost or an attempt failed; the next follows by itself.
+    /// A connection was lost or an attempt failed. The next attempt follows by itself.
     Down {
         /// What happened, for people.
         reason: String,
@@ -196,32 +197,34 @@ pub enum MqttEvent {
     Delivered {
         /// The publish.
         id: PublishId,
-        /// False: the broker says that nobody subscribes to the topic (0x10), not even one that is away and comes back.
+        /// False: the broker says that nobody subscribes to the topic (0x10), not even a subscriber that is away and
+        /// comes back.
         heard: bool,
     },
-    /// The broker, or the protocol, refuses it; the same message again would be refused again.
+    /// The broker, or the protocol, refuses the message. It would refuse the same message again.
     Rejected {
         /// The publish.
         id: PublishId,
         /// The reason code's name.
         reason: &'static str,
     },
-    /// Nobody knows whether the broker has it: publish it again after the next [`MqttEvent::Up`] (or, if more than
-    /// [`PUBLISHES_WAITING_MAX`] were waiting, when another was answered).
+    /// Nobody knows whether the broker has it. Publish it again after the next [`MqttEvent::Up`]. If more than
+    /// [`PUBLISHES_WAITING_MAX`] were waiting, publish it again when another was answered.
     Undelivered(PublishId),
 }
 
-/// The handle of the connection. No method blocks, none needs a runtime: any thread may hold a clone.
+/// The handle of the connection. No method blocks or needs a runtime: any thread may hold a clone.
 ///
-/// When the last handle or the receiver of events is dropped, the connection breaks off without goodbye, and the broker
-/// publishes the will. [`Mqtt::stop`] ends it properly.
+/// When the last handle or the receiver of events is dropped, the connection breaks off without a goodbye, and the
+/// broker publishes the will. [`Mqtt::stop`] ends it properly.
 #[derive(Debug, Clone)]
 pub struct Mqtt {
-    // Unbounded, since `ack` must not fail: at most one ack a message taken and what the caller wants published.
+    // It has no bound, since `ack` must not fail. It holds at most one ack for each message that was taken, and the
+    // caller's publishes.
     commands: mpsc::UnboundedSender<Command>,
 }
 
-/// What the handle asks of the task.
+/// The requests of the handle to the task.
 #[derive(Debug)]
 enum Command {
     Publish(PublishId, Outbound),
@@ -231,8 +234,8 @@ enum Command {
 }
 
 impl Mqtt {
-    /// Starts to connect, in a task of the current tokio runtime, which must drive I/O and time. `capacity` events can
-    /// wait in the returned channel.
+    /// Starts to connect, in a task of the current tokio runtime. The runtime must drive I/O and time. `capacity`
+    /// events can wait in the returned channel.
     #[must_use]
     pub fn start(settings: LinkSettings, capacity: usize) -> (Self, mpsc::Receiver<MqttEvent>) {
         let (commands, commands_rx) = mpsc::unbounded_channel();
@@ -241,33 +244,35 @@ impl Mqtt {
         (Self { commands }, events_rx)
     }
 
-    /// Publishes at QoS 1, after those asked for before. Exactly one of [`MqttEvent::Delivered`],
-    /// [`MqttEvent::Rejected`] and [`MqttEvent::Undelivered`] answers, the last at once while there is no connection.
+    /// Publishes at QoS 1, after all earlier publishes. Exactly one of [`MqttEvent::Delivered`],
+    /// [`MqttEvent::Rejected`] and [`MqttEvent::Undelivered`] answers. Without a connection, `Undelivered` comes at
+    /// once.
     pub fn publish(&self, id: PublishId, message: Outbound) {
         self.send(Command::Publish(id, message));
     }
 
-    /// Marks a message as stored. Acknowledgements leave in the order the messages came, so one that is never marked
-    /// holds up all behind it. Of a connection that is gone: nothing happens, the broker sends the message again.
+    /// Marks a message as stored. Acknowledgements leave in the order in which the messages came. So a message that
+    /// is never marked holds up all behind it. If the connection is gone, nothing happens, and the broker sends the
+    /// message again.
     pub fn ack(&self, ack: Ack) {
         self.send(Command::Ack(ack));
     }
 
-    /// Breaks the connection off after [`DROP_WAIT`] and connects again with backoff: the broker then sends again what was
-    /// not acknowledged. For a message that could not be stored; what is published until then still gets out, such as the
-    /// refusals of what came behind it.
+    /// Breaks the connection off after [`DROP_WAIT`] and connects again with backoff. Then the broker sends all
+    /// unacknowledged messages again. This is for a message that could not be stored. Publishes of that time still get
+    /// out, such as the refusals of later messages.
     pub fn drop_connection(&self) {
         self.send(Command::DropConnection);
     }
 
     /// Publishes `last`, waits up to [`STOP_WAIT`] for its acknowledgement, disconnects (the will is not published) and
-    /// ends. The channel of events closes when that is done; messages that come meanwhile stay at the broker.
+    /// ends. Then the channel of events closes. Messages that come meanwhile stay at the broker.
     pub fn stop(&self, last: Option<Outbound>) {
         self.send(Command::Stop(last));
     }
 
     fn send(&self, command: Command) {
-        // An error says that the task has ended: the caller asked for that, by `stop` or by dropping the receiver.
+        // An error says that the task has ended. The caller asked for that with `stop`, or dropped the receiver.
         drop(self.commands.send(command));
     }
 }

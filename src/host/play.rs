@@ -1,18 +1,18 @@
-//! A program that is played, in virtual time and in one thread: for as long as its turn lasts, its wall clock, its journal and
-//! its randomness are the play's.
+//! A program that is played, in virtual time and in one thread. While its turn lasts, its wall clock, its journal and its
+//! randomness belong to the play.
 
 use super::events::Event;
 use qris_core::order::time::Wall;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What a played program gets instead of its computer's.
+/// The surroundings that a played program gets instead of its computer's.
 pub trait Surroundings {
     /// The time of day.
     fn wall(&self) -> Wall;
-    /// It writes to the journal.
+    /// Takes an event for the journal.
     fn journal(&self, event: &Event);
-    /// Bytes that nobody can guess.
+    /// Fills the bytes with randomness.
     fn random(&self, bytes: &mut [u8]);
 }
 
@@ -20,7 +20,7 @@ thread_local! {
     static AROUND: RefCell<Option<Rc<dyn Surroundings>>> = const { RefCell::new(None) };
 }
 
-/// Ends a turn, also one that panics.
+/// Ends a turn, even if the turn panics.
 struct Turn(Option<Rc<dyn Surroundings>>);
 
 impl Drop for Turn {
@@ -29,7 +29,7 @@ impl Drop for Turn {
     }
 }
 
-/// Lets a program have its turn.
+/// Gives a program its turn.
 pub fn within<T>(surroundings: Rc<dyn Surroundings>, turn: impl FnOnce() -> T) -> T {
     let _ends = Turn(AROUND.replace(Some(surroundings)));
     turn()
@@ -44,7 +44,7 @@ pub(super) fn wall() -> Option<Wall> {
     around().map(|surroundings| surroundings.wall())
 }
 
-/// Whether the journal is the play's.
+/// Gives the event to the play. Answers whether this thread plays.
 pub(super) fn journal(event: &Event) -> bool {
     around().is_some_and(|surroundings| {
         surroundings.journal(event);
@@ -52,7 +52,7 @@ pub(super) fn journal(event: &Event) -> bool {
     })
 }
 
-/// Whether the randomness is the play's.
+/// Fills the bytes from the play. Answers whether this thread plays.
 pub(super) fn random(bytes: &mut [u8]) -> bool {
     around().is_some_and(|surroundings| {
         surroundings.random(bytes);

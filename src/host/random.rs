@@ -2,10 +2,10 @@
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-/// Fills `bytes` with what nobody can guess.
+/// Fills `bytes` with values that nobody can guess.
 ///
 /// # Panics
-/// On a kernel without getrandom(2), which none has been since 3.17.
+/// On a kernel without getrandom(2). Every kernel since 3.17 has it.
 pub fn fill(bytes: &mut [u8]) {
     #[cfg(feature = "testing")]
     if super::play::random(bytes) {

@@ -1,13 +1,14 @@
-//! Files of a system that lies below a directory, an image for one: its symbolic links lead within it, not into the system
-//! that looks.
+//! Files of a system below a directory, such as an image. Its symbolic links lead within that directory, not into the
+//! system of this program.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links are followed, as Linux does (path_resolution(7)).
+/// The most links that are followed; Linux has the same limit (path_resolution(7)).
 const LINKS_MAX: usize = 40;
 
-/// Where the file is that the system below `root` calls `path`. What is not there yet is where it would be made.
+/// Where a file is that the system below `root` calls `path`. A file that is not there yet gets the place where it
+/// would be made.
 #[must_use]
 pub fn within(root: &Path, path: &Path) -> PathBuf {
     let names = |path: &Path| -> Vec<Option<OsString>> {
@@ -33,7 +34,7 @@ pub fn within(root: &Path, path: &Path) -> PathBuf {
                 }
                 open.extend(names(&target));
             }
-            // A ring of links: a name that nobody has.
+            // A ring of links: a name that no file has.
             Ok(_) => return root.join("too many symbolic links").join(path.strip_prefix("/").unwrap_or(path)),
             Err(_) => found.push(name),
         }

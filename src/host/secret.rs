@@ -1,18 +1,18 @@
-//! Secrets: read from a file or a systemd credential, never printed.
+//! Secrets. They are read from a file or a systemd credential, and never printed.
 
 use super::interrupt::Input;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// A password, token or key. It has no `Display`, and its `Debug` is `…`; [`Secret::expose`] is the only way to it.
+/// A password, token or key. It has no `Display`, and its `Debug` is `…`. Only [`Secret::expose`] gives it out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
 /// The largest secret that is read: 64 KiB, far more than any key or token has.
 const SIZE_MAX: u64 = 64 * 1024;
 
-/// Why a secret could not be read. It names the file and never what is in it.
+/// Why a secret could not be read. The error names the file and never its content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be opened or read.
@@ -23,7 +23,7 @@ pub enum SecretError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Nothing is in it but, perhaps, a newline.
+    /// It is empty, or holds only a newline.
     #[error("the secret in {} is empty", .0.display())]
     Empty(PathBuf),
     /// More than 64 KiB.
@@ -41,11 +41,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Reads the value of a `…_file` setting: a path, or, when systemd handed credentials over
-    /// (`CREDENTIALS_DIRECTORY`), the plain name of one of them. One trailing newline is not part of the secret.
+    /// Reads the value of a `…_file` setting. It is a path. If systemd handed credentials over
+    /// (`CREDENTIALS_DIRECTORY`), it may be the plain name of one of them. One trailing newline is not part of
+    /// the secret.
     ///
     /// # Errors
-    /// [`SecretError`], naming the file.
+    /// [`SecretError`], which names the file.
     pub fn read(file: &Path) -> Result<Self, SecretError> {
         Self::read_at(located(file))
     }
@@ -78,13 +79,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a `…_file` setting points.
+/// The path behind a `…_file` setting.
 #[must_use]
 pub fn located(file: &Path) -> PathBuf {
     located_in(file, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from))
 }
 
-/// A plain name is a credential where there are credentials.
+/// If there are credentials, a plain name is one of them.
 fn located_in(file: &Path, credentials: Option<PathBuf>) -> PathBuf {
     let plain = file.components().count() == 1 && file.file_name().is_some();
     match credentials {

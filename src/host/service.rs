@@ -1,5 +1,5 @@
 //! The service manager: readiness, status, watchdog, and the signals that end a program. Without `NOTIFY_SOCKET` the
-//! notices are no-ops, so that a program runs the same on a terminal.
+//! notices do nothing, so a program runs the same on a terminal.
 
 use super::events::{Event, emit};
 use super::{Failure, Leave};
@@ -14,32 +14,33 @@ pub fn ready() {
     notify(NotifyState::Ready);
 }
 
-/// One line for `systemctl status` (STATUS=). Line breaks become blanks: the protocol is one assignment a line.
+/// One line for `systemctl status` (STATUS=). Line breaks become blanks: the protocol has one assignment on each line.
 pub fn status(text: &str) {
     notify(NotifyState::Status(&text.replace(['\n', '\r'], " ")));
 }
 
-/// How often the service manager wants to be fed, or `None` where it does not watch. Feed at half of it.
+/// How often the service manager wants to hear from the watchdog; `None` where it does not watch. Call [`watchdog`]
+/// twice as often.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }
 
-/// The main loop still makes progress (WATCHDOG=1). To be called from what must make progress, never from a timer
-/// beside it.
+/// The main loop still makes progress (WATCHDOG=1). Call it from the code that must make progress, never from a
+/// timer beside it.
 pub fn watchdog() {
     notify(NotifyState::Watchdog);
 }
 
-/// From now on the service manager waits no longer than this for the next [`watchdog`] (WATCHDOG_USEC=): for work in which
-/// standing still does harm. Where it does not watch, or is stricter already, that stays so.
+/// From now on the service manager waits at most this long for the next [`watchdog`] (WATCHDOG_USEC=). This is for work
+/// that does harm if it stands still. A service manager that does not watch, or is stricter already, stays as it is.
 pub fn watchdog_within(limit: Duration) {
     if let Some(configured) = watchdog_interval() {
         notify(NotifyState::WatchdogUsec(micros(limit.min(configured))));
     }
 }
 
-/// The service manager waits as long as it is configured to, as before [`watchdog_within`].
+/// The service manager waits as long as its configuration says, as before [`watchdog_within`].
 pub fn watchdog_as_configured() {
     if let Some(configured) = watchdog_interval() {
         notify(NotifyState::WatchdogUsec(micros(configured)));
@@ -60,7 +61,7 @@ pub fn reloading() {
     notify(NotifyState::Reloading);
 }
 
-/// What a program that runs is told to do.
+/// The order to a program that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     /// To end, by the signal of this name.
@@ -70,7 +71,7 @@ pub enum Told {
 }
 
 impl Told {
-    /// Tells the service manager and the journal what the program does now, and how it is to leave.
+    /// Tells the service manager and the journal what the program does now. Answers how it must end its work.
     pub fn announce(self, program: &'static str) -> Leave {
         match self {
             Self::Stop(why) => {
@@ -86,7 +87,7 @@ impl Told {
     }
 }
 
-/// The signals by which a service is told what to do. They are seen from [`Signals::new`] on: create it before saying
+/// The signals that tell a service what to do. They are noticed from [`Signals::new`] on: create it before you call
 /// [`ready`].
 #[derive(Debug)]
 pub struct Signals {
@@ -96,9 +97,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen. Needs a tokio runtime with I/O. Should the system refuse to hand a signal over, that signal keeps
-    /// its default action, which ends the program: every program here may be killed at any moment. So does SIGHUP where no
-    /// service manager is: there it says that the terminal is gone.
+    /// Begins to listen. Needs a tokio runtime with I/O. If the system refuses to hand a signal over, that signal keeps
+    /// its default action and ends the program: every program here may be killed at any moment. Without a service manager
+    /// SIGHUP ends it too: there it says that the terminal is gone.
     #[must_use]
     pub fn new() -> Self {
         let managed = std::env::var_os("NOTIFY_SOCKET").is_some();
@@ -109,7 +110,7 @@ impl Signals {
         }
     }
 
-    /// The next signal. Nothing is lost when it is dropped before it ends.
+    /// The next signal. If the call is dropped before it ends, no signal is lost.
     pub async fn next(&mut self) -> Told {
         tokio::select! {
             () = next(&mut self.terminate) => Told::Stop("SIGTERM"),
@@ -118,8 +119,8 @@ impl Signals {
         }
     }
 
-    /// As [`Signals::next`], but a program is told to begin anew only if its configuration is good by `check`. One that is not
-    /// is told in the journal, and everything stays as it is.
+    /// As [`Signals::next`], but a program begins anew only if `check` finds its configuration good. If not, the journal tells
+    /// the fault, and everything stays as it is.
     pub async fn next_good(&mut self, program: &'static str, check: impl Fn() -> Result<(), Failure>) -> Told {
         loop {
             match self.next().await {
@@ -140,9 +141,9 @@ impl Default for Signals {
 }
 
 /// Resolves to the signal's name on the first SIGTERM or SIGINT after this call, not only after the first poll: create
-/// it before saying [`ready`]. Needs a tokio runtime with I/O.
+/// it before you call [`ready`]. Needs a tokio runtime with I/O.
 ///
-/// Should the system refuse to hand a signal over, that signal keeps its default action, which ends the program: every
+/// If the system refuses to hand a signal over, that signal keeps its default action and ends the program: every
 /// program here may be killed at any moment.
 pub fn terminated() -> impl Future<Output = &'static str> + Send + 'static {
     let mut terminate = signal(SignalKind::terminate()).ok();
@@ -164,7 +165,7 @@ async fn next(signal: &mut Option<Signal>) {
     std::future::pending().await
 }
 
-/// A sale has four notices; connecting for each takes longer than all else about them.
+/// A sale has four notices. To connect for each would take longer than all the rest of them.
 static SOCKET: Mutex<Option<UnixDatagram>> = Mutex::new(None);
 
 fn notify(state: NotifyState<'_>) {
@@ -173,8 +174,8 @@ fn notify(state: NotifyState<'_>) {
     if socket.as_ref().is_some_and(|socket| socket.send(line.as_bytes()).is_ok()) {
         return;
     }
-    // The first notice, or a service manager that began anew. What is not a path (an abstract name, vsock) the crate
-    // knows how to reach. One that cannot be told is no reason to stop selling.
+    // This is the first notice, or the service manager began anew. The crate can reach an address that is not a path
+    // (an abstract name, vsock). If the notice fails, the machine sells on.
     *socket = connected();
     if socket.as_ref().is_none_or(|socket| socket.send(line.as_bytes()).is_err()) {
         let _ = sd_notify::notify(&[state]);
@@ -194,7 +195,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use std::process::{Command, Stdio};
 
-    /// Ends with the test, also when the test fails.
+    /// It ends with the test, even if the test fails.
     struct Program(std::process::Child);
 
     impl Drop for Program {
@@ -204,7 +205,7 @@ mod tests {
         }
     }
 
-    /// Runs in a process of its own, since the environment and signals belong to a whole process.
+    /// It runs in a process of its own, since the environment and signals belong to a whole process.
     #[test]
     #[ignore = "started by the test below"]
     fn program() {

@@ -1,4 +1,4 @@
-//! Opening a database: settings, whose it is, which version, and what is done about one that is damaged.
+//! Opens a database: its settings, its owner, its version, and the treatment of a damaged one.
 
 use super::clock;
 use rusqlite::config::DbConfig;
@@ -20,9 +20,9 @@ use schema::{Step, step, strange};
 pub struct Opened {
     /// Ready for use: WAL, `synchronous=FULL`, foreign keys, recursive triggers, a statement cache.
     pub connection: Connection,
-    /// The database is new: there was none, or what there was is set aside.
+    /// The database is new: there was no file, or a damaged one was set aside.
     pub created: bool,
-    /// Where a damaged database was put, if there was one.
+    /// The new name of a damaged database, if there was one.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -39,7 +39,8 @@ pub enum OpenError {
         /// The version of this program.
         known: i32,
     },
-    /// It was written by an earlier release, and was not opened by the program that brings it up to date.
+    /// It was written by an earlier release. Only the program that it belongs to brings it up to date, and this is
+    /// another program.
     #[error("the database {} has version {found}, this program needs {known}: start its service again, which brings it up to date", path.display())]
     Older {
         /// The database.
@@ -69,19 +70,19 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The disk has no room for it, or for the file through which its users share it.
+    /// The disk has no room for it, or for the file that its users share.
     #[error("the database {} has no room: make some on its disk", path.display())]
     Full {
         /// The database.
         path: PathBuf,
     },
-    /// Another process has it: a second copy of the program, most likely.
+    /// Another process has it. Most likely this is a second copy of the program.
     #[error("the database {} is in use: another process has it; end one of the two", path.display())]
     Held {
         /// The database.
         path: PathBuf,
     },
-    /// A file beside it cannot be had, such as the lock that keeps a second process away.
+    /// A file beside it cannot be used, such as the lock that keeps a second process away.
     #[error("the file {} cannot be had: {source}", path.display())]
     Lock {
         /// The file.
@@ -89,7 +90,7 @@ pub enum OpenError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// It is damaged, and was not opened by the program that may set it aside.
+    /// It is damaged. Only the program that it belongs to may set it aside, and this is another program.
     #[error("the database {} is damaged ({why}): `serve` sets it aside when it starts, or put a backup in its place", path.display())]
     Damaged {
         /// The database.
@@ -97,7 +98,7 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
-    /// There is none, and whoever opened it makes none.
+    /// There is no database, and this caller does not make one.
     #[error("there is no database {}: is the path right?", path.display())]
     Missing {
         /// The database.
@@ -111,7 +112,7 @@ pub enum OpenError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// Anything else, such as a lock that somebody holds.
+    /// Another error, such as a lock that another process holds.
     #[error("the database {} cannot be opened", path.display())]
     Sqlite {
         /// The database.
@@ -121,11 +122,11 @@ pub enum OpenError {
     },
 }
 
-/// Opens the database at `path`, or makes it (never its directory). A damaged one is renamed to
+/// Opens the database at `path`, or makes it (but not its directory). A damaged one is renamed to
 /// `NAME.corrupt-UNIXTIME`, together with its `-wal` and `-shm`, and a new one is begun.
 ///
 /// # Errors
-/// [`OpenError`]; what is not damaged is never set aside.
+/// [`OpenError`]. Only a damaged database is set aside.
 pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     there(path)?;
     let moved = |path: &Path| set_aside(path).map_err(|source| OpenError::SetAside { path: path.into(), source });
@@ -141,8 +142,9 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     }
 }
 
-/// Opens the database at `path` beside the program that it belongs to, which may run: a damaged one stays where it is,
-/// since setting it aside would take it from under that program's feet. One that is missing is made only with `make`.
+/// Opens the database at `path` for another program than the one that it belongs to. That program may be running. So a
+/// damaged database stays in its place: to set it aside would take it away from that program. A missing one is made
+/// only with `make`.
 ///
 /// # Errors
 /// [`OpenError`]; [`OpenError::Damaged`], [`OpenError::Missing`] and [`OpenError::Older`] beside those of [`open`].
@@ -158,21 +160,21 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     Ok(Opened { connection, created, set_aside: None })
 }
 
-/// Who opens a database.
+/// The program that opens a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
-    /// The program that it belongs to: it alone brings it up to date.
+    /// The program that it belongs to. Only this one brings it up to date.
     Yes,
-    /// Somebody beside that program, which may run and be of an earlier release.
+    /// Another program. The owner may run at the same time and be of an earlier release.
     Beside,
 }
 
-/// Claims the database at `path` for this process until the answer is dropped, by a lock on `NAME.lock` beside it. SQLite
-/// itself lets a second process write, of which the first learns nothing. The lock's file stays: whoever deletes it lets a
-/// second process in.
+/// Claims the database at `path` for this process until the answer is dropped, with a lock on `NAME.lock` beside it.
+/// SQLite itself lets a second process write, and the first process does not notice. The lock's file stays: deleting it
+/// lets a second process in.
 ///
 /// # Errors
-/// [`OpenError::Held`] when another process has it, else what the lock's file or its directory lack.
+/// [`OpenError::Held`] when another process has it; else the fault of the lock's file or of its directory.
 pub fn claim(path: &Path) -> Result<Lock, OpenError> {
     let lock = lock_file(path)?;
     match lock.0.try_lock() {
@@ -182,7 +184,7 @@ pub fn claim(path: &Path) -> Result<Lock, OpenError> {
     }
 }
 
-/// Opens the file whose lock says who has the database at `path`, or makes it.
+/// Opens the lock file of the database at `path`, or makes it. The lock says which process has the database.
 fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     there(path)?;
     let lock = with_suffix(path, ".lock");
@@ -190,35 +192,36 @@ fn lock_file(path: &Path) -> Result<Lock, OpenError> {
     file.map(Lock).map_err(|source| beside(path, lock, source))
 }
 
-/// Why there is no such file beside the database at `path`.
+/// The error when the file beside the database at `path` cannot be used.
 fn beside(path: &Path, file: PathBuf, source: std::io::Error) -> OpenError {
     match source.kind() {
-        // Its directory is there; only the kernel's own file systems say so then.
+        // The directory exists. Only the kernel's own file systems answer so then.
         ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into() },
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { path: path.into() },
         _ => OpenError::Lock { path: file, source },
     }
 }
 
-/// Looks whether the disk of the database at `path` has room for a sale. It writes as much into a file beside the database, which
-/// is gone when this returns, and after a power cut, too. A full disk still takes something small: in the last block of a file, or
-/// in an old part of the log. A program that wrote only that would find the database well now, and ill again at the next sale.
+/// Looks whether the disk of the database at `path` has room for a sale. It writes that much into a file beside the database. The
+/// file is gone when this returns, and after a power cut too. A full disk still takes a small write: in the last block of a file,
+/// or in an old part of the log. After only such a write, a program would call the database well now, and fail again at the next
+/// sale.
 ///
 /// # Errors
-/// [`OpenError::Full`], or what else is wrong there.
+/// [`OpenError::Full`], or another fault of that place.
 pub fn find_room(path: &Path) -> Result<(), OpenError> {
     let room = with_suffix(path, ".room");
     let write = || {
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(MODE).open(&room)?;
         std::fs::remove_file(&room)?;
         file.write_all(&[0; SALE_BYTES])?;
-        // A disk may promise more than it has, until it is asked to keep it.
+        // A disk may promise more than it has, until a sync.
         file.sync_all()
     };
     write().map_err(|source| beside(path, room.clone(), source))
 }
 
-/// More than a sale writes: its frames in the log, 40 KB at a machine, and what the database grows by when they are copied.
+/// More than a sale writes: 40 KB of frames in the log at a machine, and the growth of the database when they are copied.
 const SALE_BYTES: usize = 64 * 1024;
 
 /// A lock on a file, until it is dropped.
@@ -227,12 +230,12 @@ pub struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A child that was forked and has not yet begun its own program has the file open too, and would keep the lock.
+        // A forked child that has not started its own program yet has the file open too, and would keep the lock.
         drop(self.0.unlock());
     }
 }
 
-/// A part in a database that several processes of one program may use at once.
+/// One process's part in a database that several processes of one program may use at once.
 #[derive(Debug)]
 pub struct Share {
     lock: Lock,
@@ -240,28 +243,29 @@ pub struct Share {
 }
 
 impl Share {
-    /// Whether nobody else had a part when this one was taken; nobody gets one before [`Share::let_others_in`].
+    /// Whether no other process had a part when this one was taken. Nobody gets a part before [`Share::let_others_in`].
     #[must_use]
     pub const fn is_alone(&self) -> bool {
         self.alone
     }
 
-    /// What only one process may do is done.
+    /// The work that only one process may do is done.
     ///
     /// # Errors
     /// The system's reason.
     pub fn let_others_in(&self) -> std::io::Result<()> {
-        // flock(2) takes the one kind of lock away before it gives the other. Who looks just then finds nobody, and begins as
-        // if it were alone, as it did before there was this lock: charges of that moment are given up, and nothing is lost.
+        // flock(2) drops the one kind of lock before it takes the other. A process that looks at that moment finds nobody,
+        // and begins as if it were alone. It did the same before there was this lock: charges of that moment are given up,
+        // and nothing is lost.
         if self.alone { self.lock.0.lock_shared() } else { Ok(()) }
     }
 }
 
-/// Takes part in the database at `path` until the answer is dropped, by a lock on `NAME.lock` beside it. Waits for who is
-/// alone there to let others in.
+/// Takes part in the database at `path` until the answer is dropped, with a lock on `NAME.lock` beside it. While another
+/// process is alone there, it waits until that process lets others in.
 ///
 /// # Errors
-/// What the lock's file or its directory lack.
+/// The fault of the lock's file or of its directory.
 pub fn share(path: &Path) -> Result<Share, OpenError> {
     let lock = lock_file(path)?;
     let locked = match lock.0.try_lock() {
@@ -275,17 +279,17 @@ pub fn share(path: &Path) -> Result<Share, OpenError> {
     }
 }
 
-/// Looks at every page (`PRAGMA quick_check`): slow on a large database, and blind for a value that changed within its
-/// column, for which rows carry a checksum.
+/// Looks at every page (`PRAGMA quick_check`). It is slow on a large database, and does not see a value that changed
+/// within its column. Rows carry a checksum for that.
 ///
 /// # Errors
-/// SQLite's reason when the check cannot be run. What it found is `Some(text)`, at most its first line.
+/// SQLite's reason when the check cannot be run. A fault that it found is `Some(text)`, at most its first line.
 pub fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     found_by(connection, "PRAGMA quick_check(1)")
 }
 
-/// The same, and compares every index with its table (`PRAGMA integrity_check`): slower still. An index that lost a row hides
-/// it from whoever asks by that index, and from nobody else.
+/// The same, and compares every index with its table (`PRAGMA integrity_check`). It is slower still. An index that lost a row
+/// hides the row from a query by that index, and from no other query.
 ///
 /// # Errors
 /// As [`check`].
@@ -298,8 +302,9 @@ fn found_by(connection: &Connection, check: &str) -> rusqlite::Result<Option<Str
     Ok((found != "ok").then_some(found))
 }
 
-/// Does this error say that the file is damaged, and not that it cannot be reached? A value of another type than its column's
-/// does too, and a text that is no UTF-8: nobody could write it into a STRICT table, but a bit that flips can.
+/// Does this error say that the file is damaged, and not that it cannot be reached? A value with another type than its column
+/// also says so, and so does a text that is not UTF-8. Nobody could write such a value into a STRICT table, but a flipped bit
+/// can.
 #[must_use]
 pub fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
@@ -307,14 +312,14 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Renames a database with its `-wal` and `-shm` to `NAME.corrupt-UNIXTIME` (`…-wal`, `…-shm`) beside it, and says where
-/// it went. Every connection to it must be dropped before.
+/// Renames a database with its `-wal` and `-shm` to `NAME.corrupt-UNIXTIME` (`…-wal`, `…-shm`) beside it, and answers
+/// the new name. First every connection to it must be dropped.
 ///
 /// # Errors
-/// The system's reason. The main file goes last, so that a second call does the rest.
+/// The system's reason. The main file goes last, so a second call does the rest.
 pub fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     let seconds = clock::now().wall.0.div_euclid(1000);
-    // A name is never used twice: an older file that was set aside is not overwritten.
+    // A name is never used twice: no earlier file that was set aside is overwritten.
     let names = (seconds..).map(|seconds| with_suffix(path, &format!(".corrupt-{seconds}")));
     let taken = |aside: &PathBuf| ["", "-wal", "-shm"].iter().any(|suffix| with_suffix(aside, suffix).symlink_metadata().is_ok());
     let aside = names.into_iter().find(|aside| !taken(aside)).expect("one of endlessly many names is free");
@@ -338,22 +343,22 @@ fn there(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// What is left where a database was lost: less than the smallest page (512 bytes) can be, or a log without it. SQLite
-/// takes both for an empty database; it would overwrite the one and delete the other.
+/// Whether a database was lost, and only a remnant is there: less than the smallest page (512 bytes), or a log without
+/// a database. SQLite takes both for an empty database. It would overwrite the one and delete the other.
 fn is_lost(path: &Path) -> bool {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
     match size(path) {
-        // Looked at once more: another process may just have begun it, and its log comes after its first page.
+        // It looks once more: another process may just have begun the database, and its log comes after its first page.
         0 => size(&with_suffix(path, "-wal")) > 0 && size(path) == 0,
         bytes => bytes < 512,
     }
 }
 
-/// Opens without any setting aside. Tells whether the database is new.
+/// Opens the database and sets nothing aside. Tells whether the database is new.
 fn attempt(path: &Path, schema: &Schema, owner: Owner) -> Result<(Connection, bool), OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // SQLite would make it for everybody whom the umask lets, and gives its log the mode of the file. What prevents this
-    // prevents SQLite too, which says why.
+    // SQLite would let everybody read it whom the umask allows, and gives its log the mode of the file. If this fails,
+    // SQLite fails too, and says why.
     drop(OpenOptions::new().create_new(true).write(true).mode(MODE).open(path));
     let until = Instant::now() + BUSY;
     loop {
@@ -361,7 +366,8 @@ fn attempt(path: &Path, schema: &Schema, owner: Owner) -> Result<(Connection, bo
         match prepare(&mut connection, path, schema, owner) {
             Ok(Ok(created)) => return Ok((connection, created)),
             Ok(Err(error)) => return Err(error),
-            // Two that make one database at once want to change its journal both while they read it: SQLite lets neither wait.
+            // Two processes that make one database at once both want to change its journal while they read it. SQLite
+            // does not let either wait.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
                 std::thread::sleep(BUSY_PAUSE);
             }
@@ -372,24 +378,25 @@ fn attempt(path: &Path, schema: &Schema, owner: Owner) -> Result<(Connection, bo
 }
 
 fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Owner) -> rusqlite::Result<Result<bool, OpenError>> {
-    // Should it turn out to be damaged or not ours, then closing must leave its log where it is.
+    // If the database is damaged or not ours, closing it must leave its log in place.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Without it a statement with a parameter at LIMIT, or compared with an indexed column, is parsed anew at each use.
+    // Without this, a statement with a parameter at LIMIT is parsed anew at each use. So is one with a parameter that
+    // is compared with an indexed column.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(BUSY)?;
-    // SQLite opens what it may not write for reading, without a word.
+    // SQLite opens a file that it may not write only for reading, and does not say so.
     if connection.is_readonly("main")? {
         return Ok(Err(OpenError::ReadOnly { path: path.into() }));
     }
-    // All of one moment: another process may just begin it. The first read; a file that is no database or shorter than it
-    // says fails here.
+    // Everything is read at one moment: another process may just begin the database. This is the first read. It fails on
+    // a file that is not a database, or is shorter than its header says.
     let moment = connection.transaction()?;
     let number = |pragma: &str| moment.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let (application_id, found) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     moment.commit()?;
     let known = schema.version();
-    // A power cut before the first commit leaves an empty database, which nobody has written yet.
+    // A power cut before the first commit leaves an empty database. Nobody has written to it yet.
     let mut created = application_id == 0 && found == 0 && tables == 0;
     if !created && application_id != schema.application_id {
         return Ok(Err(OpenError::Foreign { path: path.into(), found: application_id }));
@@ -401,10 +408,11 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
         return Ok(Err(OpenError::Older { path: path.into(), found, known }));
     }
     if created {
-        // Before WAL, after which it cannot be changed. A sale writes a third of what it does with the default of 4096.
+        // This comes before WAL, because the size cannot change after that. A sale writes a third of the bytes that it
+        // writes with the default of 4096.
         connection.pragma_update(None, "page_size", 1024)?;
     }
-    // Before anything is written.
+    // This comes before anything is written.
     if found == known
         && let Some(why) = strange(connection, schema)?
     {
@@ -427,9 +435,9 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
         return Ok(Err(OpenError::Damaged { path: path.into(), why }));
     }
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Without it INSERT OR REPLACE slips past DELETE triggers.
+    // Without this, INSERT OR REPLACE slips past DELETE triggers.
     connection.pragma_update(None, "recursive_triggers", true)?;
-    // Damage within a page is found when the page is read, and not by what it makes of the answers.
+    // Damage within a page is found when the page is read, and not only by a wrong answer.
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.query_row(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
@@ -439,31 +447,32 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
     Ok(Ok(created))
 }
 
-/// Copies what the log holds into the database, and makes the log empty. A sync that failed has lost what it was to keep, but
-/// the kernel still shows it, and counts it as written: a program that is started then finds a commit in the log that it was
-/// told had failed, and appends to it. Should the power go later, the log ends at the gap, and all that was committed after
-/// it is lost with it: in a ledger, a pulse. What is copied is synced once more, in the database.
+/// Copies the log into the database, and makes the log empty. A sync that failed has lost data, but the kernel still shows
+/// this data and counts it as written. So a program that starts later finds a commit in the log that was reported as failed,
+/// and appends to it. If the power goes later, the log ends at the gap, and all later commits are lost with it: in a ledger,
+/// a pulse. The copied pages are synced once more, in the database.
 fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
     let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     match result.as_ref().err().and_then(rusqlite::Error::sqlite_error_code) {
-        // Others may be reading, or the disk be full: then what is there is as good as it was, and the next opening tries again.
+        // Others may be reading, or the disk may be full. Then the files are as good as before, and the next opening
+        // tries again.
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::ReadOnly) => Ok(()),
         Some(_) | None => result,
     }
 }
 
-/// What is made here is for its owner alone, whatever the umask: orders, receipts and hashes of tokens.
+/// A file that is made here is for its owner alone, whatever the umask is. It holds orders, receipts and hashes of tokens.
 const MODE: u32 = 0o600;
-/// How long a lock of somebody else is waited for. Readers take none in WAL; a backup or a second process does.
+/// How long we wait for another process's lock. In WAL, readers take no lock; a backup or a second process does.
 const BUSY: Duration = Duration::from_millis(500);
-/// Before another try where SQLite does not wait by itself.
+/// The pause before another try where SQLite does not wait by itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
-/// The log is copied into the database every 2 MB, about fifty sales: each copying costs two more fsyncs and writes the
-/// pages again. A longer one would be read at the next start, which has 20 ms.
+/// The log is copied into the database every 2 MB, about fifty sales. Each copying costs two more fsyncs and writes the
+/// pages again. A longer log would have to be read at the next start, which has 20 ms.
 const CHECKPOINT_PAGES: u32 = 2000;
-/// A log that grew because of a long reader is cut back to this.
+/// A log that grew because of a long reader is cut back to this size.
 const LOG_BYTES_MAX: u32 = 4 * 1024 * 1024;
-/// Prepared statements that are kept; no program has more.
+/// The most prepared statements that are kept. No program has more.
 const STATEMENTS_MAX: usize = 64;
 
 fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
@@ -472,10 +481,10 @@ fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
     let Some(code) = source.sqlite_error_code() else { return OpenError::Sqlite { path, source } };
     match code {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => OpenError::ReadOnly { path },
-        // SQLite says so of a file that it may not make.
+        // SQLite answers so for a file that it may not make.
         ErrorCode::CannotOpen if is_file => OpenError::ReadOnly { path },
         ErrorCode::DiskFull => OpenError::Full { path },
-        // What a full disk looks like before the first page is written.
+        // The error of a full disk before the first page is written.
         ErrorCode::SystemIoFailure if source.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
             OpenError::Full { path }
         }
@@ -494,11 +503,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 pub mod testing {
     use rusqlite::Connection;
 
-    /// Changes rows as no program of ours would: past the triggers, which stand there again afterwards. A schema that is another
-    /// one would be damage by itself.
+    /// Changes rows as no program of ours would: without the triggers, which are there again afterwards. A changed schema would
+    /// be damage by itself.
     ///
     /// # Panics
-    /// Where it cannot be changed.
+    /// If the database cannot be changed.
     pub fn damage(connection: &Connection, sql: &str) -> usize {
         let mut select = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").expect("a schema");
         let triggers = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("triggers");

@@ -1,4 +1,4 @@
-//! A person at a terminal who types a secret: nothing of it is shown.
+//! A person at a terminal who types a secret. The terminal does not show it.
 
 use std::io::{self, IsTerminal as _};
 
@@ -8,8 +8,8 @@ pub fn is_there() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Standard input as a terminal that does not show what is typed, until this is dropped. Where it is no terminal nothing
-/// changes.
+/// Standard input as a terminal that does not show the typed text, until this is dropped. If it is not a terminal,
+/// nothing changes.
 pub struct Hidden {
     before: Option<libc::termios>,
 }
@@ -22,7 +22,7 @@ impl Hidden {
         Self::with(libc::ECHONL)
     }
 
-    /// Begins to hide the ends of lines, too: of a text of many lines.
+    /// Begins to hide the ends of lines too, for a text of many lines.
     #[must_use]
     pub fn wholly() -> Self {
         Self::with(0)
@@ -31,7 +31,7 @@ impl Hidden {
     #[allow(unsafe_code, reason = "tcgetattr and tcsetattr have no safe face in the crates we use")]
     fn with(shown: libc::tcflag_t) -> Self {
         let mut found = std::mem::MaybeUninit::<libc::termios>::uninit();
-        // SAFETY: the pointer is to memory of the right size; the call keeps it no longer than it runs.
+        // SAFETY: the pointer is to memory of the right size. The call does not keep it.
         if unsafe { libc::tcgetattr(libc::STDIN_FILENO, found.as_mut_ptr()) } != 0 {
             return Self { before: None };
         }
@@ -55,6 +55,6 @@ impl Drop for Hidden {
 
 #[allow(unsafe_code, reason = "tcgetattr and tcsetattr have no safe face in the crates we use")]
 fn set(settings: &libc::termios) {
-    // SAFETY: the pointer is to a live value, which the call does not keep. A terminal that refuses stays as it is.
+    // SAFETY: the pointer is to a live value, and the call does not keep it. A terminal that refuses stays as it is.
     unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, settings) };
 }

@@ -1,4 +1,5 @@
-//! One TLS stack for broker and backend: rustls with ring, and a certificate time that survives a clock reset to 1970.
+//! One TLS stack for broker and backend: rustls with ring. Its check of certificate dates survives a clock that is
+//! reset to 1970.
 
 use crate::clock;
 use crate::interrupt::Input;
@@ -15,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// Where the system's certificate authorities stand, unless `SSL_CERT_FILE` names another bundle.
+/// Where the system's certificate authorities are, unless `SSL_CERT_FILE` names another bundle.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The day this version was released, 2026-11-20: no certificate is judged by an earlier time.
+/// The day of this version's release, 2026-11-20. No certificate is judged by an earlier time.
 pub const RELEASED: Wall = Wall(1_795_132_800_000);
 
-/// Why no TLS configuration could be made of what the settings name.
+/// Why the settings give no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate or key file could not be read or holds no PEM.
@@ -29,10 +30,10 @@ pub enum TlsError {
     File {
         /// The file that the settings, or the system, name.
         path: PathBuf,
-        /// What the reader said.
+        /// The error of the reader.
         why: rustls::pki_types::pem::Error,
     },
-    /// A file was read and holds not one certificate that can be used.
+    /// The file was read, and holds no certificate that can be used.
     #[error("{path}: no usable certificate in it", path = path.display())]
     NoCertificate {
         /// The file.
@@ -43,7 +44,7 @@ pub enum TlsError {
     Client {
         /// The certificate's file.
         path: PathBuf,
-        /// What rustls said.
+        /// The error of rustls.
         why: rustls::Error,
     },
     /// The roots cannot be used to verify a server.
@@ -51,20 +52,20 @@ pub enum TlsError {
     Roots {
         /// The bundle's file.
         path: PathBuf,
-        /// What rustls said.
+        /// The error of rustls.
         why: rustls::client::VerifierBuilderError,
     },
-    /// The cryptography has no protocol version in common with this build: a fault of the build.
+    /// The cryptography and this build have no protocol version in common: a fault of the build.
     #[error("TLS: {0}")]
     Provider(rustls::Error),
 }
 
-/// The last time that was trusted and stored. Clones share it: the owner raises it, certificate checks read it.
+/// The last time that was trusted and stored. Clones share it: the owner raises it, and certificate checks read it.
 #[derive(Debug, Clone, Default)]
 pub struct LastTrusted(Arc<AtomicI64>);
 
 impl LastTrusted {
-    /// Starts from what the database holds; `Wall(0)` if nothing.
+    /// Starts from the time in the database; `Wall(0)` if there is none.
     #[must_use]
     pub fn new(stored: Wall) -> Self {
         Self(Arc::new(AtomicI64::new(stored.0)))
@@ -75,26 +76,26 @@ impl LastTrusted {
         self.0.fetch_max(trusted.0, Ordering::Relaxed);
     }
 
-    /// The time to judge a certificate by when the clock says `clock`: never before the release or the last trusted one.
+    /// The time to judge a certificate by when the clock says `clock`. It is never before the release or the last trusted time.
     #[must_use]
     pub fn certificate_time(&self, clock: Wall) -> Wall {
         Wall(clock.0.max(RELEASED.0).max(self.0.load(Ordering::Relaxed)))
     }
 }
 
-/// Makes ring the process's cryptography. Call it once at start, before any connection; again is harmless.
+/// Makes ring the process's cryptography. Call it once at start, before any connection. A second call does no harm.
 pub fn install_provider() {
-    // An error says that a provider is installed already, which is what is wanted.
+    // An error says that a provider is installed already. That is the wanted state.
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// A client's configuration: whom to trust, and who we are.
+/// A client's configuration: the authorities that it trusts, and its own identity.
 ///
-/// With `ca_file` that authority alone is trusted, else the system's ([`SYSTEM_ROOTS`]). `client` is our certificate
+/// With `ca_file` only that authority is trusted, else the system's ([`SYSTEM_ROOTS`]). `client` is our certificate
 /// chain and its key (PEM), for mutual TLS.
 ///
 /// # Errors
-/// When a file cannot be read, or holds nothing that can be used.
+/// When a file cannot be read, or holds nothing usable.
 pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, trusted: &LastTrusted) -> Result<Arc<ClientConfig>, TlsError> {
     let bundle = match ca_file {
         Some(path) => path.to_path_buf(),
@@ -120,8 +121,8 @@ pub fn client_config(ca_file: Option<&Path>, client: Option<(&Path, &Path)>, tru
     Ok(Arc::new(config))
 }
 
-/// Whether a connection failed because a certificate is not valid yet or no longer: the machine's clock may be wrong
-/// (fault `clock`). Looks through the whole chain of causes.
+/// Whether a connection failed because a certificate is not valid yet, or no longer: the machine's clock may be
+/// wrong (fault `clock`). It looks through the whole chain of causes.
 #[must_use]
 pub fn is_date_refusal(error: &(dyn Error + 'static)) -> bool {
     if let Some(rustls::Error::InvalidCertificate(refused)) = error.downcast_ref::<rustls::Error>() {
@@ -133,7 +134,7 @@ pub fn is_date_refusal(error: &(dyn Error + 'static)) -> bool {
                 | CertificateError::NotValidYetContext { .. }
         );
     }
-    // `source()` of an I/O error skips the error it wraps, and TLS errors travel wrapped in one.
+    // `source()` of an I/O error skips the wrapped error, and TLS errors travel wrapped in an I/O error.
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         return is_date_refusal(inner);
     }
@@ -157,7 +158,7 @@ fn system_roots() -> PathBuf {
     std::env::var_os("SSL_CERT_FILE").map_or_else(|| PathBuf::from(SYSTEM_ROOTS), PathBuf::from)
 }
 
-/// The authorities of a bundle. One that webpki cannot use is passed over: a system's bundle may hold odd ones.
+/// The authorities of a bundle. Those that webpki cannot use are passed over: a system's bundle may hold odd ones.
 fn roots(bundle: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(bundle)? {

@@ -1,4 +1,4 @@
-//! Where collaborators are: D-Bus, the MQTT broker, HTTP servers; and which of them may be spoken to without TLS.
+//! Where the other services are: D-Bus, the MQTT broker, HTTP servers; and which of them may be reached without TLS.
 
 use super::Checker;
 use crate::secret::{Secret, SecretError};
@@ -21,7 +21,7 @@ pub enum BusAddress {
     Peer(PathBuf),
 }
 
-/// A text is not an address, or names one that would carry secrets in the clear.
+/// A text is not an address, or it names one that would carry secrets in the clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Neither `system` nor `session` nor a D-Bus address nor `peer:/path`.
@@ -90,17 +90,17 @@ impl fmt::Display for BusAddress {
 pub struct MqttSection {
     /// `mqtts://host[:8883]`, or `mqtt://host[:1883]` for loopback or with `allow_plaintext`.
     pub url: Option<String>,
-    /// The name at the broker.
+    /// The machine's name at the broker.
     pub username: Option<String>,
     /// The password: a file or a credential.
     pub password_file: Option<PathBuf>,
-    /// The private CA of the broker; without it the usual ones are trusted.
+    /// The private CA of the broker. Without it the usual ones are trusted.
     pub ca_file: Option<PathBuf>,
     /// Mutual TLS: our certificate, with `key_file`.
     pub cert_file: Option<PathBuf>,
     /// Mutual TLS: its private key.
     pub key_file: Option<PathBuf>,
-    /// Speak without TLS to another computer.
+    /// Whether it may speak without TLS to another computer.
     pub allow_plaintext: Option<bool>,
 }
 
@@ -113,7 +113,7 @@ pub struct MqttSettings {
     pub port: u16,
     /// With TLS (`mqtts://`).
     pub tls: bool,
-    /// The name at the broker.
+    /// The machine's name at the broker.
     pub username: Option<String>,
     /// Its password.
     pub password: Option<Secret>,
@@ -125,7 +125,7 @@ pub struct MqttSettings {
     pub key_file: Option<PathBuf>,
 }
 
-/// What is wrong with an [`MqttSection`]; the key it concerns stands beside it.
+/// A fault of an [`MqttSection`]; its key stands beside it.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     /// No `url`.
@@ -137,20 +137,20 @@ pub enum MqttError {
     /// The password.
     #[error(transparent)]
     Password(#[from] SecretError),
-    /// A password for nobody: MQTT 5 would allow it, brokers do not.
+    /// A password without a user name: MQTT 5 would allow it, brokers do not.
     #[error("needs a username beside it")]
     NoUsername,
     /// A certificate without its key or the other way round.
     #[error("cert_file and key_file belong together")]
     HalfPair,
-    /// Files of TLS with `mqtt://`.
+    /// Files for TLS with `mqtt://`.
     #[error("is of no use with mqtt://")]
     NoTls,
 }
 
 impl MqttSection {
     /// Checks the section of a configuration and reads its password. Faults go to `checker` under `section` (`mqtt`).
-    /// `None` is returned only after a fault was noted.
+    /// `None` comes only after a fault was noted.
     pub fn check(mut self, section: &str, checker: &mut Checker<'_>) -> Option<MqttSettings> {
         for file in [&mut self.password_file, &mut self.ca_file, &mut self.cert_file, &mut self.key_file].into_iter().flatten() {
             *file = checker.locate(file);
@@ -166,13 +166,13 @@ impl MqttSection {
         }
     }
 
-    /// Notes each file with a secret of ours that everybody on this computer may use.
+    /// Notes each of our secret files that everybody on this computer may use.
     pub fn guard(&self, section: &str, checker: &mut Checker<'_>) {
         checker.guard(self.password_file.as_deref(), &format!("{section}.password_file"));
         checker.guard(self.key_file.as_deref(), &format!("{section}.key_file"));
     }
 
-    /// Checks what came from elsewhere, such as the flags of a command, and reads the password.
+    /// Checks a section from another place, such as the flags of a command, and reads the password.
     ///
     /// # Errors
     /// Each fault with its key. There is at least one.
@@ -217,7 +217,7 @@ impl MqttSection {
 }
 
 /// Checks the address of an HTTP server: `https://` anywhere, `http://` for loopback only, without user, query and
-/// fragment. It comes back without trailing slashes, so that a path can be put behind it.
+/// fragment. The result has no trailing slashes, so a path can be put behind it.
 ///
 /// # Errors
 /// [`AddressError::Http`] for another form, [`AddressError::PlainHttp`] for plaintext to another computer.
@@ -275,7 +275,7 @@ fn host_port(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    // What a name such as "localhost.example" resolves to is not ours to say; "localhost" is loopback by RFC 6761.
+    // Only a resolver knows where a name such as "localhost.example" leads. "localhost" is loopback by RFC 6761.
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

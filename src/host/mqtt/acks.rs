@@ -3,10 +3,11 @@
 use super::Ack;
 use std::collections::VecDeque;
 
-/// The messages of one connection that are not acknowledged yet, in the order they came.
+/// The unacknowledged messages of one connection, in the order in which they came.
 ///
-/// MQTT 5 (4.6) wants acknowledgements in that order, and some brokers lose a message when they get another. What an
-/// earlier connection delivered must not be acknowledged on this one: the packet id may mean another message by now.
+/// MQTT 5 (4.6) wants acknowledgements in that order, and some brokers lose a message when the order is another. A
+/// message of an earlier connection must not be acknowledged on this one: its packet id may mean another message by
+/// now.
 #[derive(Debug)]
 pub(super) struct AckQueue {
     connection: u64,
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn acknowledgements_leave_in_the_order_of_arrival() {
-        // Packet ids as they come (0: QoS 0), then which message is marked and what leaves.
+        // The packet ids as they come (0: QoS 0); then the message that is marked, and the acknowledgements that leave.
         let arrivals = [7, 3, 0, 9, 4];
         let mut queue = AckQueue::new(1);
         let acks = arrivals.map(|packet_id: u16| queue.admit((packet_id != 0).then_some(packet_id)));

@@ -1,8 +1,9 @@
-//! The task behind [`super::Mqtt`]: one rumqttc client a connection, thrown away with it.
+//! The task behind [`super::Mqtt`]. Each connection has a rumqttc client of its own, which ends with it.
 //!
-//! A client that outlives its connection sends old acknowledgements on the next one, resends publishes under packet ids
-//! that may collide (and then waits for ever), and forgets others. A fresh one has none of that to remember: the broker
-//! keeps what it has not been acknowledged, and the caller keeps what it has not been told was delivered.
+//! A client that outlives its connection sends old acknowledgements on the next one. It resends publishes under packet
+//! ids that may collide (and then waits for ever), and forgets other publishes. A fresh client has nothing to remember:
+//! the broker keeps the messages without our acknowledgement, and the caller keeps the publishes that were not reported
+//! as delivered.
 
 use super::acks::AckQueue;
 use super::{
@@ -21,11 +22,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// Requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, two publishes, a subscription, a
-/// goodbye. More are never handed over.
+/// The most requests on their way to rumqttc's event loop: [`RECEIVE_MAX`] acknowledgements, two publishes, a
+/// subscription, a goodbye. It never gets more.
 const REQUESTS_MAX: usize = RECEIVE_MAX as usize + 4;
 
-/// Connects and reconnects until it is told to stop or nobody is left to serve.
+/// Connects and reconnects until it is told to stop, or until the caller is gone.
 pub(super) async fn run(settings: LinkSettings, commands: mpsc::UnboundedReceiver<Command>, events: mpsc::Sender<MqttEvent>) {
     let mut backoff = Backoff::new(&settings.client_id);
     let mut shore = Shore { commands, events, waiting: VecDeque::new() };
@@ -63,14 +64,14 @@ impl End {
     }
 }
 
-/// The caller's side: what it asks, and the events it has not taken yet.
+/// The caller's side: its requests, and the events that it has not taken yet.
 struct Shore {
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<MqttEvent>,
     waiting: VecDeque<MqttEvent>,
 }
 
-/// What the caller's side has for the task.
+/// News for the task from the caller's side.
 enum Call {
     Command(Command),
     /// An event was handed over.
@@ -80,7 +81,7 @@ enum Call {
 }
 
 impl Shore {
-    /// The next thing from the caller's side. Cancelling it loses nothing.
+    /// The next news from the caller's side. If it is cancelled, nothing is lost.
     async fn next(&mut self) -> Call {
         tokio::select! {
             command = self.commands.recv() => command.map_or(Call::Gone, Call::Command),
@@ -97,7 +98,7 @@ impl Shore {
     }
 
     fn tell(&mut self, event: MqttEvent) {
-        // The usual case, without a detour through `next`. Order: never past what waits already.
+        // The usual case, without a detour through `next`. It keeps the order: no event passes one that waits already.
         if self.waiting.is_empty() {
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -108,8 +109,8 @@ impl Shore {
         }
     }
 
-    /// The connection is gone, and with it the sense of what it brought and was not taken: the broker sends the messages
-    /// again, and of what is up and down only the last counts. Answers to publishes stay.
+    /// The connection is gone. Messages from it that the caller has not taken are worthless: the broker sends them
+    /// again. Of the news about up and down only the last counts. Answers to publishes stay.
     fn lost(&mut self, down: MqttEvent) {
         self.waiting.retain(|event| match event {
             MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => true,
@@ -118,7 +119,7 @@ impl Shore {
         self.tell(down);
     }
 
-    /// Waits before the next attempt, answering what is asked meanwhile. `Break`: stop.
+    /// Waits before the next attempt, and answers the caller meanwhile. `Break`: stop.
     async fn rest(&mut self, wait: Duration) -> std::ops::ControlFlow<()> {
         let mut over = pin!(tokio::time::sleep(wait));
         loop {
@@ -138,22 +139,22 @@ impl Shore {
 struct Connection<'a> {
     client: AsyncClient,
     subscriptions: &'a [Subscription],
-    /// This process has subscribed in the session that the broker may have kept, and nothing was refused.
+    /// This process has subscribed in the session that the broker may have kept, and no filter was refused.
     subscribed: bool,
     session_present: bool,
-    /// When [`MqttEvent::Up`] was told.
+    /// The time at which [`MqttEvent::Up`] was told.
     up_since: Option<Instant>,
     acks: AckQueue,
-    /// What may be acknowledged, in order.
+    /// The acknowledgements that may leave, in order.
     to_acknowledge: VecDeque<u16>,
-    /// Handed to the event loop and not written yet.
+    /// The number of acknowledgements that the event loop has and has not written yet.
     acks_under_way: u16,
-    /// Sent and not answered: one, and at the end a second, the last message.
+    /// Publishes that are sent and not answered: one. At the end the last message is a second.
     in_flight: VecDeque<InFlight>,
     publishes: VecDeque<(PublishId, Outbound)>,
-    /// When an answer to a subscription or publish is overdue.
+    /// The time at which the answer to a subscription or publish is overdue.
     answer_due: Option<Instant>,
-    /// When the connection is broken off, because a message could not be stored.
+    /// The time at which the connection is broken off, because a message could not be stored.
     drop_at: Option<Instant>,
     stopping: Stopping,
 }
@@ -161,14 +162,14 @@ struct Connection<'a> {
 struct InFlight {
     /// `None`: the last message of a stop.
     id: Option<PublishId>,
-    /// Known once it was written.
+    /// Known once the publish was written.
     packet_id: Option<u16>,
 }
 
-/// How far a stop has got.
+/// The progress of a stop.
 enum Stopping {
     No,
-    /// The last message is on its way; goodbye at this time even without its acknowledgement.
+    /// The last message is on its way. At this time the goodbye follows, even without its acknowledgement.
     LastMessage {
         until: Instant,
     },
@@ -200,7 +201,7 @@ impl<'a> Connection<'a> {
     /// Connects and serves until the connection ends.
     async fn drive(&mut self, event_loop: &mut EventLoop, shore: &mut Shore) -> End {
         loop {
-            // A poll that is dropped in the middle starts the connection attempt anew, so it is kept across whatever else
+            // A poll that is dropped in the middle starts the connection attempt anew. So the poll is kept, whatever else
             // happens. While the caller takes nothing, nothing more is read.
             let polled = {
                 let mut poll = pin!(event_loop.poll());
@@ -273,13 +274,13 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Hands acknowledgements to the event loop, never so many that a publish would find no room behind them. It may stand
-    /// still: while the caller takes nothing, nothing is read, and so nothing written.
+    /// Hands acknowledgements to the event loop, never so many that a publish would find no room behind them. The event
+    /// loop may stand still: while the caller takes nothing, nothing is read, and so nothing is written.
     fn acknowledge(&mut self) -> Result<(), End> {
         while self.acks_under_way < RECEIVE_MAX
             && let Some(packet_id) = self.to_acknowledge.pop_front()
         {
-            // rumqttc wants the message back and looks at these two fields.
+            // rumqttc wants the message back, and looks at these two fields.
             let message = Publish { qos: QoS::AtLeastOnce, pkid: packet_id, ..Publish::default() };
             self.client.try_ack(&message).map_err(|_| queue_full())?;
             self.acks_under_way += 1;
@@ -296,7 +297,7 @@ impl<'a> Connection<'a> {
             }
             Incoming::Publish(message) => self.deliver(message, shore),
             Incoming::PubAck(puback) => self.publish_answered(&puback, shore),
-            // Nothing else asks anything of us; rumqttc answers pings and turns a DISCONNECT into an error.
+            // No other packet asks anything of us. rumqttc answers pings, and turns a DISCONNECT into an error.
             _ => Ok(()),
         }
     }
@@ -342,7 +343,7 @@ impl<'a> Connection<'a> {
         }
         let ack = self.acks.admit((message.qos != QoS::AtMostOnce).then_some(message.pkid));
         let Ok(topic) = String::from_utf8(message.topic.to_vec()) else {
-            // The protocol forbids it, so nobody waits for it.
+            // The protocol forbids this acknowledgement, so nobody waits for it.
             return self.obey(Command::Ack(ack), shore);
         };
         let properties = message.properties.unwrap_or_default();
@@ -359,7 +360,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Hands the next publish to the event loop, if none is in flight.
+    /// Hands the next publish to the event loop, if no other one is in flight.
     fn publish_next(&mut self, shore: &mut Shore) -> Result<(), End> {
         if !self.in_flight.is_empty() || self.is_stopping() {
             return Ok(());
@@ -392,8 +393,8 @@ impl<'a> Connection<'a> {
         self.publish_next(shore)
     }
 
-    /// What the event loop wrote: a publish has its packet id now, an acknowledgement makes room, and after the goodbye
-    /// there is nothing left to do.
+    /// The event loop has written a packet. A publish has its packet id now. An acknowledgement makes room. After the
+    /// goodbye the work is done.
     fn sent(&mut self, sent: &Outgoing) -> Result<(), End> {
         match sent {
             Outgoing::Publish(packet_id) => {
@@ -412,13 +413,13 @@ impl<'a> Connection<'a> {
     }
 
     fn say_goodbye(&mut self) {
-        // If it cannot even be asked for, the time limit ends the connection without it.
+        // If the event loop does not even take this, the time limit ends the connection.
         drop(self.client.try_disconnect());
         self.stopping = Stopping::Goodbye { until: Instant::now() + GOODBYE_WAIT };
     }
 
     fn failed(&mut self, error: &ConnectionError, shore: &mut Shore) -> End {
-        // The broker said in CONNACK how much it takes, so the same message would break every connection.
+        // The broker said in CONNACK how much it takes. So the same message would break every connection.
         if let ConnectionError::MqttState(StateError::Deserialization(PacketError::OutgoingPacketTooLarge { .. })) = error
             && let Some(id) = self.in_flight.pop_front().and_then(|sent| sent.id)
         {
@@ -427,7 +428,7 @@ impl<'a> Connection<'a> {
         End::Lost { reason: error.to_string(), date_refusal: tls::is_date_refusal(error) }
     }
 
-    /// Answers the publishes that the connection took with it.
+    /// Answers the publishes that were lost with the connection.
     fn abandon(&mut self, shore: &mut Shore) {
         let sent = self.in_flight.drain(..).filter_map(|sent| sent.id);
         for id in sent.chain(self.publishes.drain(..).map(|(id, _)| id)) {

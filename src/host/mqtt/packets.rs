@@ -9,7 +9,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-/// How every connection to this broker is opened.
+/// The options for every connection to this broker.
 pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.broker.host, settings.broker.port);
     let mut network = NetworkOptions::new();
@@ -45,7 +45,7 @@ pub(super) fn options(settings: &LinkSettings) -> MqttOptions {
     options
 }
 
-/// The properties of a message, which then is left with topic and payload.
+/// The properties of a message. The message keeps its topic and payload.
 pub(super) fn properties(message: &mut Outbound) -> PublishProperties {
     PublishProperties {
         message_expiry_interval: message.expiry_s,
@@ -55,7 +55,7 @@ pub(super) fn properties(message: &mut Outbound) -> PublishProperties {
     }
 }
 
-/// A subscription as rumqttc wants it.
+/// A subscription in the form that rumqttc wants.
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     Filter {
         path: subscription.filter.clone(),
@@ -70,10 +70,10 @@ pub(super) fn filter(subscription: &Subscription) -> Filter {
     }
 }
 
-/// The name of a PUBACK reason code that is a refusal.
+/// The name of a PUBACK reason code, if it is a refusal.
 pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
     match code {
-        // "No matching subscribers" says that the broker took it and nobody listens.
+        // "No matching subscribers" says that the broker took the message and that nobody listens.
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
         PubAckReason::UnspecifiedError => Some("unspecified error"),
         PubAckReason::ImplementationSpecificError => Some("implementation specific error"),
@@ -85,7 +85,7 @@ pub(super) fn publish_refusal(code: PubAckReason) -> Option<&'static str> {
     }
 }
 
-/// The name of a SUBACK reason code that is a refusal.
+/// The name of a SUBACK reason code, if it is a refusal.
 pub(super) fn subscription_refusal(code: &SubscribeReasonCode) -> Option<&'static str> {
     match code {
         SubscribeReasonCode::Success(_) => None,

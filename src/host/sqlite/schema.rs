@@ -1,18 +1,18 @@
-//! What a database must hold: made step by step, by each release from where the one before it left off, and looked at when it is
-//! opened.
+//! The tables that a database must have. Each release makes them by a step from the version before. They are checked when the
+//! database is opened.
 
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a program expects of its database.
+/// The database that a program expects.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
-    /// Whose file it is (`PRAGMA application_id`): a number of its own for each program, not 0.
+    /// The owner of the file (`PRAGMA application_id`): a number of its own for each program, not 0.
     pub application_id: i32,
-    /// What leads from an empty file to this release's database, and to it from each earlier one: the N-th makes version N
-    /// (`PRAGMA user_version`) out of the one before. Of a step that is out no letter changes, since databases have been made by
-    /// it; what is to be otherwise is a step more. Foreign keys are not looked at meanwhile, so that a table can be made anew.
+    /// The steps from an empty file to this release's database, and from each earlier release. Step N makes version N (`PRAGMA
+    /// user_version`) from the version before. A published step never changes, not even by a letter, since databases have been
+    /// made with it; a change is a new step. Foreign keys are not checked during a step, so that a table can be made anew.
     pub steps: &'static [&'static str],
 }
 
@@ -24,16 +24,16 @@ impl Schema {
     }
 }
 
-/// What came of a step.
+/// The result of a step.
 pub(super) enum Step {
     Gone,
-    /// Somebody else has gone it a moment ago, such as `device add` beside a first `serve`.
+    /// Another process has done it a moment ago, such as `device add` beside a first `serve`.
     GoneBefore,
-    /// It cannot be gone on this database, though it runs on whatever the ones before it have made: why.
+    /// This database does not allow it, although it works on every database that the earlier steps have made: with the reason.
     Strange(String),
 }
 
-/// Goes the step from this version to the next, in one transaction.
+/// Does the step from this version to the next, in one transaction.
 pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> rusqlite::Result<Step> {
     let Some(sql) = usize::try_from(from).ok().and_then(|at| schema.steps.get(at)) else { return Ok(Step::GoneBefore) };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -51,14 +51,14 @@ pub(super) fn step(connection: &mut Connection, schema: &Schema, from: i32) -> r
     Ok(Step::Gone)
 }
 
-/// A name is missing that a release has made, or another one is there. A row that a rule forbids is no reason to set all others
-/// aside: then the program does not start, and a person looks.
+/// A name is missing that a release has made, or an extra name is there. If only one row breaks a rule, this is no reason to
+/// set all the others aside: then the program does not start, and a person looks.
 fn is_strange(error: &rusqlite::Error) -> bool {
     error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_ERROR)
 }
 
-/// What of its schema is not as this program makes it. A bit that flips in there gives a table another column, or a rule
-/// another name to look for: `quick_check` finds nothing wrong with that, and what is to be written is refused for ever.
+/// The part of the schema that is not as this program makes it. A flipped bit in the schema gives a table another
+/// column, or a rule another name to look for. `quick_check` does not find that, and every later write is refused.
 pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
     let (known, found) = (expected(schema)?, objects(connection)?);
     for object in known.iter() {
@@ -76,7 +76,7 @@ pub(super) fn strange(connection: &Connection, schema: &Schema) -> rusqlite::Res
     Ok(None)
 }
 
-/// What a fresh database has. It is made once: a program may have to open its own again and again.
+/// The objects of a fresh database. They are made once: a program may have to open its own database again and again.
 fn expected(schema: &Schema) -> rusqlite::Result<Arc<[Object]>> {
     static MADE: Mutex<BTreeMap<&[&str], Arc<[Object]>>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,14 +96,14 @@ struct Object {
     kind: String,
     name: String,
     table: String,
-    /// None for an index that SQLite makes by itself.
+    /// `None` for an index that SQLite makes by itself.
     sql: Option<String>,
     /// Where it begins; 0 for a trigger.
     page: i64,
 }
 
 impl Object {
-    /// Another release of SQLite may have set other blanks and quotes when it altered a table.
+    /// Another release of SQLite may have written other blanks and quotes when it altered a table.
     fn is_made_as(&self, other: &Self) -> bool {
         let words = |sql: &Option<String>| sql.as_deref().map(|sql| sql.replace([' ', '\n', '\t', '"', '`', '[', ']'], ""));
         (&self.kind, &self.table, words(&self.sql)) == (&other.kind, &other.table, words(&other.sql))

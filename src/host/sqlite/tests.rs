@@ -154,7 +154,7 @@ const OF_SEVERAL: Schema = Schema {
     ..SCHEMA
 };
 
-/// Where in a file this text stands, once.
+/// Where this text stands in a file. It stands there once.
 fn place(bytes: &[u8], text: &str) -> usize {
     let at: Vec<usize> = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text.as_bytes()).map(|(at, _)| at).collect();
     assert_eq!(at.len(), 1, "{text}");
@@ -300,7 +300,7 @@ fn a_database_that_was_killed_keeps_what_was_committed() {
     let (rig, after) = (Rig::new(), Rig::new());
     let opened = open(&rig.path(), &SCHEMA).expect("new");
     opened.connection.execute("INSERT INTO t VALUES (NULL)", []).expect("committed");
-    // What a kill leaves: the files as they are while the connection is open.
+    // The files that a kill leaves: their state while the connection is open.
     for suffix in ["", "-wal"] {
         std::fs::copy(with_suffix(&rig.path(), suffix), with_suffix(&after.path(), suffix)).expect("copied");
     }
@@ -312,7 +312,7 @@ fn what_cannot_be_reached_is_not_set_aside() {
     let rig = Rig::new();
     let missing = rig.0.path().join("nowhere/a.db");
     assert!(matches!(open(&missing, &SCHEMA), Err(OpenError::NoDirectory { .. })));
-    // A directory in place of the file: not openable, whoever asks.
+    // A directory in place of the file: nobody can open it.
     std::fs::create_dir(rig.path()).expect("made");
     assert!(matches!(open(&rig.path(), &SCHEMA), Err(OpenError::Sqlite { .. })));
     assert_eq!(rig.names(), ["a.db"]);
