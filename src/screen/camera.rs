@@ -1,7 +1,7 @@
-//! Pictures of what the panel shows, for those who are not before it.
+//! Pictures of the panel, for people who do not stand before it.
 //!
-//! The screen's thread hands over what it has drawn, as a list of marks. Drawing them once more and packing them takes a
-//! hundred times as long, so that is done on a thread that lives for it alone: the countdown goes on meanwhile.
+//! The screen's thread hands over the drawn page as a list of marks. To draw the marks once more and pack them takes a
+//! hundred times as long. So a thread of its own does that, and lives for it alone. The countdown goes on meanwhile.
 
 use super::paint::{Brush, Mark};
 use super::surface::Geometry;
@@ -9,9 +9,9 @@ use super::{Rotation, Shared, render};
 use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-/// From one picture to the next. Whoever asks sooner waits.
+/// The time from one picture to the next. A request that comes sooner waits.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
-/// So many wait for a picture; more are sent away.
+/// The most requests that wait for a picture. Further ones are sent away.
 const WAITING_MAX: usize = 4;
 /// The thread's name.
 pub(super) const THREAD: &str = "camera";
@@ -20,31 +20,31 @@ pub(super) const THREAD: &str = "camera";
 #[derive(Clone)]
 pub struct Camera(pub(super) Arc<Shared>);
 
-/// Takes a PNG, or that there is none.
+/// Takes a PNG, or `None` if there is no picture.
 type Reply = Box<dyn FnOnce(Option<Vec<u8>>) + Send>;
 
-/// Who waits for a picture, and whether somebody sees to it.
+/// The requests that wait for a picture, and whether a thread works on it.
 #[derive(Default)]
 pub(super) struct Film {
     waiting: Vec<Reply>,
     at_work: bool,
-    /// When the last one was made.
+    /// The time of the last picture.
     last: Option<Instant>,
 }
 
-/// What stands on the panel, upright.
+/// The page on the panel, upright.
 pub(super) struct View {
     pub(super) marks: Vec<Mark>,
     pub(super) geometry: Geometry,
 }
 
-/// Where the screen's thread puts a view; `None`: it shows nothing.
+/// The screen's thread puts a view here; `None`: the panel shows nothing.
 pub(super) type ViewSender = mpsc::Sender<Option<View>>;
 
 impl Camera {
-    /// Has `reply` called, on a thread of the camera's own, with a PNG of what the panel shows, of at most
-    /// [`render::PNG_MAX`] bytes and upright; or with `None` when it shows nothing. One picture is taken in a second, and
-    /// goes to all who have asked by then. Dropped without a call: too many wait, or the screen is stopping.
+    /// Calls `reply`, on a thread of the camera's own, with a PNG of the panel, upright and of at most
+    /// [`render::PNG_MAX`] bytes. `None`: the panel shows nothing. It takes one picture a second, for all requests that
+    /// have come by then. `reply` is dropped without a call if too many wait, or if the screen is stopping.
     pub fn shot(&self, reply: impl FnOnce(Option<Vec<u8>>) + Send + 'static) {
         let mut film = self.0.film.lock().unwrap_or_else(PoisonError::into_inner);
         if film.waiting.len() >= WAITING_MAX {
@@ -55,24 +55,24 @@ impl Camera {
             let shared = Arc::clone(&self.0);
             film.at_work = std::thread::Builder::new().name(THREAD.into()).spawn(move || develop(&shared)).is_ok();
             if !film.at_work {
-                // Without a thread nobody would ever be answered.
+                // Without a thread nobody would ever get an answer.
                 film.waiting.clear();
             }
         }
     }
 }
 
-/// Takes pictures until nobody waits for one.
+/// Takes pictures until no request waits for one.
 fn develop(shared: &Shared) {
     let film = || shared.film.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let pause = film().last.map_or(Duration::ZERO, |last| EVERY.saturating_sub(last.elapsed()));
         std::thread::sleep(pause);
         let waiting = std::mem::take(&mut film().waiting);
-        // A screen that stops drops whoever would be told.
+        // A screen that stops drops the requests.
         if let Some(view) = shared.view() {
             let png = view.and_then(|View { marks, geometry }| render::small(&mut Brush::new(), &marks, geometry, Rotation::None).ok());
-            // From here on, so that a slow processor has that second for the rest.
+            // The second counts from here, so that a slow processor has it for the rest of its work.
             film().last = Some(Instant::now());
             waiting.into_iter().for_each(|reply| reply(png.clone()));
         }
@@ -85,7 +85,7 @@ fn develop(shared: &Shared) {
 }
 
 impl Shared {
-    /// What stands on the panel; `Some(None)`: nothing does. `None`: the screen is stopping.
+    /// The page on the panel; `Some(None)`: it shows nothing. `None`: the screen is stopping.
     fn view(&self) -> Option<Option<View>> {
         let (sender, view) = mpsc::channel();
         {

@@ -1,14 +1,14 @@
-//! Letters: measured, shortened, wrapped and turned into coverage, each raster made once.
+//! Letters. They are measured, shortened, wrapped and turned into coverage. Each raster is made once.
 //!
 //! `bold.ttf` and `regular.ttf` are subsets of DejaVu Sans; `FONT-LICENSE` says how they were made.
 
 use ab_glyph::{Font as _, FontRef, GlyphId, PxScale};
 use std::borrow::Cow;
 
-/// A few hundred kilobytes at most; texts of one machine need far fewer.
+/// The most rasters that are kept: a few hundred kilobytes. The texts of one machine need far fewer.
 const RASTERS_MAX: usize = 768;
 
-/// Which of the two fonts.
+/// The two fonts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Weight {
     Regular,
@@ -23,7 +23,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// Height of a line: no letter reaches outside of it.
+    /// The height of a line. No letter reaches outside of it.
     pub(super) fn line(self) -> i32 {
         (self.px as f32 * 1.2).ceil() as i32
     }
@@ -34,7 +34,7 @@ impl Style {
     }
 }
 
-/// One letter's coverage, 0 to 255, and where it lies from the pen on the baseline.
+/// One letter's coverage, 0 to 255, and its place from the pen on the baseline.
 pub(super) struct Raster {
     pub(super) left: i32,
     pub(super) top: i32,
@@ -42,16 +42,16 @@ pub(super) struct Raster {
     pub(super) coverage: Box<[u8]>,
 }
 
-/// Both fonts and what was rastered of them.
+/// Both fonts and their rasters.
 pub(super) struct Fonts {
     bold: Face,
     regular: Face,
-    /// By style, of which a page has a handful, and in it by glyph.
+    /// By style, of which a page has a handful; within a style by glyph.
     rasters: Vec<(Style, Vec<Option<Raster>>)>,
     rastered: usize,
 }
 
-/// A font, with what is asked of it for every letter looked up once.
+/// A font. The values that every letter needs are looked up once.
 struct Face {
     font: FontRef<'static>,
     ascii: [Letter; 128],
@@ -87,7 +87,7 @@ impl Fonts {
         text.chars().map(|c| self.advance(style, c)).sum::<f32>().ceil() as i32
     }
 
-    /// The text if it fits into `room` pixels, else as much of it as does, with an ellipsis.
+    /// The text if it fits into `room` pixels, else its beginning with an ellipsis.
     pub(super) fn shortened<'a>(&self, style: Style, text: &'a str, room: i32) -> Cow<'a, str> {
         if self.width(style, text) <= room {
             return text.into();
@@ -102,7 +102,7 @@ impl Fonts {
         format!("{}…", text[..end].trim_end()).into()
     }
 
-    /// The text in lines of at most `room` pixels, broken at spaces; what does not fit into `lines_max` is shortened.
+    /// The text in lines of at most `room` pixels, broken at spaces. If it does not fit into `lines_max`, its end is shortened.
     pub(super) fn wrapped(&self, style: Style, text: &str, room: i32, lines_max: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
@@ -123,7 +123,7 @@ impl Fonts {
         lines
     }
 
-    /// Wrapped into as few lines as [`Fonts::wrapped`] would, of lengths as even as can be.
+    /// The text in as few lines as with [`Fonts::wrapped`], as even in length as they can be.
     pub(super) fn balanced(&self, style: Style, text: &str, room: i32, lines_max: usize) -> Vec<String> {
         let lines = self.wrapped(style, text, room, lines_max);
         if lines.len() < 2 || lines.iter().any(|line| line.ends_with('…')) {
@@ -177,7 +177,7 @@ impl Fonts {
     }
 }
 
-/// What the subset lacks shows as a question mark rather than vanishing.
+/// A letter that the subset lacks shows as a question mark and does not vanish.
 fn look_up(font: &FontRef<'static>, c: char) -> Letter {
     let c = if c.is_whitespace() { ' ' } else { c };
     let glyph = match font.glyph_id(c) {

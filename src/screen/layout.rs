@@ -1,4 +1,4 @@
-//! What stands where: a [`Picture`] laid out on a page of any size.
+//! The layout: a [`Picture`] on a page of any size.
 //!
 //! Everything is measured in the pixels of a 480×800 page and scaled from there. Where space runs short, words give way
 //! to the QR code, never the other way round.
@@ -25,41 +25,42 @@ use std::sync::Arc;
 
 /// Below this many seconds the countdown turns red.
 const HURRY: Span = Span::secs(20);
-/// Letters are not smaller, in pixels, unless what matters most has no room otherwise.
+/// Letters are at least this large, in pixels, unless the most important thing has no room otherwise.
 const LETTER_PX_MIN: u32 = 12;
 /// A QR code with smaller modules, in pixels, takes the room of the words around it.
 const MODULE_PX_WANTED: u32 = 3;
-/// A second code takes none of the room with which the first one's modules have so many pixels.
+/// The first code's modules have this many pixels before a second code gets any room.
 const MODULE_PX_BESIDE: u32 = 4;
-/// Between a second code and its words, on a page of 480×800.
+/// The gap between a second code and its words, on a page of 480×800.
 const PAGE_GAP: i32 = 14;
-/// The room of a second code, on such a page.
+/// The room of a second code, on a page of 480×800.
 const PAGE_CODE: i32 = 132;
-/// A page with a shorter side has no room for a QRIS code and what must stand beside it, in pixels.
+/// A page with a shorter side, in pixels, has no room for a QRIS code with the words that it needs.
 const SIDE_FOR_QRIS: i32 = 240;
-/// A lower page has one TEST banner, at its top, in pixels.
+/// A lower page, in pixels, has only one TEST banner, at its top.
 const HEIGHT_FOR_BANNERS: i32 = 160;
-/// A page with a shorter side has room for a code of the customer's page only if letters are smaller, in pixels.
+/// A page with a shorter side, in pixels, has room for the code of the customer's page only with smaller letters.
 const SIDE_FOR_LETTERS: i32 = 128;
 const LETTER_PX_THERE: u32 = 10;
-/// Letters are so small, in pixels, only where half of a sum, or of what somebody types in or dials, would be left.
+/// Letters are this small, in pixels, only to show a text whole that must not be cut: a sum, or a number that somebody
+/// types in or dials.
 const LETTER_PX_WHOLE: u32 = 9;
 
-/// Lays pages out; keeps the last QR code, since making one costs more than everything else of a countdown's tick, and the
-/// logo in the size of this panel.
+/// Lays pages out. It keeps the last QR code, since making one costs more than all the rest of a countdown's tick. It also
+/// keeps the logo in the size of this panel.
 #[derive(Default)]
 pub(super) struct Layout {
     code: Made,
-    /// The smaller code beside it.
+    /// The smaller code beside the QRIS code.
     page: Made,
     logo: Option<((i32, i32), Arc<Logo>)>,
 }
 
-/// A code with what it was made of.
+/// A code, with the text and the room that it was made for.
 type Made = Option<(Box<str>, i32, Option<Arc<Code>>)>;
 
 impl Layout {
-    /// The page of a picture. What is past its deadline has no QR code any more, whoever forgot to take it down.
+    /// The page of a picture. After the picture's deadline it has no QR code any more, even if nobody took the picture down.
     pub(super) fn page(&mut self, picture: &Picture, settings: &Settings, fonts: &Fonts, size: (i32, i32), now: Boot) -> Vec<Mark> {
         let language = settings.languages.at(now);
         let mut page = Page::new(settings, fonts, size, language, picture.sandbox);
@@ -84,14 +85,14 @@ impl Layout {
                 }
             }
         }
-        // The card shows every edge of the panel, and sells nothing.
+        // The test card shows every edge of the panel, and sells nothing.
         if picture.scene != Scene::TestCard {
             page.banners();
         }
         page.marks
     }
 
-    /// The logo as large as this header has room for; scaled once.
+    /// The logo, as large as this header allows. It is scaled once.
     fn logo(&mut self, settings: &Settings, room: (i32, i32)) -> Option<Arc<Logo>> {
         let logo = settings.logo.as_ref()?;
         if self.logo.as_ref().is_none_or(|(known, _)| *known != room) {
@@ -101,18 +102,18 @@ impl Layout {
         self.logo.as_ref().map(|(_, logo)| Arc::clone(logo))
     }
 
-    /// The code of the customer's page, if the page has room for one that can be read.
+    /// The code of the customer's page, if the page has room for a readable one.
     fn beside(&mut self, address: Option<&str>, page: &Page<'_>) -> Option<Arc<Code>> {
         self.second(address?, page.px(PAGE_CODE), MODULE_PX_WANTED)
     }
 
-    /// A second code in this room, if its modules have so many pixels.
+    /// A second code in this room, if its modules have at least `least` pixels.
     fn second(&mut self, address: &str, room: i32, least: u32) -> Option<Arc<Code>> {
         made(&mut self.page, address, room).filter(|code| code.module_px() >= least)
     }
 }
 
-/// The code of a text in this room; the one that was made last is not made again.
+/// The code of a text in this room. The last code is not made again.
 fn made(last: &mut Made, text: &str, room: i32) -> Option<Arc<Code>> {
     match last {
         Some((known, at, code)) if &**known == text && *at == room => code.clone(),
@@ -124,17 +125,17 @@ fn made(last: &mut Made, text: &str, room: i32) -> Option<Arc<Code>> {
     }
 }
 
-/// How much is said beside a code.
+/// How many words stand beside a code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Words {
-    /// All of them, and the code of the customer's page.
+    /// All words, and the code of the customer's page.
     Page,
     All,
     Few,
     One,
-    /// What is to be paid, with the fee, and for how long.
+    /// The sum with its fee, and the time left.
     Sum,
-    /// The same where the code leads to a page that tells the fee.
+    /// The same, where the code leads to a page that tells the fee.
     Least,
 }
 
@@ -148,57 +149,57 @@ struct Page<'a> {
     marks: Vec<Mark>,
     w: i32,
     h: i32,
-    /// Pixels here for a pixel of a 480×800 page.
+    /// So many pixels here are one pixel of a 480×800 page.
     scale: f32,
-    /// Height of the TEST banner at the top, and of the one at the bottom.
+    /// The height of the TEST banner at the top, and of the one at the bottom.
     banner: i32,
     banner_below: i32,
-    /// The code that is paid is the one of the customer's page.
+    /// Customers pay by the code of the customer's page.
     by_page: bool,
-    /// Letters are never smaller, in pixels.
+    /// No letters are smaller than this, in pixels.
     letter_px_min: u32,
 }
 
 impl<'a> Page<'a> {
     fn new(settings: &'a Settings, fonts: &'a Fonts, (w, h): (i32, i32), language: Language, sandbox: bool) -> Self {
-        // A page that is very long is no larger for it.
+        // A very long page does not get a larger scale.
         let scale = ((w * h) as f32 / (480.0 * 800.0)).sqrt().min(w.min(h) as f32 / 460.0);
         let (theme, texts) = (&settings.theme, texts(language));
         let letter_px_min = if w.min(h) < SIDE_FOR_LETTERS { LETTER_PX_THERE } else { LETTER_PX_MIN };
         let (logo, marks, banner, banner_below, by_page) = (None, Vec::new(), 0, 0, false);
         let mut page =
             Self { settings, theme, language, texts, fonts, logo, marks, w, h, scale, banner, banner_below, by_page, letter_px_min };
-        // On the smallest panels it is no higher than its letters: three pixels a module need the rest.
+        // On the smallest panels the banner is only as high as its letters: the code needs the rest for three pixels a module.
         let around = if w.min(h) <= SIDE_FOR_QRIS { 0 } else { page.px(8) };
         page.banner = if sandbox { page.style(Weight::Bold, 20).line() + around } else { 0 };
         page.banner_below = if h < HEIGHT_FOR_BANNERS { 0 } else { page.banner };
         page
     }
 
-    /// Whether the page has no room for a QRIS code.
+    /// Whether the page is too small for a QRIS code.
     fn is_small(&self) -> bool {
         self.w.min(self.h) < SIDE_FOR_QRIS
     }
 
-    /// Whether the page is so wide that words stand beside a code rather than above and below it.
+    /// Whether the page is so wide that words stand beside a code and not above and below it.
     fn is_wide(&self) -> bool {
         self.w * 10 > self.h * 11
     }
 
-    /// What goods are called here.
+    /// The name of the goods on this page.
     fn name(&self, goods: Option<&Goods>) -> String {
         let Some(goods) = goods else { return String::new() };
         let item = self.settings.items.iter().find(|item| item.id == goods.item);
         let name = item.map_or(goods.item.as_str(), |item| item.name(self.language));
         match goods.description.as_deref().map(str::trim) {
-            // Whoever names the price may say what for, but not that it is something else.
+            // A request that brings the price may say what it is for, but not that the goods are something else.
             Some(description) if description.starts_with(name) => description.into(),
             Some(description) if !description.is_empty() => format!("{name} – {description}"),
             _ => name.into(),
         }
     }
 
-    /// The TEST banners, or their absence, come last: they lie over everything.
+    /// The TEST banners come last: they lie over everything.
     fn banners(&mut self) {
         for (y, height) in [(0, self.banner), (self.h - self.banner_below, self.banner_below)] {
             if height > 0 {
@@ -210,7 +211,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Half of a warning is none: what does not fit is said shorter, and at last in one word, several times.
+    /// Half of a warning does not warn. If the words do not fit, shorter ones are tried, and at last one word, several times.
     fn banner_words(&self, room: i32) -> (Cow<'static, str>, Style) {
         let usual = self.style(Weight::Bold, 20);
         for words in [self.texts.test, self.texts.test_short] {
@@ -225,7 +226,7 @@ impl<'a> Page<'a> {
         (fitting.map_or(TEST_WORD.into(), Cow::Owned), style)
     }
 
-    /// The ground and, if there is one, the header across the page. Returns what is left for the rest.
+    /// The ground and, if there is one, the header across the page. Returns the area that is left.
     fn header(&mut self, ground: Colour, shown: bool) -> Rect {
         self.fill(Rect::new(0, 0, self.w, self.h), ground, 0);
         if shown {
@@ -234,7 +235,7 @@ impl<'a> Page<'a> {
         self.body(shown)
     }
 
-    /// The logo, the machine's name, and, if they leave room for it and it does not stand elsewhere, with what it can be paid.
+    /// The logo and the machine's name. The ways to pay stand there too, if there is room for them and no other place has them.
     fn header_in(&mut self, area: Rect, pay_with: bool) {
         self.fill(area, self.theme.header, 0);
         let margin = self.px(20).min(area.w / 16);
@@ -261,7 +262,7 @@ impl<'a> Page<'a> {
         self.text(inner, &self.settings.name, name, self.theme.header_text, Align::Left);
     }
 
-    /// The most that a logo may take of a header.
+    /// The largest size of a logo in a header.
     fn logo_room(&self) -> (i32, i32) {
         let column = if self.is_wide() { self.w * 3 / 10 } else { self.w };
         (column * 2 / 5, self.header_height(true) - self.px(14))
@@ -284,7 +285,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Pixels here for so many on a page of 480×800, at least one.
+    /// The pixels here for this many on a page of 480×800, at least one.
     fn px(&self, px: i32) -> i32 {
         ((px as f32 * self.scale).round() as i32).max(1)
     }
@@ -298,7 +299,7 @@ impl<'a> Page<'a> {
         self.fitted_down_to(style, text, room, self.letter_px_min)
     }
 
-    /// The style, made as small as a sum needs to be read whole.
+    /// The style, made as small as a whole sum needs.
     fn fitted_whole(&self, style: Style, text: &str, room: i32) -> Style {
         let mut style = self.fitted(style, text, room);
         while style.px > LETTER_PX_WHOLE && self.fonts.width(style, text) > room {
@@ -325,7 +326,8 @@ impl<'a> Page<'a> {
         self.marks.push(Mark { area: Rect::new(x, y, side, side), kind: Kind::Qr(code) });
     }
 
-    /// One line in the middle of the area's height, shortened to its width; nothing where the area is too low for letters.
+    /// One line in the middle of the area's height, shortened to its width. If the area is too low for letters, nothing
+    /// is drawn.
     fn text(&mut self, area: Rect, text: &str, style: Style, colour: Colour, align: Align) {
         let text: Cow<'_, str> = self.fonts.shortened(style, text, area.w);
         if text.is_empty() || self.fonts.width(style, &text) > area.w {

@@ -1,4 +1,4 @@
-//! The panel that people pay at: one thread that draws the latest [`Picture`] and ticks its countdown.
+//! The panel where people pay. One thread draws the latest [`Picture`] and ticks its countdown.
 
 mod camera;
 mod fonts;
@@ -31,23 +31,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use surface::{Surface, SurfaceError};
 
-/// How often a surface that is gone is looked for, and for how long a stop waits for a stuck panel.
+/// How often a lost surface is looked for, and how long a stop waits for a stuck panel.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a surface on which nothing happens is looked at.
+/// How often a surface is checked while nothing happens on it.
 const CHECK: Duration = Duration::from_secs(5);
-/// "One moment" is shown only if it takes one: a charge that comes sooner is shown at once instead.
+/// "One moment" is shown only after this time. A charge that comes sooner is shown at once instead.
 const MOMENT: Duration = Duration::from_millis(40);
 
-/// Where both languages take turns, each has the screen for so long: time to read the longest page.
+/// How long each language has the screen where both take turns. It is time to read the longest page.
 const LANGUAGE_FOR: Span = Span::secs(6);
 
 /// The thread's name.
 const THREAD: &str = "screen";
 
-/// How the screen is made up; it does not change while the program runs.
+/// The settings of the screen. They do not change while the program runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the pixels go.
+    /// The surface for the pixels.
     pub surface: SurfaceSettings,
     /// How the panel is mounted.
     pub rotate: Rotation,
@@ -55,13 +55,13 @@ pub struct Settings {
     pub languages: Languages,
     /// The machine's name.
     pub name: String,
-    /// Whom to call when money is in question; empty when there is nobody.
+    /// The contact for questions about money; empty if there is none.
     pub contact: String,
-    /// What is sold.
+    /// The items that are sold.
     pub items: Vec<Item>,
     /// The colours.
     pub theme: theme::Theme,
-    /// Stands at the top, before the machine's name.
+    /// It stands at the top, before the machine's name.
     pub logo: Option<Arc<Logo>>,
     /// Shows the customer's page as a second code beside a payment, where there is room for both.
     pub page_beside: bool,
@@ -70,13 +70,13 @@ pub struct Settings {
 /// An item as the screen shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Item {
-    /// What requests call it.
+    /// The name of the item in requests.
     pub id: ItemId,
     /// Its name in Indonesian.
     pub id_name: Box<str>,
     /// Its name in English.
     pub en_name: Box<str>,
-    /// Its price; `None`: the request brings it.
+    /// Its price; `None`: the request brings the price.
     pub price: Option<Rupiah>,
 }
 
@@ -91,36 +91,36 @@ impl Item {
     }
 }
 
-/// Where the pixels go.
+/// The surface for the pixels.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SurfaceSettings {
-    /// `/dev/fb0`, or where there is none the first display of `/dev/dri` that has a panel.
+    /// `/dev/fb0`. Without it, the first display of `/dev/dri` that has a panel.
     Any,
     /// A framebuffer device such as `/dev/fb0`, or a display's such as `/dev/dri/card0`.
     Device(PathBuf),
-    /// Memory of the program's own, which nobody sees.
+    /// Memory of the program's own. Nobody sees it.
     Memory {
         /// Pixels a row, before rotation.
         width: u32,
         /// Rows, before rotation.
         height: u32,
-        /// How a pixel is laid out.
+        /// The layout of a pixel.
         format: PixelFormat,
     },
-    /// A file that holds what a panel would show: little-endian rows without padding, as the panel is mounted.
+    /// A file with the pixels that a panel would show: little-endian rows without padding, as the panel is mounted.
     Virtual {
-        /// The file, created if missing.
+        /// The file. It is made if it is missing.
         path: PathBuf,
         /// Pixels a row of the panel, before rotation.
         width: u32,
         /// Rows of the panel, before rotation.
         height: u32,
-        /// How a pixel is laid out.
+        /// The layout of a pixel.
         format: PixelFormat,
     },
 }
 
-/// How a pixel is laid out in memory.
+/// The layout of a pixel in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PixelFormat {
     /// 16 bits little-endian: five red, six green, five blue, red in the highest.
@@ -167,7 +167,7 @@ pub enum Language {
     En,
 }
 
-/// Which languages a screen speaks.
+/// The languages that a screen speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Languages {
     /// One of them.
@@ -177,7 +177,7 @@ pub enum Languages {
 }
 
 impl Languages {
-    /// The one of what can be told once only.
+    /// The language for texts that can be said only once.
     #[must_use]
     pub fn first(self) -> Language {
         match self {
@@ -195,7 +195,7 @@ impl Languages {
         }
     }
 
-    /// How long it stays the language.
+    /// How long it stays this language.
     fn next(self, now: Boot) -> Option<Span> {
         match self {
             Self::Only(_) => None,
@@ -209,24 +209,24 @@ impl Languages {
 pub enum ScreenState {
     /// The latest picture is on the panel.
     Working,
-    /// They do not, and why; it is tried again every second.
+    /// Pictures do not reach the panel, and this is why. It is tried again every second.
     Gone(Box<str>),
 }
 
-/// The running screen. Dropping it takes everything off the panel and ends the thread within a second.
+/// The running screen. Dropping it clears the panel and ends the thread within a second.
 pub struct Screen {
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Screen {
-    /// Starts the thread, which draws `first` at once over whatever an earlier run left on the panel.
+    /// Starts the thread. It draws `first` at once over anything that an earlier run left on the panel.
     ///
     /// `clock` is the boot clock of [`picture::Scene::Pay`]'s `until`. `report` is called on the screen's thread: once
     /// when the first picture is on the panel or could not be put there, then at every change. It must not block.
     ///
     /// # Panics
-    /// When the system gives no thread.
+    /// When the system refuses a thread.
     #[must_use]
     pub fn start(
         settings: Settings,
@@ -238,7 +238,7 @@ impl Screen {
         let shared = Arc::new(Shared { slot: Mutex::new(slot), changed: Condvar::new(), film: Mutex::default() });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
-            // Made here: the fonts' rasters and the QR code never leave this thread.
+            // It is made here: the fonts' rasters and the QR code never leave this thread.
             let hand = Hand { settings, clock, surface: None, brush: Brush::new(), layout: Layout::default(), drawn: Vec::new() };
             let worker = Worker { shared: for_thread, report, reported: None };
             worker.run(hand);
@@ -246,8 +246,8 @@ impl Screen {
         Self { shared, thread: Some(thread.expect("the system gives a program one thread at its start")) }
     }
 
-    /// Shows this from now on. Only the latest picture counts: one that was not drawn yet is skipped. Never blocks on
-    /// the panel.
+    /// Shows this picture from now on. Only the latest picture counts: an earlier one that was not drawn yet is
+    /// skipped. It never blocks on the panel.
     pub fn show(&self, picture: Picture) {
         let mut slot = self.shared.lock();
         if slot.latest != picture {
@@ -258,7 +258,7 @@ impl Screen {
 }
 
 impl Screen {
-    /// What takes pictures of the panel for those who are not before it.
+    /// The camera: it takes pictures of the panel for people who do not stand before it.
     #[must_use]
     pub fn camera(&self) -> Camera {
         Camera(Arc::clone(&self.shared))
@@ -279,9 +279,9 @@ impl Drop for Screen {
     }
 }
 
-/// From now on a panic on the screen's thread is told by `report` and ends nothing but pictures: the thread stands still.
-/// Elsewhere a panic ends the program, which begins anew within a second; a picture that cannot be drawn would end it
-/// again and again, and nobody would get what they paid for.
+/// From now on `report` tells a panic on the screen's thread. The panic ends only the pictures: the thread stands still.
+/// Elsewhere a panic ends the program, and it begins anew within a second. A picture that cannot be drawn would end it
+/// again and again, and nobody would get the goods that they paid for.
 pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -300,7 +300,8 @@ pub fn outlive_panics(report: impl Fn(ScreenState) + Send + Sync + 'static) {
     }));
 }
 
-/// Between whoever shows and the thread: a slot rather than a queue, because only the latest picture is true.
+/// The state between the callers of `show` and the thread. It is a slot and not a queue, because only the latest
+/// picture is true.
 struct Shared {
     slot: Mutex<Slot>,
     changed: Condvar,
@@ -309,19 +310,19 @@ struct Shared {
 
 struct Slot {
     latest: Picture,
-    /// Where a view of the panel goes, if one is wanted.
+    /// The receiver of a view of the panel, if a view is wanted.
     wanted: Option<ViewSender>,
     stop: bool,
     stopped: bool,
 }
 
 impl Shared {
-    /// A slot is whole at any moment, so a panic elsewhere does not make it unusable.
+    /// A slot is whole at any moment, so it stays usable after a panic elsewhere.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until another picture is to be shown, or none at all, but no longer than this.
+    /// Waits until another picture, or no picture, is to be shown, but no longer than `at_most`.
     fn wait<'a>(&self, slot: MutexGuard<'a, Slot>, at_most: Duration, shown: &Picture) -> MutexGuard<'a, Slot> {
         let waited = self.changed.wait_timeout_while(slot, at_most, |slot| !slot.stop && slot.wanted.is_none() && slot.latest == *shown);
         waited.unwrap_or_else(PoisonError::into_inner).0
@@ -347,7 +348,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
             self.report(drawn.map_or_else(|error| ScreenState::Gone(error.to_string().into()), |()| ScreenState::Working));
             let slot = self.shared.lock();
             let mut slot = self.shared.wait(slot, pause, &picture);
-            // What invites nobody to pay and takes nothing down may wait for what comes next.
+            // This picture invites nobody to pay and takes nothing down, so it may wait for the next one.
             if matches!(slot.latest.scene, Scene::Preparing { .. }) && picture.scene.until().is_none() && slot.latest != picture {
                 let passing = slot.latest.clone();
                 slot = self.shared.wait(slot, MOMENT, &passing);
@@ -359,7 +360,7 @@ impl<R: Fn(ScreenState)> Worker<R> {
             picture.clone_from(&slot.latest);
             drop(slot);
             if let Some(wanted) = wanted {
-                // Who wanted it may be gone.
+                // The receiver may be gone.
                 drop(wanted.send(hand.view()));
             }
         }
@@ -381,7 +382,7 @@ impl<R: Fn(ScreenState)> Drop for Worker<R> {
     }
 }
 
-/// What draws: the surface and what stands on it now.
+/// The drawing hand: the surface, and the page that is on it now.
 struct Hand<C: Fn() -> Boot> {
     settings: Settings,
     clock: C,
@@ -392,9 +393,9 @@ struct Hand<C: Fn() -> Boot> {
 }
 
 impl<C: Fn() -> Boot> Hand<C> {
-    /// Brings the panel to this picture, opening it if need be. After an error it is opened afresh and drawn whole.
+    /// Brings the panel to this picture, and opens the panel if need be. After an error it is opened afresh and drawn whole.
     fn draw(&mut self, picture: &Picture) -> Result<(), SurfaceError> {
-        // Another panel, or the same with another size, in its place: nothing is missing that must be told.
+        // Another panel, or the same one with another size, is in its place. Nothing is missing, so there is nothing to report.
         if let Some(surface) = &self.surface
             && surface.check().is_err()
         {
@@ -407,7 +408,7 @@ impl<C: Fn() -> Boot> Hand<C> {
         result
     }
 
-    /// Nothing is known any more of what stands on the panel.
+    /// From now on nobody knows what the panel shows.
     fn lose(&mut self) {
         self.surface = None;
         self.drawn.clear();
@@ -422,7 +423,7 @@ impl<C: Fn() -> Boot> Hand<C> {
         let size = rotation.page_size(geometry);
         let page = self.layout.page(picture, &self.settings, self.brush.fonts(), size, (self.clock)());
         match paint::changes(&self.drawn, &page).as_deref() {
-            // A countdown's tick leaves the QR code alone, also on a panel that is turned, where they share rows.
+            // A countdown's tick leaves the QR code alone. This holds also on a turned panel, where they share rows.
             Some(&[part]) if !paint::qr_changes(&self.drawn, &page) => {
                 let whole = Rect::new(0, 0, geometry.width as i32, geometry.height as i32);
                 if let Some(part) = rotation.to_panel(part, geometry).common(whole) {
@@ -443,12 +444,12 @@ impl<C: Fn() -> Boot> Hand<C> {
     fn next_change(&self, picture: &Picture) -> Option<Duration> {
         let now = (self.clock)();
         let left = picture.scene.until().map(|until| (until - now).0).filter(|left| *left > 0);
-        // A countdown rounds up: it changes whenever the whole seconds that are left do.
+        // A countdown rounds up, so it changes with the whole seconds that are left.
         let tick = left.map(|left| Span::millis((left - 1) % 1000 + 1));
         [tick, self.settings.languages.next(now)].into_iter().flatten().min().map(Span::to_duration)
     }
 
-    /// What stands on the panel; `None`: nothing does.
+    /// The page on the panel; `None`: it shows nothing.
     fn view(&self) -> Option<View> {
         let geometry = self.surface.as_ref().filter(|_| !self.drawn.is_empty())?.geometry();
         let (width, height) = self.settings.rotate.page_size(geometry);
@@ -456,13 +457,13 @@ impl<C: Fn() -> Boot> Hand<C> {
         Some(View { marks: self.drawn.clone(), geometry: upright })
     }
 
-    /// Leaves the panel black, as without power, also one that could not be drawn on a moment ago.
+    /// Leaves the panel black, as without power. It also tries a panel that failed a moment ago.
     fn blank(&mut self) {
         let surface = self.surface.take().map_or_else(|| surface::open(&self.settings.surface), Ok);
         if let Ok(mut surface) = surface {
             let geometry = surface.geometry();
             let black = vec![0; geometry.width as usize * geometry.format.bytes()];
-            // There is nothing left to do about a panel that cannot be cleared: it is gone.
+            // If the panel cannot be cleared, it is gone, and there is nothing left to do.
             let _ = surface.put_rows(0, &vec![black.as_slice(); geometry.height as usize]);
         }
     }

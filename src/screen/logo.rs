@@ -1,15 +1,15 @@
-//! The operator's logo: read once from a PNG, kept no larger than any header, and scaled to the page.
+//! The operator's logo. It is read once from a PNG, kept no larger than any header, and scaled to the page.
 
 use png::{ColorType, Decoder, Limits, Transformations};
 use std::io::Cursor;
 
 /// The largest file that is read, in bytes.
 pub const FILE_MAX: usize = 512 * 1024;
-/// The most pixels a side.
+/// The most pixels of a side.
 const SIDE_MAX: u32 = 2048;
-/// What decoding may take, in bytes: so many pixels with four channels of 16 bits.
+/// The most memory for decoding, in bytes: so many pixels with four channels of 16 bits.
 const MEMORY_MAX: usize = 34 * 1024 * 1024;
-/// No header is higher, and none gives a logo more room to the side, in pixels.
+/// No header is higher, and no header gives a logo a wider room, in pixels.
 const KEPT: (u32, u32) = (480, 144);
 
 /// A picture with a see-through ground.
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Logo {
     }
 }
 
-/// Why a file is no logo.
+/// Why a file cannot be a logo.
 #[derive(Debug, thiserror::Error)]
 pub enum LogoError {
     /// It is too large to be read.
@@ -78,7 +78,7 @@ impl Logo {
         &self.pixels[(y * self.width) as usize..][..self.width as usize]
     }
 
-    /// As large as fits into this room with the same proportions, but not larger than it is.
+    /// The logo, as large as it fits into this room with the same proportions, but not enlarged.
     #[must_use]
     pub fn within(&self, room_w: u32, room_h: u32) -> Self {
         let scale = (f64::from(room_w) / f64::from(self.width)).min(f64::from(room_h) / f64::from(self.height));
@@ -97,7 +97,7 @@ impl Logo {
         Self { width, height, pixels: pixels.into() }
     }
 
-    /// The mean of a part; what is see-through has no colour to give.
+    /// The mean colour of a part. A see-through pixel has no colour to give.
     fn mean(&self, columns: std::ops::Range<u32>, rows: std::ops::Range<u32>) -> [u8; 4] {
         let count = u64::from(columns.end - columns.start) * u64::from(rows.end - rows.start);
         let mut sum = [0_u64; 4];
@@ -116,7 +116,7 @@ impl Logo {
     }
 }
 
-/// Which pixels of the whole one pixel of the smaller picture stands for; never none.
+/// The pixels of the whole picture that one pixel of the smaller picture stands for: at least one.
 fn span(at: u32, small: u32, whole: u32) -> std::ops::Range<u32> {
     let edge = |at: u32| (u64::from(at) * u64::from(whole) / u64::from(small)) as u32;
     edge(at)..edge(at + 1).max(edge(at) + 1)

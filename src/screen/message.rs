@@ -1,4 +1,4 @@
-//! The pages that say one thing: which words, sign and colours a scene has.
+//! The pages that say one thing: the words, sign and colours of each scene.
 
 use super::paint::{Colour, Sign};
 use super::picture::Scene;
@@ -17,7 +17,7 @@ pub(super) struct Message {
     pub(super) headline: String,
     pub(super) amount: Option<String>,
     pub(super) lines: Vec<String>,
-    /// For whoever repairs the machine.
+    /// For a person who repairs the machine.
     pub(super) code: Option<String>,
     pub(super) order: Option<String>,
     pub(super) contact: bool,
@@ -44,7 +44,7 @@ impl Message {
         }
     }
 
-    /// White on a coloured page: to be understood from across the road.
+    /// White on a coloured page, so that people understand it from across the road.
     fn loud(sign: Sign, signal: Signal, headline: &str) -> Self {
         let theme = Theme { ground: signal.dark(), text: WHITE, muted: WHITE, ..Theme::default() };
         Self { loud: true, ..Self::new(&theme, sign, WHITE, headline) }
@@ -87,7 +87,7 @@ impl Message {
             }
             // The code goes on at the store.
             Scene::PayAtStore { .. } => plain(Sign::Clock, theme.accent, t.code_gone).line(item),
-            // A payment that is laid out as a message is past its deadline.
+            // A payment that comes here is past its deadline.
             Scene::Pay { .. } | Scene::Cancelling { .. } => {
                 plain(Sign::Clock, theme.warn(), t.cancelling).line(t.cancelling_more).line(item)
             }

@@ -1,9 +1,9 @@
-//! Pixels: what a page is made of, drawn into any part of it.
+//! Pixels: the parts of a page, drawn into any part of it.
 //!
-//! A page is a list of [`Mark`]s. Each knows its own area, so two pages can be compared without a pixel, and any
+//! A page is a list of [`Mark`]s. Each mark knows its own area. So two pages can be compared without a pixel, and any
 //! rectangle can be drawn alone: a countdown costs its few rows. Of a new page only the rows are drawn that differ from
-//! the old one's, each kind of row once (most rows are like the one above, and the marks say so), in bands that stay in
-//! the cache instead of a canvas of the panel's size that would lie in memory all day.
+//! the old page. Most rows are like the row above, and the marks say so; each kind of row is drawn once. They are drawn
+//! in bands that stay in the cache. A canvas of the panel's size would lie in memory all day.
 
 mod canvas;
 mod sign;
@@ -17,12 +17,12 @@ use canvas::Canvas;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows drawn at a time: with a panel 480 pixels wide, 30 KiB.
+/// The number of rows drawn at a time: with a panel 480 pixels wide, 30 KiB.
 const BAND: i32 = 16;
-/// Drawn rows are handed on when there are so many bytes of them, unless a QR code comes or goes.
+/// Drawn rows are handed on when they have this many bytes, unless a QR code comes or goes.
 const HANDFUL: usize = 48 * 1024;
-/// So many bytes are kept for the next picture: what one with a QR code takes on a panel of 480×800, which the system would
-/// otherwise give and take page by page in every sale.
+/// This many bytes are kept for the next picture, enough for one with a QR code on a panel of 480×800. Otherwise the system
+/// would give and take them page by page in every sale.
 const KEPT: usize = 400 * 1024;
 
 /// A rectangle in pixels; not empty.
@@ -39,14 +39,14 @@ impl Rect {
         Self { x, y, w, h }
     }
 
-    /// The part that both have.
+    /// The area that both have in common.
     pub(super) fn common(self, other: Self) -> Option<Self> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let (w, h) = ((self.x + self.w).min(other.x + other.w) - x, (self.y + self.h).min(other.y + other.h) - y);
         (w > 0 && h > 0).then_some(Self { x, y, w, h })
     }
 
-    /// The smallest that holds both.
+    /// The smallest rectangle that holds both.
     fn around(self, other: Self) -> Self {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));
         let (w, h) = ((self.x + self.w).max(other.x + other.w) - x, (self.y + self.h).max(other.y + other.h) - y);
@@ -64,27 +64,27 @@ pub(super) type Colour = u32;
 /// One thing on a page.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Mark {
-    /// Nothing of it lies outside.
+    /// No part of it lies outside.
     pub(super) area: Rect,
     pub(super) kind: Kind,
 }
 
-/// What a mark is.
+/// The kind of a mark.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Kind {
     /// One colour, with corners rounded by so many pixels.
     Fill { colour: Colour, radius: i32 },
-    /// One line of text; `x` is where it begins, which its area need not.
+    /// One line of text. `x` is where it begins; this need not be where its area begins.
     Text { text: Box<str>, style: Style, colour: Colour, x: i32 },
     /// A disc with a sign in white.
     Sign { sign: Sign, disc: Colour, stroke: Colour },
     /// A QR code with its quiet zone, black on white.
     Qr(Arc<Code>),
-    /// A picture, laid over what is below it; as large as its area.
+    /// A picture, as large as its area, over the marks below it.
     Picture(Arc<Logo>),
 }
 
-/// The signs, understood without words.
+/// The signs. People understand them without words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sign {
     Check,
@@ -93,7 +93,7 @@ pub(super) enum Sign {
     Clock,
 }
 
-/// The parts in which two pages of the same size differ, or `None` if that is nearly everything.
+/// The parts in which two pages of the same size differ; `None` if that is nearly everything.
 pub(super) fn changes(old: &[Mark], new: &[Mark]) -> Option<Vec<Rect>> {
     let differ = |(old, new): (&Mark, &Mark)| (old != new).then(|| old.area.around(new.area));
     (old.len() == new.len()).then(|| old.iter().zip(new).filter_map(differ).collect())
@@ -109,15 +109,15 @@ pub(super) fn qr_changes(old: &[Mark], new: &[Mark]) -> bool {
     }
 }
 
-/// What draws, with the memory that it uses again for every picture.
+/// The painter, with its memory, which it uses again for every picture.
 pub(super) struct Brush {
     fonts: Fonts,
-    /// For a panel of 16 bits a pixel, and of 32.
+    /// For a panel with 16 bits a pixel, and for one with 32.
     narrow: Canvas<2>,
     wide: Canvas<4>,
     /// Rows in the panel's format, each kind once.
     bytes: Vec<u8>,
-    /// For each row of the panel from the first that is in `bytes`: which of them.
+    /// For each row of the panel, from the first one in `bytes` on: which row of `bytes` it is.
     which: Vec<usize>,
 }
 
@@ -125,10 +125,10 @@ pub(super) struct Brush {
 pub(super) struct Change<'a> {
     pub(super) geometry: Geometry,
     pub(super) rotation: Rotation,
-    /// What stands on the panel; empty if that is not known.
+    /// The page on the panel; empty if that is not known.
     pub(super) old: &'a [Mark],
     pub(super) new: &'a [Mark],
-    /// Everything is handed over in one go, also without a QR code.
+    /// Everything is handed over in one go, even without a QR code.
     pub(super) in_one: bool,
 }
 
@@ -148,20 +148,20 @@ impl Brush {
         out
     }
 
-    /// Hands over, from top to bottom, the rows of the panel in which the pages differ: the first row's number, and the
-    /// bytes of it and the rows below. A QR code comes and goes in one go with all else that changes, so that no part of
-    /// another one, and no other amount, is ever beside it.
+    /// Hands over, from top to bottom, the rows of the panel in which the pages differ: the number of the first row, and
+    /// the bytes of it and of the rows below. A QR code comes and goes in one go with all other changes. So it never
+    /// stands beside a part of another code or beside another amount.
     pub(super) fn rows<E>(&mut self, change: &Change<'_>, mut put: impl FnMut(i32, &[&[u8]]) -> Result<(), E>) -> Result<(), E> {
         let Change { geometry, rotation, new, .. } = *change;
         let (width, row) = (geometry.width as i32, geometry.width as usize * geometry.format.bytes());
         let mut differing = change.differing_rows();
-        // What an earlier run left on the panel is not known, and may be a QR code.
+        // Nobody knows what an earlier run left on the panel. It may be a QR code.
         let at_once = change.in_one || change.old.is_empty() || qr_changes(change.old, new);
         if let (true, Some(first), Some(last)) = (at_once, differing.first(), differing.last()) {
             differing = std::iter::once(first.start..last.end).collect();
         }
         let kinds = change.kinds_of_rows();
-        // All that must go out at once is taken in one piece, rather than grown into.
+        // If everything must go out at once, its memory is taken in one piece and need not grow.
         let own = if at_once { differing.iter().map(|dirty| 1 + count(&kinds[dirty.start as usize..dirty.end as usize])).sum() } else { 0 };
         self.bytes.reserve_exact((own * row).max(HANDFUL + BAND as usize * row));
         for dirty in differing {
@@ -169,7 +169,7 @@ impl Brush {
             while y < dirty.end {
                 let mut end = y + 1;
                 if y == first || kinds[y as usize] {
-                    // As many rows as lie beside one another and are each of their own kind.
+                    // The next rows that lie beside one another and are each of their own kind.
                     while end < dirty.end && end - y < BAND && kinds[end as usize] {
                         end += 1;
                     }
@@ -223,7 +223,7 @@ impl Change<'_> {
         area.y.max(0)..(area.y + area.h).min(self.height())
     }
 
-    /// Where the marks that lie in a row are not the same, in the same order, on both pages.
+    /// The rows that do not have the same marks, in the same order, on both pages.
     fn differing_rows(&self) -> Vec<Range<i32>> {
         if self.old.is_empty() {
             return std::iter::once(0..self.height()).collect();
@@ -249,19 +249,19 @@ impl Change<'_> {
         differing
     }
 
-    /// Of each row of the panel: may it differ from the one above on the new page?
+    /// For each row of the panel: may it differ from the row above on the new page?
     fn kinds_of_rows(&self) -> Vec<bool> {
         let mut own = vec![false; self.geometry.height as usize + 1];
         let mut all = |rows: Range<i32>| own[rows.start as usize..=rows.end as usize].fill(true);
         for mark in self.new {
             let rows = self.rows_of(mark);
-            // The edges of what lies within are where it is not cut by the panel's.
+            // The edges of a mark's inside, where the panel's edge does not cut it.
             let (top, end) = (rows.start, rows.end);
             if rows.is_empty() {
                 continue;
             }
             match &mark.kind {
-                // Each row, and the first one below.
+                // Each of its rows, and the first row below it.
                 Kind::Text { .. } | Kind::Sign { .. } | Kind::Picture(_) => all(rows),
                 Kind::Fill { radius, .. } => {
                     all(top..(top + radius).min(end));
@@ -287,7 +287,7 @@ impl Rotation {
         }
     }
 
-    /// Where on the page a part of the panel lies.
+    /// The place on the page of a part of the panel.
     fn to_page(self, r: Rect, panel: Geometry) -> Rect {
         let (w, h) = (panel.width as i32, panel.height as i32);
         match self {
@@ -298,7 +298,7 @@ impl Rotation {
         }
     }
 
-    /// Where on the panel a part of the page lies.
+    /// The place on the panel of a part of the page.
     pub(super) fn to_panel(self, r: Rect, panel: Geometry) -> Rect {
         let (w, h) = (panel.width as i32, panel.height as i32);
         match self {
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_page_is_turned_clockwise() {
         let mark = |x, y, colour| Mark { area: Rect::new(x, y, 1, 1), kind: Kind::Fill { colour, radius: 0 } };
-        // Where the page's first corner comes to lie, and the corner to the right of it.
+        // The place of the page's first corner, and of the corner to the right of it.
         for (rotation, first, right) in [
             (Rotation::None, (0, 0), (4, 0)),
             (Rotation::Quarter, (4, 0), (4, 2)),

@@ -1,26 +1,26 @@
-//! What is shown, as a value without pixels: whoever decides hands over a [`Picture`], the screen's thread draws it.
+//! The picture, as a value without pixels. The program hands over a [`Picture`], and the screen's thread draws it.
 //!
-//! Two equal pictures look the same, so showing the same one again costs nothing.
+//! Two equal pictures look the same, so showing an equal picture again costs nothing.
 
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::{Boot, Span};
 
-/// All that the panel shows at one moment.
+/// Everything that the panel shows at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
-    /// What the customer is told.
+    /// The message to the customer.
     pub scene: Scene,
     /// Draws a TEST banner across the screen, so that nobody pays real money into the sandbox.
     pub sandbox: bool,
 }
 
-/// What a customer buys. Its name comes from the price list; whoever asks for it cannot change it.
+/// The thing that a customer buys. Its name comes from the price list; a request cannot change it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Goods {
     /// The item.
     pub item: ItemId,
-    /// What the request says of an item whose price it brings; of no other.
+    /// The request's words, for an item whose price the request brings; other items have none.
     pub description: Option<Box<str>>,
 }
 
@@ -28,14 +28,14 @@ pub struct Goods {
 /// only [`Scene::PayAtStore`] a payment code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scene {
-    /// Before anything is known.
+    /// Nothing is known yet.
     Starting,
-    /// Nobody is buying, and the network is gone: what is sold stays to be seen, and a word that it may not work.
+    /// Nobody is buying, and the network is gone. The items stay on the screen, with a word that a sale may not work.
     Offline {
         /// The reason code.
         reason: Box<str>,
     },
-    /// Not a machine's own: shows whoever wires a panel whether it is wired well.
+    /// Not a state of a machine: it shows a person who wires a panel whether it is wired well.
     TestCard,
     /// Nobody is buying. The machine's name, items and prices come from the screen's own settings.
     Idle {
@@ -44,18 +44,18 @@ pub enum Scene {
     },
     /// A charge is being made.
     Preparing {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
         /// The price before any imposed fee.
         amount: Rupiah,
     },
-    /// The QR is up. From `until` on it is taken off the panel even if nobody shows another picture.
+    /// The QR is shown. From `until` on it is off the panel, even if nobody shows another picture.
     Pay {
         /// The QRIS payload, at most 512 ASCII characters, drawn as it is.
         payload: Box<str>,
-        /// What is sold.
+        /// The goods.
         goods: Goods,
-        /// What the QR asks for, a fee included.
+        /// The sum in the QR, with a fee.
         amount: Rupiah,
         /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
@@ -64,15 +64,15 @@ pub enum Scene {
         /// When the QR leaves the panel.
         until: Boot,
     },
-    /// The payment code is up, to be taken to a store. From `until` on it is taken off the panel as a QR is.
+    /// The payment code is shown, for the customer to take to a store. From `until` on it is off the panel, as a QR is.
     PayAtStore {
-        /// What the customer tells the cashier, and types in here later.
+        /// The customer tells it to the cashier, and types it in here later.
         code: Box<str>,
         /// The store's name.
         store: &'static str,
-        /// What is sold.
+        /// The goods.
         goods: Goods,
-        /// What is to be paid, a fee included.
+        /// The sum to pay, with a fee.
         amount: Rupiah,
         /// The part of `amount` that is an imposed fee.
         fee: Option<Rupiah>,
@@ -85,24 +85,24 @@ pub enum Scene {
         /// When the code leaves the panel.
         until: Boot,
     },
-    /// Paid at a store: the code hands it out.
+    /// Paid at a store: the machine hands the goods out for the code.
     Collect {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
-        /// How long it may be collected, if that is known: the backend's clock counts it from the settlement on.
+        /// How long it may be collected, if that is known. The backend's clock counts it from the settlement.
         within: Option<Span>,
     },
-    /// Somebody typed in a payment code, and it is being looked at.
+    /// Somebody typed in a payment code, and it is being checked.
     Checking {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
     },
     /// The QR is gone and the answer to the cancel is awaited.
     Cancelling {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
     },
-    /// The cancel stayed unanswered: not finished, please do not pay; whom to contact.
+    /// The cancel has no answer yet: not finished, please do not pay; and whom to contact.
     DoNotPay {
         /// The order, if the backend has named it already.
         order: Option<OrderId>,
@@ -111,17 +111,17 @@ pub enum Scene {
     },
     /// Paid; the machine is acting.
     Dispensing {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
     },
     /// Done: take your item.
     Take {
-        /// What is sold.
+        /// The goods.
         goods: Goods,
     },
     /// Nothing was paid and nothing can be paid any more.
     Cancelled {
-        /// The time was up, rather than the customer giving up.
+        /// The time was up; the customer did not give up.
         timed_out: bool,
     },
     /// Midtrans says that the charge expired.
@@ -135,18 +135,18 @@ pub enum Scene {
     },
     /// Paid without goods: the order number and whom to contact.
     RefundDue {
-        /// What the customer names to the contact.
+        /// The customer names this to the contact.
         order: OrderId,
-        /// What was paid.
+        /// The sum that was paid.
         amount: Rupiah,
-        /// The address of its page, where the customer sees what becomes of the money.
+        /// The address of its page, where the customer sees the state of the refund.
         page: Option<Box<str>>,
     },
     /// Paid, and nobody knows whether the goods came: the order number and whom to contact.
     Uncertain {
-        /// What the customer names to the contact.
+        /// The customer names this to the contact.
         order: OrderId,
-        /// What was paid.
+        /// The sum that was paid.
         amount: Rupiah,
         /// The address of its page, where the customer sees what a person found out.
         page: Option<Box<str>>,
@@ -155,13 +155,13 @@ pub enum Scene {
     Refunded {
         /// The order that was paid.
         order: OrderId,
-        /// What was paid back.
+        /// The sum that went back.
         amount: Rupiah,
     },
 }
 
 impl Scene {
-    /// When it is taken off the panel by itself.
+    /// The time at which it leaves the panel by itself.
     #[must_use]
     pub fn until(&self) -> Option<Boot> {
         match self {
@@ -170,7 +170,7 @@ impl Scene {
         }
     }
 
-    /// What is sold.
+    /// The goods, if it has any.
     #[must_use]
     pub fn goods(&self) -> Option<&Goods> {
         match self {

@@ -1,14 +1,14 @@
-//! A payload as QR modules, and how large they can be drawn.
+//! A payload as QR modules, and the size in which they can be drawn.
 
 use qrcode::bits::encode_auto;
 use qrcode::canvas::{Canvas, MaskPattern};
 use qrcode::types::QrResult;
 use qrcode::{Color, EcLevel, ec};
 
-/// The white border on each side, in modules, that ISO/IEC 18004 asks for.
+/// The white border on each side that ISO/IEC 18004 asks for, in modules.
 pub(super) const QUIET_ZONE: u32 = 4;
 
-/// Below this many pixels a module, cheap phones begin to fail; error correction is given up first.
+/// With fewer pixels a module, cheap phones begin to fail. Before that, error correction is given up.
 const MODULE_PX_WANTED: u32 = 3;
 
 /// The modules of a QR code, without its quiet zone.
@@ -20,9 +20,9 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// The code of `payload` with the largest whole-pixel modules that fit, quiet zone included, into a square of
-    /// `room` pixels: error correction M, or L where M would leave less than three pixels a module. Larger modules help
-    /// a camera more than the levels above M do, so those are never used. `None` if not even one pixel a module fits.
+    /// The code of `payload` for a square of `room` pixels, quiet zone included, with the largest whole-pixel modules
+    /// that fit. Error correction is M; it is L where M would leave less than three pixels a module. The levels above M
+    /// are never used: larger modules help a camera more. `None` if not even one pixel a module fits.
     pub(super) fn new(payload: &str, room: u32) -> Option<Self> {
         let at = |level| {
             let (side, colours) = encode(payload, level).ok()?;
@@ -49,9 +49,9 @@ impl Code {
     }
 }
 
-/// Which of the eight masks is laid over the data. Every reader takes any; the standard would have all eight drawn and
-/// weighed, which took a hundred times as long as all the rest, and of real QRIS payloads this one wins two in three and
-/// leaves the others with no more than 14 modules of a colour in a row.
+/// The mask, one of eight, that is laid over the data. Every reader takes any mask. The standard draws and weighs all
+/// eight, which took a hundred times as long as all the rest. This mask wins for two in three real QRIS payloads. In the
+/// others it leaves at most 14 modules of one colour in a row.
 const MASK: MaskPattern = MaskPattern::DiagonalLines;
 
 /// Modules a side, and their colours row by row.

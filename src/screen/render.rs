@@ -1,4 +1,4 @@
-//! Pages as PNG: what a panel shows, or would show, for whoever is not before it.
+//! Pages as PNG, for people who do not stand before the panel: its picture, or the picture that it would show.
 
 use super::layout::Layout;
 use super::paint::{Brush, Mark, Rect};
@@ -8,13 +8,13 @@ use super::{PixelFormat, Rotation, Settings};
 use qris_core::order::time::Boot;
 use std::collections::HashMap;
 
-/// No PNG for somebody afar is larger, in bytes: it goes over mobile data, and in base64 through brokers that take 64 KiB.
+/// The largest PNG for a viewer elsewhere, in bytes: it goes over mobile data, and in base64 through brokers that take 64 KiB.
 pub const PNG_MAX: usize = 45 * 1024;
-/// Says in a PNG with fewer pixels than the panel how many that has: `1920x1080`.
+/// The PNG's key for the panel's size, such as `1920x1080`, if the PNG has fewer pixels than the panel.
 const PANEL_KEY: &str = "Panel";
 /// Rows drawn at a time.
 const BAND: i32 = 16;
-/// A palette has no more colours.
+/// The most colours of a palette.
 const PALETTE_MAX: usize = 256;
 
 /// A page could not be made into a PNG.
@@ -23,13 +23,13 @@ pub enum RenderError {
     /// The encoder refused.
     #[error("cannot make a PNG: {0}")]
     Png(#[from] png::EncodingError),
-    /// Nothing that was tried made it small enough.
+    /// No way of packing made it small enough.
     #[error("the picture does not fit into {} KiB", PNG_MAX / 1024)]
     Large,
 }
 
-/// A PNG, of whatever size, of what a panel of `width`×`height` pixels would show of a picture at the boot clock's zero, with
-/// its rows as they lie on the panel.
+/// A PNG of any size, with the pixels that a panel of `width`×`height` pixels would show of a picture at the boot clock's
+/// zero. Its rows lie as on the panel.
 ///
 /// # Errors
 /// When it cannot be encoded.
@@ -44,23 +44,23 @@ pub fn render(picture: &Picture, settings: &Settings, (width, height): (u32, u32
         bands(&mut brush, &page, geometry, settings.rotate, |colours| pixels.extend(colours.map(|colour| palette.index(colour))));
         return Ok(encode((width, height), &pixels, &palette.colours, Packing::Quick, None)?);
     }
-    // A photograph for a logo.
+    // The logo is a photograph.
     bands(&mut brush, &page, geometry, settings.rotate, |colours| {
         colours.for_each(|colour| pixels.extend_from_slice(&colour.to_be_bytes()[1..]));
     });
     Ok(encode_colours((width, height), &pixels)?)
 }
 
-/// What a PNG of a panel says of its size.
+/// The sizes in a PNG of a panel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scale {
     /// Pixels a row, and rows.
     pub size: (u32, u32),
-    /// The panel's own, where the picture has fewer.
+    /// The panel's own size, if the picture has fewer pixels.
     pub panel: Option<(u32, u32)>,
 }
 
-/// How large a PNG is, and what it was made of; `None`: it is none.
+/// The sizes in a PNG; `None`: it is not a PNG.
 #[must_use]
 pub fn scale(png: &[u8]) -> Option<Scale> {
     let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().ok()?;
@@ -70,15 +70,15 @@ pub fn scale(png: &[u8]) -> Option<Scale> {
     Some(Scale { size: (info.width, info.height), panel })
 }
 
-/// A page as a panel shows it, as a PNG of at most [`PNG_MAX`] bytes: with a palette, and where that is not small enough
-/// packed better, then with fewer colours, then with fewer pixels, which it says.
+/// A page as a panel shows it, as a PNG of at most [`PNG_MAX`] bytes. It has a palette. If it is too large, it is packed
+/// better, then it gets fewer colours, and then fewer pixels; a PNG with fewer pixels says so.
 pub(super) fn small(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotation: Rotation) -> Result<Vec<u8>, RenderError> {
     let counts = counts(brush, page, geometry, rotation);
     let (width, height) = (geometry.width, geometry.height);
     let mut whole = 0;
     for bits in [8, 6, 5, 4, 3, 2] {
         let palette = Palette::new(&counts, bits);
-        // Dropping bits that no colour has changes nothing.
+        // To drop bits that no colour has changes nothing.
         if !palette.fits() || palette.colours.len() == whole {
             continue;
         }
@@ -92,7 +92,7 @@ pub(super) fn small(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotati
             }
         }
     }
-    // A photograph for a logo, on a large panel: every second pixel of every second row still tells what is there.
+    // The logo is a photograph, on a large panel. Every second pixel of every second row still shows what is there.
     for bits in [4, 3, 2] {
         let palette = Palette::new(&counts, bits);
         if palette.fits() {
@@ -110,7 +110,7 @@ pub(super) fn small(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotati
     Err(RenderError::Large)
 }
 
-/// How often each colour is there.
+/// How often each colour occurs.
 fn counts(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotation: Rotation) -> HashMap<u32, u32> {
     let mut counts = HashMap::new();
     bands(brush, page, geometry, rotation, |colours| {
@@ -129,7 +129,7 @@ fn bands(brush: &mut Brush, page: &[Mark], geometry: Geometry, rotation: Rotatio
 }
 
 impl PixelFormat {
-    /// The colour that such a pixel shows, `0x00RRGGBB`; the high bits again where a channel has no low ones.
+    /// The colour that such a pixel shows, `0x00RRGGBB`. The high bits fill the low bits that a channel lacks.
     fn colour(self, pixel: &[u8]) -> u32 {
         let value = (0..).zip(pixel).fold(0, |value, (i, byte)| value | u32::from(*byte) << (8 * i));
         match self {
@@ -142,7 +142,7 @@ impl PixelFormat {
     }
 }
 
-/// The colours of a picture, those with the same high bits of each channel as one: the one of them that is seen most.
+/// The colours of a picture. Colours with the same high bits in each channel count as one, the most frequent of them.
 struct Palette {
     colours: Vec<u32>,
     index: HashMap<u32, u8>,
@@ -153,7 +153,7 @@ impl Palette {
     fn new(counts: &HashMap<u32, u32>, bits: u32) -> Self {
         let mask = ((0xff << (8 - bits)) & 0xff) * 0x01_0101;
         let mut seen: Vec<(u32, u32)> = counts.iter().map(|(colour, count)| (*count, *colour)).collect();
-        // The same for the same picture: a map has no order.
+        // The same picture must give the same order: a map has none.
         seen.sort_unstable_by(|a, b| b.cmp(a));
         let (mut colours, mut index) = (Vec::new(), HashMap::new());
         for (_, colour) in seen {
@@ -178,7 +178,7 @@ impl Palette {
 #[derive(Clone, Copy)]
 enum Packing {
     Quick,
-    /// Many times as much: of a machine that may have one slow processor, so only where it must be.
+    /// Many times as much work. The machine may have one slow processor, so it is done only if it must be.
     Well,
 }
 
@@ -194,7 +194,7 @@ fn encode(
     let mut file = Vec::new();
     let mut encoder: Encoder<'_> = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Indexed);
-    // Fewer colours, fewer bits a pixel.
+    // With fewer colours, a pixel has fewer bits.
     let (depth, bits) = match palette.len() {
         ..=2 => (png::BitDepth::One, 1),
         3..=4 => (png::BitDepth::Two, 2),
@@ -204,7 +204,7 @@ fn encode(
     encoder.set_depth(depth);
     encoder.set_palette(palette.iter().flat_map(|colour| colour.to_be_bytes().into_iter().skip(1)).collect::<Vec<u8>>());
     let (compression, filter) = match packing {
-        // Indices are no amounts: what lies beside one says nothing about it.
+        // Indices are not amounts: a neighbour says nothing about an index.
         Packing::Quick => (png::Compression::Balanced, png::Filter::NoFilter),
         // But most rows are like the one above.
         Packing::Well => (png::Compression::High, png::Filter::Up),
@@ -253,7 +253,7 @@ mod tests {
         (samples::picture(state, &sample).expect("a state"), settings)
     }
 
-    /// What is sent from such a panel.
+    /// The PNG that is sent from such a panel.
     fn shot(picture: &Picture, settings: &Settings, (width, height): (u32, u32)) -> Vec<u8> {
         let mut brush = Brush::new();
         let geometry = Geometry { width, height, format: PixelFormat::Xrgb8888 };
@@ -261,7 +261,7 @@ mod tests {
         small(&mut brush, &page, geometry, Rotation::None).expect("small enough")
     }
 
-    /// A logo that nothing packs.
+    /// A logo that cannot be packed.
     fn noise() -> Vec<u8> {
         let mut png = Vec::new();
         let mut encoder = png::Encoder::new(&mut png, 600, 200);

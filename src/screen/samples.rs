@@ -1,4 +1,5 @@
-//! One picture of every state, by name: what is drawn without a machine, for documents, tests and whoever tries colours.
+//! One picture of every state, by name. They are drawn without a machine, for documents, for tests, and for people who
+//! try colours.
 
 use super::picture::{Goods, Picture, Scene};
 use super::{Item, Settings};
@@ -7,32 +8,32 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::qris::crc;
 use qris_core::order::time::{Boot, Span};
 
-/// What the pictures tell of.
+/// The content of the pictures.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// What stands in the QR; by default one of the usual length for the amount, of a merchant that there is not.
+    /// The content of the QR. By default it has the usual length for the amount, and its merchant does not exist.
     pub payload: Option<Box<str>>,
-    /// What is paid, an imposed fee included.
+    /// The sum, with an imposed fee.
     pub amount: Rupiah,
     /// The part of it that is an imposed fee.
     pub fee: Option<Rupiah>,
-    /// What is sold.
+    /// The goods.
     pub goods: Goods,
     /// The order.
     pub order: OrderId,
-    /// The customer's page of it.
+    /// The customer's page of the order.
     pub page: Box<str>,
-    /// A reason code, where the state has one.
+    /// A reason code, for states that have one.
     pub reason: Box<str>,
     /// A TEST banner lies across the page.
     pub sandbox: bool,
 }
 
 impl Sample {
-    /// Of this item, at this amount.
+    /// Samples of this item, at this amount.
     ///
     /// # Panics
-    /// Never: what it is made of is well formed.
+    /// Never: its values are well formed.
     #[must_use]
     pub fn new(item: ItemId, amount: Rupiah) -> Self {
         let order = OrderId::new("vm-001_0192f3c4d5e6f7a8b9c0d1e2").expect("an order id");
@@ -44,7 +45,7 @@ impl Sample {
 
 type Make = fn(&Sample) -> Scene;
 
-/// How long a sample's code stays, and the code.
+/// The time left of a sample's code, and the code.
 const LEFT: Span = Span::secs(118);
 const PAYMENT_CODE: &str = "8127740588870520";
 
@@ -116,10 +117,10 @@ pub fn picture(state: &str, sample: &Sample) -> Option<Picture> {
     Some(Picture { scene: make(sample), sandbox: sample.sandbox })
 }
 
-/// What a machine without a configuration sells.
+/// The items of a machine without a configuration.
 ///
 /// # Panics
-/// Never: what it is made of is well formed.
+/// Never: its values are well formed.
 #[must_use]
 pub fn items() -> Vec<Item> {
     let item = |id: &str, id_name: &str, en_name: &str, price: u64| Item {
@@ -153,7 +154,7 @@ pub fn settings(surface: super::SurfaceSettings, languages: super::Languages) ->
     }
 }
 
-/// A QRIS payload as long as GoPay's own, of a merchant whose number is all zeros: no app pays it.
+/// A QRIS payload as long as GoPay's own. The number of its merchant is all zeros: no app pays it.
 #[must_use]
 pub fn payload(amount: Rupiah) -> String {
     let tag = |tag: &str, value: &str| format!("{tag}{:02}{value}", value.len());

@@ -1,7 +1,7 @@
-//! Where pixels go: a framebuffer device, a display without one, a file that stands in for either, or plain memory.
+//! The surfaces for pixels: a framebuffer device, a display without one, a file in place of either, or plain memory.
 //!
-//! A surface knows nothing of pictures. It takes finished bytes in its own format and says, whenever it is asked, whether
-//! it is still what it was when it was opened: panels are unplugged, and drivers replace one another during boot.
+//! A surface knows nothing of pictures. It takes finished bytes in its own format. When it is asked, it says whether it
+//! is still the panel that was opened: panels are unplugged, and drivers replace one another during boot.
 
 mod console;
 mod drm;
@@ -19,36 +19,36 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// The smallest panel that has room for what is to be paid and a code of the customer's page, if that has no more than 78
-/// characters: 33 modules of two pixels, and the quiet zone. In pixels a side.
+/// The smallest panel, in pixels a side. It has room for the sum and for a code of the customer's page, if its address
+/// has no more than 78 characters: 33 modules of two pixels, and the quiet zone.
 const SIDE_MIN: u32 = 96;
-/// The largest panel side, in pixels: bounds the memory that a wrong configuration can ask for.
+/// The largest panel side, in pixels. It limits the memory that a wrong configuration can ask for.
 const SIDE_MAX: u32 = 4096;
 
-/// The framebuffer and the displays that are looked for where the settings name none.
+/// The framebuffer and the displays that are looked for if the settings name none.
 const FRAMEBUFFER: &str = "/dev/fb0";
 const CARDS: &str = "/dev/dri";
 /// The major number of a display's device (`DRM_MAJOR`).
 const DRM_MAJOR: u32 = 226;
 
-/// Something that pixels can be put on.
+/// A thing that takes pixels.
 pub(super) trait Surface: Send {
-    /// Its size and pixel format; they stay the same as long as [`Surface::check`] says so.
+    /// Its size and pixel format. They stay the same as long as [`Surface::check`] says so.
     fn geometry(&self) -> Geometry;
 
-    /// Replaces the pixels of `area`, which lies within the panel: `pixels` are its rows without padding.
+    /// Replaces the pixels of `area`, which lies within the panel. `pixels` are its rows without padding.
     fn put(&mut self, area: Rect, pixels: &[u8]) -> Result<(), SurfaceError>;
 
-    /// Replaces whole rows from row `first` on, each without padding; they lie within the panel. They are put at once, so
-    /// that nobody sees half a QR code.
+    /// Replaces whole rows from row `first` on, each without padding. They lie within the panel. They are put at once, so
+    /// nobody sees half a QR code.
     fn put_rows(&mut self, first: i32, rows: &[&[u8]]) -> Result<(), SurfaceError>;
 
-    /// Whether each [`Surface::put_rows`] takes a turn of the panel's own, so that one of all rows is better than several.
+    /// Whether each [`Surface::put_rows`] turns the panel to another frame. Then one call for all rows is better than several.
     fn turns_pages(&self) -> bool {
         false
     }
 
-    /// Whether this is still the panel that was opened. Costs a few system calls.
+    /// Whether this is still the panel that was opened. It costs a few system calls.
     fn check(&self) -> Result<(), SurfaceError>;
 }
 
@@ -92,30 +92,30 @@ pub(super) enum SurfaceError {
     /// A system call failed.
     #[error("the screen {}: cannot {doing}: {error}", path.display())]
     Io { path: PathBuf, doing: &'static str, error: io::Error },
-    /// Too small for a word, or larger than any panel.
+    /// It is too small for a word, or larger than any panel.
     #[error("the screen {}: {width}×{height} pixels; {SIDE_MIN} to {SIDE_MAX} a side can be used", path.display())]
     Size { path: PathBuf, width: u32, height: u32 },
-    /// Not one of the pixel formats that are known.
+    /// Its pixel format is not known here.
     #[error("the screen {}: pixels of {layout} are not supported; set the panel to 16, 24 or 32 bits of red, green and blue", path.display())]
     Format { path: PathBuf, layout: pixels::Pixels },
     /// The driver's own numbers contradict one another.
     #[error("the screen {}: the driver's memory is smaller than its picture", path.display())]
     Driver { path: PathBuf },
-    /// The virtual screen's path is taken by something that is not a file.
+    /// The path of the virtual screen belongs to a thing that is not a file.
     #[error("the screen {}: not a regular file", path.display())]
     NotAFile { path: PathBuf },
-    /// A display's device without a display.
+    /// The device of a display, without a display.
     #[error("the screen {}: no panel is connected", path.display())]
     NotConnected { path: PathBuf },
-    /// Neither a framebuffer nor a display's device.
+    /// It is neither a framebuffer nor the device of a display.
     #[error("no screen: there is neither {FRAMEBUFFER} nor a panel at one of {CARDS}/card*")]
     None,
-    /// It is no longer what was opened.
+    /// It is not the panel that was opened any more.
     #[error("the screen {}: was replaced or changed its size", path.display())]
     Changed { path: PathBuf },
 }
 
-/// Opens what the settings name. The old contents stay until the first [`Surface::put`].
+/// Opens the surface of the settings. The old contents stay until the first [`Surface::put`].
 pub(super) fn open(settings: &SurfaceSettings) -> Result<Box<dyn Surface>, SurfaceError> {
     Ok(match settings {
         SurfaceSettings::Any => return open_any(Path::new(FRAMEBUFFER), Path::new(CARDS)),
@@ -131,8 +131,8 @@ pub(super) fn open(settings: &SurfaceSettings) -> Result<Box<dyn Surface>, Surfa
     })
 }
 
-/// The framebuffer, or where there is none the first display with a panel. A framebuffer that cannot be used is not
-/// passed over: what is behind it is the same panel.
+/// The framebuffer; without one, the first display with a panel. A framebuffer that cannot be used is not passed
+/// over: the display behind it is the same panel.
 fn open_any(framebuffer: &Path, cards: &Path) -> Result<Box<dyn Surface>, SurfaceError> {
     if framebuffer.exists() {
         return open_device(framebuffer);
@@ -141,7 +141,7 @@ fn open_any(framebuffer: &Path, cards: &Path) -> Result<Box<dyn Surface>, Surfac
     for path in cards_in(cards) {
         match drm::Display::open(&path) {
             Ok(display) => return Ok(Box::new(display)),
-            // What is said of a display with a panel is worth more than that another has none.
+            // The error of a display with a panel is worth more than the news that another one has no panel.
             Err(error) => match (&first_error, &error) {
                 (None, _) | (Some(SurfaceError::NotConnected { .. }), _) => first_error = Some(error),
                 _ => {}
@@ -170,7 +170,7 @@ fn open_device(path: &Path) -> Result<Box<dyn Surface>, SurfaceError> {
     })
 }
 
-/// A device's node as the file system has it: one that went and came again is another.
+/// A device's node in the file system. If it went and came again, it is another node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Node {
     on: u64,
@@ -194,8 +194,8 @@ fn failed<'a>(path: &'a Path, doing: &'static str) -> impl FnOnce(io::Error) -> 
     reason = "a mapping has no safe form; a device is memory that nothing truncates, and a file that stands in for one is ours"
 )]
 fn map(file: &File, offset: u64, length: usize) -> io::Result<MmapMut> {
-    // SAFETY: the length is the driver's own, or the file's; other writers (the console) can only change colours, never
-    // what is decided, because nothing is read back. Whoever truncates the file under a picture ends this program.
+    // SAFETY: the length is the driver's own, or the file's. Other writers (the console) can only change colours, never
+    // a decision, because nothing is read back. If somebody truncates the file under a picture, this program ends.
     unsafe { MmapOptions::new().offset(offset).len(length).map_mut(file) }
 }
 

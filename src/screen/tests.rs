@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-/// Of the length that Midtrans' own have.
+/// As long as Midtrans' own payloads.
 const PAYLOAD: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR6105755535409100000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304C385";
 /// The customer's page of an order.
 const PAGE: &str = "https://pay.example.co.id/pay/vm-001_0192f3c4d5e6f7a8b9c0d1e2";
@@ -33,7 +33,7 @@ fn goods(item: &str, description: Option<&str>) -> Goods {
     Goods { item: ItemId::new(item).expect("an item id"), description: description.map(Into::into) }
 }
 
-/// With the longest name of all.
+/// The goods with the longest name of all.
 fn long() -> Goods {
     goods("long", None)
 }
@@ -155,7 +155,7 @@ fn settings(path: &Path, (width, height): (u32, u32), format: PixelFormat, rotat
     }
 }
 
-/// A screen whose clock is set by hand and whose reports are waited for.
+/// A screen whose clock is set by hand. The rig waits for its reports.
 struct Rig {
     screen: Option<Screen>,
     reports: Receiver<ScreenState>,
@@ -186,7 +186,7 @@ impl Rig {
         std::fs::read(path).expect("the surface")
     }
 
-    /// Reads the surface until it is as wanted.
+    /// Reads the surface until it looks as wanted.
     fn until(&self, wanted: impl Fn(&[String]) -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
         while !wanted(&decode(&self.settings.surface, &self.bytes())) {
@@ -308,7 +308,7 @@ fn a_screen_that_cannot_be_opened_says_so_and_comes_by_itself() {
     assert_eq!(rig.report(), ScreenState::Working);
     assert_eq!(decode(&rig.settings.surface, &rig.bytes()), [PAYLOAD], "the latest picture, not the first");
 
-    // It vanishes while a QR is up: the next tick finds out.
+    // It vanishes while a QR is shown: the next tick finds out.
     std::fs::remove_dir_all(&inner).expect("removed");
     assert!(matches!(rig.report(), ScreenState::Gone(_)));
 }
@@ -341,7 +341,7 @@ fn page(picture: &Picture, size: (i32, i32), language: Language) -> Vec<Mark> {
     Layout::default().page(picture, &settings, &Fonts::new(), size, Boot(0))
 }
 
-/// What is wrong with a page: something leaves it, or lies over something else that is to be read.
+/// The fault of a page: a mark leaves it, or lies over another one that people must read.
 fn flaw(marks: &[Mark], size: (i32, i32), fonts: &Fonts) -> Option<String> {
     let whole = Rect::new(0, 0, size.0, size.1);
     if let Some(mark) = marks.iter().find(|mark| mark.area.common(whole) != Some(mark.area)) {
@@ -453,7 +453,7 @@ fn a_shot_is_what_the_panel_shows_upright_and_small() {
         let read: Vec<_> = image.detect_grids().iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect();
         assert_eq!(read, [PAYLOAD]);
     }
-    // What cannot be drawn on cannot be seen.
+    // A picture that cannot be drawn cannot be seen.
     let rig = Rig::start(settings(&directory.path().join("no/screen"), (480, 800), PixelFormat::Rgb565, Rotation::None), idle());
     rig.report();
     let (sender, shots) = channel();
@@ -477,7 +477,7 @@ fn pictures_for_others_are_taken_once_a_second_and_for_few() {
     ask(0);
     let (number, _, png) = next();
     assert!(number == 0 && png.is_some());
-    // Four wait for the next one, and are told the same; who is not answered is dropped.
+    // Four requests wait for the next picture, and get the same one. The others are dropped.
     (1..100).for_each(ask);
     let answers: Vec<_> = std::iter::repeat_with(next).take(4).collect();
     assert_eq!(answers.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -539,7 +539,7 @@ fn after_any_change_the_panel_is_as_if_drawn_afresh_and_a_qr_comes_in_one_go() {
     let pictures: Vec<_> = scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]).collect();
     for rotation in ROTATIONS {
         let (mut panel, mut old) = (vec![0; 320 * 480 * 2], Vec::new());
-        // From each to the next, and back over one: short and long ways.
+        // From each picture to the next, and from there to another one: short and long ways.
         for i in (0..pictures.len()).flat_map(|i| [i, (i + 7) % pictures.len()]) {
             let (scene, sandbox) = pictures[i].clone();
             let page = Layout::default().page(&Picture { scene, sandbox }, &settings, brush.fonts(), rotation.page_size(geometry), Boot(0));

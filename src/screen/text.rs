@@ -1,4 +1,4 @@
-//! Every word that the screen says, in one table: a line a text, Indonesian and English.
+//! Every word that the screen says, in one table: one text a line, Indonesian and English.
 
 use super::Language;
 use qris_core::order::money::Rupiah;
@@ -90,7 +90,7 @@ texts! {
     why_refused: "Pesanan tidak dapat diterima", "The order cannot be taken";
 }
 
-/// The least that a TEST banner says.
+/// The shortest text of a TEST banner.
 pub(super) const TEST_WORD: &str = "TEST";
 
 /// The table's column of this language.
@@ -102,7 +102,7 @@ pub(super) const fn texts(language: Language) -> &'static Texts {
 }
 
 impl Texts {
-    /// What a reason code means to a customer. The code itself stands beside it, for whoever repairs the machine.
+    /// The meaning of a reason code for a customer. The code itself stands beside it, for the person who repairs the machine.
     pub(super) fn why(&self, code: &str) -> &'static str {
         match code {
             "backend" | "midtrans" | "clock" => self.why_connection,
@@ -113,14 +113,14 @@ impl Texts {
         }
     }
 
-    /// `Pay at any Alfamart within 24 hours`. A code is shown for minutes, so that a day is still a day when it has just
-    /// begun.
+    /// `Pay at any Alfamart within 24 hours`. A code is shown for minutes, so a day that has just begun still counts as
+    /// a day.
     pub(super) fn pay_at_store(&self, store: &str, within: Option<Span>) -> String {
         let time = within.and_then(|within| self.within(within)).map_or_else(String::new, |time| format!(" {time}"));
         format!("{} {store}{time}", self.pay_at)
     }
 
-    /// `Collect within 72 hours`; `None` where that is not known.
+    /// `Collect within 72 hours`; `None` if the time is not known.
     pub(super) fn collect_within(&self, within: Option<Span>) -> Option<String> {
         Some(format!("{} {}", self.collect, self.within(within?)?))
     }
@@ -130,12 +130,12 @@ impl Texts {
         self.collected(self.photograph, collect)
     }
 
-    /// The same beside the code of a page that keeps it.
+    /// The same text, beside the code of a page that keeps it.
     pub(super) fn take_along(&self, collect: Option<Span>) -> String {
         self.collected(self.take_along, collect)
     }
 
-    /// A text whose last words are what is done to collect, with the time for it if that is known.
+    /// A text that ends with the way to collect, and with the time for it if that is known.
     fn collected(&self, text: &str, collect: Option<Span>) -> String {
         match collect.and_then(|collect| self.within(collect)) {
             Some(time) => format!("{} {time}.", text.trim_end_matches('.')),

@@ -1,13 +1,13 @@
-//! The colours of all pages. Dark on light as they come, for a panel in the sun; an operator may choose others, as long
-//! as they can be read. What a QR code is drawn with is no matter of taste: black on white.
+//! The colours of all pages. By default they are dark on light, for a panel in the sun. An operator may choose others,
+//! as long as people can read them. A QR code is always black on white: nobody may change that.
 
 use super::paint::Colour;
 
-/// White: what stands on a coloured page, and below a QR code.
+/// White: for words on a coloured page, and for the ground of a QR code.
 pub(super) const WHITE: Colour = 0xff_ffff;
-/// What stands on light colours where a theme has no say.
+/// For words on light colours that no theme changes.
 pub(super) const BLACK: Colour = 0x10_1f38;
-/// The strips that say that no real money is meant.
+/// The strips that say that the money is not real.
 pub(super) const TEST: Colour = 0xff_c107;
 
 /// The contrast that text needs to be read in daylight: WCAG 2.2, success criterion 1.4.3.
@@ -22,15 +22,15 @@ pub struct Theme {
     pub header_text: u32,
     /// "GoPay / QRIS" on it.
     pub header_accent: u32,
-    /// Below everything.
+    /// The ground of the page.
     pub ground: u32,
-    /// Below items and numbers.
+    /// The ground of items and numbers.
     pub card: u32,
     /// Most words.
     pub text: u32,
     /// Words that matter less.
     pub muted: u32,
-    /// Prices, and what to do next.
+    /// Prices, and the next step.
     pub accent: u32,
 }
 
@@ -49,7 +49,7 @@ impl Default for Theme {
     }
 }
 
-/// What must be read on what: the keys of both.
+/// Two colours, of which one must be readable on the other: the keys of both.
 type Pair = (&'static str, &'static str);
 
 impl Theme {
@@ -68,7 +68,7 @@ impl Theme {
         })
     }
 
-    /// The pairs of colours that cannot be told apart well enough to be read, each with its contrast (1 to 21).
+    /// The pairs of colours whose contrast is too small to read, each with its contrast (1 to 21).
     #[must_use]
     pub fn unreadable(&self) -> Vec<(Pair, f32)> {
         let pairs = [
@@ -85,23 +85,23 @@ impl Theme {
         contrasts.filter(|(_, contrast)| *contrast < CONTRAST_MIN).collect()
     }
 
-    /// What went well, on this page's ground.
+    /// The colour of success, on this page's ground.
     pub(super) fn good(&self) -> Colour {
         clearer(Signal::Good.dark(), 0x4a_de80, self.ground)
     }
 
-    /// What somebody must look at, on this page's ground.
+    /// The colour of a warning, on this page's ground.
     pub(super) fn warn(&self) -> Colour {
         clearer(Signal::Warn.dark(), 0xfb_bf24, self.ground)
     }
 
-    /// What must not be done, on this page's ground.
+    /// The colour of a prohibition, on this page's ground.
     pub(super) fn stop(&self) -> Colour {
         clearer(Signal::Stop.dark(), 0xff_8a80, self.ground)
     }
 }
 
-/// The colours that mean something; no theme changes them.
+/// The colours that have a meaning; no theme changes them.
 #[derive(Clone, Copy)]
 pub(super) enum Signal {
     Good,
@@ -110,7 +110,7 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// As the ground of a page with white words.
+    /// The colour as the ground of a page with white words.
     pub(super) const fn dark(self) -> Colour {
         match self {
             Self::Good => 0x0b_7a4b,
@@ -120,7 +120,7 @@ impl Signal {
     }
 }
 
-/// The one of two colours that stands out more.
+/// The colour of the two that stands out more.
 pub(super) fn clearer(first: Colour, second: Colour, ground: Colour) -> Colour {
     if contrast(first, ground) >= contrast(second, ground) { first } else { second }
 }

@@ -1,4 +1,4 @@
-//! What a column is stacked of: lines of text, cards, signs, a countdown.
+//! The blocks of a column: lines of text, cards, signs, a countdown.
 
 use super::{Align, HURRY, PAGE_GAP, Page};
 use crate::fonts::{Style, Weight};
@@ -9,7 +9,7 @@ use crate::theme::{BLACK, WHITE, clearer};
 use qris_core::order::time::Span;
 use std::sync::Arc;
 
-/// Something as wide as its column, stacked with others.
+/// A thing as wide as its column, stacked with others.
 pub(super) enum Block {
     Gap(i32),
     Sign(Sign, Colour, i32),
@@ -26,13 +26,13 @@ pub(super) enum Block {
     },
     /// How to pay in three words, side by side.
     Steps(Style),
-    /// The same, one below the other.
+    /// The same words, one below the other.
     StepList(Style),
     /// One text at each side of a line.
     Sides(Side, Side),
-    /// A second code with the words beside it.
+    /// A second code with its words beside it.
     Page(Arc<Code>, Vec<String>, Style, Colour),
-    /// The label, what is left, and its colour. Its own mark, so that a tick redraws no more.
+    /// The label, the time left, and its colour. It is a mark of its own, so that a tick redraws no more.
     Countdown {
         label: &'static str,
         left: String,
@@ -58,13 +58,13 @@ impl Page<'_> {
         if left < HURRY { self.theme.stop() } else { self.theme.text }
     }
 
-    /// The amount, and what is left, in one line.
+    /// The amount and the time left, in one line.
     pub(super) fn amount_and_time(&self, amount: String, left: Span, room: i32) -> Block {
         let time = (countdown(left), self.style(Weight::Bold, 32), self.hurry(left));
         self.amount_beside((amount, self.style(Weight::Bold, 44), self.theme.text), time, room)
     }
 
-    /// The amount and something else in one line; a sum that would be cut off has the line for itself.
+    /// The amount and another text in one line. If the sum would be cut off, it has the line for itself.
     pub(super) fn amount_beside(&self, amount: Side, right: Side, room: i32) -> Block {
         if self.beside_fits(&amount, &right, room) {
             return self.sides(amount, right, room);
@@ -77,7 +77,7 @@ impl Page<'_> {
         least(right) <= room / 2 && least(left) + self.px(16) + least(right) <= room
     }
 
-    /// How to pay in three words, and what is left, in one line; words that would be cut off are left out.
+    /// How to pay in three words, and the time left, in one line. Words that would be cut off are left out.
     pub(super) fn steps_and_time(&self, left: Span, room: i32) -> Block {
         let time = (countdown(left), self.style(Weight::Bold, 28), self.hurry(left));
         let steps = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay].join(" · ");
@@ -85,9 +85,9 @@ impl Page<'_> {
         if self.beside_fits(&steps, &time, room) { self.sides(steps, time, room) } else { self.countdown(left) }
     }
 
-    /// Two texts in one line; the left one as large as the right one leaves room for.
+    /// Two texts in one line. The left one is as large as the right one allows.
     pub(super) fn sides(&self, left: Side, right: Side, room: i32) -> Block {
-        // One that would be cut off has the line for itself.
+        // A text that would be cut off has the line for itself.
         let both = self.fonts.width(Style { px: self.letter_px_min, ..left.1 }, &left.0)
             + self.fonts.width(Style { px: self.letter_px_min, ..right.1 }, &right.0);
         if self.by_page && both > room && left.0 == self.texts.small_page {
@@ -99,8 +99,8 @@ impl Page<'_> {
         Block::Sides((left.0, style, left.2), right)
     }
 
-    /// The steps in a column: below one another if there is `height` for that or no room side by side; none where they
-    /// would be cut off.
+    /// The steps in a column. They stand below one another if `height` allows it or there is no room side by side. If
+    /// they would be cut off, they are left out.
     pub(super) fn steps_block(&self, style: Style, room: i32, height: bool) -> Block {
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
         let widths = words.map(|word| self.fonts.width(style, word));
@@ -117,8 +117,8 @@ impl Page<'_> {
         style.line() + self.px(4)
     }
 
-    /// All of a text, whatever the room: in lines broken at spaces, and within a word that is too long for one. For what
-    /// somebody will type in or must not misread.
+    /// The whole text in any room: its lines are broken at spaces, and within a word that is too long for a line. For
+    /// texts that somebody types in or must not misread.
     pub(super) fn whole(&self, text: &str, style: Style, colour: Colour, room: i32) -> Vec<Block> {
         let (style, lines) = self.whole_lines(text, style, room);
         lines.into_iter().map(|text| Block::Line { text, style, colour }).collect()
@@ -147,7 +147,7 @@ impl Page<'_> {
         self.fonts.balanced(style, text, room, lines_max).into_iter().map(move |text| Block::Line { text, style, colour })
     }
 
-    /// An order number in even pieces that fit: somebody will type it, so nothing of it may be left out.
+    /// An order number in even pieces that fit. Somebody types it in, so no part of it may be left out.
     pub(super) fn in_pieces(&self, text: &str, style: Style, room: i32) -> Vec<String> {
         let characters: Vec<char> = text.chars().collect();
         let piece =
@@ -156,7 +156,7 @@ impl Page<'_> {
         (1..=characters.len()).map(piece).find(fits).unwrap_or_default()
     }
 
-    /// The customer's page as a code, and what it is good for.
+    /// The code of the customer's page, and its use.
     pub(super) fn page_beside(&self, code: Arc<Code>, text: &str, (px, colour): (i32, Colour), room: i32) -> Block {
         let style = self.style(Weight::Regular, px);
         let room = room - code.side_px() as i32 - self.px(PAGE_GAP);
@@ -164,13 +164,13 @@ impl Page<'_> {
         Block::Page(code, self.fonts.balanced(style, text, room, lines), style, colour)
     }
 
-    /// The customer's page as a code, and all of a text beside it.
+    /// The code of the customer's page, with the whole text beside it.
     pub(super) fn whole_beside(&self, code: Arc<Code>, text: &str, style: Style, colour: Colour, room: i32) -> Block {
         let (style, lines) = self.whole_lines(text, style, room - code.side_px() as i32 - self.px(PAGE_GAP));
         Block::Page(code, lines, style, colour)
     }
 
-    /// A payment code in groups of four, as people read numbers to each other, on as few lines as they fit.
+    /// A payment code in groups of four, as people read numbers to each other, on as few lines as possible.
     pub(super) fn in_groups(&self, code: &str, style: Style, room: i32) -> Vec<String> {
         let characters: Vec<char> = code.chars().collect();
         let groups: Vec<String> = characters.chunks(4).map(|group| group.iter().collect()).collect();
@@ -195,7 +195,7 @@ impl Page<'_> {
         }
     }
 
-    /// From the top of the area downwards; what would leave it at its foot is left out.
+    /// From the top of the area downwards. A block that would leave the area at its foot is left out.
     pub(super) fn stack(&mut self, area: Rect, blocks: Vec<Block>) {
         let mut y = area.y;
         for block in blocks {
@@ -208,7 +208,7 @@ impl Page<'_> {
                 Block::Gap(_) => {}
                 Block::Sign(sign, disc, size) => {
                     let area = Rect::new(place.x + (place.w - size) / 2, place.y, size, size);
-                    // White on colour, or the colour of the page on white.
+                    // The stroke is white on colour, or the colour of the page on white.
                     let stroke = if disc == WHITE { self.ground() } else { clearer(WHITE, BLACK, disc) };
                     self.marks.push(Mark { area, kind: Kind::Sign { sign, disc, stroke } });
                 }
@@ -218,7 +218,7 @@ impl Page<'_> {
                 Block::Sides((left, left_style, left_colour), (right, right_style, right_colour)) => {
                     let taken = self.fonts.width(right_style, &right);
                     let left_room = Rect { w: place.w - taken - self.px(8), ..place };
-                    // Two letters and dots tell nothing.
+                    // Two letters and dots say nothing.
                     let told = self.fonts.shortened(left_style, &left, left_room.w).chars().count();
                     let left = if told < left.chars().count().min(6) { String::new() } else { left };
                     self.text(left_room, &left, left_style, left_colour, Align::Left);
@@ -238,7 +238,7 @@ impl Page<'_> {
                     let digits = self.fonts.width(style, "88:88");
                     let label_width = self.fonts.width(label_style, label);
                     let gap = self.px(12);
-                    // The digits explain themselves where there is no room to.
+                    // The digits explain themselves if the label has no room.
                     let before = if label_width + gap + digits <= place.w { label_width + gap } else { 0 };
                     let x = place.x + (place.w - digits - before).max(0) / 2;
                     if before > 0 {
@@ -260,7 +260,7 @@ impl Page<'_> {
         }
     }
 
-    /// How to pay in three words, numbered where there is room for numbers, and left out where there is none for words.
+    /// How to pay in three words. They have numbers if there is room for numbers. Without room for the words they are left out.
     pub(super) fn steps(&mut self, place: Rect, style: Style) {
         let words = [self.texts.step_open, self.texts.step_scan, self.texts.step_pay];
         let least = self.letter_px_min;
@@ -291,7 +291,7 @@ impl Page<'_> {
         }
     }
 
-    /// The same, one step a line.
+    /// The same words, one step a line.
     fn step_list(&mut self, place: Rect, style: Style) {
         let row = place.h / 3;
         let disc = self.step_disc(style).min(row);

@@ -1,4 +1,4 @@
-//! The test card: whoever wires a panel sees on it in a minute whether size, edges, colours and codes are right.
+//! The test card. A person who wires a panel sees on it in a minute whether size, edges, colours and codes are right.
 
 use super::{Align, Page};
 use crate::fonts::Weight;
@@ -7,19 +7,19 @@ use crate::qr::Code;
 use crate::theme::WHITE;
 use std::sync::Arc;
 
-/// Steps of each gradient: all that RGB565 has of red and blue.
+/// The steps of each gradient: all that RGB565 has for red and blue.
 const STEPS: i32 = 32;
 const BLACK: Colour = 0;
-/// What a phone reads on it.
+/// The text that a phone reads in the card's code.
 const ADDRESS: &str = "https://qrisd.invalid/screen-test";
 
 impl Page<'_> {
-    /// A frame of one pixel at the very edge, the page's size, which side is up, bars of pure colour with their names,
-    /// gradients without a jump, and a code.
+    /// Its parts: a frame of one pixel at the very edge, the page's size, and an arrow that points up. Bars of pure colour
+    /// have their names. Then follow gradients without a jump, and a code.
     pub(super) fn test_card(&mut self) {
         let (w, h) = (self.w, self.h);
         self.fill(Rect::new(0, 0, w, h), BLACK, 0);
-        // The frame, and another within it: one that is cut off is missed.
+        // The frame, and another one within it. A person sees if one of them is cut off.
         for (inset, colour) in [(0, WHITE), (1, BLACK), (2, WHITE), (3, BLACK)] {
             self.fill(Rect::new(inset, inset, w - 2 * inset, h - 2 * inset), colour, 0);
         }

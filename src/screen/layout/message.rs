@@ -8,29 +8,29 @@ use crate::paint::{Colour, Rect};
 use crate::qr::Code;
 use std::sync::Arc;
 
-/// Left and right of it, on a page of 480×800.
+/// The margin left and right of it, on a page of 480×800.
 const MARGIN: i32 = 28;
-/// Above and below it.
+/// The margin above and below it.
 const EDGE: i32 = 8;
-/// The room of the code of the customer's page, on such a page.
+/// The room of the code of the customer's page, on a page of 480×800.
 const CODE: i32 = 200;
-/// What does not fit is made smaller by this, so many times at most.
+/// A message that does not fit is made smaller by this factor, `SCALE_STEPS` times at most.
 const SCALE_STEP: f32 = 0.92;
 const SCALE_STEPS: i32 = 16;
 
-/// What is left out so that the rest can be read, each step with all before it. Money, the order's number and whom to call
-/// never are.
+/// The parts that are left out so that the rest can be read. Each step also leaves out the parts of all steps before it.
+/// Money, the order's number and the contact are never left out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 enum Sparing {
     Nothing,
     Sign,
     Labels,
     Words,
-    /// What the code is good for; whom to call stands in its place.
+    /// The use of the code; the contact stands in its place.
     Caption,
-    /// Nothing more, but letters are smaller than they should be.
+    /// Nothing more is left out, but letters are smaller than they should be.
     Size,
-    /// A headline that the rest explains.
+    /// A headline, if the rest explains it.
     Headline,
 }
 
@@ -40,17 +40,17 @@ impl Sparing {
     }
 }
 
-/// What is tried while there is a code, and without one.
+/// The steps with a code, and the steps without one.
 const WITH_CODE: [Sparing; 5] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Caption];
 const WITHOUT: [Sparing; 6] = [Sparing::Nothing, Sparing::Sign, Sparing::Labels, Sparing::Words, Sparing::Size, Sparing::Headline];
 
 impl Layout {
-    /// Shrunk until all of it fits.
+    /// Draws a message, and shrinks it until all of it fits.
     pub(super) fn message(&mut self, page: &mut Page<'_>, message: &Message) {
         if let Some(address) = message.page.as_deref() {
             let least = if page.is_small() { MODULE_PX_WANTED - 1 } else { MODULE_PX_WANTED };
             let body = page.body(true);
-            // On a small page a code that can be read takes half of the width.
+            // On a small page a readable code takes half of the width.
             let (wide, tall) = ((body.h * 7 / 10).min(page.w * 42 / 100), page.px(CODE).max(page.w * 54 / 100));
             if let Some(code) = self.second(address, if page.is_wide() { wide } else { tall }, least)
                 && if page.is_wide() { page.message_beside(message, &code) } else { page.message_alone(message, Some(&code)) }
@@ -63,14 +63,13 @@ impl Layout {
 }
 
 impl Page<'_> {
-    /// Words on the left, the code and what it is good for on the right. `false`, and nothing is drawn, where the words do
-    /// not fit.
+    /// Words on the left, the code and its use on the right. `false`: the words do not fit, and nothing is drawn.
     fn message_beside(&mut self, message: &Message, code: &Arc<Code>) -> bool {
         let body = self.body(true);
         let side = code.side_px() as i32;
         let margin = self.px(MARGIN / 2);
         let words = Rect { w: body.w - side - margin, ..body };
-        // Nothing of the words stands below the code.
+        // No words stand below the code.
         let tried = WITH_CODE.into_iter().filter(|sparing| *sparing < Sparing::Caption);
         let Some((sparing, scale)) = self.sparing(words, message, None, tried) else { return false };
         self.header(message.ground, true);
@@ -88,8 +87,8 @@ impl Page<'_> {
         true
     }
 
-    /// On all of the page; where that is too little, without the header. `false`, and nothing is drawn, where there is a
-    /// code and no room for it.
+    /// The message on all of the page; if that is too little, without the header. `false`: there is a code without room,
+    /// and nothing is drawn.
     fn message_alone(&mut self, message: &Message, code: Option<&Arc<Code>>) -> bool {
         let whole = self.body(true);
         let header = self.scale_for(whole, MARGIN, |page, room| page.message_blocks(message, room, code, Sparing::Sign)).0;
@@ -98,7 +97,7 @@ impl Page<'_> {
         let (sparing, scale) = match self.sparing(body, message, code, tried.iter().copied()) {
             Some(found) => found,
             None if code.is_some() => return false,
-            // What comes first is what matters most.
+            // The most important parts come first.
             None => (Sparing::Headline, self.scale * SCALE_STEP.powi(SCALE_STEPS)),
         };
         self.header(message.ground, header);
@@ -109,7 +108,7 @@ impl Page<'_> {
         true
     }
 
-    /// How little must be left out for the rest to fit, and the scale with which it does.
+    /// The first step with which the rest fits, and its scale.
     fn sparing(
         &mut self,
         body: Rect,
@@ -185,7 +184,7 @@ impl Page<'_> {
         blocks
     }
 
-    /// The code of the order's page, and what it is good for beside it.
+    /// The code of the order's page, with its use beside it.
     fn status_beside(&self, code: Arc<Code>, colour: Colour, room: i32) -> Block {
         let style = self.style(Weight::Regular, 22);
         let side = code.side_px() as i32;
@@ -193,15 +192,15 @@ impl Page<'_> {
         Block::Page(code, lines, style, colour)
     }
 
-    /// What the code of the order's page is good for: in few words where all of them have no room, and in none where
-    /// those would be cut off too.
+    /// The use of the code of the order's page. It is said in few words if all of them have no room, and not at all
+    /// if even those would be cut off.
     fn status_words(&self, style: Style, room: i32, lines_max: usize) -> Vec<String> {
         let uncut = |lines: &Vec<String>| lines.iter().all(|line| !line.ends_with('…') && self.fonts.width(style, line) <= room);
         let words = [self.texts.status_page, self.texts.status_page_short];
         words.into_iter().map(|text| self.fonts.balanced(style, text, room, lines_max)).find(uncut).unwrap_or_default()
     }
 
-    /// The scale with which blocks fit into a part of the page, not above the page's own; and whether they do.
+    /// The scale with which blocks fit into a part of the page, not above the page's own scale; and whether they fit.
     pub(super) fn scale_for(&mut self, body: Rect, margin: i32, blocks_in: impl Fn(&Self, i32) -> Vec<Block>) -> (bool, f32) {
         let scale = self.scale;
         let (room, height) = (body.w - 2 * self.px(margin), body.h - 2 * self.px(EDGE));

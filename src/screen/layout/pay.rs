@@ -1,4 +1,4 @@
-//! The page with the QR code: how much is said around it, and where.
+//! The page with the QR code: how many words stand around it, and where.
 
 use super::blocks::{Block, Side};
 use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
@@ -10,10 +10,10 @@ use crate::qr::Code;
 use qris_core::order::time::Span;
 use std::sync::Arc;
 
-/// On a wide page words have at least so many hundredths of its width.
+/// On a wide page, words have at least this many hundredths of its width.
 const COLUMN_PERCENT: i32 = 30;
 
-/// Where the parts of a payment go.
+/// The places of the parts of a payment.
 struct Plan {
     /// The room for the QR code.
     qr: Rect,
@@ -22,14 +22,14 @@ struct Plan {
 }
 
 impl Layout {
-    /// The page of a payment. One that is too small for the QRIS code has the code of the customer's page instead.
+    /// The page of a payment. A page that is too small for the QRIS code has the code of the customer's page instead.
     pub(super) fn pay(&mut self, page: &mut Page<'_>, scene: &Scene, left: Span) {
         let Scene::Pay { payload, page: address, .. } = scene else { return };
         let small = page.is_small();
         let address = address.as_deref();
         let shown = address.filter(|_| small).unwrap_or(payload);
         page.by_page = small && address.is_some();
-        // Two pixels a module are read from a page that is small for any other reason too.
+        // A phone can read two pixels a module from a small page.
         let beside = self.beside(address.filter(|_| page.settings.page_beside && !small), page);
         let beside_it = if page.is_wide() { self.wide(page, shown, scene, left, beside.clone()) } else { None };
         let found = beside_it.or_else(|| self.tall(page, shown, scene, left, beside));
@@ -42,15 +42,15 @@ impl Layout {
         }
     }
 
-    /// Words above and below the code. Gives up the header and the steps, then all but one line above and below, until the
-    /// code is large enough.
+    /// Words above and below the code. It gives up the header and the steps, then all but one line above and below, until
+    /// the code is large enough.
     fn tall(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
         let mut found = None;
         for words in [Words::Page, Words::All, Words::Few, Words::One, Words::Sum, Words::Least] {
             let second = beside.clone().filter(|_| words == Words::Page);
             let told = match words {
                 Words::Page => second.is_some(),
-                // Of the apps that its steps are for.
+                // The few words name the apps that the steps are for.
                 Words::Few => !page.by_page,
                 Words::Least => page.by_page,
                 Words::All | Words::One | Words::Sum => true,
@@ -63,7 +63,7 @@ impl Layout {
                 continue;
             }
             let room = plan.qr.w.min(plan.qr.h);
-            // Where the code could be larger by a third with fewer words, it is.
+            // If the code could be larger by a third with fewer words, the words go.
             if words == Words::All && room < page.w && !page.by_page {
                 let fewer = page.plan_tall(scene, left, Words::Few, None).qr;
                 if room * 4 < fewer.w.min(fewer.h) * 3 {
@@ -73,7 +73,7 @@ impl Layout {
             let code = made(&mut self.code, shown, room);
             let least = if words == Words::Page { MODULE_PX_BESIDE } else { MODULE_PX_WANTED };
             let px = code.as_ref().map_or(0, |code| code.module_px());
-            // Words that bring nothing are not given up.
+            // No words are given up if the code does not grow by that.
             if px > found.as_ref().map_or(0, |(_, code): &(Plan, Arc<Code>)| code.module_px()) {
                 found = code.map(|code| (plan, code));
             }
@@ -84,13 +84,13 @@ impl Layout {
         found
     }
 
-    /// Words beside the code, which has the whole height; `None` where the amount has no room there.
+    /// Words beside the code, which has the whole height; `None` if the amount has no room there.
     fn wide(&mut self, page: &Page<'_>, shown: &str, scene: &Scene, left: Span, beside: Option<Arc<Code>>) -> Option<(Plan, Arc<Code>)> {
         let body = page.body(false);
         let code = made(&mut self.code, shown, body.h.min(page.w - page.w * COLUMN_PERCENT / 100))?;
         let side = code.side_px() as i32;
         let edge = (body.h - side) / 2;
-        // As far from the left edge as from the others, where there is room to.
+        // The code is as far from the left edge as from the others, if there is room for that.
         let inset = edge.min(page.px(24)).min((page.w * (100 - COLUMN_PERCENT) / 100 - side).max(0) / 2);
         let qr = Rect::new(inset, body.y, side, body.h);
         let column = Rect { x: side + 2 * inset, w: page.w - side - 2 * inset, ..body };
@@ -182,14 +182,14 @@ impl Page<'_> {
         Plan { qr, header, stacks: vec![(head_area, head), (foot_area, foot)] }
     }
 
-    /// The item's name, shortened to what the fee leaves of the line: half a sum is another sum.
+    /// The item's name, shortened to the room that the fee leaves in the line. The fee stays whole: half a sum is another sum.
     fn item_and_fee(&self, item: &str, fee: String, style: Style, room: i32) -> String {
         let with_fee = format!(", {fee}");
         let left = room - self.fonts.width(style, &with_fee);
         if left < self.fonts.width(style, "Www…") { fee } else { format!("{}{with_fee}", self.fonts.shortened(style, item, left)) }
     }
 
-    /// The fee has the line for itself where the apps beside it would cut it off, or two.
+    /// The fee has a line for itself, or two, if the apps beside it would cut it off.
     fn fee_and_pay_with(&self, fee: String, style: Style, pay_with: Side, room: i32) -> Vec<Block> {
         let least = |style: Style| Style { px: LETTER_PX_MIN, ..style };
         let both = self.fonts.width(least(style), &fee) + self.px(16) + self.fonts.width(least(pay_with.1), &pay_with.0);
@@ -232,7 +232,7 @@ impl Page<'_> {
         };
         if words == Words::Sum {
             blocks.extend([Block::Gap(self.px(6)), self.countdown(left)]);
-            // Only where there is room left for it.
+            // This comes only if there is room left for it.
             blocks.extend(if self.by_page { small_page() } else { Vec::new() });
             return Some(blocks);
         }

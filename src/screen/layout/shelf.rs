@@ -1,12 +1,12 @@
-//! Idle: what can be bought.
+//! Idle: the items that customers can buy.
 
 use super::{Align, Page};
 use crate::fonts::Weight;
 use crate::paint::Rect;
 
 impl Page<'_> {
-    /// The items with their prices, and "ready", or the reason code why that is not sure. `false`, and nothing is drawn,
-    /// where there is nothing to list or no room for a list.
+    /// The items with their prices, and "ready", or the reason code that makes a sale doubtful. `false`: there is
+    /// nothing to list or no room for a list, and nothing is drawn.
     pub(super) fn shelf(&mut self, offline: Option<&str>) -> bool {
         let items = &self.settings.items;
         let body = self.body(true);
@@ -15,7 +15,7 @@ impl Page<'_> {
         let ready = self.style(Weight::Bold, 20);
         let small = self.style(Weight::Regular, 20);
         let name = self.style(Weight::Bold, 24);
-        // A low page has the rows rather than a title.
+        // On a low page the rows are worth more than a title.
         let title = Some(self.style(Weight::Bold, 36)).filter(|_| self.h >= 200);
         let least = name.line() + self.px(24);
         let top = body.y + margin + ready.line() + self.px(2) + title.map_or(0, |title| title.line() + self.px(14));
@@ -31,7 +31,7 @@ impl Page<'_> {
             Some(code) => (self.theme.warn(), format!("{} ({code})", self.texts.offline)),
         };
         let dot = ready.line() / 2;
-        // Whoever repairs the machine finds the code in its status too.
+        // A person who repairs the machine also finds the code in its status.
         let cut = self.fonts.width(ready, &state) > column - dot - self.px(10);
         let state = if cut && offline.is_some() { self.texts.offline.to_owned() } else { state };
         self.fill(Rect::new(margin, y + ready.line() / 4, dot, dot), colour, dot / 2);
@@ -46,22 +46,22 @@ impl Page<'_> {
         let small = self.fitted(small, words, column);
         let words = match self.fonts.width(small, words) <= column {
             true => words,
-            // Half of a warning is none; what it is about stands at the top.
+            // Half of a warning does not warn. Its subject stands at the top.
             false if offline.is_some() => "",
             false => self.texts.pay_with,
         };
         self.text(Rect::new(margin, foot, column, small.line()), words, small, self.theme.muted, Align::Centre);
 
         let gap = self.px(10);
-        // Long names want long rows: a second column only where they do not all fit into one.
+        // Long names need long rows. So there is a second column only if one column cannot hold all items.
         let in_one = (foot - top) / (least + gap) >= items.len() as i32;
         let columns = if self.w * 4 > self.h * 5 && !in_one { 2 } else { 1 };
-        // Rows are as tall as they can be within reason: tall enough for names in two lines if there are few.
+        // Rows are as tall as reason allows: with few items, tall enough for names in two lines.
         let wanted = (items.len() as i32 + columns - 1) / columns;
         let row = ((foot - top) / wanted - gap).clamp(least, name.line() * 3).min(foot - top);
         let rows = ((foot - top) / (row + gap)).clamp(1, wanted);
         let room = (rows * columns) as usize;
-        // Where not everything fits, the last place says how much is missing.
+        // If not everything fits, the last place says how many items are missing.
         let shown = if items.len() > room { room.saturating_sub(1) } else { items.len() };
         let width = (column - gap * (columns - 1)) / columns;
         for (i, item) in (0..).zip(items.iter().take(shown).map(Some).chain((shown < items.len()).then_some(None))) {

@@ -8,11 +8,11 @@ use crate::qr::Code;
 use qris_core::order::time::Span;
 use std::sync::Arc;
 
-/// Left and right of it, on a page of 480×800.
+/// The margin left and right of it, on a page of 480×800.
 const MARGIN: i32 = 20;
 
 impl Page<'_> {
-    /// A code to take along, as large as the page allows; on a small one with fewer words around it.
+    /// A code to take along, as large as the page allows. On a small page it has fewer words around it.
     pub(super) fn pay_at_store(&mut self, scene: &Scene, left: Span, beside: Option<&Arc<Code>>) {
         for words in [Words::Page, Words::All, Words::Few, Words::One] {
             if words == Words::Page && beside.is_none() {
@@ -22,7 +22,7 @@ impl Page<'_> {
             let header = matches!(words, Words::Page | Words::All);
             let body = self.body(header);
             let (fits, scale) = self.scale_for(body, MARGIN, |page, room| page.store_blocks(scene, left, room, words, second));
-            // The second code does not shrink, so that words which do are not made too small beside it.
+            // The second code does not shrink. So the words beside it, which do, must not become too small.
             let fits = fits && (words != Words::Page || scale > 0.7 * self.scale);
             if fits || words == Words::One {
                 self.header(self.theme.ground, header);

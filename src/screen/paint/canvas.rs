@@ -6,7 +6,7 @@ use crate::fonts::{Fonts, Style};
 use crate::logo::Logo;
 use crate::qr::{Code, QUIET_ZONE};
 
-/// A part of a page, as pixels in the panel's format: of `N` bytes each.
+/// A part of a page, as pixels in the panel's format, each of `N` bytes.
 pub(super) struct Canvas<const N: usize> {
     pub(super) area: Rect,
     pub(super) pixels: Vec<[u8; N]>,
@@ -14,7 +14,7 @@ pub(super) struct Canvas<const N: usize> {
     mixes: [Mix<N>; 256],
 }
 
-/// What came of laying a colour over a pixel.
+/// The result of laying a colour over a pixel.
 #[derive(Clone, Copy)]
 struct Mix<const N: usize> {
     below: [u8; N],
@@ -28,7 +28,7 @@ impl<const N: usize> Canvas<N> {
         Self { area: Rect::new(0, 0, 0, 0), pixels: Vec::new(), mixes: [Mix { below: [0; N], above: 0, pixel: [0; N] }; 256] }
     }
 
-    /// Draws the part of the page that lies at `on_panel`, and appends its bytes as they lie there.
+    /// Draws the part of the page that lies at `on_panel`, and appends its bytes in the panel's order.
     pub(super) fn draw(&mut self, page: &[Mark], fonts: &mut Fonts, on_page: Rect, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
         self.begin(on_page, page);
         for mark in page {
@@ -37,7 +37,7 @@ impl<const N: usize> Canvas<N> {
         self.copy_turned(rotation, on_panel, out);
     }
 
-    /// Takes another part of a page: black, unless the page's ground covers it anyway.
+    /// Takes another part of a page. It is black, unless the page's ground covers it anyway.
     fn begin(&mut self, area: Rect, page: &[Mark]) {
         self.area = area;
         self.pixels.resize(area.pixels(), [0; N]);
@@ -58,7 +58,7 @@ impl<const N: usize> Canvas<N> {
         }
     }
 
-    /// The pixels of `x..x + w` in row `y`, which lie within.
+    /// The pixels of `x..x + w` in row `y`. They lie within this part.
     #[inline]
     pub(super) fn row(&mut self, x: i32, y: i32, w: i32) -> &mut [[u8; N]] {
         let start = ((y - self.area.y) * self.area.w + (x - self.area.x)) as usize;
@@ -67,7 +67,7 @@ impl<const N: usize> Canvas<N> {
 
     fn fill(&mut self, area: Rect, part: Rect, colour: Colour, radius: i32) {
         for y in part.y..part.y + part.h {
-            // How far into a rounded corner this row lies, and with it how many pixels of each end are not plain.
+            // How deep this row lies in a rounded corner. This gives how many pixels of each end are not plain.
             let depth = (radius - (y - area.y)).max(radius - (area.y + area.h - 1 - y)).max(0);
             let inset = if depth > 0 { radius } else { 0 };
             if let Some(plain) = Rect::new(area.x + inset, y, area.w - 2 * inset, 1).common(part) {
@@ -98,7 +98,7 @@ impl<const N: usize> Canvas<N> {
                 let coverage = &raster.coverage[from..from + seen.w as usize];
                 let start = ((y - self.area.y) * self.area.w + (seen.x - self.area.x)) as usize;
                 for (pixel, &coverage) in self.pixels[start..].iter_mut().zip(coverage) {
-                    // Most of a letter is all or nothing.
+                    // Most pixels of a letter are covered wholly or not at all.
                     match coverage {
                         0 => {}
                         255 => *pixel = full,
@@ -149,7 +149,7 @@ impl<const N: usize> Canvas<N> {
     /// Appends all pixels to `out`, turned.
     fn copy_turned(&self, rotation: Rotation, on_panel: Rect, out: &mut Vec<u8>) {
         let (w, h) = (self.area.w as isize, self.area.h as isize);
-        // Of the panel's first pixel here, of one step right and of one step down: where in `self.pixels`.
+        // The places in `self.pixels` of the panel's first pixel here, of one step right and of one step down.
         let (first, right, down) = match rotation {
             Rotation::None => return out.extend_from_slice(self.pixels.as_flattened()),
             Rotation::Quarter => ((h - 1) * w, -w, 1),
@@ -163,7 +163,7 @@ impl<const N: usize> Canvas<N> {
     }
 }
 
-/// Fills a row: doubled copies of its beginning, which the C library does sixteen pixels at a time.
+/// Fills a row with doubled copies of its beginning. The C library does this sixteen pixels at a time.
 pub(super) fn flood<const N: usize>(row: &mut [[u8; N]], pixel: [u8; N]) {
     let mut done = row.len().min(8);
     row[..done].fill(pixel);
@@ -182,14 +182,14 @@ pub(super) fn packed<const N: usize>(colour: Colour) -> [u8; N] {
     std::array::from_fn(|i| bytes[i])
 }
 
-/// The colour that such a pixel shows.
+/// The colour that a pixel of this panel shows.
 #[inline]
 fn unpacked<const N: usize>(pixel: [u8; N]) -> Colour {
     let value = (0..).zip(pixel).fold(0, |value, (i, byte)| value | u32::from(byte) << (8 * i));
     if N != 2 {
         return value;
     }
-    // The high bits again where there are none: white stays white.
+    // The high bits fill the missing low bits: white stays white.
     let (red, green, blue) = (value >> 11 & 0x1f, value >> 5 & 0x3f, value & 0x1f);
     (red << 3 | red >> 2) << 16 | (green << 2 | green >> 4) << 8 | (blue << 3 | blue >> 2)
 }
@@ -210,13 +210,13 @@ fn blended(below: Colour, above: Colour, coverage: u32) -> Colour {
     const LANES: u32 = 0x00ff_00ff;
     let mix = |below: u32, above: u32| {
         let sum = below * (255 - coverage) + above * coverage + 0x0080_0080;
-        // Divided by 255, exactly.
+        // It divides by 255, exactly.
         (sum + (sum >> 8 & LANES)) >> 8 & LANES
     };
     mix(below & LANES, above & LANES) | mix(below >> 8 & 0xff, above >> 8 & 0xff) << 8
 }
 
-/// Of a vector. `hypot` guards against numbers far larger than any panel's, and took a tenth of a picture's time.
+/// The length of a vector. `hypot` guards against numbers far larger than any panel's, and took a tenth of a picture's time.
 pub(super) fn length(x: f32, y: f32) -> f32 {
     (x * x + y * y).sqrt()
 }

@@ -11,14 +11,14 @@ impl<const N: usize> Canvas<N> {
         // One pixel of softness at each edge.
         let coverage = |distance: f32| ((0.5 - distance * size).clamp(0.0, 1.0) * 255.0) as u32;
         let centre = |i: i32| (i as f32 + 0.5) / size;
-        // The columns that may lie between two places in the sign.
+        // The columns between two places in the sign.
         let columns = |from: f32, to: f32| {
             let (start, end) = (area.x + (from * size).floor() as i32 - 1, area.x + (to * size).ceil() as i32 + 1);
             start.max(part.x)..end.min(part.x + part.w)
         };
         for y in part.y..part.y + part.h {
             let v = centre(y - area.y);
-            // Half of what a circle has of this row.
+            // Half of a circle's width in this row.
             let chord = |radius: f32| (radius * radius - (v - 0.5) * (v - 0.5)).max(0.0).sqrt();
             let (outer, inner) = (chord(RADIUS + 0.5 / size), chord(RADIUS - 0.5 / size));
             let around = columns(0.5 - outer, 0.5 + outer);
@@ -60,7 +60,7 @@ impl Sign {
     }
 }
 
-/// From a point to a line segment.
+/// The distance from a point to a line segment, squared.
 fn distance_squared(p: Point, a: Point, b: Point) -> f32 {
     let (ab, ap) = ((b.0 - a.0, b.1 - a.1), (p.0 - a.0, p.1 - a.1));
     let squared = ab.0 * ab.0 + ab.1 * ab.1;

@@ -1,8 +1,8 @@
 //! The text console that shares a panel: its cursor, its letters and its darkness after ten minutes.
 //!
-//! A framebuffer belongs to nobody: what the kernel, a login prompt or a blinking cursor writes lies over the picture.
-//! While a panel is used its console is told to draw nothing. All of this is as good as the permissions are: what is not
-//! allowed is left out, and the panel is used all the same.
+//! A framebuffer belongs to nobody: the kernel, a login prompt or a blinking cursor writes over the picture. While a
+//! panel is used, its console is told to draw nothing. This works as far as the permissions allow. Steps that are not
+//! allowed are left out, and the panel is used all the same.
 
 use super::fbdev::{ask, ask_nothing};
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The console that is seen.
 const CONSOLE: &str = "/dev/tty0";
-/// After how many seconds without a key the kernel darkens it; 0: never.
+/// After this many seconds without a key the kernel darkens the console; 0: never.
 const BLANK_AFTER: &str = "/sys/module/kernel/parameters/consoleblank";
 
 /// A console that draws nothing. Dropping it puts everything back.
@@ -21,18 +21,18 @@ pub(super) struct Console {
     file: File,
     /// Its number.
     number: u16,
-    /// Another one was seen when it was last looked.
+    /// Another console was in front at the last look.
     away: AtomicBool,
     blank_after_s: u32,
     draws_nothing: bool,
 }
 
 impl Console {
-    /// Quiets the console that is seen on this framebuffer. `None` if none is, or it may not be touched: that of another
-    /// panel, on which somebody may be working, is left alone.
+    /// Quiets the console in front on this framebuffer. `None`: there is none, or it may not be touched. The console of
+    /// another panel is left alone, since somebody may be working there.
     pub(super) fn take(framebuffer: &File, path: &Path) -> Option<Self> {
         let number = libc::minor(std::fs::metadata(path).ok()?.rdev());
-        // Never its controlling terminal: a hang-up there would end the program.
+        // It must not become the controlling terminal: a hang-up there would end the program.
         let file = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK).open(CONSOLE).ok()?;
         let mut state = VtStat::default();
         ask(&file, VT_GETSTATE, &mut state).ok()?;
@@ -50,22 +50,22 @@ impl Console {
         Some(console)
     }
 
-    /// Whether it is seen again after another one was: what that one drew is still there.
+    /// Whether this console is in front again after another one. The other one's drawing is still on the panel.
     pub(super) fn came_back(&self) -> bool {
         let mut state = VtStat::default();
         let away = ask(&self.file, VT_GETSTATE, &mut state).is_ok() && state.active != self.number;
         self.away.swap(away, Ordering::Relaxed) && !away
     }
 
-    /// A console in graphics whose switching a program has taken over. One that is merely in graphics was left so by a run
-    /// of ours that was killed.
+    /// A console in graphics mode, and a program has taken over its switching. A console that is only in graphics mode was
+    /// left so by a run of ours that was killed.
     fn belongs_to_a_desktop(&self) -> bool {
         let (mut mode, mut switching) = (0_i32, VtMode::default());
         let asked = ask(&self.file, KDGETMODE, &mut mode).and_then(|()| ask(&self.file, VT_GETMODE, &mut switching));
         asked.is_ok() && mode != KD_TEXT as i32 && switching.mode == VT_PROCESS
     }
 
-    /// Writes an escape sequence (`console_codes(4)`). A console that takes none is as it was.
+    /// Writes an escape sequence (`console_codes(4)`). A console that refuses it stays as it was.
     fn say(&mut self, sequence: &str) {
         let _ = self.file.write_all(sequence.as_bytes());
     }
@@ -74,7 +74,7 @@ impl Console {
 impl Drop for Console {
     fn drop(&mut self) {
         if self.draws_nothing {
-            // Its letters are drawn anew.
+            // The console draws its letters anew.
             let _ = ask_nothing(&self.file, KDSETMODE, KD_TEXT);
         }
         self.say(&format!("\x1b[?25h\x1b[9;{}]", self.blank_after_s.div_ceil(60)));

@@ -1,4 +1,4 @@
-//! A display without a framebuffer device: dumb buffers of `/dev/dri/card*`, set by the calls that every driver knows.
+//! A display without a framebuffer device: dumb buffers of `/dev/dri/card*`, set by calls that every driver knows.
 
 use super::frames::{Frame, Frames, Turn};
 use super::pixels::Pixels;
@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 /// A display's `connection`; the kernel's headers have no name for it.
 const CONNECTED: u32 = 1;
 const DISCONNECTED: u32 = 2;
-/// Room for so many displays, and modes of each. A list that has it from the start also holds what is plugged in between the
-/// crate's two questions, and the second one does not make the kernel look at the panel once more.
+/// Room for this many displays, and for this many modes of each. The crate asks twice. With this room from the start, a list
+/// also holds a panel that is plugged in between the two questions. And the second question does not make the kernel look at
+/// the panel once more.
 const MANY: usize = 64;
-/// For so many milliseconds a turn of the panel is waited for. Sixty of them take a second.
+/// How long a turn of the panel is awaited, in milliseconds. Sixty turns take a second.
 const TURN_MS: i32 = 100;
 
 /// A display that shows buffers of ours.
@@ -58,7 +59,7 @@ impl Display {
         let (first, geometry, pixels) = made.map_err(failed(path, "make a buffer for it"))?;
         driver.show(0).map_err(failed(path, "show a buffer on it"))?;
         let mut frames = vec![first];
-        // Without the memory for a second one, or a driver that cannot turn to it, one must do.
+        // If there is no memory for a second buffer, or the driver cannot turn to it, one buffer must do.
         if let Ok(second) = driver.buffer(geometry, pixels) {
             frames.push(second);
         }
@@ -87,7 +88,7 @@ impl Surface for Display {
         let asking = || failed(&self.path, "find it");
         let node = Node::of(&self.path).map_err(asking())?;
         let Card { file, output, buffers, .. } = &self.driver;
-        // The kernel answers with what it knows, and does not ask the panel, which takes long.
+        // The kernel answers from its memory, and does not ask the panel, which would take long.
         let connector = mode::get_connector(file.as_fd(), output.connector, None, None, None, None, false).map_err(asking())?;
         if connector.connection == DISCONNECTED {
             return Err(SurfaceError::NotConnected { path: self.path.clone() });
@@ -98,11 +99,11 @@ impl Surface for Display {
     }
 }
 
-/// The device, and what was made of it.
+/// The device, and the objects that were made on it.
 struct Card {
     file: File,
     output: Output,
-    /// What was shown before.
+    /// The picture's source before.
     before: drm_mode_crtc,
     buffers: Vec<Buffer>,
 }
@@ -114,14 +115,14 @@ struct Buffer {
 }
 
 impl Card {
-    /// Makes one, and maps it.
+    /// Makes a buffer, and maps it.
     fn buffer(&mut self, geometry: Geometry, pixels: Pixels) -> io::Result<Frame> {
         let Geometry { width, height, .. } = geometry;
         let fd = self.file.as_fd();
         let dumb = dumbbuffer::create(fd, width, height, pixels.bits, 0)?;
         let depth = if pixels.bits == 16 { 16 } else { 24 };
         let added = mode::add_fb(fd, width, height, dumb.pitch, pixels.bits, depth, dumb.handle);
-        // Also of one that cannot be used the driver keeps the memory until it is told.
+        // The driver keeps the memory of an unusable buffer too, until it is told to free it.
         let buffer = Buffer { handle: dumb.handle, framebuffer: added.as_ref().map_or(0, |added| added.fb_id) };
         let length = dumb.pitch as usize * height as usize;
         let memory = added
@@ -155,14 +156,14 @@ impl Card {
         mode::set_crtc(self.file.as_fd(), crtc, self.buffers[buffer].framebuffer, 0, 0, &[connector], Some(mode)).map(drop)
     }
 
-    /// Waits for the word that a turn is done. A driver that has none to say is not waited for long.
+    /// Waits for the event that says that a turn is done. A driver that does not send it is not awaited for long.
     fn turned(&mut self) -> io::Result<()> {
         let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         #[allow(unsafe_code, reason = "poll has no safe form; it is given one structure of its own and its count")]
-        // SAFETY: the structure lives through the call, and there is one.
+        // SAFETY: the structure lives through the call, and there is one of it.
         let ready = unsafe { libc::poll(&raw mut poll, 1, TURN_MS) };
         if ready > 0 {
-            // One event at least; what else is there waits for the next time.
+            // There is one event at least. Further ones wait for the next time.
             let mut events = [0; 1024];
             let _ = self.file.read(&mut events)?;
         }
@@ -180,7 +181,7 @@ impl Turn for Card {
         let [x1, y1, x2, y2] =
             [area.x, area.y, area.x + area.w, area.y + area.h].map(|side| u16::try_from(side).expect("a panel's side is below 4096"));
         match mode::dirty_fb(self.file.as_fd(), self.buffers[frame].framebuffer, &[drm_clip_rect { x1, y1, x2, y2 }]) {
-            // A driver whose panel reads the buffer itself need not be told.
+            // If a driver's panel reads the buffer itself, the driver need not be told.
             Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
             result => result.map(drop),
         }
@@ -191,7 +192,7 @@ impl Drop for Card {
     fn drop(&mut self) {
         let drm_mode_crtc { crtc_id, fb_id, x, y, mode_valid, mode, .. } = self.before;
         if mode_valid != 0 && fb_id != 0 {
-            // What was shown may be gone as well; the kernel's own console comes back by itself.
+            // The earlier buffer may be gone as well. The kernel's own console comes back by itself.
             let _ = mode::set_crtc(self.file.as_fd(), crtc_id, fb_id, x, y, &[self.output.connector], Some(mode));
         }
         for buffer in std::mem::take(&mut self.buffers) {
@@ -200,7 +201,7 @@ impl Drop for Card {
     }
 }
 
-/// A panel and what drives it.
+/// A panel, and the parts that drive it.
 #[derive(Clone, Copy)]
 struct Output {
     connector: u32,
@@ -209,7 +210,7 @@ struct Output {
 }
 
 impl Output {
-    /// The first panel that is connected and has a mode and something to drive it.
+    /// The first connected panel with a mode and a part that drives it.
     fn find(file: &File) -> io::Result<Option<Self>> {
         let (mut crtcs, mut connectors) = (Vec::with_capacity(MANY), Vec::with_capacity(MANY));
         mode::get_resources(file.as_fd(), None, Some(&mut crtcs), Some(&mut connectors), None)?;
@@ -243,7 +244,7 @@ fn preferred(modes: &[drm_mode_modeinfo]) -> Option<drm_mode_modeinfo> {
     modes.iter().find(|mode| mode.type_ & DRM_MODE_TYPE_PREFERRED != 0).or(modes.first()).copied()
 }
 
-/// What drives this encoder now, else the first that could.
+/// The part that drives this encoder now, else the first one that could.
 fn driven_by(encoder: &drm_mode_get_encoder, crtcs: &[u32]) -> Option<u32> {
     let possible = || crtcs.iter().enumerate().find(|(i, _)| *i < 32 && encoder.possible_crtcs & 1 << i != 0).map(|(_, id)| *id);
     Some(encoder.crtc_id).filter(|id| *id != 0).or_else(possible)

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 const ASKING: &str = "ask it for its layout";
 const WRITING: &str = "write to it";
-/// A turn of a slow panel: so long the old frame may still be seen by a driver that does not say when it is not.
+/// The time of a turn of a slow panel. For so long the old frame may still be on it, if the driver does not say when a
+/// turn is done.
 const TURN: Duration = Duration::from_millis(20);
 
 /// Opens a framebuffer device. Its text console, if it has one, is quiet until the surface is dropped.
@@ -23,40 +24,40 @@ pub(super) fn open(path: &Path) -> Result<Panel<Device>, SurfaceError> {
     Panel::new(path, Device { path: path.into(), file, console: None })
 }
 
-/// What a framebuffer's driver is asked and told.
+/// The questions and orders to a framebuffer's driver.
 pub(super) trait Driver: Send {
-    /// What it says of itself, and which node it was asked through: asked through the path, as it is now.
+    /// The driver's data about itself, and the node that was asked: the one that the path leads to now.
     fn ask(&self) -> io::Result<(VarScreenInfo, FixScreenInfo, Node)>;
 
-    /// It will be drawn on: lights it, and quiets its text console.
+    /// The panel will be drawn on: lights it, and quiets its text console.
     fn begin(&mut self);
 
-    /// Whether somebody else had it since, and left it again.
+    /// Whether another program had it since, and left it again.
     fn was_lent(&self) -> bool;
 
     /// Its memory from the start.
     fn map(&self, length: usize) -> io::Result<MmapMut>;
 
-    /// `FBIOPAN_DISPLAY`: shows what lies at this offset.
+    /// `FBIOPAN_DISPLAY`: shows the memory from this offset on.
     fn pan(&self, to: &VarScreenInfo) -> io::Result<()>;
 
-    /// Waits until the panel has begun anew, if the driver knows when.
+    /// Waits until the panel begins a new frame, if the driver knows when.
     fn wait_for_turn(&self) -> io::Result<()>;
 }
 
-/// A panel, and what its driver said when it was opened.
+/// A panel, and its driver's data when it was opened.
 pub(super) struct Panel<D: Driver> {
     path: PathBuf,
     frames: Frames,
     layout: Layout,
     driver: D,
-    /// What the driver answered last, with the frame that is shown in it.
+    /// The driver's last answer, with the frame that is shown.
     var: VarScreenInfo,
-    /// Which row of its memory was the first that was shown when it was opened.
+    /// The row of its memory that was shown first when it was opened.
     first: u32,
 }
 
-/// What of a driver's answers decides where a pixel goes, and whose answers they are.
+/// The part of a driver's answers that decides where a pixel goes, and the node that gave them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Layout {
     node: Node,
@@ -66,7 +67,7 @@ struct Layout {
     pixels: Pixels,
     /// Bytes from one row to the next.
     stride: usize,
-    /// Bytes of memory in all, and where they lie: another address is another panel.
+    /// The bytes of memory in all, and their address: another address is another panel.
     memory: (usize, libc::c_ulong),
 }
 
@@ -88,9 +89,9 @@ impl Layout {
         }
     }
 
-    /// Bytes before the first pixel that is shown at this offset; `None` where no panel's memory is so large.
+    /// Bytes before the first pixel that is shown at this offset; `None` if no panel's memory is so large.
     fn start(&self, x: u32, y: u32) -> Option<usize> {
-        // The mapping begins with the page in which the memory does.
+        // The mapping begins with the page in which the memory begins.
         let within_page = self.memory.1 as usize % page_size();
         within_page.checked_add((y as usize).checked_mul(self.stride)?)?.checked_add(x as usize * self.pixels.bytes())
     }
@@ -105,7 +106,7 @@ impl Layout {
 
 fn page_size() -> usize {
     #[allow(unsafe_code, reason = "sysconf has no safe form; it only answers with a number")]
-    // SAFETY: it takes a number and gives one.
+    // SAFETY: it takes a number and gives a number.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(4096)
 }
@@ -124,9 +125,10 @@ impl<D: Driver> Panel<D> {
         let first = var.yoffset;
         var.activate = FB_ACTIVATE_NOW;
         let mut starts = vec![start];
-        // A second picture below the first, and a driver that can turn to it. What scrolls may have left it in between.
-        // One that does not tell where its memory lies copies what is written there to the panel's own: a driver of a
-        // display that emulates a framebuffer offers to turn, and then copies only the first picture.
+        // A second picture fits below the first, and the driver can turn to it. A program that scrolls may have left
+        // the panel between the two. A driver that does not tell where its memory lies copies the written pixels to the
+        // panel's own memory. If such a driver emulates a framebuffer for a display, it offers to turn, and then copies
+        // only the first picture.
         let scanned = fix.smem_start != 0 && fix.ypanstep > 0;
         let offered = scanned && var.yres.is_multiple_of(u32::from(fix.ypanstep)) && var.yres_virtual / 2 >= var.yres;
         let below = layout.start(var.xoffset, var.yres).filter(|below| layout.holds(*below));
@@ -146,7 +148,7 @@ impl<D: Driver> Panel<D> {
     }
 }
 
-/// Turns a panel by moving what it shows up and down its memory.
+/// Turns a panel: moves the part that it shows up and down its memory.
 struct Panning<'a, D: Driver> {
     driver: &'a D,
     var: &'a mut VarScreenInfo,
@@ -193,7 +195,7 @@ impl<D: Driver> Surface for Panel<D> {
 
     fn check(&self) -> Result<(), SurfaceError> {
         let (var, fix, node) = self.driver.ask().map_err(failed(&self.path, ASKING))?;
-        // Whoever moved what is shown: the frame that is drawn on next would be seen half done.
+        // Another program moved the part that is shown. Then the next frame would be seen half drawn.
         let same = Layout::new(&var, &fix, node) == self.layout && (var.xoffset, var.yoffset) == (self.var.xoffset, self.var.yoffset);
         if same && !self.driver.was_lent() { Ok(()) } else { Err(SurfaceError::Changed { path: self.path.clone() }) }
     }
@@ -202,7 +204,7 @@ impl<D: Driver> Surface for Panel<D> {
 impl<D: Driver> Drop for Panel<D> {
     fn drop(&mut self) {
         if self.var.yoffset != self.first {
-            // Both frames show the same; a panel that is gone does not care.
+            // Both frames show the same. If the panel is gone, it does not matter.
             self.var.yoffset = self.first;
             let _ = self.driver.pan(&self.var);
         }
@@ -218,7 +220,7 @@ pub(super) struct Device {
 
 impl Driver for Device {
     fn ask(&self) -> io::Result<(VarScreenInfo, FixScreenInfo, Node)> {
-        // Opened afresh: the old file would go on answering for a panel that nobody sees any more.
+        // It is opened afresh: the old file would go on answering for a panel that nobody sees any more.
         let file = File::open(&self.path)?;
         let (mut var, mut fix) = (VarScreenInfo::default(), FixScreenInfo::default());
         ask(&file, FBIOGET_VSCREENINFO, &mut var)?;
@@ -227,7 +229,7 @@ impl Driver for Device {
     }
 
     fn begin(&mut self) {
-        // A panel that was dark because nobody typed is lit; one that cannot be blanked says so.
+        // This lights a panel that was dark because nobody typed. A panel that cannot be blanked answers with an error.
         let _ = ask_nothing(&self.file, FBIOBLANK, FB_BLANK_UNBLANK);
         self.console = Console::take(&self.file, &self.path);
     }
@@ -326,8 +328,9 @@ pub(super) fn ask<T>(file: &File, request: u32, about: &mut T) -> io::Result<()>
     reason = "ioctl has no safe form; every request of this module comes with the structure that the kernel's headers name for it"
 )]
 pub(super) fn ask_nothing(file: &File, request: u32, number: libc::c_ulong) -> io::Result<()> {
-    // SAFETY: a number is only a number to the requests that take one; a structure lives through the call, is made of
-    // plain numbers, and has the size that the kernel's headers give it, which is asserted beside each.
+    // SAFETY: a request that takes a number uses it as a number only. A structure lives through the call, is made of
+    // plain numbers, and has the size that the kernel's headers give it; an assertion beside each structure checks
+    // this.
     let answer = unsafe { libc::ioctl(file.as_raw_fd(), request as libc::Ioctl, number) };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

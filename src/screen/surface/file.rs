@@ -1,4 +1,4 @@
-//! A file that holds what a panel would show.
+//! A file that holds the pixels that a panel would show.
 
 use super::{Geometry, Rect, Surface, SurfaceError, failed, map};
 use memmap2::MmapMut;
@@ -19,7 +19,7 @@ pub(super) struct Virtual {
 
 impl Virtual {
     pub(super) fn open(path: &Path, geometry: Geometry) -> Result<Self, SurfaceError> {
-        // A QR code is for the customer before it, and not for everybody on the board; a viewer may share the group.
+        // A QR code is for the customer before it, and not for everybody on the board. A viewer may share the group.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path);
         let file = file.map_err(failed(path, "open or create it"))?;
         if !file.metadata().map_err(failed(path, "look at it"))?.is_file() {
@@ -32,14 +32,14 @@ impl Virtual {
         Ok(Self { path: path.into(), file, memory, geometry })
     }
 
-    /// Has the kernel tell whoever watches the file (inotify): it does of a write, and not of what goes through a mapping.
+    /// Makes the kernel tell the watchers of the file (inotify). It tells them of a write, but not of a change through
+    /// a mapping.
     fn tell(&self) -> Result<(), SurfaceError> {
         self.file.write_all_at(&self.memory[..1], 0).map_err(failed(&self.path, WRITING))
     }
 }
 
-/// Writes every block that the file system has not set apart yet: a disk that is full must say so now, since a mapping
-/// has no way to.
+/// Writes every block that the file system has not reserved yet. A full disk must say so now, since a mapping cannot.
 fn allocate(file: &File, length: usize) -> io::Result<()> {
     const BLOCK: u64 = 512;
     if file.metadata()?.blocks() * BLOCK >= length as u64 {
@@ -102,7 +102,7 @@ mod tests {
         let patience = std::time::Duration::from_secs(60);
         assert_eq!(reports.recv_timeout(patience), Ok(ScreenState::Working));
         let shown = std::fs::read(&path).expect("the picture");
-        // As the framebuffer of a driver that takes over during boot, with another size.
+        // A driver that takes over during boot leaves such a framebuffer, with another size.
         std::fs::write(&other, [0; 100]).expect("written");
         std::fs::rename(&other, &path).expect("replaced");
         screen.show(Picture { scene: Scene::Expired, sandbox: false });

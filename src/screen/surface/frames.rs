@@ -1,4 +1,4 @@
-//! Memory that a driver shows: one picture, or two of which one is shown while the other is drawn.
+//! Memory that a driver shows: one picture, or two. Of two, one is shown while the other is drawn.
 
 use super::pixels::Pixels;
 use super::{Geometry, Rect};
@@ -14,30 +14,31 @@ pub(super) struct Frame {
     pub(super) stride: usize,
 }
 
-/// What makes a driver show what was written.
+/// The way to make a driver show the written frame.
 pub(super) trait Turn {
     /// Shows this frame from now on, and returns when the other is not shown any more.
     fn turn_to(&mut self, frame: usize) -> io::Result<()>;
 
-    /// A part of the frame that is shown was written.
+    /// A part of the shown frame was written.
     fn wrote(&mut self, frame: usize, area: Rect) -> io::Result<()>;
 }
 
-/// The frames of a panel, all with the same picture but while one is turned to.
+/// The frames of a panel. All have the same picture, except while the panel turns to one.
 ///
-/// What is small is written where it is seen; whole rows to the frame that is not, which is then turned to. Both are
-/// always brought up to date at once: reading a panel's memory back to do it later can take a hundred times as long.
+/// A small change is written to the shown frame. Whole rows are written to the hidden frame, and then the panel
+/// turns to it. The other frame is brought up to date at once. To do it later would mean reading a panel's memory
+/// back, and that can take a hundred times as long.
 pub(super) struct Frames {
     pub(super) geometry: Geometry,
     pub(super) pixels: Pixels,
     frames: Vec<Frame>,
     shown: usize,
-    /// A row in the driver's format, where that is not the one that is drawn.
+    /// A row in the driver's format, if the drawn format is another one.
     scratch: Vec<u8>,
 }
 
 impl Frames {
-    /// Of frames with room for the whole picture each.
+    /// Makes them of frames that each have room for the whole picture.
     pub(super) fn new(geometry: Geometry, pixels: Pixels, frames: Vec<Frame>, shown: usize) -> Self {
         Self { geometry, pixels, frames, shown, scratch: Vec::new() }
     }
@@ -70,7 +71,7 @@ impl Frames {
                 self.write(before, 0, first, rows);
                 return Ok(());
             }
-            // Offered and then refused: it is not asked again.
+            // The driver offered it and then refused. It is not asked again.
             let shown = self.frames.swap_remove(before);
             self.frames = vec![shown];
             self.shown = 0;
@@ -90,7 +91,7 @@ impl Frames {
         }
         let mut made: Option<&[u8]> = None;
         for (i, row) in rows.iter().enumerate() {
-            // Rows that look alike are the same bytes.
+            // Rows that look alike are the same bytes in memory.
             if !made.is_some_and(|made| std::ptr::eq(made, *row)) {
                 self.scratch.resize(row.len() / self.geometry.format.bytes() * self.pixels.bytes(), 0);
                 self.pixels.lay_out(row, &mut self.scratch);

@@ -1,4 +1,4 @@
-//! Memory of the program's own: for pictures that no panel shows.
+//! Memory of the program's own, for pictures that no panel shows.
 
 use super::{Geometry, Rect, Surface, SurfaceError};
 

@@ -1,12 +1,12 @@
-//! How a driver lays out a pixel, and how drawn pixels become it.
+//! The layout of a driver's pixel, and the way from drawn pixels to it.
 //!
-//! Pictures are drawn in one of two formats. Most panels take one of them as it is; for the others what was drawn in 32
-//! bits is laid out anew on its way.
+//! Pictures are drawn in one of two formats. Most panels take one of them as it is. For the others, the drawn pixels of
+//! 32 bits are laid out anew on their way.
 
 use super::PixelFormat;
 use std::fmt;
 
-/// Where in a pixel's bits a channel begins, and how many it has.
+/// The place of a channel in a pixel's bits, and how many bits it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Channel {
     pub(super) offset: u32,
@@ -38,7 +38,7 @@ pub(crate) struct Pixels {
     pub(super) red: Channel,
     pub(super) green: Channel,
     pub(super) blue: Channel,
-    /// How much of a pixel is seen, where a driver has that; else of no bits.
+    /// How opaque a pixel is, if the driver has that; else a channel without bits.
     pub(super) alpha: Channel,
 }
 
@@ -68,7 +68,7 @@ impl Pixels {
         Some(if self.is(Self::RGB565) { PixelFormat::Rgb565 } else { PixelFormat::Xrgb8888 })
     }
 
-    /// Where the channels are: where a channel of no bits would be is of no interest.
+    /// Whether the channels are at the same places. The place of a channel without bits does not matter.
     fn is(self, other: Self) -> bool {
         let same_alpha = self.alpha.length == 0 && other.alpha.length == 0;
         same_alpha && (self.bits, self.red, self.green, self.blue) == (other.bits, other.red, other.green, other.blue)
@@ -79,19 +79,19 @@ impl Pixels {
         self.bits as usize / 8
     }
 
-    /// Whether drawn pixels are these as they are.
+    /// Whether the drawn pixels already have this layout.
     pub(super) fn as_drawn(self) -> bool {
         self.is(Self::RGB565) || self.is(Self::XRGB8888)
     }
 
-    /// Lays out pixels that were drawn in 32 bits; `out` has room for as many.
+    /// Lays out pixels that were drawn in 32 bits; `out` has room for all of them.
     pub(super) fn lay_out(self, drawn: &[u8], out: &mut [u8]) {
         let opaque = if self.alpha.length > 0 { self.alpha.bits() } else { 0 };
         let packed = |pixel: &[u8]| {
             let [blue, green, red] = [0, 1, 2].map(|i| u32::from(pixel[i]));
             (self.red.place(red) | self.green.place(green) | self.blue.place(blue) | opaque).to_le_bytes()
         };
-        // A panel is mostly plain: the last pixel is often the next one.
+        // A panel is mostly plain: the next pixel is often the same as the last.
         let (mut last, mut made): (&[u8], [u8; 4]) = (&[0; 4], packed(&[0; 4]));
         for (pixel, out) in drawn.chunks_exact(4).zip(out.chunks_exact_mut(self.bytes())) {
             if pixel != last {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_drawn_becomes_the_drivers_pixels_whatever_the_order_of_their_channels() {
-        // A colour of which each channel is another, and white.
+        // A colour with three different channels, and white.
         let drawn = [0x30, 0xa0, 0xf8, 0, 0xff, 0xff, 0xff, 0];
         for (name, pixels, wanted) in [
             ("BGR565", Pixels::new(16, [(0, 5), (5, 6), (11, 5)], NONE), &[0x1f, 0x35, 0xff, 0xff][..]),
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_two_formats_that_are_drawn_need_nothing_and_others_that_are_no_colours_are_refused() {
-        // A driver may say anything of a channel without bits.
+        // A driver may say anything about a channel without bits.
         let odd_alpha = Pixels { alpha: Channel::new(24, 0), ..Pixels::XRGB8888 };
         for (pixels, format) in
             [(Pixels::RGB565, PixelFormat::Rgb565), (Pixels::XRGB8888, PixelFormat::Xrgb8888), (odd_alpha, PixelFormat::Xrgb8888)]

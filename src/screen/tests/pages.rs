@@ -1,4 +1,4 @@
-//! Pages as marks: what is said on them, and that nothing lies over anything.
+//! Pages as marks: the words on them, and that no mark lies over another.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn no_text_leaves_the_page_or_lies_over_another() {
     }
 }
 
-/// Numbers that are the same for the same seed (splitmix64).
+/// Numbers from a seed: the same seed gives the same numbers (splitmix64).
 struct Random(u64);
 
 impl Random {
@@ -32,7 +32,7 @@ impl Random {
         i32::try_from(96 + self.below(1100)).expect("small")
     }
 
-    /// Words of all kinds of letters, wide ones and narrow ones, with spaces or without.
+    /// Words with all kinds of letters, wide and narrow, with spaces or without.
     fn text(&mut self, longest: u64) -> String {
         const LETTERS: [char; 16] = ['W', 'i', 'l', 'm', 'M', 'é', '日', '.', '-', '/', 'o', 'Q', '1', '8', ' ', ' '];
         (0..self.below(longest + 1)).map(|_| LETTERS[self.below(16) as usize]).collect()
@@ -44,7 +44,7 @@ impl Random {
     }
 }
 
-/// A scene with everything that somebody may choose, chosen at random.
+/// A scene in which everything that can vary is chosen at random.
 fn any_scene(random: &mut Random) -> Scene {
     let all = scenes();
     let picked = all[random.below(all.len() as u64) as usize].clone();
@@ -122,7 +122,7 @@ fn the_fee_is_never_shortened() {
                 .into_iter()
                 .filter_map(|mark| if let Kind::Text { text, .. } = mark.kind { Some(text.into_string()) } else { None })
                 .collect();
-            // A panel too small for a QRIS code sells nothing by this page.
+            // A panel that is too small for a QRIS code does not sell by this page.
             if said.iter().any(|text| text.contains("Rp")) {
                 assert!(said.iter().any(|text| text.ends_with("Rp150")), "{size:?} {language:?} {sandbox} {item}: {said:?}");
             }
@@ -166,7 +166,7 @@ fn the_sandbox_leaves_three_pixels_a_module_on_the_smallest_panels_too() {
     }
 }
 
-/// Panels that are about as wide as high have the words above and below, where they cost the code most.
+/// On panels that are about as wide as high, the words stand above and below, where they cost the code most.
 #[test]
 fn a_square_panel_has_its_room_for_the_code() {
     for size in [(400, 400), (480, 480), (600, 600), (720, 720), (1080, 1080), (600, 660)] {

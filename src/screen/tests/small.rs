@@ -1,10 +1,10 @@
-//! What must be seen on every panel, also on the smallest.
+//! The parts that must be seen on every panel, even on the smallest.
 
 use super::*;
 
-/// From the smallest that can be used; the rest is [`SIZES`].
+/// Panels from the smallest usable size on; [`SIZES`] has the rest.
 const SMALLEST: [(i32, i32); 6] = [(96, 96), (96, 160), (160, 96), (112, 112), (128, 96), (100, 130)];
-/// Longer than most.
+/// A contact longer than most.
 const CONTACT: &str = "0812-3456-7890 (WhatsApp) Senin–Sabtu 8–17";
 
 fn said(picture: &Picture, settings: &Settings, size: (i32, i32)) -> Vec<String> {
@@ -33,7 +33,7 @@ fn the_order_s_number_and_whom_to_call_are_whole_beside_a_code_or_without_it() {
         Scene::Uncertain { order: order(), amount: rupiah(125_000), page: Some(PAGE.into()) },
         Scene::DoNotPay { order: Some(order()), page: Some(PAGE.into()) },
     ];
-    // The longer one is more than the very smallest panels hold.
+    // The very smallest panels cannot hold the longer contact.
     for (sizes, contact) in [(&SIZES[..], CONTACT), (&SMALLEST[..], "0812-3456-7890 (WhatsApp)")] {
         for (size, language, sandbox) in both(sizes) {
             for scene in scenes.clone() {
@@ -47,7 +47,7 @@ fn the_order_s_number_and_whom_to_call_are_whole_beside_a_code_or_without_it() {
     }
 }
 
-/// Who reads "contact us" looks for a number.
+/// A customer who reads "contact us" looks for a number.
 #[test]
 fn nobody_is_told_to_call_where_nobody_can_be_called() {
     for (scene, language, sandbox) in both(&scenes()) {
@@ -61,7 +61,7 @@ fn nobody_is_told_to_call_where_nobody_can_be_called() {
 #[test]
 fn a_payment_on_every_panel_has_its_code_its_amount_and_its_time() {
     for (size, language, sandbox) in both(&[&SIZES[..], &SMALLEST[..]].concat()) {
-        // What the TEST banner leaves of the smallest panels is too little for a code.
+        // On the smallest panels, the TEST banner leaves too little room for a code.
         if sandbox && size.0.min(size.1) < 112 {
             continue;
         }

@@ -1,17 +1,17 @@
-//! A driver of a few lines, and what a panel makes of its answers.
+//! A driver of a few lines, and how a panel takes its answers.
 
 use super::*;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
 
-/// What can be seen of the driver, and what it says.
+/// The visible state of the driver, and its answers.
 struct Answers {
     var: VarScreenInfo,
     fix: FixScreenInfo,
     inode: u64,
-    /// So many pans are done; further ones are refused.
+    /// How many pans still work; further ones are refused.
     pans_left: u32,
-    /// Where the panel was moved to, and what its first visible byte was then.
+    /// The offset of each pan, and the first visible byte at that moment.
     pans: Vec<(u32, u8)>,
     gone: bool,
     begun: bool,
@@ -25,7 +25,7 @@ struct Fake {
 }
 
 impl Fake {
-    /// 240×240 with so many pixels of padding, and memory for so many rows.
+    /// 240×240 with this much padding in pixels, and memory for this many rows.
     fn new(pixels: Pixels, padding: u32, rows: u32) -> Self {
         let field = |channel: Channel| Bitfield { offset: channel.offset, length: channel.length, _msb_right: 0 };
         let var = VarScreenInfo {
@@ -47,13 +47,13 @@ impl Fake {
         Self { answers: Arc::new(Mutex::new(answers)), memory: Arc::new(memory) }
     }
 
-    /// One that offers two frames, of which so many turns are done.
+    /// A driver that offers two frames. This many turns work.
     fn panning(pixels: Pixels, turns: u32) -> Self {
         let fake = Self::new(pixels, 0, 480);
         fake.change(|answers| {
             answers.fix.ypanstep = 1;
             answers.fix.smem_start = 0xe000_0000;
-            // The one with which it is tried.
+            // One more, for the trial when it is opened.
             answers.pans_left = turns + 1;
         });
         fake
@@ -135,7 +135,7 @@ fn pixels_lie_where_the_drivers_stride_offsets_and_address_put_them() {
             answers.fix.smem_start = smem_start;
         });
         let mut panel = fake.open().expect(what);
-        // Whose last byte in a driver's pixel is not that of the drawn one, whatever the format.
+        // The last byte of the driver's pixel differs from that of the drawn pixel, in each format.
         let (drawn, made): (&[u8], &[u8]) = match pixels.bits {
             16 => (&[1, 2], &[1, 2]),
             24 => (&[1, 2, 3, 0], &[3, 2, 1]),
@@ -201,7 +201,7 @@ fn a_console_that_scrolled_is_moved_back_and_found_again_where_it_was() {
 #[test]
 fn a_driver_that_offers_to_pan_and_does_not_is_written_to_where_it_is_seen() {
     let row = [7; 480];
-    // Refused at once, and after one turn, which leaves the second frame shown.
+    // A turn is refused at once; or after one turn, which leaves the second frame shown.
     for (turns, offset) in [(None, 0), (Some(0), 0), (Some(1), 240)] {
         let fake = Fake::panning(Pixels::RGB565, turns.unwrap_or(0));
         if turns.is_none() {
