@@ -14,16 +14,16 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
 
-/// A call without `wait` is answered within this: the backend itself gives up on Midtrans after 10 s.
+/// A call without `wait` is answered within this time: the backend itself gives up on Midtrans after 10 s.
 const ANSWER_WAIT: Duration = Duration::from_secs(12);
 /// How long the backend holds a long poll, in seconds.
 const POLL_S: u64 = 25;
-/// What a long poll may take beyond that.
+/// The time that a long poll may take beyond that.
 const POLL_SLACK: Duration = Duration::from_secs(10);
-/// Of a problem's texts so much is kept: it goes into an event.
+/// The most characters that are kept of a problem's texts: they go into an event.
 const DETAIL_CHARS_MAX: usize = 200;
 const FIELD_CHARS_MAX: usize = 64;
-/// Without `Retry-After`, and at most.
+/// The wait without `Retry-After`, and the longest wait.
 const RETRY_AFTER_S: (i64, i64) = (1, 60);
 
 /// The connection to the backend.
@@ -43,13 +43,13 @@ pub enum BackendError {
     /// A fault of the build.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// A token is printable ASCII.
+    /// The token is not printable ASCII.
     #[error("the backend's token holds characters that no header can carry")]
     Token,
 }
 
 impl Backend {
-    /// Makes the client. Nothing is connected before the first call.
+    /// Makes the client. It connects at the first call.
     ///
     /// # Errors
     /// When a certificate or the token cannot be used.
@@ -81,7 +81,7 @@ impl Backend {
         }
     }
 
-    /// What goes out for a call.
+    /// The HTTP request of a call.
     pub fn request(&self, call: &HttpCall) -> RequestBuilder {
         let request = match call {
             HttpCall::Create(order) => {
@@ -96,7 +96,7 @@ impl Backend {
         self.authorized(request)
     }
 
-    /// What goes out for all open orders.
+    /// The HTTP request for all open orders.
     pub fn request_for_open(&self, relay_key: Option<&RelayKey>) -> RequestBuilder {
         let request = self.client.get(format!("{}/v1/orders?state=open", self.url)).timeout(ANSWER_WAIT);
         self.authorized(with_key(request, relay_key))
@@ -107,7 +107,7 @@ impl Backend {
     }
 
     fn order_url(&self, id: &OrderId) -> String {
-        // An order_id is made of characters that a path takes as they are.
+        // An order_id has only characters that a path takes as they are.
         format!("{}/v1/orders/{id}", self.url)
     }
 
@@ -123,8 +123,8 @@ fn with_key(request: RequestBuilder, key: Option<&RelayKey>) -> RequestBuilder {
     key.into_iter().fold(request, |request, key| request.header(RELAY_KEY, key.to_string()))
 }
 
-/// What came back for a call. Only what says that it is the backend's, and about this, is acted on: a proxy on the way may
-/// answer anything, with any status.
+/// The answer to a call. The machine acts only on an answer that says that it is the backend's, and about this call: a
+/// proxy on the way may answer anything, with any status.
 pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
     if !is_resource(status) {
         return refused(status, headers, body, Some(call));
@@ -138,7 +138,7 @@ pub fn read_order(call: &HttpCall, status: StatusCode, headers: &HeaderMap, body
     }
 }
 
-/// What came back for all open orders.
+/// The answer to the question for all open orders.
 pub fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> BackendAnswer {
     if !is_resource(status) {
         return refused(status, headers, body, None);
@@ -149,7 +149,7 @@ pub fn read_open(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Backen
     }
 }
 
-/// Half of a resource (206) or none (204) is no answer.
+/// Half of a resource (206) or no resource (204) is not an answer.
 fn is_resource(status: StatusCode) -> bool {
     matches!(status, StatusCode::OK | StatusCode::CREATED)
 }
@@ -161,7 +161,7 @@ fn is_asked_for(call: &HttpCall, order: &Order) -> bool {
     }
 }
 
-/// The error with its causes, without the address: the journal shows it, and an address may carry what is private.
+/// The error with its causes, without the address. The journal shows it, and an address may hold private parts.
 fn no_answer(error: &(dyn std::error::Error + 'static)) -> BackendAnswer {
     let date_refusal = is_date_refusal(error);
     let mut causes = Vec::new();
@@ -178,12 +178,12 @@ fn unusable(why: String) -> BackendAnswer {
     BackendAnswer::NoAnswer { why: why.into(), code: None, date_refusal: false }
 }
 
-/// A header that is a number; `None` where it is missing or something else.
+/// A header that is a number; `None` if it is missing or something else.
 fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
     headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
-/// The backend's own word, if this is one: a problem document of RFC 9457 that has our `code` and means this answer.
+/// The backend's own word, if this is one: a problem document of RFC 9457 that has our `code` and is about this answer.
 fn problem(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<(Reason, Problem)> {
     let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim_end();
     if !kind.eq_ignore_ascii_case(PROBLEM_TYPE) {
@@ -193,7 +193,7 @@ fn problem(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<(Reas
     (problem.status == status.as_u16()).then_some((problem.code?, problem))
 }
 
-/// What an answer without a resource means.
+/// The meaning of an answer without a resource.
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&HttpCall>) -> BackendAnswer {
     let answered = format!("it answered {}", status.as_u16());
     let Some((code, problem)) = problem(status, headers, body) else { return unusable(answered) };
@@ -220,7 +220,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], call: Option<&H
     }
 }
 
-/// The order that a call names.
+/// The order in a call.
 fn order_id(call: &HttpCall) -> Option<&OrderId> {
     match call {
         HttpCall::Create(_) => None,
@@ -242,7 +242,7 @@ mod tests {
         serde_json::from_str(ORDER).expect("an order")
     }
 
-    /// Each call about that order.
+    /// Every call about that order.
     fn calls() -> [HttpCall; 5] {
         let Order { order_id: id, request_id, ticket, item, amount, payment, .. } = order();
         let new =
@@ -264,7 +264,7 @@ mod tests {
         read_order(call, StatusCode::from_u16(status).expect("a status"), &headers, body.as_bytes())
     }
 
-    /// What an answer comes to, in a word, and its reason.
+    /// The answer in a word, and its reason.
     fn word(answer: &BackendAnswer) -> (&'static str, Option<Reason>) {
         match answer {
             BackendAnswer::Order(_) => ("order", None),
@@ -297,7 +297,7 @@ mod tests {
             let creates = matches!(call, HttpCall::Create(_));
             let tells = matches!(call, HttpCall::Tell(..));
             let conflict = if tells { ("told", None) } else { ("no answer", None) };
-            // The status, the code, whether it names the order, and what it comes to.
+            // The status, the code, whether it names the order, and the meaning.
             for (status, code, named, expected) in [
                 (400, "malformed", false, ("refused", Some(Reason::Malformed))),
                 (401, "backend", false, ("wrong", Some(Reason::Backend))),
@@ -341,7 +341,7 @@ mod tests {
                 (PLAIN, ORDER[..ORDER.len() / 2].to_owned()),
                 (PROBLEM_TYPE, right[..right.len() - 2].to_owned()),
                 (PROBLEM_TYPE, r#"{"type": "about:blank", "title": "Not Found", "status": 404}"#.to_owned()),
-                // Ours in all but one: the media type, or the status that it means.
+                // All but one part is ours: the media type, or the status that it is about.
                 (PLAIN, right.clone()),
                 ("text/html", right.clone()),
                 (PROBLEM_TYPE, problem_of(if status == 404 { 409 } else { 404 }, "unknown_request", Some(&order.order_id)).to_string()),

@@ -1,4 +1,4 @@
-//! The broker: the link to it, who takes what it brings, and where the machine's own notices go.
+//! The broker: the link to it, the receivers of its messages, and the topics of the machine's own notices.
 
 use super::controller::mqtt::{Reader, commands};
 use super::inbox::Inbox;
@@ -11,13 +11,13 @@ use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, Retained, Subscri
 use qris_host::tls::{LastTrusted, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
-/// Who vanished is said to be offline after this.
+/// A machine that vanished is said to be offline after this time.
 const WILL_DELAY_S: u32 = 30;
 
-/// The broker's side: what is subscribed, and what the broker says when this machine vanishes.
+/// The link to the broker: the subscriptions, and the broker's words when this machine vanishes.
 ///
 /// # Errors
-/// What is wrong with the certificates that the settings name.
+/// The fault of the settings' certificates.
 pub fn link(device: &DeviceId, settings: &MqttSettings, trusted: &LastTrusted) -> Result<LinkSettings, TlsError> {
     let mut link = LinkSettings::new(settings.clone(), device.as_str(), trusted)?;
     let offline = serde_json::to_vec(&Status::offline()).expect("a status is plain data");
@@ -49,11 +49,11 @@ pub async fn listen(
                 if message.topic == Topic::PaymentUpdate.of(&device) {
                     inbox.send_foreign(Input::PaymentUpdate { payload: message.payload, ack: message.ack }).await;
                 } else {
-                    // Not subscribed, or of no meaning for this machine: nothing may wait for it.
+                    // The topic is not subscribed, or means nothing for this machine. Nothing may wait for it.
                     mqtt.ack(message.ack);
                 }
             }
-            // Of what is not in the outbox nothing is to be forgotten, and nobody is woken for it.
+            // A notice that is not in the outbox need not be forgotten there, and nobody is woken for it.
             MqttEvent::Delivered { id, .. } if id.0 & machine::NEWS != 0 => {}
             MqttEvent::Rejected { id: commands::ANSWER, .. } | MqttEvent::Undelivered(commands::ANSWER) => {}
             MqttEvent::Delivered { id, .. } => inbox.send(Input::Delivered(id)),
@@ -65,7 +65,7 @@ pub async fn listen(
     let _ = gone.send(());
 }
 
-/// The topic of a notice, and whether the broker keeps the last one for whoever comes later.
+/// The topic of a notice, and whether the broker keeps the last one for later subscribers.
 #[must_use]
 pub const fn topic(notice: Notice) -> (Topic, bool) {
     match notice {
@@ -74,7 +74,7 @@ pub const fn topic(notice: Notice) -> (Topic, bool) {
     }
 }
 
-/// A notice of a machine, as it is published.
+/// A notice of a machine, in the form in which it is published.
 #[must_use]
 pub fn outbound(device: &DeviceId, notice: Notice, payload: Vec<u8>) -> Outbound {
     let (topic, retain) = topic(notice);

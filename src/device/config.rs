@@ -1,4 +1,4 @@
-//! `qrisd.toml`: written, then checked. Every fault is told, with file, line and key.
+//! `qrisd.toml`: read, then checked. Every fault is told, with file, line and key.
 
 pub mod items;
 pub mod screen;
@@ -22,14 +22,14 @@ use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// The last moment at which something can be delivered, after the longest time on the screen. The backend lets a person
-/// refund what was not reported an hour after its payment: nothing may be delivered after that.
+/// The longest time after a payment in which the machine may deliver, after the longest time on the screen. The backend
+/// lets a person refund an order that has no report an hour after its payment. Nothing may be delivered after that.
 const DELIVERED_BY_MAX: Span = Span::secs(2760);
 
-/// What `qrisd` is told.
+/// The settings of `qrisd`.
 #[derive(Debug)]
 pub struct Config {
-    /// Everything that decides.
+    /// The settings of the machine's decisions.
     pub machine: machine::Settings,
     /// The broker.
     pub mqtt: MqttSettings,
@@ -37,16 +37,16 @@ pub struct Config {
     pub backend: Backend,
     /// The panel.
     pub screen: ScreenSettings,
-    /// Where the relay service is.
+    /// The address of the relay service.
     pub relay: BusAddress,
-    /// Where controllers on the same board find this program; `None`: nowhere.
+    /// The address at which controllers on the same board find this program; `None`: nowhere.
     pub controller: Option<BusAddress>,
 }
 
 /// How to reach the backend.
 #[derive(Debug)]
 pub struct Backend {
-    /// Without a slash at the end.
+    /// The address, without a slash at the end.
     pub url: String,
     /// This machine's token.
     pub token: Secret,
@@ -55,7 +55,7 @@ pub struct Backend {
 }
 
 impl Config {
-    /// Reads and checks `qrisd.toml`, the keys and the secrets that it names.
+    /// Reads and checks `qrisd.toml`, and the keys and secrets that it names.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -63,7 +63,7 @@ impl Config {
         Self::from_source(&Source::read(path)?)
     }
 
-    /// Checks a configuration that is in memory; keys and secrets are read from their files.
+    /// Checks a configuration in memory. Keys and secrets are read from their files.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -71,7 +71,7 @@ impl Config {
         source.read_checked(Written::check)
     }
 
-    /// Checks a configuration, who may read the secrets that it names, and whether it fits the `relay.toml` beside it: `--check`.
+    /// Checks a configuration: who may read its secrets, and whether it fits the `relay.toml` beside it. This is `--check`.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -87,15 +87,15 @@ impl Config {
         })
     }
 
-    /// What keeps nothing from running, and should be seen to.
+    /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
         let is_seen = self.machine.screen_required && self.screen.contact.is_empty();
         is_seen.then_some("screen.contact: is missing: a customer whose money is in question has nobody to call")
     }
 
-    /// Compares with the `relay.toml` that lies beside this `qrisd.toml`, if one does: both must name the same machine,
-    /// and every item sold must have a line that takes its price.
+    /// Compares with the `relay.toml` beside this `qrisd.toml`, if there is one. Both must name the same machine, and
+    /// every item must have a line that takes its price.
     ///
     /// # Errors
     /// Everything that does not fit.
@@ -107,7 +107,7 @@ impl Config {
         self.check_against(qrisd_toml, &Source::read(&path)?)
     }
 
-    /// The same with a `relay.toml` that is in memory.
+    /// The same with a `relay.toml` in memory.
     ///
     /// # Errors
     /// Everything that does not fit.
@@ -116,7 +116,7 @@ impl Config {
     }
 }
 
-/// Compares what a `qrisd.toml` says with a `relay.toml`.
+/// Compares the values of a `qrisd.toml` with a `relay.toml`.
 fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &Source) -> Result<(), Faults> {
     let relay: LooseRelay = source.parse()?;
     let mut checker = source.checker();
@@ -124,7 +124,7 @@ fn compare(device: &DeviceId, prices: &PriceList, qrisd_toml: &Path, source: &So
         checker.fault(&(), "device.id", format_args!("is {id:?}, but {} says {:?}", qrisd_toml.display(), device.as_str()));
     }
     for (item, price) in prices.items() {
-        // A line that names the item goes before one for all others.
+        // A line that names the item goes before a line for all other items.
         let of = |name: &str| relay.line.iter().position(|line| line.items.iter().any(|item| item == name));
         match (of(item.as_str()).or_else(|| of("*")), price) {
             (None, _) => checker.fault(&(), "line", format_args!("no line has the item {item}, which {} sells", qrisd_toml.display())),
@@ -210,7 +210,7 @@ struct WrittenBus {
     bus: Option<String>,
 }
 
-/// What is of interest in `relay.toml`; the rest is for `qris-relayd --check`.
+/// The part of `relay.toml` that matters here; the rest is for `qris-relayd --check`.
 #[derive(Deserialize)]
 struct LooseRelay {
     #[serde(default)]
@@ -233,9 +233,9 @@ struct LooseLine {
 }
 
 impl LooseLine {
-    /// Which of its keys speaks against a price, and how.
+    /// The key that does not allow a price, and the reason.
     fn objection(&self, price: u64) -> Option<(&'static str, &'static str)> {
-        // What is no amount is told by the relay service's own check.
+        // The relay service's own check tells of a value that is not an amount.
         let amount = |value: &Option<toml::Value>| value.as_ref()?.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
         if amount(&self.min_amount).is_some_and(|least| price < least) {
             return Some(("min_amount", "is more than"));

@@ -1,9 +1,9 @@
-//! Controllers: where requests come from, and where it is told what becomes of them. Each is a file below `controller/`. How
-//! to add one stands in `docs/developing/add-a-controller.md`.
+//! Controllers: the sources of requests, which also hear the results. Each is a file below `controller/`.
+//! `docs/developing/add-a-controller.md` tells how to add one.
 //!
-//! A controller turns what its medium says into a [`Request`], and asks by its [`Requests`]. The machine answers each question
-//! once, with a [`Reply`]. A controller whose medium also carries news is a [`Listener`]. The machine knows of a controller no
-//! more than its [`ControllerKind`].
+//! A controller turns the words of its medium into a [`Request`], and asks by its [`Requests`]. The machine answers each
+//! question once, with a [`Reply`]. A controller whose medium also carries news is a [`Listener`]. The machine knows only the
+//! [`ControllerKind`] of a controller.
 
 pub mod buttons;
 pub mod dbus;
@@ -22,24 +22,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Hears what happens to every order, whoever asked for it. It is called between two effects of the machine, so it must not
-/// wait: what its medium cannot take at once is missed.
+/// Hears the news of every order, whichever controller asked for it. It is called between two effects of the machine, so it
+/// must not wait. News that its medium cannot take at once is missed.
 pub trait Listener: Send {
     /// An order has gone into another state, or a request was refused.
     fn order_changed(&mut self, _event: &VendEvent) {}
 
-    /// Another order holds the machine, or it went on; or the machine's faults changed.
+    /// Another order holds the machine, or the order went on; or the machine's faults changed.
     fn view_changed(&mut self, _view: &View) {}
 }
 
-/// All controllers, as the machine's side has them.
+/// All controllers, as the machine's side sees them.
 pub struct Controllers {
     inbox: Inbox,
     questions: Arc<Mutex<Questions>>,
     listeners: Vec<Box<dyn Listener>>,
 }
 
-/// The controllers to which others carry what they hear.
+/// The controllers that get their input from a connection of another part.
 pub struct Fed {
     /// Hears the messages of the broker.
     pub mqtt: mqtt::Reader,
@@ -48,7 +48,7 @@ pub struct Fed {
 }
 
 impl Controllers {
-    /// None yet.
+    /// Without any controller yet.
     #[must_use]
     pub fn new(inbox: Inbox) -> Self {
         Self { inbox, questions: Arc::default(), listeners: Vec::new() }
@@ -66,18 +66,18 @@ impl Controllers {
         (all, Fed { mqtt, buttons })
     }
 
-    /// A further controller: by what it gets here it asks.
+    /// A further controller. It asks by the value that it gets here.
     #[must_use]
     pub fn requests(&self, kind: ControllerKind) -> Requests {
         Requests { kind, inbox: self.inbox.clone(), questions: Arc::clone(&self.questions) }
     }
 
-    /// From now on it hears the news.
+    /// From now on the listener hears the news.
     pub fn listen(&mut self, listener: impl Listener + 'static) {
         self.listeners.push(Box::new(listener));
     }
 
-    /// Answers whoever asked.
+    /// Answers the asker.
     pub fn reply(&self, asker: Asker, reply: Reply) {
         let answer = lock(&self.questions).open.remove(&asker.question);
         if let Some(answer) = answer {
@@ -85,18 +85,18 @@ impl Controllers {
         }
     }
 
-    /// Tells all that listen.
+    /// Tells all listeners.
     pub fn order_changed(&mut self, event: &VendEvent) {
         self.listeners.iter_mut().for_each(|listener| listener.order_changed(event));
     }
 
-    /// Tells all that listen.
+    /// Tells all listeners.
     pub fn view_changed(&mut self, view: &View) {
         self.listeners.iter_mut().for_each(|listener| listener.view_changed(view));
     }
 }
 
-/// What is asked and not answered yet.
+/// The questions that are not answered yet.
 #[derive(Default)]
 struct Questions {
     last: u64,
@@ -106,7 +106,7 @@ struct Questions {
 type Answer = Box<dyn FnOnce(Reply) + Send>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that holds these locks can panic half-way.
+    // No code under these locks can panic half-way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -119,8 +119,8 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Asks, and goes on as soon as the machine's queue has room. `answer` is called once, between two effects of the machine:
-    /// it must not wait.
+    /// Asks, and goes on as soon as the machine's queue has room. `answer` is called once, between two effects of the machine,
+    /// so it must not wait.
     pub async fn put(&self, request: Request, answer: impl FnOnce(Reply) + Send + 'static) {
         let question = {
             let mut questions = lock(&self.questions);
@@ -136,7 +136,7 @@ impl Requests {
     pub async fn ask(&self, request: Request) -> Option<Reply> {
         let (answer, answer_rx) = oneshot::channel();
         let answer = move |reply| {
-            // Who asked may be gone.
+            // The asker may be gone.
             let _ = answer.send(reply);
         };
         self.put(request, answer).await;
@@ -144,8 +144,8 @@ impl Requests {
     }
 }
 
-/// A request for an item at the machine's price, for a medium on which requests have no name: it gets a new one. `None`: the
-/// system gives no randomness.
+/// A request for an item at the machine's price, for a medium on which requests have no name. It gets a new name. `None`:
+/// the system gives no randomness.
 fn request_for(item: ItemId) -> Option<VendRequest> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).ok()?;

@@ -1,12 +1,12 @@
-//! The way into the machine: everything that happens, in one queue.
+//! The way into the machine: one queue for all inputs.
 
 use super::machine::Input;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many messages and questions from outside wait in the queue; the next waits in its own task. Answers to the
-/// machine's own calls are bounded by these.
+/// The most messages and questions from outside that wait in the queue. The next one waits in its own task. This
+/// number also limits the answers to the machine's own calls.
 const FOREIGN_MAX: usize = 64;
 
 /// The sending end. Clones share the queue.
@@ -16,12 +16,12 @@ pub struct Inbox {
     room: Arc<Semaphore>,
 }
 
-/// What waits in the queue.
+/// An entry of the queue.
 #[derive(Debug)]
 pub enum Letter {
-    /// For the machine. What came from outside gives its room back when it is dropped.
+    /// For the machine. An input from outside gives its room back when it is dropped.
     Input(Input, Option<OwnedSemaphorePermit>),
-    /// The runtime answered: the program makes progress.
+    /// The runtime answered, so the program makes progress.
     Pong,
     /// The program was told to stop.
     Stop,
@@ -35,19 +35,19 @@ impl Inbox {
         (Self { queue, room: Arc::new(Semaphore::new(FOREIGN_MAX)) }, letters)
     }
 
-    /// Something that we asked for or watch ourselves.
+    /// Takes an input that we asked for or watch ourselves.
     pub fn send(&self, input: Input) {
         self.post(Letter::Input(input, None));
     }
 
-    /// Something from outside: waits while too much does.
+    /// Takes an input from outside. It waits while the queue has too many of them.
     pub async fn send_foreign(&self, input: Input) {
-        // The semaphore is never closed; without a permit the message would only not be counted.
+        // The semaphore is never closed. Without a permit the message would only not be counted.
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
         self.post(Letter::Input(input, permit));
     }
 
-    /// Anything. The owner is gone only when the program ends.
+    /// Takes any entry. The owner of the queue is gone only when the program ends.
     pub fn post(&self, letter: Letter) {
         drop(self.queue.send(letter));
     }

@@ -1,9 +1,9 @@
 //! `qrisd`: sells on one machine.
 //!
-//! Three threads. The **owner** takes one input after the other to the [`machine`], which commits and answers with
-//! effects; plain blocking code, so a slow disk delays nobody but those who must wait for it. The **main** thread runs
-//! the sockets: broker, backend, D-Bus. The **screen**'s thread draws. Who looks for the promise reads
-//! `order::machine` (one order), then [`machine`] (one machine), then [`store`].
+//! There are three threads. The **owner** takes one input after the other to the [`machine`], which commits and
+//! answers with effects. It is plain blocking code, so a slow disk delays only those who must wait for it. The
+//! **main** thread runs the sockets: broker, backend, D-Bus. The **screen**'s thread draws. To follow the promise,
+//! read `order::machine` (one order), then [`machine`] (one machine), then [`store`].
 
 pub mod backend;
 pub mod broker;
@@ -44,19 +44,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Moment;
 
 const PROGRAM: &str = "qrisd";
-/// The owner looks around at least this often.
+/// The owner wakes up at least this often.
 const IDLE: Duration = Duration::from_secs(60);
-/// A stop is over by then, whatever hangs.
+/// A stop is over within this time, even if something hangs.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
-/// A relay service that is there and does not answer is asked again after this.
+/// A relay service that is there and does not answer is asked again after this time.
 const RELAY_RETRY: Duration = Duration::from_secs(1);
-/// That the relay service has gone is told after this. One that takes a new configuration (`systemctl reload`) is back sooner;
-/// one that failed is not: systemd rests for a second before it begins it anew.
+/// After this time the machine is told that the relay service is gone. A service that takes a new configuration (`systemctl
+/// reload`) is back sooner. A service that failed is not: systemd rests for a second before it starts the service again.
 const RELAY_RETURNS_WITHIN: Duration = Duration::from_secs(1);
-/// What the relay says of itself is read again this often while nothing happens: a person may have cleared a line.
+/// The relay's facts are read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);
 
-/// What the program understands.
+/// The arguments of the program.
 pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Sells on one machine: shows QR codes, keeps orders, and has the relay fired once for each paid one",
@@ -77,7 +77,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process
     qris_host::exit_service(PROGRAM, run(&told.config).and_then(Leave::carry_out))
 }
 
-/// `--check`: everything that is wrong with the configuration, and with what it must agree with.
+/// `--check`: all faults of the configuration, and of the files that it must agree with.
 fn check(path: &Path) -> Result<(), Failure> {
     let config = examine(path)?;
     config.remark().into_iter().for_each(|why| remark(path, why));
@@ -96,7 +96,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     journal::start(PROGRAM);
     let config = Config::load(path)?;
     journal::belongs_to(&config.machine.device);
-    // What is stored comes first, and the picture that follows from it: before TLS, sockets and network.
+    // The stored orders come first, and the picture that follows from them: before TLS, sockets and network.
     let (machine, effects) = Machine::load(config.machine.clone(), clock::now());
     let (inbox, letters) = Inbox::new();
     let first = effects.iter().find_map(|effect| match effect {
@@ -113,7 +113,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let backend = backend::Backend::new(&config.backend, &trusted).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let result = runtime.block_on(serve(path, config, machine, effects, screen, link, backend, inbox, letters));
-    // Whatever hangs: all that matters is committed.
+    // Something may hang, but everything that matters is committed.
     runtime.shutdown_background();
     result
 }
@@ -146,7 +146,7 @@ async fn serve(
         inbox: inbox.clone(),
         calls: Default::default(),
     };
-    // Unbounded: what the owner wants follows from what waits in its inbox, which is bounded.
+    // It needs no bound: the owner's errands follow from its inbox, which has one.
     let (errands, errands_rx) = mpsc::unbounded_channel();
     tokio::spawn(ports.serve(errands_rx));
     let owner = std::thread::Builder::new().name("owner".into()).spawn(move || own(machine, &screen, &errands, effects, &letters));
@@ -154,7 +154,7 @@ async fn serve(
     let leave = signals.next_good(PROGRAM, || examine(path).map(drop)).await.announce(PROGRAM);
     inbox.post(Letter::Stop);
     let ended = async {
-        // The owner's last word to the broker is its good-bye; the link tells when it is said.
+        // The owner's last word to the broker is its good-bye. The link tells when it is sent.
         drop(gone_rx.await);
         drop(tokio::task::spawn_blocking(move || owner.join()).await);
     };
@@ -181,7 +181,7 @@ fn own(mut machine: Machine, screen: &Screen, errands: &mpsc::UnboundedSender<Er
         };
         match letter {
             Letter::Input(input, _room) => {
-                // The screen's first word says that the machine's face is there, or why not.
+                // The screen's first word says that the first picture is on the panel, or why not.
                 let first_word = !ready && matches!(input, Input::Screen(_));
                 ports::perform(machine.handle(input, clock::now()), screen, send);
                 if first_word {
@@ -198,7 +198,7 @@ fn own(mut machine: Machine, screen: &Screen, errands: &mpsc::UnboundedSender<Er
         if let (Some(feed), Some(at)) = (feed, next_ping)
             && Instant::now() >= at
         {
-            // Fed only by what went through the runtime and back: both loops make progress then.
+            // The watchdog is fed only after an errand went through the runtime and back. Then both loops make progress.
             next_ping = Some(Instant::now() + feed);
             send(Errand::Ping);
         }
@@ -206,7 +206,7 @@ fn own(mut machine: Machine, screen: &Screen, errands: &mpsc::UnboundedSender<Er
 }
 
 fn until(deadline: Boot, now: Boot) -> Duration {
-    // A millisecond more, so that the deadline has passed when the clock is read again.
+    // A millisecond more: so the deadline has passed when the clock is read again.
     (deadline - now).to_duration() + Duration::from_millis(u64::from(deadline > now))
 }
 
@@ -223,7 +223,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
         tokio::select! {
             event = remote.next() => match event {
                 RemoteEvent::Up { connection, owner } => {
-                    // Without a bus there is nobody else on the connection, and no name.
+                    // Without a bus nobody else is on the connection, and there is no name.
                     name = connection.unique_name().is_some().then_some(owner);
                     gone = None;
                     signals = watch_signals(&connection).await;
@@ -235,7 +235,8 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
                     up = tell(relay.as_ref(), &slot, &inbox, false).await;
                 }
                 RemoteEvent::Down { reason } => {
-                    // Until it is told calls have no answer, as when a service ends beneath them, and are made again.
+                    // Until the machine is told, its calls get no answer, as when a service ends beneath them, and they
+                    // are made again.
                     let at_once = Moment::now();
                     let told_at = gone.map_or(if up { at_once + RELAY_RETURNS_WITHIN } else { at_once }, |(at, _)| at);
                     gone = Some((told_at, reason.into()));
@@ -247,7 +248,7 @@ async fn watch_relay(address: BusAddress, slot: Arc<RelaySlot>, inbox: Inbox, bu
                 inbox.send(Input::RelayDown(reason));
             },
             message = next_signal(&mut signals) => match message {
-                // Anybody on the bus may send a signal of that name.
+                // Any program on the bus may send a signal of that name.
                 Some(Ok(message)) if name.is_none() || message.header().sender().map(|sender| sender.as_str()) == name.as_deref() => {
                     if signal(&message, &inbox, &buttons).await == News::ReadAgain {
                         up = tell(relay.as_ref(), &slot, &inbox, up).await;
@@ -270,7 +271,7 @@ async fn until_moment(at: Option<Moment>) {
 }
 
 async fn watch_signals(connection: &zbus::Connection) -> Option<zbus::MessageStream> {
-    // The bus passes on what the owner of the name sends, and wakes nobody for a stranger's.
+    // The bus passes on only the signals of the name's owner. A stranger's signal wakes nobody.
     let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(RELAY_NAME).interface(RELAY_NAME);
     let rule = rule.path(RELAY_PATH).build().ok()?;
     zbus::MessageStream::for_match_rule(rule, connection, None).await.ok()
@@ -283,13 +284,13 @@ async fn next_signal(signals: &mut Option<zbus::MessageStream>) -> Option<zbus::
     }
 }
 
-/// Reads what the relay says of itself and tells it: as news of a new owner, unless this one is `up` already.
+/// Reads the relay's facts and tells them: as news of a new owner, unless this one is `up` already.
 async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) -> bool {
     let Some(relay) = relay else { return false };
     match relay.facts().await {
         Ok(facts) => {
-            // Together, with no other task in between: whoever waits for the relay gets it, and the machine hears of it
-            // before the answer to what is asked then.
+            // Both happen together, with no other task in between. So a caller that waits for the relay gets it, and
+            // the machine hears of the relay before the answer to the next call.
             slot.set(Some(relay.clone()));
             inbox.send(if up { Input::RelayTold(facts) } else { Input::RelayUp(facts) });
             true
@@ -301,12 +302,12 @@ async fn tell(relay: Option<&Relay>, slot: &RelaySlot, inbox: &Inbox, up: bool) 
     }
 }
 
-/// What follows from a signal of the relay.
+/// The result of a signal of the relay.
 #[derive(PartialEq, Eq)]
 enum News {
     /// The machine was told.
     Told,
-    /// What the relay says of itself is another now.
+    /// The relay's facts have changed: they must be read again.
     ReadAgain,
 }
 

@@ -1,4 +1,4 @@
-//! The one match that carries an [`Effect`] to where it belongs; answers come back as [`Input`]s.
+//! The one match that carries each [`Effect`] to its place. Answers come back as [`Input`]s.
 
 use super::backend::Backend;
 use super::broker;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Everything the machine can reach.
+/// Everything that the machine can reach.
 pub struct Ports {
     /// This machine's name.
     pub device: DeviceId,
@@ -28,9 +28,9 @@ pub struct Ports {
     pub backend: Backend,
     /// The relay service, while it is there.
     pub relay: Arc<RelaySlot>,
-    /// Whoever asks for sales.
+    /// The controllers.
     pub controllers: Controllers,
-    /// Where answers go.
+    /// The queue for answers.
     pub inbox: Inbox,
     /// The calls to the backend that may still be abandoned.
     pub calls: HashMap<CallId, AbortHandle>,
@@ -47,7 +47,7 @@ impl Default for RelaySlot {
 }
 
 impl RelaySlot {
-    /// From now on, or not any more.
+    /// Sets the connection; `None`: there is none any more.
     pub fn set(&self, relay: Option<Relay>) {
         self.0.send_replace(relay);
     }
@@ -63,8 +63,8 @@ impl RelaySlot {
     }
 }
 
-/// Carries effects out, on the owner's thread. The screen and the journal need no runtime. The rest is passed on first, in one
-/// piece: a thread that sleeps is woken once for it.
+/// Carries effects out, on the owner's thread. The screen and the journal need no runtime. The other effects are passed on
+/// first, in one piece: so a sleeping thread is woken only once.
 pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Errand)) {
     let is_here = |effect: &mut Effect| matches!(effect, Effect::Show(_) | Effect::Journal(_));
     let mut effects = effects;
@@ -81,14 +81,14 @@ pub fn perform(effects: Vec<Effect>, screen: &Screen, pass_on: impl FnOnce(Erran
     }
 }
 
-/// What the owner has for the ports.
+/// The owner's errands for the ports.
 #[derive(Debug)]
 pub enum Errand {
     /// Carry these out.
     Perform(Vec<Effect>),
     /// Answer with [`Letter::Pong`]: the runtime makes progress.
     Ping,
-    /// Say this as the last status, and nothing more after it.
+    /// Send this as the last status, and nothing after it.
     Stop(Vec<u8>),
 }
 
@@ -120,7 +120,7 @@ impl Ports {
                 let (device, inbox, relay) = (self.device.clone(), self.inbox.clone(), self.relay.wait());
                 tokio::spawn(async move {
                     let asked = async { Some(relay.await?.prepare(&device, &item, amount).await) };
-                    // For waiting and asking together: a customer stands there.
+                    // This is the time for the wait and the question together: a customer stands there.
                     let answer = timeout(PREPARE_WAIT.to_duration(), asked).await.ok().flatten();
                     let answer = answer.unwrap_or_else(|| Err(PrepareError::NoAnswer("the relay service does not answer".into())));
                     inbox.send(Input::Prepared(call, answer));
@@ -134,7 +134,7 @@ impl Ports {
                 Some(Input::Relay(id, request, answer))
             }),
             Effect::CloseTicket(ticket) => self.with_relay(move |relay| async move {
-                // While it is away nothing is looked for: when it comes it tells what is open.
+                // While the relay is away, nobody looks for tickets. When it comes back, it tells which are open.
                 let answer = relay?.close(&ticket).await;
                 matches!(answer, RelayAnswer::NoAnswer(_)).then_some(Input::TicketLeft)
             }),
@@ -161,7 +161,7 @@ impl Ports {
             }
             Effect::OrderChanged(event) => self.controllers.order_changed(&event),
             Effect::Reply(asker, reply) => self.controllers.reply(asker, reply),
-            // The owner's own.
+            // The owner carries these out itself.
             Effect::Show(_) | Effect::Journal(_) => {}
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use zbus::zvariant::{DynamicType, Type};
 use zbus::{Connection, OwnedVariant};
 
-/// `Prepare`, `Check` and `Close` get this long; so do `Query` and the properties, which are as quick.
+/// The time for `Prepare`, `Check` and `Close`; also for `Query` and the properties, which are as quick.
 const QUICK: Duration = Duration::from_secs(2);
 /// `Dispense` answers within 20 s.
 const SLOW: Duration = Duration::from_secs(22);
@@ -21,10 +21,10 @@ const SLOW: Duration = Duration::from_secs(22);
 /// The bus's own error.
 const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 
-/// What came of a call.
+/// Why a call failed.
 enum Failure {
     Refused(RelayError, Box<str>),
-    /// It does not know this call: it is of an earlier release.
+    /// The relay does not know this call: it is of an earlier release.
     Unknown,
     NoAnswer(Box<str>),
 }
@@ -37,7 +37,7 @@ impl Relay {
     /// `Prepare(device, item, amount) → ticket`.
     ///
     /// # Errors
-    /// The relay's refusal, or that there was no answer in time.
+    /// The relay's refusal, or the lack of an answer in time.
     pub async fn prepare(&self, device: &DeviceId, item: &ItemId, amount: Rupiah) -> Result<Ticket, PrepareError> {
         let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
         let ticket: String =
@@ -81,12 +81,12 @@ impl Relay {
         answered(answer, |word: String| CloseAnswer::from_word(&word).map(RelayAnswer::Close))
     }
 
-    /// What the relay says of itself.
+    /// The relay's facts about itself.
     ///
     /// # Errors
-    /// That it does not answer, or what no relay service of ours would say.
+    /// There is no answer, or it is one that no relay service of ours would give.
     pub async fn facts(&self) -> Result<RelayFacts, Box<str>> {
-        // All in one call: four would be four ways there and back, after nearly every answer of the relay.
+        // All of them come in one call. Four calls would be four ways there and back, after nearly every answer of the relay.
         let call = self.0.call_method(Some(RELAY_NAME), RELAY_PATH, Some("org.freedesktop.DBus.Properties"), "GetAll", &(RELAY_NAME,));
         let reply = timeout(QUICK, call).await.map_err(|_| "no answer in 2 s")?.map_err(|e| e.to_string())?;
         let mut all: HashMap<String, OwnedVariant> = reply.body().deserialize().map_err(|e| e.to_string())?;
@@ -94,13 +94,13 @@ impl Relay {
         let keys: Vec<String> = property(&mut all, "Keys")?;
         let tickets: Vec<String> = property(&mut all, "Tickets")?;
         let faults: Vec<String> = property(&mut all, "Faults")?;
-        // A relay service of an earlier release has none.
+        // A relay service of an earlier release does not have this property.
         let proof_key: String = property(&mut all, "ProofKey").unwrap_or_default();
         let lines: Vec<(String, Vec<String>, String)> = property(&mut all, "Lines")?;
         Ok(RelayFacts {
             device: Some(device.into()),
             kids: keys.iter().filter_map(|kid| KeyId::new(kid).ok()).collect(),
-            // None while its ledger cannot be had.
+            // There is no key while the relay's ledger cannot be read.
             proof_key: proof_key.parse().ok(),
             tickets: tickets.iter().filter_map(|ticket| Ticket::new(ticket).ok()).collect(),
             faults: faults.into_iter().map(Into::into).collect(),
@@ -132,7 +132,7 @@ fn property<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, n
     T::try_from(value).map_err(|_| format!("the property {name} has another type").into())
 }
 
-/// The order whose outcome a `Finished` signal tells.
+/// The order and its outcome in a `Finished` signal.
 pub fn finished(order_id: &str, outcome: &str) -> Option<(OrderId, DispenseAnswer)> {
     Some((OrderId::new(order_id).ok()?, DispenseAnswer::from_word(outcome)?))
 }

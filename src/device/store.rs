@@ -1,7 +1,7 @@
-//! What the machine keeps: orders across power cuts, and events until the broker has them.
+//! The data that the machine keeps: orders across power cuts, and events until the broker has them.
 //!
-//! The machine knows a [`Store`] and the [`Disk`] that it is on. [`database`] is the one that is installed. Whoever explores what a
-//! machine can do has one in memory, which can be copied with the machine.
+//! The machine knows a [`Store`], and the [`Disk`] that it is on. An installation has [`database`]. Tools that explore what a
+//! machine can do have a store in memory, which can be copied with the machine.
 
 pub mod database;
 
@@ -13,41 +13,39 @@ use qris_host::sqlite::{self, OpenError};
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 
-/// The last so many requests are known, so that none is sold twice.
+/// This many of the last requests are known, so that none is sold twice.
 pub const KNOWN_REQUESTS: i64 = 10_000;
-/// So many events wait for the broker at most; then nothing new is sold.
+/// The most events that wait for the broker. With so many, nothing new is sold.
 pub const OUTBOX_MAX: i64 = 10_000;
 
-/// Where a store is.
+/// The place of a store.
 pub trait Disk {
-    /// What is on it.
+    /// The store on it.
     type Store: Store;
 
-    /// What people call it.
+    /// Its name for people.
     fn name(&self) -> String;
 
-    /// Opens the store. A damaged one is set aside and a new one begun. One that is `suspect` is looked at from end to end first.
+    /// Opens the store. A damaged one is set aside and a new one begun. If it is `suspect`, it is checked from end to
+    /// end first.
     ///
     /// # Errors
-    /// What is wrong with it or with the disk; nothing was changed then.
+    /// The fault of the store or of the disk. Then nothing was changed.
     fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Self::Store>, StoreError>;
 
-    /// Takes the store back: nobody uses it any more.
-    fn close(&mut self, store: Self::Store);
-
-    /// Looks whether all that a sale writes has room.
+    /// Looks whether there is room for everything that a sale writes.
     ///
     /// # Errors
-    /// It has not, or the disk is not well.
+    /// There is no room, or the disk is not well.
     fn find_room(&self) -> Result<(), StoreError>;
 }
 
-/// What came of opening it.
+/// The result of opening it.
 #[derive(Debug, Clone)]
 pub struct Opened<S> {
     /// Ready for use.
     pub store: S,
-    /// Where a damaged one was put; orders are missing then.
+    /// The new place of a damaged one. Then orders are missing.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -60,23 +58,23 @@ pub struct Stored {
     pub rev: i64,
     /// Whether its deadlines are of the present boot.
     pub same_boot: bool,
-    /// The last event that was published of it.
+    /// The last event that was published about it.
     pub last_event: Box<str>,
 }
 
-/// Why the database does not do what it should.
+/// Why the database does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// SQLite says no.
+    /// SQLite's error.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// A row is not what was written.
+    /// A row is not as it was written.
     #[error("the database is damaged: {0}")]
     Damaged(Box<str>),
-    /// There is none at present.
+    /// It is not open at present.
     #[error("the database is not open")]
     Shut,
     /// The kernel gives no random numbers.
@@ -85,7 +83,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the database itself is damaged, and not merely out of reach.
+    /// Whether the database itself is damaged, and not only out of reach.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -95,8 +93,8 @@ impl StoreError {
         }
     }
 
-    /// Whether a write failed because the database holds something else than this program remembers: somebody else wrote
-    /// it. It must be read anew then.
+    /// Whether a write failed because the database differs from this program's memory: another program wrote to it. Then
+    /// it must be read anew.
     #[must_use]
     pub fn is_surprise(&self) -> bool {
         match self {
@@ -107,24 +105,24 @@ impl StoreError {
     }
 }
 
-/// One event to be stored with its order: the number and the name are the store's to give.
+/// One event to be stored with its order. The store gives it its number and its name.
 pub type Draft = Box<dyn FnOnce(u64, &str) -> VendEvent>;
 
-/// The open store. What a call wrote is kept once it has returned.
+/// The open store. After a call has returned, its writes are kept.
 pub trait Store {
     /// Names the life of this store.
     fn stream(&self) -> &str;
 
-    /// Whether another order's events still find room.
+    /// Whether there is room for another order's events.
     fn has_room(&self) -> bool;
 
-    /// Writes what changes nothing: whether it can be written.
+    /// Writes without a change, to see whether the store can be written.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// Why it cannot be written.
     fn probe(&mut self) -> Result<(), StoreError>;
 
-    /// All orders of which something is still to be done or awaited, oldest first.
+    /// All orders with something to do or to await, oldest first.
     ///
     /// # Errors
     /// When a row is damaged, or the file cannot be read.
@@ -136,29 +134,29 @@ pub trait Store {
     /// When the row is damaged, or the file cannot be read.
     fn by_request(&self, request_id: &RequestId) -> Result<Option<Stored>, StoreError>;
 
-    /// The order of that name, finished or not.
+    /// The order with that name, finished or not.
     ///
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     fn by_order(&self, order_id: &OrderId) -> Result<Option<Stored>, StoreError>;
 
-    /// The order that has this payment code, finished or not; of several the newest.
+    /// The order with this payment code, finished or not. Of several it is the newest.
     ///
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     fn by_code(&self, code: &PaymentCode) -> Result<Option<Stored>, StoreError>;
 
-    /// Whether an order carries this ticket.
+    /// Whether an order has this ticket.
     ///
     /// # Errors
     /// When the file cannot be read.
     fn has_ticket(&self, ticket: &Ticket) -> Result<bool, StoreError>;
 
-    /// Writes a new version of an order and its events, all or nothing; and forgets the events `sent`, which the broker
-    /// has. Answers the events as they were stored.
+    /// Writes a new version of an order and its events, all or nothing. Forgets the events `sent`, which the broker
+    /// has. Answers with the events as they were stored.
     ///
     /// # Errors
-    /// Nothing was changed then.
+    /// Then nothing was changed.
     fn commit(
         &mut self,
         order: &Order,
@@ -170,7 +168,7 @@ pub trait Store {
     /// Forgets events that the broker has.
     ///
     /// # Errors
-    /// They are published again after the next start then; their `event_id` makes that harmless.
+    /// Then they are published again after the next start. Their `event_id` makes that harmless.
     fn forget(&mut self, sent: &[u64]) -> Result<(), StoreError>;
 
     /// The oldest event after `seq` that the broker does not have.
@@ -179,25 +177,25 @@ pub trait Store {
     /// When the file cannot be read.
     fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError>;
 
-    /// The last time that was trusted, for judging the dates of certificates.
+    /// The last trusted time, which judges the dates of certificates.
     ///
     /// # Errors
     /// When the file cannot be read.
     fn last_trusted(&self) -> Result<Wall, StoreError>;
 
-    /// A fact that was stored under a name.
+    /// The fact that was stored under this name.
     ///
     /// # Errors
     /// When the file cannot be read.
     fn remembered(&self, key: &str) -> Result<Option<String>, StoreError>;
 
-    /// Stores a fact under a name, in place of what was there.
+    /// Stores a fact under a name, in place of the earlier one.
     ///
     /// # Errors
     /// When the file cannot be written.
     fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError>;
 
-    /// Stores a time that was trusted.
+    /// Stores a trusted time.
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -1,4 +1,4 @@
-//! What the machine sells: `[[item]]`.
+//! The items that the machine sells: `[[item]]`.
 
 use super::screen::check_letters;
 use qris_core::order::ids::ItemId;
@@ -13,7 +13,7 @@ use toml::Value;
 /// The most items of one machine.
 const ITEMS_MAX: usize = 1000;
 
-/// An item as it is written. What may be written in two ways is told apart here: serde would only say that it fits neither.
+/// An item as it is written. This type tells apart the two ways to write a value: serde would only say that it fits neither.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenItem {
@@ -22,10 +22,10 @@ pub struct WrittenItem {
     price: Option<Value>,
 }
 
-/// The prices, the names as charged, and what the screen shows.
+/// The prices, the names for charges, and the items for the screen.
 pub type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<Item>);
 
-/// Checks what is sold. `language`: of the names as charged.
+/// Checks the items. `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
         checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
@@ -60,7 +60,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
     (PriceList::new(prices), charged, shown)
 }
 
-/// The name in Indonesian and in English; what is written in one language is shown in both.
+/// The name in Indonesian and in English. If it is written in one language, both get it.
 fn check_name(name: Value, key: &str, checker: &mut Checker<'_>) -> Option<[Box<str>; 2]> {
     let names = match name {
         Value::String(name) => return Some([name.as_str().into(), name.into()]),

@@ -37,11 +37,11 @@ struct WrittenVirtual {
 
 /// `[screen]`, checked.
 pub struct Panel {
-    /// `None`: what is written names none, which was told.
+    /// `None`: the text does not name a surface, and that was told.
     surface: Option<SurfaceSettings>,
     rotate: Rotation,
     contact: String,
-    /// Whether nothing is sold without a working screen.
+    /// Whether the machine sells nothing without a working screen.
     pub required: bool,
     deeplink: bool,
     theme: Theme,
@@ -49,7 +49,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// All that the screen must know; `None` if there is no surface.
+    /// The settings of the screen; `None` if there is no surface.
     #[must_use]
     pub fn settings(self, languages: Languages, name: String, items: Vec<Item>) -> Option<Settings> {
         let Self { surface, rotate, contact, deeplink, theme, logo, required: _ } = self;
@@ -57,7 +57,7 @@ impl Panel {
     }
 }
 
-/// Tells of a text that the screen cannot show as it is written.
+/// Notes a text that the screen cannot show as it is written.
 pub fn check_letters(text: &str, key: &str, checker: &mut Checker<'_>) {
     if let Some(letter) = unknown_letter(text).filter(|letter| !letter.is_control()) {
         checker.fault(&(), key, format_args!("the screen has no {letter:?}, and would show a question mark: write it in Latin letters"));
@@ -78,7 +78,7 @@ pub fn check_languages(written: Option<&str>, checker: &mut Checker<'_>) -> Lang
 }
 
 impl WrittenScreen {
-    /// Checks what is written.
+    /// Checks the section.
     pub fn check(self, checker: &mut Checker<'_>) -> Panel {
         let surface = match (self.device, self.file) {
             (Some(_), Some(_)) => {
@@ -125,7 +125,7 @@ impl WrittenVirtual {
     }
 }
 
-/// The colours that are named, in place of the usual ones; all of them must be readable together.
+/// The usual colours, with the named ones in their places. All of them must be readable together.
 fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -> Theme {
     let mut theme = Theme::default();
     let mut sound = true;

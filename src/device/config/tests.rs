@@ -1,10 +1,10 @@
-//! What is wrong with a `qrisd.toml`, or does not fit the `relay.toml` beside it, is told with line and key.
+//! Every fault of a `qrisd.toml`, and everything that does not fit the `relay.toml` beside it, is told with line and key.
 
 use super::*;
 use qris_core::order::ids::ItemId;
 use qris_core::order::money::Rupiah;
 
-/// The faults of one `[[item]]`; those of what else is missing are left out.
+/// The faults of one `[[item]]`, without the faults of other missing parts.
 fn faults(item: &str) -> Vec<String> {
     let text = format!("[[item]]\nid = \"A1\"\n{item}\n");
     let faults = Config::from_source(&Source::from_text("qrisd.toml", text)).expect_err("no broker is named");

@@ -1,19 +1,19 @@
-//! The machine's own buttons, where there is no other controller. The relay service has their lines, and tells by a signal what
-//! was pressed.
+//! The machine's own buttons, for a machine without another controller. The relay service has their lines, and signals each
+//! press.
 
 use super::{Controllers, Requests, request_for};
 use crate::machine::{ControllerKind, Request};
 use qris_core::order::ids::ItemId;
 use qris_core::order::request::Way;
 
-/// A button hears nothing; its customer sees the screen.
+/// A button hears nothing. Its customer sees the screen.
 const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: false };
 
-/// All of them.
+/// All buttons.
 pub struct Buttons(Requests);
 
 impl Buttons {
-    /// From now on they can be pressed.
+    /// From now on the buttons work.
     #[must_use]
     pub fn start(controllers: &Controllers) -> Self {
         Self(controllers.requests(KIND))

@@ -20,11 +20,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use zbus::OwnedVariant;
 
-/// Every call is answered.
+/// Every call gets an answer.
 pub const KIND: ControllerKind = ControllerKind { way: Way::Board, hears_replies: true };
-/// So many signals wait for slow listeners; more are missed: they are news.
+/// The most signals that wait for slow listeners. Further ones are missed: they are news.
 const NEWS_WAITING_MAX: usize = 64;
-/// A screen that draws at all has drawn a picture by then.
+/// A screen that can draw has drawn a picture within this time.
 const PICTURE_WAIT: Duration = Duration::from_secs(10);
 
 /// Serves the interface as long as the machine has something to tell.
@@ -36,7 +36,7 @@ pub fn start(controllers: &mut Controllers, address: &BusAddress, camera: &Camer
     tokio::spawn(tell(served, news_rx));
 }
 
-/// Where the interface reads what it was told.
+/// The interface reads its news here.
 struct Told {
     view: Arc<Mutex<View>>,
     news: mpsc::Sender<VendEvent>,
@@ -44,7 +44,7 @@ struct Told {
 
 impl Listener for Told {
     fn order_changed(&mut self, event: &VendEvent) {
-        // Nobody may listen, or too slowly.
+        // The listeners may be gone, or too slow.
         drop(self.news.try_send(event.clone()));
     }
 
@@ -57,7 +57,7 @@ fn publish(address: &BusAddress, device: Device1) -> Served {
     serve(address, DEVICE_NAME, move |builder| builder.serve_at(DEVICE_PATH, device.clone()))
 }
 
-/// Sends the signal `OrderChanged` for each event, in order, and keeps the interface served meanwhile.
+/// Sends the signal `OrderChanged` for each event, in order. Meanwhile it keeps the interface served.
 async fn tell(mut served: Served, mut news: mpsc::Receiver<VendEvent>) {
     if let Some(unreachable) = unreachable(&mut served).await {
         emit(&unreachable);
@@ -67,8 +67,8 @@ async fn tell(mut served: Served, mut news: mpsc::Receiver<VendEvent>) {
     }
 }
 
-/// Waits for the first attempt to be found by controllers, and answers why it failed. It is tried again all the same: a
-/// machine sells without a controller too.
+/// Waits until the first attempt to serve the interface has ended, and answers why it failed. The attempts go on all
+/// the same: a machine sells without a controller too.
 async fn unreachable(served: &mut Served) -> Option<Event> {
     let why = served.ready().await.err()?;
     Some(Event::ControllerUnreachable { why: why.to_string().into() })
@@ -112,7 +112,7 @@ impl Device1 {
 
     #[zbus(out_args("state"))]
     async fn cancel(&self, request_id: &str) -> zbus::fdo::Result<String> {
-        // What is no request_id was never one of ours.
+        // A text that is not a request_id was never one of ours.
         let Ok(request_id) = RequestId::new(request_id) else { return Ok(String::new()) };
         let reply = self.ask(Request::Cancel(request_id)).await?;
         Ok(reply.state.as_ref().map_or("", EventState::as_str).into())
@@ -128,12 +128,12 @@ impl Device1 {
         Ok((reply.state.as_ref().map_or("", EventState::as_str).into(), reply.reason.as_ref().map_or("", Reason::as_str).into()))
     }
 
-    /// What the panel shows now, as a PNG.
+    /// The picture on the panel now, as a PNG.
     #[zbus(out_args("png"))]
     async fn screenshot(&self) -> zbus::fdo::Result<Vec<u8>> {
         let (answer, answer_rx) = oneshot::channel();
         self.camera.shot(move |png| drop(answer.send(png)));
-        // Its thread may stand still.
+        // The screen's thread may stand still.
         let png = tokio::time::timeout(PICTURE_WAIT, answer_rx).await.ok().and_then(Result::ok);
         let png = png.ok_or_else(|| zbus::fdo::Error::LimitsExceeded("the screen is busy, or stopping".into()))?;
         png.ok_or_else(|| zbus::fdo::Error::Failed("the screen shows nothing".into()))
@@ -180,7 +180,7 @@ impl Device1 {
         lock(&self.view).faults.iter().map(|code| code.as_str().into()).collect()
     }
 
-    /// Declared for introspection; it is sent to every connection by [`changed`].
+    /// It is declared for introspection. [`changed`] sends it to every connection.
     #[zbus(signal)]
     async fn order_changed(
         emitter: &zbus::object_server::SignalEmitter<'_>,
@@ -195,7 +195,7 @@ fn rupiah(amount: Rupiah) -> i64 {
     i64::try_from(amount.get()).unwrap_or(i64::MAX)
 }
 
-/// Reads the arguments of `Vend`; an option that is not known is ignored, as on MQTT.
+/// Reads the arguments of `Vend`. An unknown option is ignored, as on MQTT.
 fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVariant>) -> Result<VendRequest, Refusal> {
     let wrong = |field: &'static str| move |why: String| Refusal::field(Reason::Malformed, field, format!("{field}: {why}"));
     let request_id = RequestId::new(request_id).map_err(|e| wrong("request_id")(e.to_string()))?;
@@ -216,7 +216,7 @@ fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVaria
         None => None,
         Some(value) => {
             let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be u, seconds".into()))?;
-            // What does not fit is out of range, and told with the range.
+            // A number that does not fit is out of range, and its refusal names the range.
             Some(u16::try_from(seconds).unwrap_or(u16::MAX))
         }
     };
@@ -235,7 +235,7 @@ mod tests {
     use crate::inbox::Inbox;
     use zbus::object_server::Interface as _;
 
-    /// One that draws nowhere.
+    /// A screen that draws nowhere.
     fn no_screen() -> qris_screen::Screen {
         use qris_screen::{Language, Languages, Screen, SurfaceSettings, picture, samples};
         let settings = samples::settings(SurfaceSettings::Device("/nowhere".into()), Languages::Only(Language::Id));
@@ -243,7 +243,7 @@ mod tests {
         Screen::start(settings, picture, || qris_core::order::time::Boot(0), |_| {})
     }
 
-    /// Nobody takes its questions to a machine.
+    /// A device whose questions nobody takes to a machine.
     fn device() -> Device1 {
         let (inbox, _letters) = Inbox::new();
         Device1 { requests: Controllers::new(inbox).requests(KIND), view: Arc::default(), camera: no_screen().camera() }

@@ -1,5 +1,5 @@
 //! Controllers anywhere, over the broker: `vend/request`, `vend/cancel`, `vend/collect`, and a fleet's commands. `vend/event` tells
-//! them what becomes of a request. It comes from the machine's outbox, even if the power goes in between.
+//! them the course of a request. It comes from the machine's outbox, so it comes even if the power goes in between.
 
 pub mod commands;
 
@@ -14,10 +14,10 @@ use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::{Rejected, read_cancel, read_collect, read_request};
 use qris_host::mqtt::{Inbound, Mqtt};
 
-/// A reply acknowledges the message; the broker carries no word of it.
+/// A reply acknowledges the message. The broker does not carry its words.
 pub const KIND: ControllerKind = ControllerKind { way: Way::Remote, hears_replies: false };
 
-/// Reads what the broker brings.
+/// Reads the broker's messages.
 pub struct Reader {
     device: DeviceId,
     mqtt: Mqtt,
@@ -42,7 +42,7 @@ impl Reader {
     }
 }
 
-/// What a message asks; `None`: on this topic nobody asks.
+/// The question in a message; `None`: this topic is not for questions.
 #[must_use]
 pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
     let rejected = |Rejected { request_id, refusal }| Request::Refused(request_id, refusal);

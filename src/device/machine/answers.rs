@@ -1,4 +1,4 @@
-//! Answers of relay and backend: what they say of an order, and when the call is made again.
+//! Answers of relay and backend: their news of an order, and the time of the next call.
 
 use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
 use super::faults::Trouble;
@@ -15,10 +15,10 @@ use qris_core::wire::orders::Order as Resource;
 use qris_core::wire::status::FaultCode;
 use qris_host::events::Event as Journal;
 
-/// An order that the backend's books do not have, as they say for so long, is asked about and told of no more. No QR can be paid
-/// for so long.
+/// When the backend's books have not had an order for so long, the machine stops asking about it and reporting it. No QR can be
+/// paid for so long.
 const ABSENT_FOR: Span = Span::secs(24 * 3600);
-/// A relay that is there and proves nothing is asked so often, for a minute and more; then the report goes without.
+/// A relay that is there and gives no proof is asked this often, for a minute and more. Then the report goes without a proof.
 const PROOF_TRIES: u32 = 8;
 /// The longest address that the screen shows as a code beside the QR.
 const PAY_URL_MAX: usize = 150;
@@ -40,9 +40,9 @@ impl<D: Disk> Machine<D> {
             let is_enough = live.relay.failures >= PROOF_TRIES;
             live.proof = match answer {
                 RelayAnswer::Proof(proof) => Some(proof),
-                // Its ledger is another one.
+                // The relay has another ledger.
                 RelayAnswer::Refused(RelayError::UnknownTicket, _) => Some(None),
-                // The ledger, or the relay itself, may be well again in a moment; but who paid is to be told.
+                // The ledger, or the relay itself, may be well again in a moment. But the customer who paid must hear of it.
                 RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => is_enough.then_some(None),
                 RelayAnswer::Checked { .. } | RelayAnswer::Dispense(_) | RelayAnswer::Close(_) => None,
             };
@@ -81,11 +81,12 @@ impl<D: Disk> Machine<D> {
                 Ok(()) if driven => live.relay.pause(DRIVEN_RETRY, now.boot),
                 // `Query` follows an unanswered `Dispense`, but not in a loop.
                 Ok(()) if live.stored.order != before && !unanswered => live.relay.done(),
-                // Nothing new, or not stored and so not known: the same call brings the same answer again.
+                // The answer brought nothing new, or it could not be stored and so is not known: the same call gets the
+                // same answer again.
                 Ok(()) | Err(_) => live.relay.again(Span::ZERO, now.boot),
             }
         }
-        // What the relay says of itself changes when a line fails or its ledger does, not with a sale that goes well.
+        // The relay's facts change when a line or its ledger fails, not with a sale that goes well.
         let as_ever = match &answer {
             RelayAnswer::Checked { deliverable, .. } => *deliverable,
             RelayAnswer::Dispense(answer) => match answer {
@@ -95,7 +96,7 @@ impl<D: Disk> Machine<D> {
             RelayAnswer::Close(_) | RelayAnswer::Proof(_) => true,
             RelayAnswer::Refused(..) | RelayAnswer::NoAnswer(_) => false,
         };
-        // And what was wrong with it may have healed.
+        // An earlier fault of the relay may have gone.
         let troubled = !self.links.relay.faults.is_empty() || !self.links.relay.blocked.is_empty();
         if !as_ever || troubled {
             self.effects.push(Effect::ReadRelay);
@@ -159,7 +160,7 @@ impl<D: Disk> Machine<D> {
                 HttpCall::Watch(..) | HttpCall::Get(_) | HttpCall::Cancel(_) | HttpCall::Tell(..) => vec![],
             },
             BackendAnswer::Later(refusal, after) => {
-                // Known in this run of the program only: nothing is written that could fail.
+                // This is known only in this run of the program: nothing is written, so nothing can fail.
                 drop(self.happen(request, vec![Event::CreateDelayed(refusal.reason)], now));
                 if let Some(live) = self.live.get_mut(request) {
                     live.backend.again(after, now.boot);
@@ -181,7 +182,7 @@ impl<D: Disk> Machine<D> {
             HttpCall::Watch(..) if known => live.backend.pause(WATCH_RETRY, now.boot),
             _ if stored && moved => live.backend.done(),
             HttpCall::Get(_) if known && stored => live.backend.done(),
-            // Asked for a reason, which stays.
+            // The reason for this question is still there.
             HttpCall::Get(_) if live.stored.order.waits_for_customer() => {
                 live.hinted = true;
                 live.backend.again_in_background(Span::ZERO, now.boot);
@@ -209,7 +210,7 @@ impl<D: Disk> Machine<D> {
         }));
     }
 
-    /// What an order resource tells: where it is, and the receipt if there is one that can be believed.
+    /// The news in an order resource: the state of the order, and the receipt if there is one that can be believed.
     pub(super) fn seen(&mut self, request: &RequestId, resource: Resource) -> Vec<Event> {
         if let Some(live) = self.live.get_mut(request) {
             live.rev = live.rev.max(resource.rev);
@@ -220,7 +221,7 @@ impl<D: Disk> Machine<D> {
         events
     }
 
-    /// Verifies a receipt for the order of a request. The one that the order has is believed already.
+    /// Verifies a receipt for the order of a request. The receipt that the order already has is believed without that.
     pub(super) fn believe(&mut self, jws: &str, request: &RequestId) -> Option<Receipt> {
         let held = self.live.get(request).and_then(|live| live.stored.order.receipt());
         if let Some(held) = held.filter(|held| held.jws() == jws) {
@@ -240,7 +241,7 @@ impl<D: Disk> Machine<D> {
         None
     }
 
-    /// Whether the backend is there, as far as its last answer tells.
+    /// Notes whether the backend is there, as far as its last answer tells.
     pub(super) fn note_backend(&mut self, answer: &BackendAnswer, now: Now) {
         let trouble = match answer {
             BackendAnswer::NoAnswer { why, date_refusal, .. } => Trouble::Gone { why: why.clone(), date_refusal: *date_refusal },
@@ -256,21 +257,22 @@ impl<D: Disk> Machine<D> {
     }
 }
 
-/// How long an order is asked about of which the books know nothing: while it can be paid or collected, and a day at the least.
+/// How long the machine asks about an order that the books do not have: as long as it can be paid or collected, and for
+/// a day at least.
 fn patience(call: &HttpCall, order: &Order) -> Span {
     let charge = order.charge.as_ref().filter(|_| !matches!(call, HttpCall::Tell(..)));
     let own = charge.and_then(|charge| charge.pay_within.max(charge.collect_within));
     own.unwrap_or(ABSENT_FOR).max(ABSENT_FOR)
 }
 
-/// What a relay's answer says of an order, if anything.
+/// The news of an order in a relay's answer, if there is any.
 pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, owner: u64, order: &Order) -> Option<Event> {
     match (answer, call) {
         (RelayAnswer::Checked { .. }, _) if asked != owner => None,
         (RelayAnswer::Checked { deliverable: true, .. }, _) => Some(Event::CheckPassed(asked)),
         (RelayAnswer::Checked { deliverable: false, reason }, _) => {
             let blocked = **reason == *Reason::LineBlocked.as_str();
-            // A QR that is not up yet waits for a relay that may still be starting; time ends that.
+            // A QR that is not shown yet waits for a relay that may still be starting. Time ends that wait.
             let waits = matches!(order.state, State::AwaitingPayment { checked: 0, .. }) || **reason == *Reason::Busy.as_str();
             match (blocked, waits) {
                 (true, _) => Some(Event::CheckFailed(Reason::LineBlocked)),
@@ -302,7 +304,7 @@ pub fn relay_event(answer: &RelayAnswer, call: Option<&RelayCall>, asked: u64, o
     }
 }
 
-/// A page's address that a phone can take from a small code.
+/// A page's address that a phone can read from a small code.
 fn is_address(url: &str) -> bool {
     let web = url.starts_with("https://") || url.starts_with("http://");
     web && url.len() <= PAY_URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())

@@ -1,4 +1,5 @@
-//! Calls to relay and backend: at most one each an order, begun from the order's duty and paced here.
+//! Calls to relay and backend. Each order has at most one to each of them. They begin with the order's duty, and are
+//! paced here.
 
 use super::{Effect, Machine, new_slot};
 use crate::store::{Disk, Stored};
@@ -15,28 +16,29 @@ use qris_core::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
 const RETRY_FIRST: Span = Span::millis(250);
 /// The longest wait before a call is repeated.
 pub(super) const RETRY_MAX: Span = Span::secs(30);
-/// After so many failures it is that long.
+/// After this many failures the wait is the longest.
 const DOUBLINGS: u32 = 7;
-/// After so many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
+/// After this many failures, about ten minutes, a call for an order that nobody waits for is repeated rarely.
 const PATIENT_AFTER: u32 = 26;
 const RETRY_RARELY: Span = Span::secs(900);
-/// Orders in the background have so many calls to the backend, and as many to the relay, at once.
+/// The most calls to the backend that orders in the background have at once, and the most to the relay.
 const BACKGROUND_CALLS_MAX: usize = 4;
-/// Of these so many only look how an order stands that waits for its customer.
+/// The most of these calls that only look at an order that waits for its customer.
 const LOOKS_MAX: usize = 2;
-/// While the line is driven its outcome is asked this often; its signal mostly comes first.
+/// While the line is driven, its outcome is asked for this often. Its signal mostly comes first.
 pub(super) const DRIVEN_RETRY: Span = Span::millis(500);
-/// A long poll that comes back without news is not begun again sooner.
+/// A long poll without news is repeated after this time at the earliest.
 pub(super) const WATCH_RETRY: Span = Span::secs(1);
 /// An order that waits for its customer is looked at this often.
 pub(super) const LOOK_EVERY: Span = Span::secs(900);
-/// A hint that something changed is followed at most this often an order.
+/// A hint that an order changed is followed at most this often for each order.
 pub(super) const HINT_EVERY: Span = Span::secs(5);
 
-/// A report waits so long for a relay that is away to come back and prove it: after a power cut it starts when this program does.
+/// A report waits this long for a relay that is away to come back and prove it. After a power cut the relay starts when
+/// this program does.
 const PROOF_WAIT: Span = Span::secs(60);
 
-/// Names one call, so that a late answer is not taken for another's.
+/// Names one call, so that a late answer is not taken for another call's answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
 
@@ -55,24 +57,24 @@ pub enum HttpCall {
     Tell(OrderId, OutcomeReport),
 }
 
-/// What the backend answered.
+/// The answer of the backend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BackendAnswer {
     /// An order.
     Order(Box<Resource>),
     /// The open orders.
     Open(Vec<Resource>),
-    /// Its books have no order of the name that was asked about, as it says itself.
+    /// The backend itself says that its books do not have this order.
     Absent,
-    /// To an outcome: it has another of this order, as it says itself, which counts as told.
+    /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.
     OtherOutcome,
-    /// It refuses, and asking the same again is of no use.
+    /// It refuses. To ask the same again is of no use.
     Refused(Refusal),
-    /// It cannot now (503); ask again after this.
+    /// It cannot answer now (503). Ask again after this time.
     Later(Refusal, Span),
-    /// It will have nothing to do with this machine (401).
+    /// It does not let this machine in (401).
     Wrong(Refusal),
-    /// No answer, or none that is surely the backend's and about what was asked: nobody knows what it did.
+    /// There is no answer, or it is not surely the backend's and about this question. Nobody knows what the backend did.
     NoAnswer {
         /// Why, for people.
         why: Box<str>,
@@ -83,7 +85,7 @@ pub enum BackendAnswer {
     },
 }
 
-/// What the relay answered.
+/// The answer of the relay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RelayAnswer {
     /// To `Check`.
@@ -97,15 +99,15 @@ pub enum RelayAnswer {
     Dispense(DispenseAnswer),
     /// To `Close`.
     Close(CloseAnswer),
-    /// To `Prove`: there is a proof, or none.
+    /// To `Prove`: a proof, or `None` if there is none.
     Proof(Option<Box<str>>),
-    /// One of its errors: nothing was recorded or driven.
+    /// One of its errors: it recorded nothing and drove nothing.
     Refused(RelayError, Box<str>),
-    /// Nobody knows what it did.
+    /// Nobody knows what the relay did.
     NoAnswer(Box<str>),
 }
 
-/// Which calls an order may begin.
+/// The calls that an order may begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     relay: bool,
@@ -117,7 +119,7 @@ pub(super) struct Room {
 impl Room {
     const ALL: Self = Self { relay: true, backend: true, look: true };
 
-    /// With what there is for this duty: that many look delays nobody who has something to say.
+    /// The room for this duty. Many orders that only look do not delay an order that has something to say.
     fn for_backend(self, duty: Option<&BackendCall>) -> Self {
         let look = matches!(duty, Some(BackendCall::Look(_)));
         Self { backend: self.backend && (self.look || !look), ..self }
@@ -130,20 +132,20 @@ pub(super) struct Live {
     pub(super) stored: Stored,
     pub(super) relay: Slot<RelayCall>,
     pub(super) backend: Slot<HttpCall>,
-    /// The relay's owner when it was asked last.
+    /// The relay's owner at the last call.
     pub(super) asked_owner: u64,
     /// The newest version that the backend told.
     pub(super) rev: u64,
     pub(super) hinted: bool,
     pub(super) hint_after: Boot,
-    /// Of an order that waits for its customer: when the backend is asked about it next.
+    /// For an order that waits for its customer: the time of the next question to the backend.
     pub(super) look_at: Option<Boot>,
-    /// Since when the backend says that its books do not have the order.
+    /// The time since which the backend says that its books do not have the order.
     pub(super) absent_since: Option<Boot>,
-    /// The relay's signed word for the report, or that there is none.
+    /// The relay's signed word for the report; `Some(None)`: there is none.
     pub(super) proof: Option<Option<Box<str>>>,
-    /// A `Dispense` was not answered, and that could not be stored yet: whatever is answered to the next, the line may have
-    /// been driven by this one.
+    /// A `Dispense` was not answered, and that could not be stored yet. This call may have driven the line, whatever the
+    /// answer to the next call is.
     pub(super) unanswered: bool,
 }
 
@@ -181,7 +183,7 @@ impl<C> Slot<C> {
         self.retry_at = Boot(i64::MIN);
     }
 
-    /// The call ended and must be repeated, not before `least` and later after every failure.
+    /// The call ended and must be repeated: not before `least`, and later after every failure.
     pub(super) fn again(&mut self, least: Span, now: Boot) {
         self.running = None;
         let doubled = RETRY_FIRST.0 << self.failures.min(DOUBLINGS);
@@ -189,13 +191,13 @@ impl<C> Slot<C> {
         self.retry_at = now + Span(doubled.min(RETRY_MAX.0).max(least.0));
     }
 
-    /// The same for a call for which nobody waits: after many failures it is rare.
+    /// The same for a call that nobody waits for. After many failures it is rare.
     pub(super) fn again_in_background(&mut self, least: Span, now: Boot) {
         let least = if self.failures >= PATIENT_AFTER { least.max(RETRY_RARELY) } else { least };
         self.again(least, now);
     }
 
-    /// Whom it waits for is back.
+    /// The other side is back: the call waits no longer.
     pub(super) fn wake(&mut self) {
         if self.running.is_none() {
             self.failures = 0;
@@ -203,8 +205,8 @@ impl<C> Slot<C> {
         }
     }
 
-    /// Whom it waits for has answered something: it is asked once at once, and then no sooner than before, but for a wait that is
-    /// rare.
+    /// The other side has answered something. The call is repeated once at once, and then no sooner than before, unless its wait
+    /// was a rare one.
     pub(super) fn nudge(&mut self) {
         if self.running.is_none() {
             self.failures = self.failures.min(DOUBLINGS);
@@ -212,7 +214,7 @@ impl<C> Slot<C> {
         }
     }
 
-    /// The call ended and is repeated after this time, without being a failure.
+    /// The call ended, and it did not fail. It is repeated after this time.
     pub(super) fn pause(&mut self, pause: Span, now: Boot) {
         self.running = None;
         self.failures = 0;
@@ -236,14 +238,14 @@ impl<D: Disk> Machine<D> {
                 return;
             }
         }
-        // Who has a customer waiting goes first.
+        // The order with a customer before the machine goes first.
         let holder = self.holder.clone();
         for id in holder.iter().chain(ids.iter().filter(|id| Some(*id) != holder.as_ref())) {
             self.pump_calls(id, now);
         }
     }
 
-    /// What another order in the background may begin.
+    /// The calls that one more order in the background may begin.
     pub(super) fn has_room_for_calls(&self) -> Room {
         let background = || self.live.iter().filter(|(id, _)| self.holder.as_ref() != Some(*id)).map(|(_, live)| live);
         let relay = background().filter(|live| live.relay.running.is_some()).count();
@@ -260,7 +262,7 @@ impl<D: Disk> Machine<D> {
         if let (Some(BackendCall::Look(_)), None) = (&duty.backend, live.look_at)
             && let Some(live) = self.live.get_mut(id)
         {
-            // What is open was asked when the program started; from then on news comes by itself, or is looked for.
+            // The open orders were asked for when the program started. From then on news comes by itself, or is asked for.
             live.look_at = Some(now.boot + LOOK_EVERY);
         }
         let Some(live) = self.live.get(id) else { return };
@@ -269,10 +271,10 @@ impl<D: Disk> Machine<D> {
         let backend = self.http_call(live, duty.backend, now.boot);
         let (relay_call, backend_call) = (self.next_call_id(), self.next_call_id());
         let Some(live) = self.live.get_mut(id) else { return };
-        // A `Dispense` under way is waited for: whether it was answered decides what is known.
+        // A `Dispense` under way is awaited: its answer, or the lack of one, is a fact that must be known.
         let dispensing = matches!(live.relay.running, Some((_, RelayCall::Dispense(_))));
         if !dispensing && live.relay.running.as_ref().map(|(_, call)| call) != duty.relay.as_ref() {
-            // A call that is no longer wanted runs to its end; its answer is a fact if it is one.
+            // A call that is no longer wanted runs to its end. A final answer to it still counts.
             live.relay.running = None;
             if let (Some(call), Some(owner), true) = (duty.relay, owner, room.relay && now.boot >= live.relay.retry_at) {
                 live.asked_owner = owner;
@@ -297,12 +299,12 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// The request that a duty towards the backend stands for.
+    /// The HTTP call for a duty towards the backend.
     fn http_call(&self, live: &Live, duty: Option<BackendCall>, now: Boot) -> Option<HttpCall> {
         let order = &live.stored.order;
         match duty {
             Some(BackendCall::Create) => Some(HttpCall::Create(Box::new(new_order(order)))),
-            // Answered by the list of open orders, one for all who look.
+            // The list of open orders answers this, for all orders that look.
             Some(BackendCall::Find) => None,
             Some(BackendCall::Watch(id)) => Some(HttpCall::Watch(id, live.rev)),
             Some(BackendCall::Confirm(id)) => Some(HttpCall::Get(id)),
@@ -322,7 +324,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// What is posted for a request, now and whenever it is posted again.
+    /// The body of a request, now and at every repetition.
     pub(super) fn posted(&self, offer: &Offer) -> Posted {
         let request = &offer.request;
         let description = request.description.clone().unwrap_or_else(|| self.name_of(&request.item));
@@ -330,7 +332,7 @@ impl<D: Disk> Machine<D> {
         Posted { kids: self.links.relay.kids.clone(), relay_key: self.links.relay.proof_key.clone(), description }
     }
 
-    /// When the next call of an order may begin, if it waits for time alone. `room` is for orders in the background.
+    /// The time at which an order's next call may begin, if it waits for time alone. `room` is for orders in the background.
     pub(super) fn next_call(&self, live: &Live, room: Room, now: Boot, with: &Context) -> Option<Boot> {
         let order = &live.stored.order;
         let duty = duty(live, now, with);
@@ -338,7 +340,7 @@ impl<D: Disk> Machine<D> {
         let relay = duty.relay.is_some() && with.relay_owner.is_some() && live.relay.running.is_none() && room.relay;
         let free = live.backend.running.is_none() && room.backend;
         let backend = match duty.backend {
-            // Answered by the list of open orders.
+            // The list of open orders answers this.
             Some(BackendCall::Find) => None,
             Some(BackendCall::Look(_)) => {
                 let hint = live.hinted.then_some(live.hint_after);
@@ -355,7 +357,7 @@ impl<D: Disk> Machine<D> {
         [relay.then_some(live.relay.retry_at), backend, unproven].into_iter().flatten().min()
     }
 
-    /// Somebody says that the backend's view of this order changed.
+    /// Somebody says that this order changed at the backend.
     pub(super) fn hint(&mut self, id: &RequestId) {
         if let Some(live) = self.live.get_mut(id) {
             live.hinted = !live.stored.order.name().0.is_end();
@@ -375,7 +377,7 @@ impl<D: Disk> Machine<D> {
     }
 }
 
-/// What is asked now. A report waits for the relay's proof, and goes without where there is none to be had.
+/// The calls that are wanted now. A report waits for the relay's proof. It goes without one if there is none.
 fn duty(live: &Live, now: Boot, with: &Context) -> Duty {
     let duty = core::duty(&live.stored.order, now, with);
     if !matches!(duty.relay, Some(RelayCall::Prove(_))) {
@@ -385,17 +387,17 @@ fn duty(live: &Live, now: Boot, with: &Context) -> Duty {
     if live.proof.is_some() || gone { Duty { relay: None, ..duty } } else { Duty { backend: None, ..duty } }
 }
 
-/// From then on a report goes without a proof, if the relay stays away.
+/// From this time on a report goes without a proof, if the relay stays away.
 fn unproven_from(with: &Context) -> Boot {
     with.relay_changed_at + PROOF_WAIT
 }
 
-/// Whether a hint is being followed, or is to be now.
+/// Whether a hint is being followed, or must be followed now.
 fn follows_hint(live: &Live, now: Boot) -> bool {
     matches!(live.backend.running, Some((_, HttpCall::Get(_)))) || live.hinted && now >= live.hint_after
 }
 
-/// What is posted for an order.
+/// The body of an order's request.
 fn new_order(order: &Order) -> NewOrder {
     let request = &order.offer.request;
     NewOrder {

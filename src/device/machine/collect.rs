@@ -1,5 +1,5 @@
-//! Goods that were paid at a store: whoever types in the payment code gets them, once the backend and the relay, asked at
-//! that moment, say that they may be handed out.
+//! Goods that were paid at a store. A customer who types in the payment code gets them, if the backend and the relay say
+//! at that moment that they may be handed out.
 
 use super::answers::seen_of;
 use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
@@ -14,24 +14,24 @@ use qris_core::order::time::{Boot, BootId, Now, Span};
 use qris_core::wire::vend::EventState;
 use serde::{Deserialize, Serialize};
 
-/// Whoever typed in a code has an answer by then.
+/// A customer who typed in a code has an answer within this time.
 const ANSWER_WITHIN: Span = Span::secs(10);
-/// So many wrong codes lead to a pause.
+/// This many wrong codes lead to a pause.
 const GUESSES: usize = 5;
-/// How long no code is taken then; and a wrong one is forgotten after this.
+/// The length of the pause, in which no code is taken. A wrong code is also forgotten after this time.
 const PAUSE: Span = Span::secs(600);
 /// The key under which the wrong codes are stored.
 const GUESSES_KEY: &str = "wrong_codes";
 
-/// A customer who waits for goods that were paid at a store. Nothing is stored of it: should the power go, the code is
-/// typed in once more. Requests to sell are refused meanwhile.
-#[derive(Clone, Debug)]
+/// A customer who waits for goods that were paid at a store. It is not stored: after a power cut the customer types
+/// the code in once more. Meanwhile requests to sell are refused.
+#[derive(Debug)]
 pub(super) struct Collection {
     request: RequestId,
     code: PaymentCode,
     /// The question under way: first to the backend, then to the relay.
     call: CallId,
-    /// The relay's owner when it was asked; `None`: it is the backend's turn.
+    /// The relay's owner at its question; `None`: the backend is being asked.
     asked_owner: Option<u64>,
     give_up_at: Boot,
     askers: Vec<Asker>,
@@ -47,8 +47,8 @@ impl Collection {
     }
 }
 
-/// The wrong codes of late: those that came over MQTT, and those that were typed in on this board. Neither of the two can
-/// lock the other out.
+/// The recent wrong codes: those over MQTT, and those that were typed in on this board. Neither of the two can lock the
+/// other out.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Guesses {
     boot_id: Box<str>,
@@ -57,7 +57,7 @@ pub(super) struct Guesses {
 }
 
 impl Guesses {
-    /// What was stored. Of another boot nobody knows how long ago that was: just now, then.
+    /// The stored codes. If they are of another boot, nobody knows how old they are. Then they count as new.
     fn restored(text: &str, boot_id: &BootId, now: Boot) -> Self {
         let stored: Self = serde_json::from_str(text).unwrap_or_default();
         let same = stored.boot_id == boot_id.0;
@@ -72,7 +72,7 @@ impl Guesses {
         }
     }
 
-    /// Until when no code is taken from there.
+    /// The end of the pause in which no code is taken from there.
     fn paused_until(&mut self, way: Way, now: Boot) -> Option<Boot> {
         let times = self.of(way);
         let until = times.last().map(|last| *last + PAUSE).filter(|_| times.len() >= GUESSES);
@@ -90,7 +90,7 @@ impl<D: Disk> Machine<D> {
         self.collection.as_ref().is_some_and(|collection| collection.call == call)
     }
 
-    /// Somebody typed in a code; `asker` is whoever is to be answered beside the events that all hear.
+    /// Somebody typed in a code. `asker` gets an answer beside the events that all hear.
     pub(super) fn collect(&mut self, code: PaymentCode, way: Way, asker: Option<Asker>, now: Now) {
         if let Some(collection) = &mut self.collection
             && collection.code.is(&code)
@@ -117,7 +117,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Everything that can be said against a code before anybody is asked.
+    /// Every objection to a code that is known before anybody is asked.
     fn admit_code(&mut self, code: &PaymentCode, way: Way, now: Now) -> Result<Order, (Option<RequestId>, Refusal)> {
         if self.is_shut() {
             let refusal = self.trouble().unwrap_or_else(|| Refusal::new(Reason::Store, "the database is not open"));
@@ -151,7 +151,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Counts a wrong code. It is stored before anybody is told, so that a restart gives no new tries.
+    /// Counts a wrong code. The count is stored before anybody is told, so a restart gives no new tries.
     fn wrong_code(&mut self, way: Way, now: Now) -> Refusal {
         self.guesses.of(way).push(now.boot);
         let text = serde_json::to_string(&self.guesses).expect("numbers are plain data");
@@ -168,14 +168,14 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Takes up the wrong codes that are stored.
+    /// Takes up the stored wrong codes.
     pub(super) fn restore_guesses(&mut self, now: Now) -> Result<(), StoreError> {
         let text = self.store.as_ref().map(|store| store.remembered(GUESSES_KEY)).transpose()?.flatten();
         self.guesses = Guesses::restored(text.as_deref().unwrap_or("{}"), &self.settings.boot_id, now.boot);
         Ok(())
     }
 
-    /// The order that has this code; of several the one that can be collected, then one that is not over yet.
+    /// The order with this code. If there are several, a collectable one comes first, then one that is not over yet.
     fn order_of_code(&self, code: &PaymentCode) -> Result<Option<Order>, StoreError> {
         let live = self.live.values().map(|live| &live.stored.order).filter(|order| order.code().is_some_and(|known| known.is(code)));
         let rank = |order: &&Order| if matches!(order.state, State::AwaitingCollection { .. }) { 0 } else { 1 };
@@ -188,13 +188,13 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// The order of a request, while it waits for its customer's return.
+    /// The order of a request, while it waits for its customer to come back.
     fn collectable(&self, request: &RequestId) -> Option<&Order> {
         let order = &self.live.get(request)?.stored.order;
         matches!(order.state, State::AwaitingCollection { .. }).then_some(order)
     }
 
-    /// The backend's word on an order that is to be collected.
+    /// The backend's word on an order that a customer collects.
     pub(super) fn collection_confirmed(&mut self, answer: BackendAnswer, now: Now) {
         let Some(collection) = self.collection.take() else { return };
         self.note_backend(&answer, now);
@@ -205,7 +205,7 @@ impl<D: Disk> Machine<D> {
                 BackendAnswer::Absent => "it knows no such order".into(),
                 BackendAnswer::Order(_) | BackendAnswer::Open(_) | BackendAnswer::OtherOutcome => "it gave no answer to this".into(),
             };
-            // Asked until it answers, so that the fault goes when it is back.
+            // The backend is asked until it answers, so that the fault goes when it is back.
             self.reconciliation.ask_open();
             let refusal = Refusal::new(Reason::Backend, format!("the backend does not confirm it: {refusal}"));
             return self.refuse_collection(collection, &refusal, now);
@@ -216,7 +216,7 @@ impl<D: Disk> Machine<D> {
         if let Err(error) = self.happen(&collection.request, events, now) {
             return self.refuse_collection(collection, &Refusal::new(Reason::Store, error.to_string()), now);
         }
-        // If not, then it has just ended, which its event told.
+        // Otherwise the order has just ended, and its event has told that.
         let Some(ticket) = self.collectable(&collection.request).map(|order| order.ticket.clone()) else {
             return self.answer_collection(collection);
         };
@@ -233,7 +233,7 @@ impl<D: Disk> Machine<D> {
         self.collection = Some(Collection { call, asked_owner: Some(self.links.owner), give_up_at, ..collection });
     }
 
-    /// The relay's word on an order that is to be collected.
+    /// The relay's word on an order that a customer collects.
     pub(super) fn collection_checked(&mut self, answer: &RelayAnswer, now: Now) {
         let Some(collection) = self.collection.take() else { return };
         let refusal = match answer {
@@ -247,11 +247,11 @@ impl<D: Disk> Machine<D> {
                     Ok(()) if self.holder.as_ref() == Some(&collection.request) => {
                         self.reply_to_all(collection.askers, Reply { state: Some(EventState::Paid), reason: None });
                     }
-                    // Somebody who had paid came in between.
+                    // Another customer, who had paid, came in between.
                     Ok(()) if waits => {
                         self.refuse_collection(collection, &Refusal::new(Reason::Busy, "another order holds the machine"), now);
                     }
-                    // It ended meanwhile, which its event told.
+                    // The order ended meanwhile, and its event has told that.
                     Ok(()) => self.answer_collection(collection),
                     Err(error) => self.refuse_collection(collection, &Refusal::new(Reason::Store, error.to_string()), now),
                 };
@@ -269,14 +269,14 @@ impl<D: Disk> Machine<D> {
         self.refuse_collection(collection, &refusal, now);
     }
 
-    /// The relay service is gone: whoever waits for the backend, to be told that in the end, is told now.
+    /// The relay service is gone. A customer who waits for the backend would hear this in the end, and hears it now.
     pub(super) fn collection_without_relay(&mut self, now: Now) {
         let (Some(refusal), Some(collection)) = (self.relay_unfit(), self.collection.take()) else { return };
         self.effects.push(Effect::Abandon(collection.call));
         self.refuse_collection(collection, &refusal, now);
     }
 
-    /// A collection to which nobody answers.
+    /// A collection that gets no answer.
     pub(super) fn pump_collection(&mut self, now: Now) {
         let Some(collection) = self.collection.take_if(|collection| now.boot >= collection.give_up_at) else { return };
         let refusal = match collection.asked_owner {
@@ -290,7 +290,7 @@ impl<D: Disk> Machine<D> {
         self.refuse_collection(collection, &refusal, now);
     }
 
-    /// Answers with what the order has become, where its event said so already.
+    /// Answers with the order's new state, which an event has told already.
     fn answer_collection(&mut self, collection: Collection) {
         let reply = self.last_state(&collection.request);
         self.reply_to_all(collection.askers, reply);
@@ -312,7 +312,7 @@ impl<D: Disk> Machine<D> {
     }
 }
 
-/// Why an order of a known code is not handed out.
+/// Why an order with a known code is not handed out.
 fn not_collectable(order: &Order) -> &'static str {
     match &order.state {
         State::Requested { .. } | State::AwaitingPayment { .. } | State::AtCounter => "it is not paid yet",
@@ -339,7 +339,7 @@ mod tests {
             guesses.of(mqtt).push(minute(n));
             assert_eq!(guesses.paused_until(mqtt, minute(n)), None);
         }
-        // The first is forgotten by then.
+        // The first wrong code is forgotten by then.
         guesses.paused_until(mqtt, minute(10));
         guesses.of(mqtt).push(minute(10));
         assert_eq!(guesses.paused_until(mqtt, minute(10)), None);

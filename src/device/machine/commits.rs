@@ -1,4 +1,4 @@
-//! What happens to an order: applied, committed with its events, and only then known and announced.
+//! The changes of an order. They are applied and committed with their events; only then are they known and announced.
 
 use super::calls::Live;
 use super::{Effect, Machine, TRANSITIONS_MAX};
@@ -29,7 +29,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Applies events to an order and commits what comes of it. Memory changes only after the commit.
+    /// Applies events to an order and commits the result. Memory changes only after the commit.
     pub(super) fn happen(&mut self, id: &RequestId, events: Vec<Event>, now: Now) -> Result<(), StoreError> {
         let Some(stored) = self.find(id)? else { return Ok(()) };
         let mut order = stored.order.clone();
@@ -68,7 +68,7 @@ impl<D: Disk> Machine<D> {
         result
     }
 
-    /// Commits an order in place of the one that is live, with the events of its steps.
+    /// Commits an order in place of the live one, with the events of its steps.
     pub(super) fn replace(
         &mut self,
         id: &RequestId,
@@ -139,7 +139,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// One event, complete but for its number and name.
+    /// One event, complete except for its number and name.
     pub(super) fn draft(&self, (state, reason): (EventState, Option<Reason>), order: Order, note: Option<Refusal>, now: Now) -> Draft {
         let stream: Box<str> = self.stream().into();
         let at = self.trusted(now.wall).map(|wall| wall.to_rfc3339().into());
@@ -162,7 +162,7 @@ impl<D: Disk> Machine<D> {
         })
     }
 
-    /// Tells everybody but the broker, whose copies are in the outbox.
+    /// Tells everybody except the broker, whose copies are in the outbox.
     pub(super) fn announce(&mut self, order: &Order, events: Vec<VendEvent>) {
         let request = &order.offer.request;
         for event in events {

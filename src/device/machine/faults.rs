@@ -1,4 +1,4 @@
-//! What the machine stands on – relay, screen, broker, backend – and its faults, as `status` tells them.
+//! The things that the machine depends on (relay, screen, broker, backend), and its faults, as `status` tells them.
 
 use super::calls::RETRY_MAX;
 use super::{Effect, Machine, Notice, PREPARE_WAIT, RelayFacts, text};
@@ -14,27 +14,27 @@ use qris_screen::ScreenState;
 /// The stored trusted time is raised at most this often: it is one more write.
 const TRUST_EVERY: Span = Span::secs(24 * 3600);
 
-/// Who is there.
-#[derive(Clone, Debug)]
+/// The present state of these things.
+#[derive(Debug)]
 pub(super) struct Links {
     relay_up: bool,
-    /// Counts the relay's owners; the present one if `relay_up`.
+    /// Counts the relay's owners. The last one is present if `relay_up`.
     pub(super) owner: u64,
     pub(super) relay_changed_at: Boot,
     pub(super) relay: RelayFacts,
-    /// It refused a receipt, and no `Prepare` passed since.
+    /// The relay refused a receipt, and no `Prepare` passed since.
     pub(super) relay_refused: bool,
     pub(super) screen_gone_since: Option<Boot>,
     pub(super) broker: bool,
     broker_told: bool,
     broker_dates: bool,
     backend_dates: bool,
-    /// When calls that waited for the backend were last begun at once because it was back.
+    /// The time at which calls that waited for the backend were last begun at once, because it was back.
     backend_woken: Option<Boot>,
     status: Option<Status>,
 }
 
-/// What the last call to the backend met.
+/// The trouble of the last call to the backend.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Trouble {
     None,
@@ -63,7 +63,7 @@ impl Links {
         self.relay_up
     }
 
-    /// The broker was there and is not any more, or could not be reached.
+    /// The broker was there and is gone, or could not be reached.
     pub(super) fn broker_lost(&self) -> bool {
         self.broker_told
     }
@@ -74,7 +74,7 @@ impl Links {
 }
 
 impl<D: Disk> Machine<D> {
-    /// Notes or lifts a fault; `true` if that is news.
+    /// Notes or lifts a fault. `true`: that is news.
     pub(super) fn fault(&mut self, code: FaultCode, detail: Option<&str>, now: Now) -> bool {
         match (detail, self.faults.get_mut(&code)) {
             (Some(detail), None) => {
@@ -92,7 +92,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Why nothing is sold at all now, if so.
+    /// Why the machine sells nothing at all now, if so.
     pub(super) fn trouble(&self) -> Option<Refusal> {
         for fault in self.faults.values() {
             match fault.code.refuses() {
@@ -117,7 +117,7 @@ impl<D: Disk> Machine<D> {
         !self.links.relay_up && now >= self.links.relay_changed_at + PREPARE_WAIT
     }
 
-    /// Why the relay service is not the one of this machine, if so: it would give no ticket and believe no receipt.
+    /// Why the relay service is not this machine's, if so. It would give no ticket and believe no receipt.
     pub(super) fn relay_foreign(&self) -> Option<String> {
         let device = self.links.relay.device.as_deref()?;
         (device != self.settings.device.as_str()).then(|| format!("it is of another machine, {device}"))
@@ -161,7 +161,7 @@ impl<D: Disk> Machine<D> {
         self.relay_faults(now);
     }
 
-    /// The faults that follow from what the relay says of itself.
+    /// The faults that follow from the relay's facts.
     pub(super) fn relay_faults(&mut self, now: Now) {
         if !self.links.relay_up {
             return;
@@ -233,8 +233,8 @@ impl<D: Disk> Machine<D> {
         self.clock_fault(Some(reason), now);
     }
 
-    /// What waits to be asked again is asked now. Not again and again: an answer of the backend to one call, and an error of a
-    /// proxy to another, would make it come and go for as long as there are both.
+    /// Makes the waiting calls at once, but not again and again. The backend may answer one call while a proxy answers another
+    /// with an error. Then the backend would seem to come and go for as long as both happen.
     fn wake_backend(&mut self, now: Boot) {
         if self.links.backend_woken.is_some_and(|woken| now < woken + RETRY_MAX) {
             return;
@@ -277,7 +277,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Publishes `status` when it changed.
+    /// Publishes `status` when it has changed.
     pub(super) fn pump_status(&mut self, now: Now) {
         if !self.links.broker || self.outbox.holds_status() {
             return;

@@ -1,8 +1,8 @@
-//! The heart of `qrisd`: everything it decides.
+//! The heart of `qrisd`: all its decisions.
 //!
-//! [`Machine::handle`] takes one [`Input`], commits what it changes, and answers with [`Effect`]s: an effect cannot
-//! precede its commit. It is synchronous and owns its database, nothing else: sockets, screen and clock are its
-//! caller's, which carries effects out and brings answers back as inputs.
+//! [`Machine::handle`] takes one [`Input`], commits its changes, and answers with [`Effect`]s. So an effect cannot
+//! precede its commit. The machine is synchronous and owns only its database. Sockets, screen and clock belong to
+//! its caller, which carries effects out and brings answers back as inputs.
 
 mod answers;
 mod calls;
@@ -52,14 +52,15 @@ use std::collections::BTreeMap;
 
 /// How long a request waits for its ticket, and for a relay service that is not there yet.
 pub const PREPARE_WAIT: Span = Span::secs(2);
-/// How long after a failed commit the next is tried.
+/// The time from a failed commit to the next try.
 const STORE_RETRY: Span = Span::secs(2);
-/// An order's transitions within one input; more would be a loop in the rules.
+/// The most transitions of an order within one input. More would be a loop in the rules.
 const TRANSITIONS_MAX: usize = 8;
-/// So many orders of which something is still to be done or awaited; then nothing new is sold.
+/// The most orders with something to do or to await. With so many, the machine sells nothing new.
 const UNFINISHED_MAX: usize = 1000;
-/// So many orders wait for their customers at most, to pay at a store or to come back. The backend lists a hundred open
-/// orders at once, of which those that are sold meanwhile need some; so nobody can fill the relay's tickets either.
+/// The most orders that wait for their customers, to pay at a store or to come back. The backend lists a hundred open
+/// orders at once, and new sales need some of these places. This limit also keeps anybody from filling the relay's
+/// tickets.
 const WAITING_MAX: usize = 50;
 
 /// What can happen to a machine.
@@ -69,22 +70,22 @@ pub enum Input {
     Asked(Request, Asker),
     /// The broker brings news of a payment.
     PaymentUpdate {
-        /// As it came.
+        /// The text as it came.
         payload: Vec<u8>,
-        /// To be acknowledged once it is stored or refused.
+        /// It is acknowledged once the news is stored or refused.
         ack: Ack,
     },
     /// The relay's answer to `Prepare`.
     Prepared(CallId, Result<Ticket, PrepareError>),
     /// The relay's answer to another call.
     Relay(CallId, RequestId, RelayAnswer),
-    /// A ticket was to be closed, and the relay did not answer.
+    /// A ticket had to be closed, and the relay did not answer.
     TicketLeft,
     /// The relay's signal.
     Finished(OrderId, DispenseAnswer),
-    /// The relay has this owner now, and this is what it says of itself.
+    /// The relay has a new owner, with these facts.
     RelayUp(RelayFacts),
-    /// What the relay says of itself, read again.
+    /// The relay's facts, read again.
     RelayTold(RelayFacts),
     /// The relay is gone.
     RelayDown(Box<str>),
@@ -94,7 +95,7 @@ pub enum Input {
     Open(CallId, BackendAnswer),
     /// The broker is there.
     BrokerUp {
-        /// Filters that it refused.
+        /// The filters that it refused.
         refused: Vec<String>,
     },
     /// The broker is gone.
@@ -104,11 +105,11 @@ pub enum Input {
         /// Its certificate's dates were refused.
         date_refusal: bool,
     },
-    /// The broker has a message.
+    /// The broker has taken a message.
     Delivered(PublishId),
-    /// The broker does not have a message; `Some`: it refuses it.
+    /// The broker has not taken a message; `Some`: it refuses it.
     Undelivered(PublishId, Option<Box<str>>),
-    /// The screen.
+    /// News of the screen.
     Screen(ScreenState),
     /// A deadline passed.
     Woken,
@@ -117,20 +118,20 @@ pub enum Input {
 /// Why there is no ticket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PrepareError {
-    /// The relay says no.
+    /// The relay refuses.
     Refused(RelayError, Box<str>),
-    /// The relay says nothing.
+    /// The relay does not answer.
     NoAnswer(Box<str>),
 }
 
-/// What the relay service says of itself.
+/// The relay service's facts about itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RelayFacts {
-    /// The machine it belongs to, as it says; `None` before it said so.
+    /// The machine that it says it belongs to; `None` before it said so.
     pub device: Option<Box<str>>,
-    /// The receipt keys it believes.
+    /// The receipt keys that it believes.
     pub kids: Vec<KeyId>,
-    /// What it signs its proofs with.
+    /// The key with which it signs its proofs.
     pub proof_key: Option<RelayKey>,
     /// Its open tickets.
     pub tickets: Vec<Ticket>,
@@ -140,27 +141,27 @@ pub struct RelayFacts {
     pub blocked: Vec<Box<str>>,
 }
 
-/// What the machine tells everybody over the broker.
+/// The machine's messages to everybody over the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Notice {
-    /// What becomes of a request.
+    /// The course of a request.
     Event,
-    /// How the machine is. The last one is kept for whoever comes later.
+    /// The condition of the machine. The broker keeps the last one for later subscribers.
     Status,
 }
 
-/// What must be done outside, in this order. Everything it rests on is committed.
-#[derive(Clone, Debug)]
+/// The work to be done outside, in this order. Everything that it rests on is committed.
+#[derive(Debug)]
 pub enum Effect {
     /// Acknowledge news of a payment.
     Ack(Ack),
-    /// Break the connection to the broker off: it sends again what was not acknowledged.
+    /// Break the connection to the broker off. Then the broker sends all unacknowledged messages again.
     DropBroker,
     /// Publish at QoS 1.
     Publish {
         /// Its number.
         id: PublishId,
-        /// What it is.
+        /// Its kind.
         notice: Notice,
         /// Its payload.
         payload: Vec<u8>,
@@ -169,46 +170,46 @@ pub enum Effect {
     Prepare(CallId, ItemId, Rupiah),
     /// Call the relay for an order.
     Relay(CallId, RequestId, core::RelayCall),
-    /// Close a ticket that no order carries.
+    /// Close a ticket that no order has.
     CloseTicket(Ticket),
-    /// Read what the relay says of itself.
+    /// Read the relay's facts.
     ReadRelay,
     /// Call the backend for an order.
     Backend(CallId, RequestId, HttpCall),
-    /// Ask the backend for all open orders, and show it what the relay signs its proofs with.
+    /// Ask the backend for all open orders, and show it the key with which the relay signs its proofs.
     AskOpen(CallId, Option<RelayKey>),
-    /// The answer of this call is not wanted any more.
+    /// Nobody wants the answer of this call any more.
     Abandon(CallId),
     /// Show this.
     Show(Picture),
-    /// Tell every controller what holds the machine now, and what is wrong with it.
+    /// Tell every controller which order holds the machine now, and which faults it has.
     View(View),
-    /// Tell every controller what became of a request.
+    /// Tell every controller the news of a request.
     OrderChanged(VendEvent),
-    /// Answer whoever asked, once.
+    /// Answer the asker, once.
     Reply(Asker, Reply),
     /// Write this to the journal.
     Journal(Journal),
 }
 
 /// The machine. See the module's text.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Machine<D: Disk = File> {
     settings: Settings,
     disk: D,
     store: Option<D::Store>,
     store_retry_at: Option<Boot>,
-    /// It takes something, and had no room for a whole sale: that is looked for again then.
+    /// The database takes a small write, but had no room for a whole sale. At this time the room is looked for again.
     store_short_until: Option<Boot>,
-    /// What is stored is damaged: it must be looked through, and set aside if need be.
+    /// The database is damaged. It must be checked as a whole, and set aside if need be.
     store_damaged: bool,
-    /// Somebody else wrote the database: memory is behind it, and it must be opened anew.
+    /// Another program wrote to the database. Memory is behind it, and it must be opened anew.
     store_behind: bool,
     live: BTreeMap<RequestId, Live>,
-    /// The order that keeps every other customer waiting; the schema holds that there is one at most.
+    /// The order that keeps every other customer waiting. The schema makes sure that there is at most one.
     holder: Option<RequestId>,
     candidate: Option<Candidate>,
-    /// Whoever waits for goods that were paid at a store.
+    /// The customer who waits for goods that were paid at a store.
     collection: Option<Collection>,
     guesses: Guesses,
     limits: Limits,
@@ -218,12 +219,12 @@ pub struct Machine<D: Disk = File> {
     reconciliation: Reconciliation,
     stage: show::Stage,
     last_call: u64,
-    /// Collected while an input is handled.
+    /// Effects are collected here while an input is handled.
     effects: Vec<Effect>,
 }
 
 impl Machine {
-    /// The machine of an installation: its store is the database that the settings name.
+    /// The machine of an installation. Its store is the database in the settings.
     #[must_use]
     pub fn load(settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         Self::begin_on(File(settings.store.clone()), settings, now)
@@ -231,8 +232,8 @@ impl Machine {
 }
 
 impl<D: Disk> Machine<D> {
-    /// Opens the database and takes up what is stored. The first effects put the right picture on the screen; a database
-    /// that cannot be used is a fault, and nothing is sold.
+    /// Opens the database and takes up its orders. The first effects put the right picture on the screen. A database
+    /// that cannot be used is a fault, and then nothing is sold.
     #[must_use]
     pub fn begin_on(disk: D, settings: Settings, now: Now) -> (Self, Vec<Effect>) {
         let mut machine = Self {
@@ -262,7 +263,7 @@ impl<D: Disk> Machine<D> {
         (machine, effects)
     }
 
-    /// Takes one input: commits what it changes, answers what must be done.
+    /// Takes one input, commits its changes, and answers with the effects.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         match input {
             Input::Asked(request, asker) => self.asked(request, asker, now),
@@ -286,10 +287,10 @@ impl<D: Disk> Machine<D> {
         self.finish(now)
     }
 
-    /// When [`Input::Woken`] is due at the latest.
+    /// The time at which [`Input::Woken`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self, now: Boot) -> Option<Boot> {
-        // While nothing can be stored, all that would be stored waits for that.
+        // While nothing can be stored, all changes wait for that.
         let stored = if self.store_retry_at.is_some() { self.store_retry_at } else { self.next_stored(now) };
         let candidate = self.candidate.as_ref().map(Candidate::give_up_at);
         let collection = self.collection.as_ref().map(Collection::give_up_at);
@@ -309,28 +310,19 @@ impl<D: Disk> Machine<D> {
         [orders.min(), self.outbox.next_forgetting(), self.reconciliation.next_deadline()].into_iter().flatten().min()
     }
 
-    /// What to publish as the last message of a clean stop.
+    /// The last message of a clean stop.
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
         serde_json::to_vec(&qris_core::wire::status::Status::offline()).expect("a status is plain data")
     }
 
-    /// The power goes: what is left of the machine.
-    #[must_use]
-    pub fn into_disk(mut self) -> D {
-        if let Some(store) = self.store.take() {
-            self.disk.close(store);
-        }
-        self.disk
-    }
-
-    /// The database's last trusted time, for judging certificates.
+    /// The database's last trusted time, which judges certificates.
     #[must_use]
     pub fn last_trusted(&self) -> Wall {
         self.store.as_ref().and_then(|store| store.last_trusted().ok()).unwrap_or_default()
     }
 
-    /// Time, calls, events, picture and status: whatever the input was, all follow from what is stored now.
+    /// Time, calls, events, picture and status. After every input, all of these follow from the stored orders.
     fn finish(&mut self, now: Now) -> Vec<Effect> {
         if self.store_retry_at.is_some_and(|at| now.boot >= at) {
             self.retry_store(now);
@@ -350,9 +342,9 @@ impl<D: Disk> Machine<D> {
     fn context(&self, of: &RequestId) -> Context<'_> {
         Context {
             rules: &self.settings.rules,
-            // A request that waits for its ticket holds nothing yet: who has paid goes first.
+            // A request that waits for its ticket holds nothing yet. A customer who has paid goes first.
             alone: self.holder.as_ref().is_none_or(|holder| holder == of),
-            // What another machine's relay says of our orders means nothing.
+            // The words of another machine's relay about our orders mean nothing.
             relay_owner: self.links.relay_owner().filter(|_| self.relay_foreign().is_none()),
             relay_changed_at: self.links.relay_changed_at,
             relay_kids: &self.links.relay.kids,

@@ -1,4 +1,4 @@
-//! Events on their way to the broker: one at a time, in order, until it has them.
+//! Events on their way to the broker: one at a time, in order, until the broker has them.
 
 use super::{Effect, Machine, Notice};
 use crate::store::{Disk, Store};
@@ -6,19 +6,20 @@ use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::status::FaultCode;
 use qris_host::mqtt::PublishId;
 
-/// Marks the numbers of messages that are not in the outbox: status, refusals, repetitions.
+/// The mark in the numbers of messages that are not in the outbox: status, refusals, repetitions.
 pub const NEWS: u64 = 1 << 63;
-/// What the broker has is forgotten with the next commit, or alone after this: so a delivery costs no write of its own.
+/// An event that the broker has is forgotten with the next commit, or by itself after this time. So a delivery costs no
+/// write of its own.
 const FORGET_AFTER: Span = Span::secs(5);
-/// So many are forgotten at once.
+/// The most events that are forgotten at once.
 const FORGET_BATCH: usize = 64;
-/// An event that the broker refuses is published again after this.
+/// An event that the broker refuses is published again after this time.
 const REFUSED_RETRY: Span = Span::secs(30);
-/// What found no room, or no connection, is published again after this unless another connection comes first.
+/// A message that found no room, or no connection, is published again after this time, unless another connection comes first.
 const LOST_RETRY: Span = Span::secs(1);
 
-/// The state of the outbox's way to the broker; the events themselves are in the database.
-#[derive(Clone, Debug, Default)]
+/// The state of the outbox's way to the broker. The events themselves are in the database.
+#[derive(Debug, Default)]
 pub(super) struct Outbox {
     in_flight: Option<u64>,
     /// Everything up to this one has been delivered in this connection or before.
@@ -26,14 +27,14 @@ pub(super) struct Outbox {
     sent: Vec<u64>,
     forget_at: Option<Boot>,
     retry_at: Option<Boot>,
-    /// The status was lost on its way: not again before this.
+    /// The status was lost on its way. It is not published again before this time.
     status_at: Option<Boot>,
-    /// The broker refused the last event, and that is told as a fault.
+    /// The broker refused the last event, and a fault tells that.
     refused: bool,
 }
 
 impl Outbox {
-    /// A new connection: whatever was in flight is unknown.
+    /// There is a new connection. Nobody knows what became of a message in flight.
     pub(super) fn connected(&mut self) {
         self.in_flight = None;
         self.retry_at = None;
@@ -56,12 +57,12 @@ impl Outbox {
         [self.retry_at, self.status_at].into_iter().flatten().min()
     }
 
-    /// When the database is to be written; not while it cannot.
+    /// The time of the next write to the database; `None` while it cannot be written.
     pub(super) fn next_forgetting(&self) -> Option<Boot> {
         self.forget_at
     }
 
-    /// Whether the status waits before it is published again.
+    /// Whether the status must wait before it is published again.
     pub(super) fn holds_status(&self) -> bool {
         self.status_at.is_some()
     }
@@ -88,7 +89,7 @@ impl<D: Disk> Machine<D> {
 
     pub(super) fn undelivered(&mut self, id: PublishId, refused: Option<Box<str>>, now: Now) {
         if id.0 & NEWS != 0 {
-            // What is not in the outbox is told again by the next status, or not at all.
+            // A message that is not in the outbox is told again by the next status, or not at all.
             if refused.is_none() {
                 self.status_lost();
                 self.outbox.status_at.get_or_insert(now.boot + LOST_RETRY);

@@ -1,4 +1,4 @@
-//! News of payments. Nothing is believed because the broker brought it.
+//! News of payments. Nothing is believed only because the broker brought it.
 
 use super::{Effect, Machine};
 use crate::store::{Disk, Store};
@@ -10,7 +10,7 @@ use qris_host::events::Event as Journal;
 use qris_host::mqtt::Ack;
 
 impl<D: Disk> Machine<D> {
-    /// A receipt is verified before it is believed; everything else is a hint at most.
+    /// A receipt is verified before it is believed. All other news is a hint at most.
     pub(super) fn payment(&mut self, payload: &[u8], ack: Ack, now: Now) {
         let update = match PaymentUpdate::read(payload) {
             Ok(update) => update,
@@ -26,7 +26,7 @@ impl<D: Disk> Machine<D> {
                     if self.receipt(receipt, now) {
                         self.effects.push(Effect::Ack(ack));
                     } else {
-                        // Not stored, so not taken: the broker keeps it and sends it again.
+                        // It is not stored, so it is not taken: the broker keeps it and sends it again.
                         self.effects.push(Effect::DropBroker);
                     }
                 }
@@ -49,7 +49,7 @@ impl<D: Disk> Machine<D> {
         self.effects.push(Effect::Ack(ack));
     }
 
-    /// Takes a verified receipt to its order; `false` if that could not be stored.
+    /// Takes a verified receipt to its order. `false`: it could not be stored.
     fn receipt(&mut self, receipt: Receipt, now: Now) -> bool {
         let request = receipt.claims().jti.clone();
         match self.find(&request) {
@@ -62,7 +62,7 @@ impl<D: Disk> Machine<D> {
                     if self.store.is_none() {
                         return false;
                     }
-                    // Genuine, and for a request that this database does not know: perhaps it was lost.
+                    // The receipt is genuine, but this database does not know its request. Perhaps the request was lost.
                     self.reconciliation.hint_open(now.boot);
                 }
                 true

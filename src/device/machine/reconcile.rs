@@ -1,4 +1,4 @@
-//! What the backend has open and the relay has promised, compared with what is stored: at start, at every connect, and
+//! Compares the backend's open orders and the relay's promises with the stored orders: at start, at every connect, and
 //! whenever somebody says that there is more.
 
 use super::answers::seen_of;
@@ -11,13 +11,13 @@ use qris_core::order::request::{Offer, VendRequest};
 use qris_core::order::time::{Boot, Now, Span};
 use qris_core::wire::orders::{OPEN_MAX, Order as Resource, Status};
 
-/// Hints of strangers lead to one question in this time.
+/// Hints of strangers lead to at most one question in this time.
 const HINT_EVERY: Span = Span::secs(300);
-/// So many tickets are closed at once: each is a commit of the relay, which has customers to serve.
+/// The most tickets that are closed at once. Each costs a commit of the relay, which has customers to serve.
 const CLOSE_BATCH: usize = 50;
-/// When the rest of them, or those of a `Prepare` under way, are looked at again.
+/// The time until the remaining tickets are looked at again, or the tickets during a `Prepare`.
 const CLOSE_AGAIN: Span = Span::secs(5);
-/// Tickets are compared when this many may be open; the relay holds 1,000.
+/// Tickets are compared when this many may be open. The relay holds 1,000.
 const TICKETS_MANY: usize = 900;
 
 /// The one question for all open orders.
@@ -26,15 +26,15 @@ pub(super) struct Reconciliation {
     wanted: bool,
     slot: Slot<()>,
     hint_after: Boot,
-    /// Somebody gave a hint too early; it is followed at `hint_after`.
+    /// A hint came too early. It is followed at `hint_after`.
     hinted: bool,
-    /// Requests that were looked for when the question under way was asked: later ones it may not know.
+    /// The requests that were looked for when the present question was asked. The answer may not know later ones.
     asked_for: Vec<RequestId>,
-    /// Tickets that the relay had open before the question was asked.
+    /// The tickets that the relay had open before the question was asked.
     suspects: Vec<Ticket>,
-    /// Those that were known when the question under way was asked.
+    /// Those of them that were known when the present question was asked.
     asked_about: Vec<Ticket>,
-    /// How many may be open: those listed last, and one for each `Prepare` since.
+    /// How many tickets may be open: those of the last list, and one for each `Prepare` since.
     open_tickets: usize,
     reading: bool,
 }
@@ -60,7 +60,7 @@ impl Reconciliation {
         self.wanted = true;
     }
 
-    /// Somebody who may be anybody says that there is an order we do not hold.
+    /// Anybody may say this: there is an order that we do not have.
     pub(super) fn hint_open(&mut self, now: Boot) {
         if now >= self.hint_after {
             self.hint_after = now + HINT_EVERY;
@@ -75,7 +75,7 @@ impl Reconciliation {
         self.slot.nudge();
     }
 
-    /// The relay has these tickets open; those that nobody carries are to be closed.
+    /// The relay has these tickets open. Those without an order must be closed.
     pub(super) fn suspect(&mut self, tickets: Vec<Ticket>) {
         self.reading = false;
         self.open_tickets = tickets.len();
@@ -130,7 +130,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// The relay may have tickets open that nobody carries: they are closed when it has told which.
+    /// The relay may have tickets open that belong to no order. They are closed when it has told which tickets it has.
     pub(super) fn look_for_tickets(&mut self) {
         self.reconciliation.reading = true;
         self.effects.push(Effect::ReadRelay);
@@ -153,7 +153,7 @@ impl<D: Disk> Machine<D> {
             }
             return;
         };
-        // One that fills its limit does not say what is missing.
+        // A list that fills its limit does not say what is missing.
         let whole = open.len() < OPEN_MAX;
         let asked_for = std::mem::take(&mut self.reconciliation.asked_for);
         let asked_for = if whole { asked_for } else { Vec::new() };
@@ -184,7 +184,7 @@ impl<D: Disk> Machine<D> {
             self.reconciliation.slot.done();
         }
         if whole {
-            // What waited and is not open any more has ended there: how is asked one by one.
+            // An order that waited and is not open any more has ended at the backend. Each is asked about, to know how.
             let ended = |live: &Live| live.stored.order.waits_for_customer() && !listed(&open, live);
             for live in self.live.values_mut().filter(|live| ended(live)) {
                 live.hinted = true;
@@ -193,20 +193,22 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// One of the backend's open orders: news of one that is held, or one that this database does not hold.
+    /// One of the backend's open orders: news of an order that we have, or an order that this database does not have.
     fn take_in(&mut self, resource: &Resource, now: Now) -> Result<(), StoreError> {
         let request = resource.request_id.clone();
         if let Some(stored) = self.find(&request)? {
-            // Of an image of this card, or its clone, which made the same request: our relay would not deliver it for us.
+            // The order is of another machine with an image or a clone of this card, which made the same request. Our
+            // relay would not deliver it.
             if stored.order.ticket != resource.ticket {
                 return Ok(());
             }
             if unfinished(&stored.order) && !self.live.contains_key(&request) {
-                // The rows of unfinished orders are found by an index, and all were taken up when it was opened.
+                // An index finds the rows of unfinished orders, and all of them were taken up when the database was opened.
                 return Err(StoreError::Damaged(format!("the order {request} is unfinished, and not found among those").into()));
             }
             let mut events = self.seen(&request, resource.clone());
-            // What is finished here was told: a backend that was restored from an older backup does not know it any more.
+            // An order that is finished here was reported. A backend that was restored from an older backup does not
+            // know the report any more.
             if resource.status == Status::Settlement && resource.outcome.is_none() && !self.live.contains_key(&request) {
                 events.push(Event::Forgotten);
             }
@@ -215,7 +217,7 @@ impl<D: Disk> Machine<D> {
         if self.candidate.as_ref().is_some_and(|candidate| *candidate.request_id() == request) {
             return Ok(());
         }
-        // Another charge of a request that is held, or what no backend of ours would say.
+        // It is another charge of a request that we have, or an answer that no backend of ours would give.
         if let Some(store) = &self.store
             && (store.by_order(&resource.order_id)?.is_some() || store.has_ticket(&resource.ticket)?)
         {
@@ -230,7 +232,8 @@ impl<D: Disk> Machine<D> {
             _ => None,
         };
         if resource.status == Status::Settlement && receipt.is_none() {
-            // Paid, as the backend says, without a proof that this machine could act on: it stays the backend's.
+            // The backend says that it is paid, but there is no proof on which this machine could act. It stays the
+            // backend's affair.
             return Ok(());
         }
         let asked = VendRequest {
@@ -252,15 +255,15 @@ impl<D: Disk> Machine<D> {
         }
         let waits = order.waits_for_customer();
         self.begin(order, now)?;
-        // Its time may be over already.
+        // The order's time may be over already.
         if waits { self.happen(request, vec![Event::Seen(seen)], now) } else { Ok(()) }
     }
 
-    /// Closes the tickets that nobody carries. Those given since the question was asked are not among them.
+    /// Closes the tickets that belong to no order. Tickets that were given since the question are not among them.
     fn close_orphans(&mut self, open: &[Resource], now: Now) {
         let tickets = std::mem::take(&mut self.reconciliation.asked_about);
         if self.candidate.is_some() {
-            // A `Prepare` under way: its ticket may be one of these.
+            // A `Prepare` is under way, and its ticket may be one of these.
             self.reconciliation.suspects.extend(tickets);
             self.reconciliation.wanted |= !self.reconciliation.suspects.is_empty();
             self.reconciliation.slot.pause(CLOSE_AGAIN, now.boot);

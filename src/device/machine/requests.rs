@@ -1,4 +1,4 @@
-//! Requests to sell and to cancel: who may hold the machine next, and who is refused, and why.
+//! Requests to sell and to cancel: which request may hold the machine next, which is refused, and why.
 
 use super::{Effect, Machine, Notice, PrepareError, WAITING_MAX, text};
 use crate::machine::calls::CallId;
@@ -12,48 +12,49 @@ use qris_core::wire::vend::{EventState, VendEvent, check_request};
 use qris_host::events::Event as Journal;
 use std::collections::VecDeque;
 
-/// Refusals whose request_id could not be read: so many a second together.
+/// The most refusals in a second whose request_id could not be read.
 const ANONYMOUS_REFUSALS: usize = 5;
-/// Refusals with a request_id: so many a second together, and one a second for each id.
+/// The most refusals in a second with a request_id, all together. Each id gets one in a second.
 const NAMED_REFUSALS: usize = 20;
 const SECOND: Span = Span::secs(1);
 const MINUTE: Span = Span::secs(60);
 
-/// What the machine must know of a controller.
+/// The facts that the machine must know about a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ControllerKind {
-    /// Where its requests come from.
+    /// The way of its requests.
     pub way: Way,
-    /// Whether what a reply says reaches whoever asked. If not they are told by events, also of what changed nothing.
+    /// Whether the words of a reply reach the asker. If not, events tell the asker everything, also a question that
+    /// changed nothing.
     pub hears_replies: bool,
 }
 
-/// Who asks.
+/// The one who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Asker {
     /// Names the question; its reply carries the name back.
     pub question: u64,
-    /// What kind of controller it is.
+    /// The kind of the controller.
     pub kind: ControllerKind,
 }
 
-/// What a controller asks.
+/// The question of a controller.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Sell.
     Vend(VendRequest),
     /// Cancel.
     Cancel(RequestId),
-    /// Hand out what was paid at a store.
+    /// Hand out goods that were paid at a store.
     Collect(PaymentCode),
-    /// What the controller itself had to refuse, mostly since it could not be read; answered and told like any refusal.
+    /// The controller itself had to refuse this, mostly since it could not read it. It is answered and told like any refusal.
     Refused(Option<RequestId>, Refusal),
 }
 
-/// What it is answered: the order's state, and the reason of a refusal or end. `None`: no such request.
+/// The answer: the order's state, and the reason of a refusal or end. `None`: there is no such request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// Where the order is.
+    /// The order's state.
     pub state: Option<EventState>,
     /// Why.
     pub reason: Option<Reason>,
@@ -67,19 +68,19 @@ impl Reply {
     }
 }
 
-/// `Prepare` gets 2 s; should its answer be lost all the same, the request is refused after this.
+/// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);
 
-/// A request that waits for the relay's ticket. It is not stored yet, and other requests are refused meanwhile.
-#[derive(Clone, Debug)]
+/// A request that waits for the relay's ticket. It is not stored yet. Meanwhile other requests are refused.
+#[derive(Debug)]
 pub(super) struct Candidate {
     call: CallId,
-    /// The relay's owner that is asked.
+    /// The relay's owner at the question.
     owner: u64,
     asked_at: Boot,
     offer: Offer,
     from: Vec<Asker>,
-    /// Whoever wants it cancelled as soon as it is an order.
+    /// The askers who want it cancelled as soon as it is an order.
     cancelled: Vec<Asker>,
 }
 
@@ -97,8 +98,8 @@ impl Candidate {
     }
 }
 
-/// Counts what happened lately.
-#[derive(Clone, Debug, Default)]
+/// Counts recent happenings.
+#[derive(Debug, Default)]
 pub(super) struct Limits {
     orders: VecDeque<Boot>,
     anonymous: VecDeque<Boot>,
@@ -144,7 +145,7 @@ impl Limits {
 }
 
 impl<D: Disk> Machine<D> {
-    /// A controller asks. Each question gets one reply, now or when it is known.
+    /// A controller asks. Each question gets one reply: now, or when it is known.
     pub(super) fn asked(&mut self, request: Request, asker: Asker, now: Now) {
         match request {
             Request::Vend(request) => match check_request(&request) {
@@ -154,7 +155,7 @@ impl<D: Disk> Machine<D> {
             Request::Cancel(request_id) => self.cancel_asked(&request_id, asker, now),
             Request::Collect(code) if asker.kind.hears_replies => self.collect(code, asker.kind.way, Some(asker), now),
             Request::Collect(code) => {
-                // Replied at once: what is asked again after a crash could be handed out to nobody.
+                // The reply comes at once. The same question again after a crash could hand the goods out to nobody.
                 self.reply(asker, Reply::NOTHING);
                 self.collect(code, asker.kind.way, None, now);
             }
@@ -181,7 +182,7 @@ impl<D: Disk> Machine<D> {
         self.reply(asker, reply);
     }
 
-    /// Tells by an event what came of a cancel, since the reply is not heard. A change has its own event.
+    /// Tells the result of a cancel by an event, since the asker does not hear the reply. A change has its own event.
     fn tell_cancel(&mut self, id: &RequestId, done: &Result<Option<bool>, StoreError>, now: Now) {
         let refusal = match done {
             Ok(Some(true)) => return,
@@ -193,7 +194,7 @@ impl<D: Disk> Machine<D> {
         self.refuse(Some(id.clone()), None, &refusal, now);
     }
 
-    /// A request to sell: repeated, refused, or a candidate for which the relay is asked.
+    /// A request to sell. It is repeated, or refused, or it becomes a candidate and the relay is asked.
     pub(super) fn vend(&mut self, request: VendRequest, from: Asker, now: Now) {
         let id = request.request_id.clone();
         if let Some(candidate) = &mut self.candidate
@@ -231,7 +232,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Everything that can be said against a request before the relay is asked.
+    /// Every objection to a request that is known before the relay is asked.
     fn admit(&mut self, request: &VendRequest, way: Way, now: Now) -> Result<Offer, Refusal> {
         let offer = self.settings.prices.price(request, way, self.settings.timeout)?;
         if let Some(trouble) = self.trouble() {
@@ -277,7 +278,7 @@ impl<D: Disk> Machine<D> {
                 let begun = if self.holder.is_some() { None } else { Some(self.begin(order, now)) };
                 match begun {
                     Some(Ok(())) => return self.begun(candidate, now),
-                    // Somebody who had paid came in between.
+                    // Another customer, who had paid, came in between.
                     None => {
                         self.effects.push(Effect::CloseTicket(ticket));
                         Refusal::new(Reason::Busy, "another order holds the machine")
@@ -293,7 +294,7 @@ impl<D: Disk> Machine<D> {
                 Refusal::new(error.reason(), detail)
             }
             Err(PrepareError::NoAnswer(why)) => {
-                // It may have given a ticket all the same.
+                // The relay may have given a ticket all the same.
                 self.look_for_tickets();
                 Refusal::new(Reason::Relay, why)
             }
@@ -301,7 +302,7 @@ impl<D: Disk> Machine<D> {
         self.refuse_candidate(candidate, &refusal, now);
     }
 
-    /// A candidate whose `Prepare` is not answered, not even by the bus.
+    /// A candidate whose `Prepare` gets no answer, not even from the bus.
     pub(super) fn pump_candidate(&mut self, now: Now) {
         if let Some(candidate) = self.candidate.take_if(|candidate| now.boot >= candidate.give_up_at()) {
             self.look_for_tickets();
@@ -330,13 +331,13 @@ impl<D: Disk> Machine<D> {
         let id = candidate.request_id().clone();
         let item = candidate.offer.request.item.clone();
         let mut askers = candidate.from.into_iter().chain(candidate.cancelled);
-        // A candidate has the one who asked for it.
+        // The first asker of a candidate is the one who asked for it.
         let Some(first) = askers.next() else { return };
         self.turn_down(Some(id), Some(item), refusal, first, now);
         askers.for_each(|asker| self.reply(asker, Reply::refused(refusal.reason)));
     }
 
-    /// Cancels an order; `Some(false)` if that changed nothing, `None` if there is none.
+    /// Cancels an order. `Some(false)`: that changed nothing. `None`: there is no such order.
     pub(super) fn cancel(&mut self, id: &RequestId, now: Now) -> Result<Option<bool>, StoreError> {
         let Some(before) = self.find(id)? else { return Ok(None) };
         self.happen(id, vec![Event::CancelAsked], now)?;
@@ -359,7 +360,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// The same news again: same `event_id`, same `seq`.
+    /// Tells the same news again, with the same `event_id` and the same `seq`.
     pub(super) fn repeat_last_event(&mut self, id: &RequestId) {
         if let Ok(Some(stored)) = self.find(id)
             && self.links.broker
@@ -372,7 +373,7 @@ impl<D: Disk> Machine<D> {
     }
 
     fn turn_down(&mut self, request: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, from: Asker, now: Now) {
-        // Acknowledged first: what was refused and comes once more after a crash could be sold after all.
+        // The message is acknowledged first. A refused request that comes once more after a crash could be sold after all.
         self.reply(from, Reply::refused(refusal.reason));
         self.refuse(request, item, refusal, now);
     }
@@ -381,12 +382,13 @@ impl<D: Disk> Machine<D> {
         self.effects.push(Effect::Reply(to, reply));
     }
 
-    /// Tells that something was refused. Never stored, and limited: anybody can make a machine refuse.
+    /// Tells a refusal. It is never stored, and it is limited: anybody can make a machine refuse.
     pub(super) fn refuse(&mut self, request_id: Option<RequestId>, item: Option<ItemId>, refusal: &Refusal, now: Now) {
         self.tell_refusal(request_id, item, None, refusal, now);
     }
 
-    /// The same of a payment code, which the event repeats: whoever typed it in knows by it that the answer is theirs.
+    /// The same for a payment code. The event repeats the code, so the customer who typed it in knows that the answer
+    /// is theirs.
     pub(super) fn refuse_code(&mut self, request_id: Option<RequestId>, code: &PaymentCode, refusal: &Refusal, now: Now) {
         self.tell_refusal(request_id, None, Some(code), refusal, now);
     }

@@ -1,4 +1,4 @@
-//! What the customer sees, and what a controller reads: both follow from the orders.
+//! The picture for the customer, and the view for controllers. Both follow from the orders.
 
 use super::{Effect, Machine};
 use crate::store::{Disk, Store};
@@ -12,18 +12,18 @@ use qris_core::wire::status::FaultCode;
 use qris_core::wire::vend::EventState;
 use qris_screen::picture::{Goods, Picture, Scene};
 
-/// How long the end of a sale stays.
+/// How long the end of a sale stays on the screen.
 const END_FOR: Span = Span::secs(10);
-/// How long a customer whose money is in question can read whom to call.
+/// How long a customer whose money is in question can read the contact.
 const MONEY_FOR: Span = Span::secs(120);
 
-/// The name under which the database knows whether the backend plays with toy money.
+/// The name under which the database keeps whether the backend's money is not real.
 const SANDBOX: &str = "sandbox";
 
-/// What a controller can read at any time.
+/// The view that a controller can read at any time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct View {
-    /// Of the order that holds the machine; `None`: idle.
+    /// The order that holds the machine; `None`: idle.
     pub order: Option<Shown>,
     /// The codes of the faults.
     pub faults: Vec<FaultCode>,
@@ -46,7 +46,7 @@ impl std::fmt::Display for View {
 /// The order that holds the machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shown {
-    /// Where it is.
+    /// Its state.
     pub state: EventState,
     /// The controller's name for it.
     pub request_id: RequestId,
@@ -67,26 +67,27 @@ pub struct Shown {
 pub(super) struct Stage {
     end: Option<(Order, Boot)>,
     sandbox: bool,
-    /// What the database says of it.
+    /// The database's last word on it.
     sandbox_stored: bool,
     shown: Option<Picture>,
     told: Option<View>,
 }
 
 impl Stage {
-    /// Takes up what was known of the backend before this start: a screen that invites to buy says what for.
+    /// Takes up the facts about the backend from before this start: a screen that invites customers to buy says whether
+    /// the money is real.
     pub(super) fn take_up(&mut self, store: &impl Store) {
-        // Not known is as good as real money: the first order tells.
+        // If this is not known, the money counts as real. The first order tells.
         let stored = store.remembered(SANDBOX).ok().flatten().is_some_and(|value| value == "true");
         self.sandbox |= stored;
         self.sandbox_stored = stored;
     }
 
-    /// An order went into another state: how a sale ended is remembered for a while. `held`: it kept the machine until now.
+    /// An order went into another state. The end of a sale is remembered for a while. `held`: it held the machine until now.
     pub(super) fn moved(&mut self, order: &Order, held: bool, now: Boot) {
         let known = self.end.as_ref().is_some_and(|(known, _)| known.ticket == order.ticket);
         if order.is_over_the_counter() && !order.holds_machine() && !held && !known {
-            // It waited for somebody who is elsewhere.
+            // It waited for a customer who is elsewhere.
             return;
         }
         if let Some(charge) = &order.charge {
@@ -107,7 +108,7 @@ impl Stage {
         };
         let same = self.end.as_ref().filter(|(known, _)| known.name() == order.name() && known.ticket == order.ticket);
         let until = same.map_or(now + span, |(_, until)| *until);
-        // What was only tidied up later is no news for whoever stands there now.
+        // A later change of an order that has ended is not news for the customer who stands there now.
         if self.end.as_ref().is_some_and(|(known, _)| known.ticket != order.ticket) {
             return;
         }
@@ -120,7 +121,7 @@ impl Stage {
 }
 
 impl<D: Disk> Machine<D> {
-    /// Shows and tells what changed.
+    /// Shows and tells the changes.
     pub(super) fn pump_stage(&mut self, now: Now) {
         if self.stage.end.as_ref().is_some_and(|(_, until)| now.boot >= *until) {
             self.stage.end = None;
@@ -128,7 +129,7 @@ impl<D: Disk> Machine<D> {
         if self.stage.sandbox != self.stage.sandbox_stored
             && let Some(store) = &mut self.store
         {
-            // It is worth a banner, and no fault: what matters is stored with each order.
+            // If this fails, it is no fault: it is only for a banner. The facts that matter are stored with each order.
             self.stage.sandbox_stored = self.stage.sandbox;
             let _ = store.remember(SANDBOX, &self.stage.sandbox.to_string());
         }
@@ -164,7 +165,7 @@ impl<D: Disk> Machine<D> {
             None => {
                 let missing = (!self.links.relay_up()).then_some(Reason::Relay);
                 match (self.trouble().map(|refusal| refusal.reason).or(missing), self.offline()) {
-                    // Nothing was heard of it yet, neither good nor bad.
+                    // No news of it has come yet, neither good nor bad.
                     (Some(Reason::Relay), _) if !self.faults.contains_key(&FaultCode::Relay) => Scene::Starting,
                     (None, Some(reason)) => Scene::Offline { reason: reason.into() },
                     (trouble, _) => Scene::Idle { trouble: trouble.map(|reason| reason.as_str().into()) },
@@ -173,15 +174,15 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Why a request may well fail for want of a network, or not even come, if so. Requests are taken all the same, since
-    /// nothing else would find out that it is back.
+    /// Why a request may well fail, or not even come, because the network is gone; `None`: it is not gone. Requests are
+    /// taken all the same, since nothing else would find out that the network is back.
     fn offline(&self) -> Option<&'static str> {
         let fault = [(FaultCode::Clock, "clock"), (FaultCode::Backend, "backend")];
         let fault = fault.into_iter().find(|(code, _)| self.faults.contains_key(code)).map(|(_, word)| word);
         fault.or(self.links.broker_lost().then_some("broker"))
     }
 
-    /// What is sold, as the screen names it: what the request says only of items whose price it brings.
+    /// The goods, as the screen names them. The request's words appear only for items whose price it brings.
     fn goods(&self, offer: &Offer) -> Goods {
         let item = offer.request.item.clone();
         let own_price = matches!(self.settings.prices.of(&item), Some(Price::FromRequest { .. }));
@@ -195,9 +196,9 @@ impl<D: Disk> Machine<D> {
         let page = order.charge.as_ref().and_then(|charge| charge.pay_url.clone());
         let do_not_pay = Scene::DoNotPay { order: order.order_id().cloned(), page: page.clone() };
         match &order.state {
-            // A payment could not be stored now: nobody is invited to make one.
+            // A payment could not be stored now, so nobody is invited to pay.
             State::AwaitingPayment { .. } if self.store_fails() => do_not_pay,
-            // Not shown before the relay said, in this run of the program, that it can deliver.
+            // It is not shown before the relay has said, in this run of the program, that it can deliver.
             State::Requested { .. } | State::AwaitingPayment { checked: 0, .. } => Scene::Preparing { goods, amount },
             State::AwaitingPayment { payload, until, .. } => {
                 let (fee, until) = (paid.above(amount), *until);
@@ -214,7 +215,7 @@ impl<D: Disk> Machine<D> {
             State::AwaitingCollection { .. } => {
                 Scene::Collect { goods, within: order.charge.as_ref().and_then(|charge| charge.collect_within) }
             }
-            // Told by events alone: nobody stands there.
+            // Only events tell this: nobody stands there.
             State::AtCounter | State::TakenBack { .. } => Scene::Idle { trouble: None },
             State::Cancelling { free_at: Some(_), .. } => Scene::Cancelling { goods },
             State::Cancelling { free_at: None, .. } => do_not_pay,
@@ -225,7 +226,7 @@ impl<D: Disk> Machine<D> {
             State::Paid { .. } | State::Dispensing { .. } => Scene::Dispensing { goods },
             State::Dispensed { .. } => Scene::Take { goods },
             State::RefundDue { why, .. } => match order.order_id() {
-                // The books do not say that the money is due: a person has to find out.
+                // The books do not say that the money is due: a person must find out.
                 Some(id) if *why == Undelivered::Uncertain => Scene::Uncertain { order: id.clone(), amount: paid, page },
                 Some(id) => Scene::RefundDue { order: id.clone(), amount: paid, page },
                 None => do_not_pay,
@@ -238,7 +239,7 @@ impl<D: Disk> Machine<D> {
     }
 }
 
-/// The store as people know it; `None`: paid by a phone.
+/// The store's usual name; `None`: it is paid with a phone.
 fn store_name(payment: Payment) -> Option<&'static str> {
     match payment {
         Payment::Gopay => None,

@@ -1,4 +1,4 @@
-//! The database's own health: opened, left, set aside and tried again while the machine stays up.
+//! The database's own health. It is opened, left, set aside and tried again while the machine stays up.
 
 use super::calls::Live;
 use super::outbox::Outbox;
@@ -33,7 +33,7 @@ impl<D: Disk> Machine<D> {
                         self.store_works(now);
                     }
                     Err(error) => {
-                        // Half taken up is not taken up: what is stored is of another boot, perhaps.
+                        // The orders were taken up only in part, so they do not count. They may be of another boot.
                         self.leave_store();
                         self.store_failed(&error, now);
                     }
@@ -43,7 +43,7 @@ impl<D: Disk> Machine<D> {
         }
     }
 
-    /// Forgets what is in memory of the database; it is opened anew.
+    /// Forgets the database's content in memory. The database is opened anew.
     pub(super) fn leave_store(&mut self) {
         if let Some(store) = self.store.take() {
             self.disk.close(store);
@@ -83,7 +83,7 @@ impl<D: Disk> Machine<D> {
 
     pub(super) fn store_failed(&mut self, error: &StoreError, now: Now) {
         let path = self.disk.name().into();
-        // Nobody else writes there: what surprises may be damage that only a look at all of it finds.
+        // Nobody else writes there. So a surprise may be damage that only a check of the whole database finds.
         self.store_damaged |= error.is_damage() || error.is_surprise();
         self.store_behind |= self.store.is_some() && error.is_surprise();
         (self.store_retry_at, self.store_short_until) = (Some(now.boot + STORE_RETRY), None);
@@ -106,7 +106,7 @@ impl<D: Disk> Machine<D> {
         if !self.faults.contains_key(&FaultCode::Store) || self.store_short_until.is_some_and(|until| now.boot < until) {
             return;
         }
-        // What is paid goes on as far as it can; nobody else is invited to pay before all of a sale can be written.
+        // Paid orders go on as far as they can. No other customer is invited to pay before there is room for a whole sale.
         if let Err(error) = self.disk.find_room() {
             self.store_short_until = Some(now.boot + STORE_RETRY);
             self.fault(FaultCode::Store, Some(&error.to_string()), now);

@@ -1,5 +1,5 @@
-//! The machine with a real database and everybody else played by hand. After every input the rig checks that the
-//! machine has nothing left to do until its next deadline: an owner that would spin fails every test.
+//! The machine with a real database; all other parts are played by hand. After every input the rig checks that
+//! the machine has nothing left to do until its next deadline. So an owner that would spin fails every test.
 
 mod controllers;
 mod counter;

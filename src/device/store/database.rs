@@ -1,4 +1,4 @@
-//! The store that is installed: a SQLite database.
+//! The store of an installation: a SQLite database.
 
 use super::{Disk, Draft, KNOWN_REQUESTS, OUTBOX_MAX, Opened, Store, StoreError, Stored};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const SCHEMA: Schema = Schema { application_id: 0x5152_6431, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
 
-/// Where the database is.
+/// The place of the database.
 #[derive(Debug, Clone)]
 pub struct File(pub PathBuf);
 
@@ -46,20 +46,20 @@ pub struct Database {
     waiting: i64,
     /// The number of the last event.
     seq: u64,
-    /// Its row is kept for its number only.
+    /// The row of the last event is kept for its number only.
     emptied: bool,
-    /// Orders, finished or not.
+    /// The number of orders, finished or not.
     orders: i64,
-    /// Dropped last: nobody else may have the database before it is closed.
+    /// This is dropped last: nobody else may have the database before it is closed.
     _lock: Arc<sqlite::Lock>,
 }
 
 impl Database {
-    /// Opens the database. A damaged one is set aside and a new one begun. Of one that is `suspect` every row and page is
-    /// looked at, else the unfinished orders only. It is this process's alone until the store is dropped.
+    /// Opens the database. A damaged one is set aside and a new one begun. If it is `suspect`, every row and page is
+    /// checked, else only the unfinished orders. It belongs to this process alone until the store is dropped.
     ///
     /// # Errors
-    /// What is wrong with the file or its directory; nothing was changed then.
+    /// The fault of the file or its directory. Then nothing was changed.
     pub fn open(path: &Path, boot_id: &BootId, suspect: bool) -> Result<Opened<Self>, StoreError> {
         let lock = Arc::new(sqlite::claim(path)?);
         let opened = sqlite::open(path, &SCHEMA)?;
@@ -85,7 +85,7 @@ impl Database {
             let mut select = self.connection.prepare(SELECT)?;
             let rows = select.query_map([], Self::columns)?;
             rows.into_iter().try_for_each(|row| self.restore(row?).map(drop))?;
-            // A text that is none any more stops whoever comes to it, and no check of SQLite's finds it.
+            // A text that is not valid any more stops every reader of it, and no check of SQLite finds it.
             let mut texts = self.connection.prepare(TEXTS)?;
             texts.query_map([], |row| row.get::<_, String>(0))?.try_for_each(|text| text.map(drop))?;
         }
@@ -277,7 +277,7 @@ impl Store for Database {
     }
 }
 
-/// All texts beside the orders.
+/// All texts outside of the orders.
 const TEXTS: &str = "SELECT payload FROM outbox UNION ALL SELECT key FROM facts UNION ALL SELECT value FROM facts
                      UNION ALL SELECT request_id FROM codes UNION ALL SELECT code FROM codes";
 
@@ -306,7 +306,7 @@ impl Columns {
         let (state, reason) = order.name();
         let mut body = serde_json::to_value(order).expect("an order is plain data");
         if let Some(receipt) = receipt_in(&mut body) {
-            // The receipt has a column of its own, which the schema keeps from ever changing.
+            // The receipt has a column of its own, and the schema never lets it change.
             *receipt = serde_json::Value::Null;
         }
         let mut row = Self {
@@ -336,10 +336,11 @@ impl Columns {
         serde_json::from_value(body).ok()
     }
 
-    /// Writes the row in place of one with these columns `before`. SQLite writes an index anew for each column that a
-    /// statement sets, changed or not, so that those that most transitions leave alone are set only when they change.
+    /// Writes the row in place of a row whose columns were `before`. SQLite writes an index anew for each column that
+    /// a statement sets, changed or not. Most transitions leave some of these columns alone, so they are set only
+    /// when they change.
     fn write(&self, transaction: &Transaction<'_>, before: Option<&(Option<String>, bool, bool)>) -> rusqlite::Result<()> {
-        // Each statement takes the first of these: what every version sets, then what has an index.
+        // Each statement takes the first of these: the columns that every version sets, then those with an index.
         let columns: [&dyn ToSql; 13] = [
             &self.state,
             &self.reason,
@@ -380,7 +381,7 @@ impl Columns {
         Ok(())
     }
 
-    /// SHA-256 over all columns, cut to 64 bits: SQLite does not notice a bit that flips within a value.
+    /// SHA-256 over all columns, cut to 64 bits. SQLite does not notice a bit that flips within a value.
     fn checksum(&self) -> i64 {
         let numbers = format!("{}{}{}", u8::from(self.holds), u8::from(self.live), self.rev);
         let parts = [
@@ -406,12 +407,12 @@ impl Columns {
     }
 }
 
-/// Where an order's body holds the receipt: `state.{name}.receipt`.
+/// The place of the receipt in an order's body: `state.{name}.receipt`.
 fn receipt_in(body: &mut serde_json::Value) -> Option<&mut serde_json::Value> {
     body.get_mut("state")?.as_object_mut()?.values_mut().next()?.get_mut("receipt")
 }
 
-/// Forgets the oldest finished orders of so many, beyond the limit; how many.
+/// Forgets the oldest finished orders beyond the limit; `orders` is the number of all orders. Answers how many it forgot.
 fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result<i64> {
     if orders <= KNOWN_REQUESTS {
         return Ok(0);
@@ -421,7 +422,7 @@ fn forget_orders(transaction: &Transaction<'_>, orders: i64) -> rusqlite::Result
     Ok(i64_of(changed as u64))
 }
 
-/// Forgets events; of the `last`, whose number must not be used again, all but its number.
+/// Forgets events. The number of the `last` must not be used again, so its number stays.
 fn forget(transaction: &Transaction<'_>, sent: &[u64], last: u64) -> rusqlite::Result<()> {
     for seq in sent {
         let sql = if *seq == last { "UPDATE outbox SET payload = '' WHERE seq = ?1" } else { "DELETE FROM outbox WHERE seq = ?1" };

@@ -1,4 +1,4 @@
-//! Commands of a fleet. Those that are answered here only read, so they need no signature and one in 5 s is enough.
+//! Commands of a fleet. The commands here only read, so they need no signature, and one in 5 s is enough.
 
 use crate::machine::NEWS;
 use crate::screen::Camera;
@@ -10,12 +10,12 @@ use qris_core::wire::command::{self, Problem, Response, SCREENSHOT, Screenshot};
 use qris_host::mqtt::{Inbound, Mqtt, Outbound, PublishId};
 use std::time::{Duration, Instant};
 
-/// From one answer to the next.
+/// The time from one answer to the next.
 const EVERY: Duration = Duration::from_secs(5);
-/// Whoever asked waits no longer.
+/// The asker waits no longer than this.
 const EXPIRY_S: u32 = 30;
 
-/// The number of every answer: not in the outbox, and nobody waits for what becomes of it.
+/// The number of every answer. It is not in the outbox, and nobody waits for its delivery.
 pub const ANSWER: PublishId = PublishId(NEWS | NEWS >> 1);
 
 /// Answers commands.
@@ -27,7 +27,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// For this machine.
+    /// The commands for this machine.
     #[must_use]
     pub fn new(device: DeviceId, mqtt: Mqtt, camera: Camera) -> Self {
         Self { device, mqtt, camera, answered: None }
@@ -36,7 +36,7 @@ impl Commands {
     /// Takes a message if it is a command; else gives it back.
     pub fn take(&mut self, message: Inbound) -> Option<Inbound> {
         let Some(name) = command::command_of(&message.topic, &self.device).map(str::to_owned) else { return Some(message) };
-        // Nothing of it is stored: one that is lost is asked again.
+        // A command is not stored. A lost command is asked again.
         self.mqtt.ack(message.ack);
         let topic = message.response_topic.filter(|topic| command::may_answer_on(topic, &self.device, &name))?;
         let answer = Answer { mqtt: self.mqtt.clone(), topic, correlation: message.correlation_data };
@@ -59,7 +59,7 @@ impl Commands {
     }
 }
 
-/// Where an answer goes.
+/// The address of an answer.
 struct Answer {
     mqtt: Mqtt,
     topic: String,

@@ -1,4 +1,4 @@
-//! What controllers ask, and what they hear.
+//! The questions of controllers, and the news that they hear.
 
 use super::rig::*;
 use crate::controller::buttons::Buttons;
@@ -85,7 +85,7 @@ async fn a_button_sells_and_is_refused_like_anybody() {
     assert_ne!(refused.request_id, sold.request_id, "each press has a name of its own");
 }
 
-/// What waits in the machine's queue.
+/// The input that waits in the machine's queue.
 fn asked(letters: &Receiver<Letter>) -> Input {
     match letters.try_recv() {
         Ok(Letter::Input(input, _room)) => input,
@@ -93,7 +93,7 @@ fn asked(letters: &Receiver<Letter>) -> Input {
     }
 }
 
-/// A controller that writes down what it hears.
+/// A controller that writes its news down.
 #[derive(Clone, Default)]
 struct Double(Arc<Mutex<Vec<String>>>);
 
@@ -117,7 +117,7 @@ impl Listener for Double {
     }
 }
 
-/// As the ports do it.
+/// Carries effects out as the ports do.
 fn carry_out(controllers: &mut Controllers, effects: Vec<Effect>) {
     for effect in effects {
         match effect {

@@ -1,4 +1,4 @@
-//! Orders that are paid at a store: many at once in the background, and collected with their codes.
+//! Orders that are paid at a store: many at once wait in the background, and customers collect them with their codes.
 
 use super::rig::*;
 use crate::machine::calls::LOOK_EVERY;
@@ -40,7 +40,7 @@ impl Rig {
         self.message(Topic::VendRequest, &format!(r#"{{"request_id":"r-{n}","item":"A1","payment":"alfamart"}}"#)).1
     }
 
-    /// A code that is up.
+    /// Brings an order to the point where its code is shown.
     fn code_shown(&mut self, n: u8) {
         let effects = self.vend_at_store(n);
         self.prepare(&effects, Ok(ticket(n)));
@@ -48,7 +48,7 @@ impl Rig {
         assert!(self.scene.starts_with("PayAtStore"), "{}", self.scene);
     }
 
-    /// One that the customer took along.
+    /// Brings an order to the point where the customer has taken the code along.
     pub(super) fn taken_along(&mut self, n: u8) {
         self.code_shown(n);
         self.after(120_000);
@@ -69,7 +69,7 @@ impl Rig {
         effects
     }
 
-    /// The question to the backend for a collection.
+    /// Answers the question to the backend for a collection.
     fn confirm(&mut self, effects: &[Effect], n: u8, answer: BackendAnswer) -> Vec<Effect> {
         let asked = |effect: &Effect| match effect {
             Effect::Backend(call, _, HttpCall::Get(id)) if *id == order_id(&format!("o-{n}")) => Some(*call),
@@ -79,7 +79,7 @@ impl Rig {
         self.on(Input::Backend(call, request_id(&format!("r-{n}")), answer))
     }
 
-    /// The question to the relay for a collection.
+    /// Answers the question to the relay for a collection.
     fn check(&mut self, effects: &[Effect], n: u8, answer: RelayAnswer) -> Vec<Effect> {
         let asked = |effect: &Effect| match effect {
             Effect::Relay(call, _, RelayCall::Check(known)) if *known == ticket(n) => Some(*call),
@@ -326,7 +326,7 @@ fn wrong_codes_lead_to_a_pause_for_one_way_that_a_restart_does_not_end() {
     }
     assert_eq!(rig.told(), ["refused(wrong_code)"; 4]);
     rig.collectable(2);
-    // What is known or no code at all is no guess.
+    // A known code does not count as a guess, and neither does a text that is not a code.
     let (ack, _) = rig.message(Topic::VendCollect, r#"{"code":""}"#);
     assert!(rig.is_acked(ack));
     assert_eq!(rig.told(), ["refused(malformed)"]);
@@ -406,7 +406,7 @@ fn a_machine_that_is_cut_off_the_power_keeps_what_waits() {
         let effects = rig.confirm(&effects, 1, order(paid_at_store(1)));
         rig.check(&effects, 1, checked(true, ""));
         assert_eq!(rig.told(), ["paid", "dispensing"]);
-        // Once more, in the middle of it.
+        // Once more, in the middle of a collection.
         rig.power_cut(same_boot);
         rig.bring_up();
         assert_eq!(rig.relay(1), Some(RelayCall::Query(order_id("o-1"))));
@@ -461,7 +461,7 @@ fn so_many_wait_and_no_more_while_a_qr_is_still_sold() {
     rig.offered(most + 2);
     rig.message(Topic::VendCancel, &format!(r#"{{"request_id":"r-{}"}}"#, most + 2));
     rig.answer(most + 2, order(resource(most + 2, Status::Cancel)));
-    // One is given up, which makes room, and nobody sees anything of it.
+    // One order is given up, which makes room, and nobody sees anything of it.
     rig.after(11_000);
     rig.told();
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);

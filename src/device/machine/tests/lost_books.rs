@@ -1,4 +1,4 @@
-//! A backend whose books have lost orders, or that is reached only now and then.
+//! A backend whose books have lost orders, or that can be reached only now and then.
 
 use super::counter::paid_at_store;
 use super::rig::*;
@@ -8,7 +8,7 @@ use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::reason::Reason;
 use qris_core::order::request::Refusal;
 
-/// Answers for so long that the books do not have the order; how often the journal says so.
+/// Answers for so long that the books do not have the order. Returns how often the journal says so.
 fn absent(rig: &mut Rig, n: u8, seconds: i64) -> usize {
     let until = rig.now.boot + Span::secs(seconds);
     let mut told = 0;
@@ -22,7 +22,7 @@ fn absent(rig: &mut Rig, n: u8, seconds: i64) -> usize {
     told
 }
 
-/// Waits until the backend is asked about it again, as it is after a quarter of an hour at the latest.
+/// Waits until the machine asks the backend about it again. It does so after a quarter of an hour at the latest.
 fn asked(rig: &mut Rig, n: u8) {
     for _ in 0..1_000 {
         if rig.backend(n).is_some() {
@@ -100,7 +100,7 @@ fn a_paid_order_of_an_earlier_boot_is_delivered_in_its_time_if_the_books_find_it
 
 #[test]
 fn no_mix_of_answers_makes_the_machine_ask_faster() {
-    /// Calls in 8 s for three outcomes, each answered in its own way.
+    /// The number of calls in 8 s for three outcomes. Each outcome gets an answer of its own.
     fn calls(answers: [fn() -> BackendAnswer; 3]) -> usize {
         let mut rig = Rig::new();
         for n in [1, 2, 3] {
@@ -110,7 +110,7 @@ fn no_mix_of_answers_makes_the_machine_ask_faster() {
         }
         let mut calls = 0;
         for tick in 0..800 {
-            // Each takes its own time: of answers that come together none is new.
+            // Each answer comes at its own time: if several come together, none of them is new.
             for (n, answer) in [1, 2, 3].into_iter().zip(answers) {
                 if tick % usize::from(n * 3) == 0 && rig.backend(n).is_some() {
                     calls += 1;

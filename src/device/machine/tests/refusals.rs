@@ -1,4 +1,4 @@
-//! What is refused, and how that is told.
+//! Refusals, and how they are told.
 
 use super::rig::*;
 use crate::machine::*;
@@ -10,7 +10,7 @@ use qris_core::wire::vend::EventState;
 fn a_repeated_request_is_answered_with_its_last_event() {
     let mut rig = Rig::new();
     let (first, effects) = rig.vend(1);
-    // While the relay is asked.
+    // This comes while the relay is asked.
     let (second, again) = rig.vend(1);
     assert!(again.is_empty());
     rig.prepare(&effects, Ok(ticket(1)));
@@ -108,7 +108,7 @@ fn a_ticket_whose_prepare_was_not_answered_is_closed_when_the_relay_answers_agai
         let (_, effects) = rig.vend(1);
         let effects = if is_told { rig.prepare(&effects, Err(PrepareError::NoAnswer("no answer in 2 s".into()))) } else { rig.after(5000) };
         assert!(effects.iter().any(|effect| matches!(effect, Effect::ReadRelay)), "{effects:?}");
-        // It was not answered either; what the relay says of itself is read every now and then.
+        // This call was not answered either. The relay's facts are read every now and then.
         rig.after(60_000);
         rig.facts.tickets = vec![ticket(9)];
         rig.on(Input::RelayTold(rig.facts.clone()));

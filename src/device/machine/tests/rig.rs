@@ -15,7 +15,7 @@ pub(super) use qris_core::wire::topics::Topic;
 
 const PAYLOAD_5000: &str = "00020101021226620014COM.GO-JEK.WWW011993600914337918182570210G3791818250303UKE51440014ID.CO.QRIS.WWW0215AID7720513752290303UKE5204359353033605802ID5910PAPI LIVE26005KUKAR61057555354075000.0062475036b1855b6c-70ab-4449-9778-61b8ffe43fd20703A016304";
 
-/// A controller on the board, which hears replies.
+/// A controller on the board. It hears replies.
 pub(super) const ON_BOARD: Asker = Asker { question: 7, kind: ControllerKind { way: Way::Board, hears_replies: true } };
 
 pub(super) struct Rig {
@@ -24,15 +24,15 @@ pub(super) struct Rig {
     pub(super) machine: Machine,
     pub(super) now: Now,
     pub(super) facts: RelayFacts,
-    /// What was published on `vend/event`, as `state` or `state(reason)`.
+    /// The events on `vend/event`, as `state` or `state(reason)`.
     pub(super) told: Vec<String>,
     pub(super) events: Vec<VendEvent>,
     pub(super) acked: Vec<Ack>,
     pub(super) scene: String,
     pub(super) sandbox: bool,
-    /// Whether the broker acknowledges what is published.
+    /// Whether the broker acknowledges the messages.
     pub(super) broker_takes: bool,
-    /// What the relay answers to `Prove`, at once; `None`: nothing.
+    /// The relay's answer to `Prove`, at once; `None`: no answer.
     pub(super) proof: Option<RelayAnswer>,
     messages: u64,
 }
@@ -122,7 +122,7 @@ impl Rig {
         rig
     }
 
-    /// Answers that there are no open orders, until nobody asks.
+    /// Answers that there are no open orders, until the machine does not ask any more.
     pub(super) fn settle_open(&mut self) {
         while self.open().is_some() {
             self.answer_open(vec![]);
@@ -187,7 +187,7 @@ impl Rig {
         }
         let elsewhere = tempfile::tempdir().expect("a directory");
         let other = Settings { store: elsewhere.path().join("none.db"), ..self.settings.clone() };
-        // The old connection goes first.
+        // The old machine's connection to the database must go first.
         drop(std::mem::replace(&mut self.machine, Machine::load(other, self.now).0));
         let (machine, effects) = Machine::load(self.settings.clone(), self.now);
         self.machine = machine;
@@ -209,7 +209,7 @@ impl Rig {
         }
     }
 
-    /// One input; the broker acknowledges what is published.
+    /// Takes one input. The broker acknowledges the messages.
     pub(super) fn on(&mut self, input: Input) -> Vec<Effect> {
         let mut all = Vec::new();
         let mut inputs = std::collections::VecDeque::from([input]);
@@ -224,7 +224,7 @@ impl Rig {
                     if *notice == Notice::Event {
                         let event: VendEvent = serde_json::from_slice(payload).expect("an event");
                         let why = event.reason.map(|why| format!("({why})")).unwrap_or_default();
-                        // What the broker has may be published again after a restart, with the same name.
+                        // An event that the broker has may be published again after a restart, with the same name.
                         let again = id.0 & NEWS == 0 && self.events.iter().any(|known| known.event_id == event.event_id);
                         if !again {
                             self.told.push(format!("{}{why}", event.state.as_str()));
@@ -255,7 +255,7 @@ impl Rig {
         self.on(Input::Woken)
     }
 
-    /// What was told since the last look.
+    /// The announcements since the last look.
     pub(super) fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told)
     }
@@ -295,7 +295,7 @@ impl Rig {
         self.machine.reconciliation.running()
     }
 
-    /// Answers `?state=open`, which must be asked.
+    /// Answers `?state=open`; the machine must have asked it.
     pub(super) fn answer_open(&mut self, orders: Vec<Resource>) -> Vec<Effect> {
         let call = self.open().expect("the open orders are asked for");
         self.on(Input::Open(call, BackendAnswer::Open(orders)))
@@ -328,7 +328,7 @@ impl Rig {
         self.on(Input::Relay(call, request_id(&format!("r-{n}")), answer))
     }
 
-    /// Answers the `Prepare` that was asked.
+    /// Answers the `Prepare` among the effects.
     pub(super) fn prepare(&mut self, effects: &[Effect], answer: Result<Ticket, PrepareError>) -> Vec<Effect> {
         let call = effects.iter().find_map(|effect| if let Effect::Prepare(call, ..) = effect { Some(*call) } else { None });
         self.on(Input::Prepared(call.expect("the relay is asked for a ticket"), answer))
@@ -343,7 +343,7 @@ impl Rig {
         ack
     }
 
-    /// One whose QR is up.
+    /// An order whose QR is shown.
     pub(super) fn offered(&mut self, n: u8) {
         self.requested(n);
         assert!(matches!(self.backend(n), Some(HttpCall::Create(_))));
@@ -351,7 +351,7 @@ impl Rig {
         assert!(self.scene.starts_with("Pay"), "{}", self.scene);
     }
 
-    /// One that is paid, while the relay is asked to deliver.
+    /// A paid order, while the relay is asked to deliver.
     pub(super) fn dispensing(&mut self, n: u8) {
         self.offered(n);
         self.pay(&receipt_of(n));

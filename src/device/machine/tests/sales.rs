@@ -168,7 +168,7 @@ fn an_idle_screen_says_that_the_network_is_gone() {
 #[test]
 fn cancel_at_each_state() {
     let cancel = r#"{"request_id":"r-1"}"#;
-    // While the ticket is awaited.
+    // The cancel comes while the ticket is awaited.
     let mut rig = Rig::new();
     let (_, effects) = rig.vend(1);
     let (ack, _) = rig.message(Topic::VendCancel, cancel);
@@ -176,30 +176,30 @@ fn cancel_at_each_state() {
     rig.prepare(&effects, Ok(ticket(1)));
     assert!(rig.is_acked(ack));
     assert_eq!(rig.told(), ["requested", "cancelling(customer)"]);
-    // The POST goes on to its answer; then its charge is cancelled.
+    // The POST gets its answer; then its charge is cancelled.
     rig.answer(1, order(resource(1, Status::Pending)));
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
     rig.answer(1, order(resource(1, Status::Cancel)));
     assert_eq!(rig.told(), ["cancelled(customer)"]);
     rig.closed(1);
     assert!(rig.machine.live.is_empty());
-    // An ended one: its last event again.
+    // The cancel of an ended order: its last event comes again.
     let before = rig.events.last().map(|event| event.event_id.clone());
     let (ack, _) = rig.message(Topic::VendCancel, cancel);
     assert!(rig.is_acked(ack));
     assert_eq!(rig.told(), ["cancelled(customer)"]);
     assert_eq!(rig.events.last().map(|event| event.event_id.clone()), before);
-    // While the QR is up, and the race is lost.
+    // The cancel comes while the QR is shown, and it is too late.
     let mut rig = Rig::new();
     rig.offered(1);
     rig.message(Topic::VendCancel, cancel);
     assert!(rig.scene.starts_with("Cancelling"));
     rig.answer(1, order(settled(1, 0)));
     assert_eq!(rig.told(), ["requested", "awaiting_payment", "cancelling(customer)", "paid", "dispensing"]);
-    // While it is delivered: nothing to cancel any more.
+    // The cancel comes during the delivery: nothing can be cancelled any more.
     rig.message(Topic::VendCancel, cancel);
     assert_eq!(rig.told(), ["dispensing"]);
-    // Nobody's.
+    // The cancel of an unknown request.
     let (ack, _) = rig.message(Topic::VendCancel, r#"{"request_id":"r-9"}"#);
     assert!(rig.is_acked(ack));
     assert_eq!(rig.told(), ["refused(unknown_request)"]);
@@ -241,12 +241,12 @@ fn who_has_paid_goes_before_a_request_that_waits_for_its_ticket() {
 
 #[test]
 fn power_cuts_in_the_same_boot() {
-    // Requested: the same question again.
+    // Requested: the same question is asked again.
     let mut rig = Rig::new();
     rig.requested(1);
     rig.power_cut(true);
     assert!(matches!(rig.backend(1), Some(HttpCall::Create(_))));
-    // The answer comes before the relay is there: not shown, and not ended either.
+    // The answer comes before the relay is there. The QR is not shown, and the order does not end either.
     rig.answer(1, order(resource(1, Status::Pending)));
     assert!(!rig.scene.starts_with("Pay"));
     rig.bring_up();
@@ -269,7 +269,7 @@ fn power_cuts_in_the_same_boot() {
     rig.answer_relay(1, RelayAnswer::Dispense(DispenseAnswer::Unknown));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
     rig.delivered(1);
-    // Dispensed and not told.
+    // Dispensed, and the backend was not told.
     rig.power_cut(true);
     rig.bring_up();
     assert_eq!(told(rig.backend(1)), Some(Delivery::Dispensed));
@@ -291,7 +291,7 @@ fn a_qr_does_not_come_back_without_the_relay() {
 
 #[test]
 fn power_cuts_in_another_boot() {
-    // Requested: whoever asked has gone; its end is told.
+    // Requested: the customer has gone, and the end is told.
     let mut rig = Rig::new();
     rig.requested(1);
     rig.power_cut(false);
@@ -299,7 +299,7 @@ fn power_cuts_in_another_boot() {
     assert_eq!(rig.told(), ["requested", "failed(backend)"]);
     rig.answer_open(vec![resource(1, Status::Pending)]);
     assert_eq!(rig.backend(1), Some(HttpCall::Cancel(order_id("o-1"))));
-    // Awaiting payment: its time once more, never beyond the charge's.
+    // Awaiting payment: its time begins once more, but never goes beyond the charge's.
     let mut rig = Rig::new();
     rig.offered(1);
     rig.power_cut(false);
@@ -309,12 +309,12 @@ fn power_cuts_in_another_boot() {
     assert!(rig.scene.starts_with("Pay"));
     rig.after(30_000);
     assert!(rig.scene.starts_with("Cancelling"), "{}", rig.scene);
-    // Paid now: only the backend allows it.
+    // It is paid now. Only the backend can allow the delivery.
     rig.told();
     rig.answer(1, order(settled(1, 20)));
     assert_eq!((rig.told(), rig.relay(1)), (vec!["paid".to_owned()], None));
     assert_eq!(rig.backend(1), Some(HttpCall::Get(order_id("o-1"))));
-    // One whose QR left the screen in an earlier boot: nobody knows when.
+    // The QR left the screen in an earlier boot: nobody knows when.
     let mut rig = Rig::new();
     rig.offered(1);
     rig.after(120_000);
@@ -349,7 +349,7 @@ fn a_dispensing_order_of_an_earlier_boot_is_confirmed() {
 fn a_dispense_that_was_never_answered_counts_as_sent() {
     let mut rig = Rig::new();
     rig.dispensing(1);
-    // The relay dies with the call under way, and comes back with an empty ledger.
+    // The relay dies during the call, and comes back with an empty ledger.
     rig.on(Input::RelayDown("gone".into()));
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))), "its answer, or that there is none, is waited for");
     rig.answer_relay(1, RelayAnswer::NoAnswer("disconnected".into()));
@@ -425,7 +425,7 @@ fn a_mismatch_is_told_and_never_delivered() {
     assert_eq!(rig.told().last().map(String::as_str), Some("refund_due(mismatch)"));
     rig.closed(1);
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
-    // A power cut keeps it; it has no receipt.
+    // The order survives a power cut; it has no receipt.
     rig.power_cut(false);
     rig.bring_up();
     assert_eq!(told(rig.backend(1)), Some(Delivery::Undelivered));
@@ -474,7 +474,7 @@ fn proof(call: Option<HttpCall>) -> Option<Box<str>> {
     }
 }
 
-/// A sale whose line failed, with the report still to be sent; what the relay answers to `Prove` until then.
+/// A sale whose line failed. Its report is still to be sent, and this is the relay's answer to `Prove` until then.
 fn failed_sale(answer: Option<RelayAnswer>) -> Rig {
     let mut rig = Rig::new();
     rig.proof = answer;
@@ -486,7 +486,7 @@ fn failed_sale(answer: Option<RelayAnswer>) -> Rig {
 
 #[test]
 fn a_report_carries_the_relays_word_and_waits_for_it_while_the_relay_is_there() {
-    // There at once, not there, of an earlier release.
+    // The proof is there at once; it is not there; the relay is of an earlier release.
     let word = || RelayAnswer::Proof(Some("the relay's word".into()));
     for (answer, expected) in [
         (word(), Some("the relay's word")),
@@ -495,12 +495,12 @@ fn a_report_carries_the_relays_word_and_waits_for_it_while_the_relay_is_there() 
     ] {
         let mut rig = failed_sale(Some(answer.clone()));
         assert_eq!(proof(rig.backend(1)).as_deref(), expected, "{answer:?}");
-        // Nobody is asked again for what is known, and the report is the same.
+        // Nobody asks again for a known proof, and the report stays the same.
         rig.answer(1, gone());
         rig.after(1_000);
         assert_eq!(proof(rig.backend(1)).as_deref(), expected, "{answer:?}");
     }
-    // It is slow, or its disk is: asked again until it says, and not for ever.
+    // The relay or its disk is slow. It is asked again until it answers, but not for ever.
     for trouble in [RelayAnswer::NoAnswer("busy".into()), RelayAnswer::Refused(RelayError::Ledger, "full".into())] {
         for comes in [true, false] {
             let mut rig = failed_sale(Some(trouble.clone()));

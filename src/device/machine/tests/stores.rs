@@ -11,7 +11,7 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::orders::{Order as Resource, Status};
 
-/// Holds the database so that nobody else can write it.
+/// Locks the database, so that nobody else can write to it.
 fn lock(rig: &Rig) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     connection.execute_batch("BEGIN IMMEDIATE").expect("locked");
@@ -65,7 +65,7 @@ fn a_database_that_another_process_has_is_waited_for() {
 fn a_database_that_somebody_else_wrote_is_read_anew() {
     let mut rig = Rig::new();
     rig.offered(1);
-    // Who deletes the lock can write beside us.
+    // A program that deletes the lock can write beside us.
     std::fs::remove_file(rig.settings.store.with_extension("db.lock")).expect("deleted");
     let mut other = Database::open(&rig.settings.store, &rig.settings.boot_id, false).expect("opens").store;
     let stored = other.live().expect("readable").remove(0);
@@ -89,7 +89,7 @@ fn a_disk_that_takes_a_little_delivers_what_is_paid_and_sells_nothing_until_it_t
     let held = lock(&rig);
     rig.pay(&receipt_of(1));
     rig.told();
-    // Where this is, the file by which room is looked for cannot be made.
+    // With this file in the way, the program cannot make the file that looks for room.
     let room = rig.settings.store.with_extension("db.room");
     std::fs::create_dir(&room).expect("made");
     drop(held);
@@ -131,7 +131,8 @@ fn a_receipt_that_cannot_be_stored_is_not_acknowledged() {
     assert_eq!(rig.relay(1), Some(RelayCall::Dispense(receipt_of(1))));
 }
 
-/// The relay that was asked first may have driven the line, and lost its ledger since: what a new one refuses says nothing of that.
+/// The relay that was asked first may have driven the line and lost its ledger since. A refusal by the new ledger does
+/// not say that it did not.
 #[test]
 fn silence_that_cannot_be_stored_is_not_forgotten() {
     let refused = || RelayAnswer::Refused(RelayError::UnknownTicket, "no such ticket".into());
@@ -213,7 +214,7 @@ fn damage(rig: &Rig, sql: &str) {
     assert_eq!(qris_host::sqlite::testing::damage(&connection, sql), 1);
 }
 
-/// Empties the index by which unfinished orders are found.
+/// Empties the index that finds unfinished orders.
 fn lose_the_index(rig: &Rig) {
     let connection = rusqlite::Connection::open(&rig.settings.store).expect("opens");
     let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'live_orders'";
@@ -257,7 +258,7 @@ fn a_damaged_row_is_set_aside_and_the_orders_are_fetched_from_the_backend() {
     assert!(rig.machine.faults.contains_key(&FaultCode::StoreReset));
     rig.bring_up();
     rig.answer_open(vec![resource(2, Status::Pending), settled(3, 20)]);
-    // A pending one is cancelled, a settled one treated as of an earlier boot.
+    // A pending order is cancelled. A settled one is treated as one of an earlier boot.
     assert_eq!(rig.backend(2), Some(HttpCall::Cancel(order_id("o-2"))));
     assert_eq!(rig.relay(3), Some(RelayCall::Query(order_id("o-3"))));
     let mut told = rig.told();
@@ -281,7 +282,7 @@ fn damage_that_is_found_while_it_runs_is_set_aside_then() {
     rig.dispensing(1);
     rig.delivered(1);
     rig.answer(1, order(settled(1, 3)));
-    // A finished order: read only when somebody asks for it.
+    // A finished order is read only when somebody asks for it.
     damage(&rig, "UPDATE orders SET last_event = 'x' WHERE request_id = 'r-1'");
     rig.told();
     rig.vend(1);
@@ -309,7 +310,7 @@ fn events_leave_in_order_once_each_across_restarts_and_connections() {
     rig.power_cut(true);
     rig.bring_up();
     assert!(rig.told().is_empty(), "what the broker has is forgotten");
-    // The number goes on, though the outbox is empty.
+    // The numbers go on, though the outbox is empty.
     rig.answer_open(vec![]);
     rig.answer(1, BackendAnswer::OtherOutcome);
     rig.requested(2);

@@ -1,4 +1,4 @@
-//! Whatever is published by whomever; and orders and tickets that nobody here knows.
+//! Messages of any kind from anybody; and orders and tickets that nobody here knows.
 
 use super::rig::*;
 use crate::machine::*;
@@ -31,7 +31,7 @@ fn receipts_that_are_not_for_this_order_change_nothing() {
     let (ack, _) = rig.message(Topic::PaymentUpdate, &payload);
     assert!(rig.is_acked(ack));
     assert_eq!((rig.told(), rig.relay(1)), (vec![], None));
-    // The right one, then again and again.
+    // The right receipt, then again and again.
     rig.pay(&good);
     rig.pay(&good);
     rig.delivered(1);
@@ -56,7 +56,7 @@ fn hints_are_followed_once_in_five_seconds_and_never_spin() {
     assert_eq!(rig.backend(1), None);
     rig.after(1);
     assert!(rig.backend(1).is_some());
-    // While another call waits for its next try.
+    // This comes while another call waits for its next try.
     rig.message(Topic::VendCancel, r#"{"request_id":"r-1"}"#);
     rig.answer(1, gone());
     rig.message(Topic::PaymentUpdate, update);
@@ -75,7 +75,7 @@ fn strangers_orders_lead_to_one_question_in_five_minutes() {
         rig.message(Topic::PaymentUpdate, update);
         assert_eq!(rig.open(), None);
     }
-    // A genuine receipt among the noise is not lost, only later.
+    // A genuine receipt among the noise is not lost. It only comes later.
     rig.pay(&receipt_of(77));
     rig.after(299_999);
     assert_eq!(rig.open(), None);
@@ -105,7 +105,7 @@ fn an_order_with_another_ticket_is_not_ours_though_it_has_our_request() {
     let others = Resource { ticket: ticket(9), ..resource(1, Status::Pending) };
     rig.answer_open(vec![others.clone()]);
     assert!(!rig.scene.starts_with("Pay"), "{}", rig.scene);
-    // Nor is ours there when it is looked for.
+    // Our order is not there either when it is looked for.
     rig.after(15_000);
     rig.answer_open(vec![others]);
     assert_eq!((rig.open(), rig.backend(1), rig.relay(1)), (None, None, Some(RelayCall::Close(ticket(1)))));
@@ -191,7 +191,7 @@ fn a_thousand_tickets_are_closed_in_portions_and_not_asked_for_in_a_loop() {
         closed += closes(&rig.answer_open(vec![])).len();
     }
     assert_eq!(closed, many);
-    // At 900 that cannot be looked up at the backend the relay is not read in a loop.
+    // With 900 tickets that cannot be looked up at the backend, the relay is not read in a loop.
     rig.facts.tickets = (0..950_u16)
         .map(|n| {
             let mut bits = [7; 16];

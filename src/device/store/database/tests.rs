@@ -1,4 +1,4 @@
-//! The schema's own rules, and what is kept.
+//! The schema's own rules, and the data that is kept.
 
 use super::*;
 use qris_core::order::ids::ItemId;
@@ -54,7 +54,7 @@ fn the_last_ten_thousand_requests_are_known_and_unfinished_ones_for_ever() {
     let unfinished = Order { state: State::Paid { receipt: key().sign(claims()), deliver_by: Boot(1) }, ..paid(0) };
     store.commit(&unfinished, None, vec![], &[]).expect("stored");
     store.commit(&finished(1), None, vec![], &[]).expect("stored");
-    // Not one commit each: ten thousand would take a minute.
+    // They do not get a commit each: ten thousand would take a minute.
     let last = u32::try_from(KNOWN_REQUESTS).expect("a number");
     let sql = "WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < ?1)
                INSERT INTO orders SELECT 'r-' || n, NULL, 't-' || n, state, reason, body, receipt, holds, live, boot_id, last_event, rev, sum
@@ -81,7 +81,7 @@ fn a_database_has_one_owner() {
     let error = Database::open(&path, &BootId("b".into()), true).expect_err("it has an owner");
     assert!(error.to_string().contains("another process has it") && !error.is_damage(), "{error}");
     drop(store);
-    // The lock also goes on when a damaged one was set aside.
+    // The lock also holds when a damaged database was set aside.
     std::fs::write(&path, b"garbage ".repeat(200)).expect("written");
     let opened = Database::open(&path, &BootId("b".into()), false).expect("a new one");
     assert!(opened.set_aside.is_some() && Database::open(&path, &BootId("b".into()), false).is_err());
@@ -92,7 +92,7 @@ fn the_schema_keeps_what_the_core_must_never_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     let (_, stored) = store.commit(&paid(1), None, vec![], &[]).expect("stored");
-    // Another that holds the machine; a receipt that goes; a name that changes; a version that is skipped.
+    // Forbidden: a second order that holds the machine; a receipt that goes; another name; a skipped version.
     assert!(store.commit(&order(2), None, vec![], &[]).is_err(), "one customer at a time");
     assert!(store.commit(&order(1), Some(stored.rev), vec![], &[]).is_err(), "a receipt stays");
     let renamed =
@@ -129,7 +129,7 @@ fn every_changed_column_is_noticed() {
     }
 }
 
-/// In its table, and in each index of it: a row that an index lost is not found by who writes it.
+/// A row may be lost in its table, or in any index of it. A write does not find a row that an index lost.
 #[test]
 fn a_bit_in_any_place_where_a_request_is_kept_is_found_in_a_suspect_database() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -200,14 +200,14 @@ fn a_number_is_never_used_twice_though_the_broker_has_all_events() {
         assert_eq!((store.next_event(0).expect("readable"), store.waiting), (None, 0));
         let (events, _) = store.commit(&finished(n), None, vec![draft()], &[]).expect("stored");
         assert_eq!(seqs(events), [last]);
-        // With a commit of its own, and with one that tells nothing.
+        // It happens with a commit of its own, and with a commit that tells nothing.
         store.commit(&finished(n + 10), None, vec![], &[last]).expect("stored");
         let rows: i64 = store.connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).expect("a count");
         assert_eq!((store.next_event(0).expect("readable"), store.waiting, rows), (None, 0, 1));
     }
 }
 
-/// An order whose code is `code-n`, at a store and paid there.
+/// An order with the code `code-n`, for a store and paid there.
 fn collectable(n: u32) -> Order {
     let receipt = key().sign(claims());
     let charge = Charge {
