@@ -25,7 +25,7 @@ const GUESSES_KEY: &str = "wrong_codes";
 
 /// A customer who waits for goods that were paid at a store. It is not stored: after a power cut the customer types
 /// the code in once more. Meanwhile requests to sell are refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Collection {
     request: RequestId,
     code: PaymentCode,

@@ -15,7 +15,7 @@ use qris_screen::ScreenState;
 const TRUST_EVERY: Span = Span::secs(24 * 3600);
 
 /// The present state of these things.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Links {
     relay_up: bool,
     /// Counts the relay's owners. The last one is present if `relay_up`.

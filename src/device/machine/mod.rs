@@ -151,7 +151,7 @@ pub enum Notice {
 }
 
 /// The work to be done outside, in this order. Everything that it rests on is committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Acknowledge news of a payment.
     Ack(Ack),
@@ -193,7 +193,7 @@ pub enum Effect {
 }
 
 /// The machine. See the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine<D: Disk = File> {
     settings: Settings,
     disk: D,
@@ -314,6 +314,15 @@ impl<D: Disk> Machine<D> {
     #[must_use]
     pub fn farewell(&self) -> Vec<u8> {
         serde_json::to_vec(&qris_core::wire::status::Status::offline()).expect("a status is plain data")
+    }
+
+    /// The power goes: what is left of the machine.
+    #[must_use]
+    pub fn into_disk(mut self) -> D {
+        if let Some(store) = self.store.take() {
+            self.disk.close(store);
+        }
+        self.disk
     }
 
     /// The database's last trusted time, which judges certificates.

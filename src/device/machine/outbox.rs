@@ -19,7 +19,7 @@ const REFUSED_RETRY: Span = Span::secs(30);
 const LOST_RETRY: Span = Span::secs(1);
 
 /// The state of the outbox's way to the broker. The events themselves are in the database.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     in_flight: Option<u64>,
     /// Everything up to this one has been delivered in this connection or before.

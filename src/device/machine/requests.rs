@@ -72,7 +72,7 @@ impl Reply {
 const PREPARE_LOST: Span = Span::secs(5);
 
 /// A request that waits for the relay's ticket. It is not stored yet. Meanwhile other requests are refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Candidate {
     call: CallId,
     /// The relay's owner at the question.
@@ -99,7 +99,7 @@ impl Candidate {
 }
 
 /// Counts recent happenings.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     orders: VecDeque<Boot>,
     anonymous: VecDeque<Boot>,
