@@ -6,7 +6,8 @@
 use super::config::{Config, Items, Line as LineSettings, line_of};
 use super::ledger::{Ledger, Opened};
 use super::outlet::{Ending, Job};
-use super::store::Pulse;
+use super::store::database::File;
+use super::store::{Disk, Pulse};
 use qris_core::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket};
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
 use qris_core::order::money::Rupiah;
@@ -16,6 +17,7 @@ use qris_core::order::receipt::{KeySet, Receipt, ReceiptError};
 use qris_core::wire::dbus::{CloseAnswer, DispenseAnswer, RelayError};
 use qris_host::events::Event;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The fault of a ledger that was set aside in this process' life.
 pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
@@ -25,12 +27,12 @@ pub const FAULT_LEDGER: &str = "ledger";
 pub const FAULT_GPIO: &str = "gpio";
 
 /// The heart of the relay service.
-#[derive(Debug)]
-pub struct Dispenser {
+#[derive(Debug, Clone)]
+pub struct Dispenser<D: Disk = File> {
     me: DeviceId,
-    keys: KeySet,
+    keys: Arc<KeySet>,
     lines: Vec<Line>,
-    ledger: Ledger,
+    ledger: Ledger<D, D::Store>,
     /// The buttons that do not work, and why.
     broken_buttons: BTreeMap<String, String>,
     /// The program ends: what runs is finished, nothing new begins.
@@ -76,16 +78,16 @@ pub struct Refusal {
     pub detail: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Line {
-    settings: LineSettings,
+    settings: Arc<LineSettings>,
     blocked: Option<Blocked>,
     broken: Option<String>,
     work: Work,
 }
 
 /// Why a line is blocked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Blocked {
     why: String,
     /// What it did not deliver; `None` once the ledger has forgotten the order.
@@ -93,7 +95,7 @@ struct Blocked {
 }
 
 /// What a line is doing for an order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Work {
     Idle,
     /// The ledger says "driving", and its thread drives.
@@ -103,21 +105,33 @@ enum Work {
 }
 
 impl Dispenser {
+    /// The dispenser of an installation: its ledger is the database that the configuration names.
+    pub fn new(config: &Config) -> Self {
+        Self::begin_on(File(config.ledger.clone()), config)
+    }
+}
+
+impl<D: Disk> Dispenser<D> {
     /// Opens the ledger. What was being driven is uncertain from now on, and written so, before this returns; a ledger
     /// that cannot be opened or written is tried again at each [`Dispenser::tick`], and nothing is promised meanwhile.
-    pub fn new(config: &Config) -> Self {
-        let line = |settings: &LineSettings| Line { settings: settings.clone(), blocked: None, broken: None, work: Work::Idle };
+    pub fn begin_on(disk: D, config: &Config) -> Self {
+        let line = |settings: &LineSettings| Line { settings: Arc::new(settings.clone()), blocked: None, broken: None, work: Work::Idle };
         let mut dispenser = Self {
             me: config.device.clone(),
-            keys: config.keys.clone(),
+            keys: Arc::new(config.keys.clone()),
             lines: config.lines.iter().map(line).collect(),
-            ledger: Ledger::new(&config.ledger),
+            ledger: Ledger::new(disk),
             broken_buttons: BTreeMap::new(),
             is_stopping: false,
             effects: Vec::new(),
         };
         dispenser.open();
         dispenser
+    }
+
+    /// Ends it, as a power cut does, and gives the disk with what is kept there.
+    pub fn into_disk(self) -> D {
+        self.ledger.into_disk()
     }
 
     /// What is to be done since the last call, in this order.
@@ -469,7 +483,7 @@ impl Dispenser {
     }
 
     fn line_of(&self, item: &ItemId) -> Option<usize> {
-        line_of(self.lines.iter().map(|line| &line.settings), item)
+        line_of(self.lines.iter().map(|line| &*line.settings), item)
     }
 
     fn line_state(&self, item: &ItemId, amount: Rupiah) -> Option<(usize, LineState)> {

@@ -2,7 +2,7 @@
 //! as no line is driven. The program stays up whatever the disk does.
 
 use super::dispenser::Refusal;
-use super::store::{Block, Found, Pulse, Store, StoreError};
+use super::store::{Block, Disk, Found, Pulse, Store, StoreError};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
 use qris_core::order::money::Rupiah;
@@ -10,25 +10,23 @@ use qris_core::order::outcome::Outcome;
 use qris_core::order::receipt::{Receipt, SigningKey};
 use qris_core::wire::dbus::RelayError;
 use qris_host::events::Event;
-use qris_host::sqlite;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
-/// The ledger, whether it can be had or not.
-#[derive(Debug)]
-pub struct Ledger {
-    path: PathBuf,
-    state: State,
+/// The ledger, whether it can be had or not. It is on the disk `D`, which has a store `S`.
+#[derive(Debug, Clone)]
+pub struct Ledger<D, S> {
+    disk: D,
+    state: State<S>,
     /// One was set aside since the start.
     was_reset: bool,
     /// For the journal.
     events: Vec<Event>,
 }
 
-#[derive(Debug)]
-enum State {
+#[derive(Debug, Clone)]
+enum State<S> {
     /// It can be read; `failing` is why it could not be read or written the last time.
-    Open { store: Box<Store>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
+    Open { store: Box<S>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
     /// It cannot be opened; why, as it was told.
     Shut { why: Option<String> },
 }
@@ -42,20 +40,16 @@ pub struct Opened {
     pub blocked: Vec<Block>,
 }
 
-impl Ledger {
+impl<D: Disk> Ledger<D, D::Store> {
     /// Not opened yet.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
+    pub const fn new(disk: D) -> Self {
+        Self { disk, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
     }
 
-    /// Opens it; see [`Store::open`]. `None` when it cannot be had, which is noted.
+    /// Opens it; see [`Disk::open`]. `None` when it cannot be had, which is noted.
     pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
-        // Whoever was open is closed first: a ledger has one owner.
-        let was_told = match std::mem::replace(&mut self.state, State::Shut { why: None }) {
-            State::Shut { why } => why,
-            State::Open { failing, .. } => failing,
-        };
-        match Store::open(&self.path, blocks) {
+        let was_told = self.shut();
+        match self.disk.open(&blocks) {
             Ok(Found { store, set_aside, interrupted, open, blocked }) => {
                 if let Some(aside) = set_aside {
                     self.was_reset = true;
@@ -80,6 +74,23 @@ impl Ledger {
         }
     }
 
+    /// Shuts it, and gives the disk with what is kept there.
+    pub fn into_disk(mut self) -> D {
+        self.shut();
+        self.disk
+    }
+
+    /// Gives the store back to the disk. Answers why it was failing, as that was told.
+    fn shut(&mut self) -> Option<String> {
+        match std::mem::replace(&mut self.state, State::Shut { why: None }) {
+            State::Shut { why } => why,
+            State::Open { store, failing, .. } => {
+                self.disk.take_back(*store);
+                failing
+            }
+        }
+    }
+
     /// Must it be opened anew? What is being driven keeps a damaged one: its end might still be taken.
     pub fn needs_opening(&self, is_driving: bool) -> bool {
         match &self.state {
@@ -91,11 +102,8 @@ impl Ledger {
     /// Finds out whether it can be written again, if it could not, and all of a sale: nothing else ends the fault.
     pub fn probe(&mut self) {
         let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state else { return };
-        let path = self.path.clone();
-        let found = self.write(|store| {
-            sqlite::find_room(&path)?;
-            store.probe()
-        });
+        let room = self.disk.find_room();
+        let found = self.write(|store| room.and_then(|()| store.probe()));
         if let (Ok(()), State::Open { failing, .. }) = (found, &mut self.state) {
             *failing = None;
             self.events.push(Event::StoreBack { path: self.name().into() });
@@ -203,7 +211,7 @@ impl Ledger {
         self.write(|store| store.clear(line))
     }
 
-    fn read<T>(&mut self, ask: impl FnOnce(&Store) -> Result<T, StoreError>) -> Result<T, Refusal> {
+    fn read<T>(&mut self, ask: impl FnOnce(&D::Store) -> Result<T, StoreError>) -> Result<T, Refusal> {
         match &self.state {
             State::Open { store, .. } => match ask(store) {
                 Ok(answer) => Ok(answer),
@@ -214,7 +222,7 @@ impl Ledger {
     }
 
     /// Nothing new is written to a damaged ledger: it would be lost with it.
-    fn write(&mut self, change: impl FnOnce(&mut Store) -> Result<(), StoreError>) -> Result<(), Refusal> {
+    fn write(&mut self, change: impl FnOnce(&mut D::Store) -> Result<(), StoreError>) -> Result<(), Refusal> {
         let result = match &mut self.state {
             State::Open { store, is_damaged: false, .. } => change(store),
             State::Open { failing: why, .. } | State::Shut { why } => return Err(refusal(why.as_deref())),
@@ -232,7 +240,7 @@ impl Ledger {
         if let State::Open { failing, is_damaged, .. } = &mut self.state {
             *is_damaged |= error.is_damage();
             if failing.replace(told.clone()).is_none() {
-                let path = self.path.display().to_string().into();
+                let path = self.disk.name().into();
                 self.events.push(Event::StoreFailing { path, why: told.clone().into() });
             }
         }
@@ -253,12 +261,12 @@ impl Ledger {
     }
 
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.disk.name()
     }
 
     /// The file, for tests that harm it.
     #[cfg(test)]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &D::Store {
         match &self.state {
             State::Open { store, .. } => store,
             State::Shut { why } => panic!("shut: {why:?}"),

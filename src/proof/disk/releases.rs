@@ -25,7 +25,7 @@ fn machine(path: &Path) -> Result<(), String> {
 }
 
 fn ledger(path: &Path) -> Result<(), String> {
-    let found = qris_relay::store::Store::open(path, |_| false).map_err(|error| error.to_string())?;
+    let found = qris_relay::store::database::Database::open(path, &|_| false).map_err(|error| error.to_string())?;
     found.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
 }
 

@@ -500,7 +500,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     rig.begin(2);
     rig.end(0, Outcome::Dispensed);
     // At a start.
-    rig.dispenser.ledger = Ledger::new(&path);
+    rig.dispenser.ledger = Ledger::new(File(path.clone()));
     std::fs::write(&path, b"no database at all").expect("written");
     rig.restart();
     assert_eq!(rig.dispenser.faults(), [FAULT_LEDGER_RESET]);
@@ -651,7 +651,7 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     assert_eq!(rig.journal(), ["StoreBack"]);
     // One that is no good.
-    rig.dispenser.ledger = Ledger::new(&rig.path());
+    rig.dispenser.ledger = Ledger::new(File(rig.path()));
     std::fs::write(home.join("ledger.db"), b"no database at all").expect("written");
     rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
     let effects = rig.dispenser.take_effects();

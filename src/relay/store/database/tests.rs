@@ -1,10 +1,11 @@
 //! The file: what it refuses, what it remembers, what it forgets.
 
 use super::*;
+use qris_core::order::ids::RequestId;
 use qris_core::order::receipt::testing::{claims, key};
 
-fn open(path: &Path) -> Found {
-    Store::open(path, |line| line == "careful").expect("opens")
+fn open(path: &Path) -> Found<Database> {
+    Database::open(path, &|line| line == "careful").expect("opens")
 }
 
 fn ticket(n: u8) -> Ticket {
@@ -20,7 +21,7 @@ fn receipt(n: u8) -> Receipt {
     key().sign(claims)
 }
 
-fn promise(store: &mut Store, n: u8) {
+fn promise(store: &mut Database, n: u8) {
     let claims = claims();
     store.add_ticket(&ticket(n), &claims.item, claims.amount).expect("written");
 }
@@ -185,7 +186,7 @@ fn a_ledger_has_one_owner() {
     let mut store = open(&path).store;
     promise(&mut store, 1);
     store.begin(&receipt(1), "a").expect("begun");
-    assert!(matches!(Store::open(&path, |_| false), Err(StoreError::Open(OpenError::Held { .. }))));
+    assert!(matches!(Database::open(&path, &|_| false), Err(StoreError::Open(OpenError::Held { .. }))));
     store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
     assert_eq!(open(&path).interrupted, []);
@@ -202,7 +203,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     // Somebody copies it, say.
     let other = Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-    let error = Store::open(&path, |_| false).expect_err("what was driven cannot be written");
+    let error = Database::open(&path, &|_| false).expect_err("what was driven cannot be written");
     assert!(!error.is_damage(), "{error}");
     other.execute_batch("ROLLBACK").expect("released");
     let found = open(&path);

@@ -1,0 +1,500 @@
+//! The store that is installed: a SQLite database. What it read is checked row by row.
+
+use super::{Block, Disk, Found, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, Store, StoreError};
+use crate::mark::Mark;
+use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ledger::{Entry, TicketEntry};
+use qris_core::order::money::Rupiah;
+use qris_core::order::outcome::Outcome;
+use qris_core::order::receipt::{Receipt, SigningKey};
+use qris_host::random;
+use qris_host::sqlite::{self, OpenError, Schema};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::path::{Path, PathBuf};
+
+/// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
+pub const PULSES_KEPT: i64 = 10_000;
+/// So many tickets are looked back on; open ones and those of kept pulses stay whatever their age.
+const TICKETS_KEPT: i64 = 20_000;
+/// Old rows are dropped once in so many tickets.
+const PRUNE_EVERY: i64 = 64;
+
+const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub struct File(pub PathBuf);
+
+impl Disk for File {
+    type Store = Database;
+
+    fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    fn open(&mut self, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Database>, StoreError> {
+        Database::open(&self.0, blocks)
+    }
+
+    fn find_room(&self) -> Result<(), StoreError> {
+        Ok(sqlite::find_room(&self.0)?)
+    }
+}
+
+/// The open database.
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    mark: Mark,
+    /// Held for as long as this lives; nothing is read from it.
+    _lock: sqlite::Lock,
+    /// The last number given to a ticket and to a pulse.
+    tickets: i64,
+    pulses: i64,
+    /// Tickets that have left `open`.
+    left: i64,
+    /// What it signs with.
+    key: SigningKey,
+}
+
+impl Database {
+    /// See [`Disk::open`]. It is this process's alone until the store is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its directory.
+    pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Self>, StoreError> {
+        // A second owner would take for interrupted what the first is driving.
+        let lock = sqlite::claim(path)?;
+        let mut opened = sqlite::open(path, &SCHEMA)?;
+        let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
+        if opened.created {
+            mark.reset().map_err(StoreError::Mark)?;
+        }
+        let whole = match Self::read_whole(&mut opened.connection, &mark, blocks) {
+            Err(error) if error.is_damage() => {
+                drop(opened);
+                let set_aside = |source| StoreError::Open(OpenError::SetAside { path: path.into(), source });
+                let aside = sqlite::set_aside(path).map_err(set_aside)?;
+                opened = sqlite::open(path, &SCHEMA)?;
+                opened.set_aside = Some(aside);
+                mark.reset().map_err(StoreError::Mark)?;
+                Self::read_whole(&mut opened.connection, &mark, blocks)?
+            }
+            whole => whole?,
+        };
+        let (Whole { tickets, pulses, left, open, interrupted, blocked }, key) = whole;
+        let store = Self { connection: opened.connection, mark, _lock: lock, tickets, pulses, left, key };
+        Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
+    }
+
+    fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<(Whole, SigningKey), StoreError> {
+        // Orders are found by an index: one that lost a row would hide that an order was driven.
+        if let Some(damage) = sqlite::check_indexes(connection)? {
+            return Err(StoreError::Damaged(damage));
+        }
+        let mut whole = Whole::default();
+        {
+            let mut statement = connection.prepare(&format!("SELECT {TICKET_COLUMNS} FROM tickets ORDER BY seq"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let row = TicketRow::read(row)?;
+                whole.tickets = row.seq;
+                whole.left = whole.left.max(row.number.unwrap_or(0));
+                if let TicketEntry::Open { .. } = row.entry()? {
+                    whole.open.push(row.ticket()?);
+                }
+            }
+        }
+        let mut driving = Vec::new();
+        {
+            let mut statement = connection.prepare(&format!("SELECT {PULSE_COLUMNS} FROM pulses ORDER BY seq"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let row = PulseRow::read(row)?;
+                whole.pulses = row.seq;
+                if row.outcome.is_none() {
+                    driving.push(row);
+                }
+            }
+        }
+        // Each pulse has used a ticket, also before tickets were counted.
+        whole.left = whole.left.max(whole.pulses);
+        if whole.left < mark.left() {
+            return Err(StoreError::Damaged(format!("it knows of {} tickets that were used or closed, of {}", whole.left, mark.left())));
+        }
+        let transaction = connection.transaction()?;
+        for row in driving {
+            let (outcome, detail) = INTERRUPTED;
+            row.end(&transaction, outcome, detail)?;
+            if blocks(&row.line) {
+                block(&transaction, &row.line, INTERRUPTED_BLOCKS, &row.order_id)?;
+            }
+            let pulse = row.pulse()?;
+            whole.interrupted.push(Pulse { entry: Entry::Ended(outcome), detail: detail.into(), ..pulse });
+        }
+        transaction.commit()?;
+        let mut statement = connection.prepare("SELECT line, why, order_id, sum FROM blocked")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (line, why, order, sum): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
+            whole.blocked.push(Block { line, why, order: id(&order)? });
+        }
+        Ok((whole, key(connection)?))
+    }
+
+    fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {TICKET_COLUMNS} FROM tickets WHERE ticket = ?1"))?;
+        let mut rows = statement.query([ticket.as_str()])?;
+        rows.next()?.map(TicketRow::read).transpose()
+    }
+
+    fn pulse_row(&self, order: &OrderId) -> Result<Option<PulseRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!("SELECT {PULSE_COLUMNS} FROM pulses WHERE order_id = ?1"))?;
+        let mut rows = statement.query([order.as_str()])?;
+        rows.next()?.map(PulseRow::read).transpose()
+    }
+}
+
+impl Store for Database {
+    fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError> {
+        self.ticket_row(ticket)?.map(|row| row.entry()).transpose()
+    }
+
+    fn pulse(&self, order: &OrderId) -> Result<Option<Pulse>, StoreError> {
+        self.pulse_row(order)?.map(|row| row.pulse()).transpose()
+    }
+
+    fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError> {
+        let claims = receipt.claims();
+        let sql = "SELECT 1 FROM pulses WHERE (request_id = ?1 OR transaction_id = ?2) AND order_id <> ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let other = [claims.jti.as_str(), claims.transaction_id.as_str(), claims.sub.as_str()];
+        Ok(statement.query_row(other, |_| Ok(())).optional()?.is_some())
+    }
+
+    fn add_ticket(&mut self, ticket: &Ticket, item: &ItemId, amount: Rupiah) -> Result<(), StoreError> {
+        let seq = self.tickets + 1;
+        let row = TicketRow {
+            seq,
+            ticket: ticket.to_string(),
+            item: item.to_string(),
+            amount: whole(amount),
+            state: "open".into(),
+            order_id: None,
+            number: None,
+        };
+        let transaction = self.connection.transaction()?;
+        transaction.prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, NULL)")?.execute(params![
+            seq,
+            row.ticket,
+            row.item,
+            row.amount,
+            row.state,
+            row.sum()
+        ])?;
+        if seq % PRUNE_EVERY == 0 {
+            transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
+            // The one with the last number stays, so that numbers go on from there.
+            let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
+                AND number IS NOT ?2";
+            transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
+        }
+        transaction.commit()?;
+        self.tickets = seq;
+        Ok(())
+    }
+
+    fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError> {
+        let Some(row) = self.ticket_row(ticket)? else { return Err(StoreError::Damaged(format!("ticket {ticket} is gone"))) };
+        let number = self.left + 1;
+        let transaction = self.connection.transaction()?;
+        row.leave_open(&transaction, "closed", None, number)?;
+        transaction.commit()?;
+        self.left = number;
+        Ok(())
+    }
+
+    fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError> {
+        let number = self.ticket_row(ticket)?.and_then(|row| row.number);
+        Ok(number.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError> {
+        let claims = receipt.claims();
+        let Some(ticket) = self.ticket_row(&claims.ticket)? else {
+            return Err(StoreError::Damaged(format!("ticket {} is gone", claims.ticket)));
+        };
+        let row = PulseRow {
+            seq: self.pulses + 1,
+            order_id: claims.sub.to_string(),
+            ticket: claims.ticket.to_string(),
+            request_id: claims.jti.to_string(),
+            transaction_id: claims.transaction_id.to_string(),
+            line: line.into(),
+            item: claims.item.to_string(),
+            amount: whole(claims.amount),
+            outcome: None,
+            detail: String::new(),
+        };
+        let number = self.left + 1;
+        let transaction = self.connection.transaction()?;
+        ticket.leave_open(&transaction, "used", Some(&row.order_id), number)?;
+        transaction.prepare_cached("INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)")?.execute(params![
+            row.seq,
+            row.order_id,
+            row.ticket,
+            row.request_id,
+            row.transaction_id,
+            row.line,
+            row.item,
+            row.amount,
+            row.detail,
+            row.sum()
+        ])?;
+        transaction.commit()?;
+        (self.pulses, self.left) = (row.seq, number);
+        Ok(())
+    }
+
+    fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), StoreError> {
+        let Some(row) = self.pulse_row(order)? else { return Err(StoreError::Damaged(format!("order {order} is gone"))) };
+        let transaction = self.connection.transaction()?;
+        row.end(&transaction, outcome, detail)?;
+        if let Some(why) = why_blocked {
+            block(&transaction, &row.line, why, &row.order_id)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn clear(&mut self, line: &str) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM blocked WHERE line = ?1", [line])?;
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<(), StoreError> {
+        self.mark.write(self.left).map_err(StoreError::Mark)
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE probe SET n = (n + 1) % 1000000", [])?;
+        self.mark()
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    /// Every commit fails as where nothing may be written, or none.
+    pub fn fail_commits(&self, fail: bool) {
+        self.connection.pragma_update(None, "query_only", fail).expect("a pragma");
+    }
+
+    /// Commits without waiting for the disk.
+    pub fn hurry(&self) {
+        self.connection.pragma_update(None, "synchronous", "OFF").expect("a pragma");
+    }
+}
+
+#[derive(Default)]
+struct Whole {
+    tickets: i64,
+    pulses: i64,
+    left: i64,
+    open: Vec<Ticket>,
+    interrupted: Vec<Pulse>,
+    blocked: Vec<Block>,
+}
+
+const TICKET_COLUMNS: &str = "seq, ticket, item, amount, state, order_id, sum, number";
+
+struct TicketRow {
+    seq: i64,
+    ticket: String,
+    item: String,
+    amount: i64,
+    state: String,
+    order_id: Option<String>,
+    number: Option<i64>,
+}
+
+impl TicketRow {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let ticket = Self {
+            seq: row.get(0)?,
+            ticket: row.get(1)?,
+            item: row.get(2)?,
+            amount: row.get(3)?,
+            state: row.get(4)?,
+            order_id: row.get(5)?,
+            number: row.get(7)?,
+        };
+        let sum: String = row.get(6)?;
+        if sum == ticket.sum() {
+            Ok(ticket)
+        } else {
+            Err(StoreError::Damaged(format!("the checksum of ticket {} is wrong", ticket.ticket)))
+        }
+    }
+
+    fn sum(&self) -> String {
+        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let order = self.order_id.as_deref().unwrap_or("");
+        // Without one the sum is that of a ticket before they were counted.
+        let number = self.number.map(|number| number.to_string());
+        let mut columns = vec!["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order];
+        columns.extend(number.as_deref());
+        sum(&columns)
+    }
+
+    fn entry(&self) -> Result<TicketEntry, StoreError> {
+        match (self.state.as_str(), &self.order_id) {
+            ("open", None) => Ok(TicketEntry::Open { item: id(&self.item)?, amount: rupiah(self.amount)? }),
+            ("used", Some(order)) => Ok(TicketEntry::Used(id(order)?)),
+            ("closed", None) => Ok(TicketEntry::Closed),
+            (state, _) => Err(StoreError::Damaged(format!("ticket {} has the state {state}", self.ticket))),
+        }
+    }
+
+    fn ticket(&self) -> Result<Ticket, StoreError> {
+        id(&self.ticket)
+    }
+
+    fn leave_open(self, connection: &Connection, state: &str, order: Option<&str>, number: i64) -> Result<(), StoreError> {
+        let row = Self { state: state.into(), order_id: order.map(str::to_owned), number: Some(number), ..self };
+        connection
+            .prepare_cached("UPDATE tickets SET state = ?2, order_id = ?3, sum = ?4, number = ?5 WHERE seq = ?1")?
+            .execute(params![row.seq, row.state, row.order_id, row.sum(), row.number])?;
+        Ok(())
+    }
+}
+
+const PULSE_COLUMNS: &str = "seq, order_id, ticket, request_id, transaction_id, line, item, amount, outcome, detail, sum";
+
+struct PulseRow {
+    seq: i64,
+    order_id: String,
+    ticket: String,
+    request_id: String,
+    transaction_id: String,
+    line: String,
+    item: String,
+    amount: i64,
+    outcome: Option<String>,
+    detail: String,
+}
+
+impl PulseRow {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let pulse = Self {
+            seq: row.get(0)?,
+            order_id: row.get(1)?,
+            ticket: row.get(2)?,
+            request_id: row.get(3)?,
+            transaction_id: row.get(4)?,
+            line: row.get(5)?,
+            item: row.get(6)?,
+            amount: row.get(7)?,
+            outcome: row.get(8)?,
+            detail: row.get(9)?,
+        };
+        let sum: String = row.get(10)?;
+        if sum == pulse.sum() { Ok(pulse) } else { Err(StoreError::Damaged(format!("the checksum of order {} is wrong", pulse.order_id))) }
+    }
+
+    fn sum(&self) -> String {
+        self.sum_with(self.outcome.as_deref().unwrap_or(""), &self.detail)
+    }
+
+    fn sum_with(&self, outcome: &str, detail: &str) -> String {
+        let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
+        let ids = [&*self.order_id, &self.ticket, &self.request_id, &self.transaction_id];
+        sum(&["pulse", &seq, ids[0], ids[1], ids[2], ids[3], &self.line, &self.item, &amount, outcome, detail])
+    }
+
+    fn pulse(&self) -> Result<Pulse, StoreError> {
+        let entry = match self.outcome.as_deref() {
+            None => Entry::Driving,
+            Some(word) => Entry::Ended(
+                Outcome::from_word(word).ok_or_else(|| StoreError::Damaged(format!("order {} has the outcome {word}", self.order_id)))?,
+            ),
+        };
+        Ok(Pulse {
+            order: id(&self.order_id)?,
+            request: id(&self.request_id)?,
+            item: id(&self.item)?,
+            amount: rupiah(self.amount)?,
+            line: self.line.clone(),
+            entry,
+            detail: self.detail.clone(),
+        })
+    }
+
+    fn end(&self, connection: &Connection, outcome: Outcome, detail: &str) -> Result<(), StoreError> {
+        connection.prepare_cached("UPDATE pulses SET outcome = ?2, detail = ?3, sum = ?4 WHERE seq = ?1")?.execute(params![
+            self.seq,
+            outcome.as_str(),
+            detail,
+            self.sum_with(outcome.as_str(), detail)
+        ])?;
+        Ok(())
+    }
+}
+
+/// The ledger's key; drawn now, if it has none.
+fn key(connection: &Connection) -> Result<SigningKey, StoreError> {
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
+        same(&written, &["signer", &seed], "signer", "1")?;
+        return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has another form".into()));
+    }
+    let mut seed = [0; 32];
+    random::fill(&mut seed);
+    let key = SigningKey::from_seed(seed);
+    let seed = key.seed_text();
+    connection.execute("INSERT INTO signer VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;
+    Ok(key)
+}
+
+fn block(connection: &Connection, line: &str, why: &str, order: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("INSERT OR REPLACE INTO blocked VALUES (?1, ?2, ?3, ?4)")?.execute([
+        line,
+        why,
+        order,
+        &sum(&["blocked", line, why, order]),
+    ])?;
+    Ok(())
+}
+
+/// 64 bits of SHA-256 over the columns, each with its length: SQLite's own checks do not see a flipped bit in a value.
+fn sum(columns: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for column in columns {
+        context.update(&(column.len() as u64).to_le_bytes());
+        context.update(column.as_bytes());
+    }
+    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn same(written: &str, columns: &[&str], table: &str, key: &str) -> Result<(), StoreError> {
+    if sum(columns) == written { Ok(()) } else { Err(StoreError::Damaged(format!("the checksum of {table} {key} is wrong"))) }
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error| StoreError::Damaged(format!("{text:?}: {error}")))
+}
+
+fn rupiah(amount: i64) -> Result<Rupiah, StoreError> {
+    let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
+    amount.ok_or_else(|| StoreError::Damaged("an amount is out of range".into()))
+}
+
+fn whole(amount: Rupiah) -> i64 {
+    i64::try_from(amount.get()).expect("an amount is at most 1,000,000,000")
+}
+
+#[cfg(test)]
+mod tests;
