@@ -2,3 +2,4 @@
 //! all that is on the disk.
 
 pub mod device;
+pub mod relay;
