@@ -1,15 +1,15 @@
 //! How an event changes an order: one function for each event, each a table over all states.
 
 use super::counter::{check_code, collected, see_at_counter, see_paid};
+use super::states::{delivered, dispensing, ended, ended_at_gateway, ended_otherwise, refund_due, uncertain};
 use super::{Ask, Charge, Context, End, Ending, Event, GONE_WAIT, LeftCharge, Order, RelayRefusal, Report, Seen, State, Undelivered};
-use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer, Outcome};
+use crate::order::outcome::{CloseAnswer, Delivery, DispenseAnswer};
 use crate::order::qris;
 use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
 use crate::order::request::Refusal;
 use crate::order::state::{EventState, Status};
 use crate::order::time::{Boot, Span};
-use crate::order::word::Word;
 
 /// When the gateway ends a QR this much sooner than the machine's own deadline, the new deadline is worth a commit.
 const DEADLINE_SLACK: Span = Span::secs(2);
@@ -262,18 +262,6 @@ fn left_after(left: LeftCharge, seen: &Seen) -> LeftCharge {
         }
         Status::Other(_) => left,
     }
-}
-
-/// The end that the gateway or the backend made of an unpaid order; `None` while it can be paid, and once it is paid.
-pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
-    let (how, why, left) = match seen.status {
-        Status::Pending | Status::Settlement | Status::Other(_) => return None,
-        Status::Expire => (End::Expired, None, LeftCharge::Nothing),
-        Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
-        Status::Deny => (End::Denied, Some(Reason::Gateway), LeftCharge::ToCancel(seen.order_id.clone())),
-        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
-    };
-    Some(ended(how, why, late_until, left))
 }
 
 /// Puts a charge on the screen if people may see its QR or code. Otherwise the charge was never payable here: the order
@@ -645,34 +633,4 @@ fn forgotten(state: State) -> State {
         }
         state => state,
     }
-}
-
-fn ended(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
-    State::Ended { how, why, late_until, left, ticket_closed: false }
-}
-
-pub(super) fn dispensing(receipt: Receipt, deliver_by: Boot, sent: bool) -> State {
-    State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue: false }
-}
-
-pub(super) fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
-    State::RefundDue { receipt, why, report: Report::CloseFirst { sent } }
-}
-
-fn uncertain(receipt: Option<Receipt>) -> State {
-    State::RefundDue { receipt, why: Undelivered::Uncertain, report: Report::Tell(Delivery::Uncertain) }
-}
-
-/// The ledger's word is final.
-fn delivered(receipt: Receipt, outcome: Outcome) -> State {
-    match outcome {
-        Outcome::Dispensed => State::Dispensed { receipt, told: false },
-        Outcome::Failed => State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: Report::Tell(Delivery::Failed) },
-        Outcome::Uncertain => uncertain(Some(receipt)),
-    }
-}
-
-/// A later release of the relay has an outcome that this release does not know. The books get its word, and a person decides.
-fn ended_otherwise(receipt: Receipt, word: Word) -> State {
-    State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
 }

@@ -1,7 +1,7 @@
 //! Over the counter: a code in place of the QR, and hours in place of minutes. The customer is at the store when the
 //! money arrives, and comes back for the goods.
 
-use super::apply::{dispensing, ended_at_gateway, refund_due};
+use super::states::{dispensing, ended_at_gateway, refund_due};
 use super::{Charge, Context, End, Ending, Order, Seen, State, Undelivered};
 use crate::order::reason::Reason;
 use crate::order::request::Payment;

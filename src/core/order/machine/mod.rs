@@ -11,6 +11,7 @@
 mod apply;
 mod counter;
 mod duty;
+mod states;
 #[cfg(test)]
 mod tests;
 

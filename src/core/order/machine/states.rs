@@ -1,0 +1,55 @@
+//! States that more than one transition leads to.
+
+use super::{Ask, End, LeftCharge, Report, Seen, State, Undelivered};
+use crate::order::outcome::{Delivery, Outcome};
+use crate::order::reason::Reason;
+use crate::order::receipt::Receipt;
+use crate::order::state::Status;
+use crate::order::time::Boot;
+use crate::order::word::Word;
+
+/// It ended unpaid.
+pub(super) fn ended(how: End, why: Option<Reason>, late_until: Option<Boot>, left: LeftCharge) -> State {
+    State::Ended { how, why, late_until, left, ticket_closed: false }
+}
+
+/// The relay is to deliver it.
+pub(super) fn dispensing(receipt: Receipt, deliver_by: Boot, sent: bool) -> State {
+    State::Dispensing { receipt, deliver_by, ask: Ask::Dispense, sent, overdue: false }
+}
+
+/// Nothing is delivered any more, as soon as its ticket is closed.
+pub(super) fn refund_due(receipt: Option<Receipt>, why: Undelivered, sent: bool) -> State {
+    State::RefundDue { receipt, why, report: Report::CloseFirst { sent } }
+}
+
+/// Nobody knows whether it was delivered.
+pub(super) fn uncertain(receipt: Option<Receipt>) -> State {
+    State::RefundDue { receipt, why: Undelivered::Uncertain, report: Report::Tell(Delivery::Uncertain) }
+}
+
+/// The ledger's word is final.
+pub(super) fn delivered(receipt: Receipt, outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Dispensed => State::Dispensed { receipt, told: false },
+        Outcome::Failed => State::RefundDue { receipt: Some(receipt), why: Undelivered::Failed, report: Report::Tell(Delivery::Failed) },
+        Outcome::Uncertain => uncertain(Some(receipt)),
+    }
+}
+
+/// A later release of the relay has an outcome that this release does not know. The books get its word, and a person decides.
+pub(super) fn ended_otherwise(receipt: Receipt, word: Word) -> State {
+    State::RefundDue { receipt: Some(receipt), why: Undelivered::Uncertain, report: Report::Tell(Delivery::Other(word)) }
+}
+
+/// The end that the gateway or the backend made of an unpaid order; `None` while it can be paid, and once it is paid.
+pub(super) fn ended_at_gateway(seen: &Seen, late_until: Option<Boot>, cancelled: Option<Reason>) -> Option<State> {
+    let (how, why, left) = match seen.status {
+        Status::Pending | Status::Settlement | Status::Other(_) => return None,
+        Status::Expire => (End::Expired, None, LeftCharge::Nothing),
+        Status::Cancel => (End::Cancelled, cancelled.or(Some(Reason::Backend)), LeftCharge::Nothing),
+        Status::Deny => (End::Denied, Some(Reason::Gateway), LeftCharge::ToCancel(seen.order_id.clone())),
+        Status::Failure | Status::Refund => (End::Failed, Some(Reason::Gateway), LeftCharge::Nothing),
+    };
+    Some(ended(how, why, late_until, left))
+}
