@@ -33,8 +33,10 @@ pub trait Disk {
     /// The fault of the store or of the disk. Then nothing was changed.
     fn open(&mut self, boot_id: &BootId, suspect: bool) -> Result<Opened<Self::Store>, StoreError>;
 
-    /// Takes the store back: nobody uses it any more.
-    fn close(&mut self, store: Self::Store);
+    /// Takes back a store that nobody uses any more.
+    fn take_back(&mut self, store: Self::Store) {
+        drop(store);
+    }
 
     /// Looks whether there is room for everything that a sale writes.
     ///

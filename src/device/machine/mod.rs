@@ -320,7 +320,7 @@ impl<D: Disk> Machine<D> {
     #[must_use]
     pub fn into_disk(mut self) -> D {
         if let Some(store) = self.store.take() {
-            self.disk.close(store);
+            self.disk.take_back(store);
         }
         self.disk
     }

@@ -46,7 +46,7 @@ impl<D: Disk> Machine<D> {
     /// Forgets the database's content in memory. The database is opened anew.
     pub(super) fn leave_store(&mut self) {
         if let Some(store) = self.store.take() {
-            self.disk.close(store);
+            self.disk.take_back(store);
         }
         self.store_behind = false;
         self.holder = None;

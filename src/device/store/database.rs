@@ -28,10 +28,6 @@ impl Disk for File {
         Database::open(&self.0, boot_id, suspect)
     }
 
-    fn close(&mut self, store: Database) {
-        drop(store);
-    }
-
     fn find_room(&self) -> Result<(), StoreError> {
         Ok(sqlite::find_room(&self.0)?)
     }

@@ -65,7 +65,7 @@ impl Disk for Memory {
         Ok(Opened { store: Table { kept, boot_id: boot_id.clone() }, set_aside: None })
     }
 
-    fn close(&mut self, store: Table) {
+    fn take_back(&mut self, store: Table) {
         self.kept = Some(store.kept);
     }
 

@@ -134,13 +134,13 @@ fn told<D: Disk>(disk: &mut D) -> Vec<String> {
     said.push(read(&store));
     // After the power was gone, and in the next boot.
     let stream = store.stream().to_owned();
-    disk.close(store);
+    disk.take_back(store);
     let mut store = open(disk, "c");
     assert_eq!(store.stream(), stream, "it is the same store");
     said.push(read(&store));
     let done = store.commit(&order(6), None, vec![event(&order(6)), event(&order(6))], &[]).expect("stored");
     said.push(format!("{:?}", done.0.iter().map(|event| event.seq).collect::<Vec<_>>()));
-    disk.close(store);
+    disk.take_back(store);
     said
 }
 
@@ -162,6 +162,6 @@ fn a_copy_goes_its_own_way() {
     let before = store.clone();
     store.commit(&order(1), None, vec![event(&order(1))], &[]).expect("stored");
     assert!(before.live().expect("read").is_empty() && before.next_event(0).expect("read").is_none());
-    disk.close(before);
+    disk.take_back(before);
     assert!(disk.open(&boot("b"), false).expect("opens").store.live().expect("read").is_empty());
 }
