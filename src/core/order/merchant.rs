@@ -1,11 +1,13 @@
-//! The order as the merchant sees it: from the charge to the receipt, and what is done when the gateway does not answer.
+//! The order as the merchant sees it: from the charge to the receipt. It also tells the next step when the gateway does
+//! not answer.
 //!
-//! The rule for driving it is the machine's (see [`super`]), over [`Wall`]: read an event and the clock, [`apply`], while
-//! [`duty`] is `Apply(e)` apply that, commit, make the [`Call`] unless it is being made, sleep until [`next_deadline`].
+//! The rule for driving it is the machine's (see [`super`]), over [`Wall`]. 1. Read an event and the clock. 2. [`apply`]
+//! it, and while [`duty`] is `Apply(e)` apply that too. 3. Commit. 4. Make the [`Call`] unless it is being made. 5. Sleep
+//! until [`next_deadline`].
 //!
-//! Facts are never refused: what the gateway says is news or already known. Requests ([`Event::CancelAsked`],
-//! [`Event::Delivered`]) may be. A receipt comes from one place only: [`Event::Status`], the gateway's own answer to a
-//! get-status, for exactly the charge that was made.
+//! Facts are never refused: the gateway's words are news or already known. Requests ([`Event::CancelAsked`],
+//! [`Event::Delivered`]) may be refused. A receipt comes from one place only: [`Event::Status`], the gateway's own
+//! answer to a get-status, for exactly the charge that was made.
 
 use super::ids::{KeyId, OrderId};
 use super::receipt::{Claims, Receipt, SigningKey};
@@ -26,40 +28,40 @@ pub use values::{
 #[cfg(test)]
 mod tests;
 
-/// A POST is answered within this: with a QR, or that there is none.
+/// A POST gets its answer within this time: a QR, or the news that there is none.
 pub const ANSWER_WITHIN: Span = Span::secs(10);
-/// A charge that is answered so long after that is not handed out any more.
+/// A charge whose answer comes this long after that time is not handed out any more.
 const HAND_OUT_GRACE: Span = Span::secs(4);
-/// The gateway forgets an Idempotency-Key after five minutes; a charge is never repeated near that.
+/// The gateway forgets an Idempotency-Key after five minutes. No charge is repeated near that time.
 const CHARGE_WINDOW: Span = Span::secs(240);
-/// How long after its `timeout_s` a charge that nobody ended is cancelled.
+/// A charge that nobody ended is cancelled this long after its `timeout_s`.
 pub const CANCEL_AFTER_TIMEOUT: Span = Span::secs(60);
-/// The gateway expires a charge after this where its answer does not say.
+/// The gateway expires a charge after this time if its answer does not say.
 pub const QR_EXPIRY: Span = Span::secs(15 * 60);
-/// Get-status after a notification is repeated quickly for so long.
+/// Get-status after a notification is repeated quickly for this time.
 const HOT: Span = Span::secs(5);
 /// No question to the gateway is on its way for longer.
 const CALL_LIFE: Span = Span::secs(15);
-/// Otherwise never more often than this.
+/// Otherwise it is never asked more often than this.
 pub const ASK_SPACING: Span = Span::secs(10);
-/// A settlement that does not match its charge is looked at again after this.
+/// A settlement that does not match its charge is looked at again after this time.
 const MISMATCH_WAIT: Span = Span::secs(10);
-/// A charge of which the gateway knew nothing is looked for once more after this: its request may have been on the way.
+/// A charge that the gateway did not know is looked for once more after this time: its request may have been on the way.
 const LOOK_AGAIN: Span = Span::secs(60);
-/// What ended unpaid is asked about once more so long after its charge expired.
+/// An order that ended unpaid is asked about once more this long after its charge expired.
 const LAST_LOOK: Span = Span::secs(60);
-/// A cancel that leads nowhere is given up after this.
+/// A cancel without success is given up after this time.
 const CANCEL_GIVE_UP: Span = Span::secs(24 * 3600);
-/// A machine tells what became of a paid order within this, or it is listed.
+/// A machine reports a paid order within this time, or the order is listed.
 pub const REPORT_WITHIN: Span = Span::secs(900);
-/// So long after its receipt nothing is delivered any more that was not reported: a machine delivers within ten minutes.
+/// This long after its receipt an order without a report is not delivered any more: a machine delivers within ten minutes.
 pub const NO_REPORT_AFTER: Span = Span::secs(3600);
-/// The gateway expires a payment code after this where its answer does not say.
+/// The gateway expires a payment code after this time if its answer does not say.
 pub const COUNTER_EXPIRY: Span = Span::secs(24 * 3600);
 /// Order ids behind one request: the first, `-2`, … `-9`.
 pub const ATTEMPTS_MAX: u32 = 9;
 
-/// What is to be done now.
+/// The next step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Duty {
@@ -67,20 +69,20 @@ pub enum Duty {
     Apply(Event),
     /// Ask the gateway.
     Call(Call),
-    /// Nothing until [`next_deadline`].
+    /// Do nothing until [`next_deadline`].
     Rest,
 }
 
-/// What the gateway is asked.
+/// A question to the gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Call {
-    /// For a charge; the same again has the same Idempotency-Key.
+    /// Asks for a charge. The same question again has the same Idempotency-Key.
     Charge,
-    /// What became of it.
+    /// Asks what became of it.
     GetStatus,
-    /// To end it.
+    /// Asks to end it.
     Cancel,
-    /// To give the money back; the same again has the same `refund_key`.
+    /// Asks to give the money back. The same question again has the same `refund_key`.
     Refund,
 }
 
@@ -90,10 +92,10 @@ pub enum Refused {
     /// Another outcome was told before.
     #[error("another outcome was told before, and stays")]
     OutcomeStands,
-    /// There is nothing to report, refund or hand over of an order that is not paid.
+    /// The order is not paid, so there is nothing to report, refund or hand over.
     #[error("the order is not paid")]
     NotPaid,
-    /// It can still be paid, or cancelled: what it becomes is not known.
+    /// It can still be paid, or cancelled: nobody knows how it ends.
     #[error("the order has not ended yet")]
     NotEnded,
     /// The customer has the goods.
@@ -123,56 +125,56 @@ pub enum Refused {
     /// Nothing shows that it was not handed out.
     #[error("the relay's proof that it was not handed out is missing")]
     NoProof,
-    /// What was paid at a counter is not refunded by the gateway.
+    /// The gateway does not refund a payment at a counter.
     #[error("the gateway does not refund what was paid over the counter: give it back by hand")]
     NotByApi,
-    /// There is nothing that a person's look would end.
+    /// There is nothing that ends when a person looks at it.
     #[error("nothing of it ends by being seen")]
     NothingToSee,
 }
 
-/// What the merchant decided.
+/// The merchant's decisions.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// `iss` of receipts.
     pub issuer: Box<str>,
     /// The signing keys; the first is in use, then the newest first.
     pub keys: Vec<SigningKey>,
-    /// What the gateway may ask above the price, in rupiah.
+    /// How much more than the price the gateway may ask for, in rupiah.
     pub max_imposed_fee: u64,
-    /// How long an Indomaret may take a settlement back; its receipt waits so long.
+    /// How long an Indomaret may take a settlement back. Its receipt waits for this time.
     pub reversal_window: Span,
-    /// How long what was paid over the counter can be collected.
+    /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
 }
 
-/// What [`apply`] must know beside the order.
+/// The facts that [`apply`] needs beside the order.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// What the merchant decided.
+    /// The merchant's decisions.
     pub rules: &'a Rules,
     /// Another order of the same request has a receipt.
     pub paid_already: bool,
 }
 
 impl Rules {
-    /// The key for a machine whose relay lists `kids`: the one in use if it is among them, else the newest that is.
+    /// The key for a machine whose relay lists `kids`: the one in use if it is among them, else the newest of them.
     #[must_use]
     pub fn choose(&self, kids: &[KeyId]) -> Option<&KeyId> {
         self.keys.iter().map(SigningKey::kid).find(|kid| kids.contains(kid))
     }
 
-    /// Signs with the key of that name; with the one in use where it is gone.
+    /// Signs with the key of that name; if it is gone, with the one in use.
     fn sign(&self, kid: &KeyId, claims: Claims) -> Receipt {
         let key = self.keys.iter().find(|key| key.kid() == kid).or_else(|| self.keys.first());
         key.expect("the configuration has at least one key").sign(claims)
     }
 }
 
-/// What the order is after an event. A fact that is already known returns it unchanged.
+/// The order after an event. A fact that is already known returns it unchanged.
 ///
 /// # Errors
-/// A request that cannot be granted; nothing was changed.
+/// The request cannot be granted. Nothing was changed.
 pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> Result<Order, Refused> {
     match event {
         Event::Charged(charge) => order.charged(charge, now, with),
@@ -204,7 +206,7 @@ pub fn apply(mut order: Order, event: Event, now: Wall, with: &Context<'_>) -> R
     Ok(order)
 }
 
-/// What must be done now, from what is stored alone.
+/// The next step. It follows only from the stored order.
 #[must_use]
 pub fn duty(order: &Order, now: Wall) -> Duty {
     let asks = order.ask.at.is_some_and(|at| at <= now);
@@ -236,7 +238,7 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
     }
 }
 
-/// When something is to be done for the refund that is asked for, and whether that is to look what became of it.
+/// The time of the next step for a refund that was asked for, and whether that step is a look at what became of it.
 fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
     match &order.repayment {
         Some(Repayment::Asked { retry_at, look, .. }) => Some((*retry_at, *look)),
@@ -244,7 +246,7 @@ fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
     }
 }
 
-/// When [`duty`] has something to do at the latest; `None`: not without news.
+/// The time at which [`duty`] has something to do at the latest; `None`: not without news.
 #[must_use]
 pub fn next_deadline(order: &Order) -> Option<Wall> {
     let own = match &order.state {
@@ -260,14 +262,14 @@ pub fn next_deadline(order: &Order) -> Option<Wall> {
     own.into_iter().chain(order.ask.at).min()
 }
 
-/// Whether the request should be charged once more under another order_id: this one is dead, somebody waits, and another
-/// may do better.
+/// Whether to charge the request once more under another order_id: this one is dead, somebody waits, and another may do
+/// better.
 #[must_use]
 pub fn wants_another(order: &Order, now: Wall) -> bool {
     now < order.answer_by && may_try_again(order)
 }
 
-/// Whether another order_id may do better than this one, which is dead.
+/// Whether another order_id may do better. This one is dead.
 #[must_use]
 pub fn may_try_again(order: &Order) -> bool {
     let better = match &order.state {
@@ -285,11 +287,12 @@ pub fn may_try_again(order: &Order) -> bool {
         | State::Withheld { .. }
         | State::Refunded { .. } => false,
     };
-    // What may be money is not charged once more.
+    // A charge that may be money is not made once more.
     better && !order.suspect && order.attempt < ATTEMPTS_MAX
 }
 
-/// The next attempt at the same sale. `id` is the first attempt's; `answer_by` is when whoever waits stops.
+/// The next attempt at the same sale. `id` is the name of the first attempt. `answer_by` is the time at which the
+/// machine stops waiting.
 #[must_use]
 pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) -> Option<Order> {
     let attempt = order.attempt + 1;
@@ -301,7 +304,7 @@ pub fn next_attempt(order: &Order, first: &OrderId, now: Wall, answer_by: Wall) 
     Some(next)
 }
 
-/// A new order: its charge is due at once.
+/// A new order. Its charge is due at once.
 #[must_use]
 pub fn begin(id: OrderId, sale: Sale, now: Wall) -> Order {
     Order {

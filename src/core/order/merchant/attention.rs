@@ -1,4 +1,4 @@
-//! What is owed and what a person must look at, read off the order.
+//! The debts of an order, and the reasons why a person must look at it. Both are read off the order.
 
 use super::*;
 use crate::order::outcome::Delivery;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attention {
-    /// The customer is owed the money, and nothing pays it back by itself.
+    /// The merchant owes the customer the money, and nothing pays it back by itself.
     RefundDue,
-    /// The relay has not signed that nothing came out: nothing is paid back before a person says so.
+    /// The relay has not signed that nothing came out. Nothing is paid back before a person says so.
     NoProof,
     /// The gateway did not pay it back.
     RefundFailed,
@@ -18,11 +18,11 @@ pub enum Attention {
     Uncertain,
     /// The machine told no outcome in time.
     Unreported,
-    /// What was paid is not what was charged.
+    /// The payment differs from the charge.
     Mismatch,
     /// The machine told two different outcomes.
     Conflict,
-    /// The gateway's word for it may be money and may not.
+    /// The gateway's word for it may mean money, or not.
     Suspect,
     /// A part of the money went back.
     PartialRefund,
@@ -76,7 +76,7 @@ impl Attention {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// Whether nothing but a person's having seen it ends it; the others end with a refund, an outcome or a gift.
+    /// Whether only a person's look ends it. The other kinds end with a refund, an outcome or a gift.
     #[must_use]
     pub const fn ends_when_seen(self) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl Attention {
 }
 
 impl Order {
-    /// Whether the customer is owed the money.
+    /// Whether the merchant owes the customer the money.
     #[must_use]
     pub fn is_refund_due(&self) -> bool {
         let owed = match &self.state {
@@ -112,7 +112,7 @@ impl Order {
         }
     }
 
-    /// Whether the money was taken back whole: there is nothing to refund.
+    /// Whether all the money was taken back: there is nothing to refund.
     pub(super) fn money_is_gone(&self) -> bool {
         match &self.taken_back {
             Some(TakenBack::Chargeback | TakenBack::Reversal) => true,
@@ -120,7 +120,7 @@ impl Order {
         }
     }
 
-    /// Whether a refund, a person or an attendant has settled what the customer is owed.
+    /// Whether a refund, a person or an attendant has settled the debt to the customer.
     #[must_use]
     pub fn is_decided(&self) -> bool {
         match &self.repayment {
@@ -129,20 +129,20 @@ impl Order {
         }
     }
 
-    /// Everything for which a person must look at it, in the order of [`Attention::ALL`].
+    /// Every reason why a person must look at it, in the order of [`Attention::ALL`].
     #[must_use]
     pub fn attention(&self) -> Vec<Attention> {
         let kinds = Attention::ALL.into_iter().filter(|kind| self.is_listed_as(*kind));
         kinds.filter(|kind| !(kind.ends_when_seen() && self.seen.contains(kind))).collect()
     }
 
-    /// Whether a person must look at it for more than a refund that is due.
+    /// Whether a person must look at it for more reasons than a refund that is due.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         self.attention().iter().any(|kind| *kind != Attention::RefundDue)
     }
 
-    /// What ends by being seen is seen; what comes later is listed again.
+    /// Marks as seen the reasons that a person's look ends. A later one is listed again.
     pub(super) fn seen_by_a_person(&mut self) -> Result<(), Refused> {
         let now: Vec<Attention> = self.attention().into_iter().filter(|kind| kind.ends_when_seen()).collect();
         if now.is_empty() {
@@ -155,7 +155,7 @@ impl Order {
     fn is_listed_as(&self, kind: Attention) -> bool {
         let open = !self.is_decided();
         match kind {
-            // Of a mismatch that word says more, and so it does of what nobody has proven.
+            // For a mismatch, and for an order without a proof, their own words say more.
             Attention::RefundDue => self.is_refund_due() && self.repayment.is_none() && !self.is_mismatch() && self.is_proven(),
             Attention::NoProof => self.is_refund_due() && self.repayment.is_none() && !self.is_proven(),
             Attention::RefundFailed => matches!(self.repayment, Some(Repayment::Refused { .. })) && self.is_refund_due(),
@@ -177,7 +177,7 @@ impl Order {
         matches!(self.state, State::Withheld { why: Withheld::Mismatch, .. })
     }
 
-    /// When it is listed if the machine tells no outcome until then.
+    /// The time at which it is listed if the machine has told no outcome by then.
     pub(super) fn unreported_after(&self) -> Option<Wall> {
         match &self.state {
             State::Settled { .. } if self.is_open() && self.unreported_at.is_none() && self.repayment.is_none() => {

@@ -1,4 +1,4 @@
-//! What becomes of an order while it is charged, ended, and reported on.
+//! The changes of an order while it is charged, ended and reported.
 
 use super::*;
 use crate::order::money::Rupiah;
@@ -24,7 +24,7 @@ impl Order {
         }
     }
 
-    /// A charge of an order that is to end, or has: what it was for decides what is made of its payment.
+    /// The answer to a charge whose order is to end, or has ended. Whether its sum was right decides about a payment of it.
     fn charged_too_late(&mut self, charge: Charge, now: Wall, with: &Context<'_>) {
         let wrong_sum = !self.may_be_asked(charge.gross_amount, with.rules);
         match &mut self.state {
@@ -48,7 +48,7 @@ impl Order {
         }
     }
 
-    /// Whether a customer may be asked for this sum: the price, and no more on it than the merchant allows.
+    /// Whether a customer may be asked for this sum: the price, and at most the extra that the merchant allows.
     pub(super) fn may_be_asked(&self, gross_amount: Rupiah, rules: &Rules) -> bool {
         let price = self.sale.amount.get();
         (price..=price.saturating_add(rules.max_imposed_fee)).contains(&gross_amount.get())
@@ -67,7 +67,7 @@ impl Order {
     }
 
     pub(super) fn not_charged(&mut self, no_charge: NoCharge, now: Wall) {
-        // The gateway keeps no Idempotency-Key for it: the same call again would be refused as a second one.
+        // The gateway keeps no Idempotency-Key for it. It would refuse the same call again as a second one.
         let repeatable = self.sale.payment != Payment::Indomaret;
         match &mut self.state {
             State::Charging { tries, unsure, retry_at } => {
@@ -78,7 +78,7 @@ impl Order {
                     NoCharge::Unsure(_) if !repeatable => self.begin_cancelling(None, Ending::GaveUp, now),
                     NoCharge::Unsure(_) => *unsure = true,
                     NoCharge::Exists => self.begin_cancelling(None, Ending::GaveUp, now),
-                    // A denial of a call that was repeated says nothing about the one before it.
+                    // A denial of a repeated call says nothing about the call before it.
                     NoCharge::NotMade { .. } if *unsure => self.begin_cancelling(None, Ending::GaveUp, now),
                     NoCharge::NotMade { again, why } => self.close(None, Closing::Failure, Some(Ending::NotMade { again, why }), now),
                 }
@@ -97,7 +97,7 @@ impl Order {
         }
     }
 
-    /// The gateway has no such transaction. Of one that it answered before that is not believed.
+    /// The gateway says that it has no such transaction. If it has answered for this charge before, that is not believed.
     pub(super) fn unknown(&mut self, now: Wall, asked: bool) {
         match &mut self.state {
             State::Cancelling { charge: None, why, .. } => {
@@ -106,7 +106,7 @@ impl Order {
                 self.close(None, how, Some(why), now);
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
-            // It answered before: look once more, or cancel once more.
+            // The gateway has answered for it before: look once more, or cancel once more.
             State::Cancelling { charge: Some(_), .. } => {
                 self.cancel_again(now, !asked);
                 self.asked(now, true);
@@ -127,7 +127,7 @@ impl Order {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, Closing::Cancel, Some(why), now);
             }
-            // Any other word is not what was asked for: get-status is.
+            // Any other word is no answer to a cancel: get-status must tell.
             State::Cancelling { .. } => self.cancel_again(now, true),
             State::Charging { .. }
             | State::Pending { .. }
@@ -139,19 +139,20 @@ impl Order {
         }
     }
 
-    /// The cancel was not done: look why (`look`), or ask it again later.
+    /// The cancel was not done. Look why (`look`), or ask for it again later.
     pub(super) fn cancel_again(&mut self, now: Wall, then_look: bool) {
         let give_up = self.created_at + CANCEL_GIVE_UP <= now;
         match &mut self.state {
             State::Cancelling { charge, why, .. } if give_up => {
                 let (charge, why) = (charge.take(), why.clone());
                 self.close(charge, Closing::Failure, Some(why), now);
-                // Given up, not forgotten: when the gateway can be asked again it is asked once more what became of it.
+                // It is given up, but not forgotten. When the gateway can be asked again, it is asked once more what
+                // became of it.
                 self.ask = Ask { at: Some(now + LOOK_AGAIN), ..Ask::default() };
             }
             State::Cancelling { look, tries, retry_at, .. } => {
                 *tries += 1;
-                // The look after a cancel is due at once: it lost a race, and somebody waits to know which.
+                // The look after a cancel is due at once: the cancel lost a race, and somebody waits to know who won.
                 *retry_at = if then_look && !*look { now } else { now + doubled(Span::secs(1), *tries, Span::secs(300)) };
                 *look = then_look;
             }
@@ -166,7 +167,8 @@ impl Order {
     }
 
     pub(super) fn abandoned(&mut self) {
-        // Whoever is gone may have made the refund: what the gateway says to the next call for it is not the whole truth.
+        // The caller that is gone may have made the refund. So the gateway's answer to the next call for it is not the
+        // whole truth.
         if let Some(Repayment::Asked { unsure, look: false, .. }) = &mut self.repayment {
             *unsure = true;
         }
@@ -184,7 +186,7 @@ impl Order {
 
     pub(super) fn give_up(&mut self, now: Wall, restarted: bool) {
         if restarted {
-            // Whoever waited was cut off; if it asks again, it waits again.
+            // The machine that waited was cut off. If it asks again, it waits again.
             self.answer_by = self.answer_by.min(now);
         }
         match &self.state {
@@ -224,7 +226,7 @@ impl Order {
                 self.begin_cancelling(Some(charge), why, now);
             }
             State::Cancelling { why: stored, .. } => {
-                // Who asks for the end of what was given up does not want another attempt.
+                // A machine that asks for the end of an order that was given up does not want another attempt.
                 if *stored == Ending::GaveUp && why == Ending::Asked {
                     *stored = why;
                 }
@@ -245,7 +247,7 @@ impl Order {
                 self.first_told(told.outcome);
                 self.delivery = Some(told);
             }
-            // The detail is for people, and a report that is sent again may word it otherwise. A proof may come later.
+            // The detail is for people, and a repeated report may word it in another way. A proof may come later.
             Some(first) if first.outcome == told.outcome => {
                 if let (Proof::Missing(_), Proof::Signed { .. }) = (&first.proof, &told.proof) {
                     first.proof = told.proof;
@@ -258,7 +260,7 @@ impl Order {
 
     pub(super) fn begin_cancelling(&mut self, charge: Option<Charge>, why: Ending, now: Wall) {
         self.state = State::Cancelling { charge, why, look: false, tries: 0, retry_at: now };
-        // A question that a notification raised stays; the polling of what could be paid does not.
+        // A question after a notification stays. The regular questions about an order that could be paid end.
         self.ask.at = self.ask.at.filter(|_| self.is_hot(now));
     }
 
@@ -267,14 +269,14 @@ impl Order {
         self.ask.at = self.ask.at.or(self.last_look(now));
     }
 
-    /// When the gateway is asked for the last time about a charge that ended unpaid: somebody may have paid it all the same,
-    /// and the notification of that may be lost.
+    /// The time of the last question about a charge that ended unpaid. Somebody may have paid it all the same, and the
+    /// notification of that may be lost.
     pub(super) fn last_look(&self, now: Wall) -> Option<Wall> {
         let at = self.charge()?.expires_at + self.spread(LAST_LOOK);
         (now < at).then_some(at)
     }
 
-    /// A span, a little longer for some orders than for others, so that they do not all ask at once.
+    /// A span that is a little longer for some orders than for others, so that they do not all ask at once.
     pub(super) fn spread(&self, span: Span) -> Span {
         let hash = self.id.as_str().bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         Span(span.0 + span.0 * i64::from(hash % 100) / 1000)

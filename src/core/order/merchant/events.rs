@@ -1,4 +1,4 @@
-//! What is said to an order: by the gateway, by the machine, and by people.
+//! The messages to an order: from the gateway, from the machine, and from people.
 
 use super::{Asker, Charge, Told};
 use crate::order::ids::{OrderId, TransactionId};
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// The charge was made and its QR is known.
     Charged(Charge),
-    /// The charge was made and its QR cannot be had.
+    /// The charge was made, and its QR cannot be read.
     ChargedUnreadable(Charge, Box<str>),
-    /// No charge was answered.
+    /// The answer has no charge.
     NotCharged(NoCharge),
     /// Get-status answered.
     Status(Report),
@@ -32,9 +32,9 @@ pub enum Event {
     CancelUnanswered,
     /// A notification whose signature verifies says this.
     Notified(Said),
-    /// Whoever made a call for it is gone.
+    /// The caller that made a call for it is gone.
     Abandoned,
-    /// The backend was started: nobody waits for a charge any more.
+    /// The backend was started. Nobody waits for a charge any more.
     Restarted,
     /// Nobody ended the charge in time (from [`duty`]).
     TimedOut,
@@ -48,18 +48,18 @@ pub enum Event {
     Delivered(Told),
     /// The machine told another outcome than before.
     Contradicted {
-        /// Which.
+        /// The outcome.
         told: Told,
-        /// A refund is being asked for at the gateway.
+        /// The gateway is being asked for a refund.
         refund_on_its_way: bool,
     },
     /// No outcome came in time (from [`super::duty`]).
     Unreported,
     /// The money is to go back through the gateway.
     RefundAsked(RefundWish),
-    /// What the gateway answered to that.
+    /// The gateway's answer to that.
     RefundAnswered(RefundAnswer),
-    /// A person gave the money back otherwise.
+    /// A person gave the money back in another way.
     SettledByHand {
         /// How.
         note: Box<str>,
@@ -73,7 +73,7 @@ pub enum Event {
         /// Who.
         by: Box<str>,
     },
-    /// A person has seen what is listed and cannot be decided by a refund.
+    /// A person has seen the reasons on the list that no refund can settle.
     SeenBy(Box<str>),
 }
 
@@ -85,7 +85,7 @@ pub enum Said {
     Pending,
     /// The money is the merchant's.
     Settled,
-    /// Paid, and fraud detection does not accept it.
+    /// Paid, but fraud detection does not accept it.
     Suspect,
     /// Nobody paid in time.
     Expired,
@@ -105,47 +105,47 @@ pub enum Said {
     Other,
 }
 
-/// A transaction as the gateway tells it.
+/// A transaction, as the gateway tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// Whose it is.
+    /// Its order.
     pub order_id: OrderId,
     /// The gateway's name of it.
     pub transaction_id: TransactionId,
-    /// `None` where it is not whole rupiah.
+    /// The amount; `None` if it is not whole rupiah.
     pub gross_amount: Option<Rupiah>,
-    /// The same as the gateway writes it, for people.
+    /// The same, as the gateway writes it, for people.
     pub gross_amount_text: Box<str>,
-    /// Must be `IDR`.
+    /// It must be `IDR`.
     pub currency: Option<Box<str>>,
-    /// The gateway's word for what it was paid with: `gopay`, `qris`, …
+    /// The gateway's word for the way in which it was paid: `gopay`, `qris`, …
     pub payment_type: Option<Box<str>>,
     /// How it was to be paid.
     pub payment: Payment,
-    /// What it is.
+    /// The gateway's word for it.
     pub said: Said,
-    /// The gateway's own word for that, for people.
+    /// The gateway's own text of that word, for people.
     pub word: Box<str>,
     /// When it was paid.
     pub settled_at: Option<Wall>,
-    /// The texts of its [`Metadata`](super::Metadata), each where the answer has it.
+    /// The texts of its [`Metadata`](super::Metadata), as far as the answer has them.
     pub metadata: [Option<Box<str>>; 3],
-    /// The counter, of a payment over one.
+    /// The counter, if it is paid at one.
     pub store: Option<Box<str>>,
-    /// What the customer says there.
+    /// The code that the customer says there.
     pub payment_code: Option<Box<str>>,
-    /// What went back in sum; `None` where nothing did.
+    /// The sum of the money that went back; `None` if none did.
     pub refund_amount: Option<Rupiah>,
 }
 
-/// Why a call for a charge brought none.
+/// Why a call for a charge brought no charge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NoCharge {
-    /// Nothing was charged; the same call may do better later.
+    /// Nothing was charged. The same call may do better later.
     Passing(Box<str>),
-    /// Nobody knows whether it was charged; the same call tells.
+    /// Nobody knows whether it was charged. The same call tells.
     Unsure(Box<str>),
-    /// It was charged before and its QR cannot be had any more.
+    /// It was charged before, and its QR cannot be had any more.
     Exists,
     /// Nothing was charged under this order_id.
     NotMade {
@@ -156,7 +156,7 @@ pub enum NoCharge {
     },
 }
 
-/// That the money is to go back through the gateway.
+/// The wish that the money goes back through the gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefundWish {
     /// Who wants it.
@@ -168,22 +168,22 @@ pub struct RefundWish {
 }
 
 impl RefundWish {
-    /// A person's, where the machine's report and the relay's proof are there.
+    /// A person's wish, where the machine's report and the relay's proof are there.
     #[must_use]
     pub const fn of_a_person(name: Option<Box<str>>) -> Self {
         Self { by: Asker::Person(name), no_report: false, no_proof: false }
     }
 }
 
-/// What the gateway answered to a refund.
+/// The gateway's answer to a refund.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RefundAnswer {
-    /// It went back.
+    /// The money went back.
     Approved,
-    /// Nobody knows whether it did; the same call, with the same `refund_key`, tells.
+    /// Nobody knows whether it did. The same call, with the same `refund_key`, tells.
     Unsure(Box<str>),
-    /// Nothing was done; the same call may do better later.
+    /// Nothing was done. The same call may do better later.
     Passing(Box<str>),
-    /// It did not, says the gateway; get-status decides, because a call before this one may have.
+    /// The gateway says that it did not. Get-status decides, because an earlier call may have made the refund.
     Refused(Box<str>),
 }

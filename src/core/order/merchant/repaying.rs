@@ -1,14 +1,14 @@
-//! How the money of an order that was not delivered goes back: through the gateway, by hand, or not at all because an
-//! attendant handed the goods over. One of these, once.
+//! How the money of an undelivered order goes back: through the gateway, or by hand. If an attendant handed the goods
+//! over, it does not go back. Only one of these happens, and only once.
 
 use super::*;
 use crate::order::outcome::Delivery;
 
-/// A refund that the gateway does not answer is asked for so many times, over half a day; then a person is told.
+/// The most calls for a refund that the gateway does not answer, over half a day. Then a person is told.
 const REFUND_TRIES: u32 = 20;
-/// Between the first two of them; doubled from there.
+/// The pause between the first two of them. Later pauses double.
 const REFUND_PAUSE: Span = Span::secs(10);
-/// The longest between two of them.
+/// The longest pause between two of them.
 const REFUND_PAUSE_MAX: Span = Span::secs(3600);
 
 impl Order {
@@ -17,17 +17,17 @@ impl Order {
         if self.is_over_the_counter() {
             return Err(Refused::NotByApi);
         }
-        // A person may know better: what the bank took in part may be given back for the rest.
+        // A person may know better: if the bank took a part, the rest may be given back.
         if self.money_is_gone() {
             return Err(Refused::TakenBack);
         }
         self.holds_the_money()?;
-        // Without a report of what has a receipt there is no proof either, and a person has said so.
+        // If an order with a receipt has no report, it has no proof either, and a person has said so.
         let unreported = self.delivery.is_none() && matches!(self.state, State::Settled { .. });
         if !(wish.no_proof || unreported || self.is_proven()) {
             return Err(Refused::NoProof);
         }
-        // What an earlier call may have done is looked at first.
+        // If an earlier call may have made the refund, a look comes first.
         let unsure = matches!(self.repayment, Some(Repayment::Refused { unsure: true, .. }));
         self.repayment = Some(Repayment::Asked { by: wish.by, tries: 0, retry_at: now, look: unsure, unsure, refused: None });
         Ok(())
@@ -39,14 +39,15 @@ impl Order {
         self.repayment = Some(Repayment::ByHand { note, by, at: now });
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } | State::Held { .. } => self.give_back(),
-            // Of a settlement that was never accepted it is the note that counts.
+            // For a settlement that was never accepted, only the note counts.
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } | State::Refunded { .. } => {}
         }
         Ok(())
     }
 
     pub(super) fn given(&mut self, by: Box<str>, now: Wall) -> Result<(), Refused> {
-        // An attendant stands at the machine; but what it never reported it may still deliver, until the hour is over.
+        // An attendant stands at the machine. But the machine may still deliver an order without a report, until the
+        // hour is over.
         self.may_repay(now, true)?;
         self.nothing_unsure()?;
         self.holds_the_money()?;
@@ -78,7 +79,7 @@ impl Order {
         }
     }
 
-    /// Get-status says settled, of an order whose refund is asked for: it has not happened.
+    /// Get-status says settled, for an order whose refund is asked for: the refund has not happened.
     pub(super) fn not_refunded_yet(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
         if let Some(Repayment::Refused { unsure, .. }) = &mut self.repayment {
@@ -89,7 +90,8 @@ impl Order {
             return;
         }
         if std::mem::take(unsure) && refused.is_some() {
-            // Refused because a call before it was granted? Get-status may be behind: it is asked twice.
+            // An earlier call may have been granted, and this one refused for that reason. Get-status may be behind, so
+            // it is asked twice.
             *retry_at = now + LOOK_AGAIN;
             return;
         }
@@ -100,7 +102,7 @@ impl Order {
         }
     }
 
-    /// Get-status was to say what became of the refund, and did not.
+    /// Get-status was asked what became of the refund, and did not tell.
     pub(super) fn refund_not_seen(&mut self, now: Wall) {
         let pause = self.pause_after_refund();
         let Some(Repayment::Asked { look: true, tries, retry_at, refused, .. }) = &mut self.repayment else { return };
@@ -108,7 +110,7 @@ impl Order {
         *retry_at = now + pause;
         if *tries >= REFUND_TRIES {
             let why = refused.take().unwrap_or_else(|| "the gateway could not be asked what became of it".into());
-            // What the gateway refused may have been a repetition of a call that it had granted.
+            // The refused call may have repeated a call that the gateway had granted.
             self.repayment = Some(Repayment::Refused { why, at: now, unsure: true });
         }
     }
@@ -121,7 +123,7 @@ impl Order {
         }
     }
 
-    /// Get-status is asked for by itself, to see what became of a refund.
+    /// Whether get-status is asked only to see what became of a refund.
     pub(super) fn is_looking_for_a_refund(&self) -> bool {
         matches!(self.repayment, Some(Repayment::Asked { look: true, .. }))
     }
@@ -135,11 +137,12 @@ impl Order {
         }
     }
 
-    /// The machine told another outcome than before. No refund runs until a person decides; one that is `on_its_way` to
-    /// the gateway cannot be called back. The relay's signed word stands over what anybody with the token may have told.
+    /// The machine told another outcome than before. No refund runs until a person decides. A refund that is
+    /// `on_its_way` to the gateway cannot be called back. The relay's signed word stands over a report that anybody with
+    /// the token may have sent.
     pub(super) fn contradicted(&mut self, told: Told, on_its_way: bool, now: Wall) {
         match (self.delivery.as_ref().map(|stands| &stands.proof), &told.proof) {
-            // No word against the relay's own.
+            // No word counts against the relay's own.
             (Some(Proof::Signed { .. }), Proof::Missing(_)) => return,
             (Some(Proof::Missing(_)), Proof::Signed { .. }) => self.delivery = Some(told),
             (Some(Proof::Signed { .. }), Proof::Signed { .. }) | (Some(Proof::Missing(_)), Proof::Missing(_)) | (None, _) => {}
@@ -165,7 +168,7 @@ impl Order {
         }
     }
 
-    /// An outcome was told for the first time, maybe after the matter was settled without one.
+    /// An outcome was told for the first time. The matter may have been settled before that without one.
     pub(super) fn first_told(&mut self, outcome: Delivery) {
         let came = match outcome {
             Delivery::Dispensed | Delivery::Uncertain | Delivery::Other(_) => true,
@@ -187,7 +190,7 @@ impl Order {
     /// The gateway says that the money went back.
     pub(super) fn refunded(&mut self, report: Option<&Report>, now: Wall) {
         match &self.repayment {
-            // Twice, then: once by hand, and once through the gateway. Or the goods and the money.
+            // So the customer has the money twice, once by hand and once through the gateway; or the goods and the money.
             Some(Repayment::ByHand { .. } | Repayment::Given { .. }) => self.late_fact = true,
             Some(Repayment::Asked { .. } | Repayment::Refused { .. } | Repayment::Done { .. }) | None => {
                 self.repayment = Some(Repayment::Done { at: now });
@@ -208,7 +211,7 @@ impl Order {
         self.state = State::Refunded { charge, receipt, by };
     }
 
-    /// Whether the money may go back, or the goods be handed over: refund and delivery exclude each other.
+    /// Whether the money may go back, or the goods may be handed over. Refund and delivery exclude each other.
     fn may_repay(&self, now: Wall, no_report: bool) -> Result<(), Refused> {
         match &self.repayment {
             Some(Repayment::Asked { .. }) => return Err(Refused::RefundUnderWay),
@@ -224,7 +227,7 @@ impl Order {
                 Some(Delivery::Dispensed) => Err(Refused::Delivered),
                 None if !no_report => Err(Refused::NotReported),
                 None => match (self.unreported_at, self.receipt_at()) {
-                    // What can be collected until then is delivered then.
+                    // An order that can be collected until then may be delivered until then.
                     (Some(_), Some(at)) if now >= self.collect_by.unwrap_or(at).max(at) + NO_REPORT_AFTER => Ok(()),
                     _ => Err(Refused::TooEarly),
                 },
@@ -239,8 +242,8 @@ impl Order {
         }
     }
 
-    /// Whether it is certain that nobody gets the goods as well: the relay has signed that nothing was handed out and nothing
-    /// will be, or there is no receipt that could open it.
+    /// Whether it is certain that nobody gets the goods as well. Either the relay has signed that it handed out nothing and
+    /// never will, or no receipt exists that could open it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         let has_no_receipt = matches!(self.state, State::Withheld { .. }) && !self.rebuilt;
@@ -251,7 +254,7 @@ impl Order {
         }
     }
 
-    /// Only of what was paid for good, and not yet paid back, something can be returned through the gateway or handed over.
+    /// Only an order whose payment is final and not yet paid back can be refunded through the gateway, or handed over.
     fn holds_the_money(&self) -> Result<(), Refused> {
         match &self.state {
             State::Settled { .. } | State::Withheld { .. } => Ok(()),
@@ -264,7 +267,7 @@ impl Order {
         }
     }
 
-    /// A call for a refund that may have had its effect must be looked at before anything else is done.
+    /// If a call for a refund may have had its effect, a look must come before anything else.
     fn nothing_unsure(&self) -> Result<(), Refused> {
         match &self.repayment {
             Some(Repayment::Refused { unsure: true, .. }) => Err(Refused::RefundUnsure),
@@ -279,8 +282,9 @@ impl Order {
         }
     }
 
-    /// Whether the backend may pay it back by itself, where the merchant wants that: the machine told one outcome, or the
-    /// request was paid twice. What nobody knows, what contradicts itself and what does not match is for a person.
+    /// Whether the backend may pay it back by itself, if the merchant wants that. It may if the machine told one outcome,
+    /// or if the request was paid twice. A person decides if the outcome is unknown, if words contradict each other, or
+    /// if the payment does not match.
     #[must_use]
     pub fn may_refund_by_itself(&self) -> bool {
         let known = match &self.state {

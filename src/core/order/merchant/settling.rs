@@ -1,17 +1,17 @@
-//! What the gateway's answer to a get-status makes of an order, and when it is asked.
+//! The effect of the gateway's answer to a get-status, and the times of these questions.
 
 use super::*;
 use crate::order::money::Rupiah;
 use crate::order::request::Payment;
 
-/// The status of an order changes only when the gateway is asked, so a notification is worth a question or it is not.
-/// A `pending` one asks nothing.
+/// Whether a notification is worth a question. Only an answer of the gateway to a question changes an order's status.
+/// A `pending` notification is worth none.
 #[must_use]
 fn is_news(order: &Order, said: Said) -> bool {
     match (&order.state, said) {
         (_, Said::Pending) => false,
         (State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. }, _) => true,
-        // Paid, says the gateway, and may take it back: that it is paid is known.
+        // The gateway says that it is paid, and may take that back. The payment is known already.
         (State::Held { .. }, Said::Settled) => false,
         (State::Held { .. }, _) => true,
         (State::Closed { .. }, Said::Settled | Said::Suspect | Said::Refunded | Said::PartlyRefunded | Said::ChargedBack | Said::Other) => {
@@ -19,14 +19,14 @@ fn is_news(order: &Order, said: Said) -> bool {
         }
         (State::Closed { .. }, Said::Expired | Said::Cancelled | Said::Denied | Said::Failed) => false,
         (State::Settled { .. } | State::Withheld { .. }, Said::Refunded | Said::PartlyRefunded | Said::ChargedBack) => true,
-        // A counter may take a settlement back, also after a person has given the money back: then it is gone twice.
+        // A counter may take a settlement back after a person has given the money back. Then the money is gone twice.
         (State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. }, Said::Denied) => {
             order.is_over_the_counter() && !matches!(order.taken_back, Some(TakenBack::Reversal | TakenBack::Chargeback))
         }
         (State::Settled { .. } | State::Withheld { .. }, Said::Settled | Said::Suspect | Said::Expired | Said::Cancelled) => false,
         (State::Settled { .. } | State::Withheld { .. }, Said::Failed | Said::Other) => false,
         (State::Refunded { .. }, Said::ChargedBack) => true,
-        // A part of it as well as what a person had given back.
+        // The gateway gave a part back, beside the money that a person had given back.
         (State::Refunded { .. }, Said::PartlyRefunded) => {
             matches!(order.repayment, Some(Repayment::ByHand { .. })) && order.taken_back.is_none()
         }
@@ -35,7 +35,7 @@ fn is_news(order: &Order, said: Said) -> bool {
     }
 }
 
-/// Whether it says that money goes back which was settled, or may have been.
+/// Whether the word says that money goes back that was settled, or may have been.
 fn goes_back(order: &Order, said: Said) -> bool {
     match said {
         Said::Refunded | Said::PartlyRefunded | Said::ChargedBack => true,
@@ -53,7 +53,7 @@ impl Order {
         self.ask.noted_back = goes_back(self, said).then_some(said).or(earlier);
         self.ask.noted_at = Some(now);
         match self.ask.hot_from {
-            // The same news again, or a flood of it: the question that is on its way answers it.
+            // The same news again, or a flood of it: the answer to the question under way also answers this.
             Some(from) if (from..from + ASK_SPACING).contains(&now) => {
                 self.ask.at = Some(self.ask.at.unwrap_or(from + ASK_SPACING).min(from + ASK_SPACING))
             }
@@ -61,7 +61,7 @@ impl Order {
         }
     }
 
-    /// When news came that the question which was just answered may be older than.
+    /// The time of news that may be newer than the question that was just answered.
     fn unanswered_since(&self, now: Wall) -> Option<Wall> {
         self.ask.noted_at.filter(|noted| (*noted..*noted + CALL_LIFE).contains(&now))
     }
@@ -86,7 +86,7 @@ impl Order {
             Said::PartlyRefunded => self.taken(TakenBack::Partly { amount: report.refund_amount }, report, now),
             Said::ChargedBack => self.taken(TakenBack::Chargeback, report, now),
         }
-        // The very news. Of parts that go back there may be another by now.
+        // It is the same news. But of refunds of a part, there may be another one by now.
         if self.ask.noted_back == Some(report.said) && report.said != Said::PartlyRefunded {
             self.ask.noted_back = None;
         }
@@ -99,7 +99,7 @@ impl Order {
         self.asked(now, false);
     }
 
-    /// Plans the next question after one that was answered, or not.
+    /// Plans the next question, after an answer or after the lack of one.
     pub(super) fn asked(&mut self, now: Wall, answered: bool) {
         let tries = self.ask.tries;
         self.ask.tries += 1;
@@ -107,12 +107,12 @@ impl Order {
         self.ask.at = match &self.state {
             State::Charging { .. } => self.ask.at,
             State::Pending { charge, .. } => Some(hot.unwrap_or_else(|| now + self.spread(polling(now - charge.charged_at)))),
-            // Not before it can be told for good, unless somebody said that something has happened.
+            // The order is not asked about before the final answer can come, unless somebody said that something has happened.
             State::Held { until, .. } => Some(hot.unwrap_or_else(|| (now + self.spread(polling(now - *until))).max(*until))),
-            // The cancel is asked again, and looked after, by itself.
+            // The cancel is repeated and followed by a look without this.
             State::Cancelling { .. } => hot,
-            // The gateway may say settled to the notification before it says so to get-status; and the question that was just
-            // answered may be older than the notification.
+            // The gateway may say settled in a notification before get-status does. The question that was just answered may
+            // also be older than the notification.
             State::Closed { .. } if answered => {
                 let unsure = self.unanswered_since(now);
                 hot.or(unsure.map(|noted| noted + CALL_LIFE)).or(self.last_look(now))
@@ -131,7 +131,7 @@ impl Order {
         self.ask.hot_from.is_some_and(|from| (from..from + HOT).contains(&now))
     }
 
-    /// The gateway says settled. It is believed if it is exactly what was charged.
+    /// The gateway says settled. It is believed if it is exactly the charge.
     fn settled(&mut self, report: &Report, now: Wall, with: &Context<'_>) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {}
@@ -144,7 +144,7 @@ impl Order {
         self.suspect = false;
         let by = self.settlement_of(report, now);
         let charge = self.charge().cloned();
-        // A person gave it back before the gateway was sure of it: the goods besides would be too much.
+        // A person gave the money back before the gateway was sure. With the goods besides, the customer would have too much.
         if self.is_decided() {
             self.state = State::Refunded { charge, receipt: None, by: Some(by) };
             return self.asked(now, true);
@@ -178,7 +178,7 @@ impl Order {
         self.asked(now, true);
     }
 
-    /// An Indomaret may take a settlement back within minutes: no receipt before the window is over.
+    /// An Indomaret may take a settlement back within minutes. There is no receipt before that window is over.
     fn must_be_held(&self, now: Wall, rules: &Rules) -> bool {
         match &self.state {
             State::Held { until, .. } => now < *until,
@@ -201,10 +201,10 @@ impl Order {
         }
     }
 
-    /// Whether a settlement is exactly the charge's; then what was paid.
+    /// The sum that was paid, if a settlement is exactly the charge's.
     ///
     /// # Errors
-    /// What differs.
+    /// The part that differs.
     fn matching(&self, report: &Report, rules: &Rules) -> Result<Rupiah, &'static str> {
         let gross_amount = report.gross_amount.ok_or("gross_amount")?;
         if report.order_id != self.id {
@@ -220,18 +220,18 @@ impl Order {
         }
         match self.charge() {
             Some(charge) if charge.transaction_id != report.transaction_id => Err("transaction_id"),
-            // Another sum than was charged; or a charge that was never to be paid, and was.
+            // The sum is not the charge's; or the charge was never to be paid, and was.
             Some(charge) if charge.gross_amount != gross_amount || gross_amount < self.sale.amount => Err("gross_amount"),
             Some(_) if self.ended_for_its_sum() => Err("gross_amount"),
             Some(_) => Ok(gross_amount),
-            // The charge's answer was lost: the metadata must say that it is ours.
+            // The charge's answer was lost. The metadata must say that it is ours.
             None if report.metadata.iter().any(Option::is_none) => Err("metadata"),
             None if !self.may_be_asked(gross_amount, rules) => Err("gross_amount"),
             None => Ok(gross_amount),
         }
     }
 
-    /// Whether the gateway asked a sum for it that nobody was to pay.
+    /// Whether the order ended because the gateway asked for a wrong sum.
     const fn ended_for_its_sum(&self) -> bool {
         matches!(self.state, State::Cancelling { why: Ending::GrossAmount, .. } | State::Closed { why: Some(Ending::GrossAmount), .. })
     }
@@ -265,7 +265,7 @@ impl Order {
                 let charge = charge.take();
                 self.begin_cancelling(charge, Ending::Leftover, now);
             }
-            // Not paid after all; a settlement that comes is held from its own first moment on.
+            // It is not paid after all. If a settlement comes, it is held from its own first moment on.
             State::Held { charge: Some(charge), .. } => {
                 let charge = charge.clone();
                 self.state = State::Pending { charge, cancel_at: None };
@@ -280,7 +280,7 @@ impl Order {
         }
     }
 
-    /// A word that may be money and may not: kept, until another comes.
+    /// The word may mean money, or not. It is kept until another word comes.
     fn suspected(&mut self) {
         match &self.state {
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
@@ -290,7 +290,7 @@ impl Order {
         }
     }
 
-    /// A look after a cancel that brought nothing is made again, later.
+    /// A look after a cancel brought nothing. It is repeated later.
     fn looked_in_vain(&mut self, now: Wall) {
         match &self.state {
             State::Cancelling { look: true, .. } => self.cancel_again(now, true),
@@ -312,7 +312,7 @@ impl Order {
                 let charge = charge.clone();
                 self.close(Some(charge), how, None, now);
             }
-            // Any answer but settlement wins: there was no receipt yet.
+            // Any answer except settlement wins: there was no receipt yet.
             State::Held { charge, .. } => {
                 let charge = charge.take();
                 self.close(charge, how, None, now);
@@ -322,7 +322,7 @@ impl Order {
                 self.close(charge, how, Some(why), now);
             }
             State::Closed { .. } => {}
-            // What was paid stays paid: a stale answer, or a counter that took its settlement back.
+            // A paid order stays paid. The answer is stale, or a counter took its settlement back.
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {
                 if how == Closing::Deny && self.is_over_the_counter() {
                     self.taken_back = Some(TakenBack::Reversal);
@@ -334,17 +334,17 @@ impl Order {
         self.suspect = false;
     }
 
-    /// Given back in part, or taken by the customer's bank: after a receipt a person is told; without one it is a
-    /// settlement that nobody saw, at which a person must look too.
+    /// The gateway gave a part back, or the customer's bank took the money. With a receipt, a person is told.
+    /// Without one, it is a settlement that nobody saw, and a person must look at that too.
     fn taken(&mut self, how: TakenBack, report: &Report, now: Wall) {
         if self.taken_back != Some(TakenBack::Chargeback) && self.taken_back.as_ref() != Some(&how) {
-            // A larger part than the one that was seen is news.
+            // A part that is larger than the one that a person saw is news.
             self.seen.retain(|kind| *kind != Attention::PartialRefund);
             self.taken_back = Some(how.clone());
         }
         match how {
             TakenBack::Partly { .. } => {
-                // The matter was settled otherwise: the customer has more than is due.
+                // The matter was settled in another way: the customer has more than is due.
                 self.late_fact |= matches!(self.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
                 self.not_refunded_yet(now);
             }
@@ -361,7 +361,7 @@ impl Order {
     }
 }
 
-/// How long between two questions about a charge of this age.
+/// The time between two questions about a charge of this age.
 fn polling(age: Span) -> Span {
     match age.0 / 1000 {
         ..300 => ASK_SPACING,

@@ -77,7 +77,7 @@ fn word(order: &Order) -> String {
     }
 }
 
-/// Lives through events, each so many milliseconds after the start.
+/// Lives through events. Each comes so many milliseconds after the start.
 fn live(events: &[(i64, Event)]) -> Order {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
@@ -96,7 +96,7 @@ fn status(said: Said) -> Event {
     Event::Status(report(said))
 }
 
-/// What happens, what happens in it, and what the order then is.
+/// The name of a life, its events, and the state of the order at the end.
 type Life = (&'static str, Vec<(i64, Event)>, &'static str);
 
 #[test]
@@ -172,14 +172,14 @@ fn transitions() {
     }
 }
 
-/// However long the gateway could not be asked before: the customer has paid, and stands there.
+/// It does not matter how long the gateway could not be asked: the customer has paid, and stands there.
 #[test]
 fn a_cancel_that_came_too_late_is_looked_after_at_once() {
     let silence = (0..6).map(|n| (600 + n * 40_000, Event::CancelUnanswered));
     let silent: Vec<_> = [(0, Event::Charged(charge(5000))), (500, Event::CancelAsked)].into_iter().chain(silence).collect();
     let refused = live(&[&silent[..], &[(300_000, Event::CancelRefused)]].concat());
     assert_eq!(duty(&refused, T0 + Span::millis(300_000)), Duty::Call(Call::GetStatus));
-    // One that finds nothing is not repeated as fast.
+    // A look that finds nothing is not repeated as fast.
     let in_vain = live(&[&silent[..], &[(300_000, Event::CancelRefused), (300_100, Event::StatusUnanswered)]].concat());
     assert_eq!(duty(&in_vain, T0 + Span::millis(310_000)), Duty::Rest);
 }
@@ -233,7 +233,7 @@ fn a_sum_that_nobody_was_to_pay_buys_nothing() {
         let paid = live(&[&first[..], &[(11_000, paid)]].concat());
         assert_eq!((word(&paid).as_str(), paid.is_refund_due(), paid.needs_attention()), ("mismatch", true, true));
         assert!(paid.receipt().is_none());
-        // Also where somebody had given the order up before the charge was answered.
+        // The same if somebody had given the order up before the charge was answered.
         let late = live(&[(0, Event::CancelAsked), (100, first[0].1.clone()), (1000, first[1].1.clone()), (11_000, first[1].1.clone())]);
         assert_eq!((word(&late).as_str(), late.receipt().is_none()), ("mismatch", true));
     }
@@ -277,7 +277,8 @@ fn an_answer_to_an_older_question_does_not_answer_a_notification() {
     let with = Context { rules: &rules, paid_already: false };
     let then = |order: Order, event: Event, s: i64| apply(order, event, T0 + Span::secs(s), &with).expect("a fact");
     let order = then(order(), Event::Charged(charge(5000)), 0);
-    // It expired, which is asked about; that question takes eight seconds, and meanwhile it is paid after all.
+    // It expired, and a question is asked about that. The question takes eight seconds, and meanwhile the order is paid
+    // after all.
     let order = then(order, Event::Notified(Said::Expired), 900);
     let order = then(order, Event::Notified(Said::Settled), 901);
     let order = then(order, Event::Status(report(Said::Expired)), 908);
@@ -295,13 +296,13 @@ fn an_answer_to_an_older_question_does_not_undo_that_the_money_went_back() {
     let with = Context { rules: &rules, paid_already: false };
     let then = |order: Order, event: Event, ms: i64| apply(order, event, at(ms), &with).expect("a fact");
     for (said, asked_for) in [(Said::Refunded, true), (Said::ChargedBack, true), (Said::PartlyRefunded, true), (Said::Settled, false)] {
-        // The gateway is being asked; the answer "settled" is on its way while the news comes.
+        // The gateway is being asked. Its answer "settled" is on the way while the news comes.
         let order = live(&[(0, Event::Charged(charge(5000)))]);
         let order = then(order, Event::Notified(said), 1000);
         let order = then(order, Event::Status(report(Said::Settled)), 1200);
         assert!(matches!(order.state, State::Settled { .. }), "{said:?}");
         assert_eq!(order.ask.at, asked_for.then(|| at(1000) + CALL_LIFE), "{said:?}");
-        // The same of an order that is settled, with a part that went back, and then the rest.
+        // The same for a settled order: a part went back, and then the rest.
         let order = then(live(&[(0, Event::Charged(charge(5000)))]), status(Said::Settled), 500);
         let order = then(order, Event::Notified(Said::PartlyRefunded), 1000);
         let order = then(order, Event::Notified(said), 1100);
@@ -317,7 +318,7 @@ fn a_clock_that_was_set_back_delays_no_question_and_hurries_none() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     let order = live(&[(0, Event::Charged(charge(5000))), (170_000, Event::Notified(Said::Settled))]);
-    // Two minutes back. What is asked now is no quick question after that notification.
+    // The clock goes back by two minutes. So this question is no quick question after that notification.
     let now = T0 + Span::secs(60);
     let asked = apply(order.clone(), status(Said::Pending), now, &with).expect("a fact");
     assert!(asked.ask.at.is_some_and(|at| at >= now + ASK_SPACING), "{:?}", asked.ask);
@@ -331,7 +332,7 @@ fn what_ended_unpaid_is_asked_about_once_more_after_its_expiry() {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
     for said in [Said::Cancelled, Said::Expired] {
-        // Nobody notifies of what comes after.
+        // No notification tells what comes later.
         let ended = match said {
             Said::Cancelled => {
                 live(&[(0, Event::Charged(charge(5000))), (1000, Event::CancelAsked), (2000, Event::CancelDone(report(said)))])
@@ -402,13 +403,13 @@ fn a_notification_is_asked_about_at_once_and_a_flood_of_them_is_not() {
     order = apply(order, Event::Notified(Said::Pending), at(1000), &with).expect("a fact");
     assert_eq!(duty(&order, at(1000)), Duty::Rest, "a pending one asks nothing");
     order = apply(order, Event::Notified(Said::Settled), at(1000), &with).expect("a fact");
-    // Get-status is behind: asked again for five seconds, then every ten.
+    // Get-status is behind. It is asked again for five seconds, then every ten.
     let mut times = Vec::new();
     while let Some(due) = order.ask.at.filter(|due| *due < at(40_000)) {
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
         times.push((due - T0).0);
         order = apply(order, status(Said::Pending), due, &with).expect("a fact");
-        // The same notification again and again changes nothing.
+        // The same notification changes nothing, however often it comes.
         let flooded = apply(order.clone(), Event::Notified(Said::Settled), due + Span::millis(1), &with).expect("a fact");
         assert!(flooded.ask.at >= order.ask.at.min(Some(at(11_000))));
     }
@@ -477,7 +478,7 @@ fn it_reads_back_as_it_was_written() {
     }
 }
 
-/// Whatever the gateway answers, it is not asked in a circle: at one instant only so many calls follow each other.
+/// No answer of the gateway makes the questions go in a circle: only so many calls follow each other at one instant.
 #[test]
 fn no_answer_leads_in_a_circle() {
     let rules = rules();

@@ -1,4 +1,4 @@
-//! What an order is made of, and what can be read off it.
+//! The parts of an order, and the facts that can be read off it.
 
 use super::{Attention, Said};
 use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
@@ -11,7 +11,7 @@ use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
 
-/// What is sold: the same for every attempt at charging it.
+/// The sale. It is the same for every attempt at charging it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sale {
     /// The machine.
@@ -20,9 +20,9 @@ pub struct Sale {
     pub request_id: RequestId,
     /// Its relay's ticket.
     pub ticket: Ticket,
-    /// What is sold.
+    /// The item.
     pub item: ItemId,
-    /// What the customer reads in the app.
+    /// The text that the customer reads in the app.
     pub description: Option<Box<str>>,
     /// The price.
     pub amount: Rupiah,
@@ -34,15 +34,15 @@ pub struct Sale {
     pub kid: KeyId,
 }
 
-/// What a charge carries for us, and what the gateway repeats: whose sale it is. A backend that lost its books knows the order again
-/// by it.
+/// The note in a charge that the gateway repeats: it says whose sale it is. A backend that lost its books knows the order again by
+/// it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Metadata {
     /// The machine.
     pub device: DeviceId,
     /// Its request.
     pub request_id: RequestId,
-    /// What is sold.
+    /// The item.
     pub item: ItemId,
     /// The price.
     pub amount: Rupiah,
@@ -58,7 +58,7 @@ impl Metadata {
         [self.device.to_string(), self.request_id.to_string(), third]
     }
 
-    /// Reads them back; `None` where they were not written by [`Metadata::to_texts`].
+    /// Reads them back; `None` if [`Metadata::to_texts`] did not write them.
     #[must_use]
     pub fn from_texts(device: &str, request_id: &str, third: &str) -> Option<Self> {
         let mut parts = third.split('|');
@@ -73,13 +73,13 @@ impl Metadata {
             amount: Rupiah::new(amount.parse().ok()?).ok()?,
             ticket: Ticket::new(ticket).ok()?,
         };
-        // `+5` and `05` parse as numbers but were never written by us.
+        // `+5` and `05` parse as numbers, but we never write them.
         (metadata.to_texts()[2] == third).then_some(metadata)
     }
 }
 
 impl Sale {
-    /// What a charge of it carries.
+    /// The metadata in a charge of it.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let Self { device, request_id, item, amount, ticket, .. } = self.clone();
@@ -90,37 +90,36 @@ impl Sale {
 /// One attempt at charging a sale, under one order_id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// The gateway's and our name of it.
+    /// Its name at the gateway and here.
     pub id: OrderId,
     /// 1, 2, …
     pub attempt: u32,
-    /// What is sold.
+    /// The sale.
     pub sale: Sale,
     /// When this attempt began.
     pub created_at: Wall,
-    /// Until then somebody waits for the charge.
+    /// Somebody waits for the charge until then.
     pub answer_by: Wall,
-    /// What it is now.
+    /// Its present state.
     pub state: State,
     /// When the gateway is asked for its status.
     pub ask: Ask,
-    /// When a get-status first said settled in a way that does not fit the charge.
+    /// The first time that get-status said settled in a way that does not fit the charge.
     pub mismatched_at: Option<Wall>,
-    /// What the machine told.
+    /// The machine's report.
     pub delivery: Option<Told>,
-    /// The machine told two different things.
+    /// The machine told two different outcomes.
     pub conflict: bool,
-    /// What becomes of the money of an order that was not delivered, once somebody or something sees to it.
+    /// How the money of an undelivered order goes back, once somebody or something sees to it.
     #[serde(default)]
     pub repayment: Option<Repayment>,
     /// The gateway took the money back, or a part of it, after it was the merchant's.
     #[serde(default)]
     pub taken_back: Option<TakenBack>,
-    /// The gateway's last word was one of which nobody knows whether it is money: `capture`, or a settlement that fraud
-    /// detection does not accept.
+    /// The gateway's last word may mean money, or not: `capture`, or a settlement that fraud detection does not accept.
     #[serde(default)]
     pub suspect: bool,
-    /// When it was listed because no outcome came.
+    /// The time at which it was listed because no outcome came.
     #[serde(default)]
     pub unreported_at: Option<Wall>,
     /// Something came after the matter was settled: an outcome after the money went back, or the money a second time.
@@ -129,125 +128,126 @@ pub struct Order {
     /// Over the counter, once there is a receipt: the customer can collect until then.
     #[serde(default)]
     pub collect_by: Option<Wall>,
-    /// What a person has seen and needs not be told again.
+    /// The reasons that a person has seen and need not be told again.
     #[serde(default)]
     pub seen: Vec<Attention>,
-    /// The books had lost it: it may have had a receipt of which they know nothing.
+    /// The books had lost it. It may have had a receipt that they do not know.
     #[serde(default)]
     pub rebuilt: bool,
 }
 
-/// What an order is.
+/// The state of an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum State {
     /// The gateway is asked for a charge.
     Charging {
-        /// Calls that were made.
+        /// The number of calls so far.
         tries: u32,
-        /// Whether one of them may have had its effect.
+        /// Whether one of them may have made the charge.
         unsure: bool,
-        /// When the next may be made.
+        /// The time of the next call, at the earliest.
         retry_at: Wall,
     },
     /// It can be paid.
     Pending {
-        /// What the gateway answered.
+        /// The gateway's answer.
         charge: Charge,
-        /// When it is cancelled if nobody ended it; a payment code is left to the gateway's expiry.
+        /// The time at which it is cancelled if nobody ended it. A payment code is left to the gateway's expiry.
         cancel_at: Option<Wall>,
     },
     /// The gateway is asked to end it.
     Cancelling {
-        /// What the gateway answered, if it did.
+        /// The gateway's answer, if there was one.
         charge: Option<Charge>,
         /// Why.
         why: Ending,
-        /// Ask get-status next (the cancel was refused), and not the cancel.
+        /// The next question is get-status (the cancel was refused), and not the cancel.
         look: bool,
-        /// Calls that were made.
+        /// The number of calls so far.
         tries: u32,
-        /// When the next may be made.
+        /// The time of the next call, at the earliest.
         retry_at: Wall,
     },
-    /// Ended, and not paid as far as anybody knows.
+    /// It ended, and nobody paid as far as anybody knows.
     Closed {
-        /// What the gateway answered, if it did.
+        /// The gateway's answer, if there was one.
         charge: Option<Charge>,
         /// The word for it.
         how: Closing,
-        /// Why we wanted it, if we did.
+        /// Our reason, if we wanted it.
         why: Option<Ending>,
     },
-    /// Paid where a settlement may be taken back within minutes: no receipt before `until`, and not without asking again.
+    /// It is paid at a counter that may take the settlement back within minutes. There is no receipt before `until`,
+    /// and none without another question.
     Held {
-        /// What was charged.
+        /// The charge.
         charge: Option<Charge>,
-        /// What was paid.
+        /// The payment.
         by: Settlement,
-        /// Until then it may be taken back.
+        /// It may be taken back until then.
         until: Wall,
     },
     /// Paid; there is a receipt.
     Settled {
-        /// What was charged.
+        /// The charge.
         charge: Option<Charge>,
-        /// What was paid.
+        /// The payment.
         by: Settlement,
-        /// What opens the relay.
+        /// The receipt, which opens the relay.
         receipt: Receipt,
     },
-    /// Paid, and no receipt for it: refund due.
+    /// It is paid, and has no receipt: a refund is due.
     Withheld {
-        /// What was charged.
+        /// The charge.
         charge: Option<Charge>,
-        /// What was paid.
+        /// The payment.
         by: Settlement,
-        /// Why there is none.
+        /// Why there is no receipt.
         why: Withheld,
     },
     /// The money went back.
     Refunded {
-        /// What was charged.
+        /// The charge.
         charge: Option<Charge>,
         /// The receipt, if there was one.
         receipt: Option<Receipt>,
-        /// What was paid; `None` where nothing but the refund was ever seen.
+        /// The payment; `None` if only the refund was ever seen.
         #[serde(default)]
         by: Option<Settlement>,
     },
 }
 
-/// A charge as the gateway answered it.
+/// A charge, as the gateway answered it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Charge {
-    /// The gateway's name of it.
+    /// Its name at the gateway.
     pub transaction_id: TransactionId,
-    /// What the customer is asked for.
+    /// The sum that the customer is asked for.
     pub gross_amount: Rupiah,
     /// The string in the QR; a rebuilt order has none.
     pub qr_payload: Option<Box<str>>,
-    /// Where the gateway keeps the image.
+    /// The address of its image at the gateway.
     pub qr_url: Option<Box<str>>,
-    /// Opens GoPay on a phone.
+    /// An address that opens GoPay on a phone.
     pub deeplink_url: Option<Box<str>>,
-    /// What the customer says at the counter.
+    /// The code that the customer says at the counter.
     #[serde(default)]
     pub payment_code: Option<Box<str>>,
-    /// At which counter: `alfamart`, `indomaret`.
+    /// The counter: `alfamart`, `indomaret`.
     #[serde(default)]
     pub store: Option<Box<str>>,
-    /// When we had the answer.
+    /// The time of the answer.
     pub charged_at: Wall,
-    /// When the gateway ends it, by our clock.
+    /// The time at which the gateway ends it, by our clock.
     pub expires_at: Wall,
 }
 
-/// What was paid, as get-status said it.
+/// A payment, as get-status told it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The gateway's name of it.
+    /// Its name at the gateway.
     pub transaction_id: TransactionId,
-    /// Whole rupiah; `None` where the gateway said something else.
+    /// Whole rupiah; `None` if the gateway said something else.
     pub gross_amount: Option<Rupiah>,
     /// As the gateway reported it.
     pub payment_type: Box<str>,
@@ -255,7 +255,7 @@ pub struct Settlement {
     pub settled_at: Wall,
 }
 
-/// Why a charge is ended by us.
+/// Why we end a charge.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ending {
     /// The machine asked for it.
@@ -264,9 +264,9 @@ pub enum Ending {
     Timeout,
     /// The gateway asks for another sum than the price and the fee allowed.
     GrossAmount,
-    /// Its QR cannot be had.
+    /// Its QR cannot be read.
     Unreadable(Box<str>),
-    /// Its answer did not come, or came too late: nobody was told of it.
+    /// Its answer did not come, or came too late. Nobody was told of it.
     GaveUp,
     /// It was found after its order had ended.
     Leftover,
@@ -301,25 +301,25 @@ pub enum Withheld {
     PaidTwice,
 }
 
-/// What the machine told of a paid order.
+/// The machine's report of a paid order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Told {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Delivery,
     /// The machine's reason.
     pub reason: Option<Reason>,
     /// For people.
     pub detail: Option<Box<str>>,
-    /// The relay's own word for it.
+    /// The relay's own word about it.
     #[serde(default)]
     pub proof: Proof,
 }
 
-/// Whether the relay has signed what the machine told.
+/// Whether the relay has signed the machine's report.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// It has, with the key that is known of this machine.
+    /// It has, with the known key of this machine.
     Signed {
         /// The key's name.
         kid: KeyId,
@@ -338,9 +338,9 @@ pub enum NoProof {
     None,
     /// The key of the machine's relay is not known.
     NoKey,
-    /// Another key than that of the machine's relay has signed it: the board or its ledger is another one.
+    /// Another key than that of the machine's relay has signed it: the board or its ledger has changed.
     OtherKey,
-    /// It is no proof, or its signature is wrong.
+    /// It is not a proof, or its signature is wrong.
     Wrong,
     /// It is about another ticket, order or machine.
     OtherSale,
@@ -357,7 +357,7 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// What the proof that came with a report is worth, for this sale.
+    /// The worth of the proof in a report, for this sale.
     #[must_use]
     pub fn of(jws: Option<&str>, key: Option<&RelayKey>, id: &OrderId, sale: &Sale, outcome: Delivery) -> Self {
         let missing = Self::Missing;
@@ -410,40 +410,40 @@ impl NoProof {
     }
 }
 
-/// What becomes of the money of an order that was not delivered. A refund and a delivery exclude each other, and so do
-/// these: what is begun through the gateway must have failed before anything else is done.
+/// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
+/// a refund that was begun through the gateway must have failed before any other step.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Repayment {
-    /// The gateway is asked for it.
+    /// The gateway is being asked for it.
     Asked {
         /// Who wants it.
         by: Asker,
-        /// Calls that were made.
+        /// The number of calls so far.
         tries: u32,
-        /// When the next may be made.
+        /// The time of the next call, at the earliest.
         retry_at: Wall,
-        /// Ask get-status next, and not for the refund.
+        /// The next question is get-status, and not the refund.
         look: bool,
-        /// One of the calls may have had its effect.
+        /// One of the calls may have made the refund.
         unsure: bool,
         /// Why the gateway refused, if it did: get-status has the last word.
         refused: Option<Box<str>>,
     },
-    /// It did not come about; the money is still due.
+    /// The refund was not made. The money is still due.
     Refused {
         /// Why, for people.
         why: Box<str>,
         /// When.
         at: Wall,
-        /// A call may have had its effect all the same: nothing else is done before the gateway could be asked.
+        /// A call may have made the refund all the same. Nothing else is done before the gateway could be asked.
         unsure: bool,
     },
-    /// The gateway says that it went back.
+    /// The gateway says that the money went back.
     Done {
-        /// When we heard of it.
+        /// The time at which we heard of it.
         at: Wall,
     },
-    /// A person gave it back otherwise.
+    /// A person gave it back in another way.
     ByHand {
         /// How.
         note: Box<str>,
@@ -466,7 +466,7 @@ pub enum Repayment {
 pub enum Asker {
     /// The backend itself (`auto_refund`).
     Automatic,
-    /// A person; with a name where one was given.
+    /// A person, with a name if one was given.
     Person(Option<Box<str>>),
 }
 
@@ -475,7 +475,7 @@ pub enum Asker {
 pub enum TakenBack {
     /// A refund of a part of it, made at the gateway.
     Partly {
-        /// What went back in sum.
+        /// The sum that went back.
         amount: Option<Rupiah>,
     },
     /// The customer's bank took it.
@@ -484,25 +484,25 @@ pub enum TakenBack {
     Reversal,
 }
 
-/// When the gateway is asked for an order's status.
+/// The times at which the gateway is asked for an order's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ask {
-    /// Next.
+    /// The next question.
     pub at: Option<Wall>,
-    /// When a notification last began a round of quick questions.
+    /// The last time that a notification began a round of quick questions.
     pub hot_from: Option<Wall>,
-    /// Questions of this round.
+    /// The number of questions in this round.
     pub tries: u32,
-    /// When a notification last brought news: an answer to an older question does not answer it.
+    /// The last time that a notification brought news. An answer to an older question does not answer it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted_at: Option<Wall>,
-    /// What news of that time said of money that goes back: then an answer that says otherwise does not answer them.
+    /// The word of that news, if it said that money goes back. An answer that says otherwise does not answer the news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted_back: Option<Said>,
 }
 
 impl Order {
-    /// What the gateway answered to the charge, if it did.
+    /// The gateway's answer to the charge, if there was one.
     #[must_use]
     pub fn charge(&self) -> Option<&Charge> {
         match &self.state {
@@ -517,7 +517,7 @@ impl Order {
         }
     }
 
-    /// What was paid, as far as it is known.
+    /// The payment, as far as it is known.
     #[must_use]
     pub fn settlement(&self) -> Option<&Settlement> {
         match &self.state {
@@ -527,7 +527,7 @@ impl Order {
         }
     }
 
-    /// What opens the relay.
+    /// The receipt, which opens the relay.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {
         match &self.state {
@@ -542,7 +542,7 @@ impl Order {
         }
     }
 
-    /// When the receipt was signed, by our clock.
+    /// The time at which the receipt was signed, by our clock.
     #[must_use]
     pub fn receipt_at(&self) -> Option<Wall> {
         self.receipt().map(|receipt| Wall(receipt.claims().iat.saturating_mul(1000)))
@@ -554,13 +554,13 @@ impl Order {
         self.sale.payment.is_over_the_counter()
     }
 
-    /// Whether its receipt is good for nothing any more: the counter took the payment back before anybody collected.
+    /// Whether its receipt is void: the counter took the payment back before anybody collected.
     #[must_use]
     pub fn is_void(&self) -> bool {
         matches!(self.state, State::Settled { .. }) && self.delivery.is_none() && self.taken_back == Some(TakenBack::Reversal)
     }
 
-    /// Whether the machine still has something to expect of it: not ended, or paid and without outcome.
+    /// Whether the machine still waits for something: the order has not ended, or it is paid and without outcome.
     #[must_use]
     pub fn is_open(&self) -> bool {
         match &self.state {
@@ -570,13 +570,13 @@ impl Order {
         }
     }
 
-    /// When the gateway or the backend ends it, whichever comes first, of one that can be paid; of one that waits for its
-    /// customer, until when it can be collected.
+    /// For an order that can be paid: the time at which the gateway or the backend ends it, whichever comes first. For an
+    /// order that waits for its customer: the end of the time to collect.
     #[must_use]
     pub fn ends_at(&self) -> Option<Wall> {
         match &self.state {
             State::Pending { charge, cancel_at } => Some(cancel_at.map_or(charge.expires_at, |at| at.min(charge.expires_at))),
-            // It is paid, and asked about at `until`: what it becomes is known a little later.
+            // It is paid, and the gateway is asked about it at `until`. The answer comes a little later.
             State::Held { charge, until, .. } => {
                 let known = *until + Span::secs(60);
                 Some(charge.as_ref().map_or(known, |charge| charge.expires_at.max(known)))
@@ -594,7 +594,7 @@ impl Order {
 
 #[cfg(any(test, feature = "testing"))]
 impl Told {
-    /// With the relay's word for it.
+    /// The report with the relay's word about it.
     #[must_use]
     pub fn proven(outcome: Delivery) -> Self {
         let kid = KeyId::new("relay").expect("a name");
@@ -604,7 +604,7 @@ impl Told {
 
 #[cfg(any(test, feature = "testing"))]
 impl super::Report {
-    /// What get-status says of an order that was charged as it should be; of one without a charge, under the name `t1`.
+    /// The get-status of an order that was charged as it should be. An order without a charge has the transaction `t1`.
     #[must_use]
     pub fn of(order: &Order, said: Said) -> Self {
         let charge = order.charge();

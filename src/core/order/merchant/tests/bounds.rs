@@ -1,4 +1,4 @@
-//! What the lives pass by: the exact bounds, and which order, call or word is meant.
+//! Cases that the lives do not reach: the exact bounds, and which order, call or word is meant.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn with_rules<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
     run(&Context { rules: &rules, paid_already: false })
 }
 
-/// One event more.
+/// Applies one more event.
 fn then(order: &Order, ms: i64, event: Event) -> Order {
     with_rules(|with| apply(order.clone(), event, at(ms), with)).expect("granted")
 }
@@ -44,7 +44,7 @@ fn a_receipt_is_signed_with_a_key_that_the_machine_has() {
     for (lists, wanted) in [(&both[..], Some(&first)), (&both[..1], Some(&second)), (&[strange.clone()][..], None), (&[], None)] {
         assert_eq!(rules.choose(lists), wanted, "{lists:?}");
     }
-    // The one that is asked for; the one in use where it is gone.
+    // The key that is asked for; if it is gone, the one in use.
     let settled = live(&[(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))]);
     let claims = settled.receipt().expect("settled").claims().clone();
     for (kid, signs) in [(&first, 0), (&second, 1), (&strange, 0)] {
@@ -100,7 +100,8 @@ fn what_gateway_does_not_know_is_looked_for_once_more() {
         assert_eq!((word(&order).as_str(), next_deadline(&order)), ("failure", Some(at(1) + LOOK_AGAIN)));
         assert_eq!(duty(&order, at(1) + LOOK_AGAIN), Duty::Call(Call::GetStatus));
     }
-    // What it answered before is not gone: the cancel finds nothing, so look; the look finds nothing, so cancel.
+    // The gateway has answered for this charge, so it is not gone. The cancel finds nothing, so look; the look finds
+    // nothing, so cancel.
     let looks = live(&[(0, Event::Charged(charge(5000))), (500, Event::CancelAsked), (600, Event::CancelUnknown)]);
     assert_eq!((word(&looks).as_str(), duty(&looks, at(600))), ("looking", Duty::Call(Call::GetStatus)));
     assert_eq!(word(&then(&looks, 700, Event::StatusUnknown)), "cancelling");
@@ -149,7 +150,7 @@ fn orders_are_asked_about_a_little_apart() {
 
 #[test]
 fn a_flood_of_news_waits_for_ten_seconds_after_the_first() {
-    // The end is asked for, and what the notification raised was answered long ago.
+    // The end is asked for. The question after the notification was answered long ago.
     let order = live(&[
         (0, Event::Charged(charge(5000))),
         (1000, Event::Notified(Said::Settled)),
@@ -235,7 +236,7 @@ fn a_part_that_was_seen_is_told_again_only_when_it_grows() {
     assert!(seen.attention().is_empty());
     assert!(then(&seen, 4000, part(1000)).attention().is_empty());
     assert_eq!(then(&seen, 4000, part(2000)).attention(), [Attention::PartialRefund]);
-    // What the bank took whole is not made less by an older word.
+    // The bank took all of it. An older word does not make that less.
     let bank = then(&seen, 4000, status(Said::ChargedBack));
     assert_eq!(then(&bank, 5000, part(2000)).taken_back, Some(TakenBack::Chargeback));
 }

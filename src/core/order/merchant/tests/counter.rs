@@ -16,7 +16,7 @@ fn code(store: &str) -> Charge {
     }
 }
 
-/// Lives through events, and through what time brings in between.
+/// Lives through events, and through the steps that time brings in between.
 fn lives(payment: Payment, events: &[(i64, Event)]) -> Order {
     let rules = rules();
     let with = Context { rules: &rules, paid_already: false };
@@ -92,7 +92,7 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     let held = lives(Payment::Indomaret, &[settled(1000)]);
     assert_eq!((next_deadline(&held), held.is_open(), held.is_refund_due()), (Some(at(301_000)), true, false));
     assert_eq!(duty(&held, at(301_000)), Duty::Call(Call::GetStatus));
-    // What the counter takes back is looked at without delay.
+    // A settlement that the counter takes back is looked at without delay.
     let news = lives(Payment::Indomaret, &[settled(1000), (60_000, Event::Notified(Said::Denied))]);
     assert_eq!(duty(&news, at(60_000)), Duty::Call(Call::GetStatus));
     let gone = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, status(Said::Denied))]);
@@ -105,7 +105,7 @@ fn an_indomarets_settlement_is_one_only_after_its_window() {
     assert_eq!((told.is_void(), told.attention()), (false, vec![Attention::Reversed]), "handed out before");
     let asked = lives(Payment::Indomaret, &[settled(1000), settled(301_000), (400_000, Event::Notified(Said::Denied))]);
     assert_eq!(duty(&asked, at(400_000)), Duty::Call(Call::GetStatus));
-    // Also when a part of it had gone back before.
+    // The same if a part of it went back before.
     let part = [settled(1000), settled(301_000), (310_000, status(Said::PartlyRefunded)), (400_000, Event::Notified(Said::Denied))];
     let rest = lives(Payment::Indomaret, &part);
     assert_eq!(duty(&rest, at(400_000)), Duty::Call(Call::GetStatus));

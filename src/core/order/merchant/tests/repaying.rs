@@ -1,4 +1,4 @@
-//! Refunds, gifts and what a person must look at.
+//! Refunds, gifts, and the reasons why a person must look.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn settled() -> Vec<(i64, Event)> {
     vec![(0, Event::Charged(charge(5000))), (1000, status(Said::Settled))]
 }
 
-/// A paid order of which the machine told this, if anything.
+/// A paid order with this report of the machine, if any.
 fn paid(outcome: Option<Delivery>) -> Order {
     live(&settled().into_iter().chain(outcome.map(|outcome| (2000, told(outcome)))).collect::<Vec<_>>())
 }
@@ -40,7 +40,7 @@ fn answered(answer: RefundAnswer) -> Event {
     Event::RefundAnswered(answer)
 }
 
-/// Applies events to an order at a time, as far as they are granted.
+/// Applies events to an order, one after the other, as far as they are granted.
 fn then(mut order: Order, events: Vec<Event>, ms: i64) -> Result<Order, Refused> {
     let now = T0 + Span::millis(ms);
     for event in events {
@@ -221,7 +221,7 @@ fn a_refund_that_is_not_answered_is_asked_for_with_patience_and_not_for_ever() {
     let lasted = calls[calls.len() - 1] - calls[0];
     assert!((Span::secs(6 * 3600)..Span::secs(48 * 3600)).contains(&lasted), "{lasted:?}");
     assert_eq!(order.attention(), [Attention::RefundFailed]);
-    // When the gateway answers at last, it is known what became of it.
+    // When the gateway answers at last, the fate of the refund is known.
     for (said, wanted) in [(Said::Settled, "refused"), (Said::Refunded, "done")] {
         let due = next_deadline(&order).expect("it is asked");
         assert_eq!(duty(&order, due), Duty::Call(Call::GetStatus));
@@ -298,14 +298,15 @@ fn everything_that_needs_a_person_is_listed_until_it_is_decided() {
 #[test]
 fn a_refund_that_somebody_asked_for_and_never_told_of_may_have_been_made() {
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
-    // The gateway has it already, and get-status is behind: it is asked once more before anybody is told to pay by hand.
+    // The gateway has the refund already, and get-status is behind. So get-status is asked once more before a person is
+    // told to pay by hand.
     let refused = || vec![answered(RefundAnswer::Refused("406".into())), status(Said::Settled)];
     let behind = then(asked.clone(), [vec![Event::Abandoned], refused()].concat(), 4000).expect("facts");
     assert_eq!((money(&behind), behind.attention()), ("looking", vec![]));
     assert_eq!(money(&then(behind.clone(), vec![status(Said::Refunded)], 65_000).expect("a fact")), "done");
     assert_eq!(money(&then(behind, vec![status(Said::Settled)], 65_000).expect("a fact")), "refused");
     assert_eq!(money(&then(asked.clone(), refused(), 4000).expect("facts")), "refused", "nobody asked before");
-    // Nor is it settled by hand when another outcome stops it meanwhile.
+    // It is not settled by hand either if another outcome stops it meanwhile.
     let stopped = then(asked, vec![Event::Abandoned, contradicted(Delivery::Dispensed)], 4000).expect("facts");
     assert_eq!(then(stopped, vec![by_hand(false)], 5000), Err(Refused::RefundUnsure));
 }
@@ -327,10 +328,10 @@ fn a_part_that_goes_back_besides_what_a_person_settled_is_told() {
         let noted = then(settled, vec![Event::Notified(Said::PartlyRefunded)], 4000).expect("a fact");
         assert_eq!(duty(&noted, T0 + Span::millis(4000)), Duty::Call(Call::GetStatus), "{what}");
         let told = then(noted, vec![status(Said::PartlyRefunded)], 5000).expect("a fact");
-        // Another part may have gone back since that answer was made, so it is asked once more.
+        // Another part may have gone back since that answer was made, so the gateway is asked once more.
         let told = then(told, vec![status(Said::PartlyRefunded)], 19_000).expect("a fact");
         assert_eq!((told.attention(), next_deadline(&told)), (vec![Attention::LateFact], None), "{what}");
-        // Once.
+        // It is asked only once.
         let again = then(told.clone(), vec![Event::Notified(Said::PartlyRefunded)], 60_000).expect("a fact");
         assert!(matches!(again.state, State::Settled { .. }) || again == told, "{what}");
     }
@@ -370,7 +371,7 @@ fn only_what_is_certain_is_refunded_by_itself() {
     ] {
         assert_eq!(order.may_refund_by_itself(), wanted, "{what}");
     }
-    // A second outcome stops a refund that has not been sent yet; one that is on its way cannot be called back.
+    // A second outcome stops a refund that has not been sent yet. A refund that is on its way cannot be called back.
     let asked = then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let stopped = then(asked.clone(), vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     assert_eq!((money(&stopped), duty(&stopped, T0 + Span::secs(9))), ("refused", Duty::Rest));
@@ -395,12 +396,12 @@ fn a_refund_is_asked_for_again_after_a_pause_that_doubles() {
 fn what_a_look_did_not_find_is_looked_for_and_asked_for_later() {
     let asked = || then(paid(Some(Delivery::Failed)), vec![refund(false)], 3000).expect("granted");
     let unsure = || answered(RefundAnswer::Unsure("cut".into()));
-    // Lost, and not made: the call is made again, after a pause.
+    // The answer was lost, and the refund was not made. The call is made again after a pause.
     let lost = then(asked(), vec![unsure(), status(Said::Settled)], 3000).expect("facts");
     let due = next_deadline(&lost).expect("it is asked for again");
     assert!(due >= T0 + Span::millis(13_000), "{due:?}");
     assert_eq!((duty(&lost, due - Span::millis(1)), duty(&lost, due)), (Duty::Rest, Duty::Call(Call::Refund)));
-    // Lost, then refused: get-status may be behind, and is asked again a minute later.
+    // The answer was lost, then a call was refused. Get-status may be behind, and is asked again a minute later.
     let refused = answered(RefundAnswer::Refused("406".into()));
     let behind = then(asked(), vec![unsure(), refused, status(Said::Settled)], 3000).expect("facts");
     assert_eq!(next_deadline(&behind), Some(T0 + Span::millis(3000) + LOOK_AGAIN));
@@ -451,7 +452,7 @@ fn nothing_goes_back_by_itself_without_the_relays_word() {
     let listed = then(paid(None), vec![Event::Delivered(without.clone())], 2000).expect("a fact");
     assert!(!listed.may_refund_by_itself() && listed.is_refund_due());
     assert_eq!(listed.attention(), [Attention::NoProof]);
-    // It may come later, with the same outcome; what is there is not taken away again.
+    // The proof may come later, with the same outcome. A proof that is there is not taken away again.
     let proven = then(listed, vec![Event::Delivered(Told::proven(Delivery::Undelivered))], 3000).expect("a fact");
     let still = then(proven, vec![Event::Delivered(without)], 4000).expect("a fact");
     assert!(still.may_refund_by_itself());
@@ -464,10 +465,10 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Dispensed))], 2000).expect("a fact");
     let signed = then(lied, vec![contradicted(Delivery::Undelivered)], 3000).expect("a fact");
     assert_eq!(signed.delivery, Some(Told::proven(Delivery::Undelivered)));
-    // A person looks, since one of the two is a lie; the refund needs no more than that.
+    // A person looks, since one of the two is a lie. The refund needs no more than that.
     assert!(!signed.may_refund_by_itself() && signed.attention().contains(&Attention::Conflict), "{:?}", signed.attention());
     assert!(then(signed.clone(), vec![refund(false)], 4000).is_ok());
-    // Nobody takes it away again, signed or not.
+    // Nobody takes the proof away again, with a signature or without.
     for told in [unsigned(Delivery::Dispensed), Told::proven(Delivery::Dispensed)] {
         let again = then(signed.clone(), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
         assert_eq!(again.delivery, signed.delivery);
@@ -477,7 +478,7 @@ fn the_relays_signed_word_stands_over_what_anybody_with_the_token_told() {
     let proven =
         then(paid(Some(Delivery::Undelivered)), vec![Event::Contradicted { told, refund_on_its_way: false }], 4000).expect("a fact");
     assert!(proven.may_refund_by_itself() && proven.attention() == [Attention::RefundDue], "{:?}", proven.attention());
-    // And the other way round: the goods came, and no more money goes back than a person wants.
+    // The other way round: the goods came, and no more money goes back than a person wants.
     let lied = then(paid(None), vec![Event::Delivered(unsigned(Delivery::Undelivered))], 2000).expect("a fact");
     let came = then(lied, vec![contradicted(Delivery::Dispensed)], 3000).expect("a fact");
     assert_eq!((came.is_refund_due(), then(came.clone(), vec![refund(false)], 4000)), (false, Err(Refused::NoProof)));
@@ -490,7 +491,7 @@ fn what_is_withheld_proves_nothing_where_goods_may_have_come_out() {
         apply(charged, status(Said::Settled), T0, &Context { rules: &rules(), paid_already: true }).expect("a fact")
     };
     assert!(twice().may_refund_by_itself(), "there is no receipt that opens the relay");
-    // Books that were lost may have known of one.
+    // Books that were lost may have had such a refund.
     let rebuilt = Order { rebuilt: true, ..twice() };
     assert!(!rebuilt.may_refund_by_itself() && rebuilt.attention().contains(&Attention::NoProof), "{:?}", rebuilt.attention());
     assert_eq!(then(rebuilt.clone(), vec![refund(false)], 3000), Err(Refused::NoProof));

@@ -1,8 +1,8 @@
-//! Random lives: whatever comes, in whatever order, some things never happen.
+//! Random lives. In whatever order the events come, some things never happen.
 
 use super::*;
 
-/// Lives that are tried; each prints its seed when it goes wrong.
+/// The number of lives. Each prints its seed when it goes wrong.
 const LIVES: u64 = 1000;
 const STEPS: usize = 60;
 
@@ -37,14 +37,14 @@ const SAID: [Said; 11] = [
 ];
 const TOLD: [Delivery; 4] = [Delivery::Dispensed, Delivery::Failed, Delivery::Uncertain, Delivery::Undelivered];
 
-/// The gateway as far as a refund goes: it gives the money back once, and says so.
+/// The gateway's side of a refund: it gives the money back once, and says so.
 #[derive(Default)]
 struct Bank {
     refunds: u32,
 }
 
 impl Bank {
-    /// What a call brings. Its answer may be lost, and it may have been made all the same.
+    /// The answer to a call. It may be lost, and the refund may have been made all the same.
     fn refund(&mut self, dice: &mut Dice) -> RefundAnswer {
         match dice.draw(6) {
             0 => RefundAnswer::Passing("no route".into()),
@@ -107,7 +107,8 @@ fn nothing_is_given_twice_and_nothing_is_delivered_that_went_back() {
                         Event::NotCharged(NoCharge::NotMade { again: true, why: "900".into() }),
                     ]),
                     Call::Cancel => dice.of(&[Event::CancelDone(report(Said::Cancelled)), Event::CancelRefused, Event::CancelUnknown]),
-                    // What the gateway refunded it says so; before that anything, but no refund of ours that it did not make.
+                    // After a refund of ours, the gateway says so. Before that it says anything, except that it made
+                    // such a refund.
                     Call::GetStatus if bank.refunds > 0 => dice.of(&[status(Said::Refunded), Event::StatusUnanswered]),
                     Call::GetStatus => {
                         let said = dice.of(&SAID);
