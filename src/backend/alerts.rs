@@ -1,8 +1,9 @@
-//! Tells people what they must look at: `[alerts] command` is run with one JSON object on its standard input for each.
+//! Tells people about everything that they must look at: for each, it runs `[alerts] command` with one JSON object on
+//! its standard input.
 //!
-//! What is to be told stands in the database, so that it survives a restart; it counts as told when the command ends with
-//! status 0, and is tried again for two days otherwise. So each is told once at least: `alert_id` tells repetitions.
-//! One command runs at a time, whichever of several backends on one database runs it.
+//! The alerts are in the database, so they survive a restart. An alert counts as told when the command ends with status
+//! 0; otherwise it is tried again for two days. So each is told at least once: `alert_id` marks repetitions. One command
+//! runs at a time, also if several backends share one database.
 
 mod command;
 
@@ -17,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The command has so long.
+/// The longest time for the command.
 const LIMIT: Duration = Duration::from_secs(30);
-/// What commands beside `serve` wrote is noticed after this.
+/// Alerts that commands beside `serve` wrote are noticed after this time.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Tells whatever is to be told, for ever.
+/// Tells every alert, for ever.
 pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
     let mut bits = [0; 8];
     random::fill(&mut bits);
@@ -34,14 +35,14 @@ pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
     }
 }
 
-/// Tells what is due now, one after the other.
+/// Tells the alerts that are due now, one after the other.
 async fn tell_all(shop: &Shop, command: &[String], me: &str) {
     let due = shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await;
-    // The journal was told of an error; the next look comes.
+    // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {
         let (who, wanted) = (me.to_owned(), alert.clone());
-        // Of two backends one has the turn; and what the other has just told, or what has ended, is told no more.
+        // One of two backends has the turn. An alert that the other one has just told, or that has ended, is not told again.
         let mine = shop.write(move |tx, _| books::take_turn(tx, &who, &wanted, clock::now().wall)).await;
         match mine {
             Ok(true) => {}
@@ -75,7 +76,7 @@ fn note(alert: &Alert, result: &Result<(), command::CallError>) {
     }
 }
 
-/// What the command reads.
+/// The object that the command reads.
 fn object(alert: &Alert, sandbox: bool) -> Value {
     let device = &alert.device;
     let (subject, told, to_do, order) = match &alert.about {

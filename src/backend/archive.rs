@@ -1,5 +1,6 @@
-//! Orders that are over go into a file of their own: it is made, looked at and named first; only then are they taken out of the
-//! books, and only those of which the file has every row as it stands. Wherever this is cut off, an order is in one of the two.
+//! Orders that are over go into a file of their own. First the file is made, checked and named. Only then are orders taken out
+//! of the books, and only those whose rows are all in the file as they stand. Wherever this is cut off, each order is in the
+//! books or in the file.
 
 use super::books::{self, BooksError};
 use super::copies::{self, CopyError};
@@ -10,31 +11,31 @@ use qris_host::sqlite;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
-/// What is younger stays: machines tell an outcome for a day, the gateway repeats a notification for hours.
+/// Younger orders stay: machines tell an outcome for a day, and the gateway repeats a notification for hours.
 pub const KEPT: Span = Span::secs(7 * 24 * 3600);
-/// Requests that are taken out in one transaction: whoever sells waits for it.
+/// The requests that are taken out in one transaction. A sale waits for this.
 const AT_ONCE: usize = 50;
-/// So often is waited for who writes.
+/// How often it waits for another writer.
 const TRIES: usize = 60;
-/// The tables with rows of an order, what refers to others first.
+/// The tables with rows of an order. A table that refers to others comes first.
 const TABLES: [(&str, &str); 5] =
     [("automatic_refunds", "order_id"), ("alerts", "subject"), ("history", "order_id"), ("receipts", "order_id"), ("orders", "order_id")];
 
-/// What became of the orders before a day.
+/// The fate of the orders before a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Archive {
     /// Taken out of the books.
     pub orders: u64,
-    /// In the file, and in the books as well: something came for them meanwhile.
+    /// They are in the file, and in the books as well: news of them came meanwhile.
     pub stayed: u64,
-    /// Damaged, and in the books still.
+    /// They are damaged, and still in the books.
     pub damaged: Vec<String>,
-    /// The room is given back; else new orders use it.
+    /// The free room went back to the disk; else new orders use it.
     pub shrunk: bool,
 }
 
-/// Takes the orders out of the books that are over and were settled, or begun and never paid, before that moment. Without any
-/// there is no file.
+/// Takes orders out of the books that are over, and were settled before that moment, or begun before it and never paid. If
+/// there are none, no file is made.
 ///
 /// # Errors
 /// [`CopyError`]
@@ -55,13 +56,13 @@ pub fn archive(books: &Path, before: Wall, to: &Path, now: Wall) -> Result<Archi
     attach(&connection, to)?;
     let orders = take_out(&mut connection, to, now).map_err(of_books)?;
     connection.execute_batch("DETACH archive").map_err(of_books)?;
-    // Beside `serve` this would hold it up for as long as it takes.
+    // Beside `serve` this would hold `serve` up for as long as it takes.
     let shrunk = sqlite::claim(books).is_ok_and(|_alone| connection.execute_batch("VACUUM").is_ok());
     Ok(Archive { orders, stayed: wanted - orders, damaged, shrunk })
 }
 
-/// Notes in `temp.wanted` which orders go: of a request all attempts or none, since the newest says whether it may be charged once
-/// more. Gives the names of those that cannot be read, which stay.
+/// Notes in `temp.wanted` which orders go. All attempts at a request go, or none, since the newest one says whether it may be
+/// charged once more. Gives the names of unreadable orders, which stay.
 fn choose(connection: &Connection, before: Wall) -> Result<Vec<String>, CopyError> {
     let over = |o: &str| {
         format!(
@@ -92,10 +93,10 @@ fn choose(connection: &Connection, before: Wall) -> Result<Vec<String>, CopyErro
     Ok(damaged)
 }
 
-/// Copies them into a file, and looks at it.
+/// Copies them into a file, and checks it.
 fn write(connection: &Connection, part: &Path, wanted: u64) -> Result<(), CopyError> {
     let of_part = |source| CopyError::Sqlite { path: part.into(), source };
-    // One file, without a log beside it.
+    // It is one file, without a log beside it.
     let fresh = sqlite::open(part, &BOOKS)?.connection;
     fresh.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(of_part)?;
     drop(fresh);
@@ -132,7 +133,7 @@ fn attach(connection: &Connection, file: &Path) -> Result<(), CopyError> {
     attached.map(drop).map_err(|source| CopyError::Sqlite { path: file.into(), source })
 }
 
-/// Takes out of the books what the file has, and leaves a guard of each.
+/// Takes the orders of the file out of the books, and leaves a guard for each.
 fn take_out(connection: &mut Connection, to: &Path, now: Wall) -> rusqlite::Result<u64> {
     let file = std::path::absolute(to).unwrap_or_else(|_| to.into()).display().to_string();
     let mut requests: Vec<(String, String)> = {
@@ -158,7 +159,7 @@ fn take_out(connection: &mut Connection, to: &Path, now: Wall) -> rusqlite::Resu
     Ok(orders)
 }
 
-/// Whoever sells has the database most of the time where much is sold.
+/// Where much is sold, `serve` has the database most of the time.
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     for _ in 1..TRIES {
         match connection.execute_batch("BEGIN IMMEDIATE") {
@@ -173,7 +174,7 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// All attempts at a request, if the file has every row of each as it stands. Gives how many.
+/// Takes out all attempts at a request, if the file has every row of each as it stands. Gives their number.
 fn take_out_request(transaction: &Transaction<'_>, device: &str, request: &str, archive: i64) -> rusqlite::Result<u64> {
     let ids: Vec<String> = {
         let mut select = transaction.prepare_cached("SELECT order_id FROM main.orders WHERE device = ?1 AND request_id = ?2")?;
@@ -241,14 +242,14 @@ mod tests {
         let wanted = count(&connection, "temp.wanted").expect("read");
         assert!(wanted >= 2, "{wanted}");
         write(&connection, &part, wanted).expect("written");
-        // Something comes for one of them, and a line of its history for another.
+        // News of one of them comes, and a line of history for another.
         let sql = "UPDATE main.orders SET rev = rev + 1 WHERE order_id = (SELECT min(order_id) FROM temp.wanted)";
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
         let sql = "INSERT INTO main.history (order_id, at_ms, event) SELECT max(order_id), 0, 'something' FROM temp.wanted";
         assert_eq!(connection.execute(sql, []).expect("written"), 1);
         attach(&connection, &part).expect("attached");
         assert_eq!(take_out(&mut connection, &part, Wall(0)).expect("written"), wanted - 2);
-        // The number of its ticket is used for good.
+        // The number of its ticket stays used for good.
         let kept = "SELECT count(*) FROM main.archived WHERE proof = 'key:' || order_id";
         assert_eq!(u64::try_from(connection.query_row(kept, [], |row| row.get::<_, i64>(0)).expect("read")), Ok(wanted - 2));
         let left = "SELECT count(*) FROM main.orders WHERE order_id IN (SELECT order_id FROM temp.wanted)";

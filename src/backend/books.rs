@@ -1,6 +1,6 @@
-//! What the backend knows, and every change of it. Each function is one transaction: it loads, lets the core decide,
-//! writes the order with its version, its history, its receipt and its news together, and says what is to be done next.
-//! Nothing in here waits, asks or reads a clock.
+//! The backend's knowledge, and every change of it. Each function is one transaction. It loads an order and lets the
+//! core decide. It writes the order with its version, its history, its receipt and its news together, and names the
+//! next step. Nothing in here waits, asks or reads a clock.
 
 use super::store::Tx;
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
@@ -39,12 +39,12 @@ pub use write::LEASE;
 use entry::first_int;
 use write::{Claim, matters, take_up, write};
 
-/// Orders that are due and taken up at once.
+/// The most due orders that are taken up at once.
 const DUE_MAX: i64 = 512;
-/// `orders_per_minute` counts so far back.
+/// `orders_per_minute` counts over this time.
 const MINUTE: Span = Span::secs(60);
 
-/// What became of a POST.
+/// The result of a POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// The newest attempt at the request.
@@ -53,7 +53,7 @@ pub struct Created {
     pub is_new: bool,
 }
 
-/// Takes an order, or finds it. `digest` is of the POST's body, `fresh` an order_id that was drawn for it.
+/// Takes an order, or finds it. `digest` is that of the POST's body. `fresh` is an order_id that was drawn for it.
 ///
 /// # Errors
 /// [`BooksError::ReusedId`], [`BooksError::ReusedTicket`], [`BooksError::RateLimited`].
@@ -61,7 +61,7 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
     if let Some(stored) = ledger::latest(tx, &sale.device, &sale.request_id)? {
         let same = match &stored.digest {
             Some(known) => known == digest,
-            // Rebuilt from the gateway, which knows these only.
+            // It was rebuilt from the gateway, which knows only these.
             None => {
                 (&stored.order.sale.ticket, &stored.order.sale.item, stored.order.sale.amount) == (&sale.ticket, &sale.item, sale.amount)
             }
@@ -98,16 +98,16 @@ pub fn create(tx: &mut dyn Tx, desk: &Desk, sale: Sale, digest: &str, fresh: &Or
     Ok(Created { done, is_new: true })
 }
 
-/// What became of a notification whose signature verifies.
+/// The result of a notification whose signature verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Noted {
     /// It says nothing new.
     Known,
-    /// It was written, and get-status decides; claimed for the caller unless somebody asks already.
+    /// It was written, and get-status decides. The question is claimed for the caller, unless somebody asks already.
     News(Box<Done>),
-    /// No order of that name.
+    /// No order has that name.
     Forgotten,
-    /// It is archived: nothing is written.
+    /// The order is archived. Nothing is written.
     Archived {
         /// It had been paid.
         was_paid: bool,
@@ -122,7 +122,7 @@ pub fn notified(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wal
     note_down(tx, desk, id, said, now, Claim::Take)
 }
 
-/// Takes a verified notification for one who has no time to ask get-status: the sweep does it.
+/// Takes a verified notification when there is no time to ask get-status. The sweep asks later.
 ///
 /// # Errors
 /// The database's.
@@ -140,7 +140,7 @@ fn note_down(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, said: Said, now: Wall, 
     Ok(if done.now.order == before { Noted::Known } else { Noted::News(Box::new(done)) })
 }
 
-/// Takes the gateway's answer to a call that was claimed. The claim goes on where another call follows at once.
+/// Takes the gateway's answer to a claimed call. The claim goes on if another call follows at once.
 ///
 /// # Errors
 /// The database's.
@@ -155,7 +155,7 @@ pub fn answered(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, event: Event, now: W
     Ok(done)
 }
 
-/// Claims what is to be asked for an order, if something is and nobody else asks.
+/// Claims the question that is due for an order, if there is one and nobody else asks it.
 ///
 /// # Errors
 /// The database's.
@@ -163,7 +163,7 @@ pub fn claim(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Do
     take_up(tx, desk, id, now)
 }
 
-/// The machine wants the order ended, and with it whatever attempt replaced it meanwhile (`next`).
+/// The machine wants the order ended, and with it the attempt that replaced it meanwhile (`next`).
 ///
 /// # Errors
 /// [`BooksError::Unknown`].
@@ -178,8 +178,9 @@ pub fn cancel_asked(tx: &mut dyn Tx, desk: &Desk, device: &DeviceId, id: &OrderI
     Ok(done)
 }
 
-/// The machine told what became of the order. The first outcome stays, and another is kept in the history and listed. One that
-/// the relay has signed takes the place of one that it has not; the other way round it is history only.
+/// The machine told the outcome of the order. The first outcome stays. Another one is kept in the history, and the order is
+/// listed. An outcome with the relay's signature replaces one without it. One without it never replaces one with it: then it
+/// is only history.
 ///
 /// # Errors
 /// [`BooksError::Unknown`], [`Refused::NotPaid`]. A second outcome is `Ok(Err(…))`, because it is written.
@@ -204,10 +205,10 @@ pub fn delivered(
             let event = Event::Contradicted { told: told.clone(), refund_on_its_way };
             let done = write(tx, desk, stored, event, now, Claim::Keep)?;
             if !matters(&done.was, &done.now.order) {
-                // A third one: the order is what it was, and the history has it.
+                // This is a third outcome. The order stays as it is, and the history has it.
                 ledger::note_while_few(tx, id, &words::another_outcome(&told), now)?;
             }
-            // The relay's own word stands over one without it.
+            // The relay's own word stands over a word without it.
             let stands = done.now.order.delivery.as_ref().is_some_and(|stands| stands.outcome == told.outcome);
             Ok(if stands { Ok(done) } else { Err(done) })
         }
@@ -215,7 +216,7 @@ pub fn delivered(
     }
 }
 
-/// Orders that are due and that nobody works on.
+/// The orders that are due, and that nobody works on.
 ///
 /// # Errors
 /// The database's.
@@ -225,8 +226,8 @@ pub fn claim_due(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
     tx.rows(due, &[now.0.into(), DUE_MAX.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
 }
 
-/// The program was started: what a call was made for is not being asked any more, and nobody waits for a charge.
-/// Gives the orders of which the charge is given up.
+/// The program was started. The calls of earlier claims are gone, and nobody waits for a charge. Gives the
+/// number of orders whose charge is given up.
 ///
 /// # Errors
 /// The database's.
@@ -235,7 +236,7 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
     let ids = tx.rows(charging, &[])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
     for id in &ids {
         let mut stored = match ledger::load(tx, id) {
-            // One damaged row must not keep all machines from selling; the sweep stumbles over it, and the journal is told.
+            // One damaged row must not keep all machines from selling. The sweep finds it again, and tells the journal.
             Err(error) if error.is_damage() => continue,
             loaded => loaded?.ok_or(BooksError::Unknown)?,
         };
@@ -253,10 +254,10 @@ pub fn restarted(tx: &mut dyn Tx, desk: &Desk, now: Wall) -> Result<usize, Books
         write(tx, desk, stored, Event::Abandoned, now, Claim::Keep)?;
     }
     tx.rows("UPDATE orders SET claimed_until_ms = NULL WHERE due_ms IS NOT NULL AND claimed_until_ms IS NOT NULL", &[])?;
-    // An earlier release waited for no report: what it left without one is looked at once.
+    // An earlier release did not wait for a report. So its orders without one are looked at once.
     tx.rows("UPDATE orders SET due_ms = $1 WHERE is_open = 1 AND state = 'settled' AND due_ms IS NULL", &[now.0.into()])?;
     alerts::catch_up(tx, now)?;
-    // Whoever told people is gone with the rest.
+    // The process that told people is gone with the rest.
     tx.rows("DELETE FROM alert_turn", &[])?;
     Ok(ids.len())
 }
@@ -276,7 +277,7 @@ fn of_device(tx: &mut dyn Tx, device: &DeviceId, id: &OrderId) -> Result<Stored,
     ledger::load(tx, id)?.filter(|stored| stored.order.sale.device == *device).ok_or(BooksError::Unknown)
 }
 
-/// The newest attempt at a request, for whoever waits for it.
+/// The newest attempt at a request, for the callers that wait for it.
 ///
 /// # Errors
 /// [`BooksError::Unknown`].

@@ -1,4 +1,4 @@
-//! The outbox's way to the broker. Publishes only: one message at a time, deleted when the broker acknowledged it.
+//! The outbox's way to the broker. It only publishes. Each message is deleted when the broker has acknowledged it.
 
 use super::shop::Shop;
 use super::{books, devices, view};
@@ -15,18 +15,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// The broker drops news that nobody fetched: the machine asks by itself when it is back.
+/// The broker drops news that nobody fetched after this time: a machine that comes back asks by itself.
 const NEWS_EXPIRY_S: u32 = 600;
-/// A machine that comes back later learns nothing from what it was looked for with.
+/// A message that looks for a machine is dropped after this time: a machine that comes back later learns nothing from it.
 const LOOK_FOR_EXPIRY_S: u32 = 30;
 /// No place in the outbox has this number.
 const LOOKING: PublishId = PublishId(u64::MAX);
-/// Events of the connection that may wait.
+/// The most events of the connection that may wait.
 const EVENTS: usize = 64;
-/// The outbox is looked at so often without being poked.
+/// How often the outbox is looked at without a call to do so.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The connection as it is wanted. The name is new at each start: nothing is kept for us at the broker, and a second
+/// The settings of the connection. The name is new at each start: the broker keeps nothing for us, and a second
 /// backend does not throw the first one out.
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
     LinkSettings::new(wanted.clone(), format!("qris-backend-{}", super::hex(&bits)), &LastTrusted::default())
 }
 
-/// Publishes what is in the outbox, for ever. With `watches` it also finds out which machines are there.
+/// Publishes the messages of the outbox, for ever. With `watches` it also finds out which machines are there.
 pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, watches: bool) {
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
     let mut link = Link { broker, up: false, told_down: false };
@@ -61,8 +61,8 @@ pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, wa
     }
 }
 
-/// Sends the machines of which nothing was heard for a while the news of their newest order once more, without the receipt:
-/// whether somebody takes it says whether they are there.
+/// Some machines were silent for a while. Sends each of them the news of its newest order once more, without the receipt.
+/// If somebody takes it, the machine is there.
 async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
     let Ok(devices) = shop.machines(devices::list).await else { return };
     let let_in: Vec<_> = devices.machines.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
@@ -94,8 +94,8 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
         if messages.is_empty() {
             return;
         }
-        // All of them are handed over, then waited for: one has gone out as soon as the one before is acknowledged, and
-        // each gets its answer, also when the connection is lost.
+        // All of them are handed over, then awaited. Each goes out as soon as the one before is acknowledged. Each gets
+        // its answer, also when the connection is lost.
         let ids: Vec<_> = messages.iter().map(|message| (message.seq, PublishId(u64::try_from(message.seq).unwrap_or(0)))).collect();
         for (message, (seq, id)) in messages.into_iter().zip(&ids) {
             after = *seq;
@@ -118,11 +118,11 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
     }
 }
 
-/// What became of a message.
+/// The fate of a message.
 enum Sent {
-    /// Somebody takes it: the machine, or its session that is kept while it is away for a moment.
+    /// Somebody takes it: the machine, or its session, which is kept while the machine is away for a moment.
     Taken,
-    /// The broker says that nobody does.
+    /// The broker says that nobody takes it.
     NotTaken,
     /// The broker refuses it.
     Refused,
@@ -144,7 +144,7 @@ impl Link {
             }
             MqttEvent::Down { reason, .. } => {
                 self.up = false;
-                // Every failed attempt is one; the first says it.
+                // Every failed attempt reports itself. The first one is told.
                 if !std::mem::replace(&mut self.told_down, true) {
                     emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: reason.clone().into() });
                 }
@@ -153,13 +153,13 @@ impl Link {
         }
     }
 
-    /// Waits for what became of one message. `None`: it must be sent again.
+    /// Waits for the fate of one message. `None`: it must be sent again.
     async fn wait(&mut self, events: &mut mpsc::Receiver<MqttEvent>, id: PublishId) -> Option<Sent> {
         while let Some(event) = events.recv().await {
             self.take(&event);
             match event {
                 MqttEvent::Delivered { id: of, heard } if of == id => return Some(if heard { Sent::Taken } else { Sent::NotTaken }),
-                // It would be refused again; the machine learns by asking.
+                // It would be refused again. The machine learns the news by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
                     emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: format!("it refuses news: {reason}").into() });
                     return Some(Sent::Refused);

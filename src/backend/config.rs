@@ -19,13 +19,13 @@ use std::sync::Arc;
 const ISSUER_MAX: usize = 100;
 /// The longest contact, in characters: it stands on a phone's page.
 const CONTACT_MAX: usize = 64;
-/// `LimitNOFILE` of the unit: so many descriptors the service has.
+/// `LimitNOFILE` of the unit: the number of descriptors that the service has.
 pub const DESCRIPTORS: u64 = 8192;
-/// Descriptors for all but connections: the books, the broker, calls to the gateway.
+/// The descriptors for everything except connections: the books, the broker, calls to the gateway.
 const DESCRIPTORS_BESIDE: u64 = 256;
-/// Connections, unless the merchant says otherwise. Each takes up to 44 KiB, by the worst that its other side can do.
+/// The connections, unless the merchant sets another number. Each takes up to 44 KiB, if its other side does its worst.
 const CONNECTIONS: i64 = 1024;
-/// Fewer are no use.
+/// A smaller number is of no use.
 const CONNECTIONS_MIN: i64 = 64;
 /// The key of the file with the signing keys.
 const SIGNING_KEY: &str = "receipts.signing_key_file";
@@ -69,7 +69,7 @@ struct Http {
     proxies: Option<Vec<String>>,
 }
 
-/// What the customer's page says.
+/// The texts on the customer's page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CustomerPage {
@@ -92,37 +92,37 @@ struct Receipts {
 /// The configuration, checked. Secrets are read by [`Configured::open`] and `keys::Ring`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the program listens.
+    /// The address where the program listens.
     pub listen: SocketAddr,
-    /// Where it is seen from outside, without a slash at the end.
+    /// Its address from outside, without a slash at the end.
     pub public_url: String,
-    /// Orders of one machine in a minute; 0: no limit.
+    /// The most orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
-    /// How many connections there are, and whose.
+    /// The limits of the connections.
     pub limits: Limits,
-    /// Where money is asked for.
+    /// The gateway that charges.
     pub gateway: Arc<dyn Configured>,
     /// How long an Indomaret may take a settlement back.
     pub reversal_window: Span,
-    /// How long what was paid over the counter can be collected.
+    /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
-    /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
+    /// The most refunds of one machine in a day that the backend begins by itself; 0: none.
     pub auto_refund_per_day: u32,
     /// The SQLite database.
     pub store: PathBuf,
     /// The broker, if there is one.
     pub mqtt: Option<MqttSettings>,
-    /// Where customers reach the merchant.
+    /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
     /// `iss` of receipts.
     pub issuer: Box<str>,
-    /// Where the signing keys are.
+    /// The path of the signing keys.
     pub signing_key_file: PathBuf,
-    /// What is run for everything at which a person must look; an absolute path first.
+    /// The command that is run for everything at which a person must look. It begins with an absolute path.
     pub alerts_command: Option<Vec<String>>,
-    /// A machine that is not there for so long is told of.
+    /// A machine that is missing for this long leads to an alert.
     pub offline_after: Span,
-    /// Where the broker's password is, for who looks at the rights of such files.
+    /// The path of the broker's password, for the check of the rights of such files.
     pub mqtt_password_file: Option<PathBuf>,
 }
 
@@ -145,7 +145,7 @@ impl Config {
         source.read_checked(check)
     }
 
-    /// Checks a configuration with the secrets that it names, and who may read them: `--check`.
+    /// Checks a configuration with the secrets that it names, and the readers of those files: `--check`.
     ///
     /// # Errors
     /// Everything that is wrong with them.
@@ -166,13 +166,13 @@ impl Config {
         })
     }
 
-    /// What keeps nothing from running, and should be seen to.
+    /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
         self.contact.is_none().then_some("customer.contact: is missing: a customer whose money is in question has nobody to call")
     }
 
-    /// Sees to it that this process may have as many descriptors as its connections and the rest take.
+    /// Makes sure that this process may have enough descriptors for its connections and the rest.
     ///
     /// # Errors
     /// One fault that says how many it may have.
@@ -211,7 +211,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
         Some(proxies) => proxies.iter().filter_map(|text| checker.take(text.parse(), "http.proxies")).collect(),
         None => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into(),
     };
-    // Each gateway has its section; there is one.
+    // Each gateway has its own section, and one of them is there.
     let gateway = midtrans.check(public_url.as_deref(), checker).map(|account| Arc::new(account) as Arc<dyn Configured>);
     let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
         Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
@@ -229,7 +229,7 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
             None
         }
     });
-    // A section that is there and wrong is a fault; one that is not there says that nothing is pushed.
+    // A wrong section is a fault. Without a section nothing is pushed.
     let mqtt_password_file = mqtt.as_ref().and_then(|section| section.password_file.clone());
     let mqtt = mqtt.map(|section| section.check("mqtt", checker));
     if let Some(Some(settings)) = &mqtt {

@@ -1,4 +1,4 @@
-//! Copies of the databases: made beside whoever writes, looked at before they count, and never put over what is there.
+//! Copies of the databases. They are made beside the writers, checked before they count, and never put over an existing file.
 
 use super::books::{self, BooksError};
 use super::devices;
@@ -10,10 +10,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Why there is no copy. What there was is as it was.
+/// Why there is no copy. The earlier files are as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// Something has the name already.
+    /// A file with that name exists already.
     #[error("{} is there already: name another file", path.display())]
     Exists {
         /// The file.
@@ -27,10 +27,10 @@ pub enum CopyError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The database that is to be copied cannot be opened.
+    /// The database for the copy cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It cannot be read, or the copy not be written.
+    /// It cannot be read, or the copy cannot be written.
     #[error("{}: {source}", path.display())]
     Sqlite {
         /// The file.
@@ -41,7 +41,7 @@ pub enum CopyError {
     /// The books.
     #[error(transparent)]
     Books(#[from] BooksError),
-    /// What was written is not what was to be written.
+    /// The copy differs from what it should be.
     #[error("the copy {} is not good: {why}; look at the disk, and try another one", path.display())]
     Bad {
         /// The file.
@@ -57,18 +57,18 @@ impl From<StoreError> for CopyError {
     }
 }
 
-/// What a backup holds.
+/// The content of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
     /// Orders.
     pub orders: i64,
     /// Machines.
     pub machines: i64,
-    /// Orders and machines whose rows are damaged, there as here.
+    /// Orders and machines whose rows are damaged, in the copy as in the original.
     pub damaged: Vec<String>,
 }
 
-/// Where the machines go beside a backup of the books.
+/// The place of the machines beside a backup of the books.
 #[must_use]
 pub fn machines_of(backup: &Path) -> PathBuf {
     with_suffix(backup, ".devices")
@@ -82,7 +82,7 @@ pub fn back_up(books: &Path, to: &Path) -> Result<Backup, CopyError> {
     let with_machines = machines_of(to);
     let parts = [begin(to)?, begin(&with_machines)?];
     let result = copy_both(books, &parts, to);
-    // The books last: whoever finds them has the machines, too.
+    // The books come last: where they are, the machines are too.
     let result = result.and_then(|backup| {
         publish(&parts[1], &with_machines)?;
         publish(&parts[0], to)?;
@@ -100,7 +100,7 @@ fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, Co
     let mut damaged = damaged_orders(&look_at(&parts[0])?)?;
     damaged.extend(Direct::over(look_at(&parts[1])?, Box::new(())).look(devices::list)?.damaged.into_iter().map(String::from));
     for (had, has) in [orders, machines] {
-        // Nothing goes from the books meanwhile but into an archive.
+        // Meanwhile rows leave the books only for an archive.
         if has < had {
             return Err(CopyError::Bad { path: to.into(), why: format!("{had} rows were there, and {has} are in it") });
         }
@@ -108,7 +108,7 @@ fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, Co
     Ok(Backup { orders: orders.1, machines: machines.1, damaged })
 }
 
-/// How many rows there were, and how many there are in the copy.
+/// The number of rows in the original, and the number in the copy.
 fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, i64), CopyError> {
     let failed = |path: &Path| {
         let path = path.to_path_buf();
@@ -117,7 +117,7 @@ fn copy(from: &Path, schema: &Schema, count: &str, part: &Path) -> Result<(i64, 
     let connection = sqlite::open_beside(from, schema, false)?.connection;
     let number = |connection: &Connection| connection.query_row(count, [], |row| row.get(0));
     let had = number(&connection).map_err(failed(from))?;
-    // In one moment of the database, while others write on.
+    // It copies one moment of the database, while others write on.
     connection.execute("VACUUM INTO ?1", [name(part)?]).map_err(failed(part))?;
     File::open(part).and_then(|file| file.sync_all()).map_err(io_error(part))?;
     Ok((had, number(&look_at(part)?).map_err(failed(part))?))
@@ -134,23 +134,23 @@ pub(super) fn damaged_orders(connection: &Connection) -> Result<Vec<String>, Cop
     }
 }
 
-/// Begins a copy under a name of its own, for its owner alone.
+/// Begins a copy under a name of its own, readable by its owner alone.
 pub(super) fn begin(to: &Path) -> Result<PathBuf, CopyError> {
     free(to)?;
     let part = with_suffix(to, ".part");
-    // What a command left that was cut off is no copy of anything.
+    // A command that was cut off left this. It is not a copy of anything.
     abandon(&part);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(io_error(&part))?;
     Ok(part)
 }
 
-/// A copy that is none is gone, with what SQLite had beside it.
+/// Deletes a failed copy, and the files of SQLite beside it.
 pub(super) fn abandon(part: &Path) {
     ["", "-wal", "-shm", "-journal"].iter().for_each(|suffix| drop(fs::remove_file(with_suffix(part, suffix))));
 }
 
-/// Opens an archive of orders, and changes nothing in it. One of an earlier release is read as it is: no step changes what is read
-/// of an order.
+/// Opens an archive of orders, and changes nothing in it. An archive of an earlier release is read as it is: no step changes the
+/// columns of an order that are read here.
 ///
 /// # Errors
 /// [`CopyError`]
@@ -169,7 +169,7 @@ pub fn open(path: &Path) -> Result<Connection, CopyError> {
     Ok(connection)
 }
 
-/// Opens a copy, changes nothing in it, and looks at every page, index and reference.
+/// Opens a copy, changes nothing in it, and checks every page, index and reference.
 pub(super) fn look_at(path: &Path) -> Result<Connection, CopyError> {
     let bad = |why: String| CopyError::Bad { path: path.into(), why };
     let look = || {
@@ -186,7 +186,7 @@ pub(super) fn look_at(path: &Path) -> Result<Connection, CopyError> {
     }
 }
 
-/// Gives a copy that is good its name.
+/// Gives a good copy its name.
 pub(super) fn publish(part: &Path, to: &Path) -> Result<(), CopyError> {
     free(to)?;
     let done = || {
@@ -211,7 +211,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> CopyError + use<> {
     move |source| CopyError::Io { path: path.clone(), source }
 }
 
-/// As SQLite takes it.
+/// The path in the form that SQLite takes.
 pub(super) fn name(path: &Path) -> Result<&str, CopyError> {
     path.to_str().ok_or_else(|| io_error(path)(ErrorKind::InvalidFilename.into()))
 }

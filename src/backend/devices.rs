@@ -1,5 +1,5 @@
-//! The machines that are let in, in a database of their own. A token is 256 random bits; its SHA-256 is kept, so that who reads
-//! the database gets in nowhere.
+//! The machines that are let in, in a database of their own. A token is 256 random bits. Only its SHA-256 is kept, so a reader
+//! of the database cannot log in with it.
 
 use super::books::BooksError;
 use super::store::{Row, StoreError, Tx};
@@ -13,46 +13,46 @@ use subtle::ConstantTimeEq as _;
 pub struct Device {
     /// Its name.
     pub id: DeviceId,
-    /// When its token was made.
+    /// The time at which its token was made.
     pub added: Wall,
-    /// When it was revoked.
+    /// The time at which it was revoked.
     pub revoked: Option<Wall>,
-    /// What its relay signs its proofs with.
+    /// The key with which its relay signs its proofs.
     pub relay_key: Option<RelayKey>,
-    /// Since when.
+    /// The time since which it is known.
     pub relay_key_since: Option<Wall>,
-    /// Who said so; nobody of the first one.
+    /// The person who said so; `None` for the first key.
     pub relay_key_by: Option<Box<str>>,
-    /// Another key that it showed, and nobody has taken for good.
+    /// Another key that it showed, and that nobody has taken for good.
     pub other_key: Option<RelayKey>,
-    /// When it showed that.
+    /// The time at which it showed that key.
     pub other_key_since: Option<Wall>,
 }
 
-/// What it means that a machine shows a key of its relay.
+/// The meaning of a key that a machine shows as its relay's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// It is known by that.
+    /// The machine is known by this key.
     Known,
-    /// It is known by that from now on.
+    /// The machine is known by this key from now on.
     First,
-    /// It is known by another: a person must say so first.
+    /// The machine is known by another key. A person must accept this one first.
     Another {
-        /// It was not shown before.
+        /// The machine has not shown it before.
         news: bool,
     },
 }
 
-/// Why a key is not taken for a machine's relay.
+/// Why a key is not accepted for a machine's relay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
     /// No such machine.
     #[error("there is no device of this name")]
     NoDevice,
-    /// It shows no key but the one that is known.
+    /// The machine shows only the known key.
     #[error("it has shown no other key")]
     NothingShown,
-    /// It shows another one.
+    /// The machine shows another one.
     #[error("it has shown another key, {0}: compare it with what `qrisctl relay lines` says at the machine")]
     Different(String),
 }
@@ -60,9 +60,9 @@ pub enum NotTaken {
 /// Every machine, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Those whose rows can be read.
+    /// The machines whose rows can be read.
     pub machines: Vec<Device>,
-    /// The names of the others: nobody lets them in.
+    /// The names of the other machines: they are not let in.
     pub damaged: Vec<Box<str>>,
 }
 
@@ -72,8 +72,8 @@ pub fn hash(token: &str) -> String {
     super::hex(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref())
 }
 
-/// Lets a machine in with a new token. One that it had is good no more; without `replace` it stays, and false is said. A damaged
-/// row is replaced as a whole.
+/// Lets a machine in with a new token. Its old token is void then. Without `replace`, an old token stays, and the answer is
+/// false. A damaged row is replaced as a whole.
 ///
 /// # Errors
 /// The database's; a damaged row, without `replace`.
@@ -93,10 +93,10 @@ pub fn add(tx: &mut dyn Tx, device: &DeviceId, token_hash: &str, replace: bool, 
     Ok(true)
 }
 
-/// Lets a machine in no more. False: there is none of that name.
+/// Does not let a machine in any more. False: there is no such machine.
 ///
 /// # Errors
-/// The database's; a damaged row, with which it is not let in either.
+/// The database's; a damaged row, with which the machine is not let in either.
 pub fn revoke(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<bool, BooksError> {
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(false) };
     if device.revoked.is_none() {
@@ -125,13 +125,13 @@ pub fn list(tx: &mut dyn Tx) -> Result<Listed, BooksError> {
     Ok(listed)
 }
 
-/// Whose token it is, if it is anybody's and good.
+/// The machine of a token, if the token is good.
 ///
 /// # Errors
 /// The database's; a damaged row.
 pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, BooksError> {
-    // Found by the hash of 256 random bits, about which the time of a look-up tells nothing that helps to guess them;
-    // the comparison that counts takes the same time for every hash.
+    // It is found by the hash of 256 random bits. The time of this look-up says nothing that helps to guess them. The
+    // comparison that decides takes the same time for every hash.
     let rows = tx.rows(
         "SELECT id, token_hash, added_ms, revoked_ms, relay_key, relay_key_ms, relay_key_by, other_key, other_key_ms, sum FROM devices
         WHERE token_hash = $1",
@@ -142,7 +142,7 @@ pub fn by_token(tx: &mut dyn Tx, token_hash: &str) -> Result<Option<DeviceId>, B
     Ok((same && device.revoked.is_none()).then_some(device.id))
 }
 
-/// What a machine's relay signs its proofs with.
+/// The key with which a machine's relay signs its proofs.
 ///
 /// # Errors
 /// The database's; a damaged row.
@@ -150,8 +150,8 @@ pub fn relay_key(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<RelayKey>,
     Ok(load(tx, device)?.and_then(|(device, _)| device.relay_key))
 }
 
-/// A machine shows what its relay signs its proofs with. The first is kept of a machine that is new: whoever has the token of one
-/// that has sold could show a key of his own. Any other is only noted.
+/// A machine shows the key with which its relay signs its proofs. The first key of a new machine is kept. A machine that has sold
+/// already is different: anybody with its token could show a key of his own. Any other key is only noted.
 ///
 /// # Errors
 /// The database's; a damaged row.
@@ -167,10 +167,10 @@ pub fn shown(tx: &mut dyn Tx, device: &DeviceId, key: &RelayKey, is_new: bool, n
     Ok(shown)
 }
 
-/// A person says that the key of this fingerprint, which the machine has shown, is its relay's from now on.
+/// A person says that the key with this fingerprint is the relay's from now on. The machine must have shown it.
 ///
 /// # Errors
-/// The database's; a damaged row. [`NotTaken`] says why it is not.
+/// The database's; a damaged row. [`NotTaken`] says why the key is not accepted.
 pub fn take_key(tx: &mut dyn Tx, device: &DeviceId, fingerprint: &str, by: &str, now: Wall) -> Result<Result<(), NotTaken>, BooksError> {
     let Some((device, token_hash)) = load(tx, device)? else { return Ok(Err(NotTaken::NoDevice)) };
     let Some(key) = &device.other_key else { return Ok(Err(NotTaken::NothingShown)) };
@@ -183,9 +183,9 @@ pub fn take_key(tx: &mut dyn Tx, device: &DeviceId, fingerprint: &str, by: &str,
     Ok(Ok(()))
 }
 
-/// Takes a machine over from the books of an earlier release. One that is here already stays as it is.
+/// Takes a machine over from the books of an earlier release. A machine that is here already stays as it is.
 pub(super) fn take_over(tx: &mut dyn Tx, row: &Row) -> Result<(), StoreError> {
-    // A row that cannot be read let nobody in there either.
+    // With a row that cannot be read, the machine was not let in there either.
     let (Ok(id), Ok(token_hash), Ok(added), Ok(revoked)) = (row.text(0), row.text(1), row.int(2), row.maybe_int(3)) else { return Ok(()) };
     let Ok(id) = DeviceId::new(id) else { return Ok(()) };
     if tx.rows("SELECT 1 FROM devices WHERE id = $1 OR token_hash = $2", &[id.as_str().into(), token_hash.into()])?.is_empty() {
@@ -257,7 +257,7 @@ fn text(key: &Option<RelayKey>) -> Option<String> {
     key.as_ref().map(ToString::to_string)
 }
 
-/// A checksum of all of a row.
+/// A checksum over all of a row.
 fn sum(device: &Device, token_hash: &str) -> String {
     let Device { id, added, revoked, relay_key, relay_key_since, relay_key_by, other_key, other_key_since } = device;
     let ms = |at: &Option<Wall>| at.map(|at| at.0);
@@ -281,7 +281,7 @@ mod tests {
         machines: Direct,
     }
 
-    /// vm-001 and vm-002, each with its name for a token; the first has the keys of a relay.
+    /// vm-001 and vm-002. Each has its name as its token. The first has the keys of a relay.
     fn rig() -> Rig {
         let directory = tempfile::tempdir().expect("a directory");
         let both = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_first_key_of_a_relay_is_kept_and_another_one_needs_a_persons_word() {
-        // One that has sold before anybody knew a key: whoever shows one may be anybody.
+        // This machine has sold before anybody knew a key. Anybody may be showing it.
         let sold = rig();
         let first = sold.machines.run(|tx| shown(tx, &id("vm-002"), &key(3), false, Wall(9))).expect("written");
         assert_eq!(first, Shown::Another { news: true });
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(known(), None);
         assert_eq!((show(3), show(3), known()), (Shown::First, Shown::Known, Some(key(3))));
         assert_eq!(take("vm-002", 4), Err(NotTaken::NothingShown));
-        // Whoever holds the token may show what he likes: it changes nothing, and is news once.
+        // Anybody with the token may show any key. It changes nothing, and is news once.
         assert_eq!((show(4), show(4), show(3)), (Shown::Another { news: true }, Shown::Another { news: false }, Shown::Known));
         assert_eq!(known(), Some(key(3)));
         assert_eq!(take("vm-002", 5), Err(NotTaken::Different(key(4).fingerprint())), "not what the person compared");

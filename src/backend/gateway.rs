@@ -1,5 +1,5 @@
-//! What a payment gateway is to the backend: it is asked for a charge, what became of it, its cancel and its refund, and it tells
-//! by notifications that something happened. All of it is in the words of [`merchant`](qris_core::order::merchant).
+//! The backend's view of a payment gateway. The backend asks it for a charge, its state, its cancel and its refund. The gateway
+//! tells by notifications that something happened. All of it is in the words of [`merchant`](qris_core::order::merchant).
 //!
 //! [`midtrans`](super::midtrans) is one of them. `docs/developing/add-a-gateway.md` says how to add another.
 
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// A question that is on its way.
 pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A payment gateway, as one merchant. Each call is made once and ends within 15 s: who owns the order decides whether it is made
-/// again. The same charge, cancel or refund of one order may be asked for again, and must not happen twice.
+/// A payment gateway, for one merchant. Each call is made once and ends within 15 s. The owner of the order decides whether it is
+/// made again. The same charge, cancel or refund of one order may be asked for again, and must not happen twice.
 pub trait Gateway: Debug + Send + Sync {
     /// Its name in the configuration, and in the path of its notifications: `/NAME/notifications`.
     fn name(&self) -> &'static str;
@@ -26,20 +26,20 @@ pub trait Gateway: Debug + Send + Sync {
     fn charge<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<Charged>>;
     /// Asks what became of it.
     fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>>;
-    /// Ends what nobody paid.
+    /// Ends an unpaid charge.
     fn cancel<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Cancelled>>;
-    /// Gives all that was paid back.
+    /// Gives all of the payment back.
     fn refund<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<RefundAnswer>>;
-    /// Reads a notification, and whether the gateway has made it.
+    /// Reads a notification, and checks whether the gateway has made it.
     ///
     /// # Errors
-    /// It is none, or somebody else's.
+    /// It is not a notification, or not the gateway's.
     fn notification(&self, headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice>;
     /// Looks whether it can be reached with this key, and what its clock says: for `doctor`.
     fn examine(&self) -> Asking<'_, Vec<Finding>>;
 }
 
-/// What the configuration says of a gateway.
+/// A gateway's part of the configuration.
 pub trait Configured: Debug + Send + Sync {
     /// See [`Gateway::name`].
     fn name(&self) -> &'static str;
@@ -47,64 +47,64 @@ pub trait Configured: Debug + Send + Sync {
     fn is_sandbox(&self) -> bool;
     /// Its address.
     fn address(&self) -> &str;
-    /// What it may ask above the price, in rupiah.
+    /// How much more than the price it may ask for, in rupiah.
     fn max_imposed_fee(&self) -> u64;
-    /// Where it sends notifications.
+    /// The address for its notifications.
     fn notification_url(&self) -> &str;
     /// Its secret.
     fn secret(&self) -> SecretFile<'_>;
-    /// The way to it.
+    /// Opens the way to it.
     ///
     /// # Errors
-    /// Its secret cannot be read, or a certificate.
+    /// Its secret cannot be read, or a certificate cannot be.
     fn open(&self, source: &Source) -> Result<Arc<dyn Gateway>, Failure>;
 }
 
-/// A file with a secret, for who looks at the rights of such files.
+/// A file with a secret, for the check of the rights of such files.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretFile<'a> {
-    /// What is in it, for people.
+    /// Its content, for people.
     pub title: &'static str,
     /// The key of the configuration that names it.
     pub key: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered<T> {
-    /// What it means for the order.
+    /// Its meaning for the order.
     pub says: T,
-    /// Why it was not answered with what was asked for.
+    /// Why the answer is not the expected one.
     pub problem: Option<Problem>,
 }
 
-/// Why a call was not answered with what was asked for.
+/// Why the answer to a call is not the expected one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Problem {
-    /// Of which kind.
+    /// Its kind.
     pub kind: Kind,
     /// For people.
     pub why: String,
 }
 
-/// What is wrong with a gateway.
+/// The trouble with a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It cannot be reached, or answers with nothing of sense.
+    /// It cannot be reached, or its answers make no sense.
     Gone,
     /// It does not take our key.
     Locked,
     /// It wants to be asked later.
     Busy,
-    /// Nothing: it says no.
+    /// There is no trouble: it refuses.
     Refusal,
 }
 
 impl Kind {
-    /// Whether the gateway cannot be asked at all; that it says no, or later, is an answer.
+    /// Whether the gateway cannot be asked at all. A refusal, or a wish to be asked later, is an answer.
     #[must_use]
     pub const fn is_trouble(self) -> bool {
         match self {
@@ -114,36 +114,36 @@ impl Kind {
     }
 }
 
-/// What came of asking for a charge.
+/// The result of asking for a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Charged {
     /// It can be paid.
     Made(Charge),
     /// It was made, and its QR or payment code cannot be had.
     Unreadable(Charge, Box<str>),
-    /// There is none, as far as anybody knows.
+    /// There is no charge, as far as anybody knows.
     No(NoCharge),
 }
 
-/// What the gateway says of an order.
+/// The gateway's word on an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Looked {
-    /// It knows it.
+    /// It knows the order.
     Found(Report),
-    /// It knows no such order.
+    /// It does not know the order.
     Unknown,
     /// It could not be asked.
     Unanswered,
 }
 
-/// What came of a cancel.
+/// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "it lives for the moment in which it is read")]
 pub enum Cancelled {
     /// It was taken.
     Done(Report),
-    /// It cannot be cancelled any more: somebody paid, perhaps.
+    /// It cannot be cancelled any more; perhaps somebody paid.
     Refused,
     /// There is nothing to cancel.
     Unknown,
@@ -151,19 +151,20 @@ pub enum Cancelled {
     Unanswered,
 }
 
-/// What a notification says. It proves nothing but that the gateway has made it: whether it is paid, the gateway is asked.
+/// The content of a notification. It proves only that the gateway has made it. Only a question to the gateway tells
+/// whether the order is paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Whose; `None` where no order of ours can have such a name.
+    /// Its order; `None` if no order of ours can have such a name.
     pub order: Option<OrderId>,
     /// What happened.
     pub said: Said,
 }
 
-/// Why a message is no notification.
+/// Why a message is not a notification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoNotice {
-    /// It is of another form.
+    /// It has another form.
     #[error("{0}")]
     Malformed(String),
     /// The gateway has not made it.

@@ -1,4 +1,4 @@
-//! The HTTP server: routes, whose request it is, bodies, problems. TLS is a reverse proxy's.
+//! The HTTP server: routes, the owner of a request, bodies, problems. A reverse proxy does TLS.
 
 mod connections;
 mod limit;
@@ -34,14 +34,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A body comes within this.
+/// A body must come within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest body. A machine's has under 1 KiB, a notification under 2.
+/// The largest body, in bytes. A machine's has under 1 KiB, a notification under 2.
 const BODY_BYTES_MAX: usize = 16 << 10;
-/// So much of a body that is too large is read before it is refused.
+/// The most bytes of a body that is too large. They are read before it is refused.
 const DRAIN_MAX: usize = 128 << 10;
 
-/// What is at which address.
+/// The handler of each address.
 pub fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create).get(orders::open))
@@ -62,7 +62,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         })
 }
 
-/// A refusal on its way to becoming `application/problem+json`.
+/// A refusal that will become `application/problem+json`.
 #[derive(Debug, Clone)]
 struct Refusal {
     status: StatusCode,
@@ -82,7 +82,7 @@ impl Refusal {
         Self { code: Some(code), ..self }
     }
 
-    /// Which order it is about: a machine believes nothing of an order that an answer does not name.
+    /// The order that it is about. A machine believes nothing about an order that an answer does not name.
     fn about(self, id: &OrderId) -> Self {
         Self { order_id: Some(id.clone()), ..self }
     }
@@ -104,7 +104,7 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY).code(code).errors(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
-    /// What was asked for is not there.
+    /// The thing that was asked for is not there.
     fn nothing(detail: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND).code(Reason::UnknownRequest).detail(detail)
     }
@@ -128,7 +128,7 @@ impl Refusal {
 impl From<BooksError> for Refusal {
     fn from(error: BooksError) -> Self {
         match error {
-            // What the database says is for the journal.
+            // The database's reason is for the journal.
             BooksError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE)
                 .code(Reason::Store)
                 .detail("the books cannot be written or read now")
@@ -143,7 +143,7 @@ impl From<BooksError> for Refusal {
             BooksError::RateLimited(_) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS).code(Reason::RateLimited).detail(error.to_string()).retry_after(10)
             }
-            // A machine reports what a receipt allowed: books that know nothing of it are older than the payment.
+            // A machine reports what a receipt allowed. If the books do not know the payment, they are older than it.
             BooksError::Refused(Refused::NotPaid) => Self::new(StatusCode::SERVICE_UNAVAILABLE)
                 .code(Reason::Backend)
                 .detail("the order is not known to be paid; the gateway is asked")
@@ -180,7 +180,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The machine that asks. Its connection is one of a machine from now on.
+/// The machine that asks. From now on its connection counts as a machine's.
 struct Machine(DeviceId);
 
 impl FromRequestParts<Arc<Shop>> for Machine {
@@ -194,8 +194,8 @@ impl FromRequestParts<Arc<Shop>> for Machine {
         }
         shop.heard(&device).await;
         if let Some(key) = parts.headers.get(RELAY_KEY) {
-            // One of another form is of a later release, and one that cannot be noted now is shown again with the next order:
-            // neither keeps anybody from selling.
+            // A key of another form is of a later release. A key that cannot be noted now is shown again with the next order.
+            // Neither keeps anybody from selling.
             if let Some(key) = key.to_str().ok().and_then(|key| key.parse().ok()) {
                 drop(shop.relay_key_shown(&device, key).await);
             }
@@ -204,7 +204,7 @@ impl FromRequestParts<Arc<Shop>> for Machine {
     }
 }
 
-/// Whose token it is.
+/// The machine of the token.
 async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let refused = |why: &'static str| {
         emit(&Journal::TokenRefused { device: None, why: why.into() });
@@ -217,7 +217,7 @@ async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     shop.machines(move |tx| devices::by_token(tx, &hash)).await?.ok_or_else(|| refused("the token is unknown or revoked"))
 }
 
-/// The name in a path. One that is not even text names nothing.
+/// The name in a path. A name that is not even text means nothing.
 struct Named(Box<str>);
 
 impl Named {
@@ -235,7 +235,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Reads a machine's body, which is JSON: one that says to be something else is not even read.
+/// Reads a machine's body, which is JSON. A body that says to be something else is not even read.
 async fn json(request: Request) -> Result<Vec<u8>, Refusal> {
     if let Some(why) = not_json(request.headers()) {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).code(Reason::Malformed).detail(why));
@@ -243,7 +243,7 @@ async fn json(request: Request) -> Result<Vec<u8>, Refusal> {
     body(request).await
 }
 
-/// Why what these headers announce is no JSON. A body that says nothing of itself is taken for JSON.
+/// Why these headers do not announce JSON. A body without a type is taken for JSON.
 fn not_json(headers: &HeaderMap) -> Option<&'static str> {
     let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
     let kind = says(header::CONTENT_TYPE);
@@ -254,7 +254,7 @@ fn not_json(headers: &HeaderMap) -> Option<&'static str> {
     says(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity").then_some("the body must not be compressed")
 }
 
-/// Reads a body, in time.
+/// Reads a body within its time.
 async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
     let too_large =
         || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE).code(Reason::TooLarge).detail(format!("at most {BODY_BYTES_MAX} bytes are read"));
@@ -268,13 +268,13 @@ async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Reads a body to its end. Nothing: it is too large, or was cut off; then nobody is there to read the difference.
+/// Reads a body to its end. `None`: it is too large, or was cut off. In the second case nobody is there to read the difference.
 async fn read(mut body: Body) -> Option<Vec<u8>> {
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let Ok(data) = frame.ok()?.into_data() else { continue };
         length += data.len();
-        // A little more than is accepted is read and not kept, so that who sent it hears why before the connection ends.
+        // A little more than the limit is read and not kept. So the sender hears the reason before the connection ends.
         if length > DRAIN_MAX {
             return None;
         }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// The file is looked at so often while the program runs.
+/// How often the file is looked at while the program runs.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The private keys, oldest first.
@@ -32,13 +32,13 @@ pub struct Ring {
     in_use: usize,
 }
 
-/// Why the key file cannot be used. It never repeats what is in it.
+/// Why the key file cannot be used. The error never repeats its content.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// There is none.
+    /// There is no file.
     #[error("{} does not exist: `qris-backend keys new` makes it", .0.display())]
     Missing(PathBuf),
-    /// There is one already.
+    /// There is a file already.
     #[error("{} exists and is kept: `keys new --rotate` adds a key to it", .0.display())]
     Exists(PathBuf),
     /// The system's reason.
@@ -49,7 +49,7 @@ pub enum RingError {
         /// Why.
         source: io::Error,
     },
-    /// A key in it is none.
+    /// A key in it is not valid.
     #[error("{}: {source}", path.display())]
     Key {
         /// The file.
@@ -57,10 +57,10 @@ pub enum RingError {
         /// Why.
         source: KeyError,
     },
-    /// It is no JWK and no set of them.
+    /// It is neither a JWK nor a set of them.
     #[error("{}: neither a private JWK nor a set of them with `use`", .0.display())]
     Form(PathBuf),
-    /// No key of this name.
+    /// No key has this name.
     #[error("there is no key {kid} in {}", path.display())]
     Unknown {
         /// The file.
@@ -68,12 +68,12 @@ pub enum RingError {
         /// The name.
         kid: KeyId,
     },
-    /// More keys than machines take.
+    /// It has more keys than machines take.
     #[error("{} holds {KEYS_MAX} keys already: remove those that no machine lists any more", .0.display())]
     Full(PathBuf),
 }
 
-/// The file of keys while the program runs: read again when it was replaced, as `keys use` and `keys new --rotate` do.
+/// The file of keys while the program runs. It is read again when it was replaced, as `keys use` and `keys new --rotate` do.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
@@ -81,16 +81,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches a file of keys. The first look finds it changed.
+    /// Watches a file of keys. The first look counts as a change.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.into(), seen: None }
     }
 
-    /// What the file holds now, if it is not what it was at the last call. One that cannot be read is told once.
+    /// The present keys of the file, if it changed since the last call. A file that cannot be read is told once.
     pub fn changed(&mut self) -> Option<Result<Ring, RingError>> {
         let stamp = fs::metadata(&self.path).ok().map(|file| (file.ino(), file.len(), file.modified().ok()));
-        // A file that is gone for a moment is being replaced by other means than ours; the keys in use stay.
+        // If the file is gone for a moment, another program is replacing it. The keys in use stay.
         if stamp.is_none() || stamp == self.seen {
             return None;
         }
@@ -99,7 +99,7 @@ impl Watch {
     }
 }
 
-/// Signs with the keys that the file holds, whenever it changes, for as long as the program runs.
+/// Signs with the keys of the file, after every change of it, for as long as the program runs.
 pub async fn follow(shop: Arc<Shop>, path: PathBuf) {
     let mut watch = Watch::new(&path);
     let mut tick = tokio::time::interval(LOOK);
@@ -139,14 +139,14 @@ impl Ring {
             Err(source) => return Err(RingError::Io { path: path.into(), source }),
         };
         let key = |jwk: &str| SigningKey::from_jwk(jwk).map_err(|source| RingError::Key { path: path.into(), source });
-        // A key has no member `keys`, and a set no `d`.
+        // A key has no member `keys`, and a set has no `d`.
         let Ok(set) = serde_json::from_str::<Set>(&text) else { return Ok(Self { keys: vec![key(&text)?], in_use: 0 }) };
         let keys = set.keys.iter().map(|jwk| key(jwk.get())).collect::<Result<Vec<_>, _>>()?;
         let in_use = keys.iter().position(|key| *key.kid() == set.in_use).ok_or_else(|| RingError::Form(path.into()))?;
         Ok(Self { keys, in_use })
     }
 
-    /// Makes a key and writes it; with `rotate` beside those that are there, of which one stays in use.
+    /// Makes a key and writes it. With `rotate` it is added to the keys that are there, and the key in use stays.
     ///
     /// # Errors
     /// [`RingError`]; without `rotate` an old file is kept.
@@ -215,7 +215,7 @@ impl Ring {
         name.push(".new");
         let temporary = PathBuf::from(name);
         let written = || -> io::Result<()> {
-            // What a crash left behind is no key that anybody used.
+            // A file that a crash left behind holds no key that anybody used.
             match fs::remove_file(&temporary) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}

@@ -1,5 +1,5 @@
-//! `qris-backend`: the merchant's side of a sale. It holds the Server Key, asks the gateway for charges, believes nothing but
-//! the gateway's own answers, and signs the receipts that open relays.
+//! `qris-backend`: the merchant's side of a sale. It holds the Server Key, asks the gateway for charges, and believes only
+//! the gateway's own answers. It signs the receipts that open relays.
 //!
 //! [`books`] decides and writes, one transaction at a time; [`work`] asks the gateway; `http` and [`broker`] carry news in
 //! and out.
@@ -94,7 +94,7 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
         }
         command => runtime.block_on(cli::run(&config, &source, command)).map(|()| Leave::Stop),
     };
-    // A call to the gateway that hangs must not keep the program: the books know that it was made.
+    // A call to the gateway that hangs must not hold up the end of the program: the books know that it was made.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
@@ -112,7 +112,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let shop = Arc::new(open_shop(&config, source, ring, store, machines)?);
     emit(&Journal::KeyInUse { kid: shop.desk().rules.keys[0].kid().to_string().into() });
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
-    // What another process is asking the gateway for is not given up; should it be gone, its lease ends.
+    // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if shares[0].is_alone() {
         shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
     }
@@ -154,8 +154,8 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     Ok(leave)
 }
 
-/// Opens the books and the machines for `serve`. Who is alone at one may set it aside when it is damaged; beside another `serve`
-/// it stays.
+/// Opens the books and the machines for `serve`. A process that is alone at a database may set it aside when it is damaged.
+/// Beside another `serve` it stays.
 fn open_stores(config: &Config) -> Result<([Share; 2], Store, Store), Failure> {
     let path = store::machines_beside(&config.store);
     let share = |path: &Path| sqlite::share(path).map_err(Failure::failed);
@@ -169,7 +169,7 @@ fn open_stores(config: &Config) -> Result<([Share; 2], Store, Store), Failure> {
     Ok((shares, books, Store::over(&path, &store::MACHINES, both.machines).map_err(Failure::failed)?))
 }
 
-/// Orders without a machine: who had sold them is locked out.
+/// There are orders, and no machine: the machines that sold them are locked out.
 async fn tell_of_lost_machines(shop: &Shop) -> Result<(), books::BooksError> {
     let listed = shop.machines(devices::list).await?;
     if listed.machines.is_empty() && listed.damaged.is_empty() && shop.read(books::newest_line).await? > 0 {
@@ -190,7 +190,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
     Ok(Shop::new(store, machines, desk, gateway, place, Presence::new(config.offline_after)))
 }
 
-/// What the merchant decided, as the books need it. Commands that sign nothing need no keys.
+/// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.
 fn desk(config: &Config, keys: Vec<qris_core::order::receipt::SigningKey>) -> Desk {
     Desk {
         rules: qris_core::order::merchant::Rules {

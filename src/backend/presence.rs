@@ -1,32 +1,32 @@
-//! Which machines are there. A machine that sells nothing asks nothing over HTTP, and the backend hears nothing at the
-//! broker: it only publishes. What it has is the broker's answer to what it publishes to a machine: that nobody, not even
-//! one who is away for a moment, takes it. So a machine that was not heard of for a while is told the news of its newest
-//! order once more, without the receipt, which changes nothing on it; and one whose news nobody took for so long as the
-//! merchant says (`alerts.offline_after_s`, ten minutes), and that asked nothing meanwhile, is missing.
+//! Which machines are there. A machine that sells nothing asks nothing over HTTP. The backend hears nothing at the
+//! broker: it only publishes. But the broker answers a message to a machine that nobody takes, not even a machine that is
+//! away for a moment. So a machine that was silent for a while gets the news of its newest order once more, without the
+//! receipt, which changes nothing at the machine. A machine is missing if nobody took its news for the merchant's time
+//! (`alerts.offline_after_s`, ten minutes), and it asked nothing meanwhile.
 //!
-//! What this cannot see: a machine that has never sold anything, a broker that does not say whether somebody takes a
-//! message (it is allowed not to), and one at which somebody else subscribes to the machine's `payment/update`.
+//! This cannot see a machine that has never sold anything. It needs a broker that says when nobody takes a message; a
+//! broker need not do so. It also fails if somebody else subscribes to the machine's `payment/update`.
 
 use qris_core::order::ids::DeviceId;
 use qris_core::order::time::{Span, Wall};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is known of every machine.
+/// The known facts about every machine.
 #[derive(Debug, Default)]
 pub struct Presence {
     all: Mutex<HashMap<DeviceId, Known>>,
-    /// Nobody takes what is sent to it for so long: it is missing.
+    /// A machine is missing if nobody takes its messages for this long.
     missing_after: Span,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// When something was last heard of it, or it was last looked for.
+    /// The last time that it was heard of or looked for.
     heard_or_tried: Wall,
-    /// Since when nobody takes what is sent to it.
+    /// The time since which nobody takes its messages.
     untaken_from: Option<Wall>,
-    /// What was told of it; `None` after a start, when an earlier run may have told that it is missing.
+    /// The last report about it; `None` after a start, when an earlier run may have told that it is missing.
     told: Option<Told>,
 }
 
@@ -37,24 +37,24 @@ enum Told {
 }
 
 impl Presence {
-    /// Of machines that count as missing after so long.
+    /// Machines count as missing after this time.
     #[must_use]
     pub fn new(missing_after: Span) -> Self {
         Self { all: Mutex::default(), missing_after }
     }
 
-    /// How long it takes until a machine is missing.
+    /// The time after which a machine is missing.
     #[must_use]
     pub const fn missing_after(&self) -> Span {
         self.missing_after
     }
 
-    /// A machine of which nothing was heard for half as long is looked for.
+    /// A machine that was silent for half of that time is looked for.
     const fn look_after(&self) -> Span {
         Span(self.missing_after.0 / 2)
     }
 
-    /// The machines that are let in: new ones are there until something else is known, others are forgotten.
+    /// The machines that are let in. New ones count as there until something else is known. The others are forgotten.
     pub fn know(&self, devices: &[DeviceId], now: Wall) {
         let mut known = self.lock();
         known.retain(|device, _| devices.contains(device));
@@ -63,10 +63,11 @@ impl Presence {
         }
     }
 
-    /// It asked something, or took a message. True: that is news, and whoever was told that it is missing must be told.
+    /// It asked something, or took a message. True: that is news, and everybody who heard that it is missing must hear
+    /// this too.
     #[must_use]
     pub fn heard(&self, device: &DeviceId, now: Wall) -> bool {
-        // Only those that are let in are known: a name that somebody made up takes no room.
+        // Only machines that are let in are known: an invented name takes no room.
         let mut all = self.lock();
         let Some(known) = all.get_mut(device) else { return false };
         known.heard_or_tried = now;
@@ -84,11 +85,11 @@ impl Presence {
         now - from >= self.missing_after && known.told.replace(Told::Missing) != Some(Told::Missing)
     }
 
-    /// Who is to be looked for now. Whoever is named counts as looked for.
+    /// The machines to look for now. Each that is named counts as looked for.
     #[must_use]
     pub fn look_for(&self, now: Wall) -> Vec<DeviceId> {
         let mut all = self.lock();
-        // A clock that was set back must not keep a machine from being looked for.
+        // After a clock is set back, a machine must still be looked for.
         let due = all.iter_mut().filter(|(_, known)| now - known.heard_or_tried >= self.look_after() || now < known.heard_or_tried);
         due.map(|(device, known)| {
             known.heard_or_tried = now;
@@ -97,7 +98,7 @@ impl Presence {
         .collect()
     }
 
-    /// A panic while the lock is held leaves at worst one machine that is looked for too late.
+    /// After a panic under the lock, at worst one machine is looked for too late.
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Known>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +142,7 @@ mod tests {
     fn whoever_asks_meanwhile_is_there() {
         let (presence, a) = (presence(), device("a"));
         assert!(!presence.not_taken(&a, at(5)));
-        // The first sign after a start is told, since an earlier run may have told otherwise.
+        // The first sign after a start is told, since an earlier run may have told the opposite.
         assert!(presence.heard(&a, at(12)));
         assert!(!presence.not_taken(&a, at(16)), "ten minutes from the first that nobody took");
         assert!(presence.look_for(at(17)).iter().all(|device| device.as_str() == "b"));

@@ -1,4 +1,4 @@
-//! What the books say of an order against what the gateway says of it: pure comparison.
+//! Compares an order in the books with the gateway's word on it. It is a pure comparison.
 
 use qris_core::order::merchant::{Closing, Order, Repayment, Report, Said, State, TakenBack};
 use qris_core::order::time::{Span, Wall};
@@ -10,21 +10,21 @@ pub enum Difference {
     MissedSettlement,
     /// Paid in the books, and not at the gateway.
     NotSettled(String),
-    /// The gateway's word may be money and may not: `capture`, or a settlement that fraud detection does not accept.
+    /// The gateway's word may mean money, or not: `capture`, or a settlement that fraud detection does not accept.
     Suspect(String),
-    /// Ended in the books, and it can still be paid at the gateway.
+    /// It ended in the books, and can still be paid at the gateway.
     StillPayable,
     /// Given back at the gateway, and not in the books.
     UnknownRefund(String),
-    /// Given back in part at the gateway, and not, or not as much, in the books.
+    /// A part was given back at the gateway. The books have no such part, or a smaller one.
     UnknownPartialRefund(String),
-    /// Given back through the gateway in the books, and not at the gateway.
+    /// The books say that it was given back through the gateway. The gateway says that it was not.
     RefundNotMade,
-    /// Given back at the gateway, and by hand or by handing the goods over besides.
+    /// Given back at the gateway, and besides by hand, or the goods were handed over.
     RefundedTwice,
-    /// Taken back by the customer's bank, which the books do not know.
+    /// The customer's bank took it back, and the books do not know that.
     UnknownChargeback(String),
-    /// Taken back at the store's counter, which the books do not know.
+    /// The store's counter took it back, and the books do not know that.
     UnknownReversal,
     /// Another amount than was charged.
     Amount {
@@ -44,7 +44,7 @@ pub enum Difference {
     },
     /// Charged in the books, and unknown at the gateway.
     UnknownAtGateway,
-    /// Not ended, and nobody has asked the gateway for long.
+    /// It has not ended, and nobody has asked the gateway for a long time.
     NobodyAsks(Span),
     /// The books did not have it, and have it again.
     Rebuilt,
@@ -74,7 +74,7 @@ impl Difference {
         }
     }
 
-    /// What is different, in words.
+    /// The difference, in words.
     #[must_use]
     pub fn told(&self) -> String {
         match self {
@@ -118,13 +118,13 @@ impl Difference {
         }
     }
 
-    /// Whether the books take it up as if the gateway had told it by a notification.
+    /// Whether the books treat it as if the gateway had told it by a notification.
     #[must_use]
     pub const fn is_news(&self) -> bool {
         self.as_notified().is_some()
     }
 
-    /// What a notification of it would have said.
+    /// The word of such a notification.
     #[must_use]
     pub const fn as_notified(&self) -> Option<Said> {
         match self {
@@ -148,11 +148,11 @@ impl Difference {
     }
 }
 
-/// A question that is due for longer shows that nobody asks.
+/// If a question is due for longer, nobody asks.
 const OVERDUE: Span = Span::secs(120);
 
-/// Whether the running backend asks about this order by itself: then nobody else needs to, and the gateway is not asked more
-/// often than it wants to be.
+/// Whether the running backend asks about this order by itself. Then nobody else needs to, and the gateway is not asked more
+/// often than it wants.
 #[must_use]
 pub fn is_live(order: &Order) -> bool {
     match &order.state {
@@ -163,18 +163,18 @@ pub fn is_live(order: &Order) -> bool {
     }
 }
 
-/// What is wrong with an order that has not ended, of which nothing is asked here.
+/// The fault of an order that has not ended, and about which nothing is asked here.
 #[must_use]
 pub fn live(due: Option<Wall>, now: Wall) -> Option<Difference> {
     due.map(|due| now - due).filter(|ago| *ago > OVERDUE).map(Difference::NobodyAsks)
 }
 
-/// What is different about an order that is not [`is_live`]. `None` of the report: the gateway says that there is none.
+/// The difference of an order that is not [`is_live`]. A report of `None`: the gateway says that it has no such order.
 #[must_use]
 pub fn compare(order: &Order, report: Option<&Report>) -> Vec<Difference> {
     let charge = order.charge();
     let Some(theirs) = report else {
-        // What was never charged is known to nobody.
+        // Nobody knows an order that was never charged.
         let charged = charge.is_some() || order.settlement().is_some();
         return if charged { vec![Difference::UnknownAtGateway] } else { Vec::new() };
     };
@@ -227,7 +227,7 @@ fn of_status(order: &Order, theirs: &Report) -> Option<Difference> {
             }
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } => None,
         },
-        // That one says cancelled and the other expired makes nobody richer: not paid is not paid.
+        // One says cancelled and the other expired. This makes nobody richer: unpaid is unpaid.
         Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => {
             let known = order.taken_back == Some(TakenBack::Reversal);
             let at_counter = theirs.said == Said::Denied && order.is_over_the_counter();
@@ -247,7 +247,7 @@ mod tests {
     use qris_core::order::outcome::Delivery;
     use qris_core::order::request::Payment;
 
-    /// What the gateway says of an order of 5,000 rupiah.
+    /// The gateway's word on an order of 5,000 rupiah.
     fn theirs(order: &Order, said: Said) -> Report {
         Report { refund_amount: Rupiah::new(5000).ok(), ..Report::of(order, said) }
     }

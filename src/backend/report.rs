@@ -1,4 +1,4 @@
-//! What was paid in a span of days, and what became of it: sums alone, by the time of settlement.
+//! The payments in a span of days, and what became of them. It has only sums, by the time of settlement.
 
 use super::books::{self, BooksError, Cursor};
 use super::store::Tx;
@@ -8,12 +8,12 @@ use qris_core::order::merchant::Order;
 use qris_core::order::time::Wall;
 use std::collections::BTreeMap;
 
-/// Orders, and what their customers paid for them in whole rupiah.
+/// Orders, and the sum that their customers paid, in whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
-    /// How many.
+    /// The number of orders.
     pub orders: u64,
-    /// What was paid, fees included.
+    /// The sum of the payments, with fees.
     pub amount: u64,
 }
 
@@ -24,7 +24,7 @@ pub struct Sums {
     pub paid: Sum,
     /// The sum of their prices.
     pub prices: u64,
-    /// What became of it.
+    /// The sums of each end.
     ends: BTreeMap<End, Sum>,
 }
 
@@ -35,12 +35,12 @@ pub struct Report {
     pub total: Sums,
     /// Of each machine that sold something, by name.
     pub machines: BTreeMap<DeviceId, Sums>,
-    /// The same counted by the database from its columns: orders, and the sum of their prices.
+    /// The same, counted by the database from its columns: the number of orders, and the sum of their prices.
     pub counted: (u64, u64),
 }
 
 impl Sums {
-    /// What came to this end.
+    /// The sum of the orders with this end.
     #[must_use]
     pub fn of(&self, end: End) -> Sum {
         self.ends.get(&end).copied().unwrap_or_default()
@@ -65,7 +65,8 @@ impl Sums {
         self.prices += price;
     }
 
-    /// What was paid above the prices (`gross_amount` − `amount`); below zero where a mismatch was paid too little.
+    /// The part of the payments above the prices (`gross_amount` − `amount`). It is below zero if a mismatch was paid
+    /// too little.
     #[must_use]
     pub fn fees(&self) -> i64 {
         let number = |sum: u64| i64::try_from(sum).unwrap_or(i64::MAX);
@@ -80,8 +81,8 @@ impl Report {
         self.machines.entry(order.sale.device.clone()).or_default().add(order);
     }
 
-    /// What is wrong with the sums, if anything: every order that was paid has one end, and the database, which counted by
-    /// its columns, found the same orders.
+    /// The fault in the sums, if there is one. Every paid order must have one end, and the database, which counts by its
+    /// columns, must find the same orders.
     #[must_use]
     pub fn difference(&self) -> Option<String> {
         let (paid, ends) = (self.total.paid, self.total.of_all_ends());

@@ -1,4 +1,4 @@
-//! Orders for unit tests, made by the core from what happens to them.
+//! Orders for unit tests. The core makes them from events.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::merchant::{self, Charge, Context, Event, Order, QR_EXPIRY, Report, Rules, Said, Sale, Told};
@@ -8,7 +8,7 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::request::Payment;
 use qris_core::order::time::{Span, Wall};
 
-/// When every sample begins.
+/// The time at which every sample begins.
 pub const T0: Wall = Wall(1_795_132_800_000);
 
 /// An order that is being charged.
@@ -43,7 +43,7 @@ pub fn pending(id: &str, device: &str, price: u64, gross: u64) -> Order {
     after(order(id, device, price), Event::Charged(charge), T0)
 }
 
-/// What a get-status says of it.
+/// A get-status of it.
 pub fn report(order: &Order, said: Said) -> Report {
     Report { settled_at: Some(T0 + Span::secs(5)), ..Report::of(order, said) }
 }
@@ -55,12 +55,12 @@ pub fn paid(id: &str, device: &str, price: u64, gross: u64) -> Order {
     after(order, Event::Status(report), T0 + Span::secs(6))
 }
 
-/// The same when the machine told of it.
+/// The same after the machine's report.
 pub fn told(id: &str, device: &str, price: u64, gross: u64, outcome: Delivery) -> Order {
     after(paid(id, device, price, gross), Event::Delivered(Told::proven(outcome)), T0 + Span::secs(8))
 }
 
-/// What it is after something happened.
+/// The order after an event.
 pub fn after(order: Order, event: Event, now: Wall) -> Order {
     let mut order = merchant::apply(order, event, now, &Context { rules: &rules(), paid_already: false }).expect("not refused");
     while let merchant::Duty::Apply(event) = merchant::duty(&order, now) {

@@ -1,4 +1,4 @@
-//! What every part of the running backend shares.
+//! The parts of the running backend that all others share.
 
 use super::books::{self, BooksError, Desk};
 use super::devices::{self, Shown};
@@ -18,13 +18,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
-/// Calls to the gateway that are under way at once.
+/// The most calls to the gateway at once.
 const CALLS_MAX: usize = 128;
-/// Orders that notifications and the sweep have claimed and not asked for yet, with those that are being asked for. What
-/// is over stays due in the books: a claim should be asked for well within its lease, and each costs memory.
+/// The most orders that notifications and the sweep have claimed and not yet asked for, together with those that are
+/// being asked for. Orders beyond this number stay due in the books. A claim should be asked for well within its lease,
+/// and each costs memory.
 const ASKING_MAX: usize = 1024;
 
-/// What the service manager is told while all is well.
+/// The text for the service manager while all is well.
 pub const SERVING: &str = "serving machines";
 
 /// The running backend.
@@ -34,13 +35,13 @@ pub struct Shop {
     pub store: Store,
     /// The machines' database.
     pub machines: Store,
-    /// What the merchant decided; its keys change while the program runs.
+    /// The merchant's decisions. Their keys change while the program runs.
     desk: RwLock<Arc<Desk>>,
-    /// Where money is asked for.
+    /// The gateway that charges.
     pub gateway: Arc<dyn Gateway>,
-    /// Where we are.
+    /// The address of this backend, and its kind of money.
     pub place: Place,
-    /// Who waits for news.
+    /// The callers that wait for news.
     pub waiters: Waiters,
     /// Which machines are there.
     pub presence: Presence,
@@ -48,15 +49,15 @@ pub struct Shop {
     pub due: Notify,
     /// The outbox has something.
     pub outbox: Notify,
-    /// Somebody is to be told of something.
+    /// A person must be told of something.
     pub alerts: Notify,
     /// For operators.
     pub counts: Counts,
     /// The program ends.
     pub stopping: AtomicBool,
-    /// Bounds the calls to the gateway.
+    /// Limits the calls to the gateway.
     pub calls: Semaphore,
-    /// Bounds the tasks for which nobody waits.
+    /// Limits the tasks for which nobody waits.
     pub asking: Arc<Semaphore>,
     lookups: Mutex<Lookups>,
     gateway_gone: AtomicBool,
@@ -64,19 +65,19 @@ pub struct Shop {
     merchant: Mutex<Option<Box<str>>>,
     books_health: Health,
     machines_health: Health,
-    /// When room for a sale was last looked for, in milliseconds since 1970.
+    /// The last time that room for a sale was looked for, in milliseconds since 1970.
     room_looked: AtomicI64,
 }
 
-/// What the journal was told of a database.
+/// The journal's last news of a database.
 #[derive(Debug, Default)]
 struct Health {
     failing: AtomicBool,
-    /// When a damaged row was last told of, in milliseconds since 1970.
+    /// The last time that a damaged row was told, in milliseconds since 1970.
     damage_told: AtomicI64,
 }
 
-/// What happened since the start.
+/// The counts since the start.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the metrics")]
 pub struct Counts {
@@ -121,13 +122,13 @@ impl Shop {
         }
     }
 
-    /// What the merchant decided, as it stands now.
+    /// The merchant's present decisions.
     #[must_use]
     pub fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Signs with these keys from now on; the first is in use.
+    /// Signs with these keys from now on. The first is in use.
     pub fn use_keys(&self, keys: Vec<SigningKey>) {
         let mut desk = self.desk.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = Desk::clone(&desk);
@@ -138,7 +139,7 @@ impl Shop {
     /// Writes in the books.
     ///
     /// # Errors
-    /// The job's, or the database's, which the journal is told of.
+    /// The job's own; or the database's, which also goes to the journal.
     pub async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
@@ -152,13 +153,13 @@ impl Shop {
         result
     }
 
-    /// Whether the books could not be read or written, and nobody has yet seen that all of a sale can be written again.
+    /// Whether the books could not be read or written, and nobody has yet seen that there is room again for a whole sale.
     #[must_use]
     pub fn store_fails(&self) -> bool {
         self.books_health.failing.load(Ordering::Relaxed)
     }
 
-    /// Looks once a second, however much is written: each look writes as much as a sale does.
+    /// Looks at most once a second: each look writes as much as a sale does.
     async fn look_for_room(&self) {
         let (now, last) = (clock::now().wall.0, self.room_looked.load(Ordering::Relaxed));
         let is_soon = (0..1000).contains(&(now - last));
@@ -173,7 +174,7 @@ impl Shop {
     /// Reads in the books.
     ///
     /// # Errors
-    /// The job's, or the database's, which the journal is told of.
+    /// The job's own; or the database's, which also goes to the journal.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
@@ -183,10 +184,10 @@ impl Shop {
         result
     }
 
-    /// A machine shows what its relay signs its proofs with.
+    /// A machine shows the key with which its relay signs its proofs.
     ///
     /// # Errors
-    /// The database's, which the journal is told of.
+    /// The database's, which also goes to the journal.
     pub async fn relay_key_shown(&self, device: &DeviceId, key: RelayKey) -> Result<(), BooksError> {
         let known = device.clone();
         if self.machines(move |tx| devices::relay_key(tx, &known)).await?.as_ref() == Some(&key) {
@@ -206,10 +207,10 @@ impl Shop {
         Ok(())
     }
 
-    /// Reads who the machines are.
+    /// Reads in the database of the machines.
     ///
     /// # Errors
-    /// The job's, or the database's, which the journal is told of.
+    /// The job's own; or the database's, which also goes to the journal.
     pub async fn machines<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
@@ -223,7 +224,7 @@ impl Shop {
     }
 
     /// A QR of this order pays this merchant. It is sold all the same: one payment system may have several numbers for one
-    /// merchant, and nobody stands there who could say so. Whoever looks after the machines is told.
+    /// merchant, and nobody who could know stands at the machine. The person who looks after the machines is told.
     pub async fn paid_by_qr(&self, order: &OrderId, device: &DeviceId, merchant: &str) {
         let known = || self.merchant.lock().unwrap_or_else(PoisonError::into_inner);
         if known().as_deref() == Some(merchant) {
@@ -231,7 +232,7 @@ impl Shop {
         }
         let (wanted, of) = (Box::<str>::from(merchant), device.clone());
         let written = self.write(move |tx, _| books::merchant_paid(tx, &wanted, &of, clock::now().wall)).await;
-        // The journal was told of an error, and the next QR is looked at again.
+        // The journal was told of an error. The next QR is looked at again.
         let Ok(first) = written else { return };
         *known() = Some(merchant.into());
         if let Some(first) = first {
@@ -249,7 +250,7 @@ impl Shop {
     pub async fn heard(&self, device: &DeviceId) {
         if self.presence.heard(device, clock::now().wall) {
             let wanted = device.clone();
-            // Should it fail, the alert stays until the machine is missing and back once more.
+            // If this fails, the alert stays until the machine is missing and back once more.
             let was_missing = self.write(move |tx, _| books::machine_back(tx, &wanted, clock::now().wall)).await;
             if matches!(was_missing, Ok(true)) {
                 emit(&Journal::MachineBack { device: device.clone() });
@@ -262,7 +263,7 @@ impl Shop {
         if self.presence.not_taken(device, clock::now().wall) {
             emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
             let wanted = device.clone();
-            // An error was told to the journal, as the machine was.
+            // The journal has heard of the machine already, and hears of an error too.
             let _ = self.write(move |tx, _| books::machine_offline(tx, &wanted, clock::now().wall)).await;
             self.alerts.notify_one();
         }
@@ -278,13 +279,13 @@ impl Shop {
         OrderId::new(&text).expect("letters and digits")
     }
 
-    /// Whether a forgotten order may be looked up at the gateway now; counts the look-up.
+    /// Whether a forgotten order may be looked up at the gateway now. Counts the look-up.
     pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
         let now = clock::now().wall;
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner).take(id, device, now)
     }
 
-    /// The gateway answered, or did not; the journal is told when that changes.
+    /// Notes whether the gateway answered. The journal is told when that changes.
     pub fn note_gateway(&self, trouble: Option<Problem>) {
         self.counts.gateway_calls.fetch_add(1, Ordering::Relaxed);
         if trouble.is_some() {
@@ -315,7 +316,7 @@ impl Health {
     fn note<T>(&self, path: &'static str, result: &Result<T, BooksError>) {
         let path = || path.into();
         match result {
-            // One row or page, and the rest is well: told once a minute, however often somebody stumbles over it.
+            // One row or page is damaged, and the rest is well. This is told at most once a minute.
             Err(BooksError::Store(error)) if error.is_damage() => {
                 let now = clock::now().wall.0;
                 if now - self.damage_told.load(Ordering::Relaxed) > 60_000 {
@@ -333,7 +334,8 @@ impl Health {
     }
 }
 
-/// Look-ups of forgotten orders in the last minute: one an id, six a machine, thirty that notifications name, sixty in all.
+/// The look-ups of forgotten orders in the last minute: one for each id, six for each machine, thirty for
+/// notifications, sixty in all.
 #[derive(Debug, Default)]
 struct Lookups(HashMap<OrderId, (Wall, Option<DeviceId>)>);
 

@@ -1,11 +1,11 @@
-//! The connections to the database, each with a thread of its own: one that writes, one that reads.
+//! The connections to the database. There are two: one writes, one reads. Each has a thread of its own.
 //!
-//! The writer takes up to [`GROUP_MAX`] jobs that wait, runs each in a savepoint, commits once and then answers all: with
-//! one fsync for many, a disk that syncs six hundred times a second takes four thousand notifications. Jobs speak to a
-//! [`Tx`], which knows numbered parameters (`$1`, written in order) and rows of three kinds of value, so that what is
-//! written for SQLite can run on PostgreSQL too.
+//! The writer takes up to [`GROUP_MAX`] waiting jobs. It runs each in a savepoint, commits once, and then answers all.
+//! With one fsync for many jobs, a disk that syncs six hundred times a second takes four thousand notifications. Jobs use
+//! a [`Tx`], which knows numbered parameters (`$1`, written in order) and rows with three kinds of value. So a statement
+//! for SQLite can run on PostgreSQL too.
 //!
-//! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may; see [`Store::open_beside`].
+//! Short commands (`device add`, `refund`) write beside `serve`, and a second `serve` may do so; see [`Store::open_beside`].
 
 use qris_host::sqlite::{self, Schema};
 use rusqlite::Connection;
@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Jobs that are committed together at most.
+/// The most jobs that are committed together.
 const GROUP_MAX: usize = 64;
-/// Jobs that may wait for a thread; what is over is refused.
+/// The most jobs that may wait for a thread. Further jobs are refused.
 const WAITING_MAX: usize = 4096;
 
-/// How the writer keeps the database, other than a machine that sells once a minute. Orders that follow each other write
-/// the same pages, so the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two fsyncs, and
-/// everybody waits for it. The file of the log is kept as it is then (bytes).
+/// The writer's settings. They differ from those of a machine, which sells once a minute. Orders that follow each other
+/// write the same pages. So the log may grow longer before it is copied back (in pages of 1 KiB): copying costs two
+/// fsyncs, and everybody waits for it. Afterwards the file of the log keeps its size (in bytes).
 const WRITER: [(&str, i64); 2] = [("wal_autocheckpoint", 8192), ("journal_size_limit", 32 << 20)];
 /// The books.
 pub const BOOKS: Schema = Schema {
@@ -39,14 +39,14 @@ pub const BOOKS: Schema = Schema {
         include_str!("schema/7.sql"),
     ],
 };
-/// The books' last version that had the machines in it.
+/// The last version of the books that still had the machines.
 const WITH_MACHINES: usize = 3;
 /// The machines.
 pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("schema/devices/1.sql")] };
 /// Their file, in the directory of the books.
 pub const MACHINES_FILE: &str = "devices.db";
 
-/// Why the books could not be read or written. Nothing of the job was done.
+/// Why the books could not be read or written. The job changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be opened.
@@ -61,13 +61,13 @@ pub enum StoreError {
     /// The commit failed, and with it every job of its group.
     #[error("the database could not commit: {0}")]
     Commit(String),
-    /// [`WAITING_MAX`] jobs wait already.
+    /// There are [`WAITING_MAX`] waiting jobs already.
     #[error("too much waits for the database")]
     Overloaded,
     /// A row is not as it was written.
     #[error("the row of {what} is damaged: {why}")]
     Damaged {
-        /// Whose row.
+        /// The owner of the row.
         what: String,
         /// What is wrong with it.
         why: String,
@@ -78,7 +78,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether a row or a page is not as it was written: whatever needs it fails each time, and all else works.
+    /// Whether a row or a page is not as it was written. A job that needs it fails each time, and all others work.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -106,7 +106,7 @@ pub struct Row(Vec<Value>);
 
 /// One transaction.
 pub trait Tx {
-    /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, first used in this order.
+    /// Runs one statement and gives its rows. Parameters are `$1`, `$2`, …, in the order of their first use.
     ///
     /// # Errors
     /// The database's reason.
@@ -117,31 +117,32 @@ pub trait Tx {
 #[derive(Debug, Clone)]
 pub struct Store(Hands);
 
-/// Who does the jobs.
+/// The side that does the jobs.
 #[derive(Debug, Clone)]
 enum Hands {
     Threads { writer: SyncSender<Box<dyn Job>>, reader: SyncSender<Box<dyn Job>>, path: PathBuf },
     Caller(Direct),
 }
 
-/// Both databases, opened for whom they belong to.
+/// Both databases, opened by their owner.
 #[derive(Debug)]
 pub struct Both {
     /// The books.
     pub books: Connection,
     /// The machines.
     pub machines: Connection,
-    /// Each damaged one, and where it was put.
+    /// Each damaged database, and its new place.
     pub set_aside: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Where the machines are whose orders are in these books.
+/// The path of the machines whose orders are in these books.
 #[must_use]
 pub fn machines_beside(books: &Path) -> PathBuf {
     books.with_file_name(MACHINES_FILE)
 }
 
-/// Opens both databases, or makes them. Who is `alone` at one may set it aside when it is damaged, and bring it up to date.
+/// Opens both databases, or makes them. A process that is `alone` at a database may set it aside when it is damaged,
+/// and bring it up to date.
 ///
 /// # Errors
 /// [`StoreError`]
@@ -157,7 +158,7 @@ pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) ->
         let before = Schema { steps: &BOOKS.steps[..WITH_MACHINES], ..BOOKS };
         match open(books, &before, true) {
             Ok((mut earlier, false)) => hand_over(&mut earlier, &mut machines)?,
-            // They are new, or were handed over long ago.
+            // The books are new, or the machines were handed over long ago.
             Ok((_, true)) | Err(StoreError::Open(sqlite::OpenError::Newer { .. })) => {}
             Err(error) => return Err(error),
         }
@@ -166,8 +167,9 @@ pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) ->
     Ok(Both { books, machines, set_aside })
 }
 
-/// Copies the machines out of the books of an earlier release, whose next step drops them. Should the power go in between, then
-/// they are in both, and this is done once more: what stands there already stays as it is, a machine that was revoked too.
+/// Copies the machines out of the books of an earlier release. The next step of the books drops them. If the power goes in
+/// between, both databases have them, and this is done once more. Machines that are copied already stay as they are, revoked
+/// ones too.
 fn hand_over(books: &mut Connection, machines: &mut Connection) -> Result<(), StoreError> {
     let rows = SqliteTx { connection: books }.rows("SELECT id, token_hash, added_ms, revoked_ms FROM devices", &[])?;
     say(machines, "BEGIN IMMEDIATE")?;
@@ -180,7 +182,7 @@ fn hand_over(books: &mut Connection, machines: &mut Connection) -> Result<(), St
 }
 
 impl Store {
-    /// Starts the two threads of a database that was opened. They end when the last handle is dropped.
+    /// Starts the two threads of an open database. They end when the last handle is dropped.
     ///
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Thread`].
@@ -194,8 +196,8 @@ impl Store {
         Ok(Self(Hands::Threads { writer, reader, path: path.into() }))
     }
 
-    /// Opens a database beside whoever it belongs to: for short commands. A damaged one is left where it is, and one that is
-    /// missing is made only with `make`.
+    /// Opens a database beside its owner, for short commands. A damaged one stays in its place. A missing one is made only
+    /// with `make`.
     ///
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Thread`].
@@ -203,7 +205,8 @@ impl Store {
         Self::over(path, schema, sqlite::open_beside(path, schema, make)?.connection)
     }
 
-    /// Runs a job in a transaction and answers when it is committed. What the job answers with an error is not written.
+    /// Runs a job in a transaction and answers when it is committed. If the job answers with an error, its changes are
+    /// not written.
     ///
     /// # Errors
     /// The job's own, or the database's.
@@ -218,7 +221,7 @@ impl Store {
         }
     }
 
-    /// Looks whether the disk has room for what a sale writes.
+    /// Looks whether the disk has room for a sale.
     ///
     /// # Errors
     /// [`StoreError::Open`]
@@ -229,7 +232,7 @@ impl Store {
         Ok(looked.map_err(|_| StoreError::Gone)??)
     }
 
-    /// Runs a job that only reads, beside whoever writes.
+    /// Runs a job that only reads, beside the writer.
     ///
     /// # Errors
     /// The job's own, or the database's.
@@ -259,10 +262,10 @@ where
     answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
 }
 
-/// Who looks on while a [`Direct`] database is worked with.
+/// Looks on while a [`Direct`] database is used.
 pub trait Watch: Send + Sync {
-    /// Jobs are over; what they wrote, if they were to write, is committed unless that failed. Tells whether whoever wants their
-    /// answers still runs.
+    /// Jobs are over. If they wrote, their changes are committed, unless that failed. Tells whether the caller of their answers
+    /// still runs.
     fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool;
 }
 
@@ -273,7 +276,7 @@ impl Watch for () {
     }
 }
 
-/// The same database in the hands of whoever calls, without a thread: for simulation. Cheap to clone.
+/// The same database in the hands of its caller, without a thread: for simulation. Cheap to clone.
 #[derive(Clone)]
 pub struct Direct(Arc<Held>);
 
@@ -282,7 +285,7 @@ struct Held {
     watch: Box<dyn Watch>,
     /// Jobs that will be committed together.
     waiting: Mutex<Vec<Box<dyn Job>>>,
-    /// Jobs whose answer nobody will ever hear: whoever waits for them stands still.
+    /// Jobs whose answer nobody will ever hear: their caller stands still.
     unheard: Mutex<Vec<Box<dyn Job>>>,
 }
 
@@ -293,7 +296,7 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    /// Over a database that was opened.
+    /// Uses an open database.
     #[must_use]
     pub fn over(connection: Connection, watch: Box<dyn Watch>) -> Self {
         Self(Arc::new(Held { connection: Mutex::new(connection), watch, waiting: Mutex::default(), unheard: Mutex::default() }))
@@ -305,7 +308,7 @@ impl Direct {
         Store(Hands::Caller(self.clone()))
     }
 
-    /// Runs a job in a transaction, as a short command does; it is committed when this returns, unless the job or the commit
+    /// Runs a job in a transaction, as a short command does. It is committed when this returns, unless the job or the commit
     /// failed.
     ///
     /// # Errors
@@ -316,7 +319,7 @@ impl Direct {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
         let result = job(&mut SqliteTx { connection: &connection });
         let ended = if result.is_ok() { connection.execute_batch("COMMIT") } else { Ok(()) };
-        // What could not be committed must not stay begun; a full disk has rolled it back by itself.
+        // A transaction that could not be committed must not stay open. A full disk has rolled it back by itself.
         if !connection.is_autocommit() {
             connection.execute_batch("ROLLBACK").map_err(sqlite)?;
         }
@@ -325,7 +328,7 @@ impl Direct {
         Ok(value)
     }
 
-    /// Looks at what is committed.
+    /// Looks at the committed data.
     ///
     /// # Errors
     /// The job's own, or the database's.
@@ -333,7 +336,7 @@ impl Direct {
         read(&self.connection(), job)
     }
 
-    /// Does a job as the threads of a [`Store`] do: what is written in one moment is committed together.
+    /// Does a job as the threads of a [`Store`] do: all writes of one moment are committed together.
     async fn take<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static, writes: bool) -> Result<T, E>
     where
         T: Send + 'static,
@@ -348,7 +351,7 @@ impl Direct {
                 waiting.len() == 1
             };
             if is_first {
-                // In a task of its own: the others wait for it, too.
+                // It runs in a task of its own: the others wait for it, too.
                 let direct = self.clone();
                 tokio::spawn(async move {
                     let batch = std::mem::take(&mut *lock(&direct.0.waiting));
@@ -376,16 +379,16 @@ impl Direct {
     }
 }
 
-/// A job that panics while the lock is held was rolled back.
+/// A job that panics under the lock was rolled back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A job without its types.
 trait Job: Send {
-    /// Whether what it did may be committed.
+    /// Runs the job. Answers whether its changes may be committed.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
-    /// Answers whoever waits.
+    /// Answers the caller.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -418,7 +421,7 @@ where
             (Some(Ok(_)) | None, Err(error)) => Err(error.into()),
             (None, Ok(())) => Err(StoreError::Gone.into()),
         };
-        // Whoever asked may have gone; what is committed stays.
+        // The caller may have gone. The committed changes stay.
         let _ = reply.send(answer);
     }
 }
@@ -452,7 +455,7 @@ fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), rusqlite::Error>) {
 
 /// Runs jobs in one transaction. An error undoes all of them.
 fn together(connection: &mut Connection, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
-    // IMMEDIATE: a second writer is waited for now and not found out about in the middle.
+    // IMMEDIATE: this waits now for a second writer, and does not run into it half-way.
     let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
     say(connection, begin)?;
     let done = jobs(connection, batch).and_then(|()| say(connection, "COMMIT"));
@@ -466,7 +469,7 @@ fn jobs(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), r
     for job in batch {
         say(connection, "SAVEPOINT job")?;
         let good = job.run(&mut SqliteTx { connection });
-        // A full disk rolls everything back by itself; then there is no savepoint, and this says so.
+        // A full disk rolls everything back by itself. Then there is no savepoint, and this says so.
         if !good {
             say(connection, "ROLLBACK TO job")?;
         }
@@ -475,12 +478,12 @@ fn jobs(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), r
     Ok(())
 }
 
-/// A statement without parameters and rows. It is parsed once, not once a job.
+/// A statement without parameters and rows. It is parsed only once, and not for each job.
 fn say(connection: &Connection, sql: &'static str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// Looks at a database that was opened.
+/// Looks at an open database.
 ///
 /// # Errors
 /// The job's own, or the database's.
@@ -502,8 +505,8 @@ impl Tx for SqliteTx<'_> {
             let value = |index| match row.get_ref(index)? {
                 ValueRef::Null => Ok(Value::Null),
                 ValueRef::Integer(number) => Ok(Value::Int(number)),
-                // A bit that flipped can make it no text. Whoever reads the row sees that by its checksum, or by the rules of
-                // its ids; the other rows of the answer are none the worse for it.
+                // A flipped bit can turn it into bytes that are not text. The reader of the row sees that by its checksum, or
+                // by the rules of its ids. The other rows of the answer stay good.
                 ValueRef::Text(text) => Ok(Value::Text(String::from_utf8_lossy(text).into_owned())),
                 ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Damaged { what: sql.into(), why: "a strange value".into() }),
             };

@@ -1,22 +1,22 @@
-//! An order in the words of the people who look after it: what became of its money, and what they should do.
+//! An order in the words of the people who look after it: the state of its money, and the advice for them.
 
 use super::view;
 use qris_core::order::merchant::{Asker, Attention, Order, Proof, Repayment, State, TakenBack};
 use qris_core::order::outcome::Delivery;
 use serde_json::{Value, json};
 
-/// What became of the money of an order that was paid. Each has one.
+/// The end of the money of a paid order. Each order has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// The machine told that it came.
+    /// The machine told that the item came.
     Delivered,
     /// An attendant handed the goods over.
     Given,
-    /// The customer is owed it.
+    /// The merchant owes it to the customer.
     RefundDue,
     /// It went back through the gateway.
     Refunded,
-    /// A person gave it back otherwise.
+    /// A person gave it back in another way.
     RefundedByHand,
     /// Nobody knows whether the item came.
     Uncertain,
@@ -75,7 +75,7 @@ impl End {
     }
 }
 
-/// What became of the money of an order that was settled.
+/// The end of the money of a settled order.
 #[must_use]
 pub fn end(order: &Order) -> End {
     match &order.repayment {
@@ -86,7 +86,7 @@ pub fn end(order: &Order) -> End {
     }
     match &order.taken_back {
         Some(TakenBack::Chargeback | TakenBack::Reversal) => return End::TakenBack,
-        // The rest of it is still the merchant's, or owed.
+        // The rest of the money is still the merchant's, or owed.
         Some(TakenBack::Partly { .. }) | None => {}
     }
     if order.is_refund_due() {
@@ -98,18 +98,18 @@ pub fn end(order: &Order) -> End {
         State::Settled { .. } => match order.delivery.as_ref().map(|told| told.outcome) {
             Some(Delivery::Dispensed) => End::Delivered,
             Some(Delivery::Failed | Delivery::Undelivered) => End::RefundDue,
-            // What a later release of a machine tells is for a person.
+            // A word of a later release of a machine is for a person.
             Some(Delivery::Uncertain | Delivery::Other(_)) => End::Uncertain,
             None if order.unreported_at.is_some() => End::Unreported,
             None => End::Awaited,
         },
         State::Held { .. } => End::Awaited,
-        // Settled once, and not any more.
+        // It was settled once, and is not any more.
         State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Closed { .. } => End::TakenBack,
     }
 }
 
-/// What a person should do about it.
+/// The advice for a person.
 #[must_use]
 pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
@@ -155,7 +155,7 @@ pub fn proof(proof: &Proof) -> String {
     }
 }
 
-/// How the money goes back, or why not.
+/// How the money goes back, or why it does not.
 #[must_use]
 pub fn repayment(repayment: &Repayment) -> String {
     let by = |by: &Option<Box<str>>| by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
@@ -176,7 +176,7 @@ pub fn transaction(order: &Order) -> Option<String> {
     settled.or_else(|| order.charge().map(|charge| charge.transaction_id.to_string()))
 }
 
-/// An order in JSON, for lists and alerts: nothing in it opens a relay.
+/// An order in JSON, for lists and alerts. No part of it opens a relay.
 #[must_use]
 pub fn summary(order: &Order) -> Value {
     let sale = &order.sale;

@@ -1,4 +1,4 @@
-//! An order as it is told: to its machine over HTTP and MQTT.
+//! An order as its machine sees it, over HTTP and MQTT.
 
 use qris_core::order::merchant::{Charge, Closing, Order, Repayment, State};
 use qris_core::order::outcome::Delivery;
@@ -6,20 +6,20 @@ use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::{self, OutcomeReport, Refund, Status};
 
-/// Where this backend is seen from, and with which money it deals.
+/// The address of this backend from outside, and its kind of money.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Without a slash at its end.
+    /// The address, without a slash at its end.
     pub public_url: Box<str>,
-    /// Not real money.
+    /// The money is not real.
     pub sandbox: bool,
-    /// Where customers reach the merchant.
+    /// The contact of the merchant for customers.
     pub contact: Option<Box<str>>,
-    /// How long what was paid over the counter can be collected.
+    /// How long an order that was paid over the counter can be collected.
     pub collect_within: Span,
 }
 
-/// The contract's word for it. `settlement` only where there is a receipt.
+/// The contract's word for it. It is `settlement` only if there is a receipt.
 #[must_use]
 pub fn status(order: &Order) -> Status {
     match &order.state {
@@ -37,13 +37,13 @@ pub fn status(order: &Order) -> Status {
     }
 }
 
-/// What opens the relay, while it may.
+/// The receipt, which opens the relay, while it may.
 #[must_use]
 pub fn receipt(order: &Order) -> Option<&Receipt> {
     order.receipt().filter(|_| status(order) == Status::Settlement)
 }
 
-/// What became of the money.
+/// The state of its refund.
 #[must_use]
 pub fn refund(order: &Order) -> Option<Refund> {
     match (&order.repayment, &order.state) {
@@ -54,15 +54,15 @@ pub fn refund(order: &Order) -> Option<Refund> {
     }
 }
 
-/// What a machine can see of an order changes only when one of these does; `rev` counts that.
+/// The values that a machine can see. Only a change of one of these raises `rev`.
 #[must_use]
 pub fn visible(order: &Order) -> (Status, Option<Refund>, bool, bool, Option<Delivery>) {
     let delivery = order.delivery.as_ref().map(|told| told.outcome);
     (status(order), refund(order), offered(order).is_some(), matches!(order.state, State::Pending { .. }), delivery)
 }
 
-/// The charge as others may know it. One that is being ended is nobody's to pay any more, and may never have been shown:
-/// a machine that asks which orders are open would draw its QR.
+/// The charge as others may know it. Nobody may pay a charge that is being ended any more, and perhaps it was never
+/// shown. A machine that asks for its open orders would draw its QR.
 #[must_use]
 pub fn offered(order: &Order) -> Option<&Charge> {
     order.charge().filter(|_| !matches!(order.state, State::Cancelling { .. }))

@@ -1,4 +1,4 @@
-//! Who waits for which request. Whoever waits registers first, then reads, then waits: nothing is missed in between.
+//! The callers that wait for a request. Each registers first, then reads, then waits: so it misses nothing in between.
 
 use qris_core::order::ids::{DeviceId, RequestId};
 use std::collections::HashMap;
@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Long polls that one machine may have open.
+/// The most long polls that one machine may have open.
 pub const LONG_POLLS_MAX: u32 = 2;
-/// POSTs of one machine that may wait for the gateway: a quarter of the calls that are made at once. A machine has one order on its
-/// screen, and asks once more where an answer is late.
+/// The most POSTs of one machine that may wait for the gateway: a quarter of the calls that are made at once. A machine has one
+/// order on its screen, and asks once more if an answer is late.
 pub const WAITING_POSTS_MAX: u32 = 32;
 
-/// Whoever waits reads again so often without any news: another process on the same database wakes nobody here.
+/// A waiting caller reads again after this time without news: another process on the same database wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 type Key = (DeviceId, RequestId);
 
-/// Everybody who waits.
+/// All waiting callers.
 #[derive(Debug, Default)]
 pub struct Waiters {
     requests: Mutex<HashMap<Key, (Arc<Notify>, usize)>>,
     places: Mutex<HashMap<(DeviceId, What), u32>>,
 }
 
-/// One who waits for news of a request, under whatever order_id it is charged.
+/// A caller that waits for news of a request, under any order_id of it.
 #[derive(Debug)]
 pub struct Waiter<'a> {
     waiters: &'a Waiters,
@@ -32,7 +32,7 @@ pub struct Waiter<'a> {
     notify: Arc<Notify>,
 }
 
-/// What is counted of a machine.
+/// The things that are counted for a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum What {
     LongPoll,
@@ -70,7 +70,7 @@ impl Waiters {
         }
     }
 
-    /// The program ends: nobody waits any longer.
+    /// The program ends. Nobody waits any longer.
     pub fn wake_all(&self) {
         for (notify, _) in lock(&self.requests).values() {
             notify.notify_waiters();
@@ -102,8 +102,8 @@ impl Waiters {
 }
 
 impl Waiter<'_> {
-    /// Runs `read` until it gives something or the time is over; then what `last` makes of the last reading. Between two
-    /// readings it waits for news.
+    /// Runs `read` until it gives something or the time is over. Then the result is what `last` makes of the last
+    /// reading. Between two readings it waits for news.
     ///
     /// # Errors
     /// The reader's.
@@ -115,7 +115,7 @@ impl Waiter<'_> {
         loop {
             let news = self.notify.notified();
             tokio::pin!(news);
-            // From here on news are kept, also those that come while we read.
+            // From here on news is kept, even if it comes while we read.
             news.as_mut().enable();
             if let Some(found) = read().await? {
                 return Ok(Some(found));
@@ -124,7 +124,7 @@ impl Waiter<'_> {
             if now >= end {
                 return Ok(None);
             }
-            // News and the passing of time mean the same: read again.
+            // News and the end of the wait mean the same: read again.
             let _ = tokio::time::timeout_at(end.min(now + LOOK_AGAIN), news).await;
         }
     }
@@ -154,7 +154,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A panic while the lock is held leaves counts that are at worst too high.
+/// After a panic under the lock, the counts are at worst too high.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-//! Asking the gateway on an order's behalf. [`advance`] is the only way to it: it claims, asks, writes the answer into the
-//! books, and goes on while something follows at once. HTTP handlers call it, and so does the [`sweep`]: whoever dies in
-//! between is replaced.
+//! Asks the gateway for an order. [`advance`] is the only way to it: it claims, asks, writes the answer into the books,
+//! and goes on while another step follows at once. HTTP handlers call it, and so does the [`sweep`], which replaces a
+//! caller that dies in between.
 
 use super::books::{self, BooksError, Done, Forgotten, Stored};
 use super::gateway::{Answered, Charged, Looked};
@@ -17,18 +17,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// What is due within this is waited for, not left to the sweep.
+/// A step that is due within this time is awaited, and not left to the sweep.
 const SOON: Span = Span::secs(4);
-/// The sweep looks so often for what is due.
+/// How often the sweep looks for due orders.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Every so many sweeps old news are dropped.
+/// After this many sweeps old news is dropped.
 const PRUNE_EVERY: u32 = 600;
 
-/// What another process wrote is noticed so often.
+/// How often writes of another process are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Wakes whoever waits for what another process on the same database changed: a second `serve`, a command. It reads what
-/// the history has got since the last look; while nobody waits that is one number.
+/// Another process on the same database may change something: a second `serve`, or a command. Wakes the callers that
+/// wait for it. It reads the new lines of the history since the last look. While nobody waits, it reads only one number.
 pub async fn follow(shop: Arc<Shop>) {
     let mut seen = None;
     loop {
@@ -37,12 +37,12 @@ pub async fn follow(shop: Arc<Shop>) {
         let read = shop.read(move |tx| match from {
             Some(line) => match books::changed_since(tx, line)? {
                 (changed, newest) if changed.len() < books::PAGE => Ok((changed, newest)),
-                // More than is worth looking at one by one, most of it our own.
+                // There are too many lines to look at one by one, and most are our own.
                 (changed, _) => Ok((changed, books::newest_line(tx)?)),
             },
             None => Ok((Vec::new(), books::newest_line(tx)?)),
         });
-        // The journal was told of an error; the next look finds what this one would have.
+        // The journal was told of an error. The next look finds the same lines.
         let Ok((changed, newest)) = read.await else { continue };
         if changed.len() < books::PAGE {
             changed.iter().for_each(|(device, request)| shop.waiters.wake(device, request));
@@ -53,17 +53,17 @@ pub async fn follow(shop: Arc<Shop>) {
     }
 }
 
-/// Does what an order needs now, if nobody else does.
+/// Does the next step of an order, if nobody else does.
 pub async fn advance(shop: Arc<Shop>, id: OrderId) {
     let now = clock::now().wall;
     let wanted = id.clone();
-    // The journal was told of an error; the sweep comes again.
+    // The journal was told of an error. The sweep comes again.
     if let Ok(done) = shop.write(move |tx, desk| books::claim(tx, desk, &wanted, now)).await {
         carry_on(shop, done).await;
     }
 }
 
-/// Goes on with what a transaction claimed for the caller.
+/// Goes on with the step that a transaction claimed for the caller.
 pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
     loop {
         announce(&shop, &done);
@@ -88,7 +88,7 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
     }
 }
 
-/// Takes up whatever is due, for ever. It feeds the watchdog: a backend that cannot read its books is not well.
+/// Takes up all due orders, for ever. It feeds the watchdog: a backend that cannot read its books is not well.
 pub async fn sweep(shop: Arc<Shop>) {
     let feed = service::watchdog_interval().map_or(SWEEP, |wanted| wanted / 2);
     let mut tick = interval(SWEEP.min(feed));
@@ -108,20 +108,20 @@ pub async fn sweep(shop: Arc<Shop>) {
     }
 }
 
-/// Takes up what is due now.
+/// Takes up the orders that are due now.
 ///
 /// # Errors
 /// The books cannot be read.
 pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
     let ids = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await?;
     if shop.store_fails() {
-        // Nothing else may be written for hours that would show that it can be again.
+        // For hours there may be no other write that could show that the database works again.
         let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
     }
-    // Over the time until the next look, so that the gateway is not asked about all of them in one moment.
+    // The calls are spread over the time until the next look, so the gateway is not asked about all orders in one moment.
     let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
     for (turn, id) in (0_u32..).zip(ids) {
-        // Those for which there is no place now are still due at the next look.
+        // Orders without a place now are still due at the next look.
         let Ok(place) = Arc::clone(&shop.asking).try_acquire_owned() else { break };
         let shop = Arc::clone(shop);
         tokio::spawn(async move {
@@ -139,7 +139,7 @@ pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
 /// The books cannot be read.
 pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
     for id in shop.read(|tx| books::strangers(tx, clock::now().wall)).await? {
-        // Another shop's notifications, or a flood of them, must not keep the gateway from what is ours.
+        // Another shop's notifications, or a flood of them, must not keep the gateway from our orders.
         if shop.may_look_up(&id, None) {
             tokio::spawn(ask_about_stranger(Arc::clone(shop), id));
         }
@@ -148,7 +148,7 @@ pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
 }
 
 async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
-    // The journal was told of an error; the sweep comes again.
+    // The journal was told of an error. The sweep comes again.
     let Ok(found) = take_back(&shop, &id, None).await else { return };
     let why = match &found {
         Found::Rebuilt(_) => return,
@@ -166,12 +166,12 @@ async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
     }
 }
 
-/// What became of an order that the books do not have.
+/// The fate of an order that the books do not have.
 #[derive(Debug)]
 pub enum Found {
     /// It is in the books again.
     Rebuilt(Box<Stored>),
-    /// It is not ours, or not of the machine that asks.
+    /// It is not ours, or belongs to another machine than the one that asks.
     NotOurs,
     /// The gateway knows no such order.
     Unknown,
@@ -187,7 +187,7 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
     let report = match get_status(shop, id).await {
         Looked::Found(report) if report.order_id == *id => report,
         Looked::Unknown => return Ok(Found::Unknown),
-        // Of another order than was asked for, or no answer at all.
+        // It is an answer about another order, or no answer at all.
         Looked::Found(_) | Looked::Unanswered => return Ok(Found::Unanswered),
     };
     match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, asked_by.as_ref(), clock::now().wall)).await? {
@@ -207,7 +207,7 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
 
 /// Tells everybody whom a committed change concerns.
 pub fn announce(shop: &Arc<Shop>, done: &Done) {
-    // First: on a computer with all programs the journal tells what follows from it behind it.
+    // This comes first: on a computer with all programs, the journal then tells its consequences after it.
     journal(shop, done);
     let sale = &done.now.order.sale;
     if done.news || done.next.is_some() || books::state_word(&done.now.order.state) != books::state_word(&done.was.state) {
@@ -255,7 +255,7 @@ async fn charge(shop: &Shop, order: &Order) -> Event {
     }
 }
 
-/// A QR that does not ask for exactly what was charged is shown to nobody.
+/// Nobody is shown a QR that does not ask for exactly the charged sum.
 async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
     let Some(payload) = &charge.qr_payload else { return Event::ChargedUnreadable(charge, "it has no QR".into()) };
     if let Err(error) = qris::check(payload, charge.gross_amount) {
@@ -265,7 +265,7 @@ async fn checked(shop: &Shop, order: &Order, charge: Charge) -> Event {
     Event::Charged(charge)
 }
 
-/// What the gateway says of an order now.
+/// The gateway's present word on an order.
 pub async fn get_status(shop: &Shop, id: &OrderId) -> Looked {
     heard(shop, shop.gateway.status(id).await)
 }
@@ -276,7 +276,7 @@ fn heard<T>(shop: &Shop, answered: Answered<T>) -> T {
     answered.says
 }
 
-/// Tells the journal what an order became.
+/// Tells the journal the new state of an order.
 fn journal(shop: &Shop, done: &Done) {
     let order = &done.now.order;
     journal_listed(order, &done.was);
@@ -288,7 +288,7 @@ fn journal(shop: &Shop, done: &Done) {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
     match &order.state {
         State::Charging { .. } => {}
-        // Of one word with what can be paid; the receipt is what is told.
+        // It has one word with an order that can be paid. Only its receipt is told.
         State::Held { .. } => {}
         State::Pending { .. } => {
             count(&shop.counts.charges);
@@ -342,7 +342,7 @@ fn journal(shop: &Shop, done: &Done) {
     }
 }
 
-/// Tells the journal for what a person must look at an order from now on; what has an event of its own is left to it.
+/// Tells the journal the new reasons for a person to look at an order. Reasons with an event of their own are left to that.
 fn journal_listed(order: &Order, was: &Order) {
     let had = was.attention();
     for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {

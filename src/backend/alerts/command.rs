@@ -1,5 +1,5 @@
-//! Runs a program of the merchant's: without a shell, without our environment, in a process group of its own, with a
-//! limit on its time and on what is kept of what it writes.
+//! Runs a program of the merchant's: without a shell, without our environment, in a process group of its own. Its
+//! time has a limit, and so has the part of its output that is kept.
 
 use std::io;
 use std::process::Stdio;
@@ -8,14 +8,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// So much of what it writes is kept.
+/// The most bytes of its output that are kept.
 const OUTPUT_BYTES_MAX: usize = 1024;
-/// What it left running may hold its output open so long after its end.
+/// A process that it left running may hold its output open for this long after its end.
 const AFTER_END: Duration = Duration::from_millis(500);
-/// All that it is told of its surroundings.
+/// The whole environment that it gets.
 const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")];
 
-/// Why a program did not do its work.
+/// Why a program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// It cannot be started.
@@ -26,29 +26,29 @@ pub enum CallError {
         /// The system's reason.
         source: io::Error,
     },
-    /// It ended otherwise than with status 0.
+    /// Its status is not 0.
     #[error("{program} ended with {status}: {output}")]
     Status {
         /// The program.
         program: String,
         /// How it ended.
         status: String,
-        /// What it wrote last.
+        /// The end of its output.
         output: String,
     },
-    /// It took too long, and was killed with everything that it had started.
+    /// It took too long, and was killed together with all processes that it had started.
     #[error("{program} was killed after {} s: {output}", limit.as_secs())]
     TooLong {
         /// The program.
         program: String,
-        /// How long it had.
+        /// Its time limit.
         limit: Duration,
-        /// What it wrote last.
+        /// The end of its output.
         output: String,
     },
 }
 
-/// A process group, killed when this is dropped: also when whoever waits for it is.
+/// A process group. It is killed when this is dropped, also when the waiting caller is dropped.
 struct Group(Option<u32>);
 
 impl Group {
@@ -56,7 +56,7 @@ impl Group {
     fn kill(&mut self) {
         if let Some(id) = self.0.take().and_then(|id| libc::pid_t::try_from(id).ok()) {
             // SAFETY: kill(2) takes two numbers. The group's leader was not waited for yet, or the group is empty: the
-            // number cannot belong to another.
+            // number cannot belong to another group.
             unsafe { libc::kill(-id, libc::SIGKILL) };
         }
     }
@@ -94,7 +94,7 @@ pub async fn call(command: &[String], input: &[u8], limit: Duration) -> Result<(
     let ended = timeout(limit, child.wait()).await;
     if !matches!(ended, Ok(Ok(_))) {
         group.kill();
-        // It is killed already, and this only takes it off the list of processes.
+        // The program is killed already. This only takes it off the list of processes.
         let _ = child.wait().await;
     }
     writer.abort();
@@ -106,7 +106,7 @@ pub async fn call(command: &[String], input: &[u8], limit: Duration) -> Result<(
             "(its output is still held open)".into()
         }
     };
-    // What ended by itself may have left something behind on purpose.
+    // A program that ended by itself may have left a process behind on purpose.
     group.0 = None;
     match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
@@ -116,7 +116,7 @@ pub async fn call(command: &[String], input: &[u8], limit: Duration) -> Result<(
     }
 }
 
-/// Reads to the end, and keeps the last of it.
+/// Reads to the end, and keeps the last part.
 async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
     let Some(mut stream) = stream else { return kept };
@@ -128,7 +128,7 @@ async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     kept
 }
 
-/// A program's output in one line of a journal.
+/// A program's output, in one line for the journal.
 fn plain(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -162,7 +162,7 @@ mod tests {
             ("echo no; echo why >&2; exit 3", "/bin/sh ended with exit status: 3: no / why"),
             ("kill -9 $$", "/bin/sh ended with signal: 9 (SIGKILL): it wrote nothing"),
             ("test \"$(pwd)\" = / && test -z \"$HOME$CARGO$USER\" && test -n \"$PATH\"", "done"),
-            // What is left in the background does not hold it up.
+            // A process that is left in the background does not hold it up.
             ("sleep 20 & exit 0", "done"),
         ];
         for (script, expected) in table {

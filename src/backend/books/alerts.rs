@@ -1,5 +1,5 @@
-//! What a person must be told of, kept until it was told: written in the same commit as what caused it, one row an order
-//! and kind.
+//! Alerts for people. They are kept until they are told. Each is written in the same commit as its cause. There is one
+//! row for each order and kind.
 
 use super::entry::{BooksError, Stored};
 use super::ledger;
@@ -8,52 +8,52 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::{Attention, Order};
 use qris_core::order::time::{Span, Wall};
 
-/// Alerts that are taken up together.
+/// The most alerts that are taken up together.
 const DUE_MAX: i64 = 64;
-/// An alert is tried so often, over two days; then the list alone has it.
+/// How often an alert is tried, over two days. After that only the list has it.
 pub const ALERT_TRIES: u32 = 50;
-/// Whoever tells people has the turn so long; a command has 30 s.
+/// How long one process has the turn to tell people. A command has 30 s.
 const TURN: Span = Span::secs(60);
-/// The kind of a machine that is not seen.
+/// The kind for a machine that is missing.
 const OFFLINE: &str = "offline";
-/// The kind of a merchant whom a QR pays, by its national number; the first of them is told to nobody.
+/// The kind for a merchant whom a QR pays, by the national number. The first one is not told.
 const MERCHANT: &str = "merchant";
-/// So many merchants are told apart.
+/// The most merchants that are told apart.
 const MERCHANTS_MAX: i64 = 100;
 
-/// An alert that could not be told is tried again after this, doubled with each try …
+/// An alert that could not be told is tried again after this time, doubled with each try …
 const ALERT_PAUSE: Span = Span::secs(60);
 /// … up to this.
 const ALERT_PAUSE_MAX: Span = Span::secs(3600);
 
-/// What an alert is about.
+/// The subject of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// An order at which a person must look, as it stands now.
+    /// An order at which a person must look, in its present state.
     Order(Box<Stored>, Attention),
     /// An order at which a person must look, and which cannot be read any more.
     Damaged(OrderId, Attention),
-    /// A machine that is not seen.
+    /// A machine that is missing.
     Offline,
-    /// A QR that pays another merchant than those before: its national number.
+    /// A QR that pays another merchant than those before, with that merchant's national number.
     Merchant(Box<str>),
 }
 
-/// Something that a person must be told.
+/// A thing that a person must hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// About what.
+    /// Its subject.
     pub about: Subject,
     /// The machine.
     pub device: DeviceId,
-    /// Since when it is so.
+    /// The time since which it is so.
     pub since: Wall,
-    /// How often it was tried.
+    /// The number of tries.
     pub tries: u32,
 }
 
 impl Alert {
-    /// The kind's word: that of [`Attention::as_str`], or `offline`.
+    /// The word of its kind: that of [`Attention::as_str`], or `offline`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.about {
@@ -63,7 +63,7 @@ impl Alert {
         }
     }
 
-    /// The order's name, or the machine's.
+    /// The name of the order, or of the machine.
     #[must_use]
     pub fn subject(&self) -> &str {
         match &self.about {
@@ -75,7 +75,7 @@ impl Alert {
     }
 }
 
-/// The alerts that are to be told now, the oldest first.
+/// The alerts that are due now, the oldest first.
 ///
 /// # Errors
 /// The database's.
@@ -85,7 +85,7 @@ pub fn due_alerts(tx: &mut dyn Tx, now: Wall) -> Result<Vec<Alert>, BooksError> 
     let mut alerts = Vec::new();
     for row in &rows {
         match read(tx, row) {
-            // Whoever it is about, the others are told of.
+            // If its subject cannot be read, the other alerts are told all the same.
             Err(error) if error.is_damage() => {}
             alert => alerts.extend(alert?),
         }
@@ -109,15 +109,15 @@ fn read(tx: &mut dyn Tx, row: &Row) -> Result<Option<Alert>, BooksError> {
         }
         None if kind == OFFLINE => Subject::Offline,
         None if kind == MERCHANT => Subject::Merchant(subject.into()),
-        // Of a later release.
+        // It is of a later release.
         None => return Ok(None),
     };
     let tries = u32::try_from(row.int(4)?).map_err(|error| damaged(error.to_string()))?;
     Ok(Some(Alert { about, device, since: Wall(row.int(3)?), tries }))
 }
 
-/// Whether `who` may tell somebody of this alert now. Of several who share the database one has the turn, for
-/// [`TURN`] from its last call; and an alert that was told, put off or ended meanwhile is told no more.
+/// Whether `who` may tell this alert now. If several processes share the database, one of them has the turn,
+/// for [`TURN`] from its last call. An alert that was told, put off or ended meanwhile is not told again.
 ///
 /// # Errors
 /// The database's.
@@ -137,13 +137,13 @@ pub fn take_turn(tx: &mut dyn Tx, who: &str, alert: &Alert, now: Wall) -> Result
 /// # Errors
 /// The database's.
 pub fn alert_done(tx: &mut dyn Tx, alert: &Alert, now: Wall) -> Result<(), BooksError> {
-    // Not of one that ended and began anew while it was told.
+    // It does not count for an alert that ended and began anew meanwhile.
     let sql = "UPDATE alerts SET next_ms = NULL, told_ms = $1, tries = tries + 1 WHERE subject = $2 AND kind = $3 AND since_ms = $4";
     tx.rows(sql, &[now.0.into(), alert.subject().into(), alert.kind().into(), alert.since.0.into()])?;
     Ok(())
 }
 
-/// Nobody could be told: it is tried again, a minute later at first and an hour later at last, [`ALERT_TRIES`] times.
+/// Nobody could be told. It is tried again [`ALERT_TRIES`] times, at first a minute later and at last an hour later.
 ///
 /// # Errors
 /// The database's.
@@ -155,7 +155,7 @@ pub fn alert_failed(tx: &mut dyn Tx, alert: &Alert, now: Wall) -> Result<(), Boo
     Ok(())
 }
 
-/// A machine has not been seen for too long; once until [`machine_back`].
+/// A machine has been missing for too long. This is told once until [`machine_back`].
 ///
 /// # Errors
 /// The database's.
@@ -163,7 +163,7 @@ pub fn machine_offline(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<
     begin(tx, device.as_str(), OFFLINE, device, now)
 }
 
-/// The machine is seen again. True: it was missing.
+/// The machine is there again. True: it was missing.
 ///
 /// # Errors
 /// The database's.
@@ -171,8 +171,8 @@ pub fn machine_back(tx: &mut dyn Tx, device: &DeviceId, now: Wall) -> Result<boo
     end(tx, device.as_str(), OFFLINE, now)
 }
 
-/// A QR pays this merchant. The first that any has paid is remembered, and of each other one somebody is told, once. `Some`: it
-/// is such a one, and this is the first.
+/// A QR pays this merchant. The first merchant is remembered. Of each other one a person is told, once. `Some`: this is such a
+/// one, and the value is the first.
 ///
 /// # Errors
 /// The database's.
@@ -191,7 +191,7 @@ pub fn merchant_paid(tx: &mut dyn Tx, merchant: &str, device: &DeviceId, now: Wa
     Ok(first)
 }
 
-/// Begins and ends alerts as an order changes. True: somebody is to be told of something.
+/// Begins and ends alerts as an order changes. True: a person must be told.
 pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) -> Result<bool, BooksError> {
     let (had, has) = (before.attention(), after.attention());
     for kind in had.iter().filter(|kind| !has.contains(kind)) {
@@ -205,7 +205,7 @@ pub(super) fn keep(tx: &mut dyn Tx, before: &Order, after: &Order, now: Wall) ->
     Ok(news)
 }
 
-/// Takes up what an earlier release, which kept no alerts, has listed.
+/// Takes up the list of an earlier release, which kept no alerts.
 pub(super) fn catch_up(tx: &mut dyn Tx, now: Wall) -> Result<(), BooksError> {
     let sql = "SELECT order_id FROM orders AS o WHERE (attention = 1 OR refund_due = 1)
         AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.subject = o.order_id) ORDER BY created_ms DESC LIMIT 1000";
@@ -232,13 +232,13 @@ fn begin(tx: &mut dyn Tx, subject: &str, kind: &str, device: &DeviceId, now: Wal
     Ok(())
 }
 
-/// What ended before anybody was told need not be told. True: it was so.
+/// Ends an alert. If nobody was told yet, nobody needs to be. True: there was one.
 fn end(tx: &mut dyn Tx, subject: &str, kind: &str, now: Wall) -> Result<bool, BooksError> {
     let sql = "UPDATE alerts SET ended_ms = $1, next_ms = NULL WHERE subject = $2 AND kind = $3 AND ended_ms IS NULL RETURNING 1";
     Ok(!tx.rows(sql, &[now.0.into(), subject.into(), kind.into()])?.is_empty())
 }
 
-/// When an alert that was tried so often is tried again.
+/// The time at which an alert with this many tries is tried again.
 fn alert_again(tries: u32, now: Wall) -> Wall {
     now + Span(ALERT_PAUSE.0.saturating_mul(1 << tries.saturating_sub(1).min(20)).min(ALERT_PAUSE_MAX.0))
 }

@@ -1,18 +1,18 @@
-//! What stays in the books of an order that was archived: enough to know it, and to use nothing of it once more.
+//! The remains of an archived order in the books: enough to know it, and to prevent that any part of it is used once more.
 
 use super::entry::{BooksError, first_int};
 use crate::store::{StoreError, Tx};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId, Ticket, TransactionId};
 use qris_core::order::time::Wall;
 
-/// Where an order went.
+/// The place of an archived order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
-    /// Whose it is.
+    /// Its machine.
     pub device: DeviceId,
     /// The file.
     pub file: String,
-    /// When.
+    /// The time at which it was archived.
     pub at: Wall,
     /// It had been paid.
     pub was_paid: bool,
@@ -31,7 +31,7 @@ pub fn archived(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Archived>, Books
     Ok(Some(Archived { device, file: row.text(1)?.into(), at: Wall(row.int(2)?), was_paid: row.int(3)? != 0 }))
 }
 
-/// How many orders are archived that were settled in a span: sums leave them out.
+/// How many archived orders were settled in a span. The sums leave them out.
 ///
 /// # Errors
 /// The database's.
@@ -49,7 +49,7 @@ pub(super) fn has_ticket(tx: &mut dyn Tx, device: &DeviceId, ticket: &Ticket) ->
     Ok(!tx.rows(sql, &[device.as_str().into(), ticket.as_str().into()])?.is_empty())
 }
 
-/// Whether this transaction, or this request, has a receipt in an archive.
+/// Whether an archive has a receipt of this transaction, or of this request.
 pub(super) fn is_paid(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId, transaction: &TransactionId) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM archived WHERE transaction_id = $1
         UNION ALL SELECT 1 FROM archived WHERE device = $2 AND request_id = $3 AND transaction_id IS NOT NULL LIMIT 1";

@@ -6,11 +6,11 @@ use crate::store::Tx;
 use qris_core::order::merchant::{Asker, Event, Order, RefundWish};
 use qris_core::order::time::{Span, Wall};
 
-/// `auto_refund_per_day` counts so far back.
+/// `auto_refund_per_day` counts over this time.
 const DAY: Span = Span::secs(24 * 3600);
 
-/// The refund that the backend begins by itself when an order has become what `auto_refund` is for, within the machine's
-/// daily limit. What is over the limit is for a person.
+/// The refund that the backend begins by itself, within the machine's daily limit, when an order needs one under
+/// `auto_refund`. A refund over the limit is for a person.
 pub(super) fn begin(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Order, now: Wall) -> Result<Option<Event>, BooksError> {
     if desk.auto_refund_per_day == 0 || !after.may_refund_by_itself() || before.may_refund_by_itself() {
         return Ok(None);
@@ -23,7 +23,7 @@ pub(super) fn begin(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Order,
         ledger::note(tx, &after.id, &format!("not refunded by itself: the limit of {limit} a day of this machine is reached"), now)?;
         return Ok(None);
     }
-    // One an order, ever: a second is a person's to ask for.
+    // There is only one for each order, ever. Only a person may ask for a second.
     let sql = "INSERT OR IGNORE INTO automatic_refunds (order_id, device, asked_ms) VALUES ($1, $2, $3) RETURNING 1";
     let new = !tx.rows(sql, &[after.id.as_str().into(), device.into(), now.0.into()])?.is_empty();
     Ok(new.then_some(Event::RefundAsked(RefundWish { by: Asker::Automatic, no_report: false, no_proof: false })))

@@ -11,7 +11,7 @@ pub enum BooksError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No order of that name, or none of this machine.
+    /// No order has that name, or it is another machine's.
     #[error("no such order")]
     Unknown,
     /// The request_id was used with another body.
@@ -20,10 +20,10 @@ pub enum BooksError {
     /// The ticket belongs to another request.
     #[error("this ticket belongs to another request")]
     ReusedTicket,
-    /// So many orders that the books do not have are to be asked about already.
+    /// Too many orders that the books lack wait for a question already.
     #[error("too many orders wait to be looked up at the gateway")]
     Full,
-    /// More than `orders_per_minute`.
+    /// There were more than `orders_per_minute`.
     #[error("more than {0} orders a minute")]
     RateLimited(u32),
     /// The core's reason.
@@ -32,52 +32,52 @@ pub enum BooksError {
 }
 
 impl BooksError {
-    /// Whether it is one row that cannot be read: what concerns others goes on without it.
+    /// Whether only one row cannot be read. Work on the other rows goes on.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Store(StoreError::Damaged { .. }))
     }
 }
 
-/// What the merchant decided, as far as the books need it.
+/// The merchant's decisions, as far as the books need them.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    /// For the core.
+    /// The rules for the core.
     pub rules: Rules,
-    /// News go to the broker.
+    /// Whether news goes to the broker.
     pub push: bool,
-    /// Orders of one machine in a minute; 0: no limit.
+    /// The most orders of one machine in a minute; 0: no limit.
     pub orders_per_minute: u32,
-    /// Refunds that the backend begins by itself, of one machine in a day; 0: none.
+    /// The most refunds of one machine in a day that the backend begins by itself; 0: none.
     pub auto_refund_per_day: u32,
 }
 
-/// An order as it stands in the books.
+/// An order as the books have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// The order.
     pub order: Order,
-    /// Counts what its machine can see.
+    /// Counts the changes that its machine can see.
     pub rev: u64,
     pub(super) version: i64,
     pub(super) digest: Option<String>,
     pub(super) claimed_until: Option<Wall>,
 }
 
-/// What a transaction did.
+/// The result of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// The order now.
     pub now: Stored,
     /// Whether its machine can see a difference.
     pub news: bool,
-    /// What the gateway must be asked for it: claimed for the caller, who must.
+    /// The question to the gateway. It is claimed for the caller, who must ask.
     pub call: Option<Call>,
-    /// The attempt that replaces it, if it was replaced.
+    /// The attempt that replaced it, if there is one.
     pub next: Option<OrderId>,
-    /// A person must be told of something new.
+    /// A person must hear of something new.
     pub alert: bool,
-    /// What it was before, for the journal.
+    /// The order before, for the journal.
     pub was: Order,
 }
 

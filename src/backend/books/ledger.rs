@@ -10,15 +10,15 @@ use qris_core::order::merchant::{self, Order, Proof, Told};
 use qris_core::order::receipt::Receipt;
 use qris_core::order::time::{Span, Wall};
 
-/// Lines of an order's history that are read at most.
+/// The most lines of an order's history that are read.
 const LIST_MAX: i64 = 1000;
-/// What changes nothing is noted until an order's history has so many lines.
+/// Events that change nothing are noted until an order's history has this many lines.
 const NOTED_MAX: i64 = 100;
-/// A machine has at most so many open orders in an answer.
+/// The most open orders of a machine in an answer.
 const OPEN_MAX: i64 = qris_core::wire::orders::OPEN_MAX as i64;
-/// Messages that are handed to the broker together.
+/// The most messages that are handed to the broker together.
 const OUTBOX_TAKE: i64 = 64;
-/// News older than this are not sent: machines that were away ask by themselves.
+/// News older than this is not sent: machines that were away ask by themselves.
 const NEWS_KEPT: Span = Span::secs(3600);
 
 /// Gives an order.
@@ -40,8 +40,8 @@ pub fn latest(tx: &mut dyn Tx, device: &DeviceId, request: &RequestId) -> Result
     tx.rows(sql, &[device.as_str().into(), request.as_str().into()])?.first().map(read).transpose()
 }
 
-/// A machine's orders that have not ended, and settled ones without outcome. Of several attempts at one request the
-/// newest, unless an older one was paid. A damaged row is left out.
+/// A machine's orders that have not ended, and settled orders without an outcome. Of several attempts at one
+/// request it is the newest, unless an older one was paid. A damaged row is left out.
 ///
 /// # Errors
 /// The database's.
@@ -64,7 +64,7 @@ pub struct Line {
     pub event: String,
 }
 
-/// What happened to an order, in order.
+/// The events of an order, in order.
 ///
 /// # Errors
 /// The database's.
@@ -79,7 +79,7 @@ pub fn history(tx: &mut dyn Tx, id: &OrderId) -> Result<Vec<Line>, BooksError> {
 pub struct Message {
     /// Its place in the outbox.
     pub seq: i64,
-    /// Where it goes.
+    /// The topic.
     pub topic: String,
     /// What it says.
     pub payload: String,
@@ -106,7 +106,7 @@ pub fn published(tx: &mut dyn Tx, seqs: &[i64]) -> Result<(), BooksError> {
     Ok(())
 }
 
-/// Drops news that are too old to be any.
+/// Drops news that is too old.
 ///
 /// # Errors
 /// The database's.
@@ -125,7 +125,7 @@ pub(super) fn note(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Res
     Ok(())
 }
 
-/// The same of what somebody with a machine's token may tell as often as he likes: it does not fill the disk.
+/// The same, for facts that anybody with a machine's token may tell as often as he likes. They do not fill the disk.
 pub(super) fn note_while_few(tx: &mut dyn Tx, id: &OrderId, event: &str, now: Wall) -> Result<(), BooksError> {
     let lines = first_int(&tx.rows("SELECT count(*) FROM history WHERE order_id = $1", &[id.as_str().into()])?)?;
     if lines < NOTED_MAX { note(tx, id, event, now) } else { Ok(()) }
@@ -145,7 +145,7 @@ pub(super) fn keep_receipt(tx: &mut dyn Tx, receipt: &Receipt) -> Result<(), Boo
     Ok(())
 }
 
-/// Whether another order of the same request, or another order with this transaction, has a receipt.
+/// Whether another order of the same request has a receipt, or another order with this transaction.
 pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &TransactionId) -> Result<bool, BooksError> {
     let sql = "SELECT count(*) FROM receipts WHERE order_id <> $1 AND (device = $2 AND request_id = $3 OR transaction_id = $4)";
     let values =
@@ -154,7 +154,7 @@ pub(super) fn is_paid_otherwise(tx: &mut dyn Tx, order: &Order, transaction: &Tr
     Ok(here || archived::is_paid(tx, &order.sale.device, &order.sale.request_id, transaction)?)
 }
 
-/// Whether a machine has ordered anything, also if that is archived.
+/// Whether a machine has ordered anything, archived orders included.
 ///
 /// # Errors
 /// The database's.
@@ -163,13 +163,13 @@ pub fn has_orders(tx: &mut dyn Tx, device: &DeviceId) -> Result<bool, BooksError
     Ok(!tx.rows(sql, &[device.as_str().into()])?.is_empty())
 }
 
-/// Whether this relay has given the number of an order's ticket to that of another order, too.
+/// Whether this relay has given the ticket number of this order to another order's ticket, too.
 pub(super) fn is_number_used(tx: &mut dyn Tx, id: &OrderId, kid: &KeyId, number: u64) -> Result<bool, BooksError> {
     let sql = "SELECT 1 FROM orders WHERE proof = $1 AND order_id <> $2 UNION ALL SELECT 1 FROM archived WHERE proof = $1 LIMIT 1";
     Ok(!tx.rows(sql, &[signed(kid, number).as_str().into(), id.as_str().into()])?.is_empty())
 }
 
-/// What stands in the column `proof`.
+/// The value of the column `proof`.
 fn proof(told: &Told) -> Option<String> {
     match &told.proof {
         Proof::Signed { kid, number } => Some(signed(kid, *number)),
@@ -214,10 +214,10 @@ pub(super) fn insert(tx: &mut dyn Tx, order: &Order, digest: Option<&str>, event
     Ok(stored)
 }
 
-/// Writes what an order became. What did not change is not written.
+/// Writes the changed parts of an order.
 pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Option<Wall>) -> Result<Stored, BooksError> {
     if old.order == order {
-        // The claim is no part of the order; whether it changed is not known here when the caller took it out.
+        // The claim is not a part of the order. If the caller took it out, it is not known here whether it changed.
         let sql = "UPDATE orders SET claimed_until_ms = $1, due_ms = $2
             WHERE order_id = $3 AND (claimed_until_ms IS NOT $1 OR due_ms IS NOT $2)";
         let due = merchant::next_deadline(&order).map(|at| at.0);
@@ -282,8 +282,8 @@ fn body(order: &Order) -> String {
     serde_json::to_string(order).expect("an order is plain data")
 }
 
-/// A checksum of what decides, made before it is written and checked when it is read: SQLite does not see a bit that
-/// flipped inside a value.
+/// A checksum over the columns that decide. It is made before a row is written, and checked when it is read: SQLite
+/// does not see a flipped bit inside a value.
 fn sum(stored: &Stored, body: &str) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
     for part in [stored.order.id.as_str(), stored.digest.as_deref().unwrap_or("-"), body] {

@@ -1,4 +1,4 @@
-//! Orders by the page, for people: however many there are, a page of them is in memory.
+//! Orders by the page, for people. However many orders there are, only one page of them is in memory.
 
 use super::entry::{BooksError, Stored, first_int, text};
 use super::ledger;
@@ -6,25 +6,26 @@ use crate::store::{Row, StoreError, Tx, Value};
 use qris_core::order::ids::{DeviceId, OrderId, RequestId};
 use qris_core::order::time::Wall;
 
-/// Orders of a page.
+/// The orders on a page.
 pub const PAGE: usize = 500;
 
-/// Which orders are listed.
+/// The orders that are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Of this machine only.
     pub device: Option<DeviceId>,
-    /// Begun then or later.
+    /// Begun at that time or later.
     pub from: Wall,
-    /// Begun before.
+    /// Begun before that time.
     pub until: Wall,
-    /// Only those whose customer is owed the money.
+    /// Only orders whose customer is owed the money.
     pub refund_due: bool,
-    /// Only those at which a person may have to look: for a refund that is due, or for more. The column of that name has the rest.
+    /// Only orders at which a person may have to look: for a refund that is due, or for another reason. The other
+    /// reasons are in the column of that name.
     pub attention: bool,
 }
 
-/// Where a page begins: behind this order.
+/// The beginning of a page: behind this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     at: Wall,
@@ -32,30 +33,30 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before every order that can be.
+    /// Before every possible order.
     pub const OLDEST: Self = Self { at: Wall(i64::MIN), id: String::new() };
 
-    /// After every order that can be.
+    /// After every possible order.
     #[must_use]
     pub fn newest() -> Self {
         // No order_id begins with a character behind `~`.
         Self { at: Wall(i64::MAX), id: "\u{7f}".into() }
     }
 
-    /// Behind a row, by its eighth column, which the database sorted by.
+    /// The place behind a row, from its eighth column, by which the database sorted.
     fn behind(row: &Row) -> Result<Self, BooksError> {
         Ok(Self { at: Wall(row.int(7)?), id: row.text(0)?.into() })
     }
 }
 
-/// A part of a list. What cannot be read takes nothing else with it.
+/// A part of a list. A row that cannot be read does not take the others with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The orders.
     pub orders: Vec<Stored>,
-    /// The names of those whose rows are damaged.
+    /// The names of orders whose rows are damaged.
     pub damaged: Vec<String>,
-    /// Where the next page begins; `None`: this was the last.
+    /// The beginning of the next page; `None`: this was the last.
     pub behind: Option<Cursor>,
 }
 
@@ -88,7 +89,7 @@ pub fn page(tx: &mut dyn Tx, wanted: &Wanted, behind: &Cursor) -> Result<Page, B
     Page::of(&tx.rows(sql, &values)?)
 }
 
-/// The names of the orders behind this one whose rows are damaged, among the next [`PAGE`], and the last of these.
+/// The names of the damaged orders behind this one, among the next [`PAGE`] orders, and the last of these.
 ///
 /// # Errors
 /// The database's.
@@ -109,8 +110,8 @@ pub fn newest_of(tx: &mut dyn Tx, device: &DeviceId) -> Result<Option<Stored>, B
     tx.rows(sql, &[device.as_str().into()])?.first().map(ledger::read).transpose()
 }
 
-/// The requests whose orders changed since a line of the history, whoever wrote it, and the newest line: [`PAGE`] lines at
-/// most.
+/// The requests whose orders changed since a line of the history, by any writer, and the newest line. It reads at most
+/// [`PAGE`] lines.
 ///
 /// # Errors
 /// The database's; a damaged row.
@@ -136,7 +137,7 @@ pub fn newest_line(tx: &mut dyn Tx) -> Result<i64, BooksError> {
     Ok(first_int(&tx.rows("SELECT coalesce(max(seq), 0) FROM history", &[])?)?)
 }
 
-/// How many orders are wanted.
+/// The number of wanted orders.
 ///
 /// # Errors
 /// The database's.
@@ -163,7 +164,7 @@ pub fn settled(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until): (Wall,
     Page::of(&tx.rows(sql, &values)?)
 }
 
-/// How many orders were settled in a span and the sum of their prices, counted by the database from its columns.
+/// The number of orders that were settled in a span, and the sum of their prices. The database counts them from its columns.
 ///
 /// # Errors
 /// The database's.
@@ -175,7 +176,7 @@ pub fn settled_totals(tx: &mut dyn Tx, device: Option<&DeviceId>, (from, until):
     Ok((u64::try_from(number(0)?).unwrap_or(0), u64::try_from(number(1)?).unwrap_or(0)))
 }
 
-/// Every order_id under which a request was charged, the first first.
+/// Every order_id under which a request was charged, the oldest first.
 ///
 /// # Errors
 /// The database's.

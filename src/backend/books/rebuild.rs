@@ -1,5 +1,5 @@
-//! Orders that the gateway knows and the books do not: the database was lost, or restored from an older backup. What a charge
-//! carried as its metadata is enough to go on, whichever machine it names: a person settles what no machine takes.
+//! Orders that the gateway knows and the books do not: the database was lost, or restored from an older backup. The metadata
+//! of a charge is enough to go on, for any machine that it names. If no machine takes the order, a person settles it.
 
 use super::entry::{BooksError, Desk, Done};
 use super::write::{Claim, write};
@@ -12,22 +12,23 @@ use qris_core::order::merchant::{
 use qris_core::order::request::{Payment, TIMEOUT_S};
 use qris_core::order::time::{Span, Wall};
 
-/// What became of a forgotten order.
+/// The fate of a forgotten order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forgotten {
     /// It is in the books again.
     Rebuilt(Box<Done>),
-    /// It is not ours: no metadata of ours, or another machine than the one that asks; or it is archived.
+    /// It is not ours. It has no metadata of ours, or the metadata of another machine than the one that asks; or it is
+    /// archived.
     NotOurs,
 }
 
-/// Takes an order back from what get-status says of it, and lets that decide what it is.
+/// Takes an order back from its get-status. The get-status also decides its state.
 ///
 /// # Errors
 /// The database's.
 pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&DeviceId>, now: Wall) -> Result<Forgotten, BooksError> {
     if let Some(stored) = ledger::load(tx, &report.order_id)? {
-        // Somebody else was quicker.
+        // Another process was quicker.
         let ours = asked_by.is_none_or(|device| *device == stored.order.sale.device);
         let done = if ours { Some(write(tx, desk, stored, Event::Status(report.clone()), now, Claim::Keep)?) } else { None };
         strangers::forget(tx, &report.order_id)?;
@@ -45,8 +46,8 @@ pub fn rebuild(tx: &mut dyn Tx, desk: &Desk, report: &Report, asked_by: Option<&
     let attempt = ledger::latest(tx, &metadata.device, &metadata.request_id)?.map_or(1, |stored| stored.order.attempt + 1);
     let kid = desk.rules.keys.first().expect("the configuration has at least one key").kid().clone();
     let payment = report.payment;
-    // What was charged is forgotten, but not what it may have been: the price, with the fee that is allowed. Another sum is no
-    // charge of ours, and a settlement of it matches nothing.
+    // The charged sum is forgotten, but its limits are known: the price, and the price with the allowed fee. Another sum is
+    // not a charge of ours, and a settlement of it matches nothing.
     let price = metadata.amount.get();
     let charged = price..=price.saturating_add(desk.rules.max_imposed_fee);
     let gross_amount = report.gross_amount.filter(|gross_amount| charged.contains(&gross_amount.get())).unwrap_or(metadata.amount);

@@ -1,5 +1,5 @@
-//! Money that goes back, goods that an attendant handed over, and what a person has seen. Commands call these beside
-//! `serve`, which takes up what they write within a second.
+//! Refunds, goods that an attendant handed over, and the marks of things that a person has seen. Commands call these
+//! functions beside `serve`. `serve` takes their writes up within a second.
 
 use super::entry::{BooksError, Desk, Done};
 use super::ledger;
@@ -9,17 +9,17 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Event, RefundWish};
 use qris_core::order::time::Wall;
 
-/// A person wants an order's money to go back through the gateway: whole, with the order_id as `refund_key`. `serve` asks;
-/// `order.repayment` tells what came of it.
+/// A person wants the money of an order to go back through the gateway: all of it, with the order_id as `refund_key`.
+/// `serve` asks for it, and `order.repayment` tells the result.
 ///
 /// # Errors
-/// [`BooksError::Unknown`]; [`BooksError::Refused`] says why it may not.
+/// [`BooksError::Unknown`]; [`BooksError::Refused`] says why this is not allowed.
 pub fn request_refund(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, wish: RefundWish, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     write(tx, desk, stored, Event::RefundAsked(wish), now, Claim::Keep)
 }
 
-/// A person gave an order's money back otherwise, as `note` says.
+/// A person gave an order's money back in another way; `note` says how.
 ///
 /// # Errors
 /// As [`request_refund`]; also while the gateway may have made the refund.
@@ -36,7 +36,7 @@ pub fn refund_by_hand(
     write(tx, desk, stored, Event::SettledByHand { note: note.into(), by, no_report }, now, Claim::Keep)
 }
 
-/// An attendant handed the goods over: there will be no refund.
+/// An attendant handed the goods over. There will be no refund.
 ///
 /// # Errors
 /// As [`refund_by_hand`].
@@ -45,11 +45,11 @@ pub fn given(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, by: &str, now: Wall) ->
     write(tx, desk, stored, Event::Given { by: by.into() }, now, Claim::Keep)
 }
 
-/// A person has seen what is listed of an order and what no refund would end: a chargeback, a part that was refunded, a
-/// settlement that the counter took back, a word that may be money, a late outcome.
+/// A person has seen a reason on an order's list, and no refund would end it. Such reasons are a chargeback, a refunded
+/// part, a settlement that the counter took back, a word that may mean money, and a late outcome.
 ///
 /// # Errors
-/// [`BooksError::Unknown`]; [`BooksError::Refused`] where there is nothing of the kind.
+/// [`BooksError::Unknown`]; [`BooksError::Refused`] if there is no such reason.
 pub fn seen(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, by: &str, now: Wall) -> Result<Done, BooksError> {
     let stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     write(tx, desk, stored, Event::SeenBy(by.into()), now, Claim::Keep)

@@ -1,5 +1,5 @@
 //! Orders that a verified notification names and the books do not have. They are written down before the notification is
-//! answered, since the gateway will not send it again; then the gateway is asked, and the order is rebuilt.
+//! answered, since the gateway will not send it again. Then the gateway is asked, and the order is rebuilt.
 
 use super::entry::{BooksError, first_int};
 use super::ledger;
@@ -7,18 +7,18 @@ use crate::store::Tx;
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{Span, Wall};
 
-/// So many may wait to be asked about. Whoever comes then is not taken, and the gateway sends it again.
+/// The most orders that may wait for a question. Further ones are not taken, and the gateway sends them again.
 const WAITING_MAX: i64 = 10_000;
-/// So many are asked about at once.
+/// The most orders that are asked about at once.
 const AT_ONCE: i64 = 16;
-/// One about which the gateway could not be asked is asked about again after this, then after twice as long …
+/// If the gateway could not be asked about an order, the next try comes after this time, then after twice as long …
 const PAUSE: Span = Span::secs(60);
 /// … and after this at last.
 const PAUSE_MAX: Span = Span::secs(3600);
-/// One that the gateway does not know is asked about so often, over two hours.
+/// How often the gateway is asked about an order that it does not know, over two hours.
 const UNKNOWN_TRIES: i64 = 7;
 
-/// Writes down that an order is to be asked about.
+/// Writes down that the gateway must be asked about an order.
 ///
 /// # Errors
 /// [`BooksError::Full`]; the database's.
@@ -31,7 +31,7 @@ pub fn remember(tx: &mut dyn Tx, id: &OrderId, now: Wall) -> Result<(), BooksErr
     Ok(())
 }
 
-/// Those that are to be asked about now.
+/// The orders that the gateway must be asked about now.
 ///
 /// # Errors
 /// The database's.
@@ -40,8 +40,8 @@ pub fn strangers(tx: &mut dyn Tx, now: Wall) -> Result<Vec<OrderId>, BooksError>
     tx.rows(sql, &[now.0.into(), AT_ONCE.into()])?.iter().map(|row| ledger::order_id(row.text(0)?)).collect()
 }
 
-/// The gateway could not be asked, or does not know it (`unknown`), which it may yet. False: it was asked about often enough, and is
-/// forgotten.
+/// The gateway could not be asked, or does not know the order (`unknown`), and may know it later. False: the gateway was asked
+/// often enough, and the order is forgotten.
 ///
 /// # Errors
 /// The database's.
@@ -57,7 +57,7 @@ pub fn ask_later(tx: &mut dyn Tx, id: &OrderId, unknown: bool, now: Wall) -> Res
     Ok(true)
 }
 
-/// It is in the books, or not ours.
+/// The order is in the books, or is not ours.
 ///
 /// # Errors
 /// The database's.

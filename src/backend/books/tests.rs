@@ -167,7 +167,7 @@ async fn two_programs_and_one_notification_make_one_receipt() {
                 let desk = Arc::clone(&desk);
                 store.run(move |tx| notified(tx, &desk, &id("o-r1"), Said::Settled, T0)).await.expect("noted")
             };
-            // Whoever was told to ask, asks; the others answer all the same, as one whose lease ran out would.
+            // The caller that claimed the question asks it. The others also send an answer, like a caller whose lease ran out.
             let done = store.run(move |tx| answered(tx, &desk, &id("o-r1"), Event::Status(report), T0)).await.expect("answered");
             (matches!(noted, Noted::News(done) if done.call.is_some()), done.news)
         }));
@@ -195,7 +195,7 @@ async fn two_programs_and_one_notification_make_one_receipt() {
 async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     let rig = Rig::new();
     rig.create("r1", 1, "d", T0).await.expect("created");
-    // The first charge's answer is lost; it is given up, and the machine asks again.
+    // The answer to the first charge is lost. The charge is given up, and the machine asks again.
     rig.answered("o-r1", Event::NotCharged(NoCharge::Exists), T0).await;
     let done = rig.answered("o-r1", Event::CancelUnknown, T0).await;
     assert_eq!(done.next, Some(id("o-r1-2")));
@@ -206,7 +206,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     assert_eq!(open.iter().map(|stored| stored.order.id.as_str()).collect::<Vec<_>>(), ["o-r1-2"]);
     let report = settled(&rig.load("o-r1-2").await.order, "t-second");
     rig.answered("o-r1-2", Event::Status(report), T0 + Span::secs(2)).await;
-    // Then the gateway finds the first after all, and it was paid.
+    // Then the gateway finds the first charge after all, and it was paid.
     let report = settled(&rig.load("o-r1").await.order, "t-first");
     let first = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(3)).await;
     assert!(matches!(first.now.order.state, State::Withheld { why: merchant::Withheld::PaidTwice, .. }));
@@ -214,7 +214,7 @@ async fn a_request_gets_one_receipt_and_a_second_payment_goes_back() {
     assert_eq!(rig.run(|tx, _| page(tx, &wanted(true, false), &Cursor::newest())).await.expect("read").orders.len(), 1);
 }
 
-/// What `orders` lists with its filters.
+/// The filter of `orders`.
 fn wanted(refund_due: bool, attention: bool) -> Wanted {
     Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due, attention }
 }
@@ -321,7 +321,7 @@ async fn rows_cannot_be_bent() {
     ] {
         assert!(rig.run(move |tx, _| Ok(tx.rows(sql, &[])?)).await.is_err(), "{sql}");
     }
-    // A bit that flipped inside a value is noticed, and nothing is done with that row.
+    // A flipped bit inside a value is noticed, and nothing is done with that row.
     let flip = "UPDATE orders SET body = replace(body, '5000', '5001'), version = version + 1";
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     let damaged = rig.run(|tx, _| load(tx, &id("o-r1"))).await;
@@ -339,12 +339,12 @@ async fn one_damaged_row_stops_nothing_but_itself() {
     // It is still being charged, and the program starts all the same.
     rig.run(|tx, desk| restarted(tx, desk, T0 + Span::secs(30))).await.expect("starts");
     assert_eq!(state_word(&rig.load("o-r2").await.order.state), "cancelling");
-    // Lists have the others, and name it.
+    // Lists have the other orders, and name this one.
     let all = Wanted { device: None, from: Wall(i64::MIN), until: Wall(i64::MAX), refund_due: false, attention: false };
     let Page { orders, damaged: names, behind } = rig.run(move |tx, _| page(tx, &all, &Cursor::newest())).await.expect("read");
     assert_eq!((orders.len(), orders[0].order.id.as_str(), names), (1, "o-r2", vec!["o-r1".to_owned()]));
     assert!(behind.is_some());
-    // Nor when it is no text any more.
+    // The same if it is not a text any more.
     let flip = "UPDATE orders SET body = CAST(x'7bff7d' AS TEXT), version = version + 1 WHERE order_id = 'o-r1'";
     rig.run(move |tx, _| Ok(tx.rows(flip, &[])?)).await.expect("no trigger sees it");
     let (found, last) = rig.run(|tx, _| damaged(tx, "")).await.expect("read");
@@ -385,7 +385,7 @@ async fn what_is_not_committed_is_answered_with_an_error() {
     let done = rig
         .run(|tx, _| {
             ledger::note(tx, &id("o-9"), "something", T0)?;
-            // As SQLite does by itself where the disk is full.
+            // SQLite does so by itself when the disk is full.
             tx.rows("ROLLBACK", &[])?;
             Ok(())
         })
@@ -428,7 +428,7 @@ async fn a_forgotten_charge_is_believed_to_be_of_its_price_only() {
         let first = report.clone();
         let done = rig.run(move |tx, desk| rebuild(tx, desk, &first, None, T0)).await.expect("written");
         assert!(matches!(done, Forgotten::Rebuilt(_)), "{gross_amount}");
-        // What does not match is looked at once more, and is for a person then.
+        // A settlement that does not match is looked at once more. Then it is for a person.
         let done = rig.answered("o-r1", Event::Status(report), T0 + Span::secs(11)).await;
         assert_eq!(done.now.order.receipt().is_some(), receipt, "{gross_amount}");
         assert_eq!(done.now.order.is_refund_due(), !receipt, "{gross_amount}");

@@ -9,7 +9,7 @@ pub fn state_word(state: &State) -> &'static str {
         State::Charging { .. } => "charging",
         State::Pending { .. } => "pending",
         State::Cancelling { .. } => "cancelling",
-        // Paid for all that the gateway says, and not for the machine: the database has no word of its own for it.
+        // The gateway says that it is paid, but for the machine it is not yet. The database has no word of its own for that.
         State::Held { .. } => "pending",
         State::Closed { .. } => "closed",
         State::Settled { .. } => "settled",
@@ -68,7 +68,7 @@ pub(super) fn describe(event: &Event) -> String {
     }
 }
 
-/// That a machine told something else than before.
+/// The line that says that a machine told another outcome than before.
 pub(super) fn another_outcome(told: &Told) -> String {
     let reason = told.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("another outcome was told: {}{reason}", told.outcome)

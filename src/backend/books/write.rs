@@ -12,16 +12,16 @@ use qris_core::wire::orders::Status;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
 
-/// Whoever claims an order has so long to ask the gateway for it; then another does.
+/// After this time without an answer, another caller may claim an order and ask the gateway.
 pub const LEASE: Span = Span::secs(15);
-/// What becomes of the claim on an order that is written.
+/// The fate of the claim on an order that is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     /// It stays as it is.
     Keep,
-    /// The caller takes it, if nobody has it and something is to be asked.
+    /// The caller takes it, if nobody has it and a question is due.
     Take,
-    /// The caller had it: it ends, unless something is to be asked at once.
+    /// The caller had it. It ends, unless a question is due at once.
     Renew,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Claim {
 pub(super) fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> Result<Done, BooksError> {
     let mut stored = ledger::load(tx, id)?.ok_or(BooksError::Unknown)?;
     if stored.claimed_until.is_some_and(|until| until <= now) {
-        // Whoever had it never came back with an answer.
+        // The caller that had it never came back with an answer.
         stored.claimed_until = None;
         return write(tx, desk, stored, Event::Abandoned, now, Claim::Renew);
     }
@@ -37,7 +37,7 @@ pub(super) fn take_up(tx: &mut dyn Tx, desk: &Desk, id: &OrderId, now: Wall) -> 
     settle(tx, desk, stored, order, None, now, Claim::Take)
 }
 
-/// Applies an event and everything that follows from it, and writes what changed.
+/// Applies an event and all its consequences, and writes the changes.
 pub(super) fn write(tx: &mut dyn Tx, desk: &Desk, stored: Stored, event: Event, now: Wall, claim: Claim) -> Result<Done, BooksError> {
     let what = describe(&event);
     let order = apply(tx, desk, stored.order.clone(), event, now)?;
@@ -106,7 +106,7 @@ fn apply(tx: &mut dyn Tx, desk: &Desk, order: Order, event: Event, now: Wall) ->
     Ok(merchant::apply(order, event, now, &Context { rules: &desk.rules, paid_already })?)
 }
 
-/// News for the machine. What it asked for itself it is told in the answer.
+/// News for the machine. The answer to its own request tells it the rest.
 fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksError> {
     let order = &stored.order;
     let asked = matches!(&order.state, State::Closed { why: Some(merchant::Ending::Asked), .. });
@@ -120,7 +120,7 @@ fn announce(tx: &mut dyn Tx, stored: &Stored, now: Wall) -> Result<(), BooksErro
     ledger::post(tx, &Topic::PaymentUpdate.of(&order.sale.device), &payload, now)
 }
 
-/// Whether a person who reads the history would want to know; that the gateway is asked again is not worth a line.
+/// Whether a reader of the history would want to know this. A repeated question to the gateway is not worth a line.
 pub(super) fn matters(before: &Order, after: &Order) -> bool {
     state_word(&before.state) != state_word(&after.state)
         || before.delivery != after.delivery

@@ -69,7 +69,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let mut bits = [0; 32];
             random::fill(&mut bits);
             let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits);
-            // All that can be wrong is found before the machine is let in: the token is told once.
+            // Every fault is found before the machine is let in: the token is shown only once.
             let draft = bundle.draft(config, &device)?;
             let remarks = draft.as_ref().map(bundle::Draft::remarks).unwrap_or_default();
             let written = draft.map(|draft| draft.with(&token)).transpose()?;
@@ -126,7 +126,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
     }
 }
 
-/// A row that cannot be read is no machine of the list, and must not be missed in it.
+/// A machine whose row cannot be read is not in the list, and a reader must be told that it is missing.
 fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
     if damaged.is_empty() {
         return Ok(());

@@ -23,9 +23,9 @@ pub struct Doctor {
     json: bool,
 }
 
-/// Less free room than this is worth a word: some hundred thousand orders.
+/// With less free room than this there is a warning: it is enough for some hundred thousand orders.
 const ROOM_WARN: u64 = 1 << 30;
-/// Less than this is no room.
+/// Less than this counts as no room.
 const ROOM_BAD: u64 = 64 << 20;
 
 /// Runs the command.
@@ -50,7 +50,7 @@ fn tell(findings: &[Finding], as_json: bool) -> Result<(), Failure> {
     finding::verdict(findings).map_or(Ok(()), |bad| Err(Failure::failed(bad)))
 }
 
-/// The files that hold secrets, and what is in the signing key's.
+/// The files that hold secrets, and the content of the signing key's file.
 fn keys(config: &Config) -> Vec<Finding> {
     let mut findings =
         vec![secret(config.gateway.secret().title, config.gateway.secret().path), secret("signing key", &config.signing_key_file)];
@@ -108,7 +108,7 @@ async fn books(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The machines: the same, and who is let in.
+/// The machines: the same checks, and which machines are let in.
 async fn machines(config: &Config) -> Vec<Finding> {
     let path = store::machines_beside(&config.store);
     let mut findings: Vec<_> = set_aside(&path).into_iter().collect();
@@ -171,7 +171,7 @@ async fn whole(store: &Store) -> Finding {
     }
 }
 
-/// Orders whose rows are damaged though their pages are not: SQLite does not see a bit that flipped inside a value.
+/// Orders whose rows are damaged although their pages are not: SQLite does not see a flipped bit inside a value.
 async fn readable(store: &Store) -> Option<Finding> {
     let to_do = "look for them in the gateway's dashboard; look at the disk, and restore a backup";
     let (mut damaged, mut behind) = (Vec::new(), String::new());
@@ -191,7 +191,7 @@ async fn readable(store: &Store) -> Option<Finding> {
     (!damaged.is_empty()).then(|| Finding::bad("database", format!("damaged orders: {}", damaged.join(", ")), to_do))
 }
 
-/// Writes, and takes it back.
+/// Writes, and takes the write back.
 async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
     let tried = store.run(|tx| {
         tx.rows(sql, &[])?;
@@ -233,7 +233,7 @@ async fn let_in(store: &Store) -> Finding {
     }
 }
 
-/// Who is told what a person must look at.
+/// Who gets the alerts.
 fn alerts(config: &Config) -> Finding {
     let Some(command) = &config.alerts_command else {
         return Finding::warn(

@@ -1,5 +1,5 @@
-//! The commands beside `serve`, a file each. They open the books beside it, also while it runs: what they write is taken up
-//! by its sweep within a second, what they read is what is committed.
+//! The commands beside `serve`, each in a file. They open the books while `serve` may be running. Its sweep takes their
+//! writes up within a second. They read only committed data.
 
 mod archive;
 mod backup;
@@ -93,7 +93,7 @@ fn books(config: &Config) -> Result<Store, Failure> {
     Store::open_beside(&config.store, &BOOKS, false).map_err(Failure::failed)
 }
 
-/// The machines. With `make` they are made if they are not there, but not while books of an earlier release still have them.
+/// The machines. With `make` a missing database is made, but not while books of an earlier release still have the machines.
 fn machines(config: &Config, make: bool) -> Result<Store, Failure> {
     if let Err(error @ OpenError::Older { .. }) = sqlite::open_beside(&config.store, &BOOKS, false) {
         return Err(Failure::failed(error));

@@ -40,7 +40,7 @@ pub struct Orders {
     /// Only those whose customer is owed the money
     #[arg(long)]
     refund_due: bool,
-    // Its help is made from the words that there are.
+    // Its help is made from the known words.
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, value_parser = attention, help = attention_help())]
     attention: Option<Option<Attention>>,
     /// Look for ORDER in this file, which `archive` made
@@ -78,7 +78,7 @@ fn status(text: &str) -> Result<Status, String> {
     found.ok_or_else(|| "one of pending, settlement, expire, cancel, deny, failure, refund".into())
 }
 
-/// 120 wide.
+/// They are 120 wide.
 const COLUMNS: [Column; 8] = [
     left("BEGAN (+07:00)", 16),
     left("ORDER", 22),
@@ -119,7 +119,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
     }
     let (mut behind, mut shown, mut fit, mut damaged) = (Cursor::newest(), 0, 0_u64, Vec::new());
     loop {
-        // A page at a time, so that who reads slowly (`| less`) holds up nobody who writes.
+        // It reads a page at a time, so a slow reader (`| less`) does not hold up any writer.
         let page = {
             let (wanted, behind) = (wanted.clone(), behind.clone());
             store.read(move |tx| books::page(tx, &wanted, &behind)).await.map_err(Failure::failed)?
@@ -137,7 +137,7 @@ async fn list(config: &Config, asked: Orders) -> Result<(), Failure> {
             }
         }
         out.text(&text)?;
-        // Without a condition on what an order is the database counts the rest quicker.
+        // Without a condition on the state of an order, the database counts the rest quicker.
         if out.is_closed() || (shown == limit && by_columns) {
             break;
         }
@@ -174,9 +174,9 @@ fn cells(order: &Order) -> [String; 8] {
     ]
 }
 
-/// What a person should know of it, in few words.
+/// The remark about it for a person, in few words.
 pub fn note(order: &Order) -> String {
-    // That a refund is due is said by the first word already.
+    // The first word says already that a refund is due.
     let why: Vec<_> = order.attention().into_iter().filter(|why| *why != Attention::RefundDue).map(Attention::as_str).collect();
     let money = match view::refund(order) {
         Some(Refund::Due) if !why.is_empty() => Some("due"),
@@ -222,7 +222,7 @@ async fn show(config: &Config, id: OrderId, file: Option<PathBuf>, as_json: bool
     history.iter().try_for_each(|past| out.line(&format!("  {}  {}", past.at.to_wib(), plain(&past.event, usize::MAX))))
 }
 
-/// Where an order is that was archived, in words.
+/// The place of an archived order, in words.
 pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failure> {
     let wanted = id.clone();
     let archived = books(config)?.read(move |tx| books::archived(tx, &wanted)).await.map_err(Failure::failed)?;
@@ -231,7 +231,7 @@ pub async fn gone(config: &Config, id: &OrderId) -> Result<Option<String>, Failu
     }))
 }
 
-/// What there is to say of an order, a line each.
+/// The facts about an order, a line each.
 fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
     let order = &stored.order;
     let sale = &order.sale;

@@ -1,5 +1,5 @@
-//! What the commands write: tables of fixed columns, one JSON object a line, and no complaint when the reader has seen
-//! enough (`| head`).
+//! The output of the commands: tables of fixed columns, and one JSON object a line. There is no complaint when the
+//! reader has seen enough (`| head`).
 
 use qris_host::Failure;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Write as _};
 pub struct Column {
     /// Its heading.
     pub name: &'static str,
-    /// Text that is longer is cut, with an ellipsis; 0: as wide as it is, for the last one.
+    /// The most characters. A longer text is cut, with an ellipsis; 0: no limit, for the last column.
     pub width: usize,
     /// Numbers stand on the right, and are never cut.
     pub right: bool,
@@ -51,7 +51,8 @@ pub fn row(columns: &[Column], cells: &[String]) -> String {
     line
 }
 
-/// A text on one line: what would move the cursor or break the line becomes a blank, what is too long is cut.
+/// A text on one line. A character that would move the cursor or break the line becomes a blank. A text that is too
+/// long is cut.
 #[must_use]
 pub fn plain(text: &str, width: usize) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -75,7 +76,7 @@ pub struct Out {
 }
 
 impl Out {
-    /// Writes a line. Where nobody reads any more nothing is written.
+    /// Writes a line. If nobody reads any more, nothing is written.
     ///
     /// # Errors
     /// Standard output cannot be written for another reason: a full disk.

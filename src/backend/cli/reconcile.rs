@@ -1,6 +1,5 @@
-//! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. What the gateway would have
-//! told by a notification that was lost is handed to the books as that notification would have been; nothing else is
-//! changed.
+//! `qris-backend reconcile`: asks the gateway about every order of a day, and lists each difference. If a notification was lost,
+//! its news is handed to the books as the notification would have been. Nothing else is changed.
 
 use super::orders::{gone, note};
 use super::print::{Column, Out, counted, heading, left, row};
@@ -44,26 +43,26 @@ pub struct Reconcile {
     json: bool,
 }
 
-/// A question that is not answered is asked again so often.
+/// How often a question without an answer is asked.
 const TRIES: u32 = 3;
-/// Before that.
+/// The pause before the next try.
 const PAUSE: Duration = Duration::from_secs(10);
-/// What was handed to the books is asked about within this.
+/// News that was handed to the books leads to a question within this time.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
-/// … and the books are looked at so often meanwhile.
+/// … and meanwhile the books are looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
-/// On a terminal, so many orders a sign of life.
+/// On a terminal, a sign of life comes after this many orders.
 const PROGRESS_EVERY: usize = 50;
 const COLUMNS: [Column; 3] = [left("ORDER", 22), left("MACHINE", 14), left("DIFFERENCE", 0)];
 
-/// What came out.
+/// The results.
 #[derive(Debug, Default)]
 struct Tally {
     asked: u64,
     live: u64,
     differences: u64,
     unanswered: u64,
-    /// Asked for by name, and no orders of ours.
+    /// Orders that were asked for by name, and are not ours.
     foreign: u64,
     archived: u64,
     unreadable: u64,
@@ -165,7 +164,7 @@ fn of_days(tx: &mut dyn Tx, (from, until): (Wall, Wall)) -> Result<(Vec<OrderId>
     }
 }
 
-/// Takes back an order that the books do not have, and says of one that cannot be why.
+/// Takes back an order that the books do not have. If that is not possible, it says why.
 async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Option<Order>, Failure> {
     let why = match work::take_back(shop, id, None).await.map_err(Failure::failed)? {
         Found::Rebuilt(stored) => {
@@ -199,13 +198,13 @@ async fn look(shop: &Shop, id: &OrderId, pace: &mut Interval, tally: &mut Tally)
         return Ok((order, Vec::new()));
     };
     tally.asked += 1;
-    // What changed while the gateway was asked is in the books now.
+    // A change during the question is in the books by now.
     let order = load(shop, id).await?;
     let found = if is_live(&order) { Vec::new() } else { compare(&order, answer.as_ref()) };
     Ok((order, found))
 }
 
-/// `None`: it could not be asked. `Some(None)`: there is no such transaction.
+/// `None`: the gateway could not be asked. `Some(None)`: it has no such transaction.
 async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Option<Report>>, Failure> {
     for attempt in 1..=TRIES {
         pace.tick().await;
@@ -227,7 +226,7 @@ async fn ask(shop: &Shop, id: &OrderId, pace: &mut Interval) -> Result<Option<Op
     Ok(None)
 }
 
-/// Hands the books what a notification would have: they ask the gateway themselves, and believe only that.
+/// Hands the books the news of a notification. They ask the gateway themselves, and believe only that.
 async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Result<Order, Failure> {
     let (id, said) = (order.id.clone(), difference.as_notified());
     if let Some(said) = said {
@@ -236,7 +235,7 @@ async fn take_up(shop: &Arc<Shop>, order: &Order, difference: &Difference) -> Re
             work::carry_on(Arc::clone(shop), *done).await;
         }
     }
-    // Of an order that the gateway told of a moment ago the question waits its ten seconds.
+    // If the gateway told of an order a moment ago, the question waits its ten seconds.
     let end = Instant::now() + TAKEN_UP_WITHIN;
     loop {
         let now = load(shop, &order.id).await?;

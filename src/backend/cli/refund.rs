@@ -1,5 +1,5 @@
-//! `qris-backend refund`, `given`, `seen`: what a person decides about an order's money. They write beside `serve`, and
-//! work without it; whichever of the two asks the gateway, the other waits for it.
+//! `qris-backend refund`, `given`, `seen`: a person's decisions about an order's money. They write beside `serve`, and
+//! work without it. If one of the two asks the gateway, the other waits for it.
 
 use super::print::Out;
 use super::{books, machines};
@@ -69,9 +69,9 @@ pub struct Seen {
 
 /// The longest name or note.
 const TEXT_CHARS_MAX: usize = 200;
-/// The gateway's answer to a refund is waited for so long; `serve` goes on asking afterwards.
+/// How long the command waits for the gateway's answer to a refund. `serve` goes on asking afterwards.
 const WAIT: Duration = Duration::from_secs(60);
-/// The books are looked at so often meanwhile.
+/// Meanwhile the books are looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) fn text(text: &str) -> Result<String, String> {
@@ -146,7 +146,7 @@ fn shop(config: &Config, source: &Source) -> Result<Arc<Shop>, Failure> {
     Ok(Arc::new(open_shop(config, source, ring, books(config)?, machines(config, true)?)?))
 }
 
-/// Writes what was decided without asking the gateway: for that neither its key nor ours are needed.
+/// Writes a decision without a question to the gateway. This needs neither its key nor ours.
 async fn decided(
     config: &Config,
     id: &OrderId,
@@ -157,7 +157,7 @@ async fn decided(
     taken(&store, id, written).await
 }
 
-/// The order after a change of it, or why there was none.
+/// The order after a change of it, or why it was not changed.
 async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -> Result<Order, Failure> {
     match written {
         Ok(done) => Ok(done.now.order),
@@ -192,7 +192,7 @@ fn advice(why: Refused, id: &OrderId) -> String {
     format!("\n  {advice}")
 }
 
-/// Sees the refund through: asks the gateway, unless `serve` does, and waits for what comes of it.
+/// Sees the refund through: asks the gateway, unless `serve` does, and waits for the result.
 async fn answered(shop: &Arc<Shop>, id: &OrderId) -> Result<Order, Failure> {
     let end = Instant::now() + WAIT;
     loop {
@@ -213,7 +213,7 @@ async fn load(store: &Store, id: &OrderId) -> Result<Order, Failure> {
     found.map(|stored| stored.order).map_err(Failure::failed)
 }
 
-/// The amount that the customer paid, and of which order.
+/// The amount that the customer paid, and its order.
 fn about(order: &Order) -> String {
     let paid = order.settlement().and_then(|by| by.gross_amount).unwrap_or(order.sale.amount);
     format!("{paid} of order {} ({} at {})", order.id, order.sale.item, order.sale.device)

@@ -32,7 +32,7 @@ pub struct Report {
     json: bool,
 }
 
-/// 116 wide, with amounts of up to Rp999.999.999.
+/// They are 116 wide, with amounts of up to Rp999.999.999.
 const COLUMNS: [Column; 9] = [
     left("MACHINE", 14),
     right("PAID", 6),

@@ -1,9 +1,9 @@
-//! Days and times of day as the merchant says them: in Western Indonesia Time, which is the gateway's own.
+//! Days and times of day as the merchant says them: in Western Indonesia Time, the gateway's own.
 
 use clap::Args;
 use qris_core::order::time::{Span, Wall};
 
-/// A day has as many seconds everywhere where the clocks are never changed.
+/// The length of a day. It is the same everywhere that the clocks are never changed.
 const DAY: Span = Span::secs(24 * 3600);
 
 /// A day, or a moment of one.
@@ -16,7 +16,7 @@ pub enum When {
 }
 
 impl When {
-    /// Where it begins.
+    /// The time at which it begins.
     #[must_use]
     pub const fn start(self) -> Wall {
         match self {
@@ -24,7 +24,7 @@ impl When {
         }
     }
 
-    /// Where it ends; what is then is not part of it.
+    /// The time at which it ends. That moment is not a part of it.
     #[must_use]
     pub fn end(self) -> Wall {
         match self {
@@ -37,7 +37,7 @@ impl When {
 /// Reads `2026-11-20`, `2026-11-20 15:00`, `2026-11-20T15:00:00` or RFC 3339 with a zone.
 ///
 /// # Errors
-/// What is expected, for people.
+/// The expected form, for people.
 pub fn when(text: &str) -> Result<When, String> {
     let local = text.replacen('T', " ", 1);
     let day = || Wall::from_wib(&format!("{local} 00:00:00")).map(When::Day);
@@ -49,7 +49,7 @@ pub fn when(text: &str) -> Result<When, String> {
 /// Reads `2026-11-20`.
 ///
 /// # Errors
-/// What is expected, for people.
+/// The expected form, for people.
 pub fn day(text: &str) -> Result<Wall, String> {
     match when(text) {
         Ok(When::Day(at)) => Ok(at),
@@ -57,7 +57,7 @@ pub fn day(text: &str) -> Result<Wall, String> {
     }
 }
 
-/// The day in which a moment lies.
+/// The day of a moment.
 #[must_use]
 pub fn day_of(at: Wall) -> Wall {
     let midnight = format!("{} 00:00:00", &at.to_wib()[..10]);
@@ -76,7 +76,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// From when until when; the end is not part of it.
+    /// The time from which and until which it lasts. The end is not a part of it.
     ///
     /// # Errors
     /// The last day lies before the first.
@@ -112,7 +112,7 @@ mod tests {
             assert!(when(bad).is_err(), "{bad}");
         }
         assert!(day("2026-11-20 15:00").is_err());
-        // The last second of a day in Jakarta, and the first of the next, are one evening in Greenwich.
+        // The last second of a day in Jakarta and the first of the next are in one evening in Greenwich.
         assert_eq!(day_of(utc("2026-11-20T16:59:59Z")), utc("2026-11-19T17:00:00Z"));
         assert_eq!(day_of(utc("2026-11-20T17:00:00Z")), utc("2026-11-20T17:00:00Z"));
     }

@@ -1,8 +1,8 @@
-//! The connections: how many there are, whose they are, and how long they may take. Who says nothing, or is slow, must not
-//! keep a machine out.
+//! The connections: their number, their owners, and their time limits. A silent or slow visitor must not keep a machine
+//! out.
 //!
-//! A connection is a stranger's until the token of a machine was good on it. Who comes when there is no room takes the place of
-//! the oldest stranger. So a machine needs only the moment that it takes to show its token.
+//! A connection is a stranger's until it has shown the token of a machine. If there is no room, a new connection takes the
+//! place of the oldest stranger. So a machine needs only the moment in which it shows its token.
 
 use super::router;
 use crate::shop::Shop;
@@ -28,37 +28,38 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// A head is read into at most this.
+/// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
-/// From the connection, or from a request's first byte, to the end of its head.
+/// The time from the connection, or from a request's first byte, to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the end of a head to the beginning of its answer. What is called sets itself a shorter limit.
+/// The time from the end of a head to the beginning of its answer. Each handler sets itself a shorter limit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
-/// The other side takes what is sent to it within this.
+/// The other side must take what is sent to it within this time.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// From an answer to the next request. A machine closes a connection that it does not use after 90 s, before we do.
+/// The time from an answer to the next request. A machine closes an unused connection after 90 s, before we do.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Strangers of one address.
+/// The most strangers of one address.
 const STRANGERS_PER_ADDRESS: usize = 64;
-/// Connections of one machine that are not closed for others. Its newest: it has forgotten the others, most likely.
+/// The connections of one machine that are not closed to make room. They are its newest: most likely it has forgotten
+/// the others.
 const KNOWN_PER_MACHINE: usize = 8;
-/// One connection in so many is always a stranger's, so that a machine can come.
+/// One connection in this many is always a stranger's, so that a machine can come.
 const STRANGERS_PART: usize = 8;
-/// The kernel keeps so much of an answer until the other side takes it.
+/// The bytes of an answer that the kernel keeps until the other side takes them.
 const SEND_BYTES: u32 = 64 << 10;
-/// Connections that wait to be let in; the kernel allows 4,096 mostly.
+/// The most connections that wait to be let in. The kernel mostly allows 4,096.
 const WAITING_MAX: u32 = 4096;
-/// After an error that says that there are too many open files.
+/// The pause after an error that says that too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What is under way when the program ends has so long.
+/// The time that running requests have when the program ends.
 const STOP_WAIT: Duration = Duration::from_millis(1200);
 
-/// How many connections there are, and who may have more than others.
+/// The number of connections, and the addresses that may have more than others.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// At once.
+    /// The most connections at once.
     pub connections: usize,
-    /// Who speaks for many: web servers in front. No limit of an address is theirs.
+    /// The web servers in front, which speak for many. The limit of an address does not hold for them.
     pub proxies: Box<[IpAddr]>,
 }
 
@@ -69,13 +70,13 @@ pub struct Limits {
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Each connection has the same. The kernel would keep megabytes for one who does not read.
+    // Each connection has the same. For a visitor who does not read, the kernel would keep megabytes.
     socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(address)?;
     socket.listen(WAITING_MAX)
 }
 
-/// Serves until `stop` says so; then what is under way has a moment to end.
+/// Serves until `stop` says so. Then the running requests have a moment to end.
 pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut stop: watch::Receiver<bool>) {
     let router = TowerToHyperService::new(router(Arc::clone(&shop)));
     let connections = limits.connections;
@@ -93,7 +94,7 @@ pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut s
             visit = doors.enter(from.ip()) => visit,
             () = stopped(&mut stop) => break,
         };
-        // An answer is one small packet; it must not wait for another.
+        // An answer is one small packet. It must not wait for another one.
         let _ = stream.set_nodelay(true);
         tokio::spawn(attend(stream, visit, router.clone(), stop.clone()));
     }
@@ -102,7 +103,7 @@ pub async fn serve(shop: Arc<Shop>, limits: Limits, listener: TcpListener, mut s
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error says that nobody is left who could say stop, which is the same.
+    // An error says that nobody is left who could say stop. This means the same.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -146,7 +147,7 @@ struct Doors {
 }
 
 impl Doors {
-    /// Lets somebody in, as soon as there is room. A stranger may have to leave for that.
+    /// Lets a visitor in, as soon as there is room. A stranger may have to leave for that.
     async fn enter(self: &Arc<Self>, from: IpAddr) -> Visit {
         let room = Arc::clone(&self.room);
         let permit = match Arc::clone(&room).try_acquire_owned() {
@@ -169,7 +170,7 @@ impl Doors {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since one computer has all of it.
+/// The network that counts as one address: with IPv6, one computer has all of it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -177,7 +178,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The connection of a request, for what finds out whose it is.
+/// The connection of a request, for the code that finds out its owner.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     doors: Arc<Doors>,
@@ -205,7 +206,7 @@ impl Drop for Visit {
     }
 }
 
-/// All connections that are not being closed, by their number: the oldest first.
+/// All connections except those that are being closed, by their number: the oldest first.
 #[derive(Debug, Default)]
 struct List {
     last: u64,
@@ -237,9 +238,10 @@ impl List {
         }
     }
 
-    /// A connection is a machine's from now on. Of those that it has, and of all, the oldest may become a stranger's again.
+    /// From now on a connection is a machine's. The oldest of this machine's connections, and the oldest of all
+    /// machines', may become a stranger's again.
     fn know(&mut self, number: u64, device: &DeviceId, most: usize) {
-        // It is known, or being closed.
+        // It is a machine's already, or it is being closed.
         let Some(line) = self.forget(number) else { return };
         self.known.insert(number, (device.clone(), line));
         self.of_machine.insert((device.clone(), number));
@@ -260,7 +262,7 @@ impl List {
         }
     }
 
-    /// Taken from the list at once: the next who needs room finds another.
+    /// It leaves the list at once, so that the next visitor who needs room finds another one.
     fn close(&mut self, number: u64) {
         if let Some(line) = self.forget(number) {
             line.close.notify_one();
@@ -284,7 +286,7 @@ impl List {
 #[derive(Debug)]
 struct Line {
     number: u64,
-    /// Of whom it counts; nothing for a web server in front.
+    /// The address that it counts for; `None` for a web server in front.
     address: Option<IpAddr>,
     pace: Mutex<Pace>,
     close: Notify,
@@ -295,8 +297,8 @@ impl Line {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the other side has taken too long. It looks anew whenever the connection did something, for that is the same
-    /// task's.
+    /// Waits until the other side has taken too long. It looks anew whenever the connection did something, for that happens in
+    /// the same task.
     async fn too_slow(&self) {
         let mut end = pin!(sleep_until(self.pace().end()));
         poll_fn(|cx| {
@@ -310,7 +312,7 @@ impl Line {
     }
 }
 
-/// What a connection is at.
+/// The work of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Head,
@@ -318,12 +320,12 @@ enum Phase {
     Idle,
 }
 
-/// What a connection is at, and since when.
+/// The work of a connection, and the time of its start.
 #[derive(Debug)]
 struct Pace {
     phase: Phase,
     since: Instant,
-    /// Since when the other side has not taken all that is sent to it.
+    /// The time since which the other side has not taken all that is sent to it.
     unsent: Option<Instant>,
 }
 
@@ -336,7 +338,7 @@ impl Pace {
         (self.phase, self.since) = (phase, Instant::now());
     }
 
-    /// When it has taken too long.
+    /// The time at which it has taken too long.
     fn end(&self) -> Instant {
         let end = self.since
             + match self.phase {
@@ -355,7 +357,7 @@ struct Socket {
 }
 
 impl Socket {
-    /// Some bytes at a time are not enough: who reads for ever and drop by drop is slow, too.
+    /// Some bytes at a time are not enough: a visitor who reads for ever and drop by drop is slow, too.
     fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if sent.is_pending() {
             self.line.pace().unsent.get_or_insert_with(Instant::now);
@@ -391,7 +393,7 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    /// Comes when all is written.
+    /// This is called when everything is written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.line.pace().unsent = None;
         Pin::new(&mut self.stream).poll_flush(cx)
@@ -420,10 +422,10 @@ mod tests {
         list.know(2, &machine(2), 4);
         list.close_oldest();
         assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
-        // One that is closed is nobody's any more.
+        // A closed connection belongs to nobody any more.
         list.know(3, &machine(3), 4);
         assert_eq!(all(&list), (vec![4, 5, 6], vec![1, 2]));
-        // When machines have all that they may, the oldest is a stranger's, and then the first to go.
+        // When machines have all the connections that they may have, the oldest becomes a stranger's, and is the first to go.
         list.know(5, &machine(3), 2);
         assert_eq!(all(&list), (vec![1, 4, 6], vec![2, 5]));
         list.close_oldest();
@@ -441,7 +443,7 @@ mod tests {
         (0..KNOWN_PER_MACHINE + 2).for_each(|_| drop(list.add(address(1))));
         (1..=10).for_each(|number| list.know(number, &machine, 1000));
         assert_eq!(all(&list), (vec![1, 2], (3..=10).collect()));
-        // What machines have does not count, and nor do other addresses.
+        // The connections of machines do not count, and neither do other addresses.
         (0..STRANGERS_PER_ADDRESS).for_each(|_| drop(list.add(address(1))));
         drop(list.add(address(2)));
         let (strangers, known) = all(&list);

@@ -1,15 +1,15 @@
-//! How often customers' pages are drawn: each costs a reading of the books, and who asks needs no token.
+//! How often customers' pages are drawn. Each page costs a reading of the books, and a visitor needs no token.
 
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::Boot;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-/// Pages in all: one in 2 ms, 1,000 at once.
+/// All pages: one in 2 ms, 1,000 at once.
 const ALL: Rate = Rate { every_ms: 2, burst: 1000 };
-/// Pages of one order: five a second, 20 at once. A phone asks for one in three seconds.
+/// The pages of one order: five a second, 20 at once. A phone asks for one in three seconds.
 const ONE: Rate = Rate { every_ms: 200, burst: 20 };
-/// Orders share so many counters. They are drawn by a secret hash, so that nobody can aim at another's.
+/// The number of counters that orders share. A secret hash chooses them, so nobody can aim at another's counter.
 const COUNTERS: usize = 4096;
 
 /// A steady rate with a burst.
@@ -19,10 +19,10 @@ struct Rate {
     burst: i64,
 }
 
-/// Counts pages. What it remembers does not grow.
+/// Counts pages. Its memory does not grow.
 #[derive(Debug)]
 pub struct Pace {
-    /// When the next would be due if all came evenly: of all, and of each counter.
+    /// When the next page would be due if all came evenly: for all, and for each counter.
     due: Mutex<(Boot, Vec<Boot>)>,
     hash: RandomState,
 }
@@ -34,7 +34,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Whether an order's page may be drawn now; counts it.
+    /// Whether an order's page may be drawn now. Counts it.
     pub fn take(&self, id: &OrderId, now: Boot) -> bool {
         let place = usize::try_from(self.hash.hash_one(id) % COUNTERS as u64).expect("a small number");
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +46,7 @@ impl Pace {
     }
 }
 
-/// When the one after this is due; nothing if this comes too early.
+/// The time at which the next one is due; `None` if this one comes too early.
 fn next(due: Boot, rate: Rate, now: Boot) -> Option<Boot> {
     let from = due.0.max(now.0);
     (from - now.0 < rate.every_ms * rate.burst).then_some(Boot(from + rate.every_ms))

@@ -1,5 +1,5 @@
-//! What the gateway sends by itself. A notification proves nothing but that the gateway has made it: it is written
-//! down, answered, and then the gateway is asked.
+//! Notifications from the gateway. A notification proves only that the gateway has made it. It is written down and
+//! answered, and then the gateway is asked.
 
 use super::{Refusal, body};
 use crate::books::{self, BooksError, Desk, Noted};
@@ -33,14 +33,14 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
         return Ok(StatusCode::OK);
     };
     let (shop, about) = (Arc::clone(shop), id.clone());
-    // In a task of its own: a sender that hangs up does not stop what its message began.
+    // It runs in a task of its own: a sender that hangs up does not stop the work of its message.
     let noted = tokio::spawn(async move {
         let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
         let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
         let write = move |tx: &mut dyn Tx, desk: &Desk| {
             let now = clock::now().wall;
             let noted = note(tx, desk, &id, said, now)?;
-            // It is not sent again once it is answered.
+            // Once it is answered, it is not sent again.
             if noted == Noted::Forgotten && may_be_money(said) {
                 books::remember(tx, &id, now)?;
             }
@@ -54,7 +54,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
                 });
             }
             Noted::Forgotten => shop.due.notify_one(),
-            // That it is paid may be nothing new.
+            // The payment may be no news.
             Noted::Archived { was_paid } if may_be_money(said) && !(was_paid && said == Said::Settled) => {
                 let why = format!("the gateway says {}", format!("{said:?}").to_lowercase());
                 emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
@@ -78,11 +78,11 @@ fn refusal(why: NoNotice) -> Refusal {
     refusal.detail(why.to_string())
 }
 
-/// Whether an order that the books do not have is worth a question: somebody paid, or may have.
+/// Whether an order that the books do not have is worth a question: somebody paid, or may have paid.
 const fn may_be_money(said: Said) -> bool {
     match said {
         Said::Settled | Said::Suspect | Said::Refunded | Said::PartlyRefunded | Said::ChargedBack | Said::Other => true,
-        // What can still be paid is told once more when it is.
+        // If the order can still be paid, the payment is told by itself.
         Said::Pending | Said::Expired | Said::Cancelled | Said::Denied | Said::Failed => false,
     }
 }

@@ -1,4 +1,4 @@
-//! For operators: is it alive, can it work, what did it do.
+//! For operators: whether it is alive, whether it can work, and what it did.
 
 use super::Refusal;
 use crate::shop::Shop;

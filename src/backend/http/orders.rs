@@ -1,4 +1,4 @@
-//! What machines ask. Whatever writes runs in a task of its own: a machine that hangs up leaves nothing half done.
+//! The requests of machines. Every write runs in a task of its own: a machine that hangs up leaves nothing half done.
 
 use super::{BODY_BYTES_MAX, Machine, Named, Refusal, json};
 use crate::books::{self, BooksError, Noted, Stored};
@@ -29,15 +29,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A forgotten order is looked up at the gateway within this.
+/// The time to look a forgotten order up at the gateway.
 const LOOK_UP: Duration = Duration::from_secs(10);
-/// Detail of an outcome that is kept, in characters.
+/// The most characters that are kept of an outcome's detail.
 const DETAIL_CHARS_MAX: usize = 200;
-/// A POST waits so long for its charge: its answer is to be there within ten seconds.
+/// How long a POST waits for its charge. Its answer must be there within ten seconds.
 const CHARGE_WAIT: Duration = Duration::from_millis(9500);
-/// Keys that a machine lists at most.
+/// The most keys that a machine lists.
 const KIDS_MAX: usize = 32;
-/// Pixels a module, and quiet modules around them, of a QR image.
+/// The pixels a module of a QR image, and its quiet modules.
 const QR_SCALE: u32 = 8;
 const QR_QUIET: u32 = 4;
 
@@ -95,12 +95,12 @@ pub async fn create(
     }
 }
 
-/// A POST of a machine that waits.
+/// A machine's POST that waits.
 fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> {
     shop.waiters.post(device).ok_or_else(|| Refusal::too_many("so many requests of this machine wait already"))
 }
 
-/// One order, as a machine is told it, with what is no part of the resource in a header.
+/// One order, as its machine sees it. Values that are not in the resource are in a header.
 pub struct Resource(Order);
 
 impl Resource {
@@ -120,13 +120,13 @@ impl IntoResponse for Resource {
     }
 }
 
-/// What a POST is answered with.
+/// The answer to a POST.
 enum Charged {
     Order(Box<Resource>),
     Refused(Refusal),
 }
 
-/// What became of the newest attempt at a request; nothing while it is being charged.
+/// The state of the newest attempt at a request; `None` while it is being charged.
 async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<Option<Charged>, Refusal> {
     let key = (device.clone(), request.clone());
     let stored = shop.read(move |tx| books::newest(tx, &key.0, &key.1)).await?;
@@ -143,7 +143,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
                 let detail = format!("the gateway asks {asked} for a price of {}", order.sale.amount.get());
                 Some(Refusal::field(Reason::GrossAmount, "amount", detail))
             }
-            // It would be the same again: no retry.
+            // It would be the same again, so there is no retry.
             Ending::Unreadable(why) => Some(
                 Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
                     .code(Reason::Gateway)
@@ -210,7 +210,7 @@ fn read_new_order(bytes: &[u8], headers: &HeaderMap) -> Result<NewOrder, Refusal
     }
 }
 
-/// Takes a field out of a body, or notes what is wrong with it.
+/// Takes a field out of a body, or notes its fault.
 fn field<T: DeserializeOwned>(object: &mut Object, name: &str, required: bool, errors: &mut Vec<FieldError>) -> Option<T> {
     let value = if required { object.required(name).map(Some) } else { object.optional(name) };
     value.unwrap_or_else(|refusal| {
@@ -275,7 +275,7 @@ pub async fn show(
         let shop = &shop;
         async move {
             let stored = shop.read(move |tx| books::load(tx, &id)?.ok_or(BooksError::Unknown)).await?;
-            // The program ends: the machine asks again.
+            // The program ends. The machine asks again.
             let stop = shop.stopping.load(Ordering::Relaxed);
             Ok::<_, Refusal>((stored.rev > since || stop).then_some(stored))
         }
@@ -344,7 +344,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
     }
 }
 
-/// Asks the gateway about an order of which a machine says that it was paid, as after a notification.
+/// A machine says that an order was paid. Asks the gateway about it, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
     let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, clock::now().wall)).await?;
     if let Noted::News(done) = noted {
@@ -368,7 +368,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     if let Ok(id) = OrderId::new(id.as_str())
         && is_archived(&shop, &device, &id).await?
     {
-        // How it ended was told, or a person said it: the machine need not go on telling. But that may have been another end.
+        // Its end was told, or a person said it, so the machine need not go on telling. But that may have been another end.
         let (told, kept) = (outcome.to_string().into(), "what its archive says".into());
         emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
         let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
@@ -444,7 +444,7 @@ fn tell(shop: &Shop, stored: &Stored, told: &Told) {
     }
 }
 
-/// A machine's order. One that the books have forgotten is looked up at the gateway.
+/// A machine's order. If the books have forgotten it, it is looked up at the gateway.
 async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, Refusal> {
     let Ok(id) = OrderId::new(id) else { return Err(Refusal::no_such_order()) };
     let wanted = id.clone();
@@ -460,14 +460,14 @@ async fn find(shop: &Arc<Shop>, device: &DeviceId, id: &str) -> Result<Stored, R
     }
 }
 
-/// Whether a machine's order is over for so long that it went into an archive.
+/// Whether a machine's order is over for so long that it is in an archive.
 async fn is_archived(shop: &Shop, device: &DeviceId, id: &OrderId) -> Result<bool, BooksError> {
     let id = id.clone();
     let archived = shop.read(move |tx| books::archived(tx, &id)).await?;
     Ok(archived.is_some_and(|archived| archived.device == *device))
 }
 
-/// Asks the gateway for an order that the books do not have. Nothing: there is none, or it is not ours.
+/// Asks the gateway for an order that the books do not have. `None`: there is no such order, or it is not ours.
 async fn look_up(shop: &Arc<Shop>, id: &OrderId, device: &DeviceId) -> Result<Option<Stored>, Refusal> {
     if !shop.may_look_up(id, Some(device)) {
         return Err(Refusal::gateway("orders are looked up at the gateway once a minute").retry_after(60));

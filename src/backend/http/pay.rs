@@ -1,5 +1,5 @@
-//! The customer's page on a phone. Who knows an order_id, which nobody can guess, sees amount, item and state; nothing
-//! here changes an order, whatever the address says.
+//! The customer's page on a phone. A visitor who knows an order_id, which nobody can guess, sees amount, item and
+//! state. Nothing here changes an order, whatever the address says.
 
 mod draw;
 mod words;
@@ -24,7 +24,7 @@ use ring::digest::{SHA256, digest};
 use std::sync::{Arc, LazyLock};
 use words::Words;
 
-/// What somebody who asks too often, or while the books cannot be read, waits, in seconds.
+/// The wait in seconds for a visitor who asks too often, or while the books cannot be read.
 const AGAIN_S: u32 = 5;
 
 /// The page's part of the server.
@@ -45,7 +45,7 @@ async fn page(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, 
     answer(&window, &headers, &id, &Query(query.unwrap_or_default()), None).await
 }
 
-/// `GET /pay/{order_id}/finish`: where GoPay sends the customer back to. What it says in its address is not believed.
+/// `GET /pay/{order_id}/finish`: GoPay sends the customer back to this page. The words in its address are not believed.
 async fn finish(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named, RawQuery(query): RawQuery) -> Response {
     let query = Query(query.unwrap_or_default());
     let finish = match query.value("result") {
@@ -56,7 +56,7 @@ async fn finish(State(window): State<Arc<Window>>, headers: HeaderMap, id: Named
     answer(&window, &headers, &id, &query, Some(finish)).await
 }
 
-/// The part of an address behind `?`. Only words without any escape mean something here; the rest is ignored.
+/// The part of an address behind `?`. Only words without any escape mean something here. The rest is ignored.
 struct Query(String);
 
 impl Query {
@@ -83,12 +83,12 @@ async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query,
     }
 }
 
-/// The page, and what its pictures may be.
+/// The page, and the sources of its pictures.
 fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Finish>) -> (String, String) {
     let order = &stored.order;
     let resource = view::resource(order, stored.rev, clock::now().wall, &shop.place);
     let hotlinked = order.charge().and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
-    // A charge that came with the QR's text and without a picture of it gets ours.
+    // A charge with the QR's text and without a picture of it gets our picture.
     let qr = hotlinked.or_else(|| {
         let png = orders::draw(resource.qr_payload.as_deref()?)?;
         Some((format!("data:image/png;base64,{}", BASE64.encode(png)), "data:".into()))
@@ -122,7 +122,7 @@ fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Fini
     (draw::page(&sheet, words), policy(qr.as_ref().map_or("'none'", |(_, origin)| origin)))
 }
 
-/// Scheme, host and port of the picture's address, if it has a plain one: it stands in a header.
+/// Scheme, host and port of the picture's address, if it has a plain one: they stand in a header.
 fn origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| ["https", "http"].contains(scheme))?;
     let host = rest.split(['/', '?', '#']).next()?;
@@ -130,7 +130,7 @@ fn origin(url: &str) -> Option<String> {
     is_plain.then(|| format!("{scheme}://{host}"))
 }
 
-/// What the page may do: its own style and script, its own news, one source of pictures.
+/// The rights of the page: its own style and script, its own news, one source of pictures.
 fn policy(pictures: &str) -> String {
     static OURS: LazyLock<[String; 2]> =
         LazyLock::new(|| [draw::STYLE, draw::SCRIPT].map(|text| format!("'sha256-{}'", BASE64.encode(digest(&SHA256, text.as_bytes())))));
@@ -141,7 +141,7 @@ fn policy(pictures: &str) -> String {
     )
 }
 
-/// A page that was seen before is not sent again: it is asked for every few seconds, over mobile data.
+/// A page that was seen before is not sent again. The phone asks for it every few seconds, over mobile data.
 fn tagged(headers: &HeaderMap, html: String, policy: String, words: &Words) -> Response {
     let tag = format!("\"{}\"", BASE64.encode(&digest(&SHA256, html.as_bytes()).as_ref()[..15]));
     let seen = headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes());

@@ -1,35 +1,36 @@
-//! Every answer of Midtrans, classified. The body's `status_code`, a string, decides: an unknown order is HTTP 200 with
-//! body `"404"`, a charge that worked HTTP 200 with body `"201"`. Whatever cannot be understood is [`MidtransError::NoAnswer`]:
-//! the effect is unknown, and unknown is never taken for failed.
+//! Every answer of Midtrans, classified. The body's `status_code`, a string, decides: an unknown order is HTTP 200 with body
+//! `"404"`, a charge that worked is HTTP 200 with body `"201"`. An answer that cannot be understood is
+//! [`MidtransError::NoAnswer`]: its effect is unknown, and unknown is never taken for failed.
 
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::money::Rupiah;
 use qris_core::order::time::Wall;
 use serde_json::{Map, Value};
 
-/// Texts of Midtrans that end in an error or a log are cut here.
+/// Midtrans' texts in an error or a log are cut at this length.
 const MESSAGE_CHARS_MAX: usize = 200;
-/// Payment codes are 12 to 18 digits in every sample.
+/// The longest payment code that is kept; all samples have 12 to 18 digits.
 const PLAIN_CHARS_MAX: usize = 64;
-/// More actions, or validation messages, than this are not kept.
+/// The most actions, or validation messages, that are kept.
 const LIST_MAX: usize = 16;
 
-/// Why Midtrans did not do what was asked, or why nobody knows whether it did.
+/// Why Midtrans did not do the request, or why nobody knows whether it did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MidtransError {
     /// Body 404: Midtrans has no such transaction.
     #[error("Midtrans knows no such transaction")]
     NotFound,
-    /// Body 406: this order_id is pending or paid already. A charge repeated after its key was forgotten gets this.
+    /// Body 406: this order_id is pending or paid already. This is the answer to a charge that is repeated after its
+    /// key was forgotten.
     #[error("Midtrans has a transaction with this order_id already: ask get-status, or charge under a new order_id")]
     Conflict,
-    /// Body 412: the transaction is not in a state that allows it; a cancel that lost the race gets this.
+    /// Body 412: the state of the transaction does not allow it. This is the answer to a cancel that lost the race.
     #[error("Midtrans cannot change this transaction any more: ask get-status")]
     CannotModify,
     /// The payment provider did not make the charge.
     #[error("the payment provider denied the charge ({channel_response_code}: {message})")]
     Denied {
-        /// `900` is the provider's passing trouble; empty where the answer has none.
+        /// `900` is a passing trouble of the provider. It is empty if the answer has none.
         channel_response_code: String,
         /// Midtrans' words.
         message: String,
@@ -47,7 +48,7 @@ pub enum MidtransError {
     /// 401: the Server Key is wrong, or of the other environment (sandbox, production).
     #[error("Midtrans does not accept the Server Key: is it of the environment of base_url?")]
     Unauthorized,
-    /// 402: the merchant may not use this `payment_type` by this API.
+    /// 402: the merchant may not use this `payment_type` with this API.
     #[error("this way of payment is not activated for the merchant at Midtrans ({message})")]
     NotActivated {
         /// Midtrans' words.
@@ -59,7 +60,7 @@ pub enum MidtransError {
     /// HTTP 202: the first call with this Idempotency-Key still runs.
     #[error("Midtrans still works on the first call of this kind: ask again with the same key")]
     Running,
-    /// A 5xx that Midtrans itself wrote. Whether the call had an effect is not said.
+    /// A 5xx that Midtrans itself wrote. It does not say whether the call had an effect.
     #[error("Midtrans or the payment provider is in trouble ({code}: {message}): ask again later")]
     Unavailable {
         /// The body's `status_code`, or the HTTP status.
@@ -70,20 +71,20 @@ pub enum MidtransError {
     /// No connection was made, so nothing was sent.
     #[error("Midtrans cannot be reached: {0}")]
     Unreachable(String),
-    /// Sent, and nothing came back that says what became of it: a timeout, a cut, an answer that is none.
+    /// It was sent, and no answer says what became of it: there was a timeout, or a cut, or the answer makes no sense.
     #[error("no answer from Midtrans that could be understood: {0}")]
     NoAnswer(String),
-    /// No refund, for a reason of its own: the transaction stays as it was.
+    /// There is no refund, for a reason of its own. The transaction stays as it was.
     #[error("{why} (Midtrans: {code}, {message})")]
     RefundRefused {
-        /// What that means.
+        /// The meaning of the answer.
         why: RefundRefusal,
         /// The body's `status_code`.
         code: u16,
         /// Midtrans' words.
         message: String,
     },
-    /// The charge was made and its QR cannot be had from its image.
+    /// The charge was made, and its QR cannot be read from its image.
     #[error("the QR of the charge cannot be read: {0}")]
     Qr(#[from] super::qr_image::QrImageError),
 }
@@ -91,19 +92,19 @@ pub enum MidtransError {
 /// Why Midtrans makes no refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefundRefusal {
-    /// The merchant's contract has no refunds over the API, which is so by default for payments on site.
+    /// The merchant's contract has no refunds over the API. This is the default for payments on site.
     #[error("POS refunds not allowed")]
     NotAllowed,
-    /// 406: a refund with this `refund_key` was made, or tried, before.
+    /// 406: a refund with this `refund_key` was made or tried before.
     #[error("Midtrans has a refund with this refund_key already")]
     Duplicate,
-    /// 412: it is not settled any more, refunded already, or too old.
+    /// 412: the payment is not settled any more, or refunded already, or too old.
     #[error("Midtrans cannot change this transaction any more")]
     CannotModify,
-    /// 414: more than is left of the payment, or than the merchant's balance at Midtrans.
+    /// 414: the amount is more than is left of the payment, or more than the merchant's balance at Midtrans.
     #[error("the refund's amount was refused, or the merchant's balance at Midtrans does not cover it")]
     Amount,
-    /// 202: the provider said no.
+    /// 202: the provider refused.
     #[error("refund denied by the bank")]
     Denied,
     /// Only a part of it went back.
@@ -119,7 +120,7 @@ fn list(messages: &[String]) -> String {
 }
 
 impl MidtransError {
-    /// Whether the same call can end otherwise if it is made again later, with the same Idempotency-Key.
+    /// Whether the same call, repeated later with the same Idempotency-Key, can end in another way.
     #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
@@ -136,8 +137,8 @@ impl MidtransError {
         }
     }
 
-    /// Whether the call may have had its effect although it was not answered with it: a charge that ends so must be
-    /// repeated with its key, or cancelled, before there is another.
+    /// Whether the call may have had its effect although the answer does not say so. A charge with such an end must
+    /// be repeated with its key, or cancelled, before there is another one.
     #[must_use]
     pub fn effect_unknown(&self) -> bool {
         match self {
@@ -157,44 +158,45 @@ impl MidtransError {
     }
 }
 
-/// A transaction as an answer of Midtrans tells it. What an answer may leave out is an `Option`.
+/// A transaction as an answer of Midtrans tells it. A field that an answer may leave out is an `Option`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// Ours.
+    /// Our name of it.
     pub order_id: OrderId,
-    /// Midtrans'.
+    /// Midtrans' name of it.
     pub transaction_id: TransactionId,
-    /// What the customer pays, byte for byte: `"10000.00"`. Above what was charged where the merchant imposes a fee.
+    /// The sum that the customer pays, byte for byte: `"10000.00"`. It is above the charged sum where the merchant
+    /// imposes a fee.
     pub gross_amount_text: String,
-    /// The same as a number; `None` where it is not whole rupiah in range.
+    /// The same as a number; `None` if it is not whole rupiah in range.
     pub gross_amount: Option<Rupiah>,
     /// `IDR` in every sample.
     pub currency: Option<String>,
-    /// `gopay`, `qris`, …: a charge sent as `gopay` may come back as `qris`, so nothing hangs on it.
+    /// `gopay`, `qris`, …: a charge that was sent as `gopay` may come back as `qris`, so no decision depends on it.
     pub payment_type: Option<String>,
-    /// What became of it.
+    /// Its state.
     pub transaction_status: TransactionStatus,
-    /// Absent in some answers; where present, only `accept` is money.
+    /// Some answers do not have it. If it is there, only `accept` means money.
     pub fraud_status: Option<FraudStatus>,
     /// When it was charged.
     pub transaction_time: Option<Wall>,
     /// When it was paid.
     pub settlement_time: Option<Wall>,
-    /// When Midtrans' batch may expire it; spelt `expiry_time` or `expire_time`.
+    /// The time at which Midtrans' batch may expire it; spelt `expiry_time` or `expire_time`.
     pub expiry_time: Option<Wall>,
-    /// `custom_field1..3`, each where the answer has it.
+    /// `custom_field1..3`, as far as the answer has them.
     pub custom_fields: [Option<String>; 3],
-    /// Whose account it is.
+    /// The account that it belongs to.
     pub merchant_id: Option<String>,
-    /// Of a charge: what can be done with it, found by name.
+    /// For a charge: the actions that it allows, found by name.
     pub actions: Vec<Action>,
-    /// Of a `qris` charge: the payload itself.
+    /// For a `qris` charge: the payload itself.
     pub qr_string: Option<String>,
-    /// Over the counter: what the customer says there.
+    /// Over the counter: the code that the customer says there.
     pub payment_code: Option<String>,
-    /// Over the counter: which one; written `alfamart` or `Alfamart`.
+    /// Over the counter: the shop; written `alfamart` or `Alfamart`.
     pub store: Option<String>,
-    /// What was given back in sum; `None` where nothing was.
+    /// The sum that was given back; `None` if none was.
     pub refund_amount: Option<Rupiah>,
 }
 
@@ -203,25 +205,25 @@ pub struct Transaction {
 pub struct Action {
     /// `generate-qr-code`, `deeplink-redirect`, …
     pub name: String,
-    /// Where.
+    /// Its address.
     pub url: String,
 }
 
 impl Transaction {
-    /// The address of an action, by its name and never by its place: new ones appear between the old.
+    /// The address of an action, found by its name and never by its place: new ones appear between the old.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&str> {
         self.actions.iter().find(|action| action.name == name).map(|action| action.url.as_str())
     }
 
-    /// The GoPay link for a phone, where the charge has one.
+    /// The GoPay link for a phone, if the charge has one.
     #[must_use]
     pub fn deeplink_url(&self) -> Option<&str> {
         self.action("deeplink-redirect")
     }
 
-    /// Whether the money is the merchant's: `settlement`, and no other word about fraud than `accept`. A `capture` is a
-    /// card's and not money yet.
+    /// Whether the money is the merchant's: `settlement`, and about fraud only the word `accept`. A `capture` is a
+    /// card's, and not money yet.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.transaction_status == TransactionStatus::Settlement && matches!(self.fraud_status, None | Some(FraudStatus::Accept))
@@ -260,12 +262,12 @@ fn actions(value: Option<&Value>) -> Vec<Action> {
     value.and_then(Value::as_array).map(|list| list.iter().filter_map(entry).take(LIST_MAX).collect()).unwrap_or_default()
 }
 
-/// What a customer can read off a screen and say at a counter.
+/// A code that a customer can read off a screen and say at a counter.
 fn is_plain(text: &str) -> bool {
     (1..=PLAIN_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
-/// Strings, and numbers where somebody forgot the quotes.
+/// Strings, and numbers if somebody forgot the quotes.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -280,7 +282,7 @@ macro_rules! words {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $($(#[$word_doc])* $variant,)+
-            /// A word that the documents do not have.
+            /// A word that is not in the documents.
             Unknown(String),
         }
 
@@ -307,7 +309,7 @@ macro_rules! words {
 }
 
 words!(
-    /// What became of a transaction.
+    /// The state of a transaction.
     TransactionStatus {
         /// It can be paid.
         Pending = "pending",
@@ -351,7 +353,7 @@ fn cut(text: &str) -> String {
     text.chars().take(MESSAGE_CHARS_MAX).collect()
 }
 
-/// What came back for a call about a transaction: HTTP status and body.
+/// The answer to a call about a transaction: HTTP status and body.
 pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
     let unreadable = |why: &str| match http {
         401 => MidtransError::Unauthorized,
@@ -372,7 +374,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
     };
     let message = || fields.get("status_message").and_then(as_text).map(|message| cut(&message)).unwrap_or_default();
     match code {
-        // 407 tells of an expired transaction; with nothing in it, it is an error like its neighbours.
+        // 407 tells of an expired transaction. If it is empty, it is an error like its neighbours.
         200..=299 | 407 if status.is_some() || code != 407 => Transaction::read(&fields).map_err(MidtransError::NoAnswer),
         401 => Err(MidtransError::Unauthorized),
         402 => Err(MidtransError::NotActivated { message: message() }),
@@ -386,9 +388,9 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
     }
 }
 
-/// The answer to a charge: made, or denied by the provider in an answer that otherwise looks like success.
+/// The answer to a charge: it was made, or the provider denied it in an answer that otherwise looks like success.
 pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
-    // A denial may lack what a transaction must have, so it is looked for first.
+    // A denial may lack the fields that a transaction must have, so it is looked for first.
     if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
         let text = |name: &str| fields.get(name).and_then(as_text).map(|text| cut(&text)).unwrap_or_default();
         match TransactionStatus::read(&text("transaction_status")) {
@@ -414,7 +416,7 @@ pub(super) fn classify_charge(http: u16, body: &[u8]) -> Result<Transaction, Mid
     classify(http, body)
 }
 
-/// The answer to a refund of the whole: made, or what came instead.
+/// The answer to a refund of the whole: it was made, or another answer came instead.
 pub(super) fn classify_refund(http: u16, body: &[u8]) -> Result<Transaction, MidtransError> {
     let text = |name: &str| {
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return String::new() };

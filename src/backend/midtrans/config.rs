@@ -14,17 +14,17 @@ use std::time::Duration;
 
 /// Idle connections that are kept.
 const CONNECTIONS: usize = 32;
-/// One call.
+/// The time of one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The key of the file with the Server Key.
 const SERVER_KEY: &str = "midtrans.server_key_file";
 /// Midtrans' limit of a field of `customer_details`.
 const CUSTOMER_CHARS_MAX: usize = 255;
-/// Where the money is real.
+/// The address where the money is real.
 const PRODUCTION: &str = "https://api.midtrans.com";
-/// Where it is not.
+/// The address where it is not.
 const SANDBOX: &str = "https://api.sandbox.midtrans.com";
-/// Where Midtrans hosts pictures of QR codes: by the name of today and by the one of before.
+/// The hosts of Midtrans' pictures of QR codes: the present name, and the earlier one.
 const PICTURE_HOSTS: [&str; 2] = ["midtrans.com", "veritrans.co.id"];
 /// As it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -54,25 +54,25 @@ struct WrittenCustomer {
     phone: Option<String>,
 }
 
-/// As it is used. The Server Key is read when it is opened.
+/// The section, checked. The Server Key is read when it is opened.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// Midtrans' address.
     pub base_url: String,
-    /// Where the Server Key is.
+    /// The path of the Server Key.
     pub server_key_file: PathBuf,
     /// How charges are made.
     pub charge: ChargeOptions,
-    /// What Midtrans may ask above the price, in rupiah.
+    /// How much more than the price Midtrans may ask for, in rupiah.
     pub max_imposed_fee: u64,
-    /// Where Midtrans sends notifications.
+    /// The address for Midtrans' notifications.
     pub notification_url: String,
-    /// A private CA in front of Midtrans: of a simulator or a proxy.
+    /// A private CA in front of Midtrans, for a simulator or a proxy.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Section {
-    /// Its secret: who may read it, and whether it can be one. Of what is wrong the checker is told.
+    /// Checks its secret: who may read it, and whether it can be a Server Key. Faults go to the checker.
     pub fn examine(&self, checker: &mut Checker<'_>) {
         checker.guard(self.server_key_file.as_deref(), SERVER_KEY);
         if let Some(file) = &self.server_key_file {
@@ -80,7 +80,7 @@ impl Section {
         }
     }
 
-    /// What it means; `public_url` is where customers and Midtrans find this backend. Of what is wrong the checker is told.
+    /// Gives its meaning. `public_url` is the address of this backend for customers and Midtrans. Faults go to the checker.
     pub fn check(self, public_url: Option<&str>, checker: &mut Checker<'_>) -> Option<Account> {
         let charge = charge_options(&self, public_url, checker);
         let base_url = checker.required(self.base_url, "midtrans.base_url");
@@ -222,7 +222,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
     if written.acquirer.is_some() && charge_as == ChargeAs::Gopay {
         checker.fault(&(), "midtrans.acquirer", "is for charge_as = \"qris\" only");
     }
-    // Below 15 minutes Midtrans' batch is not reliable; the upper ends are the acquirers'.
+    // Below 15 minutes Midtrans' batch is not reliable. The upper limits are the acquirers'.
     let longest = match acquirer {
         Acquirer::Gopay => 7 * 24 * 60,
         Acquirer::AirpayShopee => 5 * 24 * 60,

@@ -6,7 +6,7 @@ use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
 use qris_host::{clock, random};
 
-/// Asks about a transaction that cannot be.
+/// Asks about a transaction that cannot exist.
 pub async fn examine(midtrans: &Midtrans) -> Vec<Finding> {
     let base_url = midtrans.base_url.as_str();
     let place = if is_production(base_url) { "the money is real" } else { "the money is not real" };

@@ -12,11 +12,11 @@ use qris_host::finding::Finding;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// One call for a charge; then the same is asked again while the machine waits its ten seconds.
+/// The time of one call for a charge. Then the same call is repeated while the machine waits its ten seconds.
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The image of a QR, all tries together.
+/// The time for the image of a QR, all tries together.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries at the image.
+/// The pause between two tries at the image.
 const QR_PAUSE: Duration = Duration::from_millis(300);
 /// Its name in configurations and paths.
 pub const NAME: &str = "midtrans";
@@ -64,7 +64,7 @@ impl Gateway for Midtrans {
 
     fn notification(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Notice, NoNotice> {
         let notification = Notification::parse(body).map_err(|error| NoNotice::Malformed(error.to_string()))?;
-        // A static QR's payments carry ids of Midtrans' own making, which may have characters that ours never have.
+        // The payments of a static QR carry ids that Midtrans made. These may have characters that our ids never have.
         let order = OrderId::new(&notification.order_id).ok();
         if !notification.is_signed_with(self.server_key()) {
             return Err(NoNotice::Forged(order));
@@ -77,7 +77,7 @@ impl Gateway for Midtrans {
     }
 }
 
-/// What an answer means, and whether something is wrong with Midtrans.
+/// The meaning of an answer, and whether Midtrans has a fault.
 fn answered<T, U>(answer: Result<T, MidtransError>, means: impl FnOnce(Result<T, MidtransError>) -> U) -> Answered<U> {
     let problem = answer.as_ref().err().map(problem);
     Answered { says: means(answer), problem }
@@ -120,16 +120,16 @@ async fn charge(midtrans: &Midtrans, order: &Order) -> Answered<Charged> {
     Answered { says, problem }
 }
 
-/// What Midtrans has made, with its QR or payment code.
+/// A charge that Midtrans has made, with its QR or payment code.
 async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Payment) -> Charged {
     let now = clock::now().wall;
     let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
     let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
-        // It exists, and nothing of the kind was asked for: it is ended like one whose answer was lost.
+        // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.
         return Charged::No(NoCharge::Exists);
     };
     let lifetime = match (transaction.transaction_time, transaction.expiry_time) {
-        // By the difference: Midtrans' clock need not be ours.
+        // The difference counts: Midtrans' clock need not be ours.
         (Some(from), Some(to)) if to > from => to - from,
         _ => midtrans.lifetime(payment),
     };
@@ -169,8 +169,8 @@ async fn qr_payload(midtrans: &Midtrans, transaction: &Transaction) -> Result<St
     }
 }
 
-/// What goes back of an order, and the reason that Midtrans is given: all that the customer paid, an imposed fee
-/// included. Without a sum Midtrans gives back the rest.
+/// The sum that goes back, and the reason for Midtrans. The sum is all that the customer paid, with an imposed
+/// fee. Without a sum Midtrans gives back the rest.
 fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
     let reason = match order.delivery.as_ref().map(|told| told.outcome) {
         Some(outcome) => format!("{}: {outcome}", order.sale.item),
@@ -182,7 +182,7 @@ fn to_refund(order: &Order) -> (Option<Rupiah>, String) {
 fn refund_answer(error: &MidtransError) -> RefundAnswer {
     let why: Box<str> = error.to_string().into();
     match error {
-        // A wrong key is mended by a person, and then the refund goes on by itself.
+        // A person corrects a wrong key, and then the refund goes on by itself.
         MidtransError::Unauthorized | MidtransError::RateLimited | MidtransError::Unreachable(_) => RefundAnswer::Passing(why),
         MidtransError::Running | MidtransError::Unavailable { .. } | MidtransError::NoAnswer(_) => RefundAnswer::Unsure(why),
         MidtransError::RefundRefused { .. }
@@ -235,7 +235,7 @@ fn report(transaction: Transaction) -> Report {
     }
 }
 
-/// Midtrans' words in the core's.
+/// Midtrans' words in the words of the core.
 pub(super) fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> Said {
     match status {
         TransactionStatus::Pending => Said::Pending,
@@ -254,7 +254,7 @@ pub(super) fn said(status: &TransactionStatus, fraud: Option<&FraudStatus>) -> S
     }
 }
 
-/// Midtrans' own word, with that of its fraud detection where that makes the difference.
+/// Midtrans' own word. The word of its fraud detection stands beside it if it makes the difference.
 fn word(transaction: &Transaction) -> String {
     let status = transaction.transaction_status.as_str();
     match &transaction.fraud_status {
@@ -265,7 +265,7 @@ fn word(transaction: &Transaction) -> String {
     }
 }
 
-/// How it was to be paid: at the counter that Midtrans names, else by a QR.
+/// The way to pay: at the counter that Midtrans names, else by a QR.
 fn payment(transaction: &Transaction) -> Payment {
     let at = |name: &str| transaction.store.as_deref().is_some_and(|store| store.eq_ignore_ascii_case(name));
     match transaction.payment_type.as_deref() {

@@ -1,7 +1,7 @@
 //! Midtrans' Core API as the backend uses it: charge, status, cancel, refund, and the payload of a charge's QR.
 //!
 //! Each call is made once: nothing in here repeats, waits or remembers. [`MidtransError`] says whether it may be made
-//! again and whether it may have had its effect; who owns the order decides.
+//! again and whether it may have had its effect. The owner of the order decides.
 
 mod answer;
 mod config;
@@ -38,23 +38,23 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The action of a charge that names the picture of its QR.
 const PICTURE: &str = "generate-qr-code";
-/// As much of an address is told.
+/// The most characters of an address that are told.
 const ADDRESS_CHARS_MAX: usize = 200;
 
-/// Which Midtrans, as which merchant.
+/// The Midtrans environment, and the merchant's account.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `https://api.sandbox.midtrans.com` or `https://api.midtrans.com`; a slash at the end does not matter.
     pub base_url: String,
-    /// The merchant's.
+    /// The merchant's key.
     pub server_key: ServerKey,
-    /// Where this backend takes notifications; goes out as `X-Override-Notification` with every charge.
+    /// The address where this backend takes notifications. It goes out as `X-Override-Notification` with every charge.
     pub notification_url: String,
     /// How charges are made.
     pub charge: ChargeOptions,
 }
 
-/// Stands in for all that is between this client and Midtrans: for simulation.
+/// Stands in for everything between this client and Midtrans, for simulation.
 pub trait Network: Send + Sync {
     /// Carries a request there and its answer back.
     fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, MidtransError>> + Send>>;
@@ -89,16 +89,16 @@ pub struct Midtrans {
     timeout: Duration,
 }
 
-/// A setting that no request can carry.
+/// A setting that does not fit into any request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("midtrans.{0} has characters that no HTTP header can carry")]
 pub struct SettingsError(&'static str);
 
 impl Midtrans {
-    /// A client over the given connections, which must follow no redirect and repeat nothing by themselves.
+    /// A client over the given connections. They must follow no redirect and repeat nothing by themselves.
     ///
     /// # Errors
-    /// A notification address that is no header value.
+    /// A notification address that cannot be a header value.
     pub fn new(settings: Settings, http: Client) -> Result<Self, SettingsError> {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", settings.server_key.expose()));
         let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| SettingsError("server_key"))?;
@@ -127,11 +127,11 @@ impl Midtrans {
         Self { way: Way::Played(network), ..self }
     }
 
-    /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, whatever
-    /// became of the first answer ([`idempotency_key`] makes one from the order).
+    /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, even if
+    /// the first answer was lost ([`idempotency_key`] makes a key from the order).
     ///
     /// # Errors
-    /// See [`MidtransError`]; with `effect_unknown` there may be a charge that can be paid.
+    /// See [`MidtransError`]. With `effect_unknown` a charge may exist that can be paid.
     pub async fn charge(&self, request: &ChargeRequest, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self
             .call(Method::POST, "charge")
@@ -142,7 +142,8 @@ impl Midtrans {
         read_charge(http, &body, request.order_id.as_str())
     }
 
-    /// What Midtrans says of a transaction, by its order_id or transaction_id. No more often than every 10 s an order.
+    /// Midtrans' word on a transaction, by its order_id or transaction_id. It must not be asked more often than every
+    /// 10 s for each order.
     ///
     /// # Errors
     /// [`MidtransError::NotFound`] only on Midtrans' own word.
@@ -151,8 +152,8 @@ impl Midtrans {
         read_answer(http, &body, id)
     }
 
-    /// Asks about a transaction that cannot be: [`MidtransError::NotFound`] says that the key is good. Besides, what
-    /// Midtrans' clock says.
+    /// Asks about a transaction that cannot exist: [`MidtransError::NotFound`] says that the key is good. Also gives
+    /// the time of Midtrans' clock.
     pub async fn probe(&self, id: &str) -> (Result<Transaction, MidtransError>, Option<Wall>) {
         let response = match self.send(self.call(Method::GET, &format!("{id}/status"))).await {
             Ok(response) => response,
@@ -171,18 +172,18 @@ impl Midtrans {
     /// Ends a transaction that nobody paid, by its order_id or transaction_id.
     ///
     /// # Errors
-    /// [`MidtransError::CannotModify`] where it is not pending any more, paid perhaps: ask [`Midtrans::status`].
+    /// [`MidtransError::CannotModify`] if it is not pending any more, perhaps because it is paid: ask [`Midtrans::status`].
     pub async fn cancel(&self, id: &str, idempotency_key: &str) -> Result<Transaction, MidtransError> {
         let call = self.call(Method::POST, &format!("{id}/cancel")).header("Idempotency-Key", idempotency_key);
         let (http, body) = self.answer(call).await?;
         read_answer(http, &body, id)
     }
 
-    /// Gives everything back that was paid. The same order's refund is never made twice, however often it is asked for:
-    /// its order_id is the `refund_key`.
+    /// Gives the whole payment back. However often it is asked for, the refund of one order is never made twice: its
+    /// order_id is the `refund_key`.
     ///
     /// # Errors
-    /// [`MidtransError::RefundRefused`] where there is none; with `effect_unknown` it may have been made. In both cases
+    /// [`MidtransError::RefundRefused`] if there is none. With `effect_unknown` it may have been made. In both cases
     /// [`Midtrans::status`] has the last word.
     pub async fn refund(
         &self,
@@ -197,14 +198,15 @@ impl Midtrans {
         read_refund(http, &body, id.as_str())
     }
 
-    /// How long a charge lives where its answer does not say.
+    /// How long a charge lives if its answer does not say.
     #[must_use]
     pub fn lifetime(&self, payment: Payment) -> Span {
         self.charge.lifetime(payment)
     }
 
-    /// Where Midtrans hosts the picture of a charge's QR: at one of its hosts, or at the address of this client. Any other is
-    /// not Midtrans': whoever changed the answer would have this program, and customers' phones, fetch what they like.
+    /// Where Midtrans has the picture of a charge's QR: at one of its hosts, or at the address of this client. Any other
+    /// address is not Midtrans'. Somebody who changed the answer could make this program, and customers' phones, fetch
+    /// anything.
     #[must_use]
     pub fn picture<'a>(&self, charge: &'a Transaction) -> Option<&'a str> {
         charge.action(PICTURE).filter(|url| self.hosts_pictures(url))
@@ -221,7 +223,7 @@ impl Midtrans {
     /// The text in a charge's QR: its `qr_string`, else read from the image of its action `generate-qr-code`.
     ///
     /// # Errors
-    /// [`MidtransError::Qr`] where there is no code that can be read: it will not change. Others may pass.
+    /// [`MidtransError::Qr`] if there is no readable code: this will not change. Other errors may pass.
     pub async fn qr_payload(&self, charge: &Transaction) -> Result<String, MidtransError> {
         if let Some(payload) = &charge.qr_string {
             return Ok(payload.clone());
@@ -230,7 +232,7 @@ impl Midtrans {
         if !self.hosts_pictures(url) {
             return Err(QrImageError::Address(url.chars().take(ADDRESS_CHARS_MAX).collect()).into());
         }
-        // The image needs no authentication, and its host is not always the API's: the key stays here.
+        // The image needs no authentication, and its host is not always the API's. So the key is not sent.
         let response = self.send(self.http.get(url).timeout(self.timeout)).await?;
         let http = response.status().as_u16();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
@@ -245,7 +247,8 @@ impl Midtrans {
             });
         }
         let image = read(response, qr_image::IMAGE_BYTES_MAX).await?.ok_or(QrImageError::TooLarge)?;
-        // Milliseconds of work, which must not hold up other orders; a reader that panics on a picture has not read it.
+        // This takes milliseconds of work, which must not hold up other orders. A reader that panics on a picture has
+        // not read it.
         let payload = tokio::task::spawn_blocking(move || qr_image::payload(&image)).await.unwrap_or(Err(QrImageError::NoQr))?;
         Ok(payload)
     }
@@ -256,7 +259,7 @@ impl Midtrans {
         &self.server_key
     }
 
-    /// What every call has. The ids' own rules leave no character in that a path would need escaped.
+    /// The parts of every call. By the ids' own rules no character needs an escape in a path.
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}/v2/{path}", self.base_url))
@@ -266,7 +269,7 @@ impl Midtrans {
             .timeout(self.timeout)
     }
 
-    /// HTTP status and body of an answer that came whole.
+    /// HTTP status and body of a complete answer.
     async fn answer(&self, call: RequestBuilder) -> Result<(u16, Vec<u8>), MidtransError> {
         let response = self.send(call).await?;
         let http = response.status().as_u16();
@@ -310,7 +313,7 @@ fn read_refund(http: u16, body: &[u8], order_id: &str) -> Result<Transaction, Mi
     about(answer::classify_refund(http, body)?, order_id)
 }
 
-/// An answer about another transaction than the one asked for answers nothing.
+/// An answer about another transaction answers nothing.
 fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransError> {
     if transaction.order_id.as_str() == id || transaction.transaction_id.as_str() == id {
         Ok(transaction)
@@ -319,7 +322,7 @@ fn about(transaction: Transaction, id: &str) -> Result<Transaction, MidtransErro
     }
 }
 
-/// `None` if there is more than `max` bytes of it.
+/// The body; `None` if it has more than `max` bytes.
 async fn read(mut response: Response, max: usize) -> Result<Option<Vec<u8>>, MidtransError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| MidtransError::NoAnswer(causes(&error)))? {
@@ -336,7 +339,7 @@ fn not_sent(error: reqwest::Error) -> MidtransError {
     if error.is_connect() || error.is_builder() { MidtransError::Unreachable(why) } else { MidtransError::NoAnswer(why) }
 }
 
-/// An error with its causes in one line; reqwest tells the reason only in the last.
+/// An error with its causes in one line. reqwest tells the reason only in the last cause.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -358,7 +361,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    /// A client of a server that sends this once, and the head of the request that it was sent for.
+    /// A client of a server that sends this answer once, and the head of the client's request.
     async fn against(sent: &'static [u8]) -> (Midtrans, tokio::task::JoinHandle<String>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

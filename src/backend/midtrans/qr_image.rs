@@ -1,5 +1,5 @@
-//! A PNG from the network → the text in its QR. The image is taken as hostile: bytes, dimensions and memory are limited
-//! before anything is unpacked.
+//! Reads the text of a QR from a PNG that came over the network. The image is taken as hostile: bytes, dimensions and
+//! memory are limited before anything is unpacked.
 
 use png::{ColorType, Decoder, Limits, Transformations};
 use std::io::Cursor;
@@ -8,18 +8,18 @@ use std::io::Cursor;
 pub(super) const IMAGE_BYTES_MAX: usize = 1 << 20;
 /// The largest width and height, in pixels.
 const SIDE_MAX: u32 = 2048;
-/// What the decoder may allocate beside the picture; a PNG may say 20 bytes and mean gigabytes.
+/// The most memory of the decoder beside the picture. A PNG of 20 bytes may ask for gigabytes.
 const DECODER_BYTES_MAX: usize = 24 << 20;
 /// A byte-mode QR of the largest version holds 2953 bytes; a QRIS payload is under 512.
 const PAYLOAD_BYTES_MAX: usize = 512;
 
-/// Why no payload can be had from an image.
+/// Why an image gives no payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QrImageError {
     /// The charge's answer has neither `qr_string` nor an action `generate-qr-code`.
     #[error("the charge has no qr_string and no generate-qr-code action")]
     None,
-    /// It would have to be fetched from somebody else than Midtrans.
+    /// Its address is not Midtrans'.
     #[error("its image is at {0}, which is not https at one of midtrans.picture_hosts")]
     Address(String),
     /// Not `image/png`.
@@ -36,16 +36,16 @@ pub enum QrImageError {
         /// Pixels.
         height: u32,
     },
-    /// The PNG is damaged or not one.
+    /// The PNG is damaged, or it is not a PNG.
     #[error("the image is no readable PNG: {0}")]
     Png(String),
-    /// A picture without a QR that can be read.
+    /// The picture has no QR that can be read.
     #[error("no QR can be read in the image")]
     NoQr,
-    /// More than one, and they differ.
+    /// It has more than one QR, and they differ.
     #[error("the image has several different QRs")]
     Several,
-    /// No text of 1–512 characters of ASCII.
+    /// Its text is not 1–512 characters of ASCII.
     #[error("the QR in the image is no QRIS text")]
     NotText,
 }
@@ -68,7 +68,7 @@ pub fn payload(image: &[u8]) -> Result<String, QrImageError> {
     if is_text { Ok(payload) } else { Err(QrImageError::NotText) }
 }
 
-/// Width, height and one byte a pixel; what is transparent is white, as paper is.
+/// Width, height and one byte a pixel. A transparent pixel is white, as paper is.
 fn grey_pixels(image: &[u8]) -> Result<(usize, usize, Vec<u8>), QrImageError> {
     let bad = |error: png::DecodingError| QrImageError::Png(error.to_string());
     if image.len() > IMAGE_BYTES_MAX {

@@ -1,4 +1,5 @@
-//! What is sent: the body of a charge, and the three custom fields by which a backend that forgot an order can rebuild it.
+//! The bodies that are sent to Midtrans: a charge, and its three custom fields. A backend that forgot an order can
+//! rebuild it from these.
 
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{COUNTER_EXPIRY, Metadata, QR_EXPIRY};
@@ -7,14 +8,14 @@ use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
 use serde_json::{Value, json};
 
-/// The longest `item_details.name`: Midtrans gives no limit for the Core API, Snap's is 50, integrators cut there.
+/// The longest `item_details.name`. Midtrans gives no limit for the Core API; Snap's is 50, and integrators cut there.
 const ITEM_NAME_CHARS_MAX: usize = 50;
 
 /// The longest line of text on an Alfamart's receipt, and the longest label on a till's screen.
 const RECEIPT_CHARS_MAX: usize = 40;
 const LABEL_CHARS_MAX: usize = 20;
 
-/// Which `payment_type` a QR is charged as. Every QRIS app can pay either.
+/// The `payment_type` that a QR is charged as. Every QRIS app can pay either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChargeAs {
     /// `gopay`: a QR image and a deeplink, no `qr_string` in any sample seen.
@@ -24,7 +25,7 @@ pub enum ChargeAs {
     Qris,
 }
 
-/// Who answers for a QR that is charged as `qris`.
+/// The acquirer of a QR that is charged as `qris`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acquirer {
     /// `gopay`
@@ -45,7 +46,7 @@ impl Acquirer {
     }
 }
 
-/// `customer_details`: nobody knows who stands at a machine, so these are the merchant's own, or there are none.
+/// `customer_details`: nobody knows the customer at a machine, so these are the merchant's own, or absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Customer {
     /// `first_name`
@@ -58,27 +59,27 @@ pub struct Customer {
     pub phone: Option<String>,
 }
 
-/// How the merchant wants charges to be made.
+/// The merchant's settings for charges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChargeOptions {
     /// The `payment_type` of a QR.
     pub charge_as: ChargeAs,
-    /// Of a `qris` charge.
+    /// For a `qris` charge.
     pub acquirer: Acquirer,
-    /// Where the GoPay app sends the customer after paying by its link: this, an order_id, and `/finish`.
+    /// The address to which the GoPay app sends the customer after a payment by its link: this, an order_id, and `/finish`.
     pub finish_base: Option<String>,
     /// `customer_details`
     pub customer: Option<Customer>,
-    /// `custom_expiry` of a QR, in minutes: 15 at least, below which Midtrans' batch is not reliable.
+    /// `custom_expiry` of a QR, in minutes: at least 15. Below that Midtrans' batch is not reliable.
     pub qr_expiry_min: Option<u32>,
     /// `custom_expiry` of a payment code, in hours.
     pub counter_expiry_h: Option<u32>,
-    /// Where pictures of QR codes may be, by `https`: these hosts and those below them. Beside Midtrans' own address.
+    /// The hosts where pictures of QR codes may be, by `https`: these hosts and those below them, beside Midtrans' own address.
     pub picture_hosts: Vec<String>,
 }
 
 impl ChargeOptions {
-    /// How long a charge lives where its answer does not say.
+    /// How long a charge lives if its answer does not say.
     #[must_use]
     pub fn lifetime(&self, payment: Payment) -> Span {
         match payment {
@@ -90,23 +91,23 @@ impl ChargeOptions {
     }
 }
 
-/// What a charge is for.
+/// The sale behind a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeRequest {
     /// New for each attempt.
     pub order_id: OrderId,
-    /// What the customer reads in the app; cut to 50 characters, the item's id where it is blank.
+    /// The text that the customer reads in the app, cut to 50 characters. If it is blank, it is the item's id.
     pub description: String,
     /// A QR, or a payment code for a counter.
     pub payment: Payment,
-    /// Whose order it is and what is sold for how much: in `custom_field1..3`, which Midtrans repeats in get-status and in
+    /// The owner of the order, the item and the price, in `custom_field1..3`. Midtrans repeats them in get-status and in
     /// notifications.
     pub metadata: Metadata,
 }
 
 impl ChargeRequest {
-    /// The body of `POST /v2/charge`. A QR's `custom_expiry` is never below 15 minutes, where Midtrans' batch is not
-    /// reliable: a shorter end is a cancel.
+    /// The body of `POST /v2/charge`. A QR's `custom_expiry` is never below 15 minutes, because Midtrans' batch is
+    /// not reliable there. A cancel makes a shorter end.
     #[must_use]
     pub fn body(&self, options: &ChargeOptions) -> Value {
         let amount = self.metadata.amount.get();
@@ -150,7 +151,7 @@ impl ChargeRequest {
         body
     }
 
-    /// `cstore`: the shop, what its till shows, and for an Alfamart what its receipt says.
+    /// `cstore`: the shop, the text for its till, and for an Alfamart the text for its receipt.
     fn counter(&self) -> Value {
         let name = self.item_name();
         let mut counter = json!({ "store": self.payment.as_str(), "message": cut(&name, LABEL_CHARS_MAX) });
@@ -164,7 +165,7 @@ impl ChargeRequest {
     }
 
     fn item_name(&self) -> String {
-        // Alfamart's tills part fields by it.
+        // Alfamart's tills separate fields with this character.
         let name = if self.payment == Payment::Alfamart { self.description.replace('|', "/") } else { self.description.clone() };
         match name.trim() {
             "" => self.metadata.item.to_string(),
@@ -177,7 +178,7 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// The body of a refund of everything: the `refund_key` keeps it from being made twice.
+/// The body of a refund of the whole. The `refund_key` keeps it from being made twice.
 #[must_use]
 pub fn refund_body(order_id: &OrderId, amount: Option<Rupiah>, reason: &str) -> Value {
     let mut body = json!({ "refund_key": order_id.as_str(), "reason": cut(reason, REASON_CHARS_MAX) });
@@ -190,8 +191,9 @@ pub fn refund_body(order_id: &OrderId, amount: Option<Rupiah>, reason: &str) -> 
 /// The longest reason of a refund.
 const REASON_CHARS_MAX: usize = 255;
 
-/// The `Idempotency-Key` of one call: 36 hex digits of SHA-256 over the endpoint and the order. Midtrans keys are global
-/// over endpoints and ignore the body, so one key for a charge and its cancel would answer the cancel with the charge.
+/// The `Idempotency-Key` of one call: 36 hex digits of SHA-256 over the endpoint and the order. Midtrans' keys are
+/// global over endpoints and ignore the body. With one key for a charge and its cancel, Midtrans would answer the cancel
+/// with the charge.
 #[must_use]
 pub fn idempotency_key(order_id: &OrderId, endpoint: &str) -> String {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
@@ -201,7 +203,7 @@ pub fn idempotency_key(order_id: &OrderId, endpoint: &str) -> String {
     super::hex(&digest.finish().as_ref()[..IDEMPOTENCY_KEY_BYTES])
 }
 
-/// 36 hex digits: the shortest of the two documented limits (46 and 36).
+/// 36 hex digits: the shorter of the two documented limits (46 and 36).
 const IDEMPOTENCY_KEY_BYTES: usize = 18;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The Server Key, and what it proves: a notification whose signature verifies was made by someone who holds it.
+//! The Server Key, and its proof: a notification whose signature verifies was made by a holder of this key.
 //!
-//! The signature is the lower-case hex of SHA-512 over order_id, status_code, gross_amount and the Server Key, strings
-//! exactly as they stand in the same message. It covers neither `transaction_status` nor `transaction_id`: a settlement
-//! and a refund of one order carry the same one. So a verified notification is a reason to ask get-status, no more.
+//! The signature is the lower-case hex of SHA-512 over order_id, status_code, gross_amount and the Server Key, as
+//! strings exactly as in the same message. It does not cover `transaction_status` or `transaction_id`: a settlement and
+//! a refund of one order have the same signature. So a verified notification is only a reason to ask get-status.
 
 use super::answer::{FraudStatus, TransactionStatus};
 use qris_host::secret::Secret;
@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq as _;
 pub struct ServerKey(Secret);
 
 impl ServerKey {
-    /// Takes the key as the dashboard shows it; blanks around it, which copying leaves behind, are not part of it.
+    /// Takes the key as the dashboard shows it. Blanks around it, which copying leaves behind, are not part of it.
     #[must_use]
     pub fn new(key: &Secret) -> Self {
         Self(Secret::new(key.expose().trim()))
@@ -36,10 +36,10 @@ impl ServerKey {
     }
 }
 
-/// What a notification says, before anybody believed it.
+/// The content of a notification. Nobody has believed it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// As in the message: it may be no order of ours.
+    /// As in the message. It may not be an order of ours.
     pub order_id: String,
     /// The code of this event, in the notification's own view: `"202"` for an expiry that get-status calls `"407"`.
     pub status_code: String,
@@ -54,13 +54,13 @@ pub struct Notification {
     signature_key: String,
 }
 
-/// Why a body is no notification at all.
+/// Why a body is not a notification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotificationError {
     /// Not JSON, or JSON but not an object.
     #[error("a notification must be a JSON object")]
     NotAnObject,
-    /// One of the six fields that every notification has.
+    /// A field is missing that every notification has (there are six), or it is not a string.
     #[error("a notification must have {0}, a string")]
     Field(&'static str),
 }
@@ -87,7 +87,7 @@ impl Notification {
         })
     }
 
-    /// Whether whoever wrote this knows the Server Key. Compared in constant time, in lower case only.
+    /// Whether the writer knows the Server Key. It is compared in constant time, in lower case only.
     #[must_use]
     pub fn is_signed_with(&self, key: &ServerKey) -> bool {
         let expected = key.sign(&self.order_id, &self.status_code, &self.gross_amount);

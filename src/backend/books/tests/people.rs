@@ -1,9 +1,9 @@
-//! What people do with orders, and what they are told of.
+//! The decisions of people about orders, and the alerts that they get.
 
 use super::*;
 use qris_core::order::merchant::{Attention, NoProof, Proof, RefundWish, Repayment};
 
-/// Proven, under a number that no other order here has.
+/// It is proven, under a number that no other order here has.
 fn told(order: &str, outcome: Delivery) -> Told {
     numbered(outcome, order.bytes().fold(0, |number, byte| number * 31 + u64::from(byte)))
 }
@@ -50,7 +50,7 @@ impl Rig {
         self.run(move |tx, _| due_alerts(tx, at)).await.expect("read")
     }
 
-    /// Does for an order what time has made due.
+    /// Does for an order all that is due by now.
     async fn pass(&self, order: &str, at: Wall) -> Done {
         let id = id(order);
         self.run(move |tx, desk| claim(tx, desk, &id, at)).await.expect("written")
@@ -70,7 +70,7 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     let alerts = rig.due(T0).await;
     assert_eq!(kinds(&alerts), [("refund_due", "o-r1".to_owned())]);
     assert!(matches!(&alerts[0].about, Subject::Order(stored, Attention::RefundDue) if stored.order.is_refund_due()));
-    // Nobody could be told: later and later, and not for ever.
+    // Nobody could be told. The tries come later and later, and not for ever.
     let mut at = T0;
     let mut tries = 0;
     while let Some(alert) = rig.due(at).await.pop() {
@@ -81,13 +81,13 @@ async fn somebody_is_told_once_of_each_thing_and_again_until_it_works() {
     }
     assert_eq!(tries, ALERT_TRIES);
     assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r1"], "the list has it all the same");
-    // Another kind of the same order is another alert; told is told.
+    // Another kind for the same order is another alert. An alert that was told stays told.
     rig.tell("o-r1", Delivery::Dispensed, at).await;
     let alert = rig.due(at).await.pop().expect("a conflict");
     assert_eq!(alert.kind(), "conflict");
     rig.run(move |tx, _| alert_done(tx, &alert, at)).await.expect("written");
     assert_eq!(rig.due(at + Span::secs(86_400)).await, []);
-    // Decided: neither is so any more.
+    // The order is decided, so neither alert holds any more.
     rig.run(move |tx, desk| given(tx, desk, &id("o-r1"), "Budi", at)).await.expect("granted");
     assert_eq!((rig.listed(Attention::RefundDue).await.len(), rig.listed(Attention::Conflict).await.len()), (0, 0));
     assert_eq!(rig.count("SELECT count(*) FROM alerts WHERE ended_ms IS NULL").await, 0);
@@ -109,7 +109,7 @@ async fn a_damaged_order_is_told_of_and_keeps_nobody_from_hearing_of_others() {
     told.sort();
     assert_eq!(told, [("refund_due", "o-r1".to_owned()), ("refund_due", "o-r2".to_owned())]);
     assert!(alerts.iter().any(|alert| alert.about == Subject::Damaged(id("o-r1"), Attention::RefundDue)));
-    // A later release may keep alerts of orders, which this one has to take up: not of that.
+    // A release takes up the orders that another release listed without alerts. It leaves out the damaged one.
     rig.run(|tx, _| Ok(tx.rows("DELETE FROM alerts", &[])?)).await.expect("written");
     rig.run(|tx, desk| restarted(tx, desk, T0)).await.expect("starts");
     assert_eq!(kinds(&rig.due(T0).await), [("refund_due", "o-r2".to_owned())]);
@@ -149,16 +149,16 @@ async fn a_relay_whose_ledger_was_put_back_proves_nothing() {
     }
     let asked = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
     assert!(matches!(asked.now.order.repayment, Some(Repayment::Asked { .. })), "proven: it goes back by itself");
-    // The same again, as after a restart of the machine: nothing changes.
+    // The same report again, as after a restart of the machine, changes nothing.
     let again = rig.tell_as("o-r1", numbered(Delivery::Undelivered, 7), T0).await;
     assert_eq!(again.now.order, asked.now.order);
-    // Another ticket under the same number: one of the two numbers was given by a ledger that had forgotten the other.
+    // Another ticket has the same number. A ledger that had forgotten one of them gave the other.
     let other = rig.tell_as("o-r2", numbered(Delivery::Failed, 7), T0).await;
     assert_eq!(other.now.order.delivery.as_ref().map(|told| told.proof.clone()), Some(Proof::Missing(NoProof::NumberUsed)));
     assert_eq!((&other.now.order.repayment, rig.listed(Attention::NoProof).await), (&None, vec!["o-r2".to_owned()]));
     let refused = rig.run(|tx, desk| request_refund(tx, desk, &id("o-r2"), RefundWish::of_a_person(None), T0)).await;
     assert!(matches!(refused, Err(BooksError::Refused(Refused::NoProof))), "{refused:?}");
-    // Nor under the number of an order that is archived.
+    // The number of an archived order is not accepted either.
     let Proof::Signed { kid, .. } = numbered(Delivery::Failed, 8).proof else { panic!("it is signed") };
     let archived: &'static str = format!("INSERT INTO archived VALUES ('o-r0', 'vm-001', 'r0', 't0', NULL, NULL, 1, '{kid}:8')").leak();
     rig.run(move |tx, _| {
@@ -216,7 +216,7 @@ async fn a_silent_machine_is_noticed_and_its_word_ends_it() {
     assert_eq!(kinds(&rig.due(late).await).iter().filter(|(kind, _)| *kind == "unreported").count(), 2);
     rig.tell("o-r1", Delivery::Dispensed, late).await;
     assert_eq!(rig.listed(Attention::Unreported).await, ["o-r2"]);
-    // The other stays silent; an hour after its receipt a person may end it, by name.
+    // The other stays silent. An hour after its receipt a person may end it, by name.
     let early = T0 + merchant::NO_REPORT_AFTER - Span::secs(1);
     let wish = |at: Wall, no_report| {
         let wish = RefundWish { no_report, ..RefundWish::of_a_person(Some("Ani".into())) };
@@ -248,7 +248,7 @@ async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtf
     assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r5"], "over the limit: for a person");
     let history = rig.run(|tx, _| history(tx, &id("o-r5"))).await.expect("read");
     assert!(history.iter().any(|line| line.event.contains("the limit of 2 a day")), "{history:?}");
-    // Another day is another limit. A conflict that comes at once stops what was not sent yet.
+    // Another day has another limit. A conflict that comes at once stops a refund that was not sent yet.
     let tomorrow = T0 + Span::secs(86_400);
     rig.paid("r6", 6, tomorrow).await;
     rig.tell("o-r6", Delivery::Failed, tomorrow).await;
@@ -285,7 +285,7 @@ async fn two_programs_refund_once() {
         }
     }
     assert_eq!(granted, 1);
-    // Two servers take it up: one asks.
+    // Two servers take it up, and one asks.
     let mut calls = 0;
     for round in 0..6 {
         let store = if round % 2 == 0 { rig.store.clone() } else { beside.clone() };

@@ -46,7 +46,7 @@ pub struct Bundle {
     broker_password_file: Option<PathBuf>,
 }
 
-/// All of a text but the token.
+/// All of a text except the token.
 pub struct Draft {
     device: DeviceId,
     backend_url: String,
@@ -56,7 +56,7 @@ pub struct Draft {
     draws: bool,
 }
 
-/// What is written.
+/// The output.
 pub struct Written {
     /// For standard output, folded.
     pub text: String,
@@ -65,10 +65,10 @@ pub struct Written {
 }
 
 impl Bundle {
-    /// Reads all that belongs to the text, before a token is made; `None` where none was asked for.
+    /// Reads everything that belongs to the text, before a token is made; `None` if no text was asked for.
     ///
     /// # Errors
-    /// What cannot be used, or no key to sign with.
+    /// A value that cannot be used, or no key to sign with.
     pub fn draft(&self, config: &Config, device: &DeviceId) -> Result<Option<Draft>, Failure> {
         if !self.bundle {
             return Ok(None);
@@ -93,7 +93,8 @@ impl Bundle {
             }
             return Ok(None);
         };
-        // As a machine checks it; one in the clear to another computer is for a person to allow, there.
+        // It is checked as a machine checks it. A connection in the clear to another computer is for a person to allow,
+        // at the machine.
         let section = MqttSection { url: Some(url.clone()), allow_plaintext: Some(true), ..MqttSection::default() };
         if let Err(faults) = section.settle() {
             let why: Vec<_> = faults.into_iter().map(|(_, why)| why.to_string()).collect();
@@ -110,7 +111,7 @@ impl Draft {
     /// The text with its token.
     ///
     /// # Errors
-    /// It does not fit into a code that was asked for.
+    /// It does not fit into the code that was asked for.
     pub fn with(self, token: &str) -> Result<Written, Failure> {
         let Self { device, backend_url, backend_ca, broker, keys, draws } = self;
         let backend = Backend { url: backend_url.into(), token: token.into(), ca: backend_ca };
@@ -119,7 +120,7 @@ impl Draft {
         Ok(Written { text: Enrolment::folded(&text), code })
     }
 
-    /// What a person should know of it, beside what is written.
+    /// Remarks for a person, beside the output.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let mut told = vec!["this text holds the machine's token: whoever has it is that machine at the backend. Send it as you would a password, and delete it".to_owned()];
@@ -174,7 +175,7 @@ fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String
     if text.len() as u64 > FILE_MAX { Err(failed(&"is larger than 16 KiB")) } else { Ok(text) }
 }
 
-/// A text as a QR code of half blocks, black on white whatever the terminal's colours are.
+/// A text as a QR code of half blocks, black on white with any colours of the terminal.
 fn draw(text: &str) -> Result<String, Failure> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
         Failure::usage("the text is too long for a QR code: leave the certificates out (a public CA needs none), or take the text")
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn a_code_is_drawn_that_reads_back() {
         let drawn = draw("qris-enrol1.AbC.x").expect("drawn");
-        // Read as a camera would: four pixels a module, two rows a line.
+        // It is read as a camera would: four pixels a module, two rows a line.
         let rows: Vec<Vec<char>> =
             drawn.lines().map(|line| line.trim_start_matches("\u{1b}[30;107m").trim_end_matches("\u{1b}[0m").chars().collect()).collect();
         let (width, height) = (rows[0].len() * 4, rows.len() * 8);

@@ -1,4 +1,4 @@
-//! What lies outside this computer: the gateway, its way back to us, the broker; and `serve` itself.
+//! The parts outside of this computer: the gateway, its way back to us, the broker; and `serve` itself.
 
 use crate::broker;
 use crate::config::Config;
@@ -13,13 +13,13 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// One question.
+/// The time for one question.
 const WAIT: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
-/// An answer is read up to this.
+/// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Looks at all of it at once.
+/// Looks at all of them at once.
 pub async fn look(config: &Config, source: &Source) -> Vec<Finding> {
     let (mut findings, notifications, broker, serve) =
         tokio::join!(gateway(config, source), notifications(config), broker(config), serve(config));
@@ -34,7 +34,7 @@ async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
     }
 }
 
-/// Posts something harmless to where the gateway posts notifications, and recognises this program's refusal of it.
+/// Posts a harmless message to the address of the gateway's notifications, and recognises this program's refusal of it.
 async fn notifications(config: &Config) -> Finding {
     const CHECK: &str = "notifications";
     let url = config.gateway.notification_url();
@@ -84,7 +84,7 @@ async fn notifications(config: &Config) -> Finding {
     judge_address(config, &parsed)
 }
 
-/// The gateway's rules for where it posts to: public, port 80 or 443.
+/// The gateway's rules for the addresses that it posts to: public, port 80 or 443.
 fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
     let said = format!("{url} is reached, and it is this program");
@@ -154,7 +154,7 @@ async fn broker(config: &Config) -> Finding {
     }
 }
 
-/// Whether `serve` answers where it listens.
+/// Whether `serve` answers at its address.
 async fn serve(config: &Config) -> Finding {
     let ip = match config.listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -176,7 +176,7 @@ async fn serve(config: &Config) -> Finding {
     }
 }
 
-/// An error with its causes in one line; the last one mostly says it.
+/// An error with its causes in one line. The last cause mostly says the most.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

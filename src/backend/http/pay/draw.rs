@@ -1,5 +1,5 @@
-//! The customer's page as HTML. It says what somebody who knows the order_id may know: amount, item, where the order is,
-//! how to pay it. No ticket, no receipt, no request_id, no device.
+//! The customer's page as HTML. It shows only what anybody with the order_id may know: the amount, the item, the state
+//! of the order, how to pay it. It has no ticket, no receipt, no request_id, no device.
 
 use super::words::Words;
 use qris_core::order::outcome::Delivery;
@@ -7,37 +7,37 @@ use qris_core::order::request::Payment;
 use qris_core::wire::orders::{Order, Refund, Status};
 use std::fmt::Write as _;
 
-/// Live news: looked for so often while something is about to happen, in seconds.
+/// How often the page looks for news while something is about to happen, in seconds.
 const SOON_S: u32 = 3;
-/// And while only a person or a late payment can change it.
+/// The same while only a person or a late payment can change it.
 const SELDOM_S: u32 = 30;
-/// A page without a script is loaded again at most so often, in seconds.
+/// The shortest time, in seconds, after which a page without a script is loaded again.
 const NO_SCRIPT_S: u32 = 5;
-/// Digits of a payment code that stand together.
+/// The digits of a payment code that stand together.
 const GROUP: usize = 4;
 
-/// What the page is drawn from.
+/// The values that the page is drawn from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sheet<'a> {
-    /// The order as it is told to its machine.
+    /// The order, as its machine sees it.
     pub(super) order: &'a Order,
-    /// What the customer buys, in words.
+    /// The name of the goods.
     pub(super) name: &'a str,
-    /// What its money is doing.
+    /// The state of its money.
     pub(super) standing: Standing,
-    /// Until when it can be paid, or collected at the machine: `2026-11-20 16:24`, WIB.
+    /// The end of the time to pay it, or to collect it at the machine: `2026-11-20 16:24`, WIB.
     pub(super) until: Option<&'a str>,
     /// The QR's picture: at the gateway, or in the address itself.
     pub(super) qr_url: Option<&'a str>,
-    /// Where the merchant is reached.
+    /// The contact of the merchant.
     pub(super) contact: Option<&'a str>,
-    /// The page to which GoPay sends the customer back, and what it says of the payment.
+    /// The page to which GoPay sends the customer back, with its word on the payment.
     pub(super) finish: Option<Finish>,
     /// The same page in the other language.
     pub(super) other_language: &'a str,
 }
 
-/// What an order's money is doing: what the page must know besides what the machine is told.
+/// The state of an order's money. The page needs it beside the facts that the machine gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It is being charged.
@@ -52,7 +52,7 @@ pub(super) enum Standing {
     Over,
 }
 
-/// What GoPay's redirect says. It is not believed: it only chooses the greeting.
+/// The words of GoPay's redirect. They are not believed: they only choose the greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
     /// `result=success`
@@ -63,7 +63,7 @@ pub(super) enum Finish {
     Unsaid,
 }
 
-/// Where an order is, as far as its customer is concerned.
+/// The state of an order, as its customer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Preparing,
@@ -118,7 +118,7 @@ fn stage(order: &Order, standing: Standing) -> Stage {
     }
 }
 
-/// How a stage looks: its words, its colour, and when the page looks again.
+/// The look of a stage: its words, its colour, and when the page looks again.
 struct Look {
     head: String,
     more: &'static str,
@@ -132,7 +132,7 @@ fn look(stage: Stage, words: &'static Words, finish: Option<Finish>) -> Look {
     let ended = |head: &str| Look { more: words.paid_anyway, calls: true, ..plain(head, "grey", SELDOM_S) };
     match stage {
         Stage::Preparing => plain(words.preparing, "blue", SOON_S),
-        // Whoever comes back from the app has paid, or believes so: no word of waiting for the customer.
+        // A customer who comes back from the app has paid, or believes so. So there is no word of waiting for the customer.
         Stage::Waiting if finish == Some(Finish::Success) => plain(words.confirming, "blue", SOON_S),
         Stage::Waiting | Stage::Counter => plain(words.waiting, "blue", SOON_S),
         Stage::Confirming => Look { more: words.held, ..plain(words.confirming, "blue", SOON_S) },
@@ -246,7 +246,7 @@ pub(super) fn page(sheet: &Sheet<'_>, words: &'static Words) -> String {
     html
 }
 
-/// A page without an order; perhaps it comes again by itself.
+/// A page without an order. It may come again by itself.
 pub(super) fn apology(title: &str, hint: &str, words: &Words, again_s: Option<u32>) -> String {
     let again = again_s.map(|seconds| format!("<meta http-equiv=refresh content={seconds}>")).unwrap_or_default();
     let mut html = head(words, title, &again);
@@ -277,8 +277,8 @@ font-weight:700;text-decoration:none;margin:1em 0}img{display:block;margin:0 aut
 image-rendering:pixelated}.k{font-size:1.8em;font-weight:700;font-family:monospace}.n{color:#555;font-size:.9em}code{font-size:1.1em;\
 overflow-wrap:anywhere}";
 
-/// The page's script; the policy allows this one, by its hash. It looks for news while the page is seen, and puts them in
-/// place of the old.
+/// The page's script; the policy allows this one, by its hash. It looks for news while the page is seen, and replaces the
+/// old text with it.
 pub(super) const SCRIPT: &str = "\"use strict\";(function(){var tag='',timer=0;function old(){return document.querySelector('main')}\
 function later(){clearTimeout(timer);timer=setTimeout(look,1000*(+old().dataset.next||30))}\
 function look(){if(document.hidden){later();return}\
@@ -300,19 +300,19 @@ fn titled(store: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What a phone can call, if this is a number.
+/// A number that a phone can call, if this is one.
 fn telephone(contact: &str) -> Option<String> {
     let number: String = contact.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
     let is_number = number.len() >= 5 && contact.chars().all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
     is_number.then_some(number)
 }
 
-/// What the gateway calls a deeplink is an address of the app or of the web, and no script.
+/// The gateway's deeplink must be an address of the app or of the web, and not a script.
 fn is_deeplink(url: &str) -> bool {
     ["https://", "http://", "gojek://", "gopay://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
-/// Text as it may stand between tags and in quotes.
+/// A text in a form that may stand between tags and in quotes.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

@@ -1,11 +1,11 @@
-//! Every word of the customer's page, in one table: a line a text, Indonesian and English.
+//! Every word of the customer's page, in one table: one text a line, Indonesian and English.
 
 macro_rules! words {
     ($($name:ident: $id:literal, $en:literal;)*) => {
         /// The words in one language. The names say where they stand.
         #[derive(Debug)]
         pub(super) struct Words {
-            /// As in `lang`.
+            /// The value of `lang`.
             pub(super) language: &'static str,
             $(pub(super) $name: &'static str,)*
         }
@@ -66,7 +66,7 @@ impl Words {
     }
 }
 
-/// The words that `?lang=` asks for, else those that the phone likes best by `Accept-Language` (RFC 9110), else
+/// The words that `?lang=` asks for. Else those that the phone likes best by `Accept-Language` (RFC 9110). Else
 /// Indonesian.
 pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Words {
     match asked {
@@ -85,7 +85,7 @@ pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Wor
             _ => continue,
         };
         let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.trim().parse().ok());
-        // What cannot be read asks for nothing; of equals the first counts.
+        // A part that cannot be read asks for nothing. Of equal parts the first counts.
         if let Some(quality) = quality.filter(|quality| (0.0..=1.0).contains(quality))
             && quality > best.0
         {

@@ -59,7 +59,7 @@ fn the_bodys_code_decides() {
         ("700", MidtransError::NoAnswer("status_code 700 means nothing".into())),
     ];
     for (code, expected) in rows {
-        // Whatever the HTTP status says.
+        // The HTTP status does not matter.
         for http in [200, 400, 404, 503] {
             assert_eq!(classify(http, message(code).to_string().as_bytes()), Err(expected.clone()), "body {code}, HTTP {http}");
         }
@@ -155,7 +155,7 @@ fn long_words_are_cut() {
     assert_eq!((message.len(), validation.len()), (MESSAGE_CHARS_MAX, LIST_MAX));
 }
 
-/// Any JSON, made from real answers by a seeded hand, is classified and never a panic; and nothing becomes settled that
+/// A seeded hand makes any JSON from real answers. Each is classified without a panic. No answer becomes settled that
 /// does not say so.
 #[test]
 fn any_json_is_classified() {
@@ -329,7 +329,7 @@ fn odd_value(dice: &mut Dice) -> Value {
     }
 }
 
-/// Whatever Midtrans, or something in between, may send: real answers, bent.
+/// Anything that Midtrans, or a proxy in between, may send: bent real answers.
 fn bent(dice: &mut Dice, samples: &[Value]) -> Vec<u8> {
     let mut body = samples[dice.draw(samples.len())].clone();
     let other = samples[dice.draw(samples.len())].clone();
@@ -393,7 +393,7 @@ fn whatever_comes_is_classified_and_nothing_panics() {
                     assert!(transaction.actions.len() <= LIST_MAX, "{}", said());
                 }
                 Err(error) => {
-                    // Nobody knows, so it is asked again; and what is told of it fits in a log.
+                    // Nobody knows, so the question is asked again. The text about it fits in a log.
                     assert!(!error.effect_unknown() || error.may_retry(), "{}: {error}", said());
                     assert!(error.to_string().chars().count() < 8_000, "{}", said());
                 }
@@ -406,7 +406,7 @@ fn whatever_comes_is_classified_and_nothing_panics() {
         if let Ok(transaction) = classify_refund(http, &bytes) {
             assert_eq!(transaction.transaction_status, TransactionStatus::Refund, "{}", said());
         }
-        // The same from the other side: what is posted to us.
+        // The same for the other direction: the messages that are posted to us.
         drop(super::super::Notification::parse(&bytes));
     }
 }

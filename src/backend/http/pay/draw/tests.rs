@@ -4,7 +4,7 @@ use qris_core::order::reason::Reason;
 use qris_core::wire::orders::OutcomeReport;
 use serde_json::json;
 
-/// What nobody may read on the page.
+/// Texts that nobody may read on the page.
 const SECRETS: [&str; 5] = ["a-ticket-of-22-letters", "the-request-id", "vm-001", "the-receipt", "the-kid"];
 
 fn order() -> Order {
