@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// The longest time after a payment in which the machine may deliver, after the longest time on the screen. The backend
-/// lets a person refund an order that has no report an hour after its payment. Nothing may be delivered after that.
+/// The latest time of a delivery, counted from the end of the longest time on the screen. The backend lets a person
+/// refund an order without a report an hour after its payment. Nothing may be delivered after that.
 const DELIVERED_BY_MAX: Span = Span::secs(2760);
 
 /// The settings of `qrisd`.
@@ -71,7 +71,7 @@ impl Config {
         source.read_checked(Written::check)
     }
 
-    /// Checks a configuration: who may read its secrets, and whether it fits the `relay.toml` beside it. This is `--check`.
+    /// Checks a configuration, who may read its secrets, and whether it fits the `relay.toml` beside it: `--check`.
     ///
     /// # Errors
     /// Everything that is wrong.

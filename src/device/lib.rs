@@ -50,8 +50,9 @@ const IDLE: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
 /// A relay service that is there and does not answer is asked again after this time.
 const RELAY_RETRY: Duration = Duration::from_secs(1);
-/// After this time the machine is told that the relay service is gone. A service that takes a new configuration (`systemctl
-/// reload`) is back sooner. A service that failed is not: systemd rests for a second before it starts the service again.
+/// After this time the machine is told that the relay service is gone. A service that takes a new configuration
+/// (`systemctl reload`) is back sooner. A service that failed is not: systemd rests for a second before it starts the
+/// service again.
 const RELAY_RETURNS_WITHIN: Duration = Duration::from_secs(1);
 /// The relay's facts are read again this often while nothing happens: a person may have cleared a line.
 const RELAY_READ_EVERY: Duration = Duration::from_secs(30);

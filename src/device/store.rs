@@ -182,7 +182,7 @@ pub trait Store {
     /// When the file cannot be read.
     fn next_event(&self, seq: u64) -> Result<Option<(u64, String)>, StoreError>;
 
-    /// The last trusted time, which judges the dates of certificates.
+    /// The last trusted time, by which the dates of certificates are judged.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -1,7 +1,7 @@
 //! D-Bus as we use it: on a message bus, or without a bus on a socket of its own (`peer:/path`), with the same interfaces.
 //!
 //! [`serve`] keeps objects reachable. [`Remote`] keeps a connection to a service that does so. zbus does not reconnect
-//! either of them, so both build a new connection when the old one is lost. Proxies may name their destination in both
+//! either of them. So both build a new connection when the old one is lost. Proxies may name their destination in both
 //! cases: a peer without a bus name ignores it. Build them with [`CacheProperties::No`](zbus::proxy::CacheProperties::No):
 //! a cached property outlives the service that said it.
 

@@ -92,7 +92,7 @@ pub struct Fault {
     pub line: Option<usize>,
     /// The key as a path: `item[0].price`, counted from 0.
     pub key: Option<String>,
-    /// What it must be, or what is wrong with it.
+    /// The rule for its value, or the fault of the value.
     pub why: String,
 }
 

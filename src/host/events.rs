@@ -1,7 +1,7 @@
 //! The journal: every kind of event that an operator may look for, in one table.
 //!
-//! A kind has a fixed MESSAGE_ID, a priority, fields, a line for people, and an entry of the catalog that `journalctl
-//! -x` shows. The entry is its doc comment: the first line is the subject, and the rest says what happened and what
+//! A kind has a fixed MESSAGE_ID, a priority, fields, a line for people, and an entry of the catalog that
+//! `journalctl -x` shows. The entry is its doc comment: the first line is the subject, and the rest says what happened and what
 //! to do. A MESSAGE_ID is never changed or used for another kind: people search for it.
 
 use qris_core::order::ids::{DeviceId, ItemId, OrderId, RequestId};

@@ -64,8 +64,8 @@ pub struct LinkSettings {
 }
 
 impl LinkSettings {
-    /// A connection to `broker` without will and subscriptions. Its certificates are read here. Their dates will be
-    /// checked against `trusted`.
+    /// A connection to `broker` without will and subscriptions. The certificates of the settings are read here. The dates
+    /// of the broker's certificate will be checked against `trusted`.
     ///
     /// # Errors
     /// When a certificate or key cannot be used.

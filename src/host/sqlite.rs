@@ -39,8 +39,8 @@ pub enum OpenError {
         /// The version of this program.
         known: i32,
     },
-    /// It was written by an earlier release. Only the program that it belongs to brings it up to date, and this is
-    /// another program.
+    /// It was written by an earlier release. Only the service that it belongs to brings it up to date, and another
+    /// process opened it.
     #[error("the database {} has version {found}, this program needs {known}: start its service again, which brings it up to date", path.display())]
     Older {
         /// The database.
@@ -90,7 +90,7 @@ pub enum OpenError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// It is damaged. Only the program that it belongs to may set it aside, and this is another program.
+    /// It is damaged. Only the service that it belongs to may set it aside, and another process opened it.
     #[error("the database {} is damaged ({why}): `serve` sets it aside when it starts, or put a backup in its place", path.display())]
     Damaged {
         /// The database.
@@ -142,9 +142,9 @@ pub fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
     }
 }
 
-/// Opens the database at `path` for another program than the one that it belongs to. That program may be running. So a
-/// damaged database stays in its place: to set it aside would take it away from that program. A missing one is made
-/// only with `make`.
+/// Opens the database at `path` beside the service that it belongs to. The service may be running. So a damaged
+/// database stays in its place: to set it aside would take it away from the service. A missing one is made only with
+/// `make`.
 ///
 /// # Errors
 /// [`OpenError`]; [`OpenError::Damaged`], [`OpenError::Missing`] and [`OpenError::Older`] beside those of [`open`].
@@ -160,12 +160,12 @@ pub fn open_beside(path: &Path, schema: &Schema, make: bool) -> Result<Opened, O
     Ok(Opened { connection, created, set_aside: None })
 }
 
-/// The program that opens a database.
+/// The process that opens a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
-    /// The program that it belongs to. Only this one brings it up to date.
+    /// The service that it belongs to. Only the service brings it up to date.
     Yes,
-    /// Another program. The owner may run at the same time and be of an earlier release.
+    /// Another process. The service may run at the same time and be of an earlier release.
     Beside,
 }
 
@@ -408,7 +408,7 @@ fn prepare(connection: &mut Connection, path: &Path, schema: &Schema, owner: Own
         return Ok(Err(OpenError::Older { path: path.into(), found, known }));
     }
     if created {
-        // This comes before WAL, because the size cannot change after that. A sale writes a third of the bytes that it
+        // This comes before WAL, because the page size cannot change after that. A sale writes a third of the bytes that it
         // writes with the default of 4096.
         connection.pragma_update(None, "page_size", 1024)?;
     }

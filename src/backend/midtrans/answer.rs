@@ -222,7 +222,7 @@ impl Transaction {
         self.action("deeplink-redirect")
     }
 
-    /// Whether the money is the merchant's: `settlement`, and about fraud only the word `accept`. A `capture` is a
+    /// Whether the money is the merchant's: `settlement`, and no word about fraud except `accept`. A `capture` is a
     /// card's, and not money yet.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -238,7 +238,7 @@ pub fn duty(order: &Order, now: Wall) -> Duty {
     }
 }
 
-/// The time of the next step for a refund that was asked for, and whether that step is a look at what became of it.
+/// The time of the next step for a refund that was asked for, and whether that step is a look at its result.
 fn refund_due_at(order: &Order) -> Option<(Wall, bool)> {
     match &order.repayment {
         Some(Repayment::Asked { retry_at, look, .. }) => Some((*retry_at, *look)),

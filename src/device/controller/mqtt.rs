@@ -1,5 +1,5 @@
 //! Controllers anywhere, over the broker: `vend/request`, `vend/cancel`, `vend/collect`, and a fleet's commands. `vend/event` tells
-//! them the course of a request. It comes from the machine's outbox, so it comes even if the power goes in between.
+//! them the course of a request. The event comes from the machine's outbox, so a power cut does not stop it.
 
 pub mod commands;
 

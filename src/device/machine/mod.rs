@@ -325,7 +325,7 @@ impl<D: Disk> Machine<D> {
         self.disk
     }
 
-    /// The database's last trusted time, which judges certificates.
+    /// The database's last trusted time, by which certificates are judged.
     #[must_use]
     pub fn last_trusted(&self) -> Wall {
         self.store.as_ref().and_then(|store| store.last_trusted().ok()).unwrap_or_default()

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Schema {
     /// The owner of the file (`PRAGMA application_id`): a number of its own for each program, not 0.
     pub application_id: i32,
-    /// The steps from an empty file to this release's database, and from each earlier release. Step N makes version N (`PRAGMA
-    /// user_version`) from the version before. A published step never changes, not even by a letter, since databases have been
-    /// made with it; a change is a new step. Foreign keys are not checked during a step, so that a table can be made anew.
+    /// The steps from an empty file to this release's database, and from each earlier release. Step N makes version N
+    /// (`PRAGMA user_version`) from the version before. A published step never changes, not even by a letter, since
+    /// databases have been made with it; a change is a new step. Foreign keys are not checked during a step, so that a
+    /// table can be made anew.
     pub steps: &'static [&'static str],
 }
 

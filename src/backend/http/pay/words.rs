@@ -66,7 +66,7 @@ impl Words {
     }
 }
 
-/// The words that `?lang=` asks for. Else those that the phone likes best by `Accept-Language` (RFC 9110). Else
+/// The words that `?lang=` asks for; else those that the phone likes best by `Accept-Language` (RFC 9110); else
 /// Indonesian.
 pub(super) fn choose(asked: Option<&str>, accept_language: &str) -> &'static Words {
     match asked {
