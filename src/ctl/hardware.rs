@@ -165,7 +165,10 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
         SurfaceSettings::Any | SurfaceSettings::Virtual { .. } | SurfaceSettings::Memory { .. } => {}
     }
     findings.extend(relay.devices().into_iter().map(|path| found("gpio", site.at(path).exists(), &path.display().to_string(), LIST)));
-    findings.extend(rest::findings(site, &relay.lines));
+    // The chips of another computer cannot be asked.
+    if site.runs() {
+        findings.extend(rest::findings(&relay.lines, |path| label(site, path)));
+    }
     findings
 }
 

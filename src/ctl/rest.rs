@@ -1,7 +1,5 @@
 //! Pins at rest: what a resistor inside the chip does with a line before `qris-relayd` has it. One place knows it.
 
-use super::hardware;
-use super::site::Site;
 use qris_host::finding::Finding;
 use qris_relay::config::Line;
 use qris_relay::pin::Chip;
@@ -63,15 +61,8 @@ pub(super) fn advice(label: &str) -> Option<String> {
     })
 }
 
-/// A warning for each line that a resistor drives, on the computer that runs.
-pub(super) fn findings(site: &Site, lines: &[Line]) -> Vec<Finding> {
-    if !site.runs() {
-        return Vec::new();
-    }
-    warnings(lines, |path| hardware::label(site, path))
-}
-
-fn warnings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
+/// A warning for each line that a resistor drives. `label`: what the kernel calls a chip, where it can be asked.
+pub(super) fn findings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let warning = |line: &Line| {
         let pin = &line.outlet.line()?.pin;
         let Chip::Gpio { path, offset } = &pin.chip else { return None };
@@ -116,10 +107,10 @@ mod tests {
         };
         let gpio = |offset| Chip::Gpio { path: "/dev/gpiochip0".into(), offset };
         let lines = [line("a", gpio(17)), line("b", gpio(6)), line("c", Chip::Sim("/tmp/x".into()))];
-        let found = warnings(&lines, |_| Some("pinctrl-bcm2711".into()));
+        let found = findings(&lines, |_| Some("pinctrl-bcm2711".into()));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].level, found[0].said.starts_with("line \"a\": GPIO 17 is pulled down")), (Level::Warn, true), "{found:?}");
-        assert_eq!(warnings(&lines, |_| None), []);
+        assert_eq!(findings(&lines, |_| None), []);
     }
 
     #[test]
