@@ -28,6 +28,8 @@ pub(super) const ETC: &str = "/etc/qrisd";
 pub(super) const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
 /// The relay service's configuration.
 pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
+/// The keys whose receipts are believed, where the configuration names no other file.
+pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
 /// Where systemd finds credentials that root alone may read, and those that are encrypted for this computer.
 pub(super) const CREDENTIALS: [&str; 2] = ["/etc/credstore", "/etc/credstore.encrypted"];
 

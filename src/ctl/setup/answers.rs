@@ -1,6 +1,7 @@
 //! What was said of a machine: by flags, by its enrolment text, and by whoever sits in front of it. A flag goes before the
 //! text, and what was asked for before both.
 
+use super::part::Part;
 use super::present::Present;
 use super::specs::{Item, Line, Screen};
 use crate::Connection;
@@ -117,6 +118,28 @@ impl Answers {
             Some(line) => line.active_low = active_low,
             None => drop(self.turned.insert(name.to_owned(), active_low)),
         }
+    }
+
+    /// What nobody said and the disk does not say, each with how it is told.
+    pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
+        let table = [
+            (
+                Part::Device,
+                self.device.is_none() && present.value("device", "id").is_none(),
+                "the machine's name (--device ID, or --from ENROLMENT)",
+            ),
+            (Part::Broker, self.broker_url.is_none() && present.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
+            (Part::Backend, self.backend_url.is_none() && present.value("backend", "url").is_none(), "the backend (--backend URL)"),
+            (
+                Part::Backend,
+                self.token.is_none() && !present.has_secret("backend", "token_file"),
+                "the backend's token (--token-file FILE)",
+            ),
+            (Part::Keys, self.keys.is_none() && !present.has_keys(), "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
+            (Part::Items, self.items.is_empty() && present.items().is_empty(), "what it sells (--item ID:PRICE:NAME)"),
+            (Part::Lines, self.lines.is_empty() && present.lines().is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
+        ];
+        table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
     }
 
     /// What is sold: what was said, or what lies on the disk.

@@ -4,20 +4,18 @@
 mod secrets;
 
 use super::answers::Answers;
-use super::dialogue::Part;
 use super::edit::{EditError, quoted, remove, replace_tables, set, set_in, tables_of, text_of};
-use super::present::Present;
+use super::part::Part;
+use super::present::{Present, items_of};
 use super::specs::{Screen, least_price};
 use super::write::{Change, Owner, Planned};
 use crate::chips;
-use crate::site::{CREDENTIALS, ETC, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
+use crate::site::{CREDENTIALS, ETC, KEYS_JSON, QRISD_TOML, RELAY_TOML, SECRETS_DROP_IN, Site};
 use crate::staging::Staging;
 use qris_host::Failure;
 use qris_host::config::{Places, Source};
 use std::path::{Path, PathBuf};
 
-/// The keys whose receipts are believed.
-pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
 /// What a new machine begins with: the shipped examples.
 const NEW_QRISD: &str = include_str!("../../../config/qrisd.toml");
 const NEW_RELAY: &str = include_str!("../../../config/relay.toml");
@@ -62,6 +60,18 @@ pub(super) enum ComposeError {
     },
 }
 
+impl ComposeError {
+    /// The parts that would say it otherwise.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        match self {
+            Self::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
+            Self::OtherDevice { .. } => vec![Part::Device],
+            Self::Unsold(_) => vec![Part::Lines],
+            Self::Edit { .. } => Vec::new(),
+        }
+    }
+}
+
 /// The files, and where the configuration finds those that it names as long as they are not in their places.
 pub(super) struct Composed {
     pub(super) files: Vec<Planned>,
@@ -100,7 +110,7 @@ pub(super) fn compose(
     keep: Option<Keep>,
     force: bool,
 ) -> Result<Composed, Failure> {
-    let missing = present.missing(answers);
+    let missing = answers.missing(present);
     if !missing.is_empty() {
         return Err(Failure::usage(ComposeError::Missing(missing)));
     }
@@ -332,12 +342,6 @@ fn screen(text: &mut Text, answers: &Answers) -> Result<(), Failure> {
         Some(degrees) => text.set("screen", "rotate", &degrees.to_string()),
         None => Ok(()),
     }
-}
-
-/// What a `[[line]]` hands out.
-pub(super) fn items_of(line: &toml::Table) -> Vec<String> {
-    let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
-    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn name_of(path: &str) -> &str {

@@ -1,14 +1,13 @@
 //! The set-up as a conversation: what is known is shown, what is not is asked for, and nothing happens before the end.
 
 mod goods;
-mod part;
 
 pub(super) use goods::Seen;
-pub(super) use part::Part;
 
 use super::answers::{self, Answers};
 use super::ask::Asker;
 use super::compose::ComposeError;
+use super::part::Part;
 use super::present::Present;
 use super::{parse_http, parse_letters, parse_words, specs};
 use crate::site::Site;

@@ -1,10 +1,7 @@
-//! What lies on the disk already: what it says, and what is missing to a machine that sells.
+//! What lies on the disk already, and what it says.
 
-use super::answers::Answers;
-use super::compose::{ComposeError, KEYS_JSON, items_of};
-use super::dialogue::Part;
 use super::edit::{self, tables_of, text_of};
-use crate::site::{QRISD_TOML, RELAY_TOML, Site};
+use crate::site::{KEYS_JSON, QRISD_TOML, RELAY_TOML, Site};
 use qris_host::Failure;
 use std::path::PathBuf;
 
@@ -27,7 +24,7 @@ impl Present {
         let (qrisd, relay) = (read(QRISD_TOML)?, read(RELAY_TOML)?);
         for (file, text) in [(QRISD_TOML, &qrisd), (RELAY_TOML, &relay)] {
             if let Some(text) = text {
-                edit::parse(text).map_err(|why| Failure::usage(ComposeError::Edit { file, why }))?;
+                edit::parse(text).map_err(|why| Failure::usage(format!("{file}: {why}")))?;
             }
         }
         let keys = qrisd.as_deref().and_then(|text| text_of(text, "receipts", "keys_file")).unwrap_or_else(|| KEYS_JSON.into());
@@ -73,26 +70,10 @@ impl Present {
     fn line_tables(&self) -> Vec<toml::Table> {
         self.relay.as_deref().map(|text| tables_of(text, "line")).unwrap_or_default()
     }
+}
 
-    /// What is neither here nor among the answers, each with how it is told.
-    pub(super) fn missing(&self, answers: &Answers) -> Vec<(Part, &'static str)> {
-        let table = [
-            (
-                Part::Device,
-                answers.device.is_none() && self.value("device", "id").is_none(),
-                "the machine's name (--device ID, or --from ENROLMENT)",
-            ),
-            (Part::Broker, answers.broker_url.is_none() && self.value("mqtt", "url").is_none(), "the broker (--broker URL)"),
-            (Part::Backend, answers.backend_url.is_none() && self.value("backend", "url").is_none(), "the backend (--backend URL)"),
-            (
-                Part::Backend,
-                answers.token.is_none() && !self.has_secret("backend", "token_file"),
-                "the backend's token (--token-file FILE)",
-            ),
-            (Part::Keys, answers.keys.is_none() && !self.keys, "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (Part::Items, answers.items.is_empty() && self.items().is_empty(), "what it sells (--item ID:PRICE:NAME)"),
-            (Part::Lines, answers.lines.is_empty() && self.lines().is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
-        ];
-        table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
-    }
+/// What a `[[line]]` hands out.
+pub(super) fn items_of(line: &toml::Table) -> Vec<String> {
+    let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }

@@ -4,7 +4,8 @@
 use super::Setup;
 use super::answers::Answers;
 use super::compose::{ComposeError, Composed, compose};
-use super::dialogue::{Dialogue, Part};
+use super::dialogue::Dialogue;
+use super::part::Part;
 use super::present::Present;
 use super::told::Told;
 use crate::doctor::contact;
@@ -98,7 +99,7 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
     if let Some(faults) = error.downcast_ref::<Faults>() {
         return faults.iter().filter_map(Part::of_fault).collect();
     }
-    error.downcast_ref::<ComposeError>().map(Part::of_refusal).into_iter().flatten().collect()
+    error.downcast_ref::<ComposeError>().map(ComposeError::parts).into_iter().flatten().collect()
 }
 
 /// The same in words, without places in a file that nobody has seen.

@@ -1,12 +1,11 @@
-//! The parts of a conversation: what belongs to which, so that only what is wrong is asked for again.
+//! The parts of what is said of a machine: what belongs to which, so that only what is wrong is asked for again.
 
-use crate::setup::compose::ComposeError;
 use qris_host::config::Fault;
 use qris_host::finding::{Finding, Level};
 
 /// What is asked for together, in the order in which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::setup) enum Part {
+pub(super) enum Part {
     Device,
     Broker,
     Backend,
@@ -19,7 +18,7 @@ pub(in crate::setup) enum Part {
 
 impl Part {
     /// The part that a check looked at.
-    pub(in crate::setup) fn of_finding(finding: &Finding) -> Option<Self> {
+    pub(super) fn of_finding(finding: &Finding) -> Option<Self> {
         match finding.check {
             _ if finding.level != Level::Bad => None,
             "broker" => Some(Self::Broker),
@@ -32,7 +31,7 @@ impl Part {
     }
 
     /// The part that says what is wrong in a file; none if nothing that is asked for does.
-    pub(in crate::setup) fn of_fault(fault: &Fault) -> Option<Self> {
+    pub(super) fn of_fault(fault: &Fault) -> Option<Self> {
         let key = fault.key.as_deref()?;
         match key.split(['.', '[']).next()? {
             "device" if key == "device.id" => Some(Self::Device),
@@ -48,18 +47,8 @@ impl Part {
         }
     }
 
-    /// The part that was refused before there was a file.
-    pub(in crate::setup) fn of_refusal(why: &ComposeError) -> Vec<Self> {
-        match why {
-            ComposeError::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
-            ComposeError::OtherDevice { .. } => vec![Self::Device],
-            ComposeError::Unsold(_) => vec![Self::Lines],
-            ComposeError::Edit { .. } => Vec::new(),
-        }
-    }
-
     /// What it is about.
-    pub(in crate::setup) const fn words(self) -> &'static str {
+    pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Device => "the machine's name",
             Self::Broker => "the broker",
@@ -73,7 +62,7 @@ impl Part {
     }
 
     /// The flags that say it.
-    pub(in crate::setup) const fn flags(self) -> &'static str {
+    pub(super) const fn flags(self) -> &'static str {
         match self {
             Self::Device => "--device",
             Self::Broker => "--broker, --username, --password-file, --ca-file, --cert-file, --key-file",
