@@ -1,13 +1,12 @@
 //! What happened, across all programs, in the order in which the demo learned of it; and how to wait for something.
 
-use super::networks::Network;
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::Boot;
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::clock;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +33,30 @@ pub enum Who {
     Broker,
     /// The one who pulls the plug.
     Demo,
+}
+
+/// A network, which can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Between machine and broker.
+    Broker,
+    /// Between machine and backend.
+    Backend,
+    /// Between backend and Midtrans, both ways.
+    Midtrans,
+}
+
+impl Network {
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "machine–broker",
+            Self::Backend => "machine–backend",
+            Self::Midtrans => "backend–Midtrans",
+        }
+    }
 }
 
 /// What an entry is about, beyond its text.

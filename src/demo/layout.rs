@@ -1,7 +1,6 @@
 //! What the installation is made of before anything runs: a temporary directory, ports, configuration files, a price list.
 
 use super::chronicle::Who;
-use super::networks::NearPorts;
 use super::panel::{HEIGHT, WIDTH};
 use super::process::{self, ProcessError, Program};
 use reqwest::Url;
@@ -113,6 +112,19 @@ impl Ports {
     pub fn url(self, port: u16) -> Url {
         Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a well-formed address")
     }
+}
+
+/// What stands in the configuration of whoever connects.
+#[derive(Debug, Clone, Copy)]
+pub struct NearPorts {
+    /// To the broker, for the machine.
+    pub broker: u16,
+    /// To the backend, for the machine.
+    pub backend: u16,
+    /// To Midtrans, for the backend.
+    pub midtrans: u16,
+    /// To the backend, for Midtrans.
+    pub notices: u16,
 }
 
 /// The files of the installation, as design and manuals name them.

@@ -1,58 +1,16 @@
 //! The three networks of the installation, each with a switch, and in plain words what passes through them.
 
 use super::cable::Socket;
-use super::chronicle::{Chronicle, Fact, Who};
-use super::layout::{LayoutError, Ports};
+use super::chronicle::{Chronicle, Fact, Network, Who};
+use super::layout::{LayoutError, NearPorts, Ports};
 use super::tap::{Asked, Heard};
-use super::watch::Watched;
+use super::watch::{Standing, Watched};
 use qris_core::order::money::Rupiah;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-/// What can be cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// Between machine and broker.
-    Broker,
-    /// Between machine and backend.
-    Backend,
-    /// Between backend and Midtrans, both ways.
-    Midtrans,
-}
-
-impl Network {
-    /// For people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Broker => "machine–broker",
-            Self::Backend => "machine–backend",
-            Self::Midtrans => "backend–Midtrans",
-        }
-    }
-}
-
-/// Which networks stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Standing {
-    /// Machine to broker.
-    pub broker: bool,
-    /// Machine to backend.
-    pub backend: bool,
-    /// Backend to Midtrans and back.
-    pub midtrans: bool,
-}
-
-impl Default for Standing {
-    fn default() -> Self {
-        Self { broker: true, backend: true, midtrans: true }
-    }
-}
 
 /// Where the programs find each other: the near ends of the cables.
 #[derive(Debug)]
@@ -80,19 +38,6 @@ impl Sockets {
         let [broker, backend, midtrans, notices] = [&self.broker, &self.backend, &self.midtrans, &self.notices].map(Socket::port);
         NearPorts { broker, backend, midtrans, notices }
     }
-}
-
-/// What stands in the configuration of whoever connects.
-#[derive(Debug, Clone, Copy)]
-pub struct NearPorts {
-    /// To the broker, for the machine.
-    pub broker: u16,
-    /// To the backend, for the machine.
-    pub backend: u16,
-    /// To Midtrans, for the backend.
-    pub midtrans: u16,
-    /// To the backend, for Midtrans.
-    pub notices: u16,
 }
 
 /// The cables, laid.

@@ -2,10 +2,9 @@
 //! programs, or seen on the panel and the relay lines.
 
 use super::books::{Audit, audit};
-use super::chronicle::{Entry, Fact, Who};
+use super::chronicle::{Entry, Fact, Network, Who};
 use super::layout::{PRODUCTS, Product};
 use super::midtrans::{MidtransError, Via};
-use super::networks::Network;
 use super::phone::Bill;
 use super::site::{Site, SiteError};
 use super::watch::View;

@@ -1,11 +1,11 @@
 //! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans, with the
 //! configuration files and commands that a real one has.
 
-use super::chronicle::{Fact, InVain, Who};
+use super::chronicle::{Fact, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
 use super::layout::{DEVICE, Directory, Files, LayoutError, Options, Ports, Product, SERVER_KEY, random_name, write_new};
 use super::midtrans::{Midtrans, MidtransError};
-use super::networks::{Network, Networks, Sockets};
+use super::networks::{Networks, Sockets};
 use super::panel::Panel;
 use super::process::{Process, ProcessError, Program};
 use super::watch::{self, Watched};

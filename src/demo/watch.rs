@@ -1,7 +1,6 @@
 //! Watches the world for the demo: the broker's messages, the panel's pixels, the relay line.
 
 use super::chronicle::{Chronicle, Fact, Who};
-use super::networks::Standing;
 use super::panel::{Frame, Panel};
 use super::phone::{self, Bill};
 use qris_core::order::ids::OrderId;
@@ -47,6 +46,23 @@ pub struct View {
     pub networks: Standing,
     /// Whether the machine has a connection to the broker right now. It is missed there only after a while.
     pub connected: bool,
+}
+
+/// Which networks stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Machine to broker.
+    pub broker: bool,
+    /// Machine to backend.
+    pub backend: bool,
+    /// Backend to Midtrans and back.
+    pub midtrans: bool,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { broker: true, backend: true, midtrans: true }
+    }
 }
 
 /// What the watchers share with whoever looks.
