@@ -1,7 +1,7 @@
 //! `qrisd` in the model: the orders by `order::machine`, and the calls that their duties ask for.
 
 use super::relay::Kept;
-use super::timeless::{self, Deadline};
+use super::timeless::{CANCEL_WAIT, Deadline, FAR, NOW, passed};
 use super::{
     Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World, charge_of, item, order_id, price, request_id,
     spend, ticket, ticket_number,
@@ -16,18 +16,14 @@ use qris_core::order::time::{Boot, Span};
 use qris_core::wire::dbus::RelayError;
 use qris_device::machine::{RelayAnswer, relay_event, seen_of};
 
-/// It is always this time; what is stored is moved instead.
-pub(super) const NOW: Boot = Boot(10_000_000_000);
 /// Longer ago is all the same.
 const AGO_MAX: i64 = 6_000;
 /// No call lasts longer; a pause that is longer waits for its end.
 const CALL_MAX: i64 = 15_000;
 /// Every deadline but the far ones is nearer.
 const NEAR: Span = Span::secs(30);
-/// Where a far one is put.
-pub(super) const FAR: Span = Span::secs(60);
 const TRANSITIONS_MAX: usize = 8;
-pub(super) const RULES: Rules = Rules { cancel_wait: Span::secs(15), late_grace: Span::secs(120), deliver_within: Span::secs(600) };
+const RULES: Rules = Rules { cancel_wait: CANCEL_WAIT, late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 
 /// What is stored, and what is known in this run of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -195,7 +191,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
     let after = match what {
         What::Tick => then(order, Event::Tick),
         What::Later(by) => later(order, by),
-        What::Passes(which) => then(timeless::passed(order, which), Event::Tick),
+        What::Passes(which) => then(passed(order, which), Event::Tick),
         // What is known in one run of the program only is gone.
         What::Restarted { same_boot } => order.as_stored().restarted(same_boot, NOW, &RULES),
         What::Seen(resource) => {
@@ -457,6 +453,14 @@ impl World {
         let alone =
             !self.machine.others && !self.machine.slots.iter().enumerate().any(|(other, slot)| other != usize::from(order) && holds(slot));
         Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
+    }
+
+    /// The ticket that a request has.
+    pub(super) fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
+        match self.machine.slots[usize::from(order)].stage {
+            Stage::Order(number) => Some(ticket_number(&lab.machine.borrow().get(number).ticket)),
+            Stage::Nothing | Stage::Asked | Stage::Candidate(_) | Stage::Refused => None,
+        }
     }
 
     /// What a stored order asks for and shows.

@@ -182,13 +182,6 @@ impl World {
         }
     }
 
-    pub(super) fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
-        match self.machine.slots[usize::from(order)].stage {
-            super::machine::Stage::Order(number) => Some(super::ticket_number(&lab.machine.borrow().get(number).ticket)),
-            _ => None,
-        }
-    }
-
     fn dispense(&mut self, lab: &Lab, charge: u8, live: bool) -> Option<RelaySay> {
         let receipt = self.merchant(lab, charge).and_then(|order| order.receipt().cloned());
         let receipt = receipt.expect("only a machine with a receipt asks for it, and books forget none");

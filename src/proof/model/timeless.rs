@@ -4,8 +4,6 @@
 //! is. Nothing is lost by it: whatever passes first on a way may pass first here. More may happen, as on a clock that goes
 //! as it likes; that another request's deadlines move the same clock is among it.
 
-use super::machine::{FAR, NOW, What};
-use super::{Lab, Message, World, machine::Stage};
 use qris_core::order::machine::{End, Ending, GONE_WAIT, Order, POLL_AFTER, REQUEST_WAIT, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
@@ -21,10 +19,19 @@ pub(super) enum Deadline {
     Doubt,
 }
 
-const ALL: [Deadline; 3] = [Deadline::Answer, Deadline::Order, Deadline::Doubt];
+impl Deadline {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Answer, Self::Order, Self::Doubt];
+}
+
+/// It is always this time; what is stored is moved instead.
+pub(super) const NOW: Boot = Boot(10_000_000_000);
+/// Where a far deadline is put.
+pub(super) const FAR: Span = Span::secs(60);
 /// Past is past.
 const PAST: Boot = Boot(NOW.0 - 1_000);
-const CANCEL_WAIT: Span = super::machine::RULES.cancel_wait;
+/// How long an answer to a cancel is waited for.
+pub(super) const CANCEL_WAIT: Span = Span::secs(15);
 
 /// The order once that has passed.
 pub(super) fn passed(mut order: Order, which: Deadline) -> Order {
@@ -42,7 +49,7 @@ pub(super) fn passed(mut order: Order, which: Deadline) -> Order {
 }
 
 /// The order without how far its deadlines are.
-fn timeless(mut order: Order) -> Order {
+pub(super) fn timeless(mut order: Order) -> Order {
     let far = |at: &mut Boot| *at = if *at >= NOW { NOW + FAR } else { PAST };
     match &mut order.state {
         State::Requested { give_up_at, .. } => *give_up_at = NOW + REQUEST_WAIT,
@@ -63,7 +70,7 @@ fn timeless(mut order: Order) -> Order {
 }
 
 /// The order without what is there for people only: why it ended, and what it costs with its fee.
-fn nameless(mut order: Order) -> Order {
+pub(super) fn nameless(mut order: Order) -> Order {
     let reason = Reason::Customer;
     match &mut order.state {
         State::Requested { trouble, .. } => *trouble = None,
@@ -77,51 +84,4 @@ fn nameless(mut order: Order) -> Order {
         (charge.gross_amount, charge.pay_url) = (None, None);
     }
     order
-}
-
-impl World {
-    /// Only what has passed counts, and not what is there for people only.
-    pub(super) fn forget_the_hour(&mut self, lab: &Lab) {
-        for slot in &mut self.machine.slots {
-            let Stage::Order(number) = slot.stage else { continue };
-            let known = lab.timeless.borrow().get(&number).copied();
-            slot.stage = Stage::Order(known.unwrap_or_else(|| {
-                let order = (*lab.machine.borrow().get(number)).clone();
-                let after = lab.machine.borrow_mut().put(timeless(nameless(order)));
-                lab.timeless.borrow_mut().insert(number, after);
-                after
-            }));
-        }
-        self.machine.forget_how_long_ago();
-    }
-
-    /// One of the machine's deadlines passes.
-    pub(super) fn time_passes(&self, lab: &Lab) -> Vec<(World, Vec<Message>)> {
-        let mut all = Vec::new();
-        // It is long since the relay came or went, whatever else has passed.
-        let mut world = self.clone();
-        world.machine.forget_change();
-        if world.machine != self.machine {
-            let out = world.pump(lab);
-            all.push((world, out));
-        }
-        for order in 0..2_u8 {
-            let Some(wanted) = self.wanted(lab, order) else { continue };
-            for which in ALL {
-                let mut world = self.clone();
-                if which == Deadline::Doubt {
-                    if !wanted.doubtful {
-                        continue;
-                    }
-                    world.machine.forget_change();
-                }
-                world.happens(lab, order, What::Passes(which));
-                if world.machine != self.machine {
-                    let out = world.pump(lab);
-                    all.push((world, out));
-                }
-            }
-        }
-        all
-    }
 }

@@ -25,9 +25,10 @@
 use super::midtrans::Status as Money;
 use super::relay::{Kept, Written};
 use super::steps::Step;
+use super::timeless::{Deadline, nameless, timeless};
 use super::{
     ANY, ATTEMPTS, Budget, CHANNELS, CHARGES, Caller, HttpAsk, HttpSay, Lab, Message, ORDERS, RelayAsk, RelaySay, TICKETS_EACH, World,
-    machine::{Slot, Stage},
+    machine::{Slot, Stage, What},
     order_of,
 };
 use qris_core::order::merchant::State;
@@ -266,5 +267,50 @@ impl World {
         let is_second = |number: u8| !number.is_multiple_of(u8::try_from(TICKETS_EACH).expect("few"));
         (0..2).any(|order| self.ticket_of(lab, order).is_some_and(is_second))
             || self.wire.iter().any(|message| matches!(*message, Message::Prepared { ticket: Some(number), .. } if is_second(number)))
+    }
+
+    /// Only what has passed counts, and not what is there for people only.
+    pub(super) fn forget_the_hour(&mut self, lab: &Lab) {
+        for slot in &mut self.machine.slots {
+            let Stage::Order(number) = slot.stage else { continue };
+            let known = lab.timeless.borrow().get(&number).copied();
+            slot.stage = Stage::Order(known.unwrap_or_else(|| {
+                let order = (*lab.machine.borrow().get(number)).clone();
+                let after = lab.machine.borrow_mut().put(timeless(nameless(order)));
+                lab.timeless.borrow_mut().insert(number, after);
+                after
+            }));
+        }
+        self.machine.forget_how_long_ago();
+    }
+
+    /// One of the machine's deadlines passes.
+    pub(super) fn time_passes(&self, lab: &Lab) -> Vec<(Self, Vec<Message>)> {
+        let mut all = Vec::new();
+        // It is long since the relay came or went, whatever else has passed.
+        let mut world = self.clone();
+        world.machine.forget_change();
+        if world.machine != self.machine {
+            let out = world.pump(lab);
+            all.push((world, out));
+        }
+        for order in 0..2_u8 {
+            let Some(wanted) = self.wanted(lab, order) else { continue };
+            for which in Deadline::ALL {
+                let mut world = self.clone();
+                if which == Deadline::Doubt {
+                    if !wanted.doubtful {
+                        continue;
+                    }
+                    world.machine.forget_change();
+                }
+                world.happens(lab, order, What::Passes(which));
+                if world.machine != self.machine {
+                    let out = world.pump(lab);
+                    all.push((world, out));
+                }
+            }
+        }
+        all
     }
 }
