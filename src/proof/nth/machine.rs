@@ -2,10 +2,10 @@
 
 use super::stage::{BEGIN, Event, Stage, item, price};
 use super::story::{How, Kind, Who};
-use super::{merchant, relay};
 use crate::backend::{Ask, device};
-use qris_core::order::ids::{OrderId, RequestId, Ticket};
+use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
@@ -74,6 +74,14 @@ pub(super) enum Answer {
     Relay(RelayAnswer),
     Facts(RelayFacts),
     Backend(BackendAnswer),
+}
+
+/// What the relay is asked for.
+#[derive(Debug)]
+pub(super) enum Call {
+    Prepare(ItemId, Rupiah),
+    Order(RelayCall),
+    Facts,
 }
 
 /// What a call was for.
@@ -193,8 +201,7 @@ impl Stage {
                 self.perform(effects);
                 self.input(Input::Screen(ScreenState::Working));
                 let after = 20 + self.below(1_000);
-                let relay_run = self.relay.run();
-                self.after(after, Event::Relay(relay::Arrival::Appears { run: relay_run }));
+                self.relay_appears(after);
                 let after = 50 + self.below(2_000);
                 self.connect_broker(after);
             }
@@ -305,17 +312,17 @@ impl Stage {
                 self.connect_broker(after);
             }
             Effect::Publish { id, notice, payload } => self.publishes(id, broker::topic(notice).0, &payload),
-            Effect::Prepare(id, item, amount) => self.ask_relay(Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
+            Effect::Prepare(id, item, amount) => self.ask_relay(Asked::Prepare(id), Call::Prepare(item, amount), QUICK),
             Effect::Relay(_, _, RelayCall::Dispense(_)) if self.story_reboots() => self.falls(Who::Machine, How::PowerCut),
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
                 self.note(|| format!("the machine asks the relay: {}", word(&call)));
-                self.ask_relay(Asked::Relay(id, request), relay::Call::Order(call), limit);
+                self.ask_relay(Asked::Relay(id, request), Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
-                self.ask_relay(Asked::Close, relay::Call::Order(RelayCall::Close(ticket)), QUICK);
+                self.ask_relay(Asked::Close, Call::Order(RelayCall::Close(ticket)), QUICK);
             }
-            Effect::ReadRelay => self.ask_relay(Asked::Facts, relay::Call::Facts, QUICK),
+            Effect::ReadRelay => self.ask_relay(Asked::Facts, Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
                 self.ask_backend(Asked::Backend(id, request), Ask::Order(call), limit);
@@ -339,13 +346,13 @@ impl Stage {
         Caller { run: self.machine.run, call: self.machine.calls }
     }
 
-    fn ask_relay(&mut self, asked: Asked, call: relay::Call, limit: i64) {
+    fn ask_relay(&mut self, asked: Asked, call: Call, limit: i64) {
         let caller = self.caller();
         self.machine.asked.insert(caller, asked);
         let strike = self.strikes(Who::Machine, Kind::Bus);
         let Some(caller) = self.goes_out(Kind::Bus, strike, caller) else { return };
         self.after(limit, Event::Machine(Arrival::Timeout(caller)));
-        self.after(1, Event::Relay(relay::Arrival::Call { call, from: caller }));
+        self.relay_hears(call, caller, 1);
     }
 
     fn ask_backend(&mut self, asked: Asked, ask: Ask, limit: i64) {
@@ -360,7 +367,7 @@ impl Stage {
         let Some(caller) = self.goes_out(Kind::Http, strike, caller) else { return };
         self.after(limit, Event::Machine(Arrival::Timeout(caller)));
         let delay = 5 + self.below(60);
-        self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
+        self.merchant_hears(ask, caller, delay);
     }
 
     /// A call goes out, unless it is the one that fails. Whoever is answered may be nobody.

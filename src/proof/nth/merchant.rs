@@ -224,6 +224,11 @@ impl Stage {
         result
     }
 
+    /// A call of the machine, so much later.
+    pub(super) fn merchant_hears(&mut self, ask: Ask, from: machine::Caller, after: i64) {
+        self.after(after, Event::Merchant(Arrival::Asked { ask, from }));
+    }
+
     pub(super) fn merchant_arrival(&mut self, arrival: Arrival) {
         let current = self.merchant.run;
         match arrival {

@@ -5,9 +5,8 @@ use super::stage::{Event, Stage, item, price};
 use super::story::{How, Kind, Who};
 use crate::backend::device;
 use crate::rng::drawn_from;
-use qris_core::order::ids::{ItemId, OrderId};
+use qris_core::order::ids::OrderId;
 use qris_core::order::machine::RelayCall;
-use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
 use qris_core::order::time::Span;
 use qris_device::machine::{PrepareError, RelayAnswer, RelayFacts};
@@ -24,7 +23,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// A call of the machine.
-    Call { call: Call, from: machine::Caller },
+    Call { call: machine::Call, from: machine::Caller },
     /// The line has come to its end.
     LineEnds { run: u64, line: usize },
     /// `Dispense` is answered within 20 s.
@@ -33,13 +32,6 @@ pub(super) enum Arrival {
     Tick { run: u64 },
     /// The bus tells the machine of the relay.
     Appears { run: u64 },
-}
-
-#[derive(Debug)]
-pub(super) enum Call {
-    Prepare(ItemId, Rupiah),
-    Order(RelayCall),
-    Facts,
 }
 
 /// The relay's side.
@@ -52,10 +44,6 @@ pub(super) struct Side {
 impl Side {
     pub(super) fn new() -> Self {
         Self { dispenser: None, run: 0, waits: BTreeMap::new() }
-    }
-
-    pub(super) fn run(&self) -> u64 {
-        self.run
     }
 
     /// What the ledger says of an order.
@@ -94,7 +82,7 @@ impl Stage {
         self.relay_effects();
         let run = self.relay.run;
         let after = 50 + self.below(1_000);
-        self.after(after, Event::Relay(Arrival::Appears { run }));
+        self.relay_appears(after);
         self.after(1_000, Event::Relay(Arrival::Tick { run }));
     }
 
@@ -110,6 +98,17 @@ impl Stage {
         }
         self.relay_effects();
         self.tell_facts();
+    }
+
+    /// A call of the machine, so much later.
+    pub(super) fn relay_hears(&mut self, call: machine::Call, from: machine::Caller, after: i64) {
+        self.after(after, Event::Relay(Arrival::Call { call, from }));
+    }
+
+    /// The bus tells the machine of this run of the relay, so much later.
+    pub(super) fn relay_appears(&mut self, after: i64) {
+        let run = self.relay.run;
+        self.after(after, Event::Relay(Arrival::Appears { run }));
     }
 
     pub(super) fn relay_arrival(&mut self, arrival: Arrival) {
@@ -165,7 +164,7 @@ impl Stage {
         self.machine_hears(machine::Arrival::RelayTold(facts), 5);
     }
 
-    fn relay_call(&mut self, call: Call, from: machine::Caller) {
+    fn relay_call(&mut self, call: machine::Call, from: machine::Caller) {
         let bits: [u8; 16] = {
             let (a, b) = (self.rng.number(), self.rng.number());
             let mut bits = [0; 16];
@@ -180,13 +179,13 @@ impl Stage {
         let run = self.relay.run;
         let Some(dispenser) = &mut self.relay.dispenser else { return };
         let answer = match call {
-            Call::Prepare(item, amount) => {
+            machine::Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
-            Call::Facts => machine::Answer::Facts(self.facts()),
-            Call::Order(call) => {
+            machine::Call::Facts => machine::Answer::Facts(self.facts()),
+            machine::Call::Order(call) => {
                 let refused = |refusal: qris_relay::dispenser::Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
                 let answer = match &call {
                     RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {

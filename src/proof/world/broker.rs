@@ -8,8 +8,7 @@ use base64::Engine as _;
 use qris_core::order::state::EventState;
 use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::VendEvent;
-use qris_device::controller::dbus;
-use qris_device::machine::{Asker, Input, NEWS};
+use qris_device::machine::{Input, NEWS};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,8 +18,6 @@ const QUEUE_MAX: usize = 100;
 const SESSION: i64 = 60_000;
 /// The stranger remembers the last of them.
 const OVERHEARD_MAX: usize = 2_000;
-/// Whoever asks on the board; nobody looks at the answers.
-pub(super) const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 
 /// The broker's side.
 #[derive(Default)]

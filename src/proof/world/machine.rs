@@ -1,19 +1,19 @@
 //! `qrisd` in the simulation: a machine with its database, its clocks and its screen. There may be a second one, with a copy
 //! of the first one's card.
 
-use super::broker::CONTROLLERS;
 use super::counts::Kind;
-use super::{Event, Outage, World, device, large, merchant, price, relay, small};
+use super::{Event, Outage, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
-use qris_core::order::ids::{OrderId, RequestId, Ticket};
+use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{RelayCall, Rules};
+use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
 use qris_core::order::request::{Price, PriceList};
 use qris_core::order::time::{Boot, BootId, Now, Span, Wall};
 use qris_core::wire::topics::Topic;
 use qris_device::broker;
-use qris_device::controller::mqtt;
+use qris_device::controller::{dbus, mqtt};
 use qris_device::machine::{
     Asker, BackendAnswer, CallId, Effect, HttpCall, Input, Machine, PrepareError, RelayAnswer, RelayFacts, Request, Settings,
 };
@@ -32,6 +32,9 @@ const POLL: i64 = 35_000;
 pub(super) const TIMEOUT: Span = Span::secs(120);
 /// The machine's database, by the name of its file.
 pub(super) const STORE: &str = "qrisd.db";
+
+/// Whoever asks on the board; nobody looks at the answers.
+const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 
 /// What reaches a machine.
 #[derive(Debug)]
@@ -86,6 +89,14 @@ pub(super) enum Answer {
     Relay(RelayAnswer),
     Facts(RelayFacts),
     Backend(BackendAnswer),
+}
+
+/// What the relay is asked for.
+#[derive(Debug)]
+pub(super) enum Call {
+    Prepare(ItemId, Rupiah),
+    Order(RelayCall),
+    Facts,
 }
 
 /// What a call was for.
@@ -198,8 +209,7 @@ impl World {
                 self.perform(m, effects);
                 self.input(m, Input::Screen(ScreenState::Working));
                 let after = 20 + self.below(1_000);
-                let relay_run = self.relays[m].run();
-                self.after(after, Event::Relay(m, relay::Arrival::Appears { run: relay_run }));
+                self.relay_appears(m, after);
                 let after = 50 + self.below(2_000);
                 self.connect_broker(m, after);
             }
@@ -315,17 +325,17 @@ impl World {
                 self.connect_broker(m, after);
             }
             Effect::Publish { id, notice, payload } => self.publishes(m, id, broker::topic(notice).0, &payload),
-            Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), relay::Call::Prepare(item, amount), QUICK),
+            Effect::Prepare(id, item, amount) => self.ask_relay(m, Asked::Prepare(id), Call::Prepare(item, amount), QUICK),
             Effect::Relay(id, request, call) => {
                 let limit = if matches!(call, RelayCall::Dispense(_)) { SLOW } else { QUICK };
                 self.note(|| format!("the machine asks the relay: {}", word(&call)));
                 let ticket = if let RelayCall::Check(ticket) = &call { Some(ticket.clone()) } else { None };
-                self.ask_relay(m, Asked::Relay(id, request, ticket), relay::Call::Order(call), limit);
+                self.ask_relay(m, Asked::Relay(id, request, ticket), Call::Order(call), limit);
             }
             Effect::CloseTicket(ticket) => {
-                self.ask_relay(m, Asked::Close, relay::Call::Order(RelayCall::Close(ticket)), QUICK);
+                self.ask_relay(m, Asked::Close, Call::Order(RelayCall::Close(ticket)), QUICK);
             }
-            Effect::ReadRelay => self.ask_relay(m, Asked::Facts, relay::Call::Facts, QUICK),
+            Effect::ReadRelay => self.ask_relay(m, Asked::Facts, Call::Facts, QUICK),
             Effect::Backend(id, request, call) => {
                 let limit = if matches!(call, HttpCall::Watch(..)) { POLL } else { HTTP };
                 self.ask_backend(m, Asked::Backend(id, request), Ask::Order(call), limit);
@@ -353,7 +363,7 @@ impl World {
         Caller { m, run: side.run, call: side.calls }
     }
 
-    fn ask_relay(&mut self, m: usize, asked: Asked, call: relay::Call, limit: i64) {
+    fn ask_relay(&mut self, m: usize, asked: Asked, call: Call, limit: i64) {
         let caller = self.caller(m);
         self.machines[m].asked.insert(caller, asked);
         self.after(limit, Event::Machine(m, Arrival::Timeout(caller)));
@@ -361,7 +371,7 @@ impl World {
             return;
         }
         let delay = if self.goes_wrong(80, Kind::BusSlow) { self.below(4_000) } else { 1 };
-        self.after(delay, Event::Relay(m, relay::Arrival::Call { call, from: caller }));
+        self.relay_hears(m, call, caller, delay);
     }
 
     fn ask_backend(&mut self, m: usize, asked: Asked, ask: Ask, limit: i64) {
@@ -380,7 +390,7 @@ impl World {
         }
         let slow = self.goes_wrong(25, Kind::HttpSlow);
         let delay = if slow { self.below(30_000) } else { 5 + self.below(60) };
-        self.after(delay, Event::Merchant(merchant::Arrival::Asked { ask, from: caller }));
+        self.merchant_hears(ask, caller, delay);
     }
 
     /// Somebody between the machine and the backend answers: that is no word of the backend's.

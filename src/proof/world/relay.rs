@@ -4,9 +4,8 @@ use super::counts::Kind;
 use super::losses::{Given, Loss};
 use super::{Event, World, device, large, machine, price, small};
 use crate::rng::drawn_from;
-use qris_core::order::ids::{ItemId, OrderId, Ticket};
+use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
-use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::time::Span;
@@ -34,7 +33,7 @@ pub(super) enum Arrival {
     },
     /// A call of the machine.
     Call {
-        call: Call,
+        call: machine::Call,
         from: machine::Caller,
     },
     /// Somebody else on the bus.
@@ -63,13 +62,6 @@ pub(super) enum Arrival {
     Cleared,
 }
 
-#[derive(Debug)]
-pub(super) enum Call {
-    Prepare(ItemId, Rupiah),
-    Order(RelayCall),
-    Facts,
-}
-
 /// One relay's side.
 #[derive(Default)]
 pub(super) struct Side {
@@ -90,10 +82,6 @@ impl Side {
     /// Whether a ticket could be delivered now, as the ledger says.
     pub(super) fn could_deliver(&mut self, ticket: &Ticket) -> bool {
         self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
-    }
-
-    pub(super) const fn run(&self) -> u64 {
-        self.run
     }
 
     pub(super) const fn life(&self) -> u32 {
@@ -177,6 +165,17 @@ impl World {
         }
         self.relay_effects(m);
         self.tell_facts(m);
+    }
+
+    /// A call of the machine, so much later.
+    pub(super) fn relay_hears(&mut self, m: usize, call: machine::Call, from: machine::Caller, after: i64) {
+        self.after(after, Event::Relay(m, Arrival::Call { call, from }));
+    }
+
+    /// The bus tells the machine of this run of the relay, so much later.
+    pub(super) fn relay_appears(&mut self, m: usize, after: i64) {
+        let run = self.relays[m].run;
+        self.after(after, Event::Relay(m, Arrival::Appears { run }));
     }
 
     pub(super) fn relay_arrival(&mut self, m: usize, arrival: Arrival) {
@@ -271,14 +270,14 @@ impl World {
         }
     }
 
-    fn relay_call(&mut self, m: usize, call: Call, from: machine::Caller) {
+    fn relay_call(&mut self, m: usize, call: machine::Call, from: machine::Caller) {
         let mut bits = [0; 16];
         bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
         bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
         let side = &mut self.relays[m];
         let Some(dispenser) = &mut side.dispenser else { return };
         let answer = match call {
-            Call::Prepare(item, amount) => {
+            machine::Call::Prepare(item, amount) => {
                 let amount = i64::try_from(amount.get()).unwrap_or(i64::MAX);
                 let given = dispenser.prepare(device().as_str(), item.as_str(), amount, bits);
                 if let Ok(ticket) = &given {
@@ -286,11 +285,11 @@ impl World {
                 }
                 machine::Answer::Prepared(given.map_err(|refusal| PrepareError::Refused(refusal.error, refusal.detail.into())))
             }
-            Call::Facts => match self.facts(m) {
+            machine::Call::Facts => match self.facts(m) {
                 Some(facts) => machine::Answer::Facts(facts),
                 None => return,
             },
-            Call::Order(call) => {
+            machine::Call::Order(call) => {
                 let refused = |refusal: Refusal| RelayAnswer::Refused(refusal.error, refusal.detail.into());
                 let answer = match &call {
                     RelayCall::Check(ticket) => match dispenser.check(ticket.as_str()) {

@@ -3,7 +3,7 @@
 
 use super::counts::Kind;
 use super::relay::Arrival;
-use super::{Event, World, device, merchant};
+use super::{Event, World, device};
 use crate::backend::Ask;
 use qris_backend::books;
 use qris_core::order::ids::{OrderId, Ticket};
@@ -69,7 +69,7 @@ impl World {
         }
         self.count(Kind::Thief, "a thief shows a relay's key of his own");
         let (ask, from) = (Ask::Open(Some(RelayKey::of(&own_key()))), self.caller(m));
-        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+        self.merchant_hears(ask, from, 1);
     }
 
     fn cancels(&mut self, m: usize) {
@@ -78,7 +78,7 @@ impl World {
         let Some(stored) = open.into_iter().nth(at) else { return };
         self.count(Kind::Thief, "a thief cancels an order");
         let (ask, from) = (Ask::Order(HttpCall::Cancel(stored.order.id)), self.caller(m));
-        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+        self.merchant_hears(ask, from, 1);
     }
 
     fn tells_a_lie(&mut self, m: usize, id: &OrderId, order: &Order) {
@@ -110,7 +110,7 @@ impl World {
         };
         let report = OutcomeReport { outcome, reason: None, detail: None, proof: proof.map(Into::into) };
         let (ask, from) = (Ask::Order(HttpCall::Tell(id.clone(), report)), self.caller(m));
-        self.after(1, Event::Merchant(merchant::Arrival::Asked { ask, from }));
+        self.merchant_hears(ask, from, 1);
     }
 }
 
