@@ -2,11 +2,12 @@
 //! the second, the third …, until a run has no such operation left. And in each page of the three databases and their logs
 //! bits flip, while a customer is at the machine.
 //!
-//! The stories themselves: [`story`].
+//! The stories themselves: [`story`], by the [`plot`] of each.
 
 mod audit;
 mod machine;
 mod merchant;
+mod plot;
 mod relay;
 mod stage;
 mod story;
@@ -15,9 +16,10 @@ mod tests;
 
 pub use super::middlebox::Foreign;
 use super::rng::Rng;
+pub use plot::{Counts, How, Kind, Scenario, Strike, Who};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-pub use story::{Counts, How, Kind, Scenario, StoryError, Strike, Template, Told, Who, tell};
+pub use story::{StoryError, Template, Told, tell};
 
 /// The pages of all three databases, in bytes.
 const PAGE: usize = 1024;

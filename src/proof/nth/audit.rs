@@ -1,8 +1,8 @@
 //! What must hold when all is well again and all is over: every order is final, and the books of customer, Midtrans,
 //! backend, machine and relay agree.
 
+use super::plot::{How, Kind, Strike, Who};
 use super::stage::Stage;
-use super::story::{How, Kind, Strike, Who};
 use crate::backend::device;
 use crate::disk::Op;
 use qris_backend::books::{self, BooksError};

@@ -1,7 +1,7 @@
 //! `qrisd` on the stage: the machine with its database, its clocks, its screen, and the broker's session for it.
 
+use super::plot::{How, Kind, Who};
 use super::stage::{BEGIN, Event, Stage, item, price};
-use super::story::{How, Kind, Who};
 use crate::backend::{Ask, device};
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{RelayCall, Rules};

@@ -1,8 +1,8 @@
 //! `qris-backend` on the stage: the whole program, as [`crate::backend`] runs it, on its own disk.
 
 use super::machine;
+use super::plot::{How, Kind, Who};
 use super::stage::{BEGIN, Event, Stage};
-use super::story::{How, Kind, Who};
 use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::midtrans::{Notice, Reply, Request};
 use qris_backend::books::{self, BooksError, Desk};

@@ -1,8 +1,8 @@
 //! `qris-relayd` on the stage: the dispenser with its ledger, the line, and the bus to it.
 
 use super::machine;
+use super::plot::{How, Kind, Who};
 use super::stage::{Event, Stage, item, price};
-use super::story::{How, Kind, Who};
 use crate::backend::device;
 use crate::rng::drawn_from;
 use qris_core::order::ids::OrderId;

@@ -4,7 +4,7 @@
 //! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`crate::backend`] runs
 //! it. Sockets are events.
 
-use super::story::{Story, Turn};
+use super::plot::{Story, Turn};
 use super::{machine, merchant, relay};
 use crate::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, key};
 use crate::disk::Disk;
