@@ -5,10 +5,7 @@
 //! The stories themselves: [`story`], by the [`plot`] of each.
 
 mod audit;
-mod machine;
-mod merchant;
 mod plot;
-mod relay;
 mod stage;
 mod story;
 #[cfg(test)]

@@ -4,8 +4,11 @@
 //! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`crate::backend`] runs
 //! it. Sockets are events.
 
+mod machine;
+mod merchant;
+mod relay;
+
 use super::plot::{Story, Turn};
-use super::{machine, merchant, relay};
 use crate::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, key};
 use crate::disk::Disk;
 use crate::midtrans::{Midtrans, Options, Via};

@@ -1,10 +1,9 @@
 //! `qris-backend` on the stage: the whole program, as [`crate::backend`] runs it, on its own disk.
 
-use super::machine;
-use super::plot::{How, Kind, Who};
-use super::stage::{BEGIN, Event, Stage};
+use super::{BEGIN, Event, Stage, machine};
 use crate::backend::{Ask, Asked, Effect, Program, ReplyTo, Start, desk, place};
 use crate::midtrans::{Notice, Reply, Request};
+use crate::nth::plot::{How, Kind, Who};
 use qris_backend::books::{self, BooksError, Desk};
 use qris_backend::store::{StoreError, Tx};
 use qris_core::order::time::{Span, Wall};
@@ -20,7 +19,7 @@ const COLLECT_WITHIN: Span = Span::secs(72 * 3600);
 
 /// What reaches the backend.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(in crate::nth) enum Arrival {
     Asked {
         ask: Ask,
         from: machine::Caller,
@@ -52,7 +51,7 @@ pub(super) enum Arrival {
 }
 
 /// The backend's side.
-pub(super) struct Side {
+pub(in crate::nth) struct Side {
     program: Option<Program<machine::Caller>>,
     /// When it was started.
     began: i64,
@@ -86,7 +85,7 @@ impl Side {
 
 impl Stage {
     /// The program ends where it is and starts again.
-    pub(super) fn start_merchant(&mut self) {
+    pub(in crate::nth) fn start_merchant(&mut self) {
         self.kill(Who::Backend);
         self.merchant.run += 1;
         self.merchant.sweep_at = None;
@@ -115,7 +114,7 @@ impl Stage {
     }
 
     /// As the service manager has it, after so many milliseconds.
-    pub(super) fn merchant_starts_later(&mut self, why: &str, after: i64) {
+    pub(in crate::nth) fn merchant_starts_later(&mut self, why: &str, after: i64) {
         self.note(|| format!("the backend ends: {why}"));
         self.kill(Who::Backend);
         self.merchant.run += 1;
@@ -125,11 +124,11 @@ impl Stage {
 
     /// Whether the books cannot be worked with until a person has looked, and that person is told: they cannot be opened; or a
     /// page or row of them is damaged, which the journal says whenever something needs it (`StoreFailing`).
-    pub(super) fn merchant_is_down(&self) -> bool {
+    pub(in crate::nth) fn merchant_is_down(&self) -> bool {
         self.merchant.program.is_none() || self.merchant.says_failing || self.merchant.is_failing
     }
 
-    pub(super) fn drop_merchant(&mut self) {
+    pub(in crate::nth) fn drop_merchant(&mut self) {
         self.merchant.program = None;
         self.merchant.is_failing = false;
         let at = Wall(self.wall().0 + NOTICE);
@@ -199,7 +198,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn reconcile(&mut self) {
+    pub(in crate::nth) fn reconcile(&mut self) {
         self.note(|| "the merchant reconciles".into());
         let now = self.wall();
         if let Some(program) = &self.merchant.program {
@@ -209,11 +208,11 @@ impl Stage {
     }
 
     /// So many refunds of a machine a day go by themselves.
-    pub(super) fn refund_automatically(&mut self, a_day: u32) {
+    pub(in crate::nth) fn refund_automatically(&mut self, a_day: u32) {
         self.merchant.desk.auto_refund_per_day = a_day;
     }
 
-    pub(super) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
+    pub(in crate::nth) fn books<T>(&mut self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let result = match &self.merchant.program {
             Some(program) => program.books(job),
             None => return Err(BooksError::Store(StoreError::Gone)),

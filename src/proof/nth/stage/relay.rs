@@ -1,9 +1,8 @@
 //! `qris-relayd` on the stage: the dispenser with its ledger, the line, and the bus to it.
 
-use super::machine;
-use super::plot::{How, Kind, Who};
-use super::stage::{Event, Stage, item, price};
+use super::{Event, Stage, item, machine, price};
 use crate::backend::device;
+use crate::nth::plot::{How, Kind, Who};
 use crate::rng::drawn_from;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::RelayCall;
@@ -21,7 +20,7 @@ use std::sync::Arc;
 
 /// What happens at the relay.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(in crate::nth) enum Arrival {
     /// A call of the machine.
     Call { call: machine::Call, from: machine::Caller },
     /// The line has come to its end.
@@ -35,7 +34,7 @@ pub(super) enum Arrival {
 }
 
 /// The relay's side.
-pub(super) struct Side {
+pub(in crate::nth) struct Side {
     dispenser: Option<Dispenser>,
     run: u64,
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
@@ -47,7 +46,7 @@ impl Side {
     }
 
     /// What the ledger says of an order.
-    pub(super) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
+    pub(in crate::nth) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
         self.dispenser.as_mut()?.query(order.as_str()).ok().map(|(answer, _)| answer)
     }
 }
@@ -72,7 +71,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn start_relay(&mut self) {
+    pub(in crate::nth) fn start_relay(&mut self) {
         // One owner of a ledger at a time.
         self.kill(Who::Relay);
         self.relay.run += 1;
@@ -86,13 +85,13 @@ impl Stage {
         self.after(1_000, Event::Relay(Arrival::Tick { run }));
     }
 
-    pub(super) fn restart_relay(&mut self) {
+    pub(in crate::nth) fn restart_relay(&mut self) {
         self.start_relay();
         self.machine_hears(machine::Arrival::RelayGone, 20);
     }
 
     /// A person has looked at the line.
-    pub(super) fn clear_line(&mut self) {
+    pub(in crate::nth) fn clear_line(&mut self) {
         if let Some(dispenser) = &mut self.relay.dispenser {
             drop(dispenser.clear(item().as_str()));
         }
@@ -291,11 +290,11 @@ impl Stage {
     }
 
     /// Whether the ledger cannot be had.
-    pub(super) fn relay_is_shut(&self) -> bool {
+    pub(in crate::nth) fn relay_is_shut(&self) -> bool {
         self.relay.dispenser.as_ref().is_none_or(|dispenser| dispenser.faults().contains(&qris_relay::dispenser::FAULT_LEDGER))
     }
 
-    pub(super) fn drop_relay(&mut self) {
+    pub(in crate::nth) fn drop_relay(&mut self) {
         self.relay.dispenser = None;
     }
 

@@ -1,8 +1,8 @@
 //! `qrisd` on the stage: the machine with its database, its clocks, its screen, and the broker's session for it.
 
-use super::plot::{How, Kind, Who};
-use super::stage::{BEGIN, Event, Stage, item, price};
+use super::{BEGIN, Event, Stage, item, price};
 use crate::backend::{Ask, device};
+use crate::nth::plot::{How, Kind, Who};
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{RelayCall, Rules};
 use qris_core::order::money::Rupiah;
@@ -32,7 +32,7 @@ const QUEUE_MAX: usize = 100;
 
 /// What reaches the machine.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(in crate::nth) enum Arrival {
     Starts {
         run: u64,
     },
@@ -63,13 +63,13 @@ pub(super) enum Arrival {
 
 /// Who asked: one call of one run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Caller {
+pub(in crate::nth) struct Caller {
     run: u64,
     call: u64,
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(in crate::nth) enum Answer {
     Prepared(Result<Ticket, PrepareError>),
     Relay(RelayAnswer),
     Facts(RelayFacts),
@@ -78,7 +78,7 @@ pub(super) enum Answer {
 
 /// What the relay is asked for.
 #[derive(Debug)]
-pub(super) enum Call {
+pub(in crate::nth) enum Call {
     Prepare(ItemId, Rupiah),
     Order(RelayCall),
     Facts,
@@ -97,13 +97,13 @@ enum Asked {
 }
 
 /// The machine's side.
-pub(super) struct Side {
+pub(in crate::nth) struct Side {
     machine: Option<Machine>,
     run: u64,
     boot: u64,
     /// When it booted.
     booted_at: i64,
-    pub(super) off_until: i64,
+    pub(in crate::nth) off_until: i64,
     woken_at: Option<i64>,
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
@@ -165,7 +165,7 @@ impl Stage {
     }
 
     /// The program ends where it is and starts again, in the same boot or in another.
-    pub(super) fn start_machine(&mut self, same_boot: bool) {
+    pub(in crate::nth) fn start_machine(&mut self, same_boot: bool) {
         self.kill(Who::Machine);
         self.machine.run += 1;
         self.machine.connection = 0;
@@ -415,7 +415,7 @@ impl Stage {
     // The broker.
 
     /// Somebody publishes to the machine.
-    pub(super) fn broker_takes(&mut self, topic: Topic, payload: Vec<u8>) {
+    pub(in crate::nth) fn broker_takes(&mut self, topic: Topic, payload: Vec<u8>) {
         if self.machine.session.len() >= QUEUE_MAX {
             return;
         }
@@ -490,12 +490,12 @@ impl Stage {
         }
     }
 
-    pub(super) fn drop_machine(&mut self) {
+    pub(in crate::nth) fn drop_machine(&mut self) {
         self.machine.machine = None;
     }
 
     /// Whether a person must look at its database, and is told so by its status.
-    pub(super) fn machine_is_down(&mut self) -> bool {
+    pub(in crate::nth) fn machine_is_down(&mut self) -> bool {
         let path = self.directory.join(Who::Machine.database());
         let opens = self.machine_store().is_some_and(|mut store| store.probe().is_ok());
         self.machine.says_failing || self.machine.said_failing || !opens && path.exists()
@@ -503,13 +503,13 @@ impl Stage {
 
     /// Whether its database opens and cannot be worked with all the same: then nobody but a person ends what is paid, though
     /// what is damaged can be set aside.
-    pub(super) fn machine_flaps(&mut self) -> bool {
+    pub(in crate::nth) fn machine_flaps(&mut self) -> bool {
         let said = self.machine.says_failing || self.machine.said_failing;
         said && self.machine_store().is_some_and(|mut store| store.probe().is_ok())
     }
 
     /// Whether the machine waits for nothing any more, and what it says of an order.
-    pub(super) fn machine_store(&mut self) -> Option<qris_device::store::database::Database> {
+    pub(in crate::nth) fn machine_store(&mut self) -> Option<qris_device::store::database::Database> {
         // One owner at a time: the program ends first.
         self.machine.machine = None;
         let boot = self.settings().boot_id;
