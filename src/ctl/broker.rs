@@ -1,6 +1,6 @@
 //! The connection to the broker, as a command needs it: it comes about now or the command fails.
 
-use super::{Connection, print};
+use super::print;
 use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use qris_host::config::{MqttSection, MqttSettings, Source};
@@ -8,6 +8,7 @@ use qris_host::mqtt::{Inbound, LinkSettings, Mqtt, MqttEvent, Outbound, PublishI
 use qris_host::tls::{LastTrusted, install_provider};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -17,6 +18,33 @@ const CONNECT_WAIT: Duration = Duration::from_secs(15);
 const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
 /// Events that may wait for the terminal.
 const EVENTS_MAX: usize = 64;
+
+/// Where the broker is and as whom to go there. Flags win over the file.
+#[derive(clap::Args, Debug, Default)]
+#[command(next_help_heading = "Broker")]
+pub(super) struct Connection {
+    /// A file with a section [mqtt] as in qrisd.toml; or name it in QRISCTL_CONFIG
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) broker: Option<String>,
+    /// The name at the broker
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) username: Option<String>,
+    /// A file that holds the password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+    /// The broker's private CA
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Mutual TLS: our certificate
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) cert_file: Option<PathBuf>,
+    /// Mutual TLS: its key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
+}
 
 /// Why a command came to nothing at the broker.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! `collect`: hands out what was paid at a store, by its payment code. Over MQTT at any machine, or over D-Bus at the one
 //! that we are on.
 
-use super::Connection;
-use super::broker::Broker;
+use super::broker::{Broker, Connection};
 use super::machine::{Bus, Service};
 use super::print;
 use qris_core::order::ids::{DeviceId, PaymentCode, RequestId};

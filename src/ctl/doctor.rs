@@ -5,9 +5,10 @@ mod files;
 mod hangs;
 mod here;
 
+use super::broker::Connection;
 use super::site::{QRISD_TOML, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, chips, hardware, look, print};
+use super::{chips, hardware, look, print};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{OpenOrders, Order, Status};
 use qris_device::config::Config as DeviceConfig;

@@ -26,9 +26,9 @@ mod status;
 mod vend;
 mod watch;
 
+use broker::Connection;
 use clap::{Parser, Subcommand};
 use qris_host::{self, Failure, interrupt};
-use std::path::PathBuf;
 
 /// As it calls itself in what it tells.
 const NAME: &str = "qrisctl";
@@ -82,33 +82,6 @@ struct Arguments {
     json: bool,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Where the broker is and as whom to go there. Flags win over the file.
-#[derive(clap::Args, Debug, Default)]
-#[command(next_help_heading = "Broker")]
-struct Connection {
-    /// A file with a section [mqtt] as in qrisd.toml; or name it in QRISCTL_CONFIG
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
-    #[arg(long, global = true, value_name = "URL")]
-    broker: Option<String>,
-    /// The name at the broker
-    #[arg(long, global = true, value_name = "NAME")]
-    username: Option<String>,
-    /// A file that holds the password
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// The broker's private CA
-    #[arg(long, global = true, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Mutual TLS: our certificate
-    #[arg(long, global = true, value_name = "FILE")]
-    cert_file: Option<PathBuf>,
-    /// Mutual TLS: its key
-    #[arg(long, global = true, value_name = "FILE")]
-    key_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]

@@ -1,7 +1,6 @@
 //! `screen`: what a panel shows, would show, or should show.
 
-use super::Connection;
-use super::broker::{Broker, News, random_hex};
+use super::broker::{Broker, Connection, News, random_hex};
 use super::machine::{Bus, Service};
 use super::print;
 use base64::Engine as _;

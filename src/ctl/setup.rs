@@ -15,9 +15,10 @@ mod told;
 mod trial;
 mod write;
 
+use super::broker::Connection;
 use super::site::{DEVICE_USER, QRISD_SERVICE, SERVICES, Site, is_root};
 use super::staging::Staging;
-use super::{Connection, chips, hardware, print, relay, services};
+use super::{chips, hardware, print, relay, services};
 use answers::Answers;
 use compose::Keep;
 use dialogue::Dialogue;

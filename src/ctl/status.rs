@@ -1,7 +1,6 @@
 //! `status`: the last status of one machine or of all, as the broker retains it.
 
-use super::Connection;
-use super::broker::Broker;
+use super::broker::{Broker, Connection};
 use super::print;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::status::Status as Retain;

@@ -1,7 +1,6 @@
 //! `vend` and `cancel`: what a controller does, from a terminal.
 
-use super::Connection;
-use super::broker::{Broker, random_hex};
+use super::broker::{Broker, Connection, random_hex};
 use super::print;
 use qris_core::order::ids::{DeviceId, RequestId};
 use qris_core::wire::topics::Topic;

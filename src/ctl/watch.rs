@@ -1,7 +1,6 @@
 //! `watch`: events and status of machines as they come.
 
-use super::Connection;
-use super::broker::{Broker, News};
+use super::broker::{Broker, Connection, News};
 use super::print;
 use qris_core::order::ids::DeviceId;
 use qris_core::wire::status::Status;

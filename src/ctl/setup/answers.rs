@@ -4,7 +4,7 @@
 use super::part::Part;
 use super::present::Present;
 use super::specs::{Item, Line, Screen};
-use crate::Connection;
+use crate::broker::Connection;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::receipt::KeySet;
 use qris_core::wire::enrolment::{BEGINS, Enrolment, TEXT_MAX};
