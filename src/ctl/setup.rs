@@ -26,10 +26,10 @@ use goods::{add_item, add_line, unserved};
 use part::Part;
 use present::Present;
 use qris_core::order::ids::DeviceId;
-use qris_device::screen::unknown_letter;
-use qris_host::config::{BusAddress, http_url};
+use qris_host::config::BusAddress;
 use qris_host::{Failure, interrupt, terminal};
 use settle::Settling;
+use specs::{parse_degrees, parse_http, parse_letters};
 use std::path::PathBuf;
 use told::Told;
 use trial::{Next, Trial};
@@ -280,29 +280,4 @@ impl Setup {
         }
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }
-}
-
-fn parse_words(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("must not be empty"),
-        text if text.chars().any(char::is_control) => Err("must be printable text"),
-        text => Ok(text.into()),
-    }
-}
-
-/// The same of what the screen is to show.
-fn parse_letters(text: &str) -> Result<String, String> {
-    let text = parse_words(text)?;
-    match unknown_letter(&text) {
-        Some(letter) => Err(format!("the screen has no {letter:?}: write it in Latin letters")),
-        None => Ok(text),
-    }
-}
-
-fn parse_http(text: &str) -> Result<String, String> {
-    http_url(text).map_err(|why| why.to_string())
-}
-
-fn parse_degrees(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|degrees| [0, 90, 180, 270].contains(degrees)).ok_or("must be 0, 90, 180 or 270")
 }

@@ -9,7 +9,7 @@ use super::ask::Asker;
 use super::compose::ComposeError;
 use super::part::Part;
 use super::present::Present;
-use super::{parse_http, parse_letters, parse_words, specs};
+use super::specs::{self, parse_http, parse_letters, parse_words};
 use crate::site::Site;
 use crate::{hardware, print};
 use qris_core::order::ids::DeviceId;

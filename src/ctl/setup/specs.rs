@@ -1,10 +1,12 @@
-//! What is sold and what hands it out, as one word on the command line and as a table of the configuration.
+//! How something is said in one word, on the command line or in the conversation: what is sold and what hands it out, with
+//! its table of the configuration; a name, an address.
 
 use super::edit::quoted;
-use super::parse_letters;
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::DRIVE_MAX;
 use qris_core::order::money::Rupiah;
+use qris_device::screen::unknown_letter;
+use qris_host::config::http_url;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -196,6 +198,34 @@ pub(super) fn least_price(tables: &[toml::Table], items: &[String]) -> Option<u6
         price.as_integer().or_else(asked).and_then(|price| u64::try_from(price).ok())
     };
     tables.iter().filter(of).filter_map(price).min()
+}
+
+/// Text that a person can read.
+pub(super) fn parse_words(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("must not be empty"),
+        text if text.chars().any(char::is_control) => Err("must be printable text"),
+        text => Ok(text.into()),
+    }
+}
+
+/// The same of what the screen is to show.
+pub(super) fn parse_letters(text: &str) -> Result<String, String> {
+    let text = parse_words(text)?;
+    match unknown_letter(&text) {
+        Some(letter) => Err(format!("the screen has no {letter:?}: write it in Latin letters")),
+        None => Ok(text),
+    }
+}
+
+/// An address of HTTP, as the services take it.
+pub(super) fn parse_http(text: &str) -> Result<String, String> {
+    http_url(text).map_err(|why| why.to_string())
+}
+
+/// How far the picture is turned.
+pub(super) fn parse_degrees(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|degrees| [0, 90, 180, 270].contains(degrees)).ok_or("must be 0, 90, 180 or 270")
 }
 
 #[cfg(test)]
