@@ -1,6 +1,6 @@
 //! `qris-backend` in the model: orders by `order::merchant`, and the calls to Midtrans that their duties ask for.
 
-use super::midtrans::Status as Money;
+use super::message::Status as Money;
 use super::{
     ATTEMPTS, CHARGES, Caller, Channel, Flaw, HttpAsk, HttpSay, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Word, World,
     device, item, order_id, order_of, price, request_id, ticket,

@@ -1,6 +1,6 @@
 //! What is on its way between the programs, and who waits for it.
 
-use super::{Channel, ORDERS, Program, World, midtrans, order_of};
+use super::{Channel, ORDERS, Program, World, order_of};
 use qris_core::order::merchant::Said;
 use qris_core::order::outcome::{Delivery, Outcome};
 
@@ -146,11 +146,34 @@ pub(super) enum MidtransCall {
 pub(super) enum MidtransSay {
     Charged,
     DeniedCharge,
-    Is(midtrans::Status),
+    Is(Status),
     NotFound,
     Cancelled,
     CannotCancel,
     Nothing,
+}
+
+/// What a charge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Status {
+    /// There is none.
+    None,
+    Pending,
+    Settled,
+    /// Settled, and not for the sum of the charge.
+    SettledOtherwise,
+    Cancelled,
+    Expired,
+    Denied,
+    /// Settled, and given back by the merchant at Midtrans itself.
+    Refunded,
+}
+
+impl Status {
+    /// Whether money came for it, whatever became of that.
+    pub(super) const fn was_paid(self) -> bool {
+        matches!(self, Self::Settled | Self::SettledOtherwise | Self::Refunded)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

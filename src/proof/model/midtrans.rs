@@ -1,5 +1,6 @@
 //! Midtrans and the customer in the model: what can become of a charge.
 
+use super::message::Status;
 use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World, spend};
 
 /// All charges by their number.
@@ -8,29 +9,6 @@ pub(super) struct Midtrans {
     pub(super) charges: [Status; CHARGES],
     /// The customer had the QR before the eyes, and may keep a photo.
     pub(super) seen: [bool; CHARGES],
-}
-
-/// What a charge is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Status {
-    /// There is none.
-    None,
-    Pending,
-    Settled,
-    /// Settled, and not for the sum of the charge.
-    SettledOtherwise,
-    Cancelled,
-    Expired,
-    Denied,
-    /// Settled, and given back by the merchant at Midtrans itself.
-    Refunded,
-}
-
-impl Status {
-    /// Whether money came for it, whatever became of that.
-    pub(super) const fn was_paid(self) -> bool {
-        matches!(self, Self::Settled | Self::SettledOtherwise | Self::Refunded)
-    }
 }
 
 impl Midtrans {

@@ -1,6 +1,6 @@
 //! What must hold in every world, and in those in which nothing moves any more by itself.
 
-use super::midtrans::Status as Money;
+use super::message::Status as Money;
 use super::relay::{Kept, Written};
 use super::{ATTEMPTS, CHARGES, Ended, HttpAsk, Lab, Message, ORDERS, World, machine::Stage, order_of};
 use qris_core::order::merchant::{State, Withheld};

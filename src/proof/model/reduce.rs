@@ -4,7 +4,7 @@
 //! is driven at once where the relay cannot crash any more (see [`World::must_follow`]), and a `Close` that is all that is on
 //! its way to the relay arrives at once where neither it nor whoever asks and answers can be lost (see [`World::must_close`]).
 
-use super::midtrans::Status as Money;
+use super::message::Status as Money;
 use super::relay::Kept;
 use super::{
     ANY_IN_ALL, CHARGES, Caller, Lab, Message, MidtransCall, MidtransSay, NoticeWord, ORDERS, Program, RelayAsk, TICKETS, World,

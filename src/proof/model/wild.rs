@@ -22,7 +22,7 @@
 //! ledger has no place here: a call that is answered twice, before and after, would be told that its ticket is unknown by the
 //! relay that has just driven the line for it, as no call on a bus can be.
 
-use super::midtrans::Status as Money;
+use super::message::Status as Money;
 use super::relay::{Kept, Written};
 use super::steps::Step;
 use super::timeless::{Deadline, nameless, timeless};
