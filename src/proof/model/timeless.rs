@@ -1,7 +1,7 @@
-//! The machine's clock in a wild network: any deadline may pass at any moment, whichever stands first.
+//! The machine's clock, which stands still. In a wild network any deadline may pass at any moment, whichever stands first.
 //!
-//! So how far a deadline is is not told apart, but only whether it has passed: all that are to come are put where a fresh one
-//! is. Nothing is lost by it: whatever passes first on a way may pass first here. More may happen, as on a clock that goes
+//! There it is not told apart how far a deadline is, but only whether it has passed: all that are to come are put where a fresh
+//! one is. Nothing is lost by it: whatever passes first on a way may pass first here. More may happen, as on a clock that goes
 //! as it likes; that another request's deadlines move the same clock is among it.
 
 use qris_core::order::machine::{End, Ending, GONE_WAIT, Order, POLL_AFTER, REQUEST_WAIT, State, Undelivered};
