@@ -227,7 +227,7 @@ pub fn whole(tx: &mut dyn Tx, id: &OrderId) -> Result<Option<Whole>, BooksError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::open_both;
+    use crate::databases::open_both;
 
     #[test]
     fn what_changed_since_it_was_copied_stays_in_the_books() {

@@ -269,7 +269,8 @@ fn sum(device: &Device, token_hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Direct, open_both};
+    use crate::databases::open_both;
+    use crate::store::Direct;
     use qris_core::order::receipt::SigningKey;
     use qris_host::sqlite::testing::damage;
     use rusqlite::Connection;

@@ -11,6 +11,7 @@ pub mod broker;
 mod cli;
 pub mod config;
 pub mod copies;
+pub mod databases;
 pub mod devices;
 pub mod gateway;
 pub mod http;
@@ -160,7 +161,7 @@ fn open_stores(config: &Config) -> Result<([Share; 2], Store, Store), Failure> {
     let path = store::machines_beside(&config.store);
     let share = |path: &Path| sqlite::share(path).map_err(Failure::failed);
     let shares = [share(&config.store)?, share(&path)?];
-    let both = store::open_both(&config.store, shares[0].is_alone(), shares[1].is_alone()).map_err(Failure::failed)?;
+    let both = databases::open_both(&config.store, shares[0].is_alone(), shares[1].is_alone()).map_err(Failure::failed)?;
     for (path, aside) in &both.set_aside {
         let path = path.display().to_string().into();
         emit(&Journal::StoreSetAside { path, aside: aside.display().to_string().into() });

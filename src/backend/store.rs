@@ -40,7 +40,7 @@ pub const BOOKS: Schema = Schema {
     ],
 };
 /// The last version of the books that still had the machines.
-const WITH_MACHINES: usize = 3;
+pub(super) const WITH_MACHINES: usize = 3;
 /// The machines.
 pub const MACHINES: Schema = Schema { application_id: 0x7172_6402, steps: &[include_str!("schema/devices/1.sql")] };
 /// Their file, in the directory of the books.
@@ -124,61 +124,10 @@ enum Hands {
     Caller(Direct),
 }
 
-/// Both databases, opened by their owner.
-#[derive(Debug)]
-pub struct Both {
-    /// The books.
-    pub books: Connection,
-    /// The machines.
-    pub machines: Connection,
-    /// Each damaged database, and its new place.
-    pub set_aside: Vec<(PathBuf, PathBuf)>,
-}
-
 /// The path of the machines whose orders are in these books.
 #[must_use]
 pub fn machines_beside(books: &Path) -> PathBuf {
     books.with_file_name(MACHINES_FILE)
-}
-
-/// Opens both databases, or makes them. A process that is `alone` at a database may set it aside when it is damaged,
-/// and bring it up to date.
-///
-/// # Errors
-/// [`StoreError`]
-pub fn open_both(books: &Path, alone_at_books: bool, alone_at_machines: bool) -> Result<Both, StoreError> {
-    let mut set_aside = Vec::new();
-    let mut open = |path: &Path, schema: &Schema, alone: bool| {
-        let opened = if alone { sqlite::open(path, schema)? } else { sqlite::open_beside(path, schema, true)? };
-        set_aside.extend(opened.set_aside.map(|aside| (path.to_path_buf(), aside)));
-        Ok::<_, StoreError>((opened.connection, opened.created))
-    };
-    let (mut machines, _) = open(&machines_beside(books), &MACHINES, alone_at_machines)?;
-    if alone_at_books && books.exists() {
-        let before = Schema { steps: &BOOKS.steps[..WITH_MACHINES], ..BOOKS };
-        match open(books, &before, true) {
-            Ok((mut earlier, false)) => hand_over(&mut earlier, &mut machines)?,
-            // The books are new, or the machines were handed over long ago.
-            Ok((_, true)) | Err(StoreError::Open(sqlite::OpenError::Newer { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let (books, _) = open(books, &BOOKS, alone_at_books)?;
-    Ok(Both { books, machines, set_aside })
-}
-
-/// Copies the machines out of the books of an earlier release. The next step of the books drops them. If the power goes in
-/// between, both databases have them, and this is done once more. Machines that are copied already stay as they are, revoked
-/// ones too.
-fn hand_over(books: &mut Connection, machines: &mut Connection) -> Result<(), StoreError> {
-    let rows = SqliteTx { connection: books }.rows("SELECT id, token_hash, added_ms, revoked_ms FROM devices", &[])?;
-    say(machines, "BEGIN IMMEDIATE")?;
-    let done = rows.iter().try_for_each(|row| super::devices::take_over(&mut SqliteTx { connection: machines }, row));
-    let done = done.and_then(|()| Ok(say(machines, "COMMIT")?));
-    if !machines.is_autocommit() {
-        machines.execute_batch("ROLLBACK")?;
-    }
-    done
 }
 
 impl Store {
@@ -479,7 +428,7 @@ fn jobs(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), r
 }
 
 /// A statement without parameters and rows. It is parsed only once, and not for each job.
-fn say(connection: &Connection, sql: &'static str) -> Result<(), rusqlite::Error> {
+pub(super) fn say(connection: &Connection, sql: &'static str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
@@ -491,8 +440,8 @@ pub(super) fn read<T, E: From<StoreError>>(connection: &Connection, job: impl Fn
     job(&mut SqliteTx { connection })
 }
 
-struct SqliteTx<'a> {
-    connection: &'a Connection,
+pub(super) struct SqliteTx<'a> {
+    pub(super) connection: &'a Connection,
 }
 
 impl Tx for SqliteTx<'_> {

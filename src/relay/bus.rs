@@ -1,8 +1,9 @@
 //! The interface `io.qrisd.Relay1`: what stands between D-Bus and the [`Dispenser`].
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
+use super::outlet::Command;
 use super::outlet::Ending;
-use super::threads::{Command, Report};
+use super::threads::Report;
 use qris_core::order::ids::{ItemId, OrderId};
 use qris_core::wire::dbus::{DispenseAnswer, RELAY_NAME, RELAY_PATH, RelayError};
 use qris_host::bus::{Served, serve};

@@ -4,6 +4,7 @@
 //! calls a method, takes the [effects](Dispenser::take_effects) and carries them out.
 
 use super::config::{Config, Items, Line as LineSettings, line_of};
+pub use super::ledger::Refusal;
 use super::ledger::{Ledger, Opened};
 use super::outlet::{Ending, Job};
 use super::store::database::File;
@@ -67,15 +68,6 @@ pub enum Dispensed {
     Begun(OrderId),
     /// It was or is driven already.
     Known(DispenseAnswer, String),
-}
-
-/// A D-Bus error: nothing was recorded and nothing driven.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its name.
-    pub error: RelayError,
-    /// More, for people.
-    pub detail: String,
 }
 
 #[derive(Debug, Clone)]

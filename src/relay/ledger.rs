@@ -1,7 +1,6 @@
 //! The ledger kept open: what could not be read or written is a fault and tried again, what is damaged is set aside as soon
 //! as no line is driven. The program stays up whatever the disk does.
 
-use super::dispenser::Refusal;
 use super::store::{Block, Disk, Found, Pulse, Store, StoreError};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::ledger::{OPEN_TICKETS_MAX, TicketEntry};
@@ -11,6 +10,15 @@ use qris_core::order::receipt::{Receipt, SigningKey};
 use qris_core::wire::dbus::RelayError;
 use qris_host::events::Event;
 use std::collections::BTreeSet;
+
+/// A D-Bus error: nothing was recorded and nothing driven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its name.
+    pub error: RelayError,
+    /// More, for people.
+    pub detail: String,
+}
 
 /// The ledger, whether it can be had or not. It is on the disk `D`, which has a store `S`.
 #[derive(Debug, Clone)]

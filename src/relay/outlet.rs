@@ -5,9 +5,7 @@ pub mod line;
 #[cfg(test)]
 mod tried;
 
-use crate::config;
 use crate::pin::HardwareError;
-use crate::threads::Command;
 use line::PulsedLine;
 use qris_core::order::ids::ItemId;
 use qris_core::order::ledger::Refused;
@@ -18,8 +16,7 @@ use qris_host::config::{Checker, Rest};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 /// The kinds there are. Where a `[[line]]` names none, its faults are told as of the first.
 const KINDS: &[Kind] = &[
@@ -111,6 +108,15 @@ pub trait Settings: fmt::Debug + Send + Sync {
     }
 }
 
+/// What a line's thread is told. The dispenser sees to it that there is one job at a time.
+#[derive(Debug)]
+pub enum Command {
+    /// Deliver this.
+    Deliver(Job),
+    /// Be at rest at once, whatever is delivered.
+    Stop,
+}
+
 /// Tells an outlet to stop.
 #[derive(Debug)]
 pub struct Stop<'a>(&'a Receiver<Command>);
@@ -172,31 +178,4 @@ pub(crate) fn make_safe(name: &str, held: serde_json::Value) -> Result<(), Hardw
         Some(kind) => (kind.make_safe)(name, held),
         None => Err(HardwareError::List("it is of a kind that this release does not know".into())),
     }
-}
-
-/// Has an outlet deliver once, as for an order: for whoever sets a machine up and looks what moves. No ledger knows of it, so
-/// it needs the hardware to itself, and the service not to run. As soon as `is_stopped` it is told to stop.
-///
-/// # Errors
-/// It cannot be had: somebody holds it, or it is not there.
-pub fn try_once(line: &config::Line, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
-    let job = Job { item: line.items.any(), amount: line.outlet.least(line.min_amount) };
-    let mut outlet = line.outlet.open(&line.name)?;
-    let (commands, commands_rx) = channel();
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                if is_stopped() {
-                    // One that is over has no use for it.
-                    drop(commands.send(Command::Stop));
-                    return;
-                }
-                std::thread::sleep(STEP.to_duration());
-            }
-        });
-        let ended = outlet.deliver(&job, &Stop::new(&commands_rx)).0;
-        is_over.store(true, Ordering::Relaxed);
-        Ok(ended)
-    })
 }

@@ -3,9 +3,10 @@
 
 use crate::config::Line;
 use crate::input::{self, Input};
-use crate::outlet::{Ending, Job, Outlet, Stop};
+use crate::outlet::{Command, Ending, Job, Outlet, STEP, Stop};
 use crate::pin::{HardwareError, Pin};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,15 +17,6 @@ const RETRY: Duration = Duration::from_secs(5);
 const BUTTON_STEP: Duration = Duration::from_millis(500);
 /// The stack of a thread; it needs a tenth of it.
 const STACK: usize = 128 * 1024;
-
-/// What a line's thread is told. The dispenser sees to it that there is one job at a time.
-#[derive(Debug)]
-pub enum Command {
-    /// Deliver this.
-    Deliver(Job),
-    /// Be at rest at once, whatever is delivered.
-    Stop,
-}
 
 /// What the threads tell.
 #[derive(Debug, PartialEq, Eq)]
@@ -145,6 +137,33 @@ fn watch(input: &mut dyn Input, reports: &UnboundedSender<Report>, report: &dyn 
             return Ok(());
         }
     }
+}
+
+/// Has an outlet deliver once, as for an order: for whoever sets a machine up and looks what moves. No ledger knows of it, so
+/// it needs the hardware to itself, and the service not to run. As soon as `is_stopped` it is told to stop.
+///
+/// # Errors
+/// It cannot be had: somebody holds it, or it is not there.
+pub fn try_once(line: &Line, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
+    let job = Job { item: line.items.any(), amount: line.outlet.least(line.min_amount) };
+    let mut outlet = line.outlet.open(&line.name)?;
+    let (commands, commands_rx) = channel();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if is_stopped() {
+                    // One that is over has no use for it.
+                    drop(commands.send(Command::Stop));
+                    return;
+                }
+                std::thread::sleep(STEP.to_duration());
+            }
+        });
+        let ended = outlet.deliver(&job, &Stop::new(&commands_rx)).0;
+        is_over.store(true, Ordering::Relaxed);
+        Ok(ended)
+    })
 }
 
 #[cfg(test)]

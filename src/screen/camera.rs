@@ -3,8 +3,8 @@
 //! The screen's thread hands over the drawn page as a list of marks. To draw the marks once more and pack them takes a
 //! hundred times as long. So a thread of its own does that, and lives for it alone. The countdown goes on meanwhile.
 
+use super::geometry::Geometry;
 use super::paint::{Brush, Mark};
-use super::surface::Geometry;
 use super::{Rotation, Shared, render};
 use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};

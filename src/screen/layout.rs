@@ -11,9 +11,10 @@ mod shelf;
 mod store;
 
 use super::fonts::{Fonts, Style, Weight};
+use super::geometry::Rect;
 use super::logo::Logo;
 use super::message::Message;
-use super::paint::{Colour, Kind, Mark, Rect};
+use super::paint::{Colour, Kind, Mark};
 use super::picture::{Goods, Picture, Scene};
 use super::qr::Code;
 use super::text::{TEST_WORD, Texts, texts};

@@ -2,6 +2,7 @@
 
 mod camera;
 mod fonts;
+mod geometry;
 mod layout;
 pub mod logo;
 mod message;
@@ -19,9 +20,10 @@ pub mod theme;
 pub use camera::Camera;
 use camera::{Film, View, ViewSender};
 pub use fonts::unknown_letter;
+use geometry::{Geometry, Rect};
 use layout::Layout;
 use logo::Logo;
-use paint::{Brush, Change, Mark, Rect};
+use paint::{Brush, Change, Mark};
 use picture::{Picture, Scene};
 use qris_core::order::ids::ItemId;
 use qris_core::order::money::Rupiah;
@@ -453,7 +455,7 @@ impl<C: Fn() -> Boot> Hand<C> {
     fn view(&self) -> Option<View> {
         let geometry = self.surface.as_ref().filter(|_| !self.drawn.is_empty())?.geometry();
         let (width, height) = self.settings.rotate.page_size(geometry);
-        let upright = surface::Geometry { width: width.unsigned_abs(), height: height.unsigned_abs(), ..geometry };
+        let upright = Geometry { width: width.unsigned_abs(), height: height.unsigned_abs(), ..geometry };
         Some(View { marks: self.drawn.clone(), geometry: upright })
     }
 

@@ -9,9 +9,9 @@ mod canvas;
 mod sign;
 
 use super::fonts::{Fonts, Style};
+use super::geometry::{Geometry, Rect};
 use super::logo::Logo;
 use super::qr::Code;
-use super::surface::Geometry;
 use super::{PixelFormat, Rotation};
 use canvas::Canvas;
 use std::ops::Range;
@@ -24,39 +24,6 @@ const HANDFUL: usize = 48 * 1024;
 /// This many bytes are kept for the next picture, enough for one with a QR code on a panel of 480×800. Otherwise the system
 /// would give and take them page by page in every sale.
 const KEPT: usize = 400 * 1024;
-
-/// A rectangle in pixels; not empty.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rect {
-    pub(super) x: i32,
-    pub(super) y: i32,
-    pub(super) w: i32,
-    pub(super) h: i32,
-}
-
-impl Rect {
-    pub(super) const fn new(x: i32, y: i32, w: i32, h: i32) -> Self {
-        Self { x, y, w, h }
-    }
-
-    /// The area that both have in common.
-    pub(super) fn common(self, other: Self) -> Option<Self> {
-        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
-        let (w, h) = ((self.x + self.w).min(other.x + other.w) - x, (self.y + self.h).min(other.y + other.h) - y);
-        (w > 0 && h > 0).then_some(Self { x, y, w, h })
-    }
-
-    /// The smallest rectangle that holds both.
-    fn around(self, other: Self) -> Self {
-        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
-        let (w, h) = ((self.x + self.w).max(other.x + other.w) - x, (self.y + self.h).max(other.y + other.h) - y);
-        Self { x, y, w, h }
-    }
-
-    fn pixels(self) -> usize {
-        (self.w * self.h) as usize
-    }
-}
 
 /// `0x00RRGGBB`.
 pub(super) type Colour = u32;

@@ -8,10 +8,11 @@ mod drm;
 mod fbdev;
 mod file;
 mod frames;
+mod ioctl;
 mod memory;
 mod pixels;
 
-use super::paint::Rect;
+use super::geometry::{Geometry, Rect};
 use super::{PixelFormat, SurfaceSettings};
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::File;
@@ -52,30 +53,7 @@ pub(super) trait Surface: Send {
     fn check(&self) -> Result<(), SurfaceError>;
 }
 
-/// The shape of a surface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Geometry {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) format: PixelFormat,
-}
-
-impl PixelFormat {
-    /// Bytes a pixel.
-    pub(super) const fn bytes(self) -> usize {
-        match self {
-            Self::Rgb565 => 2,
-            Self::Xrgb8888 => 4,
-        }
-    }
-}
-
 impl Geometry {
-    /// Bytes of one row without padding.
-    fn row(self) -> usize {
-        self.width as usize * self.format.bytes()
-    }
-
     fn checked(self, path: &Path) -> Result<Self, SurfaceError> {
         let sides = SIDE_MIN..=SIDE_MAX;
         if sides.contains(&self.width) && sides.contains(&self.height) {

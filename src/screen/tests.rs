@@ -422,7 +422,7 @@ fn a_logo_stands_before_the_name_and_colours_are_the_operators() {
     for size in SIZES {
         let marks = Layout::default().page(&idle(), &settings, brush.fonts(), size, Boot(0));
         assert_eq!(flaw(&marks, size, brush.fonts()), None, "{size:?}");
-        let geometry = surface::Geometry { width: size.0 as u32, height: size.1 as u32, format: PixelFormat::Xrgb8888 };
+        let geometry = geometry::Geometry { width: size.0 as u32, height: size.1 as u32, format: PixelFormat::Xrgb8888 };
         let drawn = brush.draw(&marks, geometry, Rotation::None, Rect::new(0, 0, size.0, size.1));
         let count =
             |colour: u32| drawn.chunks_exact(4).filter(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]) == colour).count();
@@ -516,7 +516,7 @@ fn the_quiet_zone_is_white_and_the_modules_are_whole() {
 #[test]
 fn parts_of_the_panel_come_out_like_the_whole() {
     let (mut brush, settings) = (paint::Brush::new(), settings(Path::new(""), (480, 800), PixelFormat::Rgb565, Rotation::None));
-    let geometry = surface::Geometry { width: 480, height: 800, format: PixelFormat::Rgb565 };
+    let geometry = geometry::Geometry { width: 480, height: 800, format: PixelFormat::Rgb565 };
     for rotation in ROTATIONS {
         let marks = Layout::default().page(&pay(60_000), &settings, brush.fonts(), rotation.page_size(geometry), Boot(0));
         let whole = brush.draw(&marks, geometry, rotation, Rect::new(0, 0, 480, 800));
@@ -533,7 +533,7 @@ fn parts_of_the_panel_come_out_like_the_whole() {
 
 #[test]
 fn after_any_change_the_panel_is_as_if_drawn_afresh_and_a_qr_comes_in_one_go() {
-    let geometry = surface::Geometry { width: 320, height: 480, format: PixelFormat::Rgb565 };
+    let geometry = geometry::Geometry { width: 320, height: 480, format: PixelFormat::Rgb565 };
     let settings = settings(Path::new(""), (320, 480), PixelFormat::Rgb565, Rotation::None);
     let mut brush = paint::Brush::new();
     let pictures: Vec<_> = scenes().into_iter().flat_map(|scene| [(scene.clone(), false), (scene, true)]).collect();

@@ -4,7 +4,8 @@
 use super::{Disk, Op, Trouble};
 use qris_backend::archive::{archive, find};
 use qris_backend::books::{self, BooksError, Stored};
-use qris_backend::store::{Direct, open_both};
+use qris_backend::databases::open_both;
+use qris_backend::store::Direct;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::next_deadline;
 use qris_core::order::time::Wall;

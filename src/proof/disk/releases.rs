@@ -2,7 +2,8 @@
 //! on with them, wherever the power goes meanwhile.
 
 use super::{Disk, Op, Trouble};
-use qris_backend::store::{Direct, MACHINES_FILE, open_both};
+use qris_backend::databases::open_both;
+use qris_backend::store::{Direct, MACHINES_FILE};
 use qris_backend::{books, devices};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{BootId, Wall};

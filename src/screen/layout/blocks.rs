@@ -2,7 +2,8 @@
 
 use super::{Align, HURRY, PAGE_GAP, Page};
 use crate::fonts::{Style, Weight};
-use crate::paint::{Colour, Kind, Mark, Rect, Sign};
+use crate::geometry::Rect;
+use crate::paint::{Colour, Kind, Mark, Sign};
 use crate::qr::Code;
 use crate::text::countdown;
 use crate::theme::{BLACK, WHITE, clearer};

@@ -2,7 +2,8 @@
 
 use super::{Align, Page};
 use crate::fonts::Weight;
-use crate::paint::{Colour, Rect};
+use crate::geometry::Rect;
+use crate::paint::Colour;
 use crate::qr::Code;
 use crate::theme::WHITE;
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 use super::blocks::Block;
 use super::{Align, LETTER_PX_WHOLE, Layout, MODULE_PX_WANTED, PAGE_GAP, Page};
 use crate::fonts::{Style, Weight};
+use crate::geometry::Rect;
 use crate::message::Message;
-use crate::paint::{Colour, Rect};
+use crate::paint::Colour;
 use crate::qr::Code;
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use super::blocks::{Block, Side};
 use super::{LETTER_PX_MIN, Layout, MODULE_PX_BESIDE, MODULE_PX_WANTED, Page, Words, made};
 use crate::fonts::{Style, Weight};
+use crate::geometry::Rect;
 use crate::message::Message;
-use crate::paint::Rect;
 use crate::picture::Scene;
 use crate::qr::Code;
 use qris_core::order::time::Span;

@@ -2,7 +2,7 @@
 
 use super::{Align, Page};
 use crate::fonts::Weight;
-use crate::paint::Rect;
+use crate::geometry::Rect;
 
 impl Page<'_> {
     /// The items with their prices, and "ready", or the reason code that makes a sale doubtful. `false`: there is

@@ -4,7 +4,7 @@
 //! panel is used, its console is told to draw nothing. This works as far as the permissions allow. Steps that are not
 //! allowed are left out, and the panel is used all the same.
 
-use super::fbdev::{ask, ask_nothing};
+use super::ioctl::{ask, ask_nothing};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};

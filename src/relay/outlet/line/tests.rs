@@ -1,7 +1,7 @@
 //! Pulses, sensors and stops, on files that stand for lines.
 
 use super::*;
-use crate::threads::Command;
+use crate::outlet::Command;
 use qris_core::order::outcome::Outcome;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

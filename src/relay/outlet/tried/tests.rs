@@ -186,7 +186,7 @@ fn it_is_tried_without_an_order() {
     let mut rig = Rig::new();
     let config = rig.config("");
     std::thread::scope(|scope| {
-        let tried = scope.spawn(|| outlet::try_once(&config.lines[0], || false));
+        let tried = scope.spawn(|| crate::threads::try_once(&config.lines[0], || false));
         assert_eq!((rig.hears().as_str(), rig.hears().as_str()), ("STOP", "VEND A1 1"));
         rig.answers("OK");
         assert_eq!(tried.join().expect("ends").expect("there").outcome, Outcome::Dispensed);
