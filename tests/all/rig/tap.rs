@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Larger messages are not heard.
+const MESSAGE_BYTES_MAX: u32 = 10 * 1024;
+
 /// A message that came.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -45,6 +48,9 @@ impl Tap {
         options.set_credentials(user, password(user));
         options.set_keep_alive(Duration::from_secs(30));
         options.set_outgoing_inflight_upper_limit(16);
+        // The library breaks the connection at a larger message, and what comes before the next one is not heard: so the broker is
+        // told to leave those out.
+        options.set_max_packet_size(Some(MESSAGE_BYTES_MAX));
         let (client, mut connection) = Client::new(options, 64);
         let (messages, acks, subscribed) = (Heard::default(), Heard::default(), Heard::default());
         let ended = Arc::new(AtomicBool::new(false));
