@@ -259,6 +259,16 @@ impl<D: Disk> Machine<D> {
         if waits { self.happen(request, vec![Event::Seen(seen)], now) } else { Ok(()) }
     }
 
+    /// Whether an open order of the backend can be one of this machine's. After a loss of the database a controller may repeat a
+    /// request before the machine has heard of its first order. Then the request has another ticket here, and the first order is
+    /// never delivered: its ticket must not stay open, since its money may go back.
+    fn may_deliver(&self, resource: &Resource) -> bool {
+        match self.find(&resource.request_id) {
+            Ok(Some(stored)) => stored.order.ticket == resource.ticket,
+            Ok(None) | Err(_) => true,
+        }
+    }
+
     /// Closes the tickets that belong to no order. Tickets that were given since the question are not among them.
     fn close_orphans(&mut self, open: &[Resource], now: Now) {
         let tickets = std::mem::take(&mut self.reconciliation.asked_about);
@@ -270,7 +280,7 @@ impl<D: Disk> Machine<D> {
             return;
         }
         let carried = |ticket: &Ticket| {
-            open.iter().any(|resource| resource.ticket == *ticket)
+            open.iter().any(|resource| resource.ticket == *ticket && self.may_deliver(resource))
                 || self.store.as_ref().is_none_or(|store| store.has_ticket(ticket).unwrap_or(true))
         };
         let mut orphans: Vec<Ticket> = tickets.into_iter().filter(|ticket| !carried(ticket)).collect();

@@ -168,6 +168,21 @@ fn tickets_of_nobody_are_closed_but_never_during_a_prepare() {
     assert_eq!(closes(&effects), [ticket(4)]);
 }
 
+/// The database was lost, and a controller repeated its request before the machine heard of the first order. Whoever pays that one is
+/// given the money back, and a ticket that stays open could still be used.
+#[test]
+fn the_ticket_of_an_order_that_another_took_the_place_of_is_closed() {
+    let mut rig = Rig::new();
+    rig.facts.tickets = vec![ticket(2), ticket(9)];
+    rig.on(Input::RelayUp(rig.facts.clone()));
+    let (_, prepare) = rig.vend(1);
+    rig.prepare(&prepare, Ok(ticket(1)));
+    rig.answer(1, BackendAnswer::Refused(Refusal::new(Reason::ReusedId, "no")));
+    rig.after(5000);
+    let first = Resource { ticket: ticket(9), ..resource(1, Status::Pending) };
+    assert_eq!(closes(&rig.answer_open(vec![first, resource(2, Status::Pending)])), [ticket(9)]);
+}
+
 #[test]
 fn a_thousand_tickets_are_closed_in_portions_and_not_asked_for_in_a_loop() {
     let mut rig = Rig::new();
