@@ -1,4 +1,4 @@
-//! The interface `io.qrisd.Relay1`: what stands between D-Bus and the [`Dispenser`].
+//! The interface `io.qrisd.Relay1`. It stands between D-Bus and the [`Dispenser`].
 
 use super::dispenser::{Dispensed, Dispenser, Effect, Refusal};
 use super::outlet::Command;
@@ -16,14 +16,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// `Dispense` answers within 20 s; a second is left for the way.
+/// `Dispense` answers within 20 s; one second is left for the way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(19);
-/// While a line is driven, a program that stands still holds it active: the service manager ends it after this.
+/// A program that stands still while it drives a line holds the line active. The service manager ends the program after
+/// this time.
 const WATCHED_WITHIN: Duration = Duration::from_secs(5);
-/// Signals that can wait to be sent. They are news: what does not fit is missed.
+/// At most this many signals wait to be sent. They are news: a signal that does not fit is lost.
 pub const SIGNALS_MAX: usize = 64;
 
-/// What is told to everybody.
+/// A signal to everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// `Finished(order_id, outcome, detail)`
@@ -35,7 +36,7 @@ pub enum Signal {
 }
 
 /// The dispenser, shared by all connections, with the hands that carry out its effects. Everything runs on one thread:
-/// the lock is never waited for, and never held across an `await`.
+/// nobody ever waits for the lock, and nobody holds it across an `await`.
 #[derive(Debug)]
 pub struct Service {
     heart: Mutex<Heart>,
@@ -50,14 +51,14 @@ pub struct Service {
 #[derive(Debug)]
 struct Heart {
     dispenser: Dispenser,
-    /// Who waits for the end of an order; one for each line that is driven.
+    /// Those that wait for the end of an order; one entry for each line that is driven.
     waiting: Vec<(OrderId, oneshot::Sender<(DispenseAnswer, String)>)>,
-    /// Lines that were told to drive and have not told the end.
+    /// Lines that were told to drive and have not told the end yet.
     driven: usize,
 }
 
 impl Heart {
-    /// A line is driven no more.
+    /// A line is no longer driven.
     fn at_rest(&mut self) {
         self.driven = self.driven.saturating_sub(1);
         if self.driven == 0 {
@@ -67,21 +68,22 @@ impl Heart {
 }
 
 impl Service {
-    /// Joins the parts. `lines` are in the order of the configuration, `buttons` the items that they ask for.
+    /// Joins the parts. `lines` are in the order of the configuration; `buttons` are the items that the buttons ask
+    /// for.
     #[must_use]
     pub fn new(dispenser: Dispenser, lines: Vec<Sender<Command>>, buttons: Vec<ItemId>, signals: mpsc::Sender<Signal>) -> Self {
         let heart = Mutex::new(Heart { dispenser, waiting: Vec::new(), driven: 0 });
         Self { heart, lines, buttons, signals, random: SystemRandom::new(), answer_within: ANSWER_WITHIN }
     }
 
-    /// Asks the dispenser, and carries out what follows before anybody hears of the answer.
+    /// Asks the dispenser, and carries out the effects before anybody hears the answer.
     pub fn with<T>(&self, ask: impl FnOnce(&mut Dispenser) -> T) -> T {
         self.with_heart(|heart| ask(&mut heart.dispenser))
     }
 
     fn with_heart<T>(&self, ask: impl FnOnce(&mut Heart) -> T) -> T {
-        // A call that panicked has committed or not; what it left in memory is read again from the ledger at the next
-        // start, and until then errs on the side of not driving.
+        // A call that panicked has committed or has not. What it left in memory is read from the ledger again at the
+        // next start. Until then the memory errs on the side of not driving.
         let mut heart = self.heart.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = ask(&mut heart);
         loop {
@@ -100,7 +102,7 @@ impl Service {
             Effect::Deliver(line, job) => {
                 service::watchdog_within(WATCHED_WITHIN);
                 heart.driven += 1;
-                // A thread ends with its sender, or by a fault of this program; then nothing is driven by it any more.
+                // A thread ends with its sender, or by a fault of this program. After that nothing is driven by it.
                 if self.lines[line].send(Command::Deliver(job)).is_err() {
                     heart.at_rest();
                     let ending = Ending::failed("nothing was driven: the line's thread is gone".into());
@@ -113,7 +115,7 @@ impl Service {
                 heart.waiting = waiting;
                 let done: Vec<(OrderId, oneshot::Sender<_>)> = done;
                 for (_, answer) in done {
-                    // Who called may be gone.
+                    // The caller may be gone.
                     drop(answer.send((DispenseAnswer::Ended(outcome), detail.clone())));
                 }
                 drop(self.signals.try_send(Signal::Finished(order, outcome.as_str(), detail)));
@@ -123,12 +125,12 @@ impl Service {
         }
     }
 
-    /// Takes what a thread tells.
+    /// Takes a message of a thread.
     pub fn report(&self, report: Report) {
         match report {
             Report::Hardware(line, state) => self.with(|dispenser| dispenser.hardware(line, state)),
             Report::Ended(line, ending) => self.with_heart(|heart| {
-                // Before the ledger: a disk that takes seconds now does not keep a line active.
+                // This comes before the ledger: a disk that takes seconds now does not keep a line active.
                 heart.at_rest();
                 heart.dispenser.ended(line, ending);
             }),
@@ -138,7 +140,7 @@ impl Service {
         }
     }
 
-    /// Sets every line inactive, whatever it is doing.
+    /// Sets every line inactive, whatever the line is doing.
     pub fn stop_lines(&self) {
         for line in &self.lines {
             drop(line.send(Command::Stop));
@@ -166,8 +168,8 @@ impl Service {
     }
 }
 
-/// Serves the interface until the answer is dropped. Whoever takes the name was safe before: the lines are inactive and
-/// the ledger is open, or known not to be.
+/// Serves the interface until the answer is dropped. The service is safe before it takes the name: the lines are
+/// inactive, and the ledger is open or known to be unavailable.
 #[must_use]
 pub fn start(address: &BusAddress, service: &Arc<Service>) -> Served {
     let service = Arc::clone(service);

@@ -1,4 +1,4 @@
-//! `relay.toml`: written, then checked. Every fault is told, with file, line and key.
+//! `relay.toml`: first written form, then checked form. Every fault is told with file, line and key.
 
 mod written;
 
@@ -14,66 +14,66 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use written::Written;
 
-/// The ledger, where none is named.
+/// The ledger's file, where the configuration names none.
 const LEDGER: &str = "/var/lib/qris-relay/ledger.db";
-/// The most lines and buttons of one machine.
+/// The highest number of lines and buttons of one machine.
 pub const LINES_MAX: usize = 256;
-/// What the relay service is told.
+/// What the configuration tells the relay service.
 #[derive(Debug)]
 pub struct Config {
-    /// Whose receipts it takes.
+    /// The machine whose receipts it takes.
     pub device: DeviceId,
     /// Where its interface is served.
     pub bus: BusAddress,
-    /// Whose signatures it believes.
+    /// The keys whose signatures it believes.
     pub keys: KeySet,
     /// The ledger's file.
     pub ledger: PathBuf,
-    /// What it drives.
+    /// The lines that it drives.
     pub lines: Vec<Line>,
     /// Buttons that ask for an item.
     pub buttons: Vec<Button>,
 }
 
-/// Whether a check opens the chips.
+/// Does a check open the chips?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chips {
-    /// It does.
+    /// Yes.
     Opened,
-    /// It does not.
+    /// No.
     Unseen,
 }
 
 /// A line: an output that hands out an item.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// For people, and in the ledger.
+    /// Its name, for people and in the ledger.
     pub name: String,
-    /// What it hands out.
+    /// The items that it hands out.
     pub items: Items,
-    /// No ticket and no receipt for less.
+    /// It takes no ticket and no receipt for less.
     pub min_amount: Rupiah,
-    /// What hands it out.
+    /// The outlet that hands them out.
     pub outlet: Arc<dyn Settings>,
-    /// Does an outcome that nobody knows block it?
+    /// Does an outcome that nobody knows block the line?
     pub block_on_uncertain: bool,
     /// The button inside the door that clears it.
     pub clear_button: Option<Pin>,
 }
 
-/// What a line hands out.
+/// The items that a line hands out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Items {
-    /// Whatever no other line has.
+    /// All items that no other line has.
     Any,
-    /// These.
+    /// These items.
     These(Vec<ItemId>),
 }
 
 /// A button of a machine without a controller.
 #[derive(Debug, Clone)]
 pub struct Button {
-    /// What it asks for.
+    /// The item that it asks for.
     pub item: ItemId,
     /// The input.
     pub pin: Pin,
@@ -88,7 +88,7 @@ impl Config {
         Self::from_source(&Source::read(path)?)
     }
 
-    /// Checks a configuration that is in memory; the keys are read from their file.
+    /// Checks a configuration that is in memory. The keys are read from their file.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -96,8 +96,8 @@ impl Config {
         source.read_checked(Written::check)
     }
 
-    /// Checks a configuration and whether it fits the `qrisd.toml` beside it; with `chips`, also whether its chips can be
-    /// opened. No line is touched.
+    /// Checks a configuration, and whether it fits the `qrisd.toml` beside it. With `chips` it also checks whether the
+    /// chips can be opened. No line is touched.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -114,7 +114,7 @@ impl Config {
         })
     }
 
-    /// Looks whether the hardware is there, with the key of each in the file.
+    /// Looks whether the hardware is there. Each finding names its key in the file.
     fn look(&self) -> Vec<(String, Result<(), HardwareError>)> {
         let mut looked = Vec::new();
         for (i, line) in self.lines.iter().enumerate() {
@@ -126,8 +126,8 @@ impl Config {
         looked
     }
 
-    /// Compares with the `qrisd.toml` that lies beside this `relay.toml`, if one does: the same device, a line for every
-    /// item, and a price that the line takes.
+    /// Compares it with the `qrisd.toml` that lies beside this `relay.toml`, if there is one. They need the same device,
+    /// a line for every item, and a price that the line takes.
     ///
     /// # Errors
     /// Everything that does not fit.
@@ -170,14 +170,14 @@ impl Config {
         checker.finish()
     }
 
-    /// Where the ledger is, whatever else is wrong with a configuration.
+    /// The ledger's file, whatever else is wrong with a configuration.
     #[must_use]
     pub fn ledger_of(path: &Path) -> PathBuf {
         let written = Source::read(path).and_then(|source| source.parse::<LooseLedger>());
         written.ok().and_then(|written| written.ledger.path).unwrap_or_else(|| LEDGER.into())
     }
 
-    /// Every pin, with what people call it.
+    /// Every pin, with its name for people.
     #[must_use]
     pub fn pins(&self) -> Vec<(String, &Pin)> {
         let mut pins = Vec::new();
@@ -190,7 +190,7 @@ impl Config {
         pins
     }
 
-    /// The devices through which goods or inputs are reached, each once.
+    /// The devices that lead to goods or inputs, each once.
     #[must_use]
     pub fn devices(&self) -> Vec<&Path> {
         let outlets = self.lines.iter().filter_map(|line| line.outlet.device());
@@ -210,7 +210,7 @@ impl Config {
     }
 }
 
-/// The line that hands out an item: one that names it, else the one for all others.
+/// The line that hands out an item: the line that names it, else the line for all other items.
 #[must_use]
 pub fn line_of<'a>(lines: impl Iterator<Item = &'a Line> + Clone, item: &ItemId) -> Option<usize> {
     let named = |line: &Line| matches!(&line.items, Items::These(items) if items.contains(item));
@@ -218,13 +218,13 @@ pub fn line_of<'a>(lines: impl Iterator<Item = &'a Line> + Clone, item: &ItemId)
 }
 
 impl Line {
-    /// What people call the button in the door that clears it.
+    /// The name, for people, of the button in the door that clears the line.
     #[must_use]
     pub fn clear_button_name(&self) -> String {
         format!("the clear button of line {:?}", self.name)
     }
 
-    /// As the core sees it, for an order of this amount.
+    /// The line as the core sees it, for an order of this amount.
     #[must_use]
     pub fn state(&self, amount: Rupiah, condition: Condition) -> LineState {
         LineState { min_amount: self.min_amount, takes: self.outlet.takes(amount), condition }
@@ -237,7 +237,7 @@ impl Line {
 }
 
 impl Items {
-    /// One of them, to try the line with.
+    /// One of its items, to try the line with.
     pub(crate) fn any(&self) -> ItemId {
         let first = match self {
             Self::Any => None,
@@ -248,14 +248,14 @@ impl Items {
 }
 
 impl Button {
-    /// What people call it.
+    /// Its name for people.
     #[must_use]
     pub fn name(&self) -> String {
         format!("the button for {}", self.item)
     }
 }
 
-/// What matters here of a `qrisd.toml`, whose own program checks the rest.
+/// The parts of a `qrisd.toml` that matter here. Its own program checks the rest.
 #[derive(Deserialize)]
 struct Loose {
     #[serde(default)]
@@ -264,7 +264,7 @@ struct Loose {
     item: Vec<LooseItem>,
 }
 
-/// What matters of a `relay.toml` that may be wrong.
+/// The parts that matter of a `relay.toml` that may be wrong.
 #[derive(Deserialize)]
 struct LooseLedger {
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Everything the relay service decides. It owns the ledger and nothing else: no bus, no thread, no clock.
 //!
-//! An effect cannot precede its commit: a method commits, and only then queues what must be done about it. The shell
-//! calls a method, takes the [effects](Dispenser::take_effects) and carries them out.
+//! An effect cannot precede its commit: a method commits, and only then queues the effects. The shell calls a method,
+//! takes the [effects](Dispenser::take_effects) and carries them out.
 
 use super::config::{Config, Items, Line as LineSettings, line_of};
 pub use super::ledger::Refusal;
@@ -20,7 +20,7 @@ use qris_host::events::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The fault of a ledger that was set aside in this process' life.
+/// The fault of a ledger that was set aside while this process runs.
 pub const FAULT_LEDGER_RESET: &str = "ledger_reset";
 /// The fault of a ledger that cannot be read or written.
 pub const FAULT_LEDGER: &str = "ledger";
@@ -34,19 +34,19 @@ pub struct Dispenser<D: Disk = File> {
     keys: Arc<KeySet>,
     lines: Vec<Line>,
     ledger: Ledger<D, D::Store>,
-    /// The buttons that do not work, and why.
+    /// The buttons that do not work, each with the reason.
     broken_buttons: BTreeMap<String, String>,
-    /// The program ends: what runs is finished, nothing new begins.
+    /// The program ends: running deliveries are finished, and nothing new begins.
     is_stopping: bool,
     effects: Vec<Effect>,
 }
 
-/// What the shell must do.
+/// The work for the shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Have a line deliver; its end comes back by [`Dispenser::ended`].
+    /// Have a line deliver. [`Dispenser::ended`] takes its end.
     Deliver(usize, Job),
-    /// Tell everybody, and who waits, how an order ended.
+    /// Tell everybody, and the caller that waits, how an order ended.
     Finished {
         /// The order.
         order: OrderId,
@@ -55,7 +55,7 @@ pub enum Effect {
         /// More, for people.
         detail: String,
     },
-    /// Tell everybody that a line is blocked no more, or that the ledger is well again.
+    /// Tell everybody that a line is no longer blocked, or that the ledger is well again.
     Cleared,
     /// Write the journal.
     Journal(Event),
@@ -64,9 +64,9 @@ pub enum Effect {
 /// The answer to [`Dispenser::dispense`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dispensed {
-    /// It is driven from now on; [`Effect::Finished`] tells the end.
+    /// The line is driven from now on; [`Effect::Finished`] tells the end.
     Begun(OrderId),
-    /// It was or is driven already.
+    /// The line is or was driven for this order already.
     Known(DispenseAnswer, String),
 }
 
@@ -78,21 +78,21 @@ struct Line {
     work: Work,
 }
 
-/// Why a line is blocked.
+/// The reason why a line is blocked.
 #[derive(Debug, Clone)]
 struct Blocked {
     why: String,
-    /// What it did not deliver; `None` once the ledger has forgotten the order.
+    /// The order that it did not deliver; `None` once the ledger has forgotten that order.
     item: Option<ItemId>,
 }
 
-/// What a line is doing for an order.
+/// The state of a line for an order.
 #[derive(Debug, Clone)]
 enum Work {
     Idle,
-    /// The ledger says "driving", and its thread drives.
+    /// The ledger says "driving", and the line's thread drives it.
     Driving(Pulse),
-    /// It was driven, was answered as uncertain, and that is not written yet.
+    /// The line was driven and the caller was told "uncertain". The ledger has not written that yet.
     Unwritten(Pulse),
 }
 
@@ -104,8 +104,9 @@ impl Dispenser {
 }
 
 impl<D: Disk> Dispenser<D> {
-    /// Opens the ledger. What was being driven is uncertain from now on, and written so, before this returns; a ledger
-    /// that cannot be opened or written is tried again at each [`Dispenser::tick`], and nothing is promised meanwhile.
+    /// Opens the ledger. An order that was being driven is uncertain from now on, and that is written before this
+    /// returns. A ledger that cannot be opened or written is tried again at each [`Dispenser::tick`]. Meanwhile nothing
+    /// is promised.
     pub fn begin_on(disk: D, config: &Config) -> Self {
         let line = |settings: &LineSettings| Line { settings: Arc::new(settings.clone()), blocked: None, broken: None, work: Work::Idle };
         let mut dispenser = Self {
@@ -121,12 +122,12 @@ impl<D: Disk> Dispenser<D> {
         dispenser
     }
 
-    /// Ends it, as a power cut does, and gives the disk with what is kept there.
+    /// Ends it, as a power cut does, and gives back the disk with its contents.
     pub fn into_disk(self) -> D {
         self.ledger.into_disk()
     }
 
-    /// What is to be done since the last call, in this order.
+    /// The effects since the last call, in this order.
     #[must_use]
     pub fn take_effects(&mut self) -> Vec<Effect> {
         self.effects.extend(self.ledger.take_events().into_iter().map(Effect::Journal));
@@ -161,7 +162,7 @@ impl<D: Disk> Dispenser<D> {
         Ok(ticket)
     }
 
-    /// `Check`: would a receipt for this ticket be driven now? If not, the reason.
+    /// `Check`: would a receipt for this ticket be driven now? If not, it tells the reason.
     pub fn check(&mut self, ticket: &str) -> Result<(), Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         self.ledger.usable()?;
@@ -237,7 +238,7 @@ impl<D: Disk> Dispenser<D> {
         Ok(Dispensed::Begun(claims.sub.clone()))
     }
 
-    /// `Query`: what is known of an order.
+    /// `Query`: the facts about an order.
     pub fn query(&mut self, order: &str) -> Result<(DispenseAnswer, String), Refusal> {
         let Ok(order) = OrderId::new(order) else { return Ok((DispenseAnswer::Unknown, String::new())) };
         Ok(match self.found(&order)? {
@@ -247,7 +248,7 @@ impl<D: Disk> Dispenser<D> {
         })
     }
 
-    /// `Close`: from now on this ticket drives nothing, or the answer says what it drove.
+    /// `Close`: from now on this ticket drives nothing. If it did drive a line, the answer says so.
     pub fn close(&mut self, ticket: &str) -> Result<CloseAnswer, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         match self.ledger.ticket(&ticket)? {
@@ -256,7 +257,7 @@ impl<D: Disk> Dispenser<D> {
             Some(TicketEntry::Used(order)) => match self.found(&order)?.map(|pulse| pulse.entry) {
                 Some(Entry::Driving) => Ok(CloseAnswer::Dispensing),
                 Some(Entry::Ended(outcome)) => Ok(CloseAnswer::Ended(outcome)),
-                // So old that its entry was dropped.
+                // The ticket is so old that its entry was dropped.
                 None => Err(Refused::UnknownTicket.into()),
             },
             Some(TicketEntry::Open { .. }) => {
@@ -266,7 +267,7 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// `Prove`: what became of this ticket, signed. Nothing while it is open or its line is driven.
+    /// `Prove`: the end of this ticket, signed. There is no proof while the ticket is open or its line is driven.
     pub fn prove(&mut self, ticket: &str) -> Result<Option<String>, Refusal> {
         let ticket = Ticket::new(ticket).map_err(|why| Refusal::new(RelayError::UnknownTicket, why.to_string()))?;
         let (outcome, order_id) = match self.ledger.ticket(&ticket)?.ok_or(Refused::UnknownTicket)? {
@@ -282,7 +283,7 @@ impl<D: Disk> Dispenser<D> {
         Ok(Some(proof::sign(key, &Word { device: self.me.clone(), ticket, order_id, outcome, number })))
     }
 
-    /// The public half of what it signs with, while the ledger is open.
+    /// The public half of the key that it signs with, while the ledger is open.
     pub fn key(&self) -> Option<RelayKey> {
         self.ledger.key().map(RelayKey::of)
     }
@@ -296,11 +297,12 @@ impl<D: Disk> Dispenser<D> {
 
     /// The button inside the door was pressed.
     pub fn clear_pressed(&mut self, line: usize) {
-        // There is nobody to answer; a ledger that cannot be written is told as a fault.
+        // Nobody waits for an answer. A ledger that cannot be written is told as a fault.
         drop(self.clear_line(line, None, "its button"));
     }
 
-    /// The journal says what blocked it, whoever clears it: a button names no item, and a caller any of the line's.
+    /// The journal says what blocked the line, whoever clears it. A button names no item, and a caller may name any
+    /// item of the line.
     fn clear_line(&mut self, index: usize, named: Option<ItemId>, by: &'static str) -> Result<(), Refusal> {
         let Some(blocked) = &self.lines[index].blocked else { return Ok(()) };
         let item = blocked.item.clone().or(named);
@@ -312,13 +314,13 @@ impl<D: Disk> Dispenser<D> {
         Ok(())
     }
 
-    /// A line was driven to its end, or as far as it went. What the ledger cannot take now is uncertain, and written
-    /// later.
+    /// A line was driven to its end, or as far as it went. An end that the ledger cannot take now is uncertain and is
+    /// written later.
     pub fn ended(&mut self, index: usize, ending: Ending) {
         let work = std::mem::replace(&mut self.lines[index].work, Work::Idle);
         let pulse = match work {
             Work::Driving(pulse) => pulse,
-            // Given up at a stop, and answered; the line's own word comes too late.
+            // It was given up at a stop, and answered. The line's own word comes too late.
             other @ (Work::Idle | Work::Unwritten(_)) => {
                 self.lines[index].work = other;
                 return;
@@ -342,7 +344,7 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// The program must end and a line is still driven: nobody will know how that ended.
+    /// The program must end while a line is driven. Nobody will know how that delivery ended.
     pub fn give_up(&mut self) {
         for index in 0..self.lines.len() {
             if matches!(self.lines[index].work, Work::Driving(_)) {
@@ -352,18 +354,18 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// From now on nothing new begins: `Busy`, which is asked again.
+    /// From now on nothing new begins. The answer is `Busy`, and the caller asks again.
     pub fn stop(&mut self) {
         self.is_stopping = true;
     }
 
-    /// Is a line driven?
+    /// Is any line driven?
     #[must_use]
     pub fn is_driving(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.work, Work::Driving(_)))
     }
 
-    /// The hardware of a line works, or not and why.
+    /// The hardware of a line works, or it does not, with the reason.
     pub fn hardware(&mut self, index: usize, state: Result<(), String>) {
         let line = &mut self.lines[index];
         let why = state.err();
@@ -377,7 +379,8 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// A button works, or not and why. Nobody may be there to miss it: so it is a fault that is seen from afar.
+    /// A button works, or it does not, with the reason. Perhaps nobody is there who would miss it, so this is a fault
+    /// that is seen from afar.
     pub fn button(&mut self, name: String, state: Result<(), String>) {
         let Err(why) = state else {
             self.broken_buttons.remove(&name);
@@ -389,7 +392,7 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// Tries again what the ledger did not take. To be called every second or so.
+    /// Tries again to write what the ledger did not take. Call it about every second.
     pub fn tick(&mut self) {
         let was_failing = self.ledger.usable().is_err();
         if self.ledger.needs_opening(self.is_driving()) {
@@ -415,7 +418,7 @@ impl<D: Disk> Dispenser<D> {
         }
     }
 
-    /// `Lines`: names, items and what they are doing.
+    /// `Lines`: names, items and states.
     #[must_use]
     pub fn lines(&self) -> Vec<(String, Vec<String>, String)> {
         let of = |line: &Line| {
@@ -460,7 +463,7 @@ impl<D: Disk> Dispenser<D> {
         all.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
     }
 
-    /// What is known of an order. Memory comes first: it knows what the ledger did not take.
+    /// The facts about an order. Memory comes first: it knows what the ledger did not take.
     fn found(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
         let of = |line: &Line| match &line.work {
             Work::Driving(pulse) | Work::Unwritten(pulse) if pulse.order == *order => Some(pulse.clone()),
@@ -470,7 +473,7 @@ impl<D: Disk> Dispenser<D> {
             return Ok(Some(pulse));
         }
         let found = self.ledger.pulse(order)?;
-        // No line drives it: should the ledger say so all the same, nobody knows how it ended.
+        // No line drives it. If the ledger still says "driving", nobody knows how it ended.
         Ok(found.map(|pulse| Pulse { entry: after_restart(pulse.entry), ..pulse }))
     }
 
@@ -524,7 +527,7 @@ impl<D: Disk> Dispenser<D> {
         let blocks = |name: &str| self.lines.iter().any(|line| line.settings.name == name && line.settings.block_on_uncertain);
         let Some(Opened { interrupted, blocked }) = self.ledger.open(blocks) else { return };
         for line in &mut self.lines {
-            // The file knows its own ends now, or lost them.
+            // The file knows its own ends now, or it has lost them.
             line.work = Work::Idle;
             line.blocked = blocked.iter().find(|block| block.line == line.settings.name).map(|block| {
                 let item = self.ledger.pulse(&block.order).ok().flatten().map(|pulse| pulse.item);

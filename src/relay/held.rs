@@ -1,8 +1,8 @@
-//! The lines that this run of the service holds, written down beside the ledger before the first of them is taken.
+//! The list of lines that this run of the service holds. It is written beside the ledger before the first line is taken.
 //!
-//! After a crash `--safe` sets them inactive, whatever became of the configuration meanwhile: it may be unreadable, or name
-//! other pins, and what it names was perhaps wired for something else since. So the list holds outlets and nothing else, and
-//! goes when they are safe.
+//! After a crash `--safe` sets these lines inactive, whatever happened to the configuration meanwhile. The configuration may
+//! be unreadable or name other pins, and its pins may now be wired for something else. So the list holds only outlets. It is
+//! removed when they are safe.
 
 use super::config::Line;
 use super::outlet;
@@ -13,24 +13,24 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// A line, as far as it takes to set it inactive.
+/// A line: only what is needed to set it inactive.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
-    /// What its outlet says that it takes.
+    /// What its outlet needs to be brought to rest.
     #[serde(flatten)]
     outlet: serde_json::Value,
 }
 
 impl Held {
-    /// What is held of a configured line.
+    /// The entry for a configured line.
     #[must_use]
     pub fn of(line: &Line) -> Self {
         Self { name: line.name.clone(), outlet: line.outlet.held() }
     }
 
-    /// Sets it inactive, and no more.
+    /// Sets it inactive, and does nothing else.
     ///
     /// # Errors
     /// What refuses.
@@ -39,13 +39,13 @@ impl Held {
     }
 }
 
-/// What the last run held and nobody has made safe since; `None`: nothing, as far as can be read.
+/// The lines that the last run held and nobody has made safe since. `None`: there are none, as far as the list can be read.
 #[must_use]
 pub fn read(ledger: &Path) -> Option<Vec<Held>> {
     serde_json::from_slice(&fs::read(file(ledger)).ok()?).ok()
 }
 
-/// Writes the list down for good.
+/// Writes the list and waits for the disk.
 ///
 /// # Errors
 /// The system's reason; an older list stands.
@@ -59,7 +59,7 @@ pub fn write(ledger: &Path, lines: &[Held]) -> io::Result<()> {
 
 /// All of them are safe.
 pub fn forget(ledger: &Path) {
-    // What is there still is made safe once more, which does no harm.
+    // If the list is still there, its lines are made safe once more, which does no harm.
     drop(fs::remove_file(file(ledger)));
 }
 

@@ -8,20 +8,20 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A file that stands for an input is looked at so often.
+/// A file that stands for an input is looked at this often.
 const SIM_LOOK: Duration = Duration::from_millis(5);
-/// So much of what is new in such a file is read at once.
+/// At most this much of the new text in such a file is read at once.
 const TAIL: u64 = 65_536;
 
-/// Something of which edges from inactive to active are seen.
+/// An input whose edges from inactive to active are seen.
 pub(crate) trait Input: Send {
-    /// Forgets what was seen until now.
+    /// Forgets the edges seen until now.
     fn arm(&mut self) -> Result<(), HardwareError>;
-    /// Waits for an edge at most so long.
+    /// Waits for an edge, at most for this time.
     fn wait(&mut self, timeout: Duration) -> Result<bool, HardwareError>;
 }
 
-/// Opens an input; edges from now on are seen once it is armed.
+/// Opens an input. Edges are seen from the moment it is armed.
 ///
 /// # Errors
 /// What refuses.
@@ -44,7 +44,7 @@ impl GpioInput {
         if pin.active_low {
             builder.as_active_low();
         }
-        // With active_low the rising edge is that of the logical value.
+        // With active_low this is the rising edge of the logical value.
         builder.with_edge_detection(gpiocdev::line::EdgeDetection::RisingEdge);
         if pin.debounce > Span::ZERO {
             builder.with_debounce_period(pin.debounce.to_duration());
@@ -59,7 +59,8 @@ impl GpioInput {
     }
 }
 
-/// What the kernel is asked for; nothing leaves the resistor as it was. A chip that has none ignores it.
+/// The bias that the kernel is asked for. `None` leaves the resistor as it was. A chip that has no
+/// resistor ignores the request.
 fn bias_of(bias: Bias) -> Option<gpiocdev::line::Bias> {
     match bias {
         Bias::AsIs => None,
@@ -71,7 +72,7 @@ fn bias_of(bias: Bias) -> Option<gpiocdev::line::Bias> {
 
 impl Input for GpioInput {
     fn arm(&mut self) -> Result<(), HardwareError> {
-        // The kernel keeps 16 events of a line.
+        // The kernel keeps 16 events for a line.
         while self.request.has_edge_event().map_err(self.fault())? {
             self.request.read_edge_event().map_err(self.fault())?;
         }
@@ -90,12 +91,12 @@ impl Input for GpioInput {
 /// A file that stands for an input: each line appended to it is an edge.
 struct SimInput {
     path: PathBuf,
-    /// Bytes that were looked at.
+    /// Bytes that were looked at already.
     read: u64,
 }
 
 impl SimInput {
-    /// Is there a whole line behind what was looked at?
+    /// Is there a whole new line after the bytes that were looked at?
     fn look(&mut self) -> io::Result<bool> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,

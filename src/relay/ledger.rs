@@ -1,5 +1,5 @@
-//! The ledger kept open: what could not be read or written is a fault and tried again, what is damaged is set aside as soon
-//! as no line is driven. The program stays up whatever the disk does.
+//! The ledger, kept open. A failure to read or write it is a fault, and is tried again. A damaged ledger is set aside as
+//! soon as no line is driven. The program stays up whatever the disk does.
 
 use super::store::{Block, Disk, Found, Pulse, Store, StoreError};
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
@@ -20,29 +20,29 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// The ledger, whether it can be had or not. It is on the disk `D`, which has a store `S`.
+/// The ledger, available or not. It is on the disk `D`, which has a store `S`.
 #[derive(Debug, Clone)]
 pub struct Ledger<D, S> {
     disk: D,
     state: State<S>,
-    /// One was set aside since the start.
+    /// A ledger was set aside since the start.
     was_reset: bool,
-    /// For the journal.
+    /// Events for the journal.
     events: Vec<Event>,
 }
 
 #[derive(Debug, Clone)]
 enum State<S> {
-    /// It can be read; `failing` is why it could not be read or written the last time.
+    /// It can be read. `failing` is why the last read or write failed.
     Open { store: Box<S>, open: BTreeSet<Ticket>, failing: Option<String>, is_damaged: bool },
-    /// It cannot be opened; why, as it was told.
+    /// It cannot be opened, with the reason as it was told.
     Shut { why: Option<String> },
 }
 
 /// What a ledger said when it was opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// What was being driven when the program last ended.
+    /// The orders that were being driven when the program last ended.
     pub interrupted: Vec<Pulse>,
     /// The blocked lines.
     pub blocked: Vec<Block>,
@@ -54,7 +54,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         Self { disk, state: State::Shut { why: None }, was_reset: false, events: Vec::new() }
     }
 
-    /// Opens it; see [`Disk::open`]. `None` when it cannot be had, which is noted.
+    /// Opens it; see [`Disk::open`]. `None` when it cannot be opened, which is noted.
     pub fn open(&mut self, blocks: impl Fn(&str) -> bool) -> Option<Opened> {
         let was_told = self.shut();
         match self.disk.open(&blocks) {
@@ -82,13 +82,13 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Shuts it, and gives the disk with what is kept there.
+    /// Shuts it, and gives back the disk with its contents.
     pub fn into_disk(mut self) -> D {
         self.shut();
         self.disk
     }
 
-    /// Gives the store back to the disk. Answers why it was failing, as that was told.
+    /// Gives the store back to the disk. Answers with the failure that was told, if there was one.
     fn shut(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.state, State::Shut { why: None }) {
             State::Shut { why } => why,
@@ -99,7 +99,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Must it be opened anew? What is being driven keeps a damaged one: its end might still be taken.
+    /// Must it be opened anew? A damaged ledger stays while a line is driven: it might still take the end.
     pub fn needs_opening(&self, is_driving: bool) -> bool {
         match &self.state {
             State::Shut { .. } => true,
@@ -107,7 +107,8 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Finds out whether it can be written again, if it could not, and all of a sale: nothing else ends the fault.
+    /// If it could not be written, finds out whether it can be written again, with all that a sale writes. Nothing else
+    /// ends the fault.
     pub fn probe(&mut self) {
         let State::Open { failing: Some(_), is_damaged: false, .. } = &self.state else { return };
         let room = self.disk.find_room();
@@ -118,7 +119,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Can it be read and, as far as is known, written?
+    /// Can it be read, and, as far as is known, be written?
     pub fn usable(&self) -> Result<(), Refusal> {
         match &self.state {
             State::Open { failing: None, .. } => Ok(()),
@@ -126,7 +127,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Was one set aside since the start?
+    /// Was a ledger set aside since the start?
     pub fn was_reset(&self) -> bool {
         self.was_reset
     }
@@ -139,12 +140,12 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// What there is for the journal since the last call.
+    /// The events for the journal since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// What is held of a ticket.
+    /// The record of a ticket.
     pub fn ticket(&mut self, ticket: &Ticket) -> Result<Option<TicketEntry>, Refusal> {
         self.read(|store| store.ticket(ticket))
     }
@@ -154,7 +155,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.read(|store| store.number(ticket))
     }
 
-    /// What it signs with, while it is open.
+    /// The key that it signs with, while it is open.
     pub fn key(&self) -> Option<&SigningKey> {
         match &self.state {
             State::Open { store, .. } => Some(store.key()),
@@ -162,7 +163,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// What is held of an order.
+    /// The record of an order.
     pub fn pulse(&mut self, order: &OrderId) -> Result<Option<Pulse>, Refusal> {
         self.read(|store| store.pulse(order))
     }
@@ -172,7 +173,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.read(|store| store.is_second(receipt))
     }
 
-    /// Writes a new open ticket, if there are not too many.
+    /// Writes a new open ticket, unless there are too many.
     pub fn add_ticket(&mut self, ticket: Ticket, item: &ItemId, amount: Rupiah) -> Result<(), Refusal> {
         self.usable()?;
         if self.tickets_open() >= OPEN_TICKETS_MAX {
@@ -196,8 +197,9 @@ impl<D: Disk> Ledger<D, D::Store> {
         Ok(())
     }
 
-    /// See [`Store::begin`] and [`Store::mark`]. What is recorded is driven, whatever becomes of the mark: without it two
-    /// faults instead of one make the ledger forget. That it cannot be written is a fault like any other.
+    /// See [`Store::begin`] and [`Store::mark`]. A recorded order is driven, even if the mark cannot be written: without
+    /// the mark it takes two faults instead of one to make the ledger forget. A mark that cannot be written is a fault like
+    /// any other.
     pub fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), Refusal> {
         self.write(|store| store.begin(receipt, line))?;
         self.forget(&receipt.claims().ticket);
@@ -205,7 +207,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         Ok(())
     }
 
-    /// See [`Store::end`]. A damaged ledger is tried too: it is the last that is asked of it.
+    /// See [`Store::end`]. A damaged ledger is tried too: this is the last call to it.
     pub fn end(&mut self, order: &OrderId, outcome: Outcome, detail: &str, why_blocked: Option<&str>) -> Result<(), Refusal> {
         let result = match &mut self.state {
             State::Open { store, .. } => store.end(order, outcome, detail, why_blocked),
@@ -229,7 +231,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Nothing new is written to a damaged ledger: it would be lost with it.
+    /// Nothing new is written to a damaged ledger: it would be lost with the ledger.
     fn write(&mut self, change: impl FnOnce(&mut D::Store) -> Result<(), StoreError>) -> Result<(), Refusal> {
         let result = match &mut self.state {
             State::Open { store, is_damaged: false, .. } => change(store),
@@ -272,7 +274,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         self.disk.name()
     }
 
-    /// The file, for tests that harm it.
+    /// The file, for tests that damage it.
     #[cfg(test)]
     pub fn store(&self) -> &D::Store {
         match &self.state {

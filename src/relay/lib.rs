@@ -1,8 +1,8 @@
-//! `qris-relayd`: the only program that drives the relay. It believes nobody but the receipt keys, remembers what it drove,
-//! and has no network.
+//! `qris-relayd`: the only program that drives the relay. It believes only the receipt keys, remembers every order that it
+//! drove for, and has no network.
 //!
-//! Who looks for the promise reads `order::ledger` (what a receipt opens), then [`dispenser`] (what is committed when),
-//! then [`outlet::line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
+//! To follow the promise, read `order::ledger` (what a receipt opens), then [`dispenser`] (what is committed when), then
+//! [`outlet::line`] (a line is active only inside a pulse). [`bus`] and this file carry data in and out.
 
 pub mod bus;
 pub mod config;
@@ -35,18 +35,18 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 const PROGRAM: &str = "qris-relayd";
-/// What the ledger did not take is tried again so often.
+/// What the ledger did not take is tried again this often.
 const TICK: Duration = Duration::from_secs(1);
-/// At a stop a pulse may go on for so long: the program must end within 2 s.
+/// At a stop a pulse may go on for this time: the program must end within 2 s.
 const FINISH_WITHIN: Duration = Duration::from_millis(1400);
-/// Then a line has so long to say that it is inactive.
+/// After that a line has this time to say that it is inactive.
 const STOP_WITHIN: Duration = Duration::from_millis(150);
-/// The last answers leave within this.
+/// The last answers leave within this time.
 const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
-/// Whether the bus is there is looked at so often.
+/// The program looks this often whether the bus is there.
 const BUS_LOOK: Duration = Duration::from_secs(5);
 
-/// What the program understands.
+/// The arguments of the program.
 pub const USAGE: Usage = Usage {
     program: PROGRAM,
     about: "Drives the lines of one machine: once for each receipt that proves a payment",
@@ -75,14 +75,14 @@ fn check(path: &Path) -> Result<(), Faults> {
     Ok(())
 }
 
-/// Without the chips, for a service that is to begin anew: one that is gone just then is its fault `gpio`, and keeps nothing
-/// else from working.
+/// The chips are not looked at, since this is for a service that is to begin anew. A chip that is gone just then is the
+/// service's fault `gpio`, and keeps nothing else from working.
 fn examine(path: &Path) -> Result<(), Faults> {
     Config::examine(path, Chips::Unseen).map(drop)
 }
 
-/// `--safe`: all lines inactive that the last run held, or else those of the configuration. One that refuses keeps none of
-/// the others from it, and neither does a configuration that has become unreadable.
+/// `--safe`: sets all lines inactive that the last run held; without a list, those of the configuration. A line that refuses
+/// does not stop the others. A configuration that has become unreadable does not stop them either.
 fn make_safe(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path);
     let ledger = config.as_ref().map_or_else(|_| Config::ledger_of(path), |config| config.ledger.clone());
@@ -97,7 +97,7 @@ fn make_safe(path: &Path) -> Result<(), Failure> {
     if known { Ok(()) } else { config.map(drop).map_err(Failure::from) }
 }
 
-/// The service. In this order: lines inactive, what was interrupted written as uncertain, bus name taken.
+/// The service. The order is: lines inactive, interrupted orders written as uncertain, bus name taken.
 fn run(path: &Path) -> Result<Leave, Failure> {
     memory::keep_little();
     journal::start(PROGRAM);
@@ -105,7 +105,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     journal::belongs_to(&config.device);
     let lines: Vec<_> = config.lines.iter().map(Held::of).collect();
     if let Err(why) = held::write(&config.ledger, &lines) {
-        // Then `--safe` goes by the configuration. What the ledger on the same disk suffers is told by its fault.
+        // Then `--safe` uses the configuration. A ledger on the same disk tells its own fault.
         eprintln!("{PROGRAM}: {} cannot list the lines beside it: {why}", config.ledger.display());
     }
     let outlets = open(&config);
@@ -117,7 +117,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     runtime.block_on(work(path, config, outlets, dispenser))
 }
 
-/// An outlet that was opened, or why it could not be.
+/// An outlet that was opened, or the reason why it could not be opened.
 type Opened = Result<Box<dyn Outlet>, HardwareError>;
 
 /// Opens all outlets, which brings each to rest.
@@ -127,11 +127,11 @@ fn open(config: &Config) -> Vec<Opened> {
 
 async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Dispenser) -> Result<Leave, Failure> {
     let mut signals_in = Signals::new();
-    // Bounded by what there is: each line has one end at a time, and buttons are pressed by people.
+    // The number of waiting messages is bounded: each line has one end at a time, and buttons are pressed by people.
     let (reports, mut reports_rx) = mpsc::unbounded_channel();
     let (signals, signals_rx) = mpsc::channel(SIGNALS_MAX);
     let service = Arc::new(start_parts(&config, outlets, dispenser, &reports, signals)?);
-    // What the start found is told before anybody can ask.
+    // The findings of the start are told before anybody can ask.
     service.with(|_| ());
     let bus_trouble = BusTrouble::default();
     let bus = tokio::spawn(serve_bus(config.bus, Arc::clone(&service), signals_rx, bus_trouble.clone()));
@@ -144,7 +144,7 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
         tokio::select! {
             told = signals_in.next_good(PROGRAM, || examine(path).map_err(Failure::from)) => match told.announce(PROGRAM) {
                 Leave::Stop => break,
-                // What is driven is driven to its end; nothing new is promised meanwhile.
+                // A running delivery goes on to its end; nothing new is promised meanwhile.
                 Leave::BeginAnew => {
                     leaves = true;
                     service.with(Dispenser::stop);
@@ -152,7 +152,7 @@ async fn work(path: &Path, config: Config, outlets: Vec<Opened>, dispenser: Disp
             },
             Some(report) = reports_rx.recv() => service.report(report),
             _ = ticks.tick() => {
-                // Fed from here, through the dispenser: if either is stuck, nobody feeds.
+                // The watchdog is fed from here, through the dispenser. If either is stuck, nobody feeds it.
                 service.with(Dispenser::tick);
                 if watchdog.is_some() {
                     service::watchdog();
@@ -194,11 +194,11 @@ fn start_parts(
     Ok(Service::new(dispenser, lines, config.buttons.iter().map(|button| button.item.clone()).collect(), signals))
 }
 
-/// Why the interface cannot be reached, if it cannot.
+/// The reason why the interface cannot be reached, if there is one.
 type BusTrouble = Arc<Mutex<Option<String>>>;
 
-/// Serves the interface and sends signals. The program is ready once the first attempt ended, also without success: it is
-/// safe, and the attempts go on.
+/// Serves the interface and sends signals. The program is ready once the first attempt has ended, even without success: it
+/// is safe, and the attempts go on.
 async fn serve_bus(address: BusAddress, service: Arc<Service>, mut signals: mpsc::Receiver<Signal>, trouble: BusTrouble) {
     let note = |why: Option<String>| *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     let mut served = bus::start(&address, &service);
@@ -221,7 +221,7 @@ async fn serve_bus(address: BusAddress, service: Arc<Service>, mut signals: mpsc
                 let is_there = !served.connections().is_empty();
                 match (was_there, is_there) {
                     (false, true) => note(None),
-                    // Without a bus, connections are callers, and it is right that there may be none.
+                    // Without a bus each connection is a caller. It is no fault if there is none.
                     (true, false) if !matches!(address, BusAddress::Peer(_)) => {
                         emit(&Event::BusGone { why: "the connection was lost".into() });
                         note(Some("the connection to the bus was lost".into()));
@@ -251,7 +251,7 @@ fn tell_status(told: &mut String, service: &Service, trouble: &BusTrouble) {
     }
 }
 
-/// Ends what runs: a pulse that is soon over is waited for, any other is cut short and uncertain. Nothing is lost.
+/// Ends what runs. A pulse that is soon over is waited for; any other is cut short and uncertain. Nothing is lost.
 async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>) {
     service.with(Dispenser::stop);
     if !service.with(|dispenser| dispenser.is_driving()) {
@@ -259,7 +259,7 @@ async fn finish(service: &Service, reports: &mut mpsc::UnboundedReceiver<Report>
     }
     if timeout(FINISH_WITHIN, until_idle(service, reports)).await.is_err() {
         service.stop_lines();
-        // A line that does not answer was asked for something that blocks; the end of the program ends it.
+        // A line that does not answer waits in a call that blocks. The end of the program ends it.
         drop(timeout(STOP_WITHIN, until_idle(service, reports)).await);
         service.with(Dispenser::give_up);
     }

@@ -1,12 +1,13 @@
-//! How many of its tickets the ledger has seen used or closed, kept beside it.
+//! The number of tickets that the ledger has seen used or closed, kept beside it.
 //!
-//! SQLite ends its log at the first frame whose checksum is wrong: for it that is where a power cut came. So one bit that
-//! flips in the log takes back, without a word, every commit behind it: a line that was driven, and the ticket that was used
-//! for it. The ledger would drive it once more, or drive for a ticket of which it has signed that it never will. The mark
-//! knows better, and a ledger that has forgotten such a thing is set aside like any that is damaged. The same finds a ledger
+//! SQLite ends its log at the first frame whose checksum is wrong: it takes that place for the end at a power cut. So one
+//! bit that flips in the log silently takes back every commit behind it: a line that was driven, and the ticket that was
+//! used for it. The ledger would drive the line once more, or drive for a ticket although it has signed that it never will.
+//! The mark tells this. A ledger that has forgotten a ticket is set aside like any damaged one. The mark also finds a ledger
 //! that was restored from a copy.
 //!
-//! The file has two places, written in turn, each with its checksum: a power cut in mid-write leaves the other.
+//! The file has two places, which are written in turn, each with its checksum. A power cut in mid-write leaves the other
+//! place whole.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -23,7 +24,7 @@ const BYTES: usize = 24;
 pub struct Mark {
     file: File,
     left: i64,
-    /// The place to be written next.
+    /// The place that is written next.
     next: usize,
 }
 
@@ -36,7 +37,7 @@ impl Mark {
         let mut name = ledger.as_os_str().to_owned();
         name.push(".mark");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(name)?;
-        // A file that was made and lost with the power would be a mark of nothing.
+        // If a new file were lost with the power, its number would be lost too.
         File::open(ledger.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
         let read = |place: u64| {
             let mut bytes = [0; BYTES];
@@ -45,20 +46,20 @@ impl Mark {
             (bytes[8..] == sum(number)).then(|| i64::from_le_bytes(number))
         };
         let [first, second] = PLACES.map(read);
-        // The one that holds less is written next.
+        // The place with the smaller number is written next.
         let next = usize::from(second < first);
         Ok(Self { left: first.max(second).unwrap_or(0), next, file })
     }
 
-    /// So many were used or closed.
+    /// The number of tickets that were used or closed.
     pub const fn left(&self) -> i64 {
         self.left
     }
 
-    /// Writes how many there are now, and waits for the disk.
+    /// Writes the present number, and waits for the disk.
     ///
     /// # Errors
-    /// The system's reason; the last number stands.
+    /// The system's reason; the last number stays.
     pub fn write(&mut self, left: i64) -> io::Result<()> {
         if left == self.left {
             return Ok(());

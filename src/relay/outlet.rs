@@ -1,5 +1,5 @@
-//! Outlets: what hands out the goods of a line. An outlet delivers a [`Job`], or stops, and tells how it ended; nothing else
-//! of the service knows more of it. To add another kind of them: docs/developing/add-an-outlet.md.
+//! Outlets: they hand out the goods of a line. An outlet delivers a [`Job`], or stops, and tells how the job ended. Nothing
+//! else of the service knows more of it. To add another kind: docs/developing/add-an-outlet.md.
 
 pub mod line;
 #[cfg(test)]
@@ -18,39 +18,39 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-/// The kinds there are. Where a `[[line]]` names none, its faults are told as of the first.
+/// All kinds of outlets. Where a `[[line]]` names no kind, its faults are told for the first kind.
 const KINDS: &[Kind] = &[
     line::KIND,
     #[cfg(test)]
     tried::KIND,
 ];
 
-/// Who waits for hardware looks for a stop so often.
+/// Code that waits for hardware looks for a stop this often.
 pub const STEP: Span = Span::millis(10);
 
 /// One kind of outlet.
 struct Kind {
-    /// The key of a `[[line]]` that asks for it. What it [holds](Settings::held) has it, too.
+    /// The key of a `[[line]]` that asks for this kind. The list of what it [holds](Settings::held) has the same key.
     key: &'static str,
-    /// Reads and checks all keys of a `[[line]]` that are its own.
+    /// Reads and checks all keys of a `[[line]]` that belong to this kind.
     read: fn(Rest<'_>, &mut Checker<'_>) -> Option<Arc<dyn Settings>>,
-    /// Brings one to rest of which only the name and what it held is known: for after a crash.
+    /// Brings an outlet to rest of which only the name and the held settings are known. This is for after a crash.
     make_safe: fn(&str, serde_json::Value) -> Result<(), HardwareError>,
 }
 
-/// What an outlet is to deliver for one order.
+/// One order for an outlet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// What was bought.
+    /// The item that was bought.
     pub item: ItemId,
-    /// For how much.
+    /// Its price.
     pub amount: Rupiah,
 }
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// What the ledger will say.
+    /// The outcome for the ledger.
     pub outcome: Outcome,
     /// More, for people.
     pub detail: String,
@@ -58,35 +58,36 @@ pub struct Ending {
 
 /// An outlet that is open, and at rest between two jobs.
 pub trait Outlet: Send {
-    /// Delivers once, or stops within [`STEP`] when it is told so, and is at rest again when this returns, also by a panic.
-    /// It takes no longer than its [settings](Settings::takes) said. `Failed` is for what certainly did not come: all else
-    /// that is not delivered is `Uncertain`. After an error it is dropped and opened anew before the next job.
+    /// Delivers once, or stops within [`STEP`] when it is told so. It is at rest again when this returns, also after a
+    /// panic. It takes no longer than its [settings](Settings::takes) said. `Failed` means that the item certainly did not
+    /// come; any other end without a delivery is `Uncertain`. After an error the outlet is dropped, and opened anew before
+    /// the next job.
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>);
 }
 
-/// What `relay.toml` says of an outlet.
+/// The settings of an outlet in `relay.toml`.
 pub trait Settings: fmt::Debug + Send + Sync {
-    /// The key by which it says so.
+    /// The key that asks for this kind.
     fn key(&self) -> &'static str;
 
-    /// How long a job for this amount takes at the most.
+    /// The longest time that a job for this amount takes.
     ///
     /// # Errors
     /// It has no job for this amount.
     fn takes(&self, amount: Rupiah) -> Result<Span, Refused>;
 
-    /// The amount with which it is tried; `min_amount` is the least that its line takes.
+    /// The amount for a trial; `min_amount` is the least that its line takes.
     fn least(&self, min_amount: Rupiah) -> Rupiah {
         min_amount
     }
 
-    /// Takes the hardware and brings it to rest, first of all. `name` is that of its line.
+    /// Takes the hardware, and first of all brings it to rest. `name` is the name of its line.
     ///
     /// # Errors
     /// What refuses.
     fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError>;
 
-    /// Whether its hardware is there. Nothing is driven.
+    /// Looks whether its hardware is there. Nothing is driven.
     ///
     /// # Errors
     /// What refuses.
@@ -94,26 +95,26 @@ pub trait Settings: fmt::Debug + Send + Sync {
         self.device().map_or(Ok(()), |path| std::fs::metadata(path).map(drop).map_err(HardwareError::io(path)))
     }
 
-    /// All that it takes to bring it to rest after a crash, whatever became of the configuration: an object.
+    /// All that is needed to bring it to rest after a crash, whatever happened to the configuration. It is an object.
     fn held(&self) -> serde_json::Value;
 
-    /// The device through which it is driven: whoever may open it gets the goods without a payment.
+    /// The device that drives it: anybody who may open this device gets the goods without a payment.
     fn device(&self) -> Option<&Path> {
         None
     }
 
-    /// The line that it is, for whoever looks after pins; none if it is of another kind.
+    /// Its pin, for the code that looks after pins; none if it is of another kind.
     fn line(&self) -> Option<&PulsedLine> {
         None
     }
 }
 
-/// What a line's thread is told. The dispenser sees to it that there is one job at a time.
+/// A command to a line's thread. The dispenser makes sure that there is one job at a time.
 #[derive(Debug)]
 pub enum Command {
-    /// Deliver this.
+    /// Deliver this job.
     Deliver(Job),
-    /// Be at rest at once, whatever is delivered.
+    /// Come to rest at once, even in mid-delivery.
     Stop,
 }
 
@@ -126,17 +127,17 @@ impl<'a> Stop<'a> {
         Self(commands)
     }
 
-    /// Lets so much time pass. Whether a stop came, which ends it at once: then this is asked no more.
+    /// Lets this time pass, and answers whether a stop came. A stop ends it at once; after one, do not call it again.
     #[must_use]
     pub fn came_within(&self, span: Span) -> bool {
         match self.0.recv_timeout(span.to_duration()) {
             Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => true,
-            // The dispenser sees to it that there is one job at a time.
+            // The dispenser makes sure that there is one job at a time.
             Ok(Command::Deliver(_)) | Err(RecvTimeoutError::Timeout) => false,
         }
     }
 
-    /// Whether a stop came.
+    /// Did a stop come?
     #[must_use]
     pub fn came(&self) -> bool {
         self.came_within(Span::ZERO)
@@ -144,13 +145,13 @@ impl<'a> Stop<'a> {
 }
 
 impl Ending {
-    /// It came.
+    /// Yes.
     #[must_use]
     pub const fn dispensed(detail: String) -> Self {
         Self { outcome: Outcome::Dispensed, detail }
     }
 
-    /// It did not come.
+    /// No.
     #[must_use]
     pub const fn failed(detail: String) -> Self {
         Self { outcome: Outcome::Failed, detail }
@@ -163,13 +164,13 @@ impl Ending {
     }
 }
 
-/// Reads what a `[[line]]` says of its outlet.
+/// Reads the settings of an outlet from a `[[line]]`.
 pub(crate) fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> {
     let kind = KINDS.iter().find(|kind| rest.has(kind.key)).or(KINDS.first())?;
     (kind.read)(rest, checker)
 }
 
-/// Brings an outlet to rest, and no more: for after a crash.
+/// Brings an outlet to rest, and does nothing else. This is for after a crash.
 ///
 /// # Errors
 /// What refuses.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The name under which the kernel lists who holds a line.
+/// The kernel lists this name as the holder of a line.
 pub const CONSUMER: &str = "qris-relayd";
 
 /// One line of a chip.
@@ -25,14 +25,14 @@ pub struct Pin {
 /// A resistor inside the chip, at an input that nothing else holds while its switch is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bias {
-    /// As the board, its firmware or its device tree left it.
+    /// The resistor stays as the board, its firmware or its device tree left it.
     #[default]
     AsIs,
     /// To the supply: for a switch to ground.
     PullUp,
     /// To ground: for a switch to the supply.
     PullDown,
-    /// None: there is one outside.
+    /// None: there is a resistor outside.
     Disabled,
 }
 
@@ -47,7 +47,7 @@ pub enum Chip {
         /// From 0.
         offset: u32,
     },
-    /// A file that stands for a line: each edge is a line of text appended to it.
+    /// A file that stands for a line: each edge appends a line of text to it.
     Sim(PathBuf),
 }
 
@@ -59,7 +59,7 @@ pub enum HardwareError {
     Gpio {
         /// The chip.
         path: PathBuf,
-        /// What the kernel or the library said.
+        /// The words of the kernel or of the library.
         why: gpiocdev::Error,
     },
     /// A file that stands for a line, or another device.
@@ -70,12 +70,12 @@ pub enum HardwareError {
         /// The system's reason.
         why: io::Error,
     },
-    /// What its list of held lines says of it cannot be understood.
+    /// Its entry in the list of held lines cannot be understood.
     #[error("the list of held lines: {0}")]
     List(String),
 }
 
-/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line has no such state.
+/// Makes a line an input and lets go of it: nobody drives it any more. A file that stands for a line is left alone.
 ///
 /// # Errors
 /// What refuses: above all, somebody holds it.
@@ -85,7 +85,7 @@ pub fn let_go(chip: &Chip) -> Result<(), HardwareError> {
     request.map(drop).map_err(HardwareError::gpio(path))
 }
 
-/// Whether there is such a line: its chip can be opened and has it. Nothing is driven.
+/// Looks whether there is such a line: its chip can be opened and has it. Nothing is driven.
 ///
 /// # Errors
 /// What refuses.
@@ -96,7 +96,7 @@ pub fn look_at(chip: &Chip) -> Result<(), HardwareError> {
             line.map(drop).map_err(HardwareError::gpio(path))
         }
         Chip::Sim(path) => {
-            // It is made by the first edge.
+            // The first edge makes the file.
             let directory = path.parent().unwrap_or(Path::new("/"));
             std::fs::metadata(directory).map(drop).map_err(HardwareError::io(directory))
         }
@@ -104,7 +104,7 @@ pub fn look_at(chip: &Chip) -> Result<(), HardwareError> {
 }
 
 impl Chip {
-    /// The device that it is of; none if it is a file.
+    /// The device of the line; none if the line is a file.
     #[must_use]
     pub fn device(&self) -> Option<&Path> {
         match self {
@@ -153,7 +153,7 @@ impl Written {
     }
 }
 
-/// Reads where a line is; `at` is the key of the table that says so.
+/// Reads the place of a line; `at` is the key of the table that names it.
 pub(crate) fn check_chip(checker: &mut Checker<'_>, chip: Option<String>, offset: Option<i64>, at: &str) -> Option<Chip> {
     let key = format!("{at}.chip");
     let chip = checker.required(chip, &key)?;

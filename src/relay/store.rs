@@ -1,7 +1,7 @@
-//! What the ledger keeps: tickets, pulses and blocked lines, across power cuts.
+//! The contents of the ledger across power cuts: tickets, pulses and blocked lines.
 //!
-//! The ledger knows a [`Store`] and the [`Disk`] that it is on. [`database`] is the one that is installed. A search of all that the
-//! relay service can do has one in memory, and copies it with the dispenser.
+//! The ledger knows a [`Store`] and the [`Disk`] that the store is on. [`database`] is the installed one. The search of all that
+//! the relay service can do has a store in memory, and copies it with the dispenser.
 
 pub mod database;
 
@@ -13,47 +13,47 @@ use qris_core::order::receipt::{Receipt, SigningKey};
 use qris_host::sqlite::{self, OpenError};
 use std::path::PathBuf;
 
-/// How a pulse ends that was being driven when the program ended, and the words for people.
+/// The outcome of a pulse that was being driven when the program ended, with the words for people.
 pub const INTERRUPTED: (Outcome, &str) = (Outcome::Uncertain, "the program ended while the line was driven");
-/// Why such a pulse blocks its line.
+/// The reason why such a pulse blocks its line.
 pub const INTERRUPTED_BLOCKS: &str = "nobody knows whether its last order came out";
 
 /// Where a store is.
 pub trait Disk {
-    /// What is on it.
+    /// The store on it.
     type Store: Store;
 
-    /// What people call it.
+    /// Its name for people.
     fn name(&self) -> String;
 
-    /// Opens the ledger, or begins one with a key of its own. It is read whole; one that is damaged, or has forgotten a ticket that
-    /// was used or closed, is set aside. A pulse that was being driven ends as [`INTERRUPTED`], in one commit with the block of its
-    /// line if `blocks` says so.
+    /// Opens the ledger, or begins one with a key of its own. The whole ledger is read. It is set aside if it is damaged, or has
+    /// forgotten a ticket that was used or closed. A pulse that was being driven ends as [`INTERRUPTED`]. The same commit blocks
+    /// its line if `blocks` says so.
     ///
     /// # Errors
     /// What is wrong with it or with the disk.
     fn open(&mut self, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Self::Store>, StoreError>;
 
-    /// Takes its store back: a ledger has one owner, and is opened anew only then.
+    /// Takes its store back. A ledger has one owner, and is opened anew only after this.
     fn take_back(&mut self, store: Self::Store) {
         drop(store);
     }
 
-    /// Looks whether all that a sale writes has room.
+    /// Looks whether there is room for all that a sale writes.
     ///
     /// # Errors
-    /// It has not, or the disk is not well.
+    /// There is no room, or the disk is not well.
     fn find_room(&self) -> Result<(), StoreError>;
 }
 
-/// What was found when a ledger was opened.
+/// The findings when a ledger was opened.
 #[derive(Debug)]
 pub struct Found<S> {
-    /// The ledger; nothing in it is being driven.
+    /// The ledger; it has no order that is being driven.
     pub store: S,
-    /// Where a damaged one was put.
+    /// The new place of a damaged one.
     pub set_aside: Option<PathBuf>,
-    /// What was being driven when the program last ended: uncertain from now on, and written so.
+    /// The orders that were being driven when the program last ended. They are uncertain from now on, and that is written.
     pub interrupted: Vec<Pulse>,
     /// The open tickets.
     pub open: Vec<Ticket>,
@@ -61,20 +61,20 @@ pub struct Found<S> {
     pub blocked: Vec<Block>,
 }
 
-/// One entry.
+/// An order in the ledger.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pulse {
     /// The order.
     pub order: OrderId,
     /// Its request.
     pub request: RequestId,
-    /// What it bought.
+    /// The item that it bought.
     pub item: ItemId,
     /// Its price.
     pub amount: Rupiah,
-    /// The line by its name.
+    /// The name of its line.
     pub line: String,
-    /// Driving, or how it ended.
+    /// The outcome, or that it is being driven.
     pub entry: Entry,
     /// More about the outcome, for people.
     pub detail: String,
@@ -83,9 +83,9 @@ pub struct Pulse {
 /// A line that takes no order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// The line by its name.
+    /// The name of the line.
     pub line: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub why: String,
     /// The order that blocked it.
     pub order: OrderId,
@@ -103,13 +103,13 @@ pub enum StoreError {
     /// A row is not as it was written.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
-    /// The file beside it, which says how many pulses it has begun.
+    /// The file beside it, which holds the number of tickets that were used or closed.
     #[error("the ledger's mark cannot be read or written: {0}")]
     Mark(#[source] std::io::Error),
 }
 
 impl StoreError {
-    /// Is the file itself no good, so that it must be set aside?
+    /// Is the file itself damaged, so that it must be set aside?
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Open(_) | Self::Mark(_) => false,
@@ -119,21 +119,21 @@ impl StoreError {
     }
 }
 
-/// The open ledger. What a call wrote is kept once it has returned, and is kept whole or not at all.
+/// The open ledger. A write is kept once its call has returned. It is kept whole or not at all.
 pub trait Store {
-    /// What is held of a ticket.
+    /// The record of a ticket.
     ///
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     fn ticket(&self, ticket: &Ticket) -> Result<Option<TicketEntry>, StoreError>;
 
-    /// The number with which a ticket left `open`; `None` while it is open, and of one that left before tickets were counted.
+    /// The number with which a ticket left `open`. `None` while it is open, or if it left before tickets were counted.
     ///
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
     fn number(&self, ticket: &Ticket) -> Result<Option<u64>, StoreError>;
 
-    /// What is held of an order.
+    /// The record of an order.
     ///
     /// # Errors
     /// When the row is damaged, or the file cannot be read.
@@ -145,7 +145,7 @@ pub trait Store {
     /// When the file cannot be read.
     fn is_second(&self, receipt: &Receipt) -> Result<bool, StoreError>;
 
-    /// What it signs with. It is never told, only used.
+    /// The key that it signs with. It is used, and never shown.
     fn key(&self) -> &SigningKey;
 
     /// Writes a new open ticket.
@@ -160,13 +160,14 @@ pub trait Store {
     /// It is not open, or the file cannot be written.
     fn close(&mut self, ticket: &Ticket) -> Result<(), StoreError>;
 
-    /// Writes that the line is driven for this receipt, with its ticket used: after this commit, and only then, it may be.
+    /// Writes that the line is driven for this receipt, with its ticket used. The line may be driven after this commit, and only
+    /// then.
     ///
     /// # Errors
     /// The receipt does not fit what is held, or the file cannot be written.
     fn begin(&mut self, receipt: &Receipt, line: &str) -> Result<(), StoreError>;
 
-    /// Writes how an order ended, and in the same commit that its line is blocked, if it is.
+    /// Writes how an order ended. The same commit writes whether its line is blocked.
     ///
     /// # Errors
     /// It is not being driven, or the file cannot be written.
@@ -178,7 +179,7 @@ pub trait Store {
     /// When the file cannot be written.
     fn clear(&mut self, line: &str) -> Result<(), StoreError>;
 
-    /// Writes beside the ledger how many of its tickets were used or closed, so that it cannot forget one unnoticed.
+    /// Writes beside the ledger how many of its tickets were used or closed. So the ledger cannot forget a ticket unnoticed.
     ///
     /// # Errors
     /// When the file beside it cannot be written.
@@ -187,6 +188,6 @@ pub trait Store {
     /// Can the ledger be written?
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The reason why it cannot.
     fn probe(&mut self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,5 @@
-//! The program around its heart: what it checks, what it tells the service manager, how it ends.
+//! The program around the dispenser: what it checks, what it tells the service manager, how it
+//! ends.
 
 use super::*;
 use crate::outlet::Settings as _;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 struct Rig(tempfile::TempDir);
 
 impl Rig {
-    /// One line, whose pulses take so long.
+    /// One line, whose pulses take this time.
     fn new(pulse_ms: u32) -> Self {
         let rig = Self(tempfile::tempdir().expect("a directory"));
         std::fs::write(rig.at("keys.json"), jwk_set(&[key().to_public_jwk(ISSUER)])).expect("written");
@@ -56,7 +57,7 @@ fn ticket(service: &Service) -> Ticket {
     service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [7; 16])).expect("a ticket")
 }
 
-/// Sells one until its line is driven.
+/// Sells one, as far as the moment when its line is driven.
 fn begin(service: &Service) -> OrderId {
     let mut claims = claims();
     claims.ticket = ticket(service);
@@ -126,7 +127,7 @@ fn the_list_of_an_earlier_release_can_be_read() {
     list(chip);
     let refused = held::read(&rig.at("ledger.db")).expect("a list")[0].make_safe().expect_err("no such chip");
     assert!(refused.to_string().starts_with("GPIO /nowhere/chip: "), "{refused}");
-    // A release before this one can read ours.
+    // A release before this one can read the file.
     let line = PulsedLine::single(Pin::of(Chip::Gpio { path: "/nowhere/chip".into(), offset: 5 }, true), Span::secs(1));
     assert_eq!(line.held(), serde_json::from_str::<serde_json::Value>(&format!(r#"{{"chip":{chip},"active_low":true}}"#)).expect("JSON"));
 }

@@ -1,5 +1,5 @@
-//! A thread for each line and each button, so that nothing that waits for hardware ever delays an answer, and a slow disk never
-//! makes a pulse longer.
+//! A thread for each line and each button. So a wait for hardware never delays an answer, and a slow disk never makes a pulse
+//! longer.
 
 use crate::config::Line;
 use crate::input::{self, Input};
@@ -11,17 +11,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Hardware that does not work is tried again after this.
+/// Hardware that does not work is tried again after this time.
 const RETRY: Duration = Duration::from_secs(5);
-/// A button is waited for in steps of this.
+/// A thread waits for a button in steps of this time.
 const BUTTON_STEP: Duration = Duration::from_millis(500);
 /// The stack of a thread; it needs a tenth of it.
 const STACK: usize = 128 * 1024;
 
-/// What the threads tell.
+/// A message of a thread.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Whether a line's hardware works, whenever that changes.
+    /// Whether a line's hardware works. It is told at every change.
     Hardware(usize, Result<(), String>),
     /// A [`Command::Deliver`] ended.
     Ended(usize, Ending),
@@ -29,11 +29,12 @@ pub enum Report {
     ClearPressed(usize),
     /// A button was pressed.
     Pressed(usize),
-    /// Whether a button works, by its name for people, whenever that may have changed.
+    /// Whether a button works, with its name for people. It is told whenever that may have changed.
     Button(String, Result<(), String>),
 }
 
-/// Starts the thread of a line whose outlet was opened, or could not be and is tried again. It ends when the sender is dropped.
+/// Starts the thread of a line. Its outlet was opened, or could not be opened and is tried again. The thread ends when the
+/// sender is dropped.
 ///
 /// # Errors
 /// The system has no thread to give.
@@ -57,7 +58,7 @@ fn run(
     commands: &Receiver<Command>,
     reports: &UnboundedSender<Report>,
 ) {
-    // Who is to be told is gone only when the program ends.
+    // The receiver is gone only when the program ends.
     let tell = |report| drop(reports.send(report));
     loop {
         let command = match &outlet {
@@ -88,7 +89,7 @@ fn run(
     }
 }
 
-/// Whatever panicked is at rest by its guards; the order must still end.
+/// An outlet that panicked is at rest by its guards. The order must still end.
 fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<Command>) -> (Ending, Option<HardwareError>) {
     let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands)));
     std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("a fault of this program while it drove".into()), None))
@@ -98,8 +99,8 @@ fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {
     outlet.as_ref().map(|_| ()).map_err(ToString::to_string)
 }
 
-/// Watches a button in a thread of its own, for as long as the program runs: `report` is told at each press. One that does
-/// not work is told by its `name`, and tried again.
+/// Watches a button in a thread of its own, as long as the program runs. It calls `report` at each press. A button that does
+/// not work is reported by its `name`, and tried again.
 ///
 /// # Errors
 /// The system has no thread to give.
@@ -139,11 +140,12 @@ fn watch(input: &mut dyn Input, reports: &UnboundedSender<Report>, report: &dyn 
     }
 }
 
-/// Has an outlet deliver once, as for an order: for whoever sets a machine up and looks what moves. No ledger knows of it, so
-/// it needs the hardware to itself, and the service not to run. As soon as `is_stopped` it is told to stop.
+/// Has an outlet deliver once, as for an order. This is for a person who sets a machine up and looks what moves. No ledger
+/// knows of it, so it needs the hardware to itself, and the service must not run. It is told to stop as soon as `is_stopped` is
+/// true.
 ///
 /// # Errors
-/// It cannot be had: somebody holds it, or it is not there.
+/// The hardware cannot be taken: somebody holds it, or it is not there.
 pub fn try_once(line: &Line, is_stopped: impl Fn() -> bool + Sync) -> Result<Ending, HardwareError> {
     let job = Job { item: line.items.any(), amount: line.outlet.least(line.min_amount) };
     let mut outlet = line.outlet.open(&line.name)?;
@@ -153,7 +155,7 @@ pub fn try_once(line: &Line, is_stopped: impl Fn() -> bool + Sync) -> Result<End
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 if is_stopped() {
-                    // One that is over has no use for it.
+                    // An outlet that has finished has no use for it.
                     drop(commands.send(Command::Stop));
                     return;
                 }

@@ -91,7 +91,7 @@ impl Rig {
         outcome
     }
 
-    /// Reads the two edges of a pulse, which lets the line go on.
+    /// Reads the two edges of a pulse. The line waits until they are read.
     fn release(&self) -> std::thread::JoinHandle<Vec<String>> {
         let fifo = OpenOptions::new().read(true).write(true).open(self.directory.path().join("fifo")).expect("a FIFO");
         std::thread::spawn(move || BufReader::new(fifo).lines().take(2).map(|line| line.expect("text")).collect())
@@ -198,7 +198,7 @@ fn while_a_line_is_driven_every_other_call_is_answered() {
         let spare = rig.prepare("F1").await;
         let jws = receipt(1, "F1", &ticket);
         let (driven, ()) = tokio::join!(rig.dispense(&jws), async {
-            // Asked until the call above has arrived.
+            // Asks until the call above has arrived.
             while rig.query("o-1").await == "unknown" {}
             assert_eq!(rig.query("o-1").await, "dispensing");
             assert_eq!(rig.dispense(&jws).await.0, "dispensing");

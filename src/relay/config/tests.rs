@@ -69,7 +69,7 @@ fn the_example_is_good() {
     let names: Vec<_> = config.pins().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["line \"tray 1\"", "the sensor of line \"tray 1\"", "the clear button of line \"tray 1\"", "the button for A1"]);
     assert_eq!(config.devices(), [Path::new("/dev/gpiochip0")], "once, and no file");
-    // A button bounces; what falls through a light barrier is seen for milliseconds.
+    // A button bounces. An item that falls through a light barrier is seen for milliseconds.
     assert_eq!(line.clear_button.as_ref().map(|pin| pin.debounce), Some(Span::millis(50)));
     assert_eq!(outlet.sensor.as_ref().map(|sensor| sensor.pin.debounce), Some(Span::ZERO));
 }
@@ -143,7 +143,7 @@ fn faults_name_line_and_key() {
     }
     let longest = LINE.replace("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55000");
     assert!(rig.load(&format!("{}{longest}", rig.head())).is_ok(), "exactly 120 s");
-    // A line is read in two steps, and its faults are told together all the same.
+    // A line is read in two steps. Its faults are told together all the same.
     let many =
         LINE.replace("\"tray 1\"", "1").replace("active_low", "active_hi").replace("= 500\n", "= \"x\"\n").replace("within_ms", "within");
     let faults = rig.load(&format!("{}{many}", rig.head())).expect_err("faults");

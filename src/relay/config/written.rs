@@ -1,4 +1,4 @@
-//! `relay.toml` as it is written, and what must be true of it.
+//! `relay.toml` as it is written, and the rules that it must keep.
 
 use super::{Button, Chip, Config, Items, LINES_MAX, Line, Pin};
 use crate::outlet;
@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 const NAME_MAX: usize = 64;
 /// The largest `keys.json` that is read, in bytes.
 const KEYS_BYTES_MAX: u64 = 64 * 1024;
-/// A button is believed when it stands still for so long, unless the configuration says otherwise.
+/// A button is believed after it stood still for this time, unless the configuration says
+/// otherwise.
 const DEBOUNCE_MS: i64 = 50;
 
-/// All of it. What is missing or out of range is told together with everything else.
+/// The whole file. Keys that are missing or out of range are told together with all other faults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
@@ -60,7 +61,7 @@ struct WrittenLedger {
     path: Option<PathBuf>,
 }
 
-/// What every line has. All other keys are its outlet's, which knows them all.
+/// The keys that every line has. All other keys belong to its outlet, which knows them all.
 #[derive(Deserialize)]
 struct WrittenLine {
     name: Option<String>,
@@ -175,7 +176,7 @@ fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option
     ids.into_iter().collect::<Option<_>>().map(Items::These)
 }
 
-/// What no line can see by itself: names, items and pins that are used twice.
+/// Finds what no line can see by itself: names, items and pins that are used twice.
 fn check_together(lines: &[Option<Line>], buttons: &[Option<Button>], checker: &mut Checker<'_>) {
     let mut names = BTreeMap::new();
     let mut items = BTreeMap::new();

@@ -64,7 +64,7 @@ impl Rig {
         self.dispenser.dispense(jws).map_err(|refusal| refusal.error)
     }
 
-    /// Sells one of A1 until its line is driven.
+    /// Sells one of A1, as far as the moment when its line is driven.
     fn begin(&mut self, n: u8) -> (Ticket, String) {
         let ticket = self.prepare("A1", 5000);
         let jws = receipt(n, &ticket);
@@ -81,14 +81,15 @@ impl Rig {
         effects.iter().filter_map(|effect| if let Effect::Deliver(line, _) = effect { Some(*line) } else { None }).collect()
     }
 
-    /// What the journal is told, by its first word.
+    /// The names of the events for the journal.
     fn journal(&mut self) -> Vec<String> {
         let effects = self.dispenser.take_effects();
         let name = |event: &Event| format!("{event:?}").split(' ').next().unwrap_or_default().to_owned();
         effects.iter().filter_map(|effect| if let Effect::Journal(event) = effect { Some(name(event)) } else { None }).collect()
     }
 
-    /// Which orders the journal blames for a blocked line, and with which item, since the last look.
+    /// The orders that the journal has blamed for a blocked line since the last look, each with its
+    /// item.
     fn blamed(&mut self) -> Vec<(String, String)> {
         let effects = self.dispenser.take_effects();
         let blamed = |effect| match effect {
@@ -98,7 +99,8 @@ impl Rig {
         effects.into_iter().filter_map(blamed).collect()
     }
 
-    /// Which items the journal names where a line was cleared, and who cleared it, since the last look.
+    /// The items for which the journal has told since the last look that a line was cleared, each with
+    /// the one who cleared it.
     fn cleared(&mut self) -> Vec<(Option<String>, String)> {
         let effects = self.dispenser.take_effects();
         let cleared = |effect| match effect {
@@ -172,7 +174,7 @@ fn one_order_one_pulse() {
     assert_eq!(rig.drives(), [0]);
     assert_eq!(rig.state(0), "busy");
     assert_eq!(rig.dispenser.tickets(), []);
-    // Again meanwhile, and again later: nothing more is driven.
+    // The same again meanwhile, and again later: nothing more is driven.
     assert_eq!(rig.dispense(&jws), known(DispenseAnswer::Dispensing));
     assert_eq!(rig.query(1), DispenseAnswer::Dispensing);
     assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Dispensing));
@@ -196,7 +198,7 @@ fn one_order_one_pulse() {
 fn the_ledger_says_driving_before_the_line_is_driven() {
     let mut rig = Rig::new();
     let (ticket, _) = rig.begin(1);
-    // The effect is not carried out yet; another connection sees only what is committed.
+    // The effect is not carried out yet. Another connection sees only committed rows.
     let seen = Connection::open(rig.path()).expect("opens");
     let row = |sql: &str| seen.query_row(sql, [], |row| row.get::<_, Option<String>>(0)).expect("a row");
     assert_eq!(row("SELECT outcome FROM pulses WHERE order_id = 'o-1'"), None);
@@ -221,7 +223,7 @@ fn what_is_no_good_is_refused_and_changes_nothing() {
         (changed(&|c| c.ticket = Ticket::from_random([99; 16])), RelayError::UnknownTicket),
         (changed(&|c| c.item = item("A2")), RelayError::UnknownTicket),
         (changed(&|c| c.amount = Rupiah::new(4999).expect("an amount")), RelayError::UnknownTicket),
-        // The ticket comes before the line: also of an item that no line names.
+        // The ticket is looked at before the line: also for an item that no line names.
         (changed(&|c| c.item = item("exit")), RelayError::UnknownTicket),
     ];
     for (i, (jws, want)) in table.into_iter().enumerate() {
@@ -335,7 +337,7 @@ fn what_became_of_a_ticket_is_signed_with_the_ledgers_own_key() {
     let jws = super::tests::key().sign(Claims { item, amount, gross_amount: amount, ..claims });
     rig.dispense(jws.jws()).expect("driven");
     rig.end(1, Outcome::Failed);
-    // Once and for all, also after a restart: the same key, the same words, the same numbers.
+    // The key is drawn once, and stays after a restart: the same key, the same words, the same numbers.
     for _ in 0..2 {
         assert_eq!(word(&mut rig, &closed), expected(&closed, None, Last::Closed, 1));
         assert_eq!(word(&mut rig, &driven), expected(&driven, Some(order(1)), Last::Dispensed, 2));
@@ -491,7 +493,8 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     let ticket = rig.prepare("A1", 5000);
     let path = rig.path();
     qris_host::sqlite::testing::damage(&Connection::open(&path).expect("opens"), "UPDATE tickets SET sum = 'x'");
-    // While it runs: noticed when the row is read, set aside at the next tick.
+    // The fault comes while it runs. It is noticed when the row is read; the ledger is set aside at the
+    // next tick.
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::Ledger));
     assert_eq!(rig.try_prepare("A1", 5000), Err(RelayError::Ledger), "nothing is promised that would be lost with it");
     rig.dispenser.tick();
@@ -499,7 +502,7 @@ fn a_damaged_ledger_is_set_aside_and_older_receipts_are_void() {
     assert_eq!(rig.dispense(&receipt(1, &ticket)), Err(RelayError::UnknownTicket));
     rig.begin(2);
     rig.end(0, Outcome::Dispensed);
-    // At a start.
+    // The fault comes at a start.
     rig.dispenser.ledger = Ledger::new(File(path.clone()));
     std::fs::write(&path, b"no database at all").expect("written");
     rig.restart();
@@ -628,7 +631,7 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     assert_eq!(rig.journal(), [""; 0]);
     rig.fail_commits(false);
-    // A little can be written, and not what a sale writes: it stays ill.
+    // A little can be written, but not as much as a sale writes: the ledger stays faulty.
     let room = rig.path().with_extension("db.room");
     std::fs::create_dir(&room).expect("made");
     rig.dispenser.tick();
@@ -641,7 +644,7 @@ fn trouble_is_told_when_it_changes() {
     rig.dispenser.tick();
     rig.dispenser.tick();
     assert_eq!((rig.journal(), rig.dispenser.faults()), (vec!["StoreBack".to_owned()], vec![]));
-    // One that is not there.
+    // A ledger that is not there.
     let home = rig.directory.path().join("home");
     rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });
     assert_eq!(rig.journal(), ["StoreFailing"]);
@@ -650,7 +653,7 @@ fn trouble_is_told_when_it_changes() {
     std::fs::create_dir(&home).expect("made");
     rig.dispenser.tick();
     assert_eq!(rig.journal(), ["StoreBack"]);
-    // One that is no good.
+    // A ledger that is damaged.
     rig.dispenser.ledger = Ledger::new(File(rig.path()));
     std::fs::write(home.join("ledger.db"), b"no database at all").expect("written");
     rig.dispenser = Dispenser::new(&Config { ledger: home.join("ledger.db"), ..clone(&rig.config) });

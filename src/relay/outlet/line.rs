@@ -1,6 +1,7 @@
-//! A line that is driven by pulses, with a sensor that sees the item fall: of a GPIO chip, or a file that stands for one.
+//! A line that is driven by pulses, with a sensor that sees the item fall. It is a line of a GPIO chip, or a file that
+//! stands for one.
 //!
-//! It is active only inside a `Pulse`, whose end, however it comes, sets it inactive.
+//! It is active only inside a `Pulse`. The end of the pulse, however it comes, sets it inactive.
 
 mod file;
 mod gpio;
@@ -23,10 +24,10 @@ use std::sync::Arc;
 
 pub(super) const KIND: Kind = Kind { key: KEY, read, make_safe };
 const KEY: &str = "chip";
-/// A sensor is believed at once: what falls through a light barrier is seen for milliseconds.
+/// A sensor is believed at once: an item that falls through a light barrier is seen for milliseconds.
 const SENSOR_DEBOUNCE_MS: i64 = 0;
-/// The clock tells whole milliseconds: of the one that has begun nobody knows how much is left. No pulse is shorter than it
-/// should be, for a board that counts them would miss it.
+/// The clock tells whole milliseconds, and nobody knows how much of the current one is left. So one is added: a board that
+/// counts pulses would miss one that is too short.
 const BEGUN: Span = Span::millis(1);
 
 /// A line as `relay.toml` has it.
@@ -34,9 +35,9 @@ const BEGUN: Span = Span::millis(1);
 pub struct PulsedLine {
     /// The output.
     pub pin: Pin,
-    /// How it is driven.
+    /// How the line is driven.
     pub drive: Drive,
-    /// What sees the item fall.
+    /// The sensor that sees the item fall.
     pub sensor: Option<Sensor>,
 }
 
@@ -45,18 +46,18 @@ pub struct PulsedLine {
 pub struct Sensor {
     /// The input.
     pub pin: Pin,
-    /// How long it is waited for after the last pulse.
+    /// How long the service waits for it after the last pulse.
     pub within: Span,
 }
 
 impl PulsedLine {
-    /// One that gives a single pulse.
+    /// A line that gives a single pulse.
     #[must_use]
     pub const fn single(pin: Pin, on: Span) -> Self {
         Self { pin, drive: Drive::Single { on }, sensor: None }
     }
 
-    /// The same, driven by the other level.
+    /// The same line, driven by the other level.
     #[must_use]
     pub fn turned_over(&self) -> Self {
         let mut other = self.clone();
@@ -91,7 +92,7 @@ impl Settings for PulsedLine {
         }
     }
 
-    /// A line that could be taken was set inactive even if its sensor could not.
+    /// A line that could be taken was set inactive, even if its sensor could not be taken.
     fn open(&self, name: &str) -> Result<Box<dyn Outlet>, HardwareError> {
         Ok(Box::new(Delivers { drive: self.drive, hardware: self.take(name)? }))
     }
@@ -114,7 +115,7 @@ impl Settings for PulsedLine {
     }
 }
 
-/// As far as it takes to set it inactive.
+/// A line: only what is needed to set it inactive.
 #[derive(Serialize, Deserialize)]
 struct Held {
     chip: Chip,
@@ -126,7 +127,7 @@ fn make_safe(name: &str, held: serde_json::Value) -> Result<(), HardwareError> {
     open_output(name, &chip, active_low).map(drop)
 }
 
-/// The keys of a `[[line]]` that are its own.
+/// The keys of a `[[line]]` that belong to this outlet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -182,12 +183,12 @@ impl WrittenSensor {
     }
 }
 
-/// Something that can be active or not.
+/// An output that can be active or not.
 trait Output: Send {
     fn set(&mut self, active: bool) -> Result<(), HardwareError>;
 }
 
-/// Opening a line is setting it inactive.
+/// To open a line is to set it inactive.
 fn open_output(name: &str, chip: &Chip, active_low: bool) -> Result<Box<dyn Output>, HardwareError> {
     Ok(match chip {
         Chip::Gpio { path, offset } => Box::new(GpioLine::open(path, *offset, active_low)?),
@@ -216,7 +217,7 @@ struct Hardware {
 }
 
 impl Hardware {
-    /// Gives the pulses and waits for the sensor, unless it is stopped. The error is of the hardware, which must be
+    /// Gives the pulses and waits for the sensor, unless it is stopped. An error is one of the hardware, which must then be
     /// taken anew.
     fn drive(&mut self, pulses: Pulses, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
         if let Some((sensor, _)) = &mut self.sensor
@@ -228,7 +229,7 @@ impl Hardware {
         for number in 0..pulses.count {
             let pulse = match Pulse::begin(self.output.as_mut()) {
                 Ok(pulse) => pulse,
-                // An expander may have obeyed and its answer been lost.
+                // An expander may have obeyed although its answer was lost.
                 Err(error) => {
                     return (Ending::uncertain(format!("after {number} of {} pulses: {error}", pulses.count)), Some(error));
                 }
@@ -275,7 +276,7 @@ enum Waited {
     Stopped,
 }
 
-/// Lets time pass, looks at the sensor until it has seen something, and ends at once on a stop.
+/// Lets time pass and looks at the sensor until it has seen something. A stop ends it at once.
 fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut bool, stop: &Stop<'_>) -> Result<Waited, HardwareError> {
     let until = clock::now().boot + span + BEGUN;
     if let Some((sensor, _)) = sensor {
@@ -294,14 +295,14 @@ fn pause(span: Span, sensor: Option<&mut (Box<dyn Input>, Span)>, seen: &mut boo
     Ok(if stop.came_within(left) { Waited::Stopped } else { Waited::Elapsed })
 }
 
-/// An active line. It becomes inactive when this ends, also by an error or a panic.
+/// An active line. It becomes inactive when this value is dropped, also after an error or a panic.
 struct Pulse<'a> {
     line: Option<&'a mut dyn Output>,
 }
 
 impl<'a> Pulse<'a> {
     fn begin(line: &'a mut dyn Output) -> Result<Self, HardwareError> {
-        // First the guard: who fails to set a line active may have done so all the same.
+        // The guard comes first: a call that fails may have set the line active all the same.
         let mut pulse = Self { line: Some(line) };
         if let Some(line) = &mut pulse.line {
             line.set(true)?;
@@ -317,7 +318,7 @@ impl<'a> Pulse<'a> {
 impl Drop for Pulse<'_> {
     fn drop(&mut self) {
         if let Some(line) = &mut self.line {
-            // The error that led here is told; this is the last that can be done about it.
+            // The error that led here is told. This is the last that can be done about it.
             drop(line.set(false));
         }
     }

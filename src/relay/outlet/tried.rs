@@ -1,6 +1,6 @@
-//! An outlet for tests alone, with which the seam is tried: a dispenser that talks over a terminal.
+//! An outlet only for tests of the seam: a dispenser that talks over a terminal.
 //!
-//! It is sent `VEND <item> <amount>`, and answers `OK` or `FAIL <why>`; `STOP` brings it to rest.
+//! It gets `VEND <item> <amount>`, and answers `OK` or `FAIL <why>`; `STOP` brings it to rest.
 
 use super::{Ending, Job, Kind, Outlet, STEP, Settings, Stop};
 use crate::pin::HardwareError;
@@ -23,7 +23,7 @@ const KEY: &str = "terminal";
 /// The longest answer, in bytes.
 const ANSWER_MAX: usize = 256;
 
-/// What is written of it.
+/// Its keys as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -44,7 +44,7 @@ fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> 
 #[derive(Debug)]
 struct Tried {
     path: PathBuf,
-    /// It answers within so long.
+    /// It answers within this time.
     within: Span,
 }
 
@@ -87,11 +87,11 @@ struct Talks {
 
 impl Outlet for Talks {
     fn deliver(&mut self, job: &Job, stop: &Stop<'_>) -> (Ending, Option<HardwareError>) {
-        // An earlier delivery's answer is not this one's.
+        // An answer to an earlier delivery is not an answer to this one.
         if let Err(error) = self.port.forget() {
             return (Ending::failed(format!("nothing was driven: {error}")), Some(error));
         }
-        // From here on it is told to stop, whatever ends this.
+        // From here on it is told to stop, whatever ends this delivery.
         let mut vending = Vending { port: &mut self.port, is_over: false };
         let answer = vending.ask(job, self.within, stop);
         match answer {
@@ -109,7 +109,7 @@ enum Answer {
     None(&'static str),
 }
 
-/// A delivery. However it ends without an answer, the dispenser is told to stop.
+/// A delivery. If it ends without an answer, the dispenser is told to stop.
 struct Vending<'a> {
     port: &'a mut Port,
     is_over: bool,
@@ -142,7 +142,7 @@ impl Vending<'_> {
 impl Drop for Vending<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            // The error that led here is told; this is the last that can be done about it.
+            // The error that led here is told. This is the last that can be done about it.
             drop(self.port.send("STOP"));
         }
     }
@@ -155,7 +155,7 @@ struct Port {
 }
 
 impl Port {
-    /// Opening it is telling it to stop.
+    /// To open it is to tell it to stop.
     fn open(path: &Path) -> Result<Self, HardwareError> {
         let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
         let open = || -> io::Result<File> {

@@ -1,4 +1,4 @@
-//! The store that is installed: a SQLite database. What it read is checked row by row.
+//! The installed store: a SQLite database. Each row that was read is checked.
 
 use super::{Block, Disk, Found, INTERRUPTED, INTERRUPTED_BLOCKS, Pulse, Store, StoreError};
 use crate::mark::Mark;
@@ -12,11 +12,12 @@ use qris_host::sqlite::{self, OpenError, Schema};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
 
-/// So many pulses are kept. A receipt needs an open ticket, so forgetting old ones opens nothing again.
+/// This many pulses are kept. A receipt needs an open ticket, so no receipt is good again when old pulses are
+/// forgotten.
 pub const PULSES_KEPT: i64 = 10_000;
-/// So many tickets are looked back on; open ones and those of kept pulses stay whatever their age.
+/// This many tickets are kept. Open tickets and those of kept pulses stay at any age.
 const TICKETS_KEPT: i64 = 20_000;
-/// Old rows are dropped once in so many tickets.
+/// Old rows are dropped once for this many tickets.
 const PRUNE_EVERY: i64 = 64;
 
 const SCHEMA: Schema = Schema { application_id: 0x7172_6c79, steps: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")] };
@@ -46,24 +47,24 @@ impl Disk for File {
 pub struct Database {
     connection: Connection,
     mark: Mark,
-    /// Held for as long as this lives; nothing is read from it.
+    /// Held for as long as this value lives. Nothing is read from it.
     _lock: sqlite::Lock,
-    /// The last number given to a ticket and to a pulse.
+    /// The last numbers that a ticket and a pulse got.
     tickets: i64,
     pulses: i64,
-    /// Tickets that have left `open`.
+    /// The number of tickets that have left `open`.
     left: i64,
-    /// What it signs with.
+    /// The key that it signs with.
     key: SigningKey,
 }
 
 impl Database {
-    /// See [`Disk::open`]. It is this process's alone until the store is dropped.
+    /// See [`Disk::open`]. Only this process has it until the store is dropped.
     ///
     /// # Errors
     /// What is wrong with the file or its directory.
     pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Self>, StoreError> {
-        // A second owner would take for interrupted what the first is driving.
+        // A second owner would take an order that the first is driving for an interrupted one.
         let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
         let mut mark = Mark::open(path).map_err(StoreError::Mark)?;
@@ -88,7 +89,7 @@ impl Database {
     }
 
     fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<(Whole, SigningKey), StoreError> {
-        // Orders are found by an index: one that lost a row would hide that an order was driven.
+        // Orders are found by an index. An index that lost a row would hide that an order was driven.
         if let Some(damage) = sqlite::check_indexes(connection)? {
             return Err(StoreError::Damaged(damage));
         }
@@ -117,7 +118,7 @@ impl Database {
                 }
             }
         }
-        // Each pulse has used a ticket, also before tickets were counted.
+        // Each pulse has used a ticket, also in the time before tickets were counted.
         whole.left = whole.left.max(whole.pulses);
         if whole.left < mark.left() {
             return Err(StoreError::Damaged(format!("it knows of {} tickets that were used or closed, of {}", whole.left, mark.left())));
@@ -195,7 +196,7 @@ impl Store for Database {
         ])?;
         if seq % PRUNE_EVERY == 0 {
             transaction.execute("DELETE FROM pulses WHERE seq <= ?1 AND outcome IS NOT NULL", [self.pulses - PULSES_KEPT])?;
-            // The one with the last number stays, so that numbers go on from there.
+            // The row with the last number stays, so that the next number follows it.
             let old = "DELETE FROM tickets WHERE seq <= ?1 AND state <> 'open' AND ticket NOT IN (SELECT ticket FROM pulses)
                 AND number IS NOT ?2";
             transaction.execute(old, [seq - TICKETS_KEPT, self.left])?;
@@ -288,7 +289,7 @@ impl Store for Database {
 
 #[cfg(test)]
 impl Database {
-    /// Every commit fails as where nothing may be written, or none.
+    /// Makes every commit fail as on a disk where nothing may be written, or none.
     pub fn fail_commits(&self, fail: bool) {
         self.connection.pragma_update(None, "query_only", fail).expect("a pragma");
     }
@@ -343,7 +344,7 @@ impl TicketRow {
     fn sum(&self) -> String {
         let (seq, amount) = (self.seq.to_string(), self.amount.to_string());
         let order = self.order_id.as_deref().unwrap_or("");
-        // Without one the sum is that of a ticket before they were counted.
+        // A row without a number has the sum of a ticket from before they were counted.
         let number = self.number.map(|number| number.to_string());
         let mut columns = vec!["ticket", &seq, &self.ticket, &self.item, &amount, &self.state, order];
         columns.extend(number.as_deref());
@@ -444,7 +445,7 @@ impl PulseRow {
     }
 }
 
-/// The ledger's key; drawn now, if it has none.
+/// The ledger's key. A ledger without a key draws one now.
 fn key(connection: &Connection) -> Result<SigningKey, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {

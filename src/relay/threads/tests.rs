@@ -1,4 +1,4 @@
-//! What the threads of lines and buttons tell.
+//! The messages of the threads of lines and buttons.
 
 use super::*;
 use crate::config::Items;
@@ -12,7 +12,7 @@ use qris_core::order::time::Span;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// What an outlet does with a job.
+/// How an outlet answers a job.
 #[derive(Debug, Clone, Copy)]
 enum Does {
     Refuse,
@@ -78,7 +78,7 @@ fn a_thread_tells_that_its_line_refuses() {
     let Some(Report::Ended(0, ending)) = reports.blocking_recv() else { panic!("no end") };
     assert_eq!(ending.outcome, Outcome::Uncertain);
     assert_eq!(reports.blocking_recv(), Some(Report::Hardware(0, Err("x: broken".into()))));
-    // Until it can be taken anew nothing is driven.
+    // Nothing is driven until it can be taken anew.
     deliver(&commands);
     let nothing = Ending::failed("nothing was driven: x: broken".into());
     assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, nothing)));
@@ -96,7 +96,7 @@ fn an_order_ends_whatever_its_outlet_does() {
     assert_eq!(reports.blocking_recv(), Some(Report::Ended(0, Ending::uncertain("stopped: true".into()))));
 }
 
-/// What it sees, one after the other; then it breaks.
+/// The answers that it gives one after the other; then it breaks.
 struct Script(std::vec::IntoIter<bool>);
 
 impl Input for Script {

@@ -8,11 +8,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// So much of the end of it is read.
+/// At most this much of its end is read.
 const TAIL: u64 = 64 * 1024;
 
 /// A file that stands for a line: `boot-clock-milliseconds line-name 1|0`, one line an edge. It is opened anew for each
-/// edge, so that a FIFO without a reader holds the line where it is.
+/// edge. So a FIFO without a reader holds the line where it is.
 pub(super) struct SimLine {
     path: PathBuf,
     name: String,
@@ -30,14 +30,15 @@ impl SimLine {
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // It is made by the first edge, if its directory is there.
+                // The first edge makes the file, if its directory is there.
                 let directory = self.path.parent().unwrap_or(Path::new("/"));
                 return std::fs::metadata(directory).map(|_| ());
             }
             Err(error) => return Err(error),
         };
         if metadata.file_type().is_fifo() {
-            // What went through it cannot be read again; somebody who reads is told, nobody is waited for.
+            // Text that went through a FIFO cannot be read again. A reader gets the edge, and nobody waits for a
+            // reader.
             return match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path) {
                 Ok(mut fifo) => fifo.write_all(self.edge(false).as_bytes()),
                 Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(()),

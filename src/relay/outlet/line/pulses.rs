@@ -1,4 +1,5 @@
-//! How a line is driven: one pulse whatever the amount, or one for so many rupiah, as coin acceptors give them.
+//! How a line is driven: one pulse whatever the amount, or one pulse for each part of the amount, as coin
+//! acceptors give them.
 
 use qris_core::order::ledger::{DRIVE_MAX, Refused};
 use qris_core::order::money::Rupiah;
@@ -13,9 +14,9 @@ pub enum Drive {
         /// How long the line is active.
         on: Span,
     },
-    /// One pulse for so many rupiah.
+    /// One pulse for each part of the amount.
     PerPulse {
-        /// What one pulse stands for.
+        /// The rupiah that one pulse stands for.
         rupiah: Rupiah,
         /// How long the line is active for each.
         on: Span,
@@ -39,7 +40,7 @@ impl Drive {
     /// The pulses for an amount.
     ///
     /// # Errors
-    /// It is no multiple, or there are too many.
+    /// The amount is no multiple, or there are too many pulses.
     pub fn pulses(&self, amount: Rupiah) -> Result<Pulses, Refused> {
         match *self {
             Self::Single { on } => Ok(Pulses { count: 1, on, off: Span::ZERO }),
@@ -53,7 +54,7 @@ impl Drive {
         }
     }
 
-    /// The shortest that there is.
+    /// The shortest pulse that there is.
     pub(super) const fn least(&self) -> Span {
         match *self {
             Self::Single { on } => on,
@@ -63,14 +64,14 @@ impl Drive {
 }
 
 impl Pulses {
-    /// From the first edge until the next order may begin.
+    /// The time from the first edge until the next order may begin.
     #[must_use]
     pub const fn length(&self) -> Span {
         Span(self.on.0.saturating_add(self.off.0).saturating_mul(self.count as i64))
     }
 }
 
-/// As it is written.
+/// The keys as they are written.
 pub(super) struct Written {
     pub(super) pulse_ms: Option<i64>,
     pub(super) rupiah_per_pulse: Option<i64>,

@@ -58,7 +58,7 @@ fn pulses_are_edges() {
 #[test]
 fn a_sensor_decides() {
     let rig = Rig::new();
-    // What fell before the pulse does not count.
+    // An item that fell before the pulse does not count.
     std::fs::write(rig.sensor(), "old\n").expect("written");
     let ending = rig.drive(Some(Span::millis(40)), ONE);
     assert_eq!((ending.outcome, ending.detail.as_str()), (Outcome::Failed, "the sensor saw nothing within 40 ms"));
@@ -73,7 +73,7 @@ fn a_sensor_decides() {
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"].repeat(2));
 }
 
-/// Notes when it was set.
+/// Notes the moments when it was set.
 struct Timed(Arc<std::sync::Mutex<Vec<std::time::Instant>>>);
 
 impl Output for Timed {
@@ -83,7 +83,7 @@ impl Output for Timed {
     }
 }
 
-/// Sees nothing, and takes exactly as long for it as it is told.
+/// Sees nothing, and takes exactly the time that it is told.
 struct Blind;
 
 impl Input for Blind {
@@ -130,7 +130,7 @@ fn a_stop_sets_the_line_inactive_at_once() {
     assert_eq!(rig.edges(), ["tray 1 1", "tray 1 0"]);
 }
 
-/// Panics, or fails, at its N-th setting.
+/// Panics, or fails, when it is set for the N-th time.
 struct Fragile {
     sets: Vec<bool>,
     fails_at: usize,
@@ -163,7 +163,7 @@ fn a_pulse_ends_inactive_whatever_happens() {
 
 #[test]
 fn what_an_earlier_process_left_active_becomes_inactive() {
-    // So many edges of other lines as a day has.
+    // As many edges of other lines as a day has.
     let long = format!("1 tray 1 1\n{}", "2 other 1\n3 other 0\n".repeat(3000));
     let table = [
         (&*long, Some("tray 1 0")),
@@ -195,7 +195,7 @@ fn hardware_that_is_not_there_is_an_error_with_its_name() {
     }
 }
 
-/// A line that remembers what it is, and a sensor that looks at it.
+/// A line that remembers its state, and a sensor that looks at it.
 struct Watched(Arc<AtomicBool>);
 
 impl Output for Watched {
@@ -205,7 +205,8 @@ impl Output for Watched {
     }
 }
 
-/// Sees something once the line is inactive again; or at once, and then has the line stopped.
+/// Sees something once the line is inactive again. Or it sees it at once, and then has the line
+/// stopped.
 struct Eye {
     is_over: Arc<AtomicBool>,
     stops: Option<Sender<Command>>,

@@ -1,4 +1,4 @@
-//! The seam, from `relay.toml` to the wire, by an outlet that knows nothing of lines.
+//! The seam, from `relay.toml` to the wire, with an outlet that knows nothing of lines.
 
 use super::*;
 use crate::bus::{SIGNALS_MAX, Service};
@@ -67,7 +67,7 @@ fn service(config: &Config) -> (Service, mpsc::UnboundedReceiver<Report>) {
     (start_parts(config, open(config), Dispenser::new(config), &reports, signals).expect("threads"), reports_rx)
 }
 
-/// Sells one until it is to be delivered.
+/// Sells one, as far as its delivery.
 fn begin(service: &Service, receipt: &mut String) -> OrderId {
     let mut claims = claims();
     claims.ticket = service.with(|dispenser| dispenser.prepare("vm-001", "A1", 5000, [7; 16])).expect("a ticket");
@@ -92,7 +92,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
         let mut rig = Rig::new();
         let (service, mut reports) = service(&rig.config("within_ms = 200\n"));
         assert_eq!(rig.hears(), "STOP", "opening it brings it to rest");
-        // Of nobody's order.
+        // An answer that belongs to no order.
         rig.answers("OK");
         let mut receipt = String::new();
         let order = begin(&service, &mut receipt);
@@ -111,7 +111,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
         rig.answers("?");
         drop(service);
         let mut rest = Vec::new();
-        // Until the other end is closed, which is an error here.
+        // It reads until the other end is closed, which is an error here.
         drop(rig.heard.read_to_end(&mut rest));
         assert_eq!(String::from_utf8_lossy(&rest), "", "{answer:?}: asked once");
     }

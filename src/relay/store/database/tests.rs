@@ -1,4 +1,4 @@
-//! The file: what it refuses, what it remembers, what it forgets.
+//! The file: its refusals, its memory, and what it drops.
 
 use super::*;
 use qris_core::order::ids::RequestId;
@@ -48,7 +48,7 @@ fn what_was_driven_is_uncertain_after_a_restart_and_blocks_careful_lines_only() 
     }
 }
 
-/// SQLite takes a log with a wrong bit for one that a power cut ended there: commits are gone, and nobody says so.
+/// SQLite takes a wrong bit in a log for the end at a power cut: commits are gone, and nobody says so.
 #[test]
 fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
     for (forgets, drives) in [(false, true), (true, true), (false, false), (true, false)] {
@@ -63,7 +63,7 @@ fn a_ledger_that_has_forgotten_a_pulse_or_a_closed_ticket_is_set_aside() {
             store.close(&ticket(1)).expect("closed");
         }
         store.mark().expect("written");
-        // What a kill leaves, in mid-pulse where it drives.
+        // The files that a kill leaves; with `driving`, a kill in mid-pulse.
         for name in ["ledger.db", "ledger.db-wal", "ledger.db.mark"] {
             std::fs::copy(directory.path().join(name), after.path().join(name)).expect("copied");
         }
@@ -200,7 +200,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     promise(&mut store, 1);
     store.begin(&receipt(1), "a").expect("begun");
     drop(store);
-    // Somebody copies it, say.
+    // For example, somebody copies it.
     let other = Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let error = Database::open(&path, &|_| false).expect_err("what was driven cannot be written");
@@ -220,7 +220,7 @@ fn old_tickets_are_looked_back_on_for_so_long() {
         }
         store.close(&ticket(2)).expect("closed");
         store.begin(&receipt(3), "a").expect("begun");
-        // As if so many had been given since.
+        // As if this many had been given since.
         store.tickets = seq - 1;
         promise(&mut store, 5);
         let held = |n: u8| store.ticket(&ticket(n)).expect("readable").is_some();
