@@ -1,4 +1,4 @@
-//! The connection to the broker, as a command needs it: it comes about now or the command fails.
+//! The connection to the broker, as a command needs it: it is made now, or the command fails.
 
 use super::print;
 use qris_core::wire::vend::VendEvent;
@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Nobody waits longer for the broker.
+/// No command waits longer for the broker.
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
-/// The environment's name of a configuration file; empty is as good as not there.
+/// The environment variable that names a configuration file. An empty value counts as unset.
 const CONFIG_VARIABLE: &str = "QRISCTL_CONFIG";
-/// Events that may wait for the terminal.
+/// At most this many events wait for the terminal.
 const EVENTS_MAX: usize = 64;
 
 /// Where the broker is and as whom to go there. Flags win over the file.
@@ -46,13 +46,13 @@ pub(super) struct Connection {
     pub(super) key_file: Option<PathBuf>,
 }
 
-/// Why a command came to nothing at the broker.
+/// Why a command failed at the broker.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BrokerError {
     /// Neither a flag nor a file says where it is.
     #[error("no broker: give --broker URL, or --config FILE with a section [mqtt]")]
     Missing,
-    /// A flag, or what a flag and the file make together, is wrong.
+    /// A flag is wrong, or the flags and the file do not fit together.
     #[error("{}: {why}", flag(.key))]
     Setting {
         /// The key of [mqtt].
@@ -82,7 +82,7 @@ pub(super) enum BrokerError {
         /// The broker's reason.
         reason: &'static str,
     },
-    /// The connection was lost with a publish on the way.
+    /// The connection was lost while a publish was on its way.
     #[error("nobody knows whether the broker has what we said in {0}: the connection was lost")]
     Unknown(String),
 }
@@ -94,18 +94,18 @@ struct Written {
     mqtt: Option<MqttSection>,
 }
 
-/// A connection that came about.
+/// A connection that was made.
 pub(super) struct Broker {
     mqtt: Mqtt,
     events: mpsc::Receiver<MqttEvent>,
     published: u64,
-    /// Came while something else was awaited.
+    /// Messages that came during a wait for something else.
     early: std::collections::VecDeque<Inbound>,
 }
 
-/// What happens at the broker.
+/// An event at the broker.
 pub(super) enum News {
-    /// A message; it is acknowledged.
+    /// A message, already acknowledged.
     Message(Inbound),
     /// The connection is lost and will be rebuilt.
     Lost(String),
@@ -119,8 +119,8 @@ impl Broker {
         Self::connect_to(settings(connection)?, filters, retained, SESSION_EXPIRY_S).await
     }
 
-    /// The same with settings from elsewhere. The client id is nobody else's. With a session that expires at once nothing of us
-    /// stays at the broker: whoever publishes there is not told that somebody listens.
+    /// The same with settings from elsewhere. Nobody else has this client id. The session expires at once, so nothing of it
+    /// stays at the broker, and a publisher is not told that somebody listens.
     pub(super) async fn connect_to(
         settings: MqttSettings,
         filters: Vec<String>,
@@ -141,7 +141,7 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Publishes, and waits until the broker has it; false if the broker says that nobody subscribes to that topic.
+    /// Publishes, and waits until the broker has the message. False if the broker says that nobody subscribes to that topic.
     pub(super) async fn publish(&mut self, message: Outbound) -> Result<bool, BrokerError> {
         let topic = message.topic.clone();
         self.published += 1;
@@ -168,14 +168,15 @@ impl Broker {
         }
     }
 
-    /// Everything that the broker had to send before now. After the answer to a publish nothing older can come but what
-    /// the broker holds back until we acknowledge what came: so publishes go on until one brings nothing with it.
+    /// All messages that the broker had to send before now. After the answer to a publish no older message can come, except
+    /// those that the broker holds back until we acknowledge others. So this publishes until one publish brings no more
+    /// messages.
     pub(super) async fn drain(&mut self) -> Result<Vec<Inbound>, BrokerError> {
         let mut messages = Vec::new();
         loop {
             let marker = Outbound { topic: "qrisctl/marker".into(), expiry_s: Some(1), ..Outbound::default() };
             match self.publish(marker).await {
-                // That the broker does not like the marker is as good an answer.
+                // An answer that refuses the marker is as good.
                 Ok(_) | Err(BrokerError::Dumb { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -186,7 +187,7 @@ impl Broker {
         }
     }
 
-    /// The next message, or change of the connection.
+    /// The next message, or the next change of the connection.
     pub(super) async fn next(&mut self) -> News {
         if let Some(message) = self.early.pop_front() {
             return News::Message(message);
@@ -200,13 +201,14 @@ impl Broker {
                 Some(MqttEvent::Down { reason, .. }) => return News::Lost(reason),
                 Some(MqttEvent::Up { .. }) => return News::Back,
                 Some(MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_)) => {}
-                // The task ends only when it is told to.
+                // The task ends only when it is told to end.
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// The next event of a machine. A lost connection is told and waited out; what a later release says otherwise is left out.
+    /// The next event of a machine. A lost connection is told, and this waits until it is back. Words that only a later release
+    /// knows are left out.
     pub(super) async fn next_event(&mut self) -> VendEvent {
         loop {
             match self.next().await {
@@ -246,14 +248,14 @@ impl Broker {
     }
 }
 
-/// 128 random bits: a name that nobody else has.
+/// 128 random bits: nobody else has this name.
 pub(super) fn random_hex() -> Result<String, Failure> {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).map_err(|_| Failure::failed("the system has no random bits"))?;
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The flags over the file, checked.
+/// The settings of the file, with the flags over them, checked.
 fn settings(connection: Connection) -> Result<MqttSettings, Failure> {
     let Connection { config, broker, username, password_file, ca_file, cert_file, key_file } = connection;
     let config = config.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(Into::into));

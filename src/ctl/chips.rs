@@ -1,5 +1,5 @@
-//! Who can fire a relay without the relay service: whoever may open its chip. The kernel lets drive a line even who may only
-//! read. `setup` gives the chips that are named to the service alone, and `doctor` tells who else gets at them.
+//! Who can fire a relay without the relay service? Anybody who may open its chip: the kernel lets even a reader drive a
+//! line. `setup` gives the named chips to the service alone. `doctor` tells who else can open them.
 
 use super::site::{RELAY_USER, Site};
 use qris_host::finding::Finding;
@@ -10,9 +10,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The rule of udev. By its name it is read after Raspberry Pi OS' own (`99-com.rules`) and after those that name a chip.
+/// The rule of udev. Its name makes udev read it after Raspberry Pi OS' own (`99-com.rules`) and after those that name a
+/// chip.
 pub(super) const RULES: &str = "/etc/udev/rules.d/99-qrisd-chips.rules";
-/// Registers of a Raspberry Pi's pins, past every chip: `/dev/gpiomem`, `/dev/gpiomem0` …
+/// The registers of a Raspberry Pi's pins, which go past every chip: `/dev/gpiomem`, `/dev/gpiomem0` …
 const REGISTERS: &str = "gpiomem";
 /// The old way to the pins of every chip.
 const EXPORT: &str = "/sys/class/gpio/export";
@@ -34,7 +35,7 @@ pub(super) fn named(relay: &toml::Table) -> BTreeSet<PathBuf> {
     chips
 }
 
-/// The rule that gives chips to the relay service alone, and the names that no rule can match.
+/// The rule that gives chips to the relay service alone, and the chips whose names no rule can match.
 pub(super) fn rules(chips: &BTreeSet<PathBuf>) -> (String, Vec<&Path>) {
     let mut rules = format!("# {RULES}: made by `qrisctl setup`. The chips of relay.toml are the relay service's alone.\n");
     let mut unmatched = Vec::new();
@@ -46,7 +47,7 @@ pub(super) fn rules(chips: &BTreeSet<PathBuf>) -> (String, Vec<&Path>) {
         };
         let is_kernels = name.strip_prefix("gpiochip").is_some_and(|number| number.parse::<u32>().is_ok());
         let chip = if is_kernels { format!("KERNEL==\"{name}\"") } else { format!("KERNEL==\"gpiochip*\", SYMLINK==\"{name}\"") };
-        // `:=`: no other rule changes it.
+        // `:=` means that no other rule changes it.
         rules += &format!("SUBSYSTEM==\"gpio\", {chip}, OWNER:=\"root\", GROUP:=\"{RELAY_USER}\", MODE:=\"0660\"\n");
     }
     rules += "# What goes past the chips of a Raspberry Pi is root's.\n";
@@ -54,7 +55,7 @@ pub(super) fn rules(chips: &BTreeSet<PathBuf>) -> (String, Vec<&Path>) {
     (rules, unmatched)
 }
 
-/// Has udev go by the rules as they are now, also for what is there already.
+/// Makes udev apply the present rules, also to devices that are there already.
 pub(super) fn apply() -> Result<(), String> {
     let run = |arguments: &[&str]| {
         let told = Command::new("udevadm").args(arguments).stdin(Stdio::null()).output().map_err(|why| format!("udevadm: {why}"))?;
@@ -65,11 +66,11 @@ pub(super) fn apply() -> Result<(), String> {
     run(&["trigger", "--settle", "--action=change", "--subsystem-match=gpio", "--subsystem-match=*gpiomem*"])
 }
 
-/// Who can open what leads to the lines of this machine, if something does.
+/// Tells who can open the devices that lead to the lines of this machine.
 pub(super) fn findings(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     let mut doors: Vec<PathBuf> = relay.devices().into_iter().map(Path::to_owned).collect();
     let named = doors.len();
-    // What goes past the chips matters where there is one.
+    // The ways past the chips matter only if a line is on a chip.
     if relay.pins().iter().any(|(_, pin)| pin.chip.device().is_some()) {
         let devices = fs::read_dir(site.at("/dev")).into_iter().flatten().flatten();
         let mut beside: Vec<_> = devices.filter(|entry| entry.file_name().to_string_lossy().starts_with(REGISTERS)).collect();
@@ -78,7 +79,7 @@ pub(super) fn findings(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
         doors.push(EXPORT.into());
     }
     let of_door = |(at, path): (usize, &PathBuf)| {
-        // That a device is not there is told elsewhere.
+        // Another check tells that a device is not there.
         let metadata = fs::metadata(site.at(path)).ok()?;
         judged(site, path, &metadata, at < named)
     };
@@ -94,14 +95,14 @@ fn judged(site: &Site, path: &Path, metadata: &Metadata, is_named: bool) -> Opti
         return Some(Finding::bad(CHECK, said, "sudo qrisctl setup; or take them out of that group: gpasswd -d USER GROUP"));
     }
     let relay = site.user(RELAY_USER).filter(|_| is_named)?;
-    // A group may be the service's by its unit, as Debian's `gpio` is.
+    // The unit may give the service a group, such as Debian's `gpio`.
     if site.may(relay, metadata, 6) {
         return Some(Finding::ok(CHECK, format!("{shown} is opened by root and {RELAY_USER} alone")));
     }
     Some(Finding::bad(CHECK, format!("{shown} cannot be opened by {RELAY_USER}"), "sudo qrisctl setup; is there udev?"))
 }
 
-/// Everybody who may open it, but for root and the relay service.
+/// Everybody who may open it, except root and the relay service.
 fn strangers(site: &Site, metadata: &Metadata) -> Vec<String> {
     if metadata.mode() & 0o006 != 0 {
         return vec!["everybody".into()];

@@ -1,5 +1,5 @@
-//! `collect`: hands out what was paid at a store, by its payment code. Over MQTT at any machine, or over D-Bus at the one
-//! that we are on.
+//! `collect`: hands out an order that was paid at a store, by its payment code. It works over MQTT with any machine, or
+//! over D-Bus with the machine that it runs on.
 
 use super::broker::{Broker, Connection};
 use super::machine::{Bus, Service};
@@ -13,11 +13,11 @@ use qris_host::mqtt::{Outbound, Retained};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The broker forgets a code that no machine took so soon: whoever typed it in has gone by then.
+/// The broker forgets a code after this time if no machine took it: by then the customer who typed it in has left.
 const EXPIRY_S: u32 = 15;
-/// The machine answers within 10 s of taking it.
+/// The machine answers within 10 s after it took the code.
 const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 11);
-/// A delivery is over by then: it may begin within 10 minutes, and takes 2 at most.
+/// A delivery is over by then: it begins within 10 minutes, and takes 2 minutes at most.
 const END_WAIT: Duration = Duration::from_secs(780);
 
 /// Hands out what was paid at a store.
@@ -45,13 +45,13 @@ enum CollectError {
     /// Over D-Bus: not begun.
     #[error("{state} ({reason})")]
     Refused { state: String, reason: String },
-    /// Nobody subscribes to the machine's codes.
+    /// Nobody subscribes to the topic for codes of this machine.
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing.
     #[error("{0} told nothing of it; is it online, and may we hear it?")]
     NoAnswer(DeviceId),
-    /// It began and does not end.
+    /// It began, and no end was told.
     #[error("it did not end in {s} s", s = END_WAIT.as_secs())]
     NoEnd,
 }
@@ -65,7 +65,7 @@ impl Collect {
     }
 }
 
-/// At the machine that we are on.
+/// Over D-Bus, on the machine itself.
 async fn here(bus: &Bus, code: &PaymentCode) -> Result<(), Failure> {
     let service = Service::connect(bus, DEVICE_NAME, DEVICE_PATH).await?;
     let (state, reason): (String, String) = service.ask("Collect", code.as_str()).await.map_err(Failure::failed)?;
@@ -90,10 +90,10 @@ async fn at(device: DeviceId, code: &PaymentCode, wait: bool, connection: Connec
     result
 }
 
-/// Shows the events of this code until it is handed out, or refused.
+/// Shows the events of this code until it is handed out or refused.
 async fn follow(broker: &mut Broker, device: &DeviceId, code: &PaymentCode, json: bool) -> Result<(), Failure> {
     let start = Instant::now();
-    // Known with its first event.
+    // Its first event tells the request.
     let mut request: Option<RequestId> = None;
     loop {
         let end = start + if request.is_some() { END_WAIT } else { ANSWER_WAIT };

@@ -1,5 +1,5 @@
-//! `doctor`: whether everything works that selling needs, each with what to do about it. It changes nothing, starts nothing,
-//! and moves nothing.
+//! `doctor`: does everything work that selling needs? Each fault is told with its remedy. It changes nothing, starts
+//! nothing, and moves nothing.
 
 mod files;
 mod hangs;
@@ -18,7 +18,7 @@ use qris_host::finding::{self, Finding};
 use qris_relay::config::Config as RelayConfig;
 use std::path::{Path, PathBuf};
 
-/// A paid order is delivered, or ended otherwise, within this; then its machine should have told.
+/// A paid order is delivered, or ends otherwise, within this time. After it the machine should have told the outcome.
 const UNTOLD: Span = Span::secs(900);
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
@@ -35,7 +35,7 @@ pub(super) struct Doctor {
     offline: bool,
 }
 
-/// What the configuration says, as far as it is good.
+/// The good parts of the configuration.
 #[derive(Default)]
 struct Configured {
     device: Option<DeviceConfig>,
@@ -95,12 +95,12 @@ fn tell(findings: &[Finding], json: bool) -> Result<(), Failure> {
     })
 }
 
-/// That nobody can be called, if so.
+/// A finding if customers have nobody to call.
 pub(super) fn contact(device: &DeviceConfig) -> Option<Finding> {
     device.remark().map(|why| Finding::warn("contact", why, "sudo qrisctl setup --contact TEXT"))
 }
 
-/// Both configurations, by the services' own checks.
+/// Both configurations, checked by the services' own code.
 fn configuration(site: &Site, staging: &Staging, qrisd_toml: &Path) -> Result<(Configured, Vec<Finding>), Failure> {
     const CHECK: &str = "config";
     let mut places = site.places();
@@ -108,7 +108,7 @@ fn configuration(site: &Site, staging: &Staging, qrisd_toml: &Path) -> Result<(C
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
     let (mut configured, mut findings) = (Configured::default(), Vec::new());
     let read = |path: &Path| {
-        // Faults name the file as it is named on that system.
+        // Faults name the file by its path on that system.
         let source = Source::read(&site.at(path));
         source.map(|source| Source::from_text(path, source.text()).with_places(places.clone()))
     };
@@ -127,7 +127,7 @@ fn configuration(site: &Site, staging: &Staging, qrisd_toml: &Path) -> Result<(C
         Err(wrong) => findings.extend(faults(wrong)),
     }
     if let (Ok(qrisd), Ok(relayd), Some(device), Some(relay)) = (&qrisd, &relayd, &configured.device, &configured.relay) {
-        // What one finds the other mostly finds too: the first says it.
+        // A fault that one of them finds, the other mostly finds too. So only the first tells it.
         let together = device.check_against(qrisd.path(), relayd).and_then(|()| relay.check_against(relayd.path(), qrisd));
         match together {
             Ok(()) => findings.push(Finding::ok(CHECK, format!("{} and {} are good, and fit", qrisd_toml.display(), relay_toml.display()))),
@@ -148,7 +148,7 @@ async fn outside(device: &DeviceConfig) -> Vec<Finding> {
     findings
 }
 
-/// What the backend has open for this machine.
+/// The orders of this machine that are open at the backend.
 fn orders(open: &OpenOrders) -> Finding {
     const CHECK: &str = "orders";
     let settled = |order: &&Order| order.status == Status::Settlement && order.outcome.is_none();

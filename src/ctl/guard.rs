@@ -1,5 +1,5 @@
-//! Who may read and write the files of a machine: what is wrong with one, for who looks at it and for who mends it. One place
-//! knows it.
+//! The rights to the files of a machine. The code that looks at a file and the code that mends it both ask here what is wrong
+//! with it.
 
 use super::site::{CREDENTIALS, DEVICE_USER, ETC, Site, User};
 use super::staging::{SECRETS, credential};
@@ -7,23 +7,23 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The settings that name a secret, each with what it is called where no path says otherwise.
+/// The settings that name a secret. Each has the name of the secret where no path says otherwise.
 const SETTINGS: [(&str, &str, &str); 3] =
     [("mqtt", "password_file", "mqtt-password"), ("mqtt", "key_file", "device.key"), ("backend", "token_file", "backend-token")];
 
-/// What a file is to the machine.
+/// The role of a file for the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Says what is sold and who is believed: root's, and nobody else may write it.
+    /// It says what is sold and whose receipts are believed. It belongs to root, and nobody else may write it.
     Trusted,
-    /// For the device service alone.
+    /// Only the device service may read it.
     Secret,
-    /// Of the service manager, which hands it over.
+    /// It belongs to the service manager, which hands it to the service.
     Credential,
 }
 
 impl Kind {
-    /// The group and the mode that it should have; root owns it.
+    /// The group and the mode that it should have. Its owner is root.
     pub(super) const fn rights(self) -> (&'static str, u32) {
         match self {
             Self::Trusted => ("root", 0o644),
@@ -36,15 +36,16 @@ impl Kind {
 /// A file with a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Guarded {
-    /// Its name on that system.
+    /// Its path on that system.
     pub(super) path: PathBuf,
     pub(super) kind: Kind,
-    /// The configuration names it. The others lie beside it, or where another set-up had it: mostly they are as good.
+    /// The configuration names it. The other secrets lie beside it, or where another set-up put them. Mostly they are as
+    /// good.
     pub(super) is_in_use: bool,
 }
 
-/// The secrets that a configuration of the device service names, there or not, and all that lies where they may have been
-/// before.
+/// The secrets that a configuration of the device service names, there or not; and all secrets at the places where they may
+/// have been before.
 pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
     let mut found: Vec<Guarded> = Vec::new();
     let mut places = Vec::new();
@@ -72,7 +73,7 @@ pub(super) fn secrets(site: &Site, qrisd: &toml::Table) -> Vec<Guarded> {
     found
 }
 
-/// The names by which systemd is asked for secrets.
+/// The names of the secrets for systemd.
 pub(super) fn credentials(qrisd: &toml::Table) -> Vec<&str> {
     let named = SETTINGS.iter().filter_map(|(section, key, _)| text(qrisd, section, key));
     named.filter(|name| Path::new(name).components().count() <= 1).collect()
@@ -82,7 +83,7 @@ fn text<'a>(table: &'a toml::Table, section: &str, key: &str) -> Option<&'a str>
     table.get(section)?.get(key)?.as_str()
 }
 
-/// Where a credential is that has only a name; where it should be, if it is nowhere.
+/// The place of a credential that has only a name. If it is nowhere, the place where it should be.
 fn found_credential(site: &Site, name: &Path) -> PathBuf {
     let name = name.to_string_lossy();
     let file = if SECRETS.contains(&&*name) { credential(&name) } else { name.into_owned() };
@@ -90,9 +91,9 @@ fn found_credential(site: &Site, name: &Path) -> PathBuf {
     places.iter().find(|path| site.at(path).exists()).unwrap_or(&places[0]).clone()
 }
 
-/// What is wrong with who owns a file and who may do what with it. `readers` must be able to read it.
+/// The fault in the owner or the mode of a file, if there is one. `readers` must be able to read it.
 pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &[&User]) -> Option<String> {
-    // A secret may also be its service's own: who can change it can read it anyway.
+    // A secret may also belong to its service: a service that can change it can read it anyway.
     let is_owner_good =
         metadata.uid() == 0 || (kind == Kind::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
@@ -143,7 +144,7 @@ mod tests {
                 ("/etc/credstore.encrypted/qrisd.mqtt-password.before-3", Kind::Credential, false),
                 ("/etc/credstore/qrisd.mqtt-password", Kind::Credential, true),
                 ("/etc/qrisd/backend-token.before-2", Kind::Secret, false),
-                // Named, and not there.
+                // This one is named, and is not there.
                 ("/etc/qrisd/device.key", Kind::Secret, true),
                 ("/etc/qrisd/mqtt-password", Kind::Secret, false),
             ]

@@ -1,4 +1,4 @@
-//! What panels and GPIO chips this computer has, as the kernel lists them.
+//! The panels and GPIO chips of this computer, as the kernel lists them.
 
 use super::site::Site;
 use super::{print, rest};
@@ -14,19 +14,19 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-/// What helps who looks for hardware.
+/// The hint for a person who looks for hardware.
 const LIST: &str = "qrisctl setup --find lists what there is";
-/// Lines of a chip that are listed at most.
+/// At most this many lines of a chip are listed.
 const LINES_MAX: u32 = 512;
 
-/// Something that shows pixels.
+/// A device that shows pixels.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Panel {
     /// `/dev/fb0`, `/dev/dri/card0`
     pub(super) device: PathBuf,
-    /// What the kernel says of it.
+    /// The kernel's words for it.
     pub(super) said: String,
-    /// Whether a picture would be seen.
+    /// Would anybody see a picture on it?
     pub(super) is_connected: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Panel {
 #[derive(Debug)]
 pub(super) struct GpioChip {
     pub(super) device: PathBuf,
-    /// Its driver's name for it.
+    /// The name that its driver gives it.
     pub(super) label: String,
     pub(super) lines: Vec<GpioLine>,
 }
@@ -43,9 +43,9 @@ pub(super) struct GpioChip {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GpioLine {
     pub(super) offset: u32,
-    /// What the board calls it; mostly nothing.
+    /// The name that the board gives it; mostly it has none.
     pub(super) name: String,
-    /// Who holds it, if somebody does.
+    /// Its holder, if it has one.
     pub(super) holder: Option<String>,
 }
 
@@ -73,14 +73,14 @@ pub(super) fn panels(site: &Site) -> Vec<Panel> {
     found
 }
 
-/// The GPIO chips of the system that runs, or why one cannot be looked at.
+/// The GPIO chips of the running system, or the reason why one cannot be looked at.
 pub(super) fn chips(site: &Site) -> Vec<Result<GpioChip, String>> {
     let is_chip = |name: &str| name.strip_prefix("gpiochip").is_some_and(|number| number.parse::<u32>().is_ok());
     let found = entries(&site.at("/dev")).into_iter().filter(|(name, _)| is_chip(name));
     found.map(|(_, path)| chip(&path)).collect()
 }
 
-/// What the kernel calls a chip of that system; none where it cannot be asked.
+/// The kernel's name for a chip of that system; none if the chip cannot be asked.
 pub(super) fn label(site: &Site, path: &Path) -> Option<String> {
     chip(&site.at(path)).ok().map(|chip| chip.label)
 }
@@ -99,7 +99,7 @@ pub(super) fn chip(path: &Path) -> Result<GpioChip, String> {
     Ok(GpioChip { device: path.into(), label: info.label, lines })
 }
 
-/// What there is, in lines.
+/// All hardware, in lines of text.
 pub(super) fn words(site: &Site) -> Vec<String> {
     let mut told = vec!["Panels:".to_owned()];
     let panels = panels(site);
@@ -147,7 +147,8 @@ fn line_words(line: &GpioLine) -> String {
     format!("{}{name}{holder}", line.offset)
 }
 
-/// Whether what the configurations name is there. `elsewhere`: they are for another computer, and it is only remarked.
+/// Is the hardware there that the configurations name? `elsewhere`: they are for another computer, and missing hardware is only
+/// remarked.
 pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, elsewhere: bool) -> Vec<Finding> {
     let found = |check, there: bool, what: &str, to_do: &str| match (there, elsewhere) {
         (true, _) => Finding::ok(check, format!("{what} is there")),
@@ -173,10 +174,10 @@ pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, 
     findings
 }
 
-/// One delivery of a line, for whoever stands before the machine. A file that stands for a line must afterwards belong to whom it
-/// is for, and not to us.
+/// Delivers once from a line, for a person who stands in front of the machine. Afterwards a file that stands for a line must
+/// belong to its service and not to us.
 pub(super) fn pulse(line: &Line) -> Result<Ending, HardwareError> {
-    // Whoever presses Ctrl-C at this moment wants it to end.
+    // A person who presses Ctrl-C at this moment wants the delivery to end.
     let ended = try_once(line, interrupt::came);
     if let Some(Chip::Sim(path)) = line.outlet.line().map(|outlet| &outlet.pin.chip) {
         give_to_its_directorys_owner(path);
@@ -184,23 +185,23 @@ pub(super) fn pulse(line: &Line) -> Result<Ending, HardwareError> {
     ended
 }
 
-/// Lets go of a line that was pulsed, as an input: nobody drives it any more, and the resistor decides. The kernel would leave
-/// it an output.
+/// Makes a line that was pulsed an input, and lets go of it. Then nobody drives it, and the resistor decides its level. The
+/// kernel would leave it an output.
 pub(super) fn give_back(pin: &Pin) {
     if let Err(why) = let_go(&pin.chip) {
         print::remark(&format!("{why}: the pin stays an output, at rest"));
     }
 }
 
-/// What root made for a test, the service must be able to use.
+/// The service must be able to use a file that root made for a test.
 pub(super) fn give_to_its_directorys_owner(path: &Path) {
     if let Some(Ok(directory)) = path.parent().map(fs::metadata) {
-        // Who is not root made it for itself.
+        // A user who is not root made it for himself.
         drop(chown(path, Some(directory.uid()), Some(directory.gid())));
     }
 }
 
-/// The entries of a directory by name, numbers in their order.
+/// The entries of a directory by name; numbers sort by value.
 fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
     let read = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut found: Vec<_> = read.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect();

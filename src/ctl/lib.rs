@@ -1,9 +1,9 @@
-//! `qrisctl`: what a person does about machines. Over MQTT, to one machine or a fleet: `vend`, `cancel`, `collect`,
-//! `watch`, `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` does both, and draws.
-//! `setup` makes a computer a machine, `doctor` looks whether it is a sound one.
+//! `qrisctl`: a person's commands for machines. Over MQTT, for one machine or a fleet: `vend`, `cancel`, `collect`, `watch`,
+//! `status`. Over D-Bus, on the machine itself: `order`, `relay`, and `collect` too. `screen` uses both, and draws. `setup` makes a
+//! computer a machine. `doctor` looks whether the machine is well.
 //!
-//! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended otherwise, 2
-//! wrong use or configuration.
+//! Exit status: 0 done (`vend --wait`, `collect --wait`: dispensed; `cancel --wait`: cancelled), 1 failed, refused or ended
+//! otherwise, 2 wrong use or configuration.
 
 mod broker;
 mod chips;
@@ -30,7 +30,7 @@ use broker::Connection;
 use clap::{Parser, Subcommand};
 use qris_host::{self, Failure, interrupt};
 
-/// As it calls itself in what it tells.
+/// Its name in its own messages.
 const NAME: &str = "qrisctl";
 
 /// Runs the program: arguments, configuration, work, exit status.

@@ -1,4 +1,4 @@
-//! Looks at what a machine needs outside itself, by really connecting: the broker, the backend, the clock.
+//! Looks at the outside services that a machine needs, by really connecting: the broker, the backend, the clock.
 
 use super::broker::{Broker, BrokerError};
 use qris_core::order::ids::{DeviceId, KeyId};
@@ -16,15 +16,15 @@ use qris_host::{Failure, clock};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use std::time::Duration;
 
-/// One question to the backend.
+/// The time for one question to the backend.
 const WAIT: Duration = Duration::from_secs(12);
 const LIMITS: Limits = Limits { total: WAIT, read: WAIT, idle_connections: 0 };
-/// The name under which the machine's own answer topic is tried; no machine knows such a command.
+/// The machine's own answer topic is tried under this name. No machine knows a command of this name.
 const TRIAL: &str = "setup";
 
-/// Connects to the broker as the machine does, with its name and password but not its client id: one that runs keeps its
-/// connection. Subscribes to all that the machine must hear, and says something where nobody listens but a machine may
-/// speak.
+/// Connects to the broker as the machine does, with its name and password. The client id is another one, so a machine
+/// that runs keeps its connection. Subscribes to all topics that the machine must hear. Publishes on a topic where the
+/// machine may speak and nobody listens.
 pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding {
     const CHECK: &str = "broker";
     let place = format!("{}:{}{}", wanted.host, wanted.port, if wanted.tls { " with TLS" } else { "" });
@@ -48,7 +48,7 @@ pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding 
     }
 }
 
-/// Whom a broker lets in that took us with this name, or without one.
+/// The words for the client that the broker let in: with this name, or without one.
 fn whom(name: Option<&str>) -> &str {
     name.unwrap_or("everybody")
 }
@@ -71,18 +71,18 @@ fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
 }
 
-/// What an authorised call to the backend brought.
+/// The result of an authorised call to the backend.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// How that is, and the clock.
+    /// The findings on the backend and the clock.
     pub(super) findings: Vec<Finding>,
-    /// What is open there, if it could be asked.
+    /// The open orders there, if it could be asked.
     pub(super) open: Option<OpenOrders>,
-    /// The keys that it signs with, the one in use first, if it tells.
+    /// The keys that it signs with, if it tells them. The key in use comes first.
     pub(super) kids: Option<Vec<KeyId>>,
 }
 
-/// Asks the backend for this machine's open orders, which needs its token; and compares clocks.
+/// Asks the backend for this machine's open orders, for which it needs the machine's token, and compares the clocks.
 pub(super) async fn backend(wanted: &Backend) -> Asked {
     const CHECK: &str = "backend";
     install_provider();
@@ -132,8 +132,8 @@ pub(super) async fn backend(wanted: &Backend) -> Asked {
     }
 }
 
-/// Whether a receipt of the backend would be believed here: the key that it signs with must be one of ours, or one of its
-/// others. What it signs with it need not tell.
+/// Would this machine believe a receipt of the backend? The key in use must be one of our keys, or another of its keys
+/// must be one. The backend need not tell its keys.
 pub(super) fn keys(ours: &[KeyId], asked: &Asked) -> Finding {
     const CHECK: &str = "keys";
     let to_do = "put `qris-backend keys public` into keys.json, as root, and reload qris-relayd and qrisd";
@@ -164,15 +164,15 @@ fn counted(keys: usize) -> String {
 
 /// Why there is no answer.
 enum Unasked {
-    /// Of what we were told.
+    /// Our own settings are at fault.
     Ours(String),
-    /// Somebody's dates are wrong.
+    /// The dates of one side are wrong.
     Dates(String),
-    /// Of the way there.
+    /// The way there is at fault.
     Silent(String),
 }
 
-/// What came.
+/// An answer of the backend.
 struct Answer {
     status: u16,
     date: Option<Wall>,
@@ -210,7 +210,7 @@ fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
     Finding::of_clock(theirs, "the backend's", before, after)
 }
 
-/// Of our clock alone only this can be said: before this release was made it cannot be right.
+/// This is all that can be said of our clock alone: a time before this release was made cannot be right.
 fn own_clock(ours: Wall) -> Finding {
     if ours < RELEASED {
         Finding::bad(
@@ -229,7 +229,7 @@ fn text(failure: &Failure) -> String {
     lines.iter().map(|line| line.trim_start_matches([':', ' '])).collect::<Vec<_>>().join("; ")
 }
 
-/// The last cause mostly says it.
+/// The last cause is mostly enough.
 fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {

@@ -1,4 +1,4 @@
-//! The D-Bus services of the machine we are on.
+//! The D-Bus services of the machine that this runs on.
 
 use super::site::{QRISD_TOML, RELAY_TOML};
 use qris_core::wire::dbus::RELAY_NAME;
@@ -21,7 +21,7 @@ fn parse_bus(text: &str) -> Result<BusAddress, <BusAddress as std::str::FromStr>
     text.parse()
 }
 
-/// Why a service could not be asked, or what it said.
+/// Why a service could not be asked, or the error that it answered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ServiceError {
     /// It answered with an error.
@@ -46,7 +46,7 @@ pub(super) enum ServiceError {
         /// What zbus said.
         why: zbus::Error,
     },
-    /// There is no configuration, so its service waits, however long one calls it.
+    /// There is no configuration, so its service waits, however often it is called.
     #[error("this machine is not set up, {0} is not there: run `sudo qrisctl setup`")]
     NotSetUp(&'static str),
     /// A property is missing or of another type.
@@ -67,11 +67,11 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Finds the service of this machine. One that nobody has set up does not begin by being called: that is said at once.
+    /// Finds the service of this machine. A call does not start a service that nobody has set up. So that is said at once.
     pub(super) async fn connect(bus: &Bus, name: &'static str, path: &'static str) -> Result<Self, Failure> {
         let service = Self::connect_at(&bus.bus, name, path).await?;
         let configuration = if name == RELAY_NAME { RELAY_TOML } else { QRISD_TOML };
-        // Other buses are of services that somebody configured elsewhere, and so is one that answers.
+        // A service on another bus was configured elsewhere. A service that answers was configured too.
         let is_set_up = bus.bus != BusAddress::System || Path::new(configuration).try_exists().unwrap_or(true);
         if is_set_up || service.is_there().await { Ok(service) } else { Err(Failure::failed(ServiceError::NotSetUp(configuration))) }
     }
@@ -82,12 +82,12 @@ impl Service {
         Ok(Self { connection, name, path })
     }
 
-    /// Calls a method that answers nothing.
+    /// Calls a method that has no result.
     pub(super) async fn call(&self, method: &str, argument: &str) -> Result<(), ServiceError> {
         self.send(method, argument).await.map(drop)
     }
 
-    /// Calls a method that answers two texts.
+    /// Calls a method that answers with two texts.
     pub(super) async fn ask(&self, method: &str, argument: &str) -> Result<(String, String), ServiceError> {
         self.send(method, argument).await?.body().deserialize().map_err(|why| self.error(why))
     }
@@ -98,7 +98,7 @@ impl Service {
         answer.map_err(|why| self.error(why))?.body().deserialize().map_err(|why| self.error(why))
     }
 
-    /// Whether anybody answers to its name.
+    /// Does anybody answer to its name?
     pub(super) async fn is_there(&self) -> bool {
         let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
         let answer = self.connection.call_method(Some(bus), path, Some(bus), "NameHasOwner", &(self.name,)).await;
@@ -132,7 +132,7 @@ impl Service {
     }
 }
 
-/// What a service told of itself.
+/// The properties that a service told.
 pub(super) struct Properties {
     service: &'static str,
     values: HashMap<String, OwnedVariant>,

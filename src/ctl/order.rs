@@ -22,7 +22,7 @@ impl Order {
     }
 }
 
-/// The properties of `io.qrisd.Device1`, by their names on `vend/event`.
+/// The properties of `io.qrisd.Device1`, under their names on `vend/event`.
 fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
     Ok(json!({
         "state": properties.take::<String>("State")?,

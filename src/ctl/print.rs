@@ -1,4 +1,4 @@
-//! What stands on the terminal.
+//! Output on the terminal.
 
 use qris_core::order::money::Rupiah;
 use qris_core::wire::status::{Presence, Status};
@@ -6,10 +6,10 @@ use qris_core::wire::vend::VendEvent;
 use qris_host::Failure;
 use std::io::{self, Write as _};
 
-/// Writes a line to standard output, whole, at once.
+/// Writes one whole line to standard output at once.
 ///
 /// # Errors
-/// When nobody reads any more: the command ends.
+/// When nobody reads any more. Then the command ends.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::failed)
@@ -17,7 +17,7 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
 
 /// A remark beside the output.
 pub(super) fn remark(text: &str) {
-    // Nobody reads: nobody misses it.
+    // If nobody reads it, nobody misses it.
     drop(writeln!(io::stderr(), "qrisctl: {}", plain(text)));
 }
 
@@ -62,7 +62,7 @@ pub(super) fn status(device: &str, status: &Status) -> String {
     plain(&words.join(" "))
 }
 
-/// Without control characters: what machines say must not drive the terminal.
+/// The text without control characters: words of a machine must not drive the terminal.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -49,7 +49,7 @@ impl Relay {
     }
 }
 
-/// What the relay service of this machine signs its proofs with.
+/// The key with which the relay service of this machine signs its proofs.
 pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
     let service = Service::connect_at(bus, RELAY_NAME, RELAY_PATH).await?;
     let key = service.properties().await.and_then(|mut properties| properties.take::<String>("ProofKey")).map_err(Failure::failed)?;
@@ -58,7 +58,7 @@ pub(super) async fn proof_key(bus: &BusAddress) -> Result<RelayKey, Failure> {
 
 fn read(properties: &mut Properties) -> Result<Value, ServiceError> {
     let lines: Vec<(String, Vec<String>, String)> = properties.take("Lines")?;
-    // One of an earlier release signs nothing.
+    // A service of an earlier release has no such key.
     let key: Option<RelayKey> = properties.take::<String>("ProofKey").ok().and_then(|key| key.parse().ok());
     let lines: Vec<_> = lines.into_iter().map(|(name, items, state)| json!({ "name": name, "items": items, "state": state })).collect();
     Ok(json!({

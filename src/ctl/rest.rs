@@ -1,31 +1,31 @@
-//! Pins at rest: what a resistor inside the chip does with a line before `qris-relayd` has it. One place knows it.
+//! Pins at rest: the effect of a resistor inside the chip on a line before `qris-relayd` has the line. Only this file knows it.
 
 use qris_host::finding::Finding;
 use qris_relay::config::Line;
 use qris_relay::pin::Chip;
 use std::path::Path;
 
-/// What the kernel calls the chip at the header of a Raspberry Pi: BCM2835, 2836 and 2837; BCM2711; and, of the fifth, RP1.
-/// That RP1 pulls the pins of the header as the others do is what its data sheet says (RP1 Peripherals, the chapter on GPIO);
-/// it was not tried on one.
+/// The kernel's names for the chip at the header of a Raspberry Pi: BCM2835, 2836 and 2837 share the first; BCM2711 has the
+/// second; RP1, of the fifth, has the third. RP1's data sheet says that it pulls the pins of the header as the others do (RP1
+/// Peripherals, the chapter on GPIO). Nobody has tried this on one.
 const RASPBERRY_PI: [&str; 3] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"];
-/// The last of their GPIO at the header that a reset pulls up; the rest is pulled down.
+/// A reset pulls up the GPIO at the header as far as this one, and pulls down the rest.
 const PULLED_UP_LAST: u32 = 8;
 /// The last GPIO at the header.
 const HEADER_LAST: u32 = 27;
-/// Pins that are free on most machines, as docs/using/hardware.md has them: pulled up, for boards that are active low, and pulled
-/// down, for all others.
+/// Pins that are free on most machines, as docs/using/hardware.md lists them. These are pulled up, for boards that are active
+/// low. The others below are pulled down, for all other boards.
 const SAFE_LOW: [u32; 2] = [5, 6];
 const SAFE_HIGH: [u32; 10] = [12, 13, 16, 17, 22, 23, 24, 25, 26, 27];
 
-/// How a pin stands between power-on and the start of the service.
+/// The level of a pin between power-on and the start of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pull {
     Up,
     Down,
 }
 
-/// What a reset does with a pin, where that is known.
+/// The effect of a reset on a pin, where it is known.
 fn pull(label: &str, offset: u32) -> Option<Pull> {
     if !RASPBERRY_PI.contains(&label) || offset > HEADER_LAST {
         return None;
@@ -33,7 +33,7 @@ fn pull(label: &str, offset: u32) -> Option<Pull> {
     Some(if offset <= PULLED_UP_LAST { Pull::Up } else { Pull::Down })
 }
 
-/// Why a line would be driven from power-on until the service starts, and what to do.
+/// The reason why a line would be driven from power-on until the service starts, and the remedy.
 pub(super) fn objection(label: &str, offset: u32, active_low: bool) -> Option<(String, String)> {
     let (pulled, drives, supply, firmware) = match (pull(label, offset)?, active_low) {
         (Pull::Down, true) => ("down", "low", "3.3 V", "pu"),
@@ -50,7 +50,7 @@ pub(super) fn objection(label: &str, offset: u32, active_low: bool) -> Option<(S
     Some((said, to_do))
 }
 
-/// Which pins are at rest by themselves, for who is to choose one; none where that is not known.
+/// The pins that are at rest by themselves, for a person who chooses one; none where this is not known.
 pub(super) fn advice(label: &str) -> Option<String> {
     RASPBERRY_PI.contains(&label).then(|| {
         format!(
@@ -61,7 +61,7 @@ pub(super) fn advice(label: &str) -> Option<String> {
     })
 }
 
-/// A warning for each line that a resistor drives. `label`: what the kernel calls a chip, where it can be asked.
+/// A warning for each line that a resistor drives. `label`: the kernel's name for a chip, where the kernel can be asked.
 pub(super) fn findings(lines: &[Line], label: impl Fn(&Path) -> Option<String>) -> Vec<Finding> {
     let warning = |line: &Line| {
         let pin = &line.outlet.line()?.pin;
@@ -130,7 +130,7 @@ mod tests {
             ("pinctrl-rp1", 0, false, Some(("pulled up", "GPIO 12, 13, 16, 17, 22–27 "))),
             ("pinctrl-rp1", 27, false, None),
             ("pinctrl-rp1", 28, true, None),
-            // Not at the header, and chips of which nobody told us.
+            // A pin that is not at the header, and chips that nobody has described.
             ("pinctrl-bcm2711", 42, true, None),
             ("pl061", 1, true, None),
         ] {

@@ -1,4 +1,4 @@
-//! `screen`: what a panel shows, would show, or should show.
+//! `screen`: the picture that a panel shows, would show, or should show.
 
 use super::broker::{Broker, Connection, News, random_hex};
 use super::machine::{Bus, Service};
@@ -26,9 +26,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-/// A machine that is there has answered by then.
+/// A machine that is there answers within this time.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
-/// The machine's own configuration, where there is one.
+/// The machine's own configuration, if there is one.
 const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
 
 /// Looks at a machine's screen, tries a panel, or draws any state without a machine.
@@ -150,7 +150,7 @@ enum ScreenError {
     /// The panel cannot be drawn on.
     #[error("{0}")]
     Panel(Box<str>),
-    /// It belongs to somebody.
+    /// It belongs to another program.
     #[error("qrisd runs and has the panel: `systemctl stop qrisd` first, or give --force")]
     Taken,
 }
@@ -182,7 +182,7 @@ fn save(path: &Path, png: &[u8], json: bool) -> Result<(), Failure> {
     print::line(&print::plain(&path))
 }
 
-/// What there is to know of a picture; `panel` is there when that has more pixels than the picture.
+/// The facts about a picture. `panel` is there when the panel has more pixels than the picture.
 fn told(path: &str, png: &[u8]) -> serde_json::Value {
     let mut told = serde_json::json!({ "file": path, "bytes": png.len() });
     if let Some(Scale { size: (width, height), panel }) = scale(png) {
@@ -195,7 +195,7 @@ fn told(path: &str, png: &[u8]) -> serde_json::Value {
     told
 }
 
-/// Asks a machine for a picture, on a response topic of our own.
+/// Asks a machine for a picture, on a response topic of this command.
 async fn over_mqtt(device: &DeviceId, connection: Connection) -> Result<Vec<u8>, Failure> {
     let own = random_hex()?;
     let topic = format!("{}/{own}", command::response_topic(device, SCREENSHOT));
@@ -265,7 +265,7 @@ impl Render {
 impl Test {
     async fn run(self) -> Result<(), Failure> {
         let Self { panel, rotate, like, seconds, bus, force } = self;
-        // Without a bus there is nobody to ask, and nobody who answers to it.
+        // Without a bus there is nobody to ask, and nobody answers to the name.
         if let (false, Ok(service)) = (force, Service::connect(&bus, DEVICE_NAME, DEVICE_PATH).await)
             && service.is_there().await
         {
@@ -278,7 +278,7 @@ impl Test {
         settings.surface = panel.map_or(settings.surface, SurfaceSettings::Device);
         settings.rotate = rotate.unwrap_or(settings.rotate);
         let card = Card::show(settings).await?;
-        // Before anybody is told to press it.
+        // This comes before anybody is told to press Ctrl-C.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
         print::line(&format!("The card stays for {seconds} s, or until Ctrl-C."))?;
         let _ = timeout(Duration::from_secs(seconds), interrupt.recv()).await;
@@ -287,13 +287,13 @@ impl Test {
     }
 }
 
-/// A test card that is on a panel, until it is dropped.
+/// A test card. It stays on a panel until this is dropped.
 pub(super) struct Card {
     _screen: Panel,
 }
 
 impl Card {
-    /// Puts it there, and says what to look for.
+    /// Puts it on the panel, and says what to look for.
     pub(super) async fn show(settings: Settings) -> Result<Self, Failure> {
         let (sender, mut states) = tokio::sync::mpsc::unbounded_channel();
         let card = Picture { scene: Scene::TestCard, sandbox: false };
@@ -310,7 +310,7 @@ impl Card {
     }
 }
 
-/// What a panel that is wired and configured well shows.
+/// What a panel shows if it is wired and configured well.
 const LOOK_FOR: [&str; 6] = [
     "The test card is on the panel. Look for:",
     "  the frame: two thin white lines run along all four edges, none of them cut off (else: size or offset of the driver)",
@@ -320,7 +320,7 @@ const LOOK_FOR: [&str; 6] = [
     "  the code: a phone's camera reads it at arm's length (else: focus film, brightness, size)",
 ];
 
-/// What no machine would be asked to show is not drawn either.
+/// A state that no machine would be asked to show is not drawn either.
 fn check_sample(state: &str, payload: Option<&str>, amount: Rupiah, fee: Option<Rupiah>) -> Result<(), String> {
     if let Some(fee) = fee.filter(|fee| *fee >= amount) {
         return Err(format!("--fee {} must be less than --amount {}, which includes it", fee.get(), amount.get()));
@@ -347,15 +347,15 @@ fn pick(item: Option<ItemId>, items: &[Item]) -> Result<ItemId, String> {
     }
 }
 
-/// What a command needs of a configuration.
+/// The parts of a configuration that a command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needed {
     Panel,
-    /// And what is sold.
+    /// The looks, and the items too.
     Items,
 }
 
-/// The looks of a machine: what of its configuration the screen is told.
+/// The looks of a machine: the parts of its configuration that the screen is told.
 fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
     let source = Source::read(path)?;
     let written: Written = source.parse()?;
@@ -372,7 +372,7 @@ fn settings_like(path: &Path, needed: Needed) -> Result<Settings, Failure> {
     panel.settings(languages, name, items).ok_or_else(|| Failure::usage(format!("{}: no panel", path.display())))
 }
 
-/// What of a `qrisd.toml` concerns the screen; the rest is for `qrisd --check`.
+/// The parts of a `qrisd.toml` that concern the screen. `qrisd --check` looks at the rest.
 #[derive(Deserialize)]
 struct Written {
     #[serde(default)]

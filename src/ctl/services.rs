@@ -1,43 +1,43 @@
-//! The services as systemd knows them, asked by its own command.
+//! The services as systemd knows them. `systemctl` is asked.
 
 use super::site::Site;
 use std::process::{Command, Stdio};
 
-/// systemd runs where this directory is (sd_booted(3)).
+/// systemd runs if this directory is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
-/// What is asked of a unit.
+/// The properties that are asked of a unit.
 const PROPERTIES: &str =
     "--property=ActiveState,UnitFileState,LoadState,MainPID,NRestarts,Result,ConditionResult,ConditionTimestampMonotonic";
 
-/// How a unit is, in systemd's words.
+/// The state of a unit, in systemd's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     /// `active`, `inactive`, `failed`, `activating`
     pub(super) active: String,
-    /// `enabled`, `disabled`, `masked`; empty where there is no such unit.
+    /// `enabled`, `disabled`, `masked`; empty if there is no such unit.
     pub(super) enabled: String,
     /// `loaded`, `not-found`
     pub(super) loaded: String,
-    /// Its process; 0: none.
+    /// Its process; 0 if there is none.
     pub(super) pid: u32,
-    /// How often it was begun anew by itself.
+    /// How often systemd has started it anew.
     pub(super) restarts: u32,
     /// Why it is not active: `condition`, `exit-code`.
     pub(super) result: String,
 }
 
-/// Whether systemd runs this system.
+/// Does systemd run this system?
 pub(super) fn are_there(site: &Site) -> bool {
     site.runs() && std::path::Path::new(BOOTED).exists()
 }
 
-/// How a unit is.
+/// The state of a unit.
 pub(super) fn unit(name: &str) -> Result<Unit, String> {
     let told = systemctl(&["show", PROPERTIES, name])?;
     Ok(read(&told))
 }
 
-/// Runs `systemctl`; what it wrote to standard output, or why it failed.
+/// Runs `systemctl`. The result is its standard output, or why it failed.
 pub(super) fn systemctl(arguments: &[&str]) -> Result<String, String> {
     let told = Command::new("systemctl").args(arguments).stdin(Stdio::null()).output().map_err(|why| format!("systemctl: {why}"))?;
     if told.status.success() {
@@ -52,7 +52,7 @@ fn read(told: &str) -> Unit {
         let line = told.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().to_owned()
     };
-    // Of a unit that nobody ever tried to start systemd says "no", too, at no time.
+    // For a unit that nobody has tried to start, systemd says "no" too, with no time.
     let was_tried = value("ConditionTimestampMonotonic").parse::<u64>().is_ok_and(|at| at > 0);
     let result = if value("ConditionResult") == "no" && was_tried { "condition".to_owned() } else { value("Result") };
     Unit {

@@ -1,5 +1,6 @@
-//! `setup`: makes this computer a machine that sells. It gathers what must be known, checks each of it by really connecting,
-//! and only then writes: before that nothing changes. Run again, it shows what is there and changes what it is told.
+//! `setup`: makes this computer a machine that sells. It gathers the values that it needs, checks each of them by really
+//! connecting, and only then writes. Nothing changes before that. Run again, it shows the present values and changes those
+//! that it is told.
 
 mod answers;
 mod ask;
@@ -143,7 +144,7 @@ impl Setup {
             told.files(&composed, &site, true)?;
             return told.remark("nothing was changed");
         }
-        // Until all is written it gives the pins back that it drives.
+        // Until all files are written, this gives back the pins that it drives.
         let mut trial = Trial::new(&site, &present);
         loop {
             let next = trial.run(&self, &mut checked, dialogue.as_mut(), &mut answers).await?;
@@ -164,7 +165,7 @@ impl Setup {
             return Err(Failure::failed("nothing was changed"));
         }
         let hands_over_anew = composed.hands_over_anew(&site);
-        // From here on it is done wholly, whatever signal comes.
+        // From here on the work is finished whatever signal comes.
         interrupt::check().map_err(Failure::failed)?;
         let kept = write::put(&site, &composed.files).map_err(Failure::failed)?;
         trial.written(&checked.relay);
@@ -187,7 +188,7 @@ impl Setup {
         self.start(&site, &told, hands_over_anew, &checked.relay.bus).await
     }
 
-    /// What the flags say.
+    /// The answers from the flags.
     fn answers(&self, connection: Connection, present: &Present) -> Result<Answers, Failure> {
         let mut answers = Answers::of_connection(connection)?;
         answers.device = self.device.clone();
@@ -223,11 +224,11 @@ impl Setup {
         Ok(answers)
     }
 
-    /// Whether a flag says something of it.
+    /// Does a flag answer any part of it?
     const fn says(&self, part: Part) -> bool {
         match part {
             Part::Device => self.device.is_some(),
-            // By flags that all commands have.
+            // These flags belong to all commands.
             Part::Broker => true,
             Part::Keys => self.keys.is_some() || self.from.is_some(),
             Part::Backend => self.backend.is_some() || self.token_file.is_some() || self.backend_ca_file.is_some() || self.from.is_some(),
@@ -261,9 +262,10 @@ impl Setup {
         }
         run(&[&["enable"][..], &SERVICES[..]].concat())?;
         for name in SERVICES {
-            // One that failed too often has a rest otherwise. That it did not fail is no failure.
+            // A service that failed too often must otherwise wait. If it did not fail, the command's error does not matter.
             drop(services::systemctl(&["reset-failed", name]));
-            // Credentials are handed over at the start: a reload would not bring new ones. The relay service has none.
+            // Credentials are handed over only at the start: a reload would not bring new ones. The relay service has no
+            // credentials.
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
             run(&[verb, name]).map_err(|failure| {
                 let why = failure.told("").join(" ");

@@ -1,5 +1,5 @@
-//! The machine as it lies on its disk: where everything is, and to whom it belongs. Below `/`, or below the root of an
-//! image or of a test.
+//! The machine on its disk: where each file is, and to whom it belongs. Paths are below `/`, or below the root of an image
+//! or of a test.
 
 use qris_host::config::Places;
 use qris_host::rooted::within;
@@ -16,9 +16,9 @@ pub(super) const RELAY_USER: &str = "qris-relay";
 pub(super) const SCREEN_GROUP: &str = "video";
 /// The group of GPIO chips.
 pub(super) const GPIO_GROUP: &str = "gpio";
-/// The group of those who may ask this machine to sell.
+/// The group of users who may ask this machine to sell.
 pub(super) const CONTROL_GROUP: &str = "qrisd-control";
-/// The services, in the order in which they are started.
+/// The services, in the order of their start.
 pub(super) const SERVICES: [&str; 2] = ["qris-relayd.service", QRISD_SERVICE];
 /// The device service, which has secrets.
 pub(super) const QRISD_SERVICE: &str = "qrisd.service";
@@ -28,12 +28,12 @@ pub(super) const ETC: &str = "/etc/qrisd";
 pub(super) const QRISD_TOML: &str = "/etc/qrisd/qrisd.toml";
 /// The relay service's configuration.
 pub(super) const RELAY_TOML: &str = "/etc/qrisd/relay.toml";
-/// The keys whose receipts are believed, where the configuration names no other file.
+/// The keys whose receipts are believed, if the configuration names no other file.
 pub(super) const KEYS_JSON: &str = "/etc/qrisd/keys.json";
-/// Where systemd finds credentials that root alone may read, and those that are encrypted for this computer.
+/// Where systemd finds credentials: first those that only root may read, then those that are encrypted for this computer.
 pub(super) const CREDENTIALS: [&str; 2] = ["/etc/credstore", "/etc/credstore.encrypted"];
 
-/// Says to systemd which credentials of the device service are encrypted. The others are of the unit itself.
+/// Tells systemd which credentials of the device service are encrypted. The unit itself names the others.
 pub(super) const SECRETS_DROP_IN: &str = "/etc/systemd/system/qrisd.service.d/50-secrets.conf";
 
 /// A system on a disk.
@@ -61,7 +61,7 @@ pub(super) struct Group {
 }
 
 impl Site {
-    /// The system below `root`; `/` is the one that runs.
+    /// The system below `root`; `/` is the running one.
     pub(super) fn below(root: &Path) -> io::Result<Self> {
         let root = root.canonicalize()?;
         let read = |name: &str| std::fs::read_to_string(within(&root, &Path::new("/etc").join(name))).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Site {
         Ok(Self { root, users, groups })
     }
 
-    /// Whether it is the system that runs.
+    /// Is it the running system?
     pub(super) fn runs(&self) -> bool {
         self.root == Path::new("/")
     }
@@ -80,13 +80,13 @@ impl Site {
         &self.root
     }
 
-    /// Where one of its files is, seen from here.
+    /// The path of one of its files, as seen from here.
     pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         if self.runs() { self.root.join(path) } else { within(&self.root, path) }
     }
 
-    /// One of its files and the copies that a set-up kept of it, by their names on that system; those that are there.
+    /// One of its files and the copies that a set-up kept of it, if they are there. The names are those on that system.
     pub(super) fn with_copies(&self, path: &Path) -> Vec<PathBuf> {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Vec::new() };
         let entries = std::fs::read_dir(self.at(directory)).into_iter().flatten();
@@ -97,13 +97,13 @@ impl Site {
         found
     }
 
-    /// Where the files are that its configurations name.
+    /// The places of the files that its configurations name.
     pub(super) fn places(&self) -> Places {
         if self.runs() { Places::default() } else { Places::below(&self.root) }
     }
 
-    /// Whether systemd would decrypt this credential of the device service: where one that is handed over so is plain, the
-    /// service does not start.
+    /// Would systemd decrypt this credential of the device service? The service does not start if such a credential is
+    /// plain.
     pub(super) fn is_decrypted(&self, name: &str) -> bool {
         let text = std::fs::read_to_string(self.at(SECRETS_DROP_IN)).unwrap_or_default();
         text.lines()
@@ -118,29 +118,29 @@ impl Site {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// What a user is called, or its number.
+    /// The name of a user, or its number.
     pub(super) fn user_name(&self, uid: u32) -> String {
         self.users.iter().find(|user| user.uid == uid).map_or_else(|| uid.to_string(), |user| user.name.clone())
     }
 
-    /// What a group is called, or its number.
+    /// The name of a group, or its number.
     pub(super) fn group_name(&self, gid: u32) -> String {
         self.groups.iter().find(|group| group.gid == gid).map_or_else(|| gid.to_string(), |group| group.name.clone())
     }
 
-    /// Everybody in a group: those for whom it is the first, and those whom it names.
+    /// All members of a group: users whose first group it is, and users that it names.
     pub(super) fn members(&self, gid: u32) -> BTreeSet<&str> {
         let first = self.users.iter().filter(|user| user.gid == gid).map(|user| user.name.as_str());
         let named = self.groups.iter().filter(|group| group.gid == gid).flat_map(|group| group.members.iter().map(String::as_str));
         first.chain(named).collect()
     }
 
-    /// Whether a user is in a group, also as the group that came with it.
+    /// Is a user in a group? The user's first group counts too.
     pub(super) fn is_member(&self, user: &User, group: &Group) -> bool {
         user.gid == group.gid || group.members.contains(&user.name)
     }
 
-    /// Whether a user may read or write a file, by its mode; `bits` are those of "others": 4, 2.
+    /// May a user read or write a file, by its mode? `bits` are those of "others": 4, 2.
     pub(super) fn may(&self, user: &User, metadata: &std::fs::Metadata, bits: u32) -> bool {
         let in_group = self.groups.iter().any(|group| group.gid == metadata.gid() && self.is_member(user, group));
         let shift = if metadata.uid() == user.uid {
@@ -154,12 +154,12 @@ impl Site {
     }
 }
 
-/// Whether this program may do everything.
+/// May this program do everything?
 pub(super) fn is_root() -> bool {
     own_uid() == Some(0)
 }
 
-/// The user that this program runs as: the directory of a process in /proc belongs to it.
+/// The user that this program runs as. The directory of a process in /proc belongs to that user.
 pub(super) fn own_uid() -> Option<u32> {
     std::fs::metadata("/proc/self").ok().map(|metadata| metadata.uid())
 }
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!((qrisd.uid, site.user_name(991), site.user_name(5)), (991, "qrisd".into(), "5".into()));
         let (video, own) = (site.group("video").expect("a group"), site.group("qrisd").expect("a group"));
         assert!(site.is_member(&qrisd, video) && site.is_member(&qrisd, own) && site.group("odd").is_none());
-        // Our own file, with each mode: the bits of the class that a user is in decide, and of no other.
+        // Our own file, with each mode: only the bits of the user's own class decide.
         let file = root.path().join("file");
         std::fs::write(&file, "").expect("written");
         let ours = std::fs::metadata(&file).expect("there");

@@ -1,5 +1,5 @@
-//! A directory of our own for what is looked at before it is put in its place, and for secrets that must be a file for a
-//! moment. It is gone with the command, or with the next one where it was killed.
+//! A directory of our own. Files are looked at here before they are put in their places. Secrets that must be a file for a
+//! moment lie here too. The directory goes with the command; if the command was killed, the next one removes it.
 
 use super::broker::random_hex;
 use super::site::{CREDENTIALS, DEVICE_USER, Site, own_uid};
@@ -11,17 +11,17 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// In memory, on a system with systemd.
+/// It is in memory on a system with systemd.
 const RUN: &str = "/run";
 /// The secrets of the device service that can be credentials.
 pub(super) const SECRETS: [&str; 2] = ["mqtt-password", "backend-token"];
 
-/// What its name begins with; 32 digits follow.
+/// Its name begins with this; 32 digits follow.
 const PREFIX: &str = "qrisctl-";
-/// It is made so often, should others sweep it away meanwhile.
+/// It is made anew at most this often, if others remove it meanwhile.
 const TRIES_MAX: usize = 8;
 
-/// The directory: ours alone, and removed at the end. Whoever has its lock lives.
+/// The directory: only ours, and removed at the end. The process that has its lock is alive.
 pub(super) struct Staging {
     path: PathBuf,
     _lock: File,
@@ -50,13 +50,13 @@ impl Staging {
             if let Some(lock) = locked(&path) {
                 return Ok(Self { path, _lock: lock });
             }
-            // Somebody took it for one that was left, in the moment before it had its lock.
+            // Another command took it for a leftover, in the moment before it had its lock.
             drop(std::fs::remove_dir(&path));
         }
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Puts a file there, for us alone to read.
+    /// Puts a file there that only we can read.
     pub(super) fn put(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
         let path = self.path.join(name);
         let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
@@ -65,12 +65,13 @@ impl Staging {
         Ok(path)
     }
 
-    /// Where the credentials of the device service are, of which its configuration has only the names. Encrypted ones can be
-    /// read on their own computer alone, and by root.
+    /// Finds the device service's credentials, of which its configuration has only the names. Encrypted credentials can be
+    /// read only on their own computer, and only by root.
     pub(super) fn credentials(&self, site: &Site, places: &mut Places) -> Result<(), Failure> {
         for name in SECRETS {
             let [plain, encrypted] = CREDENTIALS.map(|directory| site.at(directory).join(credential(name)));
-            // As systemd does, but for an encrypted one of which it was not told: that would else be read by nobody.
+            // As systemd does it, with one exception. An encrypted credential that systemd was not told of is decrypted too:
+            // otherwise nothing could read it.
             if encrypted.exists() && site.runs() && (site.is_decrypted(name) || !plain.exists()) {
                 if let Ok(secret) = decrypted(name, &encrypted) {
                     places.put_for_now(name, self.put(&format!("credential-{name}"), &secret)?);
@@ -85,30 +86,30 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What cannot be removed now is in memory, or in the directory for such things, and nobody else's to read.
+        // A file that cannot be removed now is in memory, or in the directory for temporary files, and only we can read it.
         drop(std::fs::remove_dir_all(&self.path));
     }
 }
 
-/// Removes what killed commands left: directories of this user whose lock nobody has.
+/// Removes the leftovers of killed commands: directories of this user whose lock nobody has.
 fn sweep(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
         if is_staging(&path) && locked(&path).is_some() {
-            // While we have its lock nobody else takes it for his.
+            // While we have its lock, no other command takes it.
             drop(std::fs::remove_dir_all(&path));
         }
     }
 }
 
-/// Whether it is a directory as we make them: anybody may put something else into a directory for temporary files.
+/// Is it a directory of our kind? Anybody may put other things into a directory for temporary files.
 fn is_staging(path: &Path) -> bool {
     let digits = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
     digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
         && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && Some(found.uid()) == own_uid())
 }
 
-/// Takes the lock of a directory: none where somebody has it, or where another is there by now.
+/// Takes the lock of a directory. None if another process has the lock, or if another directory is there by now.
 fn locked(path: &Path) -> Option<File> {
     let lock = File::open(path).ok()?;
     lock.try_lock().ok()?;
@@ -127,7 +128,7 @@ fn decrypted(name: &str, file: &Path) -> io::Result<Vec<u8>> {
     if told.status.success() { Ok(told.stdout) } else { Err(io::Error::other("systemd-creds cannot decrypt it")) }
 }
 
-/// A secret as only this computer can read it.
+/// A secret that only this computer can read.
 pub(super) fn encrypted(name: &str, secret: &str) -> Result<Vec<u8>, Failure> {
     let failed = |why: String| Failure::failed(format!("systemd-creds encrypt: {why}"));
     let mut command = Command::new("systemd-creds");
@@ -154,7 +155,7 @@ mod tests {
         let left = parent.path().join(name("b"));
         std::fs::create_dir(&left).expect("made");
         std::fs::write(left.join("secret"), "s").expect("written");
-        // What only looks like one.
+        // These only look like one.
         std::fs::create_dir(parent.path().join("qrisctl-notes")).expect("made");
         let own = parent.path().join("own");
         std::fs::create_dir(&own).expect("made");

@@ -1,4 +1,4 @@
-//! `status`: the last status of one machine or of all, as the broker retains it.
+//! `status`: the last status of one machine or of all machines, as the broker retains it.
 
 use super::broker::{Broker, Connection};
 use super::print;
@@ -24,7 +24,7 @@ impl Status {
         let mut broker = Broker::connect(connection, vec![filter], Retained::Always).await?;
         let messages = broker.drain().await.map_err(Failure::failed)?;
         broker.leave().await;
-        // A machine that changed meanwhile is there twice: the last counts.
+        // A machine whose status changed meanwhile comes twice: the last one counts.
         let machines: BTreeMap<DeviceId, Vec<u8>> =
             messages.into_iter().filter_map(|message| Some((Topic::parse(&message.topic)?.0, message.payload))).collect();
         if let (Some(device), true) = (&self.device, machines.is_empty()) {

@@ -1,4 +1,4 @@
-//! `vend` and `cancel`: what a controller does, from a terminal.
+//! `vend` and `cancel`: the work of a controller, from a terminal.
 
 use super::broker::{Broker, Connection, random_hex};
 use super::print;
@@ -11,13 +11,14 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The broker forgets a request that no machine took so soon: a machine that comes back later sells nothing to nobody.
+/// The broker forgets a request after this time if no machine took it. So a machine that comes back later does not
+/// sell to a customer who has left.
 const EXPIRY_S: u32 = 30;
-/// By then the broker has forgotten the request, and a machine that took it in the last moment has told something.
+/// By then the broker has forgotten the request. A machine that took it at the last moment has told something by then.
 const ANSWER_WAIT: Duration = Duration::from_secs(EXPIRY_S as u64 + 1);
-/// A QR is up for 14 minutes at most, and a late answer is over soon after.
+/// A QR is shown for 14 minutes at most, and a late answer is over soon after.
 const END_WAIT: Duration = Duration::from_secs(1800);
-/// Who pays at a store has days, and days to come back.
+/// A customer who pays at a store has days to pay, and days to come back.
 const STORE_WAIT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// Asks a machine to sell something.
@@ -74,13 +75,13 @@ enum EndError {
     /// Not what was wanted.
     #[error("{request_id} ended {}{}", .state.as_str(), .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
     Otherwise { request_id: RequestId, state: EventState, reason: Option<String> },
-    /// Nobody subscribes to the machine's requests.
+    /// Nobody subscribes to the topic for requests of this machine.
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing, and the broker has forgotten the request.
     #[error("no machine took it: {0} told nothing in {EXPIRY_S} s; is it online, and may we hear it?")]
     NoAnswer(DeviceId),
-    /// It began and does not end.
+    /// It began, and no end was told.
     #[error("{0} did not end in {s} s", s = .1.as_secs())]
     NoEnd(RequestId, Duration),
 }
@@ -103,7 +104,7 @@ impl Vend {
         ];
         body.extend(options.into_iter().filter_map(|(key, value)| value.map(|value| (key.to_owned(), value))));
         let payload = Value::Object(body).to_string().into_bytes();
-        // The machine would refuse it: say so here, as wrong use.
+        // The machine would refuse it. So it is told here, as wrong use.
         let request = read_request(&payload).map_err(|rejected| Failure::usage(rejected.refusal.detail.into_string()))?;
         if !following.wait {
             print::line(&request_id)?;
@@ -123,7 +124,7 @@ impl Cancel {
     }
 }
 
-/// What is asked of which machine, and how it is told.
+/// A request for a machine, and the way to tell about it.
 struct Addressed {
     device: DeviceId,
     topic: Topic,
@@ -148,7 +149,7 @@ impl Following {
     }
 }
 
-/// Shows the request's events until it has ended.
+/// Shows the events of a request until it has ended.
 async fn follow(broker: &mut Broker, to: &Addressed, wanted: EventState) -> Result<(), Failure> {
     let Addressed { device, request_id, end_wait, json, .. } = to;
     let start = Instant::now();

@@ -11,7 +11,7 @@ use qris_host::{Failure, service};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// After so long without a word somebody may wonder: a refused subscription is silent at Mosquitto.
+/// After this time without a message a person may wonder: at Mosquitto a refused subscription is silent.
 const HINT_AFTER: Duration = Duration::from_secs(5);
 
 /// Shows events and status of machines as they come, until it is interrupted. With --json: device, topic, payload.
@@ -65,7 +65,7 @@ impl Watch {
     }
 }
 
-/// A message in words; what is no event and no status is told as it came.
+/// A message in words. A message that is no event and no status is shown as it came.
 fn words(message: &Inbound) -> Option<String> {
     let (device, topic) = Topic::parse(&message.topic)?;
     let told = match topic {

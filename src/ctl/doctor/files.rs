@@ -1,4 +1,4 @@
-//! What lies on the disk: users, who may read and write which file, the policy of the bus, and room for orders.
+//! The disk: users, the rights to read and write each file, the policy of the bus, and room for orders.
 
 use crate::broker::random_hex;
 use crate::guard::{self, Guarded, Kind};
@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 
 /// The group of the console, which the unit names.
 const CONSOLE_GROUP: &str = "tty";
-/// Less free room than this is worth a word: some ten thousand orders.
+/// Less free room than this deserves a warning: it holds about ten thousand orders.
 const ROOM_WARN: u64 = 128 << 20;
-/// Less than this is no room.
+/// Less than this counts as no room.
 const ROOM_BAD: u64 = 16 << 20;
-/// Where the bus finds its policies: of packages, and of people.
+/// The directories of the bus for policies: first of packages, then of people.
 const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"];
 
-/// The users and groups that the units name: without one of them a service does not start.
+/// The users and groups that the units name. A service does not start if one is missing.
 pub(super) fn users(site: &Site) -> Vec<Finding> {
     const CHECK: &str = "users";
     let to_do = "systemd-sysusers makes them, from what the package installs";
@@ -35,7 +35,7 @@ pub(super) fn users(site: &Site) -> Vec<Finding> {
     vec![Finding::ok(CHECK, format!("{DEVICE_USER}, {RELAY_USER}, and the groups that they need"))]
 }
 
-/// Who may read and write the configuration, the keys and the secrets that it names.
+/// The rights to read and write the configuration, and the keys and secrets that it names.
 pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     let (device, relay) = (site.user(DEVICE_USER), site.user(RELAY_USER));
     let relay_toml = qrisd_toml.with_file_name("relay.toml");
@@ -43,7 +43,7 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
         (qrisd_toml.into(), Kind::Trusted, device.into_iter().collect()),
         (relay_toml.clone(), Kind::Trusted, relay.into_iter().collect()),
     ];
-    // Read for their paths alone; what is wrong with them was told.
+    // The tables are read only for their paths. Another check has told their faults.
     let table = |path: &Path| fs::read_to_string(site.at(path)).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
     let (qrisd, relayd) = (table(qrisd_toml), table(&relay_toml));
     let path = |table: &toml::Table, section: &str, key: &str| table.get(section)?.get(key)?.as_str().map(PathBuf::from);
@@ -68,7 +68,8 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     findings
 }
 
-/// A credential of ours that is there, and that systemd was told wrongly of: the service would not start, or without it.
+/// One of our credentials is there, but systemd has wrong settings for it. The service would not start, or would start
+/// without it.
 fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     if !SECRETS.contains(&name) {
         return None;
@@ -83,7 +84,7 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     Some(Finding::bad("secrets", said, "sudo qrisctl setup puts that right"))
 }
 
-/// What is wrong with a file that is needed, if something is.
+/// The fault of a file that is needed, if there is one.
 fn guarded_file(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Option<Finding> {
     let (check, shown) = (check_of(kind), path.display());
     let metadata = match fs::metadata(site.at(path)) {
@@ -100,7 +101,8 @@ fn guarded_file(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Opti
     Some(Finding::bad(check, format!("{}: {why}", rights_of(site, path, &metadata)), right(path, kind)))
 }
 
-/// What is wrong with a secret that nobody needs, if something is: a copy that a set-up kept is mostly as good as the other.
+/// The fault of a secret that nothing needs, if there is one. A copy that an earlier set-up kept is mostly as good as the
+/// present secret.
 fn left_open(site: &Site, secret: &Guarded) -> Option<Finding> {
     let Guarded { path, kind, .. } = secret;
     let metadata = fs::metadata(site.at(path)).ok()?;
@@ -116,24 +118,24 @@ const fn check_of(kind: Kind) -> &'static str {
     }
 }
 
-/// Whose a file is, for people.
+/// The owner and the rights of a file, for people.
 fn rights_of(site: &Site, path: &Path, metadata: &Metadata) -> String {
     let (user, group) = (site.user_name(metadata.uid()), site.group_name(metadata.gid()));
     format!("{} is {user}:{group} {:04o}", path.display(), metadata.mode() & 0o7777)
 }
 
-/// What makes it right.
+/// The command that makes it right.
 fn right(path: &Path, kind: Kind) -> String {
     let (group, mode) = kind.rights();
     format!("chown root:{group} {0}; chmod {mode:o} {0}", path.display())
 }
 
-/// Whether somebody but root may put other files into a directory. The sticky bit keeps them from those that are there.
+/// May a user other than root put new files into this directory? The sticky bit protects only files that are there.
 fn is_loose(metadata: &Metadata) -> bool {
     metadata.uid() != 0 || (metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0)
 }
 
-/// Whether the system's bus lets the services speak; on another bus this is somebody else's to see to.
+/// Does the system's bus let the services speak? Another bus is not ours to check.
 pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
     const CHECK: &str = "policy";
     if *bus != BusAddress::System {
@@ -150,7 +152,7 @@ pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
     Some(Finding::bad(CHECK, said, format!("install the package again; they belong into {}; then systemctl reload dbus", POLICIES[0])))
 }
 
-/// Whether what must be remembered can be.
+/// Can the services keep their state?
 pub(super) fn state(site: &Site, device: Option<&DeviceConfig>, relay: Option<&RelayConfig>) -> Vec<Finding> {
     let files = device.map(|device| (device.machine.store.as_path(), DEVICE_USER)).into_iter();
     let files = files.chain(relay.map(|relay| (relay.ledger.as_path(), RELAY_USER)));
@@ -162,7 +164,7 @@ fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let shown = directory.display();
     let Ok(metadata) = fs::metadata(site.at(directory)) else {
-        // systemd makes it, for its service.
+        // systemd makes it for its service.
         return vec![Finding::warn(CHECK, format!("{shown} is not there yet"), "the service's start makes it: systemctl start")];
     };
     let mut findings = Vec::new();
@@ -187,7 +189,7 @@ fn database(site: &Site, path: &Path, user: &str) -> Vec<Finding> {
     findings
 }
 
-/// The database with what SQLite and the services keep beside it, as far as it is there.
+/// The database, and the files that SQLite and the services keep beside it, if they are there.
 fn databases(path: &Path) -> Vec<PathBuf> {
     let beside = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -209,7 +211,7 @@ fn set_aside(site: &Site, path: &Path) -> Option<Finding> {
     Some(Finding::warn("state", said, "keep it for whoever looks into it, look at the card, then move it away"))
 }
 
-/// Writes there, and takes it away again.
+/// Writes a file there, and removes it again.
 fn room(site: &Site, directory: &Path) -> Finding {
     const CHECK: &str = "state";
     let shown = directory.display();
@@ -225,7 +227,7 @@ fn room(site: &Site, directory: &Path) -> Finding {
             let to_do = "look at the disk: is it full, worn, or mounted to be read only? Be root to look";
             return Finding::bad(CHECK, format!("nothing can be written in {shown}: {why}"), to_do);
         }
-        // What was just made can be removed.
+        // A file that was just made can be removed.
         drop(fs::remove_file(&file));
     }
     if free < ROOM_BAD {

@@ -1,5 +1,5 @@
-//! Who looks after a line when no program of ours can: the hardware watchdog where the kernel hangs, the kernel where a program
-//! dies. Without them a pulse does not end.
+//! What ends a pulse when no program of ours can? The hardware watchdog, if the kernel hangs; the kernel, if a program dies.
+//! Without them the pulse does not end.
 
 use crate::site::Site;
 use crate::{hardware, services};
@@ -9,16 +9,17 @@ use qris_relay::pin::Chip;
 use std::fs;
 use std::path::Path;
 
-/// The first hardware watchdog, which is the one that systemd takes.
+/// The first hardware watchdog. systemd takes this one.
 const DEVICE: &str = "/dev/watchdog0";
-/// The chips of Raspberry Pi, and the kernel's module for them: it keeps an output that nobody holds any more as it was, unless
-/// it is told otherwise. Its authors' kernels are not, and those of others mostly are.
+/// The chips of Raspberry Pi, with the kernel's module for each. The module keeps an output that nobody holds any more as it
+/// was, unless it is told otherwise. Raspberry Pi's own kernels do not tell it otherwise; most other kernels do.
 const KEEPERS: [(&str, &str); 3] =
     [("pinctrl-bcm2835", "pinctrl_bcm2835"), ("pinctrl-bcm2711", "pinctrl_bcm2835"), ("pinctrl-rp1", "pinctrl_rp1")];
-/// What tells it; `dtparam=strict_gpiod` is nothing else. <https://github.com/raspberrypi/linux/pull/6117>
+/// The parameter that tells the module; `dtparam=strict_gpiod` only sets this parameter.
+/// <https://github.com/raspberrypi/linux/pull/6117>
 const PARAMETER: &str = "persist_gpio_outputs";
 
-/// Whether a kernel that hangs is reset. To be asked only where systemd runs.
+/// Is a kernel that hangs reset? Ask this only where systemd runs.
 pub(super) fn watchdog(site: &Site) -> Option<Finding> {
     if !services::are_there(site) {
         return None;
@@ -28,7 +29,7 @@ pub(super) fn watchdog(site: &Site) -> Option<Finding> {
     Some(fed(is_there.then(asked)))
 }
 
-/// `told`: how long systemd would let it wait, in its words, where there is a watchdog.
+/// `told`: the longest wait that systemd allows, in its words, if there is a watchdog.
 fn fed(told: Option<Result<String, String>>) -> Finding {
     const CHECK: &str = "watchdog";
     match told.map(|told| told.map(|text| text.trim().to_owned())) {
@@ -39,13 +40,13 @@ fn fed(told: Option<Result<String, String>>) -> Finding {
             "nobody feeds the hardware watchdog: a kernel that hangs in a pulse leaves the line driven until somebody comes",
             "write [Manager] and RuntimeWatchdogSec=15 into /etc/systemd/system.conf.d/60-machine.conf; then systemctl daemon-reexec",
         ),
-        // The driver's own time.
+        // Here the driver's own time counts.
         Some(Ok(time)) if time == "infinity" => Finding::ok(CHECK, "systemd feeds it"),
         Some(Ok(time)) => Finding::ok(CHECK, format!("systemd feeds it: a kernel that hangs for {time} is reset")),
     }
 }
 
-/// A warning for each kind of chip with a line that stays driven when the service dies.
+/// A warning for each kind of chip that has a line which stays driven when the service dies.
 pub(super) fn lines(site: &Site, lines: &[Line]) -> Vec<Finding> {
     if !site.runs() {
         return Vec::new();
@@ -71,16 +72,17 @@ fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) ->
     modules.into_iter().filter(|module| !lets_go(site, module)).map(warning).collect()
 }
 
-/// Whether this kernel makes a line that nobody holds an input.
+/// Does this kernel make a line an input when nobody holds the line?
 fn lets_go(site: &Site, module: &str) -> bool {
     match fs::read_to_string(site.at(format!("/sys/module/{module}/parameters/{PARAMETER}"))) {
         Ok(keeps) => keeps.trim() == "N",
-        // A kernel that does not tell; some of them keep outputs all the same. What it was told is all that is known.
+        // This kernel does not tell its setting. Some of them keep outputs all the same. So only the kernel's command line can
+        // be asked.
         Err(_) => told(&fs::read_to_string(site.at("/proc/cmdline")).unwrap_or_default(), module),
     }
 }
 
-/// Whether a kernel's command line says so; the last word counts, and dashes are as good as underscores.
+/// Does a kernel's command line say so? The last word counts, and a dash is the same as an underscore.
 fn told(line: &str, module: &str) -> bool {
     let wanted = format!("{module}.{PARAMETER}");
     let mut values = line.split_ascii_whitespace().filter_map(|word| {
@@ -139,7 +141,7 @@ mod tests {
         let gpio = |offset| line(Chip::Gpio { path: "/dev/gpiochip0".into(), offset });
         let lines = [gpio(5), gpio(6), line(Chip::Sim("/tmp/x".into()))];
         let found = |label: &str| kept(&site, &lines, |_| Some(label.into()));
-        // What the kernel says of itself, what it was told, and whether a line might stay driven.
+        // A row: what the kernel says of itself, what its command line says, and whether a line might stay driven.
         let cmdline = "console=tty1 pinctrl-bcm2835.persist_gpio_outputs=n";
         for (says, told, stays) in [
             (None, "console=tty1", true),
@@ -161,7 +163,7 @@ mod tests {
                 };
                 assert!(found.iter().all(is_told), "{found:?}");
             }
-            // That of the fifth is another one, and others do not keep outputs.
+            // The module of the fifth has another name, and other chips do not keep outputs.
             assert_eq!((found("pinctrl-rp1").len(), found("pl061").len()), (1, 0));
         }
         assert_eq!(kept(&site, &lines, |_| None), []);

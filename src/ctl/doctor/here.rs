@@ -1,4 +1,4 @@
-//! What runs on this machine: the services, what they say of themselves, and who holds the lines.
+//! The running machine: its services, what they tell of themselves, and the holders of the lines.
 
 use crate::hardware;
 use crate::machine::{Service, ServiceError};
@@ -15,10 +15,10 @@ use qris_relay::pin::{CONSUMER, Chip};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The relay service gives no more tickets at a thousand.
+/// The relay service gives no more tickets once a thousand are open.
 const TICKETS_WARN: usize = 900;
 
-/// Whether systemd runs the services, and will at the next boot.
+/// Does systemd run the services now, and will it at the next boot?
 pub(super) fn services(site: &Site) -> Vec<Finding> {
     if !site.runs() {
         return Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn services(site: &Site) -> Vec<Finding> {
         .collect()
 }
 
-/// What is to be said of a unit. `replaced`: its program on the disk is another by now.
+/// The finding for a unit. `replaced`: the program on the disk is another one by now.
 fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     const CHECK: &str = "services";
     let Unit { active, enabled, loaded, restarts, result, .. } = unit;
@@ -67,13 +67,13 @@ fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     Finding::ok(CHECK, format!("{name} runs, and will after the next boot"))
 }
 
-/// Whether the file that a process runs is no longer on the disk.
+/// Is the file that a process runs no longer on the disk?
 fn replaced(pid: u32) -> bool {
     let program = std::fs::read_link(format!("/proc/{pid}/exe"));
     program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
 }
 
-/// Whether all programs are of one release.
+/// Are all programs of one release?
 pub(super) fn versions(site: &Site) -> Vec<Finding> {
     const CHECK: &str = "versions";
     if !site.runs() {
@@ -93,14 +93,14 @@ pub(super) fn versions(site: &Site) -> Vec<Finding> {
     vec![Finding::bad(CHECK, format!("{}, qrisctl is {ours}", other.join(", ")), "install one release of all, then restart the services")]
 }
 
-/// What `NAME --version` says.
+/// The version that `NAME --version` prints.
 fn version(name: &str) -> Option<String> {
     let told = Command::new(name).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(told.stdout).ok()?;
     Some(text.trim().strip_prefix(name)?.trim().to_owned())
 }
 
-/// Who holds each pin: of a line, a sensor, a button.
+/// The holder of each pin: of a line, a sensor, a button.
 pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     let pins = relay.pins().into_iter().filter_map(|(name, pin)| match &pin.chip {
         Chip::Gpio { path, offset } => Some((name, path.as_path(), *offset)),
@@ -109,7 +109,7 @@ pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     pins.filter_map(|(name, path, offset)| {
         let chip = match hardware::chip(&site.at(path)) {
             Ok(chip) => chip,
-            // That it is not there was told.
+            // Another check has told that it is not there.
             Err(_) if !path.exists() => return None,
             Err(why) => return Some(Finding::bad("gpio", why, "is it a GPIO chip? qrisctl setup --find lists them")),
         };
@@ -119,7 +119,7 @@ pub(super) fn pins(site: &Site, relay: &RelayConfig) -> Vec<Finding> {
     .collect()
 }
 
-/// What is to be said of a pin. `line`: none if the chip has no such line, else who holds it.
+/// The finding for a pin. `line`: none if the chip has no such line, else the line's holder.
 fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count: usize) -> Finding {
     const CHECK: &str = "gpio";
     let place = format!("{name} ({} {offset})", path.display());
@@ -135,7 +135,7 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
     }
 }
 
-/// What the relay service says of itself.
+/// The relay service's own word.
 pub(super) async fn relay(device: &DeviceConfig) -> Vec<Finding> {
     const CHECK: &str = "relay";
     let to_do = "systemctl status qris-relayd; journalctl -x -u qris-relayd";
@@ -230,7 +230,7 @@ impl Relay {
     }
 }
 
-/// What the device service says of itself.
+/// The device service's own word.
 pub(super) async fn device(device: &DeviceConfig) -> Vec<Finding> {
     const CHECK: &str = "machine";
     let to_do = "systemctl status qrisd; journalctl -x -u qrisd";
@@ -277,12 +277,13 @@ fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
     findings
 }
 
-/// A service that runs. One that does not is not begun by asking: so it is looked for first.
+/// A service that runs. The question must not start a service that does not run, so this looks for
+/// it first.
 async fn reach(bus: &BusAddress, name: &'static str, path: &'static str) -> Result<Service, String> {
     let service = Service::connect_at(bus, name, path)
         .await
         .map_err(|failure: Failure| failure.told("").join("; ").trim_start_matches([':', ' ']).to_owned())?;
-    // A socket without a bus has no names: who answers there is the service.
+    // A socket without a bus has no names: the program that answers there is the service.
     if !matches!(bus, BusAddress::Peer(_)) && !service.is_there().await {
         return Err(format!("nobody has the name {name} on the bus {bus}"));
     }

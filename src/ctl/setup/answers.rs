@@ -1,5 +1,5 @@
-//! What was said of a machine: by flags, by its enrolment text, and by whoever sits in front of it. A flag goes before the
-//! text, and what was asked for before both.
+//! The answers about a machine: from flags, from its enrolment text, and from the person in front of it. A flag wins over the
+//! enrolment text, and an answer in the dialogue wins over both.
 
 use super::part::Part;
 use super::present::Present;
@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
-/// The largest file that is taken over, in bytes.
+/// The largest file that is read, in bytes.
 const FILE_MAX: u64 = 64 * 1024;
-/// The longest path that is looked for, in bytes.
+/// The longest text that is tried as a path, in bytes.
 const PATH_MAX: usize = 1024;
 
-/// Each of them only if somebody said it: what is on the disk stays otherwise.
+/// Each is there only if it was said. Otherwise the value on the disk stays.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     pub(super) device: Option<DeviceId>,
@@ -42,7 +42,8 @@ pub(super) struct Answers {
     pub(super) lines: Vec<Line>,
     pub(super) screen: Option<Screen>,
     pub(super) rotate: Option<u32>,
-    /// Lines that lie on the disk, by name, and were seen to be driven by the other level: whether by the low one.
+    /// Lines on the disk, by name, that a person saw driven by the other level. The value tells whether the low level drives
+    /// it.
     pub(super) turned: BTreeMap<String, bool>,
 }
 
@@ -64,10 +65,10 @@ impl Answers {
         })
     }
 
-    /// Takes from an enrolment what nobody said otherwise.
+    /// Takes from an enrolment the values that nobody has said otherwise.
     ///
     /// # Errors
-    /// It is another machine's: its token and its password let in that one alone.
+    /// It belongs to another machine: its token and its password let in only that machine.
     pub(super) fn enrol(&mut self, enrolment: &Enrolment) -> Result<(), String> {
         let Enrolment { device, backend, broker, keys } = enrolment;
         if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
@@ -91,7 +92,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Takes all that an enrolment says, whatever was said before.
+    /// Takes all values of an enrolment, whatever was said before.
     ///
     /// # Errors
     /// As with [`Answers::enrol`].
@@ -112,7 +113,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Notes that the other level drives a line: in what was said of it, or of one that lies on the disk.
+    /// Notes that the other level drives a line, either in the line that was said or for a line on the disk.
     pub(super) fn turn_over(&mut self, name: &str, active_low: bool) {
         match self.lines.iter_mut().find(|line| line.name() == name) {
             Some(line) => line.active_low = active_low,
@@ -120,7 +121,7 @@ impl Answers {
         }
     }
 
-    /// What nobody said and the disk does not say, each with how it is told.
+    /// The values that neither the answers nor the disk have, each with the way to tell it.
     pub(super) fn missing(&self, present: &Present) -> Vec<(Part, &'static str)> {
         let table = [
             (
@@ -142,18 +143,18 @@ impl Answers {
         table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
     }
 
-    /// What is sold: what was said, or what lies on the disk.
+    /// The items for sale: from the answers, or from the disk.
     pub(super) fn sold(&self, present: &Present) -> Vec<String> {
         if self.items.is_empty() { present.items() } else { self.items.iter().map(|item| item.id.to_string()).collect() }
     }
 
-    /// What lines hand out: those that were said, or those on the disk.
+    /// The items that lines hand out: from the answers, or from the disk.
     pub(super) fn served(&self, present: &Present) -> Vec<String> {
         if self.lines.is_empty() { present.lines() } else { self.lines.iter().flat_map(|line| line.items.clone()).collect() }
     }
 }
 
-/// Reads an enrolment: the text itself, a file that holds it, or `-` for standard input.
+/// Reads an enrolment: from the text itself, from a file, or from standard input (`-`).
 pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
     let text = match from {
         "-" => {
@@ -162,7 +163,8 @@ pub(super) fn enrolment(from: &str) -> Result<Enrolment, Failure> {
             read.map_err(|why| Failure::usage(format!("standard input: {why}")))?;
             text
         }
-        // Quotes or a prompt may have come along. What holds a secret is never taken for a path, which an error would repeat.
+        // Quotes or a prompt may have come along. A text that holds a secret is never taken for a path: an error would repeat
+        // it.
         text if text.contains(BEGINS) && !Path::new(text).exists() => text.to_owned(),
         text if text.len() > PATH_MAX => return Err(Failure::usage("--from is neither an enrolment text nor the path of a file")),
         "" => return Err(Failure::usage("--from is empty: give the enrolment text, a file that holds it, or - for standard input")),
@@ -184,12 +186,12 @@ pub(super) fn file(path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// A secret in a file.
+/// A secret from a file.
 pub(super) fn secret(path: &Path) -> Result<Secret, Failure> {
     Secret::read(path).map_err(Failure::usage)
 }
 
-/// The JWK Set of a file, if it is one.
+/// The JWK Set in a file.
 pub(super) fn keys(path: &Path) -> Result<String, Failure> {
     let text = file(path)?;
     match KeySet::from_jwks(&text) {

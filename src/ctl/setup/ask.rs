@@ -1,4 +1,4 @@
-//! Questions to the person in front of the machine. Enter takes what stands in brackets.
+//! Questions to the person in front of the machine. Enter takes the value in brackets.
 
 use crate::print;
 use qris_host::Failure;
@@ -9,10 +9,10 @@ use std::io::{self, BufRead, Write as _};
 
 /// The longest answer, in bytes.
 const ANSWER_MAX: u64 = 64 * 1024;
-/// A question is asked so often; then who answers is no person.
+/// A question is asked this often. After that no person seems to answer.
 const TRIES_MAX: usize = 20;
 
-/// Who asks.
+/// Asks the questions and reads the answers.
 pub(super) struct Asker<R> {
     answers: R,
 }
@@ -40,7 +40,7 @@ impl<R: BufRead> Asker<R> {
         Err(Failure::usage("too many answers that cannot be used"))
     }
 
-    /// The same where no answer is one too.
+    /// The same, but no answer is allowed too.
     pub(super) fn line_or_none<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         for _ in 0..TRIES_MAX {
             let answer = self.read(&format!("{question}: "))?;
@@ -55,7 +55,7 @@ impl<R: BufRead> Asker<R> {
         Err(Failure::usage("too many answers that cannot be used"))
     }
 
-    /// A secret, which is not shown. None: Enter.
+    /// A secret, which is not shown. `None` means Enter.
     pub(super) fn secret(&mut self, question: &str) -> Result<Option<Secret>, Failure> {
         let hidden = Hidden::begin();
         let answer = self.read(&format!("{question} (is not shown): "))?;
@@ -63,7 +63,7 @@ impl<R: BufRead> Asker<R> {
         Ok((!answer.is_empty()).then(|| Secret::new(answer)))
     }
 
-    /// A secret without which it does not go on.
+    /// A secret that must be given.
     pub(super) fn needed_secret(&mut self, question: &str) -> Result<Secret, Failure> {
         for _ in 0..TRIES_MAX {
             print::line("  An answer is needed; Ctrl-C ends.")?;
@@ -83,7 +83,8 @@ impl<R: BufRead> Asker<R> {
         })
     }
 
-    /// Lines, until together they are what is wanted, or one is empty: a text that was pasted may come as several.
+    /// Reads lines until together they are good, or one is empty: a text that was pasted may come as several
+    /// lines.
     pub(super) fn pasted<T>(&mut self, question: &str, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         let mut whole = String::new();
         let hidden = Hidden::wholly();
@@ -116,7 +117,7 @@ impl<R: BufRead> Asker<R> {
         let mut answer = String::new();
         let read = io::Read::take(&mut self.answers, ANSWER_MAX).read_line(&mut answer).map_err(unread)?;
         if read == 0 {
-            // What is told next stands on a line of its own.
+            // The next output stands on a line of its own.
             print::line("")?;
             return Err(Failure::failed("nobody answers any more: nothing was changed"));
         }
@@ -124,7 +125,7 @@ impl<R: BufRead> Asker<R> {
     }
 }
 
-/// A signal ends it in its own words.
+/// A signal ends the command with its own words.
 fn unread(why: io::Error) -> Failure {
     match interrupt::check() {
         Err(interrupted) => Failure::failed(interrupted),
@@ -156,7 +157,7 @@ mod tests {
     fn what_was_pasted_may_come_in_lines() {
         let whole = |text: &str| if text == "abcdef" { Ok(()) } else { Err("damaged".to_owned()) };
         assert_eq!(Asker::new(&b"abc\n def \n"[..]).pasted("t", whole).expect("pasted"), Some(()));
-        // An empty line ends a bad one, and it is asked for again.
+        // An empty line ends a bad text, and the question is asked again.
         assert_eq!(Asker::new(&b"abx\n\nabcdef\n"[..]).pasted("t", whole).expect("pasted"), Some(()));
         assert_eq!(Asker::new(&b"\n"[..]).pasted("t", whole).expect("nothing"), None);
     }

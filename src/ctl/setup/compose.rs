@@ -1,5 +1,5 @@
-//! From what is known of a machine to the files that say it: the ones that are there, changed where they must be, or the
-//! shipped examples, filled in.
+//! Makes files from what is known of a machine. Files that are there are changed where they must be. Otherwise the
+//! shipped examples are filled in.
 
 mod secrets;
 
@@ -16,7 +16,7 @@ use qris_host::Failure;
 use qris_host::config::{Places, Source};
 use std::path::{Path, PathBuf};
 
-/// What a new machine begins with: the shipped examples.
+/// The shipped examples: a new machine begins with them.
 const NEW_QRISD: &str = include_str!("../../../config/qrisd.toml");
 const NEW_RELAY: &str = include_str!("../../../config/relay.toml");
 
@@ -34,20 +34,20 @@ pub(super) enum Keep {
 /// Why there is nothing to write.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
-    /// Nobody said it.
+    /// Nobody said these values.
     #[error("not known yet: {}", .0.iter().map(|(_, what)| *what).collect::<Vec<_>>().join("; "))]
     Missing(Vec<(Part, &'static str)>),
-    /// The machine has another name, and state that belongs to it.
+    /// The machine has another name, and state that belongs to that name.
     #[error(
         "this machine is {present} already, and was told to become {wanted}: its orders, its ledger and its token belong to {present}. With --force it changes its name"
     )]
     OtherDevice {
-        /// Its name.
+        /// Its present name.
         present: String,
         /// The new one.
         wanted: String,
     },
-    /// Nobody could pay for it.
+    /// A line hands out this item, which is not sold.
     #[error("a line hands out {0}, which is not sold: give it with --item {0}:PRICE, too, or leave it out of --line")]
     Unsold(String),
     /// A file that is there cannot be changed.
@@ -55,13 +55,13 @@ pub(super) enum ComposeError {
     Edit {
         /// The file.
         file: &'static str,
-        /// Why.
+        /// The reason.
         why: EditError,
     },
 }
 
 impl ComposeError {
-    /// The parts that would say it otherwise.
+    /// The parts whose answers could mend it.
     pub(super) fn parts(&self) -> Vec<Part> {
         match self {
             Self::Missing(missing) => missing.iter().map(|(part, _)| *part).collect(),
@@ -72,36 +72,37 @@ impl ComposeError {
     }
 }
 
-/// The files, and where the configuration finds those that it names as long as they are not in their places.
+/// The files. While they are not in their places, this also knows where the configuration finds the files that it names.
 pub(super) struct Composed {
     pub(super) files: Vec<Planned>,
-    /// What is removed when they are in their places, on that system.
+    /// The files of that system to remove once the new ones are in their places.
     pub(super) obsolete: Vec<PathBuf>,
-    /// What a person should know when all is done.
+    /// Remarks for a person, for when all is done.
     pub(super) remarks: Vec<String>,
     pub(super) qrisd: Source,
     pub(super) relay: Source,
 }
 
 impl Composed {
-    /// Whether a rule of udev comes or goes.
+    /// Does a rule of udev come or go?
     pub(super) fn has_chips(&self) -> bool {
         let rules = Path::new(chips::RULES);
         self.files.iter().any(|file| file.path() == rules) || self.obsolete.iter().any(|path| path == rules)
     }
 
-    /// Whether systemd hands over another secret than before, or another way: at a start alone, no reload brings it.
+    /// Does systemd hand over another secret than before, or in another way? It does so only at a start; a reload does
+    /// not bring it.
     pub(super) fn hands_over_anew(&self, site: &Site) -> bool {
         let is_systemds =
             |path: &Path| path == Path::new(SECRETS_DROP_IN) || CREDENTIALS.iter().any(|directory| path.starts_with(directory));
-        // Who may read it is nothing to systemd.
+        // systemd does not care who may read it.
         let is_changed = |file: &&Planned| matches!(file.change(site), Change::New | Change::Changed);
         let changed = self.files.iter().filter(is_changed).any(|file| is_systemds(file.path()));
         changed || self.obsolete.iter().any(|path| is_systemds(path))
     }
 }
 
-/// Puts it all together. `keep`: where secrets go, if that was said.
+/// Puts it all together. `keep`: the place for secrets, if one was said.
 pub(super) fn compose(
     site: &Site,
     staging: &Staging,
@@ -127,7 +128,7 @@ pub(super) fn compose(
     draft.guard_what_stays(&qrisd);
     draft.chips(&relay);
     draft.files.push(Planned::new(RELAY_TOML, Owner::Root, 0o644, relay.clone().into_bytes()));
-    // Last: the services wait for it.
+    // This file comes last: the services wait for it.
     draft.files.push(Planned::new(QRISD_TOML, Owner::Root, 0o644, qrisd.clone().into_bytes()));
     let Draft { places, files, obsolete, remarks, .. } = draft;
     let source = |path: &str, text: String| Source::from_text(path, text).with_places(places.clone());
@@ -143,7 +144,7 @@ struct Draft<'a> {
     remarks: Vec<String>,
 }
 
-/// A text that is changed, and what it is called.
+/// A text that is being changed, and its path.
 struct Text {
     file: &'static str,
     text: String,
@@ -173,7 +174,7 @@ impl Draft<'_> {
         let is_new = present.qrisd.is_none();
         let mut text = Text { file: QRISD_TOML, text: present.qrisd.clone().unwrap_or_else(|| NEW_QRISD.into()) };
         if is_new {
-            // What the example says of somebody else's machine.
+            // These values of the example belong to another machine.
             for (section, key) in [("device", "name"), ("screen", "contact"), ("mqtt", "password_file")] {
                 text.remove(section, key)?;
             }
@@ -267,7 +268,7 @@ impl Draft<'_> {
         Ok(text.text)
     }
 
-    /// Nobody but the relay service may open the chips that it names.
+    /// Lets only the relay service open the chips that the configuration names.
     fn chips(&mut self, relay: &str) {
         let chips = chips::named(&relay.parse().unwrap_or_default());
         if chips.is_empty() {
@@ -297,8 +298,8 @@ impl Draft<'_> {
     }
 }
 
-/// Lets each line take what its items cost now: where it asked for the price of the cheapest one, and where it asks for
-/// more than that, so that nobody could buy.
+/// Lets each line take the present price of its items. The least amount changes in two cases: it was the price of the
+/// cheapest item, or it is more than the new one, so that nobody could buy.
 fn reprice(text: &mut Text, before: &[toml::Table], now: &[toml::Table]) -> Result<(), Failure> {
     for (at, line) in tables_of(&text.text, "line").iter().enumerate() {
         let Some(least) = line.get("min_amount").and_then(toml::Value::as_integer).and_then(|least| u64::try_from(least).ok()) else {

@@ -1,4 +1,4 @@
-//! The set-up as a conversation: what is known is shown, what is not is asked for, and nothing happens before the end.
+//! The set-up as a conversation. It shows what is known, asks for the rest, and changes nothing before the end.
 
 mod goods;
 
@@ -22,14 +22,14 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Somebody who sits there.
+/// The conversation with a person.
 pub(super) struct Dialogue<'a> {
     asker: Asker<BufReader<Input>>,
     site: &'a Site,
     present: &'a Present,
-    /// Whether it is set up for the computer that it runs on, and its hardware is to be looked at.
+    /// Is the set-up for the computer that it runs on, so that its hardware is to be looked at?
     is_here: bool,
-    /// Whether the machine may get another name.
+    /// May the machine get another name?
     may_rename: bool,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Dialogue<'a> {
         Ok(Self { asker: Asker::new(BufReader::new(input)), site, present, is_here, may_rename })
     }
 
-    /// Asks for what was not said.
+    /// Asks for the values that were not said.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         print::line(
             "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets];\nCtrl-C ends it, and nothing was changed.",
@@ -93,7 +93,7 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
-    /// Asks again for what is wrong; false: nobody wants to, or nothing that is asked for would mend it.
+    /// Asks again for what is wrong. False: the person does not want to, or no question would mend it.
     pub(super) fn again(&mut self, parts: &BTreeSet<Part>, answers: &mut Answers) -> Result<bool, Failure> {
         if parts.is_empty() || !self.asker.yes("Answer that again?", true)? {
             return Ok(false);
@@ -139,7 +139,8 @@ impl<'a> Dialogue<'a> {
         self.asker.line_or_none("Enter takes it away", |_| Ok(())).map(drop)
     }
 
-    /// Takes an enrolment text, if there is one: what nobody said otherwise, or (`anew`) all of it.
+    /// Takes an enrolment text, if there is one. It fills in the values that nobody has said, or (`anew`) replaces
+    /// all.
     fn enrolment(&mut self, answers: &mut Answers, anew: bool) -> Result<bool, Failure> {
         let read = |text: &str| Enrolment::from_text(text).map_err(|why| why.to_string());
         while let Some(enrolment) =
@@ -156,7 +157,7 @@ impl<'a> Dialogue<'a> {
 
     fn device(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = answers.device.as_ref().map(ToString::to_string);
-        // One that may not be is no proposal.
+        // A name that is not allowed is not proposed.
         let usual = self.present.value("device", "id").filter(|_| !self.may_rename || usual.is_none()).or(usual);
         let (present, may_rename) = (self.present, self.may_rename);
         let good = |id: &str| {
@@ -167,7 +168,7 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
-    /// Why the machine may not become another one.
+    /// The reason why the machine may not become another one.
     fn renamed(&self, device: &DeviceId) -> Option<String> {
         renamed(self.present, self.may_rename, device)
     }

@@ -1,22 +1,22 @@
-//! Changes a TOML file where it must be changed, and leaves every other byte of it alone: comments, order and what people
-//! wrote there stay.
+//! Changes a TOML file where it must be changed, and leaves every other byte alone: comments, order and people's own text
+//! stay.
 
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value, and where it stands.
+/// A value, and its place in the text.
 type Item<'a> = Spanned<DeValue<'a>>;
 
-/// Why a key could not be put where it belongs.
+/// Why a key could not be put into its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EditError {
-    /// The text is no TOML.
+    /// The text is not TOML.
     #[error("it is not TOML (line {line}: {why}): correct it, or move it away")]
     Syntax {
-        /// From 1.
+        /// Counted from 1.
         line: usize,
-        /// What the parser said.
+        /// The parser's words.
         why: String,
     },
     /// It is written in a way that this program does not change.
@@ -24,18 +24,19 @@ pub(super) enum EditError {
     Place {
         /// The key.
         key: String,
-        /// What it should be.
+        /// The value that it should get.
         value: String,
     },
 }
 
 /// A value as TOML writes it.
 pub(super) fn quoted(text: &str) -> String {
-    // What JSON escapes, TOML escapes in the same way; DEL is the one character more that must be.
+    // TOML escapes all that JSON escapes, in the same way. DEL is the one more character that must be escaped.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
-/// Sets `section.key` to a value that is written as TOML. A line that has the key behind a `#` becomes that line.
+/// Sets `section.key` to a value that is written as TOML. If a line has the key behind a `#`, that line becomes the new
+/// one.
 pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let has_key = |document: &DeTable<'_>| document.get(section).is_some_and(|table| table.get_ref().get(key).is_some());
@@ -43,35 +44,36 @@ pub(super) fn set(text: &str, section: &str, key: &str, value: &str) -> Result<S
     let edited = if has_key(&document) {
         put()
     } else {
-        // Of lines that look like it, the one that the parser then finds in this section.
+        // Several lines may look like it. This takes the one after whose change the parser finds the key in this section.
         let behind_a_hash = uncommented(text, key, value).find(|edited| parse(edited).is_ok_and(|document| has_key(&document)));
         behind_a_hash.or_else(put).or_else(|| Some(appended(text, &format!("[{section}]\n{key} = {value}\n"))))
     };
     checked(edited, format!("{section}.{key}"), value)
 }
 
-/// Sets a key in a table of the array `name`, counted from 0. One that is not there yet becomes its first.
+/// Sets a key in a table of the array `name`; tables count from 0. A new key becomes the table's first.
 pub(super) fn set_in(text: &str, name: &str, index: usize, key: &str, value: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let edited = document.get(name).and_then(|tables| put(text, tables.get_ref().get(index)?, key, value));
     checked(edited, format!("{name}[{index}].{key}"), value)
 }
 
-/// Takes `section.key` out, with its line; it may be missing.
+/// Takes `section.key` out, with its line. It may be missing.
 pub(super) fn remove(text: &str, section: &str, key: &str) -> Result<String, EditError> {
     let document = parse(text)?;
     let table = document.get(section).and_then(|table| table.get_ref().as_table());
     let Some((name, value)) = table.and_then(|table| table.get_key_value(key)) else { return Ok(text.into()) };
     let start = text[..name.span().start].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[value.span().end..].find('\n').map_or(text.len(), |newline| value.span().end + newline + 1);
-    // Inside an inline table more would be gone than that, and so of a dotted key and of a header.
+    // In an inline table the line holds more than this key. A dotted key and a header do so too.
     let alone = text[start..name.span().start].trim().is_empty();
     let edited = alone.then(|| [&text[..start], &text[end..]].concat());
     let is_good = |edited: &String| parse(edited).is_ok();
     edited.filter(is_good).ok_or_else(|| EditError::Place { key: format!("{section}.{key}"), value: "(nothing)".into() })
 }
 
-/// Puts `blocks`, whole tables of the array `name`, in the place of all that are there; with none there, at the end.
+/// Puts `blocks`, whole tables of the array `name`, in the place of all that are there. If none is there, they go to the
+/// end.
 pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Result<String, EditError> {
     let document = parse(text)?;
     let new = blocks.join("\n");
@@ -94,24 +96,24 @@ pub(super) fn replace_tables(text: &str, name: &str, blocks: &[String]) -> Resul
             edited + remarks
         }
     };
-    // An array of another kind is there still.
+    // An array of another kind is still there.
     if parse(&edited).is_ok() { Ok(edited) } else { Err(EditError::Place { key: format!("[[{name}]]"), value: new }) }
 }
 
-/// What a text value is, or none where it is missing or of another kind.
+/// The value of a text; none if it is missing or of another kind.
 pub(super) fn text_of(text: &str, section: &str, key: &str) -> Option<String> {
     let table: toml::Table = toml::from_str(text).ok()?;
     table.get(section)?.get(key)?.as_str().map(str::to_owned)
 }
 
-/// The tables of an array, or none where it is missing.
+/// The tables of an array; none if it is missing.
 pub(super) fn tables_of(text: &str, name: &str) -> Vec<toml::Table> {
     let table: Option<toml::Table> = toml::from_str(text).ok();
     let array = table.as_ref().and_then(|table| table.get(name)?.as_array());
     array.into_iter().flatten().filter_map(|value| value.as_table().cloned()).collect()
 }
 
-/// Whether a text is TOML.
+/// Parses a text as TOML.
 pub(super) fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
     DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
@@ -120,7 +122,7 @@ pub(super) fn parse(text: &str) -> Result<DeTable<'_>, EditError> {
     })
 }
 
-/// The text with a value in the place of the one that is there, else in a line of its own below the table's header.
+/// The text with a value in the place of the old one, else in a line of its own below the table's header.
 fn put(text: &str, table: &Item<'_>, key: &str, value: &str) -> Option<String> {
     let (span, entry) = match table.get_ref().get(key) {
         Some(old) => (old.span(), value.to_owned()),
@@ -133,18 +135,18 @@ fn put(text: &str, table: &Item<'_>, key: &str, value: &str) -> Option<String> {
     Some([&text[..span.start], &entry, &text[span.end..]].concat())
 }
 
-/// Where a table's header stands. One without a header is written in braces, or by the keys in it.
+/// The place of a table's header. A table without a header is written in braces, or by the keys in it.
 fn header_of(text: &str, table: &Item<'_>) -> Option<Range<usize>> {
     (table.get_ref().is_table() && text[table.span()].starts_with('[')).then(|| table.span())
 }
 
-/// What came of it, if that and the value are TOML.
+/// The edited text, if both that and the value are TOML.
 fn checked(edited: Option<String>, key: String, value: &str) -> Result<String, EditError> {
     let is_good = |edited: &String| parse(&format!("value = {value}")).is_ok_and(|document| document.len() == 1) && parse(edited).is_ok();
     edited.filter(is_good).ok_or_else(|| EditError::Place { key, value: value.into() })
 }
 
-/// Where the headers of a table and of those within it begin, each with whether it is ours.
+/// The places where the headers of a table and of the tables in it begin. Each tells whether it is ours.
 fn headers_of(text: &str, item: &Item<'_>, is_ours: bool, found: &mut Vec<(usize, bool)>) {
     found.extend(header_of(text, item).map(|header| (header.start, is_ours)));
     let within: Vec<&Item<'_>> = match item.get_ref() {
@@ -155,14 +157,14 @@ fn headers_of(text: &str, item: &Item<'_>, is_ours: bool, found: &mut Vec<(usize
     within.into_iter().for_each(|item| headers_of(text, item, is_ours, found));
 }
 
-/// The remarks and empty lines at a table's end. They belong to nothing, or to what comes then.
+/// The remarks and empty lines at a table's end. They belong to no table, or to the next one.
 fn remarks_below(table: &str) -> &str {
     let is_remark = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let length: usize = table.split_inclusive('\n').rev().take_while(is_remark).map(str::len).sum();
     &table[table.len() - length..]
 }
 
-/// The text with tables below it.
+/// The text with new tables below it.
 fn appended(text: &str, tables: &str) -> String {
     let gap = match text {
         "" => "",
@@ -173,7 +175,8 @@ fn appended(text: &str, tables: &str) -> String {
     [text, gap, tables].concat()
 }
 
-/// The texts in each of which one `# key = value` sets the key. It may stand where it sets nothing: in a text, say.
+/// The texts in which one `# key = value` was made to set the key, one text for each such line. The line may stand where
+/// it sets nothing, for example in a text value.
 fn uncommented<'a>(text: &'a str, key: &'a str, value: &'a str) -> impl Iterator<Item = String> + 'a {
     text.match_indices('#').filter_map(move |(at, _)| {
         let line = text[at..].lines().next().filter(|line| commented_out(line) == Some(key))?;
@@ -189,7 +192,7 @@ fn commented_out(line: &str) -> Option<&str> {
     (!key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(key)
 }
 
-/// The remark behind the value of such a line.
+/// The remark after the value on such a line.
 fn remark_of(line: &str) -> Option<&str> {
     let body = line.strip_prefix('#')?;
     let mut inside = false;
@@ -222,7 +225,7 @@ mod tests {
         assert_eq!(set("", "a", "b", "1").expect("set"), "[a]\nb = 1\n");
         assert_eq!(set("[a.b]\nx = 1\n", "a", "c", "2").expect("set"), "[a.b]\nx = 1\n\n[a]\nc = 2\n");
         assert_eq!(set("a = 1", "b", "c", "2").expect("set"), "a = 1\n\n[b]\nc = 2\n");
-        // Ends of lines, the order of dotted keys, and what only looks like a remark.
+        // Ends of lines, the order of dotted keys, and text that only looks like a remark.
         let odd = "[a]\r\nx.y = 1\r\nb = \"\"\"\n# c = 1\n\"\"\"\nx.z = 2\n";
         assert_eq!(set(odd, "a", "c", "3").expect("set"), odd.replacen("[a]\r", "[a]\r\nc = 3", 1));
         assert_eq!(set(odd, "a", "b", "3").expect("set"), odd.replacen("\"\"\"\n# c = 1\n\"\"\"", "3", 1));
@@ -276,7 +279,7 @@ mod tests {
     fn a_key_of_one_table_is_set() {
         let text = "[[line]]\nmin = 1 # of A\n[[line]]\nmin = 1 # of B\n";
         assert_eq!(set_in(text, "line", 1, "min", "20").expect("set"), text.replace("1 # of B", "20 # of B"));
-        // What is not there yet, whatever stands behind it.
+        // A new key, whatever stands behind it.
         let inserted = text.replace("min = 1 # of B", "low = true\nmin = 1 # of B");
         assert_eq!(set_in(text, "line", 1, "low", "true").expect("set"), inserted);
         assert_eq!(set_in("[[line]]\n", "line", 0, "low", "true").expect("set"), "[[line]]\nlow = true\n");

@@ -1,18 +1,18 @@
-//! What is sold and what hands it out, held together as soon as it is said: by flags, or in the dialogue where it is typed.
-//! What does not fit is told in the words in which it was said.
+//! The items for sale and the lines for them are compared as soon as they are said: by flags, or in the dialogue where they
+//! are typed. A fault is told in the words in which the entry was said.
 
 use super::specs::{Item, Line};
 use crate::hardware::GpioChip;
 use qris_relay::config::LINES_MAX;
 use qris_relay::pin::CONSUMER;
 
-/// Whatever no other line has.
+/// All items that no other line has.
 const ANY: &str = "*";
 
-/// Takes one thing more that is sold.
+/// Adds one item.
 ///
 /// # Errors
-/// Why it cannot be.
+/// The reason why it cannot be added.
 pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
     if let Some(other) = items.iter().find(|item| item.id == new.id) {
         return Err(format!("{} is there already: {other}", new.id));
@@ -21,10 +21,10 @@ pub(super) fn add_item(items: &mut Vec<Item>, new: Item) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes one line more. `sold`: what is sold, where that is known.
+/// Adds one line. `sold`: the items for sale, where they are known.
 ///
 /// # Errors
-/// Why it cannot be.
+/// The reason why it cannot be added.
 pub(super) fn add_line(sold: &[String], lines: &mut Vec<Line>, new: Line) -> Result<(), String> {
     let is_sold = |id: &&String| *id == ANY || sold.is_empty() || sold.contains(id);
     if let Some(unsold) = new.items.iter().find(|id| !is_sold(id)) {
@@ -49,14 +49,14 @@ pub(super) fn add_line(sold: &[String], lines: &mut Vec<Line>, new: Line) -> Res
     Ok(())
 }
 
-/// What is sold, and no line hands it out.
+/// The items for sale that no line hands out.
 pub(super) fn unserved<'a>(sold: &'a [String], served: &[String]) -> Vec<&'a str> {
     let is_served = |id: &&String| served.iter().any(|served| served == ANY || served == *id);
     sold.iter().filter(|id| !is_served(id)).map(String::as_str).collect()
 }
 
-/// Why a pin of this computer cannot be a line: it is not there, or it is somebody else's. One that cannot be looked at is not
-/// judged here.
+/// Why a pin of this computer cannot be a line: it is not there, or somebody else uses it. A pin that cannot be looked at is
+/// not judged here.
 pub(super) fn pin_objection(chip: &GpioChip, offset: u32) -> Option<String> {
     let Some(line) = chip.lines.iter().find(|line| line.offset == offset) else {
         return Some(format!("{} has {} lines, from 0: there is no {offset}", chip.device.display(), chip.lines.len()));
@@ -100,7 +100,7 @@ mod tests {
             }
         }
         assert_eq!(lines.len(), 3);
-        // Where nobody knows yet what is sold, nothing is judged by it; and files that stand for lines may be one.
+        // Nobody knows the items yet, so no line is judged by them. And several lines may share one file.
         let mut unknown = Vec::new();
         for text in ["Z9=sim:/tmp/a", "Z8=sim:/tmp/a"] {
             assert_eq!(add_line(&[], &mut unknown, specs::line(text).expect("a line")), Ok(()));

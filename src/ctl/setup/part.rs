@@ -1,9 +1,10 @@
-//! The parts of what is said of a machine: what belongs to which, so that only what is wrong is asked for again.
+//! The parts of the answers about a machine. Each fault belongs to a part, so that only wrong parts are asked
+//! for again.
 
 use qris_host::config::Fault;
 use qris_host::finding::{Finding, Level};
 
-/// What is asked for together, in the order in which it is.
+/// Values that are asked for together, in the order of the questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Device,
@@ -30,7 +31,7 @@ impl Part {
         }
     }
 
-    /// The part that says what is wrong in a file; none if nothing that is asked for does.
+    /// The part whose answer is wrong in a file; none if no question asks for it.
     pub(super) fn of_fault(fault: &Fault) -> Option<Self> {
         let key = fault.key.as_deref()?;
         match key.split(['.', '[']).next()? {
@@ -47,7 +48,7 @@ impl Part {
         }
     }
 
-    /// What it is about.
+    /// The part's name in messages.
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Device => "the machine's name",
@@ -61,7 +62,7 @@ impl Part {
         }
     }
 
-    /// The flags that say it.
+    /// The flags for it.
     pub(super) const fn flags(self) -> &'static str {
         match self {
             Self::Device => "--device",

@@ -1,11 +1,11 @@
-//! What lies on the disk already, and what it says.
+//! The files that are on the disk already, and their values.
 
 use super::edit::{self, tables_of, text_of};
 use crate::site::{KEYS_JSON, QRISD_TOML, RELAY_TOML, Site};
 use qris_host::Failure;
 use std::path::PathBuf;
 
-/// What lies on the disk already.
+/// The files that are on the disk already.
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) qrisd: Option<String>,
@@ -14,7 +14,7 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// Reads what is there.
+    /// Reads the files.
     pub(super) fn read(site: &Site) -> Result<Self, Failure> {
         let read = |path: &str| match std::fs::read_to_string(site.at(path)) {
             Ok(text) => Ok(Some(text)),
@@ -32,12 +32,12 @@ impl Present {
         Ok(Self { qrisd, relay, keys })
     }
 
-    /// A text value of the configuration that is there.
+    /// A text value of the present configuration.
     pub(super) fn value(&self, section: &str, key: &str) -> Option<String> {
         text_of(self.qrisd.as_deref()?, section, key)
     }
 
-    /// Whether it names a file of its own for a secret.
+    /// Does it name a file of its own for a secret?
     pub(super) fn has_secret(&self, section: &str, key: &str) -> bool {
         self.value(section, key).is_some()
     }
@@ -46,18 +46,19 @@ impl Present {
         self.keys
     }
 
-    /// What is sold, by its ids.
+    /// The ids of the items for sale.
     pub(super) fn items(&self) -> Vec<String> {
         let tables = self.qrisd.as_deref().map(|text| tables_of(text, "item")).unwrap_or_default();
         tables.iter().map(|item| item.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned()).collect()
     }
 
-    /// What lines hand out.
+    /// The items that lines hand out.
     pub(super) fn lines(&self) -> Vec<String> {
         self.line_tables().iter().flat_map(items_of).collect()
     }
 
-    /// The pins of its lines, each with whether the low level drives it: they are the service's, set up or not.
+    /// The pins of its lines. Each tells whether the low level drives it. They belong to the service, whether
+    /// the machine is set up or not.
     pub(super) fn pins(&self) -> Vec<(PathBuf, u32, bool)> {
         let pin = |line: &toml::Table| {
             let offset = line.get("offset")?.as_integer().and_then(|offset| u32::try_from(offset).ok())?;
@@ -72,7 +73,7 @@ impl Present {
     }
 }
 
-/// What a `[[line]]` hands out.
+/// The items that a `[[line]]` hands out.
 pub(super) fn items_of(line: &toml::Table) -> Vec<String> {
     let items = line.get("items").and_then(toml::Value::as_array).into_iter().flatten();
     items.filter_map(|item| item.as_str().map(str::to_owned)).collect()

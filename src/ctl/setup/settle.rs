@@ -1,5 +1,5 @@
-//! From what was said to what could be written: put together, checked as the services do, and tried by connecting. What is
-//! refused is asked for again where somebody sits there.
+//! Makes files from the answers: composes them, checks them as the services do, and tries them by connecting. If a person
+//! is there, wrong answers are asked for again.
 
 use super::Setup;
 use super::answers::Answers;
@@ -25,7 +25,7 @@ pub(super) struct Checked {
     pub(super) relay: RelayConfig,
 }
 
-/// What does not change from one try to the next.
+/// The values that stay the same from one try to the next.
 pub(super) struct Settling<'a> {
     pub(super) setup: &'a Setup,
     pub(super) site: &'a Site,
@@ -35,7 +35,7 @@ pub(super) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Until all of it is good, or somebody wants it all the same. `looks`: connects, too.
+    /// Tries until all of it is good, or until the person wants it all the same. `looks`: connects, too.
     pub(super) async fn settle(
         &self,
         mut dialogue: Option<&mut Dialogue<'_>>,
@@ -85,7 +85,7 @@ impl Settling<'_> {
         }
     }
 
-    /// Faults name lines of a file that nobody has seen yet: which flags it was is told beside them.
+    /// Faults name lines of a file that nobody has seen yet. So the flags are named beside them.
     fn name_flags(&self, parts: &BTreeSet<Part>) {
         for part in parts.iter().filter(|part| self.setup.says(**part)) {
             print::remark(&format!("{} ({}):", part.words(), part.flags()));
@@ -93,7 +93,7 @@ impl Settling<'_> {
     }
 }
 
-/// What was refused, by what would say it otherwise.
+/// The parts that were refused.
 fn parts_of(failure: &Failure) -> BTreeSet<Part> {
     let error = failure.error();
     if let Some(faults) = error.downcast_ref::<Faults>() {
@@ -102,7 +102,7 @@ fn parts_of(failure: &Failure) -> BTreeSet<Part> {
     error.downcast_ref::<ComposeError>().map(ComposeError::parts).into_iter().flatten().collect()
 }
 
-/// The same in words, without places in a file that nobody has seen.
+/// The refusals in words, without places in a file that nobody has seen.
 fn refusals(failure: &Failure) -> Vec<String> {
     let error = failure.error();
     let Some(faults) = error.downcast_ref::<Faults>() else { return failure.told("This cannot be") };
@@ -117,7 +117,7 @@ fn refusals(failure: &Failure) -> Vec<String> {
     faults.iter().map(words).collect()
 }
 
-/// What the services would say of the files: by their own checks.
+/// Checks the files by the services' own code.
 fn check(composed: &Composed) -> Result<Checked, Failure> {
     let Composed { qrisd, relay, .. } = composed;
     let both = (DeviceConfig::from_source(qrisd), RelayConfig::from_source(relay));
@@ -131,7 +131,7 @@ fn check(composed: &Composed) -> Result<Checked, Failure> {
     Ok(Checked { device, relay: relays })
 }
 
-/// Broker, backend, keys and clock, by really connecting.
+/// Looks at broker, backend, keys and clock by really connecting.
 async fn look_outside(checked: &Checked) -> Vec<Finding> {
     let device = &checked.device;
     let (broker, asked) = tokio::join!(look::broker(&device.mqtt, &device.machine.device), look::backend(&device.backend));

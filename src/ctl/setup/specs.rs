@@ -1,5 +1,5 @@
-//! How something is said in one word, on the command line or in the conversation: what is sold and what hands it out, with
-//! its table of the configuration; a name, an address.
+//! The one-word forms of the command line and of the conversation: items for sale and lines, each with its table of the
+//! configuration; a name, an address.
 
 use super::edit::quoted;
 use qris_core::order::ids::ItemId;
@@ -10,12 +10,12 @@ use qris_host::config::http_url;
 use std::fmt;
 use std::path::PathBuf;
 
-/// How long a line is active unless something else is said, in milliseconds.
+/// How long a line is active if nothing else is said, in milliseconds.
 const PULSE_MS: u32 = 500;
 /// The largest number of a line on its chip.
 const OFFSET_MAX: u32 = 1023;
 
-/// `ID:PRICE[:NAME]`, or `ID:MIN-MAX[:NAME]` where the controller reckons the price.
+/// `ID:PRICE[:NAME]`, or `ID:MIN-MAX[:NAME]` where the controller computes the price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) id: ItemId,
@@ -29,7 +29,7 @@ enum Price {
     Asked { min: Rupiah, max: Rupiah },
 }
 
-/// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms]`; the chip may be `sim:/path`, which has no offset.
+/// `ITEM[,ITEM…]=CHIP:OFFSET[:low][:500ms]`; `sim:/path` as the chip has no offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) items: Vec<String>,
@@ -85,7 +85,7 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     let mut fields = pin.split(':');
     let path = fields.next().filter(|path| path.starts_with('/')).ok_or_else(wrong)?;
     let mut line = Line { items, chip: format!("{sim}{path}"), offset: None, active_low: false, pulse_ms: PULSE_MS };
-    // Each once: which of two would count must not be guessed.
+    // Each may come once: with two, nobody knows which one counts.
     let (mut level, mut pulse) = (None, None);
     for field in fields {
         match (field, field.strip_suffix("ms").and_then(|ms| ms.parse().ok()), field.parse()) {
@@ -128,7 +128,7 @@ pub(super) fn screen(text: &str) -> Result<Screen, String> {
     if path.starts_with('/') { Ok(Screen::Virtual { path: path.into(), size }) } else { Err(wrong()) }
 }
 
-/// As it would be given.
+/// As a person would give it.
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, price, name } = self;
@@ -140,7 +140,7 @@ impl fmt::Display for Item {
     }
 }
 
-/// As it would be given.
+/// As a person would give it.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { items, chip, offset, active_low, pulse_ms } = self;
@@ -165,13 +165,13 @@ impl Item {
 }
 
 impl Line {
-    /// What it is called in `relay.toml`.
+    /// Its name in `relay.toml`.
     pub(super) fn name(&self) -> String {
         let name = if self.items.iter().any(|item| item == "*") { "all".to_owned() } else { self.items.join(" ") };
         name.chars().take(64).collect()
     }
 
-    /// As a table of `relay.toml`. `least`: what its cheapest item costs, in rupiah, if that is known.
+    /// As a table of `relay.toml`. `least`: the price of its cheapest item, in rupiah, if that is known.
     pub(super) fn block(&self, least: Option<u64>) -> String {
         let Self { items, chip, offset, active_low, pulse_ms } = self;
         let quoted_items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
@@ -186,7 +186,7 @@ impl Line {
     }
 }
 
-/// What the cheapest of `items` costs in the `[[item]]` tables of a `qrisd.toml`, in rupiah.
+/// The price of the cheapest of `items` in the `[[item]]` tables of a `qrisd.toml`, in rupiah.
 pub(super) fn least_price(tables: &[toml::Table], items: &[String]) -> Option<u64> {
     let of = |table: &&toml::Table| {
         let id = table.get("id").and_then(toml::Value::as_str);
@@ -209,7 +209,7 @@ pub(super) fn parse_words(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The same of what the screen is to show.
+/// The same for text that the screen shows.
 pub(super) fn parse_letters(text: &str) -> Result<String, String> {
     let text = parse_words(text)?;
     match unknown_letter(&text) {
@@ -218,7 +218,7 @@ pub(super) fn parse_letters(text: &str) -> Result<String, String> {
     }
 }
 
-/// An address of HTTP, as the services take it.
+/// An HTTP address in the form that the services take.
 pub(super) fn parse_http(text: &str) -> Result<String, String> {
     http_url(text).map_err(|why| why.to_string())
 }

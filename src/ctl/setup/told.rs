@@ -1,4 +1,4 @@
-//! What a set-up tells: in words, or as one JSON object a line.
+//! The messages of a set-up: in words, or as one JSON object a line.
 
 use super::compose::Composed;
 use super::write::Change;
@@ -7,7 +7,7 @@ use crate::site::Site;
 use qris_host::Failure;
 use qris_host::finding::Finding;
 
-/// How it is told.
+/// The form of the messages.
 pub(super) struct Told {
     pub(super) json: bool,
 }

@@ -1,4 +1,4 @@
-//! The hardware, tried before anything is written: a test card, and pulses of lines of which a person says what they moved.
+//! Tries the hardware before anything is written: a test card, and pulses of lines. A person says what each pulse moved.
 //! Nothing of it stays if the set-up is given up.
 
 use super::Setup;
@@ -20,23 +20,23 @@ use qris_relay::pin::{Chip, Pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What comes after a trial.
+/// The next step after a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing more.
+    /// Nothing more is to be done.
     Done,
     /// A line was turned over.
     Turned,
-    /// A line moved something else: all of them are asked for again.
+    /// A line moved something else: all lines are asked for again.
     LinesAgain,
 }
 
-/// What was tried so far.
+/// The trials so far.
 pub(super) struct Trial<'a> {
     site: &'a Site,
     driven: Driven<fn(&Pin)>,
     is_card_over: bool,
-    /// Lines of which a person said all.
+    /// Lines whose trial is finished.
     settled: Vec<(String, Option<Chip>)>,
 }
 
@@ -46,7 +46,8 @@ impl<'a> Trial<'a> {
         Self { site, driven: Driven { pins: Vec::new(), ours, give_back: hardware::give_back }, is_card_over: false, settled: Vec::new() }
     }
 
-    /// The test card and the pulses that were asked for. In a conversation what goes wrong is told, and it goes on.
+    /// Shows the test card and gives the pulses that were asked for. In a conversation a failure is told, and the
+    /// conversation goes on.
     pub(super) async fn run(
         &mut self,
         setup: &Setup,
@@ -73,7 +74,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Lines that flags name. All of them are known before the first one moves something.
+    /// Pulses the lines that flags name. All names are looked up before the first line moves something.
     fn named(&mut self, names: &[String], lines: &[Line]) -> Result<(), Failure> {
         let named = names.iter().map(|name| {
             lines.iter().find(|line| line.name == *name).ok_or_else(|| {
@@ -87,12 +88,12 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Each line, as somebody wants it who looks what moves.
+    /// Pulses each line as the person wants, who looks what moves.
     fn shown(&mut self, lines: &mut [Line], dialogue: &mut Dialogue<'_>, answers: &mut Answers) -> Result<Next, Failure> {
         let mut next = Next::Done;
         for line in lines {
             let this = (line.name.clone(), pin_of(line).map(|pin| pin.chip.clone()));
-            // What cannot be done is not offered.
+            // A trial that cannot be done is not offered.
             if self.settled.contains(&this) || self.is_elsewhere(line) {
                 continue;
             }
@@ -118,7 +119,7 @@ impl<'a> Trial<'a> {
                         print::line(&format!("  active_low = {active_low} from now on"))?;
                         dialogue.pulse_again(&line.name, true)?
                     }
-                    // What has no level cannot be turned over.
+                    // A line without a level cannot be turned over.
                     (Seen::Wrong, _) | (Seen::Inverted, None) => {
                         let again = dialogue.pulse_again(&line.name, false)?;
                         if !again && dialogue.other_lines()? {
@@ -132,7 +133,7 @@ impl<'a> Trial<'a> {
         Ok(next)
     }
 
-    /// Whether it is a pin of another computer.
+    /// Is it a pin of another computer?
     fn is_elsewhere(&self, line: &Line) -> bool {
         !self.site.runs() && line.outlet.device().is_some()
     }
@@ -142,7 +143,7 @@ impl<'a> Trial<'a> {
             return Err(Failure::usage("the lines of an image are not here: no pulse with --root"));
         }
         let pulsed = hardware::pulse(line);
-        // One that could not be had is somebody else's. With a sensor that refuses it was had.
+        // A line that could not be taken belongs to somebody else. If only its sensor refused, the line was taken.
         if let Some(outlet) = line.outlet.line().filter(|outlet| pulsed.is_ok() || outlet.sensor.is_some()) {
             self.driven.pins.push(outlet.pin.clone());
         }
@@ -161,7 +162,7 @@ impl<'a> Trial<'a> {
         if !self.site.runs() && !matches!(surface, SurfaceSettings::Virtual { .. }) {
             return Err(Failure::usage("the panel of an image is not here: no test card with --root"));
         }
-        // Without a bus there is nobody to ask, and nobody who answers to it.
+        // Without a bus there is nobody to ask, and nobody answers to the name.
         if let (true, Some(bus)) = (self.site.runs(), &device.controller)
             && let Ok(service) = Service::connect_at(bus, DEVICE_NAME, DEVICE_PATH).await
             && service.is_there().await
@@ -180,22 +181,22 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// All is in its place: the lines are the service's now.
+    /// All files are in their places: the lines belong to the service now.
     pub(super) fn written(&mut self, relay: &RelayConfig) {
         self.driven.ours = relay.lines.iter().filter_map(pin_of).map(|pin| (pin.chip.clone(), pin.active_low)).collect();
     }
 }
 
-/// The pin that a line drives, if it does.
+/// The pin that a line drives, if it drives one.
 fn pin_of(line: &Line) -> Option<&Pin> {
     line.outlet.line().map(|outlet| &outlet.pin)
 }
 
-/// Pins that were driven. Dropped, it gives those back that no configuration has: of a set-up that is given up nothing stays
-/// driven, whatever ended it.
+/// Pins that were driven. When this is dropped, it gives back those that no configuration has. So nothing stays driven after
+/// a set-up that is given up, whatever ended it.
 struct Driven<G: Fn(&Pin)> {
     pins: Vec<Pin>,
-    /// Those that stay as they are, inactive.
+    /// The pins that stay as they are, inactive.
     ours: Vec<(Chip, bool)>,
     give_back: G,
 }
@@ -204,7 +205,7 @@ impl<G: Fn(&Pin)> Drop for Driven<G> {
     fn drop(&mut self) {
         for (at, pin) in self.pins.iter().enumerate() {
             let is_ours = self.ours.iter().any(|(chip, active_low)| (chip, *active_low) == (&pin.chip, pin.active_low));
-            // The last level that it was driven with is the one that counts.
+            // Only the last level that drove it counts.
             let is_last = self.pins[at + 1..].iter().all(|later| later.chip != pin.chip);
             if is_last && !is_ours {
                 (self.give_back)(pin);
@@ -213,7 +214,7 @@ impl<G: Fn(&Pin)> Drop for Driven<G> {
     }
 }
 
-/// What went wrong is told and no more, where somebody sits there who can decide.
+/// Where a person can decide, a failure is told and does not end the set-up.
 fn forgiven(result: Result<(), Failure>, told: bool) -> Result<(), Failure> {
     match result {
         Err(failure) if told => failure.told("qrisctl").iter().try_for_each(|line| print::line(&print::plain(line))),
@@ -243,13 +244,13 @@ mod tests {
             ours,
             give_back: note,
         };
-        // Nothing was written: all of them, each once.
+        // Nothing was written: all pins are given back, each once.
         drop(driven(Vec::new()));
         assert_eq!(given.take(), [pin(5, true), pin(6, true), pin(7, false)]);
-        // 7 was another choice, which was taken back.
+        // 7 was another choice, and was taken back.
         drop(driven(vec![(chip(5), true), (chip(6), true)]));
         assert_eq!(given.take(), [pin(7, false)]);
-        // What is a line with the other level is driven by this one.
+        // Now 5 is a line with the other level: the level at which the trial left it drives that line.
         drop(driven(vec![(chip(5), false), (chip(6), true), (chip(7), false)]));
         assert_eq!(given.take(), [pin(5, true)]);
     }

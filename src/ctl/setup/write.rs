@@ -1,4 +1,4 @@
-//! Puts files in their places: all of them or none, each whole, with what was there before beside it.
+//! Puts files in their places: all of them or none, and each one whole. The earlier files are kept beside them.
 
 use crate::site::{DEVICE_USER, Site, is_root};
 use qris_host::clock;
@@ -7,12 +7,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 
-/// Whose a file is.
+/// The owner of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     /// root, and its group.
     Root,
-    /// root; the device service may read it by its group.
+    /// root; the device service may read it through its group.
     Device,
 }
 
@@ -25,23 +25,23 @@ pub(super) struct Planned {
     is_secret: bool,
 }
 
-/// What is to become of a file.
+/// The change to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// There is none yet.
+    /// There is no such file yet.
     New,
-    /// What is in it is another.
+    /// Its contents change.
     Changed,
-    /// Whose it is, or who may read it, is another, and that alone.
+    /// Only its owner or its mode changes.
     Access,
-    /// It is as it should be.
+    /// It stays as it is.
     Same,
 }
 
-/// Why nothing was written, or not all.
+/// Why nothing was written, or only a part.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
-    /// Before anything changed.
+    /// It failed before anything changed.
     #[error("{}: {why}; nothing was changed", path.display())]
     Before {
         /// The file.
@@ -49,7 +49,7 @@ pub(super) enum WriteError {
         /// The system's reason.
         why: io::Error,
     },
-    /// While files were put in their places; what was there is back.
+    /// It failed while files were put in their places. The earlier files are back.
     #[error("{}: {why}; what was there before is there again", path.display())]
     Between {
         /// The file.
@@ -67,7 +67,7 @@ impl Planned {
         Self { path: path.into(), owner, mode, content, is_secret: false }
     }
 
-    /// What is in it is not for the terminal.
+    /// Marks it as a secret: its contents do not go to the terminal.
     pub(super) fn secret(mut self) -> Self {
         self.is_secret = true;
         self
@@ -77,7 +77,7 @@ impl Planned {
         &self.path
     }
 
-    /// What would become of it.
+    /// The change that would be made to it.
     pub(super) fn change(&self, site: &Site) -> Change {
         let path = site.at(&self.path);
         let (Ok(content), Ok(metadata)) = (fs::read(&path), fs::metadata(&path)) else { return Change::New };
@@ -91,18 +91,18 @@ impl Planned {
         }
     }
 
-    /// Whether it is a secret that everybody on this computer can read until it is written.
+    /// Is it a secret that everybody on this computer can read until it is written?
     pub(super) fn is_open(&self, site: &Site) -> bool {
         self.is_secret && fs::metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
     }
 
-    /// Whether it is a secret in whose place a symbolic link is: that is replaced, and never followed, since it leads where
-    /// somebody else may have wanted it to. What it leads to stays.
+    /// Is it a secret, and a symbolic link is in its place? The link is replaced and never followed: it may lead to a place
+    /// that somebody else has chosen. The file that it leads to stays.
     pub(super) fn replaces_a_link(&self, site: &Site) -> bool {
         self.is_secret && fs::symlink_metadata(site.at(&self.path)).is_ok_and(|metadata| metadata.is_symlink())
     }
 
-    /// A line for people: what, whose, and what becomes of it.
+    /// A line for people: the change, the owner and the path.
     pub(super) fn words(&self, site: &Site) -> String {
         let change = match self.change(site) {
             Change::New => "new",
@@ -116,7 +116,7 @@ impl Planned {
         format!("{:<8}  root:{group:<6} {:04o}  {}", change, self.mode, self.path.display())
     }
 
-    /// The lines that change, with a sign in front; none of a secret.
+    /// The lines that change, each with a sign in front. A secret shows none.
     pub(super) fn difference(&self, site: &Site) -> Vec<String> {
         if self.is_secret {
             return Vec::new();
@@ -127,17 +127,17 @@ impl Planned {
     }
 }
 
-/// How a file gets back to what it was.
+/// How to bring a file back to its earlier state.
 enum Undo {
-    /// There was none.
+    /// Remove it: there was none.
     Remove,
-    /// It was kept there.
+    /// Put back the copy that was kept here.
     Back(PathBuf),
-    /// What is in it never changed, and who may read it is right.
+    /// Its contents never changed, and its new mode is right.
     Nothing,
 }
 
-/// Writes what is new or changed; the names of what was there before, kept.
+/// Writes the files that are new or changed. The result is the names under which earlier files were kept.
 pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteError> {
     let mut staged: Vec<(PathBuf, PathBuf, Change, &Planned)> = Vec::new();
     for file in files {
@@ -174,7 +174,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
             Err(why) => {
                 staged.iter().for_each(|(new, ..)| drop(fs::remove_file(new)));
                 for (path, undo) in done.iter().rev() {
-                    // The best that can be done: the first error is the one that is told.
+                    // This is the best that can be done. Only the first error is told.
                     drop(match undo {
                         Undo::Remove => fs::remove_file(path),
                         Undo::Back(before) => fs::rename(before, path),
@@ -187,7 +187,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
     }
     for (_, path, ..) in &staged {
         if let Some(directory) = path.parent() {
-            // It is all there; after a power cut right now it might be as it was before, which is whole too.
+            // All files are there. After a power cut right now the earlier files might be back, and those are whole too.
             drop(fs::File::open(directory).and_then(|directory| directory.sync_all()));
         }
     }
@@ -198,7 +198,7 @@ pub(super) fn put(site: &Site, files: &[Planned]) -> Result<Vec<PathBuf>, WriteE
     Ok(done.into_iter().filter_map(kept).collect())
 }
 
-/// Removes files of that system; what could not be removed, with why.
+/// Removes files of that system. The result tells what could not be removed, and why.
 pub(super) fn remove(site: &Site, files: &[PathBuf]) -> Vec<String> {
     let remove = |path: &PathBuf| match fs::remove_file(site.at(path)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Some(format!("{} cannot be removed: {why}", path.display())),
@@ -214,7 +214,7 @@ fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
     let gid = gid(site, file.owner).ok_or_else(|| WriteError::NoGroup(site.at("/etc/group")))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.exists() {
-        // Directories of secrets are root's alone, as systemd makes them.
+        // Only root may open directories of secrets, as systemd makes them.
         let mode = if file.is_secret && file.owner == Owner::Root { 0o700 } else { 0o755 };
         fs::DirBuilder::new().recursive(true).mode(mode).create(directory).map_err(failed)?;
     }
@@ -227,8 +227,8 @@ fn stage(site: &Site, file: &Planned) -> Result<PathBuf, WriteError> {
     Ok(new)
 }
 
-/// Writes a file that is not there yet. Nobody but us can read it before it has its owner and mode. Where it cannot be written
-/// whole there is none.
+/// Writes a file that is not there yet. Only we can read it before it has its owner and mode. If it cannot be written whole,
+/// there is no file.
 fn write_new(path: &Path, content: &[u8], gid: u32, mode: u32) -> io::Result<()> {
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut write = || -> io::Result<()> {
@@ -242,8 +242,8 @@ fn write_new(path: &Path, content: &[u8], gid: u32, mode: u32) -> io::Result<()>
     write().inspect_err(|_| drop(fs::remove_file(path)))
 }
 
-/// Keeps what is at `path` under another name. Of a secret that is a copy for those alone who may read the new one: whoever
-/// could read more before cannot any longer.
+/// Keeps the file at `path` under another name. A copy of a secret gets the rights of the new secret: a user who could read
+/// more before cannot read the copy.
 fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Undo> {
     if !path.exists() {
         return Ok(Undo::Remove);
@@ -255,10 +255,10 @@ fn keep(site: &Site, file: &Planned, path: &Path, suffix: &str) -> io::Result<Un
     };
     match kept {
         Ok(()) => Ok(Undo::Back(before)),
-        // Set up twice within a second: the older one is the one worth keeping.
+        // A set-up ran twice within a second. The older copy is the one to keep.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Undo::Back(before)),
         Err(error) if file.is_secret => Err(error),
-        // A file system without links.
+        // This file system has no links.
         Err(_) => {
             let metadata = fs::metadata(path)?;
             fs::copy(path, &before)?;
@@ -283,10 +283,10 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The lines that are gone and the lines that are new, by their longest common order.
+/// The lines that are gone and the lines that are new, from the longest common subsequence.
 fn difference(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
-    // Configurations have some hundred lines: a table of all pairs is small.
+    // Configurations have some hundred lines, so a table of all pairs is small.
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
@@ -342,7 +342,7 @@ mod tests {
         }
         let names: Vec<_> = fs::read_dir(root.path().join("etc/qrisd")).expect("there").flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
-        // A mode that somebody changed is a change too.
+        // A mode that somebody changed counts as a change too.
         fs::set_permissions(root.path().join("etc/qrisd/b"), fs::Permissions::from_mode(0o644)).expect("ours");
         assert_eq!(files[1].change(&site), Change::Access);
         assert_eq!(put(&site, &files).expect("put"), [] as [PathBuf; 0], "there is nothing to keep");
@@ -362,19 +362,19 @@ mod tests {
         let kept = put(&site, &secret("two\n")).expect("put");
         assert_eq!((kept.len(), mode(&kept[0]), mode(&place)), (1, 0o640, 0o640));
         assert_eq!(fs::read_to_string(&kept[0]).expect("kept"), "one\n");
-        // A set-up that fails puts the old one back, and does not open it again.
+        // A set-up that fails puts the old file back, and does not open it again.
         open(&place);
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
         let [a, b] = [planned("/etc/qrisd/a", "three\n").secret(), planned("/etc/qrisd/b", "b\n")];
         fs::remove_file(&kept[0]).expect("there");
         assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
-        // One that only was open stays closed, and does not vanish.
+        // A file that was only too open stays closed, and does not vanish.
         open(&place);
         let [a, b] = [planned("/etc/qrisd/a", "two\n").secret(), planned("/etc/qrisd/b", "b\n")];
         assert!(matches!(put(&site, &[a, b]), Err(WriteError::Between { .. })));
         assert_eq!((fs::read_to_string(&place).expect("there").as_str(), mode(&place)), ("two\n", 0o640));
-        // In an image a link leads within it: it is closed where it lies.
+        // In an image a link leads to a place in the image: the file is closed where it lies.
         let elsewhere = root.path().join("data-a");
         fs::rename(&place, &elsewhere).expect("moved");
         std::os::unix::fs::symlink("/data-a", &place).expect("made");
@@ -388,7 +388,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let site = site(root.path());
         put(&site, &[planned("/etc/qrisd/a", "one\n")]).expect("put");
-        // A directory stands where the second file should be.
+        // There is a directory in the place of the second file.
         fs::create_dir_all(root.path().join("etc/qrisd/b/c")).expect("made");
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/new", "n\n"), planned("/etc/qrisd/b", "two\n")];
         assert!(matches!(put(&site, &files), Err(WriteError::Between { .. })));
@@ -400,7 +400,7 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["a", "b"], "nothing is left behind");
-        // Not even staged: the file's directory is a file.
+        // This file cannot even be staged: its directory is a file.
         let files = [planned("/etc/qrisd/a", "two\n"), planned("/etc/qrisd/a/b", "two\n")];
         assert!(matches!(put(&site, &files), Err(WriteError::Before { .. })));
         assert_eq!(fs::read_to_string(root.path().join("etc/qrisd/a")).expect("there"), "one\n");

@@ -1,5 +1,5 @@
-//! Where the secrets of the device service lie: in a file of its own, or with systemd, plain or encrypted. One that is told
-//! another place leaves nothing behind in the old one.
+//! The places for the secrets of the device service: a file of its own, or a credential of systemd, plain or encrypted. A secret
+//! that moves leaves nothing behind in its old place.
 
 use super::{Draft, Keep, Text};
 use crate::guard::{self, Guarded, Kind};
@@ -11,11 +11,11 @@ use qris_host::Failure;
 use qris_host::secret::Secret;
 use std::path::{Path, PathBuf};
 
-/// The settings that name a secret, each with what it is called where no path says otherwise.
+/// The settings that name a secret. Each has the name of the secret where no path says otherwise.
 const SETTINGS: [(&str, &str, &str); 2] = [("mqtt", "password_file", "mqtt-password"), ("backend", "token_file", "backend-token")];
 
 impl Draft<'_> {
-    /// Puts secrets where they were told to go, new ones and those that are there; and what systemd must be told of them.
+    /// Puts secrets, new and old, into the places that were asked for, and writes the settings that systemd needs for them.
     pub(super) fn secrets(&mut self, text: &mut Text, new: [Option<&Secret>; 2], keep: Option<Keep>) -> Result<(), Failure> {
         for ((section, key, name), new) in SETTINGS.into_iter().zip(new) {
             let before = text_of(&text.text, section, key).map(PathBuf::from);
@@ -38,7 +38,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// How a secret is kept now.
+    /// The present way to keep a secret.
     fn kept(&self, before: &Path, name: &str) -> Keep {
         let [plain, encrypted] = files(name).map(|file| self.site.at(file));
         if before.components().count() > 1 {
@@ -73,7 +73,7 @@ impl Draft<'_> {
         text.set_text(section, key, name)
     }
 
-    /// Notes what is to be removed: this secret in all places but the one where it is now. A file of somebody's own stays.
+    /// Notes the files to remove: this secret in all places except its present one. A file that somebody put elsewhere stays.
     fn leave(&mut self, now: Option<&Path>, before: Option<&Path>, name: &str) {
         let [plain, encrypted] = files(name);
         let here = match now {
@@ -99,8 +99,8 @@ impl Draft<'_> {
         self.files.iter().any(|file| file.path() == Path::new(path))
     }
 
-    /// Secrets that stay where they are, copies of earlier ones too, are for those alone whom they are for: where somebody opened
-    /// them they are closed again. Who could read one until now is told of it.
+    /// Closes again the secrets that stay in their places, and copies of earlier ones, if somebody opened them to others. If
+    /// everybody could read one until now, a remark says so.
     pub(super) fn guard_what_stays(&mut self, qrisd: &str) {
         let device = self.site.user(DEVICE_USER);
         for Guarded { path, kind, is_in_use } in guard::secrets(self.site, &qrisd.parse().unwrap_or_default()) {
@@ -110,7 +110,7 @@ impl Draft<'_> {
             let readers: Vec<_> = device.into_iter().filter(|_| is_in_use && kind == Kind::Secret).collect();
             let place = self.site.at(&path);
             let objection = |metadata| guard::objection(self.site, &metadata, kind, &readers);
-            // What cannot be looked at or read is told by the check of the whole, if it is needed.
+            // If it cannot be looked at or read, and is needed, the check of the whole tells that.
             let Ok(Some(why)) = std::fs::metadata(&place).map(objection) else { continue };
             if std::fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
                 self.remarks.push(format!("{} is a symbolic link, and was left as it is: {why}", path.display()));
@@ -119,7 +119,7 @@ impl Draft<'_> {
             let Ok(content) = std::fs::read(&place) else { continue };
             let owner = if kind == Kind::Secret { Owner::Device } else { Owner::Root };
             let closed = Planned::new(path, owner, kind.rights().1, content).secret();
-            // Who is not root leaves owners as they are.
+            // A user who is not root leaves owners as they are.
             if closed.change(self.site) != Change::Same {
                 self.files.push(closed);
             }
@@ -137,7 +137,8 @@ impl Draft<'_> {
         }));
     }
 
-    /// systemd must be told which credentials are encrypted, and of no other: it would not hand over a plain one.
+    /// systemd must be told which credentials are encrypted, and only those: it would not hand over a plain credential that is
+    /// named so.
     fn drop_in(&mut self, text: &Text) {
         let is_encrypted = |&(section, key, name): &(&str, &str, &str)| {
             let value = text_of(&text.text, section, key);
@@ -166,7 +167,7 @@ const DROP_IN_HEAD: &str = "\
 [Service]
 ";
 
-/// The files of a credential: plain, and encrypted.
+/// The two files of a credential: plain, and encrypted.
 fn files(name: &str) -> [String; 2] {
     CREDENTIALS.map(|directory| format!("{directory}/{}", staging::credential(name)))
 }

@@ -7,7 +7,7 @@ use qris_device::config::Config as DeviceConfig;
 use qris_host::secret::Secret;
 use qris_relay::config::Config as RelayConfig;
 
-/// A system in a directory, and what becomes of it.
+/// A system in a directory, and the changes to it.
 struct Machine {
     root: tempfile::TempDir,
     staging: Staging,
@@ -58,7 +58,7 @@ fn all() -> Answers {
     }
 }
 
-/// By the services' own checks; what they read.
+/// The configurations, as the services' own checks read them.
 fn check(composed: &Composed) -> (DeviceConfig, RelayConfig) {
     let device = DeviceConfig::from_source(&composed.qrisd).unwrap_or_else(|why| panic!("{why}"));
     let relay = RelayConfig::from_source(&composed.relay).unwrap_or_else(|why| panic!("{why}"));
@@ -151,7 +151,7 @@ fn secrets_go_where_they_are_or_where_they_are_told_to() {
     let composed = machine.compose(&answers, None, false).expect("composed");
     assert_eq!(paths(&composed)[0], "/etc/credstore/qrisd.backend-token");
     assert_eq!(check(&composed).0.backend.token, Secret::new("token-2"));
-    // A path of one's own is kept, too.
+    // A path that somebody chose is kept, too.
     machine.write(
         &machine
             .compose(&Answers { token: Some(Secret::new("token-3")), ..Answers::default() }, Some(Keep::File), false)
@@ -172,25 +172,25 @@ fn secrets_that_are_there_move_and_leave_nothing_behind() {
     machine.write(&machine.compose(&all(), None, false).expect("composed"));
     machine.put("etc/qrisd/backend-token.before-1", "token-0\n");
     let named = |composed: &Composed| composed.obsolete.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-    // Nothing is said of secrets: they stay.
+    // Nobody says anything about secrets: they stay.
     let same = machine.compose(&Answers::default(), None, false).expect("composed");
     assert!(named(&same).is_empty() && !same.hands_over_anew(&machine.site()));
-    // All go, those that nobody gave anew, too; a copy of an earlier one as well.
+    // All secrets move, also those that nobody gave anew, and a copy of an earlier one.
     let moved = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
     assert_eq!(named(&moved), ["/etc/qrisd/mqtt-password", "/etc/qrisd/backend-token", "/etc/qrisd/backend-token.before-1"]);
     assert!(moved.hands_over_anew(&machine.site()) && moved.remarks.is_empty());
     let (device, _) = check(&moved);
     assert_eq!((device.backend.token, device.mqtt.password), (Secret::new("token-1"), Some(Secret::new("hunter2"))));
     machine.write(&moved);
-    // Where it is is where it was told to go: done.
+    // It is already in the place that was asked for: nothing to do.
     let again = machine.compose(&Answers::default(), Some(Keep::Credential), false).expect("composed");
     assert!(named(&again).is_empty() && !again.hands_over_anew(&machine.site()), "{:?}", named(&again));
-    // A new one is handed over at a start alone, whoever says where it goes.
+    // A new secret is handed over only at a start, even if nobody says its place.
     let new = Answers { token: Some(Secret::new("token-2")), ..Answers::default() };
     assert!(machine.compose(&new, None, false).expect("composed").hands_over_anew(&machine.site()));
     let back = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
     assert_eq!(named(&back), ["/etc/credstore/qrisd.mqtt-password", "/etc/credstore/qrisd.backend-token"]);
-    // A file of somebody's own is theirs to remove.
+    // A file that somebody put elsewhere is left for that person to remove.
     machine.write(&back);
     let path = machine.root.path().join("etc/qrisd/qrisd.toml");
     let own = std::fs::read_to_string(&path).expect("there").replace("/etc/qrisd/backend-token", "/data/token");
@@ -220,7 +220,7 @@ fn secrets_that_stay_are_closed_and_systemd_hears_nothing_of_it() {
         let found = std::fs::metadata(&credential).expect("there").permissions().mode() & 0o7777;
         assert_eq!(found, if is_mended { 0o600 } else { is_mode });
     }
-    // What is removed in the same breath is not written before.
+    // A file that is about to be removed is not written before.
     mode(0o644);
     let moved = machine.compose(&Answers::default(), Some(Keep::File), false).expect("composed");
     assert!(!paths(&moved).contains(&"/etc/credstore/qrisd.backend-token".to_owned()), "{:?}", paths(&moved));
@@ -231,7 +231,7 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let machine = Machine::new();
     machine.write(&machine.compose(&all(), Some(Keep::Credential), false).expect("composed"));
     let credstore = machine.root.path().join("etc/credstore");
-    // Encrypted by hand, and systemd not told: a set-up mends that.
+    // Somebody encrypted it by hand, and did not tell systemd: a set-up mends that.
     machine.put("etc/credstore.encrypted/qrisd.backend-token", "only its computer knows\n");
     std::fs::remove_file(credstore.join("qrisd.backend-token")).expect("there");
     let site = machine.site();
@@ -245,7 +245,7 @@ fn systemd_is_told_which_secrets_are_encrypted_and_of_no_other() {
     let told = std::fs::read_to_string(site.at(SECRETS_DROP_IN)).expect("written");
     assert!(told.ends_with("[Service]\nLoadCredentialEncrypted=backend-token:qrisd.backend-token\n"), "{told}");
     assert!(site.is_decrypted("backend-token") && !site.is_decrypted("mqtt-password") && !site.is_decrypted("backend"));
-    // A plain one in its place would be taken for encrypted.
+    // A plain credential in its place would be taken for encrypted.
     std::fs::remove_file(machine.root.path().join("etc/credstore.encrypted/qrisd.backend-token")).expect("there");
     machine.put("etc/credstore/qrisd.backend-token", "token-1\n");
     let composed = machine.compose(&Answers::default(), None, false).expect("composed");
@@ -264,12 +264,12 @@ fn lines_take_what_their_items_cost() {
     let goods = lines(&["A1:5000", "A2:4000", "B1:9000"], &["A1,A2=/dev/gpiochip0:17", "B1=/dev/gpiochip0:18"]);
     machine.write(&machine.compose(&Answers { items: goods.items, lines: goods.lines, ..all() }, None, false).expect("composed"));
     let least = |composed: &Composed| check(composed).1.lines.iter().map(|line| line.min_amount.get()).collect::<Vec<_>>();
-    // Cheaper, dearer, and as it was.
+    // Prices go down, go up, and stay.
     let cheaper = machine.compose(&lines(&["A1:3000", "A2:4500", "B1:9000"], &[]), None, false).expect("composed");
     assert_eq!(least(&cheaper), [3000, 9000]);
     let dearer = machine.compose(&lines(&["A1:6000", "A2:7000", "B1:9500"], &[]), None, false).expect("composed");
     assert_eq!(least(&dearer), [6000, 9500]);
-    // What somebody wrote stays, as long as it can be paid.
+    // The amount that somebody wrote stays, unless it is more than the price of the cheapest item.
     let path = machine.root.path().join("etc/qrisd/relay.toml");
     let own = std::fs::read_to_string(&path).expect("there").replace("min_amount = 4000", "min_amount = 2500 # mine");
     std::fs::write(&path, own).expect("written");

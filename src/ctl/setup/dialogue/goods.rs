@@ -1,4 +1,5 @@
-//! What is sold, which line hands it out, and whether that line moves the right thing the right way round.
+//! The questions about the goods: what is sold, which line hands it out, and whether that line moves the
+//! right thing, the right way round.
 
 use super::Dialogue;
 use crate::setup::answers::Answers;
@@ -10,17 +11,17 @@ use qris_host::Failure;
 use std::fmt::Display;
 use std::path::Path;
 
-/// What takes one away that stands there.
+/// With this sign in front, an entry is taken away.
 const AWAY: char = '-';
 
-/// What a person saw of a pulse.
+/// What a person saw after a pulse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::setup) enum Seen {
     /// The right thing, the right way round.
     Right,
-    /// It is on at rest, and is to be turned over.
+    /// It is on at rest, and its level must be turned over.
     Inverted,
-    /// Nothing, or something else.
+    /// Nothing moved, or something else.
     Wrong,
 }
 
@@ -40,7 +41,7 @@ impl Dialogue<'_> {
             };
             match self.asker.line_or_none("  Item", take)? {
                 Some(taken) => *items = taken,
-                // What is there already stays.
+                // Items that are there already stay.
                 None if items.is_empty() && self.present.items().is_empty() => print::line("  One at least is needed.")?,
                 None => return Ok(()),
             }
@@ -92,22 +93,22 @@ impl Dialogue<'_> {
         }
     }
 
-    /// Whether this line is to be pulsed.
+    /// Asks whether to pulse this line.
     pub(in crate::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
         self.asker.yes(&format!("Line {name:?}: pulse it now? Something moves: keep your hands away"), false)
     }
 
-    /// The same once more.
+    /// Asks whether to pulse it once more.
     pub(in crate::setup) fn pulse_again(&mut self, name: &str, usual: bool) -> Result<bool, Failure> {
         self.asker.yes(&format!("Line {name:?}: once more?"), usual)
     }
 
-    /// Whether another line is to be said, where this one moved something else.
+    /// Asks whether to choose another line, since this one moved something else.
     pub(in crate::setup) fn other_lines(&mut self) -> Result<bool, Failure> {
         self.asker.yes("Say again which line hands out what?", true)
     }
 
-    /// What a pulse moved.
+    /// Asks what a pulse moved.
     pub(in crate::setup) fn seen(&mut self) -> Result<Seen, Failure> {
         if !self.asker.yes("Did the right thing move?", true)? {
             // A relay that is on at rest moves at the end of the pulse, or not at all.
@@ -126,7 +127,7 @@ impl Dialogue<'_> {
     }
 }
 
-/// What stands there so far.
+/// Shows the entries so far.
 fn show(so_far: &[impl Display]) -> Result<(), Failure> {
     so_far.iter().try_for_each(|one| print::line(&print::plain(&format!("  {one}"))))
 }
@@ -137,19 +138,19 @@ fn take_away<T>(from: &mut Vec<T>, name: &str, is_it: impl Fn(&T) -> bool) -> Re
     Ok(())
 }
 
-/// A line that may be had. `here`: the computer that it is of, if it is this one.
+/// A line that can be used. `here`: its computer, if the program runs on that one.
 fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
     let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
     let path = site.at(&line.chip);
     if !path.exists() {
         return Err(format!("{} is not there; qrisctl setup --find lists what is", line.chip));
     }
-    // One that cannot be looked at is judged by the checks.
+    // The checks judge a line that cannot be looked at now.
     let why = hardware::chip(&path).ok().and_then(|chip| pin_objection(&chip, offset));
     why.map_or(Ok(line), Err)
 }
 
-/// What a resistor does with it before the service runs.
+/// The effect of a resistor on it before the service runs.
 fn driven_at_rest(here: Option<&Site>, line: &Line) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
     let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
