@@ -1,67 +1,68 @@
-//! What can be made to go wrong, how often and where. A new fault is a variant here and one arm where its moment is.
+//! Faults that can be planned: what goes wrong, how often and where. A new fault is a variant here, and one arm at its
+//! moment.
 
 pub use super::midtrans::{Forgery, Signature};
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that goes wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum Fault {
     /// The connection is closed before anything is done.
     Refuse,
-    /// Done, and the answer is held until it is released, or for so many milliseconds. Meanwhile the same
+    /// It is done, and the answer is held until it is released, or for this many milliseconds. Meanwhile the same
     /// Idempotency-Key is answered HTTP 202.
     Hang {
-        /// Without it: until `POST /sim/release`.
+        /// Without it the answer is held until `POST /sim/release`.
         #[serde(default)]
         ms: Option<i64>,
     },
-    /// Done, and the connection is cut in place of the answer.
+    /// It is done, and the connection is cut in place of the answer.
     LoseAnswer,
-    /// Done, and the connection is cut in the middle of the answer.
+    /// It is done, and the connection is cut in the middle of the answer.
     CutAnswer,
     /// Nothing is done, and the answer is this error.
     Error {
         /// The body's `status_code`.
         code: u16,
-        /// Without it: what goes with the code.
+        /// Without it, the HTTP status that goes with the code.
         #[serde(default)]
         http: Option<u16>,
         /// `status_message`
         #[serde(default)]
         message: Option<String>,
     },
-    /// Done, and the answer says something else.
+    /// It is done, and the answer says something else.
     AlterAnswer(Forgery),
-    /// Answered with this 5xx.
+    /// The answer is this 5xx.
     ServerError {
         /// 500–599, HTTP status and body code alike.
         code: u16,
-        /// Whether it was done all the same.
+        /// Is it done all the same?
         #[serde(default)]
         done: bool,
     },
-    /// Done, and the answer is no JSON.
+    /// It is done, and the answer is no JSON.
     Garble,
-    /// Done, and the answer is a megabyte.
+    /// It is done, and the answer is a megabyte.
     TooLarge,
-    /// 429, as the gateway before Midtrans words it: without a `status_code`.
+    /// 429 in the words of the gateway before Midtrans: without a `status_code`.
     RateLimit,
-    /// A charge is denied by the provider.
+    /// The provider denies a charge.
     Deny {
-        /// `channel_response_code`: 900 is passing trouble.
+        /// `channel_response_code`: 900 is a passing fault.
         #[serde(default = "passing_trouble")]
         code: u16,
     },
-    /// A charge is raised by a fee that the customer pays.
+    /// A fee that the customer pays raises a charge.
     ImposeFee {
         /// Whole rupiah.
         rupiah: u64,
     },
-    /// get-status tells what was true at the charge.
+    /// get-status tells the state at the charge.
     StaleStatus,
-    /// get-status tells what was true at the charge, until so long after the payment.
+    /// get-status tells the state at the charge, until this long after the payment.
     StatusLags {
         /// Milliseconds.
         ms: i64,
@@ -70,14 +71,14 @@ pub enum Fault {
     DenyRefund,
     /// The QR image is broken.
     BrokenImage {
-        /// In which way.
+        /// The way in which it is broken.
         how: BrokenImage,
     },
     /// A notification is never sent.
     DropNotification,
     /// A notification is sent later.
     DelayNotification {
-        /// By so many milliseconds.
+        /// By this many milliseconds.
         ms: i64,
     },
     /// A notification is sent twice.
@@ -88,11 +89,11 @@ pub enum Fault {
     ForgeNotification(Forgery),
 }
 
-/// Ways of a QR image to be none.
+/// Ways to break a QR image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BrokenImage {
-    /// 503 as JSON: accounts without a production set-up get it.
+    /// 503 as JSON. Accounts without a production set-up get it.
     Unavailable,
     /// A web page.
     Html,
@@ -112,7 +113,7 @@ const fn passing_trouble() -> u16 {
     900
 }
 
-/// When in the life of a request or notification a fault strikes.
+/// The moment in the life of a request or notification when a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     Arrival,
@@ -148,20 +149,20 @@ impl Fault {
     }
 }
 
-/// A fault, and to what it happens.
+/// A fault, and the requests that it strikes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// What.
+    /// The fault.
     #[serde(flatten)]
     pub fault: Fault,
-    /// Only to this: `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, or the status that a notification
-    /// tells.
+    /// Only this call: `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, or the status that a
+    /// notification tells.
     #[serde(default)]
     pub on: Option<String>,
-    /// Only to this order.
+    /// Only this order.
     #[serde(default)]
     pub order_id: Option<String>,
-    /// So many times; without it until the faults are cleared.
+    /// This many times; without it, until the faults are cleared.
     #[serde(default)]
     pub count: Option<u32>,
 }
@@ -175,12 +176,12 @@ impl From<Fault> for Plan {
 /// More plans than this are not kept.
 const PLANS_MAX: usize = 1_000;
 
-/// What is planned, in the order of planning.
+/// The plans, in the order of planning.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Vec<Plan>);
 
 impl Faults {
-    /// Adds one; beyond a thousand the oldest goes.
+    /// Adds a plan. Beyond a thousand the oldest goes.
     pub fn add(&mut self, plan: Plan) {
         if self.0.len() >= PLANS_MAX {
             self.0.remove(0);
@@ -188,18 +189,18 @@ impl Faults {
         self.0.push(plan);
     }
 
-    /// All is well again.
+    /// Cancels every plan.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// What is still planned.
+    /// The plans that are left.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.0
     }
 
-    /// The first plan for this moment, counted down.
+    /// The first plan for this moment. Its count goes down.
     pub(super) fn take(&mut self, moment: Moment, on: &str, order_id: &str) -> Option<Fault> {
         let is_meant = |plan: &Plan| {
             plan.fault.moment() == moment
@@ -285,7 +286,7 @@ mod tests {
         for name in all.as_array().expect("a list") {
             assert!(named.contains(name.as_str().expect("text")), "{name} is not in the manual");
         }
-        // A name that is not in the list above is one that was added: this fails until it stands in both.
+        // A name that is missing in the list above was added: this fails until the name stands in both.
         let unknown = serde_json::from_str::<Fault>(r#"{"fault":"?"}"#).expect_err("none").to_string();
         assert_eq!(unknown.matches('`').count() / 2 - 1, all.as_array().expect("a list").len(), "{unknown}");
         for how in ["unavailable", "html", "cut", "blank", "too_large", "wrong_amount", "bad_crc"] {

@@ -1,7 +1,8 @@
-//! Siblings of what cannot be had on a laptop: a simulated Midtrans and its customers, and what stands on the way to it.
+//! Stand-ins for services that a laptop cannot have: a simulated Midtrans with its customers, and the devices on the way
+//! to it.
 //!
-//! What decides is pure: [`midtrans`] knows no socket, clock or thread, so that a test can drive it by the
-//! millisecond. [`midtrans_http`] is the thin part that gives it a port.
+//! All decisions are pure: [`midtrans`] knows no socket, clock or thread. So a test can drive it by the millisecond.
+//! [`midtrans_http`] is the thin part that gives it a port.
 
 pub mod faults;
 pub mod middlebox;

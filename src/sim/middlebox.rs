@@ -1,44 +1,44 @@
-//! Whoever answers in place of the one who was asked: a proxy that has not loaded its upstream, a hotspot that wants a log-in, a
-//! cache that mixes things up.
+//! Devices that answer in place of the server: a proxy that has not loaded its upstream, a hotspot that wants a log-in, a cache
+//! that mixes answers up.
 
-/// What it answers.
+/// The answer of such a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Foreign {
-    /// 404, as a web server words it.
+    /// 404, in the words of a web server.
     NotFound,
-    /// 404, as a gateway words it.
+    /// 404, in the words of a gateway.
     NoRoute,
     /// 410 without a body.
     Gone,
-    /// 409, as a gateway words it.
+    /// 409, in the words of a gateway.
     Conflict,
-    /// 401, as a web server words it.
+    /// 401, in the words of a web server.
     Unauthorized,
-    /// 403, as a web server words it.
+    /// 403, in the words of a web server.
     Forbidden,
-    /// 413, as a web server words it.
+    /// 413, in the words of a web server.
     TooLarge,
     /// 429 with `Retry-After`.
     TooMany,
-    /// 302 to somewhere else.
+    /// 302 to another address.
     Redirect,
-    /// A page for logging in, with 200.
+    /// A log-in page, with 200.
     Login,
     /// 200 without a body.
     Nothing,
     /// Half of an answer, with 200.
     Half,
-    /// An answer about something else that was asked for once, with 200.
+    /// An earlier answer about something else, with 200.
     Another,
-    /// JSON that is nobody's answer, with 200.
+    /// JSON that neither server would answer, with 200.
     OtherShape,
-    /// 502, as a web server words it.
+    /// 502, in the words of a web server.
     BadGateway,
     /// 503 with `Retry-After`.
     Unavailable,
 }
 
-/// What it has seen go by: an order of the backend's, a transaction of Midtrans'.
+/// Answers that it has seen go by: an order of the backend, a transaction of Midtrans.
 const ORDER: &str = include_str!("../../tests/corpora/backend_answer/order.json");
 const TRANSACTION: &str = include_str!("../../tests/corpora/midtrans_answer/settled.json");
 
@@ -98,7 +98,7 @@ impl Foreign {
         self.in_place_of(TRANSACTION)
     }
 
-    /// What it says in the header `Retry-After`.
+    /// Its value of the header `Retry-After`.
     #[must_use]
     pub const fn retry_after(self) -> Option<u16> {
         match self {

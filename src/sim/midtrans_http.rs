@@ -1,5 +1,5 @@
-//! The simulated Midtrans on a port: the same paths as the real one, and under `/sim` what customers and tests do
-//! ([`controls`]).
+//! The simulated Midtrans on a port. It has the same paths as the real one; under `/sim` are the controls for customers
+//! and tests ([`controls`]).
 
 pub mod command;
 pub mod controls;
@@ -23,10 +23,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// About so long is what stands before the body of an answer.
+/// The head of an answer takes about this many bytes.
 const HEAD_BYTES: usize = 120;
 
-/// A simulated Midtrans that runs; it ends when this is dropped or stopped.
+/// A running simulated Midtrans. It ends when this is dropped or stopped.
 pub struct SimulatorHandle {
     /// Where it listens.
     pub addr: SocketAddr,
@@ -35,7 +35,7 @@ pub struct SimulatorHandle {
     stop: watch::Sender<bool>,
 }
 
-/// What is between the port and the pure part.
+/// The state between the port and the pure part.
 struct Shared {
     state: Mutex<Running>,
     /// Something may be due.
@@ -53,7 +53,7 @@ struct Running {
 pub struct Simulator;
 
 impl Simulator {
-    /// Serves on a listener that is bound already. `options.public_url` may be empty: then it is the listener's address.
+    /// Serves on a listener that is bound already. If `options.public_url` is empty, it becomes the listener's address.
     ///
     /// # Errors
     /// The listener has no address, or the notifications' HTTP client cannot be made.
@@ -71,12 +71,12 @@ impl Simulator {
         let (stop, mut stopped) = watch::channel(false);
         let app = router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
         let server = axum::serve(Door(listener), app).with_graceful_shutdown(async move {
-            // An error means that the handle is gone, which ends it as well.
+            // An error means that the handle is gone, and that ends it as well.
             let _ = stopped.wait_for(|stop| *stop).await;
         });
         let tasks = vec![
             tokio::spawn(async move {
-                // It ends without an error only when it is stopped, and has no other.
+                // It ends only when it is stopped, and it has no other end, so there is no error.
                 let _ = server.await;
             }),
             tokio::spawn(sender::run(Arc::clone(&shared), client)),
@@ -86,7 +86,7 @@ impl Simulator {
 }
 
 impl SimulatorHandle {
-    /// Looks at it or changes it, with its own time. What became due is sent.
+    /// Reads or changes the simulator, at its own time. Then everything due is sent.
     pub fn with<T>(&self, work: impl FnOnce(&mut Midtrans, Wall) -> T) -> T {
         self.shared.with(work)
     }
@@ -101,7 +101,7 @@ impl SimulatorHandle {
         self.shared.advance(by);
     }
 
-    /// What `base_url` must be to reach it.
+    /// The `base_url` that reaches it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
@@ -118,7 +118,7 @@ impl Drop for SimulatorHandle {
 }
 
 impl Shared {
-    /// A panic elsewhere leaves at most one transaction half told: good enough for a simulator to go on.
+    /// A panic elsewhere leaves at most one transaction incomplete. A simulator can go on with that.
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +146,7 @@ impl Shared {
         self.released.send_modify(|times| *times += 1);
     }
 
-    /// Until a held answer may go.
+    /// Waits until a held answer may go.
     async fn wait_for_release(&self, hold: u64) {
         let mut released = self.released.subscribe();
         loop {
@@ -155,7 +155,7 @@ impl Shared {
                 break;
             }
             let changed = released.changed();
-            // The sender lives as long as `self`, so `changed` is news and never the end.
+            // The sender lives as long as `self`, so `changed` always means news and never the end.
             let _ = match left {
                 Some(left) => tokio::time::timeout(left.to_duration(), changed).await.is_ok(),
                 None => changed.await.is_ok(),
@@ -175,7 +175,7 @@ fn router(shared: Arc<Shared>) -> axum::Router {
     controls::routes().merge(pages::routes()).fallback(api).with_state(shared)
 }
 
-/// Everything that is not ours is Midtrans'.
+/// All other paths belong to Midtrans.
 async fn api(State(shared): State<Arc<Shared>>, ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };

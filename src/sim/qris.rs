@@ -1,8 +1,8 @@
-//! The payload that a customer's app reads, made as Midtrans and GoPay make it, and its picture.
+//! The payload for a customer's app, in the form of Midtrans and GoPay, and its picture.
 
 use qris_core::order::qris::crc;
 
-/// Whose QR it is.
+/// The merchant of a QR.
 #[derive(Debug, Clone)]
 pub struct Merchant {
     /// `G` and nine digits, as in `merchant_id` of Midtrans' answers.
@@ -37,8 +37,8 @@ impl Default for Merchant {
 }
 
 impl Merchant {
-    /// A dynamic QRIS payload for whole rupiah. The order of its tags is that of real ones: the amount after the postal
-    /// code.
+    /// A dynamic QRIS payload for whole rupiah. The order of its tags is that of real payloads: the amount comes after
+    /// the postal code.
     #[must_use]
     pub fn payload(&self, rupiah: u64, reference: &str) -> String {
         let account = [tag("00", "COM.GO-JEK.WWW"), tag("01", &self.pan()), tag("02", &self.id), tag("03", &self.criteria)].concat();
@@ -72,7 +72,7 @@ impl Merchant {
     }
 }
 
-/// Tag, length in two decimal digits, value. Values of ours are ASCII and shorter than 100.
+/// Tag, length in two decimal digits, value. Our values are ASCII and shorter than 100.
 fn tag(tag: &str, value: &str) -> String {
     format!("{tag}{:02}{value}", value.len())
 }
@@ -88,10 +88,10 @@ fn luhn(digits: &str) -> u32 {
     (10 - sum % 10) % 10
 }
 
-/// How a picture of a QR looks.
+/// The look of a QR picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// Modules and a quiet zone of four.
+    /// Modules, and a quiet zone of four modules.
     Plain,
     /// The same inside a frame, as the `generate-qr-code-v2` image.
     Framed,

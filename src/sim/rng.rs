@@ -1,4 +1,5 @@
-//! Randomness that a seed repeats: splitmix64 (Steele, Lea, Flood 2014). For simulation, never for secrets.
+//! Random numbers that a seed repeats: splitmix64 (Steele, Lea, Flood 2014). They are for simulation, never
+//! for secrets.
 
 use qris_core::order::time::Wall;
 use qris_host::events::Event;
@@ -6,7 +7,7 @@ use qris_host::play::{self, Surroundings};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A stream of numbers; two of one seed are equal.
+/// A stream of numbers. Two streams of one seed are equal.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
@@ -40,7 +41,7 @@ impl Rng {
     }
 }
 
-/// What a program draws while it has its turn is of this seed, like everything else of a run.
+/// A program's random numbers during its turn come from this seed, like everything else in a run.
 pub fn drawn_from<T>(seed: u64, turn: impl FnOnce() -> T) -> T {
     struct Draws(RefCell<Rng>);
     impl Surroundings for Draws {

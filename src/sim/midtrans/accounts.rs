@@ -1,17 +1,17 @@
-//! Linked GoPay accounts, as far as the official test suites go.
+//! Linked GoPay accounts, as far as the official test suites use them.
 
 use super::charge::object;
 use super::{Answer, Midtrans, PayError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// More are not linked.
+/// No more accounts than this are linked.
 const ACCOUNTS_MAX: usize = 10_000;
-/// The numbers of the sandbox that have no account, and a blocked one.
+/// The sandbox's numbers that have no account, and its blocked one.
 const NOBODYS_NUMBER: &str = "123450001";
 const BLOCKED_NUMBER: &str = "123450002";
 
-/// Whether a customer has agreed.
+/// Has a customer agreed?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Pending,

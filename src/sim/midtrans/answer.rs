@@ -1,4 +1,4 @@
-//! What it answers: the body's `status_code` decides, and seldom agrees with the HTTP status.
+//! The answers. The body's `status_code` decides; the HTTP status seldom agrees with it.
 
 use super::Midtrans;
 use super::charge::Refused;
@@ -11,13 +11,13 @@ pub(super) const INTERNAL_ERROR: &str = "Sorry, we encountered internal server e
 pub struct Answer {
     /// The HTTP status.
     pub http: u16,
-    /// Of the body.
+    /// The media type of the body.
     pub content_type: &'static str,
     /// The bytes.
     pub body: Vec<u8>,
 }
 
-/// What the connection does.
+/// What happens to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// It answers.
@@ -35,7 +35,7 @@ impl Answer {
         Self { http, content_type: "application/json", body: body.to_string().into_bytes() }
     }
 
-    /// For a path that is none: a page for people, whatever was asked for.
+    /// For a path that does not exist: a page for people, whatever was asked for.
     pub(super) fn nowhere() -> Self {
         Self { http: 404, content_type: "text/html", body: b"<html><body><h1>404 Not Found</h1></body></html>".to_vec() }
     }
@@ -58,19 +58,19 @@ impl Answer {
 }
 
 impl Midtrans {
-    /// A body that is told as it is, with the HTTP status of its code.
+    /// A body that is sent unchanged, with the HTTP status of its code.
     pub(super) fn answer(&self, body: &Value) -> Answer {
         let code = body.get("status_code").and_then(Value::as_str).and_then(|code| code.parse().ok()).unwrap_or(200);
         Answer::json(self.http_status(code), body)
     }
 
-    /// An error as Midtrans words it.
+    /// An error in Midtrans' words.
     pub(super) fn error(&mut self, code: u16, message: &str) -> Answer {
         let body = json!({ "status_code": code.to_string(), "status_message": message, "id": self.rng.uuid() });
         Answer::json(self.http_status(code), &body)
     }
 
-    /// 400, with what is wrong.
+    /// 400, with the fault of the request.
     pub(super) fn invalid(&mut self, wrong: &[String]) -> Answer {
         let message = "One or more parameters in the payload is invalid.";
         let body = json!({ "status_code": "400", "status_message": message, "validation_messages": wrong, "id": self.rng.uuid() });
@@ -98,7 +98,7 @@ impl Midtrans {
         }
     }
 
-    /// Most errors of the body come with HTTP 200.
+    /// Most errors in a body come with HTTP 200.
     fn http_status(&self, code: u16) -> u16 {
         let usual = match code {
             202 => 200,

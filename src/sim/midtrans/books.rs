@@ -1,4 +1,4 @@
-//! What the simulated Midtrans remembers: its transactions and who asked for what.
+//! The memory of the simulated Midtrans: its transactions, and a log of the requests.
 
 use super::channel::Channel;
 use super::transaction::{Status, Transaction};
@@ -7,18 +7,18 @@ use qris_core::order::time::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// About a gigabyte of them.
+/// That many take about a gigabyte.
 const TRANSACTIONS_MAX: usize = 1_000_000;
 
 /// Every transaction, and the names by which each is found.
 #[derive(Default)]
 pub(super) struct Books {
     all: Vec<Transaction>,
-    /// The latest of an order_id: one that ended unpaid frees it.
+    /// The latest transaction of an order_id. A transaction that ended unpaid frees the order_id.
     by_order: BTreeMap<String, usize>,
     /// transaction_id, QR payload, image, deeplink, payment code.
     by_name: BTreeMap<String, usize>,
-    /// What the batch must look at.
+    /// The transactions that the batch must look at.
     pending: BTreeSet<(Wall, usize)>,
 }
 
@@ -53,7 +53,7 @@ impl Books {
         self.by_order.get(order_id).map(|at| (*at, &self.all[*at]))
     }
 
-    /// By order_id, transaction_id or any other of its names.
+    /// Finds one by order_id, transaction_id or any other of its names.
     pub fn find(&self, name: &str) -> Option<(usize, &Transaction)> {
         self.of_order(name).or_else(|| self.by_name.get(name).map(|at| (*at, &self.all[*at])))
     }
@@ -69,7 +69,7 @@ impl Books {
         transaction.status = status;
     }
 
-    /// Pending ones whose time is over.
+    /// The pending transactions whose time is over.
     pub fn overdue(&self, now: Wall) -> Vec<usize> {
         self.pending.range(..=(now, usize::MAX)).map(|(_, at)| *at).collect()
     }
@@ -82,19 +82,19 @@ impl Books {
 /// A transaction as tests and pages see it. Times are milliseconds of UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Book {
-    /// The merchant's name of it.
+    /// The merchant's name for it.
     pub order_id: String,
-    /// Midtrans' name of it.
+    /// Midtrans' name for it.
     pub transaction_id: String,
-    /// `gopay`, `qris`, `cstore`, `bank_transfer`, `credit_card`, as it is told now.
+    /// `gopay`, `qris`, `cstore`, `bank_transfer`, `credit_card`, as messages tell it now.
     pub payment_type: &'static str,
     /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`, …
     pub status: &'static str,
     /// `accept`, `challenge`, `deny`
     pub fraud_status: &'static str,
-    /// What was charged, rupiah.
+    /// The amount of the charge, rupiah.
     pub amount: u64,
-    /// What the customer pays, rupiah.
+    /// The amount that the customer pays, rupiah.
     pub gross_amount: u64,
     /// When it was charged.
     pub made_at_ms: i64,
@@ -102,23 +102,23 @@ pub struct Book {
     pub expires_at_ms: i64,
     /// When it was paid.
     pub settled_at_ms: Option<i64>,
-    /// Attempts in the app that failed.
+    /// How many attempts in the app failed.
     pub failed_attempts: u32,
     /// `custom_field1..3`
     pub custom_fields: [Option<String>; 3],
-    /// What is in its QR; empty where there is none.
+    /// The text of its QR; empty if there is none.
     pub qr_payload: String,
     /// `alfamart`, `indomaret`
     pub store: Option<&'static str>,
-    /// What is typed at the counter; an account number.
+    /// The code that is typed at the counter, or an account number.
     pub payment_code: Option<String>,
-    /// What the shop prints.
+    /// The text that the shop prints.
     pub receipt: Vec<String>,
-    /// What went back to the customer, rupiah.
+    /// The sum that went back to the customer, rupiah.
     pub refunded: u64,
     /// The last part of the link that opens GoPay.
     pub deeplink_id: String,
-    /// Where GoPay sends its customer when all is over.
+    /// The address to which GoPay sends its customer at the end.
     pub callback_url: Option<String>,
 }
 
@@ -159,22 +159,22 @@ pub struct Logged {
     pub path: String,
     /// `charge`, `status`, `cancel`, `expire`, `refund`, `qr_image`, …, `none`
     pub call: &'static str,
-    /// Empty where the request names none.
+    /// Empty if the request names no order.
     pub order_id: String,
     /// `Idempotency-Key`, as sent.
     pub idempotency_key: Option<String>,
-    /// The HTTP status of its answer; none where the connection was cut.
+    /// The HTTP status of its answer; none if the connection was cut.
     pub http: Option<u16>,
-    /// The body's.
+    /// The body's `status_code`.
     pub status_code: Option<String>,
-    /// What went wrong on purpose.
+    /// The planned fault that struck.
     pub fault: Option<Fault>,
 }
 
-/// What a customer has paid.
+/// A payment by a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Paid {
-    /// For what.
+    /// The order that was paid.
     pub order_id: String,
     /// Whole rupiah, fees included.
     pub amount: u64,
@@ -190,19 +190,19 @@ impl Transaction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum PayError {
-    /// No QR of this Midtrans.
+    /// It is no QR of this Midtrans.
     #[error("unknown")]
     Unknown,
-    /// By this customer or another.
+    /// This customer or another has paid it.
     #[error("already_paid")]
     AlreadyPaid,
-    /// Its time is over, whether the batch came by or not.
+    /// Its time is over, even if the batch has not come by.
     #[error("expired")]
     Expired,
-    /// By the merchant.
+    /// The merchant cancelled it.
     #[error("cancelled")]
     Cancelled,
-    /// It never was a charge.
+    /// The charge was never made.
     #[error("denied")]
     Denied,
     /// There is nothing to take back.

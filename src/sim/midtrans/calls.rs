@@ -1,4 +1,4 @@
-//! What can be asked about a transaction, and done to it, but for refunds.
+//! The calls about a transaction, except refunds.
 
 use super::charge;
 use super::route::Route;
@@ -28,7 +28,7 @@ impl Midtrans {
         (self.answer(&body), fault)
     }
 
-    /// For merchants who let their own customers pay later: this one has none.
+    /// This call is for merchants who let their own customers pay later. This merchant has no such customers.
     pub(super) fn status_b2b(&mut self, id: &str) -> Answer {
         if self.books.find(id).is_none() {
             return self.unknown();
@@ -36,7 +36,8 @@ impl Midtrans {
         self.error(402, "Merchant doesn't have access for this payment type")
     }
 
-    /// Cancel and expire by API: only what is pending can be ended, and by cancel a card's payment before it is settled.
+    /// Cancel and expire over the API. They end only a pending transaction. Cancel also ends a card's payment before it
+    /// is settled.
     pub(super) fn end(&mut self, id: &str, how: Status, now: Wall) -> Answer {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
         match transaction.status {
@@ -52,7 +53,7 @@ impl Midtrans {
         self.answer(&body)
     }
 
-    /// Approve and deny by API: only a card's payment that the fraud detection wants to have looked at.
+    /// Approve and deny over the API: only for a card's payment that the fraud detection wants a person to look at.
     pub(super) fn review(&mut self, id: &str, is_good: bool, now: Wall) -> Answer {
         let Some((at, transaction)) = self.books.find(id) else { return self.unknown() };
         if transaction.status != Status::Capture || transaction.fraud != Fraud::Challenge {
@@ -93,7 +94,7 @@ impl Midtrans {
         (Answer { http: 200, content_type, body }, fault)
     }
 
-    /// The order that a request is about, where it says so: for faults and the log.
+    /// The order of a request, if the request names one: for faults and the log.
     pub(super) fn order_of(&self, route: Route<'_>, body: &[u8]) -> String {
         if route == Route::Charge {
             let body = charge::object(body).unwrap_or_default();

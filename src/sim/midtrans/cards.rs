@@ -1,5 +1,5 @@
-//! Cards, as far as the official test suites go: a token for a number, a charge with it, a capture of what was only
-//! reserved. The numbers are those of Midtrans' sandbox.
+//! Cards, as far as the official test suites use them: a token for a number, a charge with it, a capture of
+//! reserved money. The numbers are those of Midtrans' sandbox.
 
 use super::charge::{object, whole};
 use super::transaction::{Fraud, Status, Transaction};
@@ -8,19 +8,19 @@ use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// More tokens than this are not kept: the first go.
+/// No more tokens than this are kept: the first go.
 const TOKENS_MAX: usize = 10_000;
 
-/// What a token stands for.
+/// The card behind a token.
 #[derive(Debug, Clone)]
 struct Card {
     masked: String,
     fate: Fate,
-    /// Only BNI, of those that the sandbox has cards of, gives points.
+    /// Of the banks whose cards the sandbox has, only BNI gives points.
     has_points: bool,
 }
 
-/// What becomes of a charge of this card.
+/// The fate of a charge of this card.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Good,
@@ -95,7 +95,7 @@ impl Midtrans {
         }
     }
 
-    /// `POST /v2/capture`: takes what was only reserved, or a part of it.
+    /// `POST /v2/capture`: takes reserved money, or a part of it.
     pub(super) fn capture(&mut self, body: &[u8], now: Wall) -> Answer {
         let body = match object(body) {
             Ok(body) => body,
@@ -123,7 +123,7 @@ impl Midtrans {
         self.answer(&answer)
     }
 
-    /// Takes a card's money, or does not. `false`: its token is none.
+    /// Takes a card's money, or does not. `false`: there is no such token.
     pub(super) fn take_card(&self, transaction: &mut Transaction) -> bool {
         let token = transaction.charge.card_token.as_deref().unwrap_or("");
         let Some(card) = self.cards.by_token.get(token) else { return false };

@@ -1,4 +1,4 @@
-//! The ways to pay that the simulated merchant has, and what differs between them.
+//! The ways to pay at the simulated merchant, and their differences.
 
 use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(super) enum Channel {
     CreditCard,
 }
 
-/// Who takes the money of a QRIS payment for the merchant.
+/// The company that takes the money of a QRIS payment for the merchant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acquirer {
     Gopay,
@@ -58,7 +58,7 @@ impl Channel {
         }
     }
 
-    /// Whether its messages say `fraud_status`: those of Indomaret do not.
+    /// Do its messages say `fraud_status`? Those of Indomaret do not.
     pub const fn has_fraud_status(self) -> bool {
         !matches!(self, Self::Cstore(Store::Indomaret))
     }
@@ -71,7 +71,7 @@ impl Channel {
         }
     }
 
-    /// How long it may be payable at most.
+    /// The longest time for which it may be payable.
     pub const fn expiry_max(self) -> Span {
         const DAY_S: i64 = 86_400;
         match self {
@@ -108,7 +108,7 @@ impl Bank {
     }
 }
 
-/// The least and the most that one payment may be, whole rupiah.
+/// The least and the greatest amount of one payment, whole rupiah.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
@@ -126,7 +126,7 @@ pub struct Limits {
     pub gopay: Limit,
     /// Of every acquirer.
     pub qris: Limit,
-    /// Without cash; with cash it is half.
+    /// This is without cash; with cash it is half.
     pub alfamart: Limit,
     /// At its counter.
     pub indomaret: Limit,

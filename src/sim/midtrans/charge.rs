@@ -1,11 +1,11 @@
-//! The body of a charge, read as strictly as Midtrans is known to read it.
+//! The body of a charge. It is read as strictly as Midtrans is known to read it.
 
 use super::Options;
 use super::channel::{Acquirer, Bank, Channel, Store};
 use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value};
 
-/// What is charged.
+/// A charge that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Charge {
     pub channel: Channel,
@@ -14,9 +14,9 @@ pub(super) struct Charge {
     pub expires_at: Wall,
     pub custom_fields: [Option<String>; 3],
     pub metadata: Option<Value>,
-    /// Where GoPay sends its customer when all is over.
+    /// The address to which GoPay sends its customer at the end.
     pub callback_url: Option<String>,
-    /// What the shop prints, where it prints anything.
+    /// The text that the shop prints, if it prints any.
     pub receipt: Vec<String>,
     /// `credit_card.token_id`
     pub card_token: Option<String>,
@@ -27,13 +27,13 @@ pub(super) struct Charge {
 /// Why a body is no charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// `null`, which the official Python tests send: 500.
+    /// `null`, which the official Python tests send. The answer is 500.
     Null,
-    /// No JSON object: 413.
+    /// It is no JSON object. The answer is 413.
     Syntax,
-    /// 400, with what is wrong.
+    /// Something in it is wrong. The answer is 400.
     Invalid(Vec<String>),
-    /// A `payment_type` that this merchant does not have: 402.
+    /// This merchant does not have the `payment_type`. The answer is 402.
     NotActivated,
 }
 
@@ -45,7 +45,7 @@ const CSTORE_MESSAGE_CHARS_MAX: usize = 20;
 const CSTORE_FREE_TEXT_CHARS_MAX: usize = 40;
 const EXPIRY_MIN: Span = Span::secs(20);
 
-/// A JSON object, or what is wrong with a body that is none.
+/// A JSON object, or the fault of a body that is none.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refused> {
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(body)) => Ok(body),
@@ -99,7 +99,7 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
             Some("airpay shopee") => Ok(Channel::Qris(Acquirer::AirpayShopee)),
             Some(_) => refuse("qris.acquirer is not supported", Channel::Qris(Acquirer::Gopay)),
         },
-        // The documents write the names of the shops in both cases.
+        // The documents write the names of the shops in upper and in lower case.
         "cstore" => match word("store").as_deref() {
             Some("alfamart") => Ok(Channel::Cstore(Store::Alfamart)),
             Some("indomaret") => Ok(Channel::Cstore(Store::Indomaret)),
@@ -112,7 +112,7 @@ fn channel(payment_type: &str, section: &Map<String, Value>, wrong: &mut Vec<Str
             Some(_) => Err(Refused::NotActivated),
         },
         "credit_card" => Ok(Channel::CreditCard),
-        // Activated by the options, and not played.
+        // The options activate it, but it is not simulated.
         _ => Err(Refused::NotActivated),
     }
 }
@@ -130,7 +130,7 @@ fn order_id(details: &Map<String, Value>, wrong: &mut Vec<String>) -> String {
     id
 }
 
-/// A text, or a number, which the documents' samples for PHP send.
+/// A text. A number is taken too, since the documents' samples for PHP send numbers.
 pub(super) fn order_id_of(details: &Map<String, Value>) -> String {
     match details.get("order_id") {
         Some(Value::String(id)) => id.clone(),
@@ -154,7 +154,8 @@ fn amount(details: &Map<String, Value>, channel: Channel, options: &Options, wro
     0
 }
 
-/// A number without decimals, or with none but zeros, also in quotes, which the client libraries let through.
+/// A number without decimals, or with only zeros as decimals. It may be in quotes: the client libraries let
+/// that through.
 pub(super) fn whole(value: &Value) -> Option<i64> {
     let read = |text: &str| match text.split_once('.') {
         None => text.parse().ok(),
@@ -185,7 +186,8 @@ fn items(items: Option<&Value>, amount: u64, channel: Channel, options: &Options
         }
         match name.map(|name| name.chars().count()) {
             None | Some(0) => wrong.push("item_details.name is required".into()),
-            // Whether Core API refuses or cuts is not known: to refuse is what a client must survive.
+            // Nobody knows whether Core API refuses or cuts. A client must survive a refusal, so this
+            // refuses.
             Some(length) if options.long_names_refused && length > NAME_CHARS_MAX => {
                 wrong.push("item_details.name length must be less than or equal to 50".into())
             }
@@ -213,7 +215,7 @@ fn customer(details: &Map<String, Value>, wrong: &mut Vec<String>) {
     }
 }
 
-/// What is printed at Alfamart: three lines. `message` stands on the cashier's screen.
+/// The text that Alfamart prints: three lines. `message` stands on the cashier's screen.
 fn receipt(channel: Channel, cstore: &Map<String, Value>, wrong: &mut Vec<String>) -> Vec<String> {
     let Channel::Cstore(store) = channel else { return Vec::new() };
     let mut text = |name: &str, chars_max: usize| {
@@ -234,7 +236,7 @@ fn receipt(channel: Channel, cstore: &Map<String, Value>, wrong: &mut Vec<String
     }
 }
 
-/// `order_time` "yyyy-MM-dd HH:mm:ss +0700" (else now) and so many units after it.
+/// The end of the charge: `order_time` "yyyy-MM-dd HH:mm:ss +0700" (else now) plus the given number of units.
 fn expires_at(custom: Option<&Value>, channel: Channel, options: &Options, now: Wall, wrong: &mut Vec<String>) -> Wall {
     let default = if channel.has_qr() { options.expiry } else { options.counter_expiry };
     let Some(custom) = custom.filter(|custom| !custom.is_null()) else { return now + default };

@@ -79,9 +79,10 @@ impl Midtrans {
         }
     }
 
-    /// So many digits that look like chance, and that come but once in ten to the power of so many.
+    /// This many digits. They look random, and each number comes only once in ten to the power of
+    /// the digits.
     fn digits(&mut self, count: u32) -> String {
-        // Steps of a number that has no factor in common with ten go through all of them.
+        // The step has no factor in common with ten, so the steps go through all numbers.
         const STEP: u64 = 61_803_399;
         self.codes = self.codes.wrapping_add(1);
         let place = self.options.seed.wrapping_add(self.codes) % 10_u64.pow(count);

@@ -1,4 +1,4 @@
-//! What customers, time and the people at the controls do to transactions, and what Midtrans then tells the merchant.
+//! The acts of customers, of time and of the people at the controls, and what Midtrans then tells the merchant.
 
 use super::forgery::Forgery;
 use super::{Answer, Book, Fraud, Logged, Midtrans, Notice, Paid, PayError, Plan, Status, Told, Via, is_held};
@@ -7,12 +7,12 @@ use qris_core::order::time::{Span, Wall};
 use serde_json::{Map, Value, json};
 
 impl Midtrans {
-    /// A customer pays, found by order_id, transaction_id, payment code, account number or the text in the QR; `via` is
-    /// what reads a QR, and nothing at a counter. With `force` also what was cancelled
-    /// or has expired: a payment that was under way when it ended.
+    /// A customer pays. The transaction is found by order_id, transaction_id, payment code, account number or the text
+    /// in the QR. `via` is the app that reads a QR; at a counter it means nothing. With `force` a cancelled or expired
+    /// transaction is paid too: the payment was under way when it ended.
     ///
     /// # Errors
-    /// What the app tells the customer; no money moves.
+    /// The app's message to the customer; no money moves.
     pub fn pay(&mut self, name: &str, via: Via, force: bool, now: Wall) -> Result<Paid, PayError> {
         self.pass(now);
         let at = self.payable(name, force, now)?;
@@ -25,7 +25,7 @@ impl Midtrans {
         Ok(paid)
     }
 
-    /// A wrong PIN, or no balance: the transaction stays pending and nobody is told.
+    /// A wrong PIN, or too little money: the transaction stays pending and nobody is told.
     ///
     /// # Errors
     /// As for [`Midtrans::pay`].
@@ -55,7 +55,7 @@ impl Midtrans {
         }
     }
 
-    /// Tells the merchant once more what the transaction is now.
+    /// Tells the merchant once more the present state of the transaction.
     ///
     /// # Errors
     /// [`PayError::Unknown`]
@@ -71,7 +71,7 @@ impl Midtrans {
         body_of(&self.end(name, how, now))
     }
 
-    /// Refunded at the dashboard, which merchants may do to whom the API refuses it.
+    /// Refunded at the dashboard. A merchant may do this even if the API refuses it to him.
     pub fn refund_by_hand(&mut self, name: &str, body: &[u8], now: Wall) -> Value {
         self.pass(now);
         let allowed = std::mem::replace(&mut self.options.refunds, true);
@@ -80,7 +80,7 @@ impl Midtrans {
         body_of(&answer)
     }
 
-    /// A shop takes back what it has told as paid, as Indomaret does within minutes: settlement becomes deny.
+    /// A shop takes back a payment that it has told, as Indomaret does within minutes: settlement becomes deny.
     ///
     /// # Errors
     /// [`PayError::Unknown`], or [`PayError::NotPaid`] where there is nothing to take back.
@@ -91,7 +91,7 @@ impl Midtrans {
         Ok(self.books.at(at).paid())
     }
 
-    /// The customer's bank takes money back: all of it, or as much as is said.
+    /// The customer's bank takes money back: all of it, or the given part.
     ///
     /// # Errors
     /// As for [`Midtrans::reverse`].
@@ -121,7 +121,7 @@ impl Midtrans {
         }
     }
 
-    /// Makes a transaction what it is told to be, whatever it was, and tells the merchant unless `quietly`.
+    /// Sets the status of a transaction, whatever it was, and tells the merchant unless `quietly`.
     ///
     /// # Errors
     /// [`PayError::Unknown`]
@@ -142,8 +142,8 @@ impl Midtrans {
         Ok(self.books.at(at).paid())
     }
 
-    /// Sends a notification that Midtrans would not have sent, made from the true one. Of an order that nobody knows it
-    /// is a settlement of 5000 rupiah. Without an address it goes where those of the order go.
+    /// Sends a notification that Midtrans would not have sent, made from the true one. For an order that nobody knows
+    /// it is a settlement of 5000 rupiah. Without an address it goes to the addresses of the order.
     ///
     /// # Errors
     /// [`PayError::Unknown`] where there is nowhere to send it.
@@ -180,7 +180,7 @@ impl Midtrans {
         body.as_object().cloned().unwrap_or_default()
     }
 
-    /// What a notification of the transaction says now.
+    /// What a notification of the transaction would say now.
     fn message(&self, at: usize) -> Map<String, Value> {
         let transaction = self.books.at(at);
         let mut body = transaction.signed(transaction.notification_code(), &self.options);
@@ -188,7 +188,7 @@ impl Midtrans {
         body.as_object().cloned().unwrap_or_default()
     }
 
-    /// Queues the notification of what a transaction is now.
+    /// Queues the notification of a transaction's present state.
     pub(super) fn notify(&mut self, at: usize, now: Wall) {
         let transaction = self.books.at(at);
         if transaction.urls.is_empty() {
@@ -220,7 +220,7 @@ impl Midtrans {
         }
     }
 
-    /// What is to be sent now; nothing of it is kept, so each must come back to [`Midtrans::notified`].
+    /// The notifications to send now. Nothing of them is kept here, so each must come back to [`Midtrans::notified`].
     pub fn due(&mut self, now: Wall) -> Vec<Notice> {
         self.pass(now);
         self.notices.take_due(now)
@@ -239,8 +239,8 @@ impl Midtrans {
         self.notices.next_due().into_iter().chain(self.next_batch).chain(later).min()
     }
 
-    /// Lets everything happen that happens by itself until now: what was to come later, and the batch that expires what
-    /// is over, which runs as late as the real one.
+    /// Lets everything happen that is due until now: the planned events, and the batch that expires transactions whose
+    /// time is over. The batch runs as late as the real one.
     pub(super) fn pass(&mut self, now: Wall) {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let what = entry.remove();
@@ -263,13 +263,13 @@ impl Midtrans {
         self.faults.add(plan.into());
     }
 
-    /// What is planned.
+    /// The plans.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         self.faults.plans()
     }
 
-    /// Cancels every plan; what is held stays held.
+    /// Cancels every plan. Held answers stay held.
     pub fn heal(&mut self) {
         self.faults.clear();
     }
@@ -280,7 +280,7 @@ impl Midtrans {
         is_held(&self.held, hold, now)
     }
 
-    /// Until when an answer is held; `None` if until it is released.
+    /// Until when an answer is held; `None` if it waits for a release.
     #[must_use]
     pub fn held_until(&self, hold: u64) -> Option<Wall> {
         self.held.get(&hold).copied().flatten()
@@ -291,7 +291,7 @@ impl Midtrans {
         self.held.remove(&hold);
     }
 
-    /// Lets every held answer go; how many there were.
+    /// Lets every held answer go, and tells how many there were.
     pub fn release(&mut self) -> usize {
         std::mem::take(&mut self.held).len()
     }

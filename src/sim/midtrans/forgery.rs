@@ -1,4 +1,4 @@
-//! Messages that are not what they should be.
+//! Messages with false contents.
 
 use super::answer::Answer;
 use super::transaction::signature;
@@ -11,7 +11,7 @@ pub struct Forgery {
     /// These fields get these values; `null` takes a field away.
     #[serde(default)]
     pub set: Map<String, Value>,
-    /// What stands in `signature_key` afterwards.
+    /// How the altered message is signed.
     #[serde(default)]
     pub signature: Signature,
 }
@@ -20,10 +20,10 @@ pub struct Forgery {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
-    /// With the merchant's key, over what stands in it now, as if Midtrans itself had been wrong.
+    /// With the merchant's key, over the altered contents, as if Midtrans itself had been wrong.
     #[default]
     Right,
-    /// As it was before the change.
+    /// The signature from before the change.
     Kept,
     /// 128 hex digits that mean nothing.
     Wrong,
@@ -57,7 +57,7 @@ impl Forgery {
         message.insert("signature_key".into(), json!(signed));
     }
 
-    /// Changes an answer; one that is no JSON object stays as it is.
+    /// Changes an answer. An answer that is no JSON object stays as it is.
     pub(super) fn alter_answer(&self, answer: Answer, server_key: &str) -> Answer {
         let Ok(Value::Object(mut message)) = serde_json::from_slice(&answer.body) else { return answer };
         self.alter(&mut message, server_key);

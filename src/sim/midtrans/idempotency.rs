@@ -1,5 +1,5 @@
-//! `Idempotency-Key`: at most 46 characters, for every endpoint the same, for five minutes, whatever the body; only
-//! success is repeated; HTTP 202 while the first request runs; not for Indomaret.
+//! `Idempotency-Key`: at most 46 characters, for five minutes. It is the same for every endpoint and any body. Only
+//! success is repeated. HTTP 202 while the first request runs. It does not work for Indomaret.
 
 use super::charge;
 use super::route::Route;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const KEY_CHARS_MAX: usize = 46;
 const LIFE: Span = Span::secs(5 * 60);
 
-/// What a key is remembered for.
+/// The answer that a key is remembered for.
 pub(super) struct Kept {
     at: Wall,
     /// While this answer is held, the first call still runs.
@@ -22,7 +22,7 @@ pub(super) struct Kept {
 /// The key of a request, if it has one that counts.
 pub(super) fn key<'a>(request: &'a Request, route: Route<'_>) -> Option<&'a str> {
     let key = request.idempotency_key.as_deref().filter(|key| route.is_idempotent() && key.chars().count() <= KEY_CHARS_MAX)?;
-    // A store's name decides, and only a charge has one.
+    // The name of a store decides, and only a charge has one.
     let store = charge::object(&request.body).ok().filter(|_| route == Route::Charge);
     let is_indomaret = |body: serde_json::Map<String, Value>| {
         body.get("cstore")?.get("store")?.as_str().map(|store| store.eq_ignore_ascii_case("indomaret"))
@@ -31,7 +31,7 @@ pub(super) fn key<'a>(request: &'a Request, route: Route<'_>) -> Option<&'a str>
 }
 
 impl Midtrans {
-    /// What this key was answered with, or 202 while that answer is under way.
+    /// The answer that this key got, or 202 while that answer is under way.
     pub(super) fn remembered(&mut self, key: &str, now: Wall) -> Option<Answer> {
         let kept = self.keys.get(key).filter(|kept| now - kept.at < LIFE || self.runs(kept, now))?;
         if self.runs(kept, now) {

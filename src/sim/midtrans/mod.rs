@@ -1,8 +1,8 @@
-//! A Midtrans of one merchant, as far as GoPay and QRIS go: pure, so that a test drives it by the millisecond.
+//! A Midtrans of one merchant, for GoPay and QRIS. It is pure, so a test drives it by the millisecond.
 //!
-//! Whoever gives it a port does three things: hands every request to [`Midtrans::handle`] and does what the [`Reply`]
-//! says; sends what [`Midtrans::due`] returns and tells [`Midtrans::notified`] how it went; calls `due` again no later
-//! than [`Midtrans::next_due`]. Customers act through [`Midtrans::pay`] and [`Midtrans::fail`].
+//! Code that gives it a port does three things. It hands every request to [`Midtrans::handle`] and does what the
+//! [`Reply`] says. It sends what [`Midtrans::due`] returns and tells [`Midtrans::notified`] how that went. It calls
+//! `due` again no later than [`Midtrans::next_due`]. Customers act through [`Midtrans::pay`] and [`Midtrans::fail`].
 
 mod accounts;
 mod answer;
@@ -47,7 +47,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use subscriptions::Subscriptions;
 
-/// A request as far as Midtrans looks at it.
+/// The parts of a request that Midtrans looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// In capitals.
@@ -68,7 +68,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// The whole of it.
+/// The whole body.
 pub struct Midtrans {
     options: Options,
     authorization: String,
@@ -77,11 +77,11 @@ pub struct Midtrans {
     notices: Notices,
     faults: Faults,
     keys: BTreeMap<String, Kept>,
-    /// Answers that wait, each until a time or until it is released.
+    /// Answers that wait, each until a time or until a release.
     held: BTreeMap<u64, Option<Wall>>,
     holds: u64,
     next_batch: Option<Wall>,
-    /// What happens by itself, by its time.
+    /// The planned events, by their time.
     later: BTreeMap<(Wall, u64), Later>,
     laters: u64,
     refund_ids: u64,
@@ -123,19 +123,19 @@ impl Midtrans {
         }
     }
 
-    /// What it is like.
+    /// Its options.
     #[must_use]
     pub const fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Becomes another in what a change names.
+    /// Changes the options that a change names.
     pub fn change(&mut self, change: Change, now: Wall) {
         self.options.change(change);
         self.next_batch = Some(now + self.options.batch_every);
     }
 
-    /// Answers a request, after whatever was due before it.
+    /// Answers a request, after everything that was due before it.
     pub fn handle(&mut self, request: &Request, now: Wall) -> Reply {
         self.pass(now);
         let route = Route::find(&request.method, &request.path);
@@ -171,7 +171,7 @@ impl Midtrans {
         if route == Route::WrongMethod {
             return (Reply::Answer(self.error(405, "HTTP method is not allowed")), None);
         }
-        // Who asks comes before for what: an id that no path can have is 401 without a key and 404 with one.
+        // The key is looked at before the path: an id that no path can have is 401 without a key and 404 with one.
         let needs_key = if route == Route::Nowhere { request.path.starts_with("/v2/") } else { route.needs_key() };
         if needs_key && request.authorization.as_deref() != Some(&self.authorization) {
             return (Reply::Answer(self.error(401, "Unknown Merchant server_key/id")), None);
@@ -258,7 +258,7 @@ impl Midtrans {
         self.holds
     }
 
-    /// Lets something happen by itself.
+    /// Plans an event.
     fn later(&mut self, at: Wall, what: Later) {
         self.laters += 1;
         self.later.insert((at, self.laters), what);

@@ -1,13 +1,13 @@
-//! Midtrans' other products, which the official clients reach as well: Snap sells a page, Iris pays out, and the
-//! national "BI SNAP" interface. The simulated merchant has the first; to the others it is a stranger, as a real merchant
-//! is without their keys.
+//! Midtrans' other products, which the official clients reach as well: Snap sells a page, Iris pays out, and "BI SNAP" is
+//! the national interface. The simulated merchant has Snap. The others do not know it, just as they do not know a real
+//! merchant without their keys.
 
 use super::charge::{object, whole};
 use super::{Answer, Midtrans, Request};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// More pages are not kept.
+/// No more pages are kept.
 const TOKENS_MAX: usize = 10_000;
 
 /// The tokens of pages.
@@ -36,7 +36,7 @@ impl Midtrans {
         Answer::json(201, &json!({ "token": token, "redirect_url": url }))
     }
 
-    /// The page of a token: it says that it is not played here.
+    /// The page of a token. It says that the page is not simulated.
     pub(super) fn snap_page(&self, token: &str) -> Answer {
         if !self.pages.0.contains(token) {
             return Answer::nowhere();
@@ -73,13 +73,13 @@ fn wrong_with_snap(body: &Map<String, Value>) -> Vec<String> {
     wrong
 }
 
-/// Iris answers everybody's ping; all else needs a key of its own, which a Server Key is not.
+/// Iris answers everybody's ping. All other calls need a key of Iris, and a Server Key is not one.
 pub(super) fn iris(path: &str) -> Answer {
     let (http, body) = if path == "ping" { (200, "pong") } else { (401, "HTTP Basic: Access denied.\n") };
     Answer { http, content_type: "text/plain", body: body.into() }
 }
 
-/// Every call of BI SNAP needs a token, which is given for a registered RSA key.
+/// Every call of BI SNAP needs a token. A token is given only for a registered RSA key.
 pub(super) fn bi_snap(path: &str) -> Option<Answer> {
     let service = match path {
         "access-token/b2b" => "73",

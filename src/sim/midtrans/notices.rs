@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
-/// One notification for one address, with the body of the moment it tells of.
+/// One notification for one address, with the body from the moment that it tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Where it goes.
+    /// Its address.
     pub url: String,
     /// JSON.
     pub body: Vec<u8>,
@@ -18,42 +18,42 @@ pub struct Notice {
     pub order_id: String,
     /// How often it was sent before.
     pub retries: usize,
-    /// What was done to it on purpose.
+    /// The planned faults that it met.
     pub fault: Option<Fault>,
 }
 
 /// One attempt to deliver a notification: the dashboard's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// When it was answered, or dropped: milliseconds of UTC by the simulator's clock.
+    /// The time of the answer, or of the drop: milliseconds of UTC by the simulator's clock.
     pub at_ms: i64,
     /// The order it tells of.
     pub order_id: String,
-    /// Where it went.
+    /// Its address.
     pub url: String,
     /// How often it was sent before.
     pub retries: usize,
-    /// Whether it was sent at all.
+    /// Was it sent at all?
     pub sent: bool,
-    /// The HTTP status of the answer; none where there was no answer in time.
+    /// The HTTP status of the answer; none if there was no answer in time.
     pub http: Option<u16>,
-    /// What was done to it on purpose.
+    /// The planned faults that it met.
     pub fault: Option<Fault>,
-    /// What it said.
+    /// Its contents.
     pub body: Value,
 }
 
-/// The queue, by the time they are due.
+/// The queue, by the time when each is due.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notices {
     queue: BTreeMap<(Wall, u64), Notice>,
     number: u64,
-    /// By order, what must come after the next one.
+    /// By order: notices that must follow the next one.
     held_back: BTreeMap<String, Vec<Notice>>,
     history: VecDeque<(Wall, Notice, Option<Option<u16>>)>,
 }
 
-/// More than this wait for nobody: the oldest go.
+/// No more than this wait: the oldest go.
 const WAITING_MAX: usize = 100_000;
 const HISTORY_MAX: usize = 10_000;
 
@@ -82,7 +82,7 @@ impl Notices {
         std::mem::replace(&mut self.queue, later).into_values().collect()
     }
 
-    /// Keeps what became of an attempt: `None` if it was never made, `Some(None)` if nobody answered.
+    /// Keeps the result of an attempt: `None` if it was never made, `Some(None)` if nobody answered.
     pub fn remember(&mut self, notice: &Notice, http: Option<Option<u16>>, now: Wall) {
         if self.history.len() >= HISTORY_MAX {
             self.history.pop_front();
@@ -105,13 +105,13 @@ impl Notices {
         wanted.map(told).collect()
     }
 
-    /// What an answer (`None`: none came in time) means for a notice: perhaps once more, later.
+    /// What follows from an answer (`None`: none came in time): perhaps the notice is sent again later.
     pub fn answered(&mut self, mut notice: Notice, http: Option<u16>, spacing: &[Span], rng: &mut Rng, now: Wall) {
         for after in self.held_back.remove(&notice.order_id).unwrap_or_default() {
             self.add(now, after);
         }
         let Some(wait) = spacing.get(notice.retries).filter(|_| notice.retries < retries_max(http)) else { return };
-        // Each with a random shift; the first of two minutes was seen after 33 s.
+        // Each is shifted at random: the first, of two minutes, was seen after 33 s.
         let least = wait.0 / 4;
         let shifted = least + i64::try_from(rng.below(u64::try_from(wait.0 - least).unwrap_or(0) + 1)).unwrap_or(0);
         notice.retries += 1;
@@ -119,7 +119,7 @@ impl Notices {
     }
 }
 
-/// How often a notification is sent again that was answered so. 307 and 308 were followed before it comes to this.
+/// How often a notification is sent again after this answer. 307 and 308 were followed already.
 const fn retries_max(http: Option<u16>) -> usize {
     match http {
         Some(200..=299 | 301 | 302 | 303) => 0,

@@ -1,5 +1,5 @@
-//! What kind of Midtrans it is. Where the documents disagree, or say nothing, there is a choice here; what stands as its
-//! default was seen in real answers, or is what the newest document says.
+//! The options of this Midtrans. Where the documents disagree, or say nothing, there is a choice here. A default was seen
+//! in real answers, or stands in the newest document.
 
 use super::channel::Limits;
 use crate::qris::Merchant;
@@ -7,72 +7,72 @@ use qris_core::order::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What kind of Midtrans, and whose.
+/// The options of this Midtrans, and of its merchant.
 #[derive(Clone)]
 pub struct Options {
-    /// What requests must carry and notifications are signed with.
+    /// The key that requests must carry and that signs notifications.
     pub server_key: String,
-    /// What the addresses in answers begin with; no slash at the end.
+    /// The beginning of the addresses in answers, without a slash at the end.
     pub public_url: String,
-    /// Whose QRs it makes.
+    /// The merchant of its QRs.
     pub merchant: Merchant,
     /// Where notifications go unless a charge overrides it: the dashboard's setting.
     pub notification_urls: Vec<String>,
-    /// How long a QR can be paid that asks for nothing else.
+    /// How long a QR can be paid if the charge asks for no other time.
     pub expiry: Span,
-    /// The same of a payment code or an account number.
+    /// The same for a payment code or an account number.
     pub counter_expiry: Span,
-    /// How often the batch runs that expires what is over. Until then get-status says pending.
+    /// The time between two runs of the batch that expires transactions. Until the batch runs, get-status says pending.
     pub batch_every: Span,
-    /// How long a notification takes.
+    /// The time that a notification takes.
     pub notification_delay: Span,
-    /// How long Midtrans waits for a merchant's answer to one; the documents say 15 s and 30 s.
+    /// How long Midtrans waits for a merchant's answer to a notification. The documents say 15 s and 30 s.
     pub notification_timeout: Span,
     /// How many addresses of the two headers count; the documents say two and three.
     pub notification_urls_max: usize,
-    /// The waits between the attempts to deliver one.
+    /// The waits between the attempts to deliver one notification.
     pub retry_spacing: Vec<Span>,
-    /// After how long the bank confirms a refund, which is told by a second notification.
+    /// The time until the bank confirms a refund. A second notification tells that.
     pub refund_confirmed_after: Span,
-    /// Whether refunds over the API are allowed. Those of merchants on site are not, unless they ask for it.
+    /// Are refunds over the API allowed? Merchants on site may not use them, unless they ask for it.
     pub refunds: bool,
-    /// What a `refund_key` that was used before is answered with.
+    /// The answer to a `refund_key` that was used before.
     pub refund_key_again: KeyAgain,
-    /// What can be refunded at most, whole rupiah: the merchant's balance.
+    /// The greatest sum that can be refunded, whole rupiah: the merchant's balance.
     pub balance: Option<u64>,
-    /// The `payment_type`s that are activated; others are answered 402.
+    /// The activated `payment_type`s. The others are answered 402.
     pub payment_types: Vec<String>,
-    /// Of one payment.
+    /// The limits of one payment.
     pub limits: Limits,
-    /// How the end of a charge is called in answers.
+    /// The name of the end of a charge in answers.
     pub expiry_field: ExpiryField,
-    /// Whether `qris` charges are answered with `qr_string`.
+    /// Do answers to `qris` charges have `qr_string`?
     pub qr_string: bool,
-    /// Whether `gopay` charges are.
+    /// Do answers to `gopay` charges have it?
     pub gopay_qr_string: bool,
-    /// Whether charges are answered with `generate-qr-code-v2` as well.
+    /// Do answers to charges have `generate-qr-code-v2` as well?
     pub qr_code_v2: bool,
-    /// Whether a name in `item_details` longer than 50 characters is refused. Whether it is, is not known.
+    /// Is a name in `item_details` refused if it is longer than 50 characters? Nobody knows what Midtrans does.
     pub long_names_refused: bool,
-    /// Whether a charge that the provider denies is told by a notification as well. Whether it is, is not known.
+    /// Does a notification, too, tell of a charge that the provider denies? Nobody knows what Midtrans does.
     pub denials_notified: bool,
     /// A fee that customers pay on top of every charge, whole rupiah: the dashboard's "automatic fee imposition".
     pub fee: u64,
-    /// The HTTP status of answers whose body has this code, where it is to be another than usual.
+    /// The HTTP status for a body with this code, if it is to differ from the usual one.
     pub http_statuses: BTreeMap<u16, u16>,
-    /// Repeats ids and shifts.
+    /// The seed: it makes ids and shifts repeat.
     pub seed: u64,
 }
 
-/// How the end of a charge is called.
+/// The name of the end of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryField {
-    /// As real answers do.
+    /// As in real answers.
     ExpiryTime,
-    /// As the published interface does for QRIS.
+    /// As in the published interface for QRIS.
     ExpireTime,
-    /// Not at all, as until 2022.
+    /// No name: until 2022 the end was not told.
     None,
 }
 
@@ -87,7 +87,7 @@ pub enum KeyAgain {
 }
 
 impl Options {
-    /// What the documents say, for this key and address.
+    /// The defaults of the documents, for this key and address.
     #[must_use]
     pub fn new(server_key: &str, public_url: &str) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Options {
         }
     }
 
-    /// Takes over what a change names.
+    /// Takes over the values of a change.
     pub(super) fn change(&mut self, change: Change) {
         macro_rules! take {
             ($($field:ident),*) => { $(if let Some(value) = change.$field { self.$field = value; })* };
@@ -160,7 +160,7 @@ impl Options {
         }
     }
 
-    /// What of it can be changed, as it is.
+    /// The present values of all that can be changed.
     #[must_use]
     pub fn told(&self) -> Change {
         Change {
@@ -191,8 +191,8 @@ impl Options {
     }
 }
 
-/// A change of the options while it runs; what is left out stays. The fields are those of [`Options`], lengths of time in
-/// milliseconds.
+/// A change of the options while it runs. A missing field stays as it is. The fields are those of [`Options`], with times
+/// in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "each is the option of the same name")]
@@ -208,7 +208,7 @@ pub struct Change {
     pub refund_confirmed_after_ms: Option<i64>,
     pub refunds: Option<bool>,
     pub refund_key_again: Option<KeyAgain>,
-    /// `null` is no limit.
+    /// `null` means no limit.
     #[serde(deserialize_with = "given")]
     pub balance: Option<Option<u64>>,
     pub payment_types: Option<Vec<String>>,
@@ -224,7 +224,7 @@ pub struct Change {
     pub http_statuses: Option<BTreeMap<u16, u16>>,
 }
 
-/// `null` is a value here.
+/// Here `null` is a value.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -1,4 +1,4 @@
-//! Refunds, and what the customer's bank takes back.
+//! Refunds, and money that the customer's bank takes back.
 
 use super::channel::{Acquirer, Channel};
 use super::charge::{object, whole};
@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 const REASON_CHARS_MAX: usize = 255;
 const DAY_S: i64 = 86_400;
 
-/// Something that happens by itself, later.
+/// An event that comes later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Later {
     /// The bank confirms a refund.
     Confirm { transaction: usize, refund: usize },
 }
 
-/// What a merchant asks for.
+/// A merchant's request for a refund.
 struct Wanted {
     amount: Option<i64>,
     key: Option<String>,
@@ -71,7 +71,7 @@ impl Midtrans {
         (self.answer(&self.books.at(at).refunded_answer(refund, direct, &self.options)), None)
     }
 
-    /// Enters a refund, tells of it, and lets the bank confirm it later. Its place in the list.
+    /// Enters a refund, tells of it, and lets the bank confirm it later. Returns its place in the list.
     fn pay_back(&mut self, at: usize, amount: u64, wanted: Wanted, now: Wall) -> usize {
         self.refund_ids += 1;
         let refund = Refund {
@@ -95,7 +95,7 @@ impl Midtrans {
         refund
     }
 
-    /// What has come by itself.
+    /// Lets a planned event happen.
     pub(super) fn happen(&mut self, what: &Later, now: Wall) {
         match *what {
             Later::Confirm { transaction, refund } => {
@@ -107,7 +107,8 @@ impl Midtrans {
 }
 
 impl Wanted {
-    /// `Err(None)`: no JSON object; `Err(Some)`: what is wrong with it. Without a body it is all of it.
+    /// `Err(None)`: it is no JSON object. `Err(Some)`: the fault in it. Without a body the refund is
+    /// for the whole amount.
     fn read(body: &[u8]) -> Result<Self, Option<String>> {
         let body = match body {
             b"" | b"null" => Map::new(),

@@ -1,4 +1,4 @@
-//! What a request is about.
+//! The routes: a method and a path.
 
 use super::neighbours;
 use crate::qris::Look;
@@ -30,13 +30,13 @@ pub(super) enum Route<'a> {
     DisableSubscription(&'a str),
     Snap,
     SnapPage(&'a str),
-    /// What follows `/iris/api/v1/`.
+    /// The path after `/iris/api/v1/`.
     Iris(&'a str),
-    /// What follows `/v1.0/`.
+    /// The path after `/v1.0/`.
     BiSnap(&'a str),
-    /// A path that is there, with another method.
+    /// The path exists, but not with this method.
     WrongMethod,
-    /// A path that is not.
+    /// There is no such path.
     Nowhere,
 }
 
@@ -146,8 +146,8 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether it wants the Server Key. Pictures and pages are for everybody, tokens of cards for whoever has the Client
-    /// Key, and Midtrans' other products have keys, and refusals, of their own.
+    /// Does it need the Server Key? Everybody may have pictures and pages, and a holder of the Client Key may have
+    /// tokens of cards. Midtrans' other products have keys and refusals of their own.
     pub const fn needs_key(self) -> bool {
         !matches!(
             self,
@@ -155,7 +155,7 @@ impl<'a> Route<'a> {
         )
     }
 
-    /// Whether it takes an Idempotency-Key: what is posted, but for accounts.
+    /// Does it take an Idempotency-Key? All POST calls do, except those for accounts.
     pub const fn is_idempotent(self) -> bool {
         match self {
             Self::Charge
@@ -190,7 +190,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// What may stand in a path. Anything else leads to no call at all.
+/// The characters that a path may have. Any other path leads to no call at all.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_~.".contains(c))
 }

@@ -1,4 +1,4 @@
-//! Subscriptions, as far as the official test suites go: they are kept, and never charged.
+//! Subscriptions, as far as the official test suites use them: they are kept, and never charged.
 
 use super::charge::{object, whole};
 use super::{Answer, Midtrans};
@@ -6,11 +6,11 @@ use qris_core::order::time::Wall;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// More are not kept.
+/// No more are kept.
 const SUBSCRIPTIONS_MAX: usize = 10_000;
 const REQUIRED: [&str; 6] = ["name", "amount", "currency", "payment_type", "token", "schedule"];
 
-/// The subscriptions by their ids, as they are answered.
+/// The subscriptions by their ids, in the form of the answers.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(BTreeMap<String, Value>);
 

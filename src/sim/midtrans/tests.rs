@@ -50,7 +50,7 @@ fn told(sim: &mut Midtrans, now: Wall) -> Vec<Value> {
     sim.due(now).iter().map(|notice| serde_json::from_slice(&notice.body).expect("JSON")).collect()
 }
 
-/// A row a step: what is done, and what comes back. `pay:…` and `fail` are the customer's.
+/// A row is a step: the act, and the answer. `pay:…` and `fail` are acts of the customer.
 #[test]
 fn the_life_of_a_transaction() {
     let scenarios: [&[(&str, &str)]; 7] = [
@@ -173,14 +173,14 @@ fn an_idempotency_key_is_global_and_forgets_after_five_minutes() {
     let cancel = with_key(request("POST", "/v2/o-1/cancel", b""), "k");
     assert_eq!(answer(sim.handle(&cancel, at(299))), first, "whatever the endpoint");
     assert_eq!(code(sim.handle(&with_key(charge_of("o-1", "gopay"), "k"), at(300))), "406", "forgotten");
-    // Failures are not remembered, and a key that is too long is none.
+    // Failures are not remembered. A key that is too long counts as no key.
     assert_eq!(code(sim.handle(&with_key(charge_of("o-1", "gopay"), "f"), at(300))), "406");
     call(&mut sim, "POST", "/v2/o-1/cancel", at(300));
     assert_eq!(code(sim.handle(&with_key(charge_of("o-1", "gopay"), "f"), at(301))), "201");
     let long = "x".repeat(47);
     assert_eq!(code(sim.handle(&with_key(charge_of("o-3", "gopay"), &long), at(301))), "201");
     assert_eq!(code(sim.handle(&with_key(charge_of("o-3", "gopay"), &long), at(301))), "406");
-    // While the first call runs.
+    // This is while the first call runs.
     sim.plan(Plan { count: Some(1), ..Fault::Hang { ms: None }.into() });
     let Reply::Hold(hold, held) = sim.handle(&with_key(charge_of("o-4", "gopay"), "h"), at(302)) else { panic!("held") };
     assert_eq!(answer(sim.handle(&with_key(charge_of("o-4", "gopay"), "h"), at(900))).0, 202);

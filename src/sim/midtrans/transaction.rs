@@ -1,5 +1,5 @@
-//! One transaction as the simulated Midtrans keeps it, and how it is told: by get-status, and by a notification, which
-//! count its states differently and so sign differently.
+//! One transaction as the simulated Midtrans keeps it, with its messages: the answer of get-status, and the
+//! notification. The two number its states differently, so their signatures differ too.
 
 use super::channel::{Acquirer, Channel, Store};
 use super::charge::Charge;
@@ -9,7 +9,7 @@ use ring::digest::{Context, SHA512};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What became of it.
+/// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -21,11 +21,11 @@ pub enum Status {
     Capture,
     /// It is paid.
     Settlement,
-    /// Nobody paid in time.
+    /// Nobody has paid in time.
     Expire,
-    /// Ended by the merchant.
+    /// The merchant ended it.
     Cancel,
-    /// Refused by the provider; of a paid one: taken back.
+    /// The provider refused it; a paid one was taken back.
     Deny,
     /// Something unexpected happened to it.
     Failure,
@@ -59,7 +59,7 @@ impl Status {
         }
     }
 
-    /// The `status_code` of get-status, cancel and expire, where nobody is suspected.
+    /// The `status_code` of get-status, cancel and expire, if there is no suspicion of fraud.
     pub(super) const fn answer_code(self) -> &'static str {
         match self {
             Self::Pending => "201",
@@ -92,11 +92,11 @@ impl Status {
     }
 }
 
-/// What the fraud detection thinks.
+/// The opinion of the fraud detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fraud {
-    /// Nothing against it.
+    /// It has nothing against it.
     Accept,
     /// A person must look at it.
     Challenge,
@@ -116,7 +116,7 @@ impl Fraud {
     }
 }
 
-/// With what the customer paid.
+/// The app with which the customer paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// The GoPay app.
@@ -125,7 +125,7 @@ pub enum Via {
     Qris,
 }
 
-/// A charge and what came of it.
+/// A charge and its state.
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
     pub id: String,
@@ -138,16 +138,16 @@ pub(super) struct Transaction {
     pub settled_at: Option<Wall>,
     pub paid_via: Option<Via>,
     pub failed_attempts: u32,
-    /// What is in its QR; empty where there is none.
+    /// The text of its QR; empty if there is none.
     pub payload: String,
-    /// The path segment of the framed QR image; empty where there is none.
+    /// The path segment of the framed QR image; empty if there is none.
     pub image_token: String,
     pub deeplink_id: String,
-    /// The payment code or account number; empty where there is none.
+    /// The payment code or account number; empty if there is none.
     pub code: String,
-    /// What the provider calls the payment.
+    /// The provider's name for the payment.
     pub reference: String,
-    /// Of a card, as it may be shown.
+    /// The number of a card, in the form that may be shown.
     pub masked_card: Option<String>,
     pub urls: Vec<String>,
     pub refunds: Vec<Refund>,
@@ -192,17 +192,17 @@ impl Transaction {
         self.refunds.iter().map(|refund| refund.amount).sum()
     }
 
-    /// Whether the customer paid a charge of GoPay by its QR with another app.
+    /// Did the customer use another app to pay a GoPay charge by its QR?
     fn was_scanned(&self) -> bool {
         self.charge.channel == Channel::Gopay && self.paid_via == Some(Via::Qris)
     }
 
-    /// A charge sent as `gopay` and scanned with another app comes back as `qris`.
+    /// A charge that was sent as `gopay` and scanned with another app comes back as `qris`.
     pub fn payment_type(&self) -> &'static str {
         if self.was_scanned() { "qris" } else { self.charge.channel.payment_type() }
     }
 
-    /// What every message about it has.
+    /// The fields that every message about it has.
     pub fn facts(&self, code: &str, options: &Options) -> Value {
         let mut facts = json!({
             "status_code": code,
@@ -246,7 +246,7 @@ impl Transaction {
         facts
     }
 
-    /// The same, signed, with all that get-status and notifications add.
+    /// The same fields, signed, with the additional fields of get-status and notifications.
     pub fn signed(&self, code: &str, options: &Options) -> Value {
         let mut facts = self.facts(code, options);
         facts["signature_key"] = json!(signature(&self.charge.order_id, code, &self.gross_amount(), &options.server_key));
@@ -272,7 +272,7 @@ impl Transaction {
         facts
     }
 
-    /// What is known of a payment once it was made.
+    /// Adds the facts of a payment that was made.
     fn add_payment(&self, facts: &mut Value) {
         match self.charge.channel {
             Channel::Gopay | Channel::Qris(_) => {
@@ -297,13 +297,13 @@ impl Transaction {
         }
     }
 
-    /// Twenty digits, made from what the provider calls the payment.
+    /// Twenty digits, computed from the provider's name for the payment.
     fn approval_code(&self) -> String {
         let digits = self.reference.bytes().map(|byte| char::from(b'0' + byte % 10));
         digits.take(20).collect()
     }
 
-    /// The merchant's own, and where a fee was imposed the amount before it.
+    /// The merchant's own metadata. If a fee was imposed, it also has the amount before the fee.
     fn metadata(&self) -> Option<Value> {
         if self.gross == self.charge.amount {
             return self.charge.metadata.clone();
@@ -368,7 +368,7 @@ impl Transaction {
 }
 
 impl Refund {
-    /// As it stands in `refunds`.
+    /// Its form in `refunds`.
     fn told(&self) -> Value {
         let mut told = json!({
             "refund_chargeback_id": self.id,
@@ -387,7 +387,7 @@ impl Refund {
     }
 }
 
-/// GoPay's name of its response code.
+/// GoPay's name for its response code.
 const fn channel_message(code: u16) -> &'static str {
     match code {
         200 => "Success",
@@ -413,8 +413,8 @@ const fn channel_message(code: u16) -> &'static str {
     }
 }
 
-/// Lower-case hex of SHA-512 over the three and the key. Made here once more, so that it is not the backend's own code
-/// that it checks.
+/// Lower-case hex of SHA-512 over the three values and the key. It is computed here once more, so that the backend's
+/// code is not checked by itself.
 pub(super) fn signature(order_id: &str, code: &str, gross_amount: &str, server_key: &str) -> String {
     let mut digest = Context::new(&SHA512);
     digest.update(format!("{order_id}{code}{gross_amount}{server_key}").as_bytes());

@@ -33,7 +33,7 @@ struct Arguments {
     batch_s: u32,
 }
 
-/// Runs the simulated Midtrans alone until SIGTERM or SIGINT. The first argument is the name it was called by.
+/// Runs only the simulated Midtrans, until SIGTERM or SIGINT. The first argument is the name of the program.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match qris_host::parse::<Arguments>(arguments) {
         Ok(arguments) => qris_host::exit("qris-demo midtrans", run(&arguments)),
@@ -49,7 +49,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let listener = TcpListener::bind(arguments.listen)
             .await
             .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}", arguments.listen)))?;
-        // New ids at every start: a merchant's books outlive a simulator and hold each transaction_id once.
+        // Each start draws new ids: a merchant's books outlive a simulator, and hold each transaction_id once.
         let mut seed = [0; 8];
         SystemRandom::new().fill(&mut seed).map_err(|_| Failure::failed("the system has no random numbers"))?;
         let options = Options {

@@ -1,4 +1,4 @@
-//! What customers, shops, banks and tests do.
+//! The controls for customers, shops, banks and tests.
 //!
 //! | call | meaning |
 //! | --- | --- |
@@ -66,7 +66,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 struct How {
     #[serde(default)]
     via: App,
-    /// Even what was cancelled or has expired: the payment was under way.
+    /// Cancelled and expired ones too: the payment was under way.
     #[serde(default)]
     force: bool,
 }
@@ -74,14 +74,14 @@ struct How {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum App {
-    /// At a counter there is no app, and any is right.
+    /// At a counter there is no app, so any value is right.
     #[default]
     #[serde(alias = "counter")]
     Gopay,
     Qris,
 }
 
-/// What a camera or a cashier has read.
+/// The text that a camera or a cashier has read.
 #[derive(Debug, Deserialize)]
 struct Scanned {
     #[serde(alias = "payment_code")]
@@ -243,7 +243,7 @@ fn told(result: Result<impl Serialize, PayError>) -> Response {
     }
 }
 
-/// What Midtrans' own interface would have answered, with an HTTP status that says whether it was done.
+/// The answer of Midtrans' own interface, with an HTTP status that says whether it was done.
 fn answered(answer: &Value) -> Response {
     let status = match answer["status_code"].as_str() {
         Some("200" | "201" | "407") => StatusCode::OK,

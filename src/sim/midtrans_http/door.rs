@@ -1,4 +1,4 @@
-//! A listener whose connections can be cut in mid-answer, which no HTTP server offers by itself.
+//! A listener whose connections can be cut in mid-answer. No HTTP server offers this.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -16,7 +16,7 @@ pub(super) struct Door(pub TcpListener);
 /// One connection, as a handler holds it.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// So many bytes may still leave.
+    /// This many bytes may still leave.
     left: Arc<AtomicUsize>,
 }
 
@@ -27,7 +27,7 @@ impl Default for Line {
 }
 
 impl Line {
-    /// No more than so many bytes leave by this connection from now on.
+    /// From now on at most this many bytes leave by this connection.
     pub fn cut_after(&self, bytes: usize) {
         self.left.store(bytes, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! The pages: one to pay on, and what GoPay's link opens on a phone.
+//! The pages: one to pay on, and the one that GoPay's link opens on a phone.
 
 use super::Shared;
 use crate::midtrans::{Book, Via};
@@ -10,7 +10,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// With it an attempt fails; with any other PIN it does not.
+/// With this PIN an attempt fails; with any other it does not.
 const WRONG_PIN: &str = "000000";
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -24,7 +24,7 @@ async fn page() -> Html<&'static str> {
     Html(include_str!("../midtrans.html"))
 }
 
-/// What stands in the link, and which button was pressed.
+/// The values in the link, and the button that was pressed.
 #[derive(Debug, Deserialize)]
 struct Link {
     #[serde(default, alias = "referenceid")]
@@ -33,7 +33,7 @@ struct Link {
     press: String,
 }
 
-/// What GoPay's link opens: the amount, a PIN, two buttons.
+/// The page behind GoPay's link: the amount, a PIN, two buttons.
 async fn deeplink(State(sim): State<Arc<Shared>>, Query(link): Query<Link>) -> Response {
     match sim.with(|midtrans, _| midtrans.transaction(&link.id)) {
         Some(book) => gopay_page(&book, "").into_response(),
@@ -41,7 +41,7 @@ async fn deeplink(State(sim): State<Arc<Shared>>, Query(link): Query<Link>) -> R
     }
 }
 
-/// A customer has pressed a button in GoPay. Afterwards GoPay sends its customer back to whoever asked for it.
+/// A customer has pressed a button in GoPay. Afterwards GoPay sends its customer to the address in the charge.
 async fn deeplink_pressed(State(sim): State<Arc<Shared>>, Query(link): Query<Link>, form: String) -> Response {
     let Some(book) = sim.with(|midtrans, _| midtrans.transaction(&link.id)) else {
         return (StatusCode::NOT_FOUND, Html("<h1>404</h1>")).into_response();
@@ -49,7 +49,7 @@ async fn deeplink_pressed(State(sim): State<Arc<Shared>>, Query(link): Query<Lin
     let pin = form.split('&').find_map(|pair| pair.strip_prefix("pin="));
     let is_paid = match link.press.as_str() {
         "pay" if pin == Some(WRONG_PIN) => {
-            // It may be over by now, which the page says.
+            // It may be over by now. The page says so.
             let failed = sim.with(|midtrans, now| midtrans.fail(&book.transaction_id, now));
             let why = failed.map_or_else(|error| error.to_string(), |_| "wrong PIN".into());
             return gopay_page(&book, &why).into_response();
@@ -60,7 +60,7 @@ async fn deeplink_pressed(State(sim): State<Arc<Shared>>, Query(link): Query<Lin
             Err(_) => false,
         },
         _ => {
-            // Nobody is told of it, and it changes nothing.
+            // Nobody is told of this, and it changes nothing.
             let _ = sim.with(|midtrans, now| midtrans.fail(&book.transaction_id, now));
             false
         }

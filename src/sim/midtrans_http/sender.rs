@@ -1,4 +1,4 @@
-//! Sends notifications, each on its own, and follows what may be followed.
+//! Sends notifications, each by itself, and follows the redirects that may be followed.
 
 use super::Shared;
 use crate::midtrans::Notice;
@@ -10,16 +10,16 @@ use tokio::sync::Semaphore;
 
 /// How many notifications are under way at once.
 const AT_ONCE: usize = 256;
-/// Redirects 307 and 308 are followed so often, others never.
+/// Redirects 307 and 308 are followed this often, others never.
 const REDIRECTS_MAX: usize = 5;
-/// Something else wakes it sooner.
+/// Another event wakes it sooner.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// Sends what is due until the simulator ends.
+/// Sends due notifications until the simulator ends.
 pub(super) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
     loop {
-        // Not `with`: it would wake this loop again at once.
+        // This does not use `with`, which would wake this loop again at once.
         let (notices, wait, timeout) = {
             let mut running = shared.lock();
             let now = running.now();
@@ -36,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
                 drop(permit);
             });
         }
-        // A due time or a poke, whichever comes first; either way the loop looks again.
+        // A due time or a poke, whichever comes first. The loop looks again in both cases.
         let _ = tokio::time::timeout(wait.map_or(IDLE, Span::to_duration), shared.due.notified()).await;
     }
 }
@@ -46,9 +46,9 @@ async fn send(client: &reqwest::Client, notice: &Notice, timeout: Duration) -> O
     request.timeout(timeout).body(notice.body.clone()).send().await.ok().map(|response| response.status().as_u16())
 }
 
-/// What carries notifications.
+/// The HTTP client that carries notifications.
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    // Whoever came first has installed the same one.
+    // If another call was first, it has installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let follow = reqwest::redirect::Policy::custom(|attempt| match attempt.status().as_u16() {
         307 | 308 if attempt.previous().len() <= REDIRECTS_MAX => attempt.follow(),

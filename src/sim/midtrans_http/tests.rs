@@ -35,7 +35,7 @@ fn client(base_url: &str, key: &str, charge_as: ChargeAs, notification_url: &str
     Client::new(settings, http.build().expect("a client")).expect("settings")
 }
 
-/// A simulator, and a client of it that charges as GoPay and is told nothing.
+/// A simulator, and a client that charges as GoPay. The client gets no notifications.
 async fn both() -> (SimulatorHandle, Client) {
     let simulator = simulator(Options::new(KEY, "")).await;
     let client = client(&simulator.url(), KEY, ChargeAs::Gopay, "");
@@ -114,7 +114,7 @@ async fn what_nobody_paid_can_be_cancelled() {
     charge(&client, "o-1").await.expect("charged");
     assert_eq!(cancel(&client, "o-1").await.expect("cancelled").transaction_status, TransactionStatus::Cancel);
     assert_eq!(client.status("o-1").await.expect("found").transaction_status, TransactionStatus::Cancel);
-    // The first answer to a cancel lost, the second is the first one's.
+    // The first answer to a cancel is lost. The second answer repeats it.
     charge(&client, "o-2").await.expect("charged");
     once(&simulator, Fault::LoseAnswer);
     assert!(cancel(&client, "o-2").await.expect_err("cut").effect_unknown());
@@ -154,14 +154,14 @@ async fn while_the_first_call_runs_the_second_is_told_so() {
     assert_eq!(simulator.release(), 1);
     let first = first.await.expect("no panic").expect("answered at last");
     assert_eq!(charge(&client, "o-1").await.expect("the same").transaction_id, first.transaction_id);
-    // Whoever does not wait so long has no answer, and the charge is made.
+    // A client that does not wait so long has no answer, but the charge is made.
     once(&simulator, Fault::Hang { ms: None });
     let hasty = client.clone().with_timeout(Duration::from_millis(50));
     assert!(matches!(charge(&hasty, "o-2").await, Err(MidtransError::NoAnswer(_))));
     assert_eq!(charge(&client, "o-2").await, Err(MidtransError::Running));
     simulator.release();
     charge(&client, "o-2").await.expect("had by its key");
-    // Held for a time of its own clock.
+    // The answer is held for a time of the simulator's own clock.
     once(&simulator, Fault::Hang { ms: Some(3_600_000) });
     let (status, ()) = tokio::join!(client.status("o-1"), async {
         while simulator.with(|midtrans, _| midtrans.held()) == 0 {
@@ -245,7 +245,7 @@ async fn a_fee_and_a_stale_status_are_told_as_they_come() {
     assert_eq!(settled.gross_amount, Rupiah::new(5_100).ok());
 }
 
-/// A merchant who answers each notification as told and hands it on.
+/// A merchant who gives these answers to notifications, and hands each notification on.
 async fn merchant(answers: Vec<u16>) -> (String, mpsc::UnboundedReceiver<(String, HeaderMap, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/midtrans/notifications", listener.local_addr().expect("an address"));
@@ -263,7 +263,7 @@ async fn merchant(answers: Vec<u16>) -> (String, mpsc::UnboundedReceiver<(String
 #[tokio::test]
 async fn the_merchant_is_told_and_told_again() {
     let simulator = simulator(Options { retry_spacing: vec![Span::ZERO; 5], ..Options::new(KEY, "") }).await;
-    // The pending one: 503 and again; the settlement: redirected with 307, then taken.
+    // The pending notification: 503, then again. The settlement: redirected with 307, then taken.
     let (url, mut told) = merchant(vec![503, 200, 307, 200, 302]).await;
     let client = client(&simulator.url(), KEY, ChargeAs::Gopay, &url);
     let mut next = async || {

@@ -1,4 +1,4 @@
-//! What can be told to go wrong, and where it strikes.
+//! The faults that can be planned, and where they strike.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn forgery(set: &Value, signature: Signature) -> Forgery {
     Forgery { set: set.as_object().cloned().expect("an object"), signature }
 }
 
-/// A row: what is changed, how it is signed, and whether the signature fits what stands in the message afterwards.
+/// A row: the changes, how the message is signed, and whether the signature fits the changed message.
 #[test]
 fn messages_can_be_forged() {
     let mut sim = midtrans();
@@ -74,7 +74,7 @@ fn messages_can_be_forged() {
             let right = transaction::signature(text("order_id"), text("status_code"), text("gross_amount"), KEY);
             assert_eq!(text("signature_key") == right, fits, "{set} {how:?}");
         };
-        // Sent by hand, in place of the next notification, and as the answer of get-status.
+        // The forgery is sent by hand, in place of the next notification, and as the answer of get-status.
         sim.forge("o-1", &forgery(&set, how), None, at(1)).expect("sent");
         sim.plan(once(Fault::ForgeNotification(forgery(&set, how))));
         sim.notify_again("o-1", at(1)).expect("known");
@@ -86,7 +86,7 @@ fn messages_can_be_forged() {
         sim.notify_again("o-1", at(1)).expect("known");
         assert_eq!(told(&mut sim, at(1)), std::slice::from_ref(&truth), "the truth is what it was");
     }
-    // Of an order that nobody knows.
+    // The order is one that nobody knows.
     let nobody = forgery(&json!({ "gross_amount": "9.00" }), Signature::Right);
     assert_eq!(sim.forge("nobody", &nobody, None, at(2)), Err(PayError::Unknown), "nowhere to send it");
     assert!(sim.forge("nobody", &nobody, Some("http://merchant/n".into()), at(2)).is_ok());
@@ -110,7 +110,7 @@ fn a_notification_can_come_after_the_next_one() {
     assert_eq!(history.iter().map(|told| (told.sent, told.http)).collect::<Vec<_>>(), [(true, Some(200)); 2]);
     assert_eq!(history[1].fault, Some(Fault::ReorderNotification));
     assert!(sim.told(Some("o-2")).is_empty());
-    // What was dropped stands in the history as well.
+    // A dropped notification is in the history as well.
     sim.plan(once(Fault::DropNotification));
     sim.notify_again("o-1", at(6)).expect("known");
     let last = sim.told(None).pop().expect("remembered");

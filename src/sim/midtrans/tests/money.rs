@@ -1,4 +1,4 @@
-//! Shops, refunds, and what banks take back.
+//! Shops, refunds, and money that banks take back.
 
 use super::*;
 
