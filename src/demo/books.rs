@@ -1,5 +1,5 @@
-//! The books of a whole demo: what Midtrans took, what the machine says, what the backend knows and how often the relay
-//! was driven must agree.
+//! The books of a whole demo. Four figures must agree: the payments at Midtrans, the machine's word, the backend's word, and
+//! the pulses of the relay.
 
 use super::site::{Site, SiteError};
 use super::watch;
@@ -10,23 +10,23 @@ use qris_core::wire::orders::{Order, Refund};
 use qris_core::wire::vend::EventState;
 use serde::Serialize;
 
-/// How often the backend is asked again, with a long poll each, until it was told what became of a paid order.
+/// How often the backend is asked again, with a long poll each, until it knows the outcome of a paid order.
 const POLLS_MAX: u32 = 4;
 
 /// One order, as each side tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
-    /// Which.
+    /// The order.
     pub order_id: OrderId,
-    /// Whether Midtrans took a customer's money.
+    /// Did Midtrans take a customer's money?
     pub paid: bool,
     /// Whole rupiah, fees included.
     pub rupiah: u64,
     /// The machine's last event of it.
     pub machine: Option<(EventState, Option<Reason>)>,
-    /// What the backend was told of it.
+    /// The outcome that the backend was told.
     pub outcome: Option<Delivery>,
-    /// What the backend holds of its money.
+    /// The backend's record of its money.
     pub refund: Option<Refund>,
 }
 
@@ -35,11 +35,11 @@ pub struct Sale {
 pub struct Totals {
     /// Orders that Midtrans was asked to charge.
     pub orders: u64,
-    /// Of them, not ended yet on the machine.
+    /// Those of them that have not ended on the machine.
     pub under_way: u64,
     /// Paid at Midtrans.
     pub paid: u64,
-    /// What was paid, whole rupiah.
+    /// The sum of the payments, whole rupiah.
     pub rupiah: u64,
     /// Handed out.
     pub dispensed: u64,
@@ -49,22 +49,22 @@ pub struct Totals {
     pub uncertain: u64,
     /// Paid, not known to be handed out, and paid back.
     pub refunded: u64,
-    /// Of the refunds due and done: the relay was driven, or could not be, and the item did not come or may have come.
+    /// Some of the refunds due and done: the relay was driven, or could not be, and the item did not come or may have come.
     pub failed: u64,
     /// Rising edges of the relay lines.
     pub pulses: u64,
 }
 
-/// What the two sides of the books say, and where they differ.
+/// The two sides of the books, and their differences.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Audit {
     /// The sums.
     pub totals: Totals,
-    /// Everything that is wrong, in words; empty when the books balance.
+    /// All differences, in words; empty when the books balance.
     pub wrong: Vec<String>,
 }
 
-/// Asks every side. With `wait`, the backend gets the time to be told of what has just ended.
+/// Asks every side. With `wait`, the backend gets time to hear of an order that has just ended.
 ///
 /// # Errors
 /// When a side cannot be asked.
@@ -98,8 +98,8 @@ async fn reported(site: &Site, order_id: &OrderId, wait: bool) -> Result<Order, 
     Ok(order)
 }
 
-/// The books' own rule: paid = dispensed + refund due + uncertain + refunded, and a pulse for each that was dispensed. While
-/// an order is under way they cannot be closed, and only what no order may be is found wrong.
+/// The books' own rule: paid = dispensed + refund due + uncertain + refunded, and one pulse for each dispensed order. While
+/// an order is under way the books cannot be closed. Then only a state that no order may have counts as wrong.
 #[must_use]
 pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
     let mut audit = Audit { totals: Totals { pulses, ..Totals::default() }, wrong: Vec::new() };
@@ -114,7 +114,7 @@ pub fn balance(sales: &[Sale], pulses: u64, driven: bool) -> Audit {
         let ends = format!("{dispensed} dispensed, {refund_due} refund due, {uncertain} uncertain and {refunded} refunded");
         audit.wrong.push(format!("{paid} paid, but {ends}"));
     }
-    // The relay's own word for a pulse without an item, and for one of which it does not know, may stand for none at all.
+    // When the relay says that no item came, or that it does not know, there may have been a pulse or none.
     if pulses < dispensed || pulses > dispensed + failed + uncertain {
         audit.wrong.push(format!("{pulses} pulses, but {dispensed} dispensed, {failed} failed and {uncertain} uncertain"));
     }

@@ -1,5 +1,5 @@
-//! The embedded MQTT 5 broker: rumqttd as a process of its own. Good for the demo and for nothing else: it keeps
-//! sessions and retained messages in memory and asks nobody for a password.
+//! The embedded MQTT 5 broker: rumqttd as a process of its own. It is good only for the demo: it keeps sessions
+//! and retained messages in memory, and asks nobody for a password.
 
 use qris_host::{Failure, exit, parse, service};
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
@@ -18,7 +18,7 @@ const IN_FLIGHT_MAX: usize = 100;
 const CLIENTS_MAX: usize = 100;
 /// A connection that does not say CONNECT in this time is closed.
 const CONNECT_WAIT_MS: u16 = 5_000;
-/// The broker's library does not say when it listens: its port is tried this often.
+/// The broker's library does not say when it listens. So its port is tried this often.
 const PORT_EVERY: Duration = Duration::from_millis(5);
 
 /// The arguments of `qris-demo broker`.

@@ -1,5 +1,5 @@
-//! A network that can be cut: a TCP relay between two programs, with a switch. Cut means that what is connected is
-//! closed and what wants to connect is refused, as behind a router that has lost its line.
+//! A network that can be cut: a TCP relay between two programs, with a switch. A cut closes the present connections and
+//! refuses new ones, like a router that has lost its line.
 
 use super::tap::{Direction, Heard, Tap};
 use std::io;
@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 const CONNECTIONS_MAX: usize = 64;
 /// Bytes that are carried at once.
 const BUFFER: usize = 16 * 1024;
-/// A listener that the system refuses is tried again after this.
+/// A listener that the system refuses is tried again after this time.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// One end of a cable: the port that programs are told, held for as long as this lives, also while the cable is cut.
+/// One end of a cable: the port that programs are told. It is held as long as this lives, also while the cable is cut.
 #[derive(Debug)]
 pub struct Socket {
-    /// Never listens: it keeps the port from others, and a connection to it is refused.
+    /// It never listens. It keeps the port from others, and a connection to it is refused.
     _held: TcpSocket,
     address: SocketAddr,
 }
@@ -43,8 +43,8 @@ impl Socket {
         self.address.port()
     }
 
-    /// Carries what comes in to `far`, for ever. `plugged` is the switch; `heard` is told what passes, where it is HTTP;
-    /// `count` is told how many connections there are.
+    /// Carries connections to `far`, for ever. `plugged` is the switch. `heard` is told the messages that pass, if they
+    /// are HTTP. `count` is told how many connections there are.
     pub async fn carry(
         self,
         far: SocketAddr,
@@ -52,7 +52,7 @@ impl Socket {
         heard: impl Fn(Heard) + Clone + Send + Sync + 'static,
         count: impl Fn(usize),
     ) {
-        // An error says that the switch is gone, and the demo with it.
+        // An error says that the switch is gone, and so is the demo.
         while plugged.wait_for(|on| *on).await.is_ok() {
             let mut switch = plugged.clone();
             tokio::select! {
@@ -63,7 +63,7 @@ impl Socket {
         }
     }
 
-    /// Listens until it is dropped, and every connection with it.
+    /// Listens until it is dropped. Then every connection ends with it.
     async fn work(&self, far: SocketAddr, heard: impl Fn(Heard) + Clone + Send + Sync + 'static, count: impl Fn(usize)) {
         let listener = loop {
             let listener =
@@ -89,7 +89,7 @@ impl Socket {
     }
 }
 
-/// The port is shared between the socket that holds it and the one that listens at it.
+/// The socket that holds the port and the one that listens at it share the port.
 fn shared_socket() -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;
@@ -98,7 +98,7 @@ fn shared_socket() -> io::Result<TcpSocket> {
 
 async fn pass(near: TcpStream, far: SocketAddr, heard: impl Fn(Heard)) {
     let Ok(far) = TcpStream::connect(far).await else { return };
-    // A delay more or less: not worth a word.
+    // The failure only costs a delay.
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let tap = Arc::new(Mutex::new(Tap::new()));
     let listen = |direction: Direction, bytes: &[u8]| {
@@ -107,7 +107,7 @@ async fn pass(near: TcpStream, far: SocketAddr, heard: impl Fn(Heard)) {
     };
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
-    // Either end may break off; the other is closed with it.
+    // Either end may break off. Then the other is closed too.
     let _ = tokio::join!(
         one_way(near_read, far_write, |bytes| listen(Direction::There, bytes)),
         one_way(far_read, near_write, |bytes| listen(Direction::Back, bytes)),

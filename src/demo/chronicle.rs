@@ -1,4 +1,4 @@
-//! What happened, across all programs, in the order in which the demo learned of it; and how to wait for something.
+//! The events of all programs, in the order in which the demo learned of them, and a way to wait for one.
 
 use qris_core::order::ids::{OrderId, RequestId};
 use qris_core::order::reason::Reason;
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// So many entries are kept; the oldest go.
+/// This many entries are kept; the oldest go.
 const ENTRIES_MAX: usize = 2_000;
 
-/// In whose words an entry is told.
+/// The speaker of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
@@ -31,7 +31,7 @@ pub enum Who {
     Midtrans,
     /// The embedded broker.
     Broker,
-    /// The one who pulls the plug.
+    /// The person who pulls the plug.
     Demo,
 }
 
@@ -48,7 +48,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// For people.
+    /// Its name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,13 +59,13 @@ impl Network {
     }
 }
 
-/// What an entry is about, beyond its text.
+/// The facts of an entry, beyond its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
     /// A line of a program's standard error.
     Log,
-    /// The customer did something; what comes of it is told by others.
+    /// The customer did something. Others tell the result.
     Deed,
     /// The customer walked away.
     Leave,
@@ -74,14 +74,14 @@ pub enum Fact {
         /// Which product.
         item: &'static str,
     },
-    /// What the customer's app says of a payment.
+    /// The customer's app tells the end of a payment.
     Payment {
-        /// Whether it took the money.
+        /// Did it take the money?
         paid: bool,
     },
     /// The machine's power was cut or given back.
     Power {
-        /// Whether there is power.
+        /// Is there power?
         on: bool,
     },
     /// `vend/event`.
@@ -107,30 +107,30 @@ pub enum Fact {
     Program {
         /// Which.
         name: &'static str,
-        /// Whether it runs.
+        /// Does it run?
         up: bool,
     },
-    /// What the machine's controller heard of an order on D-Bus.
+    /// The machine's controller heard of an order on D-Bus.
     Order {
         /// Which request.
         request_id: RequestId,
-        /// Absent before it has one.
+        /// Absent until it has one.
         order_id: Option<OrderId>,
-        /// What it is now.
+        /// Its present state.
         state: EventState,
-        /// Why, where there is a reason.
+        /// The reason, if there is one.
         reason: Option<Reason>,
     },
     /// A network was cut or mended.
     Network {
         /// Which.
         network: Network,
-        /// Whether it stands.
+        /// Is it connected?
         up: bool,
     },
     /// An HTTP request or answer that passed through a network.
     Call {
-        /// Whether it is the answer.
+        /// Is it the answer?
         answer: bool,
     },
 }
@@ -142,9 +142,9 @@ pub struct Entry {
     pub n: u64,
     /// Milliseconds since the demo started.
     pub at_ms: i64,
-    /// Who tells it, or where it comes from.
+    /// The teller of the entry, or its sender.
     pub who: Who,
-    /// Where it goes, where it goes anywhere.
+    /// Its receiver, if it has one.
     pub to: Option<Who>,
     /// For people.
     pub text: String,
@@ -153,7 +153,7 @@ pub struct Entry {
     pub fact: Fact,
 }
 
-/// What was waited for did not happen.
+/// The event did not happen in time.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {within_s} s in vain for {what}; the last that happened: {last}")]
 pub struct InVain {
@@ -183,12 +183,12 @@ impl Chronicle {
         Self { began: clock::now().boot, list: Mutex::default(), next: watch::Sender::new(0) }
     }
 
-    /// Adds an entry of what somebody did or said.
+    /// Adds an entry that somebody did or said.
     pub fn note(&self, who: Who, text: impl Into<String>, fact: Fact) {
         self.add(who, None, text.into(), fact);
     }
 
-    /// Adds an entry of what went from one to another.
+    /// Adds an entry that went from one to another.
     pub fn arrow(&self, from: Who, to: Who, text: impl Into<String>, fact: Fact) {
         self.add(from, Some(to), text.into(), fact);
     }
@@ -204,7 +204,7 @@ impl Chronicle {
         self.next.send_replace(list.next);
     }
 
-    /// The number that the next entry gets: what happens from now on has it or a higher one.
+    /// The number of the next entry: later events have this number or a higher one.
     #[must_use]
     pub fn mark(&self) -> u64 {
         self.list().next
@@ -222,13 +222,13 @@ impl Chronicle {
         self.list().entries.iter().filter(|entry| entry.n >= from).cloned().collect()
     }
 
-    /// Wakes whoever waits for entries: its value is [`Chronicle::mark`].
+    /// Wakes those that wait for entries: its value is [`Chronicle::mark`].
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.next.subscribe()
     }
 
-    /// The first thing that `pick` takes, of what happened from `from` on.
+    /// The first entry that `pick` takes, among those from `from` on.
     ///
     /// # Errors
     /// When it does not happen `within` that time.

@@ -1,4 +1,4 @@
-//! The controller inside the machine, on D-Bus: the way by which the buttons sell while the broker cannot be reached.
+//! The controller inside the machine, on D-Bus. The buttons sell through it while the broker cannot be reached.
 
 use super::chronicle::{Fact, Who};
 use super::watch::Watched;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
 
-/// Its connection to the machine's program; none while that does not run.
+/// Its connection to the machine's program; none while the program does not run.
 #[derive(Debug, Clone, Default)]
 pub struct Controller(Arc<Mutex<Option<Connection>>>);
 
@@ -32,7 +32,7 @@ pub enum ControllerError {
 }
 
 impl Controller {
-    /// `Vend`: state and reason, both maybe empty.
+    /// `Vend`: answers with state and reason, which may both be empty.
     ///
     /// # Errors
     /// When the machine cannot be asked.
@@ -57,8 +57,8 @@ impl Controller {
         Ok(connection.call_method(Some(DEVICE_NAME), DEVICE_PATH, Some(DEVICE_NAME), method, body).await?)
     }
 
-    /// Stays connected to the socket, for ever, and tells what the machine says there while it has no connection to the
-    /// broker; else the broker tells it.
+    /// Stays connected to the socket, for ever. It tells the machine's words there while the machine has no connection
+    /// to the broker. At other times the broker tells them.
     pub async fn follow(self, watched: Arc<Watched>, socket: PathBuf) {
         let mut remote = Remote::watch(BusAddress::Peer(socket), DEVICE_NAME);
         let mut signals: Option<MessageStream> = None;
@@ -111,7 +111,7 @@ fn take(watched: &Watched, message: &Message) {
     tell(watched, &request_id, &order_id, &state, &reason);
 }
 
-/// What became of a request, as D-Bus tells it.
+/// The state of a request, as D-Bus tells it.
 pub fn tell(watched: &Watched, request_id: &str, order_id: &str, state: &str, reason: &str) {
     let (Ok(request_id), Some(state)) = (RequestId::new(request_id), word::<EventState>(state)) else { return };
     let (order_id, reason) = (OrderId::new(order_id).ok(), word::<Reason>(reason));

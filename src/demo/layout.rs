@@ -1,4 +1,4 @@
-//! What the installation is made of before anything runs: a temporary directory, ports, configuration files, a price list.
+//! The parts of the installation before anything runs: a temporary directory, ports, configuration files, a price list.
 
 use super::chronicle::Who;
 use super::panel::{HEIGHT, WIDTH};
@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 /// The machine's name everywhere.
 pub const DEVICE: &str = "vm-001";
-/// How long a motor is driven for one item: a spiral's turn, long enough to cut the power in the middle of it.
+/// How long a motor is driven for one item: one turn of a spiral. The time is long enough to cut the power in the middle
+/// of it.
 const PULSE_MS: u32 = 1000;
-/// What the simulated Midtrans knows the merchant by. It guards nothing.
+/// The merchant's key at the simulated Midtrans. It guards nothing.
 pub const SERVER_KEY: &str = "SB-Mid-server-demo";
 
-/// What the machine sells, for page, script and configuration alike.
+/// A product of the machine: the same for page, script and configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Product {
     /// The item's id.
@@ -41,10 +42,10 @@ pub const PRODUCTS: [Product; 4] = [
     Product { id: "A4", name: "Cassava chips 120 g", name_id: "Keripik singkong 120 g", rupiah: 12_000 },
 ];
 
-/// What differs between the page and the script.
+/// The differences between the page and the script.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The temporary directory stays when all has ended.
+    /// The temporary directory stays at the end.
     pub keep: bool,
     /// `late_settlement_grace_s` of the machine.
     pub grace_s: u32,
@@ -58,7 +59,7 @@ pub enum LayoutError {
     /// The temporary directory, a file in it or a port.
     #[error("cannot set up {what}")]
     SetUp {
-        /// What.
+        /// The thing that failed.
         what: String,
         /// The system's reason.
         source: io::Error,
@@ -71,7 +72,7 @@ pub enum LayoutError {
     Command(#[from] ProcessError),
 }
 
-/// Where the servers' ports are looked for.
+/// The search for the servers' ports begins here.
 const FIRST_PORT: u16 = 10_000;
 const CANDIDATES: u16 = 4_000;
 
@@ -87,9 +88,9 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// All are held at once while they are looked for, so that they differ. Until a server starts somebody else could take
-    /// one: the system itself, for a connection of anybody, if it were one of those that it gives away (from 32768 on). So
-    /// it is one of the others, and two demos look in different places.
+    /// All are held at once during the search, so that they differ. Until a server starts, somebody else could take its
+    /// port. The system itself takes ports from 32768 on for anybody's connections, so this looks below them. Two demos
+    /// look in different places.
     ///
     /// # Errors
     /// When there are none.
@@ -114,7 +115,7 @@ impl Ports {
     }
 }
 
-/// What stands in the configuration of whoever connects.
+/// The ports in the configuration of the programs that connect.
 #[derive(Debug, Clone, Copy)]
 pub struct NearPorts {
     /// To the broker, for the machine.
@@ -127,15 +128,15 @@ pub struct NearPorts {
     pub notices: u16,
 }
 
-/// The files of the installation, as design and manuals name them.
+/// The files of the installation, with the names from design and manuals.
 pub struct Files<'a> {
     /// The temporary directory.
     pub root: &'a Path,
-    /// Who listens where.
+    /// The ports of the servers.
     pub ports: &'a Ports,
-    /// Where they are reached by each other.
+    /// The ports by which they reach each other.
     pub near: NearPorts,
-    /// What differs.
+    /// The differences.
     pub options: Options,
 }
 
@@ -150,7 +151,7 @@ impl Files<'_> {
         self.root.join("merchant").join(name)
     }
 
-    /// Writes all that stands before the first command.
+    /// Writes all files that the first command needs.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -165,7 +166,7 @@ impl Files<'_> {
         write_new(&self.machine("relay.toml"), self.relay_toml().as_bytes())
     }
 
-    /// What follows the backend's name.
+    /// The arguments after the backend's name.
     #[must_use]
     pub fn backend_arguments(&self, command: &[&str]) -> Vec<String> {
         let config = self.merchant("backend.toml").display().to_string();
@@ -240,7 +241,7 @@ path = {ledger}
             keys = quoted(&self.machine("keys.json").display().to_string()),
             ledger = quoted(&self.machine("ledger.db").display().to_string()),
         );
-        // A motor for each product. One file stands for all of them, as a board with several relays does.
+        // A motor for each product. One file stands for all motors, like a board with several relays.
         let chip = quoted(&format!("sim:{}", self.machine("relay.log").display()));
         for Product { id, rupiah, .. } in PRODUCTS {
             // Writing to a String does not fail.
@@ -299,7 +300,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A file that only its owner reads, as secrets must be.
+/// A file that only its owner may read, as secrets must be.
 ///
 /// # Errors
 /// When it is there or cannot be written.
@@ -322,17 +323,17 @@ pub fn random_name() -> Result<String, LayoutError> {
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What the names of our temporary directories begin with.
+/// The names of our temporary directories begin with this.
 const PREFIX: &str = "qris-demo-";
-/// In a directory that is to go: locked as long as its demo lives.
+/// A file in a directory that is to be removed. It is locked as long as its demo lives.
 const LOCK: &str = "lock";
 
-/// The temporary directory, gone with this value. One that a killed demo left is removed by the next.
+/// The temporary directory. It is removed with this value. If a killed demo left one, the next demo removes it.
 #[derive(Debug)]
 pub struct Directory {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// There unless the directory is kept.
+    /// Present unless the directory is kept.
     lock: Option<fs::File>,
 }
 
@@ -343,7 +344,7 @@ impl Directory {
     /// When it cannot be made.
     pub fn create(parent: &Path, keep: bool) -> Result<Self, LayoutError> {
         sweep(parent);
-        // Short: the path of a socket in it has at most 107 bytes.
+        // The name is short: the path of a socket has at most 107 bytes.
         let path = parent.join(format!("{PREFIX}{}", &random_name()?[..12]));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(|source| set_up(&path, source))?;
         let mut directory = Self { path, lock: None };
@@ -359,18 +360,18 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         if self.lock.is_some() {
-            // What cannot be removed is left to whoever clears the temporary directory.
+            // If it cannot be removed, the system's cleaning of temporary directories does it.
             let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Removes what killed demos left: directories whose lock nobody holds. A kept one has none.
+/// Removes what killed demos left: directories whose lock nobody holds. A kept directory has no lock.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        // A directory of somebody else, or one that is being made, is not ours to open or lock.
+        // We may not open or lock a directory that belongs to somebody else, or that is being made.
         if ours && fs::File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
             let _ = fs::remove_dir_all(&path);
         }
@@ -418,7 +419,7 @@ mod tests {
         let living = create(false);
         assert!(left.exists(), "its demo lives");
         drop({
-            // As SIGKILL would: the lock goes, the directory stays.
+            // SIGKILL would do the same: the lock goes, the directory stays.
             let mut killed = killed;
             killed.lock.take()
         });

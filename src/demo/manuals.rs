@@ -19,28 +19,28 @@ struct Arguments {
     directory: PathBuf,
 }
 
-/// What a page tells beside the commands.
+/// The contents of a page beside the commands.
 struct Page {
     definition: Command,
-    /// 1: for everybody; 8: for who runs the computer.
+    /// 1: for everybody; 8: for administrators.
     section: &'static str,
     files: &'static [(&'static str, &'static str)],
     service: Service,
     see: &'static str,
 }
 
-/// What of a program is a service, to which signals are sent.
+/// The part of a program that is a service, to which signals are sent.
 enum Service {
-    /// All of it. What becomes of what it does when it is told to end.
+    /// All of it. The text says what happens to its work when it is told to end.
     Whole(&'static str),
-    /// The program, and its sub-command `serve`. With the exit statuses of the others, as a help tells them.
+    /// The program, and its sub-command `serve`. The exit statuses of the other commands are as a help tells them.
     Serve(&'static str),
-    /// Nothing.
+    /// No part.
     None,
 }
 
 impl Service {
-    /// What becomes of the work of a command that is told to end; none of one that is no service.
+    /// What happens to the work of a command that is told to end; none if it is no service.
     fn when_told_to_end(&self, command: &str) -> Option<&'static str> {
         match self {
             Self::Whole(told) => Some(told),
@@ -125,7 +125,7 @@ fn pages() -> [Page; 4] {
     ]
 }
 
-/// The page of a command, and one of each command below it.
+/// The page of a command, and a page of each command below it.
 fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> io::Result<()> {
     let below = command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
     let mut text = Vec::new();
@@ -155,14 +155,14 @@ fn write_page(directory: &Path, page: &Page, command: &Command, name: &str) -> i
     Ok(())
 }
 
-/// What its help says of the exit status: `Exit status: 0 done, 1 failed, 128 + signal where one ended it.`
+/// The exit statuses in its help: `Exit status: 0 done, 1 failed, 128 + signal where one ended it.`
 fn statuses(help: &str) -> Vec<(&str, &str)> {
     const SIGNAL: &str = "128 + signal";
     let Some((_, told)) = help.split_once("Exit status: ") else { return Vec::new() };
     let mut rest = told.trim_end().trim_end_matches('.');
     let mut found = Vec::new();
     while !rest.is_empty() {
-        // A comma ends a text where a number follows.
+        // A comma ends a text if a number follows.
         let end = rest.match_indices(", ").map(|(at, _)| at).find(|at| rest[at + 2..].starts_with(|c: char| c.is_ascii_digit()));
         let (entry, after) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 2..]));
         let at = if entry.starts_with(SIGNAL) { SIGNAL.len() } else { entry.find(' ').unwrap_or(entry.len()) };
@@ -173,7 +173,7 @@ fn statuses(help: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// The rest of a page. `end`: what becomes of its work when a service is told to end.
+/// The rest of a page. `end`: what happens to the work of a service that is told to end.
 fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
     let mut roff = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {

@@ -1,5 +1,5 @@
-//! The controls of the simulated Midtrans: what customers do with what their phone read, what is made to go wrong, and
-//! its books.
+//! The controls of the simulated Midtrans: a customer's acts with the text that the phone has read, planned faults,
+//! and its books.
 
 use super::phone::Bill;
 use qris_core::order::ids::OrderId;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Its answers are there at once: it is on this computer.
+/// It is on this computer, so its answers come at once.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read: its books.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
@@ -28,23 +28,23 @@ pub enum Via {
 /// Midtrans' own record of one order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Transaction {
-    /// The merchant's name of it.
+    /// The merchant's name for it.
     pub order_id: OrderId,
     /// `pending`, `settlement`, `expire`, `cancel`, `deny`, `refund`.
     pub status: Box<str>,
-    /// What the customer pays, whole rupiah.
+    /// The amount that the customer pays, whole rupiah.
     pub gross_amount: u64,
 }
 
 impl Transaction {
-    /// Whether a customer's money was taken, also where it went back since.
+    /// Was a customer's money taken? It may have gone back since.
     #[must_use]
     pub fn is_paid(&self) -> bool {
         ["settlement", "refund", "partial_refund"].contains(&&*self.status)
     }
 }
 
-/// Why the simulated Midtrans did not do what was asked.
+/// Why the simulated Midtrans did not obey.
 #[derive(Debug, thiserror::Error)]
 pub enum MidtransError {
     /// The app says no, and no money moves.
@@ -56,7 +56,7 @@ pub enum MidtransError {
     /// The client cannot be made, or the answer is too long or breaks off.
     #[error("the simulated Midtrans cannot be asked")]
     Http(#[from] HttpError),
-    /// It is not the one that is expected.
+    /// The answer is not the expected one.
     #[error("the simulated Midtrans answered {status}: {text}")]
     Answer {
         /// The HTTP status.
@@ -74,7 +74,7 @@ pub struct Midtrans {
 }
 
 impl Midtrans {
-    /// The one at `base`.
+    /// The simulator at `base`.
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
@@ -83,7 +83,7 @@ impl Midtrans {
         Ok(Self { http: client(None, limits)?, base })
     }
 
-    /// A customer pays what the phone has read.
+    /// A customer pays the bill that the phone has read.
     ///
     /// # Errors
     /// [`MidtransError::Refused`] when the app says no.
@@ -91,7 +91,7 @@ impl Midtrans {
         self.ask::<Value>(self.http.post(self.url(&["sim", "pay"])).json(&json!({"qr": bill.payload, "via": via}))).await.map(drop)
     }
 
-    /// A payment that fails in the app: wrong PIN, or no balance.
+    /// A payment that fails in the app: wrong PIN, or too little money.
     ///
     /// # Errors
     /// [`MidtransError::Refused`] when the app does not even try.
@@ -107,7 +107,7 @@ impl Midtrans {
         self.ask::<Value>(self.http.post(self.url(&["sim", "faults"])).json(&json!({"fault": "refuse", "on": "cancel"}))).await.map(drop)
     }
 
-    /// All is well with it again.
+    /// Ends all its faults.
     ///
     /// # Errors
     /// When it cannot be asked.

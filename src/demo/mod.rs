@@ -1,7 +1,7 @@
-//! The whole product on a laptop: a machine, a relay, a merchant's backend, a broker and a Midtrans, each a process of
-//! its own, and a page to play with them. `--script` sells without a hand and checks the books.
+//! The whole product on a laptop: a machine, a relay, a merchant's backend, a broker and a Midtrans, each as a process
+//! of its own, and a page to play with them. `--script` sells without a hand and checks the books.
 //!
-//! The demo starts itself under other names, so that what runs is the code that the installed programs run.
+//! The demo starts itself under other names. So it runs the same code as the installed programs.
 
 mod books;
 mod broker;
@@ -50,15 +50,15 @@ struct Arguments {
     keep: bool,
 }
 
-/// What the machine of the page waits for a late settlement and for a cancel: not the two minutes that a customer gets
-/// (the default), because a visitor would see no refund come due in that time.
+/// How long the page's machine waits for a late settlement and for a cancel. A real customer gets two minutes (the
+/// default), but a visitor would not wait so long to see a refund come due.
 const PAGE: Options = Options { keep: false, grace_s: 15, cancel_wait_s: 5 };
 
-/// So many of the last entries are told when the script fails.
+/// When the script fails, this many of the last entries are told.
 const TOLD_AFTER_FAILURE: usize = 60;
 
-/// Runs the program: arguments, configuration, work, exit status. With the name of another program as its first
-/// argument it is that program.
+/// Runs the program: arguments, configuration, work, exit status. If its first argument is the name of another
+/// program, it runs as that program.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.collect();
     let name = arguments.get(1).and_then(|name| name.to_str()).and_then(program);
@@ -104,7 +104,8 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    // One thread: children are killed when the thread that started them ends, and that must be the program's end.
+    // There is one thread: children are killed when the thread that started them ends, and only the program's end may
+    // do that.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         let terminated = service::terminated();
@@ -138,7 +139,7 @@ async fn work(site: &Arc<Site>, arguments: &Arguments) -> Result<(), Failure> {
     page::serve(Arc::clone(site), arguments.listen).await.map_err(Failure::failed)
 }
 
-/// What led to a script's failure, for whoever has to find out why.
+/// The events before a script's failure, for the person who looks for the cause.
 fn tell_last(site: &Site) {
     let entries = site.watched.chronicle.since(0);
     for entry in &entries[entries.len().saturating_sub(TOLD_AFTER_FAILURE)..] {
@@ -146,7 +147,7 @@ fn tell_last(site: &Site) {
     }
 }
 
-/// A page is ended by whoever looks at it; a script that was ended has not done its work.
+/// The visitor ends a page. A script that was interrupted has not done its work.
 fn interrupted(script: bool, signal: &'static str) -> Result<(), Failure> {
     if script { Err(Failure::failed(format!("ended by {signal} before the script was over"))) } else { Ok(()) }
 }

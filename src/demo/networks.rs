@@ -1,4 +1,5 @@
-//! The three networks of the installation, each with a switch, and in plain words what passes through them.
+//! The three networks of the installation. Each has a switch, and what passes through it is told in plain
+//! words.
 
 use super::cable::Socket;
 use super::chronicle::{Chronicle, Fact, Network, Who};
@@ -12,13 +13,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Where the programs find each other: the near ends of the cables.
+/// The near ends of the cables: here the programs find each other.
 #[derive(Debug)]
 pub struct Sockets {
     broker: Socket,
     backend: Socket,
     midtrans: Socket,
-    /// Midtrans' notifications come to the backend by this one.
+    /// Midtrans' notifications reach the backend through this one.
     notices: Socket,
 }
 
@@ -32,7 +33,7 @@ impl Sockets {
         Ok(Self { broker: hold()?, backend: hold()?, midtrans: hold()?, notices: hold()? })
     }
 
-    /// Their ports, where [`Ports`] holds those of the servers themselves.
+    /// Their ports. [`Ports`] holds those of the servers themselves.
     #[must_use]
     pub fn ports(&self) -> NearPorts {
         let [broker, backend, midtrans, notices] = [&self.broker, &self.backend, &self.midtrans, &self.notices].map(Socket::port);
@@ -88,7 +89,7 @@ impl Networks {
         watched.look(|view| view.networks = self.standing());
     }
 
-    /// Which stand.
+    /// The networks that are connected.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing { broker: *self.broker.borrow(), backend: *self.backend.borrow(), midtrans: *self.midtrans.borrow() }
@@ -148,7 +149,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// A request in few words; `None` for what needs none.
+/// A request in few words; `None` if it needs no words.
 fn asked_words(asked: &Asked) -> Option<String> {
     let body = &asked.body;
     Some(match Call::of(asked) {
@@ -183,7 +184,7 @@ fn answer_words(asked: &Asked, status: u16, body: &Value) -> Option<String> {
             "?" => text(body, "status_code").into(),
             status => format!("{} {status}", text(body, "status_code")),
         },
-        // The next thing that is seen says it.
+        // The next visible event tells it.
         Call::Outcome | Call::Image | Call::Notice | Call::Other(_) => return None,
     })
 }

@@ -1,5 +1,5 @@
-//! The page: nothing in it is from elsewhere, and it is live over server-sent events. What it shows was said by the
-//! programs, or seen on the panel and the relay lines.
+//! The page. Nothing in it comes from elsewhere, and server-sent events keep it live. It shows the words of the programs, the
+//! pixels of the panel and the state of the relay lines.
 
 use super::books::{Audit, audit};
 use super::chronicle::{Entry, Fact, Network, Who};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// Serves the page for ever, after telling its address on standard output.
+/// Serves the page for ever. First it prints its address on standard output.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -93,7 +93,7 @@ const ASSETS: [Asset; 13] = assets![
     "/page/tour.js" "text/javascript" "tour.js",
 ];
 
-/// The browser is told to take nothing from anywhere else, and not to show the page inside another.
+/// Tells the browser to take nothing from anywhere else, and not to show the page inside another.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn asset_headers(content_type: &'static str) -> [(header::HeaderName, &'static str); 4] {
@@ -105,7 +105,7 @@ fn asset_headers(content_type: &'static str) -> [(header::HeaderName, &'static s
     ]
 }
 
-/// Why a button did nothing, for the page to show.
+/// Why a button did nothing. The page shows it.
 struct Refused(StatusCode, String);
 
 impl IntoResponse for Refused {
@@ -164,7 +164,7 @@ async fn cancel(State(site): State<Arc<Site>>, Json(cancelled): Json<Cancelled>)
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the phone has read, maybe a while ago: the page keeps it as a photo.
+/// The bill that the phone has read, maybe a while ago. The page keeps it as a photo.
 #[derive(Deserialize)]
 struct Photo {
     payload: String,
@@ -246,13 +246,13 @@ async fn network(State(site): State<Arc<Site>>, Json(flip): Json<Flip>) -> Statu
 /// The first event of a stream.
 #[derive(Serialize)]
 struct Hello {
-    /// Entries from this number on are news; those before it were there already.
+    /// Entries from this number on are news. Those before it were there already.
     news_from: u64,
     /// The chronicle's time now, in milliseconds.
     now_ms: i64,
 }
 
-/// `hello` comes first. `view` events tell how things are, `entry` events what happened, from the beginning as far as it is kept.
+/// `hello` comes first. `view` events tell the present state. `entry` events tell what happened, from the oldest kept entry on.
 async fn events(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let feed = Feed {
         view: site.watched.view.subscribe(),

@@ -10,7 +10,7 @@ pub const HEIGHT: usize = 800;
 /// RGB565, little-endian, rows without padding.
 const BYTES: usize = WIDTH * HEIGHT * 2;
 
-/// Where the pixels are.
+/// The file with the pixels.
 #[derive(Debug, Clone)]
 pub struct Panel(PathBuf);
 
@@ -24,12 +24,12 @@ pub struct Frame(Vec<u8>);
 pub struct PictureError(#[from] png::EncodingError);
 
 impl Panel {
-    /// The panel whose pixels are in `file`, which need not be there yet.
+    /// The panel whose pixels are in `file`. The file need not be there yet.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self(file.into())
     }
 
-    /// What it shows now; dark where there is no file yet.
+    /// Its present picture; dark if there is no file yet.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -44,7 +44,7 @@ impl Panel {
         }
     }
 
-    /// Without power a panel shows nothing; the file would keep its pixels.
+    /// Without power a panel shows nothing, but the file would keep its pixels.
     ///
     /// # Errors
     /// When the file cannot be written.

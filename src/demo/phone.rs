@@ -1,5 +1,5 @@
-//! The customer's phone. All it knows of an order is what its camera sees: it reads the QR out of the panel's pixels, and
-//! pays what stands in it.
+//! The customer's phone. It knows of an order only what its camera sees: it reads the QR out of the panel's pixels, and
+//! pays what the QR says.
 
 use super::panel::{Frame, HEIGHT, WIDTH};
 use qris_core::order::money::Rupiah;
@@ -10,13 +10,13 @@ use serde::Serialize;
 pub struct Bill {
     /// The text in the QR.
     pub payload: String,
-    /// Who is paid (tag 59).
+    /// The receiver of the money (tag 59).
     pub merchant: String,
-    /// How much (tag 54), whole rupiah.
+    /// The amount (tag 54), whole rupiah.
     pub amount: Rupiah,
 }
 
-/// Reads the QR on the panel, as a camera would. `None`: there is none, or it is not one that can be paid.
+/// Reads the QR on the panel, as a camera would. `None`: there is no QR, or it cannot be paid.
 #[must_use]
 pub fn scan(frame: &Frame) -> Option<Bill> {
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(WIDTH, HEIGHT, |x, y| frame.grey(x, y));
@@ -31,7 +31,7 @@ impl Bill {
     }
 }
 
-/// The value of a tag: two digits of tag, two of length, so many characters.
+/// The value of a tag: two digits of tag, two digits of length, then that many characters.
 fn field<'a>(payload: &'a str, tag: &str) -> Option<&'a str> {
     let mut rest = payload;
     while !rest.is_empty() {
@@ -51,7 +51,7 @@ mod tests {
 
     const QRIS: &str = "00020101021226620014COM.GO-JEK.WWW011993600914302889878270210G0288987820303UMI51440014ID.CO.QRIS.WWW0215AID7111686201870303UMI5204352953033605802ID5911Citra Media6006MALANG61056512654101000000.006247503652ffe6e8-ff5f-4df4-b6f2-5a6f36f926f60703A0163047EE4";
 
-    /// A QR on the panel: `pixels` a module, its corner at (`left`, `top`), dark on white.
+    /// A QR on the panel, dark on white: `pixels` for a module, its corner at (`left`, `top`).
     fn show(text: &str, pixels: usize, left: usize, top: usize) -> Frame {
         let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M).expect("it fits");
         let mut frame = Frame::dark();

@@ -1,4 +1,5 @@
-//! One program of the demo as a process of its own: started under its name, ready when it says so, ended for certain.
+//! One program of the demo as a process of its own. It is started under its name, ready when it says so, and certainly
+//! ended.
 
 use super::chronicle::{Chronicle, Fact, Who};
 use std::io::{self, BufRead as _, BufReader};
@@ -74,14 +75,14 @@ pub enum ProcessError {
     },
 }
 
-/// How one of our programs is started: this very executable under another name.
+/// How to start one of our programs: this executable under another name.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The sub-command of `qris-demo` that is this program.
+    /// The sub-command of `qris-demo` for this program.
     pub name: &'static str,
-    /// Whose words its standard error are in the chronicle.
+    /// The speaker of its standard error in the chronicle.
     pub who: Who,
-    /// What follows the name.
+    /// The arguments after the name.
     pub arguments: Vec<String>,
 }
 
@@ -110,7 +111,7 @@ impl Process {
         std::thread::spawn(move || {
             follow(stderr, who, &book);
             book.note(who, format!("{name} has ended"), Fact::Program { name, up: false });
-            // Nobody waits any more when this fails.
+            // This fails only when nobody waits any more.
             let _ = tell_end.send(true);
         });
         let mut process = Self { program: name, child, ended };
@@ -128,7 +129,7 @@ impl Process {
 
     /// Resolves when the program has ended.
     pub async fn ended(&mut self) {
-        // An error says that the follower is gone, which it only is at the end.
+        // An error says that the follower is gone. That happens only at the end.
         let _ = self.ended.wait_for(|ended| *ended).await;
     }
 
@@ -145,16 +146,16 @@ impl Process {
         self.signal(libc::SIGSTOP)
     }
 
-    /// Asks it to end with SIGTERM, and kills it when it does not within [`STOP_WAIT`].
+    /// Asks it to end with SIGTERM, and kills it if it has not ended within [`STOP_WAIT`].
     pub async fn stop(mut self) {
         if self.signal(libc::SIGTERM).is_ok() {
-            // Whether it listened or not, dropping it ends it.
+            // Whether it listened or not, the drop ends it.
             let _ = tokio::time::timeout(STOP_WAIT, self.ended()).await;
         }
     }
 
     fn end(&mut self) {
-        // Both fail only when it is gone and reaped already.
+        // Both fail only if it is gone and reaped already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -188,8 +189,8 @@ pub fn run(program: &Program) -> Result<Vec<u8>, ProcessError> {
     Err(ProcessError::Command { program: name, arguments: program.arguments.join(" "), status, words })
 }
 
-/// This executable under another name, with an empty environment: what is configured here must not reach into the demo.
-/// A process group of its own keeps the terminal's Ctrl-C from the children, which end in the order we choose.
+/// This executable under another name, with an empty environment: settings of this computer must not reach into the demo. A
+/// process group of its own keeps the terminal's Ctrl-C from the children. They end in the order that we choose.
 fn command(program: &Program) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(program.name).arg(program.name).args(&program.arguments);
@@ -199,8 +200,8 @@ fn command(program: &Program) -> Command {
     command
 }
 
-/// The child is killed when the thread that started it ends, however it ends: SIGKILL leaves nothing behind either.
-/// So children are started from the main thread only.
+/// The child is killed when the thread that started it ends, however that ends: SIGKILL leaves nothing behind either. So
+/// only the main thread starts children.
 #[allow(unsafe_code, reason = "what runs between fork and exec, and prctl, have no safe face")]
 fn die_with_us(command: &mut Command) {
     let parent = std::process::id();
@@ -210,14 +211,14 @@ fn die_with_us(command: &mut Command) {
         if status != 0 {
             return Err(io::Error::last_os_error());
         }
-        // We may have gone before the request was in force.
+        // We may have ended before the request was in force.
         if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
     };
     // SAFETY: the closure allocates nothing, takes no lock and touches no memory of ours but a copied number.
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Carries what a program writes on its standard error into the chronicle, until it ends.
+/// Carries a program's standard error into the chronicle, until the program ends.
 fn follow(stderr: ChildStderr, who: Who, chronicle: &Chronicle) {
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line: String = String::from_utf8_lossy(&line).trim_end().chars().take(LINE_MAX).collect();

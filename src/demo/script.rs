@@ -14,18 +14,18 @@ use qris_core::wire::vend::{EventState, VendEvent};
 use qris_host::clock;
 use std::time::Duration;
 
-/// All five sales and the books; starting and stopping have ten seconds more, so that all is over in two minutes.
+/// The time for all five sales and the books. Start and stop have ten seconds more, so that all is over in two minutes.
 pub const DEADLINE: Duration = Duration::from_secs(105);
-/// So many orders are made.
+/// The number of orders.
 const SALES: u64 = 5;
-/// The longest that any one thing may take to happen.
+/// The longest wait for any one event.
 const STEP_WAIT: Duration = Duration::from_secs(40);
-/// A controller asks so many times, and so often, while the machine has not found its relay.
+/// While the machine has not found its relay, a controller asks this many times, and this often.
 const ASKED_MAX: u32 = 10;
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// The shortest that a QR may be shown (`timeout_s`), in seconds: the customer of the fifth sale is slower.
 const IMPATIENT_S: u16 = 10;
-/// The machine's `late_settlement_grace_s` here: short, so that the fifth customer can be later than that.
+/// The machine's `late_settlement_grace_s` here: short, so that the fifth customer can pay later than that.
 const GRACE_S: u32 = 2;
 /// The machine's `cancel_wait_s` here.
 const CANCEL_WAIT_S: u32 = 2;
@@ -50,15 +50,15 @@ pub enum ScriptError {
     /// A payment.
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
-    /// The machine ended an order otherwise than it should.
+    /// The machine ended an order in another way than it should.
     #[error("an order should end {wanted}, and ended {found}")]
     End {
-        /// What the contract says.
+        /// The end that the contract says.
         wanted: String,
-        /// What the machine said.
+        /// The end that the machine said.
         found: String,
     },
-    /// What must not be possible was.
+    /// Something happened that must not be possible.
     #[error("a cancelled QR could be paid")]
     PaidCancelled,
     /// The relay fired too often or not at all.
@@ -80,7 +80,7 @@ pub enum ScriptError {
 /// Sells, prints a line a step, and closes the books.
 ///
 /// # Errors
-/// The first thing that is not as it must be.
+/// The first fault.
 pub async fn run(site: &Site) -> Result<(), ScriptError> {
     let script = Script { site, began: clock::now().boot };
     tokio::time::timeout(DEADLINE, script.play()).await.unwrap_or(Err(ScriptError::Deadline))
@@ -134,8 +134,8 @@ impl Script<'_> {
         self.fired(u64::from(number)).await
     }
 
-    /// The receipt reaches `qrisd`, which stores it and asks a relay that stands still. Then the power goes, and what is
-    /// under way is lost with both programs.
+    /// The receipt reaches `qrisd`, which stores it and asks a relay that stands still. Then the power goes, and both
+    /// programs lose their unfinished work.
     async fn across_a_power_cut(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, None).await?;
         self.site.freeze_relay().await?;
@@ -164,8 +164,8 @@ impl Script<'_> {
         self.fired(u64::from(number) - 1).await
     }
 
-    /// The QR leaves the screen while Midtrans takes no cancel, so that its charge can still be paid from a photo. When
-    /// it is, the machine has long given up, and the customer may have gone.
+    /// The QR leaves the screen while Midtrans takes no cancel. So its charge can still be paid from a photo. By that
+    /// time the machine has long given up, and the customer may have gone.
     async fn too_late(&self, number: u32, product: &Product) -> Result<(), ScriptError> {
         let offer = self.offer(number, product, Some(IMPATIENT_S)).await?;
         self.site.midtrans.refuse_cancels().await?;
@@ -181,8 +181,8 @@ impl Script<'_> {
         self.fired(3).await
     }
 
-    /// A request up to the moment when the phone has read its QR off the panel. A machine that has just got its power may
-    /// not have found its relay yet: it refuses, and a controller asks again.
+    /// A request, as far as the moment when the phone has read its QR off the panel. A machine that has just got its
+    /// power may not have found its relay yet. Then it refuses, and a controller asks again.
     async fn offer(&self, number: u32, product: &Product, timeout_s: Option<u16>) -> Result<Offer, ScriptError> {
         self.sees("the machine is online", |view| view.online).await?;
         self.sees("the QR of the sale before leaves the panel", |view| view.bill.is_none()).await?;

@@ -1,5 +1,5 @@
-//! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans, with the
-//! configuration files and commands that a real one has.
+//! The whole installation in a temporary directory: a machine, a merchant's backend, a broker and a Midtrans. The
+//! configuration files and commands are those of a real one.
 
 use super::chronicle::{Fact, InVain, Network, Who};
 use super::controller::{self, Controller, ControllerError};
@@ -29,12 +29,12 @@ use tokio::task::JoinHandle;
 
 /// The first connection to the embedded broker.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
-/// A press that the machine did not hear of in this time is forgotten, in seconds.
+/// The machine must hear of a press within this time, in seconds. After that the press is forgotten.
 const PRESS_EXPIRY_S: u32 = 5;
 /// One long poll of the backend; its answer comes when the order changes.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Why the installation does not stand, or does not do what it is asked.
+/// Why the installation does not run, or does not obey.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     /// The files, the ports or a command on them.
@@ -52,7 +52,7 @@ pub enum SiteError {
     /// Our own connection to the broker.
     #[error("no connection to the embedded broker within {} s", BROKER_WAIT.as_secs())]
     Broker,
-    /// Nor can its settings be used.
+    /// Its settings cannot be used either.
     #[error("the connection to the embedded broker cannot be made")]
     Link(#[source] TlsError),
     /// The backend could not be asked.
@@ -63,7 +63,7 @@ pub enum SiteError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The backend answered something else than an order.
+    /// The backend answered with something else than an order.
     #[error("the backend answered {status} when asked for order {order_id}")]
     BackendAnswer {
         /// For which order.
@@ -74,7 +74,7 @@ pub enum SiteError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Something that should happen did not.
+    /// An event did not happen in time.
     #[error(transparent)]
     InVain(#[from] InVain),
     /// The machine's own controller.
@@ -82,10 +82,10 @@ pub enum SiteError {
     Controller(#[from] ControllerError),
 }
 
-/// A running installation. Its parts end in the order in which they stand here.
+/// A running installation. Its parts end in the order of the fields.
 #[derive(Debug)]
 pub struct Site {
-    /// What happened and how things are.
+    /// The events and the present state.
     pub watched: Arc<Watched>,
     /// The machine's panel.
     pub panel: Panel,
@@ -105,7 +105,7 @@ pub struct Site {
     directory: Directory,
 }
 
-/// What has power only when the machine has.
+/// The programs that have power only when the machine has it.
 #[derive(Debug)]
 struct Machine {
     device: Process,
@@ -113,10 +113,10 @@ struct Machine {
 }
 
 impl Site {
-    /// Sets everything up and starts it; when this returns, everything is ready.
+    /// Sets everything up and starts it. When this returns, everything is ready.
     ///
     /// # Errors
-    /// The first thing that does not work. What was started is ended, and the directory removed.
+    /// The first part that does not work. Everything that was started is ended, and the directory is removed.
     pub async fn start(options: Options) -> Result<Self, SiteError> {
         let directory = Directory::create(&std::env::temp_dir(), options.keep)?;
         let ports = Ports::find()?;
@@ -182,7 +182,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Where everything is.
+    /// The paths of the files.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory.path
@@ -194,7 +194,7 @@ impl Site {
         self.directory.path.join("machine/relay.log")
     }
 
-    /// A customer presses a product's button: the machine's controller publishes a real `vend/request`, or calls `Vend`
+    /// A customer presses a product's button. The machine's controller publishes a real `vend/request`, or calls `Vend`
     /// on D-Bus while the machine has no connection to the broker.
     ///
     /// # Errors
@@ -216,7 +216,7 @@ impl Site {
             self.publish(Topic::VendRequest, &body);
         } else {
             let (state, reason) = self.controller.vend(&request_id, product.id, timeout_s).await?;
-            // A refusal is the answer to the call and no news to others.
+            // A refusal is the answer to the call. It is no news to others.
             if state == EventState::Refused.as_str() {
                 controller::tell(&self.watched, request_id.as_str(), "", &state, &reason);
             }
@@ -253,7 +253,7 @@ impl Site {
         self.mqtt.publish(id, message);
     }
 
-    /// The machine loses its power: both its programs are gone between two instructions, and the panel is dark.
+    /// The machine loses its power: both its programs end between two instructions, and the panel is dark.
     ///
     /// # Errors
     /// When the panel's file cannot be written.
@@ -266,7 +266,7 @@ impl Site {
         self.panel.go_dark().map_err(SiteError::Panel)
     }
 
-    /// The machine gets its power back; when this returns, both its programs are ready.
+    /// The machine gets its power back. When this returns, both its programs are ready.
     ///
     /// # Errors
     /// When one of them does not start.
@@ -289,7 +289,7 @@ impl Site {
         Ok(Process::start(&program, &self.directory.path.join("run"), &self.watched.chronicle).await?)
     }
 
-    /// The relay's program stands still from here on, until the power is cut: whatever `qrisd` asks of it is under way.
+    /// From here on the relay's program stands still, until the power is cut: a call of `qrisd` to it stays unanswered.
     ///
     /// # Errors
     /// When the system refuses.
@@ -300,7 +300,8 @@ impl Site {
         }
     }
 
-    /// The backend's record of an order; with `since`, as soon as it is of a later revision, or after five seconds.
+    /// The backend's record of an order. With `since` it comes as soon as it has a later revision, or after five
+    /// seconds.
     ///
     /// # Errors
     /// When the backend cannot be asked or does not know it.

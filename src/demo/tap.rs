@@ -1,32 +1,31 @@
-//! Reads along what passes through a cable, as HTTP/1.1. What it does not understand it does not hear; what is carried is
-//! never changed.
+//! Listens to the bytes in a cable, as HTTP/1.1. It ignores what it does not understand, and never changes the bytes.
 
 use httparse::{Header, Status};
 use serde_json::Value;
 use std::collections::VecDeque;
 
-/// A message longer than this, in bytes, is not listened to any more, nor anything after it on the same connection.
+/// A message longer than this, in bytes, is not listened to. Nor is anything after it on the same connection.
 const MESSAGE_MAX: usize = 256 * 1024;
-/// Nor one with more headers: those that are carried here have ten.
+/// A message with more headers is not listened to either: those that pass here have ten.
 const HEADERS_MAX: usize = 64;
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// From the one who connected.
+    /// From the side that connected.
     There,
-    /// To it.
+    /// To that side.
     Back,
 }
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// GET, POST, …
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// `Null` where it is no JSON.
+    /// `Null` if it is no JSON.
     pub body: Value,
 }
 
@@ -37,11 +36,11 @@ pub enum Heard {
     Asked(Asked),
     /// The answer to it.
     Answered {
-        /// What was asked.
+        /// Its request.
         asked: Asked,
         /// The HTTP status.
         status: u16,
-        /// `Null` where it is no JSON.
+        /// `Null` if it is no JSON.
         body: Value,
     },
 }
@@ -51,7 +50,7 @@ pub enum Heard {
 pub struct Tap {
     there: Vec<u8>,
     back: Vec<u8>,
-    /// Asked, and not answered yet.
+    /// Requests without an answer yet.
     open: VecDeque<Asked>,
     deaf: bool,
 }
@@ -63,7 +62,7 @@ impl Tap {
         Self::default()
     }
 
-    /// What is whole now that these bytes have passed.
+    /// The messages that these bytes complete.
     pub fn hear(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Heard> {
         let mut news = Vec::new();
         if self.deaf {
@@ -112,7 +111,7 @@ impl Tap {
     }
 }
 
-/// No HTTP/1.1 that can be read.
+/// It is no HTTP/1.1 that can be read.
 struct Strange;
 
 impl From<httparse::Error> for Strange {
@@ -121,7 +120,7 @@ impl From<httparse::Error> for Strange {
     }
 }
 
-/// The body of a message, and where it ends, once it is whole.
+/// The body of a message and its end, once the message is whole.
 fn body(waiting: &[u8], head: Status<usize>, headers: &[Header<'_>]) -> Result<Option<(Value, usize)>, Strange> {
     let Status::Complete(head) = head else {
         return if waiting.len() > MESSAGE_MAX { Err(Strange) } else { Ok(None) };

@@ -19,36 +19,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Pixels and the line are looked at this often. They are hardware: nobody tells when they change, as nobody tells an
-/// eye.
+/// Pixels and the line are looked at this often. They are hardware: nobody tells when they change.
 const GLANCE: Duration = Duration::from_millis(25);
-/// So many orders' last events are kept; the oldest go.
+/// The last events of this many orders are kept; the oldest go.
 const ORDERS_MAX: usize = 10_000;
 
-/// How things are now.
+/// The present state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct View {
     /// Counts up with every change of the panel's pixels.
     pub frame: u64,
-    /// Whether the machine has power.
+    /// Does the machine have power?
     pub power: bool,
-    /// Whether a relay line is driven.
+    /// Is a relay line driven?
     pub driven: bool,
     /// Pulses so far: rising edges of all lines.
     pub pulses: u64,
-    /// What the phone's camera reads off the panel.
+    /// The bill that the phone's camera reads off the panel.
     pub bill: Option<Bill>,
-    /// Whether the machine is connected to the broker.
+    /// Is the machine connected to the broker?
     pub online: bool,
-    /// What the machine says is wrong with it.
+    /// The faults that the machine tells.
     pub faults: Vec<Fault>,
-    /// Which networks stand.
+    /// The networks that are connected.
     pub networks: Standing,
-    /// Whether the machine has a connection to the broker right now. It is missed there only after a while.
+    /// Does the machine have a connection to the broker right now? The broker notices a missing connection only after a
+    /// while.
     pub connected: bool,
 }
 
-/// Which networks stand.
+/// The networks that are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Machine to broker.
@@ -65,25 +65,25 @@ impl Default for Standing {
     }
 }
 
-/// What the watchers share with whoever looks.
+/// The state that the watchers share with the rest of the demo.
 #[derive(Debug)]
 pub struct Watched {
-    /// What happened.
+    /// The events.
     pub chronicle: Arc<Chronicle>,
-    /// How things are.
+    /// The present state.
     pub view: watch::Sender<View>,
-    /// The last that the machine said of every order.
+    /// The machine's last word on every order.
     ends: Mutex<BTreeMap<OrderId, (EventState, Option<Reason>)>>,
 }
 
 impl Watched {
-    /// Nothing seen yet.
+    /// The state before anything was seen.
     #[must_use]
     pub fn new() -> Self {
         Self { chronicle: Arc::new(Chronicle::new()), view: watch::Sender::new(View::default()), ends: Mutex::default() }
     }
 
-    /// Changes the view; looks that did not change wake nobody.
+    /// Changes the view. A view that stays the same wakes nobody.
     pub fn look(&self, change: impl FnOnce(&mut View)) {
         self.view.send_if_modified(|view| {
             let before = view.clone();
@@ -92,14 +92,14 @@ impl Watched {
         });
     }
 
-    /// The last that the machine told of every order.
+    /// The machine's last word on every order.
     #[must_use]
     pub fn last_told(&self) -> BTreeMap<OrderId, (EventState, Option<Reason>)> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what the machine told of an order. What it told on D-Bus comes over the broker once more, and later: an end
-    /// is not undone by what was before it.
+    /// Keeps the machine's word on an order. A word on D-Bus comes over the broker once more, and later: an earlier word
+    /// does not undo an end.
     pub fn keep(&self, order_id: &OrderId, state: EventState, reason: Option<Reason>) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         if state.is_end() || !ends.get(order_id).is_some_and(|(before, _)| before.is_end()) {
@@ -117,8 +117,7 @@ impl Default for Watched {
     }
 }
 
-/// Carries what comes over the broker into the chronicle, until the connection is stopped. The first connection is told
-/// to `up`.
+/// Carries the broker's messages into the chronicle, until the connection is stopped. `up` is told the first connection.
 pub async fn broker(watched: Arc<Watched>, mqtt: Mqtt, mut events: mpsc::Receiver<MqttEvent>, up: watch::Sender<bool>) {
     while let Some(event) = events.recv().await {
         match event {
@@ -166,7 +165,7 @@ fn take(watched: &Watched, message: &Inbound) {
                 let receipt = if update.receipt.is_some() { ", signed receipt" } else { "" };
                 let text = format!("{}{receipt}", update.status.as_str());
                 let fact = Fact::Update { update: Box::new(update) };
-                // It is read at the broker. A machine that is not connected gets it later, or never.
+                // The message is read at the broker. A machine that is not connected gets it later, or never.
                 if watched.view.borrow().connected {
                     chronicle.arrow(Who::Backend, Who::Machine, text, fact);
                 } else {
@@ -193,13 +192,13 @@ fn take_status(watched: &Watched, status: Status) {
     };
     let before = watched.view.borrow().clone();
     watched.look(|view| (view.online, view.faults) = (online, faults.clone()));
-    // It is published with every order, too, for the sake of `busy`.
+    // Every order publishes it too, for the sake of `busy`.
     if (before.online, before.faults) != (online, faults) {
         watched.chronicle.note(Who::Machine, text, Fact::Status);
     }
 }
 
-/// Whom an event concerns beside the machine: who sees it on the screen, or what it drives.
+/// The party that an event concerns beside the machine: it sees the event on the screen, or is driven by it.
 fn towards(state: EventState) -> Option<Who> {
     match state {
         EventState::AwaitingPayment | EventState::AwaitingCollection => Some(Who::Customer),
@@ -249,7 +248,7 @@ pub async fn panel(watched: Arc<Watched>, panel: Panel) {
             continue;
         }
         shown = frame.clone();
-        // Milliseconds of reckoning that would hold up everything else. It fails only when the program ends.
+        // This computes for milliseconds and would hold up everything else. It fails only when the program ends.
         let Ok(bill) = tokio::task::spawn_blocking(move || phone::scan(&frame)).await else { return };
         watched.look(|view| {
             view.frame += 1;
@@ -258,7 +257,7 @@ pub async fn panel(watched: Arc<Watched>, panel: Panel) {
     }
 }
 
-/// Looks at the relay line, for ever: at what the simulated line wrote down of its edges.
+/// Looks at the relay line, for ever: at the edges that the simulated line wrote down.
 pub async fn line(watched: Arc<Watched>, log: PathBuf) {
     let mut read = 0;
     loop {
@@ -279,7 +278,7 @@ pub async fn line(watched: Arc<Watched>, log: PathBuf) {
     }
 }
 
-/// All edges that stand in the log: rising ones, and whether a line is still driven.
+/// All edges in the log: the number of rising ones, and whether a line is still driven.
 #[must_use]
 pub fn count_pulses(log: &Path) -> (u64, bool) {
     let edges = new_edges(log, &mut 0);
@@ -294,7 +293,7 @@ struct Edge {
 }
 
 impl Edge {
-    /// `MILLISECONDS NAME 1|0`, where the name may have blanks.
+    /// `MILLISECONDS NAME 1|0`. The name may have blanks.
     fn read(text: &str) -> Option<Self> {
         let (_, rest) = text.split_once(' ')?;
         let (line, level) = rest.rsplit_once(' ')?;
@@ -307,7 +306,7 @@ impl Edge {
     }
 }
 
-/// The whole lines behind the first `read` bytes; `read` moves on.
+/// The whole lines after the first `read` bytes. `read` moves on.
 fn new_edges(log: &Path, read: &mut u64) -> Vec<Edge> {
     let mut bytes = Vec::new();
     // Before the first pulse there is no file.

@@ -76,7 +76,7 @@ impl Simulator {
         });
         let tasks = vec![
             tokio::spawn(async move {
-                // It ends only when it is stopped, and it has no other end, so there is no error.
+                // It has no end but a stop, so there is no error.
                 let _ = server.await;
             }),
             tokio::spawn(sender::run(Arc::clone(&shared), client)),

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Of an answer so much is read.
+/// This much of an answer is read.
 const ANSWER_MAX: usize = 1 << 20;
-/// The longest long poll, and what it may take beyond.
+/// The longest long poll, and the time that it may take beyond its end.
 const TOTAL: Duration = Duration::from_secs(75);
 
 /// A call of the interface.
@@ -34,13 +34,13 @@ pub const OUTCOME: Op = Op { method: "post", path: "/v1/orders/{order_id}/outcom
 pub const NOTIFY: Op = Op { method: "post", path: "/midtrans/notifications" };
 pub const FINISH: Op = Op { method: "get", path: "/pay/{order_id}/finish" };
 
-/// Where the backend is asked.
+/// The address of the backend.
 #[derive(Debug)]
 pub struct Ask {
     client: Client,
     url: String,
     schema: Schema,
-    /// Of each call and status.
+    /// For each call and status.
     shapes: Mutex<BTreeMap<(String, u16), Shape>>,
 }
 
@@ -49,7 +49,7 @@ pub struct Ask {
 struct Shape {
     /// How many there were.
     count: usize,
-    /// The first that was different.
+    /// The first answer that was different.
     stop: Option<Stop>,
 }
 
@@ -65,7 +65,7 @@ pub struct Call<'a> {
     body: Option<Vec<u8>>,
 }
 
-/// What came back.
+/// An answer that came.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The call, in words.
@@ -98,7 +98,7 @@ impl Ask {
         Call { ask: self, op, id, query: String::new(), token: None, key: None, body: None }
     }
 
-    /// Any address of the backend or beyond, as a browser would ask for it.
+    /// Any address at the backend or beyond it, as a browser would ask for it.
     ///
     /// # Errors
     /// No answer.
@@ -116,14 +116,14 @@ impl Ask {
         self.read(self.client.request(method, format!("{}{path}", self.url)).bearer_auth(token), what).await
     }
 
-    /// The schema's name of the document for something that came inside an answer.
+    /// The document's name for the schema of a value inside an answer.
     pub fn validate(&self, value: &Value, name: &str) -> Checked {
         let schema = &self.schema.document()["components"]["schemas"][name];
         let differences = self.schema.validate(value, schema);
         if differences.is_empty() { Ok(()) } else { Err(Stop::Different(differences.join("; "))) }
     }
 
-    /// What the shapes of all answers came to, one check for each kind.
+    /// The result for the shapes of all answers: one check for each kind.
     pub fn shapes(&self) -> Vec<(String, Checked)> {
         let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |((call, status), shape): (&(String, u16), &Shape)| {
@@ -167,7 +167,7 @@ impl<'a> Call<'a> {
         Self { token: Some(token), ..self }
     }
 
-    /// With what follows the `?`.
+    /// With a query after the `?`.
     pub fn query(self, query: impl Into<String>) -> Self {
         Self { query: query.into(), ..self }
     }
@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
         self.bytes(body.to_string().into_bytes())
     }
 
-    /// With bytes that say to be JSON.
+    /// With bytes that claim to be JSON.
     pub fn bytes(self, body: Vec<u8>) -> Self {
         Self { body: Some(body), ..self }
     }
@@ -246,7 +246,7 @@ impl Answer {
         Err(different(format_args!("code {} for {}", codes.join(" or "), self.what), format_args!("{code:?} in {}", self.text())))
     }
 
-    /// The same, where the problem says which order it is about: without that a machine takes it for a proxy's.
+    /// The same, if the problem names its order: without the order a machine takes the answer for a proxy's.
     ///
     /// # Errors
     /// What came instead.

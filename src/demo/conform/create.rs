@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 
 /// Posts of one request at the same time.
 const AT_ONCE: usize = 5;
-/// The least random bits of an order_id are 80: so many letters of 64.
+/// An order_id has at least 80 random bits: that takes this many letters out of 64.
 const ORDER_ID_MIN: usize = 14;
 
 pub async fn all(t: &Tester, report: &mut Report) {
@@ -130,7 +130,7 @@ async fn at_once(t: &Tester) -> Checked {
     let answers = [a?, b?, c?, d?, e?];
     let mut ids: Vec<Value> = Vec::new();
     for answer in &answers {
-        // 503: the first still runs. 429: this minute has had its orders.
+        // 503: the first one still runs. 429: no more orders are allowed in this minute.
         answer.one_of(&[200, 201, 429, 503])?;
         if answer.status < 300 {
             ids.push(answer.json()?["order_id"].clone());
@@ -205,7 +205,7 @@ async fn no_object(t: &Tester) -> Checked {
     Ok(())
 }
 
-/// Of all that was refused above no order is open.
+/// No refused request has left an open order.
 async fn nothing_ordered(t: &Tester) -> Checked {
     let answer = t.ask.call(OPEN, "").token(&t.token).query("state=open").send().await?;
     answer.is(200)?;

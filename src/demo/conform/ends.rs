@@ -69,7 +69,8 @@ async fn race(t: &Tester) -> Checked {
             holds(paid, "cancel: the payment was refused", "settlement")?;
             holds(ended["receipt"].is_string(), "a receipt with settlement", &ended["receipt"])?;
         } else if paid {
-            // It was taken before Midtrans ended the charge: then it is a fact, and the cancel was wrong.
+            // It was taken before Midtrans ended the charge. Then the payment is a fact, and the cancel
+            // was wrong.
             let now = t.until(id, "settlement of what was paid", |order| order["status"] == "settlement").await;
             return Err(match now {
                 Ok(_) => different("settlement: the payment was taken", "cancel first, settlement later"),

@@ -1,4 +1,4 @@
-//! Who pays.
+//! The payer.
 
 use super::report::{Stop, different};
 use qris_host::config::http_url;
@@ -28,14 +28,14 @@ impl Hand {
     /// Pays at a simulated Midtrans.
     ///
     /// # Errors
-    /// Why there is none at this address, in words.
+    /// Why there is no simulator at this address, in words.
     pub fn simulator(url: &str) -> Result<Self, String> {
         let url = http_url(url).map_err(|error| error.to_string())?;
         let limits = Limits { total: ANSWER_WAIT, read: ANSWER_WAIT, idle_connections: 1 };
         Ok(Self::Simulator(client(None, limits).map_err(|error| error.to_string())?, url))
     }
 
-    /// Whether it pays at once, without a person.
+    /// Does it pay at once, without a person?
     pub fn is_quick(&self) -> bool {
         match self {
             Self::Simulator(..) | Self::Command(_) => true,
@@ -43,7 +43,8 @@ impl Hand {
         }
     }
 
-    /// Pays an order: whether the payment was taken. A person is only asked; the order tells.
+    /// Pays an order, and answers whether the payment was taken. A person is only asked to pay;
+    /// then the order tells.
     ///
     /// # Errors
     /// There is no hand, or it cannot be used.

@@ -27,15 +27,15 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// No check takes longer, but those in which a person pays.
+/// No check takes longer, except those in which a person pays.
 const CHECK: Duration = Duration::from_secs(150);
 /// A person needs longer.
 const PERSON: Duration = Duration::from_secs(900);
-/// An order that is refused with 429 or 503 is asked for again within this.
+/// An order that is refused with 429 or 503 is asked for again within this time.
 const AGAIN: Duration = Duration::from_secs(100);
-/// Money that was paid is news within this: the first quick questions of a backend, and one of its polls.
+/// Paid money is reported within this time: it covers the first quick questions of a backend, and one of its polls.
 const NEWS: Duration = Duration::from_secs(45);
-/// Two changes that should wake a long poll wake it within this.
+/// Two changes that should wake a long poll wake it within this time.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Checks a backend from outside: every call that a machine makes, and what it must refuse. It orders and cancels, and
@@ -118,7 +118,7 @@ fn run(mut arguments: Arguments) -> Result<(), Failure> {
     if good { Ok(()) } else { Err(Failure::failed("the backend differs from the contract")) }
 }
 
-/// What all checks share.
+/// The common parts of all checks.
 #[derive(Debug)]
 struct Tester {
     ask: Ask,
@@ -131,9 +131,9 @@ struct Tester {
     amount: u64,
     orders_per_minute: Option<usize>,
     hand: Hand,
-    /// Orders that were made: what can still be paid is cancelled at the end.
+    /// Orders that were made. At the end those that can still be paid are cancelled.
     made: Mutex<Vec<String>>,
-    /// Requests that were refused, and must not be found among the orders.
+    /// Refused requests. They must not be found among the orders.
     refused: Mutex<Vec<Value>>,
     random: SystemRandom,
 }
@@ -183,7 +183,7 @@ impl Tester {
         })
     }
 
-    /// So long may a check take.
+    /// A check may take this long.
     fn within(&self) -> Duration {
         if matches!(self.hand, Hand::Person) { PERSON } else { CHECK }
     }
@@ -228,7 +228,7 @@ impl Tester {
         }
     }
 
-    /// Posts a body; where the backend asks to come again later, it is asked again.
+    /// Posts a body. If the backend asks for a later try, it is asked again.
     async fn order(&self, body: &Value) -> Result<Answer, Stop> {
         let end = Instant::now() + AGAIN;
         loop {
@@ -242,7 +242,7 @@ impl Tester {
         }
     }
 
-    /// A new order that can be paid: what was asked, and what came.
+    /// A new order that can be paid: the request and the answer.
     async fn charged(&self) -> Result<(Value, Value), Stop> {
         let body = self.sale()?;
         let answer = self.order(&body).await?;
@@ -250,14 +250,14 @@ impl Tester {
         Ok((body, answer.json()?))
     }
 
-    /// An order as it is now.
+    /// The present state of an order.
     async fn show(&self, id: &str) -> Result<Value, Stop> {
         let answer = self.ask.call(SHOW, id).token(&self.token).send().await?;
         answer.is(200)?;
         answer.json()
     }
 
-    /// Cancels; where the backend asks to come again later, it is asked again.
+    /// Cancels. If the backend asks for a later try, it is asked again.
     async fn cancel(&self, id: &str) -> Result<Answer, Stop> {
         let end = Instant::now() + AGAIN;
         loop {
@@ -293,7 +293,7 @@ impl Tester {
         let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         for id in made {
             if self.show(&id).await.is_ok_and(|order| order["status"] == "pending") {
-                // It expires by itself otherwise.
+                // Otherwise it expires by itself.
                 drop(self.cancel(&id).await);
             }
         }

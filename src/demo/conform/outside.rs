@@ -1,4 +1,4 @@
-//! What strangers may not do, and what others than machines ask.
+//! The calls that strangers may not make, and the calls that machines do not make.
 
 use super::ask::{CANCEL, CREATE, FINISH, NOTIFY, OPEN, OUTCOME, QR, SHOW};
 use super::report::{Checked, Report, Stop, different, holds, same};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// A body that nobody reads.
 const HUGE: usize = 10 << 20;
-/// A body that is too large, and small enough to be sent before the answer is read.
+/// A body that is too large, but small enough to be sent before the answer is read.
 const LARGE: usize = 100 << 10;
 
 /// Before anything is ordered.
@@ -68,7 +68,7 @@ async fn huge(t: &Tester) -> Checked {
     let answer = t.ask.call(CREATE, "").token(&t.token).key("conform").bytes(vec![b' '; HUGE]).send().await;
     match answer {
         Ok(answer) => answer.is(413)?,
-        // Who does not read to the end may close before the answer is read.
+        // A server that does not read to the end may close before the answer is read.
         Err(Stop::Different(_)) => {}
         Err(stop) => return Err(stop),
     }

@@ -10,7 +10,7 @@ use qris_core::order::time::Wall;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Clocks of this computer, the backend and Midtrans may differ by so much, in seconds.
+/// The clocks of this computer, the backend and Midtrans may differ by this many seconds.
 const CLOCKS_S: i64 = 300;
 /// Counters take no small sums.
 pub const COUNTER_MIN: u64 = 20_000;
@@ -40,7 +40,7 @@ pub async fn tell(t: &Tester, id: &str, outcome: &str) -> Result<Answer, Stop> {
     t.ask.call(OUTCOME, id).token(&t.token).json(&body).send().await
 }
 
-/// A paid order with its receipt: what was asked, and the order.
+/// A paid order with its receipt: the request and the order.
 async fn settled(t: &Tester) -> Result<(Value, Value), Stop> {
     let (body, order) = t.charged().await?;
     let id = text(&order, "order_id")?;
@@ -121,7 +121,7 @@ fn verify(t: &Tester, body: &Value, order: &Value) -> Checked {
     same("the receipt's kid", &order["kid"], &header["kid"])
 }
 
-/// At a store that takes nothing back, so that it is settled at once.
+/// Paid at a store that takes nothing back, so that it is settled at once.
 async fn counter(t: &Tester) -> Checked {
     let mut body = t.sale()?;
     (body["payment"], body["amount"]) = (json!("alfamart"), json!(t.amount.max(COUNTER_MIN)));

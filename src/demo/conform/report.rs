@@ -8,13 +8,13 @@ use tokio::time::timeout;
 /// Why a check did not end well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// What was expected and what came.
+    /// The expected value and the one that came.
     Different(String),
-    /// Why it could not be looked at.
+    /// Why the check could not run.
     NotRun(String),
 }
 
-/// What a check comes to.
+/// The result of a check.
 pub type Checked = Result<(), Stop>;
 
 /// A difference, in words.
@@ -22,17 +22,17 @@ pub fn different(expected: impl fmt::Display, came: impl fmt::Display) -> Stop {
     Stop::Different(format!("expected {expected}; came {came}"))
 }
 
-/// Goes on only where what came is what was expected.
+/// Goes on only if the value is the expected one.
 pub fn same<T: PartialEq + fmt::Debug>(what: &str, expected: &T, came: &T) -> Checked {
     if expected == came { Ok(()) } else { Err(different(format_args!("{what} {expected:?}"), format_args!("{came:?}"))) }
 }
 
-/// Goes on only where something holds.
+/// Goes on only if a condition holds.
 pub fn holds(holds: bool, expected: impl fmt::Display, came: impl fmt::Display) -> Checked {
     if holds { Ok(()) } else { Err(different(expected, came)) }
 }
 
-/// Prints and counts.
+/// Prints the results and counts them.
 #[derive(Debug, Default)]
 pub struct Report {
     only: Option<String>,
@@ -42,12 +42,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs only the checks whose names have these words, if there are some.
+    /// Runs only the checks whose names have these words, if there are any.
     pub fn of(only: Option<String>) -> Self {
         Self { only, ..Self::default() }
     }
 
-    /// Runs a check, no longer than `within`, and tells what it came to.
+    /// Runs a check, no longer than `within`, and tells its result.
     pub async fn check(&mut self, name: &str, within: Duration, check: impl Future<Output = Checked>) {
         if self.only.as_deref().is_some_and(|words| !name.contains(words)) {
             return;
@@ -56,7 +56,7 @@ impl Report {
         self.tell(name, checked.unwrap_or_else(|_| Err(different(format_args!("an end within {} s", within.as_secs()), "none"))));
     }
 
-    /// Tells what a check came to.
+    /// Tells the result of a check.
     pub fn tell(&mut self, name: &str, checked: Checked) {
         match checked {
             Ok(()) => {
@@ -74,7 +74,7 @@ impl Report {
         }
     }
 
-    /// The last line; whether there was no difference.
+    /// Prints the last line, and answers whether there was no difference.
     pub fn end(&self) -> bool {
         let checks = self.good + self.different + self.not_run;
         println!("{checks} checks: {} ok, {} different, {} skipped", self.good, self.different, self.not_run);

@@ -1,19 +1,19 @@
-//! Holds answers against the OpenAPI document: the part of JSON Schema (2020-12) that the document uses, and not more. A
-//! keyword that is not known is told, so that no rule of the document is passed over.
+//! Compares answers with the OpenAPI document. It knows the part of JSON Schema (2020-12) that the document uses. A
+//! keyword that it does not know is told, so that no rule of the document is skipped.
 
 use super::report::{Checked, Stop};
 use serde_json::{Map, Value};
 
 /// How deep schemas may refer to each other.
 const DEPTH_MAX: usize = 32;
-/// Differences of one answer that are told.
+/// At most this many differences of one answer are told.
 const TOLD_MAX: usize = 8;
 
 /// The OpenAPI document.
 #[derive(Debug)]
 pub struct Schema(Value);
 
-/// What of an answer is held against the document.
+/// The parts of an answer that are compared with the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// `get`, `post`
@@ -45,7 +45,7 @@ impl Schema {
         &self.0
     }
 
-    /// Holds an answer against what the document says of it.
+    /// Compares an answer with the document.
     ///
     /// # Errors
     /// Each difference.
@@ -91,7 +91,7 @@ impl Schema {
         differences
     }
 
-    /// Holds a value against a schema of the document; each difference with the place in the value.
+    /// Compares a value with a schema of the document. Each difference has its place in the value.
     #[must_use]
     pub fn validate(&self, value: &Value, schema: &Value) -> Vec<String> {
         let mut differences = Vec::new();
@@ -129,7 +129,7 @@ impl Schema {
                     wrong(format!("a text like {rule}"));
                 }
                 "anyOf" if !rule.as_array().is_some_and(|list| list.iter().any(|one| self.validate(value, one).is_empty())) => {
-                    // The first is what it mostly is: its differences say more than "none of these".
+                    // The first one is the usual one: its differences say more than "none of these".
                     match rule.get(0) {
                         Some(first) if !value.is_null() => self.hold(value, first, place, depth + 1, out),
                         _ => out.push(format!(
@@ -141,7 +141,7 @@ impl Schema {
                     return;
                 }
                 "type" | "const" | "enum" | "minimum" | "maximum" | "maxLength" | "maxItems" | "pattern" | "anyOf" => {}
-                // Looked at below, or for people.
+                // It is looked at below, or it is for people.
                 "$ref" | "allOf" | "items" | "properties" | "required" | "description" | "examples" | "default" | "contentMediaType" => {}
                 other => wrong(format!("no keyword {other:?} in the document, which this program does not know")),
             }
@@ -197,7 +197,7 @@ fn is_type(value: &Value, rule: &Value) -> bool {
     }
 }
 
-/// A value as it stands in a line, cut.
+/// A value on one line, cut.
 pub fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(120) {
@@ -206,7 +206,7 @@ pub fn short(value: &Value) -> String {
     }
 }
 
-/// Whether a text fits a pattern. None fits one that cannot be read.
+/// Does a text fit a pattern? No text fits a pattern that cannot be read.
 fn fits(pattern: &str, text: &str) -> bool {
     regex_lite::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
 }

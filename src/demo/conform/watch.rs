@@ -40,7 +40,7 @@ async fn since(t: &Tester) -> Checked {
 async fn waits(t: &Tester) -> Checked {
     let (_, order) = t.charged().await?;
     let id = text(&order, "order_id")?;
-    // Without `since` it is of the present rev; without `wait` nothing is waited for.
+    // Without `since` it means the present rev; without `wait` there is no waiting.
     for (query, least) in
         [(format!("wait=2&since={}", order["rev"]), 1900), ("wait=2".into(), 1900), (String::new(), 0), ("wait=0".into(), 0)]
     {
@@ -126,7 +126,7 @@ async fn open(t: &Tester) -> Checked {
 
 async fn parameters(t: &Tester) -> Checked {
     for query in ["", "state=closed", "state=", "state=open&state=closed"] {
-        // The last is wrong in some frameworks and `open` or `closed` in others: it must only not fail.
+        // Some frameworks take the last as wrong, others as `open` or `closed`. It only must not fail.
         let answer = t.ask.call(OPEN, "").token(&t.token).query(query).send().await?;
         if query.contains('&') { answer.one_of(&[200, 422])? } else { answer.problem(422, &["malformed"])? }
     }
@@ -158,7 +158,7 @@ async fn foreign(t: &Tester) -> Checked {
     let found = find_open(t, other, id).await?;
     holds(found.is_empty(), "no order of another machine among the open ones", json!(found))?;
     same("status", &json!("pending"), &t.show(id).await?["status"])?;
-    // Request ids of different machines do not meet.
+    // Different machines may use the same request id.
     let mut theirs = t.sale()?;
     theirs["request_id"] = body["request_id"].clone();
     let key = text(&body, "request_id")?;

@@ -1,4 +1,4 @@
-//! Many runs on all processors. One that panics or does not end is told by its name, so that it can be run again.
+//! Many runs on all processors. A run that panics or does not end is told by its name, so that it can be repeated.
 
 use qris_host::Failure;
 use std::fmt::Display;
@@ -6,14 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A run takes less than a second; on a computer that is busy, without optimisation, some.
+/// A run takes less than a second. On a busy computer, without optimisation, it takes some seconds.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
-/// Runs what `next` gives, as long as it gives something. Answers with the names of those that panicked. Of one that does not
-/// end within `longest`, `hangs` is told the name, once a second: no thread can be ended but with the program.
+/// Does the runs that `next` gives, until it gives no more. Answers with the names of those that panicked. If a run does not
+/// end within `longest`, `hangs` is told its name once a second: a thread can be ended only with the program.
 ///
 /// # Errors
-/// The first error of a run, which ends the work of its thread.
+/// The first error of a run. It ends the work of its thread.
 pub(super) fn each<J: Display>(
     longest: Duration,
     next: impl Fn() -> Option<J> + Sync,
@@ -55,14 +55,14 @@ pub(super) fn each<J: Display>(
 }
 
 struct State {
-    /// What each thread runs, and since when.
+    /// The run of each thread, and its start.
     at_work: Vec<Option<(String, Instant)>>,
     /// Threads that have not ended.
     left: usize,
     panicked: Vec<String>,
 }
 
-/// A thread that ends, however.
+/// A thread that ends, in any way.
 struct Leaves<'a>(&'a Mutex<State>, &'a Condvar);
 
 impl Drop for Leaves<'_> {

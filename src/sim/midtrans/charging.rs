@@ -79,8 +79,7 @@ impl Midtrans {
         }
     }
 
-    /// This many digits. They look random, and each number comes only once in ten to the power of
-    /// the digits.
+    /// This many digits. They look random, and a number comes again only after 10^`count` others.
     fn digits(&mut self, count: u32) -> String {
         // The step has no factor in common with ten, so the steps go through all numbers.
         const STEP: u64 = 61_803_399;
