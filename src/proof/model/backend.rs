@@ -17,18 +17,18 @@ use qris_core::order::time::{Span, Wall};
 use qris_core::wire::orders::Status;
 use std::rc::Rc;
 
-/// It is always this time. A deadline passes by being moved to now, at any moment.
+/// The time is always this. A deadline passes when it is moved to now, and that may happen at any moment.
 const NOW: Wall = Wall(1_900_000_000_000);
-/// What is yet to come: how long that takes is not told apart.
+/// A moment that is yet to come. The time until then is not distinguished.
 const SOON: Span = Span::secs(8);
-/// What is past: how long is not told apart either.
+/// A moment that is past. The time since then is not distinguished either.
 const PAST: Span = Span::secs(30);
-/// The quick questions after a notification are over, and the time in which no others are begun is not.
+/// A moment when the quick questions after a notification are over, but no others may begin yet.
 const LUKEWARM: Span = Span::secs(7);
-/// A power cut that is too long to deliver after it.
+/// A power cut after which it is too late to deliver.
 const LONG: Span = Span::secs(1_000);
 
-/// The books, what Midtrans is being asked, and which machines wait.
+/// The books, the questions that Midtrans is being asked, and the machines that wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Backend {
     pub(super) orders: [Option<u32>; CHARGES],
@@ -39,14 +39,14 @@ pub(super) struct Backend {
     pub(super) cancels: [bool; CHARGES],
 }
 
-/// What happens to an order.
+/// An event of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
-    /// Only what follows by itself.
+    /// Only the direct consequences.
     Nothing,
     Answer(MidtransCall, MidtransSay),
     Notified(NoticeWord),
-    /// A machine says that it was paid.
+    /// A machine says that the order was paid.
     Doubted,
     Restarted,
     Awaited,
@@ -58,21 +58,21 @@ pub(super) enum What {
     Cold,
     /// The pause before the next charge or cancel is over.
     Retry,
-    /// Nobody waits for the charge any more: since now, or for long.
+    /// Nobody waits for the charge any more, since now or since long ago.
     Unwaited {
         long: bool,
     },
     /// A charge that nobody ended is to be cancelled.
     Overdue,
-    /// It was settled too long ago to be delivered after a reboot.
+    /// It was settled too long ago for a delivery after a reboot.
     Old,
 }
 
-/// What decides about a step, and so names it.
+/// The inputs that decide about a step, and so name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct StepKey(u32, What, bool, bool);
 
-/// The order after a step and what is to be asked for it; `None`: refused.
+/// The order after a step, and the questions that it asks for; `None`: refused.
 pub(super) type Stepped = Option<(u32, Option<MidtransCall>)>;
 
 impl Backend {
@@ -89,7 +89,8 @@ impl Backend {
     }
 }
 
-/// One step of one order: the product's own functions. Gives the order and what is to be asked for it; `None`: refused.
+/// One step of one order, by the product's own functions. Gives the order and the questions that it asks for; `None`:
+/// refused.
 fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) -> Stepped {
     let key = StepKey(number, what, paid_already, asking);
     if let Some(known) = lab.merchant_steps.borrow().get(&key) {
@@ -118,7 +119,7 @@ fn step(lab: &Lab, number: u32, what: What, paid_already: bool, asking: bool) ->
     after
 }
 
-/// Time that passes for an order of which Midtrans is being asked.
+/// Time passes for an order while Midtrans is asked about it.
 fn waits(lab: &Lab, number: u32, what: What) -> u32 {
     let key = StepKey(number, what, false, true);
     if let Some(known) = lab.waits.borrow().get(&key) {
@@ -136,13 +137,13 @@ fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
         What::Nothing => return Some(order),
         What::Ask => {
             order.ask.at = order.ask.at.map(|_| NOW);
-            // A question that is not one of the quick ones begins when those that a notification met have ended.
+            // The other questions begin when the quick questions after a notification have ended.
             if order.ask.hot_from != Some(NOW) {
                 order.ask.hot_from = order.ask.hot_from.map(|_| NOW - PAST);
                 order.ask.noted_at = None;
             }
             order.mismatched_at = order.mismatched_at.map(|_| NOW - PAST);
-            // The last question about what ended is asked after its expiry.
+            // The last question about an ended order comes after its expiry.
             if let State::Closed { charge: Some(charge), .. } = &mut order.state
                 && order.ask.hot_from != Some(NOW)
             {
@@ -183,7 +184,7 @@ fn taken(mut order: Order, what: What, with: &Context<'_>) -> Option<Order> {
         What::Awaited => Event::Awaited,
         What::CancelAsked => Event::CancelAsked,
         What::Delivered(word) => {
-            // The relay's word is the machine's here; who forges one is met by the simulation.
+            // The relay's word comes through the machine here. The simulation tries forged words.
             let proof = Proof::Signed { kid: order.sale.kid.clone(), number: 1 };
             Event::Delivered(Told { outcome: word.into(), reason: None, detail: None, proof })
         }
@@ -239,8 +240,8 @@ fn report(order: &Order, money: Money) -> Report {
     }
 }
 
-/// Takes out what makes no difference to what can happen: the length of pauses, and how often something was tried.
-/// `asking`: Midtrans is being asked, and what was due for that stays due.
+/// Takes out what makes no difference to the future: the length of pauses, and the number of tries. `asking`: Midtrans is
+/// being asked, and the deadline that led to the question stays due.
 fn calm(mut order: Order, asking: bool) -> Order {
     let soft = |at: &mut Wall| *at = if *at <= NOW && asking { NOW } else { NOW + SOON };
     let plain = |charge: &mut Charge| {
@@ -285,10 +286,10 @@ fn calm(mut order: Order, asking: bool) -> Order {
     order
 }
 
-/// The order without what decides nothing any more, of which Midtrans is not being asked. `dead`: nobody can ever pay it,
-/// and Midtrans can say nothing but that it ended: an order that is closed learns nothing from being asked about. `final_`:
-/// its money will not go back at Midtrans, so that an order that is paid is not asked about again. `replaced`: another
-/// attempt followed, so that nobody waits for this one.
+/// The order without values that decide nothing any more. Midtrans is not being asked about it. `dead`: nobody can ever pay
+/// it, and Midtrans can only say that it ended; a closed order learns nothing from a question. `final_`: its money will not
+/// go back at Midtrans, so no question follows its payment. `replaced`: another attempt followed, so nobody waits for this
+/// one.
 pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced: bool) -> u32 {
     if let Some(known) = lab.calmed.borrow().get(&(number, dead, final_, replaced)) {
         return *known;
@@ -308,7 +309,7 @@ pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced:
         {
             order.ask = Ask::default();
             order.mismatched_at = None;
-            // Its expiry decides about what is not paid.
+            // An unpaid order is decided by its expiry.
             if lab.wild {
                 charge.iter_mut().for_each(|charge| charge.expires_at = NOW - LONG);
             }
@@ -327,7 +328,7 @@ pub(super) fn calmed(lab: &Lab, number: u32, dead: bool, final_: bool, replaced:
     after
 }
 
-/// An attempt that ended, of which nobody will ever ask what became of it.
+/// An attempt that ended, and whose fate nobody will ever ask for.
 pub(super) fn buried(lab: &Lab, number: u32) -> u32 {
     if let Some(known) = lab.buried.borrow().get(&number) {
         return *known;
@@ -347,7 +348,7 @@ impl World {
         self.backend.orders[usize::from(charge)].map(|number| lab.merchant.borrow().get(number))
     }
 
-    /// Whether the backend would begin to give its money back now, if a merchant wanted that.
+    /// Would the backend begin to give its money back now, if a merchant wanted that?
     pub(super) fn is_refundable(&self, lab: &Lab, charge: u8) -> bool {
         let Some(number) = self.backend.orders[usize::from(charge)] else { return false };
         let known = lab.refundable.borrow().get(&number).copied();
@@ -375,7 +376,7 @@ impl World {
         (first..first + u8::try_from(ATTEMPTS).expect("few")).rev().find(|charge| self.backend.orders[usize::from(*charge)].is_some())
     }
 
-    /// One transaction of the books. Gives what is to be sent; `false`: refused. `claims`: the caller goes on asking.
+    /// One transaction of the books. Gives the messages to send; `false`: refused. `claims`: the caller goes on asking.
     fn write(&mut self, lab: &Lab, charge: u8, what: What, claims: bool, out: &mut Vec<Message>) -> bool {
         let at = usize::from(charge);
         let Some(number) = self.backend.orders[at] else { return false };
@@ -387,10 +388,10 @@ impl World {
         let asked = matches!(&order.state, State::Closed { why: Some(Ending::Asked), .. });
         let status = view::status(&order);
         let receipt = matches!(order.state, State::Settled { .. });
-        // A hint that comes when the machine's order has ended changes nothing, then or later.
+        // A hint after the end of the machine's order changes nothing, then or later.
         let heard = receipt || self.wanted(lab, order_of(charge)).is_some_and(|wanted| !wanted.ended);
         if status != view::status(&before) && status != Status::Pending && !asked && heard {
-            // In the outbox with the same commit, and there until the broker has it.
+            // The same commit puts it into the outbox. It stays there until the broker has it.
             self.send(Message::Push { charge, receipt, live: receipt });
         }
         if let Some(call) = call.filter(|_| claims && !asking) {
@@ -401,7 +402,7 @@ impl World {
         true
     }
 
-    /// Answers whom a commit concerns.
+    /// Answers the callers that a commit concerns.
     fn tell_waiters(&mut self, lab: &Lab, order: u8, out: &mut Vec<Message>) {
         if self.backend.posts[usize::from(order)]
             && let Some(say) = self.post_answer(lab, order)
@@ -431,7 +432,7 @@ impl World {
         HttpSay::Order(resource)
     }
 
-    /// As `backend::http::orders` answers a POST: not while it is charged.
+    /// As `backend::http::orders` answers a POST: not while the order is being charged.
     fn post_answer(&self, lab: &Lab, order: u8) -> Option<HttpSay> {
         let charge = self.newest(order)?;
         let stored = self.merchant(lab, charge)?;
@@ -446,7 +447,7 @@ impl World {
         }
     }
 
-    /// A message for the backend. Gives what is to be sent.
+    /// A message for the backend. Gives the messages to send.
     pub(super) fn backend_takes(&mut self, lab: &Lab, message: Message) -> Vec<Message> {
         self.take(message);
         let mut out = Vec::new();
@@ -572,12 +573,12 @@ impl World {
         }
     }
 
-    /// Whether a long poll has something to tell.
+    /// Does a long poll have something to tell?
     pub(super) fn watch_ends(&self, lab: &Lab, charge: u8) -> bool {
         self.merchant(lab, charge).is_some_and(|order| view::status(&order) != Status::Pending)
     }
 
-    /// A call to Midtrans is given up; `even_late`: also one whose answer is still on its way.
+    /// A call to Midtrans is given up. `even_late`: also one whose answer is still on its way.
     pub(super) fn backend_hears_nothing(&self, lab: &Lab, even_late: bool) -> Vec<(Channel, World, Vec<Message>)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
@@ -593,8 +594,8 @@ impl World {
         all
     }
 
-    /// Time that passes for one order: a deadline, or the pause before the next question. `true`: longer than a call lasts
-    /// that is not late, while there is one.
+    /// Time passes for one order: a deadline, or the pause before the next question. `true`: a call is under way, and this
+    /// is longer than a call lasts that is not late.
     pub(super) fn backend_sweeps(&self, lab: &Lab) -> Vec<(bool, World, Vec<Message>)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
@@ -606,7 +607,7 @@ impl World {
             }
             match &order.state {
                 State::Charging { .. } | State::Cancelling { .. } if !asking => passes.push(What::Retry),
-                // A minute after the machine's own deadline, unless that began anew with a boot.
+                // A minute after the machine's own deadline, unless a boot has begun that deadline anew.
                 State::Pending { .. } if !asking && (lab.wild || self.is_quiet()) && !self.is_offered(lab, order_of(charge)) => {
                     passes.push(What::Overdue);
                 }
@@ -624,7 +625,7 @@ impl World {
             for what in passes {
                 let mut world = self.clone();
                 let mut out = Vec::new();
-                // While Midtrans is asked, nobody else takes the order up.
+                // While Midtrans is asked, nobody else takes up the order.
                 if asking {
                     world.backend.orders[usize::from(charge)] =
                         self.backend.orders[usize::from(charge)].map(|number| waits(lab, number, what));
@@ -639,7 +640,7 @@ impl World {
         all
     }
 
-    /// A POST is answered within 10 s, with whatever there is.
+    /// A POST is answered within 10 s, with the state of that moment.
     fn give_up_posts(&mut self, lab: &Lab, order: u8, out: &mut Vec<Message>) {
         self.tell_waiters(lab, order, out);
         let newest = self.newest(order).and_then(|newest| self.merchant(lab, newest));
@@ -649,14 +650,14 @@ impl World {
         }
     }
 
-    /// The power was off for so long that nothing is delivered any more.
+    /// The power was off so long that nothing is delivered any more.
     pub(super) fn settled_long_ago(&mut self, lab: &Lab, out: &mut Vec<Message>) {
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             self.write(lab, charge, What::Old, false, out);
         }
     }
 
-    /// A cancel that Midtrans does not answer is answered to the machine after 10 s.
+    /// If Midtrans does not answer a cancel, the machine is answered after 10 s.
     pub(super) fn backend_puts_off(&self) -> Vec<(World, Vec<Message>)> {
         let waiting = |charge: &u8| self.backend.cancels[usize::from(*charge)];
         let one = |charge: u8| {

@@ -1,10 +1,11 @@
-//! The calls of `qrisd` in the model: which are made, which are given up, and what their silence does.
+//! The calls of `qrisd` in the model: which calls are made, which are given up, and the effect of silence.
 
 use super::machine::{Stage, What};
 use super::{Caller, Channel, Flaw, HttpAsk, HttpSay, Lab, Message, RelayAsk, RelaySay, World};
 
 impl World {
-    /// After every input: time for every order, and the calls that are asked for now. Gives what is to be sent.
+    /// After every input time passes for every order, and the calls that are asked for now are made. Gives the
+    /// messages to send.
     pub(super) fn pump(&mut self, lab: &Lab) -> Vec<Message> {
         let mut out = Vec::new();
         for order in 0..2 {
@@ -95,17 +96,17 @@ impl World {
         }
     }
 
-    /// Whether an answer to `ask` may still come.
+    /// May an answer to `ask` still come?
     fn awaits_relay(&self, order: u8, ask: RelayAsk) -> bool {
         self.waits_at_relay(ask) || self.is_coming(Caller::Relay(order))
     }
 
-    /// The same of the backend.
+    /// The same for the backend.
     fn awaits_backend(&self, order: u8, ask: HttpAsk) -> bool {
         self.waits_at_backend(order, ask) || self.is_coming(Caller::Backend(order))
     }
 
-    /// A call that nobody will answer is given up; `even_late`: also one whose answer is still on its way.
+    /// A call that nobody will answer is given up. `even_late`: also one whose answer is still on its way.
     pub(super) fn machine_hears_nothing(&self, lab: &Lab, even_late: bool) -> Vec<(Channel, World, Vec<Message>)> {
         let mut all = Vec::new();
         for order in 0..2_u8 {

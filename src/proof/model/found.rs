@@ -1,31 +1,32 @@
-//! What a search found, and what of it people are told.
+//! The results of a search, and the words for people.
 
 use super::properties::Broken;
 use super::scenarios::Scenario;
 use std::collections::BTreeSet;
 
-/// What a search found.
+/// The results of a search.
 #[derive(Debug)]
 pub struct Found {
-    /// Different worlds, whatever is left of the budget in them.
+    /// Different worlds, whatever is left of their budgets.
     pub worlds: usize,
-    /// Worlds that were walked on from: those of which one is not as another with more left of the budget.
+    /// Worlds from which the search walked on. A world does not count if it is equal to another one with
+    /// more left of the budget.
     pub entries: usize,
-    /// The same by the number of deviations: crashes, faults, cancels, late payments and the like.
+    /// The same by the number of deviations: crashes, faults, cancels, late payments and similar events.
     pub levels: Vec<usize>,
     /// Steps between them.
     pub steps: usize,
-    /// What came of it in the end, each once.
+    /// The outcomes at the ends, each once.
     pub ends: BTreeSet<String>,
-    /// What was seen at the ends.
+    /// The kinds of ends that were seen.
     pub counts: Counts,
-    /// The most memory that worlds and tables took, about.
+    /// The greatest memory of worlds and tables, about.
     pub bytes: usize,
-    /// Worlds of a search with another budget that were looked for among these.
+    /// How many worlds of a search with another budget were looked for among these.
     pub among: usize,
-    /// This is of that other search, which failed itself.
+    /// This belongs to that other search, which failed itself.
     pub narrower: bool,
-    /// How it ended.
+    /// How the search ended.
     pub verdict: Verdict,
 }
 
@@ -59,28 +60,28 @@ impl Found {
 pub enum Verdict {
     /// Every world was looked at, and every property holds in each.
     Holds,
-    /// Too many worlds; those that were looked at are well.
+    /// There were too many worlds. Those that were looked at are well.
     Unfinished {
         /// All worlds with fewer deviations than that were looked at.
         fewer: usize,
     },
     /// A property does not hold.
     Broken {
-        /// Which.
+        /// The property.
         what: Broken,
-        /// A way there with the fewest deviations, and as short as those allow; a line a step.
+        /// A way there with the fewest deviations, and as short as those allow. Each line is a step.
         trace: Vec<String>,
     },
 }
 
-/// What was seen at the ends: that each happens shows that the search is not empty.
+/// Kinds of ends that were seen. That each of them happens shows that the search is not empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Worlds in which nothing moves any more by itself.
+    /// Worlds in which nothing more happens by itself.
     pub ends: usize,
     /// With an item handed out and told.
     pub sales: usize,
-    /// With a settlement after the end of its charge that was delivered all the same.
+    /// With a settlement after the end of its charge, and a delivery all the same.
     pub late_sales: usize,
     /// With money that is to go back.
     pub refunds_due: usize,
@@ -103,7 +104,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds what another search saw.
+    /// Adds the ends of another search.
     pub const fn add(&mut self, other: &Self) {
         self.ends += other.ends;
         self.sales += other.sales;
@@ -119,7 +120,7 @@ impl Counts {
         self.refunded += other.refunded;
     }
 
-    /// What must have been seen for a search not to be empty.
+    /// The ends that must have been seen, or the search is empty.
     #[must_use]
     pub const fn all(&self) -> [(&'static str, usize); 9] {
         [

@@ -16,26 +16,26 @@ use qris_core::order::time::{Boot, Span};
 use qris_core::wire::dbus::RelayError;
 use qris_device::machine::{RelayAnswer, relay_event, seen_of};
 
-/// Longer ago is all the same.
+/// Longer times ago are not distinguished.
 const AGO_MAX: i64 = 6_000;
-/// No call lasts longer; a pause that is longer waits for its end.
+/// No call lasts longer. A longer pause waits for its end.
 const CALL_MAX: i64 = 15_000;
-/// Every deadline but the far ones is nearer.
+/// Every deadline is nearer than this, except the far ones.
 const NEAR: Span = Span::secs(30);
 const TRANSITIONS_MAX: usize = 8;
 const RULES: Rules = Rules { cancel_wait: CANCEL_WAIT, late_grace: Span::secs(120), deliver_within: Span::secs(600) };
 
-/// What is stored, and what is known in this run of the program.
+/// The stored state, and the state of this run of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Machine {
     pub(super) slots: [Slot; ORDERS],
-    /// The owner of the relay's name, as far as it was noticed.
+    /// The owner of the relay's name, as far as the machine has noticed.
     pub(super) owner: Option<u8>,
     /// How long ago that changed.
     changed_ago: i64,
     /// An order of somebody else holds the machine: see [`super::Scenario::others`].
     pub(super) others: bool,
-    /// `?state=open` is asked, or is to be asked.
+    /// `?state=open` is being asked, or is to be asked.
     pub(super) open: Option<u8>,
     pub(super) open_wanted: bool,
 }
@@ -49,14 +49,14 @@ pub(super) struct Slot {
     pub(super) hinted: bool,
 }
 
-/// How far a request is.
+/// The progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
-    /// Not asked for, or not in this scenario.
+    /// It was not made, or is not in this scenario.
     Nothing,
-    /// At the broker.
+    /// It is at the broker.
     Asked,
-    /// The relay is asked for a ticket, by this owner's name.
+    /// The relay is being asked for a ticket, under this owner's name.
     Candidate(u8),
     /// Refused.
     Refused,
@@ -64,18 +64,18 @@ pub(super) enum Stage {
     Order(u32),
 }
 
-/// What happens to an order.
+/// An event of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Tick,
     Later(i64),
-    /// In a wild network.
+    /// Only in a wild network.
     Passes(Deadline),
     Restarted {
         same_boot: bool,
     },
     Seen(u32),
-    /// By the merchant's order of that number.
+    /// The merchant's order of that number told it.
     Settled(u32),
     Told,
     CreateDelayed,
@@ -85,7 +85,7 @@ pub(super) enum What {
     CancelAsked,
 }
 
-/// What decides about a step, and so names it.
+/// The inputs that decide about a step, and so name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct StepKey(u32, What, Around);
 
@@ -96,10 +96,10 @@ pub(super) struct Around {
     changed_ago: i64,
 }
 
-/// What decides about a duty.
+/// The inputs that decide about a duty.
 pub(super) type DutyKey = (u32, Around);
 
-/// What an order asks for now, and what can be seen of it.
+/// What an order asks for now, and its visible side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) relay: Option<RelayAsk>,
@@ -111,15 +111,15 @@ pub(super) struct Wanted {
     pub(super) ended: bool,
     pub(super) asked: bool,
     offered: bool,
-    /// The backend answered that it cannot yet, and is asked again and again.
+    /// The backend answered "not yet", and is asked again and again.
     delayed: bool,
-    /// It is on the screen, or was, and nobody vouches that it could be delivered.
+    /// It is or was on the screen, and nobody vouches that it could be delivered.
     pub(super) doubtful: bool,
     /// Money came for it, as far as the machine will ever care: another receipt is no news.
     pub(super) paid: bool,
-    /// What became of it is known for good: the relay's word is no news.
+    /// Its fate is known for good: the relay's word is no news.
     pub(super) decided: bool,
-    /// The charge whose QR is drawn, its ticket, and who vouched for it.
+    /// The charge whose QR is drawn, its ticket, and the relay run that vouched for it.
     pub(super) drawn: Option<(u8, u8, u8)>,
 }
 
@@ -178,7 +178,7 @@ fn call_of(ask: RelayAsk, order: &Order) -> Option<RelayCall> {
     })
 }
 
-/// One step of one order: the product's own function, and a clock that stands still.
+/// One step of one order: the product's own function, with a clock that stands still.
 fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
     let key = StepKey(number, what, around);
     if let Some(known) = lab.machine_steps.borrow().get(&key) {
@@ -192,7 +192,7 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
         What::Tick => then(order, Event::Tick),
         What::Later(by) => later(order, by),
         What::Passes(which) => then(passed(order, which), Event::Tick),
-        // What is known in one run of the program only is gone.
+        // State of one run of the program is gone.
         What::Restarted { same_boot } => order.as_stored().restarted(same_boot, NOW, &RULES),
         What::Seen(resource) => {
             let resource = (*lab.resources.borrow().get(resource)).clone();
@@ -227,9 +227,9 @@ fn step(lab: &Lab, number: u32, what: What, around: Around) -> u32 {
     after
 }
 
-/// The order as it is that much later: its times move, the clock does not.
+/// The order after this time: its times move, the clock does not.
 fn later(mut order: Order, by: i64) -> Order {
-    // Far past is past.
+    // All past moments are equal.
     let moved = |at: &mut Boot| *at = Boot((at.0 - by).max(NOW.0 - 1_000_000));
     match &mut order.state {
         State::Requested { give_up_at, .. } => moved(give_up_at),
@@ -252,7 +252,7 @@ fn later(mut order: Order, by: i64) -> Order {
     order
 }
 
-/// What is asked of others for an order.
+/// The calls to others for an order.
 fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
     if let Some(known) = lab.duties.borrow().get(&(number, around)) {
         return *known;
@@ -267,7 +267,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
             RelayCall::Dispense(receipt) => RelayAsk::Dispense(charge_of(&receipt.claims().sub)),
             RelayCall::Query(id) => RelayAsk::Query(charge_of(&id)),
             RelayCall::Close(ticket) => RelayAsk::Close(ticket_number(&ticket)),
-            // What is signed is what the ledger has said before.
+            // A signed answer says only what the ledger has said before.
             RelayCall::Prove(_) => return None,
         })
     });
@@ -303,7 +303,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
         asked: matches!(order.state, State::Requested { .. }),
         delayed: match order.state {
             State::Requested { trouble: Some(_), .. } => true,
-            // What it was answered is not remembered here.
+            // The answer that it got is not remembered here.
             State::Cancelling { free_at: Some(_), .. } => http == Some(HttpAsk::Create),
             _ => false,
         },
@@ -317,7 +317,7 @@ fn wanted(lab: &Lab, number: u32, around: Around) -> Wanted {
     answer
 }
 
-/// Whether [`Event::Settled`] changes nothing any more.
+/// Does [`Event::Settled`] change nothing any more?
 fn is_paid(order: &Order) -> bool {
     match &order.state {
         State::AwaitingCollection { .. } | State::TakenBack { .. } | State::Paid { .. } | State::Dispensing { .. } => true,
@@ -328,7 +328,7 @@ fn is_paid(order: &Order) -> bool {
     }
 }
 
-/// Whether [`Event::RelayAnswered`] changes nothing any more.
+/// Does [`Event::RelayAnswered`] change nothing any more?
 fn is_decided(order: &Order) -> bool {
     match &order.state {
         State::Dispensed { .. } | State::Refunded { .. } => true,
@@ -343,7 +343,7 @@ fn is_decided(order: &Order) -> bool {
     }
 }
 
-/// Whom an order names that said it can be delivered.
+/// The relay run that an order names as the one which said that it can be delivered.
 pub(super) fn checked(lab: &Lab, number: u32) -> Option<u8> {
     match lab.machine.borrow().get(number).state {
         State::Requested { checked, .. } | State::AwaitingPayment { checked, .. } => {
@@ -353,7 +353,7 @@ pub(super) fn checked(lab: &Lab, number: u32) -> Option<u8> {
     }
 }
 
-/// The same order, with another one named.
+/// The same order, with another run named.
 pub(super) fn checked_by(lab: &Lab, number: u32, owner: u8) -> u32 {
     if let Some(known) = lab.renamed.borrow().get(&(number, owner)) {
         return *known;
@@ -367,9 +367,9 @@ pub(super) fn checked_by(lab: &Lab, number: u32, owner: u8) -> u32 {
     after
 }
 
-/// Of a machine's only order: a deadline that all others come before is far, and how far is not told apart. It counts
-/// where it stands among the others; those that are near, a poll, a doubt, an answer, are at most 15 s away, and begin anew
-/// at most once for each crash.
+/// For a machine's only order. A deadline that comes after all others is far, and its distance is not distinguished. Its
+/// place among the others counts. The near ones (a poll, a doubt, an answer) are at most 15 s away, and begin anew at most
+/// once for each crash.
 pub(super) fn stretched(lab: &Lab, number: u32) -> u32 {
     if let Some(known) = lab.stretched.borrow().get(&number) {
         return *known;
@@ -383,7 +383,7 @@ pub(super) fn stretched(lab: &Lab, number: u32) -> u32 {
     match &mut order.state {
         State::AwaitingPayment { shown_at, until, .. } => {
             far(until);
-            // Once it is polled, how long it has been shown decides nothing.
+            // Once the order is polled, the time since its QR was shown decides nothing.
             *shown_at = (*shown_at).max(NOW - core::POLL_AFTER);
         }
         State::Cancelling { late_until, .. } | State::Ended { late_until, .. } => late_until.iter_mut().for_each(far),
@@ -397,12 +397,12 @@ pub(super) fn stretched(lab: &Lab, number: u32) -> u32 {
 }
 
 impl Machine {
-    /// Whether it has one request only, for ever.
+    /// Will it only ever have one request?
     pub(super) fn is_alone(&self) -> bool {
         matches!(self.slots[1].stage, Stage::Nothing)
     }
 
-    /// Whether an order is to be paid by a charge.
+    /// Is an order to be paid by a charge?
     pub(super) fn may_draw(&self, lab: &Lab, charge: u8) -> bool {
         self.slots.iter().any(|slot| match slot.stage {
             Stage::Order(number) => {
@@ -417,7 +417,7 @@ impl Machine {
         self.changed_ago = AGO_MAX;
     }
 
-    /// Only whether it is too long ago.
+    /// It only counts whether that is too long ago.
     pub(super) fn forget_how_long_ago(&mut self) {
         self.changed_ago = if self.changed_ago < core::GONE_WAIT.0 { 0 } else { AGO_MAX };
     }
@@ -429,7 +429,7 @@ impl Slot {
         Self { stage: Stage::Nothing, relay: None, http: None, hinted: false }
     }
 
-    /// Of whom the order's ticket is being asked for.
+    /// The relay run that is being asked about the order's ticket.
     pub(super) fn checks(&self) -> Option<u8> {
         match self.relay {
             Some(RelayAsk::Check(owner)) => Some(owner),
@@ -455,7 +455,7 @@ impl World {
         Around { alone, owner: self.machine.owner, changed_ago: self.machine.changed_ago }
     }
 
-    /// The ticket that a request has.
+    /// The ticket of a request.
     pub(super) fn ticket_of(&self, lab: &Lab, order: u8) -> Option<u8> {
         match self.machine.slots[usize::from(order)].stage {
             Stage::Order(number) => Some(ticket_number(&lab.machine.borrow().get(number).ticket)),
@@ -490,7 +490,7 @@ impl World {
         lab.machine.borrow().get(number).order_id().map(charge_of)
     }
 
-    /// A message for the machine. Gives what is to be sent.
+    /// A message for the machine. Gives the messages to send.
     pub(super) fn machine_takes(&mut self, lab: &Lab, message: Message) -> Vec<Message> {
         self.take(message);
         let mut out = Vec::new();
@@ -506,13 +506,13 @@ impl World {
                     let owner = self.machine.owner.filter(|_| !busy);
                     self.machine.slots[usize::from(order)].stage = owner.map_or(Stage::Refused, Stage::Candidate);
                     if owner.is_some() {
-                        // Acknowledged only once there is an order: the broker keeps it.
+                        // It is acknowledged only once there is an order: the broker keeps it.
                         out.push(Message::Prepare { order });
                     }
                 }
             }
             Message::Prepared { order, ticket: given } => {
-                // Its doubles, and a double of the question, are of no interest any more; nor are they below.
+                // Its doubles, and a double of the question, do not matter any more. The same is true below.
                 self.hang_up(Caller::Ticket(order));
                 let others = self.machine.others || (0..2).any(|other| self.wanted(lab, other).is_some_and(|w| w.holds));
                 let stage = &mut self.machine.slots[usize::from(order)].stage;
@@ -604,12 +604,12 @@ impl World {
         }
     }
 
-    /// Whether its QR may be up, or will be, within the time that it was made for.
+    /// May its QR be shown, now or later, within the time that it was made for?
     pub(super) fn is_offered(&self, lab: &Lab, order: u8) -> bool {
         self.wanted(lab, order).is_some_and(|wanted| wanted.offered)
     }
 
-    /// Whether the only calls under way are a question that is asked again after each answer: they fill any time.
+    /// Is the only call under way a question that is asked again after each answer? Such a question fills any time.
     pub(super) fn only_asks_again(&self, lab: &Lab) -> bool {
         let again = |order: u8| self.wanted(lab, order).is_some_and(|wanted| wanted.delayed);
         let mut others = self.clone();
@@ -620,7 +620,7 @@ impl World {
         others.is_quiet()
     }
 
-    /// The machine's clock goes to its next deadline.
+    /// The machine's clock jumps to its next deadline.
     pub(super) fn machine_waits(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let by = (0..2).filter_map(|order| self.wanted(lab, order)?.deadline).min()?;
         if by > CALL_MAX && !self.is_quiet() {
@@ -635,7 +635,7 @@ impl World {
         Some((world, out))
     }
 
-    /// A customer or controller wants it cancelled.
+    /// A customer or controller wants to cancel it.
     pub(super) fn machine_cancels(&self, lab: &Lab, order: u8) -> Option<(World, Vec<Message>)> {
         if self.left.cancels[usize::from(order)] == 0 || !matches!(self.machine.slots[usize::from(order)].stage, Stage::Order(_)) {
             return None;
@@ -649,7 +649,7 @@ impl World {
         })
     }
 
-    /// What the bus tells of the relay's name.
+    /// The bus tells the machine about the relay's name.
     pub(super) fn machine_notices_relay(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         if self.machine.owner == Some(self.relay.run) {
             return None;
@@ -661,7 +661,7 @@ impl World {
         Some((world, out))
     }
 
-    /// The broker lost its sessions, and nothing that was on its way: the connection is made anew.
+    /// The broker lost its sessions, but no message on its way: the connection is made anew.
     pub(super) fn machine_loses_session(&self, lab: &Lab) -> Option<(World, Vec<Message>)> {
         let at = super::Channel::Push as usize;
         let open = (0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.unfinished));
@@ -679,7 +679,7 @@ impl World {
         self.pump(lab)
     }
 
-    /// The program starts again, with what is stored.
+    /// The program starts again, with its stored state.
     pub(super) fn machine_restarts(&mut self, lab: &Lab, same_boot: bool) -> Vec<Message> {
         for order in 0..2_u8 {
             self.abandon(order);
@@ -691,7 +691,7 @@ impl World {
         }
         self.forget(|m| matches!(m, Message::Prepare { .. } | Message::Prepared { .. }));
         self.forget(|m| matches!(m, Message::AskOpen { live: true, .. } | Message::Open { live: true, .. }));
-        // Answers and signals to a program that is not there.
+        // Answers and signals to a program that has ended.
         self.wire.retain(|m| !matches!(m, Message::FromRelay { .. } | Message::Finished { .. }));
         self.machine.open = None;
         self.machine.open_wanted = true;
@@ -705,14 +705,14 @@ impl World {
         self.pump(lab)
     }
 
-    /// Draws a ticket for a request: one that nobody knows.
+    /// Draws a ticket for a request: one that nobody knows yet.
     pub(super) fn draw_ticket(&self, lab: &Lab, order: u8) -> Option<u8> {
         let each = u8::try_from(TICKETS_EACH).expect("few");
         (order * each..(order + 1) * each)
             .find(|number| self.relay.tickets[usize::from(*number)] == Kept::Unknown && !self.names_ticket(lab, *number))
     }
 
-    /// Whether an order has this ticket, or a message on its way names it.
+    /// Does an order have this ticket, or does a message on its way name it?
     pub(super) fn names_ticket(&self, lab: &Lab, number: u8) -> bool {
         let order = number / u8::try_from(TICKETS_EACH).expect("few");
         let kept = match self.machine.slots[usize::from(order)].stage {

@@ -1,11 +1,11 @@
-//! What is on its way between the programs, and who waits for it.
+//! The messages between the programs, and the callers that wait for answers.
 
 use super::{Channel, ORDERS, Program, World, order_of};
 use qris_core::order::merchant::Said;
 use qris_core::order::outcome::{Delivery, Outcome};
 
-/// A message on its way. `live`: its caller still waits for the answer. A ticket that nobody waits for opens nothing, so its
-/// messages go with their caller.
+/// A message on its way. `live`: its caller still waits for the answer. If nobody waits for a ticket, that ticket opens
+/// nothing. So its messages go with their caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Message {
     /// A vend request, until the machine acknowledges it.
@@ -28,7 +28,7 @@ pub(super) enum Message {
         say: RelaySay,
         live: bool,
     },
-    /// The relay's signal: a stray from the first.
+    /// The relay's signal: it is a stray from the first.
     Finished {
         charge: u8,
         ended: Ended,
@@ -45,7 +45,7 @@ pub(super) enum Message {
         say: HttpSay,
         live: bool,
     },
-    /// `?state=open`, asked by those whose bit is set.
+    /// `?state=open`, asked by the requests whose bit is set.
     AskOpen {
         lookers: u8,
         live: bool,
@@ -55,7 +55,7 @@ pub(super) enum Message {
         orders: [Option<u32>; ORDERS],
         live: bool,
     },
-    /// `payment/update`: with a receipt, or a hint. `live`: it comes for certain.
+    /// `payment/update`: with a receipt, or a hint. `live`: it will certainly come.
     Push {
         charge: u8,
         receipt: bool,
@@ -153,24 +153,24 @@ pub(super) enum MidtransSay {
     Nothing,
 }
 
-/// What a charge is.
+/// The state of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Status {
     /// There is none.
     None,
     Pending,
     Settled,
-    /// Settled, and not for the sum of the charge.
+    /// Settled, for another sum than the charge.
     SettledOtherwise,
     Cancelled,
     Expired,
     Denied,
-    /// Settled, and given back by the merchant at Midtrans itself.
+    /// Settled, and given back by the merchant directly at Midtrans.
     Refunded,
 }
 
 impl Status {
-    /// Whether money came for it, whatever became of that.
+    /// Did money come for it, whatever happened to that money later?
     pub(super) const fn was_paid(self) -> bool {
         matches!(self, Self::Settled | Self::SettledOtherwise | Self::Refunded)
     }
@@ -229,30 +229,30 @@ impl From<NoticeWord> for Said {
     fn from(word: NoticeWord) -> Self {
         match word {
             NoticeWord::Settled => Self::Settled,
-            // Which of the ends a notification names decides nothing: Midtrans is asked.
+            // A notification may name any of the ends. That decides nothing: Midtrans is asked.
             NoticeWord::Ended => Self::Expired,
             NoticeWord::Refunded => Self::Refunded,
         }
     }
 }
 
-/// Who waits for an answer.
+/// A caller that waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Caller {
-    /// A request, for a ticket of the relay.
+    /// A request waits for a ticket of the relay.
     Ticket(u8),
-    /// An order, for the relay.
+    /// An order waits for the relay.
     Relay(u8),
-    /// An order, for the backend.
+    /// An order waits for the backend.
     Backend(u8),
-    /// The machine, for the orders that are open.
+    /// The machine waits for the open orders.
     Open,
-    /// A charge, for Midtrans.
+    /// A charge waits for Midtrans.
     Midtrans(u8),
 }
 
 impl Message {
-    /// For whom it is question or answer; `None`: nobody waits for it.
+    /// The caller whose question or answer it is; `None`: nobody waits for it.
     pub(super) fn caller(self) -> Option<Caller> {
         if !self.is_live() {
             return None;
@@ -267,7 +267,7 @@ impl Message {
         }
     }
 
-    /// Of which request it tells, if of one only.
+    /// The request that it tells of, if it tells of one only.
     pub(super) fn order(self) -> Option<u8> {
         match self {
             Self::Vend(order) | Self::Prepare { order } | Self::Prepared { order, .. } => Some(order),
@@ -286,7 +286,7 @@ impl Message {
         }
     }
 
-    /// Whether it is the answer to a call. It comes on the call's own connection: there is one, or none.
+    /// Is it the answer to a call? It comes on the call's own connection. So there is one, or none.
     pub(super) fn is_answer(self) -> bool {
         match self {
             Self::Prepared { .. } | Self::FromRelay { .. } | Self::Answer { .. } | Self::Open { .. } | Self::FromMidtrans { .. } => true,
@@ -308,7 +308,7 @@ impl Message {
         }
     }
 
-    /// To whom it goes, where that is a program that can crash and break the connection.
+    /// Its receiver, if that is a program that can crash and break the connection.
     pub(super) fn is_request_to(self, program: Program) -> bool {
         match self {
             Self::Prepare { .. } | Self::ToRelay { .. } => program == Program::Relay,
@@ -326,7 +326,7 @@ impl Message {
         }
     }
 
-    /// The same, with nobody waiting for its answer any more.
+    /// The same message, after its caller has stopped waiting.
     fn stale(self) -> Self {
         let mut message = self;
         match &mut message {
@@ -349,13 +349,13 @@ impl Message {
         self != self.stale() || matches!(self, Self::Vend(_) | Self::Prepare { .. } | Self::Prepared { .. })
     }
 
-    /// What can come of it though nobody waits for the answer.
+    /// What it can still cause though nobody waits for the answer.
     fn stray(self) -> Option<Self> {
         let message = self.stale();
-        // An answer that nobody takes is no message, but for the relay's outcome, which is a fact. A question that only asks
-        // does nothing.
+        // An answer that nobody takes does not count as a message. The exception is the relay's outcome, which is a fact. A
+        // question that only asks does nothing.
         let acts = match message {
-            // Told by the answer to one question or another, it is the same.
+            // It is the same in the answer to any question.
             Self::FromRelay { order, ask: RelayAsk::Dispense(charge) | RelayAsk::Query(charge), say: say @ RelaySay::Ended(_), live } => {
                 return Some(Self::FromRelay { order, ask: RelayAsk::Query(charge), say, live });
             }
@@ -400,7 +400,8 @@ impl World {
         }
     }
 
-    /// Whether no call is under way. A long poll does not count, and what is told by itself may be on its way for long.
+    /// Is no call under way? A long poll does not count. A message that is sent without a question may be on its way for
+    /// long.
     pub(super) fn is_quiet(&self) -> bool {
         let is_call = |message: &Message| match message {
             Message::Post { ask: HttpAsk::Watch(_), .. } => false,
@@ -412,7 +413,7 @@ impl World {
         !self.wire.iter().any(|message| message.is_live() && is_call(message))
     }
 
-    /// Whether question or answer of a call is on its way.
+    /// Is the question or the answer of a call on its way?
     pub(super) fn is_coming(&self, caller: Caller) -> bool {
         self.wire.iter().any(|message| message.caller() == Some(caller))
     }
@@ -422,7 +423,7 @@ impl World {
         self.forget(|message| message.caller() == Some(caller));
     }
 
-    /// Nobody waits any more for the answers to what `which` selects.
+    /// Nobody waits any more for the answers to the calls that `which` selects.
     pub(super) fn forget(&mut self, which: impl Fn(Message) -> bool) {
         let mut stale = Vec::new();
         self.wire.retain(|message| {

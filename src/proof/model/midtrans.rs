@@ -1,4 +1,4 @@
-//! Midtrans and the customer in the model: what can become of a charge.
+//! Midtrans and the customer in the model: the possible states of a charge.
 
 use super::message::Status;
 use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World, spend};
@@ -7,7 +7,7 @@ use super::{CHARGES, Message, MidtransCall, MidtransSay, NoticeWord, World, spen
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Midtrans {
     pub(super) charges: [Status; CHARGES],
-    /// The customer had the QR before the eyes, and may keep a photo.
+    /// The customer has seen the QR, and may keep a photo.
     pub(super) seen: [bool; CHARGES],
 }
 
@@ -46,7 +46,7 @@ impl World {
                     done(denied, MidtransSay::DeniedCharge);
                 }
             }
-            // The same Idempotency-Key: the same answer.
+            // The same Idempotency-Key gets the same answer.
             (MidtransCall::Charge, _) => done(first, MidtransSay::Charged),
             (MidtransCall::Status, Status::None) => done(first, MidtransSay::NotFound),
             (MidtransCall::Status, status) => done(first, MidtransSay::Is(status)),
@@ -61,7 +61,7 @@ impl World {
         all
     }
 
-    /// What customers and time do to charges.
+    /// The acts of customers and of time on charges.
     pub(super) fn midtrans_moves(&self, lab: &super::Lab) -> Vec<(&'static str, World)> {
         let mut all = Vec::new();
         for charge in 0..u8::try_from(CHARGES).expect("few") {
@@ -87,7 +87,8 @@ impl World {
                 spend(&mut world.left.denials);
                 all.push(("Midtrans denies", world));
             }
-            // After a quarter of an hour: not while the charge is being made or fetched.
+            // This is after a quarter of an hour. So it does not happen while the charge is being
+            // made or fetched.
             let asked = self.wanted(lab, super::order_of(charge)).is_some_and(|wanted| wanted.asked);
             if is == Status::Pending && (lab.wild || self.is_quiet()) && !asked {
                 all.push(("Midtrans expires", becomes(Status::Expired, NoticeWord::Ended)));

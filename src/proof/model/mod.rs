@@ -1,16 +1,16 @@
-//! Every order of events, one after the other: the decisions of machine, relay and backend under an exhaustive search.
+//! Every order of events is tried: the decisions of machine, relay and backend under an exhaustive search.
 //!
-//! What decides is the product's own code, called as it is: `order::machine` (`apply`, `duty`, `next_deadline`,
-//! `restarted`), `order::ledger` (`prepare`, `admit`, `after_restart`), `order::merchant` (`apply`, `duty`,
-//! `wants_another`, `next_attempt`), and how answers are read (`device::machine::relay_event`, `seen_of`,
-//! `backend::view::resource`). What carries it – who calls whom, what is lost – is modelled here, in a world small enough
-//! to be looked at whole: [`World`].
+//! The product's own code decides, called as it is: `order::machine` (`apply`, `duty`, `next_deadline`, `restarted`),
+//! `order::ledger` (`prepare`, `admit`, `after_restart`), `order::merchant` (`apply`, `duty`, `wants_another`,
+//! `next_attempt`), and the functions that read answers (`device::machine::relay_event`, `seen_of`,
+//! `backend::view::resource`). The rest is modelled here: who calls whom, and what is lost. The modelled [`World`] is so
+//! small that a search can look at all of it.
 //!
-//! Time is abstract. Each program has a clock of its own, and nothing says how they go against each other: a clock moves
-//! by jumping to the next deadline of an order, and may do so at any moment, whatever is on the way. Pauses between
-//! retries and polls have no length: each may end at any moment. Counters that only make such pauses longer stand still.
-//! A message arrives at any later moment, in any order; that is free. Per channel one is lost, doubled, or so late that
-//! whoever waits has given up.
+//! Time is abstract. Each program has a clock of its own, and the clocks run independently. A clock moves by a jump to the
+//! next deadline of an order. It may jump at any moment, whatever is on the way. Pauses between retries and polls have no
+//! length: each may end at any moment. Counters that only make such pauses longer stand still. A message arrives at any
+//! later moment, in any order, and that costs no budget. On each channel a message may be lost, doubled, or so late that its
+//! receiver has given up; each of these uses the budget of the channel.
 
 mod backend;
 mod calls;
@@ -47,15 +47,15 @@ use qris_core::wire::orders::Order as Resource;
 use shelf::{Map, Parts, Shelf};
 use std::cell::RefCell;
 
-/// Requests at most.
+/// The highest number of requests.
 const ORDERS: usize = 2;
-/// Order ids behind one request at most; more than that needs more faults than any scenario has.
+/// The highest number of order ids behind one request. More than that would need more faults than any scenario has.
 const ATTEMPTS: usize = 3;
-/// Charges at most.
+/// The highest number of charges.
 const CHARGES: usize = ORDERS * ATTEMPTS;
-/// Tickets that one request can have: one a try of the message that asks.
+/// The highest number of tickets of one request: one for each try of the message that asks.
 const TICKETS_EACH: usize = 4;
-/// Tickets at most.
+/// The highest number of tickets.
 const TICKETS: usize = ORDERS * TICKETS_EACH;
 
 /// A program that can crash.
@@ -69,7 +69,7 @@ pub enum Program {
     Backend,
 }
 
-/// Between whom a message is.
+/// The two ends of a message's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Channel {
     /// `qrisd` and `qris-relayd`: D-Bus.
@@ -85,14 +85,14 @@ enum Channel {
 }
 const CHANNELS: usize = 5;
 
-/// The whole of it at one moment. Small, and equal where nothing that is to come could differ.
+/// The whole state at one moment. It is small. Two of them are equal if their futures could not differ.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct World {
     machine: machine::Machine,
     relay: relay::Relay,
     backend: backend::Backend,
     midtrans: midtrans::Midtrans,
-    /// On the way, sorted.
+    /// The messages on their way, sorted.
     wire: Vec<Message>,
     left: Budget,
     /// For each charge: how often the line was driven for it.
@@ -101,7 +101,7 @@ struct World {
     stolen: bool,
 }
 
-/// What may still go wrong or be done: so often, or [`ANY`] number of times.
+/// The faults and acts that may still happen. Each has a number of times, or [`ANY`] number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Crashes of each program.
@@ -116,51 +116,51 @@ pub struct Budget {
     pub late_payments: u8,
     /// Payments that Midtrans denies.
     pub denials: u8,
-    /// Charges that Midtrans denies, so that another order_id may do better.
+    /// Charges that Midtrans denies, so that another order_id may have more success.
     pub charge_denials: u8,
-    /// Settlements for another sum than was charged.
+    /// Settlements for another sum than the charge.
     pub mismatches: u8,
     /// Items that the sensor does not see.
     pub jams: u8,
-    /// Ledgers that are lost at a crash of the relay.
+    /// Ledgers that are lost when the relay crashes.
     pub ledgers: u8,
-    /// Refunds that the merchant makes at Midtrans itself, without asking the backend.
+    /// Refunds that the merchant makes directly at Midtrans, without the backend.
     pub refunds: u8,
 }
 
-/// In a [`Budget`]: any number of times. It is not counted, so that worlds are one however often it happened.
+/// In a [`Budget`]: any number of times. It is not counted, so equal worlds stay equal however often it happened.
 const ANY: u8 = 3;
-/// The same of crashes in all.
+/// The same for crashes in all.
 const ANY_IN_ALL: u8 = 7;
 
-/// Takes one of what is left.
+/// Takes one from the rest.
 fn spend(left: &mut u8) {
     if *left != ANY {
         *left -= 1;
     }
 }
 
-/// A deliberate fault in what carries the decisions, to show that the search finds such a one.
+/// A deliberate fault in the modelled parts. It shows that the search finds such a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// The line is driven before that is written.
     PulseBeforeCommit,
-    /// A receipt opens the relay again, whatever the ledger holds.
+    /// A receipt opens the relay again, whatever the ledger says.
     NoLedger,
     /// `Close` is answered and not done.
     CloseForgets,
-    /// A `Close` that nobody answers is taken for done.
+    /// A `Close` without an answer is taken for done.
     SilenceIsClosed,
-    /// An answer of Midtrans counts as one to what was notified after the question.
+    /// An answer of Midtrans is believed for a notification that came after the question.
     OldAnswerCounts,
 }
 
-/// The values behind the numbers in a [`World`], and what the product's functions made of them.
+/// The values behind the numbers in a [`World`], and the results of the product's functions for them.
 struct Lab {
     machine: RefCell<Shelf<MachineOrder>>,
     merchant: RefCell<Shelf<MerchantOrder>>,
     resources: RefCell<Shelf<Resource>>,
-    /// What each merchant's order looks like from outside.
+    /// The outside view of each merchant's order.
     told: RefCell<Map<u32, u32>>,
     machine_steps: RefCell<Map<machine::StepKey, u32>>,
     merchant_steps: RefCell<Map<backend::StepKey, backend::Stepped>>,
@@ -174,7 +174,7 @@ struct Lab {
     buried: RefCell<Map<u32, u32>>,
     parts: Everything,
     flaw: Option<Flaw>,
-    /// Worlds that are as good as one are made one.
+    /// Worlds that are equivalent are merged.
     reduces: bool,
     /// Any message may be lost, doubled or late, any number of times: see [`Budget::is_wild`].
     wild: bool,
@@ -191,17 +191,18 @@ struct Everything {
     relays: Parts<relay::Relay>,
     backends: Parts<backend::Backend>,
     outsides: Parts<(midtrans::Midtrans, [u8; CHARGES], bool)>,
-    /// All that is on the way but the strays.
+    /// All messages on their way, except the strays.
     wires: Parts<Vec<Message>>,
-    /// Each by itself.
+    /// Each stray by itself.
     strays: Parts<Message>,
 }
 
-/// A world but for what is left of its budget and strays, exactly.
+/// A world without the rest of its budget and without strays, exactly.
 type Key = [u32; 5];
 
-/// Messages for whose answer nobody waits any more, by number; in a wild network the answers of a call that waits, too. Each
-/// may arrive at any time, or never: so whatever can come of a world with some of them can come of the same world with more.
+/// Messages whose answer nobody waits for any more, by number. In a wild network these are also the answers to a call that
+/// waits. Each may arrive at any time, or never. So a world with more of them can do all that the same world with fewer can
+/// do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Strays([u64; 6]);
 
@@ -223,7 +224,7 @@ impl Strays {
         Self(std::array::from_fn(|at| self.0[at] | other.0[at]))
     }
 
-    /// Whether all of `other` are among these.
+    /// Are all of `other` among these?
     fn covers(self, other: Self) -> bool {
         self.0.iter().zip(other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
@@ -241,7 +242,7 @@ impl Everything {
         }
     }
 
-    /// The memory they take, about: each is kept twice, once by number and once to be found.
+    /// The memory that they take, about. Each is kept twice: once by number and once for look-up.
     fn bytes(&self) -> usize {
         let wires = 2 * self.wires.len() * (size_of::<Vec<Message>>() + 4 * size_of::<Message>());
         let machines = 2 * self.machines.len() * size_of::<machine::Machine>();
@@ -250,7 +251,7 @@ impl Everything {
         wires + machines + relays + backends
     }
 
-    /// `wild`: the answers that a call may have are strays, too.
+    /// `wild`: the possible answers to a call are strays, too.
     fn put(&self, world: &World, wild: bool) -> (Key, Strays) {
         let kept = |message: &Message| message.is_live() && !(wild && message.may_be_many());
         let (wire, strays): (Vec<Message>, Vec<Message>) = world.wire.iter().partition(|message| kept(message));
@@ -325,7 +326,7 @@ impl Lab {
 }
 
 impl Lab {
-    /// For another search, in which the same numbers stand for the same orders.
+    /// For another search in which the same numbers stand for the same orders.
     fn of(self, scenario: &Scenario) -> Self {
         let Scenario { budget, others, .. } = scenario;
         let wild = self.reduces && budget.is_wild();

@@ -1,4 +1,4 @@
-//! What must hold in every world, and in those in which nothing moves any more by itself.
+//! The properties: some must hold in every world, others in worlds where nothing more happens by itself.
 
 use super::message::Status as Money;
 use super::relay::{Kept, Written};
@@ -6,32 +6,32 @@ use super::{ATTEMPTS, CHARGES, Ended, HttpAsk, Lab, Message, ORDERS, World, mach
 use qris_core::order::merchant::{State, Withheld};
 use qris_core::order::outcome::Delivery;
 
-/// What does not hold.
+/// A property that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     /// The line was driven twice for one request.
     SecondPulse,
-    /// The line was driven for what was not settled.
+    /// The line was driven for a charge that was not settled.
     PulseWithoutSettlement,
     /// The money is to go back, and the item was handed out.
     RefundAndItem,
-    /// The line was driven for what the backend may have been refunding by then.
+    /// The line was driven for an order that the backend may have been refunding by then.
     PulseAfterRefund,
-    /// A QR is up, and its ticket could not be used.
+    /// A QR is shown, and its ticket could not be used.
     QrThatCannotBeDelivered,
-    /// Money came, and the backend does not know what became of it.
+    /// Money came, and the backend does not know the outcome.
     MoneyForgotten,
     /// Midtrans gave the money back, and the backend does not know.
     RefundForgotten,
-    /// What the backend was told is not what the ledger says.
+    /// The backend was told something else than the ledger says.
     ReportAgainstLedger,
-    /// The machine still waits for something that will never come.
+    /// The machine still waits for an event that will never come.
     MachineNotFinished,
-    /// What was settled for good was not.
+    /// A settled outcome was not final.
     Unsettled,
-    /// A world of another search that must be among these is not.
+    /// A world of another search is missing here.
     NotAmong,
-    /// From here nothing leads to an end without somebody's help.
+    /// From here no way leads to an end without help.
     NeverEnds,
 }
 
@@ -39,7 +39,7 @@ fn charges() -> impl Iterator<Item = u8> {
     0..u8::try_from(CHARGES).expect("few")
 }
 
-/// What must hold always.
+/// The properties that must always hold.
 pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
     if world.stolen {
         return Some(Broken::PulseWithoutSettlement);
@@ -52,7 +52,8 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
     }
     for charge in charges() {
         let Some(order) = world.merchant(lab, charge) else { continue };
-        // A person may decide that what nobody knows goes back, and what two words were told of.
+        // A person may decide to give money back in two cases: nobody knows the outcome, or two reports contradict each
+        // other.
         let is_known = match order.delivery.as_ref().map(|told| told.outcome) {
             Some(Delivery::Failed | Delivery::Uncertain | Delivery::Other(_)) => true,
             Some(Delivery::Dispensed) => order.conflict,
@@ -76,7 +77,7 @@ pub(super) fn broken(world: &World, lab: &Lab) -> Option<Broken> {
     None
 }
 
-/// The charges of which the backend may have begun to give the money back by now, wherever a merchant wants it.
+/// The charges for which the backend may have begun a refund by now, if a merchant wants it.
 pub(super) fn refundable(world: &World, lab: &Lab) -> [bool; CHARGES] {
     let mut all = [false; CHARGES];
     for charge in charges() {
@@ -85,20 +86,20 @@ pub(super) fn refundable(world: &World, lab: &Lab) -> [bool; CHARGES] {
     all
 }
 
-/// What must hold from one world to the next: nothing is handed out for what was `refundable` before. With what holds always,
-/// no order is ever refunded by the backend and handed out.
+/// The properties from one world to the next: nothing is handed out for a charge that was `refundable` before. Together with
+/// the others this means that the backend never refunds an order that is handed out.
 pub(super) fn broken_by_step(refundable: &[bool; CHARGES], before: &World, after: &World) -> Option<Broken> {
     let is_driven = |charge: usize| after.pulses[charge] > before.pulses[charge];
     (0..CHARGES).any(|charge| refundable[charge] && is_driven(charge)).then_some(Broken::PulseAfterRefund)
 }
 
-/// The QR stays for the moment in which its own payment is being delivered by a receipt that reached the relay first.
+/// The QR stays for one moment: its own payment is being delivered, by a receipt that reached the relay first.
 fn is_driven(world: &World, ticket: u8, charge: u8) -> bool {
     world.relay.tickets[usize::from(ticket)] == Kept::Used(charge)
 }
 
-/// Whether all is decided about the money of every request, whatever comes: none came and none can come, or what came has
-/// an outcome at the backend that the ledger will never contradict. What is left are calls that end.
+/// Is everything decided about the money of every request, whatever comes? Either no money came and none can come. Or the
+/// backend has an outcome for it that the ledger will never contradict. Only calls that end are left.
 pub(super) fn is_settled(world: &World, lab: &Lab) -> bool {
     (0..2_u8).all(|order| is_order_settled(world, lab, order))
 }
@@ -111,7 +112,7 @@ fn is_order_settled(world: &World, lab: &Lab, order: u8) -> bool {
         Stage::Order(_) => world.wanted(lab, order).is_some_and(|wanted| wanted.ended && (wanted.decided || !wanted.paid)),
         Stage::Asked | Stage::Candidate(_) => false,
     };
-    // A ledger that may be lost decides nothing, and money that may go back is not settled.
+    // A ledger that may be lost decides nothing. Money that may go back is not settled.
     let sure = world.left.ledgers == 0 && world.left.refunds == 0 && !world.relay.reset;
     let attempts = u8::try_from(ATTEMPTS).expect("few");
     over && sure && !waits && (order * attempts..(order + 1) * attempts).all(|charge| is_charge_settled(world, lab, charge))
@@ -143,7 +144,7 @@ fn is_charge_settled(world: &World, lab: &Lab, charge: u8) -> bool {
     }
 }
 
-/// Whether another charge of the same order has the receipt.
+/// Does another charge of the same order have the receipt?
 fn is_paid_twice(world: &World, lab: &Lab, charge: u8) -> bool {
     charges().any(|other| {
         let same = other != charge && order_of(other) == order_of(charge);
@@ -151,7 +152,7 @@ fn is_paid_twice(world: &World, lab: &Lab, charge: u8) -> bool {
     })
 }
 
-/// What must hold where nothing moves any more by itself.
+/// The properties of worlds where nothing more happens by itself.
 pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
     for order in 0..2 {
         if world.wanted(lab, order).is_some_and(|wanted| wanted.unfinished || wanted.holds) {
@@ -169,22 +170,22 @@ pub(super) fn broken_at_end(world: &World, lab: &Lab) -> Option<Broken> {
                 State::Settled { .. } => {
                     let Some(told) = &order.delivery else { return Some(Broken::MoneyForgotten) };
                     let right = match (world.relay.entries[at], told.outcome) {
-                        // "Dispensed" is a word for a line that was driven, and for nothing else.
+                        // "Dispensed" always means that a line was driven.
                         (Some(Written::Ended(Ended::Dispensed)), _) if world.pulses[at] == 0 => false,
                         (Some(Written::Ended(ended)), outcome) => super::Word::from(outcome) == word(ended),
                         (Some(Written::Driving), _) => false,
                         (None, Delivery::Undelivered) => world.pulses[at] == 0,
-                        // The ledger that knew is lost.
+                        // The ledger that had the fact is lost.
                         (None, Delivery::Uncertain | Delivery::Other(_)) => world.relay.reset,
                         (None, Delivery::Dispensed | Delivery::Failed) => world.relay.reset && world.pulses[at] > 0,
                     };
-                    // Two things are told of one order only where the ledger that knew is lost.
+                    // An order has two different reports only if the ledger that had the fact is lost.
                     let is_known = order.conflict && world.relay.reset;
                     if order.conflict != is_known || !(right || is_known) {
                         return Some(Broken::ReportAgainstLedger);
                     }
                 }
-                // What matches its charge is withheld for one reason only, and Midtrans has not given it back.
+                // A payment that matches its charge is withheld for one reason only, and Midtrans has not given it back.
                 State::Withheld { why: Withheld::PaidTwice, .. } if world.pulses[at] == 0 && is_paid_twice(world, lab, charge) => {}
                 _ => return Some(Broken::MoneyForgotten),
             },
@@ -207,12 +208,12 @@ fn word(ended: Ended) -> super::Word {
     }
 }
 
-/// Counts what kind of end this is.
+/// Counts the kind of this end.
 pub(super) fn count(world: &World, lab: &Lab) {
     let mut counts = lab.seen.borrow_mut();
     counts.ends += 1;
     let mut paid = false;
-    // Whose payment was late is known where only one was made.
+    // It is known whether a payment was late only if there was one payment.
     let settled = world.midtrans.charges.iter().filter(|charge| charge.was_paid()).count();
     let is_late = settled == 1 && world.left.late_payments < lab.late_payments;
     for charge in charges() {
@@ -237,7 +238,7 @@ pub(super) fn count(world: &World, lab: &Lab) {
     counts.unpaid += usize::from(!paid);
 }
 
-/// What came of it, for people and for comparing two searches.
+/// The outcome, for people and to compare two searches.
 pub(super) fn outcome(world: &World, lab: &Lab) -> String {
     let mut text = String::new();
     for order in 0..ORDERS {

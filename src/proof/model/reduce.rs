@@ -1,8 +1,9 @@
-//! Worlds that differ in nothing that is to come are made one. Each rule says why nothing is lost by it.
+//! Worlds that differ in nothing that is to come are merged. Each rule says why nothing is lost by this.
 //!
-//! What is *never* taken out: an order of two steps. Every interleaving is walked, but for two: a line that is to be driven
-//! is driven at once where the relay cannot crash any more (see [`World::must_follow`]), and a `Close` that is all that is on
-//! its way to the relay arrives at once where neither it nor whoever asks and answers can be lost (see [`World::must_close`]).
+//! One thing is *never* taken out: the order of two steps. Every interleaving is walked, with two exceptions. A line that is
+//! to be driven is driven at once, if the relay cannot crash any more (see [`World::must_follow`]). A `Close` that is the only
+//! message on its way to the relay arrives at once, if neither the message nor a program that asks or answers can be lost (see
+//! [`World::must_close`]).
 
 use super::message::Status as Money;
 use super::relay::Kept;
@@ -13,7 +14,8 @@ use super::{
 use qris_core::order::merchant::State;
 use qris_core::wire::orders::Status;
 
-/// A budget in one number: four bits for crashes in all, three for each of the others, the highest of each for comparing.
+/// A budget in one number: four bits for crashes in all, and three bits for each of the others. The highest bit of each field
+/// is for the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packed(u64);
 
@@ -30,8 +32,8 @@ const GUARDS: u64 = {
 const FIELDS: usize = 17;
 
 impl Packed {
-    /// Whether all that may still happen with `other` may happen with this one too: steps only ever ask for something to
-    /// be left. So a world that was searched with more left need not be searched with less.
+    /// Can everything that may still happen with `other` happen with this one too? Steps only ask that something is left. So a
+    /// world that was searched with more left need not be searched with less.
     pub(super) const fn covers(self, other: Self) -> bool {
         ((self.0 | GUARDS) - other.0) & GUARDS == GUARDS
     }
@@ -68,12 +70,12 @@ impl super::Budget {
         }
     }
 
-    /// How much is left in all; a crash counts once.
+    /// The total that is left; a crash counts once.
     pub(super) fn sum(&self) -> usize {
         self.fields().iter().map(|field| usize::from(*field)).sum()
     }
 
-    /// What cannot be used any more is nothing.
+    /// A budget that cannot be used any more becomes zero.
     fn settle(&mut self) {
         let crashes: u8 = self.crashes.iter().sum();
         if self.crashes_in_all != ANY_IN_ALL || crashes == 0 {
@@ -89,10 +91,10 @@ impl super::Budget {
 }
 
 impl World {
-    /// Where one step is taken alone: it does not depend on any other that could come before it, nothing that could come
-    /// before it depends on it, and no property can see the difference. That is so of a committed drive of the line, where
-    /// the relay cannot crash any more: ledger and tickets stay as they are, the line is busy before and after, and whoever
-    /// asks gets the same answers.
+    /// Tells where one step is taken alone. It must not depend on any step that could come before it, no such step may depend
+    /// on it, and no property may see the difference. This is true of a committed drive of the line, if the relay cannot crash
+    /// any more. Ledger and tickets stay as they are, the line is busy before and after, and every caller gets the same
+    /// answers.
     pub(super) fn must_follow(&self) -> bool {
         self.relay.is_begun() && self.cannot_crash(Program::Relay)
     }
@@ -101,8 +103,8 @@ impl World {
         self.left.crashes_in_all == 0 || self.left.crashes[program as usize] == 0
     }
 
-    /// The same of a `Close` that is the only thing on its way to the relay, where it can neither crash nor be lost: a
-    /// machine that asks for it asks for nothing else before it has the answer.
+    /// The same for a `Close` that is the only message on its way to the relay, if the relay cannot crash and the message
+    /// cannot be lost. A machine that asks for it asks for nothing else before it has the answer.
     pub(super) fn must_close(&self) -> Option<Message> {
         let safe = self.left.faults[super::Channel::Bus as usize] == 0
             && self.cannot_crash(Program::Relay)
@@ -115,7 +117,7 @@ impl World {
         }
     }
 
-    /// The one world that stands for all that are as good as this.
+    /// The one world that stands for all equivalent worlds.
     pub(super) fn canonical(&mut self, lab: &Lab) {
         self.left.settle();
         if lab.wild {
@@ -135,13 +137,13 @@ impl World {
                 self.machine.slots[usize::from(order)].stage = Stage::Order(super::machine::stretched(lab, number));
             }
         }
-        // Since when the relay's name has its owner counts only while somebody doubts that owner.
+        // The time since the relay's name got its owner counts only while somebody doubts that owner.
         if !(0..2).any(|order| self.wanted(lab, order).is_some_and(|wanted| wanted.doubtful)) {
             self.machine.forget_change();
         }
     }
 
-    /// A ticket that nobody knows but the relay can open nothing any more: a receipt has its order's own.
+    /// If only the relay knows a ticket, that ticket can open nothing any more: a receipt has its order's own ticket.
     fn forget_tickets(&mut self, lab: &Lab) {
         for number in 0..u8::try_from(TICKETS).expect("few") {
             if !self.names_ticket(lab, number) {
@@ -150,8 +152,8 @@ impl World {
         }
     }
 
-    /// A charge that another attempt replaced, and that nobody can pay since nobody saw its QR, or can come to see it: what
-    /// becomes of it at backend and Midtrans moves no money. To the machine it is cancelled.
+    /// A charge that another attempt replaced, and that nobody can pay: nobody saw its QR, or can come to see it. Its fate at
+    /// backend and Midtrans moves no money. For the machine it is cancelled.
     fn bury(&mut self, lab: &Lab) {
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             let at = usize::from(charge);
@@ -178,14 +180,14 @@ impl World {
         }
     }
 
-    /// Whether another attempt at the same order followed.
+    /// Did another attempt at the same order follow?
     pub(super) fn is_replaced(&self, charge: u8) -> bool {
         let next = usize::from(charge) + 1;
         next < CHARGES && order_of(charge + 1) == order_of(charge) && self.backend.orders[next].is_some()
     }
 
-    /// Whether the machine has the QR of a charge, or is being told it. It draws none of a charge that has ended; in a wild
-    /// network it is told of those at any time.
+    /// Does the machine have the QR of a charge, or is it being told the QR? It draws no QR of a charge that has ended. In a
+    /// wild network it is told of those at any time.
     fn may_draw(&self, lab: &Lab, charge: u8) -> bool {
         let told = |number: u32| {
             let resources = lab.resources.borrow();
@@ -201,7 +203,7 @@ impl World {
             })
     }
 
-    /// Messages that change nothing, now or later: what they say is known for good.
+    /// Messages that change nothing, now or later: their contents are known for good.
     fn forget_dead_messages(&mut self, lab: &Lab) {
         let machine = [0, 1].map(|order| self.wanted(lab, order));
         let of = |charge: u8| machine[usize::from(order_of(charge))];
@@ -220,17 +222,17 @@ impl World {
             // The machine holds the ledger's word, and keeps it.
             Message::Finished { charge, .. } => !of(charge).is_some_and(|wanted| wanted.decided),
             Message::FromRelay { order, live: false, .. } => !machine[usize::from(order)].is_some_and(|wanted| wanted.decided),
-            // The ticket of no order.
+            // The ticket belongs to no order.
             Message::ToRelay { ask: RelayAsk::Close(number), live: false, .. } => held.contains(&Some(number)),
-            // It has a receipt, or has closed the matter without one.
+            // It has a receipt, or has ended the order without one.
             Message::Push { charge, receipt: true, .. } => !of(charge).is_some_and(|wanted| wanted.paid),
-            // A hint makes the machine ask about the charge that it knows, and only what is still open learns from the answer.
-            // It knows another one for good once it has left its first state, but for one that comes with a receipt. In a wild
-            // network no hint is remembered, so that it must be able to come when it is followed.
+            // A hint makes the machine ask about the charge that it knows, and the answer helps only a charge that is still
+            // open. After its first state the machine never learns of another charge, except from a receipt. In a wild network
+            // no hint is remembered. So a hint must be able to come when there is time to follow it.
             Message::Push { charge, receipt: false, .. } => !of(charge).is_some_and(|wanted| {
                 wanted.paid && !lab.wild || wanted.ended || !wanted.asked && self.known_charge(lab, order_of(charge)) != Some(charge)
             }),
-            // What is paid stays paid, whatever else is told of it but that the money went back.
+            // A paid charge stays paid, whatever else is told of it. Only the message that the money went back changes it.
             Message::Notify { charge, said: NoticeWord::Settled | NoticeWord::Ended, .. } => !paid(charge),
             Message::Notify { said: NoticeWord::Refunded, .. }
             | Message::Vend(_)
@@ -248,7 +250,7 @@ impl World {
         self.wire = wire.into_iter().filter(lives).collect();
     }
 
-    /// A charge about which Midtrans can tell nothing new need not be asked about, and nothing is known of when it was.
+    /// If Midtrans can tell nothing new about a charge, no question about it is needed, and its times are not kept.
     fn calm_charge(&mut self, lab: &Lab, charge: u8) {
         let at = usize::from(charge);
         let money = self.midtrans.charges[at];
@@ -264,7 +266,7 @@ impl World {
             Money::None | Money::Cancelled | Money::Expired | Money::Denied => self.left.late_payments > 0,
             Money::Settled | Money::SettledOtherwise | Money::Refunded => false,
         };
-        // Whether anybody saw the QR counts only for who may pay.
+        // It counts whether anybody saw the QR only if somebody may pay.
         if !payable && money != Money::None {
             self.midtrans.seen[at] = true;
         }
@@ -285,7 +287,7 @@ impl World {
         }
     }
 
-    /// A question that can be answered by nothing new is as good as answered.
+    /// A question whose answer can tell nothing new is as good as answered.
     fn ask_in_vain(&mut self, charge: u8) {
         let old = Message::FromMidtrans { charge, call: MidtransCall::Status, say: MidtransSay::Is(Money::Pending), live: true };
         let status = Message::ToMidtrans { charge, call: MidtransCall::Status, live: true };
@@ -295,15 +297,15 @@ impl World {
         }
     }
 
-    /// Whether a question that is on its way to Midtrans makes a charge where there is none.
+    /// Does a question on its way to Midtrans create a charge where there is none?
     fn may_be_charged(&self, charge: u8) -> bool {
         let charges =
             |message: &Message| matches!(*message, Message::ToMidtrans { charge: of, call: MidtransCall::Charge, .. } if of == charge);
         self.midtrans.charges[usize::from(charge)] == Money::None && self.wire.iter().any(charges)
     }
 
-    /// Whether Midtrans is being asked about a charge, or a question to it is still on the way. In a wild network there are
-    /// always some for whose answers nobody waits, and they change nothing.
+    /// Is Midtrans being asked about a charge, or is a question to it still on the way? In a wild network there are always
+    /// some questions whose answers nobody waits for. They change nothing.
     fn is_asked_about(&self, lab: &Lab, charge: u8) -> bool {
         let asks = |message: &Message| match *message {
             Message::ToMidtrans { charge: of, .. } | Message::FromMidtrans { charge: of, .. } => of == charge,
@@ -312,7 +314,7 @@ impl World {
         self.backend.is_asking(charge) || self.may_be_charged(charge) || !lab.wild && self.wire.iter().any(asks)
     }
 
-    /// Whether the machine will never draw the QR of a charge any more, which is closed at the backend.
+    /// Will the machine never again draw the QR of a charge that is closed at the backend?
     fn is_past_showing(&self, lab: &Lab, charge: u8) -> bool {
         if lab.wild {
             return !self.may_draw(lab, charge);
@@ -327,7 +329,7 @@ impl World {
         self.wanted(lab, order).is_some_and(|wanted| wanted.ended || !(known || wanted.asked && on_its_way))
     }
 
-    /// Runs of the relay are told apart by their number and by nothing else about it.
+    /// Runs of the relay differ by their number and by nothing else.
     fn rename_relay_runs(&mut self, lab: &Lab) {
         if self.relay.run == 1 {
             return;

@@ -1,4 +1,5 @@
-//! `qris-relayd` in the model: what `order::ledger` admits, committed, and then a line that is driven in two steps.
+//! `qris-relayd` in the model: `order::ledger` decides, the decision is committed, and then a line is driven in two
+//! steps.
 
 use super::{CHARGES, Ended, Flaw, Lab, Message, RelayAsk, RelaySay, TICKETS, World, item, order_id, price, spend};
 use qris_core::order::ledger::{Admission, Condition, Entry, LineState, Refused, TicketEntry, admit, after_restart, prepare};
@@ -6,13 +7,13 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::Outcome;
 use qris_core::order::time::Span;
 
-/// The ledger, the line, and who waits.
+/// The ledger, the line, and the callers that wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Relay {
     pub(super) tickets: [Kept; TICKETS],
     pub(super) entries: [Option<Written>; CHARGES],
     line: Line,
-    /// It is driven for somebody else: see [`super::Scenario::others`].
+    /// The line is driven for somebody else: see [`super::Scenario::others`].
     pub(super) others: bool,
     blocked: bool,
     /// Callers of `Dispense` that have no answer yet.
@@ -64,7 +65,7 @@ impl Relay {
         self.line == Line::Idle
     }
 
-    /// The line is driven for nobody else but those charges.
+    /// The line is driven only for these charges.
     pub(super) fn leave(&mut self, mine: impl Fn(u8) -> bool) {
         if let Line::Begun(charge) | Line::Driven(charge) = self.line
             && !mine(charge)
@@ -73,7 +74,7 @@ impl Relay {
         }
     }
 
-    /// Whether a drive is committed, and has not begun.
+    /// Is a drive committed, but not begun?
     pub(super) fn is_begun(&self) -> bool {
         matches!(self.line, Line::Begun(_))
     }
@@ -104,13 +105,13 @@ impl Relay {
         })
     }
 
-    /// Whether a receipt for this ticket would be driven, now or when what is driven has ended.
+    /// Would a receipt for this ticket be driven, now or when the present drive has ended?
     pub(super) fn will_deliver(&self, number: u8) -> bool {
         let waits = self.tickets[usize::from(number)] == Kept::Open && prepare(Some(&self.line()), price()) == Err(Refused::Busy);
         waits || self.could_deliver(number)
     }
 
-    /// Whether a receipt for this ticket would be driven now.
+    /// Would a receipt for this ticket be driven now?
     pub(super) fn could_deliver(&self, number: u8) -> bool {
         self.tickets[usize::from(number)] == Kept::Open && prepare(Some(&self.line()), price()).is_ok()
     }
@@ -130,7 +131,7 @@ fn refusal(refused: Refused) -> RelaySay {
 }
 
 impl World {
-    /// A call of the machine. Gives what is to be sent.
+    /// A call of the machine. Gives the messages to send.
     pub(super) fn relay_takes(&mut self, lab: &Lab, message: Message) -> Vec<Message> {
         self.take(message);
         match message {
@@ -175,7 +176,7 @@ impl World {
                         },
                     }),
                 };
-                // What nobody waits for is answered to nobody; the outcome of a pulse is told by the signal too.
+                // An answer that nobody waits for goes to nobody. The signal tells the outcome of a pulse too.
                 say.filter(|_| live).map(|say| Message::FromRelay { order, ask, say, live }).into_iter().collect()
             }
             _ => Vec::new(),
@@ -204,7 +205,8 @@ impl World {
                 self.relay.waits[usize::from(charge)] = live;
                 None
             }
-            // Nobody need be remembered to wait: the question may come again when the pulse has ended.
+            // The relay need not remember that somebody waits: the question may come again when the pulse has
+            // ended.
             Ok(Admission::Driving) if lab.wild && live => Some(RelaySay::Driving),
             Ok(Admission::Driving) => {
                 self.relay.waits[usize::from(charge)] |= live;
@@ -215,7 +217,7 @@ impl World {
         }
     }
 
-    /// The line goes on: it is driven, or its end is committed, or whoever waits is told that it still runs.
+    /// The line goes on. It is driven, or its end is committed, or the waiting caller is told that it still runs.
     pub(super) fn relay_drives(&self, lab: &Lab) -> Vec<(&'static str, World, Vec<Message>)> {
         let mut all = Vec::new();
         match self.relay.line {
@@ -266,7 +268,7 @@ impl World {
         all
     }
 
-    /// The program starts again; its ledger may be gone.
+    /// The program starts again. Its ledger may be gone.
     pub(super) fn relay_restarts(&mut self, lost: bool) {
         for entry in &mut self.relay.entries {
             *entry = entry.map(|written| match written {

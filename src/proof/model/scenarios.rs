@@ -1,45 +1,47 @@
-//! What is searched, and how far.
+//! The scenarios of the search, and their limits.
 
 use super::{ANY, ANY_IN_ALL, Budget, Channel, Flaw};
 
-/// What is searched.
+/// A scenario of the search.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// For people.
+    /// Its name for people.
     pub name: String,
     /// Requests: 1 or 2.
     pub orders: usize,
-    /// What may go wrong.
+    /// The faults that may happen.
     pub budget: Budget,
-    /// More entries than this end the search without a verdict.
+    /// More entries than this end the search without a result.
     pub entries_max: usize,
-    /// It may be larger than that: its fewest deviations are searched, and that it does not end is no failure.
+    /// It may be larger than the limit. Then the worlds with the fewest deviations are searched, and it is no failure that
+    /// the search does not end.
     pub bounded: bool,
     /// A deliberate fault.
     pub flaw: Option<Flaw>,
-    /// Make worlds one that are as good as one; without it nothing is left out, for comparison.
+    /// Merges equivalent worlds. Without it nothing is left out, for comparison.
     pub reduces: bool,
-    /// Another search: whatever can come of that must be among the worlds of this one, whose network is wild.
+    /// Another search, and this one has a wild network. Everything that can come of the other must be among the worlds of
+    /// this one.
     pub among: Option<Among>,
-    /// Beside any number of other requests, whatever becomes of them: one of them may hold the machine, and the line may be
-    /// driven for one, at any time. That is all that one request can notice of others, but for a line that their jam blocks,
-    /// which is not in it. The network must be wild.
+    /// Any number of other requests exist, with any fate. At any time one of them may hold the machine, and the line may be
+    /// driven for one. One request can notice nothing else of others, except a line that their jam blocks, which is left out
+    /// here. The network must be wild.
     pub others: bool,
-    /// Where the money of every request is settled for good the search rests: what is left are calls that end. That nothing
-    /// settled is ever unsettled is a property of its own, in the searches that walk on.
+    /// The search rests where the money of every request is settled for good: only calls that end are left. That a settled
+    /// outcome stays settled is a property of its own, in the searches that walk on.
     pub rests: bool,
 }
 
-/// A search that must be among another one.
+/// A search that must be contained in another one.
 #[derive(Debug, Clone)]
 pub struct Among {
-    /// Requests: of two, each is looked for by itself.
+    /// Requests. If there are two, each is looked for by itself.
     pub orders: usize,
-    /// What may go wrong.
+    /// The faults that may happen.
     pub budget: Budget,
 }
 
-/// Nothing goes wrong, and nobody changes their mind.
+/// No faults, and nobody changes their mind.
 pub(super) const CALM: Budget = Budget {
     crashes: [0; 3],
     crashes_in_all: 0,
@@ -57,20 +59,20 @@ pub(super) const CALM: Budget = Budget {
 /// A cancel, and money that comes after its charge was denied, cancelled or expired.
 pub(super) const LATE: Budget = Budget { cancels: [1, 0], late_payments: 1, denials: 1, ..CALM };
 
-/// The same any number of times, with charges that Midtrans denies, settlements for another sum, and items that jam.
+/// The same any number of times, and more: charges that Midtrans denies, settlements for another sum, and items that jam.
 const ALL_LATE: Budget =
     Budget { cancels: [ANY, 0], late_payments: ANY, denials: ANY, charge_denials: ANY, mismatches: ANY, jams: ANY, ..CALM };
 
-/// Which of the scenarios.
+/// Which scenarios are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// Seconds without optimisation: for every test run.
+    /// They take seconds without optimisation: for every test run.
     Test,
-    /// A minute or two.
+    /// They take a minute or two.
     Short,
-    /// All of them: half an hour of a processor.
+    /// All of them: they take half an hour of a processor.
     Long,
-    /// What is walked by chance: everything at once.
+    /// The scenarios for random walks: everything at once.
     Walk,
 }
 
@@ -79,9 +81,9 @@ const PROGRAMS: [&str; 3] = ["machine", "relay", "backend"];
 /// The names of the channels, in the order of a budget's faults.
 const CHANNELS: [&str; 5] = ["bus", "HTTP", "push", "Midtrans", "notifications"];
 
-/// Entries that fit into some five gigabytes with all that belongs to them.
+/// As many entries as fit into some five gigabytes with all that belongs to them.
 const ENTRIES_MAX: usize = 60_000_000;
-/// Entries that are searched in a minute or so.
+/// As many entries as are searched in a minute or so.
 const ENTRIES_BOUND: usize = 2_000_000;
 
 /// A scenario of one order, searched to its end.
@@ -101,18 +103,18 @@ pub(super) fn only(name: &str, budget: Budget) -> Scenario {
     }
 }
 
-/// The same, resting where all is settled: for what is too large otherwise.
+/// The same, but the search rests where all is settled: for scenarios that are too large otherwise.
 fn rests(scenario: Scenario) -> Scenario {
     Scenario { rests: true, ..scenario }
 }
 
-/// The same in a wild network; whatever can come of the other budget must be found there, too.
+/// The same in a wild network. Everything that can come of the other budget must be found there, too.
 fn wild(name: &str, budget: Budget, among: Budget) -> Scenario {
     let among = Some(Among { orders: 1, budget: among });
     Scenario { among, ..rests(only(&format!("{name}any number of faults on each channel"), Budget { faults: [ANY; 5], ..budget })) }
 }
 
-/// The same beside any number of others; each of two orders must be found there.
+/// The same beside any number of others. Each of two orders must be found there.
 fn beside_others(name: &str, budget: Budget, among: Budget) -> Scenario {
     let among = Some(Among { orders: 2, budget: among });
     let scenario = wild(name, budget, CALM);
@@ -213,14 +215,15 @@ fn short() -> Vec<Scenario> {
     all
 }
 
-/// The first of these end. The others have not been seen to: each goes as far as its bound, and says how far that was.
+/// The first of these end. The others have not been seen to end. Each goes as far as its bound, and says how far that was.
 fn long() -> Vec<Scenario> {
     let one_crash = Budget { crashes_in_all: 1, ..crashes([1; 3], CALM) };
     let mut all = vec![
         wild("all late money, any number of crashes of each program, ", any_crashes([ANY; 3], ALL_LATE), crashes([1; 3], LATE)),
         wild("all late money and refunds at Midtrans, ", Budget { refunds: ANY, ..ALL_LATE }, Budget { refunds: 1, ..LATE }),
         beside_others("any number of crashes of each program, ", any_crashes([ANY; 3], CALM), one_crash.clone()),
-        // The narrower search has late money, too: without any it takes out of its worlds what late money could still change.
+        // The narrower search has late money, too. Without late money it would merge worlds that late money could still make
+        // different.
         beside_others(
             "all late money, any number of crashes of each program, ",
             any_crashes([ANY; 3], ALL_LATE),

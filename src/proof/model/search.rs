@@ -1,9 +1,10 @@
-//! The search: every world that can follow, those with fewest deviations first, with the way back to the beginning.
+//! The search: it visits every world that can follow. Worlds with the fewest deviations come first, and each keeps the way
+//! back to the beginning.
 //!
-//! A world is kept as five numbers, one for each of its parts, so that two are taken for one only if they are equal. What
-//! is left of the budget is kept beside it: a world that was reached with more left need not be searched with less. So are
-//! the strays; where the network is wild, a world has those of all ways that lead to it, and is searched again when they
-//! become more.
+//! A world is kept as five numbers, one for each of its parts. So two worlds are merged only if they are equal. The rest of
+//! the budget is kept beside it: a world that was reached with more left need not be searched with less. The strays are
+//! kept beside it, too. In a wild network a world has the strays of all ways that lead to it, and it is searched again when
+//! there are more of them.
 
 use super::found::{Found, Verdict};
 use super::properties::{self, Broken};
@@ -71,19 +72,19 @@ struct Entry {
     key: Key,
     strays: Strays,
     left: Packed,
-    /// From which entry it was reached.
+    /// The entry from which it was reached.
     before: u32,
     level: u8,
-    /// An end can be reached from it by what happens by itself.
+    /// Events that happen by themselves can lead from it to an end.
     good: bool,
-    /// It is to be looked at.
+    /// It is still to be looked at.
     waits: bool,
     /// The next entry of the same world.
     next: u32,
 }
 
 impl Entry {
-    /// Whether all that can come of `other`, of the same world, can come of this one.
+    /// Can this one do all that `other`, of the same world, can do?
     fn covers(&self, other: &Self) -> bool {
         self.left.covers(other.left) && self.strays.covers(other.strays)
     }
@@ -92,7 +93,7 @@ impl Entry {
 #[derive(Default)]
 struct Level {
     all: Vec<u32>,
-    /// Those that were not looked at yet, by their number of strays.
+    /// Entries that were not looked at yet, by their number of strays.
     waiting: Vec<VecDeque<u32>>,
     looked_at: usize,
 }
@@ -110,7 +111,7 @@ impl Level {
         self.waiting.iter().any(|waiting| !waiting.is_empty())
     }
 
-    /// One with most strays: it may spare us others.
+    /// An entry with the most strays: it may save us others.
     fn next(&mut self) -> Option<u32> {
         loop {
             match self.waiting.last_mut()?.pop_front() {
@@ -130,16 +131,16 @@ enum Stop {
 struct Walk {
     lab: Lab,
     entries: Vec<Entry>,
-    /// The first entry of each world, by its hash.
+    /// The first entry of each world, by the world's hash.
     table: Vec<u32>,
     worlds: usize,
     levels: Vec<Level>,
-    /// So many of them were looked at whole when the search ended.
+    /// The number of entries that were fully looked at when the search ended.
     done: usize,
     steps: usize,
     ends: BTreeSet<String>,
     edges_max: usize,
-    /// What is settled is an end.
+    /// A settled world is an end.
     rests: bool,
 }
 
@@ -175,16 +176,16 @@ impl Walk {
         Ok(Verdict::Holds)
     }
 
-    /// Walks on from all worlds with so many deviations. Those that follow by itself are of the same level or known from an
-    /// earlier one, so that it is seen at once from which of them an end can be reached.
+    /// Walks on from all worlds with this many deviations. A world that follows by itself is of the same level, or known
+    /// from an earlier one. So it is seen at once from which of them an end can be reached.
     fn whole_level(&mut self, level: usize, entries_max: usize) -> Result<(), Stop> {
-        // Backwards: from where to where something happens by itself.
+        // Backwards: the arrows of events that happen by themselves.
         let mut edges: Vec<(u32, u32)> = Vec::new();
         let mut ends: Vec<u32> = Vec::new();
         while let Some(number) = self.levels[level].next() {
             self.entries[number as usize].waits = false;
             if let Some(other) = self.covered_by(number) {
-                // A stray is no help that anybody waits for: an end that is reached from there is reached from here.
+                // Nobody waits for the help of a stray. So if an end is reached from there, it is reached from here.
                 if usize::from(self.entries[other as usize].level) < level {
                     self.entries[number as usize].good = true;
                     ends.push(number);
@@ -203,7 +204,7 @@ impl Walk {
             }
         }
         self.edges_max = self.edges_max.max(edges.len());
-        // An end that is reached makes good what leads to it.
+        // An end that is reached proves the worlds that lead to it.
         edges.sort_unstable();
         while let Some(number) = ends.pop() {
             let from = edges.partition_point(|(to, _)| *to < number);
@@ -222,7 +223,8 @@ impl Walk {
         }
     }
 
-    /// Looks at a world and at all that follow. `true`: an end is reached, or it leads by itself to where one is.
+    /// Looks at a world and at all that follow. `true`: an end is reached, or events that happen by themselves lead to a
+    /// world from which one is.
     fn walk_on(&mut self, number: u32, edges: &mut Vec<(u32, u32)>) -> Result<bool, Stop> {
         let Entry { key, strays, left, level, .. } = self.entries[number as usize];
         let world = self.lab.parts.get(key, strays, Budget::unpack(left));
@@ -292,7 +294,7 @@ impl Walk {
         Ok(is_end || good)
     }
 
-    /// Takes an entry up, unless one is known that covers it. Gives the number of that which stands for it.
+    /// Adds an entry, unless a known one covers it. Gives the number of the entry that stands for it.
     fn note(&mut self, entry: Entry) -> u32 {
         let new = u32::try_from(self.entries.len()).expect("fewer worlds than that");
         let at = self.place(&entry.key);
@@ -306,7 +308,7 @@ impl Walk {
                 return known;
             }
             let covers = if self.lab.reduces { other.covers(&entry) } else { other.left == entry.left && other.strays == entry.strays };
-            // One of a later level is walked on from later: whatever can be reached from here must be reached here.
+            // An entry of a later level is walked on from later. An end that can be reached from here must be reached here.
             if covers && other.level <= entry.level {
                 return known;
             }
@@ -344,7 +346,7 @@ impl Walk {
         }
     }
 
-    /// The entry that came to be known later and covers this one, if any.
+    /// The entry that became known later and covers this one, if there is one.
     fn covered_by(&self, number: u32) -> Option<u32> {
         if !self.lab.reduces {
             return None;
@@ -361,17 +363,17 @@ impl Walk {
         None
     }
 
-    /// Of a world of another search, as it is in this one's wild network: what was not searched here.
+    /// Takes a world of another search as it is in this one's wild network. Gives what was not searched here.
     fn lacks(&self, entry: &Entry, scenario: &Scenario) -> Option<World> {
         let world = self.lab.parts.get(entry.key, entry.strays, scenario.budget.clone());
         let searched = |world: &World| {
-            // What is settled is not walked on from.
+            // The search does not walk on from a settled world.
             properties::is_settled(world, &self.lab) || world.has_second_ticket(&self.lab) || self.has(world)
         };
         world.in_a_wild_network(&self.lab).into_iter().find(|world| !searched(world))
     }
 
-    /// Whether a world was searched, or one that has all its strays.
+    /// Was this world searched, or one that has all its strays?
     fn has(&self, world: &World) -> bool {
         let mut world = world.clone();
         self.settle(&mut world);
@@ -387,7 +389,7 @@ impl Walk {
         false
     }
 
-    /// Where a world stands in the table, or would.
+    /// The place of a world in the table, or its free place.
     fn place(&self, key: &Key) -> usize {
         let mut hasher = Quick::default();
         key.hash(&mut hasher);
@@ -413,7 +415,7 @@ impl Walk {
         self.entries.capacity() * size_of::<Entry>() + self.table.len() * 4 + self.edges_max * 8 + self.lab.parts.bytes()
     }
 
-    /// The way to a world, gone once more.
+    /// Repeats the way to a world.
     fn trace(&self, number: u32) -> Vec<String> {
         let mut way = vec![number];
         while way.last() != Some(&0) {

@@ -1,11 +1,11 @@
-//! What the search remembers: values by number, so that a world is a handful of numbers and equal worlds have equal ones.
+//! The memory of the search: values by number. A world is a few numbers, and equal worlds have equal numbers.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
-/// A map with a quick hash: nobody chooses the keys but the model itself.
+/// A map with a quick hash: only the model itself chooses the keys.
 pub(super) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 /// Multiply and rotate, as compilers hash their own tables.

@@ -1,8 +1,8 @@
-//! What can follow from a world: each step of programs, customers and time, and each thing that may go wrong.
+//! The steps that can follow from a world: those of programs, customers and time, and each possible fault.
 
 use super::{ANY_IN_ALL, CHARGES, Channel, HttpAsk, Lab, Message, Program, Scenario, World, backend, machine, midtrans, relay, spend};
 
-/// One step, for people and for what it counts as.
+/// One step, with its words for people and its cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -46,7 +46,7 @@ impl World {
         all
     }
 
-    /// As long as others leave machine and line alone.
+    /// This holds as long as others leave machine and line alone.
     pub(super) fn next_alone(&self, lab: &Lab) -> Vec<(Step, World)> {
         let mut all = Vec::new();
         if lab.reduces && !lab.wild && self.must_follow() {
@@ -101,7 +101,7 @@ impl World {
             }
         }
         for (name, world, out) in self.relay_drives(lab) {
-            // An item need not be jammed.
+            // An item may come out: it need not jam.
             by(name, world.left == self.left, Program::Relay, world, out);
         }
         if lab.wild {
@@ -158,7 +158,7 @@ impl World {
     /// A message arrives.
     fn arrives(&self, lab: &Lab, message: Message) -> Vec<(&'static str, bool, World)> {
         let mut all = self.arrives_once(lab, message);
-        // What came once may come again.
+        // A message that came once may come again.
         if lab.wild && !message.is_live() {
             all.iter_mut().for_each(|(_, _, world)| world.strays(message));
         }
@@ -169,7 +169,7 @@ impl World {
         let mut world = self.clone();
         let (program, out) = match message {
             Message::ToMidtrans { .. } => {
-                // Whatever it does to a charge, it need not deny it.
+                // A call may do anything to a charge, but it need not deny the charge.
                 let by_itself = |world: &World| world.left == self.left;
                 return self.midtrans_takes(message).into_iter().map(|world| ("Midtrans takes", by_itself(&world), world)).collect();
             }
@@ -189,7 +189,7 @@ impl World {
         self.with_crashes(lab, program, world, out, "arrives:", true)
     }
 
-    /// What was committed, and then all that was to be sent, or only the first of it and a crash.
+    /// The program commits and sends all its messages, or it sends only the first of them and crashes.
     fn with_crashes(
         &self,
         lab: &Lab,
@@ -200,7 +200,7 @@ impl World {
         progress: bool,
     ) -> Vec<(&'static str, bool, World)> {
         let mut all = Vec::new();
-        // What was not sent is as good as lost.
+        // A message that was not sent is as good as lost.
         let cuts = if lab.wild { 0 } else { out.len() };
         for sent in 0..cuts {
             let mut cut = world.clone();
@@ -226,7 +226,7 @@ impl World {
         all
     }
 
-    /// Whoever stands there has seen the QR.
+    /// The customer in front of the machine has seen the QR.
     fn look_at_screen(&mut self, lab: &Lab) {
         for order in 0..2 {
             if let Some((charge, ..)) = self.wanted(lab, order).and_then(|wanted| wanted.drawn) {
@@ -246,7 +246,7 @@ impl World {
         let mut all = Vec::new();
         let mut spent = self.clone();
         spend(&mut spent.left.faults[channel as usize]);
-        // Midtrans repeats a notification that nobody answered: a lost one is a late one.
+        // Midtrans repeats a notification without an answer: a lost notification is a late one.
         if channel != Channel::Notice {
             let mut lost = spent.clone();
             lost.take(message);
@@ -259,7 +259,7 @@ impl World {
             }
             all.push(("lost:", lost));
         }
-        // One of two that are alike can still be doubled once the other has arrived.
+        // After one of two equal messages has arrived, the other can still be doubled.
         if !message.is_answer() && self.wire.iter().filter(|known| **known == message).count() < 2 {
             let mut twice = spent;
             twice.send(message);
@@ -288,7 +288,7 @@ impl World {
             spend(&mut world.left.crashes[*program as usize]);
         }
         let mut all = vec![world.clone()];
-        // What was on its way to a program that is gone arrives after its start, or never.
+        // A message on its way to a program that has ended arrives after its start, or never.
         let broken = |m: &Message| m.is_live() && which.iter().any(|program| m.is_request_to(*program));
         if !lab.wild && world.wire.iter().any(broken) {
             world.wire.retain(|m| !broken(m));

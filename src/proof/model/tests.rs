@@ -22,7 +22,7 @@ fn holds(scenario: &Scenario) -> Found {
     }
 }
 
-/// `QRIS_MODEL` asks for those scenarios only, of all that `tests/run` searches, that have it in their name.
+/// `QRIS_MODEL` selects scenarios by a part of their name, among all that `tests/run` searches.
 #[test]
 fn whatever_the_order_of_events_the_promise_holds() {
     let only = std::env::var("QRIS_MODEL").ok().filter(|only| !only.is_empty());
@@ -47,7 +47,7 @@ fn whatever_the_order_of_events_the_promise_holds() {
     }
 }
 
-/// What is made one is as good as one: a search that makes nothing one finds the same ends.
+/// Merged worlds are equivalent: a search that merges nothing finds the same ends.
 #[test]
 fn nothing_is_lost_by_making_worlds_one() {
     let bus = Budget { faults: [1, 0, 0, 0, 0], ..CALM };
@@ -62,7 +62,7 @@ fn nothing_is_lost_by_making_worlds_one() {
     }
 }
 
-/// What comes of a smaller budget is among what comes of a larger one, and what is not is named.
+/// All results of a smaller budget are among those of a larger one. A result that is not there is named.
 #[test]
 fn a_world_that_another_search_lacks_is_named() {
     let cancel = Budget { cancels: [1, 0], ..CALM };
@@ -76,7 +76,7 @@ fn a_world_that_another_search_lacks_is_named() {
     assert!(matches!(found.verdict, Verdict::Unfinished { .. }) && found.told(&scenario).contains("narrower"), "{:?}", found.verdict);
 }
 
-/// A search that finds nothing is worth as much as what it would find.
+/// A search that finds nothing is only worth something if it can find a planted fault.
 #[test]
 fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
     let crash = Budget { crashes: [0, 1, 0], crashes_in_all: 1, ..CALM };
@@ -96,12 +96,12 @@ fn a_deliberate_fault_is_found_whole_reduced_and_resting() {
             Verdict::Broken { what, .. } => what,
             Verdict::Holds | Verdict::Unfinished { .. } => panic!("{flaw:?} is not found; reduced: {reduces}, resting: {rests}"),
         });
-        // A search that walks on may meet first that something settled was unsettled.
+        // A search that walks on may first find that a settled outcome changed.
         assert_eq!(broken[0], broken[1], "{flaw:?}");
     }
 }
 
-/// With nothing counted, and beside other orders, too.
+/// Nothing is counted here, and there are other orders, too.
 #[test]
 fn a_deliberate_fault_is_found_in_a_wild_network() {
     let wild = Budget { faults: [ANY; 5], ..CALM };
@@ -125,7 +125,7 @@ fn a_deliberate_fault_is_found_in_a_wild_network() {
     }
 }
 
-/// One order beside any others has all worlds of each of two, and it has them because of the others.
+/// One order beside any others has all worlds of each of two orders. It has them because of the others.
 #[test]
 fn each_of_two_orders_is_one_beside_others() {
     let wild = Budget { faults: [ANY; 5], ..CALM };
@@ -147,7 +147,7 @@ fn a_walk_repeats_and_a_fault_is_met_on_one() {
     assert!(walk(&flawed, 1, |walked| walked.walks < 1_000).broken.is_some());
 }
 
-/// What a search that did not end says that it looked at, it did look at.
+/// A search that did not end has really looked at the worlds that it counts.
 #[test]
 fn a_search_that_does_not_end_says_how_far_it_came() {
     let crash = Budget { crashes: [1, 1, 0], crashes_in_all: 2, ..CALM };

@@ -1,21 +1,21 @@
-//! The machine's clock, which stands still. In a wild network any deadline may pass at any moment, whichever stands first.
+//! The machine's clock, which stands still. In a wild network any deadline may pass at any moment, in any order.
 //!
-//! There it is not told apart how far a deadline is, but only whether it has passed: all that are to come are put where a fresh
-//! one is. Nothing is lost by it: whatever passes first on a way may pass first here. More may happen, as on a clock that goes
-//! as it likes; that another request's deadlines move the same clock is among it.
+//! There the distance of a deadline is not distinguished, only whether it has passed. All deadlines to come are put where a
+//! fresh one is. Nothing is lost by this: the deadline that passes first on a real way may pass first here. More may happen
+//! here, as on a clock that goes as it likes. For example, another request's deadlines may move the same clock.
 
 use qris_core::order::machine::{End, Ending, GONE_WAIT, Order, POLL_AFTER, REQUEST_WAIT, State, Undelivered};
 use qris_core::order::reason::Reason;
 use qris_core::order::time::{Boot, Span};
 
-/// Which deadline of an order passes.
+/// The deadline of an order that passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Deadline {
-    /// For the answer to the request or the cancel; until news is asked for by HTTP.
+    /// For the answer to the request or the cancel; or until news is asked for by HTTP.
     Answer,
     /// For the payment, the grace after it, the delivery.
     Order,
-    /// For a relay that vouches for what is on the screen.
+    /// For a relay that vouches for the QR on the screen.
     Doubt,
 }
 
@@ -24,16 +24,16 @@ impl Deadline {
     pub(super) const ALL: [Self; 3] = [Self::Answer, Self::Order, Self::Doubt];
 }
 
-/// It is always this time; what is stored is moved instead.
+/// The time is always this. Stored times are moved instead.
 pub(super) const NOW: Boot = Boot(10_000_000_000);
-/// Where a far deadline is put.
+/// The place of a far deadline.
 pub(super) const FAR: Span = Span::secs(60);
-/// Past is past.
+/// All past moments are equal.
 const PAST: Boot = Boot(NOW.0 - 1_000);
-/// How long an answer to a cancel is waited for.
+/// How long the machine waits for an answer to a cancel.
 pub(super) const CANCEL_WAIT: Span = Span::secs(15);
 
-/// The order once that has passed.
+/// The order after that deadline has passed.
 pub(super) fn passed(mut order: Order, which: Deadline) -> Order {
     match (&mut order.state, which) {
         (State::Requested { give_up_at, .. }, Deadline::Answer) => *give_up_at = NOW,
@@ -48,7 +48,7 @@ pub(super) fn passed(mut order: Order, which: Deadline) -> Order {
     order
 }
 
-/// The order without how far its deadlines are.
+/// The order without the distance of its deadlines.
 pub(super) fn timeless(mut order: Order) -> Order {
     let far = |at: &mut Boot| *at = if *at >= NOW { NOW + FAR } else { PAST };
     match &mut order.state {
@@ -69,7 +69,7 @@ pub(super) fn timeless(mut order: Order) -> Order {
     order
 }
 
-/// The order without what is there for people only: why it ended, and what it costs with its fee.
+/// The order without values that are there only for people: why it ended, and its price with the fee.
 pub(super) fn nameless(mut order: Order) -> Order {
     let reason = Reason::Customer;
     match &mut order.state {

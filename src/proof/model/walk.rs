@@ -1,5 +1,5 @@
-//! Walks through the same worlds by chance, with all that may go wrong at once: further than any search gets, and without
-//! looking everywhere.
+//! Random walks through the same worlds, with all faults at once. They go further than any search, but do not look
+//! everywhere.
 
 use super::found::Counts;
 use super::properties::{self, Broken};
@@ -7,27 +7,27 @@ use super::{Lab, Scenario, World};
 use crate::rng::Rng;
 use std::collections::BTreeSet;
 
-/// So many steps in which anything may happen; then only what happens by itself.
+/// In this many steps anything may happen. After them only events happen that need no choice and no fault.
 const WILD_STEPS: usize = 300;
-/// By itself an end is reached in fewer steps than this, or never.
+/// Then an end is reached in fewer steps than this, or never.
 const CALM_STEPS: usize = 20_000;
-/// Once in so many steps what goes wrong is as likely as what does not.
+/// Once in this many steps a fault is as likely as any other step.
 const WILD_ONE_IN: u64 = 6;
 
-/// What the walks came to.
+/// The results of the walks.
 #[derive(Debug, Default)]
 pub struct Walked {
     /// Walks from the beginning to an end.
     pub walks: u64,
     /// Steps of all of them.
     pub steps: u64,
-    /// Deviations: crashes, faults, cancels and the like.
+    /// Deviations: crashes, faults, cancels and similar events.
     pub deviations: u64,
-    /// What came of it in the end, each once.
+    /// The outcomes at the ends, each once.
     pub ends: BTreeSet<String>,
-    /// What was seen at the ends.
+    /// The kinds of ends that were seen.
     pub counts: Counts,
-    /// What does not hold, the seed of the walk, and its way.
+    /// The property that does not hold, the seed of the walk, and its way.
     pub broken: Option<(Broken, u64, Vec<String>)>,
 }
 
@@ -37,13 +37,13 @@ pub fn walk(scenario: &Scenario, first: u64, mut goes_on: impl FnMut(&Walked) ->
     let mut lab = Lab::new(&Scenario { reduces: false, ..scenario.clone() });
     let mut seed = first;
     while goes_on(&all) {
-        // What the product's functions made of orders is remembered, but not for ever.
+        // The results of the product's functions for orders are remembered, but not for ever.
         if all.walks % 20_000 == 19_999 {
             all.counts.add(&lab.seen.borrow());
             lab = Lab::new(&Scenario { reduces: false, ..scenario.clone() });
         }
         if let Err(what) = one(scenario, &lab, seed, &mut all, &mut None) {
-            // Once more, to tell how it came about.
+            // The walk is repeated, to tell its way.
             let mut way = Some(Vec::new());
             let again = one(scenario, &lab, seed, &mut Walked::default(), &mut way);
             debug_assert_eq!(again, Err(what), "a seed repeats");
@@ -69,7 +69,7 @@ fn one(scenario: &Scenario, lab: &Lab, seed: u64, all: &mut Walked, way: &mut Op
             return Err(what);
         }
         let wild = number < WILD_STEPS && rng.below(WILD_ONE_IN) == 0;
-        // What a customer does is no deviation, and must be done by somebody.
+        // An act of a customer is no deviation, and somebody must do it.
         let early = number < WILD_STEPS;
         let mut open: Vec<_> = steps.into_iter().filter(|(step, next)| wild || step.progress || early && next.left == world.left).collect();
         if open.is_empty() {

@@ -1,26 +1,27 @@
-//! A wild network: one that may do anything, any number of times, so that nothing of it is counted.
+//! A wild network: it may do anything, any number of times, so nothing of it is counted.
 //!
-//! Then nothing need be told apart by what the network did, and most of what tells two worlds apart is that. More may happen
-//! here than on any one way; what holds all the same, holds on each. What is done with a world, and why nothing is lost by it:
+//! Worlds then need not differ by the acts of the network, and these acts make most of the differences between worlds. More may
+//! happen here than on any single way. So a property that holds here holds on each way. These rules change a world, and each
+//! says why nothing is lost by it:
 //!
-//! * A call that waits has its question on its way: one that was lost is as good as that, since it may stay there until its
+//! * A call that waits has its question on its way. A lost question is equivalent to this: it may stay on its way until its
 //!   caller gives up, and then the same is asked again. So relay, backend and Midtrans may answer at any time, and need not
 //!   remember who waits ([`World::goes_wild`]).
-//! * The answers that were made to it since it was asked may all be the one that arrives; then the others are gone. So they are
-//!   strays, which tell no worlds apart ([`Message::may_be_many`]).
-//! * What acts may come again at any time once it was sent, and a program that crashes while it sends has sent all: what was
-//!   not sent is as good as lost (`steps`).
-//! * The broker may lose its sessions at any time, and the machine then asks which orders are open; a hint may come at any
-//!   time; a receipt is on its way while there is one.
+//! * Each answer that was made since the call may be the one that arrives; then the others are gone. So answers are strays,
+//!   which make no worlds different ([`Message::may_be_many`]).
+//! * A message that acts may come again at any time after it was sent. A program that crashes while it sends counts as one that
+//!   has sent all: an unsent message is as good as lost (`steps`).
+//! * The broker may lose its sessions at any time, and the machine then asks which orders are open. A hint may come at any
+//!   time. A receipt is on its way as long as it exists.
 //! * Any deadline may pass at any moment, whatever is on its way (`timeless`, `backend`, `midtrans`).
 //! * Others may hold the machine or have the line driven at any moment ([`World::beside_others`]).
-//! * A world is kept once, with the messages that may come again by any of the ways to it, and is searched anew whenever these
-//!   become more (`search`).
+//! * A world is kept once, with the messages that may come again by any of the ways to it. It is searched again whenever there
+//!   are more of these (`search`).
 //!
-//! Whether something was left out is looked up: each world of a search that counts is among those of the wild one
-//! ([`World::in_a_wild_network`]). What is not shown here is that calls end: what helps may always come once more. And a lost
-//! ledger has no place here: a call that is answered twice, before and after, would be told that its ticket is unknown by the
-//! relay that has just driven the line for it, as no call on a bus can be.
+//! A check finds out whether something was left out: each world of a counting search must be among those of the wild one
+//! ([`World::in_a_wild_network`]). It is not shown here that calls end: a helpful message may always come once more. And a lost
+//! ledger has no place here. A call could then be answered twice, before and after the loss. The relay that has just driven the
+//! line would say that it does not know the ticket. No call on a bus can get both answers.
 
 use super::message::Status as Money;
 use super::relay::{Kept, Written};
@@ -35,24 +36,24 @@ use qris_core::order::merchant::State;
 use std::iter;
 
 impl Budget {
-    /// Whether the network may do anything, any number of times.
+    /// May the network do anything, any number of times?
     pub(super) fn is_wild(&self) -> bool {
         self.faults == [ANY; CHANNELS]
     }
 }
 
 impl Message {
-    /// An answer that a call may have beside others. A call that waits has its question on its way, so that it may be answered
-    /// once more, and any of its answers may be the one that arrives; then the others are gone with it. Not so a ticket: the
-    /// relay remembers each that it gave.
+    /// An answer that a call may have beside others. A call that waits has its question on its way, so it may be answered once
+    /// more. Any of its answers may be the one that arrives; then the others are gone with it. A ticket is an exception: the
+    /// relay remembers each ticket that it gave.
     pub(super) fn may_be_many(self) -> bool {
         self.is_live() && self.is_answer() && !matches!(self, Self::Prepared { .. })
     }
 }
 
 impl Lab {
-    /// The answer which orders are open. In a wild network it comes in two, one for each request, and not at all where it would
-    /// tell nothing.
+    /// The answer that tells the open orders. In a wild network there are two, one for each request. An answer that would tell
+    /// nothing does not come.
     pub(super) fn open_answers(&self, lookers: u8, orders: [Option<u32>; ORDERS]) -> Vec<Message> {
         if !self.wild {
             return vec![Message::Open { lookers, orders, live: true }];
@@ -67,7 +68,7 @@ impl Lab {
 }
 
 impl World {
-    /// What may come in a wild network at any time is on its way.
+    /// Messages that may come in a wild network at any time are on their way.
     pub(super) fn goes_wild(&mut self, lab: &Lab) {
         self.relay.waits = [false; CHARGES];
         self.backend.posts = [false; ORDERS];
@@ -83,7 +84,7 @@ impl World {
         self.wire.dedup();
     }
 
-    /// A hint may come at any time: so none is remembered until there is time to follow it.
+    /// A hint may come at any time. So no hint is remembered until there is time to follow it.
     fn hints(&mut self, lab: &Lab) {
         for order in 0..2_u8 {
             self.machine.slots[usize::from(order)].hinted = false;
@@ -93,8 +94,8 @@ impl World {
         }
     }
 
-    /// The broker may lose its sessions at any time, and then a machine asks which orders are open: so it always does. Where
-    /// it has none, the answer tells it nothing.
+    /// The broker may lose its sessions at any time, and then a machine asks which orders are open. So it always asks. If it
+    /// has no order, the answer tells it nothing.
     fn looks_for_open_orders(&mut self, lab: &Lab) {
         self.machine.open_wanted = false;
         self.machine.open = None;
@@ -107,12 +108,12 @@ impl World {
         }
     }
 
-    /// What is open was told of one request: what an earlier answer would have told of it is gone.
+    /// This answer told of one request. What an earlier answer would have told of it is gone.
     pub(super) fn hears_of_open_orders(&mut self, told: Message) {
         self.forget(|other| matches!(other, Message::Open { .. }) && other.order() == told.order());
     }
 
-    /// Whether nobody waits for what a message brings about.
+    /// Does nobody wait for the effect of a message?
     pub(super) fn is_idle(&self, lab: &Lab, message: Message) -> bool {
         match message {
             Message::AskOpen { lookers, .. } | Message::Open { lookers, .. } => lab.wild && lookers == 0,
@@ -147,8 +148,8 @@ impl World {
         }
     }
 
-    /// What follows where another request holds the machine at that moment, or the line is driven for one. Both may begin and
-    /// end at any time, so that neither is remembered; and no step asks for both.
+    /// The steps at a moment when another request holds the machine, or the line is driven for one. Both may begin and end at
+    /// any time, so neither is remembered. No step needs both.
     pub(super) fn beside_others(&self, lab: &Lab, all: &mut Vec<(Step, Self)>) {
         let (mut held, mut driven) = (self.clone(), self.clone());
         held.machine.others = true;
@@ -158,7 +159,7 @@ impl World {
             for (step, mut next) in world.next_alone(lab) {
                 next.leave_others();
                 if next != *self && !all.iter().any(|(_, known)| *known == next) {
-                    // They need not be there.
+                    // The others need not be there.
                     all.push((Step { progress: false, ..step }, next));
                 }
             }
@@ -170,7 +171,7 @@ impl World {
         self.relay.others = false;
     }
 
-    /// What is left of a world when the other request is somebody else's.
+    /// The rest of a world when the other request belongs to somebody else.
     fn sees_others(&mut self) {
         self.machine.slots[1] = Slot::empty();
         self.relay.leave(|charge| order_of(charge) == 0);
@@ -192,8 +193,8 @@ impl World {
         self.wire.retain(|message| message.order() != Some(1));
     }
 
-    /// What becomes of a message but that it arrives: a question may stay on its way, an answer may be one of those that do
-    /// not come, and what may come again is on its way already.
+    /// The fates of a message other than its arrival. A question may stay on its way. An answer may be one of those that do not
+    /// come. A message that may come again is on its way already.
     pub(super) fn goes_wrong_in_the_wild(&self, message: Message) -> Vec<(&'static str, Self)> {
         match message {
             Message::Prepared { .. } => {
@@ -205,8 +206,8 @@ impl World {
         }
     }
 
-    /// A receipt is on its way while there is one. If it is lost, that is with its session, and then the machine asks which
-    /// orders are open: it learns of it, soon or late, and by the push no sooner and no later.
+    /// A receipt is on its way as long as it exists. If it is lost, its session is lost too, and then the machine asks which
+    /// orders are open. It learns of the receipt sooner or later. The push brings it no sooner and no later.
     fn push_receipts(&mut self, lab: &Lab) {
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             if self.merchant(lab, charge).is_some_and(|order| matches!(order.state, State::Settled { .. })) {
@@ -215,7 +216,7 @@ impl World {
         }
     }
 
-    /// Whatever the ledger knows, the answer to an old question may tell at any time.
+    /// The answer to an old question may tell at any time what the ledger knows.
     fn tell_outcomes(&mut self) {
         for charge in 0..u8::try_from(CHARGES).expect("few") {
             if let Some(Written::Ended(ended)) = self.relay.entries[usize::from(charge)] {
@@ -225,7 +226,7 @@ impl World {
         }
     }
 
-    /// The worlds of a wild network that this one is among. Of several tickets that are on their way it is one.
+    /// The worlds of a wild network that contain this one. If several tickets are on their way, each world takes one.
     pub(super) fn in_a_wild_network(&self, lab: &Lab) -> Vec<Self> {
         let (tickets, others): (Vec<Message>, Vec<Message>) =
             self.wire.iter().partition(|message| matches!(message, Message::Prepare { .. } | Message::Prepared { .. }));
@@ -261,15 +262,15 @@ impl World {
         all
     }
 
-    /// Whether an order has the second ticket of two that were given for it, or may be given it. That is a world with the
-    /// first one, but for the ticket's number.
+    /// Two tickets were given for an order. Does it have the second, or may it get it? Then the world is the one with the first
+    /// ticket, except for the ticket's number.
     pub(super) fn has_second_ticket(&self, lab: &Lab) -> bool {
         let is_second = |number: u8| !number.is_multiple_of(u8::try_from(TICKETS_EACH).expect("few"));
         (0..2).any(|order| self.ticket_of(lab, order).is_some_and(is_second))
             || self.wire.iter().any(|message| matches!(*message, Message::Prepared { ticket: Some(number), .. } if is_second(number)))
     }
 
-    /// Only what has passed counts, and not what is there for people only.
+    /// Only passed deadlines count. Values that are there only for people do not.
     pub(super) fn forget_the_hour(&mut self, lab: &Lab) {
         for slot in &mut self.machine.slots {
             let Stage::Order(number) = slot.stage else { continue };
@@ -287,7 +288,7 @@ impl World {
     /// One of the machine's deadlines passes.
     pub(super) fn time_passes(&self, lab: &Lab) -> Vec<(Self, Vec<Message>)> {
         let mut all = Vec::new();
-        // It is long since the relay came or went, whatever else has passed.
+        // The relay came or went long ago, whatever else has passed.
         let mut world = self.clone();
         world.machine.forget_change();
         if world.machine != self.machine {
