@@ -1,8 +1,8 @@
-//! Every operation fails once. For each [`Scenario`], each program, each kind of operation and each way to fail: the first,
-//! the second, the third …, until a run has no such operation left. And in each page of the three databases and their logs
-//! bits flip, while a customer is at the machine.
+//! Every operation fails once. For each [`Scenario`], each program, each kind of operation and each way to fail, the first
+//! operation fails, then the second, then the third, until a run has no such operation left. Also, bits flip in each page of
+//! the three databases and their logs, while a customer is at the machine.
 //!
-//! The stories themselves: [`story`], by the [`plot`] of each.
+//! The stories themselves are in [`story`], and their plots in [`plot`].
 
 mod audit;
 mod plot;
@@ -18,30 +18,30 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 pub use story::{StoryError, Template, Told, tell};
 
-/// The pages of all three databases, in bytes.
+/// The size of a page in all three databases, in bytes.
 const PAGE: usize = 1024;
-/// Of a log and of each frame in it, in bytes.
+/// The headers of a log and of each frame in it, in bytes.
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// In so many bytes of a page a bit flips wherever chance has it, beside those of its header.
+/// One random bit flips in each stretch of this many bytes of a page, beside those of its header.
 const BY_CHANCE: usize = 6;
 /// The fields of a database's header: versions of its format, counters, the schema's, the program's.
 const DATABASE_FIELDS: [usize; 6] = [18, 24, 31, 60, 68, 92];
-/// The fields of a log's: what it is, its version, page size, number, salt, checksum.
+/// The fields of a log's header: its kind, version, page size, number, salt, checksum.
 const LOG_FIELDS: [usize; 6] = [0, 5, 9, 13, 17, 25];
 /// When bits flip, in milliseconds: while the QR is up, in mid-pulse, and after the sale.
 const MOMENTS: [i64; 3] = [5_000, 7_600, 60_000];
 
-/// One row: an operation of this kind fails so, at each place where there is one.
+/// One row: an operation of this kind fails in this way, at each place where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
-    /// What happens.
+    /// The scenario.
     pub scenario: Scenario,
-    /// Whose operation.
+    /// The program.
     pub who: Who,
-    /// Of which kind.
+    /// The kind of operation.
     pub kind: Kind,
-    /// How it fails.
+    /// The way to fail.
     pub how: How,
 }
 
@@ -66,14 +66,14 @@ impl Case {
         format!("{} {} {} {}", self.scenario.name(), self.who.name(), self.kind.name(), self.how.name())
     }
 
-    /// What fails at the N-th.
+    /// The failure of the N-th.
     #[must_use]
     pub const fn strike(&self, nth: u64) -> Strike {
         Strike::Operation { who: self.who, kind: self.kind, how: self.how, nth }
     }
 
-    /// One run for each operation that there is, or, with `sample`, for one of them; the sale has them all either way. And
-    /// one in which nothing is left to fail, so that it is seen that there were no more.
+    /// One run for each operation that there is; with `sample`, for only one of them. The sale always has all of them. In one
+    /// more run nothing is left to fail, which shows that there were no more operations.
     fn runs(self, counts: &Counts, sample: bool, rng: &mut Rng) -> Vec<Run> {
         let run = |nth, exists| Run { row: Row::Case(self), strike: self.strike(nth), exists };
         let count = counts.get(&(self.who, self.kind)).copied().unwrap_or(0);
@@ -86,29 +86,29 @@ impl Case {
 /// A story that did not end well.
 #[derive(Debug)]
 pub struct Broken {
-    /// What failed in it.
+    /// The failure in it.
     pub run: Run,
-    /// What does not hold.
+    /// The rule that does not hold.
     pub why: String,
 }
 
-/// What came of many.
+/// The results of many stories.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// So many operations failed, or bits flipped, one a story.
+    /// The number of failed operations or flipped bits, one in each story.
     pub operations: u64,
     /// How the stories ended: dispensed, refund, uncertain, unpaid.
     pub ends: [u64; 4],
     /// Stories in which a database was set aside.
     pub set_aside: u64,
-    /// Those in which a program would not work on its database any more.
+    /// Stories in which a program refused to work on its database.
     pub refused: u64,
-    /// What did not end well.
+    /// The stories that did not end well.
     pub broken: Vec<Broken>,
 }
 
 impl Found {
-    /// Takes what came of one.
+    /// Adds the result of one story.
     pub fn add(&mut self, run: Run, told: Told) {
         self.operations += u64::from(told.struck);
         for (sum, more) in self.ends.iter_mut().zip(told.ends) {
@@ -130,11 +130,11 @@ impl Found {
 /// One file in which bits flip, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bits {
-    /// Whose database.
+    /// The program whose database it is.
     pub who: Who,
     /// Its log.
     pub log: bool,
-    /// When, in milliseconds.
+    /// The moment, in milliseconds.
     pub at: i64,
 }
 
@@ -152,13 +152,13 @@ impl Bits {
         format!("bits {} {} at {} ms", self.who.name(), if self.log { "log" } else { "database" }, self.at)
     }
 
-    /// One run for each bit: in the fields of the file's header, and in each page in those of its own and wherever chance has
-    /// it; or, with `sample`, one in each page.
+    /// One run for each bit: in the fields of the file's header, in those of each page, and at random places. With `sample`,
+    /// one bit in each page.
     fn runs(self, length: usize, sample: bool, rng: &mut Rng) -> Vec<Run> {
         let (header, each) = if self.log { (LOG_HEADER, PAGE + FRAME_HEADER) } else { (0, PAGE) };
         let mut wanted: Vec<usize> = if self.log { LOG_FIELDS.into() } else { DATABASE_FIELDS.into() };
         for page in (header..length).step_by(each) {
-            // A database's first page begins with a header of 100 bytes of its own; a frame with one of 24.
+            // A database's first page begins with an additional header of 100 bytes; a frame begins with a header of 24.
             let tree = if page == 0 && !self.log { 100 } else { page + each - PAGE };
             let mut there = vec![tree, tree + 1, tree + 3, tree + 5, tree + 7, tree + 9];
             if self.log {
@@ -207,19 +207,19 @@ impl Row {
     }
 }
 
-/// One story, with what fails in it.
+/// One story with its failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Of which row.
+    /// The row.
     pub row: Row,
-    /// What fails.
+    /// The failure.
     pub strike: Strike,
-    /// Whether there is such an operation, or byte.
+    /// Does such an operation, or byte, exist?
     exists: bool,
 }
 
 impl Run {
-    /// Tells it.
+    /// Runs the story.
     ///
     /// # Errors
     /// When there is no disk for it.
@@ -238,7 +238,7 @@ impl Run {
 /// When a story cannot be told.
 pub fn plan(template: &Template, rows: &[Row], sample: bool, seed: u64) -> Result<Vec<Run>, StoryError> {
     let mut rng = Rng::new(seed);
-    // Up to where it fails a story is the one that nothing disturbs: so this one counts what there is.
+    // Up to its failure a story is equal to the one without a disturbance. So this one counts the operations.
     let mut counts: BTreeMap<Scenario, Counts> = BTreeMap::new();
     let mut runs = Vec::new();
     for row in rows {

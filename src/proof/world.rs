@@ -1,10 +1,10 @@
-//! The whole product in virtual time, in one thread, out of one seed: the machine's, the relay's and the backend's own code
-//! over their own databases, and around them disks, a network, a broker, a power supply, clocks, a screen, customers, a
-//! merchant, and strangers who repeat and change whatever they heard.
+//! The whole product in virtual time, in one thread, from one seed. The machine, the relay and the backend run their own code over
+//! their own databases. Around them are disks, a network, a broker, a power supply, clocks, a screen, customers, a merchant, and
+//! strangers who repeat and change what they heard.
 //!
-//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`super::backend`] runs it,
-//! against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on [`super::disk`]. First everything that can go wrong may; then everything heals, and within [`HEALED`] every order must be
-//! final and all books must agree.
+//! These run: `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`super::backend`] runs it,
+//! against the simulated Midtrans' own core. Sockets are events here, and SQLite stands on [`super::disk`]. First all faults may
+//! happen. Then everything heals, and within [`HEALED`] every order must be final and all books must agree.
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
 
@@ -40,37 +40,37 @@ use qris_host::events::Event as Journal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// So long everything may go wrong.
+/// Faults may happen for this time.
 const STORM: i64 = 1_200_000;
-/// So long after that, everything must be final: Midtrans repeats a notification for up to six hours.
+/// Everything must be final this long after that: Midtrans repeats a notification for up to six hours.
 pub const HEALED: Span = Span::secs(8 * 3600);
-/// How long a payment code can be paid here, and its goods be collected: less than the product's own days, so that what
-/// comes of it comes within [`HEALED`].
+/// Here a payment code can be paid, and its goods be collected, for this time. It is less than the product's own days, so that the
+/// results come within [`HEALED`].
 const COUNTER_EXPIRY: Span = Span::secs(2 * 3600);
 const COLLECT_WITHIN: Span = Span::secs(3 * 3600);
-/// A merchant who lets customers pay Midtrans' fee has at most so much of it put on a price, in rupiah.
+/// A merchant who lets customers pay Midtrans' fee allows at most this much of it on a price, in rupiah.
 const FEE_MAX: u64 = 1_000;
-/// When the simulation begins, for those whose clock is right.
+/// The start of the simulation, for programs whose clock is right.
 const BEGIN: i64 = 1_795_161_600_000;
-/// The machine whose card may be cloned is 0, the one that gets the copy is this.
+/// The machine whose card may be cloned is 0. The one that gets the copy is this.
 const CLONE: usize = 1;
-/// Whose disk the backend's is.
+/// The owner number of the backend's disk.
 const MERCHANT: usize = 2;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// Which.
+    /// The seed.
     pub seed: u64,
-    /// What was done and went wrong.
+    /// The acts and faults.
     pub counts: Counts,
-    /// What does not hold, if something does not.
+    /// The rule that does not hold, if there is one.
     pub failure: Option<String>,
-    /// Everything that happened, a line an event.
+    /// All events, one in each line.
     pub trace: String,
 }
 
-/// Why there was no directory, or none that a simulated disk could be made of.
+/// Why there was no directory, or why no simulated disk could be made of it.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulation cannot use {}: {source}", path.display())]
 pub struct NoDirectory {
@@ -84,7 +84,7 @@ impl NoDirectory {
     }
 }
 
-/// Runs one seed. Databases are made in a directory of its own below `place`, which is gone afterwards.
+/// Runs one seed. Databases are made in a directory of its own below `place`, which is removed afterwards.
 ///
 /// # Errors
 /// When no directory can be made there.
@@ -112,7 +112,7 @@ enum Event {
     Merchant(merchant::Arrival),
     /// The simulated Midtrans has something to send.
     MidtransDue,
-    /// A customer pays what was on the screen.
+    /// A customer pays the charge that was on the screen.
     Pays {
         payload: Box<str>,
         force: bool,
@@ -141,10 +141,10 @@ enum Event {
     MerchantLooks,
     /// From now on all is well.
     Heals,
-    /// Something goes wrong, or somebody is hostile.
+    /// A fault happens, or somebody is hostile.
     Mischief,
     Ends(Outage),
-    /// The power of a machine goes at a moment that was waited for.
+    /// The power of a machine goes at a chosen moment.
     PowerCut(usize),
     /// A disk can be written again.
     DiskWorks(usize, &'static str),
@@ -180,13 +180,13 @@ struct World {
     keys: KeySet,
     machines: [machine::Side; 2],
     relays: [relay::Side; 2],
-    /// Which of the machines there are.
+    /// The machines that exist.
     alive: [bool; 2],
     merchant: merchant::Side,
     midtrans: Midtrans,
     midtrans_at: Option<i64>,
     broker: broker::Broker,
-    /// Who cannot reach whom.
+    /// The connections that are cut.
     cut: [bool; 4],
     vended: u64,
     /// Payloads and codes that customers have seen.
@@ -200,15 +200,15 @@ struct World {
     cloned: bool,
     backed_up: bool,
     losses: Losses,
-    /// Of these Midtrans says something else than was charged.
+    /// For these Midtrans names another sum than the charge.
     altered: BTreeSet<OrderId>,
-    /// Of these money went back at Midtrans without the merchant, first then.
+    /// For these money went back at Midtrans without the merchant. The moment is the first.
     outside: BTreeMap<OrderId, i64>,
-    /// Of these the backend has heard from Midtrans that it went back, all of it, first then.
+    /// For these the backend has heard from Midtrans that all of the money went back. The moment is the first.
     known_back: BTreeMap<OrderId, i64>,
-    /// Of these the merchant decided.
+    /// The merchant decided on these.
     repaid: BTreeSet<OrderId>,
-    /// Of these the merchant wanted to, and was answered with an error: it may be written all the same.
+    /// The merchant wanted to decide on these, and got an error: the decision may be written all the same.
     wished: BTreeSet<OrderId>,
     /// For these the backend asked Midtrans to give the money back.
     asked_back: BTreeSet<OrderId>,
@@ -216,15 +216,15 @@ struct World {
     strange: BTreeSet<OrderId>,
     /// Somebody has the machine's token and its bus.
     thief: bool,
-    /// At these he had his hand.
+    /// The thief had his hand in these.
     betrayed: BTreeSet<OrderId>,
-    /// What a relay has signed of a ticket, first.
+    /// The first word that a relay has signed on a ticket.
     words: BTreeMap<Ticket, (Last, Box<str>)>,
-    /// A person wanted money back for these whatever the relay had signed.
+    /// A person wanted money back for these, whatever the relay had signed.
     unproven: BTreeSet<OrderId>,
     /// Notifications as they were posted.
     posted: Vec<Vec<u8>>,
-    /// The last to go: whoever holds files of theirs is gone before.
+    /// This goes last: those that hold files in it are gone before.
     disks: [Disk; 3],
 }
 
@@ -232,7 +232,7 @@ fn small() -> ItemId {
     ItemId::new("A1").expect("an item")
 }
 
-/// Dear enough to be paid at any store.
+/// The price is high enough to be paid at any store.
 fn large() -> ItemId {
     ItemId::new("B1").expect("an item")
 }
@@ -312,14 +312,14 @@ impl World {
         self.plan(2_000, STORM - 200_000, 20_000, 160_000, |_| Event::Vends);
         self.plan(1_000, STORM, 2_000, 34_000, |_| Event::Mischief);
         self.plan(60_000, STORM, 30_000, 120_000, |_| Event::MerchantLooks);
-        // Some merchants leave alone what is due.
+        // Some merchants do nothing about refunds that are due.
         if self.one_in(2) {
             self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
         }
         self.at(STORM, Event::Heals);
         while self.failure.is_none() {
             let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
-            // The backend runs by itself until then, and may do what changes what comes next.
+            // The backend runs by itself until then, and may do something that changes the next events.
             if !self.merchant_runs_until(next.min(STORM + HEALED.0)) {
                 continue;
             }
@@ -333,7 +333,7 @@ impl World {
         }
     }
 
-    /// Something again and again, from then until then, with that much and up to that much more between two of them.
+    /// Repeats an event between the two times. Two of them are apart by the given pause and up to the given time more.
     fn plan(&mut self, from: i64, until: i64, least: i64, more: i64, event: impl Fn(i64) -> Event) {
         let mut at = from;
         while at < until {
@@ -418,7 +418,7 @@ impl World {
         self.rng.below(n) == 0
     }
 
-    /// Something that can go wrong does, while anything may.
+    /// A possible fault happens, while faults may happen.
     fn goes_wrong(&mut self, one_in: u64, what: Kind) -> bool {
         let wrong = self.storm && self.one_in(one_in);
         self.counts.more(what, wrong.into());
@@ -437,7 +437,7 @@ impl World {
         let _ = writeln!(self.trace, "{:>9}.{:03} {}", at / 1000, at % 1000, text());
     }
 
-    /// Somebody writes to the journal. Where its files are is another place in each run.
+    /// Somebody writes to the journal. The path of its files differs in each run.
     fn note_journal(&mut self, who: &str, event: &Journal) {
         let line = event.to_string();
         let is_of_files = line.contains(&*self.directory.to_string_lossy());

@@ -1,5 +1,5 @@
-//! What must hold when all is well again and all is over: every order is final, and the books of customer, Midtrans,
-//! backend, machine and relay agree.
+//! The rules when all is well again and all is over: every order is final, and the books of customer, Midtrans, backend, machine
+//! and relay agree.
 
 use super::plot::{How, Kind, Strike, Who};
 use super::stage::Stage;
@@ -13,7 +13,7 @@ use qris_core::order::outcome::{Delivery, DispenseAnswer, Outcome};
 use qris_device::store::Store as _;
 
 impl Stage {
-    /// What does not agree, if something does not.
+    /// The disagreement, if there is one.
     pub(super) fn audit(&mut self) -> Option<String> {
         let Some(machine) = self.machine_store() else { return Some("the machine's database cannot be opened".into()) };
         match machine.live() {
@@ -30,7 +30,8 @@ impl Stage {
                     return Some(format!("the backend never ended {}: {:?}", stored.order.id, stored.order.state));
                 }
             }
-            // A row of it is damaged, and named to who asks for such; the others are looked at one by one.
+            // A row of it is damaged, and a person who asks for damaged rows is told its name. The others are looked at one by
+            // one.
             Err(error) if self.is_damaged(&error) && error.is_damage() => {}
             Err(error) => return Some(format!("the books cannot be read: {error}")),
         }
@@ -38,7 +39,8 @@ impl Stage {
             let Ok(id) = OrderId::new(&book.order_id) else { continue };
             let stored = match self.books(|tx, _| books::load(tx, &id)) {
                 Ok(stored) => stored,
-                // Nobody needed it any more. Whoever does is told: by the journal that the books fail, or by `doctor` which row.
+                // Nobody needed the row any more. A person who needs it is told: the journal says that the books fail, or
+                // `doctor` names the row.
                 Err(error) if self.is_damaged(&error) && (!error.is_damage() || self.lists_as_damaged(&id)) => continue,
                 Err(error) => return Some(format!("{id} cannot be read: {error}")),
             };
@@ -68,14 +70,14 @@ impl Stage {
                 (Some(Delivery::Failed), Some(DispenseAnswer::Ended(Outcome::Failed))) => times <= 1,
                 (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Uncertain))) => times <= 1,
                 (Some(Delivery::Undelivered), Some(DispenseAnswer::Unknown)) => times == 0,
-                // Doubtful for the merchant, and therefore for a person: the ledger could not keep its first word, said so, and
-                // was killed before it had written the second. The kernel still shows the first.
+                // It is doubtful for the merchant, and so a person looks. The ledger could not keep its first word and said so.
+                // It was killed before it had written the second. The kernel still shows the first.
                 (Some(Delivery::Uncertain), Some(DispenseAnswer::Ended(Outcome::Dispensed | Outcome::Failed))) => {
                     times == 1 && self.has_a_sync_failed()
                 }
                 (Some(_) | None, _) => false,
             };
-            // A database that was set aside has forgotten what it knew; a second pulse was looked for all the same.
+            // A database that was set aside has forgotten its contents. A second pulse was looked for all the same.
             if !agree && !self.amnesia {
                 return Some(format!("{id} was told {told:?}, the ledger says {ledger:?}, and it was driven {times} times"));
             }
@@ -86,8 +88,8 @@ impl Stage {
         None
     }
 
-    /// What is asked also where a program works no more on what it found, and a person must look: what can be read is right, and
-    /// what was paid is no secret.
+    /// These rules hold even if a program no longer works on its database, and a person must look: readable facts are right, and
+    /// a payment is no secret.
     pub(super) fn audit_what_is_left(&mut self) -> Option<String> {
         if self.machine_flaps() {
             return Some("the machine's database opens, and cannot be worked with".into());
@@ -98,7 +100,7 @@ impl Stage {
             if times > 0 && !matches!(book.status, "settlement" | "refund") {
                 return Some(format!("{id} was driven and is {}", book.status));
             }
-            // Where the books are what works no more, they say so.
+            // If the books are what no longer works, they say so.
             let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &id)) else { continue };
             let order = stored.order;
             if let Some(why) = unjust(&order, times) {
@@ -113,25 +115,25 @@ impl Stage {
         None
     }
 
-    /// Whether a bit of the backend's books flipped, and this is what it says of it.
+    /// Did a bit of the backend's books flip, and is this what the backend says of it?
     fn is_damaged(&self, error: &BooksError) -> bool {
         matches!(self.story.strike, Some(Strike::Flip { who: Who::Backend, .. })) && matches!(error, BooksError::Store(_))
     }
 
-    /// Whether the backend names this order to those who ask for damaged rows.
+    /// Does the backend name this order to a person who asks for damaged rows?
     fn lists_as_damaged(&mut self, id: &OrderId) -> bool {
         let named = self.books(|tx, _| books::damaged(tx, ""));
         named.is_ok_and(|(names, _)| names.iter().any(|name| name == id.as_str()))
     }
 
-    /// Whether a sync failed and its program was killed soon after.
+    /// Did a sync fail, and was its program killed soon after?
     pub(super) fn has_a_sync_failed(&self) -> bool {
         let strike = matches!(self.story.strike, Some(Strike::Operation { kind: Kind::Disk(Op::Sync), how: How::ThenCrash, .. }));
         strike && self.disk.struck() > 0
     }
 
-    /// Whether nobody remembers what became of it: the machine's card and the backend's books were both set back, and the
-    /// merchant is told that it was never reported.
+    /// Does nobody remember its end? The machine's card and the backend's books were both set back, and the merchant is told
+    /// that it was never reported.
     fn is_for_a_person(&self, order: &Order) -> bool {
         self.amnesia && order.attention().contains(&Attention::Unreported)
     }
@@ -154,8 +156,8 @@ impl Stage {
     }
 }
 
-/// What no loss of any memory excuses: money that is back, or to go back, for what was handed out, and goods that are told of
-/// and never came.
+/// Two faults that no loss of any memory excuses: money that is back, or to go back, for an item that was handed out, and goods
+/// that were reported and never came.
 fn unjust(order: &Order, times: u32) -> Option<&'static str> {
     let told = order.delivery.as_ref().map(|told| told.outcome);
     let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld { .. } | State::Refunded { .. });

@@ -1,13 +1,13 @@
-//! The plot of a story: what its customer does, and what fails, whose and how.
+//! The plot of a story: the customer's acts, and the failure: whose and how.
 
 use crate::disk::Op;
 use crate::middlebox::Foreign;
 use std::collections::BTreeMap;
 
-/// What happens.
+/// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scenario {
-    /// Somebody asks, pays, and gets it.
+    /// Somebody asks, pays, and gets the item.
     Sale,
     /// A customer gives up before paying.
     Cancel,
@@ -89,13 +89,13 @@ pub enum Kind {
     Disk(Op),
     /// A message for the broker.
     Publish,
-    /// A call over HTTP between machine and backend: at its caller, or where it is served.
+    /// A call over HTTP between machine and backend: at its caller, or at its server.
     Http,
-    /// The backend's call of Midtrans.
+    /// The backend's call to Midtrans.
     Midtrans,
     /// Midtrans' notification at the backend.
     Notice,
-    /// A call over D-Bus: at its caller, or where it is served.
+    /// A call over D-Bus: at its caller, or at its server.
     Bus,
     /// The line is driven.
     Gpio,
@@ -142,7 +142,7 @@ impl Kind {
             Self::Midtrans | Self::Gpio => &[Error, Silent, Crash, After, PowerCut],
             Self::Http | Self::Bus => match who {
                 Who::Machine => &[Error, Silent, Crash, After, PowerCut],
-                // A call that is lost or stays unanswered is its caller's trouble.
+                // A call that is lost or stays unanswered is the trouble of its caller.
                 Who::Relay | Who::Backend => &[Crash, After, PowerCut],
             },
         };
@@ -190,39 +190,39 @@ impl How {
     }
 }
 
-/// What fails.
+/// The failure of a story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
     /// An operation, counted from the start.
     Operation {
-        /// Whose.
+        /// The program.
         who: Who,
-        /// Of which kind.
+        /// The kind of operation.
         kind: Kind,
-        /// How.
+        /// The way to fail.
         how: How,
-        /// From 1.
+        /// Its number, from 1.
         nth: u64,
     },
     /// A bit flips while the program is down for a moment.
     Flip {
-        /// In whose database.
+        /// The program whose database it is.
         who: Who,
-        /// In its log, which a program leaves that was killed; else in the database, which has all after an orderly end.
+        /// In its log, which a killed program leaves; else in the database, which has everything after an orderly end.
         log: bool,
-        /// When, in milliseconds.
+        /// The moment, in milliseconds.
         at: i64,
-        /// Which byte.
+        /// The byte.
         byte: usize,
-        /// Which bit of it.
+        /// The bit of it.
         bit: u8,
     },
 }
 
-/// Something in a story.
+/// An event of a story.
 #[derive(Debug)]
 pub enum Turn {
-    /// A controller asks, or repeats what it asked.
+    /// A controller asks, or repeats its request.
     Asks,
     /// The payment code is typed in.
     Collects(Box<str>),
@@ -236,11 +236,11 @@ pub enum Turn {
     Reconciles,
 }
 
-/// What is told.
+/// The results of a story.
 pub(super) struct Story {
     pub(super) scenario: Scenario,
     pub(super) strike: Option<Strike>,
-    /// So many of each kind have been done.
+    /// How many of each kind were done.
     pub(super) counts: Counts,
     pub(super) struck: bool,
     pub(super) has_rebooted: bool,

@@ -1,8 +1,8 @@
-//! Where the stories are told: the three programs with their databases on a simulated disk, and between them, in virtual time
-//! and in one thread, a bus, a network, a broker and the simulated Midtrans, which all do as they should.
+//! The stage of the stories. Three programs have their databases on a simulated disk. Between them are, in virtual time and
+//! in one thread, a bus, a network, a broker and the simulated Midtrans, which all work as they should.
 //!
-//! What runs is `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`crate::backend`] runs
-//! it. Sockets are events.
+//! These run: `device::machine::Machine`, `relay::dispenser::Dispenser`, and the whole backend as [`crate::backend`] runs it.
+//! Sockets are events.
 
 mod machine;
 mod merchant;
@@ -21,7 +21,7 @@ use qris_core::wire::topics::Topic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// When a story begins.
+/// The start of a story.
 pub(super) const BEGIN: i64 = 1_795_161_600_000;
 
 /// One thing that will happen.
@@ -32,7 +32,7 @@ pub(super) enum Event {
     Merchant(merchant::Arrival),
     /// The simulated Midtrans has something to send.
     MidtransDue,
-    /// A customer pays what was on the screen; with `force` also what was cancelled.
+    /// A customer pays the charge that was on the screen; with `force` also a cancelled one.
     Pays {
         payload: Box<str>,
         force: bool,
@@ -79,7 +79,7 @@ pub(super) fn price() -> Rupiah {
 }
 
 impl Stage {
-    /// Nobody runs yet.
+    /// No program runs yet.
     pub(super) fn new(directory: &Path, disk: Disk, story: Story) -> Self {
         let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
         let mut options = Options::new(SERVER_KEY, "https://midtrans.example");
@@ -107,11 +107,11 @@ impl Stage {
         }
     }
 
-    /// Everything that happens up to this moment, unless something fails.
+    /// All events until this moment, unless something fails.
     pub(super) fn go_on(&mut self, until: i64) {
         while self.failure.is_none() {
             let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
-            // The backend runs by itself until then, and may do what changes what comes next.
+            // The backend runs by itself until then, and may do something that changes the next events.
             if !self.merchant_runs_until(next.min(until)) {
                 continue;
             }

@@ -1,7 +1,7 @@
-//! One customer's story, in which at most one thing fails: the N-th write, commit, call or pulse of one program, by an error
-//! or by a crash; or a bit that flips in a database. Then all is well, time passes, and the books are audited.
+//! One customer's story, in which at most one thing fails. It is the N-th write, commit, call or pulse of one program, by an
+//! error or by a crash; or a bit flips in a database. Then all is well, time passes, and the books are audited.
 //!
-//! Where it is told: [`super::stage`].
+//! It happens on the [`super::stage`].
 
 use super::plot::{Counts, How, Kind, Scenario, Story, Strike, Turn, Who};
 use super::stage::{Event, Stage};
@@ -19,32 +19,32 @@ use tempfile::TempDir;
 
 /// From here on nothing fails any more, and somebody has looked at the line.
 const WELL: i64 = 900_000;
-/// A service manager starts again so soon, in milliseconds.
+/// A service manager starts a program again after this time, in milliseconds.
 const RESTART: i64 = 1_000;
 /// By then everything must be final: Midtrans repeats a notification for six hours.
 const OVER: i64 = 8 * 3_600_000;
-/// A backend that does not work on what it found, or fails with it, is left to a person: after two hours all that it can list is
+/// A backend that does not work on its database, or fails with it, is left to a person. After two hours all that it can list is
 /// listed.
 const LEFT_AFTER: i64 = 2 * 3_600_000;
 
-/// What came of it.
+/// The result of a story.
 #[derive(Debug)]
 pub struct Told {
-    /// What does not hold, if something does not.
+    /// The rule that does not hold, if there is one.
     pub failure: Option<String>,
-    /// Whether there was anything to fail.
+    /// Was there anything to fail?
     pub struck: bool,
     /// How many orders were dispensed, are to be refunded or were, are uncertain, or were not paid.
     pub ends: [u64; 4],
-    /// What was done in it.
+    /// The operations in it.
     pub counts: Counts,
-    /// How long the file is whose bit flips, in bytes, at that moment.
+    /// The length of the file whose bit flips, in bytes, at that moment.
     pub length: usize,
     /// How many databases were set aside.
     pub set_aside: usize,
-    /// A program would not work on its database and waits for a person.
+    /// A program refused to work on its database and waits for a person.
     pub refused: bool,
-    /// Everything that happened, a line an event.
+    /// All events, one in each line.
     pub trace: String,
 }
 
@@ -151,7 +151,7 @@ pub fn tell(template: &Template, scenario: Scenario, strike: Option<Strike>) -> 
     let mut stage = Stage::new(&directory, disk, Story::new(scenario, strike));
     stage.begin();
     stage.go_on(LEFT_AFTER);
-    // What waits for a person then does so for ever.
+    // A program that waits for a person then waits for ever.
     if !stage.merchant_is_down() {
         stage.go_on(OVER);
     }
@@ -254,28 +254,28 @@ impl Stage {
         }
     }
 
-    /// Whether the power goes now, once.
+    /// Does the power go now, once?
     pub(super) fn story_reboots(&mut self) -> bool {
         self.story.scenario == Scenario::Reboot && !std::mem::replace(&mut self.story.has_rebooted, true)
     }
 
-    /// Whether the line jams now, once.
+    /// Does the line jam now, once?
     pub(super) fn story_jams(&mut self) -> bool {
         self.story.scenario == Scenario::Refund && !std::mem::replace(&mut self.story.has_jammed, true)
     }
 
-    /// When the relay looks at its ledger again, and something is tried again that did not work, in milliseconds: what still
-    /// does not when all is well waits for a person, and eight hours of attempts once a second would tell no more.
+    /// The pause before the relay looks at its ledger again, and before other failed work is tried again, in milliseconds. Work
+    /// that still fails when all is well waits for a person. Eight hours of attempts, one each second, would tell no more.
     pub(super) fn story_retries(&self) -> i64 {
         if self.story_is_well() { 600_000 } else { RESTART }
     }
 
-    /// Whether nothing is disturbed any more.
+    /// Have the disturbances ended?
     pub(super) fn story_is_well(&self) -> bool {
         self.now > WELL
     }
 
-    /// Whether this operation is the one that fails, and how.
+    /// Is this the operation that fails, and how?
     pub(super) fn strikes(&mut self, who: Who, kind: Kind) -> Option<How> {
         let story = &mut self.story;
         let count = *story.counts.entry((who, kind)).and_modify(|count| *count += 1).or_insert(1);
@@ -288,7 +288,7 @@ impl Stage {
         Some(how)
     }
 
-    /// Whether the disk killed this program; it is started again.
+    /// Did the disk kill this program? It is started again.
     pub(super) fn died(&mut self, who: Who) -> bool {
         let (is_dead, has_failed) = (self.disk.is_dead(who.database()), self.disk.struck() > 0);
         let story = &mut self.story;
@@ -341,7 +341,7 @@ impl Stage {
         }
     }
 
-    /// The program ends where it is; its disk sees nothing more of it.
+    /// The program ends at this point. Its disk sees nothing more of it.
     pub(super) fn kill(&mut self, who: Who) {
         self.disk.kill(who.database());
         if who == Who::Backend {
@@ -378,15 +378,15 @@ impl Stage {
         }
     }
 
-    /// Whether a program has refused to work on what it found, or fails with it, and says so: a bit made its database one of a
-    /// newer release, of another program, one that may not be written, or one with other names and rules.
+    /// Has a program refused to work on its database, or failed with it, and said so? A flipped bit made it the database of a
+    /// newer release, or of another program, or one that may not be written, or one with other names and rules.
     fn is_refused(&mut self) -> bool {
         self.machine_is_down() || self.merchant_is_down() || self.relay_is_shut()
     }
 
-    /// What is asked of every story: [`Stage::audit`], and that the machine agrees.
+    /// The rules for every story: [`Stage::audit`], and that the machine agrees.
     fn story_audit(&mut self) -> Option<String> {
-        // A log of which a bit flipped has forgotten commits, without a word.
+        // A log with a flipped bit has silently forgotten commits.
         self.amnesia |= aside(&self.directory) > 0 || matches!(self.story.strike, Some(Strike::Flip { log: true, .. }));
         if let Some(why) = self.audit() {
             return Some(why);
@@ -401,10 +401,10 @@ impl Stage {
         drop(machine);
         let reason = stored.as_ref().and_then(|stored| stored.order.name().1);
         let state = stored.map(|stored| stored.order.name().0);
-        // An index that lost a row hides the order that it was of: asked for once more, the backend refuses it.
+        // An index that lost a row hides the row's order. If that order is asked for once more, the backend refuses it.
         let hidden = reason == Some(Reason::ReusedId) && matches!(self.story.strike, Some(Strike::Flip { who: Who::Machine, .. }));
         let agrees = match (&ledger, state) {
-            // It was never asked, was refused, or is forgotten with its database.
+            // It was never asked for, or was refused, or is forgotten with its database.
             (_, None) => ledger.is_none() || self.amnesia,
             (None, Some(state)) => matches!(state, State::Cancelled | State::Expired | State::Denied | State::Failed),
             (Some(Some(DispenseAnswer::Ended(Outcome::Dispensed))), Some(state)) => {

@@ -22,7 +22,7 @@ fn a_story_that_nothing_disturbs_ends_as_it_should() {
     for scenario in Scenario::ALL {
         let told = tell(&template, scenario, None).expect("told");
         assert_eq!(told.failure, None, "{}\n{}", scenario.name(), told.trace);
-        // Dispensed, refund due or uncertain, of one order; what is paid back is refunded.
+        // One order: dispensed, refund due or uncertain. An order that is paid back counts as refunded.
         let ends = match scenario {
             Scenario::Sale | Scenario::Counter | Scenario::OldDatabase | Scenario::Reboot | Scenario::Race => [1, 0, 0, 0],
             Scenario::Cancel => [0, 0, 0, 1],
@@ -32,7 +32,7 @@ fn a_story_that_nothing_disturbs_ends_as_it_should() {
     }
 }
 
-/// A part of what `qris-demo nth` does. `QRIS_NTH` asks for the rows that have it in their name, instead.
+/// A part of the work of `qris-demo nth`. `QRIS_NTH` selects rows by a part of their name instead.
 #[test]
 fn every_call_commit_and_pulse_of_a_sale_fails_once() {
     let (_place, template) = template();
@@ -61,12 +61,12 @@ fn every_call_commit_and_pulse_of_a_sale_fails_once() {
     assert!(operations > 100, "{operations}");
 }
 
-/// Without a look at the schema the QR is shown, the customer pays, and nothing that the machine then wants to write is taken.
+/// Without a look at the schema the QR is shown and the customer pays. Then the machine cannot write anything.
 #[test]
 fn a_bit_in_the_schema_of_a_database_is_found_before_anybody_pays() {
     let (_place, template) = template();
     let row = Bits { who: Who::Machine, log: false, at: 5_000 };
-    // Of the name of a column that a trigger looks at.
+    // A bit of the name of a column that a trigger looks at.
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("qrisd.db");
     drop(qris_device::store::database::Database::open(&path, &qris_core::order::time::BootId("b".into()), false).expect("new"));

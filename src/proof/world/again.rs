@@ -1,5 +1,5 @@
-//! Two more customers when all is well, one over the broker and one on the machine's own board: they pay, and get what they paid for.
-//! A machine that refuses everybody for ever after a fault would hold all else that is promised.
+//! When all is well two more customers come, one over the broker and one on the machine's own board. They pay, and get what they
+//! paid for. Otherwise a machine that refuses everybody for ever after a fault would keep all other promises.
 
 use super::counts::Kind;
 use super::{Event, STORM, World};
@@ -12,27 +12,27 @@ use qris_core::wire::vend::read_request;
 use qris_device::machine::Request;
 use qris_device::screen::picture::Scene;
 
-/// So long after all is well the first of them asks, in milliseconds: a machine whose power was off is back by then, what was paid
-/// before is handed out or given up, and a person has looked at its line.
+/// The first of them asks this long after all is well, in milliseconds. By then a machine whose power was off is back, earlier
+/// payments are handed out or given up, and a person has looked at its line.
 pub(super) const FROM: i64 = 900_000;
-/// So long after the QR is there they pay.
+/// They pay this long after the QR is there.
 pub(super) const PAYS_AFTER: i64 = 2_000;
-/// So long after the request all is over, with the machine's time for a QR in it.
+/// All is over this long after the request. This includes the machine's time for a QR.
 const WITHIN: i64 = 30_000;
-/// So long they wait for whoever collects what was paid at a store, both of them together.
+/// Both together wait this long for the customer who collects an order that was paid at a store.
 const QUEUES: i64 = 60_000;
-/// What their requests are called, with a number behind it.
+/// Their requests have this name, with a number behind it.
 const NAME: &str = "again-";
 /// How many there are.
 const CUSTOMERS: u32 = 2;
 
 impl World {
-    /// One of them asks, once the one before has got something.
+    /// One of them asks, once the one before has the item.
     pub(super) fn buys_again(&mut self, number: u32) {
         let m = self.survivor();
         let is_free = matches!(self.machines[m].scene, Some(Scene::Idle { .. } | Scene::Offline { .. }));
         if !is_free && self.now < STORM + FROM + i64::from(number) * WITHIN + QUEUES {
-            // Somebody is there with a code.
+            // A customer is there with a code.
             return self.after(1_000, Event::BuysAgain(number));
         }
         if number > 0 {
@@ -54,7 +54,7 @@ impl World {
         self.after(WITHIN, Event::BuysAgain(number + 1));
     }
 
-    /// Whether this is a charge of one of them.
+    /// Is this a charge of one of them?
     pub(super) fn is_again(book: &Book) -> bool {
         book.custom_fields[1].as_ref().is_some_and(|request| request.starts_with(NAME))
     }

@@ -1,4 +1,5 @@
-//! What the backend asks Midtrans, and what Midtrans tells the backend, with all that can go wrong in between.
+//! The backend's questions to Midtrans, and Midtrans' messages to the backend, with all possible faults on the
+//! way.
 
 use super::counts::Kind;
 use super::merchant::{Arrival, Posted};
@@ -14,7 +15,7 @@ use qris_core::order::time::Wall;
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
-/// Whoever forges notifications remembers so many genuine ones.
+/// A forger of notifications remembers this many genuine ones.
 const POSTED_MAX: usize = 200;
 
 impl World {
@@ -43,7 +44,7 @@ impl World {
         let there = if slow { self.below(9_000) } else { 20 + self.below(300) };
         let back = if slow { self.below(9_000) } else { 20 + self.below(300) };
         if call == Call::Charge && self.storm && self.one_in(30) {
-            // Whatever Midtrans says of this one from now on is not what was charged.
+            // From now on Midtrans names another sum for this charge.
             self.altered.insert(asked.id.clone());
         }
         if !lost {
@@ -57,7 +58,7 @@ impl World {
         let before = self.midtrans.transaction(id.as_str()).map(refunded);
         let reply = self.midtrans.handle(request, self.wall());
         let after = self.midtrans.transaction(id.as_str()).map(refunded);
-        // Where Midtrans names another sum than was paid, no other can be asked for.
+        // If Midtrans names another sum than the one paid, no other can be asked for.
         if call == Call::Refund
             && before != after
             && let Some((back, paid)) = after
@@ -73,7 +74,7 @@ impl World {
         if self.goes_wrong(50, Kind::MidtransForeign) {
             return Some(self.in_place_of_midtrans());
         }
-        // Whoever has the QR may pay what the backend was told is another charge.
+        // Anybody who has the QR may pay it, although the backend was told of another charge.
         let alters_charge = call == Call::Charge && self.altered.contains(id) && self.one_in(2);
         if let Some(book) = self.midtrans.transaction(id.as_str()).filter(|book| alters_charge && !book.qr_payload.is_empty()) {
             let after = self.below(60_000);
@@ -86,7 +87,7 @@ impl World {
         Some((http, body))
     }
 
-    /// What somebody between the backend and Midtrans answers.
+    /// The answer of somebody between the backend and Midtrans.
     fn in_place_of_midtrans(&mut self) -> (u16, Vec<u8>) {
         let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
         self.note(|| format!("somebody else answers for Midtrans: {}", foreign.name()));
@@ -97,7 +98,7 @@ impl World {
     /// An answer is back.
     pub(super) fn midtrans_answers(&mut self, (of, call): (OrderId, Call), reply: ReplyTo, answer: Result<(u16, Vec<u8>), MidtransError>) {
         let told = answer.as_ref().ok().and_then(|(http, body)| read_answer(*http, body, of.as_str()).ok());
-        // What comes after the program gave up is no word to it.
+        // An answer after the program gave up is ignored.
         if reply.send(answer)
             && call == Call::GetStatus
             && let Some(told) = told
@@ -128,7 +129,7 @@ impl World {
         }
     }
 
-    /// Nobody answers what was posted.
+    /// Nobody answers the posted notification.
     pub(super) fn unanswered(&mut self, posted: Posted) {
         match posted {
             Posted::Genuine(notice) => {
@@ -139,7 +140,7 @@ impl World {
         }
     }
 
-    /// Somebody answers what was posted.
+    /// Somebody answers the posted notification.
     pub(super) fn answered_post(&mut self, posted: Posted, http: u16) {
         match posted {
             Posted::Genuine(notice) => {
@@ -151,15 +152,15 @@ impl World {
         }
     }
 
-    // Whoever is not Midtrans.
+    // Somebody who is not Midtrans.
 
-    /// A notification that somebody saw once, changed.
+    /// A notification that somebody saw once, and changed.
     pub(super) fn forge_notification(&mut self) {
         let at = self.below_usize(self.posted.len());
         let Some(body) = self.posted.get(at).cloned() else { return };
         let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return };
         self.count(Kind::Forged, "somebody forges a notification");
-        // Not all of it is signed: what is not, Midtrans is asked about.
+        // Not all of it is signed. Midtrans is asked about the unsigned part.
         let (name, value) = match self.below(5) {
             0 => ("transaction_status", "settlement"),
             1 => ("transaction_status", "refund"),
@@ -172,7 +173,7 @@ impl World {
     }
 
     fn forged(&mut self, body: &[u8], http: u16) {
-        // Forgers may leave what is signed as it was.
+        // Forgers may leave the signed part as it was.
         let signed = self.posted.iter().any(|genuine| same_signed_part(genuine, body));
         self.note(|| format!("a forged notification is answered {http}"));
         if http == 200 && !signed {
@@ -181,7 +182,7 @@ impl World {
     }
 }
 
-/// Another sum or currency than was charged, always the same of one order.
+/// Another sum or currency than the charge has. It is always the same for one order.
 fn altered(body: Vec<u8>, id: &OrderId) -> Vec<u8> {
     let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&body) else { return body };
     let (name, value) = match id.as_str().bytes().fold(0, |sum: u32, byte| sum + u32::from(byte)) % 3 {
@@ -195,7 +196,7 @@ fn altered(body: Vec<u8>, id: &OrderId) -> Vec<u8> {
     serde_json::Value::Object(fields).to_string().into_bytes()
 }
 
-/// What the signature of a notification covers, and itself.
+/// The fields that the signature of a notification covers, and the signature.
 fn same_signed_part(one: &[u8], other: &[u8]) -> bool {
     let parts = |body: &[u8]| {
         let fields: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! What must hold at each pulse and each receipt, and when all is well again and all is over: every order is final, and the
-//! books of customer, Midtrans, backend, machine and relay agree.
+//! The rules that hold at each pulse and each receipt, and at the end when all is well again. At the end every order must be final,
+//! and the books of customer, Midtrans, backend, machine and relay must agree.
 //!
-//! What was forgotten (see [`super::losses`]) takes from this no more than what nobody can know any more.
+//! A lost memory (see [`super::losses`]) excuses only what nobody can know any more.
 
 use super::counts::Kind;
 use super::machine::STORE;
@@ -19,21 +19,21 @@ use qris_core::wire::orders::{Order as Resource, Status};
 use qris_device::store::Store as _;
 use qris_device::store::database::Database;
 
-/// No QR's goods come later than this after its payment: the QR's time, the grace, the time to deliver; and once more the
-/// time to deliver where the backend said after a reboot that it was not over.
+/// The latest time for a QR's goods after its payment: the QR's time, the grace, and the time to deliver. The time to deliver
+/// counts twice if the backend said after a reboot that it was not over.
 const PULSE_WITHIN: i64 = 1_300_000;
-/// What a machine was told as paid last before the backend knew otherwise: the answer's time, the time to deliver, and what the
-/// relay may take to answer.
+/// A machine may last be told "paid" this long before the backend learns otherwise: the answer's time, the time to deliver, and the
+/// time of a relay's answer.
 const COLLECTED_PULSE_WITHIN: i64 = 12_000 + 600_000 + 25_000;
-/// The receipt of a QR is believed again by whoever repeats it, while the QR is up and in the grace after that.
+/// A repeated receipt of a QR is believed again, while the QR is shown and in the grace after that.
 const BELIEVED_PULSE_WITHIN: i64 = 240_000 + COLLECTED_PULSE_WITHIN;
-/// How long an Indomaret may take a settlement back.
+/// Indomaret may take a settlement back within this time.
 const REVERSAL: i64 = 300_000;
 
-/// How long an answer of Midtrans may be on its way.
+/// An answer of Midtrans may be on its way for this time.
 const CALL: i64 = 10_000;
 
-/// Whether the merchant has at least a part of the money, as Midtrans' word for a payment says.
+/// Does the merchant have at least a part of the money, as Midtrans' word for a payment says?
 fn is_kept(status: &str) -> bool {
     matches!(status, "settlement" | "partial_refund" | "partial_chargeback")
 }
@@ -45,7 +45,7 @@ impl World {
         lives.map(|(_, times)| *times).sum()
     }
 
-    /// What must be so when a line is driven for an order.
+    /// The rules when a line is driven for an order.
     pub(super) fn judge_pulse(&mut self, m: usize, order: &OrderId) {
         let book = self.midtrans.transaction(order.as_str());
         let Some((book, settled_at)) = book.and_then(|book| book.settled_at_ms.map(|at| (book, at))) else {
@@ -59,7 +59,7 @@ impl World {
         if given_back && !strange && !self.betrayed.contains(order) && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
-        // Whoever drives it, and whoever said that it would not be: nobody gets goods and money on a proof.
+        // This holds whoever drives it, and whoever said that it would not be driven: a proof gives nobody both goods and money.
         if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
@@ -84,12 +84,13 @@ impl World {
         }
     }
 
-    /// Whether a pulse for money that went back may come of what the backend told before it knew of it, or of nothing wrong.
+    /// The money went back, and there was a pulse. Is the pulse excused, because the backend told "paid" before it knew, or because
+    /// nothing was wrong?
     fn may_be_on_its_way(&self, order: &OrderId, book: &Book) -> bool {
         if !self.outside.contains_key(order) {
             return false;
         }
-        // A bank may take back whatever it likes: to the machine that stays a settlement.
+        // A bank may take back what it likes. For the machine it stays a settlement.
         if book.status == "chargeback" {
             return true;
         }
@@ -97,9 +98,9 @@ impl World {
         self.known_back.get(order).is_none_or(|known| self.now - known <= within)
     }
 
-    /// What must be so when an order is told to a machine.
+    /// The rules when an order is told to a machine.
     pub(super) fn judge_told(&mut self, order: &Resource) {
-        // Whoever has told an outcome is done with it.
+        // A machine that has told an outcome is done with the order.
         let opens = order.status == Status::Settlement || order.receipt.is_some();
         if opens && order.outcome.is_none() && self.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id) {
             self.fail(format!("{} is told as paid, and the backend knows that its money went back", order.order_id));
@@ -110,7 +111,7 @@ impl World {
         self.midtrans.transaction(order.as_str()).is_some_and(|book| book.status == "chargeback")
     }
 
-    /// What must be so when a receipt is signed.
+    /// The rules when a receipt is signed.
     pub(super) fn judge_receipt(&mut self, order: &Order, by_status: bool) {
         let id = &order.id;
         if self.altered.contains(id) {
@@ -123,12 +124,12 @@ impl World {
             return self.fail(format!("a receipt was signed for {id}, which Midtrans does not know"));
         };
         let Some(settled_at) = book.settled_at_ms else { return self.fail(format!("a receipt of {id} was signed, which is not paid")) };
-        // What Midtrans answers may be overtaken by what happens there meanwhile.
+        // Events at Midtrans may overtake Midtrans' answer.
         let overtaken = self.outside.get(id).is_some_and(|at| self.now - at <= CALL);
         if book.status != "settlement" && !overtaken {
             self.fail(format!("a receipt of {id} was signed, which is {}", book.status));
         }
-        // As Midtrans knows it: what the books believe it to be is among what is judged.
+        // Midtrans' word counts here: the books' own belief is a part of what is judged.
         let held = book.store == Some("indomaret");
         if held && BEGIN + self.now - settled_at < REVERSAL {
             self.fail(format!("a receipt of {id} was signed while its settlement could still be taken back"));
@@ -140,7 +141,7 @@ impl World {
         }
     }
 
-    /// What must be so when Midtrans is asked to give money back.
+    /// The rules when Midtrans is asked to give money back.
     pub(super) fn judge_refund(&mut self, order: &Order) {
         let id = &order.id;
         self.asked_back.insert(id.clone());
@@ -150,7 +151,7 @@ impl World {
             return self.fail(format!("the money of {id} is to go back, and nobody wanted it"));
         }
         let forgotten = self.is_forgotten(id);
-        // Without a person's word money goes back only for what the machine said it will never hand out.
+        // Without a person's word money goes back only for an order that the machine will never hand out, by its own word.
         let by_itself = match &order.state {
             State::Withheld { why, .. } => *why == Withheld::PaidTwice,
             _ => matches!(told, Some(Delivery::Failed | Delivery::Undelivered)),
@@ -162,7 +163,7 @@ impl World {
             self.fail(format!("the backend gives back {id}, which was handed out; told {told:?}"));
         }
         if !self.unproven.contains(id) {
-            // An older image of the card has the ledger's key, too, and knows nothing of what came out since.
+            // An older image of the card has the ledger's key too, but knows nothing of later deliveries.
             if !self.is_signed_as_not_delivered(order) && !self.is_in_two_ledgers(id) {
                 self.fail(format!("the backend gives back {id}, and no relay has signed that it was not delivered; told {told:?}"));
             }
@@ -171,7 +172,7 @@ impl World {
                 self.fail(format!("the backend gives back {id}, which was driven, and no relay has signed that nothing came"));
             }
         }
-        // A receipt is what opens the relay; of what is withheld there is none.
+        // A receipt opens the relay. A withheld payment has no receipt.
         if !self.betrayed.contains(id)
             && order.receipt().is_some()
             && told != Some(Delivery::Failed)
@@ -182,15 +183,15 @@ impl World {
         }
     }
 
-    /// A charge that Midtrans never made, and that only the books knew of which were lost: nobody can say that it is cancelled, and
-    /// the machine asks for a day, which is longer than a seed runs.
+    /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
+    /// for a day, which is longer than a seed runs.
     fn is_charge_of_lost_books(&self, order: &core::Order) -> bool {
         let (Machine::Ended { left: LeftCharge::ToCancel(_), .. } | Machine::Cancelling { .. }) = &order.state else { return false };
         let Some(id) = order.order_id() else { return false };
         self.losses.books() && !self.midtrans.transactions().iter().any(|book| book.order_id == id.as_str())
     }
 
-    /// What does not agree, if something does not.
+    /// The disagreement, if there is one.
     pub(super) fn audit(&mut self) -> Option<String> {
         let m = self.survivor();
         let Some(machine) = self.machine_store(m) else { return Some("the machine's database cannot be opened".into()) };
@@ -215,7 +216,7 @@ impl World {
         self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, &machine, book))
     }
 
-    /// A request of which the last event is not its end. A database that was lost begins a new stream of events.
+    /// The last event of this request is not its end. A database that was lost begins a new stream of events.
     fn request_without_end(&self) -> Option<&str> {
         let ended = |state: &EventState| match state {
             EventState::Dispensed
@@ -253,7 +254,7 @@ impl World {
             };
         }
         let Some(stored) = stored else {
-            // A store took it back, and the books of before do not know that there ever was something.
+            // A store took it back, and the books from before do not know that it ever existed.
             let nothing_left = book.status == "deny" && self.losses.books();
             return (!nothing_left).then(|| format!("{id} is paid and the backend does not know it"));
         };
@@ -262,7 +263,7 @@ impl World {
             return Some(format!("{id}: {why}; at Midtrans {}, at the backend {:?}, {:?}", book.status, order.state, order.repayment));
         }
         let told = order.delivery.as_ref().map(|told| told.outcome);
-        // What a thief has told is not what was done. He gets no goods twice, and a person is told what he took from the customer.
+        // A thief's word is not a fact. He gets no goods twice, and a person is told what he took from the customer.
         if self.betrayed.contains(&id) {
             let listed = order.is_refund_due() || order.is_decided() || !order.attention().is_empty() || !order.seen.is_empty();
             let owed = machine.by_order(&id).is_ok_and(|own| own.is_some_and(|own| matches!(own.order.state, Machine::RefundDue { .. })));
@@ -278,12 +279,12 @@ impl World {
         None
     }
 
-    /// The money: what Midtrans has is what the books have.
+    /// The money: the books must have the same as Midtrans.
     fn audit_money(&self, order: &Order, book: &Book) -> Option<&'static str> {
         let reversed = book.status == "deny";
         match &order.state {
             State::Settled { .. } | State::Withheld { .. } | State::Refunded { .. } => {}
-            // Taken back before there was a receipt: as if it had never been paid.
+            // Taken back before there was a receipt: this counts as never paid.
             State::Closed { .. } if reversed => return None,
             State::Charging { .. } | State::Pending { .. } | State::Cancelling { .. } | State::Held { .. } | State::Closed { .. } => {
                 return Some("it is paid, and the books do not say so");
@@ -305,7 +306,7 @@ impl World {
         if whole && !order.late_fact && matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. })) {
             return Some("Midtrans gave it back, and a person settled it besides, and nobody is told");
         }
-        // Each refund that the backend asked for was judged when it did.
+        // Each refund that the backend asked for was judged at that moment.
         if book.refunded > 0 && !(self.outside.contains_key(&order.id) || self.asked_back.contains(&order.id)) {
             return Some("money went back, and nobody wanted it");
         }
@@ -331,22 +332,22 @@ impl World {
             return Some("it was handed out by two ledgers, and no card was copied while it was open");
         }
         match (&order.state, told) {
-            // Taken back before there was a receipt, or books that were set back know of none: the machine is done with it, and
-            // Midtrans says of it what it says of a payment that never came.
+            // It was taken back before there was a receipt, or books that were set back know of none. The machine is done with it,
+            // and Midtrans says the same as for a payment that never came.
             (State::Closed { .. }, None) if times == 0 || self.losses.books() => return None,
-            // No receipt was given: nothing could be handed out.
+            // No receipt was given, so nothing could be handed out.
             (State::Withheld { why: Withheld::Mismatch, .. }, None) if times > 0 && !self.losses.books() => {
                 return Some("it does not match its charge, and was handed out");
             }
-            // Paid twice, and the books that knew which of the two has the receipt were set back.
+            // It was paid twice, and the books that knew which payment has the receipt were set back.
             (State::Withheld { .. }, None) if times > 0 && !self.losses.books() => return Some("it is withheld, and was handed out"),
             (State::Withheld { .. }, None) => return None,
-            // Given back before the machine had told.
+            // It was given back before the machine had told.
             (State::Refunded { .. }, None) if self.outside.contains_key(id) || times == 0 || forgotten || self.losses.books() => {
                 return None;
             }
             (State::Settled { .. }, None) if self.is_for_a_person(order) => return None,
-            // The money is gone, and a person was told: what the machine did with it is told too, was never begun, or is forgotten.
+            // The money is gone, and a person was told. The machine's work on it was told too, or never began, or is forgotten.
             (State::Settled { .. }, None) if order.taken_back.is_some() && (times == 0 || self.touched(id)) => return None,
             (_, None) => return Some("the machine never told what became of it"),
             (_, Some(_)) => {}
@@ -357,7 +358,7 @@ impl World {
             Delivery::Uncertain | Delivery::Other(_) => true,
             Delivery::Undelivered => times == 0,
         };
-        // Two machines, or one that forgot, may tell two things: then a person is told that.
+        // Two machines, or one that forgot, may tell two different outcomes. Then a person is told of that.
         let second_word = order.late_fact && self.losses.card();
         let conflict = order.conflict && self.losses.touch_machine(self.ticket_of(id).as_ref());
         if order.conflict && !conflict {
@@ -369,19 +370,19 @@ impl World {
         if self.holds_the_ticket(m, id) && !forgotten && !conflict {
             let ledger = self.relays[m].query(id);
             let same = match told {
-                // What the ledger could not keep is uncertain to it, and known to the others.
+                // An outcome that the ledger could not keep is uncertain for the ledger, and known to the others.
                 Delivery::Dispensed | Delivery::Failed if ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)) => {
                     self.losses.was_harmed_before_told(LEDGER, id)
                 }
                 Delivery::Dispensed => ledger == Some(DispenseAnswer::Ended(Outcome::Dispensed)),
                 Delivery::Failed => ledger == Some(DispenseAnswer::Ended(Outcome::Failed)),
-                // A database that does not know whether the relay was ever asked must take it that it was: a person looks.
-                // And so must one whose relay's disk lost a ticket, as where a sync failed that SQLite did not tell of.
+                // A database that does not know whether the relay was ever asked must assume that it was: a person looks. The same
+                // is true if the relay's disk lost a ticket, for example by a failed sync that SQLite did not report.
                 Delivery::Uncertain if ledger == Some(DispenseAnswer::Unknown) => {
                     let harmed = self.losses.was_harmed_before_told(LEDGER, id);
                     times == 0 && (self.losses.store() || self.losses.card() || harmed)
                 }
-                // It could not keep its first word, said so, and was killed before it had written the second.
+                // It could not keep its first word and said so. Then it was killed before it had written the second.
                 Delivery::Uncertain if self.losses.was_harmed_before_told(LEDGER, id) => matches!(ledger, Some(DispenseAnswer::Ended(_))),
                 Delivery::Uncertain => ledger == Some(DispenseAnswer::Ended(Outcome::Uncertain)),
                 Delivery::Other(_) => matches!(ledger, Some(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain))),
@@ -394,10 +395,10 @@ impl World {
         None
     }
 
-    /// What the machine has in its database, and what it told on the broker: the same as it told the backend.
+    /// The machine's database and its messages on the broker must agree with its reports to the backend.
     fn audit_machine(&self, machine: &Database, order: &Order) -> Option<&'static str> {
         let told = order.delivery.as_ref()?.outcome;
-        // It forgot, or could not keep what it told.
+        // It forgot, or could not keep, the outcome that it told.
         if self.losses.touch_machine(self.ticket_of(&order.id).as_ref()) || self.losses.is_harmed(STORE) {
             return None;
         }
@@ -427,7 +428,7 @@ impl World {
         if own != Some(told) {
             return Some("the machine's own word is another one than it told");
         }
-        // There is another stream of events since, and the last of the old one is no end.
+        // A newer stream of events exists, and the last event of the old one is no end.
         if self.losses.card() || self.losses.store() {
             return None;
         }
@@ -441,17 +442,17 @@ impl World {
         (!agrees).then_some("its last event is another one than was told")
     }
 
-    /// Whether the ledger that gave the order's ticket is the one that is there.
+    /// Is the ledger that gave the order's ticket still there?
     fn holds_the_ticket(&self, m: usize, id: &OrderId) -> bool {
         self.ticket_of(id).is_some_and(|ticket| ticket.life == self.relays[m].life())
     }
 
-    /// Whether a memory was lost that can have held something about it.
+    /// Was a memory lost that can have held something about it?
     fn touched(&self, id: &OrderId) -> bool {
         self.losses.touch(self.ticket_of(id).as_ref())
     }
 
-    /// Whether it was never reported after a memory of it was lost, and the merchant is told so, or has settled it since.
+    /// Was it never reported after a memory of it was lost? The merchant is told so, or has settled it since.
     fn is_for_a_person(&self, order: &Order) -> bool {
         let settled = matches!(order.repayment, Some(Repayment::ByHand { .. } | Repayment::Given { .. }));
         self.touched(&order.id) && (settled || order.attention().contains(&Attention::Unreported))

@@ -1,5 +1,5 @@
-//! The broker: what it keeps for the machine, what it says twice, and the stranger who heard everything on it and says it
-//! again, in part or otherwise.
+//! The broker: the messages that it keeps for the machine, its repeated messages, and a stranger. The stranger has heard
+//! everything on the broker, and repeats it, in part or changed.
 
 use super::counts::Kind;
 use super::machine::STORE;
@@ -12,21 +12,21 @@ use qris_device::machine::{Input, NEWS};
 use qris_host::mqtt::{Ack, PublishId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A broker keeps so many messages for a machine that is away.
+/// A broker keeps this many messages for a machine that is away.
 const QUEUE_MAX: usize = 100;
-/// And for so long.
+/// It keeps them for this time.
 const SESSION: i64 = 60_000;
-/// The stranger remembers the last of them.
+/// The stranger remembers this many of the last messages.
 const OVERHEARD_MAX: usize = 2_000;
 
 /// The broker's side.
 #[derive(Default)]
 pub(super) struct Broker {
-    /// Which machine is connected under the name that both have, and by which connection.
+    /// The machine that is connected under the name that both have, with its connection.
     connected: Option<(usize, u64)>,
     connections: u64,
     left_at: i64,
-    /// What is kept until it is acknowledged.
+    /// Messages that are kept until they are acknowledged.
     session: VecDeque<(u64, Topic, Vec<u8>)>,
     messages: u64,
     /// Every payload that went over the broker, either way.
@@ -34,7 +34,7 @@ pub(super) struct Broker {
     /// The receipts among them.
     pub(super) receipts: Vec<String>,
     streams: BTreeMap<Box<str>, Stream>,
-    /// The last that was told of each request.
+    /// The last event of each request.
     pub(super) last: BTreeMap<Box<str>, EventState>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Broker {
 #[derive(Default)]
 struct Stream {
     last: u64,
-    /// What was published under each number.
+    /// The published text under each number.
     told: BTreeMap<u64, Box<str>>,
     requested: BTreeMap<Box<str>, u64>,
     state: BTreeMap<Box<str>, EventState>,
@@ -53,7 +53,7 @@ impl Broker {
         self.connected.filter(|(who, _)| *who == m).map(|(_, connection)| connection)
     }
 
-    /// A message as it is delivered to a machine on a connection, if both are there still.
+    /// Delivers a message to a machine on a connection, if both are still there.
     pub(super) fn message(&self, m: usize, connection: u64, message: u64) -> Option<(Topic, Vec<u8>)> {
         (self.connection_of(m) == Some(connection)).then_some(())?;
         self.session.iter().find(|(known, ..)| *known == message).map(|(_, topic, payload)| (*topic, payload.clone()))
@@ -101,7 +101,7 @@ impl World {
         self.machine_hears(m, machine::Arrival::BrokerUp { run }, after);
     }
 
-    /// A machine connects. Whoever has its name loses the connection, and tries again.
+    /// A machine connects. A machine with the same name loses its connection, and tries again.
     pub(super) fn broker_welcomes(&mut self, m: usize) {
         if self.cut[Outage::Broker as usize] || !self.machine_runs(m) || self.broker.connection_of(m).is_some() {
             return;
@@ -121,7 +121,7 @@ impl World {
         all.into_iter().for_each(|message| self.deliver(message));
     }
 
-    /// The connection goes; with it, perhaps, what the broker remembers.
+    /// The connection goes. Perhaps the broker's memory goes with it.
     pub(super) fn drop_broker(&mut self, session_lost: bool) {
         if session_lost && !self.broker.session.is_empty() {
             self.count(Kind::Sessions, "the broker loses its sessions");
@@ -158,7 +158,7 @@ impl World {
 
     /// The broker has a message, and everybody hears it.
     pub(super) fn published(&mut self, m: usize, id: PublishId, event: Option<Vec<u8>>) {
-        // What answers a repeated request is told again, out of its turn: that is no transition.
+        // The answer to a repeated request is told again, out of its turn. It is no transition.
         if let Some(payload) = event.filter(|_| id.0 & NEWS == 0)
             && let Ok(event) = serde_json::from_slice::<VendEvent>(&payload)
         {
@@ -167,17 +167,17 @@ impl World {
         self.input(m, Input::Delivered(id));
     }
 
-    /// What everybody hears of the orders: each transition once, in order, and nothing after the goods.
+    /// The events that everybody hears of the orders: each transition once, in order, and nothing after the goods.
     fn event_told(&mut self, event: &VendEvent, payload: &[u8]) {
         let request: Box<str> = event.request_id.as_ref().map_or("-", |id| id.as_str()).into();
         let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         self.note(|| format!("event: {request} {}{reason}", event.state.as_str()));
-        // A card that was set back counts its events once more, and so does a second one.
+        // A card that was set back counts its events once more. So does a second card.
         let Some(seq) = event.seq.filter(|_| !self.losses.card()) else { return };
         let text: Box<str> = String::from_utf8_lossy(payload).into();
         let stream = self.broker.streams.entry(event.stream.clone()).or_default();
         if let Some(known) = stream.told.get(&seq) {
-            // So does one whose sync failed, after a power cut.
+            // After a power cut a card whose sync failed does so too.
             if *known != text && !self.losses.is_harmed(STORE) {
                 self.fail(format!("event {seq} of {request} was told in two ways"));
             }
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    /// Somebody says again, or otherwise, what was said on the broker.
+    /// Somebody repeats a message of the broker, or changes it.
     pub(super) fn be_hostile(&mut self) {
         let (topic, payload) = match self.below(6) {
             0 => (Topic::PaymentUpdate, br#"{"order_id":"o1","rev":1,"status":"settlement","receipt":"e30.e30.AA"}"#.to_vec()),
@@ -272,7 +272,7 @@ impl World {
         changed(payload, |fields| drop(fields.insert(name, value)))
     }
 
-    /// Somebody on the machine's own bus, with every receipt that was ever heard: genuine ones, and ones made of them.
+    /// Somebody on the machine's own bus, with every receipt that was ever heard: genuine ones, and changed ones.
     pub(super) fn play_to_relay(&mut self, m: usize) {
         let at = self.below_usize(self.broker.receipts.len());
         let Some(receipt) = self.broker.receipts.get(at).cloned() else { return };
@@ -282,7 +282,7 @@ impl World {
     }
 }
 
-/// The receipt of another request, as whoever has no key would make it.
+/// The receipt of another request, as somebody without a key would make it.
 fn forged(receipt: &str, number: u64) -> Option<String> {
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let mut parts = receipt.split('.');
@@ -293,7 +293,7 @@ fn forged(receipt: &str, number: u64) -> Option<String> {
     Some(format!("{head}.{}.{signature}", engine.encode(claims.to_string())))
 }
 
-/// A JSON object with something else in it; what is none stays as it is.
+/// A JSON object with a changed value. Anything else stays as it is.
 fn changed(payload: Vec<u8>, change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> Vec<u8> {
     match serde_json::from_slice(&payload) {
         Ok(serde_json::Value::Object(mut fields)) => {

@@ -1,13 +1,13 @@
-//! What a run did and what went wrong in it, counted by kind.
+//! The acts and the faults of a run, counted by kind.
 
 macro_rules! kinds {
     ($($name:ident = $text:literal),* $(,)?) => {
-        /// Something that is counted.
+        /// A kind of event that is counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Kind {
             $(#[doc = $text] $name,)*
         }
-        /// The kinds in words, in their order.
+        /// The names of the kinds, in their order.
         pub const KINDS: &[&str] = &[$($text),*];
     };
 }
@@ -85,7 +85,7 @@ kinds! {
     Unproven = "refunds that a person wanted without a proof",
 }
 
-/// What one run did, counted.
+/// The counts of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts([u64; KINDS.len()]);
 
@@ -101,7 +101,7 @@ impl Counts {
         self.more(kind, 1);
     }
 
-    /// So many more of a kind.
+    /// This many more of a kind.
     pub fn more(&mut self, kind: Kind, many: u64) {
         self.0[kind as usize] += many;
     }
@@ -112,15 +112,15 @@ impl Counts {
         self.0[kind as usize]
     }
 
-    /// Adds another run's.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }
     }
 
-    /// What never happened. That both of two memories forgot the same order is no fault but what two of them may come to, and
-    /// rare.
+    /// The kinds that never happened. One is left out: that two memories forgot the same order is no fault of its own, but a
+    /// rare result of two.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         let rare = KINDS[Kind::Unreported as usize];
         self.all().filter(move |(kind, count)| *count == 0 && *kind != rare).map(|(kind, _)| kind)

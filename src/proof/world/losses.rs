@@ -1,54 +1,54 @@
-//! What was forgotten, when, and of which order nobody can know any more what became of it.
+//! The lost memories: what was forgotten, when, and the orders whose fate nobody can know any more.
 //!
-//! A ledger that is lost takes nothing from what is demanded but its own word: the machine's database says whether the relay
-//! was ever asked. A machine's database that is lost takes nothing at all: the ledger is asked. A backend that is set back is
-//! told once more. Only a card that is set back, or cloned, forgets a pulse together with the open ticket that it was for; it
-//! does so for the orders whose ticket is in the image, and that the backend had not been told of when the image was made.
-//! One more pulse can be forgotten: the one that somebody else on the machine's bus began with a genuine receipt, when the
-//! power goes before the machine hears of it and the ledger is lost next.
+//! A lost ledger excuses nothing but its own word: the machine's database says whether the relay was ever asked. A lost database
+//! of the machine excuses nothing at all: the ledger is asked. A backend that is set back is told once more. Only a card that is
+//! set back, or cloned, forgets a pulse together with its open ticket. This concerns the orders whose ticket is in the image,
+//! and that the backend had not been told of when the image was made. One more pulse can be forgotten: somebody else on the
+//! machine's bus began it with a genuine receipt. Then the power goes before the machine hears of it, and the ledger is lost
+//! next.
 
 use super::World;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::outcome::DispenseAnswer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One memory that is gone, or is there twice.
+/// One memory that is lost, or exists twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
     /// The relay's ledger: all its tickets are void.
     Ledger,
     /// The machine's database, with or without the ledger.
     Store,
-    /// The card is what it was then; or, cloned, there is a second one of then.
+    /// The card is as it was then. If it was cloned, there is a second card from then.
     Card { image: i64 },
-    /// The backend's books are what they were then.
+    /// The backend's books are as they were then.
     Books,
-    /// One of two machines with the same card is gone, with what it alone knew.
+    /// One of two machines with the same card is gone, with all that only it knew.
     Scrapped,
 }
 
 /// One ticket, as the simulation saw it given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Given {
-    /// In which life of which ledger.
+    /// The life of the ledger that gave it.
     pub(super) life: u32,
-    /// When.
+    /// The moment.
     pub(super) at: i64,
-    /// When it was first used or closed: an image of the card that was made later knows that.
+    /// The moment when it was first used or closed. An image of the card from after this moment knows that.
     pub(super) ended: Option<i64>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    /// Each with the moment in which it came.
+    /// Each with the moment of the loss.
     all: Vec<(Loss, i64)>,
     pub(super) tickets: BTreeMap<String, Given>,
-    /// When the backend was first told an outcome.
+    /// The moment when the backend was first told an outcome.
     pub(super) told: BTreeMap<OrderId, i64>,
-    /// What became of these one of two machines with the same card did not know, and said so; a person decided on its word while
-    /// the other one ran.
+    /// One of two machines with the same card did not know the fate of these, and said so. A person decided on its word while
+    /// the other machine ran.
     pub(super) by_twin: BTreeSet<OrderId>,
-    /// Databases of which a disk operation failed, or may have, and since when.
+    /// Databases that had a failed disk operation, or may have had one, and since when.
     harmed: BTreeMap<&'static str, i64>,
 }
 
@@ -69,12 +69,12 @@ impl Losses {
         self.harmed.entry(database).or_insert(now);
     }
 
-    /// Whether an operation on this database may have failed.
+    /// May an operation on this database have failed?
     pub(super) fn is_harmed(&self, database: &str) -> bool {
         self.harmed.contains_key(database)
     }
 
-    /// Whether one may have failed before the backend was told what became of this order.
+    /// May one have failed before the backend was told the outcome of this order?
     pub(super) fn was_harmed_before_told(&self, database: &str, order: &OrderId) -> bool {
         let told = self.told.get(order).copied().unwrap_or(i64::MAX);
         self.harmed.get(database).is_some_and(|since| *since <= told)
@@ -84,28 +84,27 @@ impl Losses {
         self.all.iter().any(|(loss, _)| is_one(loss))
     }
 
-    /// Whether the backend's books were set back.
+    /// Were the backend's books set back?
     pub(super) fn books(&self) -> bool {
         self.has(|loss| *loss == Loss::Books)
     }
 
-    /// Whether a machine's database was lost.
+    /// Was a machine's database lost?
     pub(super) fn store(&self) -> bool {
         self.has(|loss| *loss == Loss::Store)
     }
 
-    /// Whether a card was set back or cloned.
+    /// Was a card set back or cloned?
     pub(super) fn card(&self) -> bool {
         self.has(|loss| matches!(loss, Loss::Card { .. }))
     }
 
-    /// Whether a memory that was lost can have held something about this order: it was there already. What came later no loss
-    /// of before has touched.
+    /// Can a lost memory have held something about this order? Only if the order was there before the loss.
     pub(super) fn touch(&self, ticket: Option<&Given>) -> bool {
         self.all.iter().any(|(_, at)| ticket.is_none_or(|ticket| ticket.at <= *at))
     }
 
-    /// The same, of what a machine knew, or its relay: it may tell something else than it told.
+    /// The same for the memory of a machine or its relay. Such a machine may tell another outcome than before.
     pub(super) fn touch_machine(&self, ticket: Option<&Given>) -> bool {
         let is_machine = |loss: &Loss| match loss {
             Loss::Ledger | Loss::Store | Loss::Card { .. } | Loss::Scrapped => true,
@@ -114,12 +113,12 @@ impl Losses {
         self.all.iter().any(|(loss, at)| is_machine(loss) && ticket.is_none_or(|ticket| ticket.at <= *at))
     }
 
-    /// Whether there is a ledger in which this ticket is open, and one in which it is not.
+    /// Is this ticket open in one ledger, and not open in another?
     pub(super) fn is_open_in_an_image(&self, ticket: Option<&Given>) -> bool {
         self.has(|loss| is_open_in(loss, ticket))
     }
 
-    /// Whether a pulse for this order may be forgotten together with the open ticket that it was for.
+    /// May a pulse for this order be forgotten together with its open ticket?
     pub(super) fn forgotten(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
         self.has(|loss| {
             let Loss::Card { image } = loss else { return false };
@@ -127,7 +126,7 @@ impl Losses {
         })
     }
 
-    /// Whether a ledger was lost after this ticket was used or closed, and before the backend was told the outcome.
+    /// Was a ledger lost after this ticket was used or closed, and before the backend was told the outcome?
     fn forgets_pulse(&self, order: &OrderId, ticket: Option<&Given>) -> bool {
         let Some(ended) = ticket.and_then(|ticket| ticket.ended) else { return false };
         let told = self.told.get(order).copied().unwrap_or(i64::MAX);
@@ -143,13 +142,13 @@ fn is_open_in(loss: &Loss, ticket: Option<&Given>) -> bool {
 }
 
 impl World {
-    /// Whether the pulse that a stranger on the bus began is forgotten: the machine never asked for it, so it knows nothing of
-    /// it but by the ledger, and that was lost before the backend was told.
+    /// Is the pulse forgotten that a stranger on the bus began? The machine never asked for it and knows of it only from the
+    /// ledger. The ledger was lost before the backend was told.
     pub(super) fn is_pulse_unheard(&self, order: &OrderId) -> bool {
         self.strange.contains(order) && self.losses.forgets_pulse(order, self.ticket_of(order).as_ref())
     }
 
-    /// The ticket of an order, as Midtrans' own record of the charge has it.
+    /// The ticket of an order, from Midtrans' own record of the charge.
     pub(super) fn ticket_of(&self, order: &OrderId) -> Option<Given> {
         self.losses.tickets.get(&self.ticket_name(order)?).copied()
     }
@@ -166,7 +165,7 @@ impl World {
         }
     }
 
-    /// Whether a receipt for this order would be driven now, by whichever relay, or is.
+    /// Would any relay drive a receipt for this order now, or is one driving it?
     pub(super) fn may_be_driven(&mut self, order: &OrderId) -> bool {
         let Some(ticket) = self.ticket_name(order).and_then(|ticket| Ticket::new(&ticket).ok()) else { return false };
         (0..self.relays.len()).any(|m| {
@@ -175,12 +174,12 @@ impl World {
         })
     }
 
-    /// Whether two ledgers with one key may say two things of this order's ticket.
+    /// May two ledgers with one key say different things of this order's ticket?
     pub(super) fn is_in_two_ledgers(&self, order: &OrderId) -> bool {
         self.losses.is_open_in_an_image(self.ticket_of(order).as_ref())
     }
 
-    /// Whether nobody can be expected to know what became of this order.
+    /// Is it excused that nobody knows the fate of this order?
     pub(super) fn is_forgotten(&self, order: &OrderId) -> bool {
         self.losses.by_twin.contains(order) || self.losses.forgotten(order, self.ticket_of(order).as_ref())
     }

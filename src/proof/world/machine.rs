@@ -33,10 +33,10 @@ pub(super) const TIMEOUT: Span = Span::secs(120);
 /// The machine's database, by the name of its file.
 pub(super) const STORE: &str = "qrisd.db";
 
-/// Whoever asks on the board; nobody looks at the answers.
+/// The caller on the board; nobody looks at the answers.
 const CONTROLLERS: Asker = Asker { question: 0, kind: dbus::KIND };
 
-/// What reaches a machine.
+/// An event at a machine.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Starts {
@@ -60,7 +60,7 @@ pub(super) enum Arrival {
         connection: u64,
         message: u64,
     },
-    /// The broker has what was published.
+    /// The broker has the published message.
     Published {
         connection: u64,
         id: PublishId,
@@ -75,7 +75,7 @@ pub(super) enum Arrival {
     ScreenBack,
 }
 
-/// Who asked: one call of one run of the program on one of the machines.
+/// The caller: one call of one run of the program on one of the machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Caller {
     pub(super) m: usize,
@@ -91,7 +91,7 @@ pub(super) enum Answer {
     Backend(BackendAnswer),
 }
 
-/// What the relay is asked for.
+/// A call to the relay.
 #[derive(Debug)]
 pub(super) enum Call {
     Prepare(ItemId, Rupiah),
@@ -99,16 +99,16 @@ pub(super) enum Call {
     Facts,
 }
 
-/// What a call was for.
+/// The purpose of a call.
 #[derive(Debug)]
 enum Asked {
     Prepare(CallId),
-    /// With the ticket that it is to look at, if it is a `Check`.
+    /// With the ticket to check, if it is a `Check`.
     Relay(CallId, RequestId, Option<Ticket>),
     Backend(CallId, RequestId),
     Open(CallId),
     Facts,
-    /// A ticket that nobody carries.
+    /// A ticket that nobody has.
     Close,
 }
 
@@ -121,14 +121,14 @@ pub(super) struct Side {
     /// When it booted.
     booted_at: i64,
     pub(super) off_until: i64,
-    /// By how much its wall clock is wrong.
+    /// The error of its wall clock.
     pub(super) wall_off: i64,
     woken_at: Option<i64>,
     calls: u64,
     asked: BTreeMap<Caller, Asked>,
-    /// What its relay said last of a ticket, to this run of the program: whether it could be delivered.
+    /// The last word of its relay to this run of the program about a ticket: can it be delivered?
     pub(super) heard: BTreeMap<Ticket, bool>,
-    /// When the screen last said that nobody should pay, since what ends the order could not be stored.
+    /// The moment when the screen last said that nobody should pay, since the end of the order could not be stored.
     pub(super) could_not_store: Option<i64>,
     /// What it would show.
     pub(super) scene: Option<Scene>,
@@ -159,7 +159,7 @@ impl World {
         Now { boot: Boot(self.now - side.booted_at + 5_000), wall: Wall(super::BEGIN + self.now + side.wall_off) }
     }
 
-    /// Killed where it is.
+    /// Killed at any point of its work.
     pub(super) fn stop_machine(&mut self, m: usize) {
         self.disks[m].kill(STORE);
         let side = &mut self.machines[m];
@@ -174,7 +174,7 @@ impl World {
         self.broker_misses(m);
     }
 
-    /// The program ends where it is and starts again, in the same boot or in another.
+    /// The program ends at this point and starts again, in the same boot or in another.
     pub(super) fn start_machine(&mut self, m: usize, same_boot: bool) {
         self.stop_machine(m);
         if same_boot {
@@ -190,7 +190,7 @@ impl World {
         self.at(at, Event::Machine(m, Arrival::Starts { run }));
     }
 
-    /// Something for a machine, so much later.
+    /// An event for a machine, after this time.
     pub(super) fn machine_hears(&mut self, m: usize, arrival: Arrival, after: i64) {
         self.after(after, Event::Machine(m, arrival));
     }
@@ -259,7 +259,7 @@ impl World {
 
     fn answered(&mut self, caller: Caller, answer: Answer) {
         let m = caller.m;
-        // Given up, or of an earlier run.
+        // It was given up, or belongs to an earlier run.
         let Some(asked) = self.machines[m].asked.remove(&caller) else { return };
         match (asked, answer) {
             (Asked::Prepare(id), Answer::Prepared(answer)) => {
@@ -289,7 +289,7 @@ impl World {
         self.perform(m, effects);
     }
 
-    /// Carries effects out, in order; a crash may come between any two, and may have come in the commit before them.
+    /// Carries effects out, in order. A crash may come between any two, and may have come in the commit before them.
     fn perform(&mut self, m: usize, effects: Vec<Effect>) {
         if self.disks[m].is_dead(STORE) {
             self.count(Kind::MidCommit, "the power goes in the middle of a commit of the machine");
@@ -352,7 +352,7 @@ impl World {
         }
     }
 
-    /// Whether the relay is being asked whether it can deliver this.
+    /// Is the relay being asked whether it can deliver this?
     pub(super) fn is_asked_about(&self, m: usize, ticket: &Ticket) -> bool {
         self.machines[m].asked.values().any(|asked| matches!(asked, Asked::Relay(_, _, Some(about)) if about == ticket))
     }
@@ -393,7 +393,7 @@ impl World {
         self.merchant_hears(ask, caller, delay);
     }
 
-    /// Somebody between the machine and the backend answers: that is no word of the backend's.
+    /// Somebody between the machine and the backend answers. That is not the backend's word.
     fn answer_in_its_place(&mut self, ask: &Ask, to: Caller) {
         let foreign = Foreign::ALL[self.below_usize(Foreign::ALL.len())];
         self.note(|| format!("somebody else answers: {}", foreign.name()));
@@ -404,7 +404,7 @@ impl World {
         self.machine_hears(to.m, Arrival::Answer(to, Answer::Backend(answer)), 4);
     }
 
-    // What controllers on the board ask.
+    // The calls of controllers on the board.
 
     /// A controller on the same board asks.
     pub(super) fn ask_on_board(&mut self, m: usize, request: Request) {

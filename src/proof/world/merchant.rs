@@ -16,19 +16,19 @@ use qris_core::wire::topics::Topic;
 use qris_device::machine::{BackendAnswer, HttpCall};
 use std::collections::BTreeMap;
 
-/// How long its service manager waits before it starts a program again that could not begin.
+/// How long its service manager waits before it starts a program again that could not start.
 const RESTART: i64 = 2_000;
-/// What is due is looked for so often, and a moment after something was done.
+/// The program looks this often for due work, and also a moment after it did something.
 const SWEEP: i64 = 1_000;
 pub(super) const AT_ONCE: i64 = 50;
-/// News that are too old are dropped so often.
+/// News that are too old are dropped this often.
 const PRUNE: i64 = 600_000;
 /// The books, by the name of their file.
 pub(super) const BOOKS: &str = "orders.db";
-/// And the machines.
+/// The files of the books and of the machines.
 pub(super) const BOTH: [&str; 2] = [BOOKS, MACHINES_FILE];
 
-/// What reaches the backend.
+/// An event at the backend.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Starts {
@@ -67,7 +67,7 @@ pub(super) enum Arrival {
     Forged(Vec<u8>),
 }
 
-/// What somebody posted, and waits for the answer to.
+/// A notification that somebody posted and that waits for its answer.
 #[derive(Debug)]
 pub(super) enum Posted {
     Genuine(Notice),
@@ -86,9 +86,9 @@ pub(super) struct Side {
     pub(super) desk: Desk,
     posted: BTreeMap<u64, Posted>,
     posts: u64,
-    /// What the last get-status told this run of the program: whether it is settled.
+    /// The last get-status answer to this run of the program: is it settled?
     pub(super) vouched: BTreeMap<OrderId, bool>,
-    /// In which of the books' states an order was seen last, and whether with a receipt.
+    /// The state in which an order was last seen in the books, and whether it had a receipt.
     seen: Seen,
 }
 
@@ -107,7 +107,7 @@ fn seen(tx: &mut dyn Tx) -> Result<Seen, BooksError> {
 }
 
 impl Side {
-    /// `by_itself`: so many refunds a day. `fee_max`: so many rupiah may be put on a price.
+    /// `by_itself`: this many refunds a day. `fee_max`: at most this many rupiah may be put on a price.
     pub(super) fn new(by_itself: u32, fee_max: u64) -> Self {
         let mut desk = desk(COLLECT_WITHIN, by_itself);
         desk.rules.max_imposed_fee = fee_max;
@@ -126,14 +126,14 @@ impl Side {
         }
     }
 
-    /// Whether somebody answers.
+    /// Does somebody answer?
     pub(super) const fn listens(&self) -> bool {
         self.program.is_some() && !self.dying
     }
 }
 
 impl World {
-    /// Killed where it is.
+    /// Killed at any point of its work.
     pub(super) fn stop_merchant(&mut self) {
         BOTH.iter().for_each(|name| self.disks[MERCHANT].kill(name));
         let side = &mut self.merchant;
@@ -149,7 +149,7 @@ impl World {
         }
     }
 
-    /// The program ends where it is and starts again.
+    /// The program ends at this point and starts again.
     pub(super) fn start_merchant(&mut self) {
         self.stop_merchant();
         let run = self.merchant.run;
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// Its disk does not let it: the service manager tries again.
+    /// Its disk does not let it start: the service manager tries again.
     fn begin_later(&mut self) {
         if !self.storm {
             return self.fail("the backend cannot begin".into());
@@ -212,14 +212,14 @@ impl World {
         result
     }
 
-    /// Whatever it was to answer, nobody hears it.
+    /// Nobody hears the answers that it still owed.
     fn merchant_dies(&mut self) {
         if !std::mem::replace(&mut self.merchant.dying, true) {
             self.after(0, Event::Merchant(Arrival::Dies));
         }
     }
 
-    /// Lets the program run up to this moment. Whether nothing came of it that may change what happens until then.
+    /// Lets the program run until this moment. Tells whether it did nothing that may change the events until then.
     pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
         let side = &mut self.merchant;
         if side.dying {
@@ -262,7 +262,7 @@ impl World {
                 }
             }
             Effect::HasNews => self.publish_soon(3),
-            // It ends the turn, and after each what is due is looked for.
+            // It ends the turn. After each, due work is looked for.
             Effect::IsDue => {}
             Effect::Wrote(stored) => self.wrote(&stored),
             Effect::Journal(event) => self.note_journal("the backend", &event),
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    /// An order is in the books, as it is now.
+    /// An order is in the books, in its present state.
     fn wrote(&mut self, stored: &Stored) {
         let order = &stored.order;
         let (word, signed) = (books::state_word(&order.state), order.receipt().is_some());
@@ -291,7 +291,7 @@ impl World {
         }
     }
 
-    /// A call of the machine, so much later.
+    /// A call of the machine, after this time.
     pub(super) fn merchant_hears(&mut self, ask: Ask, from: machine::Caller, after: i64) {
         self.after(after, Event::Merchant(Arrival::Asked { ask, from }));
     }
@@ -332,7 +332,7 @@ impl World {
         }
     }
 
-    /// Without it nobody listens; one that dies answers nobody.
+    /// Without the program nobody listens. A program that dies answers nobody.
     fn asked(&mut self, mut ask: Ask, from: machine::Caller) {
         if !self.merchant.listens() {
             return;
@@ -350,7 +350,7 @@ impl World {
         }
     }
 
-    /// Connections of a program on a machine that is gone are closed by its kernel.
+    /// When a machine is gone, its kernel closes the connections of the program.
     pub(super) fn hang_up(&mut self, m: usize) {
         if let Some(program) = &mut self.merchant.program {
             program.hang_up(|caller| caller.m == m);
@@ -406,13 +406,13 @@ impl World {
         }
     }
 
-    /// Looks when something is due next, but not before this pause.
+    /// Looks when work is due next, but not before this pause.
     pub(super) fn plan_sweep(&mut self, pause: i64) {
         let Some(program) = &self.merchant.program else { return };
         let due = match program.next_due() {
             Ok(Some(due)) => due.0,
             Ok(None) => return,
-            // Looked at every second in the product.
+            // The product looks at it every second.
             Err(_) => BEGIN + self.now + 1_000,
         };
         let at = (due - BEGIN).max(self.now + pause);
@@ -442,7 +442,7 @@ impl World {
             }
             let seq = message.seq;
             if self.books(|tx, _| books::published(tx, &[seq])).is_err() {
-                // Told once more.
+                // It is told once more.
                 return self.publish_soon(5_000);
             }
         }

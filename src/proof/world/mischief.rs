@@ -1,4 +1,4 @@
-//! What goes wrong: programs, power, disks, cards, backups, clocks, networks.
+//! The faults: programs, power, disks, cards, backups, clocks, networks.
 
 use super::counts::Kind;
 use super::losses::Loss;
@@ -9,11 +9,11 @@ use super::{BEGIN, CLONE, Event, MERCHANT, Outage, World, machine};
 use crate::disk::{Op, Trouble};
 use std::path::Path;
 
-/// What a machine has on its card.
+/// The files on a machine's card.
 const CARD: [&str; 2] = [STORE, LEDGER];
 
 impl World {
-    /// One thing goes wrong.
+    /// One fault happens.
     pub(super) fn mischief(&mut self) {
         if !self.storm {
             return;
@@ -81,7 +81,7 @@ impl World {
 
     // Power.
 
-    /// The power of a machine goes: what was not synced is there, is not, or in part.
+    /// The power of a machine goes. Unsynced data is there, is not there, or is there in part.
     pub(super) fn cut_power(&mut self, m: usize) {
         if self.relays[m].is_driving() {
             self.counts.note(Kind::MidPulse);
@@ -98,7 +98,7 @@ impl World {
         if self.storm && self.one_in(4) {
             self.take_out_card(m);
         }
-        // Nobody runs meanwhile: what was on its way to the machine is lost with it.
+        // No program runs meanwhile: messages on their way to the machine are lost with it.
         self.machines[m].off_until = self.now + off;
         self.start_relay(m);
         self.start_machine(m, false);
@@ -118,7 +118,7 @@ impl World {
 
     // Cards and backups.
 
-    /// While a machine is off somebody makes an image of its card, puts an older one in its place, or makes a second card.
+    /// While a machine is off, somebody makes an image of its card, puts an older one in its place, or makes a second card.
     fn take_out_card(&mut self, m: usize) {
         let what = self.below(4);
         match self.image {
@@ -181,7 +181,7 @@ impl World {
         self.connect_broker(left, 1_000);
     }
 
-    /// The machine's database is lost, or no database any more.
+    /// The machine's database is lost, or is no database any more.
     fn lose_store(&mut self, m: usize) {
         self.count(Kind::Stores, "the machine loses its database");
         self.stop_machine(m);
@@ -198,7 +198,7 @@ impl World {
         self.start_machine(m, true);
     }
 
-    /// An older backup is made, or takes the place of what there is; or all of the books is lost.
+    /// A new backup is made, or an old one replaces the present books, or all of the books are lost.
     fn back_up_or_restore(&mut self) {
         self.stop_merchant();
         let (live, saved) = (self.places[MERCHANT].clone(), self.directory.join("backup"));
@@ -222,7 +222,7 @@ impl World {
         self.start_merchant();
     }
 
-    /// All that belongs to a database goes; whoever had it is stopped.
+    /// All files of a database go. The program that had it is stopped.
     pub(super) fn remove(&mut self, place: usize, name: &str) {
         remove(&self.places[place], name);
     }
@@ -233,7 +233,7 @@ impl World {
         [(m, STORE), (m, LEDGER), (MERCHANT, BOOKS)][self.below_usize(3)]
     }
 
-    /// A disk is full, may only be read, or cannot even be read, for a while.
+    /// For a while a disk is full, may only be read, or cannot even be read.
     fn trouble_disk(&mut self, m: usize) {
         let (place, name) = self.some_database(m);
         let (kind, trouble, text) = match self.below(3) {
@@ -249,7 +249,7 @@ impl World {
         self.after(after, Event::DiskWorks(place, name));
     }
 
-    /// The next write, sync or commit but a few fails, or the power goes in it.
+    /// One of the next few writes, syncs or commits fails, or the power goes in it.
     fn fail_once(&mut self, m: usize) {
         let (place, name) = self.some_database(m);
         let op = [Op::Write, Op::Commit, Op::Sync][self.below_usize(3)];
@@ -283,7 +283,7 @@ impl World {
         self.screen_back(m);
         self.connect_broker(m, 100);
         self.clear_line(m);
-        // Once more when a machine that is off now is back.
+        // This happens once more when a machine that is off now is back.
         self.after(800_000, Event::Relay(m, super::relay::Arrival::Cleared));
         self.after(super::again::FROM, Event::BuysAgain(0));
         self.after(3_600_000, Event::Reconciles);
@@ -307,20 +307,20 @@ impl World {
     }
 }
 
-/// A database with its logs – it has the second one while it is made –, and what the relay keeps beside it.
+/// A database with its logs (it has the second log while it is being made), and the files that the relay keeps beside it.
 fn files(name: &str) -> [String; 4] {
     ["", "-wal", "-journal", ".mark"].map(|suffix| format!("{name}{suffix}"))
 }
 
 fn remove(place: &Path, name: &str) {
-    // What is not there need not go. The memory shared over a database is made anew.
+    // A file that is not there need not go. The memory shared over a database is made anew.
     drop(std::fs::remove_file(place.join(format!("{name}-shm"))));
     for file in files(name) {
         drop(std::fs::remove_file(place.join(file)));
     }
 }
 
-/// What is not there is not copied.
+/// A file that is not there is not copied.
 fn copy(from: &Path, to: &Path, name: &str) {
     for file in files(name) {
         drop(std::fs::copy(from.join(&file), to.join(&file)));

@@ -1,4 +1,4 @@
-//! Customers, controllers, the merchant, and what happens at Midtrans without the merchant.
+//! Customers, controllers, the merchant, and events at Midtrans that the merchant does not cause.
 
 use super::counts::Kind;
 use super::{Event, World, merchant};
@@ -12,9 +12,9 @@ use qris_core::wire::topics::Topic;
 use qris_core::wire::vend::read_request;
 use qris_device::machine::Request;
 
-/// The program looks for news that a command has left so often, in milliseconds.
+/// The program looks this often for news that a command has left, in milliseconds.
 const LOOK: i64 = 5_000;
-/// A customer who has paid at a store tries the code so often.
+/// A customer who has paid at a store tries the code this often.
 const TRIES: u32 = 9;
 
 impl World {
@@ -162,7 +162,7 @@ impl World {
         match self.below(4) {
             0 => drop(self.midtrans.refund_by_hand(name, b"", now)),
             1 => drop(self.midtrans.refund_by_hand(name, br#"{"amount":1000}"#, now)),
-            // Refused where there is nothing to take.
+            // Refused if there is nothing to take.
             2 => drop(self.midtrans.charge_back(name, None, now)),
             _ => drop(self.midtrans.charge_back(name, Some(2_000), now)),
         }
@@ -179,7 +179,7 @@ impl World {
         self.count(kind, "money goes back at Midtrans");
     }
 
-    /// A shop takes back what it told as paid.
+    /// A shop takes back a payment that it has told.
     pub(super) fn reverses(&mut self, code: &str) {
         let now = self.wall();
         if let Ok(paid) = self.midtrans.reverse(code, now)
@@ -203,7 +203,7 @@ impl World {
 
     // The merchant.
 
-    /// A person looks at an order, and wants something of it: what may not be is refused.
+    /// A person looks at an order and asks for something. A forbidden act is refused.
     pub(super) fn merchant_looks(&mut self) {
         let Some(id) = self.some_paid() else { return };
         let now = self.wall();
@@ -221,7 +221,7 @@ impl World {
             4 | 5 => (Kind::ByHand, self.books(|tx, desk| books::refund_by_hand(tx, desk, &id, "cash", by, no_report, now))),
             6 => (Kind::Given, self.books(|tx, desk| books::given(tx, desk, &id, "Sari", now))),
             _ => {
-                // Nothing but what a person must see is ended by this.
+                // This ends only what a person must see.
                 drop(self.books(|tx, desk| books::seen(tx, desk, &id, "Sari", now)));
                 return;
             }
@@ -242,7 +242,7 @@ impl World {
                 }
                 self.decided(&before.order);
                 self.repaid.insert(id);
-                // The program finds what a command has written when it looks again.
+                // When the program looks again, it finds what a command has written.
                 self.plan_sweep(merchant::AT_ONCE);
                 self.publish_soon(LOOK);
             }
@@ -254,7 +254,7 @@ impl World {
         }
     }
 
-    /// A person decided, or may have, by what was told of an order.
+    /// A person has decided, or may have decided, by the report of an order.
     fn decided(&mut self, order: &Order) {
         let uncertain = order.delivery.as_ref().is_some_and(|told| told.outcome == Delivery::Uncertain);
         if uncertain && self.alive == [true, true] {
@@ -263,8 +263,8 @@ impl World {
     }
 }
 
-/// Why a refund, in cash or through Midtrans, or the goods from an attendant's hand, would be wrong: said once more and
-/// otherwise than the product says it, from what the promise is.
+/// Why one of these would be wrong: a refund in cash or through Midtrans, or goods from an attendant's hand. The rule
+/// is written here once more, from the promise and not from the product.
 fn why_not(order: &Order, no_report: bool, now: Wall) -> Option<&'static str> {
     match &order.repayment {
         Some(Repayment::Done { .. } | Repayment::ByHand { .. } | Repayment::Given { .. }) => return Some("it was settled before"),

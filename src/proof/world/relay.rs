@@ -25,7 +25,7 @@ pub(super) const LEDGER: &str = "ledger.db";
 /// One pulse, in milliseconds.
 const PULSE: i64 = 500;
 
-/// What happens at a relay.
+/// An event at a relay.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Starts {
@@ -67,9 +67,9 @@ pub(super) enum Arrival {
 pub(super) struct Side {
     dispenser: Option<Dispenser>,
     run: u64,
-    /// Names this life of this ledger among all.
+    /// Names this life of this ledger among all lives.
     life: u32,
-    /// What `Dispense` began last: the line is driven for it.
+    /// The order of the last `Dispense`: the line is driven for it.
     begun: Option<OrderId>,
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
 }
@@ -79,7 +79,7 @@ impl Side {
         self.dispenser.as_ref().is_some_and(Dispenser::is_driving)
     }
 
-    /// Whether a ticket could be delivered now, as the ledger says.
+    /// Could a ticket be delivered now, by the ledger's word?
     pub(super) fn could_deliver(&mut self, ticket: &Ticket) -> bool {
         self.dispenser.as_mut().is_some_and(|dispenser| dispenser.check(ticket.as_str()).is_ok())
     }
@@ -96,7 +96,7 @@ impl Side {
         self.dispenser.as_ref()?.key()
     }
 
-    /// What the ledger says of an order.
+    /// The ledger's word on an order.
     pub(super) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
         self.dispenser.as_mut()?.query(order.as_str()).ok().map(|(answer, _)| answer)
     }
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    /// Killed where it is; whatever line it drove is inactive then.
+    /// Killed at any point of its work. Any line that it drove is inactive then.
     pub(super) fn stop_relay(&mut self, m: usize) {
         self.disks[m].kill(LEDGER);
         let side = &mut self.relays[m];
@@ -134,13 +134,13 @@ impl World {
         self.machine_hears(m, machine::Arrival::RelayGone, 20);
     }
 
-    /// What it remembers is not what it wrote last.
+    /// Its memory is not what it wrote last.
     pub(super) fn begin_another_ledger(&mut self, m: usize) {
         self.lives += 1;
         self.relays[m].life = self.lives;
     }
 
-    /// The program ends where it is and starts again.
+    /// The program ends at this point and starts again.
     pub(super) fn start_relay(&mut self, m: usize) {
         self.stop_relay(m);
         let at = self.machines[m].off_until.max(self.now + 50);
@@ -167,12 +167,12 @@ impl World {
         self.tell_facts(m);
     }
 
-    /// A call of the machine, so much later.
+    /// A call of the machine, after this time.
     pub(super) fn relay_hears(&mut self, m: usize, call: machine::Call, from: machine::Caller, after: i64) {
         self.after(after, Event::Relay(m, Arrival::Call { call, from }));
     }
 
-    /// The bus tells the machine of this run of the relay, so much later.
+    /// The bus tells the machine of this run of the relay, after this time.
     pub(super) fn relay_appears(&mut self, m: usize, after: i64) {
         let run = self.relays[m].run;
         self.after(after, Event::Relay(m, Arrival::Appears { run }));
@@ -186,7 +186,7 @@ impl World {
                 let seed = self.rng.number();
                 let dispenser = drawn_from(seed, || Dispenser::new(&self.relay_config(m)));
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
-                    // A power cut costs what was not synced, and no more.
+                    // A power cut costs only unsynced data.
                     if !self.losses.is_harmed(LEDGER) {
                         self.fail("a ledger was set aside that nobody had harmed".into());
                     }
@@ -238,7 +238,7 @@ impl World {
                 if told {
                     self.tell_facts(m);
                 }
-                // Every second in the product; it does nothing but where the ledger has failed.
+                // The product does this every second. It has an effect only if the ledger has failed.
                 let every = if self.storm { 3_000 } else { 600_000 };
                 self.after(every, Event::Relay(m, Arrival::Tick { run }));
             }
@@ -346,8 +346,8 @@ impl World {
         self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
     }
 
-    /// Carries out what the dispenser committed, in order; a crash may come between any two, and may have come in the commit
-    /// before them. Whether the program still runs.
+    /// Carries out, in order, what the dispenser committed. A crash may come between any two, and may have come in the
+    /// commit before them. Tells whether the program still runs.
     pub(super) fn relay_effects(&mut self, m: usize) -> bool {
         if self.disks[m].is_dead(LEDGER) {
             self.count(Kind::MidCommit, "the power goes in the middle of a commit of the relay");
@@ -379,7 +379,7 @@ impl World {
         true
     }
 
-    /// As a relay of a later release would say it, which has another word for an item that did not come.
+    /// As a relay of a later release would say it: it has another word for an item that did not come.
     fn in_later_words(&mut self, answer: machine::Answer) -> machine::Answer {
         let jammed = Word::new("jammed").expect("a word");
         match answer {
@@ -397,7 +397,7 @@ impl World {
         }
     }
 
-    /// The line goes up: this is what a customer gets.
+    /// The line goes up: this gives a customer the item.
     fn pulse(&mut self, m: usize, line: usize) {
         let run = self.relays[m].run;
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));

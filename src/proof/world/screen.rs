@@ -1,4 +1,4 @@
-//! The screen of a machine: what customers see on it, and what must be so of it.
+//! The screen of a machine: what customers see on it, and the rules for it.
 
 use super::again;
 use super::counts::Kind;
@@ -12,8 +12,8 @@ use qris_device::machine::Input;
 use qris_device::screen::ScreenState;
 use qris_device::screen::picture::Scene;
 
-/// So long a QR may stay up while the relay's word is not known, in milliseconds: the time that a relay has to start, a
-/// question after it, and a second for whatever is on its way.
+/// A QR may stay this long while the relay's word is not known, in milliseconds: the start time of a relay, a question after it,
+/// and a second for messages on their way.
 const DOUBT: i64 = GONE_WAIT.0 + QUICK + 1_000;
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
     pub(super) fn screen_back(&mut self, m: usize) {
         let Some(since) = self.machines[m].screen_gone.take() else { return };
         let shown = matches!(self.machines[m].scene, Some(Scene::Pay { .. } | Scene::PayAtStore { .. }));
-        // What cannot be stored cannot be cancelled either; then the screen says so.
+        // If the machine cannot store it, it cannot cancel either. Then the screen says so.
         if shown && self.now - since > 6_000 {
             self.fail(format!("a QR is up after {} ms without a screen", self.now - since));
         }
@@ -65,7 +65,7 @@ impl World {
             return self.fail("a QR is drawn, and Midtrans has no charge for it".into());
         };
         let other = shown.amount.get() != book.gross_amount || shown.fee.map_or(0, Rupiah::get) != book.gross_amount - book.amount;
-        // Where Midtrans named another sum than it charges, a backend that had lost the order knows no better.
+        // If Midtrans named another sum than it charges, a backend that had lost the order cannot know the right one.
         if other && !OrderId::new(&book.order_id).is_ok_and(|id| self.altered.contains(&id)) {
             self.fail("the screen says another sum than is charged".into());
         }
@@ -73,8 +73,8 @@ impl World {
         if self.machines[m].heard.get(&ticket) != Some(&true) && !self.asks_once_more(m) {
             self.fail("a QR is drawn, and the relay did not say that it can deliver".into());
         }
-        // In the storm the relay may have gone since it was asked, and one that came back is asked just now; see the property of the
-        // exhaustive search.
+        // In the storm the relay may have gone since it was asked, and a relay that came back is asked just now; see the property
+        // of the exhaustive search.
         if !self.storm && !self.is_asked_about(m, &ticket) {
             self.counts.note(Kind::QrsAgainstRelay);
             if !self.relays[m].could_deliver(&ticket) {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// What a customer could pay, if the screen shows it.
+    /// The offer on the screen, if a customer could pay it.
     fn shown(&self, m: usize) -> Option<Shown> {
         match self.machines[m].scene.as_ref()? {
             Scene::Pay { payload, amount, fee, .. } => Some(Shown { payload: payload.clone(), amount: *amount, fee: *fee, code: false }),
@@ -108,13 +108,13 @@ impl World {
         Some((book, ticket))
     }
 
-    /// A "no" that could not be stored is asked for once more, and the QR waits for it as for a relay that starts.
+    /// A "no" that could not be stored is asked for once more. The QR waits for it as it waits for a relay that starts.
     fn asks_once_more(&self, m: usize) -> bool {
         self.machines[m].could_not_store.is_some_and(|at| self.now - at <= DOUBT)
     }
 
-    /// What must be so whenever the machine has done all that it does for now: a QR goes once the relay says that it cannot
-    /// deliver, unless just that is being handed out.
+    /// The rules when the machine has done all work for now. A QR goes once the relay says that it cannot deliver, unless just this
+    /// order is being handed out.
     pub(super) fn judge_screen(&mut self, m: usize) {
         let Some((book, ticket)) = self.shown(m).and_then(|shown| self.charge_of(&shown.payload)) else { return };
         let refused = self.machines[m].heard.get(&ticket) == Some(&false);
@@ -124,12 +124,12 @@ impl World {
     }
 }
 
-/// What a customer could pay.
+/// An offer that a customer could pay.
 struct Shown {
     payload: Box<str>,
     /// The sum on the screen, with the fee.
     amount: Rupiah,
     fee: Option<Rupiah>,
-    /// Whether it is a code for a store.
+    /// Is it a code for a store?
     code: bool,
 }

@@ -1,6 +1,6 @@
 use super::{Counts, Kind, run};
 
-/// What is new to a seed that repeats – disks, cards, a second machine – must not come from anywhere but the seed.
+/// A seed must repeat. The newer parts of it (disks, cards, a second machine) must depend on nothing but the seed.
 const MUST_HAPPEN: [Kind; 12] = [
     Kind::MidCommit,
     Kind::Unsynced,
@@ -34,7 +34,7 @@ fn a_seed_repeats_byte_for_byte() {
     }
 }
 
-/// So many that each of those is among them.
+/// So many seeds that each of those parts occurs.
 const REPEATED: std::ops::RangeInclusive<u64> = 1..=16;
 
 /// `QRIS_SEEDS` asks for more.

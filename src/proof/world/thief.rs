@@ -1,5 +1,5 @@
-//! Somebody who has the machine's token, its bus and every receipt: a `qrisd` in foreign hands. He may harm, so that orders are
-//! listed for a person. He does not get goods and money for one payment.
+//! A thief who has the machine's token, its bus and every receipt: a `qrisd` in foreign hands. He may do harm, so that orders
+//! are listed for a person. He does not get goods and money for one payment.
 
 use super::counts::Kind;
 use super::relay::Arrival;
@@ -15,7 +15,7 @@ use qris_core::wire::orders::OutcomeReport;
 use qris_device::machine::HttpCall;
 
 impl World {
-    /// A relay has signed what became of a ticket.
+    /// A relay has signed the end of a ticket.
     pub(super) fn signed(&mut self, ticket: &Ticket, jws: &str) {
         let Some(word) = self.relays.iter().find_map(|relay| proof::verify(jws, &relay.proof_key()?).ok()) else {
             return self.fail(format!("a relay signed something of {ticket} that is not believed"));
@@ -27,7 +27,7 @@ impl World {
         }
     }
 
-    /// Whether the relay has signed that nothing came out for this order, as far as one card knows.
+    /// Has the relay signed that nothing came out for this order, as far as one card knows?
     pub(super) fn is_signed_as_not_delivered(&self, order: &Order) -> bool {
         let word = self.words.get(&order.sale.ticket).map(|(word, _)| *word);
         matches!(order.state, State::Withheld { .. }) && !order.rebuilt || matches!(word, Some(Last::Closed | Last::Failed))
@@ -61,9 +61,9 @@ impl World {
         }
     }
 
-    /// With his own key in place of the relay's, his proofs would be as good.
+    /// If the relay's key were replaced by his own, his proofs would be as good.
     fn shows_a_key(&mut self, m: usize) {
-        // Whoever comes first is believed: the machine itself, where somebody set it up.
+        // The first key is believed: that of the machine itself, if somebody set it up.
         if self.some_paid().is_none() {
             return;
         }
@@ -87,17 +87,17 @@ impl World {
         let ticket = order.sale.ticket.clone();
         let proof = match self.below(6) {
             0 => None,
-            // Of his own making.
+            // One that he made himself.
             1 => {
                 let word = Word { device: device(), ticket, order_id: None, outcome: Last::Closed, number: self.rng.number() };
                 Some(proof::sign(&own_key(), &word))
             }
-            // Of another order.
+            // One of another order.
             2 => {
                 let at = self.below_usize(self.words.len());
                 self.words.values().nth(at).map(|(_, jws)| jws.to_string())
             }
-            // What the relay has signed before, or signs now.
+            // One that the relay has signed before, or signs now.
             3 => self.words.get(&ticket).map(|(_, jws)| jws.to_string()),
             _ => {
                 let signed = self.relays[m].dispenser().and_then(|dispenser| dispenser.prove(ticket.as_str()).ok().flatten());

@@ -27,10 +27,10 @@ const QUICK: i64 = 2_000;
 const SLOW: i64 = 25_000;
 const HTTP: i64 = 12_000;
 const POLL: i64 = 35_000;
-/// A broker keeps so many messages for a machine that is away.
+/// A broker keeps this many messages for a machine that is away.
 const QUEUE_MAX: usize = 100;
 
-/// What reaches the machine.
+/// An event at the machine.
 #[derive(Debug)]
 pub(in crate::nth) enum Arrival {
     Starts {
@@ -54,14 +54,14 @@ pub(in crate::nth) enum Arrival {
         connection: u64,
         message: u64,
     },
-    /// The broker has what was published.
+    /// The broker has the published message.
     Published {
         connection: u64,
         id: PublishId,
     },
 }
 
-/// Who asked: one call of one run of the program.
+/// The caller: one call of one run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::nth) struct Caller {
     run: u64,
@@ -76,7 +76,7 @@ pub(in crate::nth) enum Answer {
     Backend(BackendAnswer),
 }
 
-/// What the relay is asked for.
+/// A call to the relay.
 #[derive(Debug)]
 pub(in crate::nth) enum Call {
     Prepare(ItemId, Rupiah),
@@ -84,7 +84,7 @@ pub(in crate::nth) enum Call {
     Facts,
 }
 
-/// What a call was for.
+/// The purpose of a call.
 #[derive(Debug)]
 enum Asked {
     Prepare(CallId),
@@ -92,7 +92,7 @@ enum Asked {
     Backend(CallId, RequestId),
     Open(CallId),
     Facts,
-    /// A ticket that nobody carries.
+    /// A ticket that nobody has.
     Close,
 }
 
@@ -110,13 +110,13 @@ pub(in crate::nth) struct Side {
     /// The connection to the broker; 0: none.
     connection: u64,
     connections: u64,
-    /// What the broker keeps for the machine until it is acknowledged.
+    /// The messages that the broker keeps for the machine until they are acknowledged.
     session: VecDeque<(u64, Topic, Vec<u8>)>,
     messages: u64,
     scene: String,
     /// Its status has the fault `store` or `newer_database`.
     says_failing: bool,
-    /// It had since nothing disturbs it any more.
+    /// It had this fault after the disturbances had ended.
     said_failing: bool,
 }
 
@@ -164,7 +164,7 @@ impl Stage {
         Now { boot: Boot(self.now - self.machine.booted_at + 5_000), wall: Wall(BEGIN + self.now) }
     }
 
-    /// The program ends where it is and starts again, in the same boot or in another.
+    /// The program ends at this point and starts again, in the same boot or in another.
     pub(in crate::nth) fn start_machine(&mut self, same_boot: bool) {
         self.kill(Who::Machine);
         self.machine.run += 1;
@@ -184,7 +184,7 @@ impl Stage {
         self.at(at, Event::Machine(Arrival::Starts { run }));
     }
 
-    /// Something for the machine, so much later.
+    /// An event for the machine, after this time.
     pub(super) fn machine_hears(&mut self, arrival: Arrival, after: i64) {
         self.after(after, Event::Machine(arrival));
     }
@@ -259,7 +259,7 @@ impl Stage {
 
     fn answered(&mut self, caller: Caller, answer: Answer) {
         let Some(asked) = self.machine.asked.remove(&caller) else {
-            // Given up, or of an earlier run.
+            // It was given up, or belongs to an earlier run.
             return;
         };
         match (asked, answer) {
@@ -370,7 +370,7 @@ impl Stage {
         self.merchant_hears(ask, caller, delay);
     }
 
-    /// A call goes out, unless it is the one that fails. Whoever is answered may be nobody.
+    /// A call goes out, unless it is the one that fails. The caller of an answer may be gone.
     fn goes_out(&mut self, kind: Kind, strike: Option<How>, caller: Caller) -> Option<Caller> {
         match strike {
             None => Some(caller),
@@ -453,14 +453,14 @@ impl Stage {
             return self.input_later(Input::Undelivered(id, None));
         }
         if let Some(how) = strikes {
-            // Nothing depends on what was heard of it: sent or not, whoever sent it is gone.
+            // Nothing depends on who heard it: sent or not, the sender is gone.
             return self.falls(Who::Machine, how);
         }
         let delay = 2 + self.below(40);
         self.after(delay, Event::Machine(Arrival::Published { connection, id }));
     }
 
-    /// An answer that comes at once would come before the effects behind its cause.
+    /// An immediate answer would come before the effects behind its cause.
     fn input_later(&mut self, input: Input) {
         let now = self.clocks();
         if let Some(machine) = &mut self.machine.machine {
@@ -494,23 +494,23 @@ impl Stage {
         self.machine.machine = None;
     }
 
-    /// Whether a person must look at its database, and is told so by its status.
+    /// Must a person look at its database, and does its status say so?
     pub(in crate::nth) fn machine_is_down(&mut self) -> bool {
         let path = self.directory.join(Who::Machine.database());
         let opens = self.machine_store().is_some_and(|mut store| store.probe().is_ok());
         self.machine.says_failing || self.machine.said_failing || !opens && path.exists()
     }
 
-    /// Whether its database opens and cannot be worked with all the same: then nobody but a person ends what is paid, though
-    /// what is damaged can be set aside.
+    /// Does its database open although the program cannot work with it? Then only a person ends paid orders, even if the
+    /// damaged part can be set aside.
     pub(in crate::nth) fn machine_flaps(&mut self) -> bool {
         let said = self.machine.says_failing || self.machine.said_failing;
         said && self.machine_store().is_some_and(|mut store| store.probe().is_ok())
     }
 
-    /// Whether the machine waits for nothing any more, and what it says of an order.
+    /// Does the machine wait for nothing any more, and what does it say of an order?
     pub(in crate::nth) fn machine_store(&mut self) -> Option<qris_device::store::database::Database> {
-        // One owner at a time: the program ends first.
+        // A database has one owner at a time: the program ends first.
         self.machine.machine = None;
         let boot = self.settings().boot_id;
         qris_device::store::database::Database::open(&self.directory.join("qrisd.db"), &boot, false).ok().map(|opened| opened.store)

@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 /// How long Midtrans waits for the answer to a notification, in milliseconds.
 const NOTICE: i64 = 15_000;
-/// The sweep comes so often, in milliseconds.
+/// The sweep comes this often, in milliseconds.
 const SWEEP: i64 = 1_000;
 const COLLECT_WITHIN: Span = Span::secs(72 * 3600);
 
-/// What reaches the backend.
+/// An event at the backend.
 #[derive(Debug)]
 pub(in crate::nth) enum Arrival {
     Asked {
@@ -35,7 +35,7 @@ pub(in crate::nth) enum Arrival {
         reply: ReplyTo,
         answer: (u16, Vec<u8>),
     },
-    /// Something is due.
+    /// Work is due.
     Sweep {
         run: u64,
     },
@@ -61,9 +61,9 @@ pub(in crate::nth) struct Side {
     /// Notifications that are to be answered.
     posted: BTreeMap<u64, Notice>,
     posts: u64,
-    /// The journal was told that the books fail, and not that they work again.
+    /// The journal was told that the books fail, and was not told that they work again.
     is_failing: bool,
-    /// It was told so though nothing disturbs them any more.
+    /// It was told so after the disturbances had ended.
     says_failing: bool,
 }
 
@@ -84,7 +84,7 @@ impl Side {
 }
 
 impl Stage {
-    /// The program ends where it is and starts again.
+    /// The program ends at this point and starts again.
     pub(in crate::nth) fn start_merchant(&mut self) {
         self.kill(Who::Backend);
         self.merchant.run += 1;
@@ -113,7 +113,7 @@ impl Stage {
         self.plan_sweep(SWEEP);
     }
 
-    /// As the service manager has it, after so many milliseconds.
+    /// The service manager does so, after this many milliseconds.
     pub(in crate::nth) fn merchant_starts_later(&mut self, why: &str, after: i64) {
         self.note(|| format!("the backend ends: {why}"));
         self.kill(Who::Backend);
@@ -122,8 +122,8 @@ impl Stage {
         self.after(after, Event::Merchant(Arrival::Starts { run }));
     }
 
-    /// Whether the books cannot be worked with until a person has looked, and that person is told: they cannot be opened; or a
-    /// page or row of them is damaged, which the journal says whenever something needs it (`StoreFailing`).
+    /// Is it impossible to work with the books until a person has looked, and is that person told? Either they cannot be
+    /// opened. Or a page or row of them is damaged, and the journal says so whenever something needs it (`StoreFailing`).
     pub(in crate::nth) fn merchant_is_down(&self) -> bool {
         self.merchant.program.is_none() || self.merchant.says_failing || self.merchant.is_failing
     }
@@ -137,7 +137,7 @@ impl Stage {
         }
     }
 
-    /// Lets the program run up to this moment. Whether nothing came of it that may change what happens until then.
+    /// Lets the program run until this moment. Tells whether it did nothing that may change the events until then.
     pub(super) fn merchant_runs_until(&mut self, until: i64) -> bool {
         let side = &mut self.merchant;
         let Some(program) = &mut side.program else { return true };
@@ -145,7 +145,7 @@ impl Stage {
         let reached = side.began + program.age();
         self.now = self.now.max(reached.min(until));
         let run = self.merchant.run;
-        // What was committed stays, and nothing is done about it by one who is dead.
+        // A commit stays, and a dead program does nothing more about it.
         if self.died(Who::Backend) {
             return false;
         }
@@ -179,7 +179,7 @@ impl Stage {
             }
             Effect::HasNews => self.publish_soon(),
             Effect::Journal(event) => self.journal_of_merchant(&event),
-            // Its disk was asked; what is due is looked for after every turn; and nobody told us to look on.
+            // Its disk was asked. Due work is looked for after every turn. Nobody asked for a watch on the books.
             Effect::Dies | Effect::IsDue | Effect::Wrote(_) => {}
         }
     }
@@ -188,7 +188,7 @@ impl Stage {
         self.note(|| format!("journal of the backend: {event}"));
         match event {
             Journal::StoreFailing { why, .. } => {
-                // Of a row or a page the journal is told again as long as somebody stumbles over it.
+                // The journal is told of a damaged row or page again, as long as something needs it.
                 let is_damage = why.contains("is damaged") || why.contains("malformed");
                 self.merchant.is_failing |= !is_damage;
                 self.merchant.says_failing |= self.story_is_well();
@@ -207,7 +207,7 @@ impl Stage {
         self.plan_sweep(SWEEP);
     }
 
-    /// So many refunds of a machine a day go by themselves.
+    /// This many refunds of a machine a day need no person.
     pub(in crate::nth) fn refund_automatically(&mut self, a_day: u32) {
         self.merchant.desk.auto_refund_per_day = a_day;
     }
@@ -217,13 +217,13 @@ impl Stage {
             Some(program) => program.books(job),
             None => return Err(BooksError::Store(StoreError::Gone)),
         };
-        // What was committed stays, and nothing is done about it by one who is dead.
+        // A commit stays, and a dead program does nothing more about it.
         self.died(Who::Backend);
         self.merchant.says_failing |= self.story_is_well() && matches!(result, Err(BooksError::Store(_)));
         result
     }
 
-    /// A call of the machine, so much later.
+    /// A call of the machine, after this time.
     pub(super) fn merchant_hears(&mut self, ask: Ask, from: machine::Caller, after: i64) {
         self.after(after, Event::Merchant(Arrival::Asked { ask, from }));
     }
@@ -256,7 +256,7 @@ impl Stage {
         }
     }
 
-    // What the machine asks.
+    // The machine's question.
 
     fn asked(&mut self, ask: Ask, from: machine::Caller) {
         match self.strikes(Who::Backend, Kind::Http) {
@@ -275,7 +275,7 @@ impl Stage {
         }
     }
 
-    // What is asked of Midtrans.
+    // The question to Midtrans.
 
     fn ask_midtrans(&mut self, asked: Box<Asked>) {
         self.note(|| format!("the backend asks Midtrans: {:?}", asked.call));
@@ -306,7 +306,7 @@ impl Stage {
         }
     }
 
-    /// Looks when something is due next, but not before this pause.
+    /// Looks when work is due next, but not before this pause.
     fn plan_sweep(&mut self, pause: i64) {
         let Some(program) = &self.merchant.program else { return };
         let due = match program.next_due() {
@@ -314,7 +314,7 @@ impl Stage {
             Ok(None) => return,
             Err(_) => BEGIN + self.now + self.story_retries(),
         };
-        // What is due at once is taken up by whoever made it so.
+        // Work that is due at once is taken up by the code that made it due.
         let at = (due - BEGIN).max(self.now + pause);
         if self.merchant.sweep_at.is_none_or(|known| at < known) {
             self.merchant.sweep_at = Some(at);
@@ -385,7 +385,7 @@ impl Stage {
         }
     }
 
-    /// It does what it was just asked to do, and falls before anybody hears of it.
+    /// It does what it was just asked, and falls before anybody hears of it.
     fn falls_at_once(&mut self) {
         if let Some(program) = &mut self.merchant.program {
             let moment = program.age() + 1;

@@ -18,7 +18,7 @@ use qris_relay::pin::{Chip, Pin};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What happens at the relay.
+/// An event at the relay.
 #[derive(Debug)]
 pub(in crate::nth) enum Arrival {
     /// A call of the machine.
@@ -45,7 +45,7 @@ impl Side {
         Self { dispenser: None, run: 0, waits: BTreeMap::new() }
     }
 
-    /// What the ledger says of an order.
+    /// The ledger's word on an order.
     pub(in crate::nth) fn query(&mut self, order: &OrderId) -> Option<DispenseAnswer> {
         self.dispenser.as_mut()?.query(order.as_str()).ok().map(|(answer, _)| answer)
     }
@@ -72,7 +72,7 @@ impl Stage {
     }
 
     pub(in crate::nth) fn start_relay(&mut self) {
-        // One owner of a ledger at a time.
+        // A ledger has one owner at a time.
         self.kill(Who::Relay);
         self.relay.run += 1;
         self.relay.waits.clear();
@@ -99,12 +99,12 @@ impl Stage {
         self.tell_facts();
     }
 
-    /// A call of the machine, so much later.
+    /// A call of the machine, after this time.
     pub(super) fn relay_hears(&mut self, call: machine::Call, from: machine::Caller, after: i64) {
         self.after(after, Event::Relay(Arrival::Call { call, from }));
     }
 
-    /// The bus tells the machine of this run of the relay, so much later.
+    /// The bus tells the machine of this run of the relay, after this time.
     pub(super) fn relay_appears(&mut self, after: i64) {
         let run = self.relay.run;
         self.after(after, Event::Relay(Arrival::Appears { run }));
@@ -231,7 +231,7 @@ impl Stage {
         self.machine_hears(machine::Arrival::Answer(from, answer), 1);
     }
 
-    /// Carries out what the dispenser committed, in order, unless the program falls between two.
+    /// Carries out, in order, what the dispenser committed, unless the program falls between two.
     fn relay_effects(&mut self) {
         if self.died(Who::Relay) {
             return;
@@ -278,7 +278,7 @@ impl Stage {
         }
     }
 
-    /// As `relay::outlet::line` tells it; the hardware is taken anew and works.
+    /// As `relay::outlet::line` tells it. The hardware is taken anew and works.
     fn line_fails(&mut self, line: usize, outcome: Outcome, detail: &str) {
         if let Some(dispenser) = &mut self.relay.dispenser {
             dispenser.ended(line, Ending { outcome, detail: detail.into() });
@@ -289,7 +289,7 @@ impl Stage {
         self.tell_facts();
     }
 
-    /// Whether the ledger cannot be had.
+    /// Is the ledger unavailable?
     pub(in crate::nth) fn relay_is_shut(&self) -> bool {
         self.relay.dispenser.as_ref().is_none_or(|dispenser| dispenser.faults().contains(&qris_relay::dispenser::FAULT_LEDGER))
     }
@@ -298,7 +298,7 @@ impl Stage {
         self.relay.dispenser = None;
     }
 
-    /// The line goes up: this is what a customer gets.
+    /// The line goes up: this gives a customer the item.
     fn pulse(&mut self, line: usize) {
         let run = self.relay.run;
         self.after(500, Event::Relay(Arrival::LineEnds { run, line }));
@@ -315,7 +315,7 @@ impl Stage {
         }
     }
 
-    /// The order that the ledger says is driven now.
+    /// The order that is driven now, by the ledger's word.
     fn being_driven(&mut self) -> Option<OrderId> {
         let all: Vec<OrderId> = self.midtrans.transactions().iter().filter_map(|book| OrderId::new(&book.order_id).ok()).collect();
         all.into_iter().find(|order| self.relay.query(order) == Some(DispenseAnswer::Dispensing))
