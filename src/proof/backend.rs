@@ -1,10 +1,10 @@
-//! `qris-backend` without sockets: the program itself – its HTTP handlers, its work for orders, its client of Midtrans, its
-//! books on their own database – in virtual time and in the thread of a world. Requests and answers pass as what they are on the
-//! wire, status, headers and bytes, and the machine's own client writes and reads them. What the program would send comes out as
-//! an [`Effect`]; each world carries it, with what can go wrong on the way.
+//! `qris-backend` without sockets, in virtual time and in the thread of a world. This is the program itself: its HTTP handlers, its
+//! work for orders, its client of Midtrans, and its books on their own database. Requests and answers pass in their wire form
+//! (status, headers and bytes), and the machine's own client writes and reads them. The program's output is an [`Effect`]. Each
+//! world carries it, with the possible faults on the way.
 //!
-//! Left out are what carries bytes (sockets, TLS, the broker's connection), the second connection of [`Store`] with its thread,
-//! and the look for what is due once a second: [`Program::take_up`] is called when something is.
+//! These parts are left out: the code that carries bytes (sockets, TLS, the broker's connection), the second connection of
+//! [`Store`] with its thread, and the look for due work once a second. Instead [`Program::take_up`] is called when work is due.
 //!
 //! [`Store`]: qris_backend::store::Store
 
@@ -59,10 +59,10 @@ pub(super) const ISSUER: &str = "pay.example";
 pub(super) const TOKEN: &str = "vm-001";
 /// One call to Midtrans.
 const MIDTRANS_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest answer of the program's.
+/// The largest answer of the program.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// What signs receipts.
+/// The key that signs receipts.
 pub(super) fn key() -> SigningKey {
     SigningKey::from_seed([11; 32])
 }
@@ -72,18 +72,18 @@ pub(super) fn device() -> DeviceId {
     DeviceId::new("vm-001").expect("an id")
 }
 
-/// What the merchant decided. `by_itself`: so many refunds a machine and day.
+/// The merchant's decisions. `by_itself`: this many refunds a machine and day.
 pub(super) fn desk(collect_within: Span, by_itself: u32) -> Desk {
     let rules = Rules { issuer: ISSUER.into(), keys: vec![key()], max_imposed_fee: 0, reversal_window: Span::secs(300), collect_within };
     Desk { rules, push: true, orders_per_minute: 0, auto_refund_per_day: by_itself }
 }
 
-/// Where the backend is.
+/// The address of the backend.
 pub(super) fn place(collect_within: Span) -> Place {
     Place { public_url: PUBLIC_URL.into(), sandbox: true, contact: None, collect_within }
 }
 
-/// What the program finds where it runs.
+/// The surroundings of the program.
 struct Around<C> {
     street: Arc<Street<C>>,
     began: Instant,
@@ -116,7 +116,7 @@ thread_local! {
     static PANICS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// From now on panics are counted: a task that panics ends by itself, and nobody else would know.
+/// From now on panics are counted. A task that panics ends by itself, and nobody else would know.
 fn count_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -128,37 +128,37 @@ fn count_panics() {
     });
 }
 
-/// How a program is started.
+/// The settings for the start of a program.
 pub(super) struct Start<'a> {
     pub(super) books: &'a Path,
     pub(super) desk: Desk,
     pub(super) place: Place,
     /// The time of day.
     pub(super) wall: Wall,
-    /// Of its randomness.
+    /// The seed of its random numbers.
     pub(super) seed: u64,
-    /// Whether its disk has not killed it.
+    /// Is it still alive, as far as its disk is concerned?
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Whether each order that is written is an [`Effect`].
+    /// Is each order that is written an [`Effect`]?
     pub(super) tells: bool,
 }
 
-/// The program while it runs. It is killed by dropping it.
+/// The running program. A drop kills it.
 pub(super) struct Program<C> {
-    // In this order: what runs goes first, the database last.
+    // The order matters: the tasks go first, the database last.
     runtime: Runtime,
     service: TowerToHyperService<Router>,
     shop: Arc<Shop>,
     around: Rc<Around<C>>,
     street: Arc<Street<C>>,
-    /// Whom it is to answer.
+    /// Those that wait for its answers.
     calls: BTreeMap<C, AbortHandle>,
     direct: Direct,
     machines: Direct,
 }
 
 impl<C: Copy + Ord + Send + 'static> Program<C> {
-    /// Opens its books. Nothing is done yet about what is in them.
+    /// Opens its books. Their contents are not worked on yet.
     pub(super) fn start(start: Start<'_>) -> Result<Self, BooksError> {
         count_panics();
         static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
@@ -199,7 +199,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         Ok(program)
     }
 
-    /// Hands on what the program wakes its other tasks for: the one that publishes, and the one that looks for what is due.
+    /// Hands on the wake-ups for its other tasks: the one that publishes, and the one that looks for due work.
     fn listen(&self) {
         for (is_outbox, effect) in [(true, (|| Effect::HasNews) as fn() -> Effect<C>), (false, || Effect::IsDue)] {
             let (shop, street) = (Arc::clone(&self.shop), Arc::clone(&self.street));
@@ -219,10 +219,10 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         since(self.around.began)
     }
 
-    /// Lets it run until it does something to its surroundings, or is so old, in milliseconds. What it did meanwhile is taken.
+    /// Lets it run until it acts on its surroundings, or reaches this age, in milliseconds. Takes its output so far.
     ///
     /// # Panics
-    /// When one of its tasks does, whoever caught that.
+    /// When one of its tasks does, even if something caught that.
     pub(super) fn run(&mut self, until: i64) -> Vec<Effect<C>> {
         let end = self.around.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
         let (street, runtime) = (&self.street, &self.runtime);
@@ -256,7 +256,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         self.calls.insert(from, task.abort_handle());
     }
 
-    /// Those who asked are gone, and their connections with them.
+    /// The callers are gone, and their connections with them.
     pub(super) fn hang_up(&mut self, gone: impl Fn(&C) -> bool) {
         self.calls.retain(|from, task| {
             let gone = gone(from);
@@ -277,17 +277,17 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         });
     }
 
-    /// What is due is taken up.
+    /// Takes up the due work.
     pub(super) fn take_up(&self) {
         let shop = Arc::clone(&self.shop);
         self.runtime.spawn(async move {
-            // The journal was told of an error; the next look comes.
+            // The journal was told of an error. The next look comes later.
             drop(work::take_up(&shop).await);
             drop(work::take_up_strangers(&shop).await);
         });
     }
 
-    /// When something is due next, if anything is.
+    /// The time when work is due next, if there is any.
     pub(super) fn next_due(&self) -> Result<Option<Wall>, BooksError> {
         let sql =
             "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
@@ -295,9 +295,9 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         self.direct.look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
-    /// The merchant reconciles: what is otherwise at Midtrans is handed to the books as `qris-backend reconcile` does, and they ask
-    /// Midtrans themselves. What they have forgotten is missing in the day's sum, and the merchant lets Midtrans tell it once
-    /// more; what was denied is no part of that sum.
+    /// The merchant reconciles. Differences from Midtrans are handed to the books, as `qris-backend reconcile` does, and the books
+    /// ask Midtrans themselves. Orders that the books have forgotten are missing in the day's sum. The merchant lets Midtrans tell
+    /// those once more. Denied charges are no part of that sum.
     pub(super) fn reconcile(&self, midtrans: &mut midtrans::Midtrans, now: Wall) {
         for (id, said) in midtrans.transactions().iter().filter_map(difference) {
             let noted = self.books(|tx, desk| books::notified(tx, desk, &id, said, now));
@@ -308,7 +308,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         }
     }
 
-    /// The only machine is let in, if it is not yet.
+    /// Lets the only machine in, if this was not done yet.
     pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
         self.machines.run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
     }
@@ -326,7 +326,7 @@ async fn whole<E: std::fmt::Debug>(answer: Result<Response<Body>, E>) -> (axum::
     (parts, to_bytes(body, ANSWER_BYTES_MAX).await.expect("it is not that long"))
 }
 
-/// What `qris-backend reconcile` takes for a difference.
+/// The differences for `qris-backend reconcile`.
 fn difference(book: &Book) -> Option<(OrderId, Said)> {
     let said = match book.status {
         "settlement" => Said::Settled,

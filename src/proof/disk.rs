@@ -1,12 +1,12 @@
 //! A disk under SQLite that forgets, tears and fails as real ones do.
 //!
-//! The files are real ones in a directory, and what they hold is what the kernel would show: so the product's own pragmas,
-//! locks and shared memory work as they are, and so does whoever renames a file. Beside them stands what the disk would still
-//! hold after a power cut: [`Disk::at`] puts a layer under SQLite (a VFS, see [`vfs`]) that sees each write, truncation,
-//! sync and deletion. [`Disk::power_cut`] then leaves of what was not synced all, nothing, or any sectors.
+//! The files are real ones in a directory, with the contents that the kernel would show. So the product's own pragmas, locks
+//! and shared memory work unchanged, and other programs can rename a file. Beside them stands what the disk would still hold
+//! after a power cut: [`Disk::at`] puts a layer under SQLite (a VFS, see [`vfs`]) that sees each write, truncation, sync and
+//! deletion. [`Disk::power_cut`] then keeps all unsynced data, none of it, or any sectors.
 //!
-//! Everything goes by the name of a database (`ledger.db`), which stands for its log too. Two runs of one seed that do the
-//! same do the same to the disk.
+//! Everything goes by the name of a database (`ledger.db`), which stands for its log too. Two runs of one seed with the same
+//! acts do the same to the disk.
 
 #[cfg(test)]
 mod archives;
@@ -24,12 +24,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a disk writes whole or not at all, in bytes.
+/// A disk writes this many bytes whole or not at all.
 const SECTOR: usize = 512;
 /// The header of a frame in SQLite's log.
 const FRAME_HEADER: usize = 24;
 
-/// What SQLite asks of a disk.
+/// A call of SQLite to a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
     /// A file is opened, and made if it is not there.
@@ -38,11 +38,11 @@ pub enum Op {
     Read,
     /// Bytes are written.
     Write,
-    /// The frame is written that makes a transaction one.
+    /// The frame is written that completes a transaction.
     Commit,
     /// A file is cut.
     Truncate,
-    /// What was written is to stay.
+    /// A sync: the written data must stay.
     Sync,
     /// A file is deleted.
     Delete,
@@ -54,7 +54,7 @@ impl Op {
     /// All of them.
     pub const ALL: [Self; 8] = [Self::Open, Self::Read, Self::Write, Self::Commit, Self::Truncate, Self::Sync, Self::Delete, Self::Share];
 
-    /// In a word.
+    /// Its name, in one word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -70,16 +70,16 @@ impl Op {
     }
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// EIO. Half of a write may have been done; a sync that fails has lost what it was to keep.
+    /// EIO. Half of a write may have been done. A failed sync has lost its data.
     Io,
-    /// ENOSPC. As long as it lasts, what is there can be overwritten.
+    /// ENOSPC. As long as it lasts, only existing data can be overwritten.
     Full,
     /// EROFS.
     ReadOnly,
-    /// The program is killed: this is not done, and nothing after it, until [`Disk::revive`].
+    /// The program is killed: neither this nor anything after it is done, until [`Disk::revive`].
     Dies,
 }
 
@@ -93,7 +93,7 @@ pub enum DiskError {
     /// The directory cannot be used.
     #[error("{} cannot be used as a disk: {source}", path.display())]
     Directory {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
@@ -112,12 +112,12 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<String, Record>,
-    /// What was deleted, and may be back after a power cut.
+    /// Deleted files, which may be back after a power cut.
     ghosts: BTreeMap<String, Vec<u8>>,
     /// The next faults.
     faults: Vec<Fault>,
     struck: u64,
-    /// What lasts, by database.
+    /// The lasting troubles, by database.
     conditions: BTreeMap<String, Trouble>,
     dead: BTreeSet<String>,
     done: BTreeMap<(String, Op), u64>,
@@ -127,7 +127,7 @@ struct State {
 struct Fault {
     database: String,
     op: Op,
-    /// So many are still let through.
+    /// This many operations still succeed.
     spared: u64,
     trouble: Trouble,
 }
@@ -136,13 +136,13 @@ struct Fault {
 #[derive(Debug, Default)]
 struct Record {
     itself: Option<Itself>,
-    /// What is certain to be there after a power cut.
+    /// The contents that are certain after a power cut.
     durable: Vec<u8>,
-    /// What was done since, in order.
+    /// The later changes, in order.
     pending: Vec<Change>,
-    /// How long the file is, as its program sees it.
+    /// The length of the file, as its program sees it.
     length: usize,
-    /// Whether its directory knows it for certain.
+    /// Is its name certain in the directory?
     named: bool,
     /// How often it is open.
     handles: u32,
@@ -155,7 +155,7 @@ enum Change {
 }
 
 impl Disk {
-    /// The databases in `directory`, from now on. What is there already is durable.
+    /// The databases in `directory`, from now on. Existing files are durable.
     ///
     /// # Errors
     /// When the directory cannot be used, or SQLite takes no layer of ours.
@@ -171,7 +171,7 @@ impl Disk {
         self.0.state().faults.push(Fault { database: database.into(), op, spared: nth.saturating_sub(1), trouble });
     }
 
-    /// Takes back what is still to fail.
+    /// Cancels the failures that are still to come.
     pub fn forgive(&self) {
         self.0.state().faults.clear();
     }
@@ -192,19 +192,19 @@ impl Disk {
         }
     }
 
-    /// The program that has this database is killed: closing it changes nothing any more. To be called before its
-    /// connections are dropped, and followed by [`Disk::revive`].
+    /// The program that has this database is killed: when it closes the database, nothing changes any more. Call this before
+    /// its connections are dropped, and [`Disk::revive`] afterwards.
     pub fn kill(&self, database: &str) {
         self.0.state().dead.insert(database.into());
     }
 
-    /// Whether the program that has this database is to be dead, as [`Disk::kill`] or [`Trouble::Dies`] want it.
+    /// Is the program of this database dead, by [`Disk::kill`] or [`Trouble::Dies`]?
     #[must_use]
     pub fn is_dead(&self, database: &str) -> bool {
         self.0.state().dead.contains(database)
     }
 
-    /// Tells, for as long as the disk is there, whether the program that has this database is not to be dead.
+    /// Tells, as long as the disk is there, whether the program of this database is alive.
     pub fn lives(&self, database: &'static str) -> Box<dyn Fn() -> bool + Send + Sync> {
         let inner = Arc::downgrade(&self.0);
         Box::new(move || inner.upgrade().is_none_or(|inner| !inner.state().dead.contains(database)))
@@ -221,14 +221,14 @@ impl Disk {
         self.0.state().done.get(&(database.into(), op)).copied().unwrap_or(0)
     }
 
-    /// The power goes under these databases, of which none is open: what was not synced is there, is not, or in part. All
-    /// that was renamed or removed by others than SQLite stays as it is. Tells how many files lost something.
+    /// The power goes under these databases, of which none is open. Unsynced data is there, is not there, or is there in part.
+    /// Files that others than SQLite renamed or removed stay as they are. Tells how many files lost something.
     ///
     /// # Errors
     /// When a file cannot be written; the system's reason.
     ///
     /// # Panics
-    /// When one of them is still open: who writes while the power goes is [killed](Disk::kill) and dropped before.
+    /// When one of them is still open. A program that writes while the power goes is [killed](Disk::kill) and dropped before.
     pub fn power_cut(&self, databases: &[&str], seed: u64) -> std::io::Result<u64> {
         let mut rng = Rng::new(seed);
         let mut state = self.0.state();
@@ -243,7 +243,7 @@ impl Disk {
                 state.files.remove(&name);
                 continue;
             }
-            // Drawn for each file, whatever is done with it: so one file more changes nothing for the others but their turn.
+            // Drawn for each file, whatever is done with it. So an additional file changes only the turn of the others.
             let (unnamed, mut draws) = (rng.below(2) == 0, Rng::new(rng.number()));
             if !record.named && unnamed {
                 std::fs::remove_file(&path)?;
@@ -286,7 +286,7 @@ impl Disk {
         *byte ^= mask;
         std::fs::write(&path, &bytes)?;
         if let Some(record) = self.0.state().files.get_mut(file) {
-            // Whatever of it was still on its way is there now.
+            // All of its changes that were still on their way are there now.
             record.durable = bytes;
             record.pending.clear();
         }
@@ -300,7 +300,7 @@ impl Drop for Disk {
     }
 }
 
-/// What becomes of an operation.
+/// The fate of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Do,
@@ -309,11 +309,11 @@ enum Verdict {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        // What a panic left half done is nobody's truth but a test's that has failed already.
+        // A panic may leave half-done state, but only in a test that has failed already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this is done. `bytes` are those to be written, and where.
+    /// Is this done? `bytes` are the bytes to write, and their place.
     fn judge(&self, file: &str, op: Op, bytes: Option<(usize, &[u8])>) -> Verdict {
         let mut state = self.state();
         let database = database_of(file);
@@ -363,7 +363,7 @@ impl Inner {
         let known = existed && state.files.get(file).is_some_and(|record| record.is_at(&path));
         if !known {
             let durable = if existed { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-            // One that holds nothing yet was made a moment ago.
+            // An empty file was made a moment ago.
             let (length, named) = (durable.len(), existed && !durable.is_empty());
             state.files.insert(file.into(), Record { itself: Itself::at(&path), durable, length, named, ..Record::default() });
         }
@@ -392,7 +392,7 @@ impl Inner {
         }
     }
 
-    /// A sync that failed has lost what it was to keep, and the next one does not know of it.
+    /// A failed sync has lost its data, and the next sync does not know of it.
     fn synced(&self, file: &str, directory: bool, done: bool) {
         let mut state = self.state();
         if let Some(record) = state.files.get_mut(file) {
@@ -419,7 +419,7 @@ impl Inner {
 }
 
 impl Record {
-    /// Whether it is still this file that has the name.
+    /// Does the name still belong to this file?
     fn is_at(&self, path: &Path) -> bool {
         self.itself.as_ref().is_some_and(|itself| itself.is_at(path))
     }
@@ -430,7 +430,7 @@ impl Record {
         bytes
     }
 
-    /// What a power cut leaves.
+    /// The contents that a power cut leaves.
     fn after_cut(&self, rng: &mut Rng) -> Vec<u8> {
         let all = self.pending.len();
         if all == 0 {
@@ -440,7 +440,7 @@ impl Record {
         match rng.below(4) {
             0 => self.durable.clone(),
             1 => self.visible(),
-            // In order, and the last one torn.
+            // In order, and the last change is torn.
             2 => {
                 let first = some(rng);
                 let mut bytes = self.durable.clone();
@@ -453,8 +453,8 @@ impl Record {
                 }
                 bytes
             }
-            // Each sector is of a moment of its own, and so is the length. But a file is cut whole or not at all, and what was
-            // written to it after that is not there without it.
+            // Each sector has the contents of its own moment, and the length has its own moment too. But a file is cut whole
+            // or not at all, and later writes are not there without the cut.
             _ => {
                 let cuts = self.pending.iter().enumerate().filter(|(_, change)| matches!(change, Change::Truncate(_)));
                 let cuts: Vec<usize> = cuts.map(|(at, _)| at).collect();
@@ -473,7 +473,7 @@ impl Record {
         }
     }
 
-    /// Bytes of the file as they were after so many changes.
+    /// The bytes of the file after this many changes.
     fn sector(&self, from: usize, to: usize, changes: usize) -> Vec<u8> {
         let mut bytes = vec![0; to - from];
         let mut put = |at: usize, new: &[u8]| {
@@ -497,7 +497,7 @@ impl Change {
     fn apply(&self, file: &mut Vec<u8>) {
         match self {
             Self::Truncate(length) => file.resize(*length, 0),
-            // An empty write makes nothing longer.
+            // An empty write does not make it longer.
             Self::Write { bytes, .. } if bytes.is_empty() => {}
             Self::Write { at, bytes } => {
                 let end = at + bytes.len();
@@ -522,14 +522,14 @@ fn database_of(file: &str) -> &str {
     ["-wal", "-journal", "-shm"].iter().find_map(|suffix| file.strip_suffix(suffix)).unwrap_or(file)
 }
 
-/// Whether this is the header of the frame that ends a transaction: it says how large the database is after it.
+/// Is this the header of the frame that ends a transaction? It tells the size of the database after it.
 fn is_commit(bytes: &[u8]) -> bool {
     bytes.len() == FRAME_HEADER && bytes[4..8] != [0; 4]
 }
 
-/// A file, whatever name it has by now. It is held, so that no other can get its number once it is gone: whether that
-/// happens depends on what else the computer does, and a seed would not repeat. `O_PATH` because closing any other handle
-/// would take away the locks that SQLite has on the file.
+/// A file, whatever its present name. It is held open, so that no other file gets its number after it is gone: that would
+/// depend on the computer's other work, and a seed would not repeat. `O_PATH` is used because closing any other handle would
+/// take away the locks that SQLite has on the file.
 #[derive(Debug)]
 struct Itself(File);
 

@@ -1,5 +1,5 @@
-//! The proofs that need no process: the whole product in virtual time, each operation failing once, and the exhaustive search. None
-//! of it is ever installed.
+//! The proofs that need no process: the whole product in virtual time, each operation that fails once, and the exhaustive search.
+//! None of it is ever installed.
 
 mod backend;
 pub mod disk;

@@ -47,7 +47,7 @@ struct Rig<G = SimulatorHandle> {
     _stop: watch::Sender<bool>,
 }
 
-/// What the relay of the machines signs with.
+/// The key with which the machines' relay signs.
 fn relay() -> SigningKey {
     SigningKey::from_seed([9; 32])
 }
@@ -58,12 +58,12 @@ impl Rig {
         Self::with(Simulator::start(listener, Options::new(KEY, "")).expect("a simulator")).await
     }
 
-    /// A backend that knows nothing, with a Midtrans that may.
+    /// A backend without orders, with a Midtrans that may have some.
     async fn with(simulator: SimulatorHandle) -> Self {
         Self::tuned(simulator, |_| {}).await
     }
 
-    /// The same, of a merchant who decided otherwise.
+    /// The same, for a merchant with other decisions.
     async fn tuned(simulator: SimulatorHandle, tune: impl FnOnce(&mut Desk)) -> Self {
         tls::install_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -88,12 +88,12 @@ impl Rig {
         self.simulator.with(|midtrans, now| midtrans.pay(order.order_id.as_str(), Via::Qris, force, now)).expect("paid");
     }
 
-    /// What the simulator was asked, by kind and path.
+    /// The questions to the simulator, by kind and path.
     fn asked(&self, word: &str) -> usize {
         self.simulator.with(|midtrans, _| midtrans.requests().iter().filter(|logged| format!("{logged:?}").contains(word)).count())
     }
 
-    /// What can be paid at the simulator now.
+    /// The charges that can be paid at the simulator now.
     fn payable(&self) -> usize {
         self.simulator.with(|midtrans, _| {
             midtrans.transactions().iter().filter(|book| serde_json::to_string(book).expect("plain").contains("\"pending\"")).count()
@@ -111,7 +111,7 @@ impl Rig {
 }
 
 impl<G> Rig<G> {
-    /// A backend that knows nothing, with a gateway that may.
+    /// A backend without orders, with a gateway that may have some.
     async fn open(simulator: G, gateway: Arc<dyn Gateway>, listener: TcpListener, tune: impl FnOnce(&mut Desk)) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let directory = tempfile::tempdir().expect("a directory");
@@ -193,7 +193,7 @@ impl<G> Rig<G> {
         call.json(&json!({ "outcome": outcome, "proof": proof })).send().await.expect("an answer").status()
     }
 
-    /// The order as the books have it, once it is so.
+    /// The order in the books, once the condition is true.
     async fn until(&self, order: &Order, what: &str, so: impl Fn(&books::Stored) -> bool) -> books::Stored {
         let begun = Instant::now();
         loop {
@@ -217,7 +217,7 @@ impl<G> Rig<G> {
         response.json().await.expect("an order")
     }
 
-    /// The order when it is another than it was at `rev`.
+    /// The order once it differs from its state at `rev`.
     async fn after(&self, order: &Order) -> Order {
         self.get(&format!("/v1/orders/{}?wait=30&since={}", order.order_id, order.rev)).await
     }
@@ -273,7 +273,7 @@ async fn cancelled_in_time_too_late_and_paid_after_all() {
     let order = rig.order("in-time").await;
     let cancelled: Order = rig.cancel(&order).await.json().await.expect("an order");
     assert_eq!((cancelled.status, rig.payable()), (Status::Cancel, 0));
-    // A customer with a slow phone: paid although it was cancelled.
+    // A customer with a slow phone: the order is paid although it was cancelled.
     rig.pay(&order, true);
     rig.verify(&rig.after(&cancelled).await);
     // The money came first, and nobody told us.
@@ -367,7 +367,7 @@ async fn a_machine_is_told_within_ten_seconds_that_midtrans_is_gone() {
     assert!(begun.elapsed() < Duration::from_millis(10_500), "{:?}", begun.elapsed());
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(rig.problem(response, 503).await.code.map(|code| code.to_string()).as_deref(), Some("midtrans"));
-    // It is back, and the machine asks again: one charge.
+    // The program is back, and the machine asks again: there is one charge.
     rig.simulator.with(|midtrans, _| midtrans.heal());
     let response = rig.post("gone").await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -441,7 +441,7 @@ async fn an_outcome_of_an_order_that_is_not_known_to_be_paid_has_midtrans_asked(
     let early = report().send().await.expect("an answer");
     assert_eq!(early.headers()["retry-after"], "10");
     assert_eq!(rig.problem(early, 503).await.code, Some(Reason::Backend));
-    // The notification of this payment is lost; what the machine knows of it brings the question.
+    // The notification of this payment is lost. The machine's word leads to the question.
     let plan = Plan { fault: Fault::DropNotification, on: None, order_id: None, count: None };
     rig.simulator.with(|midtrans, _| midtrans.plan(plan));
     rig.pay(&order, false);
@@ -492,7 +492,7 @@ async fn a_third_long_poll_is_refused_and_the_others_learn_of_the_cancel() {
     let first = rig.call(Method::GET, &path).send();
     let second = rig.call(Method::GET, &path).send();
     let third = async {
-        // The third is whichever comes last; one of the three is refused.
+        // The third is the last one that comes. One of the three is refused.
         rig.call(Method::GET, &path).send().await
     };
     let begun = Instant::now();

@@ -23,7 +23,7 @@ const PAGE: usize = 1024;
 /// The headers of a log and of each frame in it, in bytes.
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// One random bit flips in each stretch of this many bytes of a page, beside those of its header.
+/// A bit flips in this many bytes of a page, at random places, beside those of its header.
 const BY_CHANCE: usize = 6;
 /// The fields of a database's header: versions of its format, counters, the schema's, the program's.
 const DATABASE_FIELDS: [usize; 6] = [18, 24, 31, 60, 68, 92];

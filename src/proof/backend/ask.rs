@@ -1,4 +1,4 @@
-//! What a machine asks, as its own client writes it, and what it makes of the answer.
+//! A machine's questions as its own client writes them, and its reading of the answers.
 
 use super::TOKEN;
 use crate::middlebox::Foreign;
@@ -14,7 +14,7 @@ use qris_host::secret::Secret;
 use qris_host::tls::LastTrusted;
 use std::sync::OnceLock;
 
-/// What a machine asks.
+/// A question of a machine.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Order(HttpCall),
@@ -58,7 +58,7 @@ impl Ask {
         asked
     }
 
-    /// What the machine's client makes of somebody else's answer.
+    /// How the machine's client reads somebody else's answer.
     pub(crate) fn answered_by(&self, foreign: Foreign) -> BackendAnswer {
         let (status, kind, body) = foreign.of_backend();
         let mut response = Response::builder().status(status).header(CONTENT_TYPE, kind);

@@ -1,4 +1,4 @@
-//! What comes out of the program: its calls to Midtrans, its answers, what it writes.
+//! The output of the program: its calls to Midtrans, its answers, its writes.
 
 use crate::midtrans;
 use axum::http::{Response, StatusCode};
@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
-/// What the program does to its surroundings, in the order in which it does.
+/// The program's acts on its surroundings, in their order.
 #[derive(Debug)]
 pub(crate) enum Effect<C> {
     /// It asks Midtrans something.
@@ -23,9 +23,9 @@ pub(crate) enum Effect<C> {
     Answers(C, BackendAnswer),
     /// It answers a notification, with this HTTP status.
     Answered(u64, u16),
-    /// There is something in its outbox.
+    /// Something is in its outbox.
     HasNews,
-    /// Something is due now.
+    /// Work is due now.
     IsDue,
     /// An order was written.
     Wrote(Box<Stored>),
@@ -41,25 +41,25 @@ pub(crate) struct Asked {
     pub(crate) call: Call,
     pub(crate) id: OrderId,
     pub(crate) request: midtrans::Request,
-    /// Without it the program waits for as long as it does.
+    /// Without it the program waits as long as it does by itself.
     pub(crate) reply: ReplyTo,
 }
 
-/// Where an answer of Midtrans goes.
+/// The place for an answer of Midtrans.
 #[derive(Debug)]
 pub(crate) struct ReplyTo(oneshot::Sender<Result<(u16, Vec<u8>), MidtransError>>);
 
 impl ReplyTo {
-    /// The answer is there; or why it could not be asked for. Whether somebody still waits for it.
+    /// Hands over the answer, or why there is none. Tells whether somebody still waits for it.
     pub(crate) fn send(self, answer: Result<(u16, Vec<u8>), MidtransError>) -> bool {
         self.0.send(answer).is_ok()
     }
 }
 
-/// What comes out of the program.
+/// The output of the program.
 pub(super) struct Street<C> {
     effects: Mutex<VecDeque<Effect<C>>>,
-    /// Something has.
+    /// There is new output.
     pub(super) bell: Notify,
 }
 
@@ -95,14 +95,14 @@ impl<C: Send + 'static> Network for ToMidtrans<C> {
                     *response.status_mut() = StatusCode::from_u16(http).expect("a status");
                     response.into()
                 }),
-                // Lost on its way: silence.
+                // It was lost on its way: silence.
                 Err(_) => std::future::pending().await,
             }
         })
     }
 }
 
-/// A request as the simulated Midtrans takes it, and what it is.
+/// A request in the form for the simulated Midtrans, with its kind.
 fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(Into::into);
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
@@ -129,11 +129,11 @@ fn asked(request: &reqwest::Request, reply: ReplyTo) -> Asked {
     Asked { call, id: OrderId::new(&id).expect("an order_id"), request, reply }
 }
 
-/// Looks on while the books are written.
+/// Watches the writes to the books.
 pub(super) struct Reader<C> {
     pub(super) street: Arc<Street<C>>,
     pub(super) runs: Box<dyn Fn() -> bool + Send + Sync>,
-    /// The line of the history that was read last, where changes are told.
+    /// The last line of the history that was read, if changes are told.
     pub(super) line: Option<Arc<Mutex<i64>>>,
 }
 
@@ -145,7 +145,7 @@ impl<C: Send> Watch for Reader<C> {
         }
         if let Some(line) = self.line.as_ref().filter(|_| writes) {
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-            // Where the disk does not let us read, the next look finds it.
+            // If the disk does not let us read, the next look finds it.
             if let Ok((written, last)) = written_since(tx, *line) {
                 *line = last;
                 written.into_iter().for_each(|stored| self.street.put(Effect::Wrote(Box::new(stored))));
@@ -155,7 +155,8 @@ impl<C: Send> Watch for Reader<C> {
     }
 }
 
-/// The orders that were written since a line of the history, as they are now, and its newest line.
+/// The orders that were written since a line of the history, in their present state, and the newest
+/// line.
 fn written_since(tx: &mut dyn Tx, line: i64) -> Result<(Vec<Stored>, i64), BooksError> {
     let rows = tx.rows("SELECT max(seq), order_id FROM history WHERE seq > $1 GROUP BY order_id ORDER BY 1", &[line.into()])?;
     let mut written = Vec::new();

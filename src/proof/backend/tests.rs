@@ -5,7 +5,7 @@ use qris_backend::store::StoreError;
 use rusqlite::ffi;
 
 const BOOKS: &str = "orders.db";
-/// When the program is started.
+/// The start of the program.
 const BEGIN: Wall = Wall(1_795_161_600_000);
 
 fn program(directory: &Path) -> Program<u32> {
@@ -25,7 +25,7 @@ fn program_at(directory: &Path, wall: Wall) -> Program<u32> {
     Program::start(start).expect("it starts")
 }
 
-/// Lets it run for so long, in milliseconds, whatever it does.
+/// Lets it run for this time, in milliseconds, whatever it does.
 fn journal_of(program: &mut Program<u32>, span: i64) -> Vec<Journal> {
     let end = program.age() + span;
     let mut journal = Vec::new();
@@ -77,7 +77,7 @@ fn jobs_of_one_moment_are_committed_together() {
         program.runtime.spawn(async move {
             let job = move |tx: &mut dyn Tx, _: &Desk| {
                 tx.rows("INSERT INTO seen VALUES ($1, (SELECT count(*) FROM seen))", &[place.into()])?;
-                // The last one undoes nothing but its own.
+                // The last one undoes only its own change.
                 if place == 2 { Err(BooksError::Unknown) } else { Ok(()) }
             };
             assert_eq!(shop.write(job).await.is_ok(), place < 2);

@@ -1,5 +1,5 @@
-//! Orders go from the books into a file, wherever the power goes meanwhile: each is in one of the two, as it was, and a second try
-//! finishes it.
+//! Orders go from the books into a file. If the power goes meanwhile, each order is in one of the two, unchanged, and a second try
+//! finishes the move.
 
 use super::{Disk, Op, Trouble};
 use qris_backend::archive::{archive, find};
@@ -16,7 +16,7 @@ const FILES: [&str; 3] = ["orders.db", "archive.db.part", "archive.db"];
 const NOW: Wall = Wall(1_795_161_600_000);
 const ALL: Wall = Wall(i64::MAX);
 
-/// The books of five sales, as this release has them.
+/// The books of five sales, in the form of this release.
 fn template() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/1/orders.db");
@@ -81,7 +81,7 @@ fn what_is_over_goes_with_all_its_rows_and_what_is_not_stays() {
             assert!(attempts.contains(id));
         }
     }
-    // Nothing comes back, and nothing of a guard is changed.
+    // Nothing comes back, and no guard changes.
     let id = before.iter().find(|(_, stored)| over(stored)).expect("one").0.clone();
     let harm =
         ["DELETE FROM archived", "UPDATE archived SET ticket = 'x'", "DELETE FROM orders", "DELETE FROM history", "DELETE FROM receipts"];
@@ -97,7 +97,7 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
     let template = template();
     let mut cut = 0;
     for (name, op) in FILES.iter().flat_map(|name| [Op::Write, Op::Commit, Op::Sync, Op::Delete].map(|op| (*name, op))) {
-        // Of the many writes every third. Of a commit the disk may keep anything.
+        // Every third of the many writes. The disk may keep any part of a commit.
         let (every, seeds) = if op == Op::Write { (3, 1) } else { (1, 6) };
         for (nth, seed) in (1..).step_by(every).flat_map(|nth| (0..seeds).map(move |seed| (nth, seed))) {
             let (directory, disk, path) = copy(template.path());
@@ -123,7 +123,7 @@ fn wherever_it_is_cut_off_an_order_is_in_one_of_the_two() {
                 assert_eq!(!here.contains_key(id), archived(&direct, id), "{id}: {what}");
             }
             drop(direct);
-            // Whoever tries again names another file where there is one.
+            // A person who tries again names another file if there is one.
             let again = directory.path().join("again.db");
             archive(&path, ALL, &again, NOW).unwrap_or_else(|why| panic!("{what}: {why}"));
             let direct = books(&path);

@@ -1,5 +1,5 @@
-//! Databases of earlier releases, in `tests/databases/VERSION`, each with what five sales of the demo left in it: this release goes
-//! on with them, wherever the power goes meanwhile.
+//! Databases of earlier releases, in `tests/databases/VERSION`, each with five sales of the demo. This release goes on with them,
+//! whenever the power goes.
 
 use super::{Disk, Op, Trouble};
 use qris_backend::databases::open_both;
@@ -13,8 +13,8 @@ use rusqlite::types::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A database's name, what else belongs to it, another one that its program has now, and how that opens them: every row is looked
-/// at.
+/// A database's name, the files that belong to it, another database that its program has now, and the way to open them. Every row
+/// is looked at.
 type Program = (&'static str, &'static [&'static str], Option<&'static str>, fn(&Path) -> Result<(), String>);
 
 const PROGRAMS: [Program; 3] =
@@ -51,7 +51,7 @@ fn merchant(path: &Path) -> Result<(), String> {
 /// Each table's rows, as its columns and values.
 type Content = BTreeMap<String, Vec<BTreeMap<String, String>>>;
 
-/// What the databases of a program hold.
+/// The contents of a program's databases.
 fn content(directory: &Path, program: &Program) -> Content {
     let names = [Some(program.0), program.2];
     let paths = names.into_iter().flatten().map(|name| directory.join(name)).filter(|path| path.exists());
@@ -74,7 +74,7 @@ fn tables(path: &Path) -> Content {
     tables.into_iter().map(|table| (table.clone(), rows_of(&table))).collect()
 }
 
-/// What of the one is missing in the other. A program notes of itself what it likes when it is started.
+/// The rows of the one that are missing in the other. At its start a program may write notes of its own.
 fn missing(before: &Content, after: &Content) -> Vec<String> {
     let has =
         |row: &BTreeMap<String, String>, other: &BTreeMap<String, String>| row.iter().all(|(name, value)| other.get(name) == Some(value));
@@ -160,7 +160,7 @@ fn a_machine_that_was_revoked_does_not_come_back_with_the_books_of_an_earlier_re
     assert!(!before.is_empty() && before.iter().all(|device| device.revoked.is_none()), "{before:?}");
     let id = before[0].id.clone();
     assert!(machines().run(|tx| devices::revoke(tx, &id, Wall(1))).expect("written"));
-    // The power went after the machines were copied and before they were gone from the books; or a backup of then is put back.
+    // The power went after the machines were copied and before they left the books; or a backup from that time is put back.
     std::fs::copy(release.join("orders.db"), &path).expect("copied");
     let after = list();
     assert_eq!(after.iter().map(|device| device.revoked).collect::<Vec<_>>()[0], Some(Wall(1)), "{after:?}");

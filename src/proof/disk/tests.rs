@@ -26,7 +26,7 @@ impl Rig {
         sqlite::open(&self.path(), &SCHEMA).expect("opens")
     }
 
-    /// Killed where it is.
+    /// Killed at any point of its work.
     fn kill(&self, connection: Connection) {
         self.disk.kill(NAME);
         drop(connection);
@@ -91,7 +91,7 @@ fn what_was_not_synced_is_lost_with_some_seeds_and_torn_with_others() {
     assert!(all > 5 && none > 5 && between > 5, "all {all}, none {none}, between {between}");
 }
 
-/// Without syncs a checkpoint writes into the database what its log may lose: the damage is there to be found.
+/// Without syncs a checkpoint writes into the database what its log may lose. The damage is there, and must be found.
 #[test]
 fn a_database_torn_in_a_checkpoint_without_syncs_is_found_damaged() {
     let mut damaged = 0;
@@ -113,7 +113,7 @@ fn a_database_torn_in_a_checkpoint_without_syncs_is_found_damaged() {
     assert!(damaged > 5, "{damaged}");
 }
 
-/// With syncs it is never damaged, wherever the power goes.
+/// With syncs it is never damaged, whenever the power goes.
 #[test]
 fn a_checkpoint_that_is_cut_off_anywhere_loses_nothing() {
     let mut nth = 1;
@@ -203,7 +203,7 @@ fn what_lasts_fails_until_it_is_over() {
     assert!(matches!(told, sqlite::OpenError::ReadOnly { .. }), "{told}");
 }
 
-/// What a failed sync was to keep is gone for good, also after one that works: so a program may not believe in it.
+/// Data of a failed sync is gone for good, even if the next sync works. So a program must not trust that one.
 #[test]
 fn a_failed_sync_has_lost_what_it_was_to_keep() {
     let mut lost = 0;
@@ -265,8 +265,8 @@ fn what_is_not_on_the_disk_is_none_of_its_business() {
     sqlite::open(&rig.path(), &SCHEMA).expect_err("on the disk");
 }
 
-/// What a sync had lost is still there to be read, and a program that starts then appends to it; that must not cost what is
-/// committed afterwards.
+/// The data that a sync has lost can still be read, and a program that starts then appends to it. That must not cost later
+/// commits.
 #[test]
 fn a_failed_sync_costs_nothing_that_is_committed_after_the_next_start() {
     for seed in 0..24 {
@@ -285,7 +285,7 @@ fn a_failed_sync_costs_nothing_that_is_committed_after_the_next_start() {
     }
 }
 
-/// A file system gives the number of a file that is gone to the next one, or not, as it likes.
+/// A file system may give the number of a deleted file to the next file, or not.
 #[test]
 fn a_file_in_another_ones_place_is_another_file() {
     for seed in 0..20 {

@@ -1,5 +1,5 @@
-//! The layer itself: a VFS of SQLite over the one of the operating system. It becomes the default of this process and passes
-//! on whatever is not in a directory of a [`super::Disk`], so that nothing has to be told to the product.
+//! The layer itself: a VFS of SQLite over the one of the operating system. It becomes the default of this process. It passes
+//! on every file that is not in a directory of a [`super::Disk`], so the product need not know of it.
 #![allow(unsafe_code)]
 #![allow(clippy::missing_safety_doc)]
 
@@ -34,12 +34,12 @@ struct Handle {
 struct Watched {
     disk: Arc<Inner>,
     file: String,
-    /// The first sync of a log that was made syncs its directory too.
+    /// The first sync of a new log syncs its directory too.
     syncs_directory: bool,
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
-    // 2: shared memory, but no mapped pages, whose writes nobody would see.
+    // 2: shared memory, but no mapped pages, since nobody would see writes to them.
     iVersion: 2,
     xClose: Some(close),
     xRead: Some(read),
@@ -70,7 +70,7 @@ pub(super) fn watch(disk: &Arc<Inner>) -> Result<(), c_int> {
     Ok(())
 }
 
-/// No more, unless another has taken its place.
+/// No more, unless another disk has taken its place.
 pub(super) fn forget(disk: &Arc<Inner>) {
     let mut disks = disks();
     if disks.get(&disk.directory).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(disk))) {
@@ -108,7 +108,7 @@ fn below() -> Option<*mut ffi::sqlite3_vfs> {
     BELOW.get().and_then(|below| below.as_ref().ok()).map(|below| below.0)
 }
 
-/// The disk that this file is on, and the file's name there.
+/// The disk of this file, and the file's name there.
 fn place(path: &Path) -> Option<(Arc<Inner>, String)> {
     let disk = disks().get(path.parent()?)?.upgrade()?;
     Some((disk, path.file_name()?.to_str()?.to_owned()))
@@ -132,7 +132,7 @@ unsafe fn behind(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
     unsafe { file.cast::<Handle>().add(1).cast() }
 }
 
-/// What is watched of a file.
+/// The watched facts of a file.
 ///
 /// # Safety
 /// `file` was opened by [`open`] as a [`Handle`] and is not closed.
@@ -270,7 +270,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, length: ffi::sqlite3
     }
 }
 
-/// The kernel need not be asked: what is durable is the disk's to know.
+/// The kernel need not be asked: the disk itself knows what is durable.
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _: c_int) -> c_int {
     // SAFETY: see above.
     let Watched { disk, file: name, syncs_directory } = unsafe { watched(file) };
@@ -279,7 +279,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _: c_int) -> c_int {
             disk.synced(name, std::mem::take(syncs_directory), true);
             ffi::SQLITE_OK
         }
-        // A program that is dead has asked for nothing.
+        // A dead program has asked for nothing.
         Verdict::Fails(Trouble::Dies) => ffi::SQLITE_IOERR_FSYNC,
         Verdict::Fails(Trouble::Io | Trouble::Full | Trouble::ReadOnly) => {
             disk.synced(name, false, false);
@@ -304,7 +304,7 @@ unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c
     // SAFETY: see above.
     unsafe {
         let Watched { disk, file: name, .. } = watched(file);
-        // Who is dead deletes nothing.
+        // A dead program deletes nothing.
         let is_dead = disk.state().dead.contains(super::database_of(name));
         pass!(file, xShmUnmap, if is_dead { 0 } else { delete })
     }
@@ -320,7 +320,7 @@ unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
     }
 }
 
-/// What the operating system does as ever.
+/// The operating system does it as usual.
 macro_rules! as_ever {
     ($($name:ident = $method:ident ( $($argument:ident: $kind:ty),* );)*) => {$(
         unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file $(, $argument: $kind)*) -> c_int {

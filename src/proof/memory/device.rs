@@ -1,4 +1,4 @@
-//! What a machine keeps, in memory: see [`qris_device::store`].
+//! A machine's store in memory: see [`qris_device::store`].
 
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{State, unfinished};
@@ -11,11 +11,11 @@ use std::rc::Rc;
 
 type Order = qris_core::order::machine::Order;
 
-/// The disk, with what is kept on it while no program has it open.
+/// The disk, with its contents while no program has it open.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     kept: Option<Rc<Kept>>,
-    /// Stores that were begun: each has another name.
+    /// The number of stores that were begun: each has another name.
     begun: u32,
     /// It takes nothing more.
     pub is_full: bool,
@@ -28,11 +28,11 @@ pub struct Table {
     boot_id: BootId,
 }
 
-/// All that is kept.
+/// All contents.
 #[derive(Clone, Debug, Default)]
 struct Kept {
     stream: Box<str>,
-    /// In the order in which they were written first.
+    /// In the order of their first writes.
     orders: BTreeMap<u64, Rc<Row>>,
     rows: u64,
     outbox: BTreeMap<u64, Rc<str>>,
@@ -75,18 +75,18 @@ impl Disk for Memory {
 }
 
 impl Memory {
-    /// It is damaged, and set aside: what was kept is lost.
+    /// It is damaged, and set aside: its contents are lost.
     pub fn lose(&mut self) {
         self.kept = None;
     }
 }
 
-/// What a schema's rule answers.
+/// The answer of a schema's rule.
 fn refused() -> StoreError {
     rusqlite::Error::StatementChangedRows(0).into()
 }
 
-/// Refuses unless it is so.
+/// Refuses unless the condition holds.
 fn must(so: bool) -> Result<(), StoreError> {
     if so { Ok(()) } else { Err(refused()) }
 }
@@ -112,7 +112,7 @@ impl Row {
         self.order.receipt().is_some() || !is_paid
     }
 
-    /// The rules for a version that takes this one's place.
+    /// The rules for a version that replaces this one.
     fn may_become(&self, next: &Self) -> bool {
         let (old, new) = (&self.order, &next.order);
         let receipt = |order: &Order| order.receipt().map(|receipt| Box::<str>::from(receipt.jws()));
@@ -135,7 +135,7 @@ impl Kept {
         self.orders.iter().rev().find(|(_, row)| so(row)).map(|(at, row)| (*at, row))
     }
 
-    /// No two orders have one of these in common.
+    /// No two orders share one of these.
     fn is_alone(&self, row: &Row, at: u64) -> bool {
         self.orders.iter().filter(|(other, _)| **other != at).all(|(_, other)| {
             other.id() != row.id()

@@ -1,8 +1,8 @@
-//! The relay's ledger in memory. It refuses what the schema in `src/relay/schema` refuses, in the same words. What no call can ask
-//! for, such as the deletion of an open ticket, needs no rule here.
+//! The relay's ledger in memory. It refuses what the schema in `src/relay/schema` refuses, in the same words. An act that no call
+//! can ask for, such as the deletion of an open ticket, needs no rule here.
 //!
-//! It forgets nothing. The database forgets a pulse when 10,000 newer ones are there, and no search comes so far. It never runs out
-//! of room, and no bit of it flips.
+//! It forgets nothing: the database forgets a pulse once there are 10,000 newer ones, and no search comes so far. It never runs out
+//! of room, and none of its bits flips.
 
 use qris_core::order::ids::{ItemId, OrderId, Ticket, TransactionId};
 use qris_core::order::ledger::{Entry, TicketEntry};
@@ -21,9 +21,9 @@ const NAME: &str = "memory";
 #[derive(Debug, Clone)]
 pub struct Memory {
     place: Place,
-    /// As in the file beside the database: tickets that were used or closed.
+    /// As in the file beside the database: the number of tickets that were used or closed.
     mark: u64,
-    /// Whose disk it is: no two draw the same key.
+    /// The owner number of the disk: no two disks draw the same key.
     seed: u8,
     /// Counts the ledgers that were begun on it.
     begun: u64,
@@ -33,7 +33,7 @@ pub struct Memory {
 enum Place {
     Empty,
     There(Rc<Rows>),
-    /// Somebody has it open.
+    /// A program has it open.
     Held,
 }
 
@@ -49,7 +49,7 @@ impl Memory {
         self.place = Place::Empty;
     }
 
-    /// Puts back the ledger that was here `earlier`, and the mark beside it if `with_mark`. Nobody has either open.
+    /// Puts back the ledger that was here `earlier`, and the mark beside it if `with_mark`. Nobody has either of them open.
     pub fn put_back(&mut self, earlier: &Self, with_mark: bool) {
         self.place = earlier.place.clone();
         if with_mark {
@@ -121,7 +121,7 @@ struct Rows {
     pulses: Vec<PulseRow>,
     /// By their lines.
     blocked: BTreeMap<String, Block>,
-    /// Tickets that have left `open`.
+    /// The number of tickets that have left `open`.
     left: u64,
 }
 

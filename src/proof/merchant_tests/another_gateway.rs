@@ -10,7 +10,7 @@ use qris_host::finding::Finding;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-/// What it puts into a header of its notifications.
+/// Its header of notifications.
 const TOKEN: &str = "callback-token";
 
 /// One bill.
@@ -37,7 +37,7 @@ impl Paper {
         self.bills().get_mut(&order.order_id).expect("billed").word = word;
     }
 
-    /// What a call brings while it is open.
+    /// The result of a call while the bill is open.
     fn answers<T>(&self, closed: T, open: impl FnOnce(&mut HashMap<OrderId, Bill>) -> T) -> Answered<T> {
         if self.is_closed.load(std::sync::atomic::Ordering::Relaxed) {
             return Answered { says: closed, problem: Some(Problem { kind: Kind::Gone, why: "the shutters are down".into() }) };
@@ -171,7 +171,7 @@ async fn another_gateway_sells_with_words_of_its_own() {
     let rig = Rig::on_paper().await;
     let order = rig.order("r1").await;
     let paid = json!({ "bill": order.order_id, "word": "COMPLETED" });
-    // A notification opens nothing: the gateway is asked, and says that nobody has paid.
+    // A notification opens nothing. The gateway is asked, and says that nobody has paid.
     assert_eq!(rig.notify("wrong", paid.clone()).await, 403);
     assert_eq!(rig.notify(TOKEN, json!([])).await, 400);
     assert_eq!(rig.notify(TOKEN, paid.clone()).await, 200);
@@ -179,7 +179,7 @@ async fn another_gateway_sells_with_words_of_its_own() {
     rig.simulator.becomes(&order, "COMPLETED");
     let after = rig.after(&order).await;
     rig.verify(&after);
-    // What did not come out goes back through it.
+    // Money for an item that did not come out goes back through it.
     assert_eq!(rig.tell(&order, "failed").await, StatusCode::OK);
     let id = order.order_id.clone();
     let wish = RefundWish::of_a_person(Some("Ani".into()));
@@ -198,7 +198,7 @@ async fn another_gateway_is_away_and_ends_what_nobody_paid() {
     let paid_late = rig.order("r2").await;
     rig.simulator.becomes(&paid_late, "COMPLETED");
     rig.verify(&rig.cancel(&paid_late).await.json().await.expect("an order"));
-    // Books that were lost are rebuilt from what its bills carry.
+    // Lost books are rebuilt from the data in its bills.
     let id = OrderId::new("forgotten-0001").expect("an id");
     let memo = ["vm-001".into(), "r9".into(), format!("A1|5000|{}", Ticket::from_random([7; 16]))];
     rig.simulator.bills().insert(id.clone(), Bill { total: order.amount, memo, word: "COMPLETED" });

@@ -42,7 +42,8 @@ async fn an_indomarets_receipt_waits_until_it_cannot_be_taken_back() {
     rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
     assert!(begun.elapsed() >= Duration::from_secs(2));
     assert_eq!(rig.asked(&format!("{}/status", order.order_id)), 2, "at the first word and after the window");
-    // Taken back after that, and not collected: nothing is handed out for it, and a person is told.
+    // It is taken back after that, and not collected. Nothing is handed out for it, and a person is
+    // told.
     let path = format!("/v1/orders/{}", order.order_id);
     rig.simulator.with(|midtrans, now| midtrans.reverse(order.order_id.as_str(), now)).expect("taken back");
     rig.until(&order, "listed", |stored| stored.order.attention() == [Attention::Reversed]).await;
@@ -50,10 +51,10 @@ async fn an_indomarets_receipt_waits_until_it_cannot_be_taken_back() {
     assert_eq!((seen.status, seen.receipt, seen.refund), (Status::Deny, None, None));
     let outbox = rig.shop.read(|tx| books::take_outbox(tx, 0)).await.expect("read");
     assert!(outbox.iter().any(|message| message.payload.contains("\"status\":\"deny\",\"receipt\":null")), "{outbox:?}");
-    // Unless it was handed out already: then it was a sale.
+    // Not so if it was handed out already: then it was a sale.
     assert_eq!(rig.tell(&order, "dispensed").await, StatusCode::OK);
     assert_eq!((rig.get(&path).await.status, rig.kinds(&order).await), (Status::Settlement, vec![Attention::Reversed]));
-    // Taken back within it: no receipt, ever.
+    // It is taken back within that time: there is no receipt, ever.
     let other = rig.code("r2", "indomaret").await;
     rig.pay(&other, false);
     rig.until(&other, "held", |stored| matches!(stored.order.state, State::Held { .. })).await;

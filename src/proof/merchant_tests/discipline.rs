@@ -3,11 +3,11 @@
 use super::*;
 use std::collections::HashMap;
 
-/// Get-status is asked at most so often about an order that nobody has news of.
+/// The highest number of get-status questions about an order that nobody has news of.
 const SPACING_MS: i64 = 10_000;
 
 impl Rig {
-    /// When get-status was asked about each order.
+    /// The times of get-status for each order.
     fn questions(&self) -> HashMap<String, Vec<i64>> {
         let mut times: HashMap<String, Vec<i64>> = HashMap::new();
         for logged in self.simulator.with(|midtrans, _| midtrans.requests()) {
@@ -22,7 +22,8 @@ impl Rig {
 #[tokio::test]
 async fn open_orders_are_asked_about_every_ten_seconds_at_most_and_spread() {
     let rig = Rig::new().await;
-    // All at once, as when a site's power comes back; codes for a counter, because no picture has to be read for them.
+    // All orders come at once, as when a site's power comes back. They use codes for a counter, because then no
+    // picture must be read.
     let posts: Vec<_> = (0..16)
         .map(|number| {
             let request = format!("r{number}");
@@ -67,7 +68,7 @@ async fn an_order_is_asked_about_once_more_before_it_is_given_up() {
     let order = rig.order("r1").await;
     rig.fail(Fault::DropNotification, "settlement", 1);
     rig.pay(&order, false);
-    // The cancel loses against a payment that nobody told: get-status is asked before the order is ended.
+    // The cancel loses against a payment that nobody told. So get-status is asked before the order is ended.
     let ended: Order = rig.cancel(&order).await.json().await.expect("an order");
     rig.verify(&ended);
     assert_eq!((rig.asked("/cancel"), rig.questions()[order.order_id.as_str()].len()), (1, 1));

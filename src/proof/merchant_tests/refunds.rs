@@ -19,7 +19,7 @@ async fn refunding(options: Options) -> Rig {
 }
 
 impl Rig {
-    /// An order that was paid, and of which the machine told this.
+    /// An order that was paid, with this report of the machine.
     async fn paid(&self, request: &str, outcome: &str) -> Order {
         let order = self.order(request).await;
         self.pay(&order, false);
@@ -79,7 +79,7 @@ async fn what_failed_is_refunded_once_and_the_machine_is_told() {
     rig.simulator.with(|midtrans, now| midtrans.notify_again(order.order_id.as_str(), now)).expect("sent");
     rig.until(&order, "the same", is_done).await;
     assert_eq!((rig.asked("/refund"), rig.kinds(&order).await), (1, vec![]));
-    // What is uncertain, or delivered, is not refunded by itself, also when another that came after it is.
+    // An uncertain or delivered order is not refunded by itself, not even when a later order is refunded.
     for (outcome, after, asked) in [("uncertain", "r2", 2), ("dispensed", "r3", 3)] {
         let order = rig.paid(outcome, outcome).await;
         let after = rig.paid(after, "failed").await;
@@ -88,7 +88,8 @@ async fn what_failed_is_refunded_once_and_the_machine_is_told() {
     }
 }
 
-/// The customer paid the fee too, and has it back: a refund of the price alone is a part, and Midtrans calls it one.
+/// The customer paid the fee too, and gets it back. A refund of only the price would be a part, and Midtrans would
+/// call it so.
 #[tokio::test]
 async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     let rig = Rig::tuned(simulator(Options { fee: 100, ..options() }).await, |desk| {
@@ -100,7 +101,7 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
         assert_eq!((order.amount.get(), order.gross_amount.map(Rupiah::get)), (5000, Some(5100)), "{name}");
         rig.pay(&order, false);
         rig.until(&order, "a receipt", |stored| stored.order.receipt().is_some()).await;
-        // What is uncertain is never refunded by itself.
+        // An uncertain order is never refunded by itself.
         assert_eq!(rig.tell(&order, if by_a_person { "uncertain" } else { "failed" }).await, StatusCode::OK);
         if by_a_person {
             rig.ask_refund(&order).await;
@@ -111,7 +112,7 @@ async fn a_refund_gives_back_the_fee_that_was_imposed_too() {
     }
 }
 
-/// Side by side: what became of each is asked after Midtrans' ten seconds.
+/// They run side by side. The result of each is asked after Midtrans' ten seconds.
 #[tokio::test]
 async fn a_refund_whose_answer_is_lost_is_made_once() {
     tokio::join!(lost_answers(KeyAgain::Conflict), lost_answers(KeyAgain::Replay));
@@ -168,7 +169,7 @@ async fn a_refund_that_cannot_be_had_says_why_in_words_that_a_person_can_act_on(
     let order = rig.paid("pos", "failed").await;
     let stored = rig.until(&order, "pos", is_refused).await;
     assert!(why(&stored).starts_with("POS refunds not allowed"), "{}", why(&stored));
-    // They refund at the dashboard: its notification tells.
+    // He refunds at the dashboard, and its notification tells.
     rig.simulator.with(|midtrans, now| midtrans.refund_by_hand(order.order_id.as_str(), b"{}", now));
     rig.until(&order, "the dashboard's", is_done).await;
     assert!(rig.kinds(&order).await.is_empty());
@@ -217,7 +218,7 @@ async fn a_backend_that_lost_its_books_neither_charges_nor_delivers_nor_refunds_
     assert_eq!(again.status(), StatusCode::OK);
     assert_eq!(again.json::<Order>().await.expect("an order").order_id, order.order_id);
     assert_eq!((restored.asked("/refund"), restored.asked("/v2/charge")), (1, 1));
-    // A backup from between receipt and refund: the person who refunds once more does not pay twice.
+    // The backup is from the time between receipt and refund. A person who refunds once more does not pay twice.
     let older = restored.order("r2").await;
     restored.pay(&older, false);
     restored.until(&older, "a receipt", |stored| stored.order.receipt().is_some()).await;

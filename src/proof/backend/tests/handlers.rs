@@ -1,4 +1,4 @@
-//! What the handlers say while something fails behind them: an answer is given for what is written, and silence is no answer.
+//! The handlers' answers while something fails behind them. An answer means that it is written, and silence is no answer.
 
 use super::*;
 use crate::disk::{Disk, Trouble};
@@ -14,21 +14,21 @@ use qris_device::machine::{BackendAnswer, HttpCall};
 
 /// The program, and Midtrans behind it.
 struct Town {
-    // In this order: what has the database goes before its disk.
+    // The order matters: the owner of the database goes before its disk.
     program: Program<u32>,
     midtrans: midtrans::Midtrans,
-    /// What Midtrans was asked, and with which Idempotency-Key.
+    /// The questions to Midtrans, and the Idempotency-Key of each.
     calls: Vec<(Call, Option<String>)>,
     asks: u32,
     disk: Disk,
     /// When the program was started.
     began: Wall,
-    /// What the journal was told, by the names of its events.
+    /// The journal's events, by their names.
     journal: Vec<Journal>,
     directory: tempfile::TempDir,
 }
 
-/// How it goes with a call to Midtrans.
+/// The fate of a call to Midtrans.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Open,
@@ -38,13 +38,13 @@ enum Way {
     Closed,
 }
 
-/// What came out of the program.
+/// The program's output.
 #[derive(Debug)]
 enum Heard {
     Answer(BackendAnswer),
     /// A notification was answered with this HTTP status.
     Taken(u16),
-    /// Nothing in that time.
+    /// Nothing came in that time.
     Nothing,
 }
 
@@ -64,7 +64,7 @@ impl Town {
         self.began + Span(self.program.age())
     }
 
-    /// Lets it run until somebody has an answer, or so long, in milliseconds.
+    /// Lets it run until somebody has an answer, or until this time is over, in milliseconds.
     fn listen(&mut self, span: i64, way: Way) -> Heard {
         let end = self.program.age() + span;
         let mut heard = Heard::Nothing;
@@ -94,10 +94,10 @@ impl Town {
         heard
     }
 
-    /// The program ends, and another one is started; without the books, if they are lost.
+    /// The program ends, and another one is started. If the books are lost, it starts without them.
     fn restart(&mut self, lost: bool) {
         self.began = self.wall() + Span::secs(1);
-        // A database is opened by one at a time.
+        // A database is opened by one owner at a time.
         let elsewhere = tempfile::tempdir().expect("a directory");
         self.program = program(elsewhere.path());
         for name in ["orders.db", "orders.db-wal", "orders.db-shm"].iter().filter(|_| lost) {
@@ -106,7 +106,7 @@ impl Town {
         self.program = program_at(self.directory.path(), self.began);
     }
 
-    /// So many seconds, in each of which the program looks for what is due.
+    /// In each of this many seconds the program looks for due work.
     fn seconds(&mut self, seconds: u32, way: Way) {
         for _ in 0..seconds {
             self.program.take_up();
@@ -150,7 +150,7 @@ impl Town {
         }
     }
 
-    /// The customer pays: what Midtrans posts of it.
+    /// The customer pays: the notification that Midtrans posts.
     fn pays(&mut self, order: &Order) -> Vec<u8> {
         let payload = order.qr_payload.as_deref().expect("a QR");
         self.midtrans.pay(payload, Via::Gopay, false, self.wall()).expect("paid");
@@ -231,7 +231,7 @@ fn a_settlement_that_the_books_do_not_know_waits_until_midtrans_can_be_asked() {
     let asked = town.calls.len();
     assert!((2..=8).contains(&asked), "now and then, not all the time: {asked}");
     assert!(town.stored(&order.order_id).is_none());
-    // It is written down: another run of the program asks on.
+    // It is written down: the next run of the program goes on asking.
     town.restart(false);
     town.seconds(900, Way::Open);
     let stored = town.stored(&order.order_id).expect("rebuilt");

@@ -1,4 +1,4 @@
-//! The same calls have the same answers in memory and in the database that is installed.
+//! The same calls have the same answers in memory and in the installed database.
 
 use super::*;
 use qris_core::order::ids::ItemId;
@@ -80,7 +80,7 @@ fn event(order: &Order) -> Draft {
     })
 }
 
-/// What is told of one who looks from outside: the name of the store is another each time.
+/// An observer's view: the name of the store differs each time.
 fn told<D: Disk>(disk: &mut D) -> Vec<String> {
     let mut said = Vec::new();
     let open = |disk: &mut D, name: &str| disk.open(&boot(name), false).expect("opens").store;
@@ -132,7 +132,7 @@ fn told<D: Disk>(disk: &mut D) -> Vec<String> {
     store.remember("a", "b").expect("written");
     store.forget(&[3]).expect("written");
     said.push(read(&store));
-    // After the power was gone, and in the next boot.
+    // After a power cut, and in the next boot.
     let stream = store.stream().to_owned();
     disk.take_back(store);
     let mut store = open(disk, "c");

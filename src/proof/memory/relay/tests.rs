@@ -1,4 +1,4 @@
-//! The database and its sibling in memory: the same calls, the same answers.
+//! The database and its counterpart in memory: the same calls, the same answers.
 
 use super::*;
 use qris_core::order::ids::RequestId;
@@ -17,10 +17,10 @@ use qris_sim::rng::Rng;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A call of the ledger's. Things are named by numbers.
+/// A call to the ledger. Tickets and orders are named by numbers.
 #[derive(Debug, Clone, Copy)]
 enum Call {
-    /// A ticket of so many rupiah.
+    /// A ticket for this many rupiah.
     Add(u8, u64),
     Close(u8),
     Begin(Sale, &'static str),
@@ -32,13 +32,13 @@ enum Call {
     Pulse(u8),
     IsSecond(Sale),
     Key,
-    /// A second owner tries to have it.
+    /// A second owner tries to open it.
     OpenTwice,
-    /// The program ends, something becomes of the ledger, and the program starts again.
+    /// The program ends, something happens to the ledger, and the program starts again.
     Restart(Harm),
 }
 
-/// It happens to a ledger while nobody has it open.
+/// An event for a ledger that nobody has open.
 #[derive(Debug, Clone, Copy)]
 enum Harm {
     Nothing,
@@ -51,7 +51,7 @@ enum Harm {
     },
 }
 
-/// What a receipt names.
+/// The names in a receipt.
 #[derive(Debug, Clone, Copy)]
 struct Sale {
     order: u8,
@@ -87,7 +87,7 @@ fn receipt(sale: Sale) -> Receipt {
     key().sign(claims)
 }
 
-/// A disk that a test may harm.
+/// A disk that a test may damage.
 trait Harmed: Disk {
     type Copy;
     fn copy(&self) -> Self::Copy;
@@ -135,12 +135,12 @@ impl Harmed for File {
     }
 }
 
-/// A disk, and who has its ledger open.
+/// A disk, and the owner of its ledger.
 struct Owner<D: Harmed> {
     disk: D,
     store: Option<D::Store>,
     copy: Option<D::Copy>,
-    /// The keys it has seen.
+    /// The keys that it has seen.
     keys: Vec<RelayKey>,
 }
 
@@ -223,7 +223,7 @@ fn show(pulse: &Pulse) -> String {
     format!("{order} of {request}, {item} at {} on {line}: {entry:?} ({detail})", amount.get())
 }
 
-/// Asks both, and answers what both said.
+/// Asks both, and gives both answers.
 fn both(calls: impl IntoIterator<Item = Call>) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let mut database = Owner::new(File(directory.path().join("ledger.db")));
@@ -252,7 +252,7 @@ fn memory_and_database_answer_the_same() {
     use Call::{Add, Begin, Clear, Close, End, IsSecond, Key, Mark, OpenTwice, Probe, Pulse, Restart, Ticket};
     use Outcome::{Dispensed, Failed};
     let text = str::to_owned;
-    // What it is about; the calls, each with its answer.
+    // A row: its subject, and the calls, each with its answer.
     let table = [
         (
             "a ticket is used or closed once",
@@ -414,7 +414,7 @@ fn memory_and_database_answer_the_same() {
     }
 }
 
-/// Calls that nobody wrote down, among few things, so that they meet.
+/// Random calls, on few things, so that the calls meet.
 #[test]
 fn memory_and_database_answer_the_same_to_calls_in_any_order() {
     let mut told = Vec::new();
@@ -436,7 +436,7 @@ fn any(rng: &mut Rng) -> Call {
     let line = ["a", "careful"][usize::from(draw(2))];
     let sold = {
         let n = draw(8);
-        // Mostly of one piece.
+        // Mostly on one thing.
         let mut near = |n: u8| if draw(6) == 0 { draw(8) } else { n };
         Sale { order: near(n), ticket: near(n), request: near(n), transaction: near(n), amount: 5000 }
     };
