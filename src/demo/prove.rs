@@ -1,5 +1,5 @@
-//! What proves the promise without a process: the exhaustive search, the operations that fail one by one, and the simulation
-//! out of a seed.
+//! The proofs of the promise that need no process: the exhaustive search, the operations that fail one by one, and the
+//! simulation from a seed.
 
 mod pool;
 
@@ -133,7 +133,7 @@ pub(super) fn simulate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// After so many seeds each kind of fault must have been there; a run that leaves one out proves nothing of it.
+/// After this many seeds each kind of fault must have happened. A run without one of them proves nothing about it.
 const ALL_KINDS_AFTER: u64 = 500;
 
 /// As it is told, and as it is asked for again.
@@ -145,7 +145,7 @@ impl Display for Seed {
     }
 }
 
-/// A run that does not end cannot be ended but with the program.
+/// A run that does not end can be ended only with the program.
 fn hangs(name: &str) {
     println!("{name}: it has not ended after {} s", pool::LONGEST.as_secs());
     std::process::exit(1);
@@ -291,7 +291,7 @@ fn fail_each(arguments: &Nth) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A run as people are told of it.
+/// A run in words for people.
 struct Named<'a>(&'a nth::Run);
 
 impl Display for Named<'_> {

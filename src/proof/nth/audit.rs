@@ -156,8 +156,8 @@ impl Stage {
     }
 }
 
-/// Two faults that no loss of any memory excuses: money that is back, or to go back, for an item that was handed out, and goods
-/// that were reported and never came.
+/// No loss of any memory excuses these two faults. Money is back, or to go back, for an item that was handed out. Or goods were
+/// reported and never came.
 fn unjust(order: &Order, times: u32) -> Option<&'static str> {
     let told = order.delivery.as_ref().map(|told| told.outcome);
     let gives_back = order.is_refund_due() || matches!(order.state, State::Withheld { .. } | State::Refunded { .. });

@@ -59,7 +59,8 @@ impl World {
         if given_back && !strange && !self.betrayed.contains(order) && !self.is_forgotten(order) {
             self.fail(format!("{order} was driven after the merchant had decided that it will not be"));
         }
-        // This holds whoever drives it, and whoever said that it would not be driven: a proof gives nobody both goods and money.
+        // A proof gives nobody both goods and money. This holds for any driver of the line, and for any word that it would not be
+        // driven.
         if self.asked_back.contains(order) && !self.unproven.contains(order) && !self.is_in_two_ledgers(order) {
             self.fail(format!("{order} was driven, and its money goes back on the relay's word"));
         }
