@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use std::time::Duration;
 
-/// A call without `wait` is answered within this time: the backend itself gives up on Midtrans after 10 s.
+/// A call without `wait` is answered within this time: the backend itself gives up on the gateway after 10 s.
 const ANSWER_WAIT: Duration = Duration::from_secs(12);
 /// How long the backend holds a long poll, in seconds.
 const POLL_S: u64 = 25;

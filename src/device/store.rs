@@ -17,6 +17,8 @@ use std::path::PathBuf;
 pub const KNOWN_REQUESTS: i64 = 10_000;
 /// The most events that wait for the broker. With so many, nothing new is sold.
 pub const OUTBOX_MAX: i64 = 10_000;
+/// The fact that holds the last trusted time, in milliseconds since 1970.
+const TRUSTED: &str = "trusted_ms";
 
 /// The place of a store.
 pub trait Disk {
@@ -186,7 +188,10 @@ pub trait Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    fn last_trusted(&self) -> Result<Wall, StoreError>;
+    fn last_trusted(&self) -> Result<Wall, StoreError> {
+        let text = self.remembered(TRUSTED)?;
+        Ok(Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
+    }
 
     /// The fact that was stored under this name.
     ///
@@ -204,5 +209,7 @@ pub trait Store {
     ///
     /// # Errors
     /// When the file cannot be written.
-    fn trust(&mut self, now: Wall) -> Result<(), StoreError>;
+    fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
+        self.remember(TRUSTED, &now.0.to_string())
+    }
 }

@@ -124,7 +124,7 @@ pub enum Scene {
         /// The time was up; the customer did not give up.
         timed_out: bool,
     },
-    /// Midtrans says that the charge expired.
+    /// The gateway says that the charge expired.
     Expired,
     /// The payment was refused.
     Denied,

@@ -41,7 +41,7 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
         let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
         if names.iter().flatten().any(|name| name.is_empty() || name.chars().any(char::is_control)) {
-            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach Midtrans"));
+            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach the gateway"));
         }
         names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
         let (Some(id), Some(price)) = (id, price) else { continue };

@@ -3,7 +3,7 @@
 use super::{Disk, Draft, KNOWN_REQUESTS, OUTBOX_MAX, Opened, Store, StoreError, Stored};
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Order, unfinished};
-use qris_core::order::time::{BootId, Wall};
+use qris_core::order::time::BootId;
 use qris_core::wire::vend::VendEvent;
 use qris_host::sqlite::{self, OpenError, Schema};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -252,11 +252,6 @@ impl Store for Database {
         Ok(row.map(|(seq, payload)| (u64::try_from(seq).unwrap_or(0), payload)))
     }
 
-    fn last_trusted(&self) -> Result<Wall, StoreError> {
-        let text = self.remembered("trusted_ms")?;
-        Ok(Wall(text.and_then(|t| t.parse().ok()).unwrap_or(0)))
-    }
-
     fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
         let mut select = self.connection.prepare_cached("SELECT value FROM facts WHERE key = ?1")?;
         Ok(select.query_row([key], |row| row.get(0)).optional()?)
@@ -266,10 +261,6 @@ impl Store for Database {
         let sql = "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         self.connection.prepare_cached(sql)?.execute([key, value])?;
         Ok(())
-    }
-
-    fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
-        self.remember("trusted_ms", &now.0.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{State, unfinished};
 use qris_core::order::reason::Reason;
-use qris_core::order::time::{BootId, Wall};
+use qris_core::order::time::BootId;
 use qris_core::wire::vend::{EventState, VendEvent};
 use qris_device::store::{Disk, Draft, KNOWN_REQUESTS, OUTBOX_MAX, Opened, Store, StoreError, Stored};
 use std::collections::BTreeMap;
@@ -17,8 +17,6 @@ pub struct Memory {
     kept: Option<Rc<Kept>>,
     /// The number of stores that were begun: each has another name.
     begun: u32,
-    /// It takes nothing more.
-    pub is_full: bool,
 }
 
 /// The open store.
@@ -70,7 +68,7 @@ impl Disk for Memory {
     }
 
     fn find_room(&self) -> Result<(), StoreError> {
-        if self.is_full { Err(refused()) } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -235,11 +233,6 @@ impl Store for Table {
         Ok(self.kept.outbox.range(seq + 1..).next().map(|(seq, payload)| (*seq, payload.to_string())))
     }
 
-    fn last_trusted(&self) -> Result<Wall, StoreError> {
-        let text = self.remembered("trusted_ms")?;
-        Ok(Wall(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
-    }
-
     fn remembered(&self, key: &str) -> Result<Option<String>, StoreError> {
         Ok(self.kept.facts.get(key).map(|value| value.to_string()))
     }
@@ -247,10 +240,6 @@ impl Store for Table {
     fn remember(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         Rc::make_mut(&mut self.kept).facts.insert(key.into(), value.into());
         Ok(())
-    }
-
-    fn trust(&mut self, now: Wall) -> Result<(), StoreError> {
-        self.remember("trusted_ms", &now.0.to_string())
     }
 }
 

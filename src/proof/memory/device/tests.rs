@@ -7,7 +7,7 @@ use qris_core::order::money::Rupiah;
 use qris_core::order::receipt::Receipt;
 use qris_core::order::receipt::testing::{claims, key};
 use qris_core::order::request::{Offer, Payment, VendRequest};
-use qris_core::order::time::{Boot, Span};
+use qris_core::order::time::{Boot, Span, Wall};
 use qris_device::store::database::File;
 
 fn boot(name: &str) -> BootId {
