@@ -83,6 +83,7 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
         "model" => Some(|arguments| prove::model(arguments.into_iter())),
+        "search" => Some(|arguments| prove::search(arguments.into_iter())),
         "nth" => Some(|arguments| prove::nth(arguments.into_iter())),
         "simulate" => Some(|arguments| prove::simulate(arguments.into_iter())),
         "manuals" => Some(|arguments| manuals::main(arguments.into_iter())),

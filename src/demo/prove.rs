@@ -4,7 +4,8 @@
 mod pool;
 
 use qris_host::{Failure, exit, parse};
-use qris_proof::{model, nth, world};
+use qris_proof::{model, nth, search, world};
+use qris_sim::rng::Rng;
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ struct Model {
 /// `qris-demo model`
 pub(super) fn model(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse::<Model>(arguments) {
-        Ok(arguments) => exit("model", if let Some(seconds) = arguments.walk { walks(&arguments, seconds) } else { search(&arguments) }),
+        Ok(arguments) => exit("model", if let Some(seconds) = arguments.walk { walks(&arguments, seconds) } else { search_model(&arguments) }),
         Err(status) => status,
     }
 }
@@ -48,7 +49,7 @@ fn wanted(arguments: &Model, effort: model::Effort) -> Result<Vec<model::Scenari
     if all.is_empty() { Err(Failure::failed("no search has this in its name")) } else { Ok(all) }
 }
 
-fn search(arguments: &Model) -> Result<(), Failure> {
+fn search_model(arguments: &Model) -> Result<(), Failure> {
     let effort = if arguments.long { model::Effort::Long } else { model::Effort::Short };
     let (mut worlds, mut seen, mut unfinished) = (0, model::Counts::default(), Vec::new());
     for mut scenario in wanted(arguments, effort)? {
@@ -105,6 +106,79 @@ fn walks(arguments: &Model, seconds: u64) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Performs a sale in which something goes wrong at each place where it may: at one of them, and at each two.
+#[derive(clap::Parser, Debug)]
+#[command(name = "search")]
+struct Search {
+    /// Only this play: sale, counter or two.
+    #[arg(long, value_name = "PLAY")]
+    only: Option<String>,
+    /// Things go wrong at so many places of one performance, at the most.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    depth: usize,
+    /// Of the performances with the most of them only one in so many, as the seed chooses.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    one_in: u64,
+    /// The seed of that choice.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Only this performance, such as sale:17,42, and tell everything that happens in it.
+    #[arg(long, value_name = "NAME")]
+    at: Option<String>,
+}
+
+/// `qris-demo search`
+pub(super) fn search(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match parse::<Search>(arguments) {
+        Ok(arguments) => exit("search", look_everywhere(&arguments)),
+        Err(status) => status,
+    }
+}
+
+fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
+    if let Some(name) = &arguments.at {
+        let case = search::Case::named(name).ok_or_else(|| Failure::failed(format!("{name} is no performance: say for example sale:17,42")))?;
+        let performed = case.perform(&place()).map_err(Failure::failed)?;
+        print!("{}", performed.trace);
+        return performed.failure.map_or(Ok(()), |why| Err(Failure::failed(why)));
+    }
+    let (counts, broken, begun) = (Mutex::new(world::Counts::default()), Mutex::new(Vec::new()), Instant::now());
+    let mut level: Vec<search::Case> = world::Play::ALL.into_iter().map(search::Case::calm).collect();
+    level.retain(|case| arguments.only.as_ref().is_none_or(|only| case.play.name() == only.as_str()));
+    for depth in 0..=arguments.depth {
+        let (next, deeper) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let wanted = || level.get(next.fetch_add(1, Ordering::Relaxed));
+        let run = |case: &&search::Case| {
+            let performed = case.perform(&place()).map_err(Failure::failed)?;
+            counts.lock().expect("nobody panics with it").add(&performed.counts);
+            if let Some(why) = &performed.failure {
+                println!("{case}: {why} ({})", case.told(&performed));
+                broken.lock().expect("nobody panics with it").push(case.to_string());
+            } else if depth < arguments.depth {
+                deeper.lock().expect("nobody panics with it").extend(case.with_one_more(&performed));
+            }
+            Ok(())
+        };
+        let panicked = pool::each(pool::LONGEST, wanted, run, hangs)?;
+        panicked.iter().for_each(|name| println!("{name}: it panics"));
+        broken.lock().expect("nobody panics with it").extend(panicked);
+        println!("{} performances in which {depth} things go wrong, after {} s", level.len(), begun.elapsed().as_secs());
+        level = deeper.into_inner().expect("nobody panics with it");
+        if depth + 1 == arguments.depth {
+            let mut rng = Rng::new(arguments.seed);
+            level.retain(|_| rng.below(arguments.one_in) == 0);
+        }
+    }
+    for (kind, count) in counts.into_inner().expect("nobody panics with it").all().filter(|(_, count)| *count > 0) {
+        println!("{count:>9} {kind}");
+    }
+    let broken = broken.into_inner().expect("nobody panics with it");
+    match broken.first() {
+        Some(first) => Err(Failure::failed(format!("{} performances failed; repeat one with --at {first}", broken.len()))),
+        None => Ok(()),
+    }
 }
 
 /// Runs the whole product in virtual time, out of one seed after the other.

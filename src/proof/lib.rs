@@ -8,6 +8,7 @@ pub mod memory;
 mod merchant_tests;
 pub mod model;
 pub mod nth;
+pub mod search;
 pub mod world;
 
-use qris_sim::{middlebox, midtrans, qris, rng};
+use qris_sim::{faults, middlebox, midtrans, qris, rng};

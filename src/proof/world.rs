@@ -8,11 +8,13 @@
 //!
 //! Two runs of a seed are equal, byte for byte: see [`Report::trace`].
 
+mod acts;
 mod again;
 mod asking;
 mod audit;
 mod broker;
 mod counts;
+mod fate;
 mod losses;
 mod machine;
 mod merchant;
@@ -24,18 +26,21 @@ mod screen;
 mod tests;
 mod thief;
 
+pub use acts::Play;
 pub use counts::{Counts, KINDS, Kind};
 
 use super::backend::{ISSUER, PUBLIC_URL, SERVER_KEY, device, key};
 use super::disk::{Disk, DiskError};
 use super::midtrans::{KeyAgain, Midtrans, Options};
 use super::rng::Rng;
+use fate::{Fate, Plan};
 use losses::Losses;
 use qris_core::order::ids::{ItemId, OrderId, Ticket};
 use qris_core::order::money::Rupiah;
 use qris_core::order::proof::Last;
 use qris_core::order::receipt::{KeySet, jwk_set};
 use qris_core::order::time::{Span, Wall};
+use qris_core::wire::topics::Topic;
 use qris_host::events::Event as Journal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -89,19 +94,39 @@ impl NoDirectory {
 /// # Errors
 /// When no directory can be made there.
 pub fn run(seed: u64, place: &Path) -> Result<Report, NoDirectory> {
+    Ok(happens(seed, Fate::Chance, place)?.0)
+}
+
+/// Plays a play, in which something goes wrong at these places. Gives all places that were passed too.
+///
+/// # Errors
+/// When no directory can be made there.
+pub fn perform(play: Play, wrong: &[usize], place: &Path) -> Result<(Report, Vec<Kind>), NoDirectory> {
+    happens(1, Fate::Plan(Plan { play, twisted: false, wrong: wrong.into(), places: Vec::new() }), place)
+}
+
+fn happens(seed: u64, fate: Fate, place: &Path) -> Result<(Report, Vec<Kind>), NoDirectory> {
     let prefix = format!("qris-simulate-{}-{seed}-", std::process::id());
     let own = tempfile::Builder::new().prefix(&prefix).tempdir_in(place).map_err(|source| NoDirectory::new(place, source))?;
     let directory = own.path();
     for name in ["machine", "clone", "backend", "image", "backup"] {
         std::fs::create_dir_all(directory.join(name)).map_err(|source| NoDirectory::new(directory, source))?;
     }
-    let mut world = World::new(seed, directory).map_err(|source| NoDirectory::new(directory, source))?;
+    let mut world = World::new(seed, fate, directory).map_err(|source| NoDirectory::new(directory, source))?;
+    match &world.fate {
+        Fate::Chance => world.begin_storm(),
+        Fate::Plan(plan) => world.begin_play(plan.play),
+    }
     world.live();
     let failure = world.failure.take().or_else(|| world.audit());
     world.count_ends();
     let report = Report { seed, counts: world.counts, failure, trace: std::mem::take(&mut world.trace) };
+    let places = match &mut world.fate {
+        Fate::Chance => Vec::new(),
+        Fate::Plan(plan) => std::mem::take(&mut plan.places),
+    };
     drop(world);
-    Ok(report)
+    Ok((report, places))
 }
 
 /// One thing that will happen.
@@ -131,6 +156,8 @@ enum Event {
     },
     /// A controller asks.
     Vends,
+    /// The controller of a play asks.
+    Asks(&'static str),
     /// A customer comes when all is well: by number.
     BuysAgain(u32),
     /// A controller asks once more, or for something else under the same name.
@@ -169,6 +196,7 @@ struct World {
     /// Where the two machines and the backend have their databases.
     places: [PathBuf; 3],
     rng: Rng,
+    fate: Fate,
     /// Milliseconds since the beginning.
     now: i64,
     queue: BTreeMap<(i64, u64), Event>,
@@ -177,6 +205,8 @@ struct World {
     counts: Counts,
     failure: Option<String>,
     storm: bool,
+    /// When all is well, in milliseconds since the beginning.
+    heals_at: i64,
     keys: KeySet,
     machines: [machine::Side; 2],
     relays: [relay::Side; 2],
@@ -242,7 +272,7 @@ fn price(item: &ItemId) -> Rupiah {
 }
 
 impl World {
-    fn new(seed: u64, directory: &Path) -> Result<Self, DiskError> {
+    fn new(seed: u64, fate: Fate, directory: &Path) -> Result<Self, DiskError> {
         let jwks = jwk_set(&[key().to_public_jwk(ISSUER)]);
         let keys = KeySet::from_jwks(&jwks).expect("our own keys");
         let mut rng = Rng::new(seed);
@@ -250,12 +280,15 @@ impl World {
         options.seed = seed;
         options.notification_urls = vec![format!("{PUBLIC_URL}/midtrans/notifications")];
         options.counter_expiry = COUNTER_EXPIRY;
-        options.refunds = rng.below(4) > 0;
-        options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
-        let by_itself = if rng.below(3) == 0 { 2 } else { 0 };
-        let thief = rng.below(4) == 0;
-        if rng.below(2) == 0 {
-            options.fee = 1 + rng.below(FEE_MAX);
+        let (mut by_itself, mut thief) = (0, false);
+        if matches!(fate, Fate::Chance) {
+            options.refunds = rng.below(4) > 0;
+            options.refund_key_again = if rng.below(2) == 0 { KeyAgain::Conflict } else { KeyAgain::Replay };
+            by_itself = if rng.below(3) == 0 { 2 } else { 0 };
+            thief = rng.below(4) == 0;
+            if rng.below(2) == 0 {
+                options.fee = 1 + rng.below(FEE_MAX);
+            }
         }
         let fee_max = if options.fee > 0 { FEE_MAX } else { 0 };
         let places = ["machine", "clone", "backend"].map(|name| directory.join(name));
@@ -264,6 +297,7 @@ impl World {
             directory: directory.into(),
             places,
             rng,
+            fate,
             now: 0,
             queue: BTreeMap::new(),
             number: 0,
@@ -271,6 +305,7 @@ impl World {
             counts: Counts::default(),
             failure: None,
             storm: true,
+            heals_at: STORM,
             machines: Default::default(),
             relays: Default::default(),
             alive: [true, false],
@@ -308,7 +343,7 @@ impl World {
         Ok(world)
     }
 
-    fn live(&mut self) {
+    fn begin_storm(&mut self) {
         self.plan(2_000, STORM - 200_000, 20_000, 160_000, |_| Event::Vends);
         self.plan(1_000, STORM, 2_000, 34_000, |_| Event::Mischief);
         self.plan(60_000, STORM, 30_000, 120_000, |_| Event::MerchantLooks);
@@ -317,14 +352,18 @@ impl World {
             self.plan(STORM + 600_000, STORM + HEALED.0 - 3_600_000, 300_000, 1_500_000, |_| Event::MerchantLooks);
         }
         self.at(STORM, Event::Heals);
+    }
+
+    fn live(&mut self) {
+        let over = self.heals_at + HEALED.0;
         while self.failure.is_none() {
             let next = self.queue.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
             // The backend runs by itself until then, and may do something that changes the next events.
-            if !self.merchant_runs_until(next.min(STORM + HEALED.0)) {
+            if !self.merchant_runs_until(next.min(over)) {
                 continue;
             }
             match self.queue.pop_first() {
-                Some(((at, _), event)) if at <= STORM + HEALED.0 => {
+                Some(((at, _), event)) if at <= over => {
                     self.now = self.now.max(at);
                     self.happen(event);
                 }
@@ -343,6 +382,7 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        self.acts(&event);
         match event {
             Event::Machine(m, arrival) => self.machine_arrival(m, arrival),
             Event::Relay(m, arrival) => self.relay_arrival(m, arrival),
@@ -356,6 +396,7 @@ impl World {
             Event::Reverses(code) => self.reverses(&code),
             Event::Collects { code, tries } => self.collects(code, tries),
             Event::Vends => self.vend(),
+            Event::Asks(body) => self.broker_takes(Topic::VendRequest, body.into()),
             Event::BuysAgain(number) => self.buys_again(number),
             Event::Repeats(body) => {
                 self.counts.note(Kind::Repeated);
@@ -416,13 +457,6 @@ impl World {
 
     fn one_in(&mut self, n: u64) -> bool {
         self.rng.below(n) == 0
-    }
-
-    /// A possible fault happens, while faults may happen.
-    fn goes_wrong(&mut self, one_in: u64, what: Kind) -> bool {
-        let wrong = self.storm && self.one_in(one_in);
-        self.counts.more(what, wrong.into());
-        wrong
     }
 
     fn count(&mut self, what: Kind, text: &str) {

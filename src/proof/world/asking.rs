@@ -6,6 +6,7 @@ use super::merchant::{Arrival, Posted};
 use super::{Event, Outage, World};
 use crate::backend::{Asked, ReplyTo};
 use crate::middlebox::Foreign;
+use crate::faults::{Fault, Plan};
 use crate::midtrans::{Book, Notice, Reply, Request};
 use qris_backend::books;
 use qris_backend::midtrans::{MidtransError, read_answer};
@@ -40,10 +41,13 @@ impl World {
         }
         let lost = self.cut[Outage::Midtrans as usize] || self.goes_wrong(25, Kind::MidtransLost);
         let comes_back = !self.goes_wrong(25, Kind::MidtransAnswer);
-        let slow = self.goes_wrong(20, Kind::MidtransSlow);
-        let there = if slow { self.below(9_000) } else { 20 + self.below(300) };
-        let back = if slow { self.below(9_000) } else { 20 + self.below(300) };
-        if call == Call::Charge && self.storm && self.one_in(30) {
+        let there = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
+        let back = if self.goes_wrong(30, Kind::MidtransSlow) { self.delay(9_000, 9_000) } else { 20 + self.below(300) };
+        if call == Call::Charge && self.goes_wrong(60, Kind::ChargeDenied) {
+            let name = asked.id.to_string();
+            self.midtrans.plan(Plan { order_id: Some(name), count: Some(1), ..Plan::from(Fault::Deny { code: 900 }) });
+        }
+        if call == Call::Charge && self.may(30, Kind::MidtransAltered) {
             // From now on Midtrans names another sum for this charge.
             self.altered.insert(asked.id.clone());
         }
@@ -71,7 +75,7 @@ impl World {
             Reply::Answer(answer) | Reply::Hold(_, answer) => (answer.http, answer.body),
             Reply::CutAmid(_) | Reply::Cut => return None,
         };
-        if self.goes_wrong(50, Kind::MidtransForeign) {
+        if !self.is_planned() && self.goes_wrong(50, Kind::MidtransForeign) {
             return Some(self.in_place_of_midtrans());
         }
         // Anybody who has the QR may pay it, although the backend was told of another charge.
@@ -109,9 +113,9 @@ impl World {
 
     pub(super) fn send_notices(&mut self) {
         for notice in self.midtrans.due(self.wall()) {
-            let delay = if self.storm && self.one_in(6) { self.below(40_000) } else { 30 + self.below(400) };
+            let delay = if self.may(6, Kind::Notices) { self.delay(40_000, 40_000) } else { 30 + self.below(400) };
             if self.goes_wrong(12, Kind::Notices) {
-                let later = delay + self.below(60_000);
+                let later = delay + self.delay(60_000, 60_000);
                 self.after(later, Event::Merchant(Arrival::Notice(notice.clone())));
             }
             self.after(delay, Event::Merchant(Arrival::Notice(notice)));

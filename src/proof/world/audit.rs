@@ -101,6 +101,12 @@ impl World {
 
     /// The rules when an order is told to a machine.
     pub(super) fn judge_told(&mut self, order: &Resource) {
+        if order.qr_payload.is_some()
+            && let Ok(Some(stored)) = self.books(|tx, _| books::load(tx, &order.order_id))
+            && matches!(stored.order.state, State::Cancelling { .. })
+        {
+            self.fail(format!("the QR of {} is offered, and its charge is being given up", order.order_id));
+        }
         // A machine that has told an outcome is done with the order.
         let opens = order.status == Status::Settlement || order.receipt.is_some();
         if opens && order.outcome.is_none() && self.known_back.contains_key(&order.order_id) && !self.is_chargeback(&order.order_id) {
@@ -184,6 +190,13 @@ impl World {
         }
     }
 
+    /// Midtrans' books. A charge that it denied frees its order_id, and then only the next charge counts.
+    fn charges(&self) -> Vec<Book> {
+        let mut all = self.midtrans.transactions();
+        all.retain(|book| self.midtrans.transaction(&book.order_id).is_none_or(|last| last.transaction_id == book.transaction_id));
+        all
+    }
+
     /// Midtrans never made this charge, and only lost books knew of it. Nobody can say that it is cancelled, and the machine asks
     /// for a day, which is longer than a seed runs.
     fn is_charge_of_lost_books(&self, order: &core::Order) -> bool {
@@ -214,7 +227,7 @@ impl World {
         if let Some(request) = self.request_without_end() {
             return Some(format!("nobody was told of an end of {request}"));
         }
-        self.midtrans.transactions().iter().find_map(|book| self.audit_one(m, &machine, book))
+        self.charges().iter().find_map(|book| self.audit_one(m, &machine, book))
     }
 
     /// The last event of this request is not its end. A database that was lost begins a new stream of events.
@@ -461,7 +474,7 @@ impl World {
 
     /// Counts how the orders ended.
     pub(super) fn count_ends(&mut self) {
-        for book in self.midtrans.transactions() {
+        for book in self.charges() {
             let stored = OrderId::new(&book.order_id).ok().and_then(|id| self.books(|tx, _| books::load(tx, &id)).ok().flatten());
             let Some(order) = stored.map(|stored| stored.order) else { continue };
             let listed = order.attention();

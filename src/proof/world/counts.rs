@@ -3,7 +3,7 @@
 macro_rules! kinds {
     ($($name:ident = $text:literal),* $(,)?) => {
         /// A kind of event that is counted.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind {
             $(#[doc = $text] $name,)*
         }
@@ -16,6 +16,7 @@ kinds! {
     Requests = "requests",
     Repeated = "requests repeated by their controller",
     Reused = "requests with the id and not the body of another",
+    Cancels = "cancels",
     OverBus = "requests over D-Bus",
     OverCounter = "requests to pay over the counter",
     Sales = "sales",
@@ -68,6 +69,7 @@ kinds! {
     MidtransAnswer = "Midtrans answers lost",
     MidtransSlow = "Midtrans calls slow",
     MidtransForeign = "Midtrans calls answered by somebody else",
+    ChargeDenied = "charges that Midtrans denies",
     MidtransAltered = "Midtrans answers that do not match",
     Notices = "notifications doubled",
     Forged = "notifications forged",
@@ -83,6 +85,14 @@ kinds! {
     Strangers = "receipts shown to the relay by a stranger",
     Thief = "acts of a thief with the machine's token and bus",
     Unproven = "refunds that a person wanted without a proof",
+}
+
+impl Kind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        KINDS[self as usize]
+    }
 }
 
 /// The counts of one run.

@@ -2,7 +2,7 @@
 //! of the first one's card.
 
 use super::counts::Kind;
-use super::{Event, Outage, World, device, large, price, small};
+use super::{Event, Outage, Play, World, device, large, price, small};
 use crate::backend::Ask;
 use crate::middlebox::Foreign;
 use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
@@ -200,6 +200,10 @@ impl World {
     }
 
     pub(super) fn machine_arrival(&mut self, m: usize, arrival: Arrival) {
+        let brings_news = matches!(arrival, Arrival::Answer(..) | Arrival::Finished(..) | Arrival::Delivers { .. });
+        if brings_news && self.machine_runs(m) && self.is_to(Kind::Machine) {
+            return self.start_machine(m, true);
+        }
         let current = self.machines[m].run;
         match arrival {
             Arrival::Starts { run } if run == current && self.alive[m] => {
@@ -297,9 +301,14 @@ impl World {
         }
         for effect in effects {
             let matters = !matches!(effect, Effect::Journal(_) | Effect::View(_) | Effect::OrderChanged(_));
-            if matters && self.storm && self.one_in(400) {
+            if matters && self.may(400, Kind::Between) {
                 self.count(Kind::Between, "the machine crashes between two effects");
                 return self.start_machine(m, true);
+            }
+            if matches!(effect, Effect::Relay(_, _, RelayCall::Dispense(_))) && self.is_twist(Play::Reboot)
+                || matches!(effect, Effect::Relay(..)) && self.is_to(Kind::Power)
+            {
+                return self.cut_power(m);
             }
             self.perform_one(m, effect);
         }
@@ -370,7 +379,7 @@ impl World {
         if self.cut[Outage::Bus as usize] || self.goes_wrong(80, Kind::BusLost) {
             return;
         }
-        let delay = if self.goes_wrong(80, Kind::BusSlow) { self.below(4_000) } else { 1 };
+        let delay = if self.goes_wrong(80, Kind::BusSlow) { self.delay(4_000, 60_000) } else { 1 };
         self.relay_hears(m, call, caller, delay);
     }
 
@@ -389,7 +398,7 @@ impl World {
             }
         }
         let slow = self.goes_wrong(25, Kind::HttpSlow);
-        let delay = if slow { self.below(30_000) } else { 5 + self.below(60) };
+        let delay = if slow { self.delay(30_000, 60_000) } else { 5 + self.below(60) };
         self.merchant_hears(ask, caller, delay);
     }
 

@@ -337,7 +337,11 @@ impl World {
         if !self.merchant.listens() {
             return;
         }
+        if self.is_to(Kind::Backend) {
+            return self.start_merchant();
+        }
         if let Ask::Order(HttpCall::Tell(_, report)) = &mut ask
+            && !self.is_planned()
             && self.goes_wrong(8, Kind::LaterWords)
         {
             report.reason = Some(Reason::from_word("moon_phase").expect("a word"));
@@ -384,8 +388,8 @@ impl World {
         if self.cut[Outage::Http as usize] || self.goes_wrong(25, Kind::HttpAnswer) {
             return;
         }
-        let answer = if self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
-        let delay = 5 + self.below(60);
+        let answer = if !self.is_planned() && self.goes_wrong(40, Kind::LaterWords) { in_later_words(answer) } else { answer };
+        let delay = if self.goes_wrong(40, Kind::HttpSlow) { self.delay(9_000, 9_000) } else { 5 + self.below(60) };
         self.machine_hears(to.m, machine::Arrival::Answer(to, machine::Answer::Backend(answer)), delay);
     }
 

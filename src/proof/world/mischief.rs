@@ -94,8 +94,8 @@ impl World {
             Ok(lost) => self.counts.more(Kind::Unsynced, lost),
             Err(error) => self.fail(format!("the disk cannot be written: {error}")),
         }
-        let off = if self.one_in(5) { 700_000 } else { self.below(20_000) };
-        if self.storm && self.one_in(4) {
+        let off = if self.may(5, Kind::Power) { 700_000 } else { self.delay(20_000, 5_000) };
+        if self.storm && !self.is_planned() && self.one_in(4) {
             self.take_out_card(m);
         }
         // No program runs meanwhile: messages on their way to the machine are lost with it.

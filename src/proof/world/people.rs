@@ -14,8 +14,8 @@ use qris_device::machine::Request;
 
 /// The program looks this often for news that a command has left, in milliseconds.
 const LOOK: i64 = 5_000;
-/// A customer who has paid at a store tries the code this often.
-const TRIES: u32 = 9;
+/// A customer who has paid at a store tries the code this often again.
+pub(super) const TRIES: u32 = 8;
 
 impl World {
     // Controllers.
@@ -65,6 +65,7 @@ impl World {
     }
 
     pub(super) fn cancel(&mut self, request: u64) {
+        self.counts.note(Kind::Cancels);
         let m = self.some_machine();
         match RequestId::new(&format!("r-{request}")) {
             Ok(id) if self.machine_runs(m) && self.one_in(4) => self.ask_on_board(m, Request::Cancel(id)),
@@ -133,10 +134,7 @@ impl World {
             self.counts.note(Kind::Collected);
             return;
         }
-        if tries >= TRIES {
-            return;
-        }
-        let typed = if self.storm && self.one_in(12) {
+        let typed = if !self.is_planned() && self.storm && self.one_in(12) {
             self.counts.note(Kind::WrongCodes);
             format!("{}", 1_000_000_000_000 + self.rng.below(1_000_000))
         } else {
@@ -147,6 +145,9 @@ impl World {
             Ok(typed) if self.machine_runs(m) && self.one_in(2) => self.ask_on_board(m, Request::Collect(typed)),
             Ok(_) | Err(_) => self.broker_takes(Topic::VendCollect, format!(r#"{{"code":"{typed}"}}"#).into_bytes()),
         }
+        if tries >= TRIES {
+            return;
+        }
         let after = (20_000 << tries) + self.below(20_000);
         self.after(after, Event::Collects { code, tries: tries + 1 });
     }
@@ -155,11 +156,18 @@ impl World {
 
     /// Somebody at Midtrans' dashboard, or a customer's bank.
     pub(super) fn meddle_at_midtrans(&mut self) {
-        let Some(id) = self.some_paid() else { return };
+        if let Some(id) = self.some_paid() {
+            let how = self.below(4);
+            self.takes_money_back(id, how);
+        }
+    }
+
+    /// In one of four ways: all of it, a part of it, or the same by the bank.
+    pub(super) fn takes_money_back(&mut self, id: OrderId, how: i64) {
         let now = self.wall();
         let name = id.as_str();
         let was = self.midtrans.transaction(name).map(|book| book.status);
-        match self.below(4) {
+        match how {
             0 => drop(self.midtrans.refund_by_hand(name, b"", now)),
             1 => drop(self.midtrans.refund_by_hand(name, br#"{"amount":1000}"#, now)),
             // Refused if there is nothing to take.
@@ -196,7 +204,7 @@ impl World {
         paid.into_iter().nth(at)
     }
 
-    fn paid(&self) -> Vec<OrderId> {
+    pub(super) fn paid(&self) -> Vec<OrderId> {
         let books = self.midtrans.transactions();
         books.iter().filter(|book| book.settled_at_ms.is_some()).filter_map(|book| OrderId::new(&book.order_id).ok()).collect()
     }
@@ -206,11 +214,16 @@ impl World {
     /// A person looks at an order and asks for something. A forbidden act is refused.
     pub(super) fn merchant_looks(&mut self) {
         let Some(id) = self.some_paid() else { return };
+        let (no_report, no_proof, what) = (self.one_in(2), self.one_in(2), self.below(8));
+        self.merchant_decides(id, what, no_report, no_proof);
+    }
+
+    /// Asks for a refund, gives the money back by hand, has the goods handed over, or has seen the order.
+    pub(super) fn merchant_decides(&mut self, id: OrderId, what: i64, no_report: bool, no_proof: bool) {
         let now = self.wall();
         let Ok(Some(before)) = self.books(|tx, _| books::load(tx, &id)) else { return };
-        let (no_report, no_proof) = (self.one_in(2), self.one_in(2));
         let by = Some(Box::from("Sari"));
-        let (wish, done) = match self.below(8) {
+        let (wish, done) = match what {
             0..=3 => (
                 Kind::RefundAsked,
                 self.books(|tx, desk| {

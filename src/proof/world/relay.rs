@@ -2,7 +2,7 @@
 
 use super::counts::Kind;
 use super::losses::{Given, Loss};
-use super::{Event, World, device, large, machine, price, small};
+use super::{Event, Play, World, device, large, machine, price, small};
 use crate::rng::drawn_from;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
@@ -210,7 +210,7 @@ impl World {
                 self.relay_effects(m);
             }
             Arrival::LineEnds { run, line } if run == current => {
-                let jammed = self.goes_wrong(12, Kind::Jams);
+                let jammed = self.is_twist(Play::Refund) || self.goes_wrong(12, Kind::Jams);
                 let outcome = if jammed { Outcome::Failed } else { Outcome::Dispensed };
                 if let Some(dispenser) = &mut self.relays[m].dispenser {
                     dispenser.ended(line, Ending { outcome, detail: "the end of the pulse".into() });
@@ -271,6 +271,12 @@ impl World {
     }
 
     fn relay_call(&mut self, m: usize, call: machine::Call, from: machine::Caller) {
+        if self.is_to(Kind::Relay) {
+            return self.start_relay(m);
+        }
+        if self.is_to(Kind::Ledgers) {
+            return self.lose_ledger(m);
+        }
         let mut bits = [0; 16];
         bits[..8].copy_from_slice(&self.rng.number().to_be_bytes());
         bits[8..].copy_from_slice(&self.rng.number().to_be_bytes());
@@ -342,7 +348,7 @@ impl World {
             return;
         }
         let answer = self.in_later_words(answer);
-        let delay = if self.goes_wrong(60, Kind::BusSlow) { self.below(6_000) } else { 1 };
+        let delay = if self.goes_wrong(60, Kind::BusSlow) { self.delay(6_000, 1_500) } else { 1 };
         self.machine_hears(from.m, machine::Arrival::Answer(from, answer), delay);
     }
 
@@ -356,7 +362,12 @@ impl World {
         }
         let Some(dispenser) = &mut self.relays[m].dispenser else { return false };
         for effect in dispenser.take_effects() {
-            if self.storm && matches!(effect, Effect::Deliver(..) | Effect::Finished { .. }) && self.one_in(25) {
+            let tells = matches!(effect, Effect::Deliver(..) | Effect::Finished { .. });
+            if tells && self.is_to(Kind::Ledgers) {
+                self.lose_ledger(m);
+                return false;
+            }
+            if tells && self.may(25, Kind::Between) {
                 self.count(Kind::Between, "the relay crashes between two effects");
                 self.start_relay(m);
                 return false;
@@ -384,12 +395,12 @@ impl World {
         let jammed = Word::new("jammed").expect("a word");
         match answer {
             machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
-                if self.goes_wrong(8, Kind::LaterWords) =>
+                if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
             {
                 machine::Answer::Relay(RelayAnswer::Dispense(DispenseAnswer::Later(jammed)))
             }
             machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Ended(Outcome::Failed | Outcome::Uncertain)))
-                if self.goes_wrong(8, Kind::LaterWords) =>
+                if !self.is_planned() && self.goes_wrong(8, Kind::LaterWords) =>
             {
                 machine::Answer::Relay(RelayAnswer::Close(CloseAnswer::Later(jammed)))
             }
@@ -403,8 +414,8 @@ impl World {
         self.after(PULSE, Event::Relay(m, Arrival::LineEnds { run, line }));
         let Some(order) = self.relays[m].begun.clone() else { return self.fail("the line is driven for nobody".into()) };
         self.note(|| format!("the line of {m} is driven for {order}"));
-        if self.storm && self.one_in(8) {
-            let soon = self.below(PULSE);
+        if self.may(8, Kind::MidPulse) {
+            let soon = self.delay(PULSE, PULSE / 2);
             self.after(soon, Event::PowerCut(m));
         }
         let times = self.pulses.entry((order.clone(), self.relays[m].life)).or_default();

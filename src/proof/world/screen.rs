@@ -82,7 +82,9 @@ impl World {
             }
         }
         if self.seen.insert(shown.payload.clone()) {
-            if Self::is_again(&book) {
+            if self.is_planned() {
+                self.sees_an_offer(shown.payload);
+            } else if Self::is_again(&book) {
                 self.after(again::PAYS_AFTER, Event::Pays { payload: shown.payload, force: false });
             } else if shown.code {
                 self.goes_to_a_store(shown.payload);

@@ -1,0 +1,149 @@
+//! Plays: what customers and the merchant do in a run of the search. In any moment of a play a customer or the merchant may do
+//! something else, too; a plan decides when.
+
+use super::counts::Kind;
+use super::fate::{Fate, Plan};
+use super::people::TRIES;
+use super::{Event, World, machine, relay};
+
+/// A play: what the customers of a run do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Play {
+    /// Somebody asks, pays, and gets the item.
+    Sale,
+    /// A customer gives up before paying.
+    Cancel,
+    /// The payment comes long after the machine gave up.
+    TooLate,
+    /// The payment comes while the cancel is on its way.
+    Race,
+    /// Paid at a store, and collected.
+    Counter,
+    /// The power goes for a while, between the payment and its delivery.
+    Reboot,
+    /// The line jams, and the money goes back by itself.
+    Refund,
+    /// Two requests, one right after the other.
+    Two,
+}
+
+/// Nothing goes wrong any more from here on, in milliseconds.
+const WELL: i64 = 900_000;
+const FIRST: &str = r#"{"request_id":"r-1","item":"A1"}"#;
+const SECOND: &str = r#"{"request_id":"r-2","item":"A1"}"#;
+const AT_STORE: &str = r#"{"request_id":"r-1","item":"B1","payment":"alfamart"}"#;
+
+impl Play {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Sale, Self::Cancel, Self::TooLate, Self::Race, Self::Counter, Self::Reboot, Self::Refund, Self::Two];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::Cancel => "cancel",
+            Self::TooLate => "too-late",
+            Self::Race => "race",
+            Self::Counter => "counter",
+            Self::Reboot => "reboot",
+            Self::Refund => "refund",
+            Self::Two => "two",
+        }
+    }
+
+    /// The requests, each with its moment. A controller repeats a request, as MQTT may do.
+    const fn requests(self) -> &'static [(i64, &'static str)] {
+        match self {
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Reboot | Self::Refund => &[(2_000, FIRST), (40_000, FIRST)],
+            Self::Counter => &[(2_000, AT_STORE), (40_000, AT_STORE)],
+            Self::Two => &[(2_000, FIRST), (3_000, SECOND), (150_000, SECOND)],
+        }
+    }
+
+    /// How many refunds a day the backend begins by itself.
+    pub(super) const fn refunds_by_itself(self) -> u32 {
+        match self {
+            Self::Refund => 5,
+            Self::Sale | Self::Cancel | Self::TooLate | Self::Race | Self::Counter | Self::Reboot | Self::Two => 0,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn begin_play(&mut self, play: Play) {
+        self.heals_at = WELL;
+        self.merchant.desk.auto_refund_per_day = play.refunds_by_itself();
+        for (at, body) in play.requests() {
+            self.at(*at, Event::Asks(body));
+        }
+        self.at(WELL, Event::Heals);
+    }
+
+    /// The customer of a play sees a QR, or a payment code.
+    pub(super) fn sees_an_offer(&mut self, payload: Box<str>) {
+        let Fate::Plan(Plan { play, .. }) = self.fate else { return };
+        if self.is_to(Kind::Unpaid) {
+            return;
+        }
+        let pays = |force| Event::Pays { payload: payload.clone(), force };
+        match play {
+            Play::Sale | Play::Reboot | Play::Refund | Play::Two => self.after(4_000, pays(false)),
+            Play::Cancel => self.after(4_000, Event::Cancels(1)),
+            Play::TooLate => self.after(400_000, pays(true)),
+            Play::Race => {
+                self.after(4_000, Event::Cancels(1));
+                self.after(4_120, pays(false));
+            }
+            Play::Counter => {
+                self.after(4_000, pays(false));
+                for after in [60_000, 200_000, 600_000] {
+                    self.after(after, Event::Collects { code: payload.clone(), tries: TRIES });
+                }
+            }
+        }
+    }
+
+    /// Does what the play is about happen now: the power goes, or the line jams? It happens once.
+    pub(super) fn is_twist(&mut self, of: Play) -> bool {
+        match &mut self.fate {
+            Fate::Plan(plan) => plan.play == of && !std::mem::replace(&mut plan.twisted, true),
+            Fate::Chance => false,
+        }
+    }
+
+    /// What a customer or the merchant may do at this moment of a play, beside what the play says.
+    pub(super) fn acts(&mut self, before: &Event) {
+        let changes_nothing = matches!(
+            before,
+            Event::Machine(_, machine::Arrival::Timeout(_)) | Event::Relay(_, relay::Arrival::Tick { .. }) | Event::MidtransDue
+        );
+        if !self.is_planned() || self.seen.is_empty() || changes_nothing {
+            return;
+        }
+        let paid = self.paid().into_iter().next();
+        let unpaid = self.seen.iter().find(|payload| self.midtrans.transaction(payload).is_some_and(|book| book.settled_at_ms.is_none()));
+        if let Some(payload) = unpaid.cloned()
+            && self.may(1, Kind::Late)
+        {
+            self.pays(&payload, true);
+        }
+        if self.pulses.is_empty() && self.may(1, Kind::Cancels) {
+            self.cancel(1);
+        }
+        if let Some(receipt) = self.broker.receipts.last().cloned()
+            && self.may(1, Kind::Strangers)
+        {
+            self.counts.note(Kind::Strangers);
+            self.after(1, Event::Relay(0, relay::Arrival::Stranger { receipt }));
+        }
+        let Some(id) = paid.filter(|id| self.driven(id) == 0) else { return };
+        if self.may(1, Kind::RefundOutside) {
+            self.takes_money_back(id.clone(), 0);
+        }
+        if self.may(1, Kind::RefundAsked) {
+            self.merchant_decides(id, 0, false, false);
+        }
+    }
+}
