@@ -36,7 +36,7 @@ use std::sync::Arc;
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "qris-demo",
-    after_help = "With a word in front it is another program, each with a --help of its own: midtrans (a simulated Midtrans), conform (checks a backend from outside), model, simulate and nth (search for what breaks the promise), manuals (writes manual pages)."
+    after_help = "With a word in front it is another program, each with a --help of its own: midtrans (a simulated Midtrans), conform (checks a backend from outside), search, nth and simulate (look for what breaks the promise), manuals (writes manual pages)."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
@@ -82,7 +82,6 @@ fn program(name: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
         "conform" => Some(|arguments| conform::main(arguments.into_iter())),
         "midtrans" => Some(|arguments| qris_sim::midtrans_http::command::main(arguments.into_iter())),
         "broker" => Some(|arguments| broker::main(arguments.into_iter())),
-        "model" => Some(|arguments| prove::model(arguments.into_iter())),
         "search" => Some(|arguments| prove::search(arguments.into_iter())),
         "nth" => Some(|arguments| prove::nth(arguments.into_iter())),
         "simulate" => Some(|arguments| prove::simulate(arguments.into_iter())),

@@ -1,10 +1,10 @@
-//! The proofs of the promise that need no process: the exhaustive search, the operations that fail one by one, and the
-//! simulation from a seed.
+//! The proofs of the promise that need no process: the search, the operations that fail one by one, and the simulation from a
+//! seed.
 
 mod pool;
 
 use qris_host::{Failure, exit, parse};
-use qris_proof::{model, nth, search, world};
+use qris_proof::{nth, search, world};
 use qris_sim::rng::Rng;
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
@@ -14,115 +14,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Looks at every order of events that a small world allows, and says whether the promise holds in each.
-#[derive(clap::Parser, Debug)]
-#[command(name = "model")]
-struct Model {
-    /// Also the searches that take long: half an hour of a processor.
-    #[arg(long)]
-    long: bool,
-    /// Only those whose name has this in it.
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
-    /// How far the searches go that are not known to end, in entries of about a hundred bytes. [default: two million each]
-    #[arg(long, value_name = "N", requires = "long")]
-    entries: Option<usize>,
-    /// Instead: walk through it by chance for so many seconds, with all that may go wrong at once.
-    #[arg(long, value_name = "S", conflicts_with = "long")]
-    walk: Option<u64>,
-    /// The seed of the first walk; the second has the next one.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "walk")]
-    seed: u64,
-}
-
-/// `qris-demo model`
-pub(super) fn model(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse::<Model>(arguments) {
-        Ok(arguments) => exit("model", if let Some(seconds) = arguments.walk { walks(&arguments, seconds) } else { search_model(&arguments) }),
-        Err(status) => status,
-    }
-}
-
-fn wanted(arguments: &Model, effort: model::Effort) -> Result<Vec<model::Scenario>, Failure> {
-    let mut all = model::scenarios(effort);
-    all.retain(|scenario| arguments.only.as_ref().is_none_or(|only| scenario.name.contains(only.as_str())));
-    if all.is_empty() { Err(Failure::failed("no search has this in its name")) } else { Ok(all) }
-}
-
-fn search_model(arguments: &Model) -> Result<(), Failure> {
-    let effort = if arguments.long { model::Effort::Long } else { model::Effort::Short };
-    let (mut worlds, mut seen, mut unfinished) = (0, model::Counts::default(), Vec::new());
-    for mut scenario in wanted(arguments, effort)? {
-        if let Some(entries) = arguments.entries.filter(|_| scenario.bounded) {
-            scenario.entries_max = entries;
-        }
-        let begun = Instant::now();
-        let found = model::search(&scenario);
-        println!("{} ({} s)", found.told(&scenario), begun.elapsed().as_secs());
-        worlds += found.worlds;
-        seen.add(&found.counts);
-        match &found.verdict {
-            model::Verdict::Holds => {}
-            model::Verdict::Unfinished { .. } if scenario.bounded => {
-                println!("  no failure: this one is searched up to a bound, of {} entries", scenario.entries_max);
-            }
-            model::Verdict::Unfinished { .. } => unfinished.push(scenario.name),
-            model::Verdict::Broken { what, trace } => {
-                println!("{}", trace.join("\n"));
-                return Err(Failure::failed(format!("{}: {what:?}", scenario.name)));
-            }
-        }
-    }
-    println!("{worlds} worlds in all; their ends: {seen:?}");
-    let missing: Vec<&str> = seen.all().into_iter().filter(|(_, count)| *count == 0).map(|(what, _)| what).collect();
-    if !unfinished.is_empty() {
-        return Err(Failure::failed(format!("these searches were to end, and did not: {}", unfinished.join("; "))));
-    }
-    if arguments.only.is_none() && !missing.is_empty() {
-        return Err(Failure::failed(format!("the searches never saw {}", missing.join(", "))));
-    }
-    Ok(())
-}
-
-/// Half of the time for each of the scenarios.
-fn walks(arguments: &Model, seconds: u64) -> Result<(), Failure> {
-    let all = wanted(arguments, model::Effort::Walk)?;
-    let each = Duration::from_secs(seconds) / u32::try_from(all.len()).unwrap_or(1);
-    for scenario in all {
-        let begun = Instant::now();
-        println!("{}: from seed {}", scenario.name, arguments.seed);
-        let walked = model::walk(&scenario, arguments.seed, |_| begun.elapsed() < each);
-        println!(
-            "{} walks, {} steps, {} deviations, {} kinds of end: {:?}",
-            walked.walks,
-            walked.steps,
-            walked.deviations,
-            walked.ends.len(),
-            walked.counts
-        );
-        if let Some((what, seed, way)) = walked.broken {
-            println!("{}", way.join("\n"));
-            return Err(Failure::failed(format!("{}: seed {seed}: {what:?}", scenario.name)));
-        }
-    }
-    Ok(())
-}
-
-/// Performs a sale in which something goes wrong at each place where it may: at one of them, and at each two.
+/// Performs small plays in which something goes wrong: at each place where it may, and in a sale at each two places.
 #[derive(clap::Parser, Debug)]
 #[command(name = "search")]
 struct Search {
-    /// Only this play: sale, counter or two.
+    /// Only this play: sale, cancel, too-late, race, counter, reboot, refund or two.
     #[arg(long, value_name = "PLAY")]
     only: Option<String>,
-    /// Things go wrong at so many places of one performance, at the most.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    depth: usize,
+    /// In every play things go wrong at so many places of one performance, at the most.
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
     /// Of the performances with the most of them only one in so many, as the seed chooses.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "depth")]
     one_in: u64,
     /// The seed of that choice.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "one_in")]
     seed: u64,
     /// Only this performance, such as sale:17,42, and tell everything that happens in it.
     #[arg(long, value_name = "NAME")]
@@ -145,18 +51,27 @@ fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
         return performed.failure.map_or(Ok(()), |why| Err(Failure::failed(why)));
     }
     let (counts, broken, begun) = (Mutex::new(world::Counts::default()), Mutex::new(Vec::new()), Instant::now());
-    let mut level: Vec<search::Case> = world::Play::ALL.into_iter().map(search::Case::calm).collect();
-    level.retain(|case| arguments.only.as_ref().is_none_or(|only| case.play.name() == only.as_str()));
-    for depth in 0..=arguments.depth {
+    let mut cases: Vec<search::Case> = world::Play::ALL.into_iter().map(search::Case::calm).collect();
+    cases.retain(|case| arguments.only.as_ref().is_none_or(|only| case.play.name() == only.as_str()));
+    if cases.is_empty() {
+        return Err(Failure::failed("no play has this name"));
+    }
+    let depth_of = |case: &search::Case| arguments.depth.unwrap_or(if case.play == world::Play::Sale { 2 } else { 1 });
+    let mut chosen = Rng::new(arguments.seed);
+    for depth in 0.. {
+        cases.retain(|case| depth == 0 || depth < depth_of(case) || chosen.below(arguments.one_in) == 0);
+        if cases.is_empty() {
+            break;
+        }
         let (next, deeper) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let wanted = || level.get(next.fetch_add(1, Ordering::Relaxed));
+        let wanted = || cases.get(next.fetch_add(1, Ordering::Relaxed));
         let run = |case: &&search::Case| {
             let performed = case.perform(&place()).map_err(Failure::failed)?;
             counts.lock().expect("nobody panics with it").add(&performed.counts);
             if let Some(why) = &performed.failure {
                 println!("{case}: {why} ({})", case.told(&performed));
                 broken.lock().expect("nobody panics with it").push(case.to_string());
-            } else if depth < arguments.depth {
+            } else if depth < depth_of(case) {
                 deeper.lock().expect("nobody panics with it").extend(case.with_one_more(&performed));
             }
             Ok(())
@@ -164,12 +79,10 @@ fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
         let panicked = pool::each(pool::LONGEST, wanted, run, hangs)?;
         panicked.iter().for_each(|name| println!("{name}: it panics"));
         broken.lock().expect("nobody panics with it").extend(panicked);
-        println!("{} performances in which {depth} things go wrong, after {} s", level.len(), begun.elapsed().as_secs());
-        level = deeper.into_inner().expect("nobody panics with it");
-        if depth + 1 == arguments.depth {
-            let mut rng = Rng::new(arguments.seed);
-            level.retain(|_| rng.below(arguments.one_in) == 0);
-        }
+        println!("{} performances in which things go wrong at {depth} places, after {} s", cases.len(), begun.elapsed().as_secs());
+        cases = deeper.into_inner().expect("nobody panics with it");
+        // Each thread finds its own, and the choice is to be the same again.
+        cases.sort_unstable();
     }
     for (kind, count) in counts.into_inner().expect("nobody panics with it").all().filter(|(_, count)| *count > 0) {
         println!("{count:>9} {kind}");

@@ -1,4 +1,4 @@
-//! The proofs that need no process: the whole product in virtual time, each operation that fails once, and the exhaustive search.
+//! The proofs that need no process: the whole product in virtual time, each operation that fails once, and the search.
 //! None of it is ever installed.
 
 mod backend;
@@ -6,9 +6,8 @@ pub mod disk;
 pub mod memory;
 #[cfg(test)]
 mod merchant_tests;
-pub mod model;
 pub mod nth;
 pub mod search;
 pub mod world;
 
-use qris_sim::{faults, middlebox, midtrans, qris, rng};
+use qris_sim::{faults, middlebox, midtrans, rng};

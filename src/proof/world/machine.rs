@@ -355,7 +355,7 @@ impl World {
                 asked.retain(|_, asked| !matches!(asked, Asked::Backend(known, _) | Asked::Open(known) if *known == id));
             }
             Effect::Show(picture) => self.show(m, picture.scene),
-            Effect::Journal(event) => self.note_journal(&format!("machine {m}"), &event),
+            Effect::Journal(event) => self.note_journal(&format!("machine {m}"), STORE, &event),
             Effect::Reply(asker, _) if asker.kind == mqtt::KIND => self.broker.acknowledged(m, Ack::numbered(asker.question)),
             Effect::View(_) | Effect::OrderChanged(_) | Effect::Reply(..) => {}
         }

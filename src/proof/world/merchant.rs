@@ -265,7 +265,7 @@ impl World {
             // It ends the turn. After each, due work is looked for.
             Effect::IsDue => {}
             Effect::Wrote(stored) => self.wrote(&stored),
-            Effect::Journal(event) => self.note_journal("the backend", &event),
+            Effect::Journal(event) => self.note_journal("the backend", BOOKS, &event),
             Effect::Dies => self.merchant_dies(),
         }
     }
