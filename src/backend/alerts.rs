@@ -90,16 +90,16 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
             )
         }
         Subject::Damaged(id, _) => {
-            let told = "an order at which somebody must look cannot be read any more: its row in the database is damaged".into();
+            let told = "an order that a person must look at cannot be read: its row in the database is damaged".into();
             let to_do = "look for it in the gateway's dashboard by its order_id; look at the disk, and restore a backup";
             (id.as_str(), told, to_do, json!({ "order_id": id }))
         }
         Subject::Offline => {
-            let told = "the machine is not there: nobody takes what is sent to it, and it asks nothing".into();
+            let told = "the machine is not there: it takes no messages, and it asks for nothing".into();
             (device.as_str(), told, "look at its power and its network", Value::Null)
         }
         Subject::Merchant(merchant) => {
-            let told = format!("a QR on this machine pays another merchant than those before: {merchant}");
+            let told = format!("a QR on this machine pays another merchant than earlier QRs did: {merchant}");
             let to_do = "compare it with the number (NMID) of your QRIS; if it is not yours, switch the machines off, and ask the gateway";
             (&**merchant, told, to_do, Value::Null)
         }
@@ -121,17 +121,17 @@ fn object(alert: &Alert, sandbox: bool) -> Value {
 fn in_words(kind: Attention, item: &str, amount: &str) -> String {
     let what = match kind {
         Attention::RefundDue => "was paid and not delivered: the customer is owed the money",
-        Attention::NoProof => "was paid and reported as not delivered, without the relay's proof: no refund without a person",
+        Attention::NoProof => "was paid, and reported as not delivered without the relay's proof: a person must decide the refund",
         Attention::RefundFailed => "could not be refunded through the gateway: the customer is still owed the money",
-        Attention::Uncertain => "was paid, and nobody knows whether it came",
-        Attention::Unreported => "was paid, and the machine told nothing of it",
-        Attention::Mismatch => "was paid otherwise than it was charged: nothing was delivered for it",
+        Attention::Uncertain => "was paid, and nobody knows whether it came out",
+        Attention::Unreported => "was paid, and the machine has told no outcome",
+        Attention::Mismatch => "was paid, but not as it was charged: nothing was delivered for it",
         Attention::Conflict => "was reported with two different outcomes",
-        Attention::Suspect => "has a word at the gateway that may be money and may not",
+        Attention::Suspect => "has a status at the gateway that does not say whether it was paid",
         Attention::PartialRefund => "was refunded in part at the gateway",
         Attention::Chargeback => "was charged back by the customer's bank",
         Attention::Reversed => "was taken back by the shop's counter after its receipt",
-        Attention::LateFact => "got goods and money, or the money twice",
+        Attention::LateFact => "gave its customer goods and money, or the money twice",
     };
     format!("{item} for {amount} {what}")
 }

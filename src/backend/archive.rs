@@ -117,8 +117,8 @@ fn write(connection: &Connection, part: &Path, wanted: u64) -> Result<(), CopyEr
     let has = count(&archive, "main.orders").map_err(of_part)?;
     match (has == wanted, damaged.as_slice()) {
         (true, []) => Ok(()),
-        (false, _) => Err(bad(format!("{wanted} orders were to be in it, and {has} are"))),
-        (true, damaged) => Err(bad(format!("damaged in it: {}", damaged.join(", ")))),
+        (false, _) => Err(bad(format!("it should hold {wanted} orders, and it holds {has}"))),
+        (true, damaged) => Err(bad(format!("damaged orders in it: {}", damaged.join(", ")))),
     }
 }
 

@@ -169,7 +169,7 @@ impl Config {
     /// Remarks that keep no program from running, but that somebody should see to.
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
-        self.contact.is_none().then_some("customer.contact: is missing: a customer whose money is in question has nobody to call")
+        self.contact.is_none().then_some("customer.contact: is missing: customers need somebody whom they can call about their money")
     }
 
     /// Makes sure that this process may have enough descriptors for its connections and the rest.
@@ -187,7 +187,7 @@ impl Config {
         if let Some(most) = checker.take(descriptors::allow(wanted), "http.connections")
             && most < wanted
         {
-            let why = format_args!("{wanted} descriptors are needed, with {DESCRIPTORS_BESIDE} for all else, and the limit is {most}");
+            let why = format_args!("needs {wanted} file descriptors, {DESCRIPTORS_BESIDE} of them for other files; the limit is {most}");
             checker.fault(&(), "http.connections", format_args!("{why} (LimitNOFILE= of the unit, ulimit -Hn)"));
         }
     }
@@ -215,7 +215,11 @@ fn check(written: Written, checker: &mut Checker<'_>) -> Option<Config> {
     let gateway = midtrans.check(public_url.as_deref(), checker).map(|account| Arc::new(account) as Arc<dyn Configured>);
     let store = checker.required(store.url, "store.url").and_then(|url| match url.strip_prefix("sqlite://") {
         Some(path) if path.starts_with('/') && path.ends_with(&format!("/{MACHINES_FILE}")) => {
-            checker.fault(&(), "store.url", format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another"));
+            checker.fault(
+                &(),
+                "store.url",
+                format_args!("{MACHINES_FILE} is the name of the machines' database: give the books another name"),
+            );
             None
         }
         Some(path) if path.starts_with('/') && path.len() > 1 => Some(PathBuf::from(path)),
@@ -357,7 +361,7 @@ signing_key_file = "/etc/signing"
                 "picture_hosts = [\"https://a.example\"]\nserver_key_file",
                 "midtrans.picture_hosts: must be a list of host",
             ),
-            ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs one of"),
+            ("server_key_file", "customer = { }\nserver_key_file", "midtrans.customer: needs at least one of"),
             ("[store]", "[orders]\nauto_refund_per_day = 0\n[store]", "orders.auto_refund_per_day: must be 1 to"),
             ("sqlite:///var", "postgres://var", "store.url: this build"),
             ("orders.db", "devices.db", "store.url: devices.db is the name of the machines' database"),

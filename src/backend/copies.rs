@@ -102,7 +102,7 @@ fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, Co
     for (had, has) in [orders, machines] {
         // Meanwhile rows leave the books only for an archive.
         if has < had {
-            return Err(CopyError::Bad { path: to.into(), why: format!("{had} rows were there, and {has} are in it") });
+            return Err(CopyError::Bad { path: to.into(), why: format!("the database had {had} rows, and the copy has {has}") });
         }
     }
     Ok(Backup { orders: orders.1, machines: machines.1, damaged })

@@ -50,7 +50,7 @@ pub enum NotTaken {
     #[error("there is no device of this name")]
     NoDevice,
     /// The machine shows only the known key.
-    #[error("it has shown no other key")]
+    #[error("it has not shown another key")]
     NothingShown,
     /// The machine shows another one.
     #[error("it has shown another key, {0}: compare it with what `qrisctl relay lines` says at the machine")]
@@ -248,7 +248,7 @@ fn read(row: &Row) -> Result<(Device, String), BooksError> {
     };
     let token_hash = row.text(1)?;
     if sum(&device, token_hash) != row.text(9)? {
-        return Err(damaged("its checksum does not fit".into()).into());
+        return Err(damaged("its checksum is wrong".into()).into());
     }
     Ok((device, token_hash.into()))
 }

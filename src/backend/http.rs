@@ -58,7 +58,7 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .merge(pay::router(shop))
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND).code(Reason::Malformed).detail("there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not know this method")
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED).code(Reason::Malformed).detail("this address does not support this method")
         })
 }
 
@@ -264,7 +264,7 @@ async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
     }
     match timeout(BODY_TIMEOUT, read(request.into_body())).await {
         Ok(bytes) => bytes.ok_or_else(too_large),
-        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).code(Reason::Backend).detail("the body took too long")),
+        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT).code(Reason::Backend).detail("the body did not arrive in time")),
     }
 }
 

@@ -58,7 +58,7 @@ pub enum RingError {
         source: KeyError,
     },
     /// It is neither a JWK nor a set of them.
-    #[error("{}: neither a private JWK nor a set of them with `use`", .0.display())]
+    #[error("{}: is neither a private JWK nor a set of private JWKs with `use`", .0.display())]
     Form(PathBuf),
     /// No key has this name.
     #[error("there is no key {kid} in {}", path.display())]

@@ -82,7 +82,7 @@ fn run(arguments: Arguments) -> Result<Leave, Failure> {
     }
     let (config, source) = Config::read(&arguments.config)?;
     let Some(command) = arguments.command else {
-        return Err(Failure::usage("what to do is missing: serve, keys, device, orders, report … (--help tells more)"));
+        return Err(Failure::usage("the command is missing: serve, keys, device, orders, report … (--help lists all)"));
     };
     let threads = if matches!(command, Command::Serve) { THREADS } else { 1 };
     let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -201,7 +201,7 @@ impl Shop {
         let device = device.clone();
         match result? {
             Shown::Known | Shown::Another { news: false } => {}
-            Shown::First => emit(&Journal::RelayKeyKnown { device, fingerprint, by: "the first that it showed".into() }),
+            Shown::First => emit(&Journal::RelayKeyKnown { device, fingerprint, by: "its first key".into() }),
             Shown::Another { news: true } => emit(&Journal::RelayKeyOther { device, fingerprint }),
         }
         Ok(())

@@ -62,7 +62,7 @@ pub enum StoreError {
     #[error("the database could not commit: {0}")]
     Commit(String),
     /// There are [`WAITING_MAX`] waiting jobs already.
-    #[error("too much waits for the database")]
+    #[error("too many tasks wait for the database")]
     Overloaded,
     /// A row is not as it was written.
     #[error("the row of {what} is damaged: {why}")]

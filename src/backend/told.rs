@@ -115,33 +115,36 @@ pub const fn to_do(attention: Attention) -> &'static str {
     match attention {
         Attention::RefundDue => "give the money back (`refund ORDER`), or hand the goods over (`given ORDER --by NAME`)",
         Attention::NoProof => {
-            "look at the machine; if it may be in foreign hands, close the ticket first: its receipt still opens the relay; then \
-            `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did"
+            "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the \
+             relay; then `refund ORDER --no-proof --by NAME` if nothing came out, `given ORDER --by NAME` if it did"
         }
         Attention::RefundFailed => {
-            "look why in its history; then `refund ORDER` again, or give it back otherwise and `refund ORDER --settled-by-hand NOTE`"
+            "find the reason in its history; then `refund ORDER` again, or give the money back in another way and `refund ORDER \
+            --settled-by-hand NOTE`"
         }
         Attention::Uncertain => {
-            "look at the machine or ask the customer; then `given ORDER --by NAME` if it came, `refund ORDER --no-proof --by NAME` if not"
+            "look at the machine or ask the customer; then `given ORDER --by NAME` if it came out, `refund ORDER --no-proof --by \
+            NAME` if not"
         }
         Attention::Unreported => {
-            "look at the machine; if it may be in foreign hands, close the ticket first: its receipt still opens the relay; an hour \
-            after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
+            "look at the machine; if somebody else may have it, close the ticket first, because the receipt still opens the \
+             relay; an hour after the payment: `refund ORDER --no-report --by NAME`, or `given ORDER --by NAME`"
         }
         Attention::Mismatch => "compare it with the transaction in the gateway's dashboard, then `refund ORDER`",
         Attention::Conflict => {
-            "look which outcome its relay has signed, and decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
+            "find out which outcome its relay has signed, then decide: `given ORDER --by NAME`, or `refund ORDER --no-proof --by NAME`"
         }
-        Attention::Suspect => {
-            "look at the transaction in the gateway's dashboard: it may be money and may not; then `seen ORDER --by NAME`"
+        Attention::Suspect => "look in the gateway's dashboard whether the transaction was paid; then `seen ORDER --by NAME`",
+        Attention::PartialRefund => {
+            "the gateway gave a part of the money back: find out whether that was intended; then `seen ORDER --by NAME`"
         }
-        Attention::PartialRefund => "a part went back at the gateway: see whether that was meant; then `seen ORDER --by NAME`",
         Attention::Chargeback => {
-            "the customer's bank took the money: contest it at the gateway if it is wrong; then `seen ORDER --by NAME`"
+            "the customer's bank took the money back: contest that at the gateway if it is wrong; then `seen ORDER --by NAME`"
         }
         Attention::Reversed => "the shop's counter took the money back after the receipt: ask the gateway; then `seen ORDER --by NAME`",
         Attention::LateFact => {
-            "goods and money, or the money twice: read its history and settle it with the customer; then `seen ORDER --by NAME`"
+            "the customer has goods and money, or the money twice: read the history and settle it with the customer; then `seen \
+            ORDER --by NAME`"
         }
     }
 }

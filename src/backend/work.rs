@@ -359,11 +359,11 @@ fn journal_listed(order: &Order, was: &Order) {
                 }
             },
             Attention::Unreported => "the machine has told no outcome".into(),
-            Attention::Suspect => "the gateway's word for it may be money and may not".into(),
+            Attention::Suspect => "the gateway's status for it does not say whether it was paid".into(),
             Attention::PartialRefund => "a part of the money went back".into(),
             Attention::Chargeback => "the customer's bank took the money back".into(),
             Attention::Reversed => "the counter took its settlement back after the receipt was signed".into(),
-            Attention::LateFact => "something came after the matter was settled".into(),
+            Attention::LateFact => "news came after the order was settled".into(),
         };
         let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
         emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });

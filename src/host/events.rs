@@ -455,7 +455,7 @@ events! {
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
     /// A person must look at a paid order.
-    /// The machine never told an outcome, the gateway refused a refund or took the money back, or something came after the matter was settled.
+    /// The machine never told an outcome, the gateway refused a refund or took the money back, or news came after the order was settled.
     /// Look at it: qris-backend orders --attention, and qris-backend orders ORDER for its history.
     OrderListed { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah, why: Text } = "628bd735891d40559af0647be1f8c2ec", Warning, "order {order}: a person must look at it: {why}";
 

@@ -57,7 +57,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     let young = shop.told("dispensed");
 
     let late = shop.merchant(&["archive", "--before", "2099-01-01", "/nowhere/archive.db"]);
-    assert!(late.status.code() == Some(2) && told(&late).contains("a week ago at least"), "{}", told(&late));
+    assert!(late.status.code() == Some(2) && told(&late).contains("at least a week ago"), "{}", told(&late));
     let (file, done) = archive(&shop, "archive.db");
     assert!(done.status.success() && told(&done).contains("2 orders taken out of the books"), "{}", told(&done));
     assert!(told(&done).contains("used by new orders"), "serve runs: {}", told(&done));
@@ -95,7 +95,7 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     let told_again = problem(shop.post_to(&sold, "outcome", &json!({ "outcome": "dispensed" })), 409, "reused_id");
     assert_eq!(told_again["order_id"], json!(sold));
     let backend = shop.backend.as_ref().expect("started");
-    backend.wait_line(&format!("order {sold}: outcome dispensed was told, but what its archive says stands"));
+    backend.wait_line(&format!("order {sold}: outcome dispensed was told, but the outcome in its archive stands"));
     for status in ["settlement", "expire", "chargeback"] {
         assert_eq!(shop.notify(&notification(&sold, "200", "5000.00", status)).status, 200, "{status}");
     }

@@ -110,7 +110,7 @@ fn more_connections_than_the_process_may_have_descriptors_are_told() {
     assert_eq!(check("-S -n 256").status.code(), Some(0));
     let few = check("-n 1024");
     assert_eq!(few.status.code(), Some(2));
-    let said = "http.connections: 1280 descriptors are needed, with 256 for all else, and the limit is 1024";
+    let said = "http.connections: needs 1280 file descriptors, 256 of them for other files; the limit is 1024";
     assert!(stderr(&few).contains(said) && stderr(&few).contains("LimitNOFILE"), "{}", stderr(&few));
 }
 

@@ -74,7 +74,7 @@ fn a_healthy_backend_has_nothing_bad() {
 fn each_ill_is_named_with_what_to_do() {
     type Harm = fn(&mut Shop);
     let table: [(&str, &str, &str, Harm); 9] = [
-        ("midtrans", "the key is not valid at", "sandbox and production keys differ", |shop| {
+        ("midtrans", "the key is not valid at", "sandbox and production have different keys", |shop| {
             std::fs::write(shop.path().join("server-key"), "SB-Mid-server-another\n").expect("written");
         }),
         ("server key", "everybody on this computer may use it", "chmod 600", |shop| mode(&shop.path().join("server-key"), 0o644)),
@@ -87,7 +87,7 @@ fn each_ill_is_named_with_what_to_do() {
         }),
         ("serve", "does not answer", "systemctl start", Shop::kill_backend),
         ("notifications", "cannot be reached from here", "is `serve` running?", Shop::kill_backend),
-        ("notifications", "answers 404", "another program's page", |shop| {
+        ("notifications", "answers 404", "another program answers here", |shop| {
             let elsewhere = format!("notification_url = \"{}/nowhere\"\ncharge_as", shop.midtrans.url);
             shop.edit(Program::Backend, |text| text.replace("charge_as", &elsewhere));
         }),

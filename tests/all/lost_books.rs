@@ -98,7 +98,7 @@ fn a_settlement_is_rebuilt_from_its_notification_and_listed_for_a_person() {
     let text = told(&reconciled);
     assert!(text.contains("rebuilt from the gateway; it is now: settlement"), "{text}");
     assert!(text.contains("nobody-has-this-id is not in the books, and the gateway does not know it"), "{text}");
-    assert!(reconciled.status.code() == Some(1) && text.contains("asked about 1 order, 1 difference; 1 are no orders of ours"), "{text}");
+    assert!(reconciled.status.code() == Some(1) && text.contains("asked about 1 order, 1 difference; 1 are not orders of ours"), "{text}");
     let again = told(&shop.merchant(&["reconcile", "--order", &asked_for, "--order", &told_of]));
     assert!(again.contains("asked about 2 orders, 0 differences"), "{again}");
     // Nobody takes them: a person says how they ended.
@@ -189,7 +189,7 @@ fn a_backup_of_damaged_books_says_what_is_damaged_in_it() {
     let file = shop.path().join("backup.db");
     let output = shop.merchant(&["backup", file.to_str().expect("text")]);
     let text = told(&output);
-    assert!(output.status.code() == Some(1) && text.contains(&format!("damaged in the backup, as here: {harmed};")), "{text}");
+    assert!(output.status.code() == Some(1) && text.contains(&format!("damaged in the books and in this backup: {harmed};")), "{text}");
     assert!(file.exists() && !text.contains(&well), "all else is saved");
     // Whose pages are damaged is not copied as if it were good.
     lose(&mut shop, "orders.db");

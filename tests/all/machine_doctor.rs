@@ -260,7 +260,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ("sed -i 's/price = 5000/price = 0/' etc/qrisd/qrisd.toml", whole, 2, "config", "qrisd.toml:", "correct it"),
         ("sed -i 's/\\[\"A1\"\\]/[\"A9\"]/' etc/qrisd/relay.toml", whole, 2, "config", "no line has the item A1", "correct it"),
         ("mv etc/qrisd/relay.toml kept.toml", whole, 2, "config", "relay.toml: cannot be read", "qrisctl setup"),
-        ("sed -i '/^contact/d' etc/qrisd/qrisd.toml", whole, 0, "contact", "nobody to call", "--contact"),
+        ("sed -i '/^contact/d' etc/qrisd/qrisd.toml", whole, 0, "contact", "customers need somebody", "--contact"),
         ("chown 0:0 var/lib/qrisd", "chown 991:991 var/lib/qrisd", 1, "state", "qrisd cannot write there", "chown -R qrisd:qrisd"),
         (
             "chown 0 var/lib/qris-relay/ledger.db",

@@ -176,7 +176,7 @@ fn goods_that_were_handed_over_are_not_refunded() {
         (&["given", &silent, "--by", "Budi"], "an hour after the settlement"),
         (&["refund", &unpaid], "the order is not paid"),
         (&["refund", "nobody"], "there is no order nobody"),
-        (&["seen", &sold, "--by", "Sari"], "nothing of it ends by being seen"),
+        (&["seen", &sold, "--by", "Sari"], "this order has nothing that `seen` could end"),
     ];
     for (arguments, why) in table {
         assert!(refused(&shop, arguments).contains(why), "{arguments:?}: {}", refused(&shop, arguments));

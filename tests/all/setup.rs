@@ -41,7 +41,7 @@ impl Site {
         let password = password.display().to_string();
         let told = self.shop.merchant(&["device", "add", DEVICE, "--replace", "--bundle", "--broker-password-file", &password]);
         assert!(told.status.success(), "{}", stderr(&told));
-        assert!(stderr(&told).contains("as you would a password"), "{}", stderr(&told));
+        assert!(stderr(&told).contains("like a password"), "{}", stderr(&told));
         String::from_utf8(told.stdout).expect("text").trim().to_owned()
     }
 

@@ -20,7 +20,7 @@ pub(super) fn begin(tx: &mut dyn Tx, desk: &Desk, before: &Order, after: &Order,
     let count = first_int(&tx.rows(recent, &[device.into(), (now - DAY).0.into()])?)?;
     if count >= desk.auto_refund_per_day.into() {
         let limit = desk.auto_refund_per_day;
-        ledger::note(tx, &after.id, &format!("not refunded by itself: the limit of {limit} a day of this machine is reached"), now)?;
+        ledger::note(tx, &after.id, &format!("not refunded by itself: this machine has reached its limit of {limit} refunds a day"), now)?;
         return Ok(None);
     }
     // There is only one for each order, ever. Only a person may ask for a second.

@@ -251,7 +251,7 @@ pub(super) fn save(tx: &mut dyn Tx, old: Stored, order: Order, claimed_until: Op
     ];
     if tx.rows(sql, &values)?.is_empty() {
         let what = order.id.to_string();
-        return Err(StoreError::Damaged { what, why: "it was written by somebody else meanwhile".into() }.into());
+        return Err(StoreError::Damaged { what, why: "another program wrote it meanwhile".into() }.into());
     }
     Ok(new)
 }
@@ -273,7 +273,7 @@ pub(super) fn read(row: &Row) -> Result<Stored, BooksError> {
         claimed_until: row.maybe_int(5)?.map(Wall),
     };
     if sum(&stored, body) != row.text(6)? || stored.order.id.as_str() != id {
-        return Err(damaged("its checksum does not fit".into()).into());
+        return Err(damaged("its checksum is wrong".into()).into());
     }
     Ok(stored)
 }

@@ -22,7 +22,7 @@ pub(super) fn describe(event: &Event) -> String {
     let said = |report: &Report| format!("{:?}", report.said).to_lowercase();
     match event {
         Event::Charged(charge) => format!("charged {} as {}", charge.gross_amount, charge.transaction_id),
-        Event::ChargedUnreadable(_, why) => format!("charged, but its QR cannot be had ({why})"),
+        Event::ChargedUnreadable(_, why) => format!("charged, but without a usable QR ({why})"),
         Event::NotCharged(why) => format!("not charged ({why:?})"),
         Event::Status(report) => format!("get-status says {}", said(report)),
         Event::StatusUnknown => "get-status knows no such transaction".into(),
@@ -32,10 +32,10 @@ pub(super) fn describe(event: &Event) -> String {
         Event::CancelUnknown => "the gateway has nothing to cancel".into(),
         Event::CancelUnanswered => "cancel was not answered".into(),
         Event::Notified(said) => format!("notified of {}", format!("{said:?}").to_lowercase()),
-        Event::Abandoned => "whoever asked the gateway is gone".into(),
+        Event::Abandoned => "the program that asked the gateway is gone".into(),
         Event::Restarted => "the backend was restarted".into(),
         Event::TimedOut => "nobody ended it in time".into(),
-        Event::GaveUp => "nobody waits for the charge any more".into(),
+        Event::GaveUp => "the machine no longer waits for the charge".into(),
         Event::Awaited => "the machine asked again".into(),
         Event::CancelAsked => "the machine wants it ended".into(),
         Event::Delivered(told) => {

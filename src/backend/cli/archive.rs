@@ -13,13 +13,13 @@ use std::path::PathBuf;
 /// Which, and where to.
 #[derive(Debug, Args)]
 pub struct Archive {
-    /// Orders that are over and were settled, or begun and never paid, before this day (+07:00), a week ago at least
+    /// Take orders that are over, and that were settled (or begun and never paid) before this day (+07:00), at least a week ago
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     before: Wall,
-    /// A file that is not there yet
+    /// The file to write, which must not exist yet
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What came of it as one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -29,7 +29,7 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
     let Archive { before, file, json } = wanted;
     let now = clock::now().wall;
     if before > now - KEPT {
-        return Err(Failure::usage("--before must be a week ago at least: machines and the gateway may still tell of what is younger"));
+        return Err(Failure::usage("--before must be at least a week ago: machines and the gateway may still report on younger orders"));
     }
     let archive::Archive { orders, stayed, damaged, shrunk } =
         archive::archive(&config.store, before, &file, now).map_err(Failure::failed)?;
@@ -38,17 +38,21 @@ pub fn run(config: &Config, wanted: Archive) -> Result<(), Failure> {
         let object = json!({ "file": file, "orders": orders, "stayed": stayed, "damaged": damaged, "shrunk": shrunk });
         out.line(&object.to_string())?;
     } else if orders + stayed == 0 {
-        out.line("no order before that day is over: there is nothing to archive, and no file")?;
+        out.line("nothing to archive: no order before that day is over; no file was written")?;
     } else {
         out.line(&format!("{}: {} taken out of the books", file.display(), counted(orders, "order")))?;
         if stayed > 0 {
-            out.line(&format!("{} changed meanwhile: in the file, and in the books still", counted(stayed, "order")))?;
+            out.line(&format!("{} changed meanwhile: in the file, and still in the books, too", counted(stayed, "order")))?;
         }
-        let room = if shrunk { "is given back" } else { "is used by new orders; it is given back where this runs while `serve` does not" };
+        let room = if shrunk {
+            "is given back to the disk"
+        } else {
+            "is used by new orders; to give it back to the disk, run this while `serve` does not run"
+        };
         out.line(&format!("their room {room}"))?;
     }
     if damaged.is_empty() {
         return Ok(());
     }
-    Err(Failure::failed(format!("damaged, and left in the books: {}; `doctor` says what to do", damaged.join(", "))))
+    Err(Failure::failed(format!("damaged orders, left in the books: {}; `doctor` says what to do", damaged.join(", "))))
 }

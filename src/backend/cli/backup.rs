@@ -11,10 +11,10 @@ use std::path::PathBuf;
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Backup {
-    /// A file that is not there yet; the machines go to FILE.devices. The signing keys are in neither
+    /// The file to write, which must not exist yet; the machines go to FILE.devices. Neither holds the signing keys
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What it holds as one JSON object
+    /// Print what it holds as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -35,5 +35,5 @@ pub fn run(config: &Config, wanted: Backup) -> Result<(), Failure> {
     if damaged.is_empty() {
         return Ok(());
     }
-    Err(Failure::failed(format!("damaged in the backup, as here: {}; `doctor` says what to do", damaged.join(", "))))
+    Err(Failure::failed(format!("damaged in the books and in this backup: {}; `doctor` says what to do", damaged.join(", "))))
 }

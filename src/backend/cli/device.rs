@@ -22,7 +22,7 @@ pub enum Devices {
     Add {
         /// Its name
         id: String,
-        /// Replace the token of a machine that has one, which is good no more; also to let a revoked one in again
+        /// Replace the machine's token; the old one stops working. This also lets a revoked machine in again
         #[arg(long)]
         replace: bool,
         #[command(flatten)]
@@ -34,17 +34,17 @@ pub enum Devices {
         #[arg(long)]
         json: bool,
     },
-    /// Take another key for that of a machine's relay, after a look at the machine
+    /// Accept another key as the key of a machine's relay, after a look at the machine
     RelayKey {
         /// The machine's name
         id: String,
-        /// The key's fingerprint, as the machine has shown it and `qrisctl relay lines` says it there
+        /// The key's fingerprint, as the machine showed it, and as `qrisctl relay lines` shows it there
         fingerprint: String,
         /// Who says so
         #[arg(long, value_name = "NAME", value_parser = super::refund::text)]
         by: String,
     },
-    /// Let a machine in no more
+    /// Stop letting a machine in
     Revoke {
         /// Its name
         id: String,
@@ -76,7 +76,7 @@ pub async fn run(config: &Config, command: Devices) -> Result<(), Failure> {
             let store = machines(config, true)?;
             let (hash, wanted) = (devices::hash(&token), device.clone());
             if !store.run(move |tx| devices::add(tx, &wanted, &hash, replace, now)).await.map_err(Failure::failed)? {
-                let why = format!("{device} has a token already: with --replace it gets a new one, and the old one is good no more");
+                let why = format!("{device} has a token already: --replace gives it a new one, and the old one stops working");
                 return Err(Failure::failed(why));
             }
             emit(&Journal::DeviceAdded { device });
@@ -132,7 +132,10 @@ fn readable(damaged: &[Box<str>]) -> Result<(), Failure> {
         return Ok(());
     }
     let names = damaged.join(", ");
-    Err(Failure::failed(format!("damaged, and not let in: {names}. `device add ID --replace` gives one a new token; look at the disk")))
+    Err(Failure::failed(format!(
+        "damaged entries of machines, which are not let in: {names}. Look at the disk; `device add ID --replace` gives a machine \
+        a new token"
+    )))
 }
 
 fn as_json(device: &Device) -> String {

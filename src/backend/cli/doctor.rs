@@ -157,7 +157,7 @@ fn set_aside(path: &Path) -> Option<Finding> {
         .collect();
     let newest = aside.iter().max()?;
     let said = format!("{} damaged databases were set aside, the last as {newest}", aside.len());
-    Some(Finding::warn("database", said, "keep it for whoever looks into it, look at the disk, then move it away"))
+    Some(Finding::warn("database", said, "keep it until the damage is understood, look at the disk, then move it away"))
 }
 
 async fn whole(store: &Store) -> Finding {
@@ -200,14 +200,18 @@ async fn writable(store: &Store, path: &Path, sql: &'static str) -> Finding {
     if let Err(error) = tried.await
         && !matches!(error, BooksError::Unknown)
     {
-        return Finding::bad("database", format!("cannot be written: {error}"), "look at its owner, its disk, and who holds it");
+        return Finding::bad(
+            "database",
+            format!("cannot be written: {error}"),
+            "look at its owner, at its disk, and at the program that uses it",
+        );
     }
     let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
     // The directory of a process in /proc belongs to the user that it runs as.
     if owner(path) != owner(Path::new("/proc/self")) {
         return Finding::warn(
             "database",
-            "can be written, and belongs to another user than this command",
+            "can be written, but belongs to another user than the one who runs this command",
             "run commands as the user of the service",
         );
     }
@@ -218,8 +222,8 @@ async fn let_in(store: &Store) -> Finding {
     match store.read(devices::list).await {
         Err(error) => Finding::bad("machines", error.to_string(), "restore a backup"),
         Ok(devices::Listed { damaged, .. }) if !damaged.is_empty() => {
-            let said = format!("damaged, and not let in: {}", damaged.join(", "));
-            Finding::bad("machines", said, "`qris-backend device add ID --replace` gives one a new token; look at the disk")
+            let said = format!("damaged entries of machines, which are not let in: {}", damaged.join(", "));
+            Finding::bad("machines", said, "`qris-backend device add ID --replace` gives a machine a new token; look at the disk")
         }
         Ok(devices::Listed { machines: list, .. }) => {
             let (all, revoked) = (list.len(), list.iter().filter(|device| device.revoked.is_some()).count());
@@ -238,7 +242,7 @@ fn alerts(config: &Config) -> Finding {
     let Some(command) = &config.alerts_command else {
         return Finding::warn(
             "alerts",
-            "nobody is told: [alerts] is not there",
+            "nobody is alerted: there is no [alerts]",
             "set alerts.command, or look at `orders --attention` every day",
         );
     };
@@ -248,6 +252,6 @@ fn alerts(config: &Config) -> Finding {
         Ok(metadata) if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 => {
             Finding::bad("alerts", format!("{} cannot be executed", program.display()), format!("chmod +x {}", program.display()))
         }
-        Ok(_) => Finding::ok("alerts", format!("{} is run for each", program.display())),
+        Ok(_) => Finding::ok("alerts", format!("{} is run for each alert", program.display())),
     }
 }

@@ -12,7 +12,7 @@ use qris_host::Failure;
 pub enum Keys {
     /// Make a key and write it to `receipts.signing_key_file`
     New {
-        /// Add it to those that are there; `keys use` then signs with it
+        /// Add it to the keys in the file; `keys use` then signs with it
         #[arg(long)]
         rotate: bool,
     },

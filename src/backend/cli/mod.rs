@@ -51,11 +51,11 @@ pub enum Command {
     Orders(orders::Orders),
     /// Give an order's money back
     Refund(refund::Refund),
-    /// An attendant handed the goods over: there will be no refund
+    /// Record that an attendant handed the goods over: there will be no refund
     Given(refund::Given),
-    /// A person has seen what is listed of an order and no refund would end (a chargeback, a late outcome …)
+    /// Record that a person has seen an order that is listed for something that no refund ends (a chargeback, a late outcome …)
     Seen(refund::Seen),
-    /// What was paid on a day, and what became of it
+    /// Show what was paid on a day, and what became of it
     Report(report::Report),
     /// Ask the gateway about every order of a day, and list each difference
     Reconcile(reconcile::Reconcile),
@@ -63,7 +63,7 @@ pub enum Command {
     Backup(backup::Backup),
     /// Take orders that are over out of the books, into a file; also while `serve` runs
     Archive(archive::Archive),
-    /// Look whether everything works that selling needs
+    /// Check everything that selling needs
     Doctor(doctor::Doctor),
 }
 

@@ -37,7 +37,7 @@ pub struct Orders {
     /// Only with this status: pending, settlement, expire, cancel, deny, failure, refund
     #[arg(long, visible_alias = "state", value_name = "STATUS", value_parser = status)]
     status: Option<Status>,
-    /// Only those whose customer is owed the money
+    /// Only orders whose customer is owed the money
     #[arg(long)]
     refund_due: bool,
     // Its help is made from the known words.
@@ -46,7 +46,7 @@ pub struct Orders {
     /// Look for ORDER in this file, which `archive` made
     #[arg(long, value_name = "FILE", requires = "order")]
     archive: Option<PathBuf>,
-    /// So many at most; 0: all
+    /// At most so many; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u64,
     /// One JSON object a line
@@ -60,7 +60,7 @@ pub fn device_id(text: &str) -> Result<DeviceId, String> {
 }
 
 fn attention_help() -> String {
-    format!("Only those at which a person must look; with a KIND, for this: {}", kinds())
+    format!("Only orders that a person must look at; with a KIND, only for this reason: {}", kinds())
 }
 
 fn kinds() -> String {
@@ -256,7 +256,7 @@ fn facts(stored: &Stored, attempts: &[OrderId]) -> Vec<(&'static str, String)> {
     facts.extend(told::transaction(order).map(|id| ("transaction", id)));
     facts.push(("status", format!("{} (in the books: {state})", view::status(order).as_str())));
     if let Some(by) = order.settlement() {
-        let paid = by.gross_amount.map_or_else(|| "an amount that is no whole rupiah".into(), |amount| amount.to_string());
+        let paid = by.gross_amount.map_or_else(|| "an amount that is not in whole rupiah".into(), |amount| amount.to_string());
         facts.push(("paid", format!("{paid} by {} at {}", by.payment_type, by.settled_at.to_wib())));
     }
     if order.receipt().is_some() {

@@ -32,10 +32,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 pub struct Reconcile {
     #[command(flatten)]
     days: Days,
-    /// This order, and not a day's; again for more. One that the books do not have is rebuilt, if it was charged for a machine
+    /// Ask about this order, not about a day's; may be repeated. An order that the books do not have is rebuilt, if it was charged
+    /// for a machine
     #[arg(long, value_name = "ORDER", conflicts_with_all = ["date", "until"])]
     order: Vec<OrderId>,
-    /// Questions a second at most
+    /// At most so many questions a second
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     per_second: u32,
     /// One JSON object a line
@@ -116,10 +117,10 @@ pub async fn run(config: &Config, source: &Source, wanted: Reconcile) -> Result<
         summary += &format!("; {live} not ended yet: `serve` asks about them by itself");
     }
     if unanswered > 0 {
-        summary += &format!("; {unanswered} could not be asked: run it again");
+        summary += &format!("; {unanswered} could not be asked about: run it again");
     }
     if foreign > 0 {
-        summary += &format!("; {foreign} are no orders of ours");
+        summary += &format!("; {foreign} are not orders of ours");
     }
     if archived > 0 {
         summary += &format!("; {archived} are archived, and not asked about");
@@ -177,7 +178,7 @@ async fn rebuilt(shop: &Arc<Shop>, id: &OrderId, tally: &mut Tally) -> Result<Op
             eprintln!("{id} is not in the books, and the gateway cannot be asked now");
             return Ok(None);
         }
-        Found::NotOurs => "is not in the books, and no order of a machine: the gateway has no metadata of ours for it",
+        Found::NotOurs => "is not in the books, and is not a machine's order: the gateway has no metadata of ours for it",
         Found::Unknown => "is not in the books, and the gateway does not know it",
     };
     tally.foreign += 1;

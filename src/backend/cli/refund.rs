@@ -24,19 +24,19 @@ use tokio::time::{Instant, sleep};
 pub struct Refund {
     /// The order
     order: OrderId,
-    /// It was given back otherwise: how, for the books
+    /// The money was given back in another way: say how, for the books
     #[arg(long, value_name = "NOTE", value_parser = text)]
     settled_by_hand: Option<String>,
-    /// Although the machine never told what became of it; an hour after the settlement at the earliest
+    /// Refund it although the machine never told an outcome; an hour after the settlement at the earliest
     #[arg(long, requires = "by")]
     no_report: bool,
-    /// Although the relay has not signed that nothing came out
+    /// Refund it although the relay has not signed that nothing came out
     #[arg(long, requires = "by")]
     no_proof: bool,
     /// Who decides it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: Option<String>,
-    /// What came of it as one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -49,7 +49,7 @@ pub struct Given {
     /// Who handed the goods over
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
-    /// What came of it as one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +62,7 @@ pub struct Seen {
     /// Who has seen it
     #[arg(long, value_name = "NAME", value_parser = text)]
     by: String,
-    /// What came of it as one JSON object
+    /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -104,9 +104,9 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
             }
             let mut lines = format!("{} was not refunded: {why}", about(&order));
             lines += if *unsure {
-                "\n  a call before may have done it all the same: ask for it once more, and the gateway tells"
+                "\n  an earlier call may have made the refund all the same: ask for it once more, and the gateway will tell"
             } else {
-                "\n  the money is still due: give it back otherwise, then say how with --settled-by-hand NOTE"
+                "\n  the money is still due: give it back in another way, then say how with --settled-by-hand NOTE"
             };
             Err(Failure::failed(lines))
         }
@@ -174,7 +174,7 @@ async fn taken(store: &Store, id: &OrderId, written: Result<Done, BooksError>) -
 fn advice(why: Refused, id: &OrderId) -> String {
     let advice = match why {
         Refused::NotReported => format!("once it is listed as unreported, an hour after the settlement: refund {id} --no-report --by NAME"),
-        Refused::NoProof => format!("look at the machine; if it did not come out: refund {id} --no-proof --by NAME"),
+        Refused::NoProof => format!("look at the machine; if the item did not come out: refund {id} --no-proof --by NAME"),
         Refused::TooEarly => "look at the machine meanwhile: is it on, and does it reach the backend?".into(),
         Refused::NotByApi => format!("give it back, then: refund {id} --settled-by-hand NOTE"),
         Refused::RefundUnderWay => format!("`serve` goes on with it: see `orders {id}`"),

@@ -24,10 +24,10 @@ pub struct Report {
     /// Only of this machine
     #[arg(long, value_name = "ID", value_parser = device_id)]
     device: Option<DeviceId>,
-    /// As CSV (RFC 4180): a record a machine, and one for all; amounts in whole rupiah
+    /// Print CSV (RFC 4180): one record for each machine, and one for all; amounts in whole rupiah
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// As one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, wanted: Report, now: Wall) -> Result<(), Failu
     }
     match report.difference() {
         None => Ok(()),
-        Some(difference) => Err(Failure::failed(format!("the sums do not fit: {difference}"))),
+        Some(difference) => Err(Failure::failed(format!("the sums do not agree: {difference}"))),
     }
 }
 

@@ -67,7 +67,7 @@ pub fn day_of(at: Wall) -> Wall {
 /// One day, or several.
 #[derive(Debug, Args)]
 pub struct Days {
-    /// The day, in Western Indonesia Time; today if none is said
+    /// The day, in Western Indonesia Time; the default is today
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     date: Option<Wall>,
     /// The last of several days

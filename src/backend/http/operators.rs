@@ -35,9 +35,9 @@ pub async fn metrics(State(shop): State<Arc<Shop>>) -> Response {
         ("notifications_total", "Notifications of the gateway that were taken.", &counts.notifications),
         ("notifications_refused_total", "Notifications that were refused.", &counts.notifications_refused),
         ("gateway_calls_total", "Calls to the gateway.", &counts.gateway_calls),
-        ("gateway_errors_total", "Calls that the gateway did not answer.", &counts.gateway_errors),
+        ("gateway_errors_total", "Calls to the gateway that were not answered.", &counts.gateway_errors),
         ("published_total", "News that the broker has.", &counts.published),
-        ("connections_closed_total", "Connections that were too slow, or made room for others.", &counts.connections_closed),
+        ("connections_closed_total", "Connections that were closed: too slow, or to make room for others.", &counts.connections_closed),
     ];
     let mut text = String::new();
     for (name, help, counter) in table {

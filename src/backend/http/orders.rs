@@ -97,7 +97,7 @@ pub async fn create(
 
 /// A machine's POST that waits.
 fn waiting<'a>(shop: &'a Shop, device: &DeviceId) -> Result<Place<'a>, Refusal> {
-    shop.waiters.post(device).ok_or_else(|| Refusal::too_many("so many requests of this machine wait already"))
+    shop.waiters.post(device).ok_or_else(|| Refusal::too_many("too many requests of this machine wait already"))
 }
 
 /// One order, as its machine sees it. Values that are not in the resource are in a header.
@@ -147,7 +147,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
             Ending::Unreadable(why) => Some(
                 Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)
                     .code(Reason::Gateway)
-                    .detail(format!("what the gateway answered cannot be shown: {why}")),
+                    .detail(format!("the gateway's answer cannot be shown: {why}")),
             ),
             Ending::Asked | Ending::Timeout => None,
         },
@@ -369,10 +369,10 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         && is_archived(&shop, &device, &id).await?
     {
         // Its end was told, or a person said it, so the machine need not go on telling. But that may have been another end.
-        let (told, kept) = (outcome.to_string().into(), "what its archive says".into());
+        let (told, kept) = (outcome.to_string().into(), "the outcome in its archive".into());
         emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
         let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
-        return Err(refusal.detail("this order is archived: what became of it stays"));
+        return Err(refusal.detail("this order is archived: its outcome cannot change"));
     }
     let stored = find(&shop, &device, id.as_str()).await?;
     let was = stored.order.delivery.clone();
@@ -415,7 +415,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
             let kept = order.delivery.as_ref().map_or(told.outcome, |kept| kept.outcome);
             conflict(order, told.outcome, kept);
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
-            Err(refusal.detail(format!("{kept} was told before, and stays")))
+            Err(refusal.detail(format!("{kept} was told before, and stands")))
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum MidtransError {
         validation: Vec<String>,
     },
     /// 401: the Server Key is wrong, or of the other environment (sandbox, production).
-    #[error("Midtrans does not accept the Server Key: is it of the environment of base_url?")]
+    #[error("Midtrans does not accept the Server Key: does it belong to the environment of base_url?")]
     Unauthorized,
     /// 402: the merchant may not use this `payment_type` with this API.
     #[error("this way of payment is not activated for the merchant at Midtrans ({message})")]
@@ -58,7 +58,7 @@ pub enum MidtransError {
     #[error("Midtrans limits the rate of requests: ask again later")]
     RateLimited,
     /// HTTP 202: the first call with this Idempotency-Key still runs.
-    #[error("Midtrans still works on the first call of this kind: ask again with the same key")]
+    #[error("Midtrans still works on an earlier call with this key: ask again with the same key")]
     Running,
     /// A 5xx that Midtrans itself wrote. It does not say whether the call had an effect.
     #[error("Midtrans or the payment provider is in trouble ({code}: {message}): ask again later")]
@@ -72,7 +72,7 @@ pub enum MidtransError {
     #[error("Midtrans cannot be reached: {0}")]
     Unreachable(String),
     /// It was sent, and no answer says what became of it: there was a timeout, or a cut, or the answer makes no sense.
-    #[error("no answer from Midtrans that could be understood: {0}")]
+    #[error("Midtrans' answer cannot be understood: {0}")]
     NoAnswer(String),
     /// There is no refund, for a reason of its own. The transaction stays as it was.
     #[error("{why} (Midtrans: {code}, {message})")]
@@ -363,7 +363,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
         _ => MidtransError::NoAnswer(format!("HTTP {http}, {why}")),
     };
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
-        return Err(unreadable("and the body is no JSON object"));
+        return Err(unreadable("and the body is not a JSON object"));
     };
     let status = fields.get("transaction_status").and_then(Value::as_str).map(TransactionStatus::read);
     if http == 202 && status.is_none() {
@@ -384,7 +384,7 @@ pub(super) fn classify(http: u16, body: &[u8]) -> Result<Transaction, MidtransEr
         429 => Err(MidtransError::RateLimited),
         400..=499 => Err(MidtransError::Refused { code, message: message(), validation: validation(&fields) }),
         500..=599 => Err(MidtransError::Unavailable { code, message: message() }),
-        _ => Err(MidtransError::NoAnswer(format!("status_code {code} means nothing"))),
+        _ => Err(MidtransError::NoAnswer(format!("status_code {code} is not known"))),
     }
 }
 

@@ -88,7 +88,8 @@ impl Section {
         let own = |url: &String| [PRODUCTION, SANDBOX].iter().any(|own| own.eq_ignore_ascii_case(url));
         if base_url.as_ref().is_some_and(|url| !own(url)) && self.allow_other_host != Some(true) {
             let why = format_args!(
-                "is not Midtrans' own ({PRODUCTION}, {SANDBOX}), and the Server Key would go there; for a simulator or a proxy set midtrans.allow_other_host = true"
+                "is not an address of Midtrans ({PRODUCTION}, {SANDBOX}), and the Server Key would be sent to it; for a \
+                 simulator or a proxy set midtrans.allow_other_host = true"
             );
             checker.fault(&(), "midtrans.base_url", why);
         }
@@ -193,9 +194,9 @@ fn read_server_key(file: &Path, is_sandbox: bool, checker: &mut Checker<'_>) -> 
     let secret = checker.take(Secret::read(file), SERVER_KEY)?;
     let key = secret.expose();
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        checker.fault(&(), SERVER_KEY, "holds a space, a line break or a letter that is in no key");
+        checker.fault(&(), SERVER_KEY, "holds a space, a line break or another character that no key has");
     } else if key.contains("-client-") {
-        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: take the Server Key beside it");
+        checker.fault(&(), SERVER_KEY, "is a client key, which is for web pages: use the Server Key beside it");
     } else if key.starts_with("SB-") && !is_sandbox {
         checker.fault(&(), SERVER_KEY, format_args!("is a key of the sandbox, and midtrans.base_url is {PRODUCTION}"));
     }
@@ -246,7 +247,7 @@ fn charge_options(written: &Section, public_url: Option<&str>, checker: &mut Che
         let texts = [first_name, last_name, email, phone];
         let plain = |text: &String| (1..=CUSTOMER_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         if texts.iter().all(|text| text.is_none()) || !texts.into_iter().flatten().all(plain) {
-            let why = "needs one of first_name, last_name, email, phone at least, each of 1 to 255 characters";
+            let why = "needs at least one of first_name, last_name, email and phone, each of 1 to 255 characters";
             checker.fault(&(), "midtrans.customer", why);
         }
     }

@@ -18,7 +18,7 @@ pub async fn examine(midtrans: &Midtrans) -> Vec<Finding> {
         Err(MidtransError::Unauthorized) => Finding::bad(
             "midtrans",
             format!("the key is not valid at {base_url}"),
-            "sandbox and production keys differ: take the Server Key of the environment of midtrans.base_url from Midtrans' dashboard",
+            "sandbox and production have different keys: take the Server Key for midtrans.base_url from Midtrans' dashboard",
         ),
         Err(MidtransError::Unreachable(why)) => Finding::bad(
             "midtrans",
@@ -36,8 +36,10 @@ pub async fn examine(midtrans: &Midtrans) -> Vec<Finding> {
             | MidtransError::NotActivated { .. }
             | MidtransError::RefundRefused { .. }
             | MidtransError::Qr(_)),
-        ) => Finding::warn("midtrans", format!("{base_url} answers otherwise than expected: {error}"), "ask Midtrans"),
-        Ok(_) => Finding::warn("midtrans", format!("{base_url} knows a transaction that cannot be"), "is midtrans.base_url Midtrans' API?"),
+        ) => Finding::warn("midtrans", format!("{base_url} gives an unexpected answer: {error}"), "ask Midtrans"),
+        Ok(_) => {
+            Finding::warn("midtrans", format!("{base_url} knows a transaction that cannot exist"), "is midtrans.base_url Midtrans' API?")
+        }
     };
     vec![key, clock_finding(date, before, after)]
 }

@@ -149,7 +149,7 @@ async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Paymen
         Payment::Alfamart | Payment::Indomaret => {
             let there = charge.payment_code.is_some() && charge.store.as_deref().is_none_or(|store| store == payment.as_str());
             charge.store = Some(payment.as_str().into());
-            let why = "its answer has no payment code, or that of another shop";
+            let why = "its answer has no payment code, or the code of another shop";
             return if there { Charged::Made(charge) } else { Charged::Unreadable(charge, why.into()) };
         }
     }

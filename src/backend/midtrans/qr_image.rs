@@ -37,7 +37,7 @@ pub enum QrImageError {
         height: u32,
     },
     /// The PNG is damaged, or it is not a PNG.
-    #[error("the image is no readable PNG: {0}")]
+    #[error("the image is not a readable PNG: {0}")]
     Png(String),
     /// The picture has no QR that can be read.
     #[error("no QR can be read in the image")]
@@ -46,7 +46,7 @@ pub enum QrImageError {
     #[error("the image has several different QRs")]
     Several,
     /// Its text is not 1–512 characters of ASCII.
-    #[error("the QR in the image is no QRIS text")]
+    #[error("the QR in the image is not a QRIS payload")]
     NotText,
 }
 

@@ -73,13 +73,13 @@ pub enum Refused {
     #[error("its ticket is not open in this ledger for this item and amount")]
     UnknownTicket,
     /// Less than the line's least amount.
-    #[error("the line takes no less than {0}")]
+    #[error("the line takes at least {0}")]
     TooLittle(Rupiah),
     /// Each pulse of the line is worth so many rupiah, and the amount is not a multiple of that.
     #[error("the amount is not a multiple of {0}")]
     NotMultiple(Rupiah),
     /// It would take longer than [`DRIVE_MAX`].
-    #[error("that would take longer than {} s", DRIVE_MAX.as_secs_up())]
+    #[error("the pulses would take longer than {} s", DRIVE_MAX.as_secs_up())]
     TooLong,
     /// The line is driven.
     #[error("the line is being driven")]

@@ -90,7 +90,7 @@ pub enum Call {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
     /// Another outcome was told before.
-    #[error("another outcome was told before, and stays")]
+    #[error("another outcome was told before, and stands")]
     OutcomeStands,
     /// The order is not paid, so there is nothing to report, refund or hand over.
     #[error("the order is not paid")]
@@ -102,16 +102,18 @@ pub enum Refused {
     #[error("the machine reported it as dispensed: there is nothing to refund")]
     Delivered,
     /// The machine may still deliver it.
-    #[error("the machine has not told what became of it, and may still deliver it")]
+    #[error("the machine has told no outcome, and may still deliver it")]
     NotReported,
     /// The machine may still deliver it, and tell.
-    #[error("the machine has not told what became of it: that counts as never from an hour after the settlement on, once it is unreported")]
+    #[error(
+        "the machine has told no outcome yet: an hour after the settlement at the earliest, once it is unreported, it counts as never told"
+    )]
     TooEarly,
     /// The gateway is being asked for the refund.
     #[error("the gateway is being asked for its refund")]
     RefundUnderWay,
     /// The gateway may have made the refund.
-    #[error("an earlier refund may have been made: ask for it once more, and the gateway tells")]
+    #[error("an earlier refund may have been made: ask for it once more, and the gateway will tell")]
     RefundUnsure,
     /// The money went back already.
     #[error("it is refunded already")]
@@ -129,7 +131,7 @@ pub enum Refused {
     #[error("the gateway does not refund what was paid over the counter: give it back by hand")]
     NotByApi,
     /// There is nothing that ends when a person looks at it.
-    #[error("nothing of it ends by being seen")]
+    #[error("this order has nothing that `seen` could end")]
     NothingToSee,
 }
 

@@ -139,10 +139,10 @@ impl<'de> Deserialize<'de> for RelayKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// Not a compact JWS of this type.
-    #[error("it is no proof of a relay")]
+    #[error("it is not a proof of a relay")]
     Form,
     /// Another key has signed it.
-    #[error("another key than this machine's relay has signed it")]
+    #[error("it is signed with a key that is not this machine's relay's key")]
     Key,
     /// The signature does not fit, or the claims have another form.
     #[error("its signature is wrong")]

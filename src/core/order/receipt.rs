@@ -278,7 +278,7 @@ impl KeySet {
         for jwk in set.keys {
             let wrong = |why| KeyError::Key(jwk.kid.clone(), why);
             if jwk.d.is_some() {
-                return Err(wrong("it holds the private part `d`; replace this key everywhere, it is no secret any more"));
+                return Err(wrong("it holds the private part `d`; replace this key everywhere, because it is no longer a secret"));
             }
             if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
                 return Err(wrong("only kty OKP with crv Ed25519 is known"));

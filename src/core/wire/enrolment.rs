@@ -86,7 +86,7 @@ struct SharedCa {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrolmentError {
     /// It begins with something else.
-    #[error("this is no enrolment text: that begins with {BEGINS}{VERSION}, as `qris-backend device add ID --bundle` writes it")]
+    #[error("this is not an enrolment text: one begins with {BEGINS}{VERSION}, as `qris-backend device add ID --bundle` writes it")]
     Other,
     /// It is of a later release.
     #[error("the enrolment text is of version {0}, and this release reads version {VERSION}: install a newer one")]

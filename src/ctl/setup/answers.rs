@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(enrolment_of(&path.display().to_string()), Ok(text.device));
         assert!(enrolment_of("/nowhere/at/all").is_err_and(|why| why.contains("/nowhere/at/all")));
         std::fs::write(&path, "{}").expect("written");
-        assert!(enrolment_of(&path.display().to_string()).is_err_and(|why| why.contains("no enrolment text")));
+        assert!(enrolment_of(&path.display().to_string()).is_err_and(|why| why.contains("not an enrolment text")));
         assert!(keys(&path).is_err_and(|failure| failure.told("t").join(" ").contains("JWK Set")));
         std::fs::write(&path, set()).expect("written");
         assert!(keys(&path).is_ok());

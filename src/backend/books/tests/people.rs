@@ -247,7 +247,7 @@ async fn the_backend_refunds_by_itself_within_its_limit_and_never_what_is_doubtf
     assert_eq!([begun(1).await, begun(2).await, begun(3).await, begun(4).await, begun(5).await], [false, false, true, true, false]);
     assert_eq!(rig.listed(Attention::RefundDue).await, ["o-r5"], "over the limit: for a person");
     let history = rig.run(|tx, _| history(tx, &id("o-r5"))).await.expect("read");
-    assert!(history.iter().any(|line| line.event.contains("the limit of 2 a day")), "{history:?}");
+    assert!(history.iter().any(|line| line.event.contains("its limit of 2 refunds a day")), "{history:?}");
     // Another day has another limit. A conflict that comes at once stops a refund that was not sent yet.
     let tomorrow = T0 + Span::secs(86_400);
     rig.paid("r6", 6, tomorrow).await;

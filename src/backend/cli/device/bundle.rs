@@ -20,25 +20,25 @@ const QUIET: usize = 4;
 /// What else a machine is told than its token.
 #[derive(Debug, Args)]
 pub struct Bundle {
-    /// Write one text with all that the machine must know, for `qrisctl setup --from`; it holds the token: it is a secret
+    /// Write one text with all that the machine must know, for `qrisctl setup --from`; it holds the token, so it is a secret
     #[arg(long)]
     bundle: bool,
     /// Draw that text as a QR code on the terminal, too
     #[arg(long, requires = "bundle")]
     qr: bool,
-    /// The backend as machines reach it; http.public_url without it
+    /// The backend's address for machines; the default is http.public_url
     #[arg(long, requires = "bundle", value_name = "URL")]
     backend_url: Option<String>,
     /// A private CA of the backend's certificate, in PEM
     #[arg(long, requires = "bundle", value_name = "FILE")]
     backend_ca_file: Option<PathBuf>,
-    /// The broker as machines reach it; mqtt.url without it
+    /// The broker's address for machines; the default is mqtt.url
     #[arg(long, requires = "bundle", value_name = "URL")]
     broker_url: Option<String>,
-    /// A private CA of the broker's certificate, in PEM; mqtt.ca_file without it
+    /// A private CA of the broker's certificate, in PEM; the default is mqtt.ca_file
     #[arg(long, requires = "bundle", value_name = "FILE")]
     broker_ca_file: Option<PathBuf>,
-    /// The machine's name at the broker; its id without it
+    /// The machine's name at the broker; the default is its id
     #[arg(long, requires = "bundle", value_name = "NAME")]
     broker_username: Option<String>,
     /// A file that holds its password at the broker, or - for standard input
@@ -89,7 +89,7 @@ impl Bundle {
         });
         let Some(url) = self.broker_url.clone().or(own) else {
             if self.broker_username.is_some() || self.broker_password_file.is_some() || self.broker_ca_file.is_some() {
-                return Err(Failure::usage("which broker? backend.toml has none: give --broker-url"));
+                return Err(Failure::usage("no broker: backend.toml has none, so give --broker-url"));
             }
             return Ok(None);
         };
@@ -123,12 +123,16 @@ impl Draft {
     /// Remarks for a person, beside the output.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        let mut told = vec!["this text holds the machine's token: whoever has it is that machine at the backend. Send it as you would a password, and delete it".to_owned()];
+        let mut told = vec![
+            "this text holds the machine's token: anybody who has it can act as that machine at the backend. Send it like a \
+            password, then delete it"
+                .to_owned(),
+        ];
         let broker = self.broker.as_ref();
         if broker.is_none() {
-            told.push("it has no broker, as backend.toml has none: `qrisctl setup` will ask (--broker-url puts one in)".into());
+            told.push("it has no broker, because backend.toml has none: `qrisctl setup` will ask for it (--broker-url adds one)".into());
         } else if broker.is_some_and(|broker| broker.password.is_none()) {
-            told.push("it has no password for the broker: `qrisctl setup` will ask (--broker-password-file puts one in)".into());
+            told.push("it has no password for the broker: `qrisctl setup` will ask for it (--broker-password-file adds one)".into());
         }
         for (what, url) in [("backend", Some(&*self.backend_url)), ("broker", broker.map(|broker| &*broker.url))] {
             if url.is_some_and(is_loopback) {
@@ -150,7 +154,7 @@ fn is_loopback(url: &str) -> bool {
 fn certificate(path: &Path) -> Result<Box<str>, Failure> {
     let text = read(std::fs::File::open(path), path)?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(Failure::usage(format!("{}: is no certificate in PEM", path.display())));
+        return Err(Failure::usage(format!("{}: is not a certificate in PEM", path.display())));
     }
     Ok(text.into())
 }
@@ -178,7 +182,9 @@ fn read(from: std::io::Result<impl std::io::Read>, path: &Path) -> Result<String
 /// A text as a QR code of half blocks, black on white with any colours of the terminal.
 fn draw(text: &str) -> Result<String, Failure> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| {
-        Failure::usage("the text is too long for a QR code: leave the certificates out (a public CA needs none), or take the text")
+        Failure::usage(
+            "the text is too long for a QR code: leave the certificates out (a public CA needs none), or use the text without --qr",
+        )
     })?;
     let width = code.width();
     let dark = |x: usize, y: usize| {

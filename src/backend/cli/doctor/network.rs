@@ -38,14 +38,14 @@ async fn gateway(config: &Config, source: &Source) -> Vec<Finding> {
 async fn notifications(config: &Config) -> Finding {
     const CHECK: &str = "notifications";
     let url = config.gateway.notification_url();
-    let Ok(parsed) = Url::parse(url) else { return Finding::bad(CHECK, format!("{url} is no address"), "correct http.public_url") };
+    let Ok(parsed) = Url::parse(url) else { return Finding::bad(CHECK, format!("{url} is not an address"), "correct http.public_url") };
     let tls = match tls::client_config(None, None, &LastTrusted::default()) {
         Ok(tls) => tls,
         Err(error) => return Finding::bad(CHECK, error.to_string(), "install the system's CA certificates"),
     };
     let sent = match client(Some(tls.as_ref()), LIMITS) {
         Ok(client) => client.post(parsed.clone()).header(CONTENT_TYPE, "application/json").body("{}").send().await,
-        Err(error) => return Finding::bad(CHECK, error.to_string(), "this build cannot speak HTTP"),
+        Err(error) => return Finding::bad(CHECK, error.to_string(), "this build cannot use HTTP"),
     };
     let response = match sent {
         Ok(response) => response,
@@ -74,12 +74,12 @@ async fn notifications(config: &Config) -> Finding {
         kind.starts_with("application/problem+json") && serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.status == 400);
     if !(is_ours && status == 400) {
         let to_do = match status {
-            401 | 403 => "something in front of `serve` asks who it is: notifications carry no password; let them pass",
-            404 => "it is another program's page: let the web server pass its path on to http.listen",
-            502..=504 => "the web server is there, `serve` behind it is not",
+            401 | 403 => "a server in front of `serve` asks for a password: notifications carry none; let them pass",
+            404 => "another program answers here: let the web server pass this path on to http.listen",
+            502..=504 => "the web server answers, but `serve` behind it does not",
             _ => "let the web server pass it on to http.listen unchanged",
         };
-        return Finding::bad(CHECK, format!("{url} answers {status}, and not as this program does"), to_do);
+        return Finding::bad(CHECK, format!("{url} answers {status}, which is not the answer of this program"), to_do);
     }
     judge_address(config, &parsed)
 }
@@ -87,7 +87,7 @@ async fn notifications(config: &Config) -> Finding {
 /// The gateway's rules for the addresses that it posts to: public, port 80 or 443.
 fn judge_address(config: &Config, url: &Url) -> Finding {
     const CHECK: &str = "notifications";
-    let said = format!("{url} is reached, and it is this program");
+    let said = format!("{url} can be reached, and this program answers");
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
     let simulated = Url::parse(config.gateway.address()).is_ok_and(|base| base.host_str().is_some_and(is_private));
     if is_private(host) {

@@ -39,10 +39,11 @@ words! {
     collect_before: "Ambil sebelum", "Collect before";
     delivered: "Selesai. Terima kasih!", "Done. Thank you!";
     uncertain: "Belum pasti", "Uncertain";
-    uncertain_hint: "Sudah dibayar, tetapi tidak ada yang tahu apakah barang keluar. Kami akan memeriksanya.", "Paid, and nobody knows whether it came. We will look into it.";
+    uncertain_hint: "Sudah dibayar, tetapi tidak ada yang tahu apakah barang keluar. Kami akan memeriksanya.", "Paid, but \
+        nobody knows whether it came out. We will look into it.";
     refund_due: "Uang Anda akan dikembalikan", "Your money will be returned";
     say_code: "Sebutkan nomor pesanan di bawah.", "Tell us the order number below.";
-    call_operator: "Hubungi pengelola mesin.", "Ask whoever runs the machine.";
+    call_operator: "Hubungi pengelola mesin.", "Ask the owner of the machine.";
     call: "Hubungi", "Call";
     refunded: "Uang Anda sudah dikembalikan", "Your money was returned";
     refunded_hint: "Dana kembali ke aplikasi pembayaran Anda.", "It goes back to your payment app.";

@@ -56,7 +56,7 @@ fn the_bodys_code_decides() {
         ("414", refused(414)),
         ("500", MidtransError::Unavailable { code: 500, message: "m".into() }),
         ("505", MidtransError::Unavailable { code: 505, message: "m".into() }),
-        ("700", MidtransError::NoAnswer("status_code 700 means nothing".into())),
+        ("700", MidtransError::NoAnswer("status_code 700 is not known".into())),
     ];
     for (code, expected) in rows {
         // The HTTP status does not matter.

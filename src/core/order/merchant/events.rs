@@ -163,7 +163,7 @@ pub struct RefundWish {
     pub by: Asker,
     /// Although the machine told no outcome.
     pub no_report: bool,
-    /// Although the relay has not signed that nothing came out.
+    /// Refund it although the relay has not signed that nothing came out.
     pub no_proof: bool,
 }
 

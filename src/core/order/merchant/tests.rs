@@ -113,7 +113,7 @@ fn transitions() {
         ("with a fee that is allowed", vec![(0, Charged(charge(5100)))], "pending"),
         ("with too high a fee", vec![(0, Charged(charge(5101)))], "cancelling"),
         ("for too little", vec![(0, Charged(charge(4999)))], "cancelling"),
-        ("its QR cannot be had", vec![(0, Event::ChargedUnreadable(charge(5000), "blank".into()))], "cancelling"),
+        ("without a usable QR", vec![(0, Event::ChargedUnreadable(charge(5000), "blank".into()))], "cancelling"),
         ("denied", vec![(0, denied(false))], "failure"),
         ("lost, then charged", vec![unsure(), (900, Charged(charge(5000)))], "pending"),
         ("lost, then denied: the first may exist", vec![unsure(), (900, denied(true))], "cancelling"),

@@ -399,11 +399,11 @@ impl NoProof {
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::None => "the machine sent none",
+            Self::None => "the machine sent no proof",
             Self::NoKey => "the key of its relay is not known",
             Self::OtherKey => "its relay has another key than before",
-            Self::Wrong => "what it sent is no proof",
-            Self::OtherSale => "what it sent is about another sale",
+            Self::Wrong => "the machine sent something that is not a proof",
+            Self::OtherSale => "the machine sent a proof of another sale",
             Self::OtherWord => "the relay says something else",
             Self::NumberUsed => "the relay's ledger was put back to an earlier state",
         }

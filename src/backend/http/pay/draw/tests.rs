@@ -72,10 +72,10 @@ fn each_stage_is_told_in_both_languages() {
         .collect();
     for (outcome, id, en) in [
         (Delivery::Dispensed, "Terima kasih", "Thank you"),
-        (Delivery::Uncertain, "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, and nobody knows"),
+        (Delivery::Uncertain, "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, but nobody knows"),
         (Delivery::Failed, "akan dikembalikan", "will be returned"),
         (Delivery::Undelivered, "akan dikembalikan", "will be returned"),
-        (Delivery::from_word("teleported").expect("a word"), "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, and nobody knows"),
+        (Delivery::from_word("teleported").expect("a word"), "Belum pasti</p><p>Sudah dibayar", "Uncertain</p><p>Paid, but nobody knows"),
     ] {
         let order = Order { status: Status::Settlement, outcome: told(outcome), ..order() };
         cases.push(("an outcome", order, id, en, false));
@@ -126,7 +126,7 @@ fn what_is_no_address_is_no_link() {
         assert!(html.contains(contact), "{contact}");
     }
     let due = Order { status: Status::Settlement, refund: Some(Refund::Due), ..order };
-    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("Ask whoever runs the machine"));
+    assert!(page(&Sheet { contact: None, ..sheet(&due) }, &ENGLISH).contains("Ask the owner of the machine"));
 }
 
 #[test]
