@@ -23,7 +23,7 @@ const EVENTS_MAX: usize = 64;
 #[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Broker")]
 pub(super) struct Connection {
-    /// A file with a section [mqtt] as in qrisd.toml; or name it in QRISCTL_CONFIG
+    /// A file with a section [mqtt] as in qrisd.toml; QRISCTL_CONFIG may name it, too
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// mqtts://HOST[:8883], or mqtt://HOST[:1883] on loopback
@@ -67,7 +67,7 @@ pub(super) enum BrokerError {
     #[error("the broker did not answer in {} s", CONNECT_WAIT.as_secs())]
     Silent,
     /// A subscription was refused.
-    #[error("the broker does not let us hear {filter} ({reason})")]
+    #[error("the broker does not let us subscribe to {filter} ({reason})")]
     Deaf {
         /// The topic filter.
         filter: String,
@@ -75,7 +75,7 @@ pub(super) enum BrokerError {
         reason: &'static str,
     },
     /// A publish was refused.
-    #[error("the broker does not let us say {topic} ({reason})")]
+    #[error("the broker does not let us publish on {topic} ({reason})")]
     Dumb {
         /// The topic.
         topic: String,
@@ -83,7 +83,7 @@ pub(super) enum BrokerError {
         reason: &'static str,
     },
     /// The connection was lost while a publish was on its way.
-    #[error("nobody knows whether the broker has what we said in {0}: the connection was lost")]
+    #[error("the connection was lost: nobody knows whether our message on {0} reached the broker")]
     Unknown(String),
 }
 
@@ -251,7 +251,7 @@ impl Broker {
 /// 128 random bits: nobody else has this name.
 pub(super) fn random_hex() -> Result<String, Failure> {
     let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).map_err(|_| Failure::failed("the system has no random bits"))?;
+    SystemRandom::new().fill(&mut bits).map_err(|_| Failure::failed("the system gives no random bits"))?;
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -91,15 +91,15 @@ fn judged(site: &Site, path: &Path, metadata: &Metadata, is_named: bool) -> Opti
     let shown = path.display();
     let strangers = strangers(site, metadata);
     if !strangers.is_empty() {
-        let said = format!("{shown} can be opened by {}: whoever can fires a relay without a payment", strangers.join(", "));
-        return Some(Finding::bad(CHECK, said, "sudo qrisctl setup; or take them out of that group: gpasswd -d USER GROUP"));
+        let said = format!("{shown} can be opened by {}: they can fire a relay without a payment", strangers.join(", "));
+        return Some(Finding::bad(CHECK, said, "sudo qrisctl setup; or remove them from that group: gpasswd -d USER GROUP"));
     }
     let relay = site.user(RELAY_USER).filter(|_| is_named)?;
     // The unit may give the service a group, such as Debian's `gpio`.
     if site.may(relay, metadata, 6) {
         return Some(Finding::ok(CHECK, format!("{shown} is opened by root and {RELAY_USER} alone")));
     }
-    Some(Finding::bad(CHECK, format!("{shown} cannot be opened by {RELAY_USER}"), "sudo qrisctl setup; is there udev?"))
+    Some(Finding::bad(CHECK, format!("{shown} cannot be opened by {RELAY_USER}"), "sudo qrisctl setup; does this system have udev?"))
 }
 
 /// Everybody who may open it, except root and the relay service.

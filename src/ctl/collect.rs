@@ -26,10 +26,10 @@ pub(super) struct Collect {
     /// The payment code; spaces and hyphens do not count
     #[arg(value_parser = PaymentCode::typed)]
     code: PaymentCode,
-    /// The machine, over MQTT; without it the one that we are on, over D-Bus
+    /// The machine, over MQTT; the default is this machine, over D-Bus
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
-    /// Over MQTT: show what becomes of it, to its end; exit status 0 only if it was dispensed
+    /// Over MQTT: show what becomes of it, until it ends; exit status 0 only if it was dispensed
     #[arg(long, requires = "device")]
     wait: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ enum CollectError {
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing.
-    #[error("{0} told nothing of it; is it online, and may we hear it?")]
+    #[error("{0} told nothing about it: is it online, and may we read its topics?")]
     NoAnswer(DeviceId),
     /// It began, and no end was told.
     #[error("it did not end in {s} s", s = END_WAIT.as_secs())]

@@ -23,11 +23,10 @@ const UNTOLD: Span = Span::secs(900);
 
 /// Looks whether everything works that selling needs, and says what to do where it does not. It changes nothing.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 nothing is bad, 1 something is bad, 2 wrong use, or the configuration is bad, so that not all could be looked at, 128 + signal where a signal (Ctrl-C) ended it."
-)]
+#[command(after_help = "Exit status: 0 nothing is bad, 1 something is bad, 2 wrong use, or the configuration is bad and not \
+    everything could be checked, 128 + signal where a signal (Ctrl-C) ended it.")]
 pub(super) struct Doctor {
-    /// Look at the system below this directory, which does not run
+    /// Check the system below this directory, which does not run
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Connect to nobody
@@ -49,7 +48,7 @@ impl Doctor {
         let staging = Staging::new()?;
         let mut findings = Vec::new();
         if !is_root() {
-            findings.push(Finding::warn("doctor", "is not root, and cannot see all of it", "sudo qrisctl doctor"));
+            findings.push(Finding::warn("doctor", "does not run as root, and cannot see everything", "sudo qrisctl doctor"));
         }
         let (configured, found) = configuration(&site, &staging, &qrisd_toml)?;
         let is_configured = finding::verdict(&found).is_none();
@@ -130,7 +129,8 @@ fn configuration(site: &Site, staging: &Staging, qrisd_toml: &Path) -> Result<(C
         // A fault that one of them finds, the other mostly finds too. So only the first tells it.
         let together = device.check_against(qrisd.path(), relayd).and_then(|()| relay.check_against(relayd.path(), qrisd));
         match together {
-            Ok(()) => findings.push(Finding::ok(CHECK, format!("{} and {} are good, and fit", qrisd_toml.display(), relay_toml.display()))),
+            Ok(()) => findings
+                .push(Finding::ok(CHECK, format!("{} and {} are good, and fit together", qrisd_toml.display(), relay_toml.display()))),
             Err(wrong) => findings.extend(faults(wrong)),
         }
     }
@@ -160,8 +160,8 @@ fn orders(open: &OpenOrders) -> Finding {
     if untold.is_empty() {
         return Finding::ok(CHECK, said);
     }
-    let said = format!("{said}; paid more than {} minutes ago and not told delivered: {}", UNTOLD.0 / 60_000, untold.join(", "));
-    Finding::warn(CHECK, said, "journalctl ORDER_ID=… says why; then decide at the backend: refund, or given")
+    let said = format!("{said}; paid more than {} minutes ago, and not reported as delivered: {}", UNTOLD.0 / 60_000, untold.join(", "));
+    Finding::warn(CHECK, said, "journalctl ORDER_ID=… says why; then decide at the backend: refund or given")
 }
 
 #[cfg(test)]

@@ -97,10 +97,10 @@ pub(super) fn objection(site: &Site, metadata: &Metadata, kind: Kind, readers: &
     let is_owner_good =
         metadata.uid() == 0 || (kind == Kind::Secret && site.user(DEVICE_USER).is_some_and(|user| user.uid == metadata.uid()));
     if !is_owner_good || metadata.mode() & 0o022 != 0 {
-        return Some("not root alone may change it".into());
+        return Some("users other than root can change it".into());
     }
     if kind != Kind::Trusted && metadata.mode() & 0o007 != 0 {
-        return Some("everybody on this computer may read it".into());
+        return Some("everybody on this computer can read it".into());
     }
     let reader = readers.iter().find(|user| !site.may(user, metadata, 4))?;
     Some(format!("{} cannot read it", reader.name))

@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 /// The hint for a person who looks for hardware.
-const LIST: &str = "qrisctl setup --find lists what there is";
+const LIST: &str = "qrisctl setup --find lists those that are there";
 /// At most this many lines of a chip are listed.
 const LINES_MAX: u32 = 512;
 
@@ -152,7 +152,7 @@ fn line_words(line: &GpioLine) -> String {
 pub(super) fn findings(site: &Site, device: &DeviceConfig, relay: &RelayConfig, elsewhere: bool) -> Vec<Finding> {
     let found = |check, there: bool, what: &str, to_do: &str| match (there, elsewhere) {
         (true, _) => Finding::ok(check, format!("{what} is there")),
-        (false, true) => Finding::warn(check, format!("{what} is not here"), "see that the machine has it"),
+        (false, true) => Finding::warn(check, format!("{what} is not here"), "make sure that the machine has it"),
         (false, false) => Finding::bad(check, format!("{what} is not there"), to_do),
     };
     let mut findings = Vec::new();

@@ -90,20 +90,20 @@ enum Command {
     Vend(vend::Vend),
     /// Cancel a request
     Cancel(vend::Cancel),
-    /// Hand out what was paid at a store, by its payment code
+    /// Hand out an item that was paid at a store, by its payment code
     Collect(collect::Collect),
     /// Show events and status of machines as they come
     Watch(watch::Watch),
     /// Show the last status of machines
     Status(status::Status),
-    /// On the machine: show the order that holds it
+    /// On the machine: show the order that it is serving
     Order(order::Order),
     /// On the machine: look at the relay service, or clear a blocked line
     Relay(relay::Relay),
     /// Look at a machine's screen, try a panel, or draw any state without a machine
     Screen(screen::Screen),
-    /// On the machine: make it one that sells
+    /// On the machine: set it up to sell
     Setup(Box<setup::Setup>),
-    /// On the machine: look whether everything works that selling needs
+    /// On the machine: check everything that selling needs
     Doctor(doctor::Doctor),
 }

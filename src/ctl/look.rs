@@ -38,11 +38,11 @@ pub(super) async fn broker(wanted: &MqttSettings, device: &DeviceId) -> Finding 
     let said = broker.publish(message).await;
     broker.leave().await;
     match said {
-        Ok(_) => Finding::ok(CHECK, format!("{place} lets {} in, to hear and speak as {device}", whom(name))),
+        Ok(_) => Finding::ok(CHECK, format!("{place} lets {} in, to subscribe and publish as {device}", whom(name))),
         Err(BrokerError::Dumb { topic, reason }) => Finding::bad(
             CHECK,
-            format!("{place} lets {} in, but not speak as {device} ({topic}: {reason})", whom(name)),
-            "the user name must be the device id, or the broker's access list must allow it: see config/mosquitto.acl",
+            format!("{place} lets {} in, but not publish as {device} ({topic}: {reason})", whom(name)),
+            "the user name must be the device id, or the broker's access list must allow this topic: see config/mosquitto.acl",
         ),
         Err(error) => Finding::bad(CHECK, format!("{place}: {error}"), "try again; look at the broker's log"),
     }
@@ -58,15 +58,15 @@ fn no_broker(place: &str, name: Option<&str>, why: &str) -> Finding {
     let refused = ["BadUserNamePassword", "NotAuthorized", "Banned"].iter().any(|code| why.contains(code));
     if refused {
         let to_do = "compare the user name and the password with the broker's list of users (mosquitto_passwd)";
-        let whom = name.map_or("whoever has no name".into(), |name| format!("{name} or the password"));
+        let whom = name.map_or("clients without a name".into(), |name| format!("{name} or the password"));
         return Finding::bad(CHECK, format!("{place} refuses {whom} ({why})"), to_do);
     }
-    let to_do = if why.contains("does not let us hear") {
+    let to_do = if why.contains("does not let us subscribe") {
         "let this user read its topics in the broker's access list: see config/mosquitto.acl"
     } else if why.contains("certificate") || why.contains("Certificate") {
-        "is it the CA of this broker, and the name that stands in its certificate? A private CA belongs into mqtt.ca_file"
+        "is this CA the one of the broker, and is this name in the broker's certificate? A private CA belongs in mqtt.ca_file"
     } else {
-        "look at the address, the network and the firewall, and whether the broker runs"
+        "check the address, the network and the firewall, and whether the broker runs"
     };
     Finding::bad(CHECK, format!("{place}: {why}"), to_do)
 }
@@ -98,9 +98,9 @@ pub(super) async fn backend(wanted: &Backend) -> Asked {
         }
         Err(Unasked::Silent(why)) => {
             let to_do = if why.to_lowercase().contains("certificate") {
-                "a private CA belongs into backend.ca_file; is it the name that stands in the certificate?"
+                "a private CA belongs in backend.ca_file; is this name in the certificate?"
             } else {
-                "look at the address, the network, DNS and the firewall, and whether the backend runs"
+                "check the address, the network, DNS and the firewall, and whether the backend runs"
             };
             return bad(format!("{url} cannot be reached: {why}"), to_do);
         }
@@ -110,7 +110,7 @@ pub(super) async fn backend(wanted: &Backend) -> Asked {
     match (status, serde_json::from_slice::<OpenOrders>(&body)) {
         (200, Ok(open)) => answer(Finding::ok(CHECK, format!("{url} takes the token")), Some(open)),
         (200, Err(why)) => {
-            let said = format!("{url} answers something that is no list of orders ({why})");
+            let said = format!("{url} does not answer with a list of orders ({why})");
             answer(Finding::bad(CHECK, said, "is it the backend's address, and not a web page?"), None)
         }
         (401, _) => {
@@ -118,7 +118,7 @@ pub(super) async fn backend(wanted: &Backend) -> Asked {
             answer(Finding::bad(CHECK, format!("{url} does not take the token"), to_do), None)
         }
         (status @ (301..=308), _) => {
-            let said = format!("{url} redirects ({status}), which no machine follows");
+            let said = format!("{url} redirects ({status}), and machines follow no redirect");
             answer(Finding::bad(CHECK, said, "set backend.url to the final address"), None)
         }
         (404, _) => {
@@ -138,23 +138,23 @@ pub(super) fn keys(ours: &[KeyId], asked: &Asked) -> Finding {
     const CHECK: &str = "keys";
     let to_do = "put `qris-backend keys public` into keys.json, as root, and reload qris-relayd and qrisd";
     if asked.open.is_none() {
-        return Finding::warn(CHECK, "the backend could not be asked for its keys", "see to the backend first");
+        return Finding::warn(CHECK, "the backend could not be asked for its keys", "solve the problem of the backend first");
     }
     let Some(theirs) = &asked.kids else {
-        return Finding::ok(CHECK, format!("{} here; the backend does not tell which it signs with", counted(ours.len())));
+        return Finding::ok(CHECK, format!("{} here; the backend does not tell which key it signs with", counted(ours.len())));
     };
     let Some(in_use) = theirs.first() else {
         return Finding::bad(CHECK, "the backend has no key", "make one: `qris-backend keys new`");
     };
     if ours.contains(in_use) {
-        return Finding::ok(CHECK, format!("{} here, with the one that the backend signs with, {in_use}", counted(ours.len())));
+        return Finding::ok(CHECK, format!("{} here; the backend signs with one of them, {in_use}", counted(ours.len())));
     }
     match theirs.iter().find(|kid| ours.contains(kid)) {
         Some(kid) => {
-            let said = format!("the backend signs with {in_use}, which is not here; for this machine it takes {kid}");
+            let said = format!("the backend signs with {in_use}, which is not here; for this machine it uses {kid}");
             Finding::warn(CHECK, said, to_do)
         }
-        None => Finding::bad(CHECK, format!("no key of the backend is here: it signs with {in_use}, and nothing could be sold"), to_do),
+        None => Finding::bad(CHECK, format!("no key of the backend is here: it signs with {in_use}, and nothing can be sold"), to_do),
     }
 }
 
@@ -219,7 +219,7 @@ fn own_clock(ours: Wall) -> Finding {
             "set it: `timedatectl set-ntp true`, and see that a time server can be reached",
         )
     } else {
-        Finding::warn("clock", "nobody told what time it is", "compare `timedatectl` by hand")
+        Finding::warn("clock", "neither broker nor backend told the time", "compare `timedatectl` by hand")
     }
 }
 
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!((whom(Some("vm-001")), whom(None)), ("vm-001", "everybody"));
         let said = |name| no_broker("b:1883", name, "NotAuthorized").said;
         assert_eq!(said(Some("vm-001")), "b:1883 refuses vm-001 or the password (NotAuthorized)");
-        assert_eq!(said(None), "b:1883 refuses whoever has no name (NotAuthorized)");
+        assert_eq!(said(None), "b:1883 refuses clients without a name (NotAuthorized)");
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     fn why_there_is_no_broker_says_what_to_do() {
         for (why, to_do) in [
             ("the broker: refused: NotAuthorized", "mosquitto_passwd"),
-            ("the broker does not let us hear qrisd/v1/vm-001/vend/request (x)", "access list"),
+            ("the broker does not let us subscribe qrisd/v1/vm-001/vend/request (x)", "access list"),
             ("invalid peer certificate: UnknownIssuer", "mqtt.ca_file"),
             ("Connection refused", "whether the broker runs"),
         ] {

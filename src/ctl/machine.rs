@@ -50,7 +50,7 @@ pub(super) enum ServiceError {
     #[error("this machine is not set up, {0} is not there: run `sudo qrisctl setup`")]
     NotSetUp(&'static str),
     /// A property is missing or of another type.
-    #[error("{service} does not tell {property} as it should: is it of another release?")]
+    #[error("{service} answers wrongly when asked for {property}: is it of another release?")]
     Property {
         /// The bus name.
         service: &'static str,

@@ -23,7 +23,7 @@ enum Command {
         #[command(flatten)]
         bus: Bus,
     },
-    /// Clear the blocked line of an item, after it was seen to (root only)
+    /// Clear the blocked line of an item, when a person has mended it (root only)
     Clear {
         #[command(flatten)]
         bus: Bus,

@@ -52,12 +52,12 @@ enum Command {
 
 #[derive(clap::Args, Debug)]
 struct Shot {
-    /// A machine at the broker; without it, the one we are on
+    /// A machine at the broker; the default is this machine
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
     #[command(flatten)]
     bus: Bus,
-    /// Where the PNG goes
+    /// The PNG file to write
     #[arg(long, value_name = "FILE", default_value = "screen.png")]
     out: PathBuf,
 }
@@ -73,13 +73,13 @@ struct Render {
     /// rgb565 or xrgb8888
     #[arg(long, value_name = "FORMAT", default_value = "rgb565", value_parser = parse_format)]
     format: PixelFormat,
-    /// How the panel is mounted: 0, 90, 180 or 270; without it, what --like says, or 0
+    /// How the panel is mounted: 0, 90, 180 or 270; the default is what --like says, or 0
     #[arg(long, value_name = "N", value_parser = parse_rotation)]
     rotate: Option<Rotation>,
     /// id or en
     #[arg(long, value_name = "LANGUAGE", value_parser = parse_language)]
     lang: Option<Language>,
-    /// What stands in the QR, or the payment code; a sample without it
+    /// The text of the QR, or the payment code; the default is a sample
     #[arg(long, value_name = "STRING")]
     payload: Option<String>,
     /// Whole rupiah, an imposed fee included
@@ -88,10 +88,10 @@ struct Render {
     /// The part of it that is an imposed fee
     #[arg(long, value_name = "N", value_parser = parse_rupiah)]
     fee: Option<Rupiah>,
-    /// Which of the items; the first one without it
+    /// Which of the items; the default is the first one
     #[arg(long, value_name = "ID", value_parser = ItemId::new)]
     item: Option<ItemId>,
-    /// What the request says of the item
+    /// The request's description of the item
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// The reason code of a trouble
@@ -100,23 +100,23 @@ struct Render {
     /// With the TEST banner
     #[arg(long)]
     sandbox: bool,
-    /// A qrisd.toml whose names, items, colours and logo are taken
+    /// A qrisd.toml whose names, items, colours and logo are used
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
-    /// Where the PNG goes
+    /// The PNG file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 #[derive(clap::Args, Debug)]
 struct Test {
-    /// The panel; without it, what qrisd.toml names
+    /// The panel; the default is what qrisd.toml names
     #[arg(long, value_name = "DEVICE")]
     panel: Option<PathBuf>,
-    /// How it is mounted: 0, 90, 180 or 270; without it, what qrisd.toml says
+    /// How it is mounted: 0, 90, 180 or 270; the default is what qrisd.toml says
     #[arg(long, value_name = "N", value_parser = parse_rotation)]
     rotate: Option<Rotation>,
-    /// Whose [screen] is taken
+    /// The qrisd.toml whose [screen] is used
     #[arg(long, value_name = "FILE", default_value = QRISD_TOML)]
     like: PathBuf,
     /// How long the card stays
@@ -124,7 +124,7 @@ struct Test {
     seconds: u64,
     #[command(flatten)]
     bus: Bus,
-    /// Also while qrisd runs, which draws over the card when it has something to show
+    /// Do it also while qrisd runs; qrisd draws over the card when it has something to show
     #[arg(long)]
     force: bool,
 }
@@ -133,16 +133,16 @@ struct Test {
 #[derive(Debug, thiserror::Error)]
 enum ScreenError {
     /// Nobody subscribes to the machine's commands.
-    #[error("{0} is not at this broker, or is of a release without pictures")]
+    #[error("{0} is not at this broker, or its release cannot send pictures")]
     NotThere(DeviceId),
     /// It says nothing.
-    #[error("{0} did not answer in {s} s; may we hear it?", s = ANSWER_WAIT.as_secs())]
+    #[error("{0} did not answer in {s} s: may we read its topics?", s = ANSWER_WAIT.as_secs())]
     NoAnswer(DeviceId),
     /// It says no.
     #[error("{device}: {message} ({code})")]
     Refused { device: DeviceId, code: Box<str>, message: Box<str> },
     /// It says something else.
-    #[error("{0} answered something that is no picture")]
+    #[error("{0} did not answer with a picture")]
     NoPicture(DeviceId),
     /// A file cannot be written.
     #[error("{}: {error}", path.display())]
@@ -432,7 +432,7 @@ mod tests {
         let refused = r#"{"ok":false,"error":{"code":"rate_limited","message":"one command in 5 s"}}"#;
         assert_eq!(read(refused), Err("vm-001: one command in 5 s (rate_limited)".into()));
         for odd in ["", "{}", r#"{"ok":true,"result":{"png":"?"}}"#, r#"{"ok":false,"result":{"png":"AQID"}}"#] {
-            assert_eq!(read(odd), Err("vm-001 answered something that is no picture".into()), "{odd}");
+            assert_eq!(read(odd), Err("vm-001 did not answer with a picture".into()), "{odd}");
         }
     }
 

@@ -38,9 +38,8 @@ use trial::{Next, Trial};
 /// Makes this computer a machine that sells: asks what is not known, checks all of it by connecting, writes /etc/qrisd, and
 /// starts the services.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Without flags it asks for all of it. Exit status: 0 done, 1 a check is bad or nobody went on, 2 wrong use or configuration, 128 + signal where a signal (Ctrl-C) ended it: then nothing was changed."
-)]
+#[command(after_help = "Without flags it asks for all of it. Exit status: 0 done, 1 a check is bad or you chose not to go on, 2 wrong \
+    use or configuration, 128 + signal where a signal (Ctrl-C) ended it: then nothing was changed.")]
 pub(super) struct Setup {
     /// What `qris-backend device add ID --bundle` wrote: the text itself, a file, or - for standard input. It is a secret
     #[arg(long, value_name = "TEXT|FILE|-")]
@@ -48,16 +47,16 @@ pub(super) struct Setup {
     /// The machine's name, the same at the backend and at the broker
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
-    /// What stands on its screen
+    /// The name on its screen
     #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     name: Option<String>,
-    /// What the customer reads
+    /// The customer's language
     #[arg(long, value_name = "LANGUAGE", value_parser = ["id", "en", "both"])]
     language: Option<String>,
     /// Whom customers call about money
     #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     contact: Option<String>,
-    /// Speak to the broker without TLS, though it is another computer
+    /// Use no TLS for the broker, although it is another computer
     #[arg(long)]
     allow_plaintext: bool,
     /// The merchant's backend
@@ -72,10 +71,10 @@ pub(super) struct Setup {
     /// The receipt keys: what `qris-backend keys public` wrote
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// What it sells: ID:PRICE[:NAME], or ID:MIN-MAX[:NAME] where the controller reckons the price; again for each
+    /// What it sells: ID:PRICE[:NAME], or ID:MIN-MAX[:NAME] if the controller reckons the price; once for each item
     #[arg(long, value_name = "ITEM", value_parser = specs::item)]
     item: Vec<specs::Item>,
-    /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; again for each
+    /// Which line hands it out: ITEM[,ITEM]=CHIP:OFFSET[:low][:500ms], or ITEM=sim:/path; once for each line
     #[arg(long, value_name = "LINE", value_parser = specs::line)]
     line: Vec<specs::Line>,
     /// The panel: auto, none, a device, or virtual:/path[:WxH]
@@ -84,22 +83,22 @@ pub(super) struct Setup {
     /// How it is mounted: 0, 90, 180 or 270
     #[arg(long, value_name = "N", value_parser = parse_degrees)]
     rotate: Option<u32>,
-    /// Where secrets go, those that are there already too; where they are, or files, without it
+    /// Where all secrets go, those that are there already, too; by default they stay where they are, and new ones go to files
     #[arg(long, value_name = "WHERE")]
     secrets: Option<Keep>,
     /// Put a test card on the panel for so long
     #[arg(long, value_name = "SECONDS")]
     test_card: Option<u64>,
-    /// Pulse the line of this name, once: something moves. Again for each
+    /// Pulse the line of this name, once: something moves. May be given for several lines
     #[arg(long, value_name = "NAME")]
     pulse: Vec<String>,
     /// List panels and GPIO chips, and end
     #[arg(long)]
     find: bool,
-    /// Set up the system below this directory: an image
+    /// Set up the system below this directory, an image
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// Check and show what would be written, and write nothing
+    /// Check, and show what would be written, but write nothing
     #[arg(long)]
     dry_run: bool,
     /// Connect to nobody; for images
@@ -108,13 +107,13 @@ pub(super) struct Setup {
     /// Neither enable nor start the services
     #[arg(long)]
     no_start: bool,
-    /// Give a machine that has a name another one; write though a check fails
+    /// Change the name of a machine that has one; write although a check fails
     #[arg(long)]
     force: bool,
     /// Ask nothing
     #[arg(long, short)]
     yes: bool,
-    /// Ask, though standard input is no terminal
+    /// Ask, although standard input is not a terminal
     #[arg(long, conflicts_with = "yes")]
     ask: bool,
 }
@@ -126,7 +125,9 @@ impl Setup {
             return hardware::words(&site).iter().try_for_each(|line| print::line(&print::plain(line)));
         }
         if site.runs() && !is_root() && !self.dry_run {
-            return Err(Failure::usage("this writes /etc/qrisd and starts services: be root (sudo qrisctl setup), or look with --dry-run"));
+            return Err(Failure::usage(
+                "this writes /etc/qrisd and starts services: run it as root (sudo qrisctl setup), or add --dry-run to look only",
+            ));
         }
         let staging = Staging::new()?;
         let present = Present::read(&site)?;
@@ -180,7 +181,7 @@ impl Setup {
             told.remark(remark)?;
         }
         for before in kept {
-            told.remark(&format!("what was there before is {}", before.display()))?;
+            told.remark(&format!("the file that was there before is now {}", before.display()))?;
         }
         if !is_root() {
             told.remark(&format!("not root: owners were left as they are; secrets should belong to root and the group {DEVICE_USER}"))?;
@@ -249,7 +250,7 @@ impl Setup {
             let root = format!("--root={}", site.root().display());
             let enabled = services::systemctl(&[&[root.as_str(), "enable"][..], &SERVICES[..]].concat());
             return match enabled {
-                Ok(_) => told.remark("set up, and the services enabled: that system sells when it boots"),
+                Ok(_) => told.remark("set up, and the services are enabled: that system sells when it boots"),
                 Err(why) => told.remark(&format!("set up; enable {names} in that system yourself ({why})")),
             };
         }
@@ -276,9 +277,8 @@ impl Setup {
             Ok(key) => {
                 told.remark(&format!("the relay signs with the key {}: qris-backend device list must show the same", key.fingerprint()))?
             }
-            Err(why) => {
-                told.remark(&format!("with which key the relay signs is not known ({}): qrisctl relay lines", why.told("").join(" ")))?
-            }
+            Err(why) => told
+                .remark(&format!("it is not known which key the relay signs with ({}): run qrisctl relay lines", why.told("").join(" ")))?,
         }
         told.remark("set up, and the services run. Is all well? qrisctl doctor")
     }

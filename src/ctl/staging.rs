@@ -40,7 +40,7 @@ impl Staging {
                 Err(error) => why = error,
             }
         }
-        Err(Failure::failed(format!("no directory for what is to be checked: {why}")))
+        Err(Failure::failed(format!("no temporary directory for the files to check: {why}")))
     }
 
     fn below(parent: &Path, name: &str) -> io::Result<Self> {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Shows the last status of machines. With --json: device, status.
 #[derive(clap::Args, Debug)]
 pub(super) struct Status {
-    /// One machine; every machine without it
+    /// One machine; the default is every machine
     #[arg(long, value_name = "ID", value_parser = DeviceId::new)]
     device: Option<DeviceId>,
 }
@@ -28,7 +28,7 @@ impl Status {
         let machines: BTreeMap<DeviceId, Vec<u8>> =
             messages.into_iter().filter_map(|message| Some((Topic::parse(&message.topic)?.0, message.payload))).collect();
         if let (Some(device), true) = (&self.device, machines.is_empty()) {
-            return Err(Failure::failed(format!("{device} never told its status to this broker, or we may not hear it")));
+            return Err(Failure::failed(format!("{device} never told its status to this broker, or we may not read its topics")));
         }
         for (device, payload) in machines {
             print::line(&if json { json_line(&device, &payload) } else { words(&device, &payload) })?;

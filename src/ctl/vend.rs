@@ -30,7 +30,7 @@ pub(super) struct Vend {
     /// What to sell
     #[arg(long, value_name = "ID")]
     item: String,
-    /// Whole rupiah; needed where the item has no price of its own
+    /// Whole rupiah; needed if the item has no price of its own
     #[arg(long, value_name = "RUPIAH")]
     amount: Option<u64>,
     /// What the customer sees in the app, at most 50 characters
@@ -42,7 +42,7 @@ pub(super) struct Vend {
     /// How long the QR or payment code is shown, 10 to 840 seconds
     #[arg(long, value_name = "SECONDS")]
     timeout_s: Option<u16>,
-    /// A name for this request, new for ever; a random one without it
+    /// A name for this request, which was never used before; the default is a random one
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(super) struct Cancel {
 
 #[derive(clap::Args, Debug)]
 struct Following {
-    /// Show what becomes of it, to its end; exit status 0 only if it ended as wanted
+    /// Show what becomes of it, until it ends; exit status 0 only if it ended as wanted
     #[arg(long)]
     wait: bool,
 }
@@ -79,7 +79,7 @@ enum EndError {
     #[error("no machine took it: {0} is not at this broker")]
     NotThere(DeviceId),
     /// The machine says nothing, and the broker has forgotten the request.
-    #[error("no machine took it: {0} told nothing in {EXPIRY_S} s; is it online, and may we hear it?")]
+    #[error("no machine took it: {0} told nothing in {EXPIRY_S} s: is it online, and may we read its topics?")]
     NoAnswer(DeviceId),
     /// It began, and no end was told.
     #[error("{0} did not end in {s} s", s = .1.as_secs())]

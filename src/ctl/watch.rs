@@ -45,7 +45,7 @@ impl Watch {
                 }
                 () = &mut hint, if !heard => {
                     let s = HINT_AFTER.as_secs();
-                    print::remark(&format!("nothing heard in {s} s: no machine told anything, or this user may not read these topics"));
+                    print::remark(&format!("heard nothing in {s} s: no machine told anything, or this user may not read these topics"));
                     heard = true;
                     continue;
                 }

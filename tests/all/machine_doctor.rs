@@ -177,7 +177,7 @@ fn a_machine_is_set_up_started_and_sound() {
     machine.sh("mv etc/qrisd/backend-token etc/token; ln -s /etc/token etc/qrisd/backend-token; chmod 644 etc/token; cp -p etc/token was");
     let is_untouched = || machine.sh("cmp etc/token was; test $(stat -c %a:%u:%g etc/token) = $(stat -c %a:%u:%g was)");
     let told = again(&[]);
-    assert!(told.contains("/etc/qrisd/backend-token is a symbolic link, and was left as it is: everybody"), "{told}");
+    assert!(told.contains("/etc/qrisd/backend-token is a symbolic link, and was not changed: everybody"), "{told}");
     is_untouched();
     let token = machine.site.shop.path().join("same-token");
     std::fs::copy(etc.join("token"), &token).expect("there");
@@ -223,11 +223,11 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
     );
     let taken_for_plain = format!("{handed_over} mv etc/credstore/qrisd.backend-token etc/credstore.encrypted/");
     let table: [(&str, &str, i32, &str, &str, &str); 25] = [
-        (&taken_for_encrypted, &kept, 1, "secrets", "is no encrypted secret", "sudo qrisctl setup"),
-        (&taken_for_plain, &kept, 2, "secrets", "is encrypted, and", "sudo qrisctl setup"),
-        ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "not root alone may change it", "chmod 644"),
-        ("chown 991 etc/qrisd/qrisd.toml", whole, 1, "files", "not root alone may change it", "chown root:root"),
-        ("chmod 777 etc/qrisd", "chmod 755 etc/qrisd", 1, "files", "may put another", "chmod 755"),
+        (&taken_for_encrypted, &kept, 1, "secrets", "is not encrypted, but", "sudo qrisctl setup"),
+        (&taken_for_plain, &kept, 2, "secrets", "is encrypted, but", "sudo qrisctl setup"),
+        ("chmod 666 etc/qrisd/keys.json", whole, 1, "files", "users other than root can change it", "chmod 644"),
+        ("chown 991 etc/qrisd/qrisd.toml", whole, 1, "files", "users other than root can change it", "chown root:root"),
+        ("chmod 777 etc/qrisd", "chmod 755 etc/qrisd", 1, "files", "can put another", "chmod 755"),
         ("chmod 644 etc/qrisd/backend-token", whole, 1, "secrets", "everybody on this computer", "chmod 640"),
         ("chgrp 0 etc/qrisd/mqtt-password", whole, 1, "secrets", "qrisd cannot read it", "chown root:qrisd"),
         ("rm etc/qrisd/mqtt-password", whole, 2, "secrets", "No such file", "qrisctl setup"),
@@ -252,7 +252,7 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
             "rm dev/watchdog0",
             0,
             "watchdog",
-            "nobody feeds the hardware watchdog",
+            "no program feeds the hardware watchdog",
             "RuntimeWatchdogSec=15",
         ),
         ("chmod 644 etc/qrisd/*-*", whole, 1, "secrets", "mqtt-password is root:qrisd 0644", "chmod 640 /etc/qrisd/mqtt-password"),
@@ -272,14 +272,14 @@ fn each_ill_of_a_machine_is_named_with_what_to_do() {
         ),
         ("touch var/lib/qrisd/qrisd.db.corrupt-1700000000", "rm var/lib/qrisd/*corrupt*", 0, "state", "set aside", "look at the card"),
         ("cp units well; cp failed units", "cp well units", 1, "services", "is failed (exit-code)", "journalctl"),
-        ("cp again units", "cp well units", 0, "services", "4 times by itself", "journalctl"),
+        ("cp again units", "cp well units", 0, "services", "restarted it 4 times", "journalctl"),
         (
             "printf '#!/bin/sh\\necho qrisd 0.0.9\\n' > bin/qrisd; chmod 755 bin/qrisd",
             "rm bin/qrisd",
             1,
             "versions",
             "qrisd is 0.0.9",
-            "one release",
+            "the same release of all programs",
         ),
         ("echo wrong > etc/qrisd/mqtt-password", whole, 1, "broker", "refuses vm-001", "mosquitto_passwd"),
         ("echo wrong > etc/qrisd/backend-token", whole, 1, "backend", "does not take the token", "--replace"),

@@ -170,7 +170,7 @@ fn the_text_may_come_by_any_way_and_flags_go_before_it() {
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
     let kept = site.tree().into_iter().find(|(path, _)| path.to_string_lossy().contains("backend-token.before-")).expect("kept");
     assert_eq!(kept.1, (0o640, before));
-    assert!(stdout(&done).contains("what was there before is"), "{}", stdout(&done));
+    assert!(stdout(&done).contains("the file that was there before is now"), "{}", stdout(&done));
 
     // Another broker, at which nobody listens to everything. Nothing of the set-up stays there that looks like a machine.
     let lone = site.shop.path().join("lone");
@@ -282,7 +282,7 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
         (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["--config is for other commands"]),
         (&["--device", "vm-009", "--offline"], 2, &["of vm-001", "to be vm-009", "device add vm-009 --bundle"]),
         (&["--line", "Z=sim:/tmp/z"], 2, &["hands out Z, which is not sold"]),
-        (&["--line", "*,A1=sim:/tmp/z"], 2, &["\"*\" stands alone"]),
+        (&["--line", "*,A1=sim:/tmp/z"], 2, &["\"*\" must stand alone"]),
         (&["--pulse", "nothing"], 2, &["there is no line \"nothing\": A1"]),
         (&["--rotate", "45"], 2, &["0, 90, 180 or 270"]),
     ];

@@ -43,7 +43,7 @@ fn a_person_is_asked_for_what_nobody_said_and_again_for_what_is_wrong() {
     assert_eq!(site.tree(), empty, "who says no at the end changes nothing");
     assert_eq!(site.shop.pulses(), 1, "yes was said once, then no");
     let silent = run(&good[..3], &[]);
-    assert!(silent.status.code() == Some(1) && stderr(&silent).contains("nobody answers"), "{}", stderr(&silent));
+    assert!(silent.status.code() == Some(1) && stderr(&silent).contains("there are no more answers"), "{}", stderr(&silent));
     assert_eq!(site.tree(), empty);
 
     // A text that was pasted in two lines, and a broker that is not there: told, asked again, and taken.
@@ -232,8 +232,8 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     assert_eq!((done.status.code(), site.tree()), (Some(1), before));
     std::fs::remove_dir_all(site.file("etc/qrisd")).expect("there");
     let done = converse(&site, &[&text], &["--device", "vm-009"]);
-    told(&done, &["the enrolment text is of vm-001"]);
-    assert!(done.status.code() == Some(1) && stderr(&done).contains("nobody answers any more: nothing was changed"), "{}", stderr(&done));
+    told(&done, &["the enrolment text is for vm-001"]);
+    assert!(done.status.code() == Some(1) && stderr(&done).contains("there are no more answers: nothing was changed"), "{}", stderr(&done));
     assert!(!site.file("etc/qrisd").exists());
 }
 

@@ -63,7 +63,7 @@ pub(super) fn guarded(site: &Site, qrisd_toml: &Path) -> Vec<Finding> {
     findings.extend(guard::credentials(&qrisd).into_iter().filter_map(|name| not_handed_over(site, name)));
     if findings.is_empty() {
         let count = wanted.len() + left.len();
-        findings.push(Finding::ok("files", format!("{count} files are whole, and those who should read and write them may")));
+        findings.push(Finding::ok("files", format!("{count} files are whole, and only the right users can read and write them")));
     }
     findings
 }
@@ -77,8 +77,8 @@ fn not_handed_over(site: &Site, name: &str) -> Option<Finding> {
     let [plain, encrypted] = CREDENTIALS.map(|directory| Path::new(directory).join(credential(name)));
     let (is_plain, is_encrypted) = (site.at(&plain).exists(), site.at(&encrypted).exists());
     let said = match (site.is_decrypted(name), is_plain, is_encrypted) {
-        (true, true, false) => format!("{} is no encrypted secret, and {SECRETS_DROP_IN} says that it is", plain.display()),
-        (false, false, true) => format!("{} is encrypted, and {SECRETS_DROP_IN} does not say so", encrypted.display()),
+        (true, true, false) => format!("{} is not encrypted, but {SECRETS_DROP_IN} says that it is", plain.display()),
+        (false, false, true) => format!("{} is encrypted, but {SECRETS_DROP_IN} does not say so", encrypted.display()),
         (true, _, true) | (true, false, false) | (false, true, _) | (false, false, false) => return None,
     };
     Some(Finding::bad("secrets", said, "sudo qrisctl setup puts that right"))
@@ -93,8 +93,11 @@ fn guarded_file(site: &Site, path: &Path, kind: Kind, readers: &[&User]) -> Opti
     };
     let directory = path.parent().and_then(|directory| Some((directory, fs::metadata(site.at(directory)).ok()?)));
     if let Some((directory, metadata)) = directory.filter(|(_, metadata)| is_loose(metadata)) {
-        let said =
-            format!("{} has mode {:04o}: not root alone may put another {shown} there", directory.display(), metadata.mode() & 0o7777);
+        let said = format!(
+            "{} has mode {:04o}: users other than root can put another {shown} there",
+            directory.display(),
+            metadata.mode() & 0o7777
+        );
         return Some(Finding::bad(check, said, format!("chown root:root {0}; chmod 755 {0}", directory.display())));
     }
     let why = guard::objection(site, &metadata, kind, readers)?;
@@ -107,7 +110,7 @@ fn left_open(site: &Site, secret: &Guarded) -> Option<Finding> {
     let Guarded { path, kind, .. } = secret;
     let metadata = fs::metadata(site.at(path)).ok()?;
     let why = guard::objection(site, &metadata, *kind, &[])?;
-    let to_do = format!("remove it, if nobody needs it any more; or {}", right(path, *kind));
+    let to_do = format!("remove it if nobody needs it any more; or {}", right(path, *kind));
     Some(Finding::bad(check_of(*kind), format!("{}: {why}", rights_of(site, path, &metadata)), to_do))
 }
 
@@ -146,10 +149,10 @@ pub(super) fn policy(site: &Site, bus: &BusAddress) -> Option<Finding> {
         .filter(|name| !POLICIES.iter().any(|directory| site.at(directory).join(name).exists()))
         .collect();
     if missing.is_empty() {
-        return Some(Finding::ok(CHECK, "the bus knows who may ask whom"));
+        return Some(Finding::ok(CHECK, "the bus has the policies of both services"));
     }
-    let said = format!("the bus has no {}: nobody may own that name or ask for it", missing.join(" and no "));
-    Some(Finding::bad(CHECK, said, format!("install the package again; they belong into {}; then systemctl reload dbus", POLICIES[0])))
+    let said = format!("the bus has no {}: no program can own that name or call it", missing.join(" and no "));
+    Some(Finding::bad(CHECK, said, format!("install the package again; the files belong in {}; then systemctl reload dbus", POLICIES[0])))
 }
 
 /// Can the services keep their state?
@@ -208,7 +211,7 @@ fn set_aside(site: &Site, path: &Path) -> Option<Finding> {
     let aside: Vec<_> = names.filter(|other| other.starts_with(&prefix) && !other.ends_with("-wal") && !other.ends_with("-shm")).collect();
     let newest = aside.iter().max()?;
     let said = format!("{} damaged of {} set aside, the last as {newest}", aside.len(), path.display());
-    Some(Finding::warn("state", said, "keep it for whoever looks into it, look at the card, then move it away"))
+    Some(Finding::warn("state", said, "keep it until the damage is understood, look at the card, then move it away"))
 }
 
 /// Writes a file there, and removes it again.
@@ -224,8 +227,8 @@ fn room(site: &Site, directory: &Path) -> Finding {
     if let Ok(name) = random_hex() {
         let file = here.join(format!("doctor-{name}"));
         if let Err(why) = OpenOptions::new().write(true).create_new(true).open(&file).and_then(|file| file.sync_all()) {
-            let to_do = "look at the disk: is it full, worn, or mounted to be read only? Be root to look";
-            return Finding::bad(CHECK, format!("nothing can be written in {shown}: {why}"), to_do);
+            let to_do = "look at the disk: is it full, worn, or mounted read-only? Run this as root";
+            return Finding::bad(CHECK, format!("no file can be written in {shown}: {why}"), to_do);
         }
         // A file that was just made can be removed.
         drop(fs::remove_file(&file));

@@ -33,11 +33,11 @@ pub(super) fn watchdog(site: &Site) -> Option<Finding> {
 fn fed(told: Option<Result<String, String>>) -> Finding {
     const CHECK: &str = "watchdog";
     match told.map(|told| told.map(|text| text.trim().to_owned())) {
-        None => Finding::ok(CHECK, format!("this computer has none ({DEVICE}): a kernel that hangs stays so until somebody comes")),
+        None => Finding::ok(CHECK, format!("this computer has none ({DEVICE}): a kernel that hangs stays like that until somebody comes")),
         Some(Err(why)) => Finding::warn(CHECK, why, "is this system whole?"),
         Some(Ok(time)) if time.is_empty() || time == "0" => Finding::warn(
             CHECK,
-            "nobody feeds the hardware watchdog: a kernel that hangs in a pulse leaves the line driven until somebody comes",
+            "no program feeds the hardware watchdog: a kernel that hangs in a pulse leaves the line driven until somebody comes",
             "write [Manager] and RuntimeWatchdogSec=15 into /etc/systemd/system.conf.d/60-machine.conf; then systemctl daemon-reexec",
         ),
         // Here the driver's own time counts.
@@ -65,7 +65,8 @@ fn kept(site: &Site, lines: &[Line], label: impl Fn(&Path) -> Option<String>) ->
     let warning = |module: &str| {
         Finding::warn(
             "gpio",
-            "the kernel may leave an output as it was: a line stays driven when qris-relayd dies in a pulse, until its unit has set it inactive",
+            "the kernel may leave an output as it was: when qris-relayd dies in a pulse, the line stays driven until the unit has \
+            set it inactive",
             format!("write dtparam=strict_gpiod into config.txt, or {module}.{PARAMETER}=n on the kernel's command line; then restart"),
         )
     };
@@ -111,8 +112,8 @@ mod tests {
             (told("30s"), Level::Ok, "hangs for 30s is reset"),
             (told("1min 30s"), Level::Ok, "1min 30s"),
             (told("infinity"), Level::Ok, "systemd feeds it"),
-            (told("0"), Level::Warn, "nobody feeds"),
-            (told(""), Level::Warn, "nobody feeds"),
+            (told("0"), Level::Warn, "no program feeds"),
+            (told(""), Level::Warn, "no program feeds"),
             (Some(Err("systemctl: gone".into())), Level::Warn, "systemctl: gone"),
         ] {
             let found = fed(asked);

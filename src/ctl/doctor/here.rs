@@ -24,7 +24,7 @@ pub(super) fn services(site: &Site) -> Vec<Finding> {
         return Vec::new();
     }
     if !services::are_there(site) {
-        return vec![Finding::warn("services", "there is no systemd here", "see by other means that qris-relayd and qrisd run")];
+        return vec![Finding::warn("services", "there is no systemd here", "check in another way that qris-relayd and qrisd run")];
     }
     SERVICES
         .iter()
@@ -53,18 +53,18 @@ fn judged(name: &str, unit: &Unit, replaced: bool) -> Finding {
     if enabled != "enabled" {
         return Finding::warn(
             CHECK,
-            format!("{name} runs, and will not after the next boot ({enabled})"),
+            format!("{name} runs, but will not start at the next boot ({enabled})"),
             format!("systemctl enable {name}"),
         );
     }
     if replaced {
-        return Finding::warn(CHECK, format!("{name} runs an older program than is installed"), format!("systemctl restart {name}"));
+        return Finding::warn(CHECK, format!("{name} runs an older program than the installed one"), format!("systemctl restart {name}"));
     }
     if *restarts > 0 {
-        let said = format!("{name} runs, and was begun anew {restarts} times by itself");
+        let said = format!("{name} runs, but systemd restarted it {restarts} times");
         return Finding::warn(CHECK, said, format!("journalctl -x -p warning -u {name} says why"));
     }
-    Finding::ok(CHECK, format!("{name} runs, and will after the next boot"))
+    Finding::ok(CHECK, format!("{name} runs, and will start at the next boot"))
 }
 
 /// Is the file that a process runs no longer on the disk?
@@ -83,14 +83,18 @@ pub(super) fn versions(site: &Site) -> Vec<Finding> {
     let told = ["qrisd", "qris-relayd"].map(|name| (name, version(name)));
     let missing: Vec<_> = told.iter().filter(|(_, version)| version.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        return vec![Finding::bad(CHECK, format!("not to be found: {}", missing.join(", ")), "install the package")];
+        return vec![Finding::bad(CHECK, format!("not found: {}", missing.join(", ")), "install the package")];
     }
     let other: Vec<_> =
         told.iter().filter_map(|(name, version)| version.as_ref().filter(|v| *v != ours).map(|v| format!("{name} is {v}"))).collect();
     if other.is_empty() {
         return vec![Finding::ok(CHECK, format!("all of release {ours}"))];
     }
-    vec![Finding::bad(CHECK, format!("{}, qrisctl is {ours}", other.join(", ")), "install one release of all, then restart the services")]
+    vec![Finding::bad(
+        CHECK,
+        format!("{}, qrisctl is {ours}", other.join(", ")),
+        "install the same release of all programs, then restart the services",
+    )]
 }
 
 /// The version that `NAME --version` prints.
@@ -126,9 +130,11 @@ fn held(name: &str, path: &Path, offset: u32, line: Option<Option<&str>>, count:
     match line {
         None => Finding::bad(CHECK, format!("{place} is not there: the chip has {count}"), "correct the offset in relay.toml"),
         Some(Some(CONSUMER)) => Finding::ok(CHECK, format!("{place} is held by {CONSUMER}")),
-        Some(Some(other)) => {
-            Finding::bad(CHECK, format!("{place} is held by {other:?}"), "another program or driver has it: end it, or choose another line")
-        }
+        Some(Some(other)) => Finding::bad(
+            CHECK,
+            format!("{place} is held by {other:?}"),
+            "another program or driver uses it: end that, or choose another line",
+        ),
         Some(None) => {
             Finding::bad(CHECK, format!("{place} is held by nobody"), "systemctl status qris-relayd says why it does not hold it")
         }
@@ -199,7 +205,7 @@ impl Relay {
         for fault in &self.faults {
             findings.push(match fault.as_str() {
                 "ledger_reset" => {
-                    Finding::warn(CHECK, "the ledger was lost or damaged, and a new one begun", "keep the old file, look at the card")
+                    Finding::warn(CHECK, "the ledger was lost or damaged, and a new one was begun", "keep the old file, look at the card")
                 }
                 "gpio" => Finding::bad(
                     CHECK,
@@ -218,7 +224,7 @@ impl Relay {
             findings.push(Finding::warn(
                 CHECK,
                 format!("{} tickets are open", self.tickets),
-                "is qrisd connected to its backend? It closes them then",
+                "is qrisd connected to its backend? Then it closes them",
             ));
         }
         if findings.is_empty() {
@@ -257,8 +263,8 @@ fn machine(state: String, order: String, faults: Vec<String>) -> Vec<Finding> {
         .map(|fault| {
             let said = format!("qrisd tells the fault {fault}");
             let (level, to_do) = match fault.as_str() {
-                "store" => (Level::Bad, "make room, see whether the disk became read-only, or end the second qrisd"),
-                "store_reset" => (Level::Warn, "its database was damaged and a new one begun: keep the old file, look at the card"),
+                "store" => (Level::Bad, "make room, check whether the disk became read-only, or end the second qrisd"),
+                "store_reset" => (Level::Warn, "its database was damaged, and a new one was begun: keep the old file, look at the card"),
                 "newer_database" => (Level::Bad, "install the newer release again"),
                 "relay" => (Level::Bad, "systemctl status qris-relayd; qrisctl relay lines"),
                 "line_blocked" => (Level::Bad, "look for an empty or jammed spiral; then, as root: qrisctl relay clear ITEM"),
@@ -301,7 +307,7 @@ mod tests {
     #[test]
     fn a_unit_is_judged_by_what_comes_next() {
         for (unit, replaced, level, told) in [
-            (unit("active", "enabled", 0, "success"), false, Level::Ok, "after the next boot"),
+            (unit("active", "enabled", 0, "success"), false, Level::Ok, "at the next boot"),
             (unit("active", "disabled", 0, "success"), false, Level::Warn, "will not"),
             (unit("active", "enabled", 0, "success"), true, Level::Warn, "older program"),
             (unit("active", "enabled", 3, "success"), false, Level::Warn, "3 times"),
@@ -343,7 +349,7 @@ mod tests {
             (relay("vm-001", "ready", &["k", "x"], &[], 0), "relay", Level::Bad, "1 more"),
             (relay("vm-001", "ready", &[], &[], 0), "relay", Level::Bad, "missing: k"),
             (relay("vm-001", "blocked", &["k"], &[], 0), "lines", Level::Bad, "\"tray 1\" is blocked"),
-            (relay("vm-001", "ready", &["k"], &["ledger_reset"], 0), "relay", Level::Warn, "new one begun"),
+            (relay("vm-001", "ready", &["k"], &["ledger_reset"], 0), "relay", Level::Warn, "new one was begun"),
             (relay("vm-001", "ready", &["k"], &["gpio"], 0), "relay", Level::Bad, "hardware"),
             (relay("vm-001", "ready", &["k"], &[], 950), "relay", Level::Warn, "950 tickets"),
         ] {

@@ -17,7 +17,7 @@ fn an_order_that_was_paid_long_ago_should_have_been_told() {
     for (order, level, told) in [
         (order("pending", "gopay", None, None), Level::Ok, "1 open at the backend, 0 of them paid"),
         (order("settlement", "gopay", Some(10), None), Level::Ok, "1 of them paid"),
-        (order("settlement", "gopay", Some(1000), None), Level::Warn, "not told delivered: o-1"),
+        (order("settlement", "gopay", Some(1000), None), Level::Warn, "not reported as delivered: o-1"),
         (order("settlement", "gopay", Some(1000), Some("dispensed")), Level::Ok, "0 of them paid"),
         (order("settlement", "alfamart", Some(100_000), None), Level::Ok, "1 of them paid"),
     ] {

@@ -74,7 +74,8 @@ impl Answers {
         if let Some(said) = self.device.as_ref().filter(|said| *said != device) {
             let way = "qris-backend device add";
             return Err(format!(
-                "the enrolment text is of {device}, and this machine is to be {said}: take the text of {said} ({way} {said} --bundle), or leave --device out"
+                "the enrolment text is for {device}, but --device names {said}: use the text of {said} ({way} {said} --bundle), \
+                or leave --device out"
             ));
         }
         let own = |text: &str| Some(text.to_owned());
@@ -228,7 +229,7 @@ mod tests {
         assert!(KeySet::from_jwks(&answers.keys.expect("keys")).is_ok());
         let mut other = Answers { device: Some(DeviceId::new("vm-008").expect("an id")), ..Answers::default() };
         let why = other.enrol(&enrolment).expect_err("another machine's");
-        assert!(why.contains("of vm-007") && why.contains("to be vm-008") && other.token.is_none(), "{why}");
+        assert!(why.contains("for vm-007") && why.contains("names vm-008") && other.token.is_none(), "{why}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<R: BufRead> Asker<R> {
                 Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
             }
         }
-        Err(Failure::usage("too many answers that cannot be used"))
+        Err(Failure::usage("too many answers could not be used"))
     }
 
     /// The same, but no answer is allowed too.
@@ -52,7 +52,7 @@ impl<R: BufRead> Asker<R> {
                 Err(why) => print::line(&format!("  {}", print::plain(&why)))?,
             }
         }
-        Err(Failure::usage("too many answers that cannot be used"))
+        Err(Failure::usage("too many answers could not be used"))
     }
 
     /// A secret, which is not shown. `None` means Enter.
@@ -71,7 +71,7 @@ impl<R: BufRead> Asker<R> {
                 return Ok(secret);
             }
         }
-        Err(Failure::usage("too many answers that cannot be used"))
+        Err(Failure::usage("too many answers could not be used"))
     }
 
     /// Yes or no.
@@ -119,7 +119,7 @@ impl<R: BufRead> Asker<R> {
         if read == 0 {
             // The next output stands on a line of its own.
             print::line("")?;
-            return Err(Failure::failed("nobody answers any more: nothing was changed"));
+            return Err(Failure::failed("there are no more answers: nothing was changed"));
         }
         Ok(answer.trim().to_owned())
     }

@@ -25,7 +25,7 @@ const NEW_RELAY: &str = include_str!("../../../config/relay.toml");
 pub(super) enum Keep {
     /// /etc/qrisd, readable by the group qrisd
     File,
-    /// /etc/credstore, root's alone: systemd hands them over
+    /// /etc/credstore, which only root can read; systemd gives them to the services
     Credential,
     /// /etc/credstore.encrypted, which only this computer can read
     Encrypted,
@@ -39,7 +39,8 @@ pub(super) enum ComposeError {
     Missing(Vec<(Part, &'static str)>),
     /// The machine has another name, and state that belongs to that name.
     #[error(
-        "this machine is {present} already, and was told to become {wanted}: its orders, its ledger and its token belong to {present}. With --force it changes its name"
+        "this machine is {present} already, and shall become {wanted}: its orders, its ledger and its token belong to {present}. \
+        --force changes its name"
     )]
     OtherDevice {
         /// Its present name.
@@ -48,7 +49,7 @@ pub(super) enum ComposeError {
         wanted: String,
     },
     /// A line hands out this item, which is not sold.
-    #[error("a line hands out {0}, which is not sold: give it with --item {0}:PRICE, too, or leave it out of --line")]
+    #[error("a line hands out {0}, which is not sold: add --item {0}:PRICE, or leave it out of --line")]
     Unsold(String),
     /// A file that is there cannot be changed.
     #[error("{file}: {why}")]
@@ -278,7 +279,7 @@ impl Draft<'_> {
         let (rules, unmatched) = chips::rules(&chips);
         self.files.push(Planned::new(chips::RULES, Owner::Root, 0o644, rules.into_bytes()));
         let unmatched =
-            unmatched.iter().map(|chip| format!("{}: no rule of udev can name it; see yourself who may open it", chip.display()));
+            unmatched.iter().map(|chip| format!("{}: no rule of udev can name it; check yourself who can open it", chip.display()));
         self.remarks.extend(unmatched);
     }
 

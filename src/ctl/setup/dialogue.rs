@@ -241,7 +241,7 @@ impl<'a> Dialogue<'a> {
     fn name(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         let usual = answers.name.clone().or_else(|| self.present.value("device", "name"));
         let usual = usual.or_else(|| answers.device.as_ref().map(ToString::to_string));
-        answers.name = Some(self.asker.line("What stands on its screen", usual.as_deref(), parse_letters)?);
+        answers.name = Some(self.asker.line("The name on its screen", usual.as_deref(), parse_letters)?);
         Ok(())
     }
 
@@ -251,7 +251,7 @@ impl<'a> Dialogue<'a> {
             known @ ("id" | "en" | "both") => Ok(known.to_owned()),
             _ => Err("id, en or both".to_owned()),
         };
-        answers.language = Some(self.asker.line("What the customer reads: id, en or both", Some(&usual), known)?);
+        answers.language = Some(self.asker.line("The customer's language: id, en or both", Some(&usual), known)?);
         Ok(())
     }
 
@@ -290,7 +290,7 @@ impl<'a> Dialogue<'a> {
 
 fn renamed(present: &Present, may_rename: bool, device: &DeviceId) -> Option<String> {
     let before = present.value("device", "id").filter(|before| before != device.as_str() && !may_rename)?;
-    Some(format!("{}; begin anew with it for that", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
+    Some(format!("{}; to do that, begin anew with --force", ComposeError::OtherDevice { present: before, wanted: device.to_string() }))
 }
 
 /// A failure in one line, without the program's name.

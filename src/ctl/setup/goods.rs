@@ -32,18 +32,20 @@ pub(super) fn add_line(sold: &[String], lines: &mut Vec<Line>, new: Line) -> Res
     }
     for line in &*lines {
         if let Some(item) = new.items.iter().find(|item| line.items.contains(item)) {
-            let what = if item == ANY { "what no other line has" } else { item };
+            let what = if item == ANY { "* (every item that no other line has)" } else { item };
             return Err(format!("{what} has a line already: {line}"));
         }
         if new.offset.is_some() && (&line.chip, line.offset) == (&new.chip, new.offset) {
-            return Err(format!("that pin is in use already: {line}. Who hands out several things by one pin says so: A1,A2=CHIP:OFFSET"));
+            return Err(format!(
+                "that pin is in use already: {line}. If one pin hands out several items, name them all: A1,A2=CHIP:OFFSET"
+            ));
         }
         if line.name() == new.name() {
-            return Err(format!("it would be called {:?}, as another: {line}", line.name()));
+            return Err(format!("its name would be {:?}, which another line has: {line}", line.name()));
         }
     }
     if lines.len() >= LINES_MAX {
-        return Err(format!("{LINES_MAX} lines at most are possible"));
+        return Err(format!("at most {LINES_MAX} lines are possible"));
     }
     lines.push(new);
     Ok(())
@@ -62,7 +64,7 @@ pub(super) fn pin_objection(chip: &GpioChip, offset: u32) -> Option<String> {
         return Some(format!("{} has {} lines, from 0: there is no {offset}", chip.device.display(), chip.lines.len()));
     };
     let other = line.holder.as_ref().filter(|holder| *holder != CONSUMER)?;
-    Some(format!("line {offset} of {} is held by {other:?}: take another, or end that", chip.device.display()))
+    Some(format!("line {offset} of {} is held by {other:?}: choose another line, or end that program", chip.device.display()))
 }
 
 #[cfg(test)]
@@ -88,7 +90,7 @@ mod tests {
             ("A1=/dev/gpiochip0:18", Some("A1 has a line already: A1=/dev/gpiochip0:17")),
             ("A2=/dev/gpiochip1:17:low", None),
             ("*=sim:/tmp/a", None),
-            ("*=sim:/tmp/b", Some("what no other line has has a line already")),
+            ("*=sim:/tmp/b", Some("* (every item that no other line has) has a line already")),
         ] {
             let unserved = unserved(&sold, &served(&lines)).len();
             assert_eq!(unserved, 2_usize.saturating_sub(lines.len()), "{text}");

@@ -81,7 +81,7 @@ impl Settling<'_> {
                 return Ok((composed, checked));
             }
             let advice = if offline { "" } else { ", or with --force, or --offline" };
-            return Err(Failure::failed(format!("{bad}; nothing was changed. Set it up again when that is mended{advice}")));
+            return Err(Failure::failed(format!("{bad}; nothing was changed. When that is mended, run the set-up again{advice}")));
         }
     }
 

@@ -76,7 +76,7 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
     let (items, pin) = text.split_once('=').ok_or_else(wrong)?;
     let items: Vec<String> = items.split(',').map(|item| item.trim().to_owned()).collect();
     if items.len() > 1 && items.iter().any(|item| item == "*") {
-        return Err("\"*\" stands alone: it is whatever no other line has".into());
+        return Err("\"*\" must stand alone: it means every item that no other line has".into());
     }
     for item in items.iter().filter(|item| *item != "*") {
         ItemId::new(item).map_err(|why| why.to_string())?;
@@ -102,7 +102,7 @@ pub(super) fn line(text: &str) -> Result<Line, String> {
         return Err(format!("a chip has lines 0 to {OFFSET_MAX} at most"));
     }
     if let Some(twice) = line.items.iter().enumerate().find_map(|(at, item)| line.items[..at].contains(item).then_some(item)) {
-        return Err(format!("{twice} stands twice in it"));
+        return Err(format!("it has {twice} twice"));
     }
     line.active_low = level.unwrap_or(line.active_low);
     line.pulse_ms = pulse.unwrap_or(line.pulse_ms);

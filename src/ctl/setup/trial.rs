@@ -148,7 +148,7 @@ impl<'a> Trial<'a> {
             self.driven.pins.push(outlet.pin.clone());
         }
         let ended = pulsed.map_err(|why| {
-            Failure::failed(format!("{}: {why}. Whoever holds it must let go: systemctl stop qrisd qris-relayd", line.name))
+            Failure::failed(format!("{}: {why}. End the program that holds it: systemctl stop qrisd qris-relayd", line.name))
         })?;
         match ended.outcome {
             Outcome::Dispensed => print::line(&format!("line {:?}: {}", line.name, ended.detail)),

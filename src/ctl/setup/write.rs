@@ -50,7 +50,7 @@ pub(super) enum WriteError {
         why: io::Error,
     },
     /// It failed while files were put in their places. The earlier files are back.
-    #[error("{}: {why}; what was there before is there again", path.display())]
+    #[error("{}: {why}; the files from before are in place again", path.display())]
     Between {
         /// The file.
         path: PathBuf,

@@ -26,7 +26,7 @@ impl Draft<'_> {
                 && kept != Some(keep)
             {
                 let secret = Secret::read(&self.places.of(before)).map_err(|why| {
-                    Failure::usage(format!("--secrets: {section}.{key} is to go elsewhere, and cannot be read ({why}): give it once more"))
+                    Failure::usage(format!("--secrets: {section}.{key} shall be moved, but cannot be read ({why}): give it once more"))
                 })?;
                 self.secret(text, (section, key), name, &secret, keep)?;
             }
@@ -66,7 +66,9 @@ impl Draft<'_> {
                 self.files.push(Planned::new(&encrypted, Owner::Root, 0o600, content).secret());
             }
             Keep::Encrypted => {
-                return Err(Failure::usage("a secret can be encrypted only for the computer that it is encrypted on: not with --root"));
+                return Err(Failure::usage(
+                    "--secrets encrypted does not work with --root: a secret can be encrypted only on the computer that will read it",
+                ));
             }
         }
         self.places.put_for_now(name, self.staging.put(&format!("secret-{name}"), line.as_bytes())?);
@@ -91,7 +93,7 @@ impl Draft<'_> {
             }
         }
         if let Some(before) = before.filter(|before| before.is_absolute() && *before != own && Some(*before) != here.as_deref()) {
-            self.remarks.push(format!("{} still holds a secret that is kept elsewhere now: remove it", before.display()));
+            self.remarks.push(format!("{} still holds a secret that is now kept in another place: remove it", before.display()));
         }
     }
 
@@ -113,7 +115,7 @@ impl Draft<'_> {
             // If it cannot be looked at or read, and is needed, the check of the whole tells that.
             let Ok(Some(why)) = std::fs::metadata(&place).map(objection) else { continue };
             if std::fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
-                self.remarks.push(format!("{} is a symbolic link, and was left as it is: {why}", path.display()));
+                self.remarks.push(format!("{} is a symbolic link, and was not changed: {why}", path.display()));
                 continue;
             }
             let Ok(content) = std::fs::read(&place) else { continue };
@@ -125,14 +127,15 @@ impl Draft<'_> {
             }
         }
         let links = self.files.iter().filter(|file| file.replaces_a_link(self.site));
-        self.remarks.extend(
-            links.map(|file| format!("{} was a symbolic link: what it led to still holds a secret, remove it", file.path().display())),
-        );
+        self.remarks.extend(links.map(|file| {
+            format!("{} was a symbolic link: the file that it led to still holds a secret, remove that file", file.path().display())
+        }));
         let open = self.files.iter().filter(|file| file.change(self.site) == Change::Access && file.is_open(self.site));
         self.remarks.extend(open.map(|file| {
             let path = file.path().display();
             format!(
-                "{path} could be read by everybody on this computer until now. Do others use it? What they read is void after `qris-backend device add ID --replace` and with a new password at the broker"
+                "{path} could be read by everybody on this computer until now. Do others use this computer? Then replace the \
+                 secrets that they may have read: `qris-backend device add ID --replace`, and a new password at the broker"
             )
         }));
     }

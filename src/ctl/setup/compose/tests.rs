@@ -163,7 +163,7 @@ fn secrets_go_where_they_are_or_where_they_are_told_to() {
     machine.put("data/token", "token-4\n");
     assert_eq!(check(&machine.compose(&Answers::default(), None, false).expect("composed")).0.backend.token, Secret::new("token-4"));
     assert_eq!(paths(&machine.compose(&answers, None, false).expect("composed"))[0], "/data/token");
-    assert!(machine.compose(&answers, Some(Keep::Encrypted), false).map(drop).expect_err("not here").contains("not with --root"));
+    assert!(machine.compose(&answers, Some(Keep::Encrypted), false).map(drop).expect_err("not here").contains("does not work with --root"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Dialogue<'_> {
             match self.asker.line_or_none("  Item", take)? {
                 Some(taken) => *items = taken,
                 // Items that are there already stay.
-                None if items.is_empty() && self.present.items().is_empty() => print::line("  One at least is needed.")?,
+                None if items.is_empty() && self.present.items().is_empty() => print::line("  At least one is needed.")?,
                 None => return Ok(()),
             }
         }
@@ -54,10 +54,10 @@ impl Dialogue<'_> {
             .skip_while(|line| *line != "GPIO chips:")
             .try_for_each(|line| print::line(&print::plain(line)))?;
         print::line("Which line hands out what, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.")?;
-        print::line(":low behind it where the low level drives, :300ms for another length than 500. -ITEM takes one away. Enter ends.")?;
+        print::line("Add :low where the low level drives, and :300ms for another length than 500. -ITEM takes one away. Enter ends.")?;
         show(&answers.lines)?;
         if answers.lines.is_empty() && !self.present.lines().is_empty() {
-            print::line("  What stands in relay.toml stays, unless you say lines here: then all of it is replaced.")?;
+            print::line("  The lines in relay.toml stay, unless you name lines here: then all of them are replaced.")?;
         }
         let sold = answers.sold(self.present);
         let here = self.is_here.then_some(self.site);
@@ -84,7 +84,7 @@ impl Dialogue<'_> {
                 None => {
                     let served: Vec<_> = lines.iter().flat_map(|line| line.items.clone()).collect();
                     match unserved(&sold, &served).join(", ").as_str() {
-                        "" if lines.is_empty() => print::line("  One at least is needed.")?,
+                        "" if lines.is_empty() => print::line("  At least one is needed.")?,
                         "" => return Ok(()),
                         unserved => print::line(&print::plain(&format!("  No line hands out {unserved} yet.")))?,
                     }
@@ -119,7 +119,7 @@ impl Dialogue<'_> {
     }
 
     fn is_turned_over(&mut self) -> Result<bool, Failure> {
-        Ok(self.asker.yes("Is its relay on now, though nothing should move?", false)? && self.turn_over()?)
+        Ok(self.asker.yes("Is its relay on now, when nothing should move?", false)? && self.turn_over()?)
     }
 
     fn turn_over(&mut self) -> Result<bool, Failure> {
@@ -143,7 +143,7 @@ fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
     let (Some(site), Some(offset)) = (here, line.offset) else { return Ok(line) };
     let path = site.at(&line.chip);
     if !path.exists() {
-        return Err(format!("{} is not there; qrisctl setup --find lists what is", line.chip));
+        return Err(format!("{} is not there; qrisctl setup --find lists those that are", line.chip));
     }
     // The checks judge a line that cannot be looked at now.
     let why = hardware::chip(&path).ok().and_then(|chip| pin_objection(&chip, offset));
@@ -154,5 +154,5 @@ fn fitting(here: Option<&Site>, line: Line) -> Result<Line, String> {
 fn driven_at_rest(here: Option<&Site>, line: &Line) -> Option<String> {
     let chip = hardware::chip(&here?.at(Path::new(&line.chip))).ok()?;
     let (said, to_do) = rest::objection(&chip.label, line.offset?, line.active_low)?;
-    Some(format!("Mind: {said}. -{} takes it away: {to_do}.", line.items.first()?))
+    Some(format!("Note: {said}. -{} takes it away: {to_do}.", line.items.first()?))
 }
