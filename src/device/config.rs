@@ -91,7 +91,7 @@ impl Config {
     #[must_use]
     pub fn remark(&self) -> Option<&'static str> {
         let is_seen = self.machine.screen_required && self.screen.contact.is_empty();
-        is_seen.then_some("screen.contact: is missing: a customer whose money is in question has nobody to call")
+        is_seen.then_some("screen.contact: is missing: customers need somebody whom they can call about their money")
     }
 
     /// Compares with the `relay.toml` beside this `qrisd.toml`, if there is one. Both must name the same machine, and
@@ -277,7 +277,8 @@ impl Written {
         if rules.late_grace.0 + rules.deliver_within.0 > DELIVERED_BY_MAX.0 {
             let most = DELIVERED_BY_MAX.0 / 1000;
             let why = format_args!(
-                "together with orders.late_settlement_grace_s at most {most} s: what is not reported an hour after its payment may be refunded"
+                "must be at most {most} s together with orders.late_settlement_grace_s: an order that is not reported an hour \
+                after its payment may be refunded"
             );
             checker.fault(&(), "orders.deliver_within_s", why);
         }
@@ -322,7 +323,7 @@ impl WrittenBackend {
         if let (Some(url), Some(_)) = (&url, &ca_file)
             && url.starts_with("http://")
         {
-            checker.fault(&(), "backend.ca_file", "is of no use with http://");
+            checker.fault(&(), "backend.ca_file", "has no effect with http://");
         } else if ca_file.is_some() {
             checker.take(tls::client_config(ca_file.as_deref(), None, &LastTrusted::default()), "backend.ca_file");
         }

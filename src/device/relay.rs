@@ -139,7 +139,7 @@ pub fn finished(order_id: &str, outcome: &str) -> Option<(OrderId, DispenseAnswe
 
 fn answered<A>(answer: Result<A, Failure>, read: impl FnOnce(A) -> Option<RelayAnswer>) -> RelayAnswer {
     match answer {
-        Ok(answer) => read(answer).unwrap_or_else(|| RelayAnswer::NoAnswer("an answer that the contract does not have".into())),
+        Ok(answer) => read(answer).unwrap_or_else(|| RelayAnswer::NoAnswer("an answer that is not in the contract".into())),
         Err(Failure::Refused(error, detail)) => RelayAnswer::Refused(error, detail),
         Err(Failure::Unknown) => RelayAnswer::NoAnswer("it does not know this call".into()),
         Err(Failure::NoAnswer(why)) => RelayAnswer::NoAnswer(why),

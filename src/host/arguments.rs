@@ -61,7 +61,7 @@ impl Usage {
                 Arg::Long("config") if config.is_none() => config = Some(words.value()?.into()),
                 Arg::Long(name) => match self.instead.iter().find(|(known, _)| *known == name) {
                     Some((known, _)) if instead.is_none() => instead = Some(*known),
-                    Some(_) => return Err(format!("'--{name}' cannot be used with what stands before it").into()),
+                    Some(_) => return Err(format!("'--{name}' cannot be used together with the option before it").into()),
                     None => return Err(word.unexpected()),
                 },
                 Arg::Short(_) | Arg::Value(_) => return Err(word.unexpected()),

@@ -83,7 +83,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A file beside it cannot be used, such as the lock that keeps a second process away.
-    #[error("the file {} cannot be had: {source}", path.display())]
+    #[error("the file {} cannot be used: {source}", path.display())]
     Lock {
         /// The file.
         path: PathBuf,

@@ -216,7 +216,10 @@ impl<D: Disk> Dispenser<D> {
             Admission::Drive => {}
         }
         if is_second {
-            return Err(Refusal::new(RelayError::InvalidReceipt, "its request or transaction was driven for another order".into()));
+            return Err(Refusal::new(
+                RelayError::InvalidReceipt,
+                "its request or transaction was already used to drive the line for another order".into(),
+            ));
         }
         self.refuse_while_stopping()?;
         let (index, _) = line.expect("the core admits to a line that is there");
@@ -334,7 +337,7 @@ impl<D: Disk> Dispenser<D> {
                 self.block(index, item, order, why_blocked);
             }
             Err(_) => {
-                let detail = format!("{}; the ledger could not take it", ending.detail);
+                let detail = format!("{}; this could not be written to the ledger", ending.detail);
                 let ending = Ending { outcome: Outcome::Uncertain, detail };
                 self.block(index, item, order, why_blocked.or_else(|| self.why_blocked(index, &ending)));
                 let entry = Entry::Ended(ending.outcome);

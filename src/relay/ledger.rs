@@ -179,7 +179,7 @@ impl<D: Disk> Ledger<D, D::Store> {
         if self.tickets_open() >= OPEN_TICKETS_MAX {
             return Err(Refusal {
                 error: RelayError::Ledger,
-                detail: format!("{OPEN_TICKETS_MAX} tickets are open: close those of no order"),
+                detail: format!("{OPEN_TICKETS_MAX} tickets are open: close those that belong to no order"),
             });
         }
         self.write(|store| store.add_ticket(&ticket, item, amount))?;

@@ -106,7 +106,7 @@ fn run(path: &Path) -> Result<Leave, Failure> {
     let lines: Vec<_> = config.lines.iter().map(Held::of).collect();
     if let Err(why) = held::write(&config.ledger, &lines) {
         // Then `--safe` uses the configuration. A ledger on the same disk tells its own fault.
-        eprintln!("{PROGRAM}: {} cannot list the lines beside it: {why}", config.ledger.display());
+        eprintln!("{PROGRAM}: the list of lines beside {} cannot be written: {why}", config.ledger.display());
     }
     let outlets = open(&config);
     let mut dispenser = Dispenser::new(&config);

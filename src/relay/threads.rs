@@ -92,7 +92,7 @@ fn run(
 /// An outlet that panicked is at rest by its guards. The order must still end.
 fn deliver_caught(outlet: &mut dyn Outlet, job: &Job, commands: &Receiver<Command>) -> (Ending, Option<HardwareError>) {
     let deliver = std::panic::AssertUnwindSafe(|| outlet.deliver(job, &Stop::new(commands)));
-    std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("a fault of this program while it drove".into()), None))
+    std::panic::catch_unwind(deliver).unwrap_or_else(|_| (Ending::uncertain("this program failed while it drove the line".into()), None))
 }
 
 fn told(outlet: &Result<Box<dyn Outlet>, HardwareError>) -> Result<(), String> {

@@ -28,10 +28,10 @@ pub type Items = (PriceList, BTreeMap<ItemId, Box<str>>, Vec<Item>);
 /// Checks the items. `language` is that of the names for charges.
 pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Checker<'_>) -> Items {
     if items.is_empty() {
-        checker.fault(&(), "item", "is missing: a machine that sells nothing needs no program");
+        checker.fault(&(), "item", "is missing: list at least one item");
     }
     if items.len() > ITEMS_MAX {
-        checker.fault(&(), "item", format_args!("there are more than {ITEMS_MAX}"));
+        checker.fault(&(), "item", format_args!("has more than {ITEMS_MAX} items"));
     }
     let (mut prices, mut charged, mut shown) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (i, item) in items.into_iter().enumerate() {
@@ -41,7 +41,11 @@ pub fn check_items(items: Vec<WrittenItem>, language: Language, checker: &mut Ch
         let price = checker.required(item.price, &key("price")).and_then(|price| check_price(price, &key("price"), checker));
         let names = item.name.and_then(|name| check_name(name, &key("name"), checker));
         if names.iter().flatten().any(|name| name.is_empty() || name.chars().any(char::is_control)) {
-            checker.fault(&(), &key("name"), format_args!("must be printable text; up to {DESCRIPTION_MAX} characters reach the gateway"));
+            checker.fault(
+                &(),
+                &key("name"),
+                format_args!("must be printable text; the gateway gets the first {DESCRIPTION_MAX} characters"),
+            );
         }
         names.iter().for_each(|[id, en]| check_letters(&format!("{id}{en}"), &key("name"), checker));
         let (Some(id), Some(price)) = (id, price) else { continue };
@@ -107,7 +111,7 @@ fn check_price(price: Value, key: &str, checker: &mut Checker<'_>) -> Option<Pri
         }
     };
     for unknown in bounds.keys() {
-        checker.fault(&(), &at(unknown), "is no key that is known: min, max, mqtt");
+        checker.fault(&(), &at(unknown), "is not a known key: expected min, max or mqtt");
     }
     let (min, max) = (min?, max?);
     if min > max {

@@ -82,7 +82,7 @@ impl WrittenScreen {
     pub fn check(self, checker: &mut Checker<'_>) -> Panel {
         let surface = match (self.device, self.file) {
             (Some(_), Some(_)) => {
-                checker.fault(&(), "screen.virtual", "stands beside device: one of the two");
+                checker.fault(&(), "screen.virtual", "cannot stand beside device: write one of the two");
                 None
             }
             (device, None) => Some(device.map_or(SurfaceSettings::Any, SurfaceSettings::Device)),
@@ -136,7 +136,7 @@ fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -
             (None, _) => {
                 sound = false;
                 let known = "header, header_text, header_accent, ground, card, text, muted, accent";
-                checker.fault(&(), &key, format_args!("is no colour that is known: {known}"));
+                checker.fault(&(), &key, format_args!("is not a known colour: expected one of {known}"));
             }
             (Some(_), None) => {
                 sound = false;
@@ -145,7 +145,7 @@ fn check_colours(written: BTreeMap<String, String>, checker: &mut Checker<'_>) -
         }
     }
     for ((above, below), contrast) in theme.unreadable().into_iter().filter(|_| sound) {
-        let why = format_args!("cannot be read on {below}: a contrast of {contrast:.1}, where daylight needs 4.5");
+        let why = format_args!("cannot be read on {below}: the contrast is {contrast:.1}, and daylight needs 4.5");
         checker.fault(&(), &format!("screen.colours.{above}"), why);
     }
     theme

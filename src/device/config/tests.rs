@@ -24,7 +24,7 @@ fn a_price_or_name_of_a_wrong_kind_is_told_in_words() {
         ("price = { from_request = { min = 1 } }", format!("qrisd.toml:3: {bound}.max: is missing")),
         ("price = { from_request = { min = 1, max = 2.5 } }", format!("qrisd.toml:3: {bound}.max: must be whole rupiah, not float")),
         ("price = { from_request = { min = 1, max = 2, mqtt = 1 } }", format!("qrisd.toml:3: {bound}.mqtt: must be true or false")),
-        ("price = { from_request = { min = 1, max = 2, mqt = true } }", format!("qrisd.toml:3: {bound}.mqt: is no key")),
+        ("price = { from_request = { min = 1, max = 2, mqt = true } }", format!("qrisd.toml:3: {bound}.mqt: is not a known key")),
         ("price = { from_request = { min = 3, max = 2 } }", format!("qrisd.toml:3: {bound}.min: is Rp3, more than max")),
         ("price = 0", "qrisd.toml:3: item[0].price: an amount must be".into()),
         ("name = 5\nprice = 1", name.into()),
@@ -63,8 +63,8 @@ fn looks_that_cannot_be_read_are_told() {
         ("[device]\nlanguage = \"de\"", "device.language: must be \"id\", \"en\" or \"both\", not \"de\"".to_owned()),
         ("[screen]\ncontact = \"☎ 0812-3456-7890\"", "screen.contact: the screen has no '☎'".into()),
         ("[screen.colours]\nheader = \"blue\"", "screen.colours.header: must be #rrggbb, not \"blue\"".into()),
-        ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is no colour that is known: header, ".into()),
-        ("[screen.colours]\nheader_text = \"#0b2546\"", "screen.colours.header_text: cannot be read on header: a contrast of 1.0".into()),
+        ("[screen.colours]\nheder = \"#000000\"", "screen.colours.heder: is not a known colour: expected one of header, ".into()),
+        ("[screen.colours]\nheader_text = \"#0b2546\"", "screen.colours.header_text: cannot be read on header: the contrast is 1.0".into()),
         (&format!("[screen]\nlogo = {logo:?}"), "screen.logo: is no PNG that can be read".into()),
         ("[screen]\nlogo = \"/nowhere/logo.png\"", "screen.logo: ".into()),
         ("[screen]\nvirtual = { path = \"/tmp/x\", width = 95 }", "screen.virtual.width: must be 96 to 4096, not 95".into()),
@@ -119,8 +119,11 @@ fn nothing_is_delivered_when_a_person_may_refund_it_already() {
         assert_eq!(told(good), Vec::<String>::new(), "{good}");
     }
     for (wrong, fault) in [
-        ("deliver_within_s = 2641", "qrisd.toml:2: orders.deliver_within_s: together with orders.late_settlement_grace_s at most 2760 s"),
-        ("late_settlement_grace_s = 2161", "orders.deliver_within_s: together with"),
+        (
+            "deliver_within_s = 2641",
+            "qrisd.toml:2: orders.deliver_within_s: must be at most 2760 s together with orders.late_settlement_grace_s",
+        ),
+        ("late_settlement_grace_s = 2161", "orders.deliver_within_s: must be at most 2760 s together with"),
         ("deliver_within_s = 2701", "qrisd.toml:2: orders.deliver_within_s: "),
     ] {
         let told = told(wrong);

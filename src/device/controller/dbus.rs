@@ -203,7 +203,7 @@ fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVaria
     let amount = match options.remove("amount") {
         None => None,
         Some(value) => {
-            let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be x, whole rupiah".into()))?;
+            let amount = i64::try_from(value).map_err(|_| wrong("amount")("must be of type x, whole rupiah".into()))?;
             let amount = u64::try_from(amount).ok().and_then(|amount| Rupiah::new(amount).ok());
             Some(amount.ok_or_else(|| wrong("amount")(qris_core::order::money::AmountError::Range.to_string()))?)
         }
@@ -215,7 +215,7 @@ fn request(request_id: &str, item: &str, mut options: HashMap<String, OwnedVaria
     let timeout_s = match options.remove("timeout_s") {
         None => None,
         Some(value) => {
-            let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be u, seconds".into()))?;
+            let seconds = u32::try_from(value).map_err(|_| wrong("timeout_s")("must be of type u, seconds".into()))?;
             // A number that does not fit is out of range, and its refusal names the range.
             Some(u16::try_from(seconds).unwrap_or(u16::MAX))
         }

@@ -52,7 +52,7 @@ pub fn read(topic: Topic, payload: &[u8], retained: bool) -> Option<Request> {
                 Ok(request) => Some(request.request_id),
                 Err(rejected) => rejected.request_id,
             };
-            Some(Request::Refused(request_id, Refusal::new(Reason::Retained, "a retained message is news from an unknown time")))
+            Some(Request::Refused(request_id, Refusal::new(Reason::Retained, "a retained message may be of any age")))
         }
         Topic::VendRequest => Some(read_request(payload).map_or_else(rejected, Request::Vend)),
         Topic::VendCancel => Some(read_cancel(payload).map_or_else(rejected, Request::Cancel)),

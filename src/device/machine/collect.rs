@@ -100,7 +100,7 @@ impl<D: Disk> Machine<D> {
         }
         if let Some(until) = self.guesses.paused_until(way, now.boot) {
             let left = (until - now.boot).as_secs_up();
-            let why = format!("too many wrong codes: none is taken for {left} s");
+            let why = format!("too many wrong codes: no code is accepted for {left} s");
             return self.turn_down_code(None, &code, &Refusal::new(Reason::RateLimited, why), asker, now);
         }
         match self.admit_code(&code, way, now) {
@@ -137,11 +137,11 @@ impl<D: Disk> Machine<D> {
         }
         let refusal = match &order.state {
             State::AwaitingCollection { doubtful: true, .. } => {
-                Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out before"))
+                Some(Refusal::new(Reason::Relay, "the relay service must first say whether it was handed out already"))
             }
             _ if self.store_fails() => Some(Refusal::new(Reason::Store, "the database cannot be written")),
             _ if self.candidate.is_some() || self.collection.is_some() || self.holder.is_some() => {
-                Some(Refusal::new(Reason::Busy, "another order holds the machine"))
+                Some(Refusal::new(Reason::Busy, "the machine is busy with another order"))
             }
             _ => self.relay_unfit(),
         };
@@ -203,7 +203,7 @@ impl<D: Disk> Machine<D> {
                 BackendAnswer::Later(refusal, _) | BackendAnswer::Wrong(refusal) | BackendAnswer::Refused(refusal) => refusal.detail,
                 BackendAnswer::NoAnswer { why, .. } => why,
                 BackendAnswer::Absent => "it knows no such order".into(),
-                BackendAnswer::Order(_) | BackendAnswer::Open(_) | BackendAnswer::OtherOutcome => "it gave no answer to this".into(),
+                BackendAnswer::Order(_) | BackendAnswer::Open(_) | BackendAnswer::OtherOutcome => "it did not answer this question".into(),
             };
             // The backend is asked until it answers, so that the fault goes when it is back.
             self.reconciliation.ask_open();
@@ -249,7 +249,7 @@ impl<D: Disk> Machine<D> {
                     }
                     // Another customer, who had paid, came in between.
                     Ok(()) if waits => {
-                        self.refuse_collection(collection, &Refusal::new(Reason::Busy, "another order holds the machine"), now);
+                        self.refuse_collection(collection, &Refusal::new(Reason::Busy, "the machine is busy with another order"), now);
                     }
                     // The order ended meanwhile, and its event has told that.
                     Ok(()) => self.answer_collection(collection),
@@ -262,7 +262,7 @@ impl<D: Disk> Machine<D> {
             }
             RelayAnswer::Refused(_, why) | RelayAnswer::NoAnswer(why) => Refusal::new(Reason::Relay, why.clone()),
             RelayAnswer::Dispense(_) | RelayAnswer::Close(_) | RelayAnswer::Proof(_) => {
-                Refusal::new(Reason::Relay, "the relay service gave no answer to this")
+                Refusal::new(Reason::Relay, "the relay service did not answer this question")
             }
         };
         self.effects.push(Effect::ReadRelay);

@@ -204,7 +204,7 @@ impl<D: Disk> Machine<D> {
             }
             if unfinished(&stored.order) && !self.live.contains_key(&request) {
                 // An index finds the rows of unfinished orders, and all of them were taken up when the database was opened.
-                return Err(StoreError::Damaged(format!("the order {request} is unfinished, and not found among those").into()));
+                return Err(StoreError::Damaged(format!("the order {request} is unfinished, but is not among the unfinished ones").into()));
             }
             let mut events = self.seen(&request, resource.clone());
             // An order that is finished here was reported. A backend that was restored from an older backup does not

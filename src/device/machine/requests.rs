@@ -245,12 +245,12 @@ impl<D: Disk> Machine<D> {
             return Err(Refusal::new(Reason::Relay, format!("the relay service: {why}")));
         }
         if self.candidate.is_some() || self.collection.is_some() || self.holder.is_some() {
-            return Err(Refusal::new(Reason::Busy, "another order holds the machine"));
+            return Err(Refusal::new(Reason::Busy, "the machine is busy with another order"));
         }
         if request.payment.is_over_the_counter() {
             let waiting = self.live.values().filter(|live| live.stored.order.waits_for_customer()).count();
             if waiting >= WAITING_MAX {
-                let why = format!("{waiting} orders wait for payment at a store or for collection already");
+                let why = format!("{waiting} orders already wait for payment at a store or for collection");
                 return Err(Refusal::field(Reason::RateLimited, "payment", why));
             }
         }
@@ -281,7 +281,7 @@ impl<D: Disk> Machine<D> {
                     // Another customer, who had paid, came in between.
                     None => {
                         self.effects.push(Effect::CloseTicket(ticket));
-                        Refusal::new(Reason::Busy, "another order holds the machine")
+                        Refusal::new(Reason::Busy, "the machine is busy with another order")
                     }
                     Some(Err(error)) => {
                         self.effects.push(Effect::CloseTicket(ticket));

@@ -144,7 +144,7 @@ pub enum MqttError {
     #[error("cert_file and key_file belong together")]
     HalfPair,
     /// Files for TLS with `mqtt://`.
-    #[error("is of no use with mqtt://")]
+    #[error("has no effect with mqtt://")]
     NoTls,
 }
 

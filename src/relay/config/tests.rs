@@ -103,15 +103,15 @@ fn faults_name_line_and_key() {
     let rig = Rig::new();
     let table = [
         ("pulse_ms = 500", "pulse_ms = 0", "relay.toml:12: line[0].pulse_ms: must be 1 to 120000, not 0"),
-        ("pulse_ms = 500", "", "line[0].pulse_ms: is missing; or rupiah_per_pulse with on_ms and off_ms"),
+        ("pulse_ms = 500", "", "line[0].pulse_ms: is missing: write it, or rupiah_per_pulse with on_ms and off_ms"),
         ("pulse_ms = 500", "rupiah_per_pulse = 1000\non_ms = 50", "line[0].off_ms: is missing"),
         ("pulse_ms = 500", "pulse_ms = 500\non_ms = 5", "relay.toml:13: line[0].on_ms: belongs to rupiah_per_pulse"),
         ("pulse_ms = 500", "pulse_ms = 500\nrupiah_per_pulse = 5", "line[0].pulse_ms: cannot stand beside rupiah_per_pulse"),
-        ("pulse_ms = 500", "pulse_ms = 115001", "line[0].sensor: pulse and sensor together take at most 120 s"),
+        ("pulse_ms = 500", "pulse_ms = 115001", "line[0].sensor: pulse and sensor together may take at most 120 s"),
         (
             "pulse_ms = 500",
             "rupiah_per_pulse = 1000\non_ms = 60000\noff_ms = 55001",
-            "line[0].sensor: pulse and sensor together take at most 120 s",
+            "line[0].sensor: pulse and sensor together may take at most 120 s",
         ),
         ("min_amount = 5000", "min_amount = 0", "relay.toml:8: line[0].min_amount: an amount must be 1 to"),
         ("offset = 17", "offset = -1", "relay.toml:10: line[0].offset: must be 0 to 1023"),
@@ -119,7 +119,7 @@ fn faults_name_line_and_key() {
         ("offset = 17", "offset = 27", "/dev/gpiochip0 line 27 is used by"),
         ("\"/dev/gpiochip0\"\noffset = 17", "\"sim:x\"", "line[0].chip: must be sim: and an absolute path"),
         ("\"A2\"", "\"A 2\"", "relay.toml:7: line[0].items: an item must be"),
-        ("\"A2\"", "\"*\"", "\"*\" stands alone"),
+        ("\"A2\"", "\"*\"", "\"*\" must stand alone"),
         ("\"A2\"", "\"A1\"", "line[0] has \"A1\" already"),
         ("name = \"tray 1\"", "name = \"\"", "line[0].name: must be 1 to 64 bytes"),
         (
@@ -150,7 +150,7 @@ fn faults_name_line_and_key() {
     let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.key.as_deref().unwrap_or_default())).collect();
     let wanted = [(6, "name"), (11, "active_hi"), (12, "pulse_ms"), (15, "sensor.within_ms"), (15, "sensor.within")];
     assert_eq!(found, wanted.map(|(line, key)| (Some(line), format!("line[0].{key}"))).each_ref().map(|(line, key)| (*line, &**key)));
-    assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: a relay service needs a [[line]] at least"]);
+    assert_eq!(rig.faults(&rig.head()), ["relay.toml: line: is missing: write at least one [[line]]"]);
     let twice = rig.faults(&format!("{}{LINE}{}", rig.head(), LINE.replace("offset = ", "offset = 1")));
     assert_eq!(twice.len(), 3, "{twice:#?}");
 }

@@ -95,11 +95,11 @@ impl Written {
         let keys = read_keys(&checker.locate(&keys_file), checker);
         let ledger = self.ledger.path.unwrap_or_else(|| super::LEDGER.into());
         if self.line.is_empty() {
-            checker.fault(&(), "line", "is missing: a relay service needs a [[line]] at least");
+            checker.fault(&(), "line", "is missing: write at least one [[line]]");
         }
         for (name, count) in [("line", self.line.len()), ("button", self.button.len())] {
             if count > LINES_MAX {
-                checker.fault(&(), name, format_args!("there are {count}, and {LINES_MAX} at most are possible"));
+                checker.fault(&(), name, format_args!("there are {count} lines, and at most {LINES_MAX} are possible"));
             }
         }
         let lines: Vec<_> = self.line.into_iter().enumerate().map(|(i, line)| line.check(checker, i)).collect();
@@ -163,12 +163,12 @@ fn amount(checker: &mut Checker<'_>, value: i64, key: &str) -> Option<Rupiah> {
 
 fn check_items(items: &[String], checker: &mut Checker<'_>, key: &str) -> Option<Items> {
     if items.is_empty() {
-        checker.fault(&(), key, "must name an item at least, or be [\"*\"]");
+        checker.fault(&(), key, "must name at least one item, or be [\"*\"]");
         return None;
     }
     if items.iter().any(|item| item == "*") {
         if items.len() > 1 {
-            checker.fault(&(), key, "\"*\" stands alone");
+            checker.fault(&(), key, "\"*\" must stand alone: it means every item that no other line has");
         }
         return Some(Items::Any);
     }

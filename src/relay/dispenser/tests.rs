@@ -472,7 +472,7 @@ fn an_end_that_cannot_be_written_is_uncertain_and_written_later() {
     assert_eq!(rig.dispenser.take_effects().iter().filter(|effect| told(effect)).count(), 1);
     for _ in 0..2 {
         rig.dispenser.tick();
-        let words = "told; the ledger could not take it".to_owned();
+        let words = "told; this could not be written to the ledger".to_owned();
         assert_eq!(rig.dispenser.query("o-1"), Ok((uncertain, words.clone())));
         assert_eq!(rig.dispense(&jws), Ok(Dispensed::Known(uncertain, words)));
         assert_eq!(rig.close(&ticket), Ok(CloseAnswer::Ended(Outcome::Uncertain)));

@@ -166,7 +166,11 @@ fn read(rest: Rest<'_>, checker: &mut Checker<'_>) -> Option<Arc<dyn Settings>> 
     let line = PulsedLine { pin: Pin::of(chip?, active_low.unwrap_or(false)), drive: drive?, sensor: sensor? };
     if line.drive.least().0 + line.sensor.as_ref().map_or(0, |sensor| sensor.within.0) > DRIVE_MAX.0 {
         let name = if line.sensor.is_some() { "sensor" } else { "on_ms" };
-        checker.fault(&(), &format!("{at}.{name}"), format_args!("pulse and sensor together take at most {} s", DRIVE_MAX.as_secs_up()));
+        checker.fault(
+            &(),
+            &format!("{at}.{name}"),
+            format_args!("pulse and sensor together may take at most {} s", DRIVE_MAX.as_secs_up()),
+        );
     }
     Some(Arc::new(line))
 }

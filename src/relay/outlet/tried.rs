@@ -125,7 +125,7 @@ impl Vending<'_> {
                 return Ok(match line.strip_prefix("FAIL ") {
                     Some(why) => Answer::Fail(why.into()),
                     None if line == "OK" => Answer::Ok,
-                    None => Answer::None("it answered nonsense"),
+                    None => Answer::None("its answer cannot be understood"),
                 });
             }
             let left = until - clock::now().boot;
@@ -191,7 +191,7 @@ impl Port {
             }
             let told = match self.file.read(&mut bytes) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) if self.read.len() > ANSWER_MAX => Err(io::Error::other("it answers too much")),
+                Ok(_) if self.read.len() > ANSWER_MAX => Err(io::Error::other("its answer is too long")),
                 Ok(count) => Ok(&bytes[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => Err(error),

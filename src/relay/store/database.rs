@@ -450,7 +450,7 @@ fn key(connection: &Connection) -> Result<SigningKey, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
         same(&written, &["signer", &seed], "signer", "1")?;
-        return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has another form".into()));
+        return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has a wrong form".into()));
     }
     let mut seed = [0; 32];
     random::fill(&mut seed);

@@ -87,7 +87,7 @@ fn a_thread_tells_that_its_line_refuses() {
 #[test]
 fn an_order_ends_whatever_its_outlet_does() {
     let (commands, mut reports) = begin(Does::Panic);
-    let uncertain = || Some(Report::Ended(0, Ending::uncertain("a fault of this program while it drove".into())));
+    let uncertain = || Some(Report::Ended(0, Ending::uncertain("this program failed while it drove the line".into())));
     assert_eq!(reports.blocking_recv(), uncertain());
     deliver(&commands);
     assert_eq!(reports.blocking_recv(), uncertain(), "the thread lives on");

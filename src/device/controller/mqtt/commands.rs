@@ -41,7 +41,7 @@ impl Commands {
         let topic = message.response_topic.filter(|topic| command::may_answer_on(topic, &self.device, &name))?;
         let answer = Answer { mqtt: self.mqtt.clone(), topic, correlation: message.correlation_data };
         if self.answered.is_some_and(|at| at.elapsed() < EVERY) {
-            answer.refuse(Reason::RateLimited, &format!("one command in {} s", EVERY.as_secs()));
+            answer.refuse(Reason::RateLimited, &format!("at most one command in {} s is answered", EVERY.as_secs()));
             return None;
         }
         self.answered = Some(Instant::now());

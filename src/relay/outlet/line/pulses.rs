@@ -102,7 +102,7 @@ impl Written {
                 rupiah.map(|rupiah| Drive::PerPulse { rupiah, on, off })
             }
             (None, None) => {
-                checker.fault(&(), &key("pulse_ms"), "is missing; or rupiah_per_pulse with on_ms and off_ms");
+                checker.fault(&(), &key("pulse_ms"), "is missing: write it, or rupiah_per_pulse with on_ms and off_ms");
                 None
             }
             (Some(_), Some(_)) => {

@@ -86,7 +86,7 @@ fn what_it_answers_is_the_outcome_and_it_is_asked_once() {
     for (answer, outcome, state, detail) in [
         (Some("OK"), Outcome::Dispensed, "ready", "told so"),
         (Some("FAIL empty"), Outcome::Failed, "blocked", "empty"),
-        (Some("what?"), Outcome::Uncertain, "ready", "it answered nonsense"),
+        (Some("what?"), Outcome::Uncertain, "ready", "its answer cannot be understood"),
         (None, Outcome::Uncertain, "ready", "it did not answer in time"),
     ] {
         let mut rig = Rig::new();
