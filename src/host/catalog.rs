@@ -56,20 +56,21 @@ const PAGE_HEAD: &str = "# Every event in the journal
 
 <!-- Made from the table of events: cargo run -- catalog --page > docs/using/journal.md -->
 
-`qrisd`, `qris-relayd` and `qris-backend` write each of these as one entry with a fixed `MESSAGE_ID`; `journalctl -x` shows
-the text beside it. An order's whole story, across the programs of a computer:
+`qrisd`, `qris-relayd` and `qris-backend` write each of these as one entry with a fixed `MESSAGE_ID`. `journalctl -x` shows
+the text with it. This shows an order's whole story, across the programs of a computer:
 
 ```sh
 journalctl ORDER_ID=wpc4wpcpx18f3s54vxwr
 journalctl -x -u qrisd -p notice --since today
 ```
 
-Fields are there where they apply; `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on a
+An entry has the fields that apply to it. `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on a
 machine `DEVICE_ID`.
 
-Strangers can bring some kinds about as often as they like: OrderRefused, TicketRefused, ReceiptRefused, NotificationRefused,
-TokenRefused, RelayKeyOther and OutcomeConflict. These have 60 lines a minute in each program, all together. Of every other kind at
-most 50 at once and 10 a second are written. An entry (LinesSuppressed) tells how many were not.
+Strangers can cause some kinds as often as they like: OrderRefused, TicketRefused, ReceiptRefused, NotificationRefused,
+TokenRefused, RelayKeyOther and OutcomeConflict. Each program writes at most 60 lines a minute of
+these, all together. Of every other kind it writes at most 50 at once and 10 a second. An entry (LinesSuppressed) tells how many were
+not written.
 
 | priority | what happened, and what to do | fields | kind and `MESSAGE_ID` |
 | --- | --- | --- | --- |

@@ -240,43 +240,43 @@ events! {
     Ready { program: Text, version: Text } = "94b7b2644040473cbaee51f6f7380a15", Info, "{program} {version} is ready";
 
     /// A service cannot start.
-    /// Its configuration, or a file that it names, is not good, or this computer refuses what it needs. It is tried again by itself.
-    /// Mend what is told: of a configuration it names file, line and key, and the option --check says whether all is good now.
+    /// Its configuration is wrong, or a file that it names is, or this computer refuses something that it needs. The service is started again by itself.
+    /// Mend what the line names: for a configuration it names file, line and key. The option --check says whether all is good now.
     CannotStart { program: Text, why: Text } = "b6a8a68f41434b5bb0cf65f475a680c9", Err, "{program} cannot start: {why}";
 
     /// A service ended because something failed while it ran.
-    /// Everything it knows is stored; it is started again by itself, and goes on from there.
-    /// If it happens again: look at what is told, and at the events before it.
+    /// Everything that it knows is stored. It is started again by itself, and goes on from there.
+    /// If it happens again: read this line, and the events before it.
     EndedByFailure { program: Text, why: Text } = "50f2f402ed034de09598afb47986983f", Err, "{program} ended: {why}";
 
     /// A service met a fault of its own.
-    /// Everything it knows is stored; it is started again by itself, or goes on without what failed.
-    /// Tell those who make it what stands here and the events before it. It is in the program, not in its configuration.
+    /// Everything that it knows is stored. It is started again by itself, or goes on without the part that failed.
+    /// Send this line and the events before it to the makers of the program. The fault is in the program, not in its configuration.
     ProgramFault { program: Text, why: Text } = "b978f2233a714260b8215c4740606897", Err, "{program} has a fault of its own: {why}";
 
     /// A program stops because it was told to.
-    /// Everything it knows is stored; it goes on from there when it is started again.
+    /// Everything that it knows is stored. It goes on from there when it is started again.
     /// Nothing is to be done.
     Stopping { program: Text, why: Text } = "701da3b955a34a1395abac9619cacb6e", Info, "{program} stops: {why}";
 
-    /// The configuration was to be read again, and is not good.
-    /// Nothing changed: the program goes on with what it read when it started.
-    /// Mend what is told, try it with --check, and reload again.
-    ReloadRefused { program: Text, why: Text } = "aa4db58ef14044b9ba1c9a05afda1ed5", Warning, "{program} goes on as it was, the new configuration is not good: {why}";
+    /// The program was told to read its configuration again, but the configuration is wrong.
+    /// Nothing changed: the program goes on with the configuration that it had.
+    /// Mend what the line names, try it with --check, and reload again.
+    ReloadRefused { program: Text, why: Text } = "aa4db58ef14044b9ba1c9a05afda1ed5", Warning, "{program} goes on with its old configuration, because the new one is wrong: {why}";
 
-    /// A damaged database was set aside and a new one begun.
+    /// A damaged database was set aside, and a new one was begun.
     /// Nothing was deleted: the old file stands beside the new one, with its time in its name.
-    /// Keep it for whoever looks into it, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
-    StoreSetAside { path: Text, aside: Text } = "7580d47aa9364a1fa9e29bd8d0a9a3d9", Err, "the database {path} was damaged: set aside as {aside}, a new one begun";
+    /// Keep the old file until the damage is understood, and look at the disk: damage after a power cut mostly means a worn or dishonest card.
+    StoreSetAside { path: Text, aside: Text } = "7580d47aa9364a1fa9e29bd8d0a9a3d9", Err, "the database {path} was damaged: it was set aside as {aside}, and a new one was begun";
 
-    /// No machine is let in, and the books have orders of machines.
+    /// No machine is let in, but the books have orders of machines.
     /// The database of the machines (devices.db, beside the books) was lost. Each machine gets 401, and sells nothing.
     /// Put a backup of it in its place and start again; or give each machine a new token: qris-backend device add ID, then qrisctl setup on the machine.
-    MachinesLost {} = "8736fdec34a54aa0acc272297271839a", Err, "no machine is let in, and the books have orders: devices.db was lost";
+    MachinesLost {} = "8736fdec34a54aa0acc272297271839a", Err, "no machine is let in, but the books have orders: devices.db was lost";
 
     /// The database cannot be written.
-    /// Nothing new is sold until it can. What was stored stays good.
-    /// Make room on the disk, or look whether it became read-only.
+    /// Nothing new is sold until it can be written. Everything stored before stays good.
+    /// Make room on the disk, or check whether the disk became read-only.
     StoreFailing { path: Text, why: Text } = "87f60d6a47784c4aa985cd97ed85d0d6", Err, "the database {path} cannot be written: {why}";
 
     /// The database can be written again.
@@ -285,42 +285,42 @@ events! {
     StoreBack { path: Text } = "f20ccec802334e92970d091223119f63", Notice, "the database {path} can be written again";
 
     /// The database was written by a newer release.
-    /// It is left untouched and nothing is sold.
+    /// The database is not changed, and nothing is sold.
     /// Install the newer release again.
-    StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, "the database {path} has version {found}, this program knows {known}: nothing is sold";
+    StoreNewer { path: Text, found: i64, known: i64 } = "3c0eb0b688a14c87ae23a8e0a154c6e7", Err, "the database {path} has version {found}, but this program knows only {known}: nothing is sold";
 
-    /// The clock is wrong, so that TLS refuses a certificate for its dates.
-    /// Payments do not depend on the clock, connections do.
+    /// The clock is wrong, so TLS refuses the dates of a certificate.
+    /// Payments do not depend on the clock, but connections do.
     /// Look at the time service (timedatectl) and at the battery of the clock.
     ClockTrouble { why: Text } = "a3b37cc4cc5f4eaf998eea492ab267f2", Err, "the clock is wrong: {why}";
 
     /// The MQTT broker is connected.
-    /// Requests come in and events go out again; what waited is sent now.
+    /// Requests come in and events go out again. Messages that waited are sent now.
     /// Nothing is to be done.
     BrokerConnected { broker: Text } = "e565d22a21924fefa87d4021c6106a1b", Notice, "connected to the broker {broker}";
 
     /// The MQTT broker cannot be reached.
-    /// It is tried again by itself, and nothing is lost meanwhile.
+    /// The program tries again by itself, and nothing is lost meanwhile.
     /// If it lasts: look at the network, the broker, the password and the certificates.
     BrokerLost { broker: Text, why: Text } = "1b2e3b938fda4fc795de6b9115e095ff", Warning, "lost the broker {broker}: {why}";
 
     /// A request was refused before anybody could pay.
-    /// The reason is one of the reasons of vend/event; nothing was charged.
-    /// If it was meant to be sold: correct what the reason names.
+    /// The reason is one of the reasons of vend/event. Nothing was charged.
+    /// If the item should be sold: correct what the reason names.
     OrderRefused { request: Option<RequestId>, item: Option<ItemId>, state: Text, reason: Text, detail: Text } = "940ec4f06dab4ba0af3a7fc3a4730926", Notice, "request {request} refused: {reason} ({detail})";
 
     /// An order went into another state.
-    /// It was committed before anybody saw it.
+    /// The new state was stored before anybody saw it.
     /// Nothing is to be done.
     OrderMoved { request: RequestId, order: Option<OrderId>, item: ItemId, amount: Rupiah, state: Text, reason: Option<Text> } = "05763477533a4fd6b2063162ab1d2c81", Info, "request {request}: {state} ({reason})";
 
     /// A receipt was refused.
     /// It was forged, altered, for another machine, signed with a key that is not known here, or its ticket is not open here. Nothing was driven.
-    /// If it is genuine: compare keys.json with the keys of the backend. If not: somebody publishes on the broker who should not.
+    /// If it is genuine: compare keys.json with the keys of the backend. If not: somebody publishes on the broker without permission.
     ReceiptRefused { request: Option<RequestId>, order: Option<OrderId>, why: Text } = "b7905688f3634548949d05c012a47280", Warning, "receipt for order {order} refused: {why}";
 
     /// A paid order was not delivered.
-    /// The customer was told so on the screen, and the money must go back.
+    /// The screen told the customer so, and the money must go back.
     /// Refund the order at the backend, or hand the goods over and record that there.
     RefundDue { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, why: Text } = "ff05b4bb66264f489b54dfcba1992692", Err, "order {order}: refund {amount} for {item} ({why})";
 
@@ -330,22 +330,22 @@ events! {
     OutcomeUncertain { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, item: ItemId, amount: Rupiah, detail: Text } = "269c0524140947ffb1cb4bc8750f032e", Err, "order {order}: nobody knows whether {item} came out ({detail})";
 
     /// Two different outcomes were told for one order.
-    /// The one that the relay has signed stands, else the first. While the order is listed for it (conflict), no refund runs by itself.
+    /// The outcome that the relay has signed stands; if none is signed, the first one stands. While the order is listed for this (conflict), no refund runs by itself.
     /// Look at the machine's journal for this order. If it is listed, decide at the backend: qris-backend orders ORDER.
     OutcomeConflict { order: OrderId, device: Option<DeviceId>, told: Text, kept: Text } = "d9f13581b4f94bdbb6bf28ba2850d2a2", Err, "order {order}: outcome {told} was told, but {kept} stands";
 
     /// The backend's books do not have an order of this machine.
-    /// They were lost, or restored from an older backup, and at the gateway the backend does not find it either. The machine goes on asking, sells on, and ends the order when its own time is over.
-    /// Run qris-backend reconcile --order ORDER: it asks the gateway once more, and puts the order into the books if it was charged. Else put the newest backup of the books in place.
+    /// The books were lost, or restored from an older backup, and the backend does not find the order at the gateway either. The machine goes on asking and selling. It ends the order when the order's own time is over.
+    /// Run qris-backend reconcile --order ORDER: it asks the gateway once more, and puts the order into the books if it was charged. If that does not help, put the newest backup of the books in place.
     OrderLost { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "7d8df24acf5d4bd7b11aeb3c0068f720", Err, "order {order}: the backend's books do not have it; it is {state} here";
 
-    /// The backend says that an order whose outcome it is told does not exist.
-    /// It was told for a day. Nobody reads the outcome there any more, and the machine stops telling it.
-    /// Run qris-backend reconcile --order ORDER, which takes a lost order back if it was charged, and settle it by hand with the outcome told here.
-    OutcomeUnwanted { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "e9a224209db14baaa419919127235a27", Err, "order {order}: the backend knows no such order, so that it is told {state} no more";
+    /// The machine tells the outcome of an order, but the backend says that this order does not exist.
+    /// The machine told it for a day. The backend does not take the outcome, so the machine stops telling it.
+    /// Run qris-backend reconcile --order ORDER, which takes a lost order back if it was charged. Then settle the order by hand with the outcome in this line.
+    OutcomeUnwanted { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, state: Text } = "e9a224209db14baaa419919127235a27", Err, "order {order}: the backend knows no such order, so the machine stops telling it {state}";
 
     /// The relay service does not answer.
-    /// Nothing is sold; an order on the screen is cancelled, a paid one waits for the relay.
+    /// Nothing is sold. An order on the screen is cancelled, and a paid order waits for the relay.
     /// Look at qris-relayd: systemctl status qris-relayd.
     RelayGone { why: Text } = "242dfe1e1cde4d6bbdf28c3069a698ef", Err, "the relay service does not answer: {why}";
 
@@ -355,7 +355,7 @@ events! {
     RelayBack {} = "1a8296b7b28c4e22b08ab61b31b8db55", Notice, "the relay service answers again";
 
     /// The screen cannot be drawn.
-    /// Nothing is sold on a machine that needs its screen; an order on it is cancelled.
+    /// A machine that needs its screen sells nothing, and an order on the screen is cancelled.
     /// Look at the panel, its cable and the device named in [screen].
     ScreenGone { why: Text } = "59cd31b0e07445afb3e20f9dafbe70d0", Err, "the screen cannot be drawn: {why}";
 
@@ -365,7 +365,7 @@ events! {
     ScreenBack {} = "10799cb329f34d879e6b8f7f5ab436d3", Notice, "the screen can be drawn again";
 
     /// The backend cannot be reached.
-    /// New requests fail within 15 s; paid orders are delivered as soon as their receipts come.
+    /// New requests fail within 15 s. Paid orders are delivered as soon as their receipts come.
     /// If it lasts: look at the network, the backend's address, the token and the certificates.
     BackendUnreachable { why: Text } = "6186c77466564625b54558c15215fde4", Warning, "the backend cannot be reached: {why}";
 
@@ -374,13 +374,13 @@ events! {
     /// Nothing is to be done.
     BackendBack {} = "841c68b7862943728d2fd1430f8591da", Notice, "the backend can be reached again";
 
-    /// The relay service would not promise to deliver an item.
-    /// So nobody was invited to pay for it.
-    /// If it should be sold: correct what the line names.
+    /// The relay service did not promise to deliver an item.
+    /// So nobody was asked to pay for it.
+    /// If the item should be sold: correct what this line names.
     TicketRefused { item: Option<ItemId>, amount: Option<Rupiah>, why: Text } = "ae65d688364e499ea6a72514dd105dae", Notice, "no ticket for {item}: {why}";
 
     /// A line is about to be driven.
-    /// The ledger has it, so that it happens once at most.
+    /// The ledger has it, so it happens at most once.
     /// Nothing is to be done.
     PulseBegins { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text } = "e43b045619c64616876a051bfd69ce29", Info, "order {order}: driving {line} for {item}";
 
@@ -394,10 +394,10 @@ events! {
     /// Look for an empty or jammed spiral, then clear the line.
     DeliveryFailed { request: RequestId, order: OrderId, item: ItemId, amount: Rupiah, line: Text, detail: Text } = "d6e5f7c361454da1b91fc28f2794fe24", Err, "order {order}: {line} did not deliver {item}: {detail}";
 
-    /// The ledger was damaged or lost and a new one begun.
-    /// All older receipts are void by their tickets, so nothing is driven twice; orders that were paid meanwhile end as refund due.
+    /// The ledger was damaged or lost, and a new one was begun.
+    /// All older receipts are void, because their tickets are gone. So nothing is driven twice. Orders that were paid meanwhile end as refund due.
     /// Keep the old file, and look at the disk.
-    LedgerReset { path: Text, aside: Text } = "e0c88fbafb504176adf2d65abd4b4394", Err, "the ledger {path} was damaged: set aside as {aside}; all older receipts are void";
+    LedgerReset { path: Text, aside: Text } = "e0c88fbafb504176adf2d65abd4b4394", Err, "the ledger {path} was damaged: it was set aside as {aside}, and all older receipts are void";
 
     /// A line is blocked.
     /// Its items are refused before anybody can pay for them.
@@ -410,18 +410,18 @@ events! {
     LineCleared { item: Option<ItemId>, line: Text, by: Text } = "33c95b570f9c409f9e542131fb990cd2", Notice, "{line} was cleared by {by}";
 
     /// The hardware of a line or a button does not work.
-    /// The items of a line are refused before anybody can pay for them; a button is not heard.
+    /// The items of such a line are refused before anybody can pay for them. Such a button does nothing.
     /// Look at the chip and offset in relay.toml, at the group of the device file and at the wiring.
     HardwareFault { line: Text, why: Text } = "bea290fef0c645959bb392799ab21181", Err, "{line}: {why}";
 
     /// The D-Bus service cannot be reached.
-    /// Nobody can ask this program for anything, and it is tried again by itself. What was being done is finished.
+    /// Nobody can ask this program for anything. It tries to connect again by itself, and finishes the work that it had begun.
     /// Look at the bus (systemctl status dbus), at its policy for this program, and at the address in the configuration.
     BusGone { why: Text } = "61ee45cea78e857f6035d0cfcb9a1ff5", Warning, "D-Bus cannot be reached: {why}";
 
     /// Controllers on this board cannot reach qrisd.
-    /// Its D-Bus name or socket could not be had. It is tried again by itself, and everything else goes on: requests over MQTT and from buttons are sold.
-    /// Look for another copy of qrisd that has the name, at the bus (systemctl status dbus), at its policy for this program, and at [controller] in the configuration.
+    /// It did not get its D-Bus name or its socket. It tries again by itself, and everything else goes on: requests over MQTT and from buttons are sold.
+    /// Look for another copy of qrisd that has the name. Look at the bus (systemctl status dbus), at its policy for this program, and at [controller] in the configuration.
     ControllerUnreachable { why: Text } = "bcdcd5952b804164b2b3bcd4d8b1b31c", Warning, "controllers on this board cannot reach qrisd: {why}";
 
     /// A charge was made at the gateway.
@@ -440,18 +440,18 @@ events! {
     OrderCancelled { request: RequestId, order: OrderId, device: DeviceId, why: Text } = "01359863f2284884a15fa46a8fba00ba", Info, "order {order}: cancelled ({why})";
 
     /// A receipt was signed.
-    /// The gateway itself said that this order is settled, and everything matched its charge.
+    /// The gateway itself said that this order is settled, and everything matched the charge.
     /// Nothing is to be done.
     ReceiptSigned { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "2c93dcc0a2c7436ea0de40d26ef907cd", Info, "order {order}: receipt signed, {amount} for {item} at {device}";
 
-    /// A QR pays another merchant than those before.
-    /// It is shown and sold all the same. What is paid by it may be somebody else's.
+    /// A QR pays another merchant than the QRs before it.
+    /// The QR is shown, and the item is sold all the same. But somebody else may get the money.
     /// Compare the number with that of your QRIS (NMID). If it is not yours, switch the machines off and ask the gateway.
-    OtherMerchant { order: OrderId, device: DeviceId, merchant: Text, first: Text } = "3eb3df1a39396da05734c64ea2d43110", Err, "order {order}: its QR pays the merchant {merchant}, those before paid {first}";
+    OtherMerchant { order: OrderId, device: DeviceId, merchant: Text, first: Text } = "3eb3df1a39396da05734c64ea2d43110", Err, "order {order}: its QR pays the merchant {merchant}, but earlier QRs paid {first}";
 
     /// A settlement does not match its charge.
     /// No receipt was signed, and the order is kept for a person.
-    /// Compare the order with the transaction in the gateway's dashboard; refund it there or settle it at the backend.
+    /// Compare the order with the transaction in the gateway's dashboard. Refund it there, or settle it at the backend.
     SettlementMismatch { request: Option<RequestId>, order: OrderId, device: Option<DeviceId>, amount: Option<Rupiah>, why: Text } = "388e381ab04e4506b5c8f6c0aaa910e4", Err, "order {order}: settled, but not as charged: {why}";
 
     /// A person must look at a paid order.
@@ -466,26 +466,26 @@ events! {
 
     /// A notification was refused.
     /// It was malformed, or its signature was wrong. Nothing was changed.
-    /// If it came from the gateway: compare the Server Key with the dashboard. If not: somebody knows the address and tries.
+    /// If it came from the gateway: compare the Server Key with the dashboard. If not: somebody else knows the address and tries it.
     NotificationRefused { order: Option<OrderId>, why: Text } = "3546239b82944a91ba26b672b88035a5", Warning, "notification for order {order} refused: {why}";
 
     /// The gateway told of an order that is not one of ours.
-    /// It was charged by another shop on the same account, or without this backend: it has no metadata of a machine. Nothing was changed, and it is in none of our lists.
+    /// Another shop on the same account charged it, or it was charged without this backend: it has no metadata of a machine. Nothing was changed, and it is in none of our lists.
     /// If it should be ours: look it up in the gateway's dashboard and settle it there.
     NotificationForeign { order: Option<OrderId>, why: Text } = "475d0834b63c4e78b9947580bfd36045", Notice, "notification for order {order}, which is not ours: {why}";
 
     /// There is news of an order that is archived.
-    /// It was paid after all, or its money went back, or may have. Nothing was changed: neither the books nor the archive.
+    /// It was paid after all, or its money went back, or one of these may have happened. Neither the books nor the archive were changed.
     /// Look at it in the gateway's dashboard, and at what became of it: qris-backend orders ORDER --archive FILE.
-    ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Err, "order {order} is archived, and there is news of it: {why}";
+    ArchivedOrderNews { order: OrderId, why: Text } = "3cb21a6afdfe4315b6c29b699d4f9990", Err, "order {order} is archived, but there is news of it: {why}";
 
     /// The books had lost an order, and have it again.
-    /// It was rebuilt from what the gateway says of it and from what its charge carried. What a machine told of it before is not known.
-    /// Look whether the machine takes it: qris-backend orders ORDER. If not, it is listed after 15 minutes for a person to decide.
-    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, "order {order}: {item} for {amount} was lost from the books, and is rebuilt from the gateway";
+    /// It was rebuilt from the gateway's answer and from the metadata of its charge. What a machine told about it before is not known.
+    /// Check whether the machine takes it: qris-backend orders ORDER. If not, it is listed after 15 minutes for a person to decide.
+    OrderRebuilt { request: RequestId, order: OrderId, device: DeviceId, item: ItemId, amount: Rupiah } = "f0a836b4665840c28e010c10f0665fb5", Warning, "order {order}: {item} for {amount} was lost from the books, and was rebuilt from the gateway";
 
     /// The gateway cannot be asked.
-    /// New requests are refused for now; what is open is asked again by itself.
+    /// New requests are refused for now. The backend asks again by itself about orders that are open.
     /// If it lasts: look at the network, the Server Key and the gateway's status page.
     GatewayUnreachable { why: Text } = "c1eaf5aeec4c4abda2976e052f9272e4", Warning, "the gateway cannot be asked: {why}";
 
@@ -501,57 +501,57 @@ events! {
 
     /// A device was given a token.
     /// The token was shown once and is stored hashed.
-    /// Nothing is to be done, if it was you.
+    /// Nothing is to be done if it was you.
     DeviceAdded { device: DeviceId } = "af2171f489d44452abe454eeaa0a08ff", Notice, "device {device} was added";
 
     /// A device's tokens were revoked.
-    /// It is not let in any more.
-    /// Nothing is to be done, if it was you.
+    /// It is no longer let in.
+    /// Nothing is to be done if it was you.
     DeviceRevoked { device: DeviceId } = "d1470941dba646afb710a4b1ea4c2489", Notice, "device {device} was revoked";
 
     /// The key of a machine's relay is known.
-    /// Refunds of its orders rest on what its relay signs with this key. It was the first that the machine showed, or a person took it for good.
+    /// Refunds of its orders rest on what its relay signs with this key. It was the first key that the machine showed, or a person accepted it.
     /// See that qrisctl relay lines says the same at the machine.
     RelayKeyKnown { device: DeviceId, fingerprint: Text, by: Text } = "8e671e8f9dd09790ab0a6980c24f68b6", Notice, "the relay of device {device} is known by the key {fingerprint} ({by})";
 
     /// A machine's relay has another key than before.
-    /// Its board, card or ledger is another one, or somebody else has the machine's token. Nothing of that key is believed, and its orders are not refunded by themselves.
+    /// The machine has another board, card or ledger, or somebody else has the machine's token. What this key signs is not believed, and orders of the machine are not refunded by themselves.
     /// Look at the machine (qrisctl relay lines). If it is its own key: qris-backend device relay-key DEVICE FINGERPRINT --by NAME. If not: replace its token.
     RelayKeyOther { device: DeviceId, fingerprint: Text } = "4c32b2a0e819f9a835f8a9182f1cd251", Warning, "the relay of device {device} shows another key than before: {fingerprint}";
 
     /// The signing key of receipts is in use.
-    /// Machines take receipts of the keys in their keys.json only.
-    /// After a rotation: see that every machine knows the key (qris-backend keys public).
+    /// A machine takes only receipts that are signed with a key of its keys.json.
+    /// After a rotation: make sure that every machine knows the key (qris-backend keys public).
     KeyInUse { kid: Text } = "e40dbdba5f334888be122639be611b82", Notice, "receipts are signed with the key {kid}";
 
-    /// The file of signing keys was changed and cannot be used.
+    /// The file of signing keys was changed, and cannot be used.
     /// Receipts are signed with the keys from before.
-    /// Look at the file; the next start fails with it.
-    KeysUnusable { why: Text } = "bb075c0b425d41c0bb76642f4d0a90ee", Err, "the file of signing keys cannot be used, the keys in use stay: {why}";
+    /// Mend the file: the next start fails with it.
+    KeysUnusable { why: Text } = "bb075c0b425d41c0bb76642f4d0a90ee", Err, "the file of signing keys cannot be used, so the keys in use stay: {why}";
 
-    /// Somebody was told what a person must look at.
+    /// Somebody was told about something that a person must look at.
     /// The command of [alerts] was run for it.
     /// Nothing is to be done here.
     AlertTold { order: Option<OrderId>, device: DeviceId, kind: Text } = "0c81591402d547c290cc149f4150edbc", Info, "{kind}: somebody was told (order {order}, device {device})";
 
     /// The command of [alerts] failed.
-    /// It is run again, a minute later at first and every hour at last, for two days.
-    /// Look at the command; meanwhile look at the list yourself: qris-backend orders --attention.
+    /// It is run again for two days: first after a minute, in the end every hour.
+    /// Look at the command. Meanwhile look at the list yourself: qris-backend orders --attention.
     AlertFailed { order: Option<OrderId>, device: DeviceId, kind: Text, why: Text } = "cb96200a2a5d484f9ca51a9b2b55125b", Err, "{kind}: nobody could be told (order {order}, device {device}): {why}";
 
     /// A machine is not there.
-    /// The broker says that nobody takes what is sent to it, and it asks for nothing.
+    /// The broker says that nobody takes the messages for it, and it asks the backend for nothing.
     /// Look at its power and its network.
     MachineOffline { device: DeviceId, seconds: i64 } = "9f0422e1471749abb7ecb80ca8c9038b", Err, "device {device} has not been there for {seconds} s";
 
     /// A machine is there again.
-    /// It takes messages, or asks, after it was missing.
+    /// It was missing, and now takes messages or asks the backend again.
     /// Nothing is to be done.
     MachineBack { device: DeviceId } = "16cb5f2c48e9493ea328066fcb841383", Notice, "device {device} is there again";
 
     /// Events came too fast to be written.
-    /// What strangers bring about, refused requests, receipts, notifications and tokens, has 60 lines a minute, all together. Of
-    /// every other kind at most 50 at once and 10 a second are written. This line says how many were not.
+    /// Strangers can cause refused requests, receipts, notifications and tokens. At most 60 lines a minute are written of these,
+    /// all together. Of every other kind, at most 50 at once and 10 a second are written. This line says how many were not written.
     /// Look at the lines of these kinds before this one: somebody floods this program.
     LinesSuppressed { count: i64, kind: Text } = "a62d93805b6f483d826da6e0dfe00d9e", Warning, "{count} more events were not written: {kind}";
 }

@@ -99,11 +99,11 @@ fn what_is_archived_is_found_there_and_guards_what_it_used() {
     for status in ["settlement", "expire", "chargeback"] {
         assert_eq!(shop.notify(&notification(&sold, "200", "5000.00", status)).status, 200, "{status}");
     }
-    backend.wait_line(&format!("order {sold} is archived, and there is news of it: the gateway says chargedback"));
+    backend.wait_line(&format!("order {sold} is archived, but there is news of it: the gateway says chargedback"));
     // One that was not paid may be, all the same.
     assert_eq!(shop.notify(&notification(&cancelled, "200", "5000.00", "settlement")).status, 200);
-    backend.wait_line(&format!("order {cancelled} is archived, and there is news of it: the gateway says settled"));
-    assert!(!backend.text().contains(&format!("order {sold} is archived, and there is news of it: the gateway says settled")));
+    backend.wait_line(&format!("order {cancelled} is archived, but there is news of it: the gateway says settled"));
+    assert!(!backend.text().contains(&format!("order {sold} is archived, but there is news of it: the gateway says settled")));
     let reconciled = shop.merchant(&["reconcile", "--order", &sold]);
     assert!(told(&reconciled).contains("1 are archived, and not asked about"), "{}", told(&reconciled));
     assert_eq!(shop.midtrans.calls("status", &sold).len(), asked);

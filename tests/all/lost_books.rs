@@ -228,7 +228,7 @@ fn a_damaged_database_of_the_machines_is_set_aside_and_the_orders_stay() {
     assert!(!listed.status.success() && told(&listed).contains("is damaged"), "{}", told(&listed));
     shop.start_backend();
     let backend = shop.backend.as_ref().expect("started");
-    backend.wait_line("devices.db was damaged: set aside as");
+    backend.wait_line("devices.db was damaged: it was set aside as");
     backend.wait_line("devices.db was lost");
     assert!(told(&shop.merchant(&["orders"])).contains(&paid));
 }

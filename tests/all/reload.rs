@@ -50,7 +50,7 @@ fn a_configuration_that_is_not_good_changes_nothing() {
             format!("pulse = 1\n{text}")
         });
         process.signal("HUP");
-        let told = process.wait_line("goes on as it was");
+        let told = process.wait_line("goes on with its old configuration");
         assert!(told.contains(":1: pulse"), "it tells the line and the key: {told}");
         shop.edit(program, |_| good);
         assert!(!process.notices.all().iter().any(|notice| notice == "RELOADING=1"), "{program:?} began anew");
