@@ -33,7 +33,7 @@ struct Arguments {
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
 enum BrokerError {
-    #[error("{0} is not a loopback address, and this broker asks nobody for a password")]
+    #[error("{0} is not a loopback address, and this broker asks for no password")]
     NotLoopback(SocketAddr),
     #[error("the broker's library failed: {0}")]
     Library(String),

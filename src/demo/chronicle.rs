@@ -155,7 +155,7 @@ pub struct Entry {
 
 /// The event did not happen in time.
 #[derive(Debug, thiserror::Error)]
-#[error("waited {within_s} s in vain for {what}; the last that happened: {last}")]
+#[error("waited {within_s} s in vain for {what}; the last event: {last}")]
 pub struct InVain {
     what: String,
     within_s: u64,

@@ -81,7 +81,7 @@ fn pages() -> [Page; 4] {
             section: "8",
             files: &[
                 ("/etc/qrisd/qrisd.toml", "the configuration"),
-                ("/etc/qrisd/keys.json", "whose receipts are believed"),
+                ("/etc/qrisd/keys.json", "the keys whose receipts are believed"),
                 ("/var/lib/qrisd/qrisd.db", "orders, kept across restarts and power cuts"),
             ],
             service: Service::Whole("nothing is lost"),
@@ -92,14 +92,14 @@ fn pages() -> [Page; 4] {
             section: "8",
             files: &[
                 ("/etc/qrisd/relay.toml", "the configuration: lines, pins, pulses"),
-                ("/etc/qrisd/keys.json", "whose receipts are believed"),
-                ("/var/lib/qris-relay/ledger.db", "what was promised and driven"),
+                ("/etc/qrisd/keys.json", "the keys whose receipts are believed"),
+                ("/var/lib/qris-relay/ledger.db", "the promises to deliver, and the pulses"),
                 (
                     "/var/lib/qris-relay/ledger.db.lines",
-                    "the lines that it holds; set inactive by --safe, whatever became of the configuration",
+                    "the lines that it holds; --safe sets them inactive, even if the configuration was changed or lost",
                 ),
             ],
-            service: Service::Whole("a pulse that would take longer is cut short, and its order is uncertain; nothing else is lost"),
+            service: Service::Whole("a pulse that would take longer is cut short, and its order becomes uncertain; nothing else is lost"),
             see: "qrisd(8), qrisctl(1)",
         },
         Page {
@@ -118,7 +118,7 @@ fn pages() -> [Page; 4] {
         Page {
             definition: qris_ctl::definition(),
             section: "1",
-            files: &[("what QRISCTL_CONFIG or --config names", "where the broker is, and as whom")],
+            files: &[("the file that QRISCTL_CONFIG or --config names", "where the broker is, and as whom")],
             service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
         },
@@ -195,7 +195,7 @@ fn more(page: &Page, help: &str, end: Option<&str>) -> Roff {
             "SIGNALS",
             &[
                 ("SIGTERM, SIGINT", &*format!("end within two seconds; {end}")),
-                ("SIGHUP", "under a service manager: read the configuration again; one that is not good is told and changes nothing"),
+                ("SIGHUP", "under a service manager: read the configuration again; a wrong configuration is reported, and changes nothing"),
             ],
         );
     }

@@ -36,16 +36,18 @@ use std::sync::Arc;
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "qris-demo",
-    after_help = "With a word in front it is another program, each with a --help of its own: midtrans (a simulated Midtrans), conform (checks a backend from outside), search, nth and simulate (look for what breaks the promise), manuals (writes manual pages)."
+    after_help = "The first argument may name another program, each with its own --help: midtrans (a simulated Midtrans), \
+        conform (checks a backend from outside), search, nth and simulate (look for a break of the promise), manuals (writes \
+        manual pages)."
 )]
 struct Arguments {
     /// Sell five products without a hand, check the books, and end.
     #[arg(long)]
     script: bool,
-    /// Where the page is served; port 0 takes a free one. Whoever reaches it can press the buttons.
+    /// Where the page is served; port 0 takes a free one. Anybody who reaches the page can press the buttons.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", conflicts_with = "script")]
     listen: SocketAddr,
-    /// Leave the temporary directory when all has ended.
+    /// Keep the temporary directory when all has ended.
     #[arg(long)]
     keep: bool,
 }

@@ -104,10 +104,10 @@ struct Simulate {
     /// The first of them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     first: u64,
-    /// Begin no other seed after so many seconds, but five hundred of them in any case.
+    /// Begin no other seed after so many seconds, but run at least five hundred.
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
-    /// This one only, and tell everything that happens in it.
+    /// Run only this seed, and tell everything that happens in it.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -200,13 +200,13 @@ fn run(arguments: &Simulate) -> Result<(), Failure> {
 #[derive(clap::Parser, Debug)]
 #[command(name = "nth")]
 struct Nth {
-    /// Only rows whose name has this in it, such as `sale`, `qris-relayd gpio` or `bits`.
+    /// Only rows whose name contains this, such as `sale`, `qris-relayd gpio` or `bits`.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// In one row, only this operation, and tell everything that happens.
     #[arg(long, value_name = "N", requires = "only")]
     at: Option<u64>,
-    /// To be quick: all operations of the sale, in the other stories one of each kind for each way to fail, and in each page
+    /// Be quick: all operations of the sale, in the other stories one of each kind for each way to fail, and in each page
     /// one bit.
     #[arg(long, conflicts_with = "at")]
     sample: bool,

@@ -51,7 +51,7 @@ pub enum ScriptError {
     #[error(transparent)]
     Midtrans(#[from] MidtransError),
     /// The machine ended an order in another way than it should.
-    #[error("an order should end {wanted}, and ended {found}")]
+    #[error("an order should end as {wanted}, but ended as {found}")]
     End {
         /// The end that the contract says.
         wanted: String,
@@ -62,7 +62,7 @@ pub enum ScriptError {
     #[error("a cancelled QR could be paid")]
     PaidCancelled,
     /// The relay fired too often or not at all.
-    #[error("the relay should have fired {wanted} times by now, and fired {found} times")]
+    #[error("the relay should have fired {wanted} times by now, but fired {found} times")]
     Pulses {
         /// As many as were dispensed.
         wanted: u64,
@@ -157,7 +157,7 @@ impl Script<'_> {
         self.say(&format!("{number}/5 the customer walks away and cancels"));
         self.ends(number, &offer, EventState::Cancelled, Some(Reason::Customer)).await?;
         match self.site.midtrans.pay(&offer.bill, Via::Gopay).await {
-            Err(MidtransError::Refused(reason)) => self.say(&format!("{number}/5 a photo of its QR cannot be paid any more: {reason}")),
+            Err(MidtransError::Refused(reason)) => self.say(&format!("{number}/5 a photo of its QR can no longer be paid: {reason}")),
             Err(other) => return Err(other.into()),
             Ok(()) => return Err(ScriptError::PaidCancelled),
         }

@@ -158,7 +158,7 @@ fn take(watched: &Watched, message: &Inbound) {
                     None => chronicle.note(Who::Machine, text, fact),
                 }
             }
-            Err(error) => chronicle.note(Who::Machine, format!("vend/event that is none ({error}): {text}"), Fact::Log),
+            Err(error) => chronicle.note(Who::Machine, format!("a message on vend/event that is no event ({error}): {text}"), Fact::Log),
         },
         Topic::PaymentUpdate => match PaymentUpdate::read(&message.payload) {
             Ok(update) => {
@@ -172,11 +172,13 @@ fn take(watched: &Watched, message: &Inbound) {
                     chronicle.note(Who::Backend, format!("{text}, waits at the broker"), fact);
                 }
             }
-            Err(Refusal { detail, .. }) => chronicle.note(Who::Backend, format!("payment/update that is none: {detail}"), Fact::Log),
+            Err(Refusal { detail, .. }) => {
+                chronicle.note(Who::Backend, format!("a message on payment/update that is no update: {detail}"), Fact::Log)
+            }
         },
         Topic::Status => match serde_json::from_slice::<Status>(&message.payload) {
             Ok(status) => take_status(watched, status),
-            Err(error) => chronicle.note(Who::Machine, format!("status that is none ({error}): {text}"), Fact::Log),
+            Err(error) => chronicle.note(Who::Machine, format!("a message on status that is no status ({error}): {text}"), Fact::Log),
         },
     }
 }

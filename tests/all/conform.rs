@@ -65,14 +65,14 @@ fn without_a_hand_and_keys_it_says_what_it_could_not_look_at() {
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     assert_eq!((ended.status.code(), differences(&ended)), (Some(0), vec![]), "{text}");
     assert!(text.contains("skipped: a sale is charged") && text.contains("nothing can be ordered without --keys"), "{text}");
-    assert!(text.contains("ok: who has no token is refused"), "{text}");
+    assert!(text.contains("ok: a call without a token is refused"), "{text}");
     assert!(shop.midtrans.transactions().is_empty());
     // One check alone, with the limit that the backend has and with one that it has not.
     for (limit, status, told) in [("3", 0, "ok: more orders than"), ("1", 0, "ok: more orders than"), ("0", 0, "skipped: more orders than")]
     {
         let ended = output(&mut conform(&shop, &shop.backend_url, &["--only", "orders_per_minute", "--orders-per-minute", limit]));
         let text = String::from_utf8_lossy(&ended.stdout).into_owned();
-        assert!(ended.status.code() == Some(status) && text.contains(told) && !text.contains("who has no token"), "{limit}: {text}");
+        assert!(ended.status.code() == Some(status) && text.contains(told) && !text.contains("a call without a token"), "{limit}: {text}");
     }
     let (unlimited, _) = open(0);
     let ended = output(&mut conform(&unlimited, &unlimited.backend_url, &["--only", "orders_per_minute", "--orders-per-minute", "2"]));
@@ -158,7 +158,7 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
                 "shape of POST /v1/orders → 201",
                 "expected a field /settled_ago_s; came none",
                 "the same key with another body is refused: expected 409",
-                "an order that nobody made is not there: expected 404",
+                "an order that nobody made does not exist: expected 404",
                 "another machine's order is not there: expected 404",
                 "the outcome dispensed stays: expected 409",
                 "the outcome uncertain stays: expected 409",
@@ -168,11 +168,11 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
             "greedy",
             greedy,
             &[
-                "the same key and body again is the same order: expected 200",
+                "the same key and body again give the same order: expected 200",
                 "posts of one request at the same time make one order: expected 201 once",
                 "a payment becomes a receipt that verifies, and wakes the long poll: expected a receipt that verifies; came the receipt's signature",
                 "the QR is a QRIS payload of the amount: expected a QRIS payload for Rp5.000",
-                "an order that nobody made is not there: expected order_id",
+                "an order that nobody made does not exist: expected order_id",
                 "another machine's order is not there: expected order_id",
             ],
         ),
@@ -183,7 +183,7 @@ fn a_backend_that_breaks_the_contract_is_found_out() {
                 "/amount: expected type \"integer\"; came \"5000\"",
                 "shape of GET /v1/orders → 401",
                 "expected Content-Type application/problem+json; came \"text/plain\"",
-                "an address that is not there is a problem: expected JSON",
+                "an unknown address is answered with a problem: expected JSON",
             ],
         ),
     ];

@@ -151,7 +151,7 @@ fn each_network_can_be_cut_while_somebody_pays() {
     // Without the backend there is no QR, and no charge.
     page.network("backend", false);
     browser.click("#keys [data-item=A4]");
-    browser.wait("the failure", "return document.querySelector('#just').textContent.startsWith('No QR could be had')");
+    browser.wait("the failure", "return document.querySelector('#just').textContent.startsWith('No QR came')");
     page.network("backend", true);
     page.balanced((4, 4, 0, 4));
     page.clean();
@@ -310,7 +310,7 @@ fn a_story_that_is_stopped_leaves_the_rest_to_the_visitor() {
     browser.click("[data-story=t_power]");
     browser.wait("the dark machine", "return document.querySelector('#power').getAttribute('aria-checked') === 'false'");
     browser.click("#stop");
-    browser.wait("the stop", "return document.querySelector('#caption').textContent === 'Stopped. The rest is yours.'");
+    browser.wait("the stop", "return document.querySelector('#caption').textContent === 'Stopped. Go on by yourself.'");
     browser.run("captions.length = 0");
     browser.click("[data-story=t_sale]");
     browser.wait("the power", "return document.querySelector('#power').getAttribute('aria-checked') === 'true'");

@@ -57,7 +57,7 @@ fn every_option_of_every_program_has_its_place() {
         assert_eq!(read(format!("man/{page}")).contains("SIGHUP"), is_service, "{page}");
     }
     // A pulse that is cut short is not nothing.
-    assert!(read("man/qris-relayd.8".into()).contains("its order is uncertain"));
+    assert!(read("man/qris-relayd.8".into()).contains("its order becomes uncertain"));
     // Each kind at which a person must look is named.
     assert!(read("man/qris-backend-orders.8".into()).contains("no_proof"));
     // A shell takes them.

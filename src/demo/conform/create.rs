@@ -18,13 +18,13 @@ const ORDER_ID_MIN: usize = 14;
 pub async fn all(t: &Tester, report: &mut Report) {
     report.check("a sale is charged, with every field as it was asked", CHECK, charged(t)).await;
     report.check("the QR is a QRIS payload of the amount", CHECK, payload(t)).await;
-    report.check("the same key and body again is the same order", CHECK, again(t)).await;
-    report.check("a field that nobody knows is ignored", CHECK, unknown_field(t)).await;
+    report.check("the same key and body again give the same order", CHECK, again(t)).await;
+    report.check("an unknown field is ignored", CHECK, unknown_field(t)).await;
     report.check("the same key with another body is refused", CHECK, other_body(t)).await;
     report.check("posts of one request at the same time make one order", CHECK, at_once(t)).await;
     report.check("a ticket of another request is refused", CHECK, ticket(t)).await;
-    report.check("a key in common is found among others", CHECK, key_found(t)).await;
-    report.check("without a key in common nothing is ordered", CHECK, no_key(t)).await;
+    report.check("a common key is found among others", CHECK, key_found(t)).await;
+    report.check("without a common key nothing is ordered", CHECK, no_key(t)).await;
     for field in ["request_id", "ticket", "kids", "item", "amount", "payment", "timeout_s"] {
         report.check(&format!("a missing {field} is named"), CHECK, missing(t, field)).await;
     }
@@ -45,9 +45,9 @@ pub async fn all(t: &Tester, report: &mut Report) {
         report.check(&format!("{field} = {} is refused by name", super::schema::short(&value)), CHECK, wrong(t, field, &value)).await;
     }
     report.check("an Idempotency-Key that is not the request_id is refused", CHECK, wrong_key(t)).await;
-    report.check("what is no JSON object is refused", CHECK, no_object(t)).await;
-    report.check("what was refused was not ordered", CHECK, nothing_ordered(t)).await;
-    report.check("a payment over the counter has a code, or is refused by name", CHECK, counter(t)).await;
+    report.check("a body that is not a JSON object is refused", CHECK, no_object(t)).await;
+    report.check("a refused request made no order", CHECK, nothing_ordered(t)).await;
+    report.check("a payment over the counter has a code, or is refused with the name of the field", CHECK, counter(t)).await;
     report.check("more orders than orders_per_minute are refused", CHECK, too_many(t)).await;
 }
 

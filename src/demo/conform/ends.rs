@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 const RACES: u32 = 5;
 
 pub async fn all(t: &Tester, report: &mut Report) {
-    report.check("a cancel ends an order, and again is the same", CHECK, cancelled(t)).await;
-    report.check("cancels at the same time are one", CHECK, at_once(t)).await;
+    report.check("a cancel ends an order, and a second cancel changes nothing", CHECK, cancelled(t)).await;
+    report.check("several cancels at the same time count as one", CHECK, at_once(t)).await;
     report.check("a request that was cancelled is not charged again", CHECK, not_again(t)).await;
-    report.check("a cancel in a race with a payment ends in one truth", t.within(), race(t)).await;
+    report.check("a cancel and a payment at the same time have one result", t.within(), race(t)).await;
 }
 
 async fn cancelled(t: &Tester) -> Checked {
@@ -54,7 +54,7 @@ async fn not_again(t: &Tester) -> Checked {
 
 async fn race(t: &Tester) -> Checked {
     if !t.hand.is_quick() {
-        return Err(Stop::NotRun("nobody pays at once: --simulator or --pay is missing".into()));
+        return Err(Stop::NotRun("no payment can be made at once: --simulator or --pay is missing".into()));
     }
     for _ in 0..RACES {
         let (_, order) = t.charged().await?;

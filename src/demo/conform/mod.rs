@@ -49,31 +49,31 @@ struct Arguments {
     /// A private CA in front of it.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// A machine's token; whoever lists processes can read it: better a file.
+    /// A machine's token. Other users can read it in the list of processes, so a file is better.
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, required_unless_present = "token_file", conflicts_with = "token_file")]
     token: Option<String>,
     /// A file with the machine's token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Another machine's token, to see that orders of others are not shown.
+    /// Another machine's token, to check that one machine does not see another's orders.
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     other_token: Option<String>,
-    /// The JWK Set of the receipt keys, as machines have it. Nothing can be ordered without.
+    /// The JWK Set of the receipt keys, as machines have it. Without it nothing can be ordered.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// The token's machine; else the first order tells.
+    /// The machine of the token; by default the first order tells it.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
     /// What is sold.
     #[arg(long, value_name = "ITEM", default_value = "A1")]
     item: String,
-    /// For how much, whole rupiah.
+    /// The price, in whole rupiah.
     #[arg(long, value_name = "RUPIAH", default_value_t = 5000)]
     amount: u64,
-    /// The backend's limit; tries whether it holds.
+    /// The backend's limit of orders; checks that the backend keeps it.
     #[arg(long, value_name = "N")]
     orders_per_minute: Option<usize>,
-    /// Runs only the checks whose names have these words.
+    /// Runs only the checks whose names contain these words.
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
     /// Pays at a simulated Midtrans (`qris-demo midtrans`).
@@ -158,7 +158,7 @@ impl Tester {
         };
         let kids = keys.as_ref().map(KeySet::receipt_kids).unwrap_or_default();
         if keys.is_some() && kids.is_empty() {
-            return Err(Failure::usage("--keys: there is no receipt key in it"));
+            return Err(Failure::usage("--keys: the file holds no receipt key"));
         }
         let hand = match (arguments.simulator, arguments.pay) {
             (Some(url), _) => Hand::simulator(&url).map_err(|error| wrong("--simulator", &error))?,

@@ -13,10 +13,10 @@ const LARGE: usize = 100 << 10;
 
 /// Before anything is ordered.
 pub async fn strangers(t: &Tester, report: &mut Report) {
-    report.check("who has no token is refused", CHECK, nobody(t, None)).await;
+    report.check("a call without a token is refused", CHECK, nobody(t, None)).await;
     report.check("a wrong token is refused", CHECK, nobody(t, Some("nobody-has-this-token"))).await;
-    report.check("an order that nobody made is not there", CHECK, unknown(t)).await;
-    report.check("an address that is not there is a problem", CHECK, nowhere(t)).await;
+    report.check("an order that nobody made does not exist", CHECK, unknown(t)).await;
+    report.check("an unknown address is answered with a problem", CHECK, nowhere(t)).await;
 }
 
 /// After everything else.

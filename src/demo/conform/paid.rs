@@ -21,7 +21,7 @@ pub async fn all(t: &Tester, report: &mut Report) {
     report.check("a payment becomes a receipt that verifies, and wakes the long poll", within, receipt(t)).await;
     report.check("a payment over the counter becomes a receipt, and the order waits for its customer", within, counter(t)).await;
     report.check("an order that was paid is not cancelled", within, no_cancel(t)).await;
-    report.check("a paid order without outcome is open, and with one is not", within, open(t)).await;
+    report.check("a paid order is open until it has an outcome", within, open(t)).await;
     for (outcome, refund) in [
         ("dispensed", Value::Null),
         ("failed", json!("due")),

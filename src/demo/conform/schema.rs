@@ -143,13 +143,13 @@ impl Schema {
                 "type" | "const" | "enum" | "minimum" | "maximum" | "maxLength" | "maxItems" | "pattern" | "anyOf" => {}
                 // It is looked at below, or it is for people.
                 "$ref" | "allOf" | "items" | "properties" | "required" | "description" | "examples" | "default" | "contentMediaType" => {}
-                other => wrong(format!("no keyword {other:?} in the document, which this program does not know")),
+                other => wrong(format!("only known keywords in the document; {other:?} is unknown")),
             }
         }
         if rules.contains_key("$ref") {
             match self.resolve(schema) {
                 found if found.get("$ref").is_none() => self.hold(value, found, place, depth + 1, out),
-                _ => out.push(format!("{place}: the document refers to nothing")),
+                _ => out.push(format!("{place}: the document refers to a place that does not exist")),
             }
         }
         for part in rules.get("allOf").and_then(Value::as_array).into_iter().flatten() {
@@ -262,6 +262,6 @@ mod tests {
             assert!(differences.iter().any(|difference| difference.contains(told)), "{value}: {differences:?}");
         }
         assert!(schema.validate(&json!(1), &json!({"multipleOf": 2}))[0].contains("multipleOf"));
-        assert!(schema.validate(&json!(1), &json!({"$ref": "#/nowhere"}))[0].contains("refers to nothing"));
+        assert!(schema.validate(&json!(1), &json!({"$ref": "#/nowhere"}))[0].contains("refers to a place that does not exist"));
     }
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 pub async fn all(t: &Tester, report: &mut Report) {
-    report.check("an order is shown as it was answered", CHECK, shown(t)).await;
+    report.check("an order is shown as it was first answered", CHECK, shown(t)).await;
     report.check("news since an older rev come at once", CHECK, since(t)).await;
-    report.check("without news a long poll waits", CHECK, waits(t)).await;
+    report.check("a long poll without news waits", CHECK, waits(t)).await;
     report.check("a change wakes a long poll", CHECK, wakes(t)).await;
     report.check("the third long poll is refused, and the two others wait", CHECK, three_polls(t)).await;
     report.check("open orders are listed", CHECK, open(t)).await;

@@ -16,19 +16,19 @@ use tokio::net::TcpListener;
 #[derive(clap::Parser)]
 #[command(name = "qris-demo midtrans", bin_name = "qris-demo midtrans")]
 struct Arguments {
-    /// Where it listens; port 0 takes a free one, which the first line on standard output tells.
+    /// Where it listens; port 0 takes a free one. The first line on standard output tells which.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The Server Key that it knows. It guards nothing here: an argument is good enough.
+    /// The Server Key that it accepts. It protects nothing here, so an argument is good enough.
     #[arg(long, required_unless_present = "server_key_file")]
     server_key: Option<String>,
     /// A file with the Server Key.
     #[arg(long, conflicts_with = "server_key")]
     server_key_file: Option<PathBuf>,
-    /// Where notifications go that no charge sends elsewhere: the dashboard's setting. May be given several times.
+    /// Where notifications go when the charge names no other address: the dashboard's setting. May be given several times.
     #[arg(long)]
     notification_url: Vec<String>,
-    /// Seconds between the runs of the batch that expires what is over.
+    /// Seconds between the runs of the batch that expires transactions whose time is over.
     #[arg(long, default_value_t = 60)]
     batch_s: u32,
 }
