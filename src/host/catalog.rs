@@ -64,13 +64,12 @@ journalctl ORDER_ID=wpc4wpcpx18f3s54vxwr
 journalctl -x -u qrisd -p notice --since today
 ```
 
-An entry has the fields that apply to it. `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on a
-machine `DEVICE_ID`.
+An entry has the fields that apply to it. `AMOUNT` is in whole rupiah. Each entry also has `SYSLOG_IDENTIFIER`, the program, and on
+a machine `DEVICE_ID`.
 
 Strangers can cause some kinds as often as they like: OrderRefused, TicketRefused, ReceiptRefused, NotificationRefused,
-TokenRefused, RelayKeyOther and OutcomeConflict. Each program writes at most 60 lines a minute of
-these, all together. Of every other kind it writes at most 50 at once and 10 a second. An entry (LinesSuppressed) tells how many were
-not written.
+TokenRefused, RelayKeyOther and OutcomeConflict. Each program writes at most 60 lines a minute of these, all together. Of every
+other kind it writes at most 50 at once and 10 a second. An entry (LinesSuppressed) tells how many were not written.
 
 | priority | what happened, and what to do | fields | kind and `MESSAGE_ID` |
 | --- | --- | --- | --- |

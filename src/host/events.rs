@@ -240,7 +240,7 @@ events! {
     Ready { program: Text, version: Text } = "94b7b2644040473cbaee51f6f7380a15", Info, "{program} {version} is ready";
 
     /// A service cannot start.
-    /// Its configuration is wrong, or a file that it names is, or this computer refuses something that it needs. The service is started again by itself.
+    /// Its configuration, or a file that it names, is wrong. Or this computer refuses something that it needs. The service is started again by itself.
     /// Mend what the line names: for a configuration it names file, line and key. The option --check says whether all is good now.
     CannotStart { program: Text, why: Text } = "b6a8a68f41434b5bb0cf65f475a680c9", Err, "{program} cannot start: {why}";
 
