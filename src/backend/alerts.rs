@@ -11,8 +11,8 @@ use super::books::{self, Alert, Subject};
 use super::shop::Shop;
 use super::told;
 use qris_core::order::merchant::Attention;
-use qris_host::events::{Event as Journal, emit};
-use qris_host::{clock, random};
+use qris_host::events::Event as Journal;
+use qris_host::random;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,13 +37,14 @@ pub async fn run(shop: Arc<Shop>, command: Vec<String>) {
 
 /// Tells the alerts that are due now, one after the other.
 async fn tell_all(shop: &Shop, command: &[String], me: &str) {
-    let due = shop.read(|tx| books::due_alerts(tx, clock::now().wall)).await;
+    let now = shop.now();
+    let due = shop.read(move |tx| books::due_alerts(tx, now)).await;
     // The journal was told of an error. The next look comes.
     let Ok(due) = due else { return };
     for alert in due {
         let (who, wanted) = (me.to_owned(), alert.clone());
         // One of two backends has the turn. An alert that the other one has just told, or that has ended, is not told again.
-        let mine = shop.write(move |tx, _| books::take_turn(tx, &who, &wanted, clock::now().wall)).await;
+        let mine = shop.write(move |tx, _, now| books::take_turn(tx, &who, &wanted, now)).await;
         match mine {
             Ok(true) => {}
             Ok(false) => continue,
@@ -51,19 +52,17 @@ async fn tell_all(shop: &Shop, command: &[String], me: &str) {
         }
         let body = object(&alert, shop.place.sandbox).to_string();
         let result = command::call(command, body.as_bytes(), LIMIT).await;
-        note(&alert, &result);
+        note(shop, &alert, &result);
         let good = result.is_ok();
-        let written = shop.write(move |tx, _| {
-            let now = clock::now().wall;
-            if good { books::alert_done(tx, &alert, now) } else { books::alert_failed(tx, &alert, now) }
-        });
+        let written =
+            shop.write(move |tx, _, now| if good { books::alert_done(tx, &alert, now) } else { books::alert_failed(tx, &alert, now) });
         if written.await.is_err() {
             return;
         }
     }
 }
 
-fn note(alert: &Alert, result: &Result<(), command::CallError>) {
+fn note(shop: &Shop, alert: &Alert, result: &Result<(), command::CallError>) {
     let order = match &alert.about {
         Subject::Order(stored, _) => Some(stored.order.id.clone()),
         Subject::Damaged(id, _) => Some(id.clone()),
@@ -71,8 +70,8 @@ fn note(alert: &Alert, result: &Result<(), command::CallError>) {
     };
     let (device, kind) = (alert.device.clone(), alert.kind().into());
     match result {
-        Ok(()) => emit(&Journal::AlertTold { order, device, kind }),
-        Err(error) => emit(&Journal::AlertFailed { order, device, kind, why: error.to_string().into() }),
+        Ok(()) => shop.emit(&Journal::AlertTold { order, device, kind }),
+        Err(error) => shop.emit(&Journal::AlertFailed { order, device, kind, why: error.to_string().into() }),
     }
 }
 

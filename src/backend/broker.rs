@@ -5,10 +5,10 @@ use super::{books, devices, view};
 use qris_core::wire::payment::PaymentUpdate;
 use qris_core::wire::topics::Topic;
 use qris_host::config::MqttSettings;
-use qris_host::events::{Event as Journal, emit};
+use qris_host::events::Event as Journal;
 use qris_host::mqtt::{LinkSettings, Mqtt, MqttEvent, Outbound, PublishId};
+use qris_host::random;
 use qris_host::tls::{LastTrusted, TlsError};
-use qris_host::{clock, random};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub fn settings(wanted: &MqttSettings) -> Result<LinkSettings, TlsError> {
 /// Publishes the messages of the outbox, for ever. With `watches` it also finds out which machines are there.
 pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, watches: bool) {
     let (mqtt, mut events) = Mqtt::start(settings, EVENTS);
-    let mut link = Link { broker, up: false, told_down: false };
+    let mut link = Link { shop: Arc::clone(&shop), broker, up: false, told_down: false };
     let mut looked = Instant::now();
     loop {
         tokio::select! {
@@ -66,7 +66,7 @@ pub async fn publish(shop: Arc<Shop>, broker: String, settings: LinkSettings, wa
 async fn look_for(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>, link: &mut Link) {
     let Ok(devices) = shop.machines(devices::list).await else { return };
     let let_in: Vec<_> = devices.machines.into_iter().filter(|device| device.revoked.is_none()).map(|device| device.id).collect();
-    let now = clock::now().wall;
+    let now = shop.now();
     shop.presence.know(&let_in, now);
     for device in shop.presence.look_for(now) {
         let wanted = device.clone();
@@ -109,7 +109,7 @@ async fn empty(shop: &Shop, mqtt: &Mqtt, events: &mut mpsc::Receiver<MqttEvent>,
                 done.push(seq);
             }
         }
-        if !done.is_empty() && shop.write(move |tx, _| books::published(tx, &done)).await.is_err() {
+        if !done.is_empty() && shop.write(move |tx, _, _| books::published(tx, &done)).await.is_err() {
             return;
         }
         if !link.up {
@@ -129,6 +129,7 @@ enum Sent {
 }
 
 struct Link {
+    shop: Arc<Shop>,
     broker: String,
     up: bool,
     told_down: bool,
@@ -140,13 +141,13 @@ impl Link {
             MqttEvent::Up { .. } => {
                 self.up = true;
                 self.told_down = false;
-                emit(&Journal::BrokerConnected { broker: self.broker.clone().into() });
+                self.shop.emit(&Journal::BrokerConnected { broker: self.broker.clone().into() });
             }
             MqttEvent::Down { reason, .. } => {
                 self.up = false;
                 // Every failed attempt reports itself. The first one is told.
                 if !std::mem::replace(&mut self.told_down, true) {
-                    emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: reason.clone().into() });
+                    self.shop.emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: reason.clone().into() });
                 }
             }
             MqttEvent::Message(_) | MqttEvent::Delivered { .. } | MqttEvent::Rejected { .. } | MqttEvent::Undelivered(_) => {}
@@ -161,7 +162,10 @@ impl Link {
                 MqttEvent::Delivered { id: of, heard } if of == id => return Some(if heard { Sent::Taken } else { Sent::NotTaken }),
                 // It would be refused again. The machine learns the news by asking.
                 MqttEvent::Rejected { id: of, reason } if of == id => {
-                    emit(&Journal::BrokerLost { broker: self.broker.clone().into(), why: format!("it refuses news: {reason}").into() });
+                    self.shop.emit(&Journal::BrokerLost {
+                        broker: self.broker.clone().into(),
+                        why: format!("it refuses news: {reason}").into(),
+                    });
                     return Some(Sent::Refused);
                 }
                 MqttEvent::Undelivered(of) if of == id => return None,

@@ -98,7 +98,7 @@ fn copy_both(books: &Path, parts: &[PathBuf; 2], to: &Path) -> Result<Backup, Co
     let orders = copy(books, &BOOKS, "SELECT count(*) FROM orders", &parts[0])?;
     let machines = copy(&machines_beside(books), &MACHINES, "SELECT count(*) FROM devices", &parts[1])?;
     let mut damaged = damaged_orders(&look_at(&parts[0])?)?;
-    damaged.extend(Direct::over(look_at(&parts[1])?, Box::new(())).look(devices::list)?.damaged.into_iter().map(String::from));
+    damaged.extend(Direct::over(look_at(&parts[1])?).look(devices::list)?.damaged.into_iter().map(String::from));
     for (had, has) in [orders, machines] {
         // Meanwhile rows leave the books only for an archive.
         if has < had {

@@ -286,7 +286,7 @@ mod tests {
     fn rig() -> Rig {
         let directory = tempfile::tempdir().expect("a directory");
         let both = open_both(&directory.path().join("orders.db"), true, true).expect("opens");
-        let machines = Direct::over(both.machines, Box::new(()));
+        let machines = Direct::over(both.machines);
         for name in ["vm-001", "vm-002"] {
             assert!(machines.run(|tx| add(tx, &id(name), &hash(name), false, Wall(7))).expect("added"));
         }

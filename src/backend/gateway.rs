@@ -6,6 +6,7 @@
 use axum::http::HeaderMap;
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Charge, Event, NoCharge, Order, RefundAnswer, Report, Said};
+use qris_core::order::time::Wall;
 use qris_host::Failure;
 use qris_host::config::Source;
 use qris_host::finding::Finding;
@@ -22,8 +23,8 @@ pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Gateway: Debug + Send + Sync {
     /// Its name in the configuration, and in the path of its notifications: `/NAME/notifications`.
     fn name(&self) -> &'static str;
-    /// Asks for a charge of exactly the order's price, which carries its sale's metadata.
-    fn charge<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<Charged>>;
+    /// Asks, at this moment, for a charge of exactly the order's price, which carries its sale's metadata.
+    fn charge<'a>(&'a self, order: &'a Order, now: Wall) -> Asking<'a, Answered<Charged>>;
     /// Asks what became of it.
     fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>>;
     /// Ends an unpaid charge.

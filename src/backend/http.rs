@@ -26,7 +26,7 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::merchant::Refused;
 use qris_core::order::reason::Reason;
 use qris_core::wire::orders::{FieldError, PROBLEM_TYPE, Problem, RELAY_KEY};
-use qris_host::events::{Event as Journal, emit};
+use qris_host::events::Event as Journal;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -207,7 +207,7 @@ impl FromRequestParts<Arc<Shop>> for Machine {
 /// The machine of the token.
 async fn device(shop: &Shop, headers: &HeaderMap) -> Result<DeviceId, Refusal> {
     let refused = |why: &'static str| {
-        emit(&Journal::TokenRefused { device: None, why: why.into() });
+        shop.emit(&Journal::TokenRefused { device: None, why: why.into() });
         Refusal::new(StatusCode::UNAUTHORIZED).code(Reason::Backend).detail(why)
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

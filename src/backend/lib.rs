@@ -38,8 +38,9 @@ use qris_host::config::{Source, remark};
 use qris_host::events::{Event as Journal, emit};
 use qris_host::service::Signals;
 use qris_host::sqlite::{self, Share};
+use qris_host::surroundings::Computer;
 use qris_host::tls;
-use qris_host::{self, Failure, Leave, clock, journal, memory, service};
+use qris_host::{self, Failure, Leave, journal, memory, service};
 use shop::Shop;
 use std::path::Path;
 use std::process::ExitCode;
@@ -115,7 +116,7 @@ async fn serve(config: Config, source: &Source, ring: Ring, path: &Path) -> Resu
     let listener = http::listen(config.listen).map_err(|error| Failure::failed(format!("cannot listen at {}: {error}", config.listen)))?;
     // Another process may be asking the gateway. Its questions are not given up. If it is gone, its lease ends.
     if shares[0].is_alone() {
-        shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.map_err(Failure::failed)?;
+        shop.write(|tx, desk, now| books::restarted(tx, desk, now)).await.map_err(Failure::failed)?;
     }
     shares.iter().try_for_each(Share::let_others_in).map_err(Failure::failed)?;
     tell_of_lost_machines(&shop).await.map_err(Failure::failed)?;
@@ -188,7 +189,7 @@ fn open_shop(config: &Config, source: &Source, ring: Ring, store: Store, machine
         contact: config.contact.clone(),
         collect_within: config.collect_within,
     };
-    Ok(Shop::new(store, machines, desk, gateway, place, Presence::new(config.offline_after)))
+    Ok(Shop::new(Arc::new(Computer), store, machines, desk, gateway, place, Presence::new(config.offline_after)))
 }
 
 /// The merchant's decisions, as the books need them. Commands that sign nothing need no keys.

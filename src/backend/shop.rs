@@ -11,8 +11,9 @@ use qris_core::order::ids::{DeviceId, OrderId};
 use qris_core::order::proof::RelayKey;
 use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::{Span, Wall};
-use qris_host::events::{Event as Journal, emit};
-use qris_host::{clock, random, service};
+use qris_host::events::Event as Journal;
+use qris_host::service;
+use qris_host::surroundings::Surroundings;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -31,6 +32,7 @@ pub const SERVING: &str = "serving machines";
 /// The running backend.
 #[derive(Debug)]
 pub struct Shop {
+    surroundings: Arc<dyn Surroundings>,
     /// The books' database.
     pub store: Store,
     /// The machines' database.
@@ -97,8 +99,17 @@ pub struct Counts {
 impl Shop {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, machines: Store, desk: Desk, gateway: Arc<dyn Gateway>, place: Place, presence: Presence) -> Self {
+    pub fn new(
+        surroundings: Arc<dyn Surroundings>,
+        store: Store,
+        machines: Store,
+        desk: Desk,
+        gateway: Arc<dyn Gateway>,
+        place: Place,
+        presence: Presence,
+    ) -> Self {
         Self {
+            surroundings,
             store,
             machines,
             desk: RwLock::new(Arc::new(desk)),
@@ -122,6 +133,17 @@ impl Shop {
         }
     }
 
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> Wall {
+        self.surroundings.now()
+    }
+
+    /// Writes to the journal.
+    pub fn emit(&self, event: &Journal) {
+        self.surroundings.emit(event);
+    }
+
     /// The merchant's present decisions.
     #[must_use]
     pub fn desk(&self) -> Arc<Desk> {
@@ -136,17 +158,17 @@ impl Shop {
         *desk = Arc::new(changed);
     }
 
-    /// Writes in the books.
+    /// Writes in the books. The job is told the time at which it runs.
     ///
     /// # Errors
     /// The job's own; or the database's, which also goes to the journal.
     pub async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError> + Send + 'static,
+        job: impl FnOnce(&mut dyn Tx, &Desk, Wall) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
-        let desk = self.desk();
-        let result = self.store.run(move |tx| job(tx, &desk)).await;
-        self.books_health.note("of orders", &result);
+        let (desk, surroundings) = (self.desk(), Arc::clone(&self.surroundings));
+        let result = self.store.run(move |tx| job(tx, &desk, surroundings.now())).await;
+        self.books_health.note(&*self.surroundings, "of orders", &result);
         if result.is_ok() && self.store_fails() {
             self.look_for_room().await;
         }
@@ -161,13 +183,13 @@ impl Shop {
 
     /// Looks at most once a second: each look writes as much as a sale does.
     async fn look_for_room(&self) {
-        let (now, last) = (clock::now().wall.0, self.room_looked.load(Ordering::Relaxed));
+        let (now, last) = (self.now().0, self.room_looked.load(Ordering::Relaxed));
         let is_soon = (0..1000).contains(&(now - last));
         if is_soon || self.room_looked.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         if self.store.find_room().await.is_ok() {
-            self.books_health.back("of orders");
+            self.books_health.back(&*self.surroundings, "of orders");
         }
     }
 
@@ -180,7 +202,7 @@ impl Shop {
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
         let result = self.store.read(job).await;
-        self.books_health.note("of orders", &result);
+        self.books_health.note(&*self.surroundings, "of orders", &result);
         result
     }
 
@@ -196,13 +218,14 @@ impl Shop {
         let of = device.clone();
         let is_new = !self.read(move |tx| books::has_orders(tx, &of)).await?;
         let (shown, fingerprint) = (device.clone(), key.fingerprint().into());
-        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, is_new, clock::now().wall)).await;
-        self.machines_health.note("of machines", &result);
+        let now = self.now();
+        let result = self.machines.run(move |tx| devices::shown(tx, &shown, &key, is_new, now)).await;
+        self.machines_health.note(&*self.surroundings, "of machines", &result);
         let device = device.clone();
         match result? {
             Shown::Known | Shown::Another { news: false } => {}
-            Shown::First => emit(&Journal::RelayKeyKnown { device, fingerprint, by: "its first key".into() }),
-            Shown::Another { news: true } => emit(&Journal::RelayKeyOther { device, fingerprint }),
+            Shown::First => self.emit(&Journal::RelayKeyKnown { device, fingerprint, by: "its first key".into() }),
+            Shown::Another { news: true } => self.emit(&Journal::RelayKeyOther { device, fingerprint }),
         }
         Ok(())
     }
@@ -216,9 +239,9 @@ impl Shop {
         job: impl FnOnce(&mut dyn Tx) -> Result<T, BooksError> + Send + 'static,
     ) -> Result<T, BooksError> {
         let result = self.machines.read(job).await;
-        self.machines_health.note("of machines", &result);
+        self.machines_health.note(&*self.surroundings, "of machines", &result);
         if result.is_ok() {
-            self.machines_health.back("of machines");
+            self.machines_health.back(&*self.surroundings, "of machines");
         }
         result
     }
@@ -231,12 +254,12 @@ impl Shop {
             return;
         }
         let (wanted, of) = (Box::<str>::from(merchant), device.clone());
-        let written = self.write(move |tx, _| books::merchant_paid(tx, &wanted, &of, clock::now().wall)).await;
+        let written = self.write(move |tx, _, now| books::merchant_paid(tx, &wanted, &of, now)).await;
         // The journal was told of an error. The next QR is looked at again.
         let Ok(first) = written else { return };
         *known() = Some(merchant.into());
         if let Some(first) = first {
-            emit(&Journal::OtherMerchant {
+            self.emit(&Journal::OtherMerchant {
                 order: order.clone(),
                 device: device.clone(),
                 merchant: merchant.to_owned().into(),
@@ -248,23 +271,23 @@ impl Shop {
 
     /// A machine asked something, or took a message.
     pub async fn heard(&self, device: &DeviceId) {
-        if self.presence.heard(device, clock::now().wall) {
+        if self.presence.heard(device, self.now()) {
             let wanted = device.clone();
             // If this fails, the alert stays until the machine is missing and back once more.
-            let was_missing = self.write(move |tx, _| books::machine_back(tx, &wanted, clock::now().wall)).await;
+            let was_missing = self.write(move |tx, _, now| books::machine_back(tx, &wanted, now)).await;
             if matches!(was_missing, Ok(true)) {
-                emit(&Journal::MachineBack { device: device.clone() });
+                self.emit(&Journal::MachineBack { device: device.clone() });
             }
         }
     }
 
     /// Nobody took a message to a machine.
     pub async fn not_taken(&self, device: &DeviceId) {
-        if self.presence.not_taken(device, clock::now().wall) {
-            emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
+        if self.presence.not_taken(device, self.now()) {
+            self.emit(&Journal::MachineOffline { device: device.clone(), seconds: self.presence.missing_after().0 / 1000 });
             let wanted = device.clone();
             // The journal has heard of the machine already, and hears of an error too.
-            let _ = self.write(move |tx, _| books::machine_offline(tx, &wanted, clock::now().wall)).await;
+            let _ = self.write(move |tx, _, now| books::machine_offline(tx, &wanted, now)).await;
             self.alerts.notify_one();
         }
     }
@@ -274,14 +297,14 @@ impl Shop {
     pub fn draw_order_id(&self) -> OrderId {
         const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bytes = [0; 20];
-        random::fill(&mut bytes);
+        self.surroundings.random(&mut bytes);
         let text: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
         OrderId::new(&text).expect("letters and digits")
     }
 
     /// Whether a forgotten order may be looked up at the gateway now. Counts the look-up.
     pub fn may_look_up(&self, id: &OrderId, device: Option<&DeviceId>) -> bool {
-        let now = clock::now().wall;
+        let now = self.now();
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner).take(id, device, now)
     }
 
@@ -294,11 +317,11 @@ impl Shop {
         match (self.gateway_gone.swap(trouble.is_some(), Ordering::Relaxed), trouble) {
             (false, Some(why)) => {
                 service::status("the gateway cannot be asked");
-                emit(&Journal::GatewayUnreachable { why: why.to_string().into() });
+                self.emit(&Journal::GatewayUnreachable { why: why.to_string().into() });
             }
             (true, None) => {
                 service::status(SERVING);
-                emit(&Journal::GatewayBack {});
+                self.emit(&Journal::GatewayBack {});
             }
             (true, Some(_)) | (false, None) => {}
         }
@@ -307,26 +330,26 @@ impl Shop {
 
 impl Health {
     /// All is well with it.
-    fn back(&self, path: &'static str) {
+    fn back(&self, around: &dyn Surroundings, path: &'static str) {
         if self.failing.swap(false, Ordering::Relaxed) {
-            emit(&Journal::StoreBack { path: path.into() });
+            around.emit(&Journal::StoreBack { path: path.into() });
         }
     }
 
-    fn note<T>(&self, path: &'static str, result: &Result<T, BooksError>) {
+    fn note<T>(&self, around: &dyn Surroundings, path: &'static str, result: &Result<T, BooksError>) {
         let path = || path.into();
         match result {
             // One row or page is damaged, and the rest is well. This is told at most once a minute.
             Err(BooksError::Store(error)) if error.is_damage() => {
-                let now = clock::now().wall.0;
+                let now = around.now().0;
                 if now - self.damage_told.load(Ordering::Relaxed) > 60_000 {
                     self.damage_told.store(now, Ordering::Relaxed);
-                    emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
+                    around.emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
                 }
             }
             Err(BooksError::Store(error)) => {
                 if !self.failing.swap(true, Ordering::Relaxed) {
-                    emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
+                    around.emit(&Journal::StoreFailing { path: path(), why: error.to_string().into() });
                 }
             }
             Ok(_) | Err(_) => {}

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -115,13 +115,40 @@ pub trait Tx {
 
 /// The handle of the database. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store(Hands);
+pub struct Store(Arc<dyn Runner>);
 
-/// The side that does the jobs.
-#[derive(Debug, Clone)]
-enum Hands {
-    Threads { writer: SyncSender<Box<dyn Job>>, reader: SyncSender<Box<dyn Job>>, path: PathBuf },
-    Caller(Direct),
+/// What does the jobs of a [`Store`]. Jobs that wait at the same time may be committed together, see [`Direct::together`].
+pub trait Runner: std::fmt::Debug + Send + Sync {
+    /// Takes a job. It is answered when its changes are committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`], [`StoreError::Gone`]: the job is not done.
+    fn take(&self, job: Box<dyn Job>, writes: bool) -> Result<(), StoreError>;
+
+    /// The file of the database, if its disk may be full.
+    fn file(&self) -> Option<&Path>;
+}
+
+/// The two threads of a database.
+#[derive(Debug)]
+struct Threads {
+    writer: SyncSender<Box<dyn Job>>,
+    reader: SyncSender<Box<dyn Job>>,
+    path: PathBuf,
+}
+
+impl Runner for Threads {
+    fn take(&self, job: Box<dyn Job>, writes: bool) -> Result<(), StoreError> {
+        let thread = if writes { &self.writer } else { &self.reader };
+        thread.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Gone,
+        })
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
 }
 
 /// The path of the machines whose orders are in these books.
@@ -131,6 +158,12 @@ pub fn machines_beside(books: &Path) -> PathBuf {
 }
 
 impl Store {
+    /// The handle of a database that this does the jobs of.
+    #[must_use]
+    pub fn with(runner: Arc<dyn Runner>) -> Self {
+        Self(runner)
+    }
+
     /// Starts the two threads of an open database. They end when the last handle is dropped.
     ///
     /// # Errors
@@ -142,7 +175,7 @@ impl Store {
         let reading = sqlite::open_beside(path, schema, false)?;
         let writer = start("store-writer", writing, GROUP_MAX)?;
         let reader = start("store-reader", reading.connection, 1)?;
-        Ok(Self(Hands::Threads { writer, reader, path: path.into() }))
+        Ok(Self::with(Arc::new(Threads { writer, reader, path: path.into() })))
     }
 
     /// Opens a database beside its owner, for short commands. A damaged one stays in its place. A missing one is made only
@@ -164,10 +197,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &self.0 {
-            Hands::Threads { writer, .. } => hand(writer, job).await,
-            Hands::Caller(direct) => direct.take(job, true).await,
-        }
+        self.hand(job, true).await
     }
 
     /// Looks whether the disk has room for a sale.
@@ -175,8 +205,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`]
     pub async fn find_room(&self) -> Result<(), StoreError> {
-        let Hands::Threads { path, .. } = &self.0 else { return Ok(()) };
-        let path = path.clone();
+        let Some(path) = self.0.file().map(PathBuf::from) else { return Ok(()) };
         let looked = tokio::task::spawn_blocking(move || sqlite::find_room(&path)).await;
         Ok(looked.map_err(|_| StoreError::Gone)??)
     }
@@ -190,71 +219,29 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &self.0 {
-            Hands::Threads { reader, .. } => hand(reader, job).await,
-            Hands::Caller(direct) => direct.take(job, false).await,
-        }
+        self.hand(job, false).await
+    }
+
+    async fn hand<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static, writes: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.0.take(Box::new(Work { job: Some(job), result: None, reply }), writes)?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
     }
 }
 
-async fn hand<T, E>(thread: &SyncSender<Box<dyn Job>>, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    let (reply, answer) = oneshot::channel();
-    match thread.try_send(Box::new(Work { job: Some(job), result: None, reply })) {
-        Ok(()) => {}
-        Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded.into()),
-        Err(TrySendError::Disconnected(_)) => return Err(StoreError::Gone.into()),
-    }
-    answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
-}
-
-/// Looks on while a [`Direct`] database is used.
-pub trait Watch: Send + Sync {
-    /// Jobs are over. If they wrote, their changes are committed, unless that failed. Tells whether the caller of their answers
-    /// still runs.
-    fn done(&self, tx: &mut dyn Tx, writes: bool) -> bool;
-}
-
-/// Nobody looks on.
-impl Watch for () {
-    fn done(&self, _: &mut dyn Tx, _: bool) -> bool {
-        true
-    }
-}
-
-/// The same database in the hands of its caller, without a thread: for simulation. Cheap to clone.
-#[derive(Clone)]
-pub struct Direct(Arc<Held>);
-
-struct Held {
-    connection: Mutex<Connection>,
-    watch: Box<dyn Watch>,
-    /// Jobs that will be committed together.
-    waiting: Mutex<Vec<Box<dyn Job>>>,
-    /// Jobs whose answer nobody will ever hear: their caller stands still.
-    unheard: Mutex<Vec<Box<dyn Job>>>,
-}
-
-impl std::fmt::Debug for Direct {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Direct")
-    }
-}
+/// An open database in the hands of its caller, without a thread.
+#[derive(Debug)]
+pub struct Direct(Connection);
 
 impl Direct {
     /// Uses an open database.
     #[must_use]
-    pub fn over(connection: Connection, watch: Box<dyn Watch>) -> Self {
-        Self(Arc::new(Held { connection: Mutex::new(connection), watch, waiting: Mutex::default(), unheard: Mutex::default() }))
-    }
-
-    /// The handle for the program.
-    #[must_use]
-    pub fn store(&self) -> Store {
-        Store(Hands::Caller(self.clone()))
+    pub const fn over(connection: Connection) -> Self {
+        Self(connection)
     }
 
     /// Runs a job in a transaction, as a short command does. It is committed when this returns, unless the job or the commit
@@ -264,9 +251,9 @@ impl Direct {
     /// The job's own, or the database's.
     pub fn run<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let sqlite = |error: rusqlite::Error| E::from(StoreError::Sqlite(error));
-        let connection = self.connection();
+        let connection = &self.0;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
-        let result = job(&mut SqliteTx { connection: &connection });
+        let result = job(&mut SqliteTx { connection });
         let ended = if result.is_ok() { connection.execute_batch("COMMIT") } else { Ok(()) };
         // A transaction that could not be committed must not stay open. A full disk has rolled it back by itself.
         if !connection.is_autocommit() {
@@ -282,59 +269,20 @@ impl Direct {
     /// # Errors
     /// The job's own, or the database's.
     pub fn look<T, E: From<StoreError>>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E>) -> Result<T, E> {
-        read(&self.connection(), job)
+        read(&self.0, job)
     }
 
-    /// Does a job as the threads of a [`Store`] do: all writes of one moment are committed together.
-    async fn take<T, E>(&self, job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static, writes: bool) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let work = Box::new(Work { job: Some(job), result: None, reply });
-        if writes {
-            let is_first = {
-                let mut waiting = lock(&self.0.waiting);
-                waiting.push(work);
-                waiting.len() == 1
-            };
-            if is_first {
-                // It runs in a task of its own: the others wait for it, too.
-                let direct = self.clone();
-                tokio::spawn(async move {
-                    let batch = std::mem::take(&mut *lock(&direct.0.waiting));
-                    direct.carry_out(batch, true);
-                });
-            }
-        } else {
-            self.carry_out(vec![work], false);
-        }
-        answer.await.unwrap_or_else(|_| Err(StoreError::Gone.into()))
+    /// Does jobs as the threads of a [`Store`] do: all of them are committed together.
+    ///
+    /// # Errors
+    /// SQLite's. It undoes all of them.
+    pub fn together(&mut self, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
+        together(&mut self.0, batch, writes)
     }
-
-    fn carry_out(&self, mut batch: Vec<Box<dyn Job>>, writes: bool) {
-        let mut connection = self.connection();
-        let result = together(&mut connection, &mut batch, writes);
-        if self.0.watch.done(&mut SqliteTx { connection: &connection }, writes) {
-            answer_all(batch, result);
-        } else {
-            lock(&self.0.unheard).append(&mut batch);
-        }
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        lock(&self.0.connection)
-    }
-}
-
-/// A job that panics under the lock was rolled back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A job without its types.
-trait Job: Send {
+pub trait Job: Send {
     /// Runs the job. Answers whether its changes may be committed.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
     /// Answers the caller.
@@ -395,14 +343,15 @@ fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>, group: usize
     }
 }
 
-fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), rusqlite::Error>) {
+/// Answers the callers of jobs that were done together.
+pub fn answer_all(batch: Vec<Box<dyn Job>>, result: Result<(), rusqlite::Error>) {
     let why = result.err().map(|error| error.to_string());
     for job in batch {
         job.answer(why.clone().map_or(Ok(()), |why| Err(StoreError::Commit(why))));
     }
 }
 
-/// Runs jobs in one transaction. An error undoes all of them.
+/// Runs jobs in one transaction. A job that fails has changed nothing. An error undoes all of them.
 fn together(connection: &mut Connection, batch: &mut [Box<dyn Job>], writes: bool) -> Result<(), rusqlite::Error> {
     // IMMEDIATE: this waits now for a second writer, and does not run into it half-way.
     let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };

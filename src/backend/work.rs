@@ -10,8 +10,8 @@ use qris_core::order::merchant::{self, Attention, Call, Charge, Ending, Event, O
 use qris_core::order::qris;
 use qris_core::order::request::Payment;
 use qris_core::order::time::Span;
-use qris_host::events::{Event as Journal, emit};
-use qris_host::{clock, service};
+use qris_host::events::Event as Journal;
+use qris_host::service;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -55,10 +55,9 @@ pub async fn follow(shop: Arc<Shop>) {
 
 /// Does the next step of an order, if nobody else does.
 pub async fn advance(shop: Arc<Shop>, id: OrderId) {
-    let now = clock::now().wall;
     let wanted = id.clone();
     // The journal was told of an error. The sweep comes again.
-    if let Ok(done) = shop.write(move |tx, desk| books::claim(tx, desk, &wanted, now)).await {
+    if let Ok(done) = shop.write(move |tx, desk, now| books::claim(tx, desk, &wanted, now)).await {
         carry_on(shop, done).await;
     }
 }
@@ -72,17 +71,17 @@ pub async fn carry_on(shop: Arc<Shop>, mut done: Done) {
         let event = ask(&shop, &done.now.order, call).await;
         let answered = {
             let id = id.clone();
-            shop.write(move |tx, desk| books::answered(tx, desk, &id, event, clock::now().wall)).await
+            shop.write(move |tx, desk, now| books::answered(tx, desk, &id, event, now)).await
         };
         let Ok(answered) = answered else { return };
         done = answered;
         if done.call.is_none()
             && let Some(due) = merchant::next_deadline(&done.now.order)
-            && due - clock::now().wall < SOON
+            && due - shop.now() < SOON
         {
             announce(&shop, &done);
-            sleep((due - clock::now().wall).to_duration()).await;
-            let Ok(claimed) = shop.write(move |tx, desk| books::claim(tx, desk, &id, clock::now().wall)).await else { return };
+            sleep((due - shop.now()).to_duration()).await;
+            let Ok(claimed) = shop.write(move |tx, desk, now| books::claim(tx, desk, &id, now)).await else { return };
             done = claimed;
         }
     }
@@ -100,7 +99,7 @@ pub async fn sweep(shop: Arc<Shop>) {
         }
         if round % PRUNE_EVERY == PRUNE_EVERY - 1 {
             // The next round tries again.
-            let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
+            let _ = shop.write(|tx, _, now| books::prune_outbox(tx, now)).await;
         }
         if take_up(&shop).await.is_ok() && take_up_strangers(&shop).await.is_ok() {
             service::watchdog();
@@ -113,10 +112,11 @@ pub async fn sweep(shop: Arc<Shop>) {
 /// # Errors
 /// The books cannot be read.
 pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
-    let ids = shop.read(|tx| books::claim_due(tx, clock::now().wall)).await?;
+    let now = shop.now();
+    let ids = shop.read(move |tx| books::claim_due(tx, now)).await?;
     if shop.store_fails() {
         // For hours there may be no other write that could show that the database works again.
-        let _ = shop.write(|tx, _| books::prune_outbox(tx, clock::now().wall)).await;
+        let _ = shop.write(|tx, _, now| books::prune_outbox(tx, now)).await;
     }
     // The calls are spread over the time until the next look, so the gateway is not asked about all orders in one moment.
     let pause = SWEEP / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
@@ -138,7 +138,8 @@ pub async fn take_up(shop: &Arc<Shop>) -> Result<(), BooksError> {
 /// # Errors
 /// The books cannot be read.
 pub async fn take_up_strangers(shop: &Arc<Shop>) -> Result<(), BooksError> {
-    for id in shop.read(|tx| books::strangers(tx, clock::now().wall)).await? {
+    let now = shop.now();
+    for id in shop.read(move |tx| books::strangers(tx, now)).await? {
         // Another shop's notifications, or a flood of them, must not keep the gateway from our orders.
         if shop.may_look_up(&id, None) {
             tokio::spawn(ask_about_stranger(Arc::clone(shop), id));
@@ -157,12 +158,12 @@ async fn ask_about_stranger(shop: Arc<Shop>, id: OrderId) {
         Found::Unanswered => "",
     };
     let wanted = id.clone();
-    let waits = shop.write(move |tx, _| match found {
+    let waits = shop.write(move |tx, _, now| match found {
         Found::NotOurs | Found::Rebuilt(_) => books::forget(tx, &wanted).map(|()| false),
-        Found::Unknown | Found::Unanswered => books::ask_later(tx, &wanted, matches!(found, Found::Unknown), clock::now().wall),
+        Found::Unknown | Found::Unanswered => books::ask_later(tx, &wanted, matches!(found, Found::Unknown), now),
     });
     if matches!(waits.await, Ok(false)) {
-        emit(&Journal::NotificationForeign { order: Some(id), why: why.into() });
+        shop.emit(&Journal::NotificationForeign { order: Some(id), why: why.into() });
     }
 }
 
@@ -190,12 +191,12 @@ pub async fn take_back(shop: &Arc<Shop>, id: &OrderId, asked_by: Option<DeviceId
         // It is an answer about another order, or no answer at all.
         Looked::Found(_) | Looked::Unanswered => return Ok(Found::Unanswered),
     };
-    match shop.write(move |tx, desk| books::rebuild(tx, desk, &report, asked_by.as_ref(), clock::now().wall)).await? {
+    match shop.write(move |tx, desk, now| books::rebuild(tx, desk, &report, asked_by.as_ref(), now)).await? {
         Forgotten::NotOurs => Ok(Found::NotOurs),
         Forgotten::Rebuilt(done) => {
             let stored = done.now.clone();
             let Sale { device, request_id, item, amount, .. } = stored.order.sale.clone();
-            emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, amount });
+            shop.emit(&Journal::OrderRebuilt { request: request_id, order: id.clone(), device, item, amount });
             if merchant::next_deadline(&stored.order).is_some() {
                 shop.due.notify_one();
             }
@@ -230,7 +231,7 @@ async fn advance_later(shop: Arc<Shop>, id: OrderId) {
     let wanted = id.clone();
     let Ok(Some(stored)) = shop.read(move |tx| books::load(tx, &wanted)).await else { return };
     if let Some(due) = merchant::next_deadline(&stored.order) {
-        sleep((due - clock::now().wall).to_duration()).await;
+        sleep((due - shop.now()).to_duration()).await;
     }
     advance(shop, id).await;
 }
@@ -248,7 +249,7 @@ async fn ask(shop: &Shop, order: &Order, call: Call) -> Event {
 }
 
 async fn charge(shop: &Shop, order: &Order) -> Event {
-    let charged = heard(shop, shop.gateway.charge(order).await);
+    let charged = heard(shop, shop.gateway.charge(order, shop.now()).await);
     match (charged, order.sale.payment) {
         (Charged::Made(charge), Payment::Gopay) => checked(shop, order, charge).await,
         (charged, Payment::Gopay | Payment::Alfamart | Payment::Indomaret) => charged.into(),
@@ -279,7 +280,7 @@ fn heard<T>(shop: &Shop, answered: Answered<T>) -> T {
 /// Tells the journal the new state of an order.
 fn journal(shop: &Shop, done: &Done) {
     let order = &done.now.order;
-    journal_listed(order, &done.was);
+    journal_listed(shop, order, &done.was);
     if books::state_word(&order.state) == books::state_word(&done.was.state) {
         return;
     }
@@ -292,15 +293,15 @@ fn journal(shop: &Shop, done: &Done) {
         State::Held { .. } => {}
         State::Pending { .. } => {
             count(&shop.counts.charges);
-            emit(&Journal::ChargeMade { request, order: id, device, item, amount });
+            shop.emit(&Journal::ChargeMade { request, order: id, device, item, amount });
         }
         State::Cancelling { why: Ending::GrossAmount, charge, .. } => {
             let asked = charge.as_ref().map_or_else(|| "another sum".into(), |charge| charge.gross_amount.to_string());
             let why = format!("the gateway asks {asked} for {amount}").into();
-            emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
+            shop.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why });
         }
         State::Cancelling { why: Ending::Unreadable(why), .. } | State::Closed { why: Some(Ending::NotMade { why, .. }), .. } => {
-            emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
+            shop.emit(&Journal::ChargeRefused { request, order: id, device, item, amount, why: why.to_string().into() });
         }
         State::Cancelling { .. } => {}
         State::Closed { how, why, .. } => {
@@ -308,17 +309,17 @@ fn journal(shop: &Shop, done: &Done) {
                 Some(why) => format!("{how:?}, {why:?}").to_lowercase(),
                 None => format!("{how:?}").to_lowercase(),
             };
-            emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
+            shop.emit(&Journal::OrderCancelled { request, order: id, device, why: why.into() });
         }
         State::Settled { .. } => {
             count(&shop.counts.receipts);
-            emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
+            shop.emit(&Journal::ReceiptSigned { request, order: id, device, item, amount });
         }
         State::Withheld { by, why, .. } => {
             count(&shop.counts.withheld);
             let device = Some(device);
             match why {
-                Withheld::Mismatch => emit(&Journal::SettlementMismatch {
+                Withheld::Mismatch => shop.emit(&Journal::SettlementMismatch {
                     request: Some(request),
                     order: id,
                     device,
@@ -326,7 +327,7 @@ fn journal(shop: &Shop, done: &Done) {
                     why: "it is not what was charged".into(),
                 }),
                 Withheld::PaidTwice => {
-                    emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: "paid_twice".into() });
+                    shop.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: "paid_twice".into() });
                 }
             }
         }
@@ -337,13 +338,13 @@ fn journal(shop: &Shop, done: &Done) {
                     "through the gateway"
                 }
             };
-            emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
+            shop.emit(&Journal::OrderRefunded { request, order: id, device, item, amount, why: why.into() });
         }
     }
 }
 
 /// Tells the journal the new reasons for a person to look at an order. Reasons with an event of their own are left to that.
-fn journal_listed(order: &Order, was: &Order) {
+fn journal_listed(shop: &Shop, order: &Order, was: &Order) {
     let had = was.attention();
     for kind in order.attention().into_iter().filter(|kind| !had.contains(kind)) {
         let why = match kind {
@@ -366,6 +367,6 @@ fn journal_listed(order: &Order, was: &Order) {
             Attention::LateFact => "news came after the order was settled".into(),
         };
         let Sale { device, request_id: request, item, amount, .. } = order.sale.clone();
-        emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
+        shop.emit(&Journal::OrderListed { request, order: order.id.clone(), device, item, amount, why: why.into() });
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn search(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn look_everywhere(arguments: &Search) -> Result<(), Failure> {
     if let Some(name) = &arguments.at {
-        let case = search::Case::named(name).ok_or_else(|| Failure::failed(format!("{name} is no performance: say for example sale:17,42")))?;
+        let case =
+            search::Case::named(name).ok_or_else(|| Failure::failed(format!("{name} is no performance: say for example sale:17,42")))?;
         let performed = case.perform(&place()).map_err(Failure::failed)?;
         print!("{}", performed.trace);
         return performed.failure.map_or(Ok(()), |why| Err(Failure::failed(why)));

@@ -20,14 +20,13 @@ pub mod journal;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
-#[cfg(feature = "testing")]
-pub mod play;
 pub mod random;
 pub mod rooted;
 pub mod secret;
 pub mod service;
 #[cfg(feature = "store")]
 pub mod sqlite;
+pub mod surroundings;
 #[cfg(feature = "commands")]
 pub mod terminal;
 #[cfg(feature = "tls")]

@@ -9,6 +9,7 @@
 //! [`Store`]: qris_backend::store::Store
 
 mod ask;
+mod database;
 mod street;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use super::rng::Rng;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, Response};
+use database::Database;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use qris_backend::books::{self, BooksError, Desk, Noted};
@@ -30,7 +32,7 @@ use qris_backend::http;
 use qris_backend::midtrans::{ChargeAs, ChargeOptions, Midtrans, ServerKey, Settings};
 use qris_backend::presence::Presence;
 use qris_backend::shop::Shop;
-use qris_backend::store::{Direct, Tx};
+use qris_backend::store::{Direct, Runner, Store, Tx};
 use qris_backend::view::Place;
 use qris_backend::work;
 use qris_core::order::ids::{DeviceId, OrderId};
@@ -39,12 +41,11 @@ use qris_core::order::receipt::SigningKey;
 use qris_core::order::time::{Span, Wall};
 use qris_host::events::Event as Journal;
 use qris_host::http::{Limits, client as http_client};
-use qris_host::play::{self, Surroundings};
 use qris_host::secret::Secret;
-use std::cell::{Cell, RefCell};
+use qris_host::surroundings::Surroundings;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 use street::{Reader, Street, ToMidtrans};
@@ -88,21 +89,27 @@ struct Around<C> {
     street: Arc<Street<C>>,
     began: Instant,
     wall: Wall,
-    rng: RefCell<Rng>,
+    rng: Mutex<Rng>,
 }
 
-impl<C> Surroundings for Around<C> {
-    fn wall(&self) -> Wall {
+impl<C: Send> Surroundings for Around<C> {
+    fn now(&self) -> Wall {
         self.wall + Span(since(self.began))
     }
 
-    fn journal(&self, event: &Journal) {
-        self.street.put(Effect::Journal(Box::new(event.clone())));
+    fn random(&self, bytes: &mut [u8]) {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.fill_with(|| rng.number().to_le_bytes()[0]);
     }
 
-    fn random(&self, bytes: &mut [u8]) {
-        let mut rng = self.rng.borrow_mut();
-        bytes.fill_with(|| rng.number().to_le_bytes()[0]);
+    fn emit(&self, event: &Journal) {
+        self.street.put(Effect::Journal(Box::new(event.clone())));
+    }
+}
+
+impl<C> std::fmt::Debug for Around<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Around")
     }
 }
 
@@ -149,12 +156,12 @@ pub(super) struct Program<C> {
     runtime: Runtime,
     service: TowerToHyperService<Router>,
     shop: Arc<Shop>,
-    around: Rc<Around<C>>,
+    began: Instant,
     street: Arc<Street<C>>,
     /// Those that wait for its answers.
     calls: BTreeMap<C, AbortHandle>,
-    direct: Direct,
-    machines: Direct,
+    books: Arc<Database>,
+    machines: Arc<Database>,
 }
 
 impl<C: Copy + Ord + Send + 'static> Program<C> {
@@ -168,9 +175,10 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let line = start.tells.then(|| Arc::new(Mutex::new(0)));
         let reader = Reader { street: Arc::clone(&street), runs: start.runs, line: line.clone() };
         let both = open_both(start.books, true, true)?;
-        let (direct, machines) = (Direct::over(both.books, Box::new(reader)), Direct::over(both.machines, Box::new(())));
+        let books = Database::over(Direct::over(both.books), Box::new(reader));
+        let machines = Database::over(Direct::over(both.machines), Box::new(()));
         if let Some(line) = line {
-            *line.lock().unwrap_or_else(PoisonError::into_inner) = direct.look(books::newest_line)?;
+            *line.lock().unwrap_or_else(PoisonError::into_inner) = books.connection().look(books::newest_line)?;
         }
         let settings = Settings {
             base_url: "https://midtrans.example".into(),
@@ -178,23 +186,24 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
             notification_url: format!("{PUBLIC_URL}/midtrans/notifications"),
             charge: ChargeOptions { charge_as: ChargeAs::Qris, ..ChargeOptions::default() },
         };
-        let midtrans = Midtrans::new(settings, http).expect("settings").over(Arc::new(ToMidtrans(Arc::clone(&street))));
-        let shop = Arc::new(Shop::new(
-            direct.store(),
-            machines.store(),
-            start.desk,
-            Arc::new(midtrans),
-            start.place,
-            Presence::new(Span::secs(600)),
-        ));
+        let midtrans = Midtrans::new(settings, http, Arc::new(ToMidtrans(Arc::clone(&street)))).expect("settings");
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let began = {
             let _here = runtime.enter();
             Instant::now()
         };
-        let around = Rc::new(Around { street: Arc::clone(&street), began, wall: start.wall, rng: RefCell::new(Rng::new(start.seed)) });
+        let around = Around { street: Arc::clone(&street), began, wall: start.wall, rng: Mutex::new(Rng::new(start.seed)) };
+        let shop = Arc::new(Shop::new(
+            Arc::new(around),
+            Store::with(Arc::clone(&books) as Arc<dyn Runner>),
+            Store::with(Arc::clone(&machines) as Arc<dyn Runner>),
+            start.desk,
+            Arc::new(midtrans),
+            start.place,
+            Presence::new(Span::secs(600)),
+        ));
         let service = TowerToHyperService::new(http::router(Arc::clone(&shop)));
-        let program = Self { runtime, service, shop, around, street, calls: BTreeMap::new(), direct, machines };
+        let program = Self { runtime, service, shop, began, street, calls: BTreeMap::new(), books, machines };
         program.listen();
         Ok(program)
     }
@@ -216,7 +225,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// Milliseconds since it was started, in its own time.
     pub(super) fn age(&self) -> i64 {
         let _here = self.runtime.enter();
-        since(self.around.began)
+        since(self.began)
     }
 
     /// Lets it run until it acts on its surroundings, or reaches this age, in milliseconds. Takes its output so far.
@@ -224,17 +233,15 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
     /// # Panics
     /// When one of its tasks does, even if something caught that.
     pub(super) fn run(&mut self, until: i64) -> Vec<Effect<C>> {
-        let end = self.around.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
+        let end = self.began + Duration::from_millis(u64::try_from(until).unwrap_or(0));
         let (street, runtime) = (&self.street, &self.runtime);
         let panics = PANICS.get();
-        play::within(Rc::clone(&self.around) as Rc<dyn Surroundings>, || {
-            runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    () = street.bell.notified() => {}
-                    () = sleep_until(end) => {}
-                }
-            });
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = street.bell.notified() => {}
+                () = sleep_until(end) => {}
+            }
         });
         assert_eq!(PANICS.get(), panics, "a task of the backend has panicked");
         let effects: Vec<_> = self.street.effects().drain(..).collect();
@@ -292,7 +299,7 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
         let sql =
             "SELECT min(due_ms) FROM (SELECT max(due_ms, coalesce(claimed_until_ms, 0)) AS due_ms FROM orders WHERE due_ms IS NOT NULL
             UNION ALL SELECT due_ms FROM strangers)";
-        self.direct.look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
+        self.books.connection().look(|tx| Ok(tx.rows(sql, &[])?.first().map(|row| row.maybe_int(0)).transpose()?.flatten().map(Wall)))
     }
 
     /// The merchant reconciles. Differences from Midtrans are handed to the books, as `qris-backend reconcile` does, and the books
@@ -310,13 +317,13 @@ impl<C: Copy + Ord + Send + 'static> Program<C> {
 
     /// Lets the only machine in, if this was not done yet.
     pub(super) fn let_in(&self, now: Wall) -> Result<bool, BooksError> {
-        self.machines.run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
+        self.machines.connection().run(|tx| devices::add(tx, &device(), &devices::hash(TOKEN), false, now))
     }
 
     /// Works with the books beside the program, as its commands do.
     pub(super) fn books<T>(&self, job: impl FnOnce(&mut dyn Tx, &Desk) -> Result<T, BooksError>) -> Result<T, BooksError> {
         let desk = self.shop.desk();
-        self.direct.run(|tx| job(tx, &desk))
+        self.books.connection().run(|tx| job(tx, &desk))
     }
 }
 

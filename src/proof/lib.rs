@@ -3,11 +3,11 @@
 
 mod backend;
 pub mod disk;
-pub mod memory;
 #[cfg(test)]
 mod merchant_tests;
 pub mod nth;
 pub mod search;
+mod seeded;
 pub mod world;
 
 use qris_sim::{faults, middlebox, midtrans, rng};

@@ -17,6 +17,7 @@ use qris_core::order::time::Span;
 use qris_core::wire::orders::{Order, Problem, RELAY_KEY, Refund, Status};
 use qris_host::http::{Limits, client};
 use qris_host::secret::Secret;
+use qris_host::surroundings::Computer;
 use qris_host::{clock, tls};
 use qris_sim::faults::{BrokenImage, Fault, Plan};
 use qris_sim::midtrans_http::{Simulator, SimulatorHandle};
@@ -75,7 +76,8 @@ impl Rig {
             charge: ChargeOptions { finish_base: Some(format!("{url}/pay/")), ..ChargeOptions::default() },
         };
         let limits = Limits { total: MIDTRANS_TIMEOUT, read: MIDTRANS_TIMEOUT, idle_connections: 4 };
-        let midtrans = Midtrans::new(settings, client(None, limits).expect("a client")).expect("settings");
+        let http = client(None, limits).expect("a client");
+        let midtrans = Midtrans::new(settings, http.clone(), Arc::new(http)).expect("settings");
         Self::open(simulator, Arc::new(midtrans), listener, tune).await
     }
 
@@ -130,7 +132,7 @@ impl<G> Rig<G> {
         let place = view::Place { public_url: url.clone().into(), sandbox: true, contact: None, collect_within: Span::secs(72 * 3600) };
         let open = |name: &str, schema| Store::open_beside(&directory.path().join(name), schema, true).expect("opens");
         let (store, machines) = (open("orders.db", &BOOKS), open("devices.db", &MACHINES));
-        let shop = Arc::new(Shop::new(store, machines, desk, gateway, place, Presence::new(Span::secs(600))));
+        let shop = Arc::new(Shop::new(Arc::new(Computer), store, machines, desk, gateway, place, Presence::new(Span::secs(600))));
         for device in ["vm-001", "vm-002"] {
             let (id, hash) = (DeviceId::new(device).expect("an id"), devices::hash(device));
             shop.machines.run(move |tx| devices::add(tx, &id, &hash, false, clock::now().wall)).await.expect("added");

@@ -1,12 +1,6 @@
 //! Random numbers that a seed repeats: splitmix64 (Steele, Lea, Flood 2014). They are for simulation, never
 //! for secrets.
 
-use qris_core::order::time::Wall;
-use qris_host::events::Event;
-use qris_host::play::{self, Surroundings};
-use std::cell::RefCell;
-use std::rc::Rc;
-
 /// A stream of numbers. Two streams of one seed are equal.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
@@ -39,21 +33,6 @@ impl Rng {
         let variant = (b >> 48 & 0x3fff) | 0x8000;
         format!("{:08x}-{:04x}-{version:04x}-{variant:04x}-{:012x}", a >> 32, a >> 16 & 0xffff, b & 0xffff_ffff_ffff)
     }
-}
-
-/// A program's random numbers during its turn come from this seed, like everything else in a run.
-pub fn drawn_from<T>(seed: u64, turn: impl FnOnce() -> T) -> T {
-    struct Draws(RefCell<Rng>);
-    impl Surroundings for Draws {
-        fn wall(&self) -> Wall {
-            Wall(0)
-        }
-        fn journal(&self, _: &Event) {}
-        fn random(&self, bytes: &mut [u8]) {
-            bytes.iter_mut().for_each(|byte| *byte = self.0.borrow_mut().number() as u8);
-        }
-    }
-    play::within(Rc::new(Draws(RefCell::new(Rng::new(seed)))), turn)
 }
 
 #[cfg(test)]

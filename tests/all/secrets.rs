@@ -273,7 +273,7 @@ fn a_debug_print_tells_no_secret() {
         format!("{server_key:?} {server_key:#?}"),
         format!("{settings:?} {settings:#?}"),
         format!("{notification:?}"),
-        format!("{:#?}", Midtrans::new(settings, client).expect("a client")),
+        format!("{:#?}", Midtrans::new(settings, client.clone(), std::sync::Arc::new(client)).expect("a client")),
     ];
     let search =
         Search(vec![("server key".into(), SERVER_KEY.into()), ("server key as it is sent".into(), base64(&format!("{SERVER_KEY}:")))]);

@@ -90,7 +90,7 @@ pub async fn refund(config: &Config, source: &Source, wanted: Refund) -> Result<
         return say(&order, json, &format!("{} is noted as refunded by hand", about(&order)));
     }
     let shop = shop(config, source)?;
-    let written = shop.write(move |tx, desk| {
+    let written = shop.write(move |tx, desk, _| {
         let wish = RefundWish { no_report, no_proof, ..RefundWish::of_a_person(by) };
         ledger::request_refund(tx, desk, &wanted, wish, clock::now().wall)
     });

@@ -11,8 +11,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use qris_core::order::merchant::Said;
 use qris_core::order::reason::Reason;
-use qris_host::clock;
-use qris_host::events::{Event as Journal, emit};
+use qris_core::order::time::Wall;
+use qris_host::events::Event as Journal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,9 +27,9 @@ pub async fn take(State(shop): State<Arc<Shop>>, request: Request) -> Result<Sta
 async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode, Refusal> {
     let headers = request.headers().clone();
     let bytes = body(request).await?;
-    let notice = shop.gateway.notification(&headers, &bytes).map_err(refusal)?;
+    let notice = shop.gateway.notification(&headers, &bytes).map_err(|why| refusal(shop, &why))?;
     let Notice { order: Some(id), said } = notice else {
-        emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
+        shop.emit(&Journal::NotificationForeign { order: None, why: "no order of ours has such a name".into() });
         return Ok(StatusCode::OK);
     };
     let (shop, about) = (Arc::clone(shop), id.clone());
@@ -37,8 +37,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     let noted = tokio::spawn(async move {
         let place = Arc::clone(&shop.asking).try_acquire_owned().ok();
         let note = if place.is_some() { books::notified } else { books::notified_in_a_flood };
-        let write = move |tx: &mut dyn Tx, desk: &Desk| {
-            let now = clock::now().wall;
+        let write = move |tx: &mut dyn Tx, desk: &Desk, now: Wall| {
             let noted = note(tx, desk, &id, said, now)?;
             // Once it is answered, it is not sent again.
             if noted == Noted::Forgotten && may_be_money(said) {
@@ -57,7 +56,7 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
             // The payment may be no news.
             Noted::Archived { was_paid } if may_be_money(said) && !(was_paid && said == Said::Settled) => {
                 let why = format!("the gateway says {}", format!("{said:?}").to_lowercase());
-                emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
+                shop.emit(&Journal::ArchivedOrderNews { order: about, why: why.into() });
             }
             Noted::Archived { .. } | Noted::Known => {}
         }
@@ -67,11 +66,11 @@ async fn read_and_note(shop: &Arc<Shop>, request: Request) -> Result<StatusCode,
     Ok(StatusCode::OK)
 }
 
-fn refusal(why: NoNotice) -> Refusal {
-    let refusal = match &why {
+fn refusal(shop: &Shop, why: &NoNotice) -> Refusal {
+    let refusal = match why {
         NoNotice::Malformed(_) => Refusal::new(StatusCode::BAD_REQUEST).code(Reason::Malformed),
         NoNotice::Forged(order) => {
-            emit(&Journal::NotificationRefused { order: order.clone(), why: "its signature is wrong".into() });
+            shop.emit(&Journal::NotificationRefused { order: order.clone(), why: "its signature is wrong".into() });
             Refusal::new(StatusCode::FORBIDDEN).code(Reason::Mismatch)
         }
     };

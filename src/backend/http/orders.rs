@@ -21,8 +21,7 @@ use qris_core::order::request::{DESCRIPTION_MAX, Payment, TIMEOUT_S};
 use qris_core::order::time::Span;
 use qris_core::wire::orders::{COLLECT_WITHIN, FieldError, NewOrder, OpenOrders, Order, RECEIPT_KEYS, Status, WAIT_MAX_S};
 use qris_core::wire::strict::Object;
-use qris_host::clock;
-use qris_host::events::{Event as Journal, emit};
+use qris_host::events::Event as Journal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -74,7 +73,7 @@ pub async fn create(
         let shop = Arc::clone(&shop);
         tokio::spawn(async move {
             let fresh = shop.draw_order_id();
-            let created = shop.write(move |tx, desk| books::create(tx, desk, sale, &digest, &fresh, clock::now().wall)).await?;
+            let created = shop.write(move |tx, desk, now| books::create(tx, desk, sale, &digest, &fresh, now)).await?;
             if created.is_new {
                 shop.counts.orders.fetch_add(1, Ordering::Relaxed);
             }
@@ -105,7 +104,7 @@ pub struct Resource(Order);
 
 impl Resource {
     fn of(stored: &Stored, shop: &Shop) -> Self {
-        Self(view::resource(&stored.order, stored.rev, clock::now().wall, &shop.place))
+        Self(view::resource(&stored.order, stored.rev, shop.now(), &shop.place))
     }
 }
 
@@ -135,7 +134,7 @@ async fn charged(shop: &Shop, device: &DeviceId, request: &RequestId) -> Result<
         State::Charging { .. } => return Ok(None),
         State::Cancelling { why, .. } | State::Closed { why: Some(why), .. } => match why {
             // Another attempt follows, or the time runs out.
-            Ending::GaveUp | Ending::NotMade { again: true, .. } if clock::now().wall < order.answer_by => return Ok(None),
+            Ending::GaveUp | Ending::NotMade { again: true, .. } if shop.now() < order.answer_by => return Ok(None),
             Ending::GaveUp | Ending::Leftover => Some(Refusal::gateway("the charge could not be made")),
             Ending::NotMade { again, why } => Some(Refusal::gateway(why.to_string()).retry_after(if *again { 2 } else { 10 })),
             Ending::GrossAmount => {
@@ -245,7 +244,7 @@ pub async fn open(
         return Err(Refusal::field(Reason::Malformed, "state", "must be open"));
     }
     let orders = shop.read(move |tx| books::open_orders(tx, &device)).await?;
-    let now = clock::now().wall;
+    let now = shop.now();
     let orders = orders.iter().map(|stored| view::resource(&stored.order, stored.rev, now, &shop.place)).collect();
     let kids: Vec<_> = shop.desk().rules.keys.iter().map(|key| key.kid().to_string()).collect();
     Ok(([(RECEIPT_KEYS, kids.join(", "))], Json(OpenOrders { orders })))
@@ -322,7 +321,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
     let asked = {
         let (shop, device, id) = (Arc::clone(&shop), device.clone(), id.clone());
         tokio::spawn(async move {
-            let done = shop.write(move |tx, desk| books::cancel_asked(tx, desk, &device, &id, clock::now().wall)).await?;
+            let done = shop.write(move |tx, desk, now| books::cancel_asked(tx, desk, &device, &id, now)).await?;
             tokio::spawn(work::carry_on(shop, done));
             Ok::<_, BooksError>(())
         })
@@ -346,7 +345,7 @@ pub async fn cancel(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, i
 
 /// A machine says that an order was paid. Asks the gateway about it, as after a notification.
 async fn look_again(shop: &Arc<Shop>, id: OrderId) -> Result<(), BooksError> {
-    let noted = shop.write(move |tx, desk| books::notified(tx, desk, &id, Said::Settled, clock::now().wall)).await?;
+    let noted = shop.write(move |tx, desk, now| books::notified(tx, desk, &id, Said::Settled, now)).await?;
     if let Noted::News(done) = noted {
         tokio::spawn(work::carry_on(Arc::clone(shop), *done));
     }
@@ -370,7 +369,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     {
         // Its end was told, or a person said it, so the machine need not go on telling. But that may have been another end.
         let (told, kept) = (outcome.to_string().into(), "the outcome in its archive".into());
-        emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
+        shop.emit(&Journal::OutcomeConflict { order: id.clone(), device: Some(device), told, kept });
         let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&id);
         return Err(refusal.detail("this order is archived: its outcome cannot change"));
     }
@@ -386,7 +385,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
     let written = {
         let (shop, told, id) = (Arc::clone(&shop), told.clone(), id.clone());
         tokio::spawn(async move {
-            let result = shop.write(move |tx, desk| books::delivered(tx, desk, &device, &id, told, clock::now().wall)).await?;
+            let result = shop.write(move |tx, desk, now| books::delivered(tx, desk, &device, &id, told, now)).await?;
             if let Ok(done) = &result {
                 work::announce(&shop, done);
             }
@@ -405,7 +404,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         Ok(done) => {
             match was {
                 None => tell(&shop, &done.now, &told),
-                Some(was) if was.outcome != told.outcome => conflict(&done.now.order, was.outcome, told.outcome),
+                Some(was) if was.outcome != told.outcome => conflict(&shop, &done.now.order, was.outcome, told.outcome),
                 Some(_) => {}
             }
             Ok(Resource::of(&done.now, &shop))
@@ -413,7 +412,7 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
         Err(done) => {
             let order = &done.now.order;
             let kept = order.delivery.as_ref().map_or(told.outcome, |kept| kept.outcome);
-            conflict(order, told.outcome, kept);
+            conflict(&shop, order, told.outcome, kept);
             let refusal = Refusal::new(StatusCode::CONFLICT).code(Reason::ReusedId).about(&order.id);
             Err(refusal.detail(format!("{kept} was told before, and stands")))
         }
@@ -421,9 +420,9 @@ pub async fn outcome(Shared(shop): Shared<Arc<Shop>>, Machine(device): Machine, 
 }
 
 /// Tells the journal that two outcomes were told, and which of them stands.
-fn conflict(order: &qris_core::order::merchant::Order, told: Delivery, kept: Delivery) {
+fn conflict(shop: &Shop, order: &qris_core::order::merchant::Order, told: Delivery, kept: Delivery) {
     let (device, told, kept) = (Some(order.sale.device.clone()), told.to_string().into(), kept.to_string().into());
-    emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
+    shop.emit(&Journal::OutcomeConflict { order: order.id.clone(), device, told, kept });
 }
 
 /// Tells the journal of an outcome at which a person must look.
@@ -435,11 +434,11 @@ fn tell(shop: &Shop, stored: &Stored, told: &Told) {
         Delivery::Failed | Delivery::Undelivered => {
             shop.counts.refunds_due.fetch_add(1, Ordering::Relaxed);
             let why = told.reason.as_ref().map_or(told.outcome.as_str(), Reason::as_str).to_owned().into();
-            emit(&Journal::RefundDue { request, order, device, item, amount, why });
+            shop.emit(&Journal::RefundDue { request, order, device, item, amount, why });
         }
         Delivery::Uncertain | Delivery::Other(_) => {
             let detail = told.detail.as_deref().unwrap_or("").to_owned().into();
-            emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
+            shop.emit(&Journal::OutcomeUncertain { request, order, device, item, amount, detail });
         }
     }
 }

@@ -86,7 +86,7 @@ async fn answer(window: &Window, headers: &HeaderMap, id: &Named, query: &Query,
 /// The page, and the sources of its pictures.
 fn draw(stored: &Stored, shop: &Shop, words: &'static Words, finish: Option<Finish>) -> (String, String) {
     let order = &stored.order;
-    let resource = view::resource(order, stored.rev, clock::now().wall, &shop.place);
+    let resource = view::resource(order, stored.rev, shop.now(), &shop.place);
     let hotlinked = order.charge().and_then(|charge| charge.qr_url.as_deref()).and_then(|url| Some((url.to_owned(), origin(url)?)));
     // A charge with the QR's text and without a picture of it gets our picture.
     let qr = hotlinked.or_else(|| {

@@ -128,7 +128,8 @@ impl Account {
             notification_url: self.notification_url.clone(),
             charge: self.charge.clone(),
         };
-        Ok(Midtrans::new(settings, client(tls.as_deref(), limits)?)?)
+        let http = client(tls.as_deref(), limits)?;
+        Ok(Midtrans::new(settings, http.clone(), Arc::new(http))?)
     }
 }
 

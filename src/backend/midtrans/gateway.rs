@@ -7,7 +7,7 @@ use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::{Charge, NoCharge, Order, RefundAnswer, Report, Said};
 use qris_core::order::money::Rupiah;
 use qris_core::order::request::Payment;
-use qris_host::clock;
+use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -26,8 +26,8 @@ impl Gateway for Midtrans {
         NAME
     }
 
-    fn charge<'a>(&'a self, order: &'a Order) -> Asking<'a, Answered<Charged>> {
-        Box::pin(charge(self, order))
+    fn charge<'a>(&'a self, order: &'a Order, now: Wall) -> Asking<'a, Answered<Charged>> {
+        Box::pin(charge(self, order, now))
     }
 
     fn status<'a>(&'a self, id: &'a OrderId) -> Asking<'a, Answered<Looked>> {
@@ -100,7 +100,7 @@ fn problem(error: &MidtransError) -> Problem {
     Problem { kind, why: error.to_string() }
 }
 
-async fn charge(midtrans: &Midtrans, order: &Order) -> Answered<Charged> {
+async fn charge(midtrans: &Midtrans, order: &Order, now: Wall) -> Answered<Charged> {
     let request = ChargeRequest {
         order_id: order.id.clone(),
         description: order.sale.description.clone().map(String::from).unwrap_or_default(),
@@ -114,15 +114,15 @@ async fn charge(midtrans: &Midtrans, order: &Order) -> Answered<Charged> {
     };
     let problem = answer.as_ref().err().map(problem);
     let says = match answer {
-        Ok(transaction) => charged(midtrans, &transaction, order.sale.payment).await,
+        Ok(transaction) => charged(midtrans, &transaction, order.sale.payment, now).await,
         Err(error) => Charged::No(no_charge(&error)),
     };
     Answered { says, problem }
 }
 
-/// A charge that Midtrans has made, with its QR or payment code.
-async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Payment) -> Charged {
-    let now = clock::now().wall;
+/// A charge that Midtrans has made, with its QR or payment code. It was asked for at `now`, so it does not end before the time
+/// that is noted.
+async fn charged(midtrans: &Midtrans, transaction: &Transaction, payment: Payment, now: Wall) -> Charged {
     let idr = transaction.currency.as_deref().is_none_or(|currency| currency == "IDR");
     let (Some(gross_amount), true) = (transaction.gross_amount, idr) else {
         // A charge exists, and it is not the one that was asked for. It is ended like a charge whose answer was lost.

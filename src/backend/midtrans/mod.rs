@@ -54,25 +54,16 @@ pub struct Settings {
     pub charge: ChargeOptions,
 }
 
-/// Stands in for everything between this client and Midtrans, for simulation.
-pub trait Network: Send + Sync {
-    /// Carries a request there and its answer back.
+/// The way to Midtrans.
+pub trait Network: fmt::Debug + Send + Sync {
+    /// Carries a request there and its answer back, within the request's own time limit.
     fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, MidtransError>> + Send>>;
 }
 
-/// How requests get to Midtrans.
-#[derive(Clone)]
-enum Way {
-    Http,
-    Played(Arc<dyn Network>),
-}
-
-impl fmt::Debug for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "Http",
-            Self::Played(_) => "Played",
-        })
+impl Network for Client {
+    fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, MidtransError>> + Send>> {
+        let answer = self.execute(request);
+        Box::pin(async { answer.await.map_err(not_sent) })
     }
 }
 
@@ -80,7 +71,7 @@ impl fmt::Debug for Way {
 #[derive(Debug, Clone)]
 pub struct Midtrans {
     http: Client,
-    way: Way,
+    network: Arc<dyn Network>,
     base_url: String,
     authorization: HeaderValue,
     server_key: ServerKey,
@@ -95,17 +86,18 @@ pub struct Midtrans {
 pub struct SettingsError(&'static str);
 
 impl Midtrans {
-    /// A client over the given connections. They must follow no redirect and repeat nothing by themselves.
+    /// A client that makes its requests with `http`, and sends them over `network`: mostly the same. It must follow no redirect and
+    /// repeat nothing by itself.
     ///
     /// # Errors
     /// A notification address that cannot be a header value.
-    pub fn new(settings: Settings, http: Client) -> Result<Self, SettingsError> {
+    pub fn new(settings: Settings, http: Client, network: Arc<dyn Network>) -> Result<Self, SettingsError> {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{}:", settings.server_key.expose()));
         let mut authorization = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| SettingsError("server_key"))?;
         authorization.set_sensitive(true);
         Ok(Self {
             http,
-            way: Way::Http,
+            network,
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             authorization,
             server_key: settings.server_key,
@@ -119,12 +111,6 @@ impl Midtrans {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
-    }
-
-    /// The same over another network than this computer's.
-    #[must_use]
-    pub fn over(self, network: Arc<dyn Network>) -> Self {
-        Self { way: Way::Played(network), ..self }
     }
 
     /// Asks for a QR of exactly this amount. The same key again within five minutes returns the same charge, even if
@@ -279,13 +265,7 @@ impl Midtrans {
     }
 
     async fn send(&self, call: RequestBuilder) -> Result<Response, MidtransError> {
-        match &self.way {
-            Way::Http => call.send().await.map_err(not_sent),
-            Way::Played(network) => {
-                let carried = network.carry(call.build().map_err(not_sent)?);
-                tokio::time::timeout(self.timeout, carried).await.unwrap_or_else(|_| Err(MidtransError::NoAnswer("nothing in time".into())))
-            }
-        }
+        self.network.carry(call.build().map_err(not_sent)?).await
     }
 }
 
@@ -379,7 +359,7 @@ mod tests {
             stream.write_all(sent).await.expect("written");
             String::from_utf8_lossy(&head[..length]).into_owned()
         });
-        (Midtrans::new(settings, http).expect("settings"), asked)
+        (Midtrans::new(settings, http.clone(), Arc::new(http)).expect("settings"), asked)
     }
 
     #[tokio::test]
@@ -436,7 +416,7 @@ mod tests {
                 notification_url: "https://pay.example/midtrans/notifications".into(),
                 charge: ChargeOptions { picture_hosts: hosts.clone(), ..ChargeOptions::default() },
             };
-            Midtrans::new(settings, Client::new()).expect("settings")
+            Midtrans::new(settings, Client::new(), Arc::new(Client::new())).expect("settings")
         };
         let (real, near) = (client("https://api.midtrans.com"), client("http://127.0.0.1:9000"));
         for (url, at_real, at_near) in [

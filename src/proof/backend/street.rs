@@ -1,10 +1,11 @@
 //! The output of the program: its calls to Midtrans, its answers, its writes.
 
+use super::database::Watch;
 use crate::midtrans;
 use axum::http::{Response, StatusCode};
 use qris_backend::books::{self, BooksError, Stored};
 use qris_backend::midtrans::{MidtransError, Network};
-use qris_backend::store::{StoreError, Tx, Watch};
+use qris_backend::store::{StoreError, Tx};
 use qris_core::order::ids::OrderId;
 use qris_core::order::merchant::Call;
 use qris_device::machine::BackendAnswer;
@@ -13,6 +14,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 /// The program's acts on its surroundings, in their order.
 #[derive(Debug)]
@@ -83,21 +85,31 @@ impl<C> Street<C> {
 /// The way to Midtrans.
 pub(super) struct ToMidtrans<C>(pub(super) Arc<Street<C>>);
 
+impl<C> std::fmt::Debug for ToMidtrans<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ToMidtrans")
+    }
+}
+
 impl<C: Send + 'static> Network for ToMidtrans<C> {
     fn carry(&self, request: reqwest::Request) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, MidtransError>> + Send>> {
         let street = Arc::clone(&self.0);
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             street.put(Effect::AsksMidtrans(Box::new(asked(&request, ReplyTo(reply)))));
-            match answer.await {
-                Ok(answer) => answer.map(|(http, body)| {
-                    let mut response = Response::new(body);
-                    *response.status_mut() = StatusCode::from_u16(http).expect("a status");
-                    response.into()
-                }),
-                // It was lost on its way: silence.
-                Err(_) => std::future::pending().await,
-            }
+            let arrives = async {
+                match answer.await {
+                    Ok(answer) => answer.map(|(http, body)| {
+                        let mut response = Response::new(body);
+                        *response.status_mut() = StatusCode::from_u16(http).expect("a status");
+                        response.into()
+                    }),
+                    // It was lost on its way: silence.
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            let within = request.timeout().copied().expect("each call has a time limit");
+            timeout(within, arrives).await.unwrap_or_else(|_| Err(MidtransError::NoAnswer("nothing in time".into())))
         })
     }
 }

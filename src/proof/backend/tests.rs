@@ -48,7 +48,7 @@ fn a_damaged_page_is_told_of_once_a_minute_while_all_else_works() {
         let shop = Arc::clone(&program.shop);
         program.runtime.spawn(async move {
             let damaged = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
-            let failed = shop.write(|_, _| Err::<(), _>(BooksError::Store(StoreError::Sqlite(damaged)))).await;
+            let failed = shop.write(|_, _, _| Err::<(), _>(BooksError::Store(StoreError::Sqlite(damaged)))).await;
             assert!(failed.is_err());
             shop.read(books::newest_line).await.expect("all else works");
         });
@@ -75,7 +75,7 @@ fn jobs_of_one_moment_are_committed_together() {
     for place in 0..3_i64 {
         let shop = Arc::clone(&program.shop);
         program.runtime.spawn(async move {
-            let job = move |tx: &mut dyn Tx, _: &Desk| {
+            let job = move |tx: &mut dyn Tx, _: &Desk, _: Wall| {
                 tx.rows("INSERT INTO seen VALUES ($1, (SELECT count(*) FROM seen))", &[place.into()])?;
                 // The last one undoes only its own change.
                 if place == 2 { Err(BooksError::Unknown) } else { Ok(()) }

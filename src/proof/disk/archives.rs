@@ -36,7 +36,7 @@ fn copy(template: &Path) -> (tempfile::TempDir, Disk, PathBuf) {
 fn books(path: &Path) -> Direct {
     let both = open_both(path, true, true).expect("opens");
     assert!(both.set_aside.is_empty(), "{:?}", both.set_aside);
-    Direct::over(both.books, Box::new(()))
+    Direct::over(both.books)
 }
 
 fn orders(direct: &Direct) -> BTreeMap<OrderId, Stored> {

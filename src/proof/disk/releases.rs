@@ -8,6 +8,8 @@ use qris_backend::{books, devices};
 use qris_core::order::ids::OrderId;
 use qris_core::order::time::{BootId, Wall};
 use qris_device::store::database::Database;
+use qris_relay::store::Disk as _;
+use qris_relay::store::database::File;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
@@ -26,7 +28,7 @@ fn machine(path: &Path) -> Result<(), String> {
 }
 
 fn ledger(path: &Path) -> Result<(), String> {
-    let found = qris_relay::store::database::Database::open(path, &|_| false).map_err(|error| error.to_string())?;
+    let found = File(path.into()).open(&|_| false).map_err(|error| error.to_string())?;
     found.set_aside.map_or(Ok(()), |aside| Err(format!("set aside as {}", aside.display())))
 }
 
@@ -35,7 +37,7 @@ fn merchant(path: &Path) -> Result<(), String> {
     if !both.set_aside.is_empty() {
         return Err(format!("set aside: {:?}", both.set_aside));
     }
-    let (direct, machines) = (Direct::over(both.books, Box::new(())), Direct::over(both.machines, Box::new(())));
+    let (direct, machines) = (Direct::over(both.books), Direct::over(both.machines));
     let listed = machines.look(devices::list).map_err(|error| error.to_string())?;
     if !listed.damaged.is_empty() {
         return Err(format!("damaged: {:?}", listed.damaged));
@@ -154,7 +156,7 @@ fn an_update_that_is_cut_off_anywhere_is_finished_at_the_next_start() {
 fn a_machine_that_was_revoked_does_not_come_back_with_the_books_of_an_earlier_release() {
     let release = releases().remove(0);
     let (_directory, _disk, path) = copy(&release, &PROGRAMS[2]);
-    let machines = || Direct::over(open_both(&path, true, true).expect("opens").machines, Box::new(()));
+    let machines = || Direct::over(open_both(&path, true, true).expect("opens").machines);
     let list = || machines().look(devices::list).expect("read").machines;
     let before = list();
     assert!(!before.is_empty() && before.iter().all(|device| device.revoked.is_none()), "{before:?}");

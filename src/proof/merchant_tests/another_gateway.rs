@@ -6,6 +6,7 @@ use qris_backend::gateway::{Answered, Asking, Cancelled, Charged, Kind, Looked, 
 use qris_core::order::ids::{OrderId, TransactionId};
 use qris_core::order::merchant::{Charge, NoCharge, Order as Owed, RefundAnswer, RefundWish, Report, Said};
 use qris_core::order::money::Rupiah;
+use qris_core::order::time::Wall;
 use qris_host::finding::Finding;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -85,12 +86,11 @@ impl Gateway for Paper {
         "paper"
     }
 
-    fn charge<'a>(&'a self, order: &'a Owed) -> Asking<'a, Answered<Charged>> {
+    fn charge<'a>(&'a self, order: &'a Owed, now: Wall) -> Asking<'a, Answered<Charged>> {
         let closed = Charged::No(NoCharge::Passing("the shutters are down".into()));
         let answer = self.answers(closed, |bills| {
             let (total, memo) = (order.sale.amount, order.sale.metadata().to_texts());
             bills.entry(order.id.clone()).or_insert(Bill { total, memo, word: "ACTIVE" });
-            let now = clock::now().wall;
             Charged::Made(Charge {
                 transaction_id: name_of(&order.id),
                 gross_amount: total,
@@ -183,7 +183,7 @@ async fn another_gateway_sells_with_words_of_its_own() {
     assert_eq!(rig.tell(&order, "failed").await, StatusCode::OK);
     let id = order.order_id.clone();
     let wish = RefundWish::of_a_person(Some("Ani".into()));
-    rig.shop.write(move |tx, desk| books::request_refund(tx, desk, &id, wish, clock::now().wall)).await.expect("granted");
+    rig.shop.write(move |tx, desk, now| books::request_refund(tx, desk, &id, wish, now)).await.expect("granted");
     rig.shop.due.notify_one();
     rig.until(&order, "the refund", |stored| books::state_word(&stored.order.state) == "refunded").await;
     assert_eq!(rig.simulator.bills()[&order.order_id].word, "RETURNED");

@@ -23,8 +23,7 @@ async fn an_alfamarts_code_is_paid_and_can_be_collected_for_three_days() {
     let due = rig.get(&format!("/v1/orders/{}", order.order_id)).await;
     assert_eq!((due.refund, due.expires_in_s), (Some(Refund::Due), None));
     let id = order.order_id.clone();
-    let asked =
-        rig.shop.write(move |tx, desk| books::request_refund(tx, desk, &id, RefundWish::of_a_person(None), clock::now().wall)).await;
+    let asked = rig.shop.write(move |tx, desk, now| books::request_refund(tx, desk, &id, RefundWish::of_a_person(None), now)).await;
     assert!(asked.expect_err("not over the API").to_string().contains("by hand"));
 }
 

@@ -31,7 +31,7 @@ impl Rig {
     async fn ask_refund(&self, order: &Order) {
         let id = order.order_id.clone();
         self.shop
-            .write(move |tx, desk| {
+            .write(move |tx, desk, _| {
                 books::request_refund(
                     tx,
                     desk,
@@ -75,7 +75,7 @@ async fn what_failed_is_refunded_once_and_the_machine_is_told() {
     let outbox = rig.shop.read(|tx| books::take_outbox(tx, 0)).await.expect("read");
     assert!(outbox.iter().any(|message| message.payload.contains("\"status\":\"refund\"")), "{outbox:?}");
     // Its two notifications change nothing, and neither does a restart.
-    rig.shop.write(|tx, desk| books::restarted(tx, desk, clock::now().wall)).await.expect("written");
+    rig.shop.write(|tx, desk, now| books::restarted(tx, desk, now)).await.expect("written");
     rig.simulator.with(|midtrans, now| midtrans.notify_again(order.order_id.as_str(), now)).expect("sent");
     rig.until(&order, "the same", is_done).await;
     assert_eq!((rig.asked("/refund"), rig.kinds(&order).await), (1, vec![]));

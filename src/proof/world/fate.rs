@@ -1,8 +1,8 @@
 //! The places at which something may go wrong. In the simulation chance decides there, from the seed. In the search a plan does:
 //! it names the places, by their number in the run, at which it does go wrong.
 
-use super::acts::Play;
 use super::World;
+use super::acts::Play;
 use super::counts::Kind;
 
 /// What decides at a place whether something goes wrong.

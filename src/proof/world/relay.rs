@@ -3,7 +3,7 @@
 use super::counts::Kind;
 use super::losses::{Given, Loss};
 use super::{Event, Play, World, device, large, machine, price, small};
-use crate::rng::drawn_from;
+use crate::seeded::Seeded;
 use qris_core::order::ids::{OrderId, Ticket};
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer, Outcome};
@@ -65,7 +65,7 @@ pub(super) enum Arrival {
 /// One relay's side.
 #[derive(Default)]
 pub(super) struct Side {
-    dispenser: Option<Dispenser>,
+    dispenser: Option<Dispenser<Seeded>>,
     run: u64,
     /// Names this life of this ledger among all lives.
     life: u32,
@@ -88,7 +88,7 @@ impl Side {
         self.life
     }
 
-    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser> {
+    pub(super) fn dispenser(&mut self) -> Option<&mut Dispenser<Seeded>> {
         self.dispenser.as_mut()
     }
 
@@ -184,7 +184,10 @@ impl World {
             Arrival::Starts { run } if run == current && self.alive[m] => {
                 // A new ledger draws its key.
                 let seed = self.rng.number();
-                let dispenser = drawn_from(seed, || Dispenser::new(&self.relay_config(m)));
+                let dispenser = {
+                    let config = self.relay_config(m);
+                    Dispenser::begin_on(Seeded::new(config.ledger.clone(), seed), &config)
+                };
                 if dispenser.faults().contains(&FAULT_LEDGER_RESET) {
                     // A power cut costs only unsynced data.
                     if !self.losses.is_harmed(LEDGER) {
@@ -229,10 +232,9 @@ impl World {
                 }
             }
             Arrival::Tick { run } if run == current => {
-                let seed = self.rng.number();
                 let Some(dispenser) = &mut self.relays[m].dispenser else { return };
                 let before = dispenser.faults();
-                drawn_from(seed, || dispenser.tick());
+                dispenser.tick();
                 let told = dispenser.faults() != before;
                 self.relay_effects(m);
                 if told {

@@ -34,7 +34,7 @@ impl Disk for File {
     }
 
     fn open(&mut self, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Database>, StoreError> {
-        Database::open(&self.0, blocks)
+        Database::open(&self.0, blocks, &random::fill)
     }
 
     fn find_room(&self) -> Result<(), StoreError> {
@@ -59,11 +59,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// See [`Disk::open`]. Only this process has it until the store is dropped.
+    /// See [`Disk::open`]. Only this process has it until the store is dropped. A new ledger `draw`s its key: bytes that nobody
+    /// can guess.
     ///
     /// # Errors
     /// What is wrong with the file or its directory.
-    pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Self>, StoreError> {
+    pub fn open(path: &Path, blocks: &dyn Fn(&str) -> bool, draw: &dyn Fn(&mut [u8])) -> Result<Found<Self>, StoreError> {
         // A second owner would take an order that the first is driving for an interrupted one.
         let lock = sqlite::claim(path)?;
         let mut opened = sqlite::open(path, &SCHEMA)?;
@@ -71,7 +72,7 @@ impl Database {
         if opened.created {
             mark.reset().map_err(StoreError::Mark)?;
         }
-        let whole = match Self::read_whole(&mut opened.connection, &mark, blocks) {
+        let whole = match Self::read_whole(&mut opened.connection, &mark, blocks, draw) {
             Err(error) if error.is_damage() => {
                 drop(opened);
                 let set_aside = |source| StoreError::Open(OpenError::SetAside { path: path.into(), source });
@@ -79,7 +80,7 @@ impl Database {
                 opened = sqlite::open(path, &SCHEMA)?;
                 opened.set_aside = Some(aside);
                 mark.reset().map_err(StoreError::Mark)?;
-                Self::read_whole(&mut opened.connection, &mark, blocks)?
+                Self::read_whole(&mut opened.connection, &mark, blocks, draw)?
             }
             whole => whole?,
         };
@@ -88,7 +89,12 @@ impl Database {
         Ok(Found { store, set_aside: opened.set_aside, interrupted, open, blocked })
     }
 
-    fn read_whole(connection: &mut Connection, mark: &Mark, blocks: &dyn Fn(&str) -> bool) -> Result<(Whole, SigningKey), StoreError> {
+    fn read_whole(
+        connection: &mut Connection,
+        mark: &Mark,
+        blocks: &dyn Fn(&str) -> bool,
+        draw: &dyn Fn(&mut [u8]),
+    ) -> Result<(Whole, SigningKey), StoreError> {
         // Orders are found by an index. An index that lost a row would hide that an order was driven.
         if let Some(damage) = sqlite::check_indexes(connection)? {
             return Err(StoreError::Damaged(damage));
@@ -141,7 +147,7 @@ impl Database {
             same(&sum, &["blocked", &line, &why, &order], "blocked", &line)?;
             whole.blocked.push(Block { line, why, order: id(&order)? });
         }
-        Ok((whole, key(connection)?))
+        Ok((whole, key(connection, draw)?))
     }
 
     fn ticket_row(&self, ticket: &Ticket) -> Result<Option<TicketRow>, StoreError> {
@@ -446,14 +452,14 @@ impl PulseRow {
 }
 
 /// The ledger's key. A ledger without a key draws one now.
-fn key(connection: &Connection) -> Result<SigningKey, StoreError> {
+fn key(connection: &Connection, draw: &dyn Fn(&mut [u8])) -> Result<SigningKey, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     if let Some((seed, written)) = connection.query_row("SELECT seed, sum FROM signer", [], read).optional()? {
         same(&written, &["signer", &seed], "signer", "1")?;
         return SigningKey::from_seed_text(&seed).ok_or_else(|| StoreError::Damaged("its key has a wrong form".into()));
     }
     let mut seed = [0; 32];
-    random::fill(&mut seed);
+    draw(&mut seed);
     let key = SigningKey::from_seed(seed);
     let seed = key.seed_text();
     connection.execute("INSERT INTO signer VALUES (1, ?1, ?2)", [&seed, &sum(&["signer", &seed])])?;

@@ -32,7 +32,8 @@ fn client(base_url: &str, key: &str, charge_as: ChargeAs, notification_url: &str
         notification_url: notification_url.into(),
         charge: ChargeOptions { charge_as, ..ChargeOptions::default() },
     };
-    Client::new(settings, http.build().expect("a client")).expect("settings")
+    let http = http.build().expect("a client");
+    Client::new(settings, http.clone(), std::sync::Arc::new(http)).expect("settings")
 }
 
 /// A simulator, and a client that charges as GoPay. The client gets no notifications.

@@ -506,7 +506,8 @@ impl Endless {
             notification_url: "https://pay.example/midtrans/notifications".into(),
             charge: ChargeOptions::default(),
         };
-        let client = Midtrans::new(settings, http.expect("a client")).expect("settings");
+        let http = http.expect("a client");
+        let client = Midtrans::new(settings, http.clone(), std::sync::Arc::new(http)).expect("settings");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { client, url, runtime, answer }
     }

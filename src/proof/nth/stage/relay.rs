@@ -3,7 +3,7 @@
 use super::{Event, Stage, item, machine, price};
 use crate::backend::device;
 use crate::nth::plot::{How, Kind, Who};
-use crate::rng::drawn_from;
+use crate::seeded::Seeded;
 use qris_core::order::ids::OrderId;
 use qris_core::order::machine::RelayCall;
 use qris_core::order::outcome::{DispenseAnswer, Outcome};
@@ -35,7 +35,7 @@ pub(in crate::nth) enum Arrival {
 
 /// The relay's side.
 pub(in crate::nth) struct Side {
-    dispenser: Option<Dispenser>,
+    dispenser: Option<Dispenser<Seeded>>,
     run: u64,
     waits: BTreeMap<OrderId, Vec<machine::Caller>>,
 }
@@ -77,7 +77,8 @@ impl Stage {
         self.relay.run += 1;
         self.relay.waits.clear();
         let seed = self.rng.number();
-        self.relay.dispenser = Some(drawn_from(seed, || Dispenser::new(&self.relay_config())));
+        let config = self.relay_config();
+        self.relay.dispenser = Some(Dispenser::begin_on(Seeded::new(config.ledger.clone(), seed), &config));
         self.relay_effects();
         let run = self.relay.run;
         let after = 50 + self.below(1_000);
@@ -130,9 +131,8 @@ impl Stage {
                 }
             }
             Arrival::Tick { run } if run == self.relay.run => {
-                let seed = self.rng.number();
                 if let Some(dispenser) = &mut self.relay.dispenser {
-                    drawn_from(seed, || dispenser.tick());
+                    dispenser.tick();
                 }
                 self.relay_effects();
                 let every = self.story_retries();

@@ -5,7 +5,7 @@ use qris_core::order::ids::RequestId;
 use qris_core::order::receipt::testing::{claims, key};
 
 fn open(path: &Path) -> Found<Database> {
-    Database::open(path, &|line| line == "careful").expect("opens")
+    Database::open(path, &|line| line == "careful", &random::fill).expect("opens")
 }
 
 fn ticket(n: u8) -> Ticket {
@@ -186,7 +186,7 @@ fn a_ledger_has_one_owner() {
     let mut store = open(&path).store;
     promise(&mut store, 1);
     store.begin(&receipt(1), "a").expect("begun");
-    assert!(matches!(Database::open(&path, &|_| false), Err(StoreError::Open(OpenError::Held { .. }))));
+    assert!(matches!(Database::open(&path, &|_| false, &random::fill), Err(StoreError::Open(OpenError::Held { .. }))));
     store.end(&receipt(1).claims().sub, Outcome::Dispensed, "", None).expect("nobody came between");
     drop(store);
     assert_eq!(open(&path).interrupted, []);
@@ -203,7 +203,7 @@ fn a_ledger_that_cannot_be_written_now_is_not_set_aside() {
     // For example, somebody copies it.
     let other = Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-    let error = Database::open(&path, &|_| false).expect_err("what was driven cannot be written");
+    let error = Database::open(&path, &|_| false, &random::fill).expect_err("what was driven cannot be written");
     assert!(!error.is_damage(), "{error}");
     other.execute_batch("ROLLBACK").expect("released");
     let found = open(&path);
