@@ -324,7 +324,7 @@ fn journal(shop: &Shop, done: &Done) {
                     order: id,
                     device,
                     amount: by.gross_amount,
-                    why: "it is not what was charged".into(),
+                    why: "it differs from the charge".into(),
                 }),
                 Withheld::PaidTwice => {
                     shop.emit(&Journal::RefundDue { request: Some(request), order: id, device, item, amount, why: "paid_twice".into() });

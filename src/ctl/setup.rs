@@ -53,7 +53,7 @@ pub(super) struct Setup {
     /// The customer's language
     #[arg(long, value_name = "LANGUAGE", value_parser = ["id", "en", "both"])]
     language: Option<String>,
-    /// Whom customers call about money
+    /// The number that customers call about money
     #[arg(long, value_name = "TEXT", value_parser = parse_letters)]
     contact: Option<String>,
     /// Use no TLS for the broker, although it is another computer
@@ -270,7 +270,7 @@ impl Setup {
             let verb = if hands_over_anew && name == QRISD_SERVICE { "restart" } else { "reload-or-restart" };
             run(&[verb, name]).map_err(|failure| {
                 let why = failure.told("").join(" ");
-                Failure::failed(format!("{}; what it said: journalctl -x -n 20 -u {name}", why.trim_start_matches([':', ' '])))
+                Failure::failed(format!("{}; its messages: journalctl -x -n 20 -u {name}", why.trim_start_matches([':', ' '])))
             })?;
         }
         match relay::proof_key(bus).await {

@@ -118,7 +118,7 @@ fn pages() -> [Page; 4] {
         Page {
             definition: qris_ctl::definition(),
             section: "1",
-            files: &[("the file that QRISCTL_CONFIG or --config names", "where the broker is, and as whom")],
+            files: &[("the file that QRISCTL_CONFIG or --config names", "the address of the broker, and our name there")],
             service: Service::None,
             see: "qrisd(8), qris-relayd(8), qris-backend(8)",
         },

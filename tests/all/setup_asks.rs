@@ -223,7 +223,10 @@ fn each_wrong_answer_is_told_at_once_and_what_was_good_is_kept() {
     let lines = ["yes", &sim, "A2=/dev/gpiochip0:4", "", "no", "yes"];
     let done = converse(&site, &[&kept[..], &lines[..]].concat(), &["--offline"]);
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
-    told(&done, &["This cannot be: what hands it out (min_amount): is more than Rp4.000, the price of A1", "Answer that again? [yes]: "]);
+    told(
+        &done,
+        &["This cannot be: the lines that hand them out (min_amount): is more than Rp4.000, the price of A1", "Answer that again? [yes]: "],
+    );
     assert!(written("etc/qrisd/relay.toml").contains("min_amount = 4000"));
     // Nobody can give a machine another name by the way, nor take another's text.
     let before = site.tree();

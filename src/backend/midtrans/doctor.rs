@@ -47,7 +47,7 @@ pub async fn examine(midtrans: &Midtrans) -> Vec<Finding> {
 /// Compares our clock, read before and after, with Midtrans'.
 fn clock_finding(theirs: Option<Wall>, before: Wall, after: Wall) -> Finding {
     let Some(theirs) = theirs else {
-        return Finding::warn("clock", "Midtrans did not say what time it is", "compare `timedatectl` by hand");
+        return Finding::warn("clock", "Midtrans did not tell the time", "compare `timedatectl` by hand");
     };
     Finding::of_clock(theirs, "Midtrans' clock", before, after)
 }

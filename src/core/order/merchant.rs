@@ -128,7 +128,7 @@ pub enum Refused {
     #[error("the relay's proof that it was not handed out is missing")]
     NoProof,
     /// The gateway does not refund a payment at a counter.
-    #[error("the gateway does not refund what was paid over the counter: give it back by hand")]
+    #[error("the gateway does not refund payments over the counter: give the money back by hand")]
     NotByApi,
     /// There is nothing that ends when a person looks at it.
     #[error("this order has nothing that `seen` could end")]

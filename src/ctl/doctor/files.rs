@@ -25,7 +25,7 @@ const POLICIES: [&str; 2] = ["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d
 /// The users and groups that the units name. A service does not start if one is missing.
 pub(super) fn users(site: &Site) -> Vec<Finding> {
     const CHECK: &str = "users";
-    let to_do = "systemd-sysusers makes them, from what the package installs";
+    let to_do = "systemd-sysusers makes them from the files of the package";
     let users = [DEVICE_USER, RELAY_USER].into_iter().filter(|name| site.user(name).is_none()).map(|name| format!("user {name}"));
     let groups = [SCREEN_GROUP, CONSOLE_GROUP, GPIO_GROUP, CONTROL_GROUP].into_iter().filter(|name| site.group(name).is_none());
     let missing: Vec<_> = users.chain(groups.map(|name| format!("group {name}"))).collect();

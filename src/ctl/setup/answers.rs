@@ -138,8 +138,8 @@ impl Answers {
                 "the backend's token (--token-file FILE)",
             ),
             (Part::Keys, self.keys.is_none() && !present.has_keys(), "the receipt keys (--keys FILE, from `qris-backend keys public`)"),
-            (Part::Items, self.items.is_empty() && present.items().is_empty(), "what it sells (--item ID:PRICE:NAME)"),
-            (Part::Lines, self.lines.is_empty() && present.lines().is_empty(), "which line hands it out (--line ITEMS=CHIP:OFFSET)"),
+            (Part::Items, self.items.is_empty() && present.items().is_empty(), "the items that it sells (--item ID:PRICE:NAME)"),
+            (Part::Lines, self.lines.is_empty() && present.lines().is_empty(), "the line of each item (--line ITEMS=CHIP:OFFSET)"),
         ];
         table.into_iter().filter(|(_, is_missing, _)| *is_missing).map(|(part, _, what)| (part, what)).collect()
     }

@@ -42,12 +42,13 @@ impl<'a> Dialogue<'a> {
     /// Asks for the values that were not said.
     pub(super) fn gather(&mut self, answers: &mut Answers) -> Result<(), Failure> {
         print::line(
-            "This computer becomes a machine that sells. Nothing is written before the end; Enter takes what stands in [brackets];\nCtrl-C ends it, and nothing was changed.",
+            "This computer becomes a machine that sells. Nothing is written before the end. Enter takes the text in \
+             [brackets].\nCtrl-C ends the set-up, and then nothing was changed.",
         )?;
         let known = answers.token.is_some() || self.present.has_secret("backend", "token_file");
         if !known {
             print::line(
-                "On the merchant's server, `qris-backend device add ID --bundle` writes one text with all that this machine must know.",
+                "On the merchant's server, `qris-backend device add ID --bundle` writes one text. It has all that this machine must know.",
             )?;
             self.enrolment(answers, false)?;
         }
@@ -99,7 +100,7 @@ impl<'a> Dialogue<'a> {
             return Ok(false);
         }
         if parts.contains(&Part::Backend) || parts.contains(&Part::Keys) {
-            print::line("If the merchant's server wrote a new text for this machine, it says all of that.")?;
+            print::line("If the merchant's server wrote a new text for this machine, that text has all these answers.")?;
             if self.enrolment(answers, true)? {
                 return Ok(true);
             }
@@ -124,7 +125,7 @@ impl<'a> Dialogue<'a> {
     }
 
     pub(super) fn write_all_the_same(&mut self) -> Result<bool, Failure> {
-        self.asker.yes("Write it all the same?", false)
+        self.asker.yes("Write the files all the same?", false)
     }
 
     pub(super) fn write_it(&mut self, starts: bool) -> Result<bool, Failure> {
@@ -256,7 +257,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn contact(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        const QUESTION: &str = "Whom customers call about money";
+        const QUESTION: &str = "The number that customers call about money";
         answers.contact = match answers.contact.take().or_else(|| self.present.value("screen", "contact")) {
             Some(usual) => Some(self.asker.line(QUESTION, Some(&usual), parse_letters)?),
             None => self.asker.line_or_none(&format!("{QUESTION} (Enter: nobody)"), parse_letters)?,

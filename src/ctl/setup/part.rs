@@ -55,10 +55,10 @@ impl Part {
             Self::Broker => "the broker",
             Self::Backend => "the backend",
             Self::Keys => "the receipt keys",
-            Self::Looks => "what customers read",
+            Self::Looks => "the texts for customers",
             Self::Panel => "the panel",
-            Self::Items => "what it sells",
-            Self::Lines => "what hands it out",
+            Self::Items => "the items that it sells",
+            Self::Lines => "the lines that hand them out",
         }
     }
 

@@ -35,7 +35,8 @@ pub enum AddressError {
     Http(String),
     /// MQTT without TLS to another computer.
     #[error(
-        "mqtt:// is for loopback only: use mqtts://, or set allow_plaintext = true and know that everybody on the way can read and change what is sent"
+        "mqtt:// is for loopback only: use mqtts://, or set allow_plaintext = true (then everybody on the way can read and change \
+        the messages)"
     )]
     PlainMqtt,
     /// HTTP without TLS to another computer.

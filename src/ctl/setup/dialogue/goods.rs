@@ -27,7 +27,9 @@ pub(in crate::setup) enum Seen {
 
 impl Dialogue<'_> {
     pub(super) fn items(&mut self, answers: &mut Answers) -> Result<(), Failure> {
-        print::line("What it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. -ID takes one away. Enter ends.")?;
+        print::line(
+            "The items that it sells, one a line: ID:PRICE:NAME, such as A1:5000:Teh botol 350 ml. -ID takes one away. Enter ends.",
+        )?;
         show(&answers.items)?;
         loop {
             let items = &mut answers.items;
@@ -53,7 +55,7 @@ impl Dialogue<'_> {
             .iter()
             .skip_while(|line| *line != "GPIO chips:")
             .try_for_each(|line| print::line(&print::plain(line)))?;
-        print::line("Which line hands out what, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.")?;
+        print::line("The GPIO line that hands out each item, one a line: ITEMS=CHIP:OFFSET, such as A1,A2=/dev/gpiochip0:17.")?;
         print::line("Add :low where the low level drives, and :300ms for another length than 500. -ITEM takes one away. Enter ends.")?;
         show(&answers.lines)?;
         if answers.lines.is_empty() && !self.present.lines().is_empty() {
@@ -95,7 +97,7 @@ impl Dialogue<'_> {
 
     /// Asks whether to pulse this line.
     pub(in crate::setup) fn pulse(&mut self, name: &str) -> Result<bool, Failure> {
-        self.asker.yes(&format!("Line {name:?}: pulse it now? Something moves: keep your hands away"), false)
+        self.asker.yes(&format!("Line {name:?}: pulse it now? Something will move: keep your hands away"), false)
     }
 
     /// Asks whether to pulse it once more.
