@@ -198,10 +198,10 @@ fn the_server_key_goes_to_midtrans_and_to_nobody_else() {
         (host, "SB-Mid-server-exa mple", Some("midtrans.server_key_file: holds a space")),
         (host, " SB-Mid-server-example", Some("midtrans.server_key_file: holds a space")),
         (host, "SB-Mid-server-example\n\n", Some("midtrans.server_key_file: holds a space")),
-        ("https://api.sandbox.midtrans.co", "SB-Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
-        ("https://api.midtrans.com.example", "Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
-        ("https://api.midtrans.com:8443", "Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
-        ("http://127.0.0.1:8181", "SB-Mid-server-example", Some("midtrans.base_url: is not Midtrans")),
+        ("https://api.sandbox.midtrans.co", "SB-Mid-server-example", Some("midtrans.base_url: is not an address of Midtrans")),
+        ("https://api.midtrans.com.example", "Mid-server-example", Some("midtrans.base_url: is not an address of Midtrans")),
+        ("https://api.midtrans.com:8443", "Mid-server-example", Some("midtrans.base_url: is not an address of Midtrans")),
+        ("http://127.0.0.1:8181", "SB-Mid-server-example", Some("midtrans.base_url: is not an address of Midtrans")),
         (allowed, "SB-Mid-server-example", None),
     ];
     for (url, key, told) in table {
@@ -250,7 +250,7 @@ fn a_machine_that_nobody_can_call_for_is_remarked() {
         let checked = check(program, &path);
         let told = stderr(&checked);
         assert_eq!(checked.status.code(), Some(0), "it could run: {told}");
-        assert!(told.contains(&format!("{key}: is missing")) && told.contains("nobody"), "{told}");
+        assert!(told.contains(&format!("{key}: is missing")) && told.contains("customers need somebody"), "{told}");
         let text = std::fs::read_to_string(&path).expect("there");
         std::fs::write(&path, text.replacen("# contact = ", "contact = ", 1)).expect("written");
         let checked = check(program, &path);

@@ -231,7 +231,7 @@ fn wrong_use_is_2_and_failure_1() {
         fleet.broker.qrisctl("vm-001-controller", fleet.directory.path()).args(["vend", "--device", "vm-002", "--item", "A1"]),
     ));
     assert_eq!(foreign.code, Some(1), "{}", foreign.stderr);
-    assert!(foreign.stderr.contains("does not let us say qrisd/v1/vm-002/vend/request"), "{}", foreign.stderr);
+    assert!(foreign.stderr.contains("does not let us publish on qrisd/v1/vm-002/vend/request"), "{}", foreign.stderr);
 }
 
 /// A relay service that blocks one line.

@@ -263,7 +263,7 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
             &["BAD   broker", "refuses vm-001 or the password", "mosquitto_passwd", "nothing was changed"],
         ),
         (&["--broker", &closed], 1, &["BAD   broker", "whether the broker runs"]),
-        (&["--username", "fleet", "--password-file", &fleet], 1, &["BAD   broker", "but not speak as vm-001", "access list"]),
+        (&["--username", "fleet", "--password-file", &fleet], 1, &["BAD   broker", "but not publish as vm-001", "access list"]),
         (&["--token-file", &bad_token], 1, &["BAD   backend", "does not take the token", "device add ID --replace"]),
         (&["--backend", &closed_http], 1, &["BAD   backend", "cannot be reached"]),
         (&["--backend", &nowhere], 1, &["BAD   backend", "404"]),

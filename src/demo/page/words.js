@@ -1,7 +1,7 @@
 // All words of the page, in both languages. The programs' own messages are not translated.
 
 const en = {
-  claim: "GoPay and every QRIS app, on a machine that nobody attends. One payment: one drop, or the screen says why not.",
+  claim: "GoPay and every QRIS app, on a machine that nobody attends. One payment: one drop, or you hear why not.",
   language: "Indonesia",
   tour: "Show me:",
   machine: "Lobby", phone: "Budi’s phone", books: "The books", links: "What is connected: cut it", timeline: "What happens in all programs",
@@ -11,7 +11,7 @@ const en = {
   b_paid: "paid", b_dispensed: "dispensed", b_refund: "refund due", b_uncertain: "uncertain", b_refunded: "refunded", b_open: "under way",
   under_way: (n, total) => `A sale is under way. ${total} taken so far.`,
   balanced: (total, pulses) => `They balance: ${total} taken, ${pulses} ${pulses === 1 ? "pulse" : "pulses"} of the relay.`,
-  empty: "Nothing was sold yet. The figures come from Midtrans, backend, machine and relay.",
+  empty: "Nothing was sold yet. Sources: Midtrans, backend, machine and relay.",
   l_customer: "Customer", l_machine: "Machine", l_relay: "Relay", l_broker: "Broker", l_backend: "Backend", l_merchant: "the merchant’s", l_simulated: "simulated",
   wire_up: "on", wire_cut: "cut", wire_waits: "redials", wire_label: { broker: "Network between machine and broker", backend: "Network between machine and backend", midtrans: "Network between backend and Midtrans" },
   logs: "with the programs’ log lines", gap: s => `${s} s later`,
