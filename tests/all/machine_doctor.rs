@@ -182,7 +182,7 @@ fn a_machine_is_set_up_started_and_sound() {
     let token = machine.site.shop.path().join("same-token");
     std::fs::copy(etc.join("token"), &token).expect("there");
     let told = again(&["--token-file", &token.display().to_string()]);
-    assert!(told.contains("/etc/qrisd/backend-token was a symbolic link: what it led to still holds a secret"), "{told}");
+    assert!(told.contains("/etc/qrisd/backend-token was a symbolic link: the file that it led to still holds a secret"), "{told}");
     is_untouched();
     machine.sh("test ! -L etc/qrisd/backend-token; test $(stat -c %a:%u:%g etc/qrisd/backend-token) = 640:0:991; rm etc/token was");
     assert_eq!(machine.examine().0, 0);

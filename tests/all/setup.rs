@@ -280,7 +280,7 @@ fn each_ill_is_found_by_connecting_and_nothing_is_changed() {
         ),
         (&["--broker", "mqtt://broker.example"], 2, &["the broker (--broker", "mqtt.url", "loopback only"]),
         (&["--config", "/etc/qrisd/qrisd.toml"], 2, &["--config is for other commands"]),
-        (&["--device", "vm-009", "--offline"], 2, &["of vm-001", "to be vm-009", "device add vm-009 --bundle"]),
+        (&["--device", "vm-009", "--offline"], 2, &["for vm-001", "names vm-009", "device add vm-009 --bundle"]),
         (&["--line", "Z=sim:/tmp/z"], 2, &["hands out Z, which is not sold"]),
         (&["--line", "*,A1=sim:/tmp/z"], 2, &["\"*\" must stand alone"]),
         (&["--pulse", "nothing"], 2, &["there is no line \"nothing\": A1"]),
