@@ -122,11 +122,6 @@ impl<D: Disk> Dispenser<D> {
         dispenser
     }
 
-    /// Ends it, as a power cut does, and gives back the disk with its contents.
-    pub fn into_disk(self) -> D {
-        self.ledger.into_disk()
-    }
-
     /// The effects since the last call, in this order.
     #[must_use]
     pub fn take_effects(&mut self) -> Vec<Effect> {

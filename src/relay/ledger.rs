@@ -82,20 +82,11 @@ impl<D: Disk> Ledger<D, D::Store> {
         }
     }
 
-    /// Shuts it, and gives back the disk with its contents.
-    pub fn into_disk(mut self) -> D {
-        self.shut();
-        self.disk
-    }
-
-    /// Gives the store back to the disk. Answers with the failure that was told, if there was one.
+    /// Lets go of the store: a ledger has one owner. Answers with the failure that was told, if there was one.
     fn shut(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.state, State::Shut { why: None }) {
             State::Shut { why } => why,
-            State::Open { store, failing, .. } => {
-                self.disk.take_back(*store);
-                failing
-            }
+            State::Open { failing, .. } => failing,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The contents of the ledger across power cuts: tickets, pulses and blocked lines.
 //!
-//! The ledger knows a [`Store`] and the [`Disk`] that the store is on. [`database`] is the installed one. The search of all that
-//! the relay service can do has a store in memory, and copies it with the dispenser.
+//! The ledger knows a [`Store`] and the [`Disk`] that the store is on. [`database`] is the installed one.
 
 pub mod database;
 
@@ -33,11 +32,6 @@ pub trait Disk {
     /// # Errors
     /// What is wrong with it or with the disk.
     fn open(&mut self, blocks: &dyn Fn(&str) -> bool) -> Result<Found<Self::Store>, StoreError>;
-
-    /// Takes its store back. A ledger has one owner, and is opened anew only after this.
-    fn take_back(&mut self, store: Self::Store) {
-        drop(store);
-    }
 
     /// Looks whether there is room for all that a sale writes.
     ///

@@ -17,14 +17,16 @@ mod attention;
 mod charging;
 mod events;
 mod repaying;
+mod sale;
 mod settling;
+mod told;
 mod values;
 
 pub use attention::Attention;
 pub use events::{Event, NoCharge, RefundAnswer, RefundWish, Report, Said};
-pub use values::{
-    Ask, Asker, Charge, Closing, Ending, Metadata, NoProof, Order, Proof, Repayment, Sale, Settlement, State, TakenBack, Told, Withheld,
-};
+pub use sale::{Metadata, Sale};
+pub use told::{NoProof, Proof, Told};
+pub use values::{Ask, Asker, Charge, Closing, Ending, Order, Repayment, Settlement, State, TakenBack, Withheld};
 #[cfg(test)]
 mod tests;
 

@@ -1,91 +1,11 @@
 //! The parts of an order, and the facts that can be read off it.
 
-use super::{Attention, Said};
-use crate::order::ids::{DeviceId, ItemId, KeyId, OrderId, RequestId, Ticket, TransactionId};
+use super::{Attention, Said, Sale, Told};
+use crate::order::ids::{OrderId, TransactionId};
 use crate::order::money::Rupiah;
-use crate::order::outcome::Delivery;
-use crate::order::proof::{self, ProofError, RelayKey};
-use crate::order::reason::Reason;
 use crate::order::receipt::Receipt;
-use crate::order::request::Payment;
 use crate::order::time::{Span, Wall};
 use serde::{Deserialize, Serialize};
-
-/// The sale. It is the same for every attempt at charging it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Sale {
-    /// The machine.
-    pub device: DeviceId,
-    /// Its request.
-    pub request_id: RequestId,
-    /// Its relay's ticket.
-    pub ticket: Ticket,
-    /// The item.
-    pub item: ItemId,
-    /// The text that the customer reads in the app.
-    pub description: Option<Box<str>>,
-    /// The price.
-    pub amount: Rupiah,
-    /// How it is paid.
-    pub payment: Payment,
-    /// How long the QR is shown.
-    pub timeout: Span,
-    /// The key that will sign the receipt.
-    pub kid: KeyId,
-}
-
-/// The note in a charge that the gateway repeats: it says whose sale it is. A backend that lost its books knows the order again by
-/// it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Metadata {
-    /// The machine.
-    pub device: DeviceId,
-    /// Its request.
-    pub request_id: RequestId,
-    /// The item.
-    pub item: ItemId,
-    /// The price.
-    pub amount: Rupiah,
-    /// The relay's ticket.
-    pub ticket: Ticket,
-}
-
-impl Metadata {
-    /// As three texts: the machine; the request; `item|amount|ticket`.
-    #[must_use]
-    pub fn to_texts(&self) -> [String; 3] {
-        let third = format!("{}|{}|{}", self.item, self.amount.get(), self.ticket);
-        [self.device.to_string(), self.request_id.to_string(), third]
-    }
-
-    /// Reads them back; `None` if [`Metadata::to_texts`] did not write them.
-    #[must_use]
-    pub fn from_texts(device: &str, request_id: &str, third: &str) -> Option<Self> {
-        let mut parts = third.split('|');
-        let (item, amount, ticket) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let metadata = Self {
-            device: DeviceId::new(device).ok()?,
-            request_id: RequestId::new(request_id).ok()?,
-            item: ItemId::new(item).ok()?,
-            amount: Rupiah::new(amount.parse().ok()?).ok()?,
-            ticket: Ticket::new(ticket).ok()?,
-        };
-        // `+5` and `05` parse as numbers, but we never write them.
-        (metadata.to_texts()[2] == third).then_some(metadata)
-    }
-}
-
-impl Sale {
-    /// The metadata in a charge of it.
-    #[must_use]
-    pub fn metadata(&self) -> Metadata {
-        let Self { device, request_id, item, amount, ticket, .. } = self.clone();
-        Metadata { device, request_id, item, amount, ticket }
-    }
-}
 
 /// One attempt at charging a sale, under one order_id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -301,115 +221,6 @@ pub enum Withheld {
     PaidTwice,
 }
 
-/// The machine's report of a paid order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Told {
-    /// The outcome.
-    pub outcome: Delivery,
-    /// The machine's reason.
-    pub reason: Option<Reason>,
-    /// For people.
-    pub detail: Option<Box<str>>,
-    /// The relay's own word about it.
-    #[serde(default)]
-    pub proof: Proof,
-}
-
-/// Whether the relay has signed the machine's report.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proof {
-    /// It has, with the known key of this machine.
-    Signed {
-        /// The key's name.
-        kid: KeyId,
-        /// The ticket's number in its ledger.
-        number: u64,
-    },
-    /// It has not, as far as anybody can tell.
-    Missing(NoProof),
-}
-
-/// Why there is no proof.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoProof {
-    /// The machine sent none: its relay was away, or has lost its ledger, or is of an earlier release.
-    None,
-    /// The key of the machine's relay is not known.
-    NoKey,
-    /// Another key than that of the machine's relay has signed it: the board or its ledger has changed.
-    OtherKey,
-    /// It is not a proof, or its signature is wrong.
-    Wrong,
-    /// It is about another ticket, order or machine.
-    OtherSale,
-    /// The relay says something else than the machine.
-    OtherWord,
-    /// The relay has given the ticket's number to another one: its ledger was put back to an earlier state.
-    NumberUsed,
-}
-
-impl Default for Proof {
-    fn default() -> Self {
-        Self::Missing(NoProof::None)
-    }
-}
-
-impl Proof {
-    /// The worth of the proof in a report, for this sale.
-    #[must_use]
-    pub fn of(jws: Option<&str>, key: Option<&RelayKey>, id: &OrderId, sale: &Sale, outcome: Delivery) -> Self {
-        let missing = Self::Missing;
-        let Some(jws) = jws else { return missing(NoProof::None) };
-        let Some(key) = key else { return missing(NoProof::NoKey) };
-        match proof::verify(jws, key) {
-            Err(ProofError::Key) => missing(NoProof::OtherKey),
-            Err(ProofError::Form | ProofError::Signature) => missing(NoProof::Wrong),
-            Ok(word) => {
-                let about_it = word.device == sale.device && word.ticket == sale.ticket;
-                if !about_it || word.order_id.is_some_and(|order| order != *id) {
-                    missing(NoProof::OtherSale)
-                } else if word.outcome.delivery() == outcome {
-                    Self::Signed { kid: key.kid(), number: word.number }
-                } else {
-                    missing(NoProof::OtherWord)
-                }
-            }
-        }
-    }
-}
-
-impl NoProof {
-    /// The word for it in the books and lists.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::NoKey => "no_key",
-            Self::OtherKey => "other_key",
-            Self::Wrong => "wrong",
-            Self::OtherSale => "other_sale",
-            Self::OtherWord => "other_word",
-            Self::NumberUsed => "number_used",
-        }
-    }
-
-    /// The same for people, after "the relay's proof is missing: ".
-    #[must_use]
-    pub const fn why(self) -> &'static str {
-        match self {
-            Self::None => "the machine sent no proof",
-            Self::NoKey => "the key of its relay is not known",
-            Self::OtherKey => "its relay has another key than before",
-            Self::Wrong => "the machine sent something that is not a proof",
-            Self::OtherSale => "the machine sent a proof of another sale",
-            Self::OtherWord => "the relay says something else",
-            Self::NumberUsed => "the relay's ledger was put back to an earlier state",
-        }
-    }
-}
-
 /// How the money of an undelivered order goes back. A refund and a delivery exclude each other, and so do these ways:
 /// a refund that was begun through the gateway must have failed before any other step.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -589,16 +400,6 @@ impl Order {
             | State::Withheld { .. }
             | State::Refunded { .. } => None,
         }
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl Told {
-    /// The report with the relay's word about it.
-    #[must_use]
-    pub fn proven(outcome: Delivery) -> Self {
-        let kid = KeyId::new("relay").expect("a name");
-        Self { outcome, reason: None, detail: None, proof: Proof::Signed { kid, number: 1 } }
     }
 }
 
