@@ -1,8 +1,8 @@
 //! Answers of relay and backend: their news of an order, and the time of the next call.
 
-use super::calls::{BackendAnswer, CallId, DRIVEN_RETRY, HINT_EVERY, HttpCall, LOOK_EVERY, RelayAnswer, WATCH_RETRY};
+use super::calls::{DRIVEN_RETRY, HINT_EVERY, LOOK_EVERY, WATCH_RETRY};
 use super::faults::Trouble;
-use super::{Effect, Machine};
+use super::{BackendAnswer, CallId, Effect, HttpCall, Machine, RelayAnswer};
 use crate::store::Disk;
 use qris_core::order::ids::{OrderId, PaymentCode, RequestId};
 use qris_core::order::machine::{Event, Order, RelayCall, RelayRefusal, Seen, State};

@@ -1,16 +1,13 @@
 //! Calls to relay and backend. Each order has at most one to each of them. They begin with the order's duty, and are
 //! paced here.
 
-use super::{Effect, Machine, new_slot};
+use super::{CallId, Effect, HttpCall, Machine, new_slot};
 use crate::store::{Disk, Stored};
-use qris_core::order::ids::{OrderId, RequestId};
+use qris_core::order::ids::RequestId;
 use qris_core::order::machine::{self as core, BackendCall, Context, Duty, Event, Order, Posted, RelayCall};
-use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
-use qris_core::order::reason::Reason;
-use qris_core::order::request::{Offer, Refusal};
+use qris_core::order::request::Offer;
 use qris_core::order::time::{Boot, Now, Span};
-use qris_core::wire::dbus::RelayError;
-use qris_core::wire::orders::{NewOrder, Order as Resource, OutcomeReport};
+use qris_core::wire::orders::{NewOrder, OutcomeReport};
 
 /// The first wait before a call is repeated; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Span = Span::millis(250);
@@ -37,75 +34,6 @@ pub(super) const HINT_EVERY: Span = Span::secs(5);
 /// A report waits this long for a relay that is away to come back and prove it. After a power cut the relay starts when
 /// this program does.
 const PROOF_WAIT: Span = Span::secs(60);
-
-/// Names one call, so that a late answer is not taken for another call's answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CallId(pub u64);
-
-/// A call to the backend, ready to be sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum HttpCall {
-    /// `POST /v1/orders`.
-    Create(Box<NewOrder>),
-    /// `GET /v1/orders/{order_id}?wait=&since=`.
-    Watch(OrderId, u64),
-    /// `GET /v1/orders/{order_id}?wait=0`.
-    Get(OrderId),
-    /// `POST /v1/orders/{order_id}/cancel`.
-    Cancel(OrderId),
-    /// `POST /v1/orders/{order_id}/outcome`.
-    Tell(OrderId, OutcomeReport),
-}
-
-/// The answer of the backend.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum BackendAnswer {
-    /// An order.
-    Order(Box<Resource>),
-    /// The open orders.
-    Open(Vec<Resource>),
-    /// The backend itself says that its books do not have this order.
-    Absent,
-    /// The answer to an outcome: the backend itself says that it has another outcome of this order. This counts as told.
-    OtherOutcome,
-    /// It refuses. To ask the same again is of no use.
-    Refused(Refusal),
-    /// It cannot answer now (503). Ask again after this time.
-    Later(Refusal, Span),
-    /// It does not let this machine in (401).
-    Wrong(Refusal),
-    /// There is no answer, or it is not surely the backend's and about this question. Nobody knows what the backend did.
-    NoAnswer {
-        /// Why, for people.
-        why: Box<str>,
-        /// Why, as a problem's code.
-        code: Option<Reason>,
-        /// Its certificate's dates were refused.
-        date_refusal: bool,
-    },
-}
-
-/// The answer of the relay.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RelayAnswer {
-    /// To `Check`.
-    Checked {
-        /// Whether it could deliver.
-        deliverable: bool,
-        /// Why not.
-        reason: Box<str>,
-    },
-    /// To `Dispense` and `Query`.
-    Dispense(DispenseAnswer),
-    /// To `Close`.
-    Close(CloseAnswer),
-    /// To `Prove`: a proof, or `None` if there is none.
-    Proof(Option<Box<str>>),
-    /// One of its errors: it recorded nothing and drove nothing.
-    Refused(RelayError, Box<str>),
-    /// Nobody knows what the relay did.
-    NoAnswer(Box<str>),
-}
 
 /// The calls that an order may begin.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,7 @@
 //! at that moment that they may be handed out.
 
 use super::answers::seen_of;
-use super::calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
-use super::requests::{Asker, Reply};
-use super::{Effect, Machine, PREPARE_WAIT};
+use super::{Asker, BackendAnswer, CallId, Effect, HttpCall, Machine, PREPARE_WAIT, RelayAnswer, Reply};
 use crate::store::{Disk, Store, StoreError};
 use qris_core::order::ids::{PaymentCode, RequestId};
 use qris_core::order::machine::{Event, Order, RelayCall, State};

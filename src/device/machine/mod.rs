@@ -9,6 +9,7 @@ mod calls;
 mod collect;
 mod commits;
 mod faults;
+mod io;
 mod outbox;
 mod payments;
 mod reconcile;
@@ -21,25 +22,23 @@ mod tests;
 
 #[cfg(feature = "testing")]
 pub use answers::{relay_event, seen_of};
-pub use calls::{BackendAnswer, CallId, HttpCall, RelayAnswer};
+pub use io::{
+    Asker, BackendAnswer, CallId, ControllerKind, Effect, HttpCall, Input, Notice, PrepareError, RelayAnswer, RelayFacts, Reply, Request,
+};
 pub use outbox::NEWS;
-pub use requests::{Asker, ControllerKind, Reply, Request};
 pub use settings::Settings;
 pub use show::{Shown, View};
 
-use super::screen::ScreenState;
-use super::screen::picture::Picture;
 use super::store::database::File;
 use super::store::{Disk, Store};
 use calls::{Live, Slot};
 use collect::{Collection, Guesses};
 use faults::Links;
 use outbox::Outbox;
-use qris_core::order::ids::{ItemId, KeyId, OrderId, RequestId, Ticket};
+use qris_core::order::ids::{ItemId, OrderId, RequestId, Ticket};
 use qris_core::order::machine::{self as core, Context};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::DispenseAnswer;
-use qris_core::order::proof::RelayKey;
 use qris_core::order::time::{Boot, Now, Span, Wall};
 use qris_core::wire::dbus::RelayError;
 use qris_core::wire::status::{Fault, FaultCode};
@@ -62,135 +61,6 @@ const UNFINISHED_MAX: usize = 1000;
 /// orders at once, and new sales need some of these places. This limit also keeps anybody from filling the relay's
 /// tickets.
 const WAITING_MAX: usize = 50;
-
-/// What can happen to a machine.
-#[derive(Debug)]
-pub enum Input {
-    /// A controller asks.
-    Asked(Request, Asker),
-    /// The broker brings news of a payment.
-    PaymentUpdate {
-        /// The text as it came.
-        payload: Vec<u8>,
-        /// It is acknowledged once the news is stored or refused.
-        ack: Ack,
-    },
-    /// The relay's answer to `Prepare`.
-    Prepared(CallId, Result<Ticket, PrepareError>),
-    /// The relay's answer to another call.
-    Relay(CallId, RequestId, RelayAnswer),
-    /// A ticket had to be closed, and the relay did not answer.
-    TicketLeft,
-    /// The relay's signal.
-    Finished(OrderId, DispenseAnswer),
-    /// The relay has a new owner, with these facts.
-    RelayUp(RelayFacts),
-    /// The relay's facts, read again.
-    RelayTold(RelayFacts),
-    /// The relay is gone.
-    RelayDown(Box<str>),
-    /// The backend's answer to a call of this order.
-    Backend(CallId, RequestId, BackendAnswer),
-    /// The backend's answer to `?state=open`.
-    Open(CallId, BackendAnswer),
-    /// The broker is there.
-    BrokerUp {
-        /// The filters that it refused.
-        refused: Vec<String>,
-    },
-    /// The broker is gone.
-    BrokerDown {
-        /// Why.
-        reason: Box<str>,
-        /// Its certificate's dates were refused.
-        date_refusal: bool,
-    },
-    /// The broker has taken a message.
-    Delivered(PublishId),
-    /// The broker has not taken a message; `Some`: it refuses it.
-    Undelivered(PublishId, Option<Box<str>>),
-    /// News of the screen.
-    Screen(ScreenState),
-    /// A deadline passed.
-    Woken,
-}
-
-/// Why there is no ticket.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum PrepareError {
-    /// The relay refuses.
-    Refused(RelayError, Box<str>),
-    /// The relay does not answer.
-    NoAnswer(Box<str>),
-}
-
-/// The relay service's facts about itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct RelayFacts {
-    /// The machine that it says it belongs to; `None` before it said so.
-    pub device: Option<Box<str>>,
-    /// The receipt keys that it believes.
-    pub kids: Vec<KeyId>,
-    /// The key with which it signs its proofs.
-    pub proof_key: Option<RelayKey>,
-    /// Its open tickets.
-    pub tickets: Vec<Ticket>,
-    /// Its faults: `ledger_reset`, `ledger`, `gpio`.
-    pub faults: Vec<Box<str>>,
-    /// The lines that are blocked.
-    pub blocked: Vec<Box<str>>,
-}
-
-/// The machine's messages to everybody over the broker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// The course of a request.
-    Event,
-    /// The condition of the machine. The broker keeps the last one for later subscribers.
-    Status,
-}
-
-/// The work to be done outside, in this order. Everything that it rests on is committed.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Acknowledge news of a payment.
-    Ack(Ack),
-    /// Break the connection to the broker off. Then the broker sends all unacknowledged messages again.
-    DropBroker,
-    /// Publish at QoS 1.
-    Publish {
-        /// Its number.
-        id: PublishId,
-        /// Its kind.
-        notice: Notice,
-        /// Its payload.
-        payload: Vec<u8>,
-    },
-    /// Call `Prepare`.
-    Prepare(CallId, ItemId, Rupiah),
-    /// Call the relay for an order.
-    Relay(CallId, RequestId, core::RelayCall),
-    /// Close a ticket that no order has.
-    CloseTicket(Ticket),
-    /// Read the relay's facts.
-    ReadRelay,
-    /// Call the backend for an order.
-    Backend(CallId, RequestId, HttpCall),
-    /// Ask the backend for all open orders, and show it the key with which the relay signs its proofs.
-    AskOpen(CallId, Option<RelayKey>),
-    /// Nobody wants the answer of this call any more.
-    Abandon(CallId),
-    /// Show this.
-    Show(Picture),
-    /// Tell every controller which order holds the machine now, and which faults it has.
-    View(View),
-    /// Tell every controller the news of a request.
-    OrderChanged(VendEvent),
-    /// Answer the asker, once.
-    Reply(Asker, Reply),
-    /// Write this to the journal.
-    Journal(Journal),
-}
 
 /// The machine. See the module's text.
 #[derive(Clone, Debug)]

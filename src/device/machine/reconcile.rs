@@ -2,8 +2,8 @@
 //! whenever somebody says that there is more.
 
 use super::answers::seen_of;
-use super::calls::{BackendAnswer, CallId, Live, Slot};
-use super::{Effect, Machine, new_slot};
+use super::calls::{Live, Slot};
+use super::{BackendAnswer, CallId, Effect, Machine, new_slot};
 use crate::store::{Disk, Store, StoreError};
 use qris_core::order::ids::{RequestId, Ticket};
 use qris_core::order::machine::{Event, Order, unfinished};

@@ -1,7 +1,6 @@
 //! Requests to sell and to cancel: which request may hold the machine next, which is refused, and why.
 
-use super::{Effect, Machine, Notice, PrepareError, WAITING_MAX, text};
-use crate::machine::calls::CallId;
+use super::{Asker, CallId, Effect, Machine, Notice, PrepareError, Reply, Request, WAITING_MAX, text};
 use crate::store::{Disk, StoreError};
 use qris_core::order::ids::{ItemId, PaymentCode, RequestId, Ticket};
 use qris_core::order::machine::{Event, Order};
@@ -18,55 +17,6 @@ const ANONYMOUS_REFUSALS: usize = 5;
 const NAMED_REFUSALS: usize = 20;
 const SECOND: Span = Span::secs(1);
 const MINUTE: Span = Span::secs(60);
-
-/// The facts that the machine must know about a controller.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ControllerKind {
-    /// The way of its requests.
-    pub way: Way,
-    /// Whether the words of a reply reach the asker. If not, events tell the asker everything, also a question that
-    /// changed nothing.
-    pub hears_replies: bool,
-}
-
-/// The one who asks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Asker {
-    /// Names the question; its reply carries the name back.
-    pub question: u64,
-    /// The kind of the controller.
-    pub kind: ControllerKind,
-}
-
-/// The question of a controller.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Request {
-    /// Sell.
-    Vend(VendRequest),
-    /// Cancel.
-    Cancel(RequestId),
-    /// Hand out goods that were paid at a store.
-    Collect(PaymentCode),
-    /// The controller itself had to refuse this, mostly since it could not read it. It is answered and told like any refusal.
-    Refused(Option<RequestId>, Refusal),
-}
-
-/// The answer: the order's state, and the reason of a refusal or end. `None`: there is no such request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reply {
-    /// The order's state.
-    pub state: Option<EventState>,
-    /// Why.
-    pub reason: Option<Reason>,
-}
-
-impl Reply {
-    const NOTHING: Self = Self { state: None, reason: None };
-
-    pub(super) const fn refused(reason: Reason) -> Self {
-        Self { state: Some(EventState::Refused), reason: Some(reason) }
-    }
-}
 
 /// `Prepare` gets 2 s. If its answer is lost all the same, the request is refused after this time.
 const PREPARE_LOST: Span = Span::secs(5);

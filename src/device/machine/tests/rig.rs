@@ -3,6 +3,7 @@
 use crate::controller::mqtt;
 use crate::machine::outbox::NEWS;
 use crate::machine::*;
+pub(super) use crate::screen::ScreenState;
 use qris_core::order::ids::DeviceId;
 use qris_core::order::machine::{RelayCall, Rules};
 use qris_core::order::outcome::{CloseAnswer, Outcome};
