@@ -4,7 +4,7 @@ use super::View;
 use crate::screen::ScreenState;
 use crate::screen::picture::Picture;
 use qris_core::order::ids::{ItemId, KeyId, OrderId, PaymentCode, RequestId, Ticket};
-use qris_core::order::machine::RelayCall;
+use qris_core::order::machine::{Order, RelayCall};
 use qris_core::order::money::Rupiah;
 use qris_core::order::outcome::{CloseAnswer, DispenseAnswer};
 use qris_core::order::proof::RelayKey;
@@ -189,6 +189,11 @@ pub struct Reply {
 
 impl Reply {
     pub(super) const NOTHING: Self = Self { state: None, reason: None };
+
+    pub(super) fn of(order: &Order) -> Self {
+        let (state, reason) = order.name();
+        Self { state: Some(state), reason }
+    }
 
     pub(super) const fn refused(reason: Reason) -> Self {
         Self { state: Some(EventState::Refused), reason: Some(reason) }
