@@ -1,5 +1,5 @@
-//! What customers ask for: to buy, to cancel, and to collect goods that were paid at a store. Which of them the machine
-//! takes up, which it refuses, and why.
+//! Customers ask to buy, to cancel, and to collect goods that were paid at a store. The machine takes that up, or refuses
+//! it and says why.
 
 use super::answers::seen_of;
 use super::collection::{Collection, GUESSES_KEY, objection, unconfirmed};

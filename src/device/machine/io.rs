@@ -1,4 +1,4 @@
-//! What goes into a machine and what comes out of it: inputs, effects, and the words in them.
+//! The inputs and effects of a machine, and the words in them.
 
 use super::View;
 use crate::screen::ScreenState;
